@@ -1,0 +1,135 @@
+"""The paper's networks (appendix C, tables 1 to 6) as data. Importing this is cheap: no torch."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+KERNEL = 4  # every kernel of the paper is 4x4
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One row of the paper's tables. ``spatial``: side of the square that a linear layer's output is reshaped to."""
+
+    kind: Literal["conv", "upconv", "linear"]
+    width: int
+    batch_norm: bool = True
+    stride: int = 2
+    spatial: int = 1
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """Generator, trunk shared by D and Q, and what lies between the trunk and Q's output."""
+
+    image_CHW: tuple[int, int, int]
+    trunk: tuple[Layer, ...]
+    q_hidden: tuple[Layer, ...]
+    generator: tuple[Layer, ...]
+    output: Literal["sigmoid", "tanh"]
+
+
+def _conv(width: int, batch_norm: bool = True, stride: int = 2) -> Layer:
+    return Layer("conv", width, batch_norm, stride)
+
+
+def _up(width: int, batch_norm: bool = True, stride: int = 2) -> Layer:
+    return Layer("upconv", width, batch_norm, stride)
+
+
+def _fc(width: int, spatial: int = 1) -> Layer:
+    return Layer("linear", width, True, spatial=spatial)
+
+
+_COLOUR_32 = Architecture(  # tables 2 and 3: SVHN and CelebA
+    image_CHW=(3, 32, 32),
+    trunk=(_conv(64, batch_norm=False), _conv(128), _conv(256)),
+    q_hidden=(_fc(128),),
+    generator=(_fc(448, spatial=2), _up(256), _up(128, batch_norm=False), _up(64, batch_norm=False), _up(3, False)),
+    output="tanh",
+)
+ARCHITECTURES: dict[str, Architecture] = {
+    "mnist": Architecture(  # table 1
+        image_CHW=(1, 28, 28),
+        trunk=(_conv(64, batch_norm=False), _conv(128), _fc(1024)),
+        q_hidden=(_fc(128),),
+        generator=(_fc(1024), _fc(128, spatial=7), _up(64), _up(1, batch_norm=False)),
+        output="sigmoid",
+    ),
+    "svhn": _COLOUR_32,
+    "celeba": _COLOUR_32,
+    "faces": Architecture(  # table 4: D and Q differ in their last layer only
+        image_CHW=(1, 32, 32),
+        trunk=(_conv(64, batch_norm=False), _conv(128), _fc(1024)),
+        q_hidden=(),
+        generator=(_fc(1024), _fc(128, spatial=8), _up(64), _up(1, batch_norm=False)),
+        output="sigmoid",
+    ),
+    "chairs": Architecture(  # table 6
+        image_CHW=(1, 64, 64),
+        trunk=(_conv(64, False), _conv(128), _conv(256), _conv(256, stride=1), _conv(256, stride=1), _fc(1024)),
+        q_hidden=(),
+        generator=(_fc(1024), _fc(256, spatial=8), _up(256, stride=1), _up(256, stride=1), _up(128), _up(64), _up(1, False)),
+        output="sigmoid",
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Costs:
+    """Arithmetic and size of one network: multiply-adds of a forward pass of one image, and parameters."""
+
+    macs: int
+    parameters: int
+
+    def __add__(self, other: "Costs") -> "Costs":
+        return Costs(self.macs + other.macs, self.parameters + other.parameters)
+
+
+def scaled_width(width: int, multiplier: float) -> int:
+    """A hidden layer's width under the width multiplier."""
+    return max(1, round(width * multiplier))
+
+
+def layer_costs(
+    layers: tuple[Layer, ...], in_width: int, side: int, multiplier: float, last: int | None = None
+) -> tuple[Costs, int, int]:
+    """Costs of a stack, with the width and side of its output. ``last``: fixed width of its last layer."""
+    total = Costs(0, 0)
+    for index, layer in enumerate(layers):
+        is_output = last is not None and index == len(layers) - 1
+        out_width = last if is_output and last is not None else scaled_width(layer.width, multiplier)
+        if layer.kind == "linear":
+            out_side, taps = layer.spatial, in_width * side**2
+            weights = taps * out_width * out_side**2
+            macs = weights
+        else:
+            out_side = side // layer.stride if layer.kind == "conv" else side * layer.stride
+            weights = in_width * out_width * KERNEL**2
+            # a transposed convolution spreads each input pixel, a convolution gathers for each output pixel
+            macs = weights * (out_side if layer.kind == "conv" else side) ** 2
+        features = out_width * (out_side**2 if layer.kind == "linear" else 1)
+        total += Costs(macs, weights + (2 * features if layer.batch_norm else features))
+        in_width, side = out_width, out_side
+    return total, in_width, side
+
+
+def network_costs(architecture: Architecture, input_width: int, parameter_width: int, multiplier: float) -> dict[str, Costs]:
+    """Costs of ``generator``, ``discriminator`` (trunk and D's head) and ``q`` (Q's head alone)."""
+    channels, side, _ = architecture.image_CHW
+    generator, _, _ = layer_costs(architecture.generator, input_width, 1, multiplier, last=channels)
+    trunk, width, side = layer_costs(architecture.trunk, channels, side, multiplier)
+    features = width * side**2
+    q, q_width, _ = layer_costs(architecture.q_hidden, features, 1, multiplier)
+    head = Costs(features, features + 1)
+    q_out = Costs(q_width * parameter_width, (q_width + 1) * parameter_width)
+    return {"generator": generator, "discriminator": trunk + head, "q": q + q_out}
+
+
+def iteration_flops(costs: dict[str, Costs], batch_size: int) -> float:
+    """Floating-point operations that one iteration with fresh latents needs, at two per multiply-add.
+
+    G forward twice and backward twice (weights and input); D forward three times (real, fake, fake again), backward four
+    times' worth for its own weights and once to its input for G; Q reads fakes only: forward twice, backward three.
+    """
+    g, d, q = (costs[name].macs for name in ("generator", "discriminator", "q"))
+    return 2.0 * batch_size * (4 * g + 8 * d + 5 * q)

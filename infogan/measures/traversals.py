@@ -1,0 +1,33 @@
+"""Image grids in the paper's layout: columns vary one code, rows are other noise and other fixed codes."""
+
+import torch
+from torch import Tensor
+
+from infogan.codes import Categorical, LatentSpec
+from infogan.networks import Generator, frozen
+
+ROWS, COLUMNS = 5, 10
+SWEEP = 2.0  # Figure 2 sweeps a code trained on -1..1 over -2..2
+
+
+@torch.no_grad()
+def traversal(generator: Generator, spec: LatentSpec, code_index: int, stream: torch.Generator, *, signed: bool) -> Tensor:
+    """Images (rows, columns, H, W, C) uint8 of one code's sweep, with the generator's frozen batch-norm statistics.
+
+    A categorical code runs through its categories, a continuous one from -2 to 2. ``signed``: G's output is in [-1, 1].
+    """
+    code = spec.codes[code_index]
+    dtype = next(generator.parameters()).dtype
+    if isinstance(code, Categorical):
+        columns = torch.arange(code.num_categories, device=stream.device)
+    else:
+        columns = torch.linspace(-SWEEP, SWEEP, COLUMNS, device=stream.device, dtype=dtype)
+    noise_NZ = spec.noise.sample(ROWS, stream, dtype).repeat_interleave(len(columns), dim=0)
+    values = [c.sample(ROWS, stream, dtype).repeat_interleave(len(columns)) for c in spec.codes]
+    values[code_index] = columns.repeat(ROWS)
+    with frozen(generator):
+        images_NCHW = generator(spec.assemble(noise_NZ, tuple(values)).inputs_NZ)
+    if signed:
+        images_NCHW = (images_NCHW + 1) / 2
+    pixels = images_NCHW.clamp(0, 1).mul(255).round().to(torch.uint8).permute(0, 2, 3, 1)
+    return pixels.reshape(ROWS, len(columns), *pixels.shape[1:])

@@ -1,0 +1,253 @@
+"""Generator, discriminator and Q, built from the tables of :mod:`infogan.architectures`.
+
+Shape suffixes: N batch, C channels, H height, W width, F features, Z generator input, P Q's output.
+Features are flattened in (H, W, C) order: with channels_last memory that is a view, and the order is only a naming of
+the linear layer's columns.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from infogan.architectures import KERNEL, Architecture, Layer, scaled_width
+from infogan.codes import LatentSpec
+
+
+@dataclass(frozen=True)
+class NetworkSettings:
+    """What the paper leaves open or contradicts; the defaults are the paper's where it speaks, else the authors' code's."""
+
+    width: float = 1.0  # multiplies every hidden width
+    slope: float = 0.1  # of D's and Q's leaky ReLU: 0.1 in the paper, 0.01 in the authors' code
+    init: Literal["normal", "truncated", "torch"] = "normal"  # "truncated": D's convolutions only, as in the authors' code
+    init_std: float = 0.02
+    gain_std: float = 0.02  # batch-norm gain ~ N(1, gain_std)
+    batch_norm_eps: float = 1e-5
+    batch_norm_order: Literal["before", "after"] = "before"  # the activation; the tables print it after
+
+
+class BatchNorm(nn.Module):
+    """Batch normalisation over all axes but channels, with separate statistics in each of ``groups`` equal parts of a batch.
+
+    Training always uses the batch's own statistics, and running averages are not kept: after a few hundred iterations they
+    are far off. For measuring, :func:`collecting` estimates the statistics once and :func:`frozen` applies them.
+    """
+
+    frozen_mean: Tensor
+    frozen_var: Tensor
+
+    def __init__(self, num_features: int, eps: float) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(num_features))
+        self.bias = nn.Parameter(torch.zeros(num_features))
+        self.register_buffer("frozen_mean", torch.zeros(num_features))
+        self.register_buffer("frozen_var", torch.ones(num_features))
+        self.eps = eps
+        self.mode: Literal["batch", "collect", "frozen"] = "batch"
+        self._sums: tuple[int, Tensor, Tensor] | None = None
+
+    def forward(self, x: Tensor, groups: int = 1) -> Tensor:
+        if self.mode == "frozen":
+            return F.batch_norm(x, self.frozen_mean, self.frozen_var, self.weight, self.bias, False, 0.0, self.eps)
+        if self.mode == "collect":
+            self._accumulate(x)
+        if groups == 1:
+            return F.batch_norm(x, None, None, self.weight, self.bias, True, 0.0, self.eps)
+        parts = [F.batch_norm(p, None, None, self.weight, self.bias, True, 0.0, self.eps) for p in x.chunk(groups)]
+        return torch.cat(parts)
+
+    def _accumulate(self, x: Tensor) -> None:
+        axes = [axis for axis in range(x.dim()) if axis != 1]
+        rows, mean, square = self._sums or (0, torch.zeros_like(self.frozen_mean), torch.zeros_like(self.frozen_var))
+        self._sums = (rows + len(x), mean + x.mean(axes) * len(x), square + x.square().mean(axes) * len(x))
+
+    def finish_collecting(self) -> None:
+        """Turn the sums into the frozen mean and variance."""
+        if self._sums is None:
+            raise RuntimeError("no batch was seen while collecting batch-norm statistics")
+        rows, mean, square = self._sums
+        self.frozen_mean.copy_(mean / rows)
+        self.frozen_var.copy_((square / rows - (mean / rows).square()).clamp_min(0))
+        self._sums = None
+
+
+def _norms(module: nn.Module) -> list[BatchNorm]:
+    return [m for m in module.modules() if isinstance(m, BatchNorm)]
+
+
+@contextmanager
+def _mode(module: nn.Module, mode: Literal["batch", "collect", "frozen"]) -> Iterator[None]:
+    norms = _norms(module)
+    before = [norm.mode for norm in norms]
+    for norm in norms:
+        norm.mode = mode
+    try:
+        yield
+    finally:
+        for norm, old in zip(norms, before, strict=True):
+            norm.mode = old
+
+
+@contextmanager
+def collecting(module: nn.Module) -> Iterator[None]:
+    """Inside, every batch that passes is averaged into the frozen batch-norm statistics (pooled mean and variance)."""
+    with _mode(module, "collect"):
+        yield
+    for norm in _norms(module):
+        norm.finish_collecting()
+
+
+@contextmanager
+def frozen(*modules: nn.Module) -> Iterator[None]:
+    """Inside, batch norm uses the collected statistics: an output no longer depends on its batch."""
+    with _mode(nn.ModuleList(modules), "frozen"):
+        yield
+
+
+class Block(nn.Module):
+    """Convolution, up-convolution or linear layer, then batch norm and activation in the chosen order."""
+
+    def __init__(self, layer: Layer, in_width: int, out_width: int, settings: NetworkSettings, slope: float | None) -> None:
+        super().__init__()
+        self.layer, self.slope, self.order = layer, slope, settings.batch_norm_order
+        padding = 1 if layer.stride == 2 else 0
+        bias = not layer.batch_norm  # batch norm subtracts any bias again
+        self.op: nn.Module
+        if layer.kind == "conv":
+            self.op = nn.Conv2d(in_width, out_width, KERNEL, layer.stride, padding, bias=bias)
+        elif layer.kind == "upconv":
+            self.op = nn.ConvTranspose2d(in_width, out_width, KERNEL, layer.stride, 1, bias=bias)
+        else:
+            self.op = nn.Linear(in_width, out_width * layer.spatial**2, bias=bias)
+        features = out_width * layer.spatial**2
+        self.norm = BatchNorm(features, settings.batch_norm_eps) if layer.batch_norm else None
+
+    def forward(self, x: Tensor, groups: int = 1) -> Tensor:
+        if self.layer.kind == "linear" and x.dim() == 4:
+            x = x.permute(0, 2, 3, 1).flatten(1)
+        if self.layer.stride == 1 and self.layer.kind == "conv":
+            x = F.pad(x, (1, 2, 1, 2))  # an even kernel at stride 1 keeps the size only with one-sided padding
+        x = self.op(x)
+        if self.layer.stride == 1 and self.layer.kind == "upconv":
+            x = x[:, :, :-1, :-1]
+        if self.order == "before":
+            x = self._activate(self._normalise(x, groups))
+        else:
+            x = self._normalise(self._activate(x), groups)
+        if self.layer.spatial > 1:
+            x = x.unflatten(1, (self.layer.spatial, self.layer.spatial, -1)).permute(0, 3, 1, 2)
+        return x
+
+    def _normalise(self, x: Tensor, groups: int) -> Tensor:
+        return x if self.norm is None else self.norm(x, groups)
+
+    def _activate(self, x: Tensor) -> Tensor:
+        if self.slope is None:
+            return x
+        return F.leaky_relu(x, self.slope) if self.slope > 0 else F.relu(x)
+
+
+class Stack(nn.Sequential):
+    """Blocks in a row, passing on into how many groups batch norm splits the batch."""
+
+    def forward(self, x: Tensor, groups: int = 1) -> Tensor:
+        for block in self:
+            x = block(x, groups)
+        return x
+
+
+def _stack(
+    layers: tuple[Layer, ...], in_width: int, side: int, settings: NetworkSettings, slope: float, last: int | None = None
+) -> tuple[Stack, int, int]:
+    """Blocks for ``layers``; returns them with the width and the side of their output. ``last``: fixed final width."""
+    blocks = []
+    for index, layer in enumerate(layers):
+        is_output = last is not None and index == len(layers) - 1
+        out_width = last if is_output and last is not None else scaled_width(layer.width, settings.width)
+        flat_in = in_width * side**2 if layer.kind == "linear" else in_width
+        blocks.append(Block(layer, flat_in, out_width, settings, None if is_output else slope))
+        in_width = out_width
+        if layer.kind == "linear":
+            side = layer.spatial
+        else:
+            side = side // layer.stride if layer.kind == "conv" else side * layer.stride
+    return Stack(*blocks), in_width, side
+
+
+class Generator(nn.Module):
+    """G: latents (N, Z) to images (N, C, H, W)."""
+
+    def __init__(self, architecture: Architecture, latents: LatentSpec, settings: NetworkSettings | None = None) -> None:
+        super().__init__()
+        settings = settings or NetworkSettings()
+        channels = architecture.image_CHW[0]
+        self.body, _, side = _stack(architecture.generator, latents.input_width, 1, settings, 0.0, last=channels)
+        if side != architecture.image_CHW[1]:
+            raise ValueError(f"generator table gives images of side {side}, not {architecture.image_CHW[1]}")
+        self.output = torch.sigmoid if architecture.output == "sigmoid" else torch.tanh
+
+    def forward(self, inputs_NZ: Tensor) -> Tensor:
+        return self.output(self.body(inputs_NZ))
+
+
+class Discriminator(nn.Module):
+    """D and Q: a shared trunk with two heads (paper section 6)."""
+
+    def __init__(self, architecture: Architecture, latents: LatentSpec, settings: NetworkSettings | None = None) -> None:
+        super().__init__()
+        settings = settings or NetworkSettings()
+        channels, side, _ = architecture.image_CHW
+        self.body, width, side = _stack(architecture.trunk, channels, side, settings, settings.slope)
+        num_features = width * side**2
+        self.d_head = nn.Linear(num_features, 1)
+        self.q_hidden, q_width, _ = _stack(architecture.q_hidden, num_features, 1, settings, settings.slope)
+        self.q_out = nn.Linear(q_width, latents.parameter_width)
+
+    def trunk(self, images_NCHW: Tensor, groups: int = 1) -> Tensor:
+        """Features (N, F) that both heads read."""
+        x = self.body(images_NCHW, groups)
+        return x.permute(0, 2, 3, 1).flatten(1) if x.dim() == 4 else x
+
+    def logits(self, features_NF: Tensor) -> Tensor:
+        """D's logit for "real", (N,)."""
+        return self.d_head(features_NF).squeeze(1)
+
+    def q(self, features_NF: Tensor) -> Tensor:
+        """Q's raw parameters (N, P); ``LatentSpec.split`` cuts them into codes."""
+        return self.q_out(self.q_hidden(features_NF))
+
+    def q_parameters(self) -> list[nn.Parameter]:
+        """Parameters of Q's own head, without the trunk."""
+        return [*self.q_hidden.parameters(), *self.q_out.parameters()]
+
+    def d_parameters(self) -> list[nn.Parameter]:
+        """Parameters of the trunk and D's head."""
+        return [*self.body.parameters(), *self.d_head.parameters()]
+
+
+def initialise(module: nn.Module, settings: NetworkSettings, generator: torch.Generator) -> None:
+    """Draw every weight anew from ``generator`` (the authors' code: N(0, 0.02), batch-norm gain N(1, 0.02), biases 0)."""
+    for child in module.modules():
+        if isinstance(child, BatchNorm):
+            child.weight.data.normal_(1.0, settings.gain_std, generator=generator) if settings.gain_std else child.weight.data.fill_(1)
+            child.bias.data.zero_()
+        elif isinstance(child, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
+            _initialise_weight(child, settings, generator)
+            if child.bias is not None:
+                child.bias.data.zero_()
+
+
+def _initialise_weight(child: nn.Module, settings: NetworkSettings, generator: torch.Generator) -> None:
+    weight = child.weight
+    std = settings.init_std
+    if settings.init == "torch":
+        nn.init.kaiming_uniform_(weight, a=5**0.5, generator=generator)
+    elif settings.init == "truncated" and isinstance(child, nn.Conv2d):
+        nn.init.trunc_normal_(weight, 0.0, std, -2 * std, 2 * std, generator=generator)
+    else:
+        nn.init.normal_(weight, 0.0, std, generator=generator)

@@ -1,0 +1,186 @@
+"""The only training loop. It draws batches, steps, keeps the history and can be stopped and resumed to the same bits.
+
+It logs nothing and writes nothing: whoever drives it decides what to do between two yields.
+Shape suffixes: N images, C channels, H height, W width, B batch, T iterations, M metrics.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from infogan.architectures import ARCHITECTURES
+from infogan.codes import LatentSpec
+from infogan.networks import Discriminator, Generator, NetworkSettings, initialise
+from infogan.step import STEPS, Players, StepSettings, metric_names
+from infogan.streams import stream
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """What a run is, but for its images and its seed."""
+
+    architecture: str
+    latents: LatentSpec
+    step: StepSettings
+    iterations: int
+    network: NetworkSettings = NetworkSettings()
+    batch_size: int = 128
+    step_kind: Literal["fused", "reference"] = "fused"
+    device: str = "cpu"
+    dtype: torch.dtype = torch.float32
+
+
+class NonFiniteLoss(RuntimeError):
+    """A loss or a bound stopped being a number."""
+
+    def __init__(self, iteration: int, values: dict[str, float]) -> None:
+        self.iteration, self.values = iteration, values
+        listed = ", ".join(f"{name}={value:g}" for name, value in values.items())
+        super().__init__(f"non-finite value at iteration {iteration}: {listed}")
+
+
+class Progress(NamedTuple):
+    """State after ``iteration`` updates; metrics are those of the last one."""
+
+    iteration: int
+    metrics: dict[str, float]
+
+
+class BatchStream:
+    """Indices of shuffled batches, epoch after epoch, each image at most once an epoch; the short rest is left out."""
+
+    def __init__(self, num_images: int, batch_size: int, generator: torch.Generator) -> None:
+        if batch_size > num_images:
+            raise ValueError(f"batch size {batch_size} exceeds the number of training images, {num_images}")
+        self.num_images, self.batch_size, self.generator = num_images, batch_size, generator
+        self._begin_epoch()
+
+    def _begin_epoch(self) -> None:
+        self._epoch_state = self.generator.get_state()
+        self._order = torch.randperm(self.num_images, generator=self.generator, device=self.generator.device)
+        self._position = 0
+
+    def next(self) -> Tensor:
+        """Indices of the next batch, (B,)."""
+        if self._position + self.batch_size > self.num_images:
+            self._begin_epoch()
+        indices = self._order[self._position : self._position + self.batch_size]
+        self._position += self.batch_size
+        return indices
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"epoch_state": self._epoch_state, "position": self._position}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.generator.set_state(state["epoch_state"])
+        self._begin_epoch()
+        self._position = state["position"]
+
+
+class Trainer:
+    """Trains one cell.
+
+    ``images_NCHW`` are uint8; they move to the device once and each batch is scaled there: to [0, 1] for a sigmoid
+    output, to [-1, 1] for tanh. Raises ValueError where images and architecture do not fit.
+    """
+
+    def __init__(self, config: TrainingConfig, images_NCHW: Tensor, seed: int) -> None:
+        architecture = ARCHITECTURES[config.architecture]
+        if tuple(images_NCHW.shape[1:]) != architecture.image_CHW:
+            raise ValueError(f"{config.architecture} needs images {architecture.image_CHW}, got {tuple(images_NCHW.shape[1:])}")
+        if images_NCHW.dtype != torch.uint8:
+            raise ValueError(f"images must be uint8, got {images_NCHW.dtype}")
+        self.config, self.seed = config, seed
+        self.images_NCHW = images_NCHW.to(config.device)
+        self.scale, self.shift = (1 / 255, 0.0) if architecture.output == "sigmoid" else (2 / 255, -1.0)
+        self.metric_names = metric_names(config.latents)
+        self.players = self._create_players()
+        self.batches = BatchStream(len(images_NCHW), config.batch_size, stream(seed, "data", config.device))
+        self.iteration = 0
+        self._history_TM = torch.zeros(
+            config.iterations, len(self.metric_names), dtype=config.dtype, device=config.device
+        )
+        self._checked = 0
+        self._step = STEPS[config.step_kind]
+
+    def _create_players(self) -> Players:
+        config = self.config
+        architecture = ARCHITECTURES[config.architecture]
+        generator = Generator(architecture, config.latents, config.network)
+        discriminator = Discriminator(architecture, config.latents, config.network)
+        init = stream(self.seed, "init")  # always drawn on the CPU: the same start on every device
+        for network in (generator, discriminator):
+            initialise(network, config.network, init)
+            network.to(device=config.device, dtype=config.dtype, memory_format=torch.channels_last)
+        latents = stream(self.seed, "latents", config.device)
+        fused_adam = config.step_kind == "fused"
+        return Players.create(generator, discriminator, config.latents, config.step, latents, fused_adam=fused_adam)
+
+    @property
+    def done(self) -> bool:
+        return self.iteration >= self.config.iterations
+
+    def scaled(self, images: Tensor) -> Tensor:
+        """uint8 images to what D reads, in memory order channels_last."""
+        images = images.to(self.config.dtype).mul_(self.scale)
+        if self.shift:
+            images.add_(self.shift)
+        return images.contiguous(memory_format=torch.channels_last)
+
+    def run(self, log_every: int = 25) -> Iterator[Progress]:
+        """Train to the last iteration, yielding every ``log_every`` iterations and at the end.
+
+        Only there does the host wait for the device. Raises NonFiniteLoss with the first bad iteration.
+        """
+        while not self.done:
+            images = self.scaled(self.images_NCHW[self.batches.next()])
+            self._history_TM[self.iteration] = self._step(self.players, images)
+            self.iteration += 1
+            if self.iteration % log_every == 0 or self.done:
+                yield Progress(self.iteration, self._read_last())
+
+    def _read_last(self) -> dict[str, float]:
+        rows = self._history_TM[self._checked : self.iteration].cpu()
+        bad = (~torch.isfinite(rows)).any(dim=1).nonzero()
+        if len(bad):
+            first = int(bad[0])
+            raise NonFiniteLoss(self._checked + first + 1, self._named(rows[first]))
+        self._checked = self.iteration
+        return self._named(rows[-1])
+
+    def _named(self, row_M: Tensor) -> dict[str, float]:
+        return dict(zip(self.metric_names, row_M.tolist(), strict=True))
+
+    def history(self) -> np.ndarray:
+        """Metrics of every iteration so far, (T, M), columns as in ``metric_names``."""
+        return self._history_TM[: self.iteration].cpu().numpy()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything needed to go on to the same bits."""
+        p = self.players
+        return {
+            "iteration": self.iteration,
+            "generator": p.generator.state_dict(),
+            "discriminator": p.discriminator.state_dict(),
+            "optimizer_generator": p.optimizer_generator.state_dict(),
+            "optimizer_discriminator": p.optimizer_discriminator.state_dict(),
+            "latents": p.latents.get_state(),
+            "batches": self.batches.state_dict(),
+            "history": self._history_TM[: self.iteration],
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue where ``state_dict`` was taken; the configuration must be the same."""
+        p = self.players
+        p.generator.load_state_dict(state["generator"])
+        p.discriminator.load_state_dict(state["discriminator"])
+        p.optimizer_generator.load_state_dict(state["optimizer_generator"])
+        p.optimizer_discriminator.load_state_dict(state["optimizer_discriminator"])
+        p.latents.set_state(state["latents"].cpu())
+        self.batches.load_state_dict(state["batches"])
+        self.iteration = self._checked = state["iteration"]
+        self._history_TM[: self.iteration] = state["history"]

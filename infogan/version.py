@@ -1,0 +1,38 @@
+"""Which code and which libraries a result depends on, without importing any of them."""
+
+import ast
+import hashlib
+import importlib.metadata
+from functools import cache
+from pathlib import Path
+
+TRAINING_FILES = ("architectures", "codes", "networks", "objectives", "step", "streams", "training", "winograd")  # they decide a result's bits
+MEASURE_FILES = ("measures",)
+LIBRARIES = ("torch", "torchvision", "numpy", "scipy", "mlxtend")
+
+
+def _without_docstrings(tree: ast.AST) -> ast.AST:
+    for node in ast.walk(tree):
+        body = getattr(node, "body", None)
+        is_documented = isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
+        if is_documented and body and isinstance(body[0], ast.Expr) and isinstance(body[0].value, ast.Constant):
+            node.body = body[1:] or [ast.Pass()]  # type: ignore[attr-defined]
+    return tree
+
+
+@cache
+def code_digest(names: tuple[str, ...] = TRAINING_FILES) -> str:
+    """Digest of the syntax trees of the named files or folders of this package: comments and docstrings don't count."""
+    folder = Path(__file__).parent
+    digest = hashlib.sha256()
+    for name in names:
+        path = folder / name
+        for file in sorted(path.rglob("*.py")) if path.is_dir() else [path.with_suffix(".py")]:
+            if file.exists():
+                digest.update(ast.dump(_without_docstrings(ast.parse(file.read_text()))).encode())
+    return digest.hexdigest()[:16]
+
+
+def library_versions() -> dict[str, str]:
+    """Installed versions of the libraries that a result depends on; a local label such as +cpu is kept."""
+    return {name: importlib.metadata.version(name) for name in LIBRARIES}

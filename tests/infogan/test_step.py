@@ -1,0 +1,184 @@
+"""The fused step equals the reference step, and the test that says so fails on mutants of the fused step."""
+
+import inspect
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import Tensor
+
+from infogan import step as step_module
+from infogan.architectures import ARCHITECTURES
+from infogan.codes import Categorical, Continuous, LatentSpec, Noise
+from infogan.networks import Block, NetworkSettings
+from infogan.step import Players, Step, StepSettings, fused_step, metric_names, reference_step
+from infogan.training import Trainer, TrainingConfig
+
+SPEC = LatentSpec(Noise(8), (Categorical(10), Continuous()))
+NUM_CODES = len(SPEC.codes)
+INFOGAN = StepSettings(mi_weight_discriminator=(1.0, 0.3), mi_weight_generator=(1.0, 0.3))
+ZERO = (0.0,) * NUM_CODES
+ARMS = {
+    "infogan": INFOGAN,
+    "infogan-fast-q": replace(INFOGAN, learning_rate_q=1e-3),
+    "gan": replace(INFOGAN, mi_weight_generator=ZERO, mi_trains_trunk=False),
+    "gan-fast-q": replace(INFOGAN, mi_weight_generator=ZERO, mi_trains_trunk=False, learning_rate_q=1e-3),
+    "gan-shared": replace(INFOGAN, mi_weight_generator=ZERO),
+    "reused latents": replace(INFOGAN, latents="reused"),
+}
+ITERATIONS = 20
+
+
+def trainer(architecture: str, settings: StepSettings, kind: str, dtype: torch.dtype, network: NetworkSettings | None = None) -> Trainer:
+    config = TrainingConfig(
+        architecture, SPEC, settings, ITERATIONS, network or NetworkSettings(width=0.06), batch_size=8, step_kind=kind, dtype=dtype
+    )
+    images = torch.randint(0, 256, (40, *ARCHITECTURES[architecture].image_CHW), generator=torch.Generator().manual_seed(1))
+    return Trainer(config, images.to(torch.uint8), seed=3)
+
+
+def state_after(run: Trainer, step: Step, num_iterations: int) -> dict[str, Tensor]:
+    """Metrics, weights and gradients after some iterations. Gradients matter: a step that leaves D's phase and G's phase
+    mixed in D's gradients would show only in the next update of whoever forgets to clear them."""
+    metrics = [step(run.players, run.scaled(run.images_NCHW[run.batches.next()])) for _ in range(num_iterations)]
+    state = {"metrics": torch.stack(metrics)}
+    parts = {
+        "generator": run.players.generator.parameters(),
+        "discriminator": run.players.discriminator.d_parameters(),
+        "q": run.players.discriminator.q_parameters(),
+    }
+    for name, parameters in parts.items():
+        listed = list(parameters)
+        assert all(p.grad is not None for p in listed), name
+        state[name] = torch.cat([p.detach().flatten() for p in listed])
+        state[f"{name} gradient"] = torch.cat([p.grad.flatten() for p in listed if p.grad is not None])
+    return state
+
+
+def largest_difference(a: dict[str, Tensor], b: dict[str, Tensor]) -> float:
+    """Over metrics, and weights and gradients of each part: norm of the difference over the norm."""
+    assert a.keys() == b.keys()
+    return max(float((a[k] - b[k]).norm() / b[k].norm()) for k in a)
+
+
+@pytest.mark.parametrize("arm", ARMS)
+@pytest.mark.parametrize("architecture", ["mnist", "celeba", "faces", "chairs"])
+def test_fused_equals_reference_in_double_precision(architecture: str, arm: str) -> None:
+    states = [
+        state_after(trainer(architecture, ARMS[arm], kind, torch.float64), step, ITERATIONS)
+        for kind, step in (("fused", fused_step), ("reference", reference_step))
+    ]
+    assert largest_difference(*states) < 1e-9
+
+
+def without_kinks(run: Trainer) -> Trainer:
+    """Linear activations: a unit within rounding of a ReLU's kink would take another side and another gradient."""
+    for player in (run.players.generator, run.players.discriminator):
+        for block in player.modules():
+            if isinstance(block, Block) and block.slope is not None:
+                block.slope = 1.0
+    return run
+
+
+@pytest.mark.parametrize("arm", ARMS)
+@pytest.mark.parametrize("architecture", ["mnist", "celeba", "faces", "chairs"])
+def test_gradients_of_one_iteration_agree_in_single_precision(architecture: str, arm: str) -> None:
+    """D does not move between the phases here: Adam's first update is the sign of a gradient, also of a rounding error."""
+    settings = replace(ARMS[arm], learning_rate_discriminator=0.0, learning_rate_q=0.0)
+    states = [
+        state_after(without_kinks(trainer(architecture, settings, kind, torch.float32)), step, 1)
+        for kind, step in (("fused", fused_step), ("reference", reference_step))
+    ]
+    gradients = [{k: v for k, v in state.items() if k.endswith("gradient")} for state in states]
+    assert largest_difference(*gradients) < 1e-4
+
+
+def mutant(*replacements: tuple[str, str]) -> Step:
+    """The fused step with pieces of its source replaced; each piece must be there."""
+    source = inspect.getsource(fused_step)
+    for old, new in replacements:
+        assert old in source, f"the fused step no longer contains {old!r}: update this mutant"
+        source = source.replace(old, new, 1)
+    namespace = dict(vars(step_module))
+    exec(compile(source, "mutant", "exec"), namespace)
+    return namespace["fused_step"]
+
+
+FRESH = 'if settings.latents == "fresh":'
+MUTANTS: dict[str, Callable[[], Step]] = {
+    "joint batch norm": lambda: mutant(("groups=2", "groups=1")),
+    "swapped halves": lambda: mutant(("logits[:num], logits[num:]", "logits[num:], logits[:num]")),
+    "Q reads real images": lambda: mutant(("features[num:]", "features[:num]")),
+    "D not frozen": lambda: mutant(("d.requires_grad_(False)", "pass")),
+    "stale fake batch": lambda: mutant(('settings.latents == "reused"', "True"), (FRESH, "if False:")),
+    "lambda of G off by 10 %": lambda: mutant(("players.weights_generator", "0.9 * players.weights_generator")),
+    "lambda of D off by 10 %": lambda: mutant(("players.weights_discriminator", "1.1 * players.weights_discriminator")),
+    "D's loss halved": lambda: mutant(("loss_d, bounds, players", "0.5 * loss_d, bounds, players")),
+    "G learns before D": lambda: mutant(("players.optimizer_discriminator.step()", "pass")),
+    "Q updated in G's phase": lambda: mutant(("players.optimizer_generator.step()", "players.optimizer_generator.step(); players.optimizer_discriminator.step()")),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", MUTANTS)
+def test_equality_fails_on_a_mutant(name: str) -> None:
+    mutated = state_after(trainer("mnist", INFOGAN, "fused", torch.float64), MUTANTS[name](), 3)
+    reference = state_after(trainer("mnist", INFOGAN, "reference", torch.float64), reference_step, 3)
+    assert largest_difference(mutated, reference) > 1e-6
+
+
+def test_equality_fails_without_the_stop_gradient() -> None:
+    step = mutant(("fake_features if settings.mi_trains_trunk else fake_features.detach()", "fake_features"))
+    mutated = state_after(trainer("mnist", ARMS["gan"], "fused", torch.float64), step, 3)
+    reference = state_after(trainer("mnist", ARMS["gan"], "reference", torch.float64), reference_step, 3)
+    assert largest_difference(mutated, reference) > 1e-6
+
+
+@pytest.mark.parametrize(
+    ("settings", "network"),
+    [
+        (INFOGAN, NetworkSettings(width=0.06, batch_norm_eps=1e-4)),
+        (replace(INFOGAN, adam_eps=1e-6), NetworkSettings(width=0.06)),
+        (INFOGAN, NetworkSettings(width=0.06, slope=0.11)),
+    ],
+    ids=["batch-norm eps", "Adam eps", "slope"],
+)
+def test_equality_fails_on_another_constant(settings: StepSettings, network: NetworkSettings) -> None:
+    changed = state_after(trainer("mnist", settings, "fused", torch.float64, network), fused_step, 3)
+    reference = state_after(trainer("mnist", INFOGAN, "reference", torch.float64), reference_step, 3)
+    assert largest_difference(changed, reference) > 1e-6
+
+
+def test_arms_differ_in_what_they_say() -> None:
+    """`gan` trains G and D exactly as if Q were not there; Q's rate changes Q alone; in `gan-shared` D is trained on L_I."""
+    runs = {arm: state_after(trainer("mnist", ARMS[arm], "fused", torch.float64), fused_step, 5) for arm in ARMS}
+    plain = runs["gan"]
+    assert all(torch.equal(plain[k], runs["gan-fast-q"][k]) for k in ("generator", "discriminator"))
+    assert not torch.equal(plain["q"], runs["gan-fast-q"]["q"])
+    assert not torch.equal(plain["discriminator"], runs["gan-shared"]["discriminator"])
+
+
+def test_step_reports_the_bound_of_the_fresh_latents_before_the_update() -> None:
+    run = trainer("mnist", INFOGAN, "fused", torch.float64)
+    twin = trainer("mnist", INFOGAN, "fused", torch.float64)
+    images = run.scaled(run.images_NCHW[run.batches.next()])
+    metrics = dict(zip(metric_names(SPEC), fused_step(run.players, images).tolist(), strict=True))
+    latents = twin.players.sample(len(images))
+    d = twin.players.discriminator
+    parameters = d.q(d.trunk(twin.players.generator(latents.inputs_NZ)))
+    expected = SPEC.bounds_nats(parameters, latents.values).tolist()
+    assert [metrics["mi/c1"], metrics["mi/c2"]] == pytest.approx(expected, rel=1e-9)
+    assert set(metrics) == {"loss/discriminator", "loss/generator", "mi/c1", "mi/c2", "explained/c2"}
+
+
+def test_one_weight_per_code_is_required() -> None:
+    with pytest.raises(ValueError, match="one value for each of 2 codes"):
+        trainer("mnist", replace(INFOGAN, mi_weight_generator=(1.0,)), "fused", torch.float32)
+
+
+def test_players_share_the_optimisers_of_the_paper() -> None:
+    players: Players = trainer("mnist", ARMS["infogan-fast-q"], "fused", torch.float32).players
+    rates = [group["lr"] for group in players.optimizer_discriminator.param_groups]
+    assert rates == [2e-4, 1e-3]
+    in_d = {id(p) for group in players.optimizer_discriminator.param_groups for p in group["params"]}
+    assert in_d == {id(p) for p in players.discriminator.parameters()}
