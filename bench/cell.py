@@ -1,0 +1,219 @@
+"""Trains one cell, in its own process: resume, checkpoints, history, measures at the end. It writes records only.
+
+Imports torch. The launcher never imports this file; the warm server does, once, and workers are forked from it.
+"""
+
+import io
+import resource
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+
+from bench.cells import Cell
+from bench.records import CellFolder, History
+from bench.storage import CorruptRecord
+from bench.tasks import CellTask
+from infogan import data
+from infogan.architectures import ARCHITECTURES
+from infogan.codes import Categorical, Code, Continuous, LatentSpec, Noise
+from infogan.measures.bound import frozen_bounds_nats
+from infogan.measures.traversals import traversal
+from infogan.networks import NetworkSettings
+from infogan.step import StepSettings
+from infogan.streams import stream
+from infogan.training import NonFiniteLoss, Trainer, TrainingConfig
+
+STRETCH = 25  # iterations between two entries of the step-time record, and between two reads from a GPU
+
+
+Report = Callable[[str, dict[str, Any]], None]  # kind of event, its values
+
+
+def latent_spec(config: dict[str, Any]) -> LatentSpec:
+    """Codes and noise from a cell's configuration."""
+    codes: list[Code] = []
+    for code in config["codes"]:
+        if code["kind"] == "categorical":
+            codes.append(Categorical(code["num_categories"]))
+        else:
+            codes.append(Continuous(std=code["std"], log_std_clamp=tuple(code["log_std_clamp"])))
+    return LatentSpec(Noise(**config["noise"]), tuple(codes))
+
+
+def training_config(config: dict[str, Any]) -> TrainingConfig:
+    """The library's configuration from a cell's."""
+    training = dict(config["training"])
+    batch_size, step_kind, iterations = training.pop("batch_size"), training.pop("step"), training.pop("iterations")
+    weights = {name: tuple(training.pop(name)) for name in ("mi_weight_discriminator", "mi_weight_generator")}
+    return TrainingConfig(
+        architecture=config["architecture"],
+        latents=latent_spec(config),
+        step=StepSettings(**weights, **training),
+        iterations=iterations,
+        network=NetworkSettings(**config["network"]),
+        batch_size=batch_size,
+        step_kind=step_kind,
+        device=config["device"],
+    )
+
+
+def load_images(task: CellTask) -> np.ndarray:
+    """The training images that the cell's configuration names. Raises DataError where the bytes are not those."""
+    wanted = task.cell.config["data"]
+    dataset = data.load(wanted["name"], wanted["source"], task.data_dir, download=False)
+    if dataset.info.digest != wanted["digest"]:
+        raise data.DataError(f"{wanted['name']}: digest {dataset.info.digest[:12]} is not the {wanted['digest'][:12]} of the plan")
+    return dataset.train_images[: wanted["num_images"]]
+
+
+@dataclass
+class _Clock:
+    """Where a cell's seconds go, over all its resumptions."""
+
+    seconds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(("train", "checkpoint", "evaluate", "prepare"), 0.0))
+    step_iterations: list[int] = field(default_factory=list)
+    step_ms: list[float] = field(default_factory=list)
+    resumes: int = 0
+
+    def add(self, what: str, since: float) -> None:
+        self.seconds[what] += time.perf_counter() - since
+
+
+class CellRun:
+    """One attempt at one cell."""
+
+    def __init__(self, task: CellTask, report: Report, should_stop: Callable[[], bool]) -> None:
+        self.task, self.report, self.should_stop = task, report, should_stop
+        self.folder = CellFolder.of(task.results, task.cell)
+        self.clock = _Clock()
+        self.notes: list[str] = []
+
+    def run(self) -> str:
+        """``done``, ``stopped`` or ``failed``; a failure is recorded with its traceback."""
+        try:
+            return self._run()
+        except Exception as error:
+            failure = {"error": type(error).__name__, "message": " ".join(str(error).split()), "traceback": traceback.format_exc()}
+            if isinstance(error, NonFiniteLoss):
+                failure |= {"iteration": error.iteration, "values": {k: repr(v) for k, v in error.values.items()}}
+            self.folder.write_result({"status": "failed", "notes": self.notes, **failure})
+            self.report("failed", {"message": failure["message"]})
+            return "failed"
+
+    def _run(self) -> str:
+        started = time.perf_counter()
+        task = self.task
+        images = torch.from_numpy(load_images(task))
+        self.folder.write_identity(task.cell, task.environment, task.data)
+        self.folder.remove_result()
+        self.trainer = Trainer(training_config(task.cell.config), images, task.cell.seed)
+        self._resume()
+        self.clock.add("prepare", started)
+        if not self._train():
+            return "stopped"
+        self._finish()
+        return "done"
+
+    def _note(self, text: str) -> None:
+        self.notes.append(text)
+        self.report("note", {"text": text})
+
+    def _resume(self) -> None:
+        for name, content in self.folder.checkpoints():
+            if isinstance(content, CorruptRecord):
+                self._note(f"{content}; using the one before")
+                continue
+            state = torch.load(io.BytesIO(content), weights_only=True, map_location=self.trainer.config.device)
+            if state["key"] != self.task.cell.key:
+                self._note(f"{name} belongs to another definition and was not used")
+                continue
+            self.trainer.load_state_dict(state["trainer"])
+            clock = state["clock"]
+            self.clock = _Clock(clock["seconds"], clock["step_iterations"], clock["step_ms"], clock["resumes"] + 1)
+            self.notes = state["notes"] + self.notes
+            self.report("resumed", {"iteration": self.trainer.iteration})
+            return
+
+    def _train(self) -> bool:
+        """False where it was told to stop before the end."""
+        on_gpu = self.trainer.config.device != "cpu"
+        steps = self.trainer.run(log_every=STRETCH if on_gpu else 1)
+        saved_at, stretch_start, stretch_s = time.perf_counter(), self.trainer.iteration, 0.0
+        while True:
+            started = time.perf_counter()
+            progress = next(steps, None)
+            if progress is None:
+                return True
+            stretch_s += time.perf_counter() - started
+            self.clock.add("train", started)
+            if progress.iteration - stretch_start >= STRETCH or self.trainer.done:
+                self.clock.step_iterations.append(progress.iteration)
+                self.clock.step_ms.append(1e3 * stretch_s / (progress.iteration - stretch_start))
+                stretch_start, stretch_s = progress.iteration, 0.0
+            self.report("progress", {"iteration": progress.iteration, "metrics": progress.metrics})
+            stop = self.should_stop() and not self.trainer.done
+            due = time.perf_counter() - saved_at >= self.task.checkpoint_every_s
+            every = self.task.checkpoint_every
+            if stop or due or (every and progress.iteration % every == 0):
+                self._checkpoint()
+                saved_at = time.perf_counter()
+            if stop:
+                self.report("stopped", {"iteration": progress.iteration})
+                return False
+
+    def _checkpoint(self) -> None:
+        started = time.perf_counter()
+        clock = self.clock
+        content = io.BytesIO()
+        state = {
+            "key": self.task.cell.key,
+            "trainer": self.trainer.state_dict(),
+            "clock": {"seconds": clock.seconds, "step_iterations": clock.step_iterations, "step_ms": clock.step_ms, "resumes": clock.resumes},
+            "notes": self.notes,
+        }
+        torch.save(state, content)
+        self.folder.write_checkpoint(content.getvalue())
+        self._write_history()
+        clock.add("checkpoint", started)
+        self.report("durable", {"iteration": self.trainer.iteration})
+
+    def _write_history(self) -> None:
+        names, values = self.trainer.metric_names, self.trainer.history()
+        self.folder.write_history(History(names, values, np.array(self.clock.step_iterations), np.array(self.clock.step_ms)))
+
+    def _finish(self) -> None:
+        started = time.perf_counter()
+        self.report("evaluating", {})
+        players, spec = self.trainer.players, self.trainer.config.latents
+        evaluation = stream(self.task.cell.seed, "evaluation", self.trainer.config.device)
+        bounds = frozen_bounds_nats(players.generator, players.discriminator, spec, evaluation)
+        signed = ARCHITECTURES[self.trainer.config.architecture].output == "tanh"
+        grids = {
+            name: traversal(players.generator, spec, index, evaluation, signed=signed).cpu().numpy()
+            for index, name in enumerate(spec.names)
+        }
+        self.clock.add("evaluate", started)
+        started = time.perf_counter()
+        self._write_history()
+        self.folder.write_traversals(grids)
+        weights = io.BytesIO()
+        torch.save({"generator": players.generator.state_dict(), "discriminator": players.discriminator.state_dict()}, weights)
+        self.folder.write_weights(weights.getvalue())
+        self.clock.add("checkpoint", started)
+        result = {
+            "status": "done",
+            "iterations": self.trainer.iteration,
+            "mi_frozen_nats": dict(zip(spec.names, bounds.tolist(), strict=True)),
+            "seconds": self.clock.seconds,
+            "resumes": self.clock.resumes,
+            "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+            "notes": self.notes,
+        }
+        self.folder.write_result(result)
+        self.folder.remove_checkpoints()
+        self.report("done", {"iteration": self.trainer.iteration})

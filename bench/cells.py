@@ -1,0 +1,187 @@
+"""Cells: what one run is, resolved to plain values, and the keys that say what may be reused and what compared.
+
+A cell is (experiment, variant, arm, seed) at a profile. ``cells`` is a pure function to an ordered list.
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any
+
+from bench.spec import MAX_SEED, ExperimentTable, ProfileTable, Spec, SpecError, merged_network, merged_training, suggest
+from infogan.data import DataInfo
+
+FORMAT = 1  # of records; another format is never read as this one
+T80_RULE = {"fraction": 0.8, "window": 11}  # of T80: share of H(c), iterations of the centred mean
+
+
+def digest(value: Any) -> str:
+    """sha256 of a value's canonical JSON."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One run. ``config`` is JSON: everything that its result is a function of."""
+
+    experiment: str
+    profile: str
+    variant: str | None
+    arm: str
+    seed: int
+    config: dict[str, Any]
+    definition: dict[str, Any]  # what all arms, variants and seeds of a sweep share
+
+    @property
+    def key(self) -> str:
+        """Which result may be reused."""
+        return digest(self.config)
+
+    @property
+    def definition_key(self) -> str:
+        """Which cells belong in one table."""
+        return digest(self.definition)
+
+    @property
+    def comparison(self) -> dict[str, Any]:
+        """What two sets of runs must share to be compared; all else is the treatment under test."""
+        c = self.config
+        return {
+            "experiment": self.experiment,
+            "variant": self.variant,
+            "arm": self.arm,
+            "data_digest": c["data"]["digest"],
+            "num_images": c["data"]["num_images"],
+            "codes": c["codes"],
+            "iterations": c["training"]["iterations"],
+            "batch_size": c["training"]["batch_size"],
+            "width": c["network"]["width"],
+            "t80": T80_RULE,
+        }
+
+    @property
+    def group(self) -> str:
+        """Variant and arm."""
+        return self.arm if self.variant is None else f"{self.variant}/{self.arm}"
+
+    @property
+    def name(self) -> str:
+        """``variant/arm/seed-k``."""
+        return f"{self.group}/seed-{self.seed}"
+
+    @property
+    def folder(self) -> PurePosixPath:
+        """Where its records lie under the results folder; cells of another definition lie beside it, never in it."""
+        return PurePosixPath("cells", self.experiment, self.profile, self.name, self.key[:12])
+
+    @property
+    def iterations(self) -> int:
+        return int(self.config["training"]["iterations"])
+
+
+def _training(spec: Spec, experiment: ExperimentTable, variant: str | None, arm: str | None) -> dict[str, Any]:
+    """Training settings as numbers: one lambda per code and phase, Q's rate resolved."""
+    merged = merged_training(spec, experiment, variant, arm)
+    num_codes = len(experiment.codes)
+    weights = merged.pop("mi_weight")
+    weights = weights if isinstance(weights, list) else [weights] * num_codes
+    weights_g = merged.pop("mi_weight_generator")
+    weights_g = weights if weights_g == "same" else weights_g if isinstance(weights_g, list) else [weights_g] * num_codes
+    rate_q = merged["learning_rate_q"]
+    if isinstance(rate_q, str):
+        rate_q = merged[f"learning_rate_{rate_q}"]
+    return merged | {"learning_rate_q": rate_q, "mi_weight_discriminator": weights, "mi_weight_generator": weights_g}
+
+
+def resolve(
+    spec: Spec, experiment_name: str, profile: str, variant: str | None, arm: str, seed: int, data: DataInfo, device: str, versions: dict[str, str]
+) -> Cell:
+    """One cell with its configuration in full. ``versions``: of torch and of the training code."""
+    experiment = spec.experiments[experiment_name]
+    budget = experiment.profiles[profile]  # type: ignore[index]
+    shared = {
+        "format": FORMAT,
+        "experiment": experiment_name,
+        "profile": profile,
+        "data": {"name": data.name, "source": data.source, "digest": data.digest, "num_images": min(budget.num_images or data.num_train, data.num_train)},
+        "architecture": experiment.architecture,
+        "network": merged_network(spec, experiment) | {"width": budget.width},
+        "noise": experiment.noise.model_dump(),
+        "codes": [code.model_dump(mode="json") for code in experiment.codes],
+        "device": device,
+        "versions": versions,
+    }
+    iterations = {"iterations": budget.iterations}
+    config = shared | {"variant": variant, "arm": arm, "seed": seed, "training": _training(spec, experiment, variant, arm) | iterations}
+    definition = shared | {"training": _training(spec, experiment, None, None) | iterations}
+    return Cell(experiment_name, profile, variant, arm, seed, config, definition)
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What the command line selects; None leaves the file's choice."""
+
+    arms: tuple[str, ...] | None = None
+    variants: tuple[str, ...] | None = None
+    seeds: tuple[int, ...] | None = None
+
+
+def cells(
+    spec: Spec, experiment_name: str, profile: str, selection: Selection, data: DataInfo, device: str, versions: dict[str, str]
+) -> list[Cell]:
+    """The cells of one experiment, ordered by seed, then variant, then arm: a sweep cut short has whole seeds.
+
+    Raises SpecError for a selection that the experiment does not have.
+    """
+    experiment = experiment_table(spec, experiment_name)
+    budget = profile_table(experiment, experiment_name, profile)
+    arms = _select("arm", selection.arms, budget.arms or experiment.arms, experiment.arms)
+    variants = _select("variant", selection.variants, list(experiment.variants), list(experiment.variants))
+    seeds = selection.seeds or tuple(budget.seeds or experiment.seeds)
+    return [
+        resolve(spec, experiment_name, profile, variant, arm, seed, data, device, versions)
+        for seed in seeds
+        for variant in (variants or [None])
+        for arm in arms
+    ]
+
+
+def experiment_table(spec: Spec, name: str) -> ExperimentTable:
+    """Raises SpecError with the choices."""
+    if name not in spec.experiments:
+        raise SpecError(f"unknown experiment {name!r}{suggest(name, list(spec.experiments))}")
+    return spec.experiments[name]
+
+
+def profile_table(experiment: ExperimentTable, experiment_name: str, profile: str) -> ProfileTable:
+    """Raises SpecError with the choices."""
+    if profile not in experiment.profiles:
+        raise SpecError(f"{experiment_name}: unknown profile {profile!r}{suggest(profile, list(experiment.profiles))}")
+    return experiment.profiles[profile]  # type: ignore[index]
+
+
+def _select(what: str, wanted: tuple[str, ...] | None, default: list[str], known: list[str]) -> list[str]:
+    if wanted is None:
+        return default
+    for name in wanted:
+        if name not in known:
+            raise SpecError(f"unknown {what} {name!r}{suggest(name, known) if known else f'; this experiment has no {what}s'}")
+    return list(wanted)
+
+
+def parse_seeds(text: str) -> tuple[int, ...]:
+    """``0-4``, ``7`` or ``0,2,5-9``. Raises SpecError."""
+    seeds: list[int] = []
+    for part in text.split(","):
+        first, dash, last = part.strip().partition("-")
+        if not first.isdigit() or (dash and not last.isdigit()):
+            raise SpecError(f"seeds {text!r}: write numbers and ranges such as 0-4 or 0,2,5-9")
+        low, high = int(first), int(last or first)
+        if high < low or high > MAX_SEED or high - low > 10_000:
+            raise SpecError(f"seeds {text!r}: {part.strip()!r} is not a rising range of at most 10,001 seeds up to {MAX_SEED}")
+        seeds.extend(range(low, high + 1))
+    if len(set(seeds)) != len(seeds):
+        raise SpecError(f"seeds {text!r}: a seed is named twice")
+    return tuple(seeds)

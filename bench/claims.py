@@ -1,0 +1,222 @@
+"""The paper's claims to verdicts. Criteria stand in experiments.toml; here is only the rule that applies them.
+
+A verdict has three parts: outcome, data (the paper's or a substitute), budget (the paper's or reduced).
+The unit is the seed. A verdict never changes an exit code.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from bench import statistics
+from bench.cells import digest
+from bench.runs import Run, Sweep
+from bench.spec import MEASURES, ClaimTable, ConditionTable, ExperimentTable
+from bench.summary import curve_measures
+
+
+@dataclass(frozen=True)
+class ConditionResult:
+    """One number of a claim against its bound."""
+
+    measure: str
+    unit: str
+    over: str
+    bound: str  # "at least 0.95"
+    basis: str
+    value: float  # what the bound was held against: the worst seed, the median, or the median curve's
+    holds: bool
+    seeds: dict[int, float]
+
+
+@dataclass(frozen=True)
+class BesideResult:
+    """A number shown beside the paper's, without a bound."""
+
+    measure: str
+    unit: str
+    paper: float
+    median: float
+    seeds: dict[int, float]
+
+
+@dataclass(frozen=True)
+class ClaimResult:
+    """One claim for one arm or variant."""
+
+    id: str
+    arm: str
+    variant: str | None
+    text: str
+    source: str
+    verdict: str
+    data: str
+    budget: str
+    value: float | None  # median over seeds of the first condition's measure
+    low: float | None
+    high: float | None
+    unit: str
+    num_seeds: int
+    seeds_holding: int
+    seeds_low: float  # Clopper-Pearson, 95 %
+    seeds_high: float
+    criterion: str
+    reason: str
+    conditions: tuple[ConditionResult, ...]
+    beside: tuple[BesideResult, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values; a number that is not finite becomes None with its meaning left to the reason."""
+        return _plain(asdict(self))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(v) for v in value]
+    return value
+
+
+def claims_digest(experiment: ExperimentTable) -> str:
+    """Hash of the claims table, printed with every verdict."""
+    return digest([claim.model_dump() for claim in experiment.claims])[:12]
+
+
+def judge(experiment: ExperimentTable, sweep: Sweep) -> list[ClaimResult]:
+    """Every claim of an experiment for each of its arms and variants, on what the sweep holds."""
+    return [
+        _judge_arm(claim, experiment, sweep, variant, arm)
+        for claim in experiment.claims
+        for variant in (list(experiment.variants) or [None])
+        for arm in claim.arms
+    ]
+
+
+def _judge_arm(claim: ClaimTable, experiment: ExperimentTable, sweep: Sweep, variant: str | None, arm: str) -> ClaimResult:
+    group = arm if variant is None else f"{variant}/{arm}"
+    runs = sweep.done(group)
+    num_diverged = sum(run.diverged for run in sweep.groups().get(group, []))
+    num_seeds = len(runs) + num_diverged
+    conditions = tuple(_check(condition, sweep, group, runs, num_diverged) for condition in claim.conditions)
+    holding = sum(_seed_holds(claim, run) for run in runs)
+    seeds_low, seeds_high = statistics.proportion_interval(holding, num_seeds) if num_seeds else (0.0, 1.0)
+    headline = [v for v in conditions[0].seeds.values() if not math.isnan(v)]
+    interval = statistics.median_interval(headline) if headline else None
+    verdict, reason = _verdict(claim, conditions, num_seeds, num_diverged, sweep, experiment)
+    return ClaimResult(
+        id=claim.id,
+        arm=arm,
+        variant=variant,
+        text=claim.text,
+        source=claim.source,
+        verdict=verdict,
+        data=data_part(sweep, experiment),
+        budget=budget_part(sweep, experiment),
+        value=interval.median if interval else None,
+        low=interval.low if interval else None,
+        high=interval.high if interval else None,
+        unit=MEASURES[claim.conditions[0].measure],
+        num_seeds=num_seeds,
+        seeds_holding=holding,
+        seeds_low=seeds_low,
+        seeds_high=seeds_high,
+        criterion="; ".join(f"{c.measure} {c.bound} ({c.over})" for c in conditions),
+        reason=reason,
+        conditions=conditions,
+        beside=tuple(_beside(b.measure, b.paper, runs) for b in claim.beside),
+    )
+
+
+def _bound(condition: ConditionTable) -> tuple[str, Callable[[float], bool]]:
+    if condition.at_least is not None:
+        bound = condition.at_least
+        return f"at least {bound:g}", lambda value: value >= bound
+    assert condition.at_most is not None
+    limit = condition.at_most
+    return f"at most {limit:g}", lambda value: value <= limit
+
+
+def _seed_holds(claim: ClaimTable, run: Run) -> bool:
+    """Whether one seed alone meets every condition (a median curve of one seed is that seed's)."""
+    return all(_bound(c)[1](run.summary.get(c.measure, math.nan)) for c in claim.conditions)
+
+
+def _check(condition: ConditionTable, sweep: Sweep, group: str, runs: list[Run], num_diverged: int) -> ConditionResult:
+    text, holds = _bound(condition)
+    seeds = {run.cell.seed: run.summary.get(condition.measure, math.nan) for run in runs}
+    values = np.array(list(seeds.values()))
+    if not runs or np.isnan(values).any():
+        value = math.nan
+    elif condition.over == "median curve":
+        curve = sweep.median_curve(group)
+        value = math.nan if curve is None else curve_measures(runs[0].cell.config, curve).get(condition.measure, math.nan)
+    elif condition.over == "median seed":
+        value = float(np.median(values))
+    else:
+        value = float(values.min() if condition.at_least is not None else values.max())
+    every_seed = condition.over == "every seed"
+    met = not math.isnan(value) and holds(value) and not (every_seed and num_diverged)
+    unit = MEASURES[condition.measure]
+    return ConditionResult(condition.measure, unit, condition.over, text, condition.basis, value, met, seeds)
+
+
+def _beside(measure: str, paper: float, runs: list[Run]) -> BesideResult:
+    seeds = {run.cell.seed: run.summary.get(measure, math.nan) for run in runs}
+    median = float(np.median(list(seeds.values()))) if seeds else math.nan
+    return BesideResult(measure, MEASURES[measure], paper, median, seeds)
+
+
+def data_part(sweep: Sweep, experiment: ExperimentTable) -> str:
+    """``the paper's``, ``a part of the paper's`` or ``a substitute``."""
+    data = sweep.definition["data"]
+    is_papers = any(run.data.get("is_papers") for run in sweep.runs)
+    if not is_papers:
+        return "a substitute"
+    if experiment.paper and data["num_images"] < experiment.paper.num_images:
+        return f"a part of the paper's ({data['num_images']:,} images)"
+    return "the paper's"
+
+
+def budget_part(sweep: Sweep, experiment: ExperimentTable) -> str:
+    """``the paper's``, or what was cut."""
+    iterations, width = sweep.definition["training"]["iterations"], sweep.definition["network"]["width"]
+    paper = experiment.paper
+    if paper is None:
+        return "not stated by the paper"
+    cuts = []
+    if width < paper.width:
+        cuts.append(f"width {width:g}")
+    if iterations < paper.iterations:
+        cuts.append(f"{iterations:,} of {paper.iterations:,} iterations")
+    return f"reduced ({', '.join(cuts)})" if cuts else "the paper's"
+
+
+def _verdict(
+    claim: ClaimTable, conditions: tuple[ConditionResult, ...], num_seeds: int, num_diverged: int, sweep: Sweep, experiment: ExperimentTable
+) -> tuple[str, str]:
+    iterations = sweep.definition["training"]["iterations"]
+    if num_seeds < claim.min_seeds:
+        return "not measured", f"{num_seeds} finished seeds, {claim.min_seeds} needed"
+    if iterations < claim.min_iterations:
+        return "not measured", f"a budget of {iterations} iterations, {claim.min_iterations} needed"
+    unmeasured = [c.measure for c in conditions if math.isnan(c.value)]
+    if unmeasured and not num_diverged:
+        return "not measured", f"no value for {', '.join(unmeasured)}"
+    reason = "; ".join(f"{c.measure} = {c.value:.3g} {'meets' if c.holds else 'misses'} {c.bound}" for c in conditions)
+    if num_diverged:
+        reason += f"; {num_diverged} of {num_seeds} seeds diverged"
+    met = [c.holds for c in conditions]
+    substitute = " on a substitute" if data_part(sweep, experiment) != "the paper's" else ""
+    if all(met):
+        return f"reproduced{substitute}", reason
+    if any(met):
+        return f"partly reproduced{substitute}", reason
+    if budget_part(sweep, experiment).startswith("reduced"):
+        return "not reached within budget", reason
+    return "not reproduced", reason

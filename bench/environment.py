@@ -1,0 +1,73 @@
+"""What is recorded of the machine and the code: an allow-list, with no host names, users, paths or variables."""
+
+import importlib.metadata
+import os
+import platform
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from infogan.runtime import usable_cores
+from infogan.version import code_digest, library_versions
+
+PACKAGES = ("torch", "torchvision", "numpy", "scipy", "scikit-learn", "mlxtend", "mlflow", "pandas", "matplotlib")
+
+
+def key_versions() -> dict[str, str]:
+    """The versions that a cell's key holds: torch and the training code."""
+    return {"torch": library_versions()["torch"], "training_code": code_digest()}
+
+
+def record(device: str) -> dict[str, Any]:
+    """Everything worth knowing of where a result came from."""
+    return {
+        "python": platform.python_version(),
+        "packages": {name: importlib.metadata.version(name) for name in PACKAGES},
+        "platform": f"{platform.system()} {platform.machine()}",
+        "cpu": cpu_model(),
+        "cores": usable_cores(),
+        "device": device,
+        "gpu": _gpu_name() if device == "cuda" else None,
+        "git_commit": git_commit(),
+    }
+
+
+@cache
+def cpu_model() -> str:
+    """The processor's own name."""
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or "unknown"
+
+
+def _gpu_name() -> str:
+    import torch
+
+    return torch.cuda.get_device_name()
+
+
+@cache
+def git_commit() -> str:
+    """Commit of this checkout, with "+" where tracked files differ from it; "unknown" outside a checkout."""
+    folder = Path(__file__).parent.parent
+    try:
+        run = [
+            subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, timeout=10, check=True)
+            for arguments in (["rev-parse", "--short=12", "HEAD"], ["status", "--porcelain", "--untracked-files=no"])
+        ]
+    except (OSError, subprocess.SubprocessError):
+        return "unknown"
+    return run[0].stdout.strip() + ("+" if run[1].stdout.strip() else "")
+
+
+def command_line() -> str:
+    """The command that is running, as one would type it, without paths of this machine."""
+    home = os.path.expanduser("~")
+    shown = [a if not os.path.isabs(a) else "DIR" for a in (x.replace(home, "~") for x in sys.argv[1:])]
+    return " ".join(["python -m bench", *shown])

@@ -1,0 +1,187 @@
+"""Cells on this machine: one process per cell, forked from a warm server that has imported torch once.
+
+The launcher decides about signals: workers ignore Ctrl-C, and stop at the next iteration with a checkpoint when told to.
+"""
+
+import ctypes
+import multiprocessing
+import os
+import signal
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from typing import Any
+
+from bench.records import CellFolder
+from bench.storage import Locked
+from bench.tasks import CellTask
+
+PRELOAD = ["bench.cell", "torchvision"]
+PROGRESS_EVERY_S = 0.25
+LOCK_PATIENCE_S = 60.0  # a worker whose launcher was killed needs a moment to notice and to leave its cell
+
+OnEvent = Callable[[CellTask, str, dict[str, Any]], None]
+
+
+@dataclass
+class _Worker:
+    task: CellTask
+    process: BaseProcess
+    connection: Connection
+    outcome: str | None = None
+    message: str = ""
+
+
+@dataclass
+class StopRequest:
+    """Set by a signal handler, read by the executor's loop."""
+
+    signals: list[int] = field(default_factory=list)
+
+    @property
+    def requested(self) -> bool:
+        return bool(self.signals)
+
+    @property
+    def urgent(self) -> bool:
+        """A second signal: do not wait for checkpoints."""
+        return len(self.signals) > 1
+
+
+class LocalExecutor:
+    """Runs tasks in order, ``jobs`` at a time."""
+
+    def __init__(self, jobs: int) -> None:
+        if jobs < 1:
+            raise ValueError(f"jobs must be at least 1, got {jobs}")
+        self.jobs = jobs
+        self._context = multiprocessing.get_context("forkserver")
+        self._context.set_forkserver_preload(PRELOAD)
+
+    def run(self, tasks: list[CellTask], on_event: OnEvent, stop: StopRequest, tick: Callable[[], None] = lambda: None) -> dict[str, str]:
+        """Outcome by cell key: ``done``, ``failed``, ``stopped``, or absent for a cell that was not started."""
+        waiting, running, outcomes = deque(tasks), list[_Worker](), dict[str, str]()
+        told_to_stop = killed = False
+        while running or (waiting and not stop.requested):
+            while waiting and len(running) < self.jobs and not stop.requested:
+                task = waiting.popleft()
+                running.append(self._start(task))
+                on_event(task, "started", {})
+            if stop.requested and not told_to_stop:
+                told_to_stop = True
+                _signal_all(running, signal.SIGTERM)
+            if stop.urgent and not killed:
+                killed = True
+                _signal_all(running, signal.SIGKILL)
+            wait([w.connection for w in running] + [w.process.sentinel for w in running], timeout=0.2)
+            for worker in list(running):
+                self._receive(worker, on_event)
+                if not worker.process.is_alive():
+                    self._receive(worker, on_event)  # what it sent between the read above and its end
+                    running.remove(worker)
+                    outcomes[worker.task.cell.key] = self._end(worker, on_event, stopping=told_to_stop)
+            tick()
+        return outcomes
+
+    def _start(self, task: CellTask) -> _Worker:
+        receiver, sender = self._context.Pipe(duplex=False)
+        process = self._context.Process(target=_work, args=(task, sender), name=task.cell.name)
+        process.start()
+        sender.close()
+        return _Worker(task, process, receiver)
+
+    @staticmethod
+    def _receive(worker: _Worker, on_event: OnEvent) -> None:
+        try:
+            while worker.connection.poll():
+                kind, values = worker.connection.recv()
+                if kind in ("done", "failed", "stopped"):
+                    worker.outcome, worker.message = kind, values.get("message", "")
+                else:
+                    on_event(worker.task, kind, values)
+        except (EOFError, OSError):
+            return
+
+    @staticmethod
+    def _end(worker: _Worker, on_event: OnEvent, *, stopping: bool) -> str:
+        worker.process.join()
+        worker.connection.close()
+        outcome, message = worker.outcome, worker.message
+        if outcome is None:
+            folder = CellFolder.of(worker.task.results, worker.task.cell)
+            result = folder.result()
+            if result is not None:
+                outcome = result["status"]
+            elif stopping:
+                outcome = "stopped"
+            else:
+                outcome, message = "failed", _describe_exit(worker.process.exitcode)
+                folder.write_result({"status": "failed", "error": "WorkerDied", "message": message, "notes": []})
+        assert outcome is not None
+        on_event(worker.task, outcome, {"message": message})
+        return outcome
+
+
+def _describe_exit(exitcode: int | None) -> str:
+    if exitcode is not None and exitcode < 0:
+        name = signal.Signals(-exitcode).name
+        hint = " (killed by the system, perhaps for want of memory)" if name == "SIGKILL" else ""
+        return f"worker died of {name}{hint}; the next run continues from its last checkpoint"
+    return f"worker ended with exit code {exitcode} and no result; the next run continues from its last checkpoint"
+
+
+def _signal_all(workers: list[_Worker], signum: int) -> None:
+    for worker in workers:
+        if worker.process.pid is not None and worker.process.is_alive():
+            os.kill(worker.process.pid, signum)
+
+
+def _die_with_parent() -> None:
+    """Have the kernel send SIGTERM when the server goes, as it does when the launcher is killed."""
+    try:
+        ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
+    except (OSError, AttributeError):
+        pass  # not Linux: a broken pipe tells, a little later
+
+
+def _work(task: CellTask, connection: Connection) -> None:
+    """A worker's whole life."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    state = {"stop": False, "sent": 0.0}
+
+    def on_terminate(*_: object) -> None:
+        state["stop"] = True
+
+    signal.signal(signal.SIGTERM, on_terminate)
+    _die_with_parent()
+
+    def report(kind: str, values: dict[str, Any]) -> None:
+        now = time.monotonic()
+        if kind == "progress":
+            if now - state["sent"] < PROGRESS_EVERY_S:
+                return
+            state["sent"] = now
+        try:
+            connection.send((kind, values))
+        except OSError:
+            state["stop"] = True  # nobody listens any more
+
+    from bench.cell import CellRun
+    from infogan.runtime import prepare_worker
+
+    prepare_worker(task.cell.config["device"])
+    folder = CellFolder.of(task.results, task.cell)
+    deadline = time.monotonic() + LOCK_PATIENCE_S
+    while True:
+        try:
+            with folder.lock(f"process {os.getpid()}"):
+                CellRun(task, report, lambda: bool(state["stop"])).run()
+            return
+        except Locked as error:
+            if state["stop"] or time.monotonic() > deadline:
+                report("failed", {"message": str(error)})
+                return
+            time.sleep(0.2)

@@ -1,0 +1,199 @@
+"""A cell's folder on disk. It is the record: plan, report, check and resume read it and nothing else.
+
+    cell.json        who it is, its configuration in full, versions, machine, data: written before training
+    checkpoint.pt    newest state to resume from, and checkpoint.previous.pt the one before; gone when the cell is done
+    history.npz      metrics of every iteration that a checkpoint covers
+    result.json      how it ended: done or failed, with times and the measures of the finished networks
+    weights.pt       final weights with frozen batch-norm statistics
+    traversals.npz   generated images, one grid per code
+    tracking.json    what the MLflow mirror was verified to hold
+"""
+
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from bench.cells import FORMAT, Cell
+from bench.storage import CorruptRecord, Lock, is_locked, read_json, read_sealed, sync_folder, write_json, write_sealed
+
+State = Literal["missing", "partial", "running", "failed", "done"]
+
+
+@dataclass(frozen=True)
+class History:
+    """Metrics per iteration: ``values`` (T, M) float, columns ``names``; step times in ms per logged stretch."""
+
+    names: tuple[str, ...]
+    values: np.ndarray
+    step_iterations: np.ndarray  # (S,) last iteration of each timed stretch
+    step_ms: np.ndarray  # (S,) mean step time in it
+
+    def column(self, name: str) -> np.ndarray:
+        """One metric over all iterations, (T,)."""
+        return self.values[:, self.names.index(name)]
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+
+class CellFolder:
+    """Reads and writes one cell's records."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @classmethod
+    def of(cls, results: Path, cell: Cell) -> "CellFolder":
+        return cls(results / cell.folder)
+
+    def _file(self, name: str) -> Path:
+        return self.path / name
+
+    # ---- identity
+    def write_identity(self, cell: Cell, environment: dict[str, Any], data: dict[str, Any]) -> None:
+        """What the cell is, before it trains."""
+        identity = {
+            "format": FORMAT,
+            "experiment": cell.experiment,
+            "profile": cell.profile,
+            "variant": cell.variant,
+            "arm": cell.arm,
+            "seed": cell.seed,
+            "key": cell.key,
+            "definition_key": cell.definition_key,
+            "config": cell.config,
+            "definition": cell.definition,
+            "environment": environment,
+            "data": data,
+        }
+        write_json(self._file("cell.json"), identity)
+
+    def identity(self) -> dict[str, Any]:
+        """Raises CorruptRecord, also for a record of another format."""
+        identity = read_json(self._file("cell.json"))
+        if identity.get("format") != FORMAT:
+            raise CorruptRecord(f"cell.json: record format {identity.get('format')}, this version reads {FORMAT}")
+        return identity
+
+    def cell(self) -> Cell:
+        """The cell as recorded."""
+        i = self.identity()
+        return Cell(i["experiment"], i["profile"], i["variant"], i["arm"], i["seed"], i["config"], i["definition"])
+
+    # ---- state
+    def lock(self, holder: str) -> Lock:
+        return Lock(self._file("lock"), holder)
+
+    def state(self) -> State:
+        """From the records alone; a result that fails its checksum counts as not there."""
+        if not self._file("cell.json").exists():
+            return "missing"
+        if is_locked(self._file("lock")):
+            return "running"
+        result = self.result()
+        if result is not None:
+            return result["status"]
+        return "partial"
+
+    # ---- checkpoints
+    def write_checkpoint(self, content: bytes) -> None:
+        """Keep the newest state and the one before."""
+        current, previous = self._file("checkpoint.pt"), self._file("checkpoint.previous.pt")
+        incoming = self._file("checkpoint.incoming.pt")
+        write_sealed(incoming, content)
+        if current.exists():
+            current.replace(previous)
+        incoming.replace(current)
+        sync_folder(self.path)
+
+    def checkpoints(self) -> Iterator[tuple[str, bytes | CorruptRecord]]:
+        """Newest first; a damaged one is given as its error, so that it can be said and the one before used."""
+        for name in ("checkpoint.pt", "checkpoint.previous.pt"):
+            try:
+                yield name, read_sealed(self._file(name))
+            except FileNotFoundError:
+                continue
+            except CorruptRecord as error:
+                yield name, error
+
+    def remove_checkpoints(self) -> None:
+        for name in ("checkpoint.pt", "checkpoint.previous.pt", "checkpoint.incoming.pt"):
+            self._file(name).unlink(missing_ok=True)
+
+    # ---- history
+    def write_history(self, history: History) -> None:
+        content = io.BytesIO()
+        np.savez(
+            content,
+            names=np.array(history.names),
+            values=history.values,
+            step_iterations=history.step_iterations,
+            step_ms=history.step_ms,
+        )
+        write_sealed(self._file("history.npz"), content.getvalue())
+
+    def history(self) -> History | None:
+        """None before the first checkpoint. Raises CorruptRecord."""
+        try:
+            content = read_sealed(self._file("history.npz"))
+        except FileNotFoundError:
+            return None
+        with np.load(io.BytesIO(content), allow_pickle=False) as a:
+            return History(tuple(str(n) for n in a["names"]), a["values"], a["step_iterations"], a["step_ms"])
+
+    # ---- end
+    def write_result(self, result: dict[str, Any]) -> None:
+        write_json(self._file("result.json"), result)
+
+    def result(self) -> dict[str, Any] | None:
+        """None before the end, or where the record is damaged."""
+        try:
+            return read_json(self._file("result.json"))
+        except (FileNotFoundError, CorruptRecord):
+            return None
+
+    def remove_result(self) -> None:
+        """Before a failed cell is tried again."""
+        self._file("result.json").unlink(missing_ok=True)
+
+    def write_weights(self, content: bytes) -> None:
+        write_sealed(self._file("weights.pt"), content)
+
+    def weights(self) -> bytes:
+        """Raises CorruptRecord or FileNotFoundError."""
+        return read_sealed(self._file("weights.pt"))
+
+    def write_traversals(self, grids: dict[str, np.ndarray]) -> None:
+        content = io.BytesIO()
+        np.savez_compressed(content, **grids)  # type: ignore[arg-type]
+        write_sealed(self._file("traversals.npz"), content.getvalue())
+
+    def traversals(self) -> dict[str, np.ndarray]:
+        """Grids (rows, columns, H, W, C) uint8 by code; empty before the end. Raises CorruptRecord."""
+        try:
+            content = read_sealed(self._file("traversals.npz"))
+        except FileNotFoundError:
+            return {}
+        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+            return {name: arrays[name] for name in arrays.files}
+
+    # ---- tracking
+    def write_tracking(self, tracking: dict[str, Any]) -> None:
+        write_json(self._file("tracking.json"), tracking)
+
+    def tracking(self) -> dict[str, Any] | None:
+        """None where nothing was mirrored yet, or the record is damaged: the mirror asks the store anyway."""
+        try:
+            return read_json(self._file("tracking.json"))
+        except (FileNotFoundError, CorruptRecord):
+            return None
+
+
+def find_cells(results: Path) -> Iterator[CellFolder]:
+    """Every cell folder under a results folder, in a fixed order."""
+    for record in sorted((results / "cells").glob("**/cell.json")):
+        yield CellFolder(record.parent)

@@ -1,0 +1,178 @@
+"""Records to runs and sweeps: what reports, claims and the gate read. A sweep shares one definition; others are kept apart."""
+
+import json
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bench.cells import FORMAT, Cell
+from bench.records import CellFolder, History, State, find_cells
+from bench.storage import CorruptRecord, write_atomic
+from bench.summary import categorical_entropy_nats, mi_curve, summarise
+
+CURVE_DIGITS = 5  # nats to 1e-5: far below the noise between minibatches
+
+
+@dataclass(frozen=True)
+class Run:
+    """One cell as recorded."""
+
+    cell: Cell
+    state: State
+    environment: dict[str, Any]
+    data: dict[str, Any]
+    history: History | None
+    result: dict[str, Any] | None
+    folder: CellFolder | None = None
+
+    @cached_property
+    def summary(self) -> dict[str, float]:
+        """Measures so far; empty before the first checkpoint."""
+        if self.history is None or not len(self.history):
+            return {}
+        return summarise(self.cell.config, self.history, self.result)
+
+    @property
+    def diverged(self) -> bool:
+        """Failed because a loss stopped being a number: a result about the seed, unlike a crash."""
+        return self.state == "failed" and (self.result or {}).get("error") == "NonFiniteLoss"
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """Runs of one experiment at one profile with one definition."""
+
+    experiment: str
+    profile: str
+    definition: dict[str, Any]
+    definition_key: str
+    runs: list[Run]
+
+    @property
+    def entropy_nats(self) -> float:
+        """H(c) of the categorical codes together."""
+        return categorical_entropy_nats(self.definition)
+
+    def groups(self) -> dict[str, list[Run]]:
+        """Runs by variant and arm, each sorted by seed."""
+        groups: dict[str, list[Run]] = {}
+        for run in sorted(self.runs, key=lambda r: (r.cell.group, r.cell.seed)):
+            groups.setdefault(run.cell.group, []).append(run)
+        return groups
+
+    def done(self, group: str) -> list[Run]:
+        """Finished runs of one group, sorted by seed."""
+        return [run for run in self.groups().get(group, []) if run.state == "done"]
+
+    def median_curve(self, group: str) -> np.ndarray | None:
+        """Median over finished seeds of the categorical L_I at each iteration, (T,) nats."""
+        histories = [(r.cell.config, r.history) for r in self.done(group) if r.history is not None]
+        curves = [mi_curve(config, history) for config, history in histories]
+        present = [c for c in curves if c is not None]
+        return np.median(np.stack(present), axis=0) if present else None
+
+
+@dataclass
+class Loaded:
+    """Everything under a results folder: the newest definition of each experiment and profile, and what is kept apart."""
+
+    sweeps: list[Sweep] = field(default_factory=list)
+    kept_apart: list[Sweep] = field(default_factory=list)
+    damaged: list[str] = field(default_factory=list)  # one line for each record that failed its checksum
+
+
+def _load_run(folder: CellFolder) -> Run:
+    identity = folder.identity()
+    return Run(folder.cell(), folder.state(), identity["environment"], identity["data"], folder.history(), folder.result(), folder)
+
+
+def load(results: Path, experiments: Iterable[str] | None = None, profile: str | None = None) -> Loaded:
+    """Read records; damaged ones are named, never guessed at."""
+    loaded = Loaded()
+    by_definition: dict[tuple[str, str, str], list[Run]] = {}
+    newest: dict[tuple[str, str, str], float] = {}
+    for folder in find_cells(results):
+        try:
+            run = _load_run(folder)
+        except CorruptRecord as error:
+            loaded.damaged.append(f"{folder.path.relative_to(results)}: {error}")
+            continue
+        cell = run.cell
+        if (experiments and cell.experiment not in experiments) or (profile and cell.profile != profile):
+            continue
+        key = (cell.experiment, cell.profile, cell.definition_key)
+        by_definition.setdefault(key, []).append(run)
+        newest[key] = max(newest.get(key, 0.0), (folder.path / "cell.json").stat().st_mtime)
+    shown: set[tuple[str, str]] = set()
+    for key in sorted(by_definition, key=lambda k: -newest[k]):
+        runs = by_definition[key]
+        sweep = Sweep(key[0], key[1], runs[0].cell.definition, key[2], runs)
+        (loaded.kept_apart if key[:2] in shown else loaded.sweeps).append(sweep)
+        shown.add(key[:2])
+    loaded.sweeps.sort(key=lambda s: (s.experiment, s.profile))
+    return loaded
+
+
+# ---- compact curves: a sweep in one JSON file, for committed references and baselines
+def to_json(sweep: Sweep) -> dict[str, Any]:
+    """A finished sweep with every seed's curves, rounded; weights and images stay behind."""
+    finished = [run for run in sweep.runs if run.state in ("done", "failed") and run.history is not None]
+    return {
+        "format": FORMAT,
+        "experiment": sweep.experiment,
+        "profile": sweep.profile,
+        "definition": sweep.definition,
+        "environment": finished[0].environment if finished else {},
+        "data": finished[0].data if finished else {},
+        "runs": [_run_to_json(run) for run in sorted(finished, key=lambda r: (r.cell.group, r.cell.seed))],
+    }
+
+
+def _run_to_json(run: Run) -> dict[str, Any]:
+    history, result = run.history, dict(run.result or {})
+    assert history is not None
+    result.pop("traceback", None)
+    definition = run.cell.definition
+    changed = {k: v for k, v in run.cell.config.items() if k not in definition or definition[k] != v}
+    columns = {name: _rounded(history.column(name)) for name in history.names}
+    timing = {"step_iterations": history.step_iterations.tolist(), "step_ms": _rounded(history.step_ms)}
+    return {"state": run.state, "config": changed, "result": result, "curves": columns, **timing}
+
+
+def _rounded(values: np.ndarray) -> list[float | None]:
+    return [round(float(v), CURVE_DIGITS) if math.isfinite(v) else None for v in values]
+
+
+def from_json(raw: dict[str, Any]) -> Sweep:
+    """Inverse of :func:`to_json` up to rounding. Raises KeyError or TypeError for another format."""
+    if raw["format"] != FORMAT:
+        raise KeyError(f"record format {raw['format']}, this version reads {FORMAT}")
+    runs = []
+    for entry in raw["runs"]:
+        config = raw["definition"] | entry["config"]
+        cell = Cell(raw["experiment"], raw["profile"], config["variant"], config["arm"], config["seed"], config, raw["definition"])
+        names = tuple(entry["curves"])
+        values = np.array([[math.nan if v is None else v for v in entry["curves"][n]] for n in names]).T.reshape(-1, len(names))
+        history = History(names, values, np.array(entry["step_iterations"]), np.array(entry["step_ms"], dtype=float))
+        runs.append(Run(cell, entry["state"], raw["environment"], raw["data"], history, entry["result"]))
+    sweep = Sweep(raw["experiment"], raw["profile"], raw["definition"], "", runs)
+    return Sweep(sweep.experiment, sweep.profile, sweep.definition, runs[0].cell.definition_key if runs else "", runs)
+
+
+def write_curves(path: Path, sweep: Sweep) -> None:
+    """One JSON file, one line per run."""
+    raw = to_json(sweep)
+    runs = raw.pop("runs")
+    head = json.dumps(raw, indent=1)[:-2]
+    lines = ",\n".join(json.dumps(run, separators=(",", ":"), allow_nan=False) for run in runs)
+    write_atomic(path, f'{head},\n "runs": [\n{lines}\n]}}\n'.encode())
+
+
+def read_curves(path: Path) -> Sweep:
+    """Raises OSError, ValueError, KeyError or TypeError where the file is not one."""
+    return from_json(json.loads(path.read_text()))

@@ -1,0 +1,304 @@
+"""experiments.toml as typed, strict tables, and the pure function from them to an ordered list of cells.
+
+The file's errors are one line with file, table, field, value and valid choices; nothing has been written by then.
+"""
+
+import difflib
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from infogan.architectures import ARCHITECTURES
+from infogan.data import DATASETS, sources
+
+NAME_PATTERN = r"^[a-z0-9][a-z0-9-]{0,40}$"  # becomes a folder's name: no separators, no dots
+MAX_SEED = 2**31 - 1
+PROFILES = ("smoke", "cpu", "paper")
+
+Name = Annotated[str, Field(pattern=NAME_PATTERN)]
+Rate = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
+Weight = Annotated[float, Field(ge=0, le=1000, allow_inf_nan=False)]
+
+
+class SpecError(Exception):
+    """experiments.toml or a selection from it is wrong; the message is one line for the user."""
+
+
+Seeds = Annotated[list[Annotated[int, Field(ge=0, le=MAX_SEED, strict=True)]], Field(min_length=1)]
+
+
+class Table(BaseModel):
+    """A strict, immutable table."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+def _as_float(value: Any) -> Any:
+    return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+Number = Annotated[float, BeforeValidator(_as_float), Field(allow_inf_nan=False)]
+
+
+class NoiseTable(Table):
+    size: int = Field(ge=0, le=4096)
+    prior: Literal["uniform", "normal"] = "uniform"
+
+
+class CategoricalTable(Table):
+    kind: Literal["categorical"]
+    num_categories: int = Field(ge=2, le=4096)
+
+
+class ContinuousTable(Table):
+    kind: Literal["continuous"]
+    std: Literal["learned"] | Annotated[float, BeforeValidator(_as_float), Field(gt=0)] = "learned"
+    log_std_clamp: tuple[Number, Number] = (-4.0, 2.0)
+
+
+CodeTable = Annotated[CategoricalTable | ContinuousTable, Field(discriminator="kind")]
+
+
+class TrainingTable(Table):
+    """Optimisation. ``None`` here means "as the defaults"; the merged table has no None."""
+
+    batch_size: int | None = Field(None, ge=2, le=65536)
+    learning_rate_discriminator: Rate | None = None
+    learning_rate_generator: Rate | None = None
+    learning_rate_q: Literal["discriminator", "generator"] | Rate | None = None
+    mi_weight: Annotated[Weight, BeforeValidator(_as_float)] | list[Annotated[Weight, BeforeValidator(_as_float)]] | None = None
+    mi_weight_generator: (
+        Literal["same"] | Annotated[Weight, BeforeValidator(_as_float)] | list[Annotated[Weight, BeforeValidator(_as_float)]] | None
+    ) = None
+    mi_trains_trunk: bool | None = None
+    beta1: float | None = Field(None, ge=0, lt=1)
+    beta2: float | None = Field(None, ge=0, lt=1)
+    adam_eps: float | None = Field(None, gt=0, le=1)
+    latents: Literal["fresh", "reused"] | None = None
+    step: Literal["fused", "reference"] | None = None
+
+
+class NetworkTable(Table):
+    slope: Annotated[float, BeforeValidator(_as_float), Field(ge=0, lt=1)] | None = None
+    init: Literal["normal", "truncated", "torch"] | None = None
+    init_std: float | None = Field(None, gt=0, le=1)
+    gain_std: Annotated[float, BeforeValidator(_as_float), Field(ge=0, le=1)] | None = None
+    batch_norm_eps: float | None = Field(None, gt=0, le=1)
+    batch_norm_order: Literal["before", "after"] | None = None
+
+
+class ArmTable(TrainingTable):
+    """An arm states only its difference from the experiment's training table."""
+
+    note: str = ""
+
+
+class VariantTable(Table):
+    note: str = ""
+    training: TrainingTable = TrainingTable()
+
+
+class ProfileTable(Table):
+    """A budget."""
+
+    iterations: int = Field(ge=1, le=10_000_000)
+    width: Annotated[float, BeforeValidator(_as_float), Field(gt=0, le=8)] = 1.0
+    num_images: int | None = Field(None, ge=2)  # None: all of the data set
+    seeds: Seeds | None = None
+    arms: list[Name] | None = None
+
+
+class PaperBudget(Table):
+    iterations: int
+    width: Number
+    num_images: int
+
+
+MEASURES = {  # what claims may speak of; computed in bench.summary
+    "mi_final_nats": "nats",
+    "mi_final_fraction": "of H(c)",
+    "mi_frozen_fraction": "of H(c)",
+    "t80": "iterations",
+    "area_under_curve": "of H(c)",
+    "hump_nats": "nats",
+    "hump_iteration": "iterations",
+    "figure1_distance_nats": "nats",
+}
+Measure = Literal[tuple(MEASURES)]  # type: ignore[valid-type]
+
+
+class ConditionTable(Table):
+    """One number against one bound, over every seed or over the median curve, with the reason for the bound."""
+
+    measure: Measure
+    over: Literal["every seed", "median seed", "median curve"]
+    at_least: Number | None = None
+    at_most: Number | None = None
+    basis: str = Field(min_length=10)
+
+    @model_validator(mode="after")
+    def _one_bound(self) -> "ConditionTable":
+        if (self.at_least is None) == (self.at_most is None):
+            raise ValueError("needs exactly one of at_least, at_most")
+        return self
+
+
+class BesideTable(Table):
+    """A number shown beside a claim with the paper's, without a bound."""
+
+    measure: Measure
+    paper: Number
+
+
+class ClaimTable(Table):
+    id: Annotated[str, Field(pattern=r"^[A-Z][0-9]+[a-z]?$")]
+    text: str = Field(min_length=5)
+    source: str = Field(min_length=3)
+    arms: list[Name] = Field(min_length=1)
+    min_seeds: int = Field(ge=1)
+    min_iterations: int = Field(ge=1)
+    conditions: list[ConditionTable] = Field(min_length=1)
+    beside: list[BesideTable] = []
+
+
+class ExperimentTable(Table):
+    title: str = Field(min_length=5)
+    data: str
+    source: str = "auto"
+    architecture: str
+    noise: NoiseTable
+    codes: list[CodeTable] = Field(min_length=1)
+    arms: list[Name] = Field(min_length=1)
+    seeds: Seeds
+    paper: PaperBudget | None = None
+    training: TrainingTable = TrainingTable()
+    network: NetworkTable = NetworkTable()
+    variants: dict[Name, VariantTable] = {}
+    profiles: dict[Literal["smoke", "cpu", "paper"], ProfileTable] = Field(min_length=1)
+    claims: list[ClaimTable] = []
+
+
+class Defaults(Table):
+    training: TrainingTable
+    network: NetworkTable
+
+
+class Spec(Table):
+    """The whole file."""
+
+    defaults: Defaults
+    arms: dict[Name, ArmTable] = Field(min_length=1)
+    experiments: dict[Name, ExperimentTable] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _references_exist(self) -> "Spec":
+        for name, experiment in self.experiments.items():
+            where = f"experiments.{name}"
+            lists = {"arms": experiment.arms, "seeds": experiment.seeds}
+            for profile, budget in experiment.profiles.items():
+                lists |= {f"profiles.{profile}.arms": budget.arms or [None], f"profiles.{profile}.seeds": budget.seeds or [None]}
+            for field, values in lists.items():
+                _require(len(set(values)) == len(values), where, field, values, "values that do not repeat")
+            for field, arms in [(f, v) for f, v in lists.items() if f.endswith("arms") and v != [None]]:
+                _require_known(arms, self.arms, where, field)
+            for index, claim in enumerate(experiment.claims):
+                _require_known(claim.arms, experiment.arms, where, f"claims.{index}.arms")
+            self._check_training(name, experiment)
+        return self
+
+    def _check_training(self, name: str, experiment: ExperimentTable) -> None:
+        where = f"experiments.{name}"
+        _require_known([experiment.data], DATASETS, where, "data")
+        _require_known([experiment.source], sources(experiment.data), where, "source")
+        _require_known([experiment.architecture], ARCHITECTURES, where, "architecture")
+        for arm in experiment.arms:
+            merged = merged_training(self, experiment, None, arm)
+            for field in ("mi_weight", "mi_weight_generator"):
+                value = merged[field]
+                fits = not isinstance(value, list) or len(value) == len(experiment.codes)
+                _require(fits, where, f"{field} (arm {arm})", value, f"one number or {len(experiment.codes)}, one per code")
+
+
+def _require(holds: bool, where: str, field: str, value: Any, expected: str) -> None:
+    if not holds:
+        raise ValueError(f"{where}: {field} = {value!r}: expected {expected}")
+
+
+def _require_known(names: list[str], known: Any, where: str, field: str) -> None:
+    for name in names:
+        if name not in known:
+            raise ValueError(f"{where}: {field} names {name!r}{suggest(name, list(known))}")
+
+
+def suggest(value: str, choices: list[str]) -> str:
+    """`` (did you mean ...?), choose from ...`` for an error message."""
+    close = difflib.get_close_matches(value, choices, n=1)
+    hint = f" (did you mean {close[0]!r}?)" if close else ""
+    return f"{hint}; choose from {', '.join(choices)}"
+
+
+def load_spec(path: Path) -> Spec:
+    """Read and check experiments.toml. Raises SpecError."""
+    try:
+        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SpecError(f"{path}: {error.strerror or error}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SpecError(f"{path}: not valid TOML: {error}") from error
+    try:
+        return Spec.model_validate(raw)
+    except ValidationError as error:
+        raise SpecError(_explain(path, error)) from error
+
+
+def _explain(path: Path, error: ValidationError) -> str:
+    errors = sorted(error.errors(), key=lambda e: e["type"] == "missing")  # a mistyped key explains a missing one
+    first = errors[0]
+    # pydantic puts the tag of a union's member into the location; it is not a key of the file
+    location = [str(part) for part in first["loc"] if not (isinstance(part, str) and ("[" in part or part in ("categorical", "continuous")))]
+    table, field = ".".join(location[:-1]), location[-1] if location else ""
+    more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+    if not location:
+        return f"{path}: {first['msg'].removeprefix('Value error, ')}{more}"
+    shown = repr(first["input"])
+    shown = shown if len(shown) <= 80 else shown[:77] + "..."
+    message = first["msg"].removeprefix("Value error, ")
+    if first["type"] == "extra_forbidden":
+        message = f"unknown key{_valid_keys(first['loc'])}"
+    elif first["type"] == "missing":
+        return f"{path}: [{table}] {field}: missing{more}"
+    return f"{path}: [{table}] {field} = {shown}: {message}{more}"
+
+
+def _valid_keys(location: tuple[Any, ...]) -> str:
+    """Choices for an unknown key, from the table's model."""
+    model: Any = Spec
+    for part in location[:-1]:
+        fields = getattr(model, "model_fields", {})
+        if part in fields:
+            model = fields[part].annotation
+        for _ in range(3):  # unwrap dict, list, optional and annotated types down to a table
+            arguments = [a for a in getattr(model, "__args__", ()) if isinstance(a, type) and issubclass(a, Table)]
+            model = arguments[0] if arguments else model
+    keys = list(getattr(model, "model_fields", {}))
+    return suggest(str(location[-1]), keys) if keys else ""
+
+
+def merged_training(spec: Spec, experiment: ExperimentTable, variant: str | None, arm: str | None) -> dict[str, Any]:
+    """Training settings in effect: defaults, then the experiment's, the variant's, the arm's."""
+    layers: list[TrainingTable] = [spec.defaults.training, experiment.training]
+    if variant is not None:
+        layers.append(experiment.variants[variant].training)
+    if arm is not None:
+        layers.append(spec.arms[arm])
+    merged: dict[str, Any] = {}
+    for layer in layers:
+        merged |= {k: v for k, v in layer.model_dump(exclude_none=True).items() if k != "note"}
+    return merged
+
+
+def merged_network(spec: Spec, experiment: ExperimentTable) -> dict[str, Any]:
+    """Network settings in effect."""
+    return spec.defaults.network.model_dump(exclude_none=True) | experiment.network.model_dump(exclude_none=True)

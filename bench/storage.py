@@ -1,0 +1,127 @@
+"""Durable files: written whole or not at all, checked by a checksum when read, and locks that die with their holder."""
+
+import fcntl
+import hashlib
+import json
+import os
+import threading
+from pathlib import Path
+from typing import IO, Any
+
+_MAGIC = b"infogan-record-1"  # ends every binary record, before its sha256
+_TRAILER = len(_MAGIC) + hashlib.sha256().digest_size
+
+
+class CorruptRecord(Exception):
+    """A record's content does not match its checksum."""
+
+
+class Locked(Exception):
+    """Somebody else holds a lock; ``holder`` is what they wrote into it."""
+
+    def __init__(self, path: Path, holder: str) -> None:
+        self.path, self.holder = path, holder
+        super().__init__(f"{path.parent} is in use by {holder or 'another process'}")
+
+
+def write_atomic(path: Path, content: bytes) -> None:
+    """Replace ``path`` by ``content``: after a crash either the old or the new file is there in full."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.parent / f".{path.name}.{os.getpid()}.{threading.get_ident()}"
+    try:
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make renames in ``folder`` durable."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def write_sealed(path: Path, content: bytes) -> None:
+    """Write a binary record with its checksum at the end."""
+    write_atomic(path, content + _MAGIC + hashlib.sha256(content).digest())
+
+
+def read_sealed(path: Path) -> bytes:
+    """Content of a binary record. Raises CorruptRecord, or FileNotFoundError."""
+    raw = path.read_bytes()
+    content, trailer = raw[:-_TRAILER], raw[-_TRAILER:]
+    if len(raw) < _TRAILER or trailer != _MAGIC + hashlib.sha256(content).digest():
+        raise CorruptRecord(f"{path.name}: checksum does not match, {len(raw)} bytes")
+    return content
+
+
+def write_json(path: Path, value: dict[str, Any]) -> None:
+    """Write a JSON record that people can read and that carries its checksum as its last key."""
+    checked = value | {"sha256": _json_digest(value)}
+    write_atomic(path, (json.dumps(checked, indent=1, allow_nan=False) + "\n").encode())
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON record without its checksum. Raises CorruptRecord, or FileNotFoundError."""
+    try:
+        value = json.loads(path.read_bytes())
+        stated = value.pop("sha256")
+    except (ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
+        raise CorruptRecord(f"{path.name}: not a record: {error}") from error
+    if stated != _json_digest(value):
+        raise CorruptRecord(f"{path.name}: checksum does not match")
+    return value
+
+
+def _json_digest(value: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True, allow_nan=False).encode()).hexdigest()
+
+
+class Lock:
+    """An exclusive lock on a file of this machine; the kernel drops it when the holder dies, however it dies."""
+
+    def __init__(self, path: Path, holder: str) -> None:
+        self.path, self.holder = path, holder
+        self._file: IO[str] | None = None
+
+    def __enter__(self) -> "Lock":
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        file = self.path.open("a+")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            holder = file.read().strip()
+            file.close()
+            raise Locked(self.path, holder) from None
+        file.truncate(0)
+        file.write(self.holder)
+        file.flush()
+        self._file = file
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._file:
+            self._file.truncate(0)
+            self._file.close()
+            self._file = None
+
+
+def is_locked(path: Path) -> bool:
+    """Whether somebody holds the lock now."""
+    try:
+        with path.open("r") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False

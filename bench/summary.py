@@ -1,0 +1,75 @@
+"""One cell's curves to its numbers: the only place that says what T80, the final L_I and the hump of a cell are."""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from bench import statistics
+from bench.cells import T80_RULE
+from bench.paper import FIGURE1_CODES, FIGURE1_INFOGAN, FIGURE1_ITERATIONS
+from bench.records import History
+
+
+def code_names(config: dict[str, Any], kind: str) -> list[str]:
+    """``c1``, ``c2``, ... of one kind of code, numbered over all codes."""
+    return [f"c{i}" for i, code in enumerate(config["codes"], 1) if code["kind"] == kind]
+
+
+def categorical_entropy_nats(config: dict[str, Any]) -> float:
+    """Sum of H(c) over the categorical codes; 0 where there are none."""
+    return sum(math.log(code["num_categories"]) for code in config["codes"] if code["kind"] == "categorical")
+
+
+def mi_curve(config: dict[str, Any], history: History, kind: str = "categorical") -> np.ndarray | None:
+    """L_I summed over the codes of one kind, per iteration, (T,) nats; None where there is no such code."""
+    names = code_names(config, kind)
+    if not names:
+        return None
+    return np.sum([history.column(f"mi/{name}") for name in names], axis=0, dtype=np.float64)
+
+
+def figure1_distance_nats(mi_nats: np.ndarray) -> float:
+    """Largest distance to the paper's InfoGAN curve at the named iterations that the curve has; NaN where it has none."""
+    distances = [abs(mi_nats[i - 1] - FIGURE1_INFOGAN.at(i)) for i in FIGURE1_ITERATIONS if i <= len(mi_nats)]
+    return float(max(distances)) if distances else math.nan
+
+
+def curve_measures(config: dict[str, Any], mi_nats: np.ndarray) -> dict[str, float]:
+    """Measures of one categorical L_I curve, of a seed or the median over seeds."""
+    entropy = categorical_entropy_nats(config)
+    final = statistics.final_value(mi_nats)
+    window = min(T80_RULE["window"], len(mi_nats))
+    t80 = statistics.iterations_to_threshold(mi_nats, entropy, T80_RULE["fraction"], int(window))
+    hump_nats, hump_iteration = statistics.hump(mi_nats, int(window))
+    measures = {
+        "mi_final_nats": final,
+        "mi_final_fraction": final / entropy,
+        "t80": t80,
+        "t80_reached": float(math.isfinite(t80)),
+        "area_under_curve": statistics.area_under_curve(mi_nats, entropy),
+        "hump_nats": hump_nats,
+        "hump_iteration": float(hump_iteration),
+    }
+    if config["codes"] == FIGURE1_CODES:
+        measures["figure1_distance_nats"] = figure1_distance_nats(mi_nats)
+    return measures
+
+
+def summarise(config: dict[str, Any], history: History, result: dict[str, Any] | None) -> dict[str, float]:
+    """Every measure of a cell. ``t80`` is inf where 0.8 H(c) was not reached; a measure that does not apply is absent."""
+    summary: dict[str, float] = {}
+    curve = mi_curve(config, history)
+    if curve is not None and len(curve):
+        summary |= curve_measures(config, curve)
+    for name in code_names(config, "continuous"):
+        summary[f"mi_final_{name}_nats"] = statistics.final_value(history.column(f"mi/{name}"))
+        summary[f"explained_final_{name}"] = statistics.final_value(history.column(f"explained/{name}"))
+    if len(history.step_ms):
+        summary["step_ms"] = float(np.median(history.step_ms))
+    frozen = (result or {}).get("mi_frozen_nats")
+    categorical = code_names(config, "categorical")
+    if frozen and categorical:
+        summary["mi_frozen_nats"] = sum(frozen[name] for name in categorical)
+        summary["mi_frozen_fraction"] = summary["mi_frozen_nats"] / categorical_entropy_nats(config)
+    return summary

@@ -1,0 +1,103 @@
+"""Sweeps to pandas tables, each with every seed somewhere in it. No plotting, no MLflow, no torch."""
+
+import math
+from typing import Any
+
+import pandas as pd
+
+from bench import statistics
+from bench.runs import Run, Sweep
+
+SUMMARY_COLUMNS = ("t80", "mi_final_nats", "mi_final_fraction", "mi_frozen_nats", "area_under_curve", "hump_nats", "hump_iteration")
+
+
+def seeds_table(sweep: Sweep) -> pd.DataFrame:
+    """One row per cell: group, seed, state, every measure."""
+    rows = []
+    for group, runs in sweep.groups().items():
+        for run in runs:
+            rows.append({"arm": group, "seed": run.cell.seed, "state": run.state, **run.summary})
+    return pd.DataFrame(rows)
+
+
+def arms_table(sweep: Sweep) -> pd.DataFrame:
+    """One row per group and measure: median over finished seeds with its exact interval, and every seed's value."""
+    rows = []
+    for group in sweep.groups():
+        runs = sweep.done(group)
+        for measure in SUMMARY_COLUMNS:
+            values = [run.summary[measure] for run in runs if measure in run.summary]
+            if values:
+                interval = statistics.median_interval(values)
+                rows.append(
+                    {
+                        "arm": group,
+                        "measure": measure,
+                        "median": interval.median,
+                        "low": interval.low,
+                        "high": interval.high,
+                        "level": interval.level,
+                        "num_seeds": len(values),
+                        "num_failed": sum(run.state == "failed" for run in sweep.groups()[group]),
+                        "seeds": " ".join(f"{v:.4g}" for v in values),
+                    }
+                )
+    return pd.DataFrame(rows)
+
+
+def comparisons_table(sweep: Sweep, base: str) -> pd.DataFrame:
+    """T80 of each group against ``base``: Hodges-Lehmann ratio with its exact rank interval, Mann-Whitney p.
+
+    A seed that did not reach 0.8 H(c) enters as later than the budget, never dropped.
+    """
+    budget = float(sweep.definition["training"]["iterations"])
+    base_times = _t80(sweep.done(base))
+    rows: list[dict[str, Any]] = []
+    for group in sweep.groups():
+        times = _t80(sweep.done(group))
+        if group == base or min(len(times), len(base_times)) < 2:
+            continue
+        ratio = statistics.hodges_lehmann_ratio(base_times, times, budget)
+        rows.append(
+            {
+                "arm": group,
+                "against": base,
+                "t80_ratio": ratio.ratio,
+                "low": ratio.low,
+                "high": ratio.high,
+                "level": ratio.level,
+                "p_slower": statistics.mann_whitney(base_times, times),
+                "not_reached": sum(not math.isfinite(t) for t in times),
+                "num_seeds": len(times),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _t80(runs: list[Run]) -> list[float]:
+    return [run.summary["t80"] for run in runs if "t80" in run.summary]
+
+
+def timing_table(sweep: Sweep) -> pd.DataFrame:
+    """Where the seconds of finished cells went, by group; ``overhead_share`` is checkpoints over training."""
+    rows = []
+    for group in sweep.groups():
+        runs = [run for run in sweep.done(group) if run.result and "seconds" in run.result]
+        if not runs:
+            continue
+        seconds = pd.DataFrame([run.result["seconds"] for run in runs if run.result])
+        steps = [run.summary["step_ms"] for run in runs if "step_ms" in run.summary]
+        rows.append(
+            {
+                "arm": group,
+                "num_cells": len(runs),
+                "step_ms_median": float(pd.Series(steps).median()) if steps else math.nan,
+                "train_s": seconds["train"].sum(),
+                "checkpoint_s": seconds["checkpoint"].sum(),
+                "evaluate_s": seconds["evaluate"].sum(),
+                "prepare_s": seconds["prepare"].sum(),
+                "overhead_share": seconds["checkpoint"].sum() / seconds["train"].sum(),
+                "peak_memory_mb": max(run.result["peak_memory_mb"] for run in runs if run.result),
+            }
+        )
+    return pd.DataFrame(rows)

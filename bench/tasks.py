@@ -1,0 +1,20 @@
+"""What an executor hands to a worker. Cheap to import and to pickle: the launcher makes these, only workers import torch."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench.cells import Cell
+
+
+@dataclass(frozen=True)
+class CellTask:
+    """A cell and where its data and records are."""
+
+    cell: Cell
+    results: Path
+    data_dir: Path | None
+    environment: dict[str, Any]
+    data: dict[str, Any]  # source, note, digest: what the record says of the images
+    checkpoint_every_s: float = 60.0
+    checkpoint_every: int | None = None  # iterations, beside the seconds
