@@ -1,0 +1,212 @@
+## InfoGAN reproduction harness. A fresh machine needs python3 (3.11 or newer) and make; the first target that needs it
+## sets up .venv (about 6 GB with the CUDA build of torch, 1 GB with a CPU build: see TORCH_INDEX).
+##
+## Targets:
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help setup reproduce-mnist report ui check-regression baseline bench lint test test-all system-deps lock clean \
+	check-environment check-environment-dev
+
+STAMP := .venv/.installed
+PYTHON3 ?= python3
+APT_PACKAGES := chromium chromium-driver
+LOCKED_TORCH = $(shell grep -E '^(torch|torchvision)==' requirements.lock)
+
+# Without PYTHON, the environment is .venv and the stamp says that it is complete. With PYTHON, nothing is installed.
+ifeq ($(strip $(PYTHON)),)
+  PY := .venv/bin/python
+  READY := $(STAMP)
+  READY_DEV := $(STAMP)
+else
+  PY := $(shell if [ -d "$(PYTHON)" ]; then echo "$(PYTHON)/bin/python"; else echo "$(PYTHON)"; fi)
+  READY := check-environment
+  READY_DEV := check-environment-dev
+endif
+
+# A variable becomes a flag only when it is set.
+flag = $(if $(strip $($(1))),$(2) "$($(1))")
+RESULTS_FLAG = $(call flag,RESULTS,--results)
+RUN_FLAGS = $(strip $(call flag,PROFILE,--profile) $(call flag,SEEDS,--seeds) $(call flag,JOBS,--jobs) \
+	$(call flag,DATA,--data-dir) $(RESULTS_FLAG))
+
+# Run one experiment and report on it whatever became of its cells; the run's failure outlives the report. No report
+# after bad input (2), where nothing ran, nor after an interruption (130, 143).
+define reproduce
+@( set -x; "$(PY)" -m bench run $(1) $(RUN_FLAGS) ) || status=$$?; \
+	case "$${status:-0}" in 2|130|143) exit $$status ;; esac; \
+	( set -x; "$(PY)" -m bench report $(RESULTS_FLAG) ) || exit $$?; \
+	exit $${status:-0}
+endef
+
+help: ## list the targets and variables
+	@awk '/^## ?/ { sub(/^## ?/, ""); print } \
+		/^[a-z-]+:.*## / { split($$0, part, /:.*## /); printf "  make %-17s %s\n", part[1], part[2] }' Makefile
+
+reproduce-mnist: $(READY) ## reproduce the paper's Figure 1 (mutual information on MNIST), then write the report
+	$(call reproduce,mnist-mi)
+
+report: $(READY) ## write the report on whatever results are there
+	"$(PY)" -m bench report $(strip $(call flag,PROFILE,--profile) $(RESULTS_FLAG))
+
+ui: $(READY) ## open the MLflow views of the recorded runs
+	"$(PY)" -m bench ui $(RESULTS_FLAG)
+
+check-regression: $(READY) ## run the regression gate's experiment and compare it with the stored baseline
+	"$(PY)" -m bench check mi-gate --run $(RUN_FLAGS)
+
+baseline: $(READY) ## run the regression gate's experiment and store it as the new baseline
+	"$(PY)" -m bench baseline mi-gate --run $(RUN_FLAGS)
+
+bench: $(READY_DEV) ## measure training throughput
+	"$(PY)" -m bench throughput --suite $(RESULTS_FLAG)
+
+setup: $(READY_DEV) ## make .venv from requirements.lock (other targets do this by themselves)
+	@echo "setup: $(PY) has everything"
+
+lint: $(READY_DEV) ## ruff check, ruff format --check, mypy
+	"$(PY)" -m ruff check .
+	"$(PY)" -m ruff format --check .
+	"$(PY)" -m mypy
+
+test: $(READY_DEV) ## the fast tests
+	"$(PY)" -m pytest -q -m "not slow"
+
+test-all: $(READY_DEV) ## all tests, slow ones included
+	"$(PY)" -m pytest -q
+
+system-deps: ## install the Debian packages that optional tests use (needs root)
+	@set -e; \
+	if ! command -v apt-get >/dev/null; then \
+		echo "system-deps: no apt-get here, nothing installed; optional tests want $(APT_PACKAGES)"; \
+	elif dpkg -s $(APT_PACKAGES) >/dev/null 2>&1; then \
+		echo "system-deps: $(APT_PACKAGES) are installed"; \
+	elif [ "$$(id -u)" != 0 ]; then \
+		echo "system-deps: not root, nothing installed; for the optional tests: sudo make system-deps"; \
+	else \
+		export DEBIAN_FRONTEND=noninteractive; \
+		apt-get update -qq; \
+		apt-get install -y -qq --no-install-recommends $(APT_PACKAGES); \
+	fi
+
+lock: ## resolve pyproject.toml anew into requirements.lock (installs nothing)
+	@command -v "$(PY)" >/dev/null || { echo "lock: no $(PY) to resolve with; make setup first" >&2; exit 1; }
+	@"$(PY)" -c "$$LOCK_PROGRAM"
+
+clean: ## remove caches and build products, never results or .venv
+	find . \( -path ./.venv -o -path ./results -o -path ./.git \) -prune -o -type d -name __pycache__ -exec rm -rf {} +
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks build dist *.egg-info
+
+##
+## Variables:
+##   PROFILE=smoke|cpu|paper  budget of the runs (--profile); unset: paper on a CUDA device, else cpu
+##   SEEDS=0-4 or 0,2,5-9     seeds to run instead of all of the profile's (--seeds)
+##   JOBS=n                   cells at a time (--jobs)
+##   RESULTS=folder           where results go (--results); unset: results/latest
+##   DATA=folder              where the real data sets are, in torchvision's layout (--data-dir)
+##   PYTHON=path              existing interpreter or environment to use instead of making .venv; it is only checked
+##   PYTHON3=python3.12       interpreter that makes .venv; unset: python3
+##   TORCH_INDEX=url          at set-up, index to take torch from, e.g. https://download.pytorch.org/whl/cpu
+##
+## Example: make reproduce-mnist PROFILE=smoke RESULTS=/tmp/first-look
+## Exit codes beyond "failed" come from the tool itself: .venv/bin/python -m bench --help
+
+# .venv/.incomplete stands while an installation is under way: an interrupted one starts again from an emptied .venv.
+# A second make waits on the lock (where flock exists).
+$(STAMP): requirements.lock pyproject.toml
+	@set -eu; \
+	fail() { echo "setup: $$*" >&2; exit 1; }; \
+	exec 9>>Makefile; \
+	if command -v flock >/dev/null && ! flock -n 9; then echo "setup: waiting for another set-up"; flock 9 || :; fi; \
+	if [ $@ -nt requirements.lock ] && [ $@ -nt pyproject.toml ]; then exit 0; fi; \
+	works() { .venv/bin/python -c "import pip, sys; sys.exit(sys.version_info < (3, 11))" 2>/dev/null; }; \
+	if [ -e .venv/.incomplete ] || ! works; then \
+		if [ -e .venv/bin ] && [ ! -e .venv/.incomplete ] && [ ! -e $@ ]; then \
+			fail ".venv is not of this Makefile's making and has no pip or a Python older than 3.11; move it away"; \
+		fi; \
+		command -v "$(PYTHON3)" >/dev/null || fail "$(PYTHON3) not found; Python 3.11 or newer is needed (PYTHON3=path)"; \
+		"$(PYTHON3)" -c "$$PREFLIGHT_PROGRAM"; \
+		mkdir -p .venv; \
+		: >.venv/.incomplete; \
+		find .venv/ -mindepth 1 ! -name .incomplete -delete; \
+		"$(PYTHON3)" -m venv .venv; \
+	fi; \
+	rm -f $@; \
+	: >.venv/.incomplete; \
+	pip_install() { .venv/bin/python -m pip --disable-pip-version-check --no-input install "$$@"; }; \
+	if [ -n "$(TORCH_INDEX)" ]; then pip_install --no-deps --index-url "$(TORCH_INDEX)" $(LOCKED_TORCH); fi; \
+	pip_install -r requirements.lock; \
+	rm .venv/.incomplete; \
+	.venv/bin/python -c "$$CHECK_PROGRAM" dev || fail "requirements.lock is behind pyproject.toml: make lock"; \
+	: >$@
+
+check-environment check-environment-dev:
+	@command -v "$(PY)" >/dev/null || { echo "PYTHON=$(PYTHON): no interpreter there" >&2; exit 1; }
+	@"$(PY)" -c "$$CHECK_PROGRAM" $(if $(filter %-dev,$@),dev)
+
+# This and the next program parse under any Python, however old, to say that it is too old.
+define PREFLIGHT_PROGRAM
+import sys
+name, version = sys.executable, "%d.%d" % sys.version_info[:2]
+if sys.version_info < (3, 11):
+    sys.exit("setup: Python 3.11 or newer is needed, %s is %s; name another: PYTHON3=python3.12" % (name, version))
+try:
+    import ensurepip, venv
+except ImportError:
+    sys.exit("setup: %s has no ensurepip or venv module; on Debian: apt-get install python%s-venv" % (name, version))
+import shutil
+free = shutil.disk_usage(".").free / 1e9
+if free < 8:
+    sys.stderr.write("setup: warning: %.1f GB free, 8 GB are wise; a CPU build of torch needs 2 (TORCH_INDEX)\n" % free)
+endef
+export PREFLIGHT_PROGRAM
+
+# What of pyproject.toml the environment lacks; with argument "dev", the development tools too.
+define CHECK_PROGRAM
+import sys
+if sys.version_info < (3, 11):
+    sys.exit("%s is Python %d.%d; 3.11 or newer is needed" % ((sys.executable,) + tuple(sys.version_info[:2])))
+import tomllib
+from importlib.metadata import PackageNotFoundError, version
+advice = "to install: %s -m pip install -r requirements.lock" % sys.executable
+try:
+    from packaging.requirements import Requirement
+except ImportError:
+    sys.exit("%s lacks packaging, and so surely more; %s" % (sys.executable, advice))
+with open("pyproject.toml", "rb") as file:
+    project = tomllib.load(file)["project"]
+lacking = []
+for extra in [project["dependencies"]] + [project["optional-dependencies"][name] for name in sys.argv[1:]]:
+    for requirement in map(Requirement, extra):
+        try:
+            installed = version(requirement.name)
+        except PackageNotFoundError:
+            lacking.append(str(requirement))
+        else:
+            if not requirement.specifier.contains(installed, prereleases=True):
+                lacking.append("%s (has %s)" % (requirement, installed))
+if lacking:
+    sys.exit("%s lacks %s; %s" % (sys.executable, ", ".join(lacking), advice))
+endef
+export CHECK_PROGRAM
+
+# pip resolves without installing. What torch itself pins (CUDA, triton) differs by platform and stays out.
+define LOCK_PROGRAM
+import json, re, subprocess, sys, tomllib
+with open("pyproject.toml", "rb") as file:
+    project = tomllib.load(file)["project"]
+wanted = project["dependencies"] + project["optional-dependencies"]["dev"]
+options = ["--disable-pip-version-check", "--quiet", "--dry-run", "--ignore-installed", "--report", "-"]
+pip = [sys.executable, "-m", "pip", "install", *options, *wanted]
+resolved = subprocess.run(pip, check=True, stdout=subprocess.PIPE, text=True).stdout
+pins = {}
+for item in json.loads(resolved)["install"]:
+    name = re.sub(r"[-_.]+", "-", item["metadata"]["name"]).lower()
+    if not re.match(r"(nvidia|cuda)-|(triton|pip|setuptools|wheel)\Z", name):
+        pins[name] = item["metadata"]["version"].partition("+")[0]
+with open("requirements.lock", "w") as file:
+    file.write("# Everything that pyproject.toml and its dev extra bring, pinned. Regenerate with: make lock\n")
+    file.write("# Not listed: what torch itself brings by platform (CUDA libraries, triton), and pip's own tools.\n")
+    file.writelines(f"{name}=={pins[name]}\n" for name in sorted(pins))
+print(f"requirements.lock: {len(pins)} packages; make setup installs them")
+endef
+export LOCK_PROGRAM
