@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from bench.cells import Cell
 from bench.records import CellFolder, History
 from bench.storage import CorruptRecord
 from bench.tasks import CellTask
@@ -49,11 +48,12 @@ def training_config(config: dict[str, Any]) -> TrainingConfig:
     """The library's configuration from a cell's."""
     training = dict(config["training"])
     batch_size, step_kind, iterations = training.pop("batch_size"), training.pop("step"), training.pop("iterations")
-    weights = {name: tuple(training.pop(name)) for name in ("mi_weight_discriminator", "mi_weight_generator")}
+    for name in ("mi_weight_discriminator", "mi_weight_generator"):
+        training[name] = tuple(training[name])
     return TrainingConfig(
         architecture=config["architecture"],
         latents=latent_spec(config),
-        step=StepSettings(**weights, **training),
+        step=StepSettings(**training),
         iterations=iterations,
         network=NetworkSettings(**config["network"]),
         batch_size=batch_size,
@@ -67,7 +67,9 @@ def load_images(task: CellTask) -> np.ndarray:
     wanted = task.cell.config["data"]
     dataset = data.load(wanted["name"], wanted["source"], task.data_dir, download=False)
     if dataset.info.digest != wanted["digest"]:
-        raise data.DataError(f"{wanted['name']}: digest {dataset.info.digest[:12]} is not the {wanted['digest'][:12]} of the plan")
+        raise data.DataError(
+            f"{wanted['name']}: digest {dataset.info.digest[:12]} is not the {wanted['digest'][:12]} of the plan"
+        )
     return dataset.train_images[: wanted["num_images"]]
 
 
@@ -75,7 +77,9 @@ def load_images(task: CellTask) -> np.ndarray:
 class _Clock:
     """Where a cell's seconds go, over all its resumptions."""
 
-    seconds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(("train", "checkpoint", "evaluate", "prepare"), 0.0))
+    seconds: dict[str, float] = field(
+        default_factory=lambda: dict.fromkeys(("train", "checkpoint", "evaluate", "prepare"), 0.0)
+    )
     step_iterations: list[int] = field(default_factory=list)
     step_ms: list[float] = field(default_factory=list)
     resumes: int = 0
@@ -98,7 +102,11 @@ class CellRun:
         try:
             return self._run()
         except Exception as error:
-            failure = {"error": type(error).__name__, "message": " ".join(str(error).split()), "traceback": traceback.format_exc()}
+            failure: dict[str, Any] = {
+                "error": type(error).__name__,
+                "message": " ".join(str(error).split()),
+                "traceback": traceback.format_exc(),
+            }
             if isinstance(error, NonFiniteLoss):
                 failure |= {"iteration": error.iteration, "values": {k: repr(v) for k, v in error.values.items()}}
             self.folder.write_result({"status": "failed", "notes": self.notes, **failure})
@@ -173,7 +181,12 @@ class CellRun:
         state = {
             "key": self.task.cell.key,
             "trainer": self.trainer.state_dict(),
-            "clock": {"seconds": clock.seconds, "step_iterations": clock.step_iterations, "step_ms": clock.step_ms, "resumes": clock.resumes},
+            "clock": {
+                "seconds": clock.seconds,
+                "step_iterations": clock.step_iterations,
+                "step_ms": clock.step_ms,
+                "resumes": clock.resumes,
+            },
             "notes": self.notes,
         }
         torch.save(state, content)
@@ -184,7 +197,9 @@ class CellRun:
 
     def _write_history(self) -> None:
         names, values = self.trainer.metric_names, self.trainer.history()
-        self.folder.write_history(History(names, values, np.array(self.clock.step_iterations), np.array(self.clock.step_ms)))
+        self.folder.write_history(
+            History(names, values, np.array(self.clock.step_iterations), np.array(self.clock.step_ms))
+        )
 
     def _finish(self) -> None:
         started = time.perf_counter()
@@ -202,7 +217,9 @@ class CellRun:
         self._write_history()
         self.folder.write_traversals(grids)
         weights = io.BytesIO()
-        torch.save({"generator": players.generator.state_dict(), "discriminator": players.discriminator.state_dict()}, weights)
+        torch.save(
+            {"generator": players.generator.state_dict(), "discriminator": players.discriminator.state_dict()}, weights
+        )
         self.folder.write_weights(weights.getvalue())
         self.clock.add("checkpoint", started)
         result = {

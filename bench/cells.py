@@ -9,9 +9,19 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
-from bench.spec import MAX_SEED, ExperimentTable, ProfileTable, Spec, SpecError, merged_network, merged_training, suggest
+from bench.spec import (
+    MAX_SEED,
+    ExperimentTable,
+    ProfileTable,
+    Spec,
+    SpecError,
+    merged_network,
+    merged_training,
+    suggest,
+)
 from infogan.data import DataInfo
 
+NO_VARIANT: list[str | None] = [None]
 FORMAT = 1  # of records; another format is never read as this one
 T80_RULE = {"fraction": 0.8, "window": 11}  # of T80: share of H(c), iterations of the centred mean
 
@@ -88,7 +98,9 @@ def _training(spec: Spec, experiment: ExperimentTable, variant: str | None, arm:
     weights = merged.pop("mi_weight")
     weights = weights if isinstance(weights, list) else [weights] * num_codes
     weights_g = merged.pop("mi_weight_generator")
-    weights_g = weights if weights_g == "same" else weights_g if isinstance(weights_g, list) else [weights_g] * num_codes
+    weights_g = (
+        weights if weights_g == "same" else weights_g if isinstance(weights_g, list) else [weights_g] * num_codes
+    )
     rate_q = merged["learning_rate_q"]
     if isinstance(rate_q, str):
         rate_q = merged[f"learning_rate_{rate_q}"]
@@ -96,7 +108,15 @@ def _training(spec: Spec, experiment: ExperimentTable, variant: str | None, arm:
 
 
 def resolve(
-    spec: Spec, experiment_name: str, profile: str, variant: str | None, arm: str, seed: int, data: DataInfo, device: str, versions: dict[str, str]
+    spec: Spec,
+    experiment_name: str,
+    profile: str,
+    variant: str | None,
+    arm: str,
+    seed: int,
+    data: DataInfo,
+    device: str,
+    versions: dict[str, str],
 ) -> Cell:
     """One cell with its configuration in full. ``versions``: of torch and of the training code."""
     experiment = spec.experiments[experiment_name]
@@ -105,7 +125,12 @@ def resolve(
         "format": FORMAT,
         "experiment": experiment_name,
         "profile": profile,
-        "data": {"name": data.name, "source": data.source, "digest": data.digest, "num_images": min(budget.num_images or data.num_train, data.num_train)},
+        "data": {
+            "name": data.name,
+            "source": data.source,
+            "digest": data.digest,
+            "num_images": min(budget.num_images or data.num_train, data.num_train),
+        },
         "architecture": experiment.architecture,
         "network": merged_network(spec, experiment) | {"width": budget.width},
         "noise": experiment.noise.model_dump(),
@@ -114,7 +139,12 @@ def resolve(
         "versions": versions,
     }
     iterations = {"iterations": budget.iterations}
-    config = shared | {"variant": variant, "arm": arm, "seed": seed, "training": _training(spec, experiment, variant, arm) | iterations}
+    config = shared | {
+        "variant": variant,
+        "arm": arm,
+        "seed": seed,
+        "training": _training(spec, experiment, variant, arm) | iterations,
+    }
     definition = shared | {"training": _training(spec, experiment, None, None) | iterations}
     return Cell(experiment_name, profile, variant, arm, seed, config, definition)
 
@@ -129,7 +159,13 @@ class Selection:
 
 
 def cells(
-    spec: Spec, experiment_name: str, profile: str, selection: Selection, data: DataInfo, device: str, versions: dict[str, str]
+    spec: Spec,
+    experiment_name: str,
+    profile: str,
+    selection: Selection,
+    data: DataInfo,
+    device: str,
+    versions: dict[str, str],
 ) -> list[Cell]:
     """The cells of one experiment, ordered by seed, then variant, then arm: a sweep cut short has whole seeds.
 
@@ -143,7 +179,7 @@ def cells(
     return [
         resolve(spec, experiment_name, profile, variant, arm, seed, data, device, versions)
         for seed in seeds
-        for variant in (variants or [None])
+        for variant in (variants or NO_VARIANT)
         for arm in arms
     ]
 
@@ -159,7 +195,7 @@ def profile_table(experiment: ExperimentTable, experiment_name: str, profile: st
     """Raises SpecError with the choices."""
     if profile not in experiment.profiles:
         raise SpecError(f"{experiment_name}: unknown profile {profile!r}{suggest(profile, list(experiment.profiles))}")
-    return experiment.profiles[profile]  # type: ignore[index]
+    return experiment.profiles[profile]
 
 
 def _select(what: str, wanted: tuple[str, ...] | None, default: list[str], known: list[str]) -> list[str]:
@@ -167,7 +203,9 @@ def _select(what: str, wanted: tuple[str, ...] | None, default: list[str], known
         return default
     for name in wanted:
         if name not in known:
-            raise SpecError(f"unknown {what} {name!r}{suggest(name, known) if known else f'; this experiment has no {what}s'}")
+            raise SpecError(
+                f"unknown {what} {name!r}{suggest(name, known) if known else f'; this experiment has no {what}s'}"
+            )
     return list(wanted)
 
 
@@ -180,7 +218,9 @@ def parse_seeds(text: str) -> tuple[int, ...]:
             raise SpecError(f"seeds {text!r}: write numbers and ranges such as 0-4 or 0,2,5-9")
         low, high = int(first), int(last or first)
         if high < low or high > MAX_SEED or high - low > 10_000:
-            raise SpecError(f"seeds {text!r}: {part.strip()!r} is not a rising range of at most 10,001 seeds up to {MAX_SEED}")
+            raise SpecError(
+                f"seeds {text!r}: {part.strip()!r} is not a rising range of at most 10,001 seeds up to {MAX_SEED}"
+            )
         seeds.extend(range(low, high + 1))
     if len(set(seeds)) != len(seeds):
         raise SpecError(f"seeds {text!r}: a seed is named twice")

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from bench import statistics
-from bench.cells import digest
+from bench.cells import NO_VARIANT, digest
 from bench.runs import Run, Sweep
 from bench.spec import MEASURES, ClaimTable, ConditionTable, ExperimentTable
 from bench.summary import curve_measures
@@ -93,12 +93,14 @@ def judge(experiment: ExperimentTable, sweep: Sweep) -> list[ClaimResult]:
     return [
         _judge_arm(claim, experiment, sweep, variant, arm)
         for claim in experiment.claims
-        for variant in (list(experiment.variants) or [None])
+        for variant in (list(experiment.variants) or NO_VARIANT)
         for arm in claim.arms
     ]
 
 
-def _judge_arm(claim: ClaimTable, experiment: ExperimentTable, sweep: Sweep, variant: str | None, arm: str) -> ClaimResult:
+def _judge_arm(
+    claim: ClaimTable, experiment: ExperimentTable, sweep: Sweep, variant: str | None, arm: str
+) -> ClaimResult:
     group = arm if variant is None else f"{variant}/{arm}"
     runs = sweep.done(group)
     num_diverged = sum(run.diverged for run in sweep.groups().get(group, []))
@@ -155,7 +157,9 @@ def _check(condition: ConditionTable, sweep: Sweep, group: str, runs: list[Run],
         value = math.nan
     elif condition.over == "median curve":
         curve = sweep.median_curve(group)
-        value = math.nan if curve is None else curve_measures(runs[0].cell.config, curve).get(condition.measure, math.nan)
+        value = (
+            math.nan if curve is None else curve_measures(runs[0].cell.config, curve).get(condition.measure, math.nan)
+        )
     elif condition.over == "median seed":
         value = float(np.median(values))
     else:
@@ -198,7 +202,12 @@ def budget_part(sweep: Sweep, experiment: ExperimentTable) -> str:
 
 
 def _verdict(
-    claim: ClaimTable, conditions: tuple[ConditionResult, ...], num_seeds: int, num_diverged: int, sweep: Sweep, experiment: ExperimentTable
+    claim: ClaimTable,
+    conditions: tuple[ConditionResult, ...],
+    num_seeds: int,
+    num_diverged: int,
+    sweep: Sweep,
+    experiment: ExperimentTable,
 ) -> tuple[str, str]:
     iterations = sweep.definition["training"]["iterations"]
     if num_seeds < claim.min_seeds:

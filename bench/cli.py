@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 from rich.markup import escape
+from rich.progress import Progress
 from rich.table import Table
 
 from bench import cells as cell_module
@@ -37,21 +38,29 @@ class BadInput(Exception):
     """The user's mistake, in one line."""
 
 
-Experiments = Annotated[list[str] | None, typer.Argument(help="Experiments of experiments.toml; none: all.", show_default=False)]
-SpecOption = Annotated[Path, typer.Option("--spec", help="Which file declares the experiments.", show_default="experiments.toml")]
+Experiments = Annotated[
+    list[str] | None, typer.Argument(help="Experiments of experiments.toml; none: all.", show_default=False)
+]
+SpecOption = Annotated[
+    Path, typer.Option("--spec", help="Which file declares the experiments.", show_default="experiments.toml")
+]
 Results = Annotated[Path, typer.Option("--results", help="Folder that holds cells, MLflow store and report.")]
 Profile = Annotated[
-    str | None, typer.Option(help=f"Budget: {', '.join(PROFILES)}. Default: paper on a GPU, cpu otherwise.", show_default=False)
+    str | None,
+    typer.Option(help=f"Budget: {', '.join(PROFILES)}. Default: paper on a GPU, cpu otherwise.", show_default=False),
 ]
 Arms = Annotated[str | None, typer.Option(help="Only these arms, separated by commas.", show_default=False)]
 Seeds = Annotated[str | None, typer.Option(help="Only these seeds: 0-4 or 0,2,5-9.", show_default=False)]
 DataDir = Annotated[
     Path | None,
-    typer.Option(envvar="INFOGAN_DATA", help="Folder with the real data in torchvision's layout; only read.", show_default=False),
+    typer.Option(
+        envvar="INFOGAN_DATA", help="Folder with the real data in torchvision's layout; only read.", show_default=False
+    ),
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 Jobs = Annotated[
-    int | None, typer.Option(min=1, max=1024, help="Cells at a time. Default: one per core, one on a GPU.", show_default=False)
+    int | None,
+    typer.Option(min=1, max=1024, help="Cells at a time. Default: one per core, one on a GPU.", show_default=False),
 ]
 
 
@@ -59,8 +68,8 @@ Jobs = Annotated[
 def _about() -> None:
     """Reproduce InfoGAN (Chen et al., 2016): train every cell, mirror it to MLflow, answer the paper's claims.
 
-    A cell is one (experiment, variant, arm, seed). [bold]plan[/bold] lists cells and changes nothing, [bold]run[/bold] trains what
-    is missing and can be stopped and repeated at any time, [bold]report[/bold] writes the claim table.
+    A cell is one (experiment, variant, arm, seed). [bold]plan[/bold] lists cells and changes nothing, [bold]run[/bold]
+    trains what is missing and can be stopped and repeated at any time, [bold]report[/bold] writes the claim table.
     """
 
 
@@ -68,9 +77,18 @@ class _Context:
     """What every command resolves from its options first."""
 
     def __init__(
-        self, experiments: list[str] | None, spec: Path, results: Path, profile: str | None, arms: str | None,
-        seeds: str | None, data_dir: Path | None, device: str, *, download: bool,
-    ) -> None:  # fmt: skip
+        self,
+        experiments: list[str] | None,
+        spec: Path,
+        results: Path,
+        profile: str | None,
+        arms: str | None,
+        seeds: str | None,
+        data_dir: Path | None,
+        device: str,
+        *,
+        download: bool,
+    ) -> None:
         self.spec = load_spec(spec)
         self.results = results.absolute()
         self.data_dir = data_dir.absolute() if data_dir else None
@@ -100,7 +118,9 @@ class _Context:
         wanted = min(budget or info.num_train, info.num_train)
         batch_size = max(cell_module.merged_training(self.spec, table, None, arm)["batch_size"] for arm in table.arms)
         if batch_size > wanted:
-            raise BadInput(f"{name}: batch_size = {batch_size} exceeds the {wanted} training images of profile {self.profile}")
+            raise BadInput(
+                f"{name}: batch_size = {batch_size} exceeds the {wanted} training images of profile {self.profile}"
+            )
         return info
 
     def _cells(self, name: str) -> list[Cell]:
@@ -119,14 +139,24 @@ def _size(num_bytes: float) -> str:
 def _print_data(context: _Context) -> None:
     for name, info in context.infos.items():
         style = "green" if info.is_papers else "yellow"
-        console.print(f"[bold]{escape(name)}[/bold] on [{style}]{escape(info.note)}[/{style}] digest {info.digest[:12]}", highlight=False)
+        console.print(
+            f"[bold]{escape(name)}[/bold] on [{style}]{escape(info.note)}[/{style}] digest {info.digest[:12]}",
+            highlight=False,
+        )
 
 
 @app.command()
 def plan(
-    experiments: Experiments = None, spec: SpecOption = DEFAULT_SPEC, results: Results = DEFAULT_RESULTS, profile: Profile = None,
-    arms: Arms = None, seeds: Seeds = None, data_dir: DataDir = None, device: Device = "auto", jobs: Jobs = None,
-) -> None:  # fmt: skip
+    experiments: Experiments = None,
+    spec: SpecOption = DEFAULT_SPEC,
+    results: Results = DEFAULT_RESULTS,
+    profile: Profile = None,
+    arms: Arms = None,
+    seeds: Seeds = None,
+    data_dir: DataDir = None,
+    device: Device = "auto",
+    jobs: Jobs = None,
+) -> None:
     """List the cells with their state, and what the missing ones will take. Changes nothing."""
     context = _Context(experiments, spec, results, profile, arms, seeds, data_dir, device, download=False)
     planned = grid.plan(context.results, context.cells, context.uri)
@@ -150,7 +180,11 @@ def _print_estimate(context: _Context, planned: list[grid.PlannedCell], jobs: in
     console.print(f"{len(planned)} cells: " + ", ".join(f"{n} {state}" for state, n in counts.items()), highlight=False)
     left = grid.estimate(context.results, planned, jobs)
     if any(p.to_train for p in planned):
-        basis = "from the cells finished here" if left.measured else "a guess from the arithmetic, before anything was measured here"
+        basis = (
+            "from the cells finished here"
+            if left.measured
+            else "a guess from the arithmetic, before anything was measured here"
+        )
         console.print(
             f"still to train: about {duration(left.seconds)} with {jobs} at a time ({basis}); "
             f"disk {_size(left.kept_bytes)}, at most {_size(left.peak_bytes)} on the way",
@@ -160,11 +194,20 @@ def _print_estimate(context: _Context, planned: list[grid.PlannedCell], jobs: in
 
 @app.command()
 def run(
-    experiments: Experiments = None, spec: SpecOption = DEFAULT_SPEC, results: Results = DEFAULT_RESULTS, profile: Profile = None,
-    arms: Arms = None, seeds: Seeds = None, data_dir: DataDir = None, device: Device = "auto", jobs: Jobs = None,
+    experiments: Experiments = None,
+    spec: SpecOption = DEFAULT_SPEC,
+    results: Results = DEFAULT_RESULTS,
+    profile: Profile = None,
+    arms: Arms = None,
+    seeds: Seeds = None,
+    data_dir: DataDir = None,
+    device: Device = "auto",
+    jobs: Jobs = None,
     checkpoint_every_s: Annotated[float, typer.Option(min=1, help="Seconds between checkpoints of a cell.")] = 60.0,
-    checkpoint_every: Annotated[int | None, typer.Option(min=1, help="Iterations between checkpoints, beside the seconds.", show_default=False)] = None,
-) -> None:  # fmt: skip
+    checkpoint_every: Annotated[
+        int | None, typer.Option(min=1, help="Iterations between checkpoints, beside the seconds.", show_default=False)
+    ] = None,
+) -> None:
     """Train every cell that is missing, mirror all to MLflow. Ctrl-C loses nothing: the next run goes on."""
     context = _Context(experiments, spec, results, profile, arms, seeds, data_dir, device, download=True)
     unwritable = grid.check_writable(context.results)
@@ -176,8 +219,9 @@ def run(
     _print_estimate(context, planned, jobs)
     todo = [item for item in planned if item.to_train]
     left = grid.estimate(context.results, planned, jobs)
-    if left.peak_bytes > grid.free_bytes(context.results):
-        raise BadInput(f"needs {_size(left.peak_bytes)} on disk, {_size(grid.free_bytes(context.results))} are free at {context.results}")
+    free = grid.free_bytes(context.results)
+    if left.peak_bytes > free:
+        raise BadInput(f"needs {_size(left.peak_bytes)} on disk, {_size(free)} are free at {context.results}")
     if not todo and all(item.state == "done" for item in planned):
         console.print("nothing to do: every cell is done and mirrored")
         return
@@ -187,7 +231,12 @@ def run(
 
 
 def _train(
-    context: _Context, planned: list[grid.PlannedCell], todo: list[grid.PlannedCell], jobs: int, every_s: float, every: int | None
+    context: _Context,
+    planned: list[grid.PlannedCell],
+    todo: list[grid.PlannedCell],
+    jobs: int,
+    every_s: float,
+    every: int | None,
 ) -> grid.Outcome:
     from bench.executors.local import LocalExecutor
     from bench.progress import display_for
@@ -195,32 +244,50 @@ def _train(
 
     recorded = environment.record(context.device)
     infos = {name: data_record(info) for name, info in context.infos.items()}
-    tasks = [CellTask(i.cell, context.results, context.data_dir, recorded, infos[i.cell.experiment], every_s, every) for i in todo]
+    tasks = [
+        CellTask(i.cell, context.results, context.data_dir, recorded, infos[i.cell.experiment], every_s, every)
+        for i in todo
+    ]
     with display_for(tasks, console) as display:
         return grid.run(context.results, planned, tasks, LocalExecutor(jobs), display, context.uri)
 
 
 def data_record(info: data.DataInfo) -> dict[str, Any]:
     """What a cell's record says of its data."""
-    return {"name": info.name, "source": info.source, "note": info.note, "digest": info.digest, "is_papers": info.is_papers}
+    return {
+        "name": info.name,
+        "source": info.source,
+        "note": info.note,
+        "digest": info.digest,
+        "is_papers": info.is_papers,
+    }
 
 
 def _print_outcome(context: _Context, outcome: grid.Outcome, num_tasks: int) -> None:
     for name in outcome.failed:
-        console.print(f"[red]failed:[/red] {escape(name)}; `python -m bench plan` shows why, its result.json holds the traceback", soft_wrap=True)
+        console.print(
+            f"[red]failed:[/red] {escape(name)}; `python -m bench plan` shows why, its result.json holds the traceback",
+            soft_wrap=True,
+        )
     for line in outcome.untracked:
         console.print(f"[yellow]not fully tracked:[/yellow] {escape(line)}", soft_wrap=True)
     if outcome.untracked:
         console.print("the cells themselves are safe; `python -m bench sync` completes the mirror")
-    console.print(f"{outcome.done} of {num_tasks} cells finished; records in {context.results}", soft_wrap=True, highlight=False)
+    console.print(
+        f"{outcome.done} of {num_tasks} cells finished; records in {context.results}", soft_wrap=True, highlight=False
+    )
 
 
 @app.command()
 def report(
-    experiments: Experiments = None, spec: SpecOption = DEFAULT_SPEC, results: Results = DEFAULT_RESULTS,
-    profile: Annotated[str | None, typer.Option(help="Only this profile; default: all that are there.", show_default=False)] = None,
-) -> None:  # fmt: skip
-    """Write the report (index.html, report.md, claims.json, figures, tables) from what is there, and print the claim table."""
+    experiments: Experiments = None,
+    spec: SpecOption = DEFAULT_SPEC,
+    results: Results = DEFAULT_RESULTS,
+    profile: Annotated[
+        str | None, typer.Option(help="Only this profile; default: all that are there.", show_default=False)
+    ] = None,
+) -> None:
+    """Write the report (index.html, report.md, claims.json) from what is there, and print the claim table."""
     from bench.report import write_report
 
     loaded = load_spec(spec)
@@ -244,10 +311,20 @@ def print_claims(claims: "list[ClaimResult]") -> None:
     for column in ("claim", "arm", "verdict", "value", "seeds", "data", "budget"):
         table.add_column(column)
     for c in claims:
-        style = "green" if c.verdict.startswith("reproduced") else "yellow" if c.verdict.startswith("partly") else "dim" if c.verdict == "not measured" else "red"
+        style = (
+            "green"
+            if c.verdict.startswith("reproduced")
+            else "yellow"
+            if c.verdict.startswith("partly")
+            else "dim"
+            if c.verdict == "not measured"
+            else "red"
+        )
         value = "-" if c.value is None else f"{c.value:.3g} [{c.low:.3g}, {c.high:.3g}] {c.unit}"
         group = c.arm if c.variant is None else f"{c.variant}/{c.arm}"
-        table.add_row(c.id, group, f"[{style}]{c.verdict}[/]", value, f"{c.seeds_holding} of {c.num_seeds}", c.data, c.budget)
+        table.add_row(
+            c.id, group, f"[{style}]{c.verdict}[/]", value, f"{c.seeds_holding} of {c.num_seeds}", c.data, c.budget
+        )
     if claims:
         console.print(table)
 
@@ -262,7 +339,13 @@ def sync(results: Results = DEFAULT_RESULTS) -> None:
     results = results.absolute()
     uri = tracking.resolve_uri(results)
     folders = list(find_cells(results))
-    left = tracking.sync(results, folders, uri, lambda text: console.print(text, soft_wrap=True, highlight=False))
+    with Progress(*Progress.get_default_columns(), console=console, disable=not console.is_terminal) as progress:
+        bar = progress.add_task("mirroring", total=len(folders))
+
+        def on_progress(done: int, total: int) -> None:
+            progress.update(bar, completed=done, total=total)
+
+        left = tracking.sync(results, folders, uri, on_progress)
     for item in left:
         console.print(f"[yellow]not fully tracked:[/yellow] {escape(str(item))}", soft_wrap=True)
     console.print(f"{len(folders) - len(left)} of {len(folders)} cells are mirrored in full")

@@ -2,8 +2,8 @@
 
 import contextlib
 import os
-import signal
 import shutil
+import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
@@ -19,6 +19,7 @@ from bench.tasks import CellTask
 from infogan.architectures import ARCHITECTURES, Costs, iteration_flops, network_costs
 
 ASSUMED_FLOPS_PER_S = 60e9  # of one core, for an estimate before anything was measured here
+ASSUMED_CELL_S = 3.0  # of a cell outside training: start, measures, records
 BYTES = 4
 
 
@@ -64,9 +65,16 @@ def plan(results: Path, cells: list[Cell], uri: str) -> list[PlannedCell]:
 def cell_costs(cell: Cell) -> dict[str, Costs]:
     """Costs of a cell's networks."""
     c = cell.config
-    widths = [(k["num_categories"], k["num_categories"]) if k["kind"] == "categorical" else (1, 2 if k["std"] == "learned" else 1) for k in c["codes"]]
+    widths = [
+        (k["num_categories"], k["num_categories"])
+        if k["kind"] == "categorical"
+        else (1, 2 if k["std"] == "learned" else 1)
+        for k in c["codes"]
+    ]
     input_width = c["noise"]["size"] + sum(w[0] for w in widths)
-    return network_costs(ARCHITECTURES[c["architecture"]], input_width, sum(w[1] for w in widths), c["network"]["width"])
+    return network_costs(
+        ARCHITECTURES[c["architecture"]], input_width, sum(w[1] for w in widths), c["network"]["width"]
+    )
 
 
 def training_flops(cell: Cell) -> float:
@@ -86,18 +94,26 @@ class Estimate:
 
 def estimate(results: Path, planned: list[PlannedCell], jobs: int) -> Estimate:
     """What the cells still to train will take on this machine, ``jobs`` at a time."""
-    rates = []
-    for item in planned:
-        result = CellFolder.of(results, item.cell).result()
-        if result and result["status"] == "done":
-            rates.append(sum(result["seconds"].values()) / training_flops(item.cell))
-    seconds_per_flop = sum(rates) / len(rates) if rates else 1 / ASSUMED_FLOPS_PER_S
+    flops_per_s, outside_s, measured = _measured_speed(results, planned) or (ASSUMED_FLOPS_PER_S, ASSUMED_CELL_S, False)
     todo = [item.cell for item in planned if item.to_train]
     sizes = sorted((BYTES * sum(c.parameters for c in cell_costs(cell).values()) for cell in todo), reverse=True)
     kept = sum(2 * size for size in sizes)  # weights in the cell's folder and in the mirror's artifacts
     peak = kept + sum(6 * size for size in sizes[:jobs])  # two checkpoints, each weights and two Adam moments
-    seconds = sum(training_flops(cell) for cell in todo) * seconds_per_flop / max(1, min(jobs, len(todo)))
-    return Estimate(seconds, peak, kept, bool(rates))
+    seconds = sum(training_flops(cell) / flops_per_s + outside_s for cell in todo) / max(1, min(jobs, len(todo)))
+    return Estimate(seconds, peak, kept, measured)
+
+
+def _measured_speed(results: Path, planned: list[PlannedCell]) -> tuple[float, float, bool] | None:
+    """Arithmetic per second while training and seconds outside training, from the finished cells among these."""
+    finished = [(item.cell, CellFolder.of(results, item.cell).result()) for item in planned]
+    seconds = [
+        (training_flops(cell), result["seconds"]) for cell, result in finished if result and result["status"] == "done"
+    ]
+    if not seconds:
+        return None
+    train_s = sum(s["train"] for _, s in seconds)
+    outside_s = sum(sum(s.values()) - s["train"] for _, s in seconds) / len(seconds)
+    return sum(flops for flops, _ in seconds) / train_s, outside_s, True
 
 
 class Display(Protocol):
@@ -123,7 +139,9 @@ def _signals(stop: StopRequest, display: Display) -> Iterator[None]:
     def handle(signum: int, _: object) -> None:
         stop.signals.append(signum)
         if len(stop.signals) == 1:
-            display.message("stopping: cells write a checkpoint first (once more to stop at once); the next run goes on from there")
+            display.message(
+                "stopping: cells write a checkpoint first (once more to stop at once); the next run goes on from there"
+            )
 
     before = {signum: signal.signal(signum, handle) for signum in (signal.SIGINT, signal.SIGTERM)}
     try:
@@ -133,7 +151,14 @@ def _signals(stop: StopRequest, display: Display) -> Iterator[None]:
             signal.signal(signum, handler)
 
 
-def run(results: Path, planned: list[PlannedCell], tasks: list[CellTask], executor: LocalExecutor, display: Display, uri: str) -> Outcome:
+def run(
+    results: Path,
+    planned: list[PlannedCell],
+    tasks: list[CellTask],
+    executor: LocalExecutor,
+    display: Display,
+    uri: str,
+) -> Outcome:
     """Train what is to train and mirror what is not mirrored. Raises Locked where another run uses the results."""
     stop = StopRequest()
     with Lock(results / "run.lock", f"process {os.getpid()}"), _signals(stop, display):

@@ -5,7 +5,17 @@ import time
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, SpinnerColumn, Task, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    SpinnerColumn,
+    Task,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
 from rich.text import Text
 
 from bench.grid import training_flops
@@ -23,7 +33,9 @@ def duration(seconds: float) -> str:
 
 def _information(metrics: dict[str, float]) -> str:
     """``L_I c1 2.12`` per code, nats."""
-    return " ".join(f"{name.removeprefix('mi/')} {value:.2f}" for name, value in metrics.items() if name.startswith("mi/"))
+    return " ".join(
+        f"{name.removeprefix('mi/')} {value:.2f}" for name, value in metrics.items() if name.startswith("mi/")
+    )
 
 
 class _Sweep:
@@ -84,7 +96,9 @@ class LineDisplay:
         self.sweep.update(task, kind, values)
         name = f"{task.cell.experiment} {task.cell.name}"
         if kind == "progress":
-            self.running[name] = f"{name} {values['iteration']}/{task.cell.iterations} {_information(values['metrics'])}"
+            self.running[name] = (
+                f"{name} {values['iteration']}/{task.cell.iterations} {_information(values['metrics'])}"
+            )
         elif kind == "started":
             self.message(f"{name} started")
         elif kind == "resumed":
@@ -174,4 +188,3 @@ class BarDisplay:
 def display_for(tasks: list[CellTask], console: Console) -> LineDisplay | BarDisplay:
     """Bars where somebody watches, lines where nobody does."""
     return BarDisplay(tasks, console) if console.is_terminal and sys.stdout.isatty() else LineDisplay(tasks, console)
-

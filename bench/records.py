@@ -1,12 +1,12 @@
 """A cell's folder on disk. It is the record: plan, report, check and resume read it and nothing else.
 
-    cell.json        who it is, its configuration in full, versions, machine, data: written before training
-    checkpoint.pt    newest state to resume from, and checkpoint.previous.pt the one before; gone when the cell is done
-    history.npz      metrics of every iteration that a checkpoint covers
-    result.json      how it ended: done or failed, with times and the measures of the finished networks
-    weights.pt       final weights with frozen batch-norm statistics
-    traversals.npz   generated images, one grid per code
-    tracking.json    what the MLflow mirror was verified to hold
+cell.json        who it is, its configuration in full, versions, machine, data: written before training
+checkpoint.pt    newest state to resume from, and checkpoint.previous.pt the one before; gone when the cell is done
+history.npz      metrics of every iteration that a checkpoint covers
+result.json      how it ended: done or failed, with times and the measures of the finished networks
+weights.pt       final weights with frozen batch-norm statistics
+traversals.npz   generated images, one grid per code
+tracking.json    what the MLflow mirror was verified to hold
 """
 
 import io

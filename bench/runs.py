@@ -1,4 +1,7 @@
-"""Records to runs and sweeps: what reports, claims and the gate read. A sweep shares one definition; others are kept apart."""
+"""Records to runs and sweeps: what reports, claims and the gate read.
+
+A sweep shares one definition; cells of another are kept apart.
+"""
 
 import json
 import math
@@ -79,7 +82,7 @@ class Sweep:
 
 @dataclass
 class Loaded:
-    """Everything under a results folder: the newest definition of each experiment and profile, and what is kept apart."""
+    """A results folder: the newest definition of each experiment and profile, and what is kept apart."""
 
     sweeps: list[Sweep] = field(default_factory=list)
     kept_apart: list[Sweep] = field(default_factory=list)
@@ -88,7 +91,15 @@ class Loaded:
 
 def _load_run(folder: CellFolder) -> Run:
     identity = folder.identity()
-    return Run(folder.cell(), folder.state(), identity["environment"], identity["data"], folder.history(), folder.result(), folder)
+    return Run(
+        folder.cell(),
+        folder.state(),
+        identity["environment"],
+        identity["data"],
+        folder.history(),
+        folder.result(),
+        folder,
+    )
 
 
 def load(results: Path, experiments: Iterable[str] | None = None, profile: str | None = None) -> Loaded:
@@ -155,9 +166,19 @@ def from_json(raw: dict[str, Any]) -> Sweep:
     runs = []
     for entry in raw["runs"]:
         config = raw["definition"] | entry["config"]
-        cell = Cell(raw["experiment"], raw["profile"], config["variant"], config["arm"], config["seed"], config, raw["definition"])
+        cell = Cell(
+            raw["experiment"],
+            raw["profile"],
+            config["variant"],
+            config["arm"],
+            config["seed"],
+            config,
+            raw["definition"],
+        )
         names = tuple(entry["curves"])
-        values = np.array([[math.nan if v is None else v for v in entry["curves"][n]] for n in names]).T.reshape(-1, len(names))
+        values = np.array([[math.nan if v is None else v for v in entry["curves"][n]] for n in names]).T.reshape(
+            -1, len(names)
+        )
         history = History(names, values, np.array(entry["step_iterations"]), np.array(entry["step_ms"], dtype=float))
         runs.append(Run(cell, entry["state"], raw["environment"], raw["data"], history, entry["result"]))
     sweep = Sweep(raw["experiment"], raw["profile"], raw["definition"], "", runs)

@@ -5,10 +5,11 @@ The file's errors are one line with file, table, field, value and valid choices;
 
 import difflib
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from infogan.architectures import ARCHITECTURES
 from infogan.data import DATASETS, sources
@@ -68,9 +69,14 @@ class TrainingTable(Table):
     learning_rate_discriminator: Rate | None = None
     learning_rate_generator: Rate | None = None
     learning_rate_q: Literal["discriminator", "generator"] | Rate | None = None
-    mi_weight: Annotated[Weight, BeforeValidator(_as_float)] | list[Annotated[Weight, BeforeValidator(_as_float)]] | None = None
+    mi_weight: (
+        Annotated[Weight, BeforeValidator(_as_float)] | list[Annotated[Weight, BeforeValidator(_as_float)]] | None
+    ) = None
     mi_weight_generator: (
-        Literal["same"] | Annotated[Weight, BeforeValidator(_as_float)] | list[Annotated[Weight, BeforeValidator(_as_float)]] | None
+        Literal["same"]
+        | Annotated[Weight, BeforeValidator(_as_float)]
+        | list[Annotated[Weight, BeforeValidator(_as_float)]]
+        | None
     ) = None
     mi_trains_trunk: bool | None = None
     beta1: float | None = Field(None, ge=0, lt=1)
@@ -126,7 +132,15 @@ MEASURES = {  # what claims may speak of; computed in bench.summary
     "hump_iteration": "iterations",
     "figure1_distance_nats": "nats",
 }
-Measure = Literal[tuple(MEASURES)]  # type: ignore[valid-type]
+
+
+def _known_measure(name: str) -> str:
+    if name not in MEASURES:
+        raise ValueError(f"unknown measure{suggest(name, list(MEASURES))}")
+    return name
+
+
+Measure = Annotated[str, AfterValidator(_known_measure)]
 
 
 class ConditionTable(Table):
@@ -196,13 +210,13 @@ class Spec(Table):
     def _references_exist(self) -> "Spec":
         for name, experiment in self.experiments.items():
             where = f"experiments.{name}"
-            lists = {"arms": experiment.arms, "seeds": experiment.seeds}
+            _require_known(experiment.arms, self.arms, where, "arms")
+            _require_unique(experiment.arms, where, "arms")
+            _require_unique(experiment.seeds, where, "seeds")
             for profile, budget in experiment.profiles.items():
-                lists |= {f"profiles.{profile}.arms": budget.arms or [None], f"profiles.{profile}.seeds": budget.seeds or [None]}
-            for field, values in lists.items():
-                _require(len(set(values)) == len(values), where, field, values, "values that do not repeat")
-            for field, arms in [(f, v) for f, v in lists.items() if f.endswith("arms") and v != [None]]:
-                _require_known(arms, self.arms, where, field)
+                _require_known(budget.arms or [], experiment.arms, where, f"profiles.{profile}.arms")
+                _require_unique(budget.arms or [], where, f"profiles.{profile}.arms")
+                _require_unique(budget.seeds or [], where, f"profiles.{profile}.seeds")
             for index, claim in enumerate(experiment.claims):
                 _require_known(claim.arms, experiment.arms, where, f"claims.{index}.arms")
             self._check_training(name, experiment)
@@ -218,12 +232,18 @@ class Spec(Table):
             for field in ("mi_weight", "mi_weight_generator"):
                 value = merged[field]
                 fits = not isinstance(value, list) or len(value) == len(experiment.codes)
-                _require(fits, where, f"{field} (arm {arm})", value, f"one number or {len(experiment.codes)}, one per code")
+                _require(
+                    fits, where, f"{field} (arm {arm})", value, f"one number or {len(experiment.codes)}, one per code"
+                )
 
 
 def _require(holds: bool, where: str, field: str, value: Any, expected: str) -> None:
     if not holds:
         raise ValueError(f"{where}: {field} = {value!r}: expected {expected}")
+
+
+def _require_unique(values: Sequence[Any], where: str, field: str) -> None:
+    _require(len(set(values)) == len(values), where, field, values, "values that do not repeat")
 
 
 def _require_known(names: list[str], known: Any, where: str, field: str) -> None:
@@ -257,7 +277,11 @@ def _explain(path: Path, error: ValidationError) -> str:
     errors = sorted(error.errors(), key=lambda e: e["type"] == "missing")  # a mistyped key explains a missing one
     first = errors[0]
     # pydantic puts the tag of a union's member into the location; it is not a key of the file
-    location = [str(part) for part in first["loc"] if not (isinstance(part, str) and ("[" in part or part in ("categorical", "continuous")))]
+    location = [
+        str(part)
+        for part in first["loc"]
+        if not (isinstance(part, str) and ("[" in part or part in ("categorical", "continuous")))
+    ]
     table, field = ".".join(location[:-1]), location[-1] if location else ""
     more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
     if not location:

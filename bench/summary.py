@@ -26,11 +26,11 @@ def mi_curve(config: dict[str, Any], history: History, kind: str = "categorical"
     names = code_names(config, kind)
     if not names:
         return None
-    return np.sum([history.column(f"mi/{name}") for name in names], axis=0, dtype=np.float64)
+    return np.stack([history.column(f"mi/{name}") for name in names]).sum(axis=0, dtype=np.float64)
 
 
 def figure1_distance_nats(mi_nats: np.ndarray) -> float:
-    """Largest distance to the paper's InfoGAN curve at the named iterations that the curve has; NaN where it has none."""
+    """Largest distance to the paper's InfoGAN curve at the named iterations within the budget; NaN without any."""
     distances = [abs(mi_nats[i - 1] - FIGURE1_INFOGAN.at(i)) for i in FIGURE1_ITERATIONS if i <= len(mi_nats)]
     return float(max(distances)) if distances else math.nan
 
@@ -39,28 +39,28 @@ def curve_measures(config: dict[str, Any], mi_nats: np.ndarray) -> dict[str, flo
     """Measures of one categorical L_I curve, of a seed or the median over seeds."""
     entropy = categorical_entropy_nats(config)
     final = statistics.final_value(mi_nats)
-    window = min(T80_RULE["window"], len(mi_nats))
-    t80 = statistics.iterations_to_threshold(mi_nats, entropy, T80_RULE["fraction"], int(window))
-    hump_nats, hump_iteration = statistics.hump(mi_nats, int(window))
+    window = int(T80_RULE["window"])
+    t80 = statistics.iterations_to_threshold(mi_nats, entropy, T80_RULE["fraction"], window)
     measures = {
         "mi_final_nats": final,
         "mi_final_fraction": final / entropy,
         "t80": t80,
         "t80_reached": float(math.isfinite(t80)),
         "area_under_curve": statistics.area_under_curve(mi_nats, entropy),
-        "hump_nats": hump_nats,
-        "hump_iteration": float(hump_iteration),
     }
+    if len(mi_nats) >= window:  # a cell that has just begun has no hump yet
+        hump_nats, hump_iteration = statistics.hump(mi_nats, window)
+        measures |= {"hump_nats": hump_nats, "hump_iteration": float(hump_iteration)}
     if config["codes"] == FIGURE1_CODES:
         measures["figure1_distance_nats"] = figure1_distance_nats(mi_nats)
     return measures
 
 
 def summarise(config: dict[str, Any], history: History, result: dict[str, Any] | None) -> dict[str, float]:
-    """Every measure of a cell. ``t80`` is inf where 0.8 H(c) was not reached; a measure that does not apply is absent."""
+    """Every measure of a cell. ``t80`` is inf where 0.8 H(c) was not reached; what does not apply is absent."""
     summary: dict[str, float] = {}
     curve = mi_curve(config, history)
-    if curve is not None and len(curve):
+    if curve is not None and len(curve) and np.isfinite(curve).all():
         summary |= curve_measures(config, curve)
     for name in code_names(config, "continuous"):
         summary[f"mi_final_{name}_nats"] = statistics.final_value(history.column(f"mi/{name}"))

@@ -8,16 +8,21 @@ import pandas as pd
 from bench import statistics
 from bench.runs import Run, Sweep
 
-SUMMARY_COLUMNS = ("t80", "mi_final_nats", "mi_final_fraction", "mi_frozen_nats", "area_under_curve", "hump_nats", "hump_iteration")
+SUMMARY_COLUMNS = (
+    "t80",
+    "mi_final_nats",
+    "mi_final_fraction",
+    "mi_frozen_nats",
+    "area_under_curve",
+    "hump_nats",
+    "hump_iteration",
+)
 
 
 def seeds_table(sweep: Sweep) -> pd.DataFrame:
     """One row per cell: group, seed, state, every measure."""
-    rows = []
-    for group, runs in sweep.groups().items():
-        for run in runs:
-            rows.append({"arm": group, "seed": run.cell.seed, "state": run.state, **run.summary})
-    return pd.DataFrame(rows)
+    grouped = [(group, run) for group, runs in sweep.groups().items() for run in runs]
+    return pd.DataFrame([{"arm": g, "seed": r.cell.seed, "state": r.state, **r.summary} for g, r in grouped])
 
 
 def arms_table(sweep: Sweep) -> pd.DataFrame:

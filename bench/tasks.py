@@ -1,4 +1,4 @@
-"""What an executor hands to a worker. Cheap to import and to pickle: the launcher makes these, only workers import torch."""
+"""What an executor hands to a worker. Cheap to import and to pickle: only workers import torch."""
 
 from dataclasses import dataclass
 from pathlib import Path

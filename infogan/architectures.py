@@ -68,7 +68,15 @@ ARCHITECTURES: dict[str, Architecture] = {
         image_CHW=(1, 64, 64),
         trunk=(_conv(64, False), _conv(128), _conv(256), _conv(256, stride=1), _conv(256, stride=1), _fc(1024)),
         q_hidden=(),
-        generator=(_fc(1024), _fc(256, spatial=8), _up(256, stride=1), _up(256, stride=1), _up(128), _up(64), _up(1, False)),
+        generator=(
+            _fc(1024),
+            _fc(256, spatial=8),
+            _up(256, stride=1),
+            _up(256, stride=1),
+            _up(128),
+            _up(64),
+            _up(1, False),
+        ),
         output="sigmoid",
     ),
 }
@@ -113,7 +121,9 @@ def layer_costs(
     return total, in_width, side
 
 
-def network_costs(architecture: Architecture, input_width: int, parameter_width: int, multiplier: float) -> dict[str, Costs]:
+def network_costs(
+    architecture: Architecture, input_width: int, parameter_width: int, multiplier: float
+) -> dict[str, Costs]:
     """Costs of ``generator``, ``discriminator`` (trunk and D's head) and ``q`` (Q's head alone)."""
     channels, side, _ = architecture.image_CHW
     generator, _, _ = layer_costs(architecture.generator, input_width, 1, multiplier, last=channels)
@@ -128,8 +138,9 @@ def network_costs(architecture: Architecture, input_width: int, parameter_width:
 def iteration_flops(costs: dict[str, Costs], batch_size: int) -> float:
     """Floating-point operations that one iteration with fresh latents needs, at two per multiply-add.
 
-    G forward twice and backward twice (weights and input); D forward three times (real, fake, fake again), backward four
-    times' worth for its own weights and once to its input for G; Q reads fakes only: forward twice, backward three.
+    G runs forward twice and backward twice (weights and input). D runs forward three times (real, fake, fake again),
+    backward four times' worth for its own weights and once to its input for G. Q reads fakes only: forward twice,
+    backward three times.
     """
     g, d, q = (costs[name].macs for name in ("generator", "discriminator", "q"))
     return 2.0 * batch_size * (4 * g + 8 * d + 5 * q)

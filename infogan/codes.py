@@ -15,7 +15,9 @@ from torch.nn import functional as F
 Prior = Literal["uniform", "normal"]
 
 
-def _draw(prior: Prior, shape: tuple[int, ...], low: float, high: float, generator: torch.Generator, dtype: torch.dtype) -> Tensor:
+def _draw(
+    prior: Prior, shape: tuple[int, ...], low: float, high: float, generator: torch.Generator, dtype: torch.dtype
+) -> Tensor:
     if prior == "normal":
         return torch.randn(shape, generator=generator, device=generator.device, dtype=dtype)
     return torch.rand(shape, generator=generator, device=generator.device, dtype=dtype).mul_(high - low).add_(low)
@@ -23,7 +25,7 @@ def _draw(prior: Prior, shape: tuple[int, ...], low: float, high: float, generat
 
 @dataclass(frozen=True)
 class Noise:
-    """Incompressible noise z, which no Q reads. The paper leaves its prior unsaid; the authors' code draws Unif(-1, 1)."""
+    """Incompressible noise z, which no Q reads. The paper does not state its prior; its authors' code: Unif(-1, 1)."""
 
     size: int
     prior: Prior = "uniform"

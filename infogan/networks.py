@@ -20,11 +20,13 @@ from infogan.codes import LatentSpec
 
 @dataclass(frozen=True)
 class NetworkSettings:
-    """What the paper leaves open or contradicts; the defaults are the paper's where it speaks, else the authors' code's."""
+    """What the paper leaves open or contradicts. Defaults: the paper where it speaks, else the authors' code."""
 
     width: float = 1.0  # multiplies every hidden width
     slope: float = 0.1  # of D's and Q's leaky ReLU: 0.1 in the paper, 0.01 in the authors' code
-    init: Literal["normal", "truncated", "torch"] = "normal"  # "truncated": D's convolutions only, as in the authors' code
+    init: Literal["normal", "truncated", "torch"] = (
+        "normal"  # "truncated": D's convolutions only, as in the authors' code
+    )
     init_std: float = 0.02
     gain_std: float = 0.02  # batch-norm gain ~ N(1, gain_std)
     batch_norm_eps: float = 1e-5
@@ -32,9 +34,9 @@ class NetworkSettings:
 
 
 class BatchNorm(nn.Module):
-    """Batch normalisation over all axes but channels, with separate statistics in each of ``groups`` equal parts of a batch.
+    """Batch normalisation over all axes but channels, with own statistics in each of ``groups`` equal parts of a batch.
 
-    Training always uses the batch's own statistics, and running averages are not kept: after a few hundred iterations they
+    Training always uses the batch's own statistics. Running averages are not kept: after a few hundred iterations they
     are far off. For measuring, :func:`collecting` estimates the statistics once and :func:`frozen` applies them.
     """
 
@@ -112,7 +114,9 @@ def frozen(*modules: nn.Module) -> Iterator[None]:
 class Block(nn.Module):
     """Convolution, up-convolution or linear layer, then batch norm and activation in the chosen order."""
 
-    def __init__(self, layer: Layer, in_width: int, out_width: int, settings: NetworkSettings, slope: float | None) -> None:
+    def __init__(
+        self, layer: Layer, in_width: int, out_width: int, settings: NetworkSettings, slope: float | None
+    ) -> None:
         super().__init__()
         self.layer, self.slope, self.order = layer, slope, settings.batch_norm_order
         padding = 1 if layer.stride == 2 else 0
@@ -162,7 +166,12 @@ class Stack(nn.Sequential):
 
 
 def _stack(
-    layers: tuple[Layer, ...], in_width: int, side: int, settings: NetworkSettings, slope: float, last: int | None = None
+    layers: tuple[Layer, ...],
+    in_width: int,
+    side: int,
+    settings: NetworkSettings,
+    slope: float,
+    last: int | None = None,
 ) -> tuple[Stack, int, int]:
     """Blocks for ``layers``; returns them with the width and the side of their output. ``last``: fixed final width."""
     blocks = []
@@ -182,7 +191,9 @@ def _stack(
 class Generator(nn.Module):
     """G: latents (N, Z) to images (N, C, H, W)."""
 
-    def __init__(self, architecture: Architecture, latents: LatentSpec, settings: NetworkSettings | None = None) -> None:
+    def __init__(
+        self, architecture: Architecture, latents: LatentSpec, settings: NetworkSettings | None = None
+    ) -> None:
         super().__init__()
         settings = settings or NetworkSettings()
         channels = architecture.image_CHW[0]
@@ -198,7 +209,9 @@ class Generator(nn.Module):
 class Discriminator(nn.Module):
     """D and Q: a shared trunk with two heads (paper section 6)."""
 
-    def __init__(self, architecture: Architecture, latents: LatentSpec, settings: NetworkSettings | None = None) -> None:
+    def __init__(
+        self, architecture: Architecture, latents: LatentSpec, settings: NetworkSettings | None = None
+    ) -> None:
         super().__init__()
         settings = settings or NetworkSettings()
         channels, side, _ = architecture.image_CHW
@@ -231,10 +244,12 @@ class Discriminator(nn.Module):
 
 
 def initialise(module: nn.Module, settings: NetworkSettings, generator: torch.Generator) -> None:
-    """Draw every weight anew from ``generator`` (the authors' code: N(0, 0.02), batch-norm gain N(1, 0.02), biases 0)."""
+    """Draw every weight anew from ``generator``; biases are 0 (as in the authors' code)."""
     for child in module.modules():
         if isinstance(child, BatchNorm):
-            child.weight.data.normal_(1.0, settings.gain_std, generator=generator) if settings.gain_std else child.weight.data.fill_(1)
+            child.weight.data.normal_(
+                1.0, settings.gain_std, generator=generator
+            ) if settings.gain_std else child.weight.data.fill_(1)
             child.bias.data.zero_()
         elif isinstance(child, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
             _initialise_weight(child, settings, generator)
@@ -242,7 +257,9 @@ def initialise(module: nn.Module, settings: NetworkSettings, generator: torch.Ge
                 child.bias.data.zero_()
 
 
-def _initialise_weight(child: nn.Module, settings: NetworkSettings, generator: torch.Generator) -> None:
+def _initialise_weight(
+    child: nn.Conv2d | nn.ConvTranspose2d | nn.Linear, settings: NetworkSettings, generator: torch.Generator
+) -> None:
     weight = child.weight
     std = settings.init_std
     if settings.init == "torch":

@@ -34,7 +34,7 @@ def _driver_present() -> bool:
 
 
 def keep_heap() -> bool:
-    """Let glibc serve large tensors from a heap it never gives back, so that they are not page-faulted in anew each step.
+    """Let glibc serve large tensors from a heap that it never gives back: no page faults for them in every step.
 
     Worth 2 to 3 % of a step here, more with Winograd convolutions. False where the C library is not glibc.
     """

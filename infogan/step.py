@@ -7,12 +7,12 @@ Shape suffixes: N batch, C channels, H height, W width, M metrics.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
-from infogan.codes import LatentSpec, Latents
+from infogan.codes import Latents, LatentSpec
 from infogan.networks import Discriminator, Generator
 from infogan.objectives import discriminator_loss, generator_loss, regularised
 
@@ -65,7 +65,7 @@ class Players:
             if len(getattr(settings, name)) != num_codes:
                 raise ValueError(f"{name} needs one value for each of {num_codes} codes, got {getattr(settings, name)}")
         device, dtype = latents.device, next(generator.parameters()).dtype
-        common = {
+        common: dict[str, Any] = {
             "betas": (settings.beta1, settings.beta2),
             "eps": settings.adam_eps,
             "fused": fused_adam,
@@ -126,9 +126,7 @@ def reference_step(players: Players, real_NCHW: Tensor) -> Tensor:
     parameters_q = d.q(fake_features if settings.mi_trains_trunk else fake_features.detach())
     bounds = spec.bounds_nats(parameters_q, latents.values)
     explained = spec.explained(parameters_q, latents.values)
-    _set_gradients(
-        regularised(loss_d, bounds, players.weights_discriminator), [*d.d_parameters(), *d.q_parameters()]
-    )
+    _set_gradients(regularised(loss_d, bounds, players.weights_discriminator), [*d.d_parameters(), *d.q_parameters()])
     players.optimizer_discriminator.step()
 
     if settings.latents == "fresh":
@@ -147,7 +145,7 @@ def reference_step(players: Players, real_NCHW: Tensor) -> Tensor:
 
 
 def fused_step(players: Players, real_NCHW: Tensor) -> Tensor:
-    """The same iteration, faster: real and fake pass D together (batch norm keeps a statistic for each half), D is frozen
+    """The same iteration, faster: real and fake pass D together (batch norm has statistics for each half), D is frozen
     while G learns, no gradient is computed to be thrown away, and nothing waits for the device; returns metrics (M,).
     """
     g, d, spec, settings = players.generator, players.discriminator, players.spec, players.settings

@@ -5,7 +5,7 @@ Shape suffixes: N images, C channels, H height, W width, B batch, T iterations, 
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -27,7 +27,7 @@ class TrainingConfig:
     latents: LatentSpec
     step: StepSettings
     iterations: int
-    network: NetworkSettings = NetworkSettings()
+    network: NetworkSettings = field(default_factory=NetworkSettings)
     batch_size: int = 128
     step_kind: Literal["fused", "reference"] = "fused"
     device: str = "cpu"
@@ -91,7 +91,9 @@ class Trainer:
     def __init__(self, config: TrainingConfig, images_NCHW: Tensor, seed: int) -> None:
         architecture = ARCHITECTURES[config.architecture]
         if tuple(images_NCHW.shape[1:]) != architecture.image_CHW:
-            raise ValueError(f"{config.architecture} needs images {architecture.image_CHW}, got {tuple(images_NCHW.shape[1:])}")
+            raise ValueError(
+                f"{config.architecture} needs images {architecture.image_CHW}, got {tuple(images_NCHW.shape[1:])}"
+            )
         if images_NCHW.dtype != torch.uint8:
             raise ValueError(f"images must be uint8, got {images_NCHW.dtype}")
         self.config, self.seed = config, seed
@@ -115,7 +117,8 @@ class Trainer:
         init = stream(self.seed, "init")  # always drawn on the CPU: the same start on every device
         for network in (generator, discriminator):
             initialise(network, config.network, init)
-            network.to(device=config.device, dtype=config.dtype, memory_format=torch.channels_last)
+            network.to(device=config.device, dtype=config.dtype)
+            network.to(memory_format=torch.channels_last)
         latents = stream(self.seed, "latents", config.device)
         fused_adam = config.step_kind == "fused"
         return Players.create(generator, discriminator, config.latents, config.step, latents, fused_adam=fused_adam)

@@ -6,7 +6,16 @@ import importlib.metadata
 from functools import cache
 from pathlib import Path
 
-TRAINING_FILES = ("architectures", "codes", "networks", "objectives", "step", "streams", "training", "winograd")  # they decide a result's bits
+TRAINING_FILES = (
+    "architectures",
+    "codes",
+    "networks",
+    "objectives",
+    "step",
+    "streams",
+    "training",
+    "winograd",
+)  # they decide a result's bits
 MEASURE_FILES = ("measures",)
 LIBRARIES = ("torch", "torchvision", "numpy", "scipy", "mlxtend")
 

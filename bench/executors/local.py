@@ -1,8 +1,9 @@
 """Cells on this machine: one process per cell, forked from a warm server that has imported torch once.
 
-The launcher decides about signals: workers ignore Ctrl-C, and stop at the next iteration with a checkpoint when told to.
+The launcher decides about signals: workers ignore Ctrl-C, and stop with a checkpoint at the next iteration when told.
 """
 
+import contextlib
 import ctypes
 import multiprocessing
 import os
@@ -61,7 +62,9 @@ class LocalExecutor:
         self._context = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload(PRELOAD)
 
-    def run(self, tasks: list[CellTask], on_event: OnEvent, stop: StopRequest, tick: Callable[[], None] = lambda: None) -> dict[str, str]:
+    def run(
+        self, tasks: list[CellTask], on_event: OnEvent, stop: StopRequest, tick: Callable[[], None] = lambda: None
+    ) -> dict[str, str]:
         """Outcome by cell key: ``done``, ``failed``, ``stopped``, or absent for a cell that was not started."""
         waiting, running, outcomes = deque(tasks), list[_Worker](), dict[str, str]()
         told_to_stop = killed = False
@@ -141,10 +144,8 @@ def _signal_all(workers: list[_Worker], signum: int) -> None:
 
 def _die_with_parent() -> None:
     """Have the kernel send SIGTERM when the server goes, as it does when the launcher is killed."""
-    try:
+    with contextlib.suppress(OSError, AttributeError):  # not Linux: a broken pipe tells, a little later
         ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
-    except (OSError, AttributeError):
-        pass  # not Linux: a broken pipe tells, a little later
 
 
 def _work(task: CellTask, connection: Connection) -> None:
@@ -161,7 +162,7 @@ def _work(task: CellTask, connection: Connection) -> None:
     def report(kind: str, values: dict[str, Any]) -> None:
         now = time.monotonic()
         if kind == "progress":
-            if now - state["sent"] < PROGRESS_EVERY_S:
+            if now - state["sent"] < PROGRESS_EVERY_S and values["iteration"] < task.cell.iterations:
                 return
             state["sent"] = now
         try:

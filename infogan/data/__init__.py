@@ -2,6 +2,7 @@
 
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from infogan.data.base import DataError, DataInfo, Dataset, cache_dir
 
@@ -10,7 +11,8 @@ __all__ = ["DATASETS", "DataError", "DataInfo", "Dataset", "cache_dir", "describ
 DATASETS: dict[str, str] = {"mnist": "infogan.data.mnist"}
 
 
-def _module(name: str):  # noqa: ANN202 - a module with SOURCES, load and describe
+def _module(name: str) -> Any:
+    """The data set's module, with SOURCES, load, describe and may_download."""
     if name not in DATASETS:
         raise DataError(f"unknown data set {name!r}, choose from {', '.join(DATASETS)}")
     return import_module(DATASETS[name])

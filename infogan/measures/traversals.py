@@ -11,7 +11,9 @@ SWEEP = 2.0  # Figure 2 sweeps a code trained on -1..1 over -2..2
 
 
 @torch.no_grad()
-def traversal(generator: Generator, spec: LatentSpec, code_index: int, stream: torch.Generator, *, signed: bool) -> Tensor:
+def traversal(
+    generator: Generator, spec: LatentSpec, code_index: int, stream: torch.Generator, *, signed: bool
+) -> Tensor:
     """Images (rows, columns, H, W, C) uint8 of one code's sweep, with the generator's frozen batch-norm statistics.
 
     A categorical code runs through its categories, a continuous one from -2 to 2. ``signed``: G's output is in [-1, 1].

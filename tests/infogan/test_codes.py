@@ -25,7 +25,9 @@ def test_entropies_are_exact() -> None:
     assert Continuous().variance == pytest.approx(1 / 3)
 
 
-@pytest.mark.parametrize("code", [Categorical(7), Continuous(), Continuous(low=-3, high=0.5), Continuous(prior="normal")])
+@pytest.mark.parametrize(
+    "code", [Categorical(7), Continuous(), Continuous(low=-3, high=0.5), Continuous(prior="normal")]
+)
 def test_entropy_is_minus_the_mean_log_prior(code) -> None:
     values = code.sample(200_000, generator(), F64)
     if isinstance(code, Categorical):
@@ -55,7 +57,9 @@ def test_bound_is_tight_with_the_posterior_and_below_with_any_other_q(num: int, 
     information = float((joint * (joint / (marginal / num)).log()).sum())
     posterior = (joint / marginal).T  # (x, c)
     assert exact_bound(channel, posterior.log()) == pytest.approx(information, abs=1e-12)
-    other = (posterior.log() + torch.randn(posterior.shape, generator=generator(seed + 1), dtype=F64)).log_softmax(dim=1)
+    other = (posterior.log() + torch.randn(posterior.shape, generator=generator(seed + 1), dtype=F64)).log_softmax(
+        dim=1
+    )
     assert exact_bound(channel, other) < information
     assert information <= math.log(num)
 
@@ -165,7 +169,9 @@ def test_the_clamp_bounds_a_learned_std() -> None:
     spec = LatentSpec(Noise(0), (Continuous(log_std_clamp=(-2.0, 1.0)),))
     values = torch.zeros(4)
     certain = torch.tensor([[0.0, -50.0]]).repeat(4, 1)
-    assert spec.bounds_nats(certain, (values,)).item() == pytest.approx(2 - 0.5 * math.log(2 * math.pi) + math.log(2), abs=1e-6)
+    assert spec.bounds_nats(certain, (values,)).item() == pytest.approx(
+        2 - 0.5 * math.log(2 * math.pi) + math.log(2), abs=1e-6
+    )
 
 
 def test_same_seed_same_bytes_and_streams_differ() -> None:

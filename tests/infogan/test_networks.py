@@ -42,7 +42,9 @@ def test_costs_count_what_the_networks_have(name: str, width: float) -> None:
     architecture, settings = ARCHITECTURES[name], NetworkSettings(width=width)
     costs = network_costs(architecture, MNIST_SPEC.input_width, MNIST_SPEC.parameter_width, width)
     discriminator = Discriminator(architecture, MNIST_SPEC, settings)
-    assert costs["generator"].parameters == sum(p.numel() for p in Generator(architecture, MNIST_SPEC, settings).parameters())
+    assert costs["generator"].parameters == sum(
+        p.numel() for p in Generator(architecture, MNIST_SPEC, settings).parameters()
+    )
     assert costs["discriminator"].parameters == sum(p.numel() for p in discriminator.d_parameters())
     assert costs["q"].parameters == sum(p.numel() for p in discriminator.q_parameters())
 

@@ -1,0 +1,639 @@
+"""MLflow as a verified mirror of the cells' folders, for people. The only file that imports mlflow, inside functions.
+
+One writer, the launcher; a store that is down or slow delays nothing but the mirror. A cell is synced when what the
+store holds equals what the cell recorded; only then does its tracking.json say so. A point's timestamp is the run's
+start plus its iteration in milliseconds, so that a batch sent twice is the same rows, which SQL stores keep once.
+"""
+
+import contextlib
+import io
+import json
+import logging
+import math
+import os
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit, urlunsplit
+
+import numpy as np
+
+from bench.cells import Cell, digest
+from bench.records import CellFolder, History
+from bench.storage import CorruptRecord, Lock
+from bench.summary import categorical_entropy_nats, code_names, mi_curve, summarise
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+
+NOTE = "mlflow.note.content"
+NOT_A_DATABASE = "mlflow.db is not a database; move it away and run `python -m bench sync`"
+NO_ANSWER = "tracking server does not answer"
+MAX_METRICS, MAX_PARAMS = 1000, 100  # of one log_batch call, MLflow's limits
+FIRST_DELAY_S, LAST_DELAY_S = 1.0, 60.0  # between attempts at a store that is down
+ATTEMPTS_AT_CLOSE = 3
+SYNC_DELAYS_S = (1.0, 3.0, 8.0)
+SETTINGS = {  # of MLflow's client, unless the user sets them; what fails is sent again from the records
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",  # seconds
+    "MLFLOW_LOGGING_LEVEL": "ERROR",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+}
+
+Points = dict[str, dict[int, float]]  # metric -> iteration -> value
+
+
+class StoreError(Exception):
+    """The store cannot be used now, whatever the cell; the message is one line without credentials."""
+
+
+# ---------------------------------------------------------------- where
+def default_uri(results: Path) -> str:
+    """SQLite in the results folder."""
+    return f"sqlite:///{results.resolve()}/mlflow.db"
+
+
+def resolve_uri(results: Path) -> str:
+    """MLFLOW_TRACKING_URI, or the default."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or default_uri(results)
+
+
+def redacted(uri: str) -> str:
+    """The URI without user, password and options."""
+    parts = urlsplit(uri)
+    if parts.scheme == "sqlite":
+        return uri
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+
+
+def is_synced(folder: CellFolder, uri: str) -> bool:
+    """Whether the cell's end was verified to be in the store. Trusts the cell's record; ``sync`` asks the store."""
+    tracking, result = folder.tracking(), folder.result()
+    if tracking is None or result is None or tracking.get("status") != "synced":
+        return False
+    database = _sqlite_file(uri)
+    if database is not None and not database.exists():
+        return False
+    return {"uri": redacted(uri), "result": digest(result)}.items() <= tracking.items()
+
+
+def _sqlite_file(uri: str) -> Path | None:
+    return Path(uri.removeprefix("sqlite:///").partition("?")[0]) if uri.startswith("sqlite:///") else None
+
+
+def _reason(error: Exception, uri: str) -> str:
+    """One line for a person: no credentials, no stack."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    if "file is not a database" in text or "image is malformed" in text:
+        return NOT_A_DATABASE
+    if "failed with exception" in text or ("OperationalError" in text and not uri.startswith("sqlite")):
+        return NO_ANSWER
+    parts = urlsplit(uri)
+    user_info = parts.netloc.rpartition("@")[0]
+    secrets = {user_info, user_info.partition(":")[2], parts.query if parts.scheme != "sqlite" else ""}
+    for secret in sorted(secrets | {unquote(s) for s in secrets}, key=len, reverse=True):
+        text = text.replace(secret, "***") if secret else text
+    return text if len(text) <= 240 else text[:239] + "…"
+
+
+def _connect(uri: str) -> "MlflowClient":
+    """A client with MLflow quiet and its database there. The first use of a database takes about 10 s."""
+    for name, value in SETTINGS.items():
+        os.environ.setdefault(name, value)
+    database = _sqlite_file(uri)
+    if database is not None and database.exists() and database.stat().st_size:
+        with database.open("rb") as file:
+            if file.read(16) != b"SQLite format 3\0":
+                raise StoreError(NOT_A_DATABASE)
+    from mlflow import MlflowClient
+
+    for name in ("mlflow", "alembic", "urllib3.connectionpool"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    if database is not None and not (database.exists() and database.stat().st_size):
+        _create_database(database)
+    return MlflowClient(tracking_uri=uri)
+
+
+def _create_database(database: Path) -> None:
+    """Made aside and renamed: a kill during MLflow's migrations leaves a file that MLflow can never open again."""
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+    incoming = database.with_name(f".{database.name}.incoming")
+    with Lock(database.with_name(f".{database.name}.lock"), f"process {os.getpid()}"):
+        if database.exists() and database.stat().st_size:
+            return
+        for leftover in (incoming, incoming.with_name(f"{incoming.name}-journal")):
+            leftover.unlink(missing_ok=True)
+        store = SqlAlchemyStore(f"sqlite:///{incoming}", str(database.parent.resolve() / "artifacts"))
+        store.engine.dispose()
+        incoming.replace(database)
+
+
+# ---------------------------------------------------------------- what a cell recorded
+def recorded_points(config: dict[str, Any], history: History) -> Points:
+    """Every metric of the history, iterations from 1. MLflow turns inf into a number, so inf is left out."""
+    curves = {name: history.column(name) for name in history.names}
+    for kind in ("categorical", "continuous"):
+        curve = mi_curve(config, history, kind)
+        if curve is not None:
+            curves[f"mi/{kind}"] = curve
+    if "mi/categorical" in curves:
+        curves["mi/fraction"] = curves["mi/categorical"] / categorical_entropy_nats(config)
+    points = {name: _finite_or_nan(enumerate(curve.tolist(), 1)) for name, curve in curves.items()}
+    steps = zip(history.step_iterations.tolist(), history.step_ms.tolist(), strict=True)
+    return points | {"time/step_ms": _finite_or_nan(steps)}
+
+
+def _finite_or_nan(column: Iterable[tuple[int, float]]) -> dict[int, float]:
+    return {iteration: value for iteration, value in column if not math.isinf(value)}
+
+
+def summary_points(config: dict[str, Any], history: History, result: dict[str, Any]) -> Points:
+    """``summary/...``, one point each; a T80 that was not reached is the budget, and ``t80_reached`` says so."""
+    summary = summarise(config, history, result)
+    if math.isinf(summary.get("t80", 0.0)):
+        summary["t80"] = float(config["training"]["iterations"])
+    finals = [summary[f"mi_final_{name}_nats"] for name in code_names(config, "continuous")]
+    summary["mi_final"] = summary.get("mi_final_nats", math.fsum(finals))
+    return {f"summary/{name}": {0: float(v)} for name, v in summary.items() if v is not None and math.isfinite(v)}
+
+
+def _artifacts(folder: CellFolder, identity: dict[str, Any]) -> Iterator[tuple[str, bytes]]:
+    """Path and content; pictures and weights only where the cell has them."""
+    for name in ("environment", "config"):
+        yield f"{name}.json", (json.dumps(identity[name], indent=1) + "\n").encode()
+    for code, grid in folder.traversals().items():
+        yield f"traversals/{code}.png", grid_png(grid)
+    with contextlib.suppress(FileNotFoundError):
+        yield "weights.pt", folder.weights()
+
+
+def grid_png(grid_RCHWK: np.ndarray, separator_px: int = 2, scale: int = 2) -> bytes:
+    """A grid of images (rows, columns, H, W, channels) uint8 as one picture."""
+    from PIL import Image
+
+    padding = [(0, 0), (0, 0), (0, separator_px), (0, separator_px), (0, 0)]
+    padded = np.pad(grid_RCHWK, padding, constant_values=255)
+    rows, columns, height, width, channels = padded.shape
+    tiled = padded.transpose(0, 2, 1, 3, 4).reshape(rows * height, columns * width, channels)
+    tiled = tiled[:-separator_px, :-separator_px].repeat(scale, axis=0).repeat(scale, axis=1)
+    content = io.BytesIO()
+    Image.fromarray(tiled[..., 0] if channels == 1 else tiled).save(content, "PNG")
+    return content.getvalue()
+
+
+# ---------------------------------------------------------------- what a person reads
+def flatten(config: dict[str, Any], prefix: str = "") -> dict[str, str]:
+    """Parameters with dots between names; codes are c1, c2, ...; other lists as JSON."""
+    flat: dict[str, str] = {}
+    for name, value in config.items():
+        if name == "codes":
+            value = {f"c{i}": code for i, code in enumerate(value, 1)}
+        if isinstance(value, dict):
+            flat |= flatten(value, f"{prefix}{name}.")
+        else:
+            flat[prefix + name] = "-" if value is None else value if isinstance(value, str) else json.dumps(value)
+    return flat
+
+
+def _labels(cell: Cell) -> dict[str, str]:
+    """What runs are grouped by: tags and parameters alike."""
+    variant = cell.variant or "-"
+    labels = {"experiment": cell.experiment, "variant": variant, "arm": cell.arm, "group": cell.group}
+    return labels | {"seed": str(cell.seed)}
+
+
+def _tags(cell: Cell, identity: dict[str, Any]) -> dict[str, str]:
+    config, data, training = cell.config, cell.config["data"], cell.config["training"]
+    told = "G is trained on L_I" if any(training["mi_weight_generator"]) else "G is a plain GAN's, trained on no L_I"
+    trunk = "trains" if training["mi_trains_trunk"] else "does not train"
+    note = (
+        f"Arm `{cell.arm}`: {told}, Q's head learns at {training['learning_rate_q']:g} (D "
+        f"{training['learning_rate_discriminator']:g}, G {training['learning_rate_generator']:g}) and {trunk} the "
+        f"layers it shares with D. It saw {data['num_images']} images of {data['name']} (source {data['source']}, "
+        f"digest {data['digest'][:12]}) in {training['iterations']} iterations of {training['batch_size']}."
+    )
+    return _labels(cell) | {
+        "profile": cell.profile,
+        "cell_key": cell.key,
+        "definition_key": cell.definition_key,
+        "git_commit": identity["environment"]["git_commit"],
+        "device": config["device"],
+        "data_source": data["source"],
+        NOTE: note,
+    }
+
+
+def _shared_view(config: dict[str, Any], *, by_arm: bool) -> str:
+    """A prepared view of an experiment's charts. The format is MLflow's own, undocumented and bound to its version."""
+    kinds = [kind for kind in ("categorical", "continuous") if code_names(config, kind)]
+    bars = ["summary/t80", "summary/mi_final"] if "categorical" in kinds else ["summary/mi_final"]
+    losses = ["loss/discriminator", "loss/generator"]
+    sections = {"Mutual information": [f"mi/{kind}" for kind in kinds] + bars, "Losses": losses}
+    plain = {"runsCountToCompare": 100, "deleted": False, "isGenerated": False}
+    line = {
+        "type": "LINE", "lineSmoothness": 0, "xAxisScaleType": "linear", "scaleType": "linear", "range": {},
+        "xAxisKey": "step", "selectedXAxisMetricKey": "", "yAxisKey": "metric", "yAxisExpressions": [],
+        "ignoreOutliers": False, "useGlobalXaxisKey": True, "useGlobalLineSmoothing": True,
+    }  # fmt: skip
+    charts: list[dict[str, Any]] = []
+    for section, metrics in sections.items():
+        for metric in metrics:
+            chart = plain | {"uuid": metric, "metricSectionId": section, "displayName": metric, "metricKey": metric}
+            charts.append(chart | ({"type": "BAR"} if metric in bars else line | {"selectedMetricKeys": [metric]}))
+    view = {
+        "searchFilter": "", "orderByKey": "attributes.start_time", "orderByAsc": True, "startTime": "ALL",
+        "lifecycleFilter": "Active", "datasetsFilter": [], "modelVersionFilter": "All Runs",
+        "selectedColumns": ["params.`arm`", "params.`seed`", "tags.`profile`", *(f"metrics.`{bar}`" for bar in bars)],
+        "columnOrder": [], "columnWidths": {}, "runsExpanded": {}, "runsPinned": [], "runsHidden": [],
+        "runsVisibilityMap": {}, "runsHiddenMode": "SHOWALL", "compareRunCharts": charts,
+        "compareRunSections": [
+            {"uuid": name, "name": name, "display": True, "isReordered": True, "deleted": False, "isGenerated": False}
+            for name in sections
+        ],
+        "viewMaximized": False, "runListHidden": False, "isAccordionReordered": True, "useGroupedValuesInCharts": True,
+        "hideEmptyCharts": True, "groupsExpanded": {}, "autoRefreshEnabled": True,
+        "globalLineChartConfig": {"xAxisKey": "step", "lineSmoothness": 0, "selectedXAxisMetricKey": ""},
+    }  # fmt: skip
+    if by_arm:
+        view["groupBy"] = {"aggregateFunction": "average", "groupByKeys": [{"mode": "param", "groupByData": "arm"}]}
+    return json.dumps(view, separators=(",", ":"))
+
+
+# ---------------------------------------------------------------- one cell
+@dataclass
+class KnownRun:
+    """What this process knows of a run in the store."""
+
+    run_id: str
+    experiment_id: str
+    start_ms: int
+    status: str
+    tags: dict[str, str]
+    steps: dict[str, set[int]] = field(default_factory=dict)  # metric -> iterations that the store holds
+
+
+Memory = dict[str, KnownRun]  # by cell key
+
+
+def mirror_cell(client: "MlflowClient", folder: CellFolder, memory: Memory | None = None) -> bool:
+    """Send what the store lacks of a cell. True where it holds all recorded so far; of an ended cell that is verified.
+
+    A run that holds other points than the record, or a point twice, is set aside (MLflow's "deleted") and made anew.
+    Raises what MLflow raises; ``memory`` saves asking the store again, and is dropped for the cell after any exception.
+    """
+    memory = {} if memory is None else memory
+    identity, cell, result = folder.identity(), folder.cell(), folder.result()
+    history = folder.history()  # after the result, which is written last
+    points = recorded_points(cell.config, history) if history is not None else {}
+    if result is not None and result["status"] == "done":
+        if history is None:
+            raise CorruptRecord("history.npz is missing")
+        points |= summary_points(cell.config, history, result)
+    try:
+        run = memory.get(cell.key) or _open_run(client, folder, cell, identity, points)
+        memory[cell.key] = run
+        if result is None:
+            _reopen(client, run, "RUNNING" if folder.state() == "running" else "KILLED")
+            _send(client, run, points)
+            return True
+        _send(client, run, points)
+        if not _holds(client, run, points):
+            _set_aside(client, run.run_id)
+            memory[cell.key] = run = _open_run(client, folder, cell, identity, points)
+            _send(client, run, points)
+        synced = _holds(client, run, points)
+        if synced:
+            _send_artifacts(client, run, _artifacts(folder, identity))
+            _end(client, run, folder, result)
+    except BaseException:
+        memory.pop(cell.key, None)
+        raise
+    folder.write_tracking(
+        {
+            "uri": redacted(client.tracking_uri),
+            "run_id": run.run_id,
+            "experiment_id": run.experiment_id,
+            "points": sum(map(len, points.values())),
+            "status": "synced" if synced else "incomplete",
+            "key": cell.key,
+            "result": digest(result),
+        }
+    )
+    return synced
+
+
+def _experiment_id(client: "MlflowClient", folder: CellFolder, cell: Cell) -> str:
+    """The experiment of the cell, made where it is missing, with its views."""
+    name, uri = f"{cell.experiment}-{cell.profile}", client.tracking_uri
+    results = folder.path.parents[len(cell.folder.parts) - 1]
+    views = {f"mlflow.sharedViewState.{k}": _shared_view(cell.config, by_arm=k == "arms") for k in ("seeds", "arms")}
+    tags = views | {"mlflow.experimentKind": "custom_model_development"}
+    location = None if urlsplit(uri).scheme in ("http", "https") else str(results.resolve() / "artifacts" / name)
+    experiment = client.get_experiment_by_name(name)
+    if experiment is None:
+        note = (
+            f"{cell.experiment} at profile {cell.profile}, one run per variant, arm and seed; a mirror of the records."
+        )
+        return client.create_experiment(name, artifact_location=location, tags=tags | {NOTE: note})
+    if experiment.lifecycle_stage == "deleted":
+        raise StoreError(f"MLflow experiment {name} was deleted; restore it and run `python -m bench sync`")
+    if uri == default_uri(results) and experiment.artifact_location != location:
+        raise StoreError("mlflow.db keeps its artifacts in another folder; move it away and run `python -m bench sync`")
+    for key, value in tags.items():
+        if experiment.tags.get(key) != value:
+            client.set_experiment_tag(experiment.experiment_id, key, value)
+    return experiment.experiment_id
+
+
+Stored = dict[str, list[tuple[int, float]]]  # metric -> (iteration, value), as often as the store holds it
+
+
+def _stored(client: "MlflowClient", run_id: str, names: Iterable[str]) -> Stored:
+    return {name: [(m.step, m.value) for m in client.get_metric_history(run_id, name)] for name in names}
+
+
+def _same(a: float, b: float) -> bool:
+    return a == b or (math.isnan(a) and math.isnan(b))
+
+
+def _find_run(
+    client: "MlflowClient", folder: CellFolder, experiment_id: str, key: str, points: Points
+) -> "tuple[Run, Stored] | None":
+    """The run that the folder names, else one of the same cell that contradicts no point: a store may be shared."""
+    record = folder.tracking() or {}
+    own = record.get("run_id") if record.get("uri") == redacted(client.tracking_uri) else None
+    found = client.search_runs([experiment_id], f"tags.cell_key = '{key}'")
+    for run in sorted(found, key=lambda r: r.info.run_id != own):
+        stored = _stored(client, run.info.run_id, run.data.metrics)
+        pairs = [(value, points.get(name, {}).get(step, value)) for name in stored for step, value in stored[name]]
+        if run.info.run_id == own or all(_same(value, recorded) for value, recorded in pairs):
+            return run, stored
+    return None
+
+
+def _open_run(
+    client: "MlflowClient", folder: CellFolder, cell: Cell, identity: dict[str, Any], points: Points
+) -> KnownRun:
+    """The cell's run, found or made, with what the store holds of it."""
+    from mlflow.entities import Dataset, DatasetInput, InputTag, Param, RunTag
+
+    experiment_id = _experiment_id(client, folder, cell)
+    tags = _tags(cell, identity)
+    found = _find_run(client, folder, experiment_id, cell.key, points)
+    if found:
+        run, stored = found
+        if NOTE in run.data.tags:
+            del tags[NOTE]  # a person may have edited it
+    else:
+        start_ms = int((folder.path / "cell.json").stat().st_mtime * 1000)
+        run, stored = client.create_run(experiment_id, start_ms, {"cell_key": cell.key}, cell.name), {}
+    known = KnownRun(run.info.run_id, experiment_id, run.info.start_time, run.info.status, dict(run.data.tags) | tags)
+    known.steps = {name: {step for step, _ in column} for name, column in stored.items()}
+    if (folder.tracking() or {}).get("run_id") != known.run_id:
+        folder.write_tracking({"uri": redacted(client.tracking_uri), "run_id": known.run_id, "status": "incomplete"})
+    params = [Param(k, v) for k, v in (flatten(cell.config) | _labels(cell)).items()]
+    for start in range(0, len(params), MAX_PARAMS):
+        client.log_batch(known.run_id, params=params[start : start + MAX_PARAMS], synchronous=True)
+    client.log_batch(known.run_id, tags=[RunTag(k, v) for k, v in tags.items()], synchronous=True)
+    if not (run.inputs and run.inputs.dataset_inputs):
+        data = cell.config["data"]
+        source, profile = json.dumps({"source": data["source"]}), json.dumps({"num_images": data["num_images"]})
+        dataset = Dataset(data["name"], data["digest"][:32], "local", source, profile=profile)
+        client.log_inputs(known.run_id, [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])])
+    return known
+
+
+def _set_aside(client: "MlflowClient", run_id: str) -> None:
+    client.set_tag(run_id, "superseded", "the record of the cell holds other points")
+    client.delete_run(run_id)
+
+
+def _send(client: "MlflowClient", run: KnownRun, points: Points) -> None:
+    """The points that the store lacks, gaps included."""
+    from mlflow.entities import Metric
+
+    missing = [
+        Metric(name, column[step], run.start_ms + step, step)
+        for name, column in points.items()
+        for step in sorted(column.keys() - run.steps.get(name, set()))
+    ]
+    for start in range(0, len(missing), MAX_METRICS):
+        batch = missing[start : start + MAX_METRICS]
+        client.log_batch(run.run_id, metrics=batch, synchronous=True)
+        for metric in batch:
+            run.steps.setdefault(metric.key, set()).add(metric.step)
+
+
+def _holds(client: "MlflowClient", run: KnownRun, points: Points) -> bool:
+    """Whether the store holds exactly these values of these metrics, each once. NaN equals NaN."""
+    for name, stored in _stored(client, run.run_id, points).items():
+        column = points[name]
+        if len(stored) != len(column) or dict(stored).keys() != column.keys():
+            return False
+        if not all(_same(value, column[step]) for step, value in stored):
+            return False
+    return True
+
+
+def _send_artifacts(client: "MlflowClient", run: KnownRun, artifacts: Iterable[tuple[str, bytes]]) -> None:
+    """Those that the store lacks or holds at another size."""
+    held = {a.path: a.file_size for path in (None, "traversals") for a in client.list_artifacts(run.run_id, path)}
+    with tempfile.TemporaryDirectory() as folder:
+        for path, content in artifacts:
+            if held.get(path) != len(content):
+                file = Path(folder, Path(path).name)
+                file.write_bytes(content)
+                parent = str(Path(path).parent)
+                client.log_artifact(run.run_id, str(file), None if parent == "." else parent)
+                file.unlink()
+
+
+def _reopen(client: "MlflowClient", run: KnownRun, status: str) -> None:
+    """A run whose cell has not ended: training, or interrupted."""
+    for tag in ("synced", "error"):
+        if tag in run.tags:
+            client.delete_tag(run.run_id, tag)
+            del run.tags[tag]
+    if run.status != status:
+        client.update_run(run.run_id, status)
+        run.status = status
+
+
+def _end(client: "MlflowClient", run: KnownRun, folder: CellFolder, result: dict[str, Any]) -> None:
+    """Status and tags of an ended cell; ``synced`` last."""
+    run.status = "FINISHED" if result["status"] == "done" else "FAILED"
+    if run.status == "FAILED":
+        run.tags["error"] = f"{result.get('error', 'error')}: {result.get('message', '')}"[:2000]
+        client.set_tag(run.run_id, "error", run.tags["error"])
+    elif "error" in run.tags:
+        client.delete_tag(run.run_id, "error")
+        del run.tags["error"]
+    end_ms = int((folder.path / "result.json").stat().st_mtime * 1000)
+    client.set_terminated(run.run_id, run.status, max(end_ms, run.start_ms))
+    client.set_tag(run.run_id, "synced", "true")
+    run.tags["synced"] = "true"
+
+
+# ---------------------------------------------------------------- many cells
+class _Store:
+    """A store that may be down, and what is known of it."""
+
+    def __init__(self, uri: str) -> None:
+        self.uri = uri
+        self._client: MlflowClient | None = None
+        self._memory: Memory = {}
+
+    def mirror(self, folder: CellFolder) -> str | None:
+        """None, or why this cell cannot be mirrored. Raises StoreError where no cell can."""
+        try:
+            self._client = self._client or _connect(self.uri)
+        except Exception as error:
+            raise StoreError(_reason(error, self.uri)) from None
+        try:
+            synced = mirror_cell(self._client, folder, self._memory)
+            return None if synced else "the store holds other points than the record"
+        except Exception as error:
+            reason = _reason(error, self.uri)
+        try:
+            self._client.search_experiments(max_results=1)
+        except Exception as error:
+            self._client = None
+            self._memory.clear()
+            raise StoreError(_reason(error, self.uri)) from None
+        return reason
+
+
+def _name(results: Path, path: Path) -> str:
+    """``experiment/profile/variant/arm/seed-k`` of a cell's folder."""
+    return path.parent.relative_to(results / "cells").as_posix()
+
+
+@dataclass(frozen=True)
+class Unsynced:
+    """A cell that the store does not fully hold, and why."""
+
+    name: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.reason}"
+
+
+def sync(
+    results: Path,
+    folders: Iterable[CellFolder],
+    uri: str,
+    on_progress: Callable[[int, int], None] | None = None,  # done, total
+) -> list[Unsynced]:
+    """Mirror and verify cells in the foreground, synced ones too; gives those that could not be."""
+    store, todo = _Store(uri), list(folders)
+    unsynced: list[Unsynced] = []
+    for done, folder in enumerate(todo):
+        for delay_s in (*SYNC_DELAYS_S, None):
+            try:
+                reason = store.mirror(folder)
+                break
+            except StoreError as error:
+                if delay_s is None or str(error) == NOT_A_DATABASE:
+                    return unsynced + [Unsynced(_name(results, f.path), str(error)) for f in todo[done:]]
+                time.sleep(delay_s)
+        if reason:
+            unsynced.append(Unsynced(_name(results, folder.path), reason))
+        if on_progress:
+            on_progress(done + 1, len(todo))
+    return unsynced
+
+
+class Mirror:
+    """Mirrors cells from a thread of the launcher: nothing here blocks or raises into training."""
+
+    def __init__(self, results: Path, uri: str) -> None:
+        self._results, self._store = results, _Store(uri)
+        self._changed = threading.Condition()
+        self._waiting: dict[Path, CellFolder] = {}  # in the order of their first submission
+        self._failed: dict[Path, str] = {}  # cells with a fault of their own, tried again when next submitted
+        self._in_hand: set[Path] = set()  # the one that is being mirrored
+        self._outage = ""
+        self._closing = False
+        self._thread = threading.Thread(target=self._run, name="mlflow-mirror", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def submit(self, folder: CellFolder) -> None:
+        """The cell has durable news. Several submissions before its turn are one."""
+        with self._changed:
+            self._waiting.setdefault(folder.path, folder)
+            self._changed.notify_all()
+
+    @property
+    def status(self) -> str:
+        """One line for the progress display."""
+        with self._changed:
+            num_waiting = len(self._waiting.keys() | self._in_hand)
+            parts = [self._outage] if self._outage else []
+            parts += [f"{num_waiting} {'cell' if num_waiting == 1 else 'cells'} waiting"] if num_waiting else []
+            parts += [f"{len(self._failed)} not mirrored"] if self._failed else []
+        return "tracking: " + (", ".join(parts) or "up to date")
+
+    def close(self, timeout_s: float) -> list[str]:
+        """Drain within the bound; one line for each cell that is not fully mirrored."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify_all()
+        if self._thread.ident is not None:
+            self._thread.join(timeout_s)
+        with self._changed:
+            late = self._outage or f"not mirrored within {timeout_s:g} s"
+            left = dict.fromkeys(self._waiting.keys() | self._in_hand, late) | self._failed
+        return sorted(f"{_name(self._results, path)}: {reason}" for path, reason in left.items())
+
+    def _run(self) -> None:
+        delay_s, attempts_at_close = FIRST_DELAY_S, 0
+        while (folder := self._next()) is not None:
+            try:
+                reason = self._store.mirror(folder)
+            except Exception as error:  # StoreError; anything else must not end the thread either
+                self._put_back(folder, str(error))
+                attempts_at_close += self._closing
+                if attempts_at_close == ATTEMPTS_AT_CLOSE:
+                    return
+                self._pause(delay_s)
+                delay_s = min(2 * delay_s, LAST_DELAY_S)
+                continue
+            delay_s = FIRST_DELAY_S
+            with self._changed:
+                self._in_hand, self._outage = set(), ""
+                if reason:
+                    self._failed[folder.path] = reason
+
+    def _next(self) -> CellFolder | None:
+        """The cell that waits longest; None when closing and none waits."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._waiting or self._closing)
+            if not self._waiting:
+                return None
+            path = next(iter(self._waiting))
+            self._in_hand = {path}
+            self._failed.pop(path, None)
+            return self._waiting.pop(path)
+
+    def _put_back(self, folder: CellFolder, outage: str) -> None:
+        with self._changed:
+            self._in_hand, self._outage = set(), outage
+            self._waiting = {folder.path: folder} | self._waiting
+
+    def _pause(self, delay_s: float) -> None:
+        """Until the next attempt; closing cuts it short, and then the pauses are short."""
+        with self._changed:
+            if self._closing:
+                self._changed.wait_for(lambda: False, FIRST_DELAY_S)
+            else:
+                self._changed.wait_for(lambda: self._closing, delay_s)

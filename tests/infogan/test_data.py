@@ -1,0 +1,141 @@
+"""MNIST's sources, with files of an independent writer (struct), and the errors that corrupt ones give."""
+
+import os
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from infogan import data
+from infogan.data import DataError, mnist
+
+SIZES = {"train": 60000, "t10k": 10000}
+
+
+def write_idx(path: Path, magic: int, array: np.ndarray) -> None:
+    path.write_bytes(struct.pack(f">{1 + array.ndim}i", magic, *array.shape) + array.tobytes())
+
+
+@pytest.fixture(scope="session")
+def mnist_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """MNIST's layout and sizes, with random pixels."""
+    root = tmp_path_factory.mktemp("data")
+    raw = root / "MNIST" / "raw"
+    raw.mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    for part, num in SIZES.items():
+        write_idx(raw / f"{part}-images-idx3-ubyte", 2051, rng.integers(0, 256, (num, 28, 28), dtype=np.uint8))
+        write_idx(raw / f"{part}-labels-idx1-ubyte", 2049, rng.integers(0, 10, num, dtype=np.uint8))
+    return root
+
+
+@pytest.fixture
+def damaged(mnist_folder: Path, tmp_path: Path) -> Path:
+    """A copy of the folder whose files may be changed: links to the originals."""
+    raw = tmp_path / "MNIST" / "raw"
+    raw.mkdir(parents=True)
+    for file in (mnist_folder / "MNIST" / "raw").iterdir():
+        os.link(file, raw / file.name)
+    return tmp_path
+
+
+def rewrite(folder: Path, name: str, content: bytes) -> None:
+    file = folder / "MNIST" / "raw" / name
+    file.unlink()
+    file.write_bytes(content)
+
+
+def test_embedded_digits_are_real_stratified_and_stable() -> None:
+    dataset = data.load("mnist", "embedded")
+    assert dataset.train_images.shape == (4000, 1, 28, 28)
+    assert dataset.train_images.dtype == np.uint8
+    assert np.bincount(dataset.train_labels).tolist() == [400] * 10
+    assert np.bincount(dataset.test_labels).tolist() == [100] * 10
+    assert len(set(dataset.train_labels[:50].tolist())) == 10  # not sorted by class
+    assert dataset.info.digest == "9d3483c7ec54b99e0c27b6ca0e366eff8aab1aa3f414b489bf9571c0a8edbb82"
+    assert not dataset.info.is_papers
+
+
+def test_a_damaged_cache_of_the_embedded_digits_is_made_anew() -> None:
+    expected = data.load("mnist", "embedded").info
+    cached = next(data.cache_dir().glob("mnist-embedded-*.npz"))
+    content = cached.read_bytes()
+    for damage in (b"", content[:100] + bytes(100) + content[200:]):
+        cached.write_bytes(damage)
+        assert data.load("mnist", "embedded").info == expected
+
+
+def test_torchvision_layout_is_read_and_never_written(mnist_folder: Path) -> None:
+    before = sorted(p.name for p in mnist_folder.rglob("*"))
+    dataset = data.load("mnist", "auto", mnist_folder)
+    assert dataset.info.source == "torchvision"
+    assert dataset.info.is_papers
+    assert dataset.train_images.shape == (60000, 1, 28, 28)
+    assert dataset.test_labels.shape == (10000,)
+    raw = (mnist_folder / "MNIST" / "raw" / "train-images-idx3-ubyte").read_bytes()
+    assert dataset.train_images[0].tobytes() == raw[16 : 16 + 784]
+    assert sorted(p.name for p in mnist_folder.rglob("*")) == before
+
+
+def test_description_comes_from_a_sidecar_until_the_files_change(
+    mnist_folder: Path, damaged: Path, monkeypatch
+) -> None:
+    expected = data.load("mnist", "auto", damaged).info
+    calls = []
+    original = mnist._load_torchvision
+    monkeypatch.setattr(mnist, "_load_torchvision", lambda root: calls.append(root) or original(root))
+    assert data.describe("mnist", "auto", damaged) == expected
+    assert not calls
+    labels = bytearray((damaged / "MNIST" / "raw" / "train-labels-idx1-ubyte").read_bytes())
+    labels[100] = (labels[100] + 1) % 10
+    rewrite(damaged, "train-labels-idx1-ubyte", bytes(labels))
+    assert data.describe("mnist", "auto", damaged).digest != expected.digest
+    assert calls
+
+
+@pytest.mark.parametrize(
+    ("name", "damage", "message"),
+    [
+        ("train-images-idx3-ubyte", lambda b: b[:-1], "corrupt: .* bytes, expected 47040016"),
+        ("train-images-idx3-ubyte", lambda b: b[:10], "corrupt: header"),
+        ("t10k-images-idx3-ubyte", lambda b: b"", "corrupt: header"),
+        ("t10k-images-idx3-ubyte", lambda b: struct.pack(">i", 7) + b[4:], "corrupt: header"),
+        ("train-labels-idx1-ubyte", lambda b: b[:8] + b"\xff" * 60000, "labels .* run from"),
+        ("t10k-labels-idx1-ubyte", None, "is missing"),
+    ],
+)
+def test_corrupt_or_missing_files_are_named(damaged: Path, name: str, damage, message: str) -> None:
+    file = damaged / "MNIST" / "raw" / name
+    if damage is None:
+        file.unlink()
+    else:
+        rewrite(damaged, name, damage(file.read_bytes()))
+    with pytest.raises(DataError, match=message) as caught:
+        data.load("mnist", "auto", damaged)
+    assert name in str(caught.value) or "labels" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_wrong_sources_and_folders_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="choose from auto, torchvision, embedded"):
+        data.load("mnist", "web")
+    with pytest.raises(DataError, match="unknown data set 'mnits', choose from mnist"):
+        data.load("mnits")
+    with pytest.raises(DataError, match="does not exist"):
+        data.load("mnist", "auto", tmp_path / "nowhere")
+    with pytest.raises(DataError, match="INFOGAN_OFFLINE is set"):
+        data.load("mnist", "torchvision", tmp_path)
+
+
+def test_auto_falls_back_to_the_embedded_digits_and_says_so(tmp_path: Path) -> None:
+    info = data.prepare("mnist", "auto", tmp_path)
+    assert info.source == "embedded"
+    assert "substitute" in info.note
+
+
+def test_a_cache_that_cannot_be_written_is_no_error(monkeypatch, tmp_path: Path) -> None:
+    blocked = tmp_path / "file"
+    blocked.write_text("not a folder")
+    monkeypatch.setenv("INFOGAN_CACHE", str(blocked / "cache"))
+    assert data.load("mnist", "embedded").info.num_train == 4000
