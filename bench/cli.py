@@ -16,7 +16,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from bench import cells as cell_module
-from bench import environment, grid, tracking
+from bench import environment, grid, mirror, tracking
 from bench.cells import Cell, Selection, parse_seeds
 from bench.grid import Exit
 from bench.spec import PROFILES, Spec, SpecError, load_spec, suggest
@@ -345,7 +345,7 @@ def sync(results: Results = DEFAULT_RESULTS) -> None:
         def on_progress(done: int, total: int) -> None:
             progress.update(bar, completed=done, total=total)
 
-        left = tracking.sync(results, folders, uri, on_progress)
+        left = mirror.sync(results, folders, uri, on_progress)
     for item in left:
         console.print(f"[yellow]not fully tracked:[/yellow] {escape(str(item))}", soft_wrap=True)
     console.print(f"{len(folders) - len(left)} of {len(folders)} cells are mirrored in full")

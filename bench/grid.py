@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from bench import tracking
 from bench.cells import Cell
 from bench.executors.local import LocalExecutor, StopRequest
+from bench.mirror import Mirror
 from bench.records import CellFolder
 from bench.storage import Lock
 from bench.tasks import CellTask
@@ -162,7 +163,7 @@ def run(
     """Train what is to train and mirror what is not mirrored. Raises Locked where another run uses the results."""
     stop = StopRequest()
     with Lock(results / "run.lock", f"process {os.getpid()}"), _signals(stop, display):
-        mirror = tracking.Mirror(results, uri)
+        mirror = Mirror(results, uri)
         mirror.start()
         for item in planned:
             if item.state == "unsynced":

@@ -93,6 +93,7 @@ class NetworkTable(Table):
     gain_std: Annotated[float, BeforeValidator(_as_float), Field(ge=0, le=1)] | None = None
     batch_norm_eps: float | None = Field(None, gt=0, le=1)
     batch_norm_order: Literal["before", "after"] | None = None
+    convolutions: Literal["direct", "winograd", "fastest"] | None = None
 
 
 class ArmTable(TrainingTable):

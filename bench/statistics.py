@@ -1,4 +1,4 @@
-"""Intervals and tests for a handful of seeds: curves to numbers, two sets of runs to a ratio, a ratio to an outcome.
+"""Intervals and tests for a handful of seeds: two sets of runs to a ratio, a ratio to an outcome.
 
 Arrays in, frozen results out. numpy is imported with the module, scipy only where it is used. What holds everywhere:
 - A seed that never reaches its threshold has the time `math.inf` ("failed"): counted and ranked, never dropped.
@@ -84,56 +84,6 @@ class SameSeedRatios:
     num_slower: int
 
 
-# One curve to a number. A curve is (num_iterations,) in nats; its first value belongs to iteration 1.
-
-
-def smooth_centred(values: ArrayLike, window: int = 11) -> FloatArray:
-    """Moving mean over full, odd windows, (max(0, num - window + 1),); entry 0 is of iteration (window + 1) / 2."""
-    _check(window >= 1 and window % 2 == 1, f"window must be a positive odd number, got {window}")
-    curve = _sample(values, "values", finite=True)
-    return np.convolve(curve, np.full(window, 1 / window), "valid") if len(curve) >= window else np.empty(0)
-
-
-def iterations_to_threshold(mi_nats: ArrayLike, entropy_nats: float, fraction: float = 0.8, window: int = 11) -> float:
-    """Iteration, from 1, interpolated, where the centred mean first reaches `fraction` of the entropy; inf if never.
-
-    The mean starts at iteration (window + 1) / 2, the smallest result; a curve shorter than the window reached nothing.
-    """
-    _check(0 < entropy_nats < math.inf, f"entropy_nats must be positive, got {entropy_nats}")
-    _check(0 < fraction <= 1, f"fraction must be in (0, 1], got {fraction}")
-    smoothed, target = smooth_centred(mi_nats, window), fraction * entropy_nats
-    reached = np.flatnonzero(smoothed >= target)
-    if not len(reached):
-        return math.inf
-    first, centre = int(reached[0]), (window + 1) / 2
-    if first == 0:
-        return centre
-    before, after = smoothed[first - 1], smoothed[first]
-    return float(centre + first - 1 + (target - before) / (after - before))
-
-
-def area_under_curve(mi_nats: ArrayLike, entropy_nats: float) -> float:
-    """Mean over iterations of the curve as a fraction of the entropy, each value clipped to 0..1."""
-    _check(0 < entropy_nats < math.inf, f"entropy_nats must be positive, got {entropy_nats}")
-    return float(np.clip(_sample(mi_nats, "mi_nats", finite=True) / entropy_nats, 0, 1).mean())
-
-
-def final_value(mi_nats: ArrayLike, share: float = 0.1) -> float:
-    """Mean of the last `share` of the curve (rounded down, at least one value), nats."""
-    _check(0 < share <= 1, f"share must be in (0, 1], got {share}")
-    curve = _sample(mi_nats, "mi_nats", finite=True)
-    num_last = max(1, math.floor(share * len(curve) + 1e-9))  # 0.29 * 100 is a hair below 29
-    return float(curve[-num_last:].mean())
-
-
-def hump(mi_nats: ArrayLike, window: int = 11) -> tuple[float, int]:
-    """(height in nats, iteration) of the centred mean's first maximum; the curve must fill the window."""
-    smoothed = smooth_centred(mi_nats, window)
-    _check(len(smoothed) > 0, f"mi_nats must hold at least window={window} values")
-    top = int(smoothed.argmax())
-    return float(smoothed[top]), top + (window + 1) // 2
-
-
 # One set of values, (num,).
 
 
@@ -142,7 +92,7 @@ def median_interval(values: ArrayLike) -> MedianInterval:
 
     Up to seven values that is [min, max], level 1 - 2 * 0.5**num: 93.75 % for five, below 0.9 for four. inf is a value.
     """
-    sample = _sample(values, "values")
+    sample = checked_sample(values, "values")
     rank, level = _median_rank(len(sample), 0.05)
     return _order_interval(sample, max(rank, 1), level if rank else 1 - 2 * 0.5 ** len(sample))
 
@@ -152,13 +102,13 @@ def binomial_median_interval(values: ArrayLike, alpha: float = 0.05) -> MedianIn
 
     The bounds are the binom.ppf(alpha, num, 0.5)-th smallest and largest, infinite where that is 0 (num < 5 at 0.05).
     """
-    sample = _sample(values, "values", finite=True)
+    sample = checked_sample(values, "values", finite=True)
     return _order_interval(sample, *_median_rank(len(sample), alpha))
 
 
 def proportion_interval(k: int, n: int, level: float = 0.95) -> tuple[float, float]:
     """Clopper-Pearson interval for k of n."""
-    _check(n >= 1 and 0 <= k <= n and 0 < level < 1, f"need 0 <= k <= n and 0 < level < 1, got k={k}, n={n}, {level}")
+    require(n >= 1 and 0 <= k <= n and 0 < level < 1, f"need 0 <= k <= n and 0 < level < 1, got k={k}, n={n}, {level}")
     from scipy.stats import binomtest
 
     interval = binomtest(k, n).proportion_ci(confidence_level=level, method="exact")
@@ -176,8 +126,8 @@ def kaplan_meier_median(times: ArrayLike, budget: float) -> float:
 
 def sd_log(values: ArrayLike) -> float:
     """Standard deviation (num - 1) of the natural logs of two or more values; inf with a failed seed."""
-    sample = _sample(values, "values", positive=True)
-    _check(len(sample) >= 2, "values must be two or more for a standard deviation")
+    sample = checked_sample(values, "values", positive=True)
+    require(len(sample) >= 2, "values must be two or more for a standard deviation")
     return math.sqrt(_log_squares(sample) / (len(sample) - 1))
 
 
@@ -205,7 +155,7 @@ def hodges_lehmann_ratio(
     limit = math.inf if budget is None else budget
     base_times, new_times = _times(base, "base", limit), _times(new, "new", limit)
     new_failed, base_failed = np.isinf(new_times)[:, None], np.isinf(base_times)
-    _check(limit < math.inf or not (new_failed.any() or base_failed.any()), "base, new: inf needs a finite budget")
+    require(limit < math.inf or not (new_failed.any() or base_failed.any()), "base, new: inf needs a finite budget")
     logs = np.log(np.minimum(new_times, limit))[:, None] - np.log(np.minimum(base_times, limit))  # (num_new, num_base)
     lower = np.where(base_failed & ~new_failed, -np.inf, logs)
     upper = np.where(new_failed & ~base_failed, np.inf, logs)
@@ -218,7 +168,7 @@ def mann_whitney(base: ArrayLike, new: ArrayLike) -> float:
 
     All splits up to 9,999 (10 v 5 has 3,003), beyond that 9,999 random ones from a fixed seed. A failed seed is inf.
     """
-    base_values, new_values = _sample(base, "base"), _sample(new, "new")
+    base_values, new_values = checked_sample(base, "base"), checked_sample(new, "new")
     pooled = np.concatenate((base_values, new_values))
     if min(len(base_values), len(new_values)) == 1:  # scipy wants two; with one, the p-value is its rank among all
         return float(np.mean(pooled >= new_values[0] if len(new_values) == 1 else pooled <= base_values[0]))
@@ -230,14 +180,14 @@ def mann_whitney(base: ArrayLike, new: ArrayLike) -> float:
 
 def prob_slower(base: ArrayLike, new: ArrayLike) -> float:
     """Share of the pairs with new above base, a tie counting one half: Mann and Whitney's U / (num_base * num_new)."""
-    base_values, new_values = _sample(base, "base"), _sample(new, "new")[:, None]
+    base_values, new_values = checked_sample(base, "base"), checked_sample(new, "new")[:, None]
     return float(np.mean((new_values > base_values) + 0.5 * (new_values == base_values)))
 
 
 def fisher_failures(failed_base: int, num_base: int, failed_new: int, num_new: int) -> float:
     """Fisher's exact one-sided p-value of "new fails more often"."""
     for failed, num in ((failed_base, num_base), (failed_new, num_new)):
-        _check(num >= 1 and 0 <= failed <= num, f"need 0 <= failed <= num and num >= 1, got {failed} of {num}")
+        require(num >= 1 and 0 <= failed <= num, f"need 0 <= failed <= num and num >= 1, got {failed} of {num}")
     from scipy.stats import fisher_exact
 
     table = [[failed_new, num_new - failed_new], [failed_base, num_base - failed_base]]
@@ -249,11 +199,11 @@ def smallest_detectable_ratio(base: ArrayLike, new: ArrayLike, tolerance: float,
 
     Normal theory with 5 % more standard error for the rank test; inf with a failed seed. Needs three values in all.
     """
-    _check(tolerance >= 0, f"tolerance must not be negative, got {tolerance}")
-    _check(0 < alpha < 0.5, f"alpha must be in (0, 0.5), got {alpha}")
-    base_times, new_times = _sample(base, "base", positive=True), _sample(new, "new", positive=True)
+    require(tolerance >= 0, f"tolerance must not be negative, got {tolerance}")
+    require(0 < alpha < 0.5, f"alpha must be in (0, 0.5), got {alpha}")
+    base_times, new_times = checked_sample(base, "base", positive=True), checked_sample(new, "new", positive=True)
     num_base, num_new = len(base_times), len(new_times)
-    _check(num_base + num_new >= 3, "base and new must hold three values in all for a pooled spread")
+    require(num_base + num_new >= 3, "base and new must hold three values in all for a pooled spread")
     from scipy.stats import t
 
     degrees = num_base + num_new - 2
@@ -268,8 +218,8 @@ def same_seed_ratios(base: Mapping[int, float], new: Mapping[int, float]) -> Sam
     seeds = sorted(base.keys() & new.keys())
     if not seeds:
         return None
-    base_times = _sample([base[seed] for seed in seeds], "base", positive=True)
-    new_times = _sample([new[seed] for seed in seeds], "new", positive=True)
+    base_times = checked_sample([base[seed] for seed in seeds], "base", positive=True)
+    new_times = checked_sample([new[seed] for seed in seeds], "new", positive=True)
     both_failed = np.isinf(base_times) & np.isinf(new_times)
     ratios = np.divide(new_times, base_times, out=np.ones(len(seeds)), where=~both_failed)
     by_seed = dict(zip(seeds, ratios.tolist(), strict=True))
@@ -294,7 +244,7 @@ def compare_convergence(
     test. ok: the upper bound is below 1 + margin (non-inferiority, one half of TOST) and few new seeds failed.
     inconclusive: everything else, and always below three seeds on a side or above `max_base_failed` of the baseline.
     """
-    _check(tolerance >= 0 and margin > 0, f"need tolerance >= 0 and margin > 0, got {tolerance} and {margin}")
+    require(tolerance >= 0 and margin > 0, f"need tolerance >= 0 and margin > 0, got {tolerance} and {margin}")
     base_times, new_times = _times(base, "base", budget, empty=True), _times(new, "new", budget, empty=True)
     num_base, num_new = len(base_times), len(new_times)
     failed_base, failed_new = int(np.isinf(base_times).sum()), int(np.isinf(new_times).sum())
@@ -335,9 +285,9 @@ def non_inferior(
     ok: its lower bound is above -margin. regressed: its upper bound is below -margin, so a larger loss is shown.
     inconclusive: everything else, and always below three seeds on a side; without a seed there is no shift.
     """
-    _check(margin > 0, f"margin must be positive, got {margin}")
-    base_values = _sample(base, "base", finite=True, empty=True)
-    differences = _sample(new, "new", finite=True, empty=True)[:, None] - base_values  # (num_new, num_base)
+    require(margin > 0, f"margin must be positive, got {margin}")
+    base_values = checked_sample(base, "base", finite=True, empty=True)
+    differences = checked_sample(new, "new", finite=True, empty=True)[:, None] - base_values  # (num_new, num_base)
     if not differences.size:
         return None, "inconclusive"
     shift = ShiftInterval(*_rank_interval(differences, differences, differences, alpha))
@@ -349,27 +299,30 @@ def non_inferior(
 # Helpers.
 
 
-def _check(condition: bool, message: str) -> None:
+def require(condition: bool, message: str) -> None:
+    """ValueError with the message unless the condition holds."""
     if not condition:
         raise ValueError(message)
 
 
-def _sample(
+def checked_sample(
     values: ArrayLike, name: str, *, positive: bool = False, finite: bool = False, empty: bool = False
 ) -> FloatArray:
     """`values` as a one-dimensional float array; +inf passes unless `finite`."""
     sample = np.asarray(values, dtype=np.float64)
-    _check(sample.ndim == 1 and (empty or sample.size > 0), f"{name} must be a filled vector, has shape {sample.shape}")
+    require(
+        sample.ndim == 1 and (empty or sample.size > 0), f"{name} must be a filled vector, has shape {sample.shape}"
+    )
     valid = (np.isfinite(sample) if finite else sample > -np.inf) & ((sample > 0) | (not positive))  # NaN fails
     wanted = ("positive" if positive else "a number") + (" and finite" if finite else "")
-    _check(bool(valid.all()), f"{name} must be {wanted}, got {sample[~valid][:1]} at {np.flatnonzero(~valid)[:1]}")
+    require(bool(valid.all()), f"{name} must be {wanted}, got {sample[~valid][:1]} at {np.flatnonzero(~valid)[:1]}")
     return sample
 
 
 def _times(values: ArrayLike, name: str, budget: float, *, empty: bool = False) -> FloatArray:
     """Positive times with those of `budget` or more as inf."""
-    _check(budget > 0, f"budget must be positive, got {budget}")
-    sample = _sample(values, name, positive=True, empty=empty)
+    require(budget > 0, f"budget must be positive, got {budget}")
+    sample = checked_sample(values, name, positive=True, empty=empty)
     return np.where(sample < budget, sample, np.inf)
 
 
@@ -380,7 +333,7 @@ def _log_squares(sample: FloatArray) -> float:
 
 def _median_rank(num: int, alpha: float) -> tuple[int, float]:
     """Largest r with P(Binomial(num, 1/2) <= r - 1) <= alpha, or 0, and the level between the r-th from either end."""
-    _check(0 < alpha < 0.5, f"alpha must be in (0, 0.5), got {alpha}")
+    require(0 < alpha < 0.5, f"alpha must be in (0, 0.5), got {alpha}")
     rank, below = 0, 0  # below: 2**num * P(Binomial <= rank - 1)
     while (more := below + math.comb(num, rank)) / 2**num <= alpha:
         rank, below = rank + 1, more
@@ -400,8 +353,8 @@ def _shift_rank(num_base: int, num_new: int, alpha: float) -> tuple[int, float]:
     The number of arrangements for each U is a coefficient of the Gaussian binomial, the product over i = 1 .. small of
     (1 - q**(large + i)) / (1 - q**i), in whole numbers. Only very large sets take the normal law instead.
     """
-    _check(0 < alpha < 0.5, f"alpha must be in (0, 0.5), got {alpha}")
-    _check(min(num_base, num_new) > 0, f"num_base and num_new must be positive, got {num_base} and {num_new}")
+    require(0 < alpha < 0.5, f"alpha must be in (0, 0.5), got {alpha}")
+    require(min(num_base, num_new) > 0, f"num_base and num_new must be positive, got {num_base} and {num_new}")
     small, large = sorted((num_base, num_new))
     if small * small * large > EXACT_RANK_WORK:
         sd = math.sqrt(small * large * (small + large + 1) / 12)

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from bench import statistics
+from bench import curves
 from bench.cells import T80_RULE
 from bench.paper import FIGURE1_CODES, FIGURE1_INFOGAN, FIGURE1_ITERATIONS
 from bench.records import History
@@ -38,18 +38,18 @@ def figure1_distance_nats(mi_nats: np.ndarray) -> float:
 def curve_measures(config: dict[str, Any], mi_nats: np.ndarray) -> dict[str, float]:
     """Measures of one categorical L_I curve, of a seed or the median over seeds."""
     entropy = categorical_entropy_nats(config)
-    final = statistics.final_value(mi_nats)
+    final = curves.final_value(mi_nats)
     window = int(T80_RULE["window"])
-    t80 = statistics.iterations_to_threshold(mi_nats, entropy, T80_RULE["fraction"], window)
+    t80 = curves.iterations_to_threshold(mi_nats, entropy, T80_RULE["fraction"], window)
     measures = {
         "mi_final_nats": final,
         "mi_final_fraction": final / entropy,
         "t80": t80,
         "t80_reached": float(math.isfinite(t80)),
-        "area_under_curve": statistics.area_under_curve(mi_nats, entropy),
+        "area_under_curve": curves.area_under_curve(mi_nats, entropy),
     }
     if len(mi_nats) >= window:  # a cell that has just begun has no hump yet
-        hump_nats, hump_iteration = statistics.hump(mi_nats, window)
+        hump_nats, hump_iteration = curves.hump(mi_nats, window)
         measures |= {"hump_nats": hump_nats, "hump_iteration": float(hump_iteration)}
     if config["codes"] == FIGURE1_CODES:
         measures["figure1_distance_nats"] = figure1_distance_nats(mi_nats)
@@ -63,8 +63,8 @@ def summarise(config: dict[str, Any], history: History, result: dict[str, Any] |
     if curve is not None and len(curve) and np.isfinite(curve).all():
         summary |= curve_measures(config, curve)
     for name in code_names(config, "continuous"):
-        summary[f"mi_final_{name}_nats"] = statistics.final_value(history.column(f"mi/{name}"))
-        summary[f"explained_final_{name}"] = statistics.final_value(history.column(f"explained/{name}"))
+        summary[f"mi_final_{name}_nats"] = curves.final_value(history.column(f"mi/{name}"))
+        summary[f"explained_final_{name}"] = curves.final_value(history.column(f"explained/{name}"))
     if len(history.step_ms):
         summary["step_ms"] = float(np.median(history.step_ms))
     frozen = (result or {}).get("mi_frozen_nats")

@@ -5,39 +5,39 @@ store holds equals what the cell recorded; only then does its tracking.json say 
 start plus its iteration in milliseconds, so that a batch sent twice is the same rows, which SQL stores keep once.
 """
 
-import contextlib
-import io
 import json
 import logging
 import math
 import os
 import tempfile
-import threading
-import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit, urlunsplit
 
-import numpy as np
-
 from bench.cells import Cell, digest
-from bench.records import CellFolder, History
+from bench.mirrored import (
+    NOTE,
+    Points,
+    artifacts,
+    flatten,
+    labels,
+    recorded_points,
+    shared_view,
+    summary_points,
+    tags_of,
+)
+from bench.records import CellFolder
 from bench.storage import CorruptRecord, Lock
-from bench.summary import categorical_entropy_nats, code_names, mi_curve, summarise
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
-NOTE = "mlflow.note.content"
 NOT_A_DATABASE = "mlflow.db is not a database; move it away and run `python -m bench sync`"
 NO_ANSWER = "tracking server does not answer"
 MAX_METRICS, MAX_PARAMS = 1000, 100  # of one log_batch call, MLflow's limits
-FIRST_DELAY_S, LAST_DELAY_S = 1.0, 60.0  # between attempts at a store that is down
-ATTEMPTS_AT_CLOSE = 3
-SYNC_DELAYS_S = (1.0, 3.0, 8.0)
 SETTINGS = {  # of MLflow's client, unless the user sets them; what fails is sent again from the records
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
@@ -45,8 +45,6 @@ SETTINGS = {  # of MLflow's client, unless the user sets them; what fails is sen
     "MLFLOW_LOGGING_LEVEL": "ERROR",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
 }
-
-Points = dict[str, dict[int, float]]  # metric -> iteration -> value
 
 
 class StoreError(Exception):
@@ -135,137 +133,6 @@ def _create_database(database: Path) -> None:
         incoming.replace(database)
 
 
-# ---------------------------------------------------------------- what a cell recorded
-def recorded_points(config: dict[str, Any], history: History) -> Points:
-    """Every metric of the history, iterations from 1. MLflow turns inf into a number, so inf is left out."""
-    curves = {name: history.column(name) for name in history.names}
-    for kind in ("categorical", "continuous"):
-        curve = mi_curve(config, history, kind)
-        if curve is not None:
-            curves[f"mi/{kind}"] = curve
-    if "mi/categorical" in curves:
-        curves["mi/fraction"] = curves["mi/categorical"] / categorical_entropy_nats(config)
-    points = {name: _finite_or_nan(enumerate(curve.tolist(), 1)) for name, curve in curves.items()}
-    steps = zip(history.step_iterations.tolist(), history.step_ms.tolist(), strict=True)
-    return points | {"time/step_ms": _finite_or_nan(steps)}
-
-
-def _finite_or_nan(column: Iterable[tuple[int, float]]) -> dict[int, float]:
-    return {iteration: value for iteration, value in column if not math.isinf(value)}
-
-
-def summary_points(config: dict[str, Any], history: History, result: dict[str, Any]) -> Points:
-    """``summary/...``, one point each; a T80 that was not reached is the budget, and ``t80_reached`` says so."""
-    summary = summarise(config, history, result)
-    if math.isinf(summary.get("t80", 0.0)):
-        summary["t80"] = float(config["training"]["iterations"])
-    finals = [summary[f"mi_final_{name}_nats"] for name in code_names(config, "continuous")]
-    summary["mi_final"] = summary.get("mi_final_nats", math.fsum(finals))
-    return {f"summary/{name}": {0: float(v)} for name, v in summary.items() if v is not None and math.isfinite(v)}
-
-
-def _artifacts(folder: CellFolder, identity: dict[str, Any]) -> Iterator[tuple[str, bytes]]:
-    """Path and content; pictures and weights only where the cell has them."""
-    for name in ("environment", "config"):
-        yield f"{name}.json", (json.dumps(identity[name], indent=1) + "\n").encode()
-    for code, grid in folder.traversals().items():
-        yield f"traversals/{code}.png", grid_png(grid)
-    with contextlib.suppress(FileNotFoundError):
-        yield "weights.pt", folder.weights()
-
-
-def grid_png(grid_RCHWK: np.ndarray, separator_px: int = 2, scale: int = 2) -> bytes:
-    """A grid of images (rows, columns, H, W, channels) uint8 as one picture."""
-    from PIL import Image
-
-    padding = [(0, 0), (0, 0), (0, separator_px), (0, separator_px), (0, 0)]
-    padded = np.pad(grid_RCHWK, padding, constant_values=255)
-    rows, columns, height, width, channels = padded.shape
-    tiled = padded.transpose(0, 2, 1, 3, 4).reshape(rows * height, columns * width, channels)
-    tiled = tiled[:-separator_px, :-separator_px].repeat(scale, axis=0).repeat(scale, axis=1)
-    content = io.BytesIO()
-    Image.fromarray(tiled[..., 0] if channels == 1 else tiled).save(content, "PNG")
-    return content.getvalue()
-
-
-# ---------------------------------------------------------------- what a person reads
-def flatten(config: dict[str, Any], prefix: str = "") -> dict[str, str]:
-    """Parameters with dots between names; codes are c1, c2, ...; other lists as JSON."""
-    flat: dict[str, str] = {}
-    for name, value in config.items():
-        if name == "codes":
-            value = {f"c{i}": code for i, code in enumerate(value, 1)}
-        if isinstance(value, dict):
-            flat |= flatten(value, f"{prefix}{name}.")
-        else:
-            flat[prefix + name] = "-" if value is None else value if isinstance(value, str) else json.dumps(value)
-    return flat
-
-
-def _labels(cell: Cell) -> dict[str, str]:
-    """What runs are grouped by: tags and parameters alike."""
-    variant = cell.variant or "-"
-    labels = {"experiment": cell.experiment, "variant": variant, "arm": cell.arm, "group": cell.group}
-    return labels | {"seed": str(cell.seed)}
-
-
-def _tags(cell: Cell, identity: dict[str, Any]) -> dict[str, str]:
-    config, data, training = cell.config, cell.config["data"], cell.config["training"]
-    told = "G is trained on L_I" if any(training["mi_weight_generator"]) else "G is a plain GAN's, trained on no L_I"
-    trunk = "trains" if training["mi_trains_trunk"] else "does not train"
-    note = (
-        f"Arm `{cell.arm}`: {told}, Q's head learns at {training['learning_rate_q']:g} (D "
-        f"{training['learning_rate_discriminator']:g}, G {training['learning_rate_generator']:g}) and {trunk} the "
-        f"layers it shares with D. It saw {data['num_images']} images of {data['name']} (source {data['source']}, "
-        f"digest {data['digest'][:12]}) in {training['iterations']} iterations of {training['batch_size']}."
-    )
-    return _labels(cell) | {
-        "profile": cell.profile,
-        "cell_key": cell.key,
-        "definition_key": cell.definition_key,
-        "git_commit": identity["environment"]["git_commit"],
-        "device": config["device"],
-        "data_source": data["source"],
-        NOTE: note,
-    }
-
-
-def _shared_view(config: dict[str, Any], *, by_arm: bool) -> str:
-    """A prepared view of an experiment's charts. The format is MLflow's own, undocumented and bound to its version."""
-    kinds = [kind for kind in ("categorical", "continuous") if code_names(config, kind)]
-    bars = ["summary/t80", "summary/mi_final"] if "categorical" in kinds else ["summary/mi_final"]
-    losses = ["loss/discriminator", "loss/generator"]
-    sections = {"Mutual information": [f"mi/{kind}" for kind in kinds] + bars, "Losses": losses}
-    plain = {"runsCountToCompare": 100, "deleted": False, "isGenerated": False}
-    line = {
-        "type": "LINE", "lineSmoothness": 0, "xAxisScaleType": "linear", "scaleType": "linear", "range": {},
-        "xAxisKey": "step", "selectedXAxisMetricKey": "", "yAxisKey": "metric", "yAxisExpressions": [],
-        "ignoreOutliers": False, "useGlobalXaxisKey": True, "useGlobalLineSmoothing": True,
-    }  # fmt: skip
-    charts: list[dict[str, Any]] = []
-    for section, metrics in sections.items():
-        for metric in metrics:
-            chart = plain | {"uuid": metric, "metricSectionId": section, "displayName": metric, "metricKey": metric}
-            charts.append(chart | ({"type": "BAR"} if metric in bars else line | {"selectedMetricKeys": [metric]}))
-    view = {
-        "searchFilter": "", "orderByKey": "attributes.start_time", "orderByAsc": True, "startTime": "ALL",
-        "lifecycleFilter": "Active", "datasetsFilter": [], "modelVersionFilter": "All Runs",
-        "selectedColumns": ["params.`arm`", "params.`seed`", "tags.`profile`", *(f"metrics.`{bar}`" for bar in bars)],
-        "columnOrder": [], "columnWidths": {}, "runsExpanded": {}, "runsPinned": [], "runsHidden": [],
-        "runsVisibilityMap": {}, "runsHiddenMode": "SHOWALL", "compareRunCharts": charts,
-        "compareRunSections": [
-            {"uuid": name, "name": name, "display": True, "isReordered": True, "deleted": False, "isGenerated": False}
-            for name in sections
-        ],
-        "viewMaximized": False, "runListHidden": False, "isAccordionReordered": True, "useGroupedValuesInCharts": True,
-        "hideEmptyCharts": True, "groupsExpanded": {}, "autoRefreshEnabled": True,
-        "globalLineChartConfig": {"xAxisKey": "step", "lineSmoothness": 0, "selectedXAxisMetricKey": ""},
-    }  # fmt: skip
-    if by_arm:
-        view["groupBy"] = {"aggregateFunction": "average", "groupByKeys": [{"mode": "param", "groupByData": "arm"}]}
-    return json.dumps(view, separators=(",", ":"))
-
-
 # ---------------------------------------------------------------- one cell
 @dataclass
 class KnownRun:
@@ -310,7 +177,7 @@ def mirror_cell(client: "MlflowClient", folder: CellFolder, memory: Memory | Non
             _send(client, run, points)
         synced = _holds(client, run, points)
         if synced:
-            _send_artifacts(client, run, _artifacts(folder, identity))
+            _send_artifacts(client, run, artifacts(folder, identity))
             _end(client, run, folder, result)
     except BaseException:
         memory.pop(cell.key, None)
@@ -333,7 +200,7 @@ def _experiment_id(client: "MlflowClient", folder: CellFolder, cell: Cell) -> st
     """The experiment of the cell, made where it is missing, with its views."""
     name, uri = f"{cell.experiment}-{cell.profile}", client.tracking_uri
     results = folder.path.parents[len(cell.folder.parts) - 1]
-    views = {f"mlflow.sharedViewState.{k}": _shared_view(cell.config, by_arm=k == "arms") for k in ("seeds", "arms")}
+    views = {f"mlflow.sharedViewState.{k}": shared_view(cell.config, by_arm=k == "arms") for k in ("seeds", "arms")}
     tags = views | {"mlflow.experimentKind": "custom_model_development"}
     location = None if urlsplit(uri).scheme in ("http", "https") else str(results.resolve() / "artifacts" / name)
     experiment = client.get_experiment_by_name(name)
@@ -385,7 +252,7 @@ def _open_run(
     from mlflow.entities import Dataset, DatasetInput, InputTag, Param, RunTag
 
     experiment_id = _experiment_id(client, folder, cell)
-    tags = _tags(cell, identity)
+    tags = tags_of(cell, identity)
     found = _find_run(client, folder, experiment_id, cell.key, points)
     if found:
         run, stored = found
@@ -398,7 +265,7 @@ def _open_run(
     known.steps = {name: {step for step, _ in column} for name, column in stored.items()}
     if (folder.tracking() or {}).get("run_id") != known.run_id:
         folder.write_tracking({"uri": redacted(client.tracking_uri), "run_id": known.run_id, "status": "incomplete"})
-    params = [Param(k, v) for k, v in (flatten(cell.config) | _labels(cell)).items()]
+    params = [Param(k, v) for k, v in (flatten(cell.config) | labels(cell)).items()]
     for start in range(0, len(params), MAX_PARAMS):
         client.log_batch(known.run_id, params=params[start : start + MAX_PARAMS], synchronous=True)
     client.log_batch(known.run_id, tags=[RunTag(k, v) for k, v in tags.items()], synchronous=True)
@@ -481,8 +348,7 @@ def _end(client: "MlflowClient", run: KnownRun, folder: CellFolder, result: dict
     run.tags["synced"] = "true"
 
 
-# ---------------------------------------------------------------- many cells
-class _Store:
+class Store:
     """A store that may be down, and what is known of it."""
 
     def __init__(self, uri: str) -> None:
@@ -508,132 +374,3 @@ class _Store:
             self._memory.clear()
             raise StoreError(_reason(error, self.uri)) from None
         return reason
-
-
-def _name(results: Path, path: Path) -> str:
-    """``experiment/profile/variant/arm/seed-k`` of a cell's folder."""
-    return path.parent.relative_to(results / "cells").as_posix()
-
-
-@dataclass(frozen=True)
-class Unsynced:
-    """A cell that the store does not fully hold, and why."""
-
-    name: str
-    reason: str
-
-    def __str__(self) -> str:
-        return f"{self.name}: {self.reason}"
-
-
-def sync(
-    results: Path,
-    folders: Iterable[CellFolder],
-    uri: str,
-    on_progress: Callable[[int, int], None] | None = None,  # done, total
-) -> list[Unsynced]:
-    """Mirror and verify cells in the foreground, synced ones too; gives those that could not be."""
-    store, todo = _Store(uri), list(folders)
-    unsynced: list[Unsynced] = []
-    for done, folder in enumerate(todo):
-        for delay_s in (*SYNC_DELAYS_S, None):
-            try:
-                reason = store.mirror(folder)
-                break
-            except StoreError as error:
-                if delay_s is None or str(error) == NOT_A_DATABASE:
-                    return unsynced + [Unsynced(_name(results, f.path), str(error)) for f in todo[done:]]
-                time.sleep(delay_s)
-        if reason:
-            unsynced.append(Unsynced(_name(results, folder.path), reason))
-        if on_progress:
-            on_progress(done + 1, len(todo))
-    return unsynced
-
-
-class Mirror:
-    """Mirrors cells from a thread of the launcher: nothing here blocks or raises into training."""
-
-    def __init__(self, results: Path, uri: str) -> None:
-        self._results, self._store = results, _Store(uri)
-        self._changed = threading.Condition()
-        self._waiting: dict[Path, CellFolder] = {}  # in the order of their first submission
-        self._failed: dict[Path, str] = {}  # cells with a fault of their own, tried again when next submitted
-        self._in_hand: set[Path] = set()  # the one that is being mirrored
-        self._outage = ""
-        self._closing = False
-        self._thread = threading.Thread(target=self._run, name="mlflow-mirror", daemon=True)
-
-    def start(self) -> None:
-        self._thread.start()
-
-    def submit(self, folder: CellFolder) -> None:
-        """The cell has durable news. Several submissions before its turn are one."""
-        with self._changed:
-            self._waiting.setdefault(folder.path, folder)
-            self._changed.notify_all()
-
-    @property
-    def status(self) -> str:
-        """One line for the progress display."""
-        with self._changed:
-            num_waiting = len(self._waiting.keys() | self._in_hand)
-            parts = [self._outage] if self._outage else []
-            parts += [f"{num_waiting} {'cell' if num_waiting == 1 else 'cells'} waiting"] if num_waiting else []
-            parts += [f"{len(self._failed)} not mirrored"] if self._failed else []
-        return "tracking: " + (", ".join(parts) or "up to date")
-
-    def close(self, timeout_s: float) -> list[str]:
-        """Drain within the bound; one line for each cell that is not fully mirrored."""
-        with self._changed:
-            self._closing = True
-            self._changed.notify_all()
-        if self._thread.ident is not None:
-            self._thread.join(timeout_s)
-        with self._changed:
-            late = self._outage or f"not mirrored within {timeout_s:g} s"
-            left = dict.fromkeys(self._waiting.keys() | self._in_hand, late) | self._failed
-        return sorted(f"{_name(self._results, path)}: {reason}" for path, reason in left.items())
-
-    def _run(self) -> None:
-        delay_s, attempts_at_close = FIRST_DELAY_S, 0
-        while (folder := self._next()) is not None:
-            try:
-                reason = self._store.mirror(folder)
-            except Exception as error:  # StoreError; anything else must not end the thread either
-                self._put_back(folder, str(error))
-                attempts_at_close += self._closing
-                if attempts_at_close == ATTEMPTS_AT_CLOSE:
-                    return
-                self._pause(delay_s)
-                delay_s = min(2 * delay_s, LAST_DELAY_S)
-                continue
-            delay_s = FIRST_DELAY_S
-            with self._changed:
-                self._in_hand, self._outage = set(), ""
-                if reason:
-                    self._failed[folder.path] = reason
-
-    def _next(self) -> CellFolder | None:
-        """The cell that waits longest; None when closing and none waits."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._waiting or self._closing)
-            if not self._waiting:
-                return None
-            path = next(iter(self._waiting))
-            self._in_hand = {path}
-            self._failed.pop(path, None)
-            return self._waiting.pop(path)
-
-    def _put_back(self, folder: CellFolder, outage: str) -> None:
-        with self._changed:
-            self._in_hand, self._outage = set(), outage
-            self._waiting = {folder.path: folder} | self._waiting
-
-    def _pause(self, delay_s: float) -> None:
-        """Until the next attempt; closing cuts it short, and then the pauses are short."""
-        with self._changed:
-            if self._closing:
-                self._changed.wait_for(lambda: False, FIRST_DELAY_S)
-            else:
-                self._changed.wait_for(lambda: self._closing, delay_s)

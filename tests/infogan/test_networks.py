@@ -87,8 +87,8 @@ def test_stride_one_convolutions_keep_the_size_and_mirror_each_other() -> None:
     from infogan.networks import Block
 
     settings = NetworkSettings()
-    conv = Block(Layer("conv", 3, batch_norm=False, stride=1), 2, 3, settings, None)
-    up = Block(Layer("upconv", 2, batch_norm=False, stride=1), 3, 2, settings, None)
+    conv = Block(Layer("conv", 3, batch_norm=False, stride=1), 2, 3, 6, settings, None)
+    up = Block(Layer("upconv", 2, batch_norm=False, stride=1), 3, 2, 6, settings, None)
     for block in (conv, up):
         torch.nn.init.zeros_(block.op.bias)
     x, y = torch.randn(1, 2, 6, 6), torch.randn(1, 3, 6, 6)

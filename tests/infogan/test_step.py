@@ -128,7 +128,9 @@ MUTANTS: dict[str, Callable[[], Step]] = {
     "lambda of D off by 10 %": lambda: mutant(("players.weights_discriminator", "1.1 * players.weights_discriminator")),
     "D's loss halved": lambda: mutant(("loss_d, bounds, players", "0.5 * loss_d, bounds, players")),
     "G learns before D": lambda: mutant(("players.optimizer_discriminator.step()", "pass")),
-    "Q updated in G's phase": lambda: mutant(("players.optimizer_generator.step()", f"players.optimizer_generator.step(); {D_UPDATE}")),
+    "Q updated in G's phase": lambda: mutant(
+        ("players.optimizer_generator.step()", f"players.optimizer_generator.step(); {D_UPDATE}")
+    ),
 }  # fmt: skip
 
 

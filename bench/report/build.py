@@ -1,0 +1,256 @@
+"""Records or compact curves to a report folder: index.html, report.md, claims.json, figures/, tables/."""
+
+import json
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from bench.claims import ClaimResult, claims_digest, judge
+from bench.report import images, inventory, pages, tabular, verdicts, wording
+from bench.runs import Run, Sweep, load
+from bench.spec import PROFILES, ExperimentTable, Spec
+from bench.storage import CorruptRecord, write_atomic
+
+MAX_GRID_BYTES = 1_600_000  # of all traversal grids on the page; beyond it further seeds are left out
+BASE_ARM = "infogan"  # whose T80 the others are compared with
+# names that only a report gives: an earlier report's files that this one does not make are removed
+OWN_FILES = re.compile(
+    r"figures/.+-(mutual-information|first-iterations|losses|t80)\.(png|svg)|figures/.+-traversal-.+\.png"
+    r"|tables/.+-(arms|seeds|comparisons|timing)\.csv|tables/claims\.csv"
+)
+
+
+@dataclass(frozen=True)
+class Report:
+    """Where the report is and what it found."""
+
+    html: Path
+    markdown: Path
+    claims_json: Path
+    claims: list[ClaimResult]
+    missing: list[str]  # one line each: experiments without records, cells not done, damaged records
+
+
+def write_report(
+    results: Path,
+    spec: Spec,
+    destination: Path | None = None,
+    experiments: Iterable[str] | None = None,
+    profile: str | None = None,
+) -> Report:
+    """Report on whatever is under ``results``; by default into ``results/report``."""
+    names = None if experiments is None else list(experiments)
+    loaded = load(results, names, profile)
+    return report_of_sweeps(
+        loaded.sweeps,
+        spec,
+        destination or results / "report",
+        expected=list(spec.experiments) if names is None else names,
+        profile=profile,
+        kept_apart=loaded.kept_apart,
+        damaged=loaded.damaged,
+    )
+
+
+def report_of_sweeps(
+    sweeps: Sequence[Sweep],
+    spec: Spec,
+    destination: Path,
+    *,
+    expected: Sequence[str] = (),
+    profile: str | None = None,
+    kept_apart: Sequence[Sweep] = (),
+    damaged: Sequence[str] = (),
+) -> Report:
+    """The same from sweeps in memory, for instance read from a committed curves.json (which holds no images).
+
+    ``expected``: experiments whose absence is worth a line; ``profile``: the only one looked for.
+    """
+    builder = _Builder(spec, [wording.scrubbed(line) for line in damaged])
+    views = [builder.sweep(sweep) for sweep in sorted(sweeps, key=_order(spec))]
+    recorded = {sweep.experiment for sweep in sweeps}
+    at = f" at profile {profile}" if profile else ""
+    absent = [f"{name}: nothing recorded{at}" for name in expected if name not in recorded]
+    apart = [builder.apart(sweep, sweeps) for sweep in kept_apart]
+    html, markdown = pages.render(pages.ReportView(views, apart, builder.damaged, absent))
+    missing = [*absent, *builder.missing, *(f"damaged: {line}" for line in builder.damaged)]
+    files = builder.files | {
+        "tables/claims.csv": _claims_csv(builder.claims),
+        "claims.json": (json.dumps(builder.claims, indent=1, allow_nan=False) + "\n").encode(),
+        "report.md": markdown,
+        "index.html": html,  # last: it speaks of the others
+    }
+    _write(destination, files)
+    html_path, markdown_path, claims_path = (destination / n for n in ("index.html", "report.md", "claims.json"))
+    return Report(html_path, markdown_path, claims_path, builder.results, missing)
+
+
+def _order(spec: Spec) -> Any:
+    """As in experiments.toml; of one experiment the largest budget first."""
+    names, profiles = list(spec.experiments), list(reversed(PROFILES))
+
+    def key(sweep: Sweep) -> tuple[int, str, int]:
+        known = names.index(sweep.experiment) if sweep.experiment in names else len(names)
+        return known, sweep.experiment, profiles.index(sweep.profile) if sweep.profile in profiles else len(profiles)
+
+    return key
+
+
+@dataclass
+class _Builder:
+    """Collects files and lines while the sweeps become views."""
+
+    spec: Spec
+    damaged: list[str]
+    files: dict[str, bytes] = field(default_factory=dict)
+    claims: list[dict[str, Any]] = field(default_factory=list)
+    results: list[ClaimResult] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+    grid_bytes: int = 0
+
+    def sweep(self, sweep: Sweep) -> pages.SweepView:
+        experiment = self.spec.experiments.get(sweep.experiment)
+        stem = f"{wording.file_part(sweep.experiment)}-{wording.file_part(sweep.profile)}"
+        order = inventory.ordered_groups(sweep, experiment)
+        results = judge(experiment, sweep) if experiment else []
+        digest = claims_digest(experiment) if experiment and results else ""
+        extra = {"experiment": sweep.experiment, "profile": sweep.profile, "claims_digest": digest}
+        self.claims += [extra | result.to_json() for result in results]
+        self.results += results
+        missing = inventory.missing_cells(sweep, experiment)
+        if experiment is None:
+            missing.insert(0, "experiments.toml has no such experiment: no claims, no plan to hold the cells against")
+        self.missing += [f"{sweep.experiment}, {sweep.profile}: {line}" for line in missing]
+        grids, grids_note = self._grids(sweep, order, stem)
+        return pages.SweepView(
+            anchor=stem,
+            experiment=sweep.experiment,
+            profile=sweep.profile,
+            title=experiment.title if experiment else "not in experiments.toml",
+            headline=verdicts.headline(results),
+            headline_numbers=verdicts.headline_numbers(results),
+            data=verdicts.data_sentence(sweep, experiment),
+            budget=verdicts.budget_sentence(sweep, experiment),
+            command=inventory.command(sweep, experiment),
+            claims=verdicts.claim_rows(results),
+            claims_digest=digest,
+            arms=[(group, self._note(sweep, group), inventory.arm_settings(sweep, group)) for group in order],
+            figures=self._figures(sweep, experiment, order, stem),
+            tables=self._tables(sweep, order, stem),
+            grids=grids,
+            grids_note=grids_note,
+            environment=inventory.environment(sweep),
+            notes=inventory.notes(sweep, order),
+            missing=missing,
+        )
+
+    def apart(self, sweep: Sweep, shown: Sequence[Sweep]) -> tuple[str, list[str]]:
+        """A sweep of another definition: how many cells, and where the definition differs from the shown one."""
+        line = f"{sweep.experiment}, {sweep.profile}: {wording.plural(len(sweep.runs), 'cell')} of another definition"
+        for other in shown:
+            if (other.experiment, other.profile) == (sweep.experiment, sweep.profile):
+                return line, inventory.differences(other.definition, sweep.definition)
+        return line, []
+
+    def _note(self, sweep: Sweep, group: str) -> str:
+        arm = sweep.groups()[group][0].cell.arm
+        return self.spec.arms[arm].note if arm in self.spec.arms else ""
+
+    def _figures(
+        self, sweep: Sweep, experiment: ExperimentTable | None, order: list[str], stem: str
+    ) -> list[pages.FigureView]:
+        from bench.report.figures import draw
+
+        views = []
+        arms = list(experiment.arms) if experiment else []
+        variants: dict[str, list[str]] = {}
+        for group in order:
+            variants.setdefault(group.rpartition("/")[0], []).append(group)
+        for variant, groups in variants.items():
+            base = f"figures/{stem}-{wording.file_part(variant)}" if variant else f"figures/{stem}"
+            for drawing in draw(sweep, groups, arms):
+                path = f"{base}-{drawing.name}"
+                self.files |= {f"{path}.svg": drawing.svg, f"{path}.png": drawing.png}
+                title = f"{variant}: {drawing.title}" if variant else drawing.title
+                inline = pages.figure_uri(drawing.svg, drawing.png)
+                views.append(pages.FigureView(title, drawing.caption, f"{path}.png", f"{path}.svg", inline))
+        return views
+
+    def _tables(self, sweep: Sweep, order: list[str], stem: str) -> list[tuple[tabular.Table, str]]:
+        arms = [group.rpartition("/")[2] for group in order]
+        base = BASE_ARM if BASE_ARM in arms else next(iter(arms), BASE_ARM)
+        tables = [(table, f"tables/{stem}-{table.name}.csv") for table in tabular.sweep_tables(sweep, order, base)]
+        self.files |= {path: table.csv for table, path in tables}
+        return tables
+
+    # ---- traversal grids
+    def _grids(self, sweep: Sweep, order: list[str], stem: str) -> tuple[dict[str, list[pages.GridView]], str]:
+        """Grids by group: every arm's first seed before any second one, while the page has room."""
+        grids: dict[str, list[pages.GridView]] = {group: [] for group in order}
+        by_rank = [(rank, group, run) for group in order for rank, run in enumerate(sweep.done(group))]
+        left_out = 0
+        for rank, group, run in sorted(by_rank, key=lambda item: (item[0], order.index(item[1]))):
+            for code, png in self._pngs(run):
+                if self.grid_bytes + len(png) > MAX_GRID_BYTES:
+                    left_out += 1
+                    continue
+                self.grid_bytes += len(png)
+                path = None
+                if rank == 0:
+                    path = f"figures/{stem}-traversal-{wording.file_part(group)}-{wording.file_part(code)}.png"
+                    self.files[path] = png
+                grids[group].append(pages.GridView(group, run.cell.seed, code, pages.data_uri(png, "image/png"), path))
+        note = (
+            f"{wording.plural(left_out, 'grid')} left out to keep the page small; they are in the cells' folders."
+            if left_out
+            else ""
+        )
+        shown = {group: views for group, views in grids.items() if views}
+        return shown, note or ("" if shown else "No traversal grids in these records.")
+
+    def _pngs(self, run: Run) -> list[tuple[str, bytes]]:
+        """(code, PNG) of each grid of a cell; a damaged record is said and passed over."""
+        if run.folder is None:
+            return []
+        codes = {f"c{i}": code for i, code in enumerate(run.cell.config["codes"], 1)}
+        try:
+            grids = {name: grid for name, grid in run.folder.traversals().items() if name in codes}
+            return [
+                (n, images.grid_png(g, images.column_labels(codes[n], g.shape[1]))) for n, g in sorted(grids.items())
+            ]
+        except (CorruptRecord, ValueError, IndexError, OSError) as error:
+            self.damaged.append(
+                wording.scrubbed(f"traversals of {run.cell.experiment}, {run.cell.profile}, {run.cell.name}: {error}")
+            )
+            return []
+
+
+def _claims_csv(claims: list[dict[str, Any]]) -> bytes:
+    columns = [
+        "experiment",
+        "profile",
+        "id",
+        "variant",
+        "arm",
+        "verdict",
+        "data",
+        "budget",
+        "value",
+        "low",
+        "high",
+        "unit",
+    ]
+    columns += ["num_seeds", "seeds_holding", "seeds_low", "seeds_high", "criterion", "reason", "text", "claims_digest"]
+    return tabular.csv_bytes(columns, [[claim[column] for column in columns] for claim in claims])
+
+
+def _write(destination: Path, files: dict[str, bytes]) -> None:
+    """Each file whole or not at all, then an earlier report's leftovers removed."""
+    for name, content in files.items():
+        write_atomic(destination / name, content)
+    for path in sorted([*destination.glob("figures/*"), *destination.glob("tables/*")]):
+        name = path.relative_to(destination).as_posix()
+        if name not in files and OWN_FILES.fullmatch(name) and path.is_file():
+            path.unlink()

@@ -1,0 +1,78 @@
+"""What the figures of a sweep draw, as arrays: no plotting here."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from bench.paper import FIGURE1_CODES
+from bench.runs import Run, Sweep
+from bench.summary import mi_curve
+
+MAX_POINTS = 1500  # of a drawn curve; beyond it every k-th iteration is drawn
+
+
+class SweepCurves:
+    """Curves of the groups of one variant (or of all groups where there are none)."""
+
+    def __init__(self, sweep: Sweep, groups: Sequence[str], arms: Sequence[str]) -> None:
+        self.sweep, self.groups = sweep, list(groups)
+        self.iterations = int(sweep.definition["training"]["iterations"])
+        self.stride = max(1, math.ceil(self.iterations / MAX_POINTS))
+        self.entropy_nats = sweep.entropy_nats
+        self.kind = "categorical" if self.entropy_nats else "continuous"
+        self.is_figure1 = sweep.definition["codes"] == FIGURE1_CODES and sweep.definition["data"]["name"] == "mnist"
+        order = {arm: i for i, arm in enumerate(arms)}
+        recorded = sweep.groups()
+        self.arm_of = {group: recorded[group][0].cell.arm for group in groups}
+        self.rank_of = {group: order.setdefault(arm, len(order)) for group, arm in self.arm_of.items()}
+
+    def runs(self, group: str) -> list[Run]:
+        """Runs with a curve of any length."""
+        return [run for run in self.sweep.groups()[group] if run.history is not None and len(run.history)]
+
+    def mi(self, run: Run) -> np.ndarray | None:
+        """L_I of one run, (T,) nats."""
+        return None if run.history is None else mi_curve(run.cell.config, run.history, self.kind)
+
+    def finished(self, group: str, column: str | None = None) -> np.ndarray | None:
+        """Finished seeds' curves, (seeds, T): L_I, or a named column."""
+        curves = []
+        for run in self.runs(group):
+            if run.state != "done" or run.history is None:
+                continue
+            if column is None:
+                curve = self.mi(run)
+            else:
+                curve = run.history.column(column) if column in run.history.names else None
+            if curve is not None:
+                curves.append(curve)
+        length = min(map(len, curves), default=0)
+        return np.stack([c[:length] for c in curves]) if length else None
+
+    def times(self) -> dict[str, list[float]]:
+        """T80 of every finished seed, by group; empty where there is no such time."""
+        if not self.entropy_nats:
+            return {}
+        return {g: [r.summary["t80"] for r in self.sweep.done(g) if "t80" in r.summary] for g in self.groups}
+
+    def thin(self, curve: np.ndarray, last: int | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """(iterations, values) up to ``last``: every k-th point and the last."""
+        curve = curve[:last]
+        kept = np.unique(np.append(np.arange(0, len(curve), self.stride), len(curve) - 1))
+        return kept + 1, curve[kept]
+
+
+def spread(wanted: list[float], gap: float) -> list[float]:
+    """Heights in rising order, at least ``gap`` apart and near those wanted: what touches moves to its common mean."""
+    blocks: list[tuple[float, int]] = []  # (sum of offsets, count); the offset of height i is height - i * gap
+    for i, height in enumerate(wanted):
+        total, count = height - i * gap, 1
+        while blocks and blocks[-1][0] / blocks[-1][1] > total / count:
+            before = blocks.pop()
+            total, count = total + before[0], count + before[1]
+        blocks.append((total, count))
+    offsets = [total / count for total, count in blocks for _ in range(count)]
+    # neither above the panel nor below its axis, unless there is no room
+    tops = [1.0 - (len(wanted) - 1 - i) * gap for i in range(len(wanted))]
+    return [max(min(offset + i * gap, tops[i]), i * gap) for i, offset in enumerate(offsets)]

@@ -1,0 +1,135 @@
+"""What a sweep lacks or holds besides its curves: cells not done, other definitions, the machine, the command."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from bench.report import wording
+from bench.runs import Run, Sweep
+from bench.spec import ExperimentTable
+
+NUM_PACKAGES = 40  # more than any record holds
+
+
+def planned(experiment: ExperimentTable | None, profile: str) -> tuple[list[str], list[int]]:
+    """(groups, seeds) that experiments.toml asks for, in its order; empty for what it no longer has."""
+    budget = experiment.profiles.get(profile) if experiment else None  # type: ignore[call-overload]
+    if experiment is None or budget is None:
+        return [], []
+    arms = budget.arms or experiment.arms
+    groups = [f"{v}/{a}" for v in experiment.variants for a in arms] if experiment.variants else list(arms)
+    return groups, list(budget.seeds or experiment.seeds)
+
+
+def ordered_groups(sweep: Sweep, experiment: ExperimentTable | None) -> list[str]:
+    """The sweep's groups in the order of experiments.toml, unknown ones last."""
+    wanted, _ = planned(experiment, sweep.profile)
+    recorded = sweep.groups()
+    return [g for g in wanted if g in recorded] + sorted(g for g in recorded if g not in wanted)
+
+
+def missing_cells(sweep: Sweep, experiment: ExperimentTable | None) -> list[str]:
+    """One line for each cell that is not done, and for the seeds of an arm that were never begun."""
+    lines = []
+    groups, seeds = planned(experiment, sweep.profile)
+    recorded = {(run.cell.group, run.cell.seed) for run in sweep.runs}
+    for group in groups:
+        absent = [seed for seed in seeds if (group, seed) not in recorded]
+        if absent:
+            word = "seed" if len(absent) == 1 else "seeds"
+            lines.append(f"{group}: {word} {wording.seeds_in_words(absent)} planned, not recorded")
+    for group in ordered_groups(sweep, experiment):
+        lines += [_unfinished(run) for run in sweep.groups()[group] if run.state != "done"]
+    return lines
+
+
+def _unfinished(run: Run) -> str:
+    length = len(run.history) if run.history is not None else 0
+    progress = f"{length:,} of {run.cell.iterations:,} iterations recorded"
+    where = f"{run.cell.group}, seed {run.cell.seed}: {run.state}, {progress}"
+    result = run.result or {}
+    if run.state != "failed":
+        return where
+    return wording.scrubbed(f"{where}; {result.get('error', 'error')}: {result.get('message', '')}")
+
+
+def notes(sweep: Sweep, order: list[str]) -> list[str]:
+    """What cells wrote down about themselves, for instance a damaged checkpoint that was passed over."""
+    lines = []
+    for group in order:
+        for run in sweep.groups()[group]:
+            result = run.result or {}
+            lines += [
+                f"{run.cell.group}, seed {run.cell.seed}: {wording.scrubbed(note)}" for note in result.get("notes", ())
+            ]
+            if result.get("resumes"):
+                lines.append(
+                    f"{run.cell.group}, seed {run.cell.seed}: resumed {wording.plural(result['resumes'], 'time')}"
+                )
+    return lines
+
+
+def environment(sweep: Sweep) -> list[tuple[str, str]]:
+    """(label, value) of machine and versions, every different value that the cells recorded."""
+    rows = []
+    for label, field in (
+        ("device", "device"),
+        ("GPU", "gpu"),
+        ("CPU", "cpu"),
+        ("cores", "cores"),
+        ("platform", "platform"),
+        ("Python", "python"),
+        ("packages", "packages"),
+        ("commit", "git_commit"),
+    ):
+        values = dict.fromkeys(_one_line(run.environment.get(field)) for run in sweep.runs)
+        shown = [wording.scrubbed(value, 600) for value in values if value]
+        if shown:
+            rows.append((label, " / ".join(shown)))
+    code = sweep.definition.get("versions", {}).get("training_code")
+    return [*rows, ("training code", wording.scrubbed(code))] if code else rows
+
+
+def _one_line(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{k} {v}" for k, v in list(value.items())[:NUM_PACKAGES])
+    return "" if value is None else str(value)
+
+
+def command(sweep: Sweep, experiment: ExperimentTable | None) -> str:
+    """What remakes the sweep."""
+    _, seeds = planned(experiment, sweep.profile)
+    recorded = sorted({run.cell.seed for run in sweep.runs})
+    selection = "" if set(recorded) == set(seeds) else f" --seeds {wording.seeds_in_words(recorded).replace(' ', '')}"
+    return f"python -m bench run {sweep.experiment} --profile {sweep.profile}{selection}"
+
+
+def differences(shown: dict[str, Any], other: dict[str, Any]) -> list[str]:
+    """Fields of two definitions that differ, ``network.width: 0.25 (shown: 0.5)``."""
+    left, right = dict(_flat(shown)), dict(_flat(other))
+    return [
+        f"{key}: {right.get(key, 'absent')} (shown: {left.get(key, 'absent')})"
+        for key in sorted(left.keys() | right.keys())
+        if left.get(key) != right.get(key)
+    ]
+
+
+def _flat(value: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    for key, item in value.items():
+        if isinstance(item, dict):
+            yield from _flat(item, f"{prefix}{key}.")
+        else:
+            text = item if isinstance(item, str) else json.dumps(item)
+            yield f"{prefix}{key}", text[:12] + "…" if len(text) > 48 else text
+
+
+def arm_settings(sweep: Sweep, group: str) -> str:
+    """How an arm's training differs from the experiment's."""
+    run = sweep.groups()[group][0]
+    base, own = sweep.definition["training"], run.cell.config["training"]
+    changed = [
+        f"{name} {_one_line(own[name])} (else {_one_line(base.get(name))})"
+        for name in own
+        if own[name] != base.get(name)
+    ]
+    return "; ".join(changed)

@@ -1,0 +1,98 @@
+"""What a report shows, as plain view models, and the two templates that render them."""
+
+import base64
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from bench.report.tabular import Table
+from bench.report.verdicts import ClaimRows
+
+TEMPLATES = Path(__file__).parent / "templates"
+MAX_INLINE_SVG = 400_000  # bytes; a larger figure is inlined as PNG
+
+
+@dataclass(frozen=True)
+class FigureView:
+    """A figure on the page: files beside it and the bytes inlined."""
+
+    title: str
+    caption: str
+    png_path: str
+    svg_path: str
+    inline: str  # data URI
+
+
+@dataclass(frozen=True)
+class GridView:
+    """One traversal grid."""
+
+    group: str
+    seed: int
+    code: str
+    inline: str
+    png_path: str | None  # where it is also a file
+
+
+@dataclass(frozen=True)
+class SweepView:
+    """One experiment at one profile."""
+
+    anchor: str
+    experiment: str
+    profile: str
+    title: str
+    headline: str
+    headline_numbers: str
+    data: str
+    budget: str
+    command: str
+    claims: list[ClaimRows]
+    claims_digest: str
+    arms: list[tuple[str, str, str]]  # group, note, settings
+    figures: list[FigureView]
+    tables: list[tuple[Table, str]]  # with the path of its CSV
+    grids: dict[str, list[GridView]]  # by group
+    grids_note: str
+    environment: list[tuple[str, str]]
+    notes: list[str]
+    missing: list[str]
+
+
+@dataclass(frozen=True)
+class ReportView:
+    """The whole report."""
+
+    sweeps: list[SweepView] = field(default_factory=list)
+    kept_apart: list[tuple[str, list[str]]] = field(default_factory=list)
+    damaged: list[str] = field(default_factory=list)
+    absent: list[str] = field(default_factory=list)  # experiments without any record
+
+
+def data_uri(content: bytes, kind: str) -> str:
+    """``kind`` is a media type."""
+    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
+
+
+def figure_uri(svg: bytes, png: bytes) -> str:
+    """The sharper of the two as long as it is not heavy."""
+    return data_uri(svg, "image/svg+xml") if len(svg) <= MAX_INLINE_SVG else data_uri(png, "image/png")
+
+
+def render(view: ReportView) -> tuple[bytes, bytes]:
+    """(HTML, Markdown). Every value is escaped for its format: names, notes and errors are somebody else's text."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    from bench.report.wording import markdown_value
+
+    shared: dict[str, Any] = {
+        "loader": FileSystemLoader(TEMPLATES),
+        "undefined": StrictUndefined,
+        "trim_blocks": True,
+        "lstrip_blocks": True,
+    }
+    html = Environment(autoescape=True, **shared).get_template("report.html.j2")
+    markdown = Environment(
+        autoescape=False, finalize=markdown_value, keep_trailing_newline=True, **shared
+    ).get_template("report.md.j2")
+    return html.render(report=view).encode(), markdown.render(report=view).encode()

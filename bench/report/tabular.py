@@ -1,0 +1,190 @@
+"""Tables of a sweep for people, each with its CSV. Numbers come from bench.tables; here they get words and units."""
+
+import csv
+import io
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from bench.report import wording
+from bench.runs import Sweep
+
+ARM_MEASURES = (  # shown; the file has all of bench.tables
+    "t80",
+    "mi_final_nats",
+    "mi_frozen_nats",
+    "area_under_curve",
+    "hump_nats",
+    "hump_iteration",
+)
+SEED_MEASURES = (*ARM_MEASURES, "mi_final_fraction", "figure1_distance_nats", "step_ms")
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table as shown, and its file. The first ``num_text`` columns are words, the others numbers."""
+
+    name: str
+    title: str
+    caption: str
+    columns: list[str]
+    rows: list[list[str]]
+    csv: bytes
+    num_text: int = 1
+
+
+def csv_bytes(columns: list[str], rows: list[list[Any]]) -> bytes:
+    """Full precision; an infinite value as "not reached", a missing one empty."""
+    content = io.StringIO()
+    writer = csv.writer(content, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows([_csv_value(value) for value in row] for row in rows)
+    return content.getvalue().encode()
+
+
+def _csv_value(value: Any) -> Any:
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return ""
+    if isinstance(value, float) and math.isinf(value):
+        return wording.NOT_REACHED if value > 0 else "unbounded"
+    return f"{value:.10g}" if isinstance(value, float) else value
+
+
+def sweep_tables(sweep: Sweep, order: list[str], base_arm: str) -> list[Table]:
+    """Every table that has a row. ``order``: of the groups."""
+    tables = [_arms(sweep, order), _seeds(sweep, order), _comparisons(sweep, order, base_arm), _timing(sweep, order)]
+    return [table for table in tables if table is not None]
+
+
+def _records(frame: Any, order: list[str]) -> list[dict[str, Any]]:
+    rows = frame.to_dict("records")
+    return sorted(rows, key=lambda row: order.index(row["arm"]))  # stable: the rest stays as it was
+
+
+def _arms(sweep: Sweep, order: list[str]) -> Table | None:
+    from bench.tables import arms_table
+
+    records = _records(arms_table(sweep), order)
+    if not records:
+        return None
+    measures = [m for m in ARM_MEASURES if any(r["measure"] == m for r in records)]
+    cells = {(r["arm"], r["measure"]): r for r in records}
+    rows = []
+    for arm in dict.fromkeys(r["arm"] for r in records):
+        present = [cells[arm, m] for m in measures if (arm, m) in cells]
+        row = [arm, str(present[0]["num_seeds"])]
+        for measure in measures:
+            r = cells.get((arm, measure))
+            row.append(wording.with_interval(measure, r["median"], r["low"], r["high"]) if r else wording.ABSENT)
+        rows.append(row)
+    levels = {r["num_seeds"]: r["level"] for r in records}
+    shown = wording.listed(f"{100 * levels[n]:.4g} % ({wording.plural(n, 'seed')})" for n in sorted(levels))
+    caption = f"Median [low, high] over the finished seeds. The interval is exact, from the seeds' order: {shown}."
+    keys = ["arm", "measure", "unit", "median", "low", "high", "level", "num_seeds", "num_failed", "seeds"]
+    for r in records:
+        r["unit"] = wording.measure_unit(r["measure"])
+        r["seeds"] = "; ".join(wording.NOT_REACHED if v == "inf" else v for v in r["seeds"].split())
+    headings = ["arm", "finished seeds", *map(wording.measure_heading, measures)]
+    return Table("arms", "Arms", caption, headings, rows, csv_bytes(keys, [[r[k] for k in keys] for r in records]))
+
+
+def _seeds(sweep: Sweep, order: list[str]) -> Table | None:
+    from bench.tables import seeds_table
+
+    frame = seeds_table(sweep)
+    records = _records(frame, order)
+    if not records:
+        return None
+    of_continuous = [m for m in frame.columns if m.startswith(("mi_final_c", "explained_final_c"))]
+    measures = [m for m in (*SEED_MEASURES, *of_continuous) if m in frame.columns]
+    rows = [
+        [r["arm"], str(r["seed"]), str(r["state"]), *(wording.measured(m, r[m]) for m in measures)] for r in records
+    ]
+    content = csv_bytes(list(frame.columns), [[r[c] for c in frame.columns] for r in records])
+    headings = ["arm", "seed", "state", *map(wording.measure_heading, measures)]
+    caption = "Every seed. A seed that is not finished shows what it has so far and enters no summary."
+    return Table("seeds", "Every seed", caption, headings, rows, content, num_text=3)
+
+
+def _comparisons(sweep: Sweep, order: list[str], base_arm: str) -> Table | None:
+    """Each arm's T80 against the base arm of the same variant."""
+    from bench.tables import comparisons_table
+
+    if not sweep.entropy_nats:
+        return None
+    records: list[dict[str, Any]] = []
+    for base in [group for group in order if group.rpartition("/")[2] == base_arm]:
+        found = _records(comparisons_table(sweep, base), order)
+        records += [r for r in found if r["arm"].rpartition("/")[0] == base.rpartition("/")[0]]
+    if not records:
+        return None
+    rows = [
+        [
+            r["arm"],
+            r["against"],
+            _ratio(sweep, r),
+            f"{wording.number(r['low'], 2)} to {wording.number(r['high'], 2, 'unbounded')}",
+            f"{100 * r['level']:.4g} %",
+            wording.number(r["p_slower"], 4),
+            f"{r['not_reached']} of {r['num_seeds']}",
+        ]
+        for r in records
+    ]
+    caption = (
+        "Ratio of T80 to the base arm's (Hodges and Lehmann), above 1: slower; the interval is exact by rank. "
+        "p: one-sided Mann-Whitney test of slower. A seed that did not reach 0.8 H(c) counts as later than the budget."
+    )
+    keys = ["arm", "against", "t80_ratio", "low", "high", "level", "p_slower", "not_reached", "num_seeds"]
+    values = [[("unbounded" if r[k] == math.inf else r[k]) for k in keys] for r in records]
+    headings = ["arm", "against", "T80 ratio", "interval", "level", "p (slower)", "T80 not reached"]
+    return Table("comparisons", "Comparisons", caption, headings, rows, csv_bytes(keys, values), num_text=2)
+
+
+def _ratio(sweep: Sweep, record: dict[str, Any]) -> str:
+    """The estimate takes failures at the budget: once they reach the middle of the pairs it is a bound, and says so."""
+    base = [run.summary["t80"] for run in sweep.done(record["against"]) if "t80" in run.summary]
+    base_failed = sum(math.isinf(t) for t in base) / len(base)
+    new_failed = record["not_reached"] / record["num_seeds"]
+    if base_failed * new_failed >= 0.5:
+        return "neither reached"
+    text = wording.number(record["t80_ratio"], 2)
+    if new_failed * (1 - base_failed) >= 0.5:
+        return f"at least {text}"
+    return f"at most {text}" if base_failed * (1 - new_failed) >= 0.5 else text
+
+
+def _timing(sweep: Sweep, order: list[str]) -> Table | None:
+    from bench.tables import timing_table
+
+    frame = timing_table(sweep)
+    records = _records(frame, order)
+    if not records:
+        return None
+    rows = [
+        [
+            r["arm"],
+            str(r["num_cells"]),
+            wording.number(r["step_ms_median"], 1),
+            *(wording.number(r[k], 1) for k in ("train_s", "checkpoint_s", "evaluate_s", "prepare_s")),
+            wording.number(100 * r["overhead_share"], 1),
+            wording.number(r["peak_memory_mb"], 0),
+        ]
+        for r in records
+    ]
+    headings = [
+        "arm",
+        "cells",
+        "step (ms)",
+        "training (s)",
+        "checkpoints (s)",
+        "measuring (s)",
+        "preparing (s)",
+        "checkpoints / training (%)",
+        "peak memory (MB)",
+    ]
+    caption = (
+        "Finished cells: median step, and seconds of all cells together. "
+        "Neighbours on the machine slow a step; no verdict uses it."
+    )
+    content = csv_bytes(list(frame.columns), [[r[c] for c in frame.columns] for r in records])
+    return Table("timing", "Timing", caption, headings, rows, content)

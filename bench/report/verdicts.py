@@ -1,0 +1,184 @@
+"""Claims as the first screen shows them: badge, value, criterion; and the sentence that answers Figure 1."""
+
+import math
+from dataclasses import dataclass
+
+from bench.claims import BesideResult, ClaimResult, ConditionResult, budget_part, data_part
+from bench.report import wording
+from bench.runs import Sweep
+from bench.spec import ExperimentTable
+
+DISTANCE = "figure1_distance_nats"
+
+
+@dataclass(frozen=True)
+class Badge:
+    """A verdict's class for its colour, a sign for those who do not see it, and its words."""
+
+    kind: str
+    sign: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Criterion:
+    sign: str  # met, missed or unknown
+    text: str
+    basis: str
+
+
+@dataclass(frozen=True)
+class ArmVerdict:
+    """One claim for one arm, in words."""
+
+    arm: str
+    badge: Badge
+    measure: str
+    value: str
+    unit: str
+    holding: str
+    criteria: list[Criterion]
+    beside: list[str]
+    reason: str
+
+
+@dataclass(frozen=True)
+class ClaimRows:
+    """One claim with its arms."""
+
+    id: str
+    text: str
+    source: str
+    arms: list[ArmVerdict]
+
+
+def claim_rows(results: list[ClaimResult]) -> list[ClaimRows]:
+    """Results of one sweep, by claim."""
+    rows: dict[str, ClaimRows] = {}
+    for result in results:
+        rows.setdefault(result.id, ClaimRows(result.id, result.text, result.source, [])).arms.append(_arm(result))
+    return list(rows.values())
+
+
+def _arm(result: ClaimResult) -> ArmVerdict:
+    measure = result.conditions[0].measure
+    low, high = wording.number(result.seeds_low, 2), wording.number(result.seeds_high, 2)
+    holding = f"{result.seeds_holding} of {result.num_seeds} [{low}, {high}]" if result.num_seeds else wording.ABSENT
+    diverged = result.num_seeds - len(result.conditions[0].seeds)  # they count as seeds and have no value
+    holding += f", {diverged} diverged" if diverged else ""
+    value = wording.with_interval(measure, result.value, result.low, result.high)
+    return ArmVerdict(
+        arm=result.arm if result.variant is None else f"{result.variant}/{result.arm}",
+        badge=badge(result.verdict),
+        measure=wording.measure_words(measure),
+        value=value,
+        unit="" if value in (wording.ABSENT, wording.NOT_REACHED) else result.unit,
+        holding=holding,
+        criteria=[_criterion(condition) for condition in result.conditions],
+        beside=[_beside(b) for b in result.beside],
+        reason=result.reason if result.verdict == "not measured" else "",
+    )
+
+
+def badge(verdict: str) -> Badge:
+    """Longest beginnings first."""
+    kinds = (
+        ("reproduced", "yes", "✓"),
+        ("partly", "part", "◐"),
+        ("not reached", "budget", "○"),
+        ("not measured", "none", wording.ABSENT),
+    )
+    for beginning, kind, sign in kinds:
+        if verdict.startswith(beginning):
+            return Badge(kind, sign, verdict)
+    return Badge("no", "✗", verdict)
+
+
+def _criterion(condition: ConditionResult) -> Criterion:
+    unknown = math.isnan(condition.value)
+    sign = wording.ABSENT if unknown else "✓" if condition.holds else "✗"
+    where = "worst seed" if condition.over == "every seed" and not unknown else condition.over
+    found = "" if unknown else f" {wording.measured(condition.measure, condition.value)}"
+    text = f"{wording.measure_words(condition.measure)} {condition.bound} {condition.unit}; {where}{found}"
+    return Criterion(sign, text, condition.basis)
+
+
+def _beside(beside: BesideResult) -> str:
+    """The paper's number and ours."""
+    ours = wording.measured(beside.measure, beside.median)
+    unit = wording.measure_unit(beside.measure)
+    shown = "" if unit.startswith("iteration") or ours == wording.ABSENT else f" {unit}"
+    return f"{wording.measure_words(beside.measure)} {beside.paper:g}, here {ours}{shown}"
+
+
+def headline(results: list[ClaimResult]) -> str:
+    """Which arm follows the paper's InfoGAN curve and which does not; empty where no claim asks."""
+    asked = [(r, c) for r in results for c in r.conditions if c.measure == DISTANCE]
+    if not asked:
+        return ""
+    decided = [(r, c) for r, c in asked if r.verdict != "not measured"]
+    if not decided:
+        return f"Whether the paper's curve appears is not measured yet: {asked[0][0].reason}."
+    matching = [r.arm for r, c in decided if c.holds]
+    others = [r.arm for r, c in decided if not c.holds]
+    reproduced = {r.arm for r, _ in decided if r.verdict.startswith("reproduced")}
+    if matching == ["infogan-fast-q"] and others == ["infogan"] and reproduced == {"infogan-fast-q"}:
+        sentence = (
+            "The paper's curve appears with Q's head at the generator's rate (infogan-fast-q), "
+            "not with the rates of the paper's tables (infogan)"
+        )
+    elif not matching:
+        sentence = f"The paper's curve does not appear ({wording.listed(others)})"
+    elif others:
+        sentence = f"The paper's curve appears with {wording.listed(matching)}, not with {wording.listed(others)}"
+    else:
+        sentence = f"The paper's curve appears with {wording.listed(matching)}"
+    data = decided[0][0].data
+    on = {"the paper's": "", "a substitute": ", on a substitute for its data"}.get(data, f", on {data}")
+    undecided = [r.arm for r, c in asked if r.verdict == "not measured"]
+    rest = f" Not measured: {wording.listed(undecided)}." if undecided else ""
+    return f"{sentence}{on}.{rest}"
+
+
+def headline_numbers(results: list[ClaimResult]) -> str:
+    """What the headline rests on: the distances to the paper's curve, and T80 beside the paper's."""
+    sentences = []
+    results = [r for r in results if r.verdict != "not measured"]
+    distances = [(r.arm, c) for r in results for c in r.conditions if c.measure == DISTANCE and not math.isnan(c.value)]
+    if distances:
+        found = ", ".join(f"{arm} {wording.measured(DISTANCE, c.value)}" for arm, c in distances)
+        sentences.append(
+            f"Largest distance of the median curve to the paper's: {found} nats ({distances[0][1].bound} asked)."
+        )
+    times = [(r.arm, b) for r in results for b in r.beside if b.measure == "t80" and b.seeds]
+    if times:
+        found = ", ".join(f"{arm} {wording.measured('t80', b.median)}" for arm, b in times)
+        sentences.append(f"Iterations to 0.8 H(c), median: {found}; the paper's curve about {times[0][1].paper:g}.")
+    return " ".join(sentences)
+
+
+def data_sentence(sweep: Sweep, experiment: ExperimentTable | None) -> str:
+    """What the cells were trained on, in one line; a substitute is called one."""
+    data = sweep.definition["data"]
+    text = f"{data['name']}, source {data['source']!r}, digest {data['digest'][:12]}, "
+    text += f"{data['num_images']:,} training images used."
+    described = [str(run.data["note"]) for run in sweep.runs if run.data.get("note")]
+    text += f" {wording.scrubbed(described[0])}" if described else ""
+    if experiment is None:
+        return text
+    part = data_part(sweep, experiment)
+    if part == "a substitute":
+        return f"{text} This is a substitute, not the paper's data."
+    return f"{text} This is {'the paper' if part.startswith('the') else 'a part of the paper'}'s data set."
+
+
+def budget_sentence(sweep: Sweep, experiment: ExperimentTable | None) -> str:
+    """Iterations, width, cells done, and how that compares with the paper's."""
+    definition = sweep.definition
+    done = sum(run.state == "done" for run in sweep.runs)
+    text = f"{definition['training']['iterations']:,} iterations, width {definition['network']['width']:g}, "
+    text += f"{done} of {len(sweep.runs)} recorded cells finished."
+    if experiment is None:
+        return text
+    part = budget_part(sweep, experiment)
+    return f"{text} Against the paper's: {'the same' if part.startswith('the paper') else part}."

@@ -1,0 +1,120 @@
+"""Numbers and words as a reader sees them: what is infinite or absent gets a word, paths of this machine are cut."""
+
+import math
+import re
+from collections.abc import Iterable
+from typing import Any
+
+ABSENT = "\u2013"  # a dash
+NOT_REACHED = "not reached"
+
+# measure: (words, unit, decimals)
+_MEASURES = {
+    "t80": ("T80", "iterations", 1),
+    "mi_final_nats": ("final L_I", "nats", 3),
+    "mi_final_fraction": ("final L_I", "of H(c)", 3),
+    "mi_frozen_nats": ("final L_I, frozen statistics", "nats", 3),
+    "mi_frozen_fraction": ("final L_I, frozen statistics", "of H(c)", 3),
+    "area_under_curve": ("mean L_I over the run", "of H(c)", 3),
+    "hump_nats": ("peak L_I", "nats", 3),
+    "hump_iteration": ("peak at", "iteration", 0),
+    "figure1_distance_nats": ("distance to the paper's curve", "nats", 3),
+    "step_ms": ("step", "ms", 1),
+}
+
+
+def _measure(name: str) -> tuple[str, str, int]:
+    """Those of continuous codes carry the code's name."""
+    if name in _MEASURES:
+        return _MEASURES[name]
+    code = re.fullmatch(r"(mi_final|explained_final)_(c\d+)(_nats)?", name)
+    if code:
+        return (f"final L_I of {code[2]}", "nats", 3) if code[3] else (f"explained share of {code[2]}", "", 3)
+    return name.replace("_", " "), "", 3
+
+
+def measure_words(measure: str) -> str:
+    """A measure's name without its unit."""
+    return _measure(measure)[0]
+
+
+def measure_unit(measure: str) -> str:
+    """Empty for a share or an unknown measure."""
+    return _measure(measure)[1]
+
+
+def measure_heading(measure: str) -> str:
+    """``T80 (iterations)``."""
+    words, unit, _ = _measure(measure)
+    return f"{words} ({unit})" if unit else words
+
+
+def measured(measure: str, value: float | None) -> str:
+    """A measure's value; an infinite one was not reached within the budget."""
+    return number(value, _measure(measure)[2])
+
+
+def number(value: float | None, decimals: int = 3, infinite: str = NOT_REACHED) -> str:
+    """Fixed decimals and thousands separators; a word for what is infinite, a dash for what is not there."""
+    if value is None or math.isnan(value):
+        return ABSENT
+    if math.isinf(value):
+        return infinite if value > 0 else "unbounded"
+    text = f"{value:,.{decimals}f}"
+    return text.removeprefix("-") if not float(text.replace(",", "")) else text  # no "-0.000"
+
+
+def with_interval(measure: str, value: float | None, low: float | None, high: float | None) -> str:
+    """``21.3 [20.9, 22.0]``; one word where both ends and the value are the same word."""
+    parts = [measured(measure, v) for v in (value, low, high)]
+    return (
+        parts[0]
+        if len(set(parts)) == 1 and parts[0] in (ABSENT, NOT_REACHED)
+        else f"{parts[0]} [{parts[1]}, {parts[2]}]"
+    )
+
+
+def seeds_in_words(seeds: Iterable[int]) -> str:
+    """``0-4, 7``."""
+    spans: list[list[int]] = []
+    for seed in sorted(seeds):
+        if spans and seed == spans[-1][1] + 1:
+            spans[-1][1] = seed
+        else:
+            spans.append([seed, seed])
+    return ", ".join(str(a) if a == b else f"{a}-{b}" for a, b in spans)
+
+
+def plural(count: int, noun: str) -> str:
+    """``1 seed``, ``5 seeds``."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def listed(words: Iterable[str]) -> str:
+    """``a, b and c``."""
+    items = list(words)
+    return " and ".join([", ".join(items[:-1]), items[-1]] if len(items) > 1 else items)
+
+
+_ABSOLUTE_PATH = re.compile(r"(?<![\w./:~])(?:~|[A-Za-z]:)?(?:[/\\][\w.@%+=-]+){2,}[/\\]?")
+
+
+def scrubbed(text: Any, limit: int = 300) -> str:
+    """One line of a message, absolute paths cut to their last part: a report may be published."""
+    line = " ".join(str(text).split())
+    line = _ABSOLUTE_PATH.sub(lambda m: "…/" + re.split(r"[/\\]", m.group().rstrip("/\\"))[-1], line)
+    return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
+def file_part(text: str) -> str:
+    """A recorded name as part of a file's name: no separators, no dots."""
+    return re.sub(r"[^A-Za-z0-9-]+", "-", text).strip("-")[:80] or "unnamed"
+
+
+def markdown_value(value: Any) -> Any:
+    """A value in Markdown text or a table cell: shown as it is, never read as markup."""
+    if hasattr(value, "__html__"):  # already safe: markupsafe's protocol
+        return value
+    text = " ".join(str(value).split())
+    text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return re.sub(r"([\\`|\[\]*])", r"\\\1", text)

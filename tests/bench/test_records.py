@@ -1,0 +1,150 @@
+"""Storage and a cell's records: whole or not at all, damage is found, locks die with their holder."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bench.cells import Selection, cells
+from bench.records import CellFolder, History, find_cells
+from bench.spec import load_spec
+from bench.storage import CorruptRecord, Lock, Locked, is_locked, read_json, read_sealed, write_json, write_sealed
+from infogan.data import DataInfo
+
+SPEC = load_spec(Path(__file__).parents[2] / "experiments.toml")
+DATA = DataInfo("mnist", "embedded", "note", "ab" * 32, 4000, 1000, False)
+CELL = cells(SPEC, "mnist-mi", "smoke", Selection(), DATA, "cpu", {"torch": "2", "training_code": "1"})[0]
+HISTORY = History(("loss/discriminator", "mi/c1"), np.arange(8.0).reshape(4, 2), np.array([4]), np.array([12.5]))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> CellFolder:
+    folder = CellFolder.of(tmp_path, CELL)
+    folder.write_identity(CELL, {"python": "3"}, {"source": "embedded"})
+    return folder
+
+
+@given(content=st.binary(max_size=300), position=st.integers(0, 400), flip=st.integers(1, 255))
+@settings(max_examples=60, deadline=None)
+def test_any_flipped_byte_or_cut_is_found(tmp_path_factory, content: bytes, position: int, flip: int) -> None:
+    path = tmp_path_factory.mktemp("sealed") / "record"
+    write_sealed(path, content)
+    assert read_sealed(path) == content
+    raw = bytearray(path.read_bytes())
+    position %= len(raw)
+    raw[position] ^= flip
+    path.write_bytes(raw)
+    with pytest.raises(CorruptRecord):
+        read_sealed(path)
+    raw[position] ^= flip
+    path.write_bytes(raw[:position])
+    with pytest.raises(CorruptRecord):
+        read_sealed(path)
+
+
+def test_json_records_are_checked(tmp_path: Path) -> None:
+    path = tmp_path / "record.json"
+    write_json(path, {"a": [1, 2.5, None], "b": {"c": "text"}})
+    assert read_json(path) == {"a": [1, 2.5, None], "b": {"c": "text"}}
+    for damaged in (
+        path.read_text().replace("2.5", "2.6"),
+        path.read_text()[:-20],
+        "[]",
+        "null",
+        "",
+        "\x00",
+        '{"a": 1}',
+    ):
+        path.write_text(damaged)
+        with pytest.raises(CorruptRecord):
+            read_json(path)
+
+
+def test_a_failing_write_leaves_the_old_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "record"
+    write_sealed(path, b"old")
+
+    def no_space(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", no_space)
+    with pytest.raises(OSError, match="No space"):
+        write_sealed(path, b"new")
+    monkeypatch.undo()
+    assert read_sealed(path) == b"old"
+    assert [p.name for p in tmp_path.iterdir()] == ["record"]
+
+
+def test_states_follow_the_records(folder: CellFolder, tmp_path: Path) -> None:
+    assert CellFolder(tmp_path / "nowhere").state() == "missing"
+    assert folder.state() == "partial"
+    with folder.lock("process 1"):
+        assert folder.state() == "running"
+    folder.write_result({"status": "failed", "message": "m"})
+    assert folder.state() == "failed"
+    folder.write_result({"status": "done"})
+    assert folder.state() == "done"
+    result = folder.path / "result.json"
+    result.write_text(result.read_text().replace("done", "dine"))
+    assert folder.state() == "partial"  # never a wrong "done"
+
+
+def test_a_cell_comes_back_as_it_was(folder: CellFolder, tmp_path: Path) -> None:
+    assert [found.cell() for found in find_cells(tmp_path)] == [CELL]
+    assert folder.history() is None
+    folder.write_history(HISTORY)
+    history = folder.history()
+    assert history is not None
+    assert history.names == HISTORY.names
+    assert np.array_equal(history.values, HISTORY.values)
+    assert history.column("mi/c1").tolist() == [1, 3, 5, 7]
+
+
+def test_checkpoints_newest_first_and_damage_is_given_as_an_error(folder: CellFolder) -> None:
+    assert list(folder.checkpoints()) == []
+    for content in (b"one", b"two", b"three"):
+        folder.write_checkpoint(content)
+    assert list(folder.checkpoints()) == [("checkpoint.pt", b"three"), ("checkpoint.previous.pt", b"two")]
+    current = folder.path / "checkpoint.pt"
+    current.write_bytes(current.read_bytes()[:-3])
+    names = [(name, type(content)) for name, content in folder.checkpoints()]
+    assert names == [("checkpoint.pt", CorruptRecord), ("checkpoint.previous.pt", bytes)]
+    current.unlink()  # killed between the two renames
+    assert list(folder.checkpoints()) == [("checkpoint.previous.pt", b"two")]
+    folder.remove_checkpoints()
+    assert list(folder.checkpoints()) == []
+
+
+def test_another_format_is_not_read_as_this_one(folder: CellFolder) -> None:
+    identity = folder.identity()
+    write_json(folder.path / "cell.json", identity | {"format": 999})
+    with pytest.raises(CorruptRecord, match="record format 999"):
+        folder.identity()
+
+
+def test_a_lock_excludes_names_its_holder_and_dies_with_it(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    program = "import sys, time; sys.path.insert(0, '.')\nfrom pathlib import Path\nfrom bench.storage import Lock\n"
+    program += f"with Lock(Path({str(path)!r}), 'the child'):\n    print('held', flush=True)\n    time.sleep(60)\n"
+    child = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
+    assert child.stdout is not None
+    assert child.stdout.readline() == "held\n"
+    assert is_locked(path)
+    with pytest.raises(Locked, match="the child"), Lock(path, "me"):
+        pass
+    child.send_signal(signal.SIGKILL)
+    child.wait()
+    child.stdout.close()
+    deadline = time.monotonic() + 5
+    while is_locked(path) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    with Lock(path, "me"):
+        assert is_locked(path)
+    assert not is_locked(path)

@@ -1,0 +1,71 @@
+"""The house keeps its shape: one direction of imports, one file for MLflow, one that draws, quick start-up."""
+
+import ast
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+FILES = [*sorted((ROOT / "infogan").rglob("*.py")), *sorted((ROOT / "bench").rglob("*.py"))]
+
+
+def imported(file: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+
+
+def users(package: str, folder: str) -> set[str]:
+    files = [f for f in FILES if f.is_relative_to(ROOT / folder)]
+    return {f.relative_to(ROOT).as_posix() for f in files if any(m.split(".")[0] == package for m in imported(f))}
+
+
+def test_the_library_does_not_know_the_harness() -> None:
+    for package in ("bench", "mlflow", "pydantic", "pandas", "matplotlib", "typer", "rich"):
+        assert users(package, "infogan") == set(), package
+
+
+def test_one_file_talks_to_mlflow_and_one_draws() -> None:
+    assert users("mlflow", "bench") == {"bench/tracking.py"}
+    assert {f for f in users("matplotlib", "bench") if not f.startswith("bench/throughput/")} == {
+        "bench/report/figures.py"
+    }
+
+
+def test_statistics_and_tables_import_no_torch() -> None:
+    torch_users = users("torch", "bench")
+    for name in ("statistics", "tables", "claims", "runs", "summary", "spec", "cells", "records", "grid", "cli"):
+        assert f"bench/{name}.py" not in torch_users
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda f: f.relative_to(ROOT).as_posix())
+def test_files_are_short_enough_to_read(file: Path) -> None:
+    assert len(file.read_text().splitlines()) <= 400
+
+
+@pytest.mark.parametrize("module", ["bench.cli", "bench.report", "bench.tracking", "infogan.data"])
+def test_light_modules_import_nothing_heavy(module: str) -> None:
+    heavy = ("torch", "mlflow", "matplotlib", "pandas", "sklearn")
+    program = f"import sys, {module}; print([m for m in {heavy} if m in sys.modules])"
+    out = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert out.strip() == "[]"
+
+
+def test_help_uses_under_a_second_of_processor_time() -> None:
+    """Processor time, not wall time: a busy machine must not fail this."""
+    before = time.process_time(), _children_s()
+    subprocess.run([sys.executable, "-m", "bench", "--help"], cwd=ROOT, capture_output=True, check=True)
+    assert _children_s() - before[1] < 1.0
+
+
+def _children_s() -> float:
+    import resource
+
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
