@@ -145,8 +145,9 @@ def _bound(condition: ConditionTable) -> tuple[str, Callable[[float], bool]]:
 
 
 def _seed_holds(claim: ClaimTable, run: Run) -> bool:
-    """Whether one seed alone meets every condition (a median curve of one seed is that seed's)."""
-    return all(_bound(c)[1](run.summary.get(c.measure, math.nan)) for c in claim.conditions)
+    """Whether one seed meets every condition that speaks of seeds; a bound on the median curve is none."""
+    own = [c for c in claim.conditions if c.over != "median curve"]
+    return all(_bound(c)[1](run.summary.get(c.measure, math.nan)) for c in own)
 
 
 def _check(condition: ConditionTable, sweep: Sweep, group: str, runs: list[Run], num_diverged: int) -> ConditionResult:
@@ -211,7 +212,7 @@ def _verdict(
 ) -> tuple[str, str]:
     iterations = sweep.definition["training"]["iterations"]
     if num_seeds < claim.min_seeds:
-        return "not measured", f"{num_seeds} finished seeds, {claim.min_seeds} needed"
+        return "not measured", f"{num_seeds} seeds ended, {claim.min_seeds} needed"
     if iterations < claim.min_iterations:
         return "not measured", f"a budget of {iterations} iterations, {claim.min_iterations} needed"
     unmeasured = [c.measure for c in conditions if math.isnan(c.value)]
@@ -221,7 +222,7 @@ def _verdict(
     if num_diverged:
         reason += f"; {num_diverged} of {num_seeds} seeds diverged"
     met = [c.holds for c in conditions]
-    substitute = " on a substitute" if data_part(sweep, experiment) != "the paper's" else ""
+    substitute = {"the paper's": "", "a substitute": " on a substitute"}.get(data_part(sweep, experiment), " on a part")
     if all(met):
         return f"reproduced{substitute}", reason
     if any(met):

@@ -115,12 +115,8 @@ def frozen(*modules: nn.Module) -> Iterator[None]:
 
 def _uses_winograd(layer: Layer, in_width: int, out_width: int, side: int, settings: NetworkSettings) -> bool:
     """ "winograd": wherever it is defined; "fastest": where it was measured to gain on a CPU."""
-    if (
-        settings.convolutions == "direct"
-        or layer.kind == "linear"
-        or layer.stride != 2
-        or (side % 2 and layer.kind == "conv")
-    ):
+    defined = layer.stride == 2 and (layer.kind == "upconv" or (layer.kind == "conv" and side % 2 == 0))
+    if settings.convolutions == "direct" or not defined:
         return False
     if settings.convolutions == "winograd":
         return True
@@ -137,7 +133,7 @@ class Block(nn.Module):
         self.layer, self.slope, self.order = layer, slope, settings.batch_norm_order
         padding = 1 if layer.stride == 2 else 0
         bias = not layer.batch_norm  # batch norm subtracts any bias again
-        self.op: nn.Module
+        self.op: nn.Conv2d | nn.ConvTranspose2d | nn.Linear
         if layer.kind == "conv":
             self.op = nn.Conv2d(in_width, out_width, KERNEL, layer.stride, padding, bias=bias)
         elif layer.kind == "upconv":

@@ -409,7 +409,7 @@ def test_close_keeps_its_bound_with_a_server_that_hangs(results: Path) -> None:
 def test_sync_with_a_refusing_server_names_every_cell(
     results: Path, refusing_uri: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(mirror, "SYNC_DELAYS_S", (0.1,))
+    monkeypatch.setattr("bench.mirror.SYNC_DELAYS_S", (0.1,))
     folders = [done_cell(results, make_cell(seed)) for seed in (0, 1)]
     lines = [str(u) for u in sync(results, folders, refusing_uri)]
     assert lines == [f"toy/smoke/infogan/seed-{seed}: tracking server does not answer" for seed in (0, 1)]
@@ -501,7 +501,7 @@ def test_a_server_that_comes_late_gets_everything(
     tmp_path: Path, empty_database: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The launcher starts without a server, trains on, and the server that appears later is brought up to date."""
-    monkeypatch.setattr(mirror, "LAST_DELAY_S", 2.0)
+    monkeypatch.setattr("bench.mirror.LAST_DELAY_S", 2.0)
     shutil.copy(empty_database, tmp_path / "mlflow.db")
     results, port = tmp_path / "results", free_port()
     uri = f"http://127.0.0.1:{port}"
