@@ -1,0 +1,171 @@
+"""The commands as plain functions: cli.py parses for them, tests call them. They print and return exit codes."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import Progress
+from rich.table import Table
+
+from bench import cells as cell_module
+from bench import environment, grid, mirror, tracking
+from bench.context import BadInput, Context, data_record
+from bench.grid import Exit
+from bench.records import find_cells
+from bench.spec import PROFILES, load_spec, suggest
+
+if TYPE_CHECKING:
+    from bench.claims import ClaimResult
+
+console = Console()
+
+
+def say(text: str) -> None:
+    """One line, wrapped by the terminal alone, so that a log keeps it whole."""
+    console.print(text, soft_wrap=True, highlight=False)
+
+
+def _size(num_bytes: float) -> str:
+    return f"{num_bytes / 1e9:.1f} GB" if num_bytes >= 1e9 else f"{num_bytes / 1e6:.0f} MB"
+
+
+def _print_data(context: Context) -> None:
+    for name, info in context.infos.items():
+        style = "green" if info.is_papers else "yellow"
+        say(f"[bold]{escape(name)}[/bold] on [{style}]{escape(info.note)}[/{style}] digest {info.digest[:12]}")
+
+
+def _print_estimate(context: Context, planned: list[grid.PlannedCell]) -> None:
+    from bench.progress import duration
+
+    counts = {state: sum(p.state == state for p in planned) for state in dict.fromkeys(p.state for p in planned)}
+    say(f"{len(planned)} cells: " + ", ".join(f"{n} {state}" for state, n in counts.items()))
+    if any(p.to_train for p in planned):
+        left = grid.estimate(context.results, planned, context.jobs)
+        basis = "from the cells finished here" if left.measured else "a guess from the arithmetic, nothing measured yet"
+        sizes = f"disk {_size(left.kept_bytes)}, at most {_size(left.peak_bytes)} on the way"
+        say(f"still to train: about {duration(left.seconds)} with {context.jobs} at a time ({basis}); {sizes}")
+
+
+def plan(context: Context) -> None:
+    """List cells with their states."""
+    planned = grid.plan(context.results, context.cells, context.uri)
+    _print_data(context)
+    table = Table(box=None, pad_edge=False)
+    for column in ("experiment", "profile", "arm", "seed", "iterations", "state", ""):
+        table.add_column(column)
+    styles = {"done": "green", "failed": "red", "unsynced": "yellow", "partial": "yellow", "running": "cyan"}
+    for item in planned:
+        c = item.cell
+        state = f"[{styles.get(item.state, 'dim')}]{item.state}[/]"
+        detail = escape(item.detail[:80])
+        table.add_row(c.experiment, c.profile, c.group, str(c.seed), str(c.iterations), state, detail)
+    console.print(table)
+    _print_estimate(context, planned)
+
+
+def require_writable(results: Path) -> None:
+    """Raises BadInput where the results folder cannot be written."""
+    unwritable = grid.check_writable(results)
+    if unwritable:
+        raise BadInput(unwritable)
+
+
+def run(context: Context, checkpoint_every_s: float = 60.0, checkpoint_every: int | None = None) -> Exit:
+    """Train what is missing and mirror all of it."""
+    require_writable(context.results)
+    planned = grid.plan(context.results, context.cells, context.uri)
+    _print_data(context)
+    _print_estimate(context, planned)
+    todo = [item for item in planned if item.to_train]
+    left, free = grid.estimate(context.results, planned, context.jobs), grid.free_bytes(context.results)
+    if left.peak_bytes > free:
+        raise BadInput(f"needs {_size(left.peak_bytes)} on disk, {_size(free)} are free at {context.results}")
+    if not todo and all(item.state == "done" for item in planned):
+        say("nothing to do: every cell is done and mirrored")
+        return Exit.OK
+    outcome = _train(context, planned, todo, checkpoint_every_s, checkpoint_every)
+    _print_outcome(context, outcome, len(todo))
+    return outcome.exit_code
+
+
+def _train(
+    context: Context,
+    planned: list[grid.PlannedCell],
+    todo: list[grid.PlannedCell],
+    every_s: float,
+    every: int | None,
+) -> grid.Outcome:
+    from bench.executors.local import LocalExecutor
+    from bench.progress import display_for
+    from bench.tasks import CellTask
+
+    recorded = environment.record(context.device)
+    infos = {name: data_record(info) for name, info in context.infos.items()}
+    tasks = [
+        CellTask(i.cell, context.results, context.data_dir, recorded, infos[i.cell.experiment], every_s, every)
+        for i in todo
+    ]
+    with display_for(tasks, console) as display:
+        return grid.run(context.results, planned, tasks, LocalExecutor(context.jobs), display, context.uri)
+
+
+def _print_outcome(context: Context, outcome: grid.Outcome, num_tasks: int) -> None:
+    for name in outcome.failed:
+        say(f"[red]failed:[/red] {escape(name)}; `python -m bench plan` shows why, result.json holds the traceback")
+    for line in outcome.untracked:
+        say(f"[yellow]not fully tracked:[/yellow] {escape(line)}")
+    if outcome.untracked:
+        say("the cells themselves are safe; `python -m bench sync` completes the mirror")
+    say(f"{outcome.done} of {num_tasks} cells finished; records in {escape(str(context.results))}")
+
+
+def report(experiments: list[str] | None, spec: Path, results: Path, profile: str | None) -> None:
+    """Write the report on what is there and print its claim table."""
+    from bench.report import write_report
+
+    loaded = load_spec(spec)
+    for name in experiments or []:
+        cell_module.experiment_table(loaded, name)
+    if profile is not None and profile not in PROFILES:
+        raise BadInput(f"unknown profile {profile!r}{suggest(profile, list(PROFILES))}")
+    require_writable(results)
+    written = write_report(results.absolute(), loaded, experiments=experiments, profile=profile)
+    print_claims(written.claims)
+    for line in written.missing:
+        say(f"[yellow]missing:[/yellow] {escape(line)}")
+    say(f"report: {escape(str(written.html))}")
+
+
+def print_claims(claims: "list[ClaimResult]") -> None:
+    """The claim table on the console."""
+    table = Table(box=None, pad_edge=False)
+    for column in ("claim", "arm", "verdict", "value", "seeds", "data", "budget"):
+        table.add_column(column)
+    styles = {"reproduced": "green", "partly": "yellow", "not measured": "dim"}
+    for c in claims:
+        style = next((style for start, style in styles.items() if c.verdict.startswith(start)), "red")
+        value = "-" if c.value is None else f"{c.value:.3g} \\[{c.low:.3g}, {c.high:.3g}] {c.unit}"
+        group = c.arm if c.variant is None else f"{c.variant}/{c.arm}"
+        seeds = f"{c.seeds_holding} of {c.num_seeds}"
+        table.add_row(c.id, group, f"[{style}]{c.verdict}[/]", value, seeds, c.data, c.budget)
+    if claims:
+        console.print(table)
+
+
+def sync(results: Path) -> Exit:
+    """Complete the mirror of every recorded cell."""
+    if not (results / "cells").is_dir():
+        raise BadInput(f"{results} holds no cells")
+    results = results.absolute()
+    folders = list(find_cells(results))
+    with Progress(*Progress.get_default_columns(), console=console, disable=not console.is_terminal) as progress:
+        bar = progress.add_task("mirroring", total=len(folders))
+        left = mirror.sync(
+            results, folders, tracking.resolve_uri(results), lambda done, _: progress.update(bar, completed=done)
+        )
+    for item in left:
+        say(f"[yellow]not fully tracked:[/yellow] {escape(str(item))}")
+    say(f"{len(folders) - len(left)} of {len(folders)} cells are mirrored in full")
+    return Exit.NOT_TRACKED if left else Exit.OK

@@ -1,0 +1,94 @@
+"""What a command resolves from its options before it does anything: device, profiles, data, cells. Bad input ends here."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from bench import cells as cell_module
+from bench import environment, tracking
+from bench.cells import Cell, Selection, parse_seeds
+from bench.spec import PROFILES, load_spec, suggest
+from infogan import data
+from infogan.runtime import available_device, usable_cores
+
+DEFAULT_SPEC = Path(__file__).parent.parent / "experiments.toml"
+DEFAULT_RESULTS = Path("results/latest")
+
+
+class BadInput(Exception):
+    """The user's mistake, in one line."""
+
+
+class Context:
+    """Experiments with their data and cells. Raises BadInput, SpecError or DataError before anything is written."""
+
+    def __init__(
+        self,
+        experiments: Sequence[str] | None = None,
+        *,
+        spec: Path = DEFAULT_SPEC,
+        results: Path = DEFAULT_RESULTS,
+        profile: str | None = None,
+        arms: str | None = None,
+        seeds: str | Sequence[int] | None = None,
+        data_dir: Path | None = None,
+        device: str = "auto",
+        jobs: int | None = None,
+        download: bool = False,
+    ) -> None:
+        self.spec = load_spec(spec)
+        self.results = results.absolute()
+        self.data_dir = data_dir.absolute() if data_dir else None
+        try:
+            self.device = available_device(device)
+        except ValueError as error:
+            raise BadInput(str(error)) from error
+        if profile is not None and profile not in PROFILES:
+            raise BadInput(f"unknown profile {profile!r}{suggest(profile, list(PROFILES))}")
+        self.jobs = jobs or (1 if self.device == "cuda" else usable_cores())
+        self.selection = Selection(
+            arms=tuple(part.strip() for part in arms.split(",")) if arms else None,
+            seeds=parse_seeds(seeds) if isinstance(seeds, str) else tuple(seeds) if seeds is not None else None,
+        )
+        self.names = list(dict.fromkeys(experiments or self.spec.experiments))
+        self.profiles = {name: self._profile(name, profile) for name in self.names}
+        self.uri = tracking.resolve_uri(self.results)
+        self.infos = {name: self._data(name, download=download) for name in self.names}
+        self.cells = [cell for name in self.names for cell in self._cells(name)]
+
+    def _profile(self, name: str, wanted: str | None) -> str:
+        """The wanted profile; else the device's, or the only one that the experiment has."""
+        experiment = cell_module.experiment_table(self.spec, name)
+        default = "paper" if self.device == "cuda" else "cpu"
+        if wanted is None and default not in experiment.profiles and len(experiment.profiles) == 1:
+            return str(next(iter(experiment.profiles)))
+        profile = wanted or default
+        cell_module.profile_table(experiment, name, profile)
+        return profile
+
+    def _data(self, name: str, *, download: bool) -> data.DataInfo:
+        table, profile = self.spec.experiments[name], self.profiles[name]
+        look_up = data.prepare if download else data.describe
+        info = look_up(table.data, table.source, self.data_dir)
+        budget = cell_module.profile_table(table, name, profile).num_images
+        wanted = min(budget or info.num_train, info.num_train)
+        batch_size = max(cell_module.merged_training(self.spec, table, None, arm)["batch_size"] for arm in table.arms)
+        if batch_size > wanted:
+            raise BadInput(f"{name}: batch_size = {batch_size} exceeds the {wanted} training images of {profile}")
+        return info
+
+    def _cells(self, name: str) -> list[Cell]:
+        versions = environment.key_versions()
+        profile, info = self.profiles[name], self.infos[name]
+        return cell_module.cells(self.spec, name, profile, self.selection, info, self.device, versions)
+
+
+def data_record(info: data.DataInfo) -> dict[str, Any]:
+    """What a cell's record says of its data."""
+    return {
+        "name": info.name,
+        "source": info.source,
+        "note": info.note,
+        "digest": info.digest,
+        "is_papers": info.is_papers,
+    }
