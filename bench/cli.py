@@ -134,6 +134,95 @@ def sync(results: Results = DEFAULT_RESULTS) -> None:
     raise typer.Exit(int(commands.sync(results)))
 
 
+@app.command()
+def ui(
+    results: Results = DEFAULT_RESULTS,
+    port: Annotated[int | None, typer.Option(min=1, max=65535, help="Default: a free one.", show_default=False)] = None,
+    no_browser: Annotated[bool, typer.Option("--no-browser", help="Only print the addresses.")] = False,
+) -> None:
+    """Serve the MLflow pages of the results on this machine alone, until Ctrl-C."""
+    from bench.ui import show
+
+    raise typer.Exit(int(show(results, port, open_browser=not no_browser)))
+
+
+GateExperiment = Annotated[str, typer.Argument(help="Which experiment; it needs a categorical code.")]
+Train = Annotated[bool, typer.Option("--run", help="Train the missing seeds first.")]
+
+
+@app.command()
+def check(
+    experiment: GateExperiment = "mi-gate",
+    baseline_file: Annotated[
+        Path | None,
+        typer.Option("--baseline", help="Default: results/baseline/EXPERIMENT.json.", show_default=False),
+    ] = None,
+    train: Train = False,
+    record: Annotated[
+        bool, typer.Option("--record", help="Add the result to the committed history beside the baselines too.")
+    ] = False,
+    spec: SpecOption = DEFAULT_SPEC,
+    results: Results = DEFAULT_RESULTS,
+    profile: Profile = None,
+    arms: Arms = None,
+    seeds: Seeds = None,
+    data_dir: DataDir = None,
+    device: Device = "auto",
+    jobs: Jobs = None,
+) -> None:
+    """Has MI convergence regressed? 0 ok, 1 regressed, 2 bad use, 3 inconclusive, which is never "passed".
+
+    Five new seeds are held against the baseline's ten: T80, its ratio with an exact interval, and the final L_I. When
+    that is not ok, five more decide once; with --run they are trained at once, without it they are named.
+    """
+    from bench import gate_commands
+
+    options = {
+        "spec": spec,
+        "results": results,
+        "profile": profile,
+        "arms": arms,
+        "seeds": seeds,
+        "data_dir": data_dir,
+        "device": device,
+        "jobs": jobs,
+    }
+    raise typer.Exit(int(gate_commands.check(experiment, baseline_file, train=train, record=record, **options)))
+
+
+@app.command()
+def baseline(
+    experiment: GateExperiment = "mi-gate",
+    to: Annotated[
+        Path | None,
+        typer.Option("--to", help="Default: results/baseline/EXPERIMENT.json.", show_default=False),
+    ] = None,
+    train: Train = False,
+    spec: SpecOption = DEFAULT_SPEC,
+    results: Results = DEFAULT_RESULTS,
+    profile: Profile = None,
+    arms: Arms = None,
+    seeds: Seeds = None,
+    data_dir: DataDir = None,
+    device: Device = "auto",
+    jobs: Jobs = None,
+) -> None:
+    """Store finished runs as the baseline that ``check`` compares with. Not after a red check: that would hide it."""
+    from bench import gate_commands
+
+    options = {
+        "spec": spec,
+        "results": results,
+        "profile": profile,
+        "arms": arms,
+        "seeds": seeds,
+        "data_dir": data_dir,
+        "device": device,
+        "jobs": jobs,
+    }
+    raise typer.Exit(int(gate_commands.baseline(experiment, to, train=train, **options)))
+
+
 def main() -> None:
     """Entry point: a user's mistake is one line and exit code 2."""
     try:

@@ -141,17 +141,19 @@ def report(experiments: list[str] | None, spec: Path, results: Path, profile: st
 def print_claims(claims: "list[ClaimResult]") -> None:
     """The claim table on the console."""
     table = Table(box=None, pad_edge=False)
-    for column in ("claim", "arm", "verdict", "value", "seeds", "data", "budget"):
-        table.add_column(column)
+    for column in ("claim", "arm", "verdict", "value", "seeds"):
+        table.add_column(column, no_wrap=True)
     styles = {"reproduced": "green", "partly": "yellow", "not measured": "dim"}
     for c in claims:
         style = next((style for start, style in styles.items() if c.verdict.startswith(start)), "red")
         value = "-" if c.value is None else f"{c.value:.3g} \\[{c.low:.3g}, {c.high:.3g}] {c.unit}"
         group = c.arm if c.variant is None else f"{c.variant}/{c.arm}"
         seeds = f"{c.seeds_holding} of {c.num_seeds}"
-        table.add_row(c.id, group, f"[{style}]{c.verdict}[/]", value, seeds, c.data, c.budget)
+        table.add_row(c.id, group, f"[{style}]{c.verdict}[/]", value, seeds)
     if claims:
         console.print(table)
+    for data, budget in dict.fromkeys((c.data, c.budget) for c in claims):
+        say(f"data: {data}; budget: {budget}")
 
 
 def sync(results: Path) -> Exit:

@@ -1,4 +1,4 @@
-"""What a command resolves from its options before it does anything: device, profiles, data, cells. Bad input ends here."""
+"""What a command resolves from its options first: device, profiles, data, cells. Bad input ends here."""
 
 from collections.abc import Sequence
 from pathlib import Path

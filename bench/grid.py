@@ -30,6 +30,7 @@ class Exit(IntEnum):
     OK = 0
     FAILED = 1
     BAD_INPUT = 2
+    INCONCLUSIVE = 3
     NOT_TRACKED = 4
     INTERRUPTED = 130
     TERMINATED = 143

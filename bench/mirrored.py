@@ -4,6 +4,7 @@ import contextlib
 import io
 import json
 import math
+import zlib
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -13,7 +14,9 @@ from bench.cells import Cell
 from bench.records import CellFolder, History
 from bench.summary import categorical_entropy_nats, code_names, mi_curve, summarise
 
-NOTE = "mlflow.note.content"
+NOTE, COLOUR = "mlflow.note.content", "mlflow.runColor"  # tags that a person may edit in the UI
+# Okabe and Ito's, ordered so that this repository's arms have the colours of the report's figures
+COLOURS = ("#56B4E9", "#5A5A5A", "#0072B2", "#B88700", "#CC79A7", "#009E73", "#D55E00")
 
 Points = dict[str, dict[int, float]]  # metric -> iteration -> value
 
@@ -110,7 +113,15 @@ def tags_of(cell: Cell, identity: dict[str, Any]) -> dict[str, str]:
         "device": config["device"],
         "data_source": data["source"],
         NOTE: note,
+        COLOUR: run_colour(cell.arm, cell.seed),
     }
+
+
+def run_colour(arm: str, seed: int) -> str:
+    """One hue for an arm, of its name alone; five shades for its seeds."""
+    hue = COLOURS[zlib.crc32(arm.encode()) % len(COLOURS)]
+    towards_white = 0.13 * (seed % 5)
+    return "#" + "".join(f"{round(c + (255 - c) * towards_white):02X}" for c in bytes.fromhex(hue[1:]))
 
 
 def shared_view(config: dict[str, Any], *, by_arm: bool) -> str:
@@ -123,19 +134,22 @@ def shared_view(config: dict[str, Any], *, by_arm: bool) -> str:
     line = {
         "type": "LINE", "lineSmoothness": 0, "xAxisScaleType": "linear", "scaleType": "linear", "range": {},
         "xAxisKey": "step", "selectedXAxisMetricKey": "", "yAxisKey": "metric", "yAxisExpressions": [],
-        "ignoreOutliers": False, "useGlobalXaxisKey": True, "useGlobalLineSmoothing": True,
+        "displayPoints": False, "ignoreOutliers": False, "useGlobalXaxisKey": True, "useGlobalLineSmoothing": True,
     }  # fmt: skip
     charts: list[dict[str, Any]] = []
     for section, metrics in sections.items():
         for metric in metrics:
             chart = plain | {"uuid": metric, "metricSectionId": section, "displayName": metric, "metricKey": metric}
             charts.append(chart | ({"type": "BAR"} if metric in bars else line | {"selectedMetricKeys": [metric]}))
+    widths = {"params.`arm`": 130, "params.`seed`": 60} | {f"metrics.`{bar}`": 130 for bar in bars}
+    widths |= {"tags.`profile`": 80}  # pixels, in the order of the columns
+    order = ["attributes.`Run Name`", "runDateAndNestInfo", *widths, "duration"]
     view = {
-        "searchFilter": "", "orderByKey": "attributes.start_time", "orderByAsc": True, "startTime": "ALL",
+        "searchFilter": "", "orderByKey": "tags.`mlflow.runName`", "orderByAsc": True, "startTime": "ALL",
         "lifecycleFilter": "Active", "datasetsFilter": [], "modelVersionFilter": "All Runs",
-        "selectedColumns": ["params.`arm`", "params.`seed`", "tags.`profile`", *(f"metrics.`{bar}`" for bar in bars)],
-        "columnOrder": [], "columnWidths": {}, "runsExpanded": {}, "runsPinned": [], "runsHidden": [],
-        "runsVisibilityMap": {}, "runsHiddenMode": "SHOWALL", "compareRunCharts": charts,
+        "selectedColumns": list(widths), "columnOrder": order, "columnWidths": widths,
+        "runsExpanded": {}, "runsPinned": [], "runsHidden": [], "runsVisibilityMap": {}, "runsHiddenMode": "SHOW_ALL",
+        "compareRunCharts": charts,
         "compareRunSections": [
             {"uuid": name, "name": name, "display": True, "isReordered": True, "deleted": False, "isGenerated": False}
             for name in sections

@@ -89,7 +89,8 @@ class Loaded:
     damaged: list[str] = field(default_factory=list)  # one line for each record that failed its checksum
 
 
-def _load_run(folder: CellFolder) -> Run:
+def load_run(folder: CellFolder) -> Run:
+    """One cell's records. Raises CorruptRecord."""
     identity = folder.identity()
     return Run(
         folder.cell(),
@@ -109,7 +110,7 @@ def load(results: Path, experiments: Iterable[str] | None = None, profile: str |
     newest: dict[tuple[str, str, str], float] = {}
     for folder in find_cells(results):
         try:
-            run = _load_run(folder)
+            run = load_run(folder)
         except CorruptRecord as error:
             loaded.damaged.append(f"{folder.path.relative_to(results)}: {error}")
             continue

@@ -178,6 +178,18 @@ class ClaimTable(Table):
     beside: list[BesideTable] = []
 
 
+class GateTable(Table):
+    """The regression gate's rule for an experiment; see README, "Tracking regressions"."""
+
+    baseline_seeds: Seeds
+    new_seeds: Seeds
+    more_seeds: Seeds  # run too when the first look is not ok; then it is decided once
+    tolerance: Annotated[float, Field(gt=0, lt=10)] = 0.10
+    margin: Annotated[float, Field(gt=0, lt=10)] = 0.20
+    alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.05  # shared by the tests of one check
+    final_margin_nats: Annotated[float, Field(gt=0)] = 0.05
+
+
 class ExperimentTable(Table):
     title: str = Field(min_length=5)
     data: str
@@ -188,6 +200,7 @@ class ExperimentTable(Table):
     arms: list[Name] = Field(min_length=1)
     seeds: Seeds
     paper: PaperBudget | None = None
+    gate: GateTable = GateTable(baseline_seeds=list(range(10)), new_seeds=[0, 1, 2, 3, 4], more_seeds=[5, 6, 7, 8, 9])
     training: TrainingTable = TrainingTable()
     network: NetworkTable = NetworkTable()
     variants: dict[Name, VariantTable] = {}

@@ -18,6 +18,7 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 
 from bench.cells import Cell, digest
 from bench.mirrored import (
+    COLOUR,
     NOTE,
     Points,
     artifacts,
@@ -75,10 +76,24 @@ def is_synced(folder: CellFolder, uri: str) -> bool:
     tracking, result = folder.tracking(), folder.result()
     if tracking is None or result is None or tracking.get("status") != "synced":
         return False
-    database = _sqlite_file(uri)
-    if database is not None and not database.exists():
+    if not may_exist(uri):
         return False
     return {"uri": redacted(uri), "result": digest(result)}.items() <= tracking.items()
+
+
+def may_exist(uri: str) -> bool:
+    """Whether there is a database; of a store elsewhere only the attempt tells."""
+    database = _sqlite_file(uri)
+    return database is None or (database.exists() and database.stat().st_size > 0)
+
+
+def prepared_experiments(uri: str) -> dict[str, str]:
+    """Names and ids of the experiments that have prepared views, the newest first. Raises StoreError."""
+    try:
+        found = _connect(uri).search_experiments(order_by=["last_update_time DESC"])
+    except Exception as error:
+        raise StoreError(_reason(error, uri)) from None
+    return {e.name: e.experiment_id for e in found if "mlflow.sharedViewState.seeds" in e.tags}
 
 
 def _sqlite_file(uri: str) -> Path | None:
@@ -256,8 +271,8 @@ def _open_run(
     found = _find_run(client, folder, experiment_id, cell.key, points)
     if found:
         run, stored = found
-        if NOTE in run.data.tags:
-            del tags[NOTE]  # a person may have edited it
+        for name in {NOTE, COLOUR} & run.data.tags.keys():
+            del tags[name]  # a person may have edited it
     else:
         start_ms = int((folder.path / "cell.json").stat().st_mtime * 1000)
         run, stored = client.create_run(experiment_id, start_ms, {"cell_key": cell.key}, cell.name), {}

@@ -129,7 +129,7 @@ def network_costs(
     generator, _, _ = layer_costs(architecture.generator, input_width, 1, multiplier, last=channels)
     trunk, width, side = layer_costs(architecture.trunk, channels, side, multiplier)
     features = width * side**2
-    q, q_width, _ = layer_costs(architecture.q_hidden, features, 1, multiplier)
+    q, q_width, _ = layer_costs(architecture.q_hidden, features, 1, 1.0)  # not scaled: see Discriminator
     head = Costs(features, features + 1)
     q_out = Costs(q_width * parameter_width, (q_width + 1) * parameter_width)
     return {"generator": generator, "discriminator": trunk + head, "q": q + q_out}

@@ -7,7 +7,7 @@ the linear layer's columns.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -23,7 +23,7 @@ from infogan.winograd import conv4x4_stride2, conv_transpose4x4_stride2, support
 class NetworkSettings:
     """What the paper leaves open or contradicts. Defaults: the paper where it speaks, else the authors' code."""
 
-    width: float = 1.0  # multiplies every hidden width
+    width: float = 1.0  # multiplies every hidden width but Q's own
     slope: float = 0.1  # of D's and Q's leaky ReLU: 0.1 in the paper, 0.01 in the authors' code
     init: Literal["normal", "truncated", "torch"] = (
         "normal"  # "truncated": D's convolutions only, as in the authors' code
@@ -236,7 +236,9 @@ class Discriminator(nn.Module):
         self.body, width, side = _stack(architecture.trunk, channels, side, settings, settings.slope)
         num_features = width * side**2
         self.d_head = nn.Linear(num_features, 1)
-        self.q_hidden, q_width, _ = _stack(architecture.q_hidden, num_features, 1, settings, settings.slope)
+        # Q's own layer keeps the paper's size: how fast its logits can grow, and so T80, is in proportion to its width
+        full_width = replace(settings, width=1.0)
+        self.q_hidden, q_width, _ = _stack(architecture.q_hidden, num_features, 1, full_width, settings.slope)
         self.q_out = nn.Linear(q_width, latents.parameter_width)
 
     def trunk(self, images_NCHW: Tensor, groups: int = 1) -> Tensor:

@@ -1,0 +1,90 @@
+"""Has the step become slower than a stored measurement says? Log ratios against log ratios, machine against itself.
+
+The number that is compared is step_time_ratio, fused over reference: absolute times do not survive a busy machine.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from bench.statistics import Outcome, RatioInterval, hodges_lehmann_ratio
+from bench.throughput.paired import ALPHA, Clock
+
+TOLERANCE = 0.05  # a regression is at least this much slower
+MARGIN = 0.10  # ok excludes this much
+PROTOCOL = 1  # changes with what is measured and how; other protocols are not compared
+EXIT: dict[Outcome, int] = {"ok": 0, "regressed": 1, "inconclusive": 3}
+SAME_MACHINE = ("protocol", "cpu", "instructions", "cores", "threads", "device", "gpu", "torch")
+SAME_WORKLOAD = ("network", "batch_size", "width", "convolutions", "device")
+
+LogRatios = Mapping[Clock, Sequence[float]]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a comparison found, with the ratio of ratios on each clock that was compared."""
+
+    outcome: Outcome
+    reason: str
+    ratios: dict[Clock, RatioInterval]
+
+
+def compare_log_ratios(
+    base: Sequence[float], new: Sequence[float], alpha: float = ALPHA
+) -> tuple[Outcome, RatioInterval]:
+    """regressed: the ratio grew by the tolerance or more and the interval is above 1; ok: the margin is excluded."""
+    ratio = hodges_lehmann_ratio(np.exp(base), np.exp(new), alpha=alpha)
+    if ratio.low > 1 and ratio.ratio >= 1 + TOLERANCE:
+        return "regressed", ratio
+    return ("ok" if ratio.high < 1 + MARGIN else "inconclusive"), ratio
+
+
+def clocks(device: str, threads: int) -> tuple[Clock, ...]:
+    """Which clocks are compared, the deciding one first. Processor time means something on one thread only."""
+    return ("processor", "wall") if device == "cpu" and threads == 1 else ("wall",)
+
+
+def compare(base: LogRatios, new: LogRatios, used: Sequence[Clock], alpha: float = ALPHA) -> Verdict:
+    """A regression on any clock is one, at a share of ``alpha`` each; ok needs the first clock to say so."""
+    results = {clock: compare_log_ratios(base[clock], new[clock], alpha / len(used)) for clock in used}
+    ratios = {clock: ratio for clock, (_, ratio) in results.items()}
+    outcomes: dict[Outcome, list[Clock]] = {}
+    for clock, (outcome, _) in results.items():
+        outcomes.setdefault(outcome, []).append(clock)
+    shown = {
+        c: f"ratio of ratios {r.ratio:.3f}, {r.level:.1%} interval [{r.low:.3f}, {r.high:.3f}] in {c} time"
+        for c, r in ratios.items()
+    }
+    if "regressed" in outcomes:
+        slower = outcomes["regressed"][0]
+        return Verdict("regressed", f"slower by {TOLERANCE:.0%} or more: {shown[slower]}", ratios)
+    if results[used[0]][0] == "ok":
+        return Verdict("ok", f"slower by {MARGIN:.0%} or more is excluded: {shown[used[0]]}", ratios)
+    return Verdict("inconclusive", f"neither slower nor not slower is shown: {shown[used[0]]}", ratios)
+
+
+def differences(base: Mapping[str, Any], new: Mapping[str, Any], names: Sequence[str]) -> list[str]:
+    """What forbids a comparison, each as "name: old, now new"."""
+    return [f"{n}: {base.get(n)!r}, now {new.get(n)!r}" for n in names if base.get(n) != new.get(n)]
+
+
+def against(baseline: Mapping[str, Any], fingerprint: Mapping[str, Any], measurement: Mapping[str, Any]) -> Verdict:
+    """One new measurement's record against the same workload's in a stored file's."""
+    other = differences(baseline["fingerprint"], fingerprint, SAME_MACHINE)
+    if other:
+        return Verdict("inconclusive", f"the baseline is another machine's: {'; '.join(other)}", {})
+    workload = measurement["workload"]
+    stored = [m for m in baseline["measurements"] if not differences(m["workload"], workload, SAME_WORKLOAD)]
+    if not stored:
+        return Verdict("inconclusive", "the baseline has no measurement of this workload", {})
+    old, new = (m["comparisons"]["reference"] for m in (stored[0], measurement))
+    used = clocks(fingerprint["device"], fingerprint["threads"])
+    return compare(old["log_ratios"], new["log_ratios"], used, new["alpha"])
+
+
+def worst(outcomes: Sequence[Outcome]) -> Outcome:
+    """A regression outweighs doubt, doubt outweighs ok."""
+    order: tuple[Literal["regressed"], Literal["inconclusive"], Literal["ok"]] = ("regressed", "inconclusive", "ok")
+    return next(outcome for outcome in order if outcome in outcomes)

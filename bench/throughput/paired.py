@@ -1,0 +1,137 @@
+"""Two callables against each other on a machine that others use too: short blocks in turn, ratios within each pair.
+
+On a busy machine the time of a step wanders by a third within seconds; the ratio of two blocks that follow each other
+does not. So A and B alternate in blocks of a few tenths of a second, in random order within each pair; the ratio is
+exp of the median log ratio, its interval an order-statistic one.
+Two clocks: wall time, and the processor time of this process, which on one thread leaves out what neighbours take.
+"""
+
+import gc
+import math
+import random
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from bench.statistics import MedianInterval, binomial_median_interval
+
+Clock = Literal["wall", "processor"]
+CLOCKS: tuple[Clock, ...] = ("wall", "processor")
+LOOKS = (40, 80, 120, 160)  # pairs after which it may stop
+ALPHA = 0.05  # one-sided, over all looks
+BLOCK_S = 0.1  # a block has as many iterations as fill it, at least one
+WARM_UP_S = 0.3  # before the first block, of each callable
+PRECISE = 1.05  # high / low of an interval that needs no more pairs
+
+Call = Callable[[], object]
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """Time of A over time of B with its interval; below 1 A is faster."""
+
+    ratio: float
+    low: float
+    high: float
+    level: float
+    num: int
+
+    @classmethod
+    def of(cls, interval: MedianInterval) -> "Ratio":
+        exps = (math.exp(value) for value in (interval.median, interval.low, interval.high))
+        return cls(*exps, interval.level, interval.num)
+
+    def __str__(self) -> str:
+        return f"{self.ratio:.3f} [{self.low:.3f}, {self.high:.3f}]"
+
+
+@dataclass
+class Pairs:
+    """Seconds per iteration of each pair's two blocks, on both clocks."""
+
+    a_s: dict[Clock, list[float]] = field(default_factory=lambda: {clock: [] for clock in CLOCKS})
+    b_s: dict[Clock, list[float]] = field(default_factory=lambda: {clock: [] for clock in CLOCKS})
+    looks: int = 1  # how often it was looked at: alpha is shared among the looks planned
+    alpha: float = ALPHA  # of one look
+
+    def __len__(self) -> int:
+        return len(self.a_s["wall"])
+
+    def log_ratios(self, clock: Clock) -> list[float]:
+        """log(A / B) of every pair."""
+        return [math.log(a / b) for a, b in zip(self.a_s[clock], self.b_s[clock], strict=True)]
+
+    def ratio(self, clock: Clock, alpha: float | None = None) -> Ratio:
+        return Ratio.of(binomial_median_interval(self.log_ratios(clock), alpha or self.alpha))
+
+
+Decided = Callable[[Pairs], bool]
+
+
+def is_precise(clock: Clock) -> Decided:
+    """Stop once the interval is narrower than the tolerance of the gate."""
+
+    def decided(pairs: Pairs) -> bool:
+        ratio = pairs.ratio(clock)
+        return ratio.high <= PRECISE * ratio.low
+
+    return decided
+
+
+def nothing() -> None:
+    """What a CPU has to wait for."""
+
+
+def measure(
+    a: Call,
+    b: Call,
+    decided: Decided,
+    *,
+    looks: Sequence[int] = LOOKS,
+    alpha: float = ALPHA,
+    rng: random.Random | None = None,
+    synchronise: Call = nothing,
+    block_s: float = BLOCK_S,
+) -> Pairs:
+    """Alternate ``a`` and ``b`` until ``decided`` at one of the ``looks``; each look may err with an equal share.
+
+    ``synchronise`` waits for the device, before each block starts and before it ends.
+    """
+    rng = rng or random.Random(0)
+    blocks = {"a": _Block(a, block_s, synchronise), "b": _Block(b, block_s, synchronise)}
+    pairs = Pairs(alpha=alpha / len(looks))
+    gc.collect()
+    for number, look in enumerate(looks, 1):
+        while len(pairs) < look:
+            for name in rng.sample(("a", "b"), 2):
+                wall, processor = blocks[name].time()
+                seconds = pairs.a_s if name == "a" else pairs.b_s
+                seconds["wall"].append(wall)
+                seconds["processor"].append(processor)
+        pairs.looks = number
+        if decided(pairs):
+            break
+    return pairs
+
+
+class _Block:
+    """One callable with the number of iterations that fill a block."""
+
+    def __init__(self, call: Call, block_s: float, synchronise: Call) -> None:
+        self.call, self.synchronise, self.iterations = call, synchronise, 1
+        call()  # the first call allocates and compiles
+        spent, num = 0.0, 0
+        while spent < WARM_UP_S:
+            spent, num = spent + self.time()[0], num + 1
+        self.iterations = max(1, math.ceil(block_s / (spent / num)))
+
+    def time(self) -> tuple[float, float]:
+        """Seconds per iteration, wall and processor."""
+        self.synchronise()
+        wall, processor = time.perf_counter(), time.process_time()
+        for _ in range(self.iterations):
+            self.call()
+        self.synchronise()
+        wall, processor = time.perf_counter() - wall, time.process_time() - processor
+        return wall / self.iterations, processor / self.iterations

@@ -1,0 +1,192 @@
+"""One session of measuring: sets the process up, measures workloads, gives a record that goes to disk as JSON."""
+
+import json
+import os
+import random
+import statistics
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from bench import environment
+from bench.storage import write_atomic
+from bench.throughput import gate, paired
+from bench.throughput.ceiling import MatrixProduct, direct_flops, executed_flops
+from bench.throughput.paired import Clock, Pairs
+from bench.throughput.workloads import Workload, iteration
+from infogan.runtime import keep_heap
+from infogan.version import library_versions
+
+FORMAT = 1
+YARDSTICKS = ("as_commonly_written", "plain", "plain_gan")
+YARDSTICK_LOOKS = (10, 20, 40)  # they are not gated: a few per cent are enough
+
+Announce = Callable[[str], None]
+
+
+def prepare(device: str, threads: int) -> None:
+    """As a cell's process is prepared, with the number of threads to measure."""
+    torch.manual_seed(0)
+    torch.set_num_threads(threads)
+    if device == "cpu":
+        keep_heap()
+
+
+def fingerprint(device: str) -> dict[str, Any]:
+    """What must be equal for two measurements to be compared."""
+    return {
+        "protocol": gate.PROTOCOL,
+        "cpu": environment.cpu_model(),
+        "instructions": torch.backends.cpu.get_cpu_capability(),
+        "cores": environment.usable_cores(),
+        "threads": torch.get_num_threads(),
+        "device": device,
+        "gpu": torch.cuda.get_device_name() if device == "cuda" else None,
+        "torch": library_versions()["torch"],
+    }
+
+
+def synchroniser(device: str) -> paired.Call:
+    return torch.cuda.synchronize if device == "cuda" else paired.nothing
+
+
+class Session:
+    """Measurements that share a process, its threads and its device."""
+
+    def __init__(self, device: str, threads: int, announce: Announce, seed: int = 0) -> None:
+        prepare(device, threads)
+        self.device, self.threads, self.announce = device, threads, announce
+        self.clock: Clock = gate.clocks(device, threads)[0]
+        self.rng = random.Random(seed)
+        self.load_before = _load()
+
+    def pairs(self, a: paired.Call, b: paired.Call, decided: paired.Decided | None = None, **options: Any) -> Pairs:
+        """Measure two callables; by default until the interval is narrow enough."""
+        decided = decided or paired.is_precise(self.clock)
+        return paired.measure(a, b, decided, rng=self.rng, synchronise=synchroniser(self.device), **options)
+
+    def measure(self, workload: Workload, baseline: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """The fused step of a workload against the reference, the yardsticks and the matrix product."""
+        fused = iteration("fused", workload)
+        comparisons = {"reference": self.against_reference(workload, baseline, fused)}
+        yardsticks = YARDSTICKS if workload.convolutions == "direct" else (*YARDSTICKS, "fused_direct")
+        for name in yardsticks:
+            self.announce(f"{workload.name}: fused against {name}")
+            pairs = self.pairs(fused, iteration(name, workload), looks=YARDSTICK_LOOKS)
+            comparisons[name] = self._comparison(pairs)
+        self.announce(f"{workload.name}: fused against a matrix product")
+        return {
+            "workload": workload.record(),
+            "comparisons": comparisons,
+            "ceiling": self.ceiling(workload, fused),
+        }
+
+    def against_reference(
+        self, workload: Workload, baseline: Mapping[str, Any] | None = None, fused: paired.Call | None = None
+    ) -> dict[str, Any]:
+        """The pairs behind step_time_ratio, as many as the gate needs where there is a baseline."""
+        self.announce(f"{workload.name}: fused against reference")
+        decided = self._decided_against(baseline, workload) if baseline else None
+        fused = fused or iteration("fused", workload)
+        return self._comparison(self.pairs(fused, iteration("reference", workload), decided))
+
+    def ceiling(self, workload: Workload, iterate: paired.Call) -> dict[str, Any]:
+        """Share of the matrix product's rate in direct and in executed operations, with the interval of the pairs."""
+        product = MatrixProduct(self.device)
+        pairs = self.pairs(iterate, product, looks=YARDSTICK_LOOKS)
+        direct, executed = direct_flops(workload), executed_flops(iterate)
+        times = pairs.ratio(self.clock)
+
+        def share(flops: float) -> dict[str, float]:
+            of_product = flops / product.flops
+            return {
+                "share": of_product / times.ratio,
+                "low": of_product / times.high,
+                "high": of_product / times.low,
+            }
+
+        return {
+            "matrix_size": product.size,
+            "matrix_gflops_per_s": product.flops / statistics.median(pairs.b_s[self.clock]) / 1e9,
+            "direct_gflop": direct / 1e9,
+            "executed_gflop": executed / 1e9,
+            "direct": share(direct),
+            "executed": share(executed),
+            "time_ratio": self._comparison(pairs),
+        }
+
+    def _comparison(self, pairs: Pairs) -> dict[str, Any]:
+        return {
+            "clock": self.clock,
+            "alpha": pairs.alpha,
+            "ratio": {clock: asdict(pairs.ratio(clock)) for clock in paired.CLOCKS},
+            "log_ratios": {clock: [round(v, 6) for v in pairs.log_ratios(clock)] for clock in paired.CLOCKS},
+            "step_ms": {c: 1e3 * statistics.median(pairs.a_s[c]) for c in paired.CLOCKS},
+            "other_ms": {c: 1e3 * statistics.median(pairs.b_s[c]) for c in paired.CLOCKS},
+        }
+
+    def _decided_against(self, baseline: Mapping[str, Any], workload: Workload) -> paired.Decided:
+        """Stop when the gate has an answer, or at the first look where it cannot have one."""
+        here = fingerprint(self.device)
+
+        def decided(pairs: Pairs) -> bool:
+            measurement = {
+                "workload": workload.record(),
+                "comparisons": {"reference": self._comparison(pairs)},
+            }
+            verdict = gate.against(baseline, here, measurement)
+            return verdict.outcome != "inconclusive" or not verdict.ratios
+
+        return decided
+
+    def record(self, kind: str, **content: Any) -> dict[str, Any]:
+        """Everything that was measured, with the machine and its load before and after."""
+        return {
+            "format": FORMAT,
+            "kind": kind,
+            "command": environment.command_line(),
+            "fingerprint": fingerprint(self.device),
+            "load": {"before": self.load_before, "after": _load()},
+            "code": environment.key_versions()["training_code"],
+            "git_commit": environment.git_commit(),
+            **content,
+        }
+
+
+def _load() -> float:
+    """Mean number of busy processes over the last minute."""
+    return round(os.getloadavg()[0], 2)
+
+
+def write(path: Path, record: Mapping[str, Any]) -> None:
+    """Write a record whole or not at all."""
+    write_atomic(path, (json.dumps(record, indent=1, allow_nan=False) + "\n").encode())
+
+
+class BadBaseline(ValueError):
+    """The file given as a baseline is not one; the message is one line."""
+
+
+def read_baseline(path: Path) -> dict[str, Any]:
+    """A record that ``write`` wrote, checked as far as the gate reads it. Raises BadBaseline."""
+    try:
+        record = json.loads(path.read_bytes())
+    except OSError as error:
+        raise BadBaseline(f"{path}: {error.strerror or error}") from error
+    except ValueError as error:
+        raise BadBaseline(f"{path}: not JSON: {error}") from error
+    if not isinstance(record, dict) or record.get("kind") != "paired" or record.get("format") != FORMAT:
+        raise BadBaseline(f"{path}: not a record of `python -m bench throughput` in format {FORMAT}")
+    try:
+        _ = record["fingerprint"]["threads"]
+        for measurement in record["measurements"]:
+            _ = measurement["workload"]["network"]
+            logs = measurement["comparisons"]["reference"]["log_ratios"]
+            if not all(isinstance(v, float) for clock in paired.CLOCKS for v in logs[clock]) or not logs["wall"]:
+                raise TypeError("log ratios")
+    except (KeyError, TypeError) as error:
+        raise BadBaseline(f"{path}: incomplete: {error}") from error
+    return record

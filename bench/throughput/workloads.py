@@ -1,0 +1,123 @@
+"""What is measured: one training iteration of one of the paper's networks, written in one of several ways.
+
+Every step draws its batch and its latents as training does, trains on random pixels and hardly learns: at a thousandth
+of the paper's rates the arithmetic is the same and the thousandth iteration costs what the first did.
+"""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal
+
+import torch
+
+from bench.throughput.as_commonly_written import AsCommonlyWritten
+from bench.throughput.plain import PlainGan, plain_step
+from infogan.architectures import ARCHITECTURES
+from infogan.codes import Categorical, Continuous, LatentSpec, Noise
+from infogan.networks import NetworkSettings
+from infogan.step import STEPS, StepSettings
+from infogan.training import Trainer, TrainingConfig
+
+LEARNING_RATE_DISCRIMINATOR, LEARNING_RATE_GENERATOR = 2e-7, 1e-6
+NUM_BATCHES = 4  # of random images
+
+# The paper's codes (section 7), noise first
+LATENTS: dict[str, LatentSpec] = {
+    "mnist": LatentSpec(Noise(62), (Categorical(10), *(Continuous(),) * 2)),
+    "svhn": LatentSpec(Noise(124), (*(Categorical(10),) * 4, *(Continuous(),) * 4)),
+    "celeba": LatentSpec(Noise(128), (Categorical(10),) * 10),
+    "faces": LatentSpec(Noise(128), (Continuous(),) * 5),
+    "chairs": LatentSpec(Noise(128), (*(Categorical(20),) * 3, Continuous())),
+}
+NETWORKS = tuple(LATENTS)
+Convolutions = Literal["direct", "winograd", "fastest"]
+
+
+@dataclass(frozen=True)
+class Workload:
+    """The arithmetic of an iteration; how it is written is the variant."""
+
+    network: str
+    batch_size: int = 128
+    width: float = 1.0
+    convolutions: Convolutions = "direct"  # of the fused step; every other variant has direct ones
+    device: str = "cpu"
+
+    @property
+    def name(self) -> str:
+        width = "" if self.width == 1 else f" at width {self.width:g}"
+        return f"{self.network}{width}, batch {self.batch_size}"
+
+    def record(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+Iterate = Callable[[], object]  # one iteration
+
+
+def trainer(workload: Workload, step_kind: Literal["fused", "reference"]) -> Trainer:
+    """A trainer on random images whose settings are the paper's, but for its rates."""
+    latents = LATENTS[workload.network]
+    weights = (1.0,) * len(latents.codes)
+    settings = StepSettings(
+        weights,
+        weights,
+        learning_rate_discriminator=LEARNING_RATE_DISCRIMINATOR,
+        learning_rate_generator=LEARNING_RATE_GENERATOR,
+        learning_rate_q=LEARNING_RATE_DISCRIMINATOR,
+    )
+    config = TrainingConfig(
+        workload.network,
+        latents,
+        settings,
+        iterations=1,
+        network=NetworkSettings(width=workload.width, convolutions=workload.convolutions),
+        batch_size=workload.batch_size,
+        step_kind=step_kind,
+        device=workload.device,
+    )
+    shape = (NUM_BATCHES * workload.batch_size, *ARCHITECTURES[workload.network].image_CHW)
+    pixels = torch.randint(0, 256, shape, generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    return Trainer(config, pixels, seed=0)
+
+
+def _library(kind: Literal["fused", "reference"], workload: Workload) -> Iterate:
+    run, step = trainer(workload, kind), STEPS[kind]
+    return lambda: step(run.players, run.scaled(run.images_NCHW[run.batches.next()]))
+
+
+def _plain(workload: Workload) -> Iterate:
+    run = trainer(workload, "reference")
+    return lambda: plain_step(run.players, run.scaled(run.images_NCHW[run.batches.next()]))
+
+
+def _plain_gan(workload: Workload) -> Iterate:
+    run = trainer(workload, "fused")
+    gan = PlainGan(run.players)
+    return lambda: gan.step(run.scaled(run.images_NCHW[run.batches.next()]))
+
+
+def _as_commonly_written(workload: Workload) -> Iterate:
+    run = trainer(workload, "reference")
+    loop = AsCommonlyWritten(workload.network, run.players, workload.width)
+
+    def iterate() -> tuple[float, float]:
+        return loop.step(run.scaled(run.images_NCHW[run.batches.next()]).contiguous())
+
+    return iterate
+
+
+_VARIANTS: dict[str, Callable[[Workload], Iterate]] = {
+    "fused": lambda workload: _library("fused", workload),
+    "fused_direct": lambda workload: _library("fused", replace(workload, convolutions="direct")),
+    "reference": lambda workload: _library("reference", replace(workload, convolutions="direct")),
+    "plain": lambda workload: _plain(replace(workload, convolutions="direct")),
+    "plain_gan": _plain_gan,
+    "as_commonly_written": lambda workload: _as_commonly_written(replace(workload, convolutions="direct")),
+}
+VARIANTS = tuple(_VARIANTS)
+
+
+def iteration(variant: str, workload: Workload) -> Iterate:
+    """A callable that does one iteration each time it is called."""
+    return _VARIANTS[variant](workload)
