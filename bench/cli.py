@@ -223,6 +223,30 @@ def baseline(
     raise typer.Exit(int(gate_commands.baseline(experiment, to, train=train, **options)))
 
 
+@app.command()
+def throughput(
+    results: Results = DEFAULT_RESULTS,
+    networks: Annotated[str, typer.Option(help="Networks to measure, separated by commas.")] = "mnist",
+    batch_size: Annotated[int, typer.Option(min=2, max=65536, help="Images of a batch.")] = 128,
+    width: Annotated[float, typer.Option(help="Width multiplier of the networks.")] = 1.0,
+    threads: Annotated[int, typer.Option(min=1, max=1024, help="Threads of torch; cells train on one.")] = 1,
+    convolutions: Annotated[str, typer.Option(help="Of the fused step: direct, winograd or fastest.")] = "direct",
+    device: Device = "auto",
+    against: Annotated[
+        Path | None, typer.Option(help="A stored record to compare with; decides the exit code.", show_default=False)
+    ] = None,
+    suite: Annotated[bool, typer.Option("--suite", help="All networks, batches and threads, with a figure.")] = False,
+) -> None:
+    """Measure the fused step against other ways to write it and against the machine's matrix products."""
+    from bench.throughput import command
+
+    options = command.Options(networks, batch_size, width, threads, convolutions, device, against, suite)
+    try:
+        raise typer.Exit(command.throughput(results, options))
+    except command.BadOption as error:
+        raise BadInput(str(error)) from error
+
+
 def main() -> None:
     """Entry point: a user's mistake is one line and exit code 2."""
     try:

@@ -56,7 +56,13 @@ class CategoricalTable(Table):
 class ContinuousTable(Table):
     kind: Literal["continuous"]
     std: Literal["learned"] | Annotated[float, BeforeValidator(_as_float), Field(gt=0)] = "learned"
-    log_std_clamp: tuple[Number, Number] = (-4.0, 2.0)
+    log_std_clamp: Annotated[tuple[Number, Number], Field(strict=False)] = (-4.0, 2.0)  # TOML knows lists only
+
+    @model_validator(mode="after")
+    def _clamp_rises(self) -> "ContinuousTable":
+        if not self.log_std_clamp[0] < self.log_std_clamp[1]:
+            raise ValueError(f"log_std_clamp must rise, got {list(self.log_std_clamp)}")
+        return self
 
 
 CodeTable = Annotated[CategoricalTable | ContinuousTable, Field(discriminator="kind")]

@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -18,3 +19,15 @@ def _one_thread() -> None:
     import torch
 
     torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Made once: MLflow's migrations take about 10 s. A leftover of a killed creation lies in the way."""
+    database = tmp_path_factory.mktemp("empty") / "mlflow.db"
+    database.with_name(".mlflow.db.incoming").write_bytes(b"half a database")
+    from bench import tracking
+
+    tracking._connect(f"sqlite:///{database}")
+    assert sorted(p.name for p in database.parent.iterdir()) == [".mlflow.db.lock", "mlflow.db"]
+    return database

@@ -92,16 +92,6 @@ def done_cell(results: Path, cell: Cell, *, learns: bool = True) -> CellFolder:
     return finish(begin(results, cell, 10), learns=learns)
 
 
-@pytest.fixture(scope="session")
-def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Made once: MLflow's migrations take about 10 s. A leftover of a killed creation lies in the way."""
-    database = tmp_path_factory.mktemp("empty") / "mlflow.db"
-    database.with_name(".mlflow.db.incoming").write_bytes(b"half a database")
-    tracking._connect(f"sqlite:///{database}")
-    assert sorted(p.name for p in database.parent.iterdir()) == [".mlflow.db.lock", "mlflow.db"]
-    return database
-
-
 @pytest.fixture
 def results(tmp_path: Path, empty_database: Path) -> Path:
     shutil.copy(empty_database, tmp_path / "mlflow.db")

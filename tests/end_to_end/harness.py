@@ -1,0 +1,158 @@
+"""Drives ``python -m bench`` as a user would: real processes, a real MLflow store, a small experiments.toml."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[2]
+SPEC = """
+[defaults.training]
+batch_size = 32
+learning_rate_discriminator = 2e-4
+learning_rate_generator = 1e-3
+learning_rate_q = "discriminator"
+mi_weight = 1.0
+mi_weight_generator = "same"
+mi_trains_trunk = true
+beta1 = 0.5
+beta2 = 0.999
+adam_eps = 1e-8
+latents = "fresh"
+step = "fused"
+
+[defaults.network]
+slope = 0.1
+init = "normal"
+init_std = 0.02
+gain_std = 0.02
+batch_norm_eps = 1e-5
+batch_norm_order = "before"
+convolutions = "direct"
+
+[arms.infogan]
+
+[arms.gan]
+mi_weight_generator = 0.0
+mi_trains_trunk = false
+
+[arms.broken]
+note = "Q's standard deviation runs into 0 or infinity at once."
+learning_rate_q = 1.0
+
+[experiments.tiny]
+title = "A sweep of seconds"
+data = "mnist"
+source = "embedded"
+architecture = "mnist"
+noise = { size = 10 }
+codes = [{ kind = "categorical", num_categories = 10 }, { kind = "continuous", log_std_clamp = [-200.0, 200.0] }]
+arms = ["infogan", "gan", "broken"]
+seeds = [0, 1]
+paper = { iterations = 100, width = 1.0, num_images = 60000 }
+
+[experiments.tiny.profiles.cpu]
+iterations = ITERATIONS
+width = 0.06
+num_images = 640
+arms = ["infogan", "gan"]
+
+[[experiments.tiny.claims]]
+id = "F1"
+text = "L_I rises"
+source = "Figure 1"
+arms = ["infogan", "gan"]
+min_seeds = 2
+min_iterations = 10
+
+[[experiments.tiny.claims.conditions]]
+measure = "mi_final_nats"
+over = "every seed"
+at_least = 0.001
+basis = "Anything above nothing."
+"""
+
+
+@dataclass
+class Bench:
+    """A results folder, a spec and the command."""
+
+    folder: Path
+    iterations: int = 30
+    environment: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.results = self.folder / "results"
+        self.spec = self.folder / "experiments.toml"
+        self.spec.write_text(SPEC.replace("ITERATIONS", str(self.iterations)))
+
+    def use_database(self, empty_database: Path) -> "Bench":
+        """Start from a migrated database, which saves ten seconds."""
+        self.results.mkdir(exist_ok=True)
+        shutil.copy(empty_database, self.results / "mlflow.db")
+        return self
+
+    def start(self, *arguments: str, **popen: Any) -> subprocess.Popen[str]:
+        command = [sys.executable, "-m", "bench", *arguments, "--results", str(self.results)]
+        if arguments[0] not in ("sync", "ui"):
+            command += ["--spec", str(self.spec)]
+        environment = os.environ | self.environment
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+        return subprocess.Popen(command, cwd=ROOT, env=environment, start_new_session=True, **(pipes | popen))
+
+    def __call__(self, *arguments: str, code: int = 0) -> str:
+        """Run to the end; the exit code must be ``code`` and nothing may look like a traceback."""
+        process = self.start(*arguments)
+        try:
+            output, _ = process.communicate(timeout=240)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
+        assert process.returncode == code, f"exit code {process.returncode}, expected {code}:\n{output}"
+        assert "Traceback" not in output, output
+        return output
+
+    def cells(self) -> dict[str, Path]:
+        """Folders by ``arm/seed-k``."""
+        found = (self.results / "cells").glob("*/*/*/*/*/cell.json")
+        return {"/".join(path.parts[-4:-2]): path.parent for path in found}
+
+    def records(self) -> dict[str, dict[str, Any]]:
+        """Results by ``arm/seed-k``."""
+        return {name: json.loads((path / "result.json").read_text()) for name, path in self.cells().items()}
+
+
+def wait_for(condition: Any, timeout_s: float = 60.0) -> None:
+    """Poll until it holds."""
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline, "waited too long"
+        time.sleep(0.02)
+
+
+def same_bits(a: Path, b: Path) -> bool:
+    """Whether two finished cells have the same weights, curves and pictures, to the last bit."""
+    import io
+
+    import numpy as np
+    import torch
+
+    from bench.records import CellFolder
+
+    one, two = CellFolder(a), CellFolder(b)
+    states = [torch.load(io.BytesIO(f.weights()), weights_only=True) for f in (one, two)]
+    for player in states[0]:
+        if any(not torch.equal(v, states[1][player][k]) for k, v in states[0][player].items()):
+            return False
+    histories = [f.history() for f in (one, two)]
+    assert histories[0] is not None
+    assert histories[1] is not None
+    grids = [f.traversals() for f in (one, two)]
+    pictures = all(np.array_equal(grids[0][k], grids[1][k]) for k in grids[0])
+    return np.array_equal(histories[0].values, histories[1].values) and pictures

@@ -1,0 +1,72 @@
+"""Bad input is one line and exit code 2 before anything is written."""
+
+import struct
+from pathlib import Path
+
+import pytest
+
+from tests.end_to_end.harness import Bench
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    return Bench(tmp_path)
+
+
+CASES = {
+    "experiment": (["run", "tinny"], "did you mean 'tiny'"),
+    "arm": (["run", "tiny", "--arms", "infogam"], "did you mean 'infogan'"),
+    "seeds": (["run", "tiny", "--seeds", "4-1"], "rising range"),
+    "profile": (["run", "tiny", "--profile", "fast"], "choose from smoke, cpu, paper"),
+    "profile that the experiment lacks": (["plan", "tiny", "--profile", "paper"], "unknown profile 'paper'"),
+    "device": (["run", "tiny", "--device", "tpu"], "choose from auto, cpu, cuda"),
+    "data folder": (["run", "tiny", "--data-dir", "nowhere-at-all"], "does not exist"),
+    "jobs": (["run", "tiny", "--jobs", "0"], "--jobs"),
+    "report's experiment": (["report", "tinny"], "did you mean 'tiny'"),
+    "gate on what has no baseline file": (["check", "tinny"], "did you mean 'tiny'"),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_mistake_is_one_line_and_changes_nothing(bench: Bench, name: str) -> None:
+    arguments, message = CASES[name]
+    if name == "data folder":
+        bench.spec.write_text(bench.spec.read_text().replace('source = "embedded"', 'source = "auto"'))
+    output = bench(*arguments, code=2)
+    assert message in " ".join(output.split())
+    assert not bench.results.exists()
+
+
+def test_a_wrong_experiments_file(bench: Bench) -> None:
+    bench.spec.write_text(bench.spec.read_text().replace("width = 0.06", "width = -1"))
+    output = bench("run", "tiny", code=2)
+    assert output.strip().splitlines() == [output.strip()]
+    assert "[experiments.tiny.profiles.cpu] width = -1" in output
+    assert not bench.results.exists()
+
+
+def test_a_corrupt_mnist_file(bench: Bench, tmp_path: Path) -> None:
+    raw = tmp_path / "data" / "MNIST" / "raw"
+    raw.mkdir(parents=True)
+    for name in (
+        "train-images-idx3-ubyte",
+        "train-labels-idx1-ubyte",
+        "t10k-images-idx3-ubyte",
+        "t10k-labels-idx1-ubyte",
+    ):
+        (raw / name).write_bytes(struct.pack(">4i", 2051, 60000, 28, 28) + b"short")
+    bench.spec.write_text(bench.spec.read_text().replace('source = "embedded"', 'source = "auto"'))
+    output = bench("run", "tiny", "--data-dir", str(tmp_path / "data"), code=2)
+    assert "train-images-idx3-ubyte is corrupt: 21 bytes" in output
+    assert not bench.results.exists()
+
+
+def test_a_results_folder_that_cannot_be_written(bench: Bench) -> None:
+    bench.results.write_text("a file stands where the folder should be")
+    output = bench("run", "tiny", code=2)
+    assert "cannot be written" in output
+    assert bench.results.read_text() == "a file stands where the folder should be"
+
+
+def test_sync_without_cells(bench: Bench) -> None:
+    assert "holds no cells" in bench("sync", code=2)

@@ -1,0 +1,129 @@
+"""A whole sweep through the command line: records, mirror, report, repeat, and the same bits however it was run."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from bench.context import Context
+from bench.records import CellFolder
+from tests.end_to_end.harness import Bench, same_bits
+
+
+@pytest.fixture(scope="module")
+def swept(tmp_path_factory: pytest.TempPathFactory, empty_database: Path) -> tuple[Bench, str]:
+    bench = Bench(tmp_path_factory.mktemp("sweep")).use_database(empty_database)
+    return bench, bench("run", "tiny", "--jobs", "2")
+
+
+def test_every_cell_is_done_and_said(swept: tuple[Bench, str]) -> None:
+    bench, output = swept
+    assert "4 of 4 cells finished" in output
+    assert "A substitute for MNIST" in output
+    assert set(bench.cells()) == {"infogan/seed-0", "infogan/seed-1", "gan/seed-0", "gan/seed-1"}
+    for folder in bench.cells().values():
+        names = {p.name for p in folder.iterdir()}
+        assert names == {
+            "cell.json",
+            "history.npz",
+            "lock",
+            "result.json",
+            "tracking.json",
+            "traversals.npz",
+            "weights.pt",
+        }
+    for record in bench.records().values():
+        assert record["status"] == "done"
+        assert record["iterations"] == 30
+        assert set(record["mi_frozen_nats"]) == {"c1", "c2"}
+
+
+def test_plan_sees_it_and_a_second_run_does_nothing(swept: tuple[Bench, str]) -> None:
+    bench, _ = swept
+    assert "4 cells: 4 done" in bench("plan", "tiny")
+    before = {p: p.stat().st_mtime_ns for p in bench.results.rglob("*.json")}
+    assert "nothing to do" in bench("run", "tiny")
+    assert {p: p.stat().st_mtime_ns for p in bench.results.rglob("*.json")} == before
+    assert "2 missing" in bench("plan", "tiny", "--seeds", "1-2")
+
+
+def test_the_store_holds_every_point_once(swept: tuple[Bench, str]) -> None:
+    from mlflow import MlflowClient
+
+    bench, _ = swept
+    client = MlflowClient(f"sqlite:///{bench.results}/mlflow.db")
+    experiment = client.get_experiment_by_name("tiny-cpu")
+    assert experiment is not None
+    runs = client.search_runs([experiment.experiment_id])
+    assert {run.info.run_name for run in runs} == set(bench.cells())
+    for run in runs:
+        assert run.info.status == "FINISHED"
+        assert run.data.tags["synced"] == "true"
+        assert run.data.params["arm"] == run.info.run_name.split("/")[0]
+        history = CellFolder(bench.cells()[run.info.run_name]).history()
+        assert history is not None
+        for name in history.names:
+            points = sorted((m.step, m.value) for m in client.get_metric_history(run.info.run_id, name))
+            assert [step for step, _ in points] == list(range(1, 31))
+            assert [value for _, value in points] == pytest.approx(history.column(name).tolist())
+        assert {a.path for a in client.list_artifacts(run.info.run_id)} >= {"weights.pt", "traversals", "config.json"}
+
+
+def test_the_report_judges_every_claim(swept: tuple[Bench, str]) -> None:
+    bench, _ = swept
+    output = bench("report")
+    claims = json.loads((bench.results / "report" / "claims.json").read_text())
+    assert [(c["id"], c["arm"]) for c in claims] == [("F1", "infogan"), ("F1", "gan")]
+    keys = "id arm variant text verdict data budget value low high unit num_seeds criterion reason"
+    assert all(set(keys.split()) <= claim.keys() for claim in claims)
+    assert claims[0]["verdict"] == "reproduced on a substitute"
+    assert claims[0]["budget"].startswith("reduced")
+    assert claims[0]["num_seeds"] == 2
+    assert "F1" in output
+    page = (bench.results / "report" / "index.html").read_text()
+    assert "A sweep of seconds" in page
+    assert str(bench.results) not in page
+
+
+def test_one_job_or_two_give_the_same_bits(swept: tuple[Bench, str], tmp_path: Path, empty_database: Path) -> None:
+    bench, _ = swept
+    alone = Bench(tmp_path).use_database(empty_database)
+    alone("run", "tiny", "--jobs", "1", "--seeds", "1")
+    assert set(alone.cells()) == {"infogan/seed-1", "gan/seed-1"}
+    for name, folder in alone.cells().items():
+        assert same_bits(folder, bench.cells()[name])
+    assert not same_bits(bench.cells()["infogan/seed-0"], bench.cells()["infogan/seed-1"])
+
+
+def test_another_definition_is_kept_apart(swept: tuple[Bench, str], tmp_path: Path, empty_database: Path) -> None:
+    """Half-way through, somebody changes a rate: the old cells stay, nothing is mixed, the report says so."""
+    bench = Bench(tmp_path, iterations=12).use_database(empty_database)
+    bench("run", "tiny", "--arms", "gan", "--seeds", "0")
+    bench.spec.write_text(
+        bench.spec.read_text().replace("learning_rate_generator = 1e-3", "learning_rate_generator = 2e-3")
+    )
+    assert "1 missing" in bench("plan", "tiny", "--arms", "gan", "--seeds", "0")
+    bench("run", "tiny", "--arms", "gan", "--seeds", "0")
+    assert len(list((bench.results / "cells").rglob("cell.json"))) == 2
+    bench("report")
+    assert "learning_rate_generator" in (bench.results / "report" / "report.md").read_text()
+
+
+def test_a_cell_that_diverges_fails_alone(tmp_path: Path, empty_database: Path) -> None:
+    bench = Bench(tmp_path, iterations=20).use_database(empty_database)
+    output = bench("run", "tiny", "--arms", "broken,infogan", "--seeds", "0", code=1)
+    assert "non-finite value at iteration" in output
+    assert "1 of 2 cells finished" in output
+    failure = bench.records()["broken/seed-0"]
+    assert failure["error"] == "NonFiniteLoss"
+    assert "NonFiniteLoss" in failure["traceback"]
+    assert failure["iteration"] >= 2
+    assert bench.records()["infogan/seed-0"]["status"] == "done"
+    assert "non-finite value" in bench("plan", "tiny", "--arms", "broken", "--seeds", "0")
+
+
+def test_a_context_resolves_without_torch(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    context = Context(["tiny"], spec=bench.spec, results=bench.results)
+    assert context.profiles == {"tiny": "cpu"}
+    assert not bench.results.exists()

@@ -1,0 +1,185 @@
+"""``python -m bench ui``: the server it starts and stops, and in a real browser what a person sees."""
+
+import shutil
+import socket
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+
+from bench import mirror, tracking
+from bench.context import Context
+from bench.records import CellFolder, History, find_cells
+from tests.end_to_end.browser import Browser, browser, missing, served, start
+
+ARMS = ("gan", "infogan", "infogan-fast-q")
+CEILING = {"gan": 0.1, "infogan": 2.1, "infogan-fast-q": 2.25}  # nats
+COLUMNS = ("Run Name", "arm", "seed", "summary/t80", "summary/mi_final", "profile")
+needs_browser = pytest.mark.skipif(bool(missing()), reason=f"{missing()}: `make system-deps`")
+
+
+# ---------------------------------------------------------------- a results folder
+def finished(folder: CellFolder, iterations: int, ceiling: float, seed: int) -> None:
+    """Records of a done cell, with a curve that rises to the ceiling."""
+    t = np.arange(1, iterations + 1)
+    columns = {
+        "loss/discriminator": 1.2 + 0.1 * np.sin(t + seed),
+        "loss/generator": 0.7 + 0.1 * np.cos(t + seed),
+        "mi/c1": ceiling * (1 - np.exp(-t / (3 + seed / 2))),
+    }
+    values = np.stack(list(columns.values()), axis=1).astype(np.float32)
+    folder.write_history(History(tuple(columns), values, t[-1:], np.array([20.0])))
+    grid = np.random.default_rng(seed).integers(0, 255, (5, 10, 28, 28, 1), dtype=np.uint8)
+    folder.write_traversals({"c1": grid})
+    folder.write_result({"status": "done", "iterations": iterations, "mi_frozen_nats": {"c1": ceiling}, "notes": []})
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory, empty_database: Path) -> Path:
+    """Fifteen finished cells, three arms of five seeds, mirrored."""
+    results = tmp_path_factory.mktemp("ui")
+    shutil.copy(empty_database, results / "mlflow.db")
+    context = Context(["mnist-mi"], results=results, profile="smoke", arms=",".join(ARMS), device="cpu")
+    folders = [CellFolder.of(results, cell) for cell in context.cells]
+    for cell, folder in zip(context.cells, folders, strict=True):
+        folder.write_identity(cell, {"git_commit": "0123456789ab"}, cell.config["data"])
+        finished(folder, cell.iterations, CEILING[cell.arm], cell.seed)
+    assert len(folders) == 15
+    assert mirror.sync(results, folders, tracking.default_uri(results)) == []
+    return results
+
+
+@pytest.fixture(scope="module")
+def addresses(results: Path) -> Iterator[dict[str, str]]:
+    with served(results) as addresses:
+        yield addresses
+
+
+@pytest.fixture(scope="module")
+def page(addresses: dict[str, str]) -> Iterator[Browser]:
+    with browser(addresses["seeds"]) as page:
+        yield page
+
+
+# ---------------------------------------------------------------- in the browser
+@needs_browser
+def test_the_seeds_view_draws_a_line_for_each_run(addresses: dict[str, str], page: Browser) -> None:
+    page.open(addresses["seeds"])
+    chart = page.chart("mi/categorical", lines=15)
+    assert len(chart["lines"]) == 15
+    assert all(width > 100 and height > 5 for _, width, height in chart["lines"])
+    assert len({stroke for stroke, _, _ in chart["lines"]}) == 15  # an arm's hue, a seed's shade
+    assert "gan/seed-0 (mi/categorical)" in chart["text"]
+    for bars in ("summary/t80", "summary/mi_final"):
+        drawn = page.chart(bars, bars=15)["bars"]
+        assert len(drawn) == 15
+        assert all(width > 1 and height > 1 for width, height in drawn)
+    text = page.text()
+    assert [f"{arm}/seed-{seed}" for arm in ARMS for seed in range(5) if f"{arm}/seed-{seed}" not in text] == []
+    assert text.index("Mutual information") < text.index("Losses")
+    assert page.errors() == []
+
+
+@needs_browser
+def test_the_arms_view_draws_a_group_with_its_band_for_each_arm(addresses: dict[str, str], page: Browser) -> None:
+    page.open(addresses["arms"])
+    chart = page.chart("mi/categorical", lines=3)
+    assert len(chart["lines"]) == len(chart["bands"]) == 3
+    assert all(width > 100 and height > 5 for *_, width, height in chart["lines"] + chart["bands"])
+    assert len(page.chart("summary/mi_final", bars=3)["bars"]) == 3
+    text = page.text()
+    assert all(f"{arm} (mi/categorical)" in chart["text"] and f"Group: {arm}\n" in text for arm in ARMS)
+    assert page.errors() == []
+
+
+@needs_browser
+def test_the_table_shows_its_columns_without_scrolling(addresses: dict[str, str], page: Browser) -> None:
+    page.open(addresses["table"])
+    headers = "return Object.fromEntries([...document.querySelectorAll('.ag-header-cell')].map("
+    headers += "e => [e.innerText.trim(), e.getBoundingClientRect().right]))"
+    right = page.until(lambda: page.run(headers), lambda found: set(COLUMNS) <= found.keys())
+    assert set(COLUMNS) <= right.keys()
+    assert sorted(COLUMNS, key=right.__getitem__) == list(COLUMNS)
+    assert right["profile"] < 1366  # a small laptop's width
+    cells = "return [...document.querySelectorAll('.ag-center-cols-container .ag-row')].map(e => e.innerText)"
+    rows = page.until(lambda: page.run(cells), lambda found: found and "smoke" in found[0])
+    assert rows[0].split()[:2] == ["gan", "0"]
+    assert page.errors() == []
+
+
+@needs_browser
+def test_a_run_shows_its_note_its_data_set_and_its_pictures(
+    results: Path, addresses: dict[str, str], page: Browser
+) -> None:
+    folder = next(f for f in find_cells(results) if f.cell().name == "infogan/seed-0")
+    run_id, digest = (folder.tracking() or {})["run_id"], folder.cell().config["data"]["digest"]
+    run_page = addresses["seeds"].partition("/runs?")[0] + f"/runs/{run_id}"
+    page.open(run_page)
+    text = page.until(page.text, lambda text: "Datasets" in text and "Arm infogan" in text)
+    assert "Arm infogan: G is trained on L_I" in text
+    assert f"mnist ({digest[:32]})" in text
+    page.open(f"{run_page}/artifacts/traversals/c1.png")
+    sizes = "return [...document.images].map(i => [i.naturalWidth, i.naturalHeight])"
+    wanted = [2 * (10 * 28 + 9 * 2), 2 * (5 * 28 + 4 * 2)]  # twice: digits and separators
+    assert wanted in page.until(lambda: page.run(sizes), lambda found: wanted in found)
+    assert page.errors() == []
+
+
+# ---------------------------------------------------------------- the server
+def test_sigterm_takes_the_server_along(results: Path) -> None:
+    with start(results) as process:
+        server = first_child(process)
+        family = [server, *server.children(recursive=True)]
+        process.terminate()
+        assert process.wait(30) == 143
+        assert psutil.wait_procs(family, timeout=10)[1] == []
+
+
+def test_a_server_that_dies_is_one_line(results: Path) -> None:
+    with start(results) as process:
+        first_child(process).kill()
+        output, _ = process.communicate(timeout=60)
+        assert output == "error: MLflow ended with code -9: without a word\n"
+        assert process.returncode == 1
+
+
+def first_child(process: subprocess.Popen[str]) -> psutil.Process:
+    while process.poll() is None:
+        for child in psutil.Process(process.pid).children():
+            if "mlflow" in child.cmdline():
+                return child
+    raise AssertionError("the command started no server")
+
+
+def test_bad_use_is_one_line(results: Path, tmp_path: Path) -> None:
+    code, output = outcome(tmp_path)
+    assert (code, output.count("\n")) == (2, 1)
+    assert "nothing to show" in output
+    assert "python -m bench run" in output
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        code, output = outcome(results, "--port", str(port))
+    assert (code, output.count("\n")) == (2, 1)
+    assert f"port {port} cannot be used" in output
+
+
+def test_of_a_server_elsewhere_only_the_addresses_are_printed(
+    results: Path, addresses: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base = addresses["seeds"].partition("/#")[0]
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"{base}/")
+    code, output = outcome(results)
+    assert code == 0
+    assert output.split()[0] == "mnist-mi-smoke"
+    assert set(addresses.values()) <= set(output.split())
+
+
+def outcome(results: Path, *options: str) -> tuple[int, str]:
+    with start(results, *options) as process:
+        output, _ = process.communicate(timeout=60)
+        return process.returncode, output
