@@ -20,6 +20,11 @@ def _times(values: dict[int, float]) -> str:
     return " ".join(f"{seed}:{'not reached' if math.isinf(v) else f'{v:.1f}'}" for seed, v in sorted(values.items()))
 
 
+def _number(value: float, digits: int = 3) -> str:
+    """A ratio or a spread; failed seeds leave it without a bound."""
+    return f"{value:.{digits}f}" if math.isfinite(value) else "unbounded"
+
+
 def _side(name: str, values: dict[int, float]) -> str:
     interval = statistics.median_interval(list(values.values()))
     failed = sum(math.isinf(v) for v in values.values())
@@ -39,7 +44,7 @@ def arm_lines(arm: ArmCheck, rule: GateTable) -> Iterator[str]:
     line = f"T80 {arm.group}: {_side('base', arm.base_t80)} | {_side('new', arm.new_t80)}"
     if t80.ratio is not None:
         r = t80.ratio
-        line += f" | ratio {r.ratio:.3f}, {r.level:.0%} CI [{r.low:.3f}, {r.high:.3f}], P(slower) {t80.prob_slower:.2f}"
+        line += f" | ratio {r.ratio:.3f}, {r.level:.0%} CI [{_number(r.low)}, {_number(r.high)}], P(slower) {t80.prob_slower:.2f}"
         line += f", MWU p {t80.p_slower:.3f}, Fisher p {t80.p_failures:.3f}"
         excluded = "yes" if r.high < 1 + rule.margin else "no"
         line += (
@@ -50,11 +55,11 @@ def arm_lines(arm: ArmCheck, rule: GateTable) -> Iterator[str]:
         s = arm.same_seed
         drift = " -> drift warning" if arm.drifts else ""
         yield (
-            f"same seeds: {s.interval.median:.3f} [{s.interval.low:.3f}-{s.interval.high:.3f}] "
+            f"same seeds: {_number(s.interval.median)} [{_number(s.interval.low)}-{_number(s.interval.high)}] "
             f"{s.num_slower}/{s.interval.num} slower{drift}"
         )
-    spread = " / ".join(f"{statistics.sd_log(list(v.values())):.3f}" for v in (arm.base_t80, arm.new_t80))
-    yield f"sd log T80 {spread} | smallest ratio detectable at 80 %: {arm.smallest_detectable:.2f}"
+    spread = " / ".join(_number(statistics.sd_log(list(v.values()))) for v in (arm.base_t80, arm.new_t80))
+    yield f"sd log T80 {spread} | smallest ratio detectable at 80 %: {_number(arm.smallest_detectable, 2)}"
     if arm.final is not None:
         f = arm.final
         yield (

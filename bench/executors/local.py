@@ -20,7 +20,7 @@ from bench.records import CellFolder
 from bench.storage import Locked
 from bench.tasks import CellTask
 
-PRELOAD = ["bench.cell", "torchvision"]
+PRELOAD = ["bench.cell"]
 PROGRESS_EVERY_S = 0.25
 LOCK_PATIENCE_S = 60.0  # a worker whose launcher was killed needs a moment to notice and to leave its cell
 
@@ -60,12 +60,13 @@ class LocalExecutor:
             raise ValueError(f"jobs must be at least 1, got {jobs}")
         self.jobs = jobs
         self._context = multiprocessing.get_context("forkserver")
-        self._context.set_forkserver_preload(PRELOAD)
 
     def run(
         self, tasks: list[CellTask], on_event: OnEvent, stop: StopRequest, tick: Callable[[], None] = lambda: None
     ) -> dict[str, str]:
         """Outcome by cell key: ``done``, ``failed``, ``stopped``, or absent for a cell that was not started."""
+        needed = {"torchvision"} & {task.cell.config["data"]["source"] for task in tasks}
+        self._context.set_forkserver_preload([*PRELOAD, *needed])
         waiting, running, outcomes = deque(tasks), list[_Worker](), dict[str, str]()
         told_to_stop = killed = False
         while running or (waiting and not stop.requested):

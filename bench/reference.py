@@ -1,0 +1,69 @@
+"""Publish a finished sweep as a reference: its report, every seed's curves, and README's claim table from them.
+
+``python -m bench.reference RESULTS EXPERIMENT PROFILE`` writes results/reference/EXPERIMENT-PROFILE/ and fills README's
+block of that name. A test recomputes both from the committed curves.
+"""
+
+import re
+import sys
+from pathlib import Path
+
+from bench.claims import ClaimResult, judge
+from bench.context import DEFAULT_SPEC
+from bench.report import wording, write_report
+from bench.report.verdicts import claim_rows
+from bench.runs import Sweep, load, read_curves, write_curves
+from bench.spec import load_spec
+from bench.storage import write_atomic
+
+ROOT = Path(__file__).parent.parent
+REFERENCES = ROOT / "results" / "reference"
+README = ROOT / "README.md"
+
+
+def claims_table(results: list[ClaimResult]) -> str:
+    """The claim table as Markdown."""
+    lines = [
+        "| claim | arm | verdict | value, median [interval] | seeds holding | the paper's number |",
+        "|---" * 6 + "|",
+    ]
+    for row in claim_rows(results):
+        for arm in row.arms:
+            holding = arm.holding.partition(" [")[0]
+            beside = "; ".join(arm.beside) or wording.ABSENT
+            verdict = f"{arm.badge.sign} {arm.badge.text}"
+            value = f"{arm.measure} {arm.value} {arm.unit}".rstrip()
+            lines.append(f"| {row.id} | `{arm.arm}` | {verdict} | {value} | {holding} | {beside} |")
+    return "\n".join(lines)
+
+
+def with_block(text: str, name: str, block: str) -> str:
+    """``text`` with the block between its markers replaced. Raises ValueError where the markers are not there."""
+    begin, end = f"<!-- {name} -->\n", f"<!-- /{name} -->"
+    pattern = re.compile(re.escape(begin) + ".*?" + re.escape(end), re.DOTALL)
+    if not pattern.search(text):
+        raise ValueError(f"no markers of {name} in the text")
+    return pattern.sub(lambda _: f"{begin}{block}\n{end}", text)
+
+
+def readme_table(sweep: Sweep) -> str:
+    """README's table for a reference sweep."""
+    return claims_table(judge(load_spec(DEFAULT_SPEC).experiments[sweep.experiment], sweep))
+
+
+def publish(results: Path, experiment: str, profile: str) -> Path:
+    """Write the reference folder and README's block; returns the folder. Raises ValueError where nothing is recorded."""
+    sweeps = load(results, [experiment], profile).sweeps
+    if not sweeps:
+        raise ValueError(f"{results} holds no cells of {experiment} at profile {profile}")
+    name = f"{experiment}-{profile}"
+    folder = REFERENCES / name
+    write_report(results, load_spec(DEFAULT_SPEC), folder, [experiment], profile)
+    write_curves(folder / "curves.json", sweeps[0])
+    sweep = read_curves(folder / "curves.json")
+    write_atomic(README, with_block(README.read_text(), name, readme_table(sweep)).encode())
+    return folder
+
+
+if __name__ == "__main__":
+    print(publish(Path(sys.argv[1]), sys.argv[2], sys.argv[3]))

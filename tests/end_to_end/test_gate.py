@@ -1,0 +1,94 @@
+"""The gate through the command line: ok, a real cause that regresses, bad use, and what could not be measured."""
+
+import json
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from tests.end_to_end.harness import Bench
+
+# Q's rate is what T80 hangs on: at 1e-3 these small networks converge near iteration 25, at 4e-4 about twice as late.
+EXPERIMENT = """
+[experiments.gate]
+title = "A gate of seconds"
+data = "mnist"
+source = "embedded"
+architecture = "mnist"
+noise = { size = 10 }
+codes = [{ kind = "categorical", num_categories = 10 }]
+arms = ["infogan"]
+seeds = [0, 1, 2, 3, 4]
+
+[experiments.gate.training]
+learning_rate_q = 1e-3
+
+[experiments.gate.profiles.cpu]
+iterations = 110
+width = 0.06
+num_images = 640
+
+[experiments.gate.gate]
+baseline_seeds = [0, 1, 2, 3, 4, 5]
+new_seeds = [0, 1, 2, 3, 4]
+more_seeds = [5, 6]
+"""
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory: pytest.TempPathFactory, empty_database: Path) -> Bench:
+    """A baseline of six seeds, trained."""
+    bench = Bench(tmp_path_factory.mktemp("gate")).use_database(empty_database)
+    bench.spec.write_text(bench.spec.read_text() + EXPERIMENT)
+    output = bench("baseline", "gate", "--run", "--to", str(bench.folder / "baseline.json"))
+    assert "baseline of 6 runs written" in output
+    return bench
+
+
+def check(bench: Bench, *arguments: str, code: int) -> str:
+    return bench("check", "gate", "--baseline", str(bench.folder / "baseline.json"), *arguments, code=code)
+
+
+def test_the_same_code_is_ok(bench: Bench) -> None:
+    output = check(bench, code=0)
+    assert "ok: infogan: A slowdown of 20% or more is excluded" in output
+    assert "nothing differs from the baseline" in output
+    assert json.loads((bench.results / "check" / "gate.json").read_text())["outcome"] == "ok"
+    assert ElementTree.parse(bench.results / "check" / "gate.xml").getroot().attrib["failures"] == "0"
+
+
+def test_a_real_cause_regresses(bench: Bench, tmp_path: Path, empty_database: Path) -> None:
+    slow = Bench(tmp_path).use_database(empty_database)
+    slow.spec.write_text(bench.spec.read_text().replace("learning_rate_q = 1e-3", "learning_rate_q = 4e-4"))
+    arguments = ("check", "gate", "--baseline", str(bench.folder / "baseline.json"))
+    assert "no finished run for seeds 0, 1, 2, 3, 4" in slow(*arguments, code=3)
+    output = slow(*arguments, "--run", code=1)
+    assert "first look: regressed" in output
+    assert "training.learning_rate_q: 0.001 -> 0.0004" in output
+    assert output.count("7/7 slower") == 1 or "slower" in output
+    assert "regressed: infogan: Slower by the tolerance of 10% or more" in output
+    history = (slow.results / "history.jsonl").read_text().splitlines()
+    assert [json.loads(line)["outcome"] for line in history] == ["inconclusive", "regressed"]
+    assert json.loads(history[-1])["arms"]["infogan"]["ratio"] > 1.3
+
+
+def test_what_cannot_be_measured_is_neither_passed_nor_failed(bench: Bench, tmp_path: Path) -> None:
+    assert "no baseline at" in bench("check", "gate", "--baseline", str(tmp_path / "none.json"), code=3)
+    (tmp_path / "broken.json").write_text('{"format": 1, "runs": [')
+    assert "is not a baseline" in bench("check", "gate", "--baseline", str(tmp_path / "broken.json"), code=3)
+    text = bench.spec.read_text()
+    bench.spec.write_text(text.replace("iterations = 110", "iterations = 90"))
+    try:
+        assert "no finished run" in check(bench, code=3)
+    finally:
+        bench.spec.write_text(text)
+
+
+def test_an_experiment_without_categories_is_bad_use(bench: Bench) -> None:
+    text = bench.spec.read_text()
+    codes = 'codes = [{ kind = "categorical", num_categories = 10 }]'
+    bench.spec.write_text(text.replace(codes, 'codes = [{ kind = "continuous" }]'))
+    try:
+        assert "no categorical code" in bench("check", "gate", code=2)
+    finally:
+        bench.spec.write_text(text)

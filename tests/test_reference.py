@@ -1,0 +1,55 @@
+"""What is committed as a reference recomputes from its curves: claims.json and README's table."""
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+
+from bench.claims import judge
+from bench.context import DEFAULT_SPEC
+from bench.reference import README, REFERENCES, readme_table, with_block
+from bench.runs import read_curves
+from bench.spec import load_spec
+
+FOLDERS = sorted(path.parent for path in REFERENCES.glob("*/curves.json"))
+
+
+def close(a: object, b: object) -> bool:
+    """Equal, numbers up to the curves' rounding."""
+    if isinstance(a, dict) and isinstance(b, dict):
+        return a.keys() == b.keys() and all(close(a[k], b[k]) for k in a)
+    if isinstance(a, list) and isinstance(b, list):
+        return len(a) == len(b) and all(close(x, y) for x, y in zip(a, b, strict=True))
+    if isinstance(a, float) and isinstance(b, int | float):
+        return math.isclose(a, b, rel_tol=1e-4, abs_tol=1e-4)
+    return a == b
+
+
+def test_there_is_a_reference() -> None:
+    assert FOLDERS
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda f: f.name)
+def test_the_reference_recomputes_from_its_curves(folder: Path) -> None:
+    sweep = read_curves(folder / "curves.json")
+    committed = json.loads((folder / "claims.json").read_text())
+    recomputed = [r.to_json() for r in judge(load_spec(DEFAULT_SPEC).experiments[sweep.experiment], sweep)]
+    assert len(committed) == len(recomputed) > 0
+    for old, new in zip(committed, recomputed, strict=True):
+        assert close({k: old[k] for k in new}, json.loads(json.dumps(new)))
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda f: f.name)
+def test_readme_shows_the_reference(folder: Path) -> None:
+    text = README.read_text()
+    table = readme_table(read_curves(folder / "curves.json"))
+    assert with_block(text, folder.name, table) == text
+
+
+def test_nothing_committed_names_a_path_of_a_machine() -> None:
+    for folder in FOLDERS:
+        for file in folder.rglob("*"):
+            if file.suffix in (".json", ".md", ".html", ".csv"):
+                text = file.read_text()
+                assert not any(name in text for name in ("/home/", "/root/", "/tmp/", "/work/")), file
