@@ -44,8 +44,8 @@ def arm_lines(arm: ArmCheck, rule: GateTable) -> Iterator[str]:
     line = f"T80 {arm.group}: {_side('base', arm.base_t80)} | {_side('new', arm.new_t80)}"
     if t80.ratio is not None:
         r = t80.ratio
-        line += f" | ratio {r.ratio:.3f}, {r.level:.0%} CI [{_number(r.low)}, {_number(r.high)}], P(slower) {t80.prob_slower:.2f}"
-        line += f", MWU p {t80.p_slower:.3f}, Fisher p {t80.p_failures:.3f}"
+        line += f" | ratio {r.ratio:.3f}, {r.level:.0%} CI [{_number(r.low)}, {_number(r.high)}]"
+        line += f", P(slower) {t80.prob_slower:.2f}, MWU p {t80.p_slower:.3f}, Fisher p {t80.p_failures:.3f}"
         excluded = "yes" if r.high < 1 + rule.margin else "no"
         line += (
             f" -> {t80.outcome} (slowdown of {rule.margin:.0%} excluded: {excluded}; tolerance {rule.tolerance:.0%})"

@@ -52,7 +52,7 @@ def readme_table(sweep: Sweep) -> str:
 
 
 def publish(results: Path, experiment: str, profile: str) -> Path:
-    """Write the reference folder and README's block; returns the folder. Raises ValueError where nothing is recorded."""
+    """Write the reference folder and README's block; returns the folder. ValueError where nothing is recorded."""
     sweeps = load(results, [experiment], profile).sweeps
     if not sweeps:
         raise ValueError(f"{results} holds no cells of {experiment} at profile {profile}")

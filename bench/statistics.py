@@ -254,7 +254,8 @@ def compare_convergence(
         return Comparison("inconclusive", few, None, None, None, None, *counts)
 
     ratio, p_failures = hodges_lehmann_ratio(base_times, new_times, budget, alpha), fisher_failures(*counts)
-    measured = f"ratio {ratio.ratio:.3g}, {ratio.level:.0%} interval [{ratio.low:.3g}, {ratio.high:.3g}]"
+    upper = f"{ratio.high:.3g}" if math.isfinite(ratio.high) else "unbounded"
+    measured = f"ratio {ratio.ratio:.3g}, {ratio.level:.0%} interval [{ratio.low:.3g}, {upper}]"
     failures = f"{failed_new} of {num_new} new seeds failed, {failed_base} of {num_base} in the baseline"
     if failed_base or failed_new:
         measured += f"; {failures}"
