@@ -13,7 +13,7 @@ from bench import statistics
 from bench.gate import ArmCheck, Check
 from bench.runs import Run, Sweep
 from bench.spec import GateTable
-from bench.storage import write_atomic
+from bench.storage import append_line, write_atomic
 
 
 def _times(values: dict[int, float]) -> str:
@@ -150,16 +150,10 @@ def history_line(check: Check, new: Sweep | None) -> dict[str, Any]:
     }
 
 
-def append_history(path: Path, line: dict[str, Any]) -> None:
-    """Add a line; the file is rewritten whole, so that a crash leaves no half line."""
-    before = path.read_bytes() if path.exists() else b""
-    write_atomic(path, before + (json.dumps(line, allow_nan=False) + "\n").encode())
-
-
 def write(check: Check, rule: GateTable, new: Sweep | None, folder: Path, histories: list[Path]) -> None:
     """``check/<experiment>.json`` and ``.xml`` under ``folder``, and a line in each history."""
     text = json.dumps(to_json(check, rule), indent=1, allow_nan=False) + "\n"
     write_atomic(folder / "check" / f"{check.experiment}.json", text.encode())
     write_atomic(folder / "check" / f"{check.experiment}.xml", to_junit(check, rule))
     for history in histories:
-        append_history(history, history_line(check, new))
+        append_line(history, history_line(check, new))

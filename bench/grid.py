@@ -4,6 +4,7 @@ import contextlib
 import os
 import shutil
 import signal
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
@@ -14,8 +15,8 @@ from bench import tracking
 from bench.cells import Cell
 from bench.executors.local import LocalExecutor, StopRequest
 from bench.mirror import Mirror
-from bench.records import CellFolder
-from bench.storage import Lock
+from bench.records import LAUNCHES, CellFolder
+from bench.storage import Lock, append_line
 from bench.tasks import CellTask
 from infogan.architectures import ARCHITECTURES, Costs, iteration_flops, network_costs
 
@@ -175,9 +176,11 @@ def run(
                 mirror.submit(CellFolder.of(results, task.cell))
             display.event(task, kind, values)
 
+        started = time.monotonic(), time.process_time()
         outcomes = executor.run(tasks, on_event, stop, lambda: display.tick(mirror.status))
         display.message("training has ended; finishing the mirror in MLflow")
         untracked = mirror.close(10.0 if stop.requested else 120.0)
+        _record_launch(results, tasks, outcomes, time.monotonic() - started[0], time.process_time() - started[1])
     names = {task.cell.key: task.cell.name for task in tasks}
     failed = [names[key] for key, outcome in outcomes.items() if outcome == "failed"]
     done = sum(outcome == "done" for outcome in outcomes.values())
@@ -188,6 +191,20 @@ def run(
     else:
         code = Exit.NOT_TRACKED if untracked else Exit.OK
     return Outcome(code, done, failed, untracked)
+
+
+def _record_launch(results: Path, tasks: list[CellTask], outcomes: dict[str, str], wall_s: float, cpu_s: float) -> None:
+    """A line in launches.jsonl: what tracking and progress cost the launcher beside the training of its cells."""
+    done = [task for task in tasks if outcomes.get(task.cell.key) == "done"]
+    ended = [CellFolder.of(results, task.cell).result() for task in done]
+    line = {
+        "definitions": sorted({task.cell.definition_key for task in tasks}),
+        "num_done": len(done),
+        "wall_s": wall_s,
+        "launcher_cpu_s": cpu_s,
+        "train_s": sum(result["seconds"]["train"] for result in ended if result),
+    }
+    append_line(results / LAUNCHES, line)
 
 
 def check_writable(results: Path) -> str | None:

@@ -20,6 +20,8 @@ import numpy as np
 from bench.cells import FORMAT, Cell
 from bench.storage import CorruptRecord, Lock, is_locked, read_json, read_sealed, sync_folder, write_json, write_sealed
 
+LAUNCHES = "launches.jsonl"  # in the results folder: what each launch cost beside its training
+
 State = Literal["missing", "partial", "running", "failed", "done"]
 
 

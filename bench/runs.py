@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from bench.cells import FORMAT, Cell
-from bench.records import CellFolder, History, State, find_cells
-from bench.storage import CorruptRecord, write_atomic
+from bench.cells import FORMAT, Cell, digest
+from bench.records import LAUNCHES, CellFolder, History, State, find_cells
+from bench.storage import CorruptRecord, read_lines, write_atomic
 from bench.summary import categorical_entropy_nats, mi_curve, summarise
 
 CURVE_DIGITS = 5  # nats to 1e-5: far below the noise between minibatches
@@ -55,6 +55,13 @@ class Sweep:
     definition: dict[str, Any]
     definition_key: str
     runs: list[Run]
+    launches: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def launcher_share(self) -> float | None:
+        """Processor time of tracking and progress over training time, of the launches that trained these cells."""
+        train_s = sum(launch["train_s"] for launch in self.launches)
+        return sum(launch["launcher_cpu_s"] for launch in self.launches) / train_s if train_s else None
 
     @property
     def entropy_nats(self) -> float:
@@ -120,10 +127,12 @@ def load(results: Path, experiments: Iterable[str] | None = None, profile: str |
         key = (cell.experiment, cell.profile, cell.definition_key)
         by_definition.setdefault(key, []).append(run)
         newest[key] = max(newest.get(key, 0.0), (folder.path / "cell.json").stat().st_mtime)
+    launches = read_lines(results / LAUNCHES)
     shown: set[tuple[str, str]] = set()
     for key in sorted(by_definition, key=lambda k: -newest[k]):
         runs = by_definition[key]
-        sweep = Sweep(key[0], key[1], runs[0].cell.definition, key[2], runs)
+        own = [launch for launch in launches if key[2] in launch.get("definitions", [])]
+        sweep = Sweep(key[0], key[1], runs[0].cell.definition, key[2], runs, own)
         (loaded.kept_apart if key[:2] in shown else loaded.sweeps).append(sweep)
         shown.add(key[:2])
     loaded.sweeps.sort(key=lambda s: (s.experiment, s.profile))
@@ -141,6 +150,7 @@ def to_json(sweep: Sweep) -> dict[str, Any]:
         "definition": sweep.definition,
         "environment": finished[0].environment if finished else {},
         "data": finished[0].data if finished else {},
+        "launches": sweep.launches,
         "runs": [_run_to_json(run) for run in sorted(finished, key=lambda r: (r.cell.group, r.cell.seed))],
     }
 
@@ -182,8 +192,8 @@ def from_json(raw: dict[str, Any]) -> Sweep:
         )
         history = History(names, values, np.array(entry["step_iterations"]), np.array(entry["step_ms"], dtype=float))
         runs.append(Run(cell, entry["state"], raw["environment"], raw["data"], history, entry["result"]))
-    sweep = Sweep(raw["experiment"], raw["profile"], raw["definition"], "", runs)
-    return Sweep(sweep.experiment, sweep.profile, sweep.definition, runs[0].cell.definition_key if runs else "", runs)
+    key = digest(raw["definition"])
+    return Sweep(raw["experiment"], raw["profile"], raw["definition"], key, runs, raw.get("launches", []))
 
 
 def write_curves(path: Path, sweep: Sweep) -> None:

@@ -1,5 +1,6 @@
 """Durable files: written whole or not at all, checked by a checksum when read, and locks that die with their holder."""
 
+import contextlib
 import fcntl
 import hashlib
 import json
@@ -79,6 +80,23 @@ def read_json(path: Path) -> dict[str, Any]:
     if stated != _json_digest(value):
         raise CorruptRecord(f"{path.name}: checksum does not match")
     return value
+
+
+def append_line(path: Path, value: dict[str, Any]) -> None:
+    """Add a JSON line; the file is rewritten whole, so that a crash leaves no half line."""
+    before = path.read_bytes() if path.exists() else b""
+    write_atomic(path, before + (json.dumps(value, allow_nan=False) + "\n").encode())
+
+
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    """JSON lines; a line that does not read is passed over, an absent file is empty."""
+    values = []
+    for line in path.read_text(errors="replace").splitlines() if path.exists() else []:
+        with contextlib.suppress(ValueError):
+            value = json.loads(line)
+            if isinstance(value, dict):
+                values.append(value)
+    return values
 
 
 def _json_digest(value: dict[str, Any]) -> str:

@@ -47,7 +47,7 @@ def write_report(
         loaded.sweeps,
         spec,
         destination or results / "report",
-        expected=list(spec.experiments) if names is None else names,
+        expected=[name for name, table in spec.experiments.items() if table.claims] if names is None else names,
         profile=profile,
         kept_apart=loaded.kept_apart,
         damaged=loaded.damaged,

@@ -77,7 +77,8 @@ class _Networks:
         self.generator = _generator(network, latents, width)
         self.trunk, features, side = _network(table.trunk, channels, side, width, nn.LeakyReLU(SLOPE))
         self.d_head = nn.Sequential(nn.Conv2d(features, 1, side), nn.Sigmoid())
-        self.q_head, features, side = _network(table.q_hidden, features, side, width, nn.LeakyReLU(SLOPE))
+        hidden = _network(table.q_hidden, features, side, 1.0, nn.LeakyReLU(SLOPE))  # not scaled, as in the library
+        self.q_head, features, side = hidden
         self.q_head.append(nn.Conv2d(features, latents.parameter_width, side))
 
     def parts(self) -> tuple[nn.Sequential, ...]:

@@ -33,9 +33,7 @@ class MatrixProduct:
 def direct_flops(workload: Workload) -> float:
     """Of one iteration with fresh latents, Q included, whatever algorithm the convolutions use."""
     latents = LATENTS[workload.network]
-    costs = network_costs(
-        ARCHITECTURES[workload.network], latents.input_width, latents.parameter_width, workload.width
-    )
+    costs = network_costs(ARCHITECTURES[workload.network], latents.input_width, latents.parameter_width, workload.width)
     return iteration_flops(costs, workload.batch_size)
 
 

@@ -1,11 +1,11 @@
 """``python -m bench throughput``: checks its options before anything heavy is imported, measures, prints, writes."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
 from bench.grid import check_writable
 from bench.spec import suggest
@@ -24,33 +24,25 @@ class BadOption(ValueError):
     """A wrong option, in one line."""
 
 
-def throughput(
-    results: Path,
-    networks: str,
-    batch_size: int,
-    width: float,
-    threads: int,
-    convolutions: str,
-    device: str,
-    against: Path | None,
-    suite: bool,
-    console: Console,
-) -> int:
-    """Measure and print; returns the exit code: 0, or with ``against`` the gate's. Raises BadOption."""
-    names = _checked_networks(networks)
-    if convolutions not in CONVOLUTIONS:
-        raise BadOption(f"unknown convolutions {convolutions!r}{suggest(convolutions, list(CONVOLUTIONS))}")
-    if not 0 < width <= 8:
-        raise BadOption(f"--width must be above 0 and at most 8, got {width:g}")
-    if threads > usable_cores():
-        raise BadOption(f"--threads {threads} is more than the {usable_cores()} cores of this machine")
-    if suite and against is not None:
-        raise BadOption("--against compares single measurements; leave out --suite")
-    try:
-        device = available_device(device)
-    except ValueError as error:
-        raise BadOption(str(error)) from error
+@dataclass(frozen=True)
+class Options:
+    """The command line's, as given."""
+
+    networks: str = "mnist"
+    batch_size: int = 128
+    width: float = 1.0
+    threads: int = 1
+    convolutions: str = "direct"
+    device: str = "auto"
+    against: Path | None = None
+    suite: bool = False
+
+
+def throughput(results: Path, options: Options, console: Console | None = None) -> int:
+    """Measure, print and write; returns the exit code: 0, or with ``against`` the gate's. Raises BadOption."""
+    console = console or Console()
     results = results.absolute()
+    names, device = _checked(options)
     unwritable = check_writable(results)
     if unwritable:
         raise BadOption(unwritable)
@@ -58,24 +50,39 @@ def throughput(
     from bench.throughput.session import BadBaseline, read_baseline
 
     try:
-        baseline = read_baseline(against) if against is not None else None
+        baseline = read_baseline(options.against) if options.against is not None else None
     except BadBaseline as error:
         raise BadOption(str(error)) from error
-    if suite:
+    if options.suite:
         from bench.throughput.suite import run_suite
 
         run_suite(results / FOLDER, device, console)
         return 0
-    workloads = [(name, batch_size, width, convolutions, device) for name in names]
-    return _measure(results / FOLDER / RECORD, workloads, device, threads, baseline, console)
+    workloads = [(name, options.batch_size, options.width, options.convolutions, device) for name in names]
+    return _measure(results / FOLDER / RECORD, workloads, device, options.threads, baseline, console)
 
 
-def _checked_networks(networks: str) -> list[str]:
-    names = [name.strip() for name in networks.split(",")]
+def _checked(options: Options) -> tuple[list[str], str]:
+    """The networks and the device."""
+    names = [name.strip() for name in options.networks.split(",")]
     for name in names:
         if name not in ARCHITECTURES:
             raise BadOption(f"unknown network {name!r}{suggest(name, list(ARCHITECTURES))}")
-    return list(dict.fromkeys(names))
+    if options.convolutions not in CONVOLUTIONS:
+        raise BadOption(
+            f"unknown convolutions {options.convolutions!r}{suggest(options.convolutions, list(CONVOLUTIONS))}"
+        )
+    if not 0 < options.width <= 8:
+        raise BadOption(f"--width must be above 0 and at most 8, got {options.width:g}")
+    if options.threads > usable_cores():
+        raise BadOption(f"--threads {options.threads} is more than the {usable_cores()} cores of this machine")
+    if options.suite and options.against is not None:
+        raise BadOption("--against compares single measurements; leave out --suite")
+    try:
+        device = available_device(options.device)
+    except ValueError as error:
+        raise BadOption(str(error)) from error
+    return list(dict.fromkeys(names)), device
 
 
 def _measure(
@@ -133,14 +140,13 @@ def print_measurement(measurement: dict[str, Any], console: Console) -> None:
         f"step_time_ratio {interval(comparisons['reference']['ratio'][clock])} in {clock} time",
         highlight=False, soft_wrap=True,
     )  # fmt: skip
-    table = Table(box=None, pad_edge=False)
-    for column in ("fused over", "processor time", "wall time", "pairs", "fused ms", "other ms"):
-        table.add_column(column, no_wrap=True)
     for name, c in comparisons.items():
         processor, wall = (interval(c["ratio"][k]) for k in ("processor", "wall"))
-        ms = (f"{c[side][clock]:.1f}" for side in ("step_ms", "other_ms"))
-        table.add_row(name, processor, wall, str(c["ratio"][clock]["num"]), *ms)
-    console.print(table, highlight=False)
+        console.print(
+            f"  fused / {name}: {processor} processor, {wall} wall; {c['ratio'][clock]['num']} pairs; "
+            f"{c['step_ms'][clock]:.1f} / {c['other_ms'][clock]:.1f} ms",
+            highlight=False, soft_wrap=True,
+        )  # fmt: skip
     ceiling = measurement["ceiling"]
     shares = " | ".join(
         f"{ceiling[f'{kind}_gflop']:.1f} GFLOP {kind}: {ceiling[kind]['share']:.1%} "

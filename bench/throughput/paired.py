@@ -10,7 +10,7 @@ import gc
 import math
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -39,11 +39,8 @@ class Ratio:
 
     @classmethod
     def of(cls, interval: MedianInterval) -> "Ratio":
-        exps = (math.exp(value) for value in (interval.median, interval.low, interval.high))
-        return cls(*exps, interval.level, interval.num)
-
-    def __str__(self) -> str:
-        return f"{self.ratio:.3f} [{self.low:.3f}, {self.high:.3f}]"
+        ratio, low, high = math.exp(interval.median), math.exp(interval.low), math.exp(interval.high)
+        return cls(ratio, low, high, interval.level, interval.num)
 
 
 @dataclass
@@ -52,8 +49,7 @@ class Pairs:
 
     a_s: dict[Clock, list[float]] = field(default_factory=lambda: {clock: [] for clock in CLOCKS})
     b_s: dict[Clock, list[float]] = field(default_factory=lambda: {clock: [] for clock in CLOCKS})
-    looks: int = 1  # how often it was looked at: alpha is shared among the looks planned
-    alpha: float = ALPHA  # of one look
+    alpha: float = ALPHA  # of one look: shared evenly among those planned
 
     def __len__(self) -> int:
         return len(self.a_s["wall"])
@@ -88,43 +84,58 @@ def measure(
     b: Call,
     decided: Decided,
     *,
-    looks: Sequence[int] = LOOKS,
+    looks: Sequence[int] = (),
     alpha: float = ALPHA,
     rng: random.Random | None = None,
     synchronise: Call = nothing,
-    block_s: float = BLOCK_S,
+    block_s: float | None = None,
 ) -> Pairs:
     """Alternate ``a`` and ``b`` until ``decided`` at one of the ``looks``; each look may err with an equal share.
 
-    ``synchronise`` waits for the device, before each block starts and before it ends.
+    ``synchronise`` waits for the device, before each block starts and before it ends. Without ``looks`` and
+    ``block_s``: LOOKS and BLOCK_S.
     """
-    rng = rng or random.Random(0)
+    rng, looks = rng or random.Random(0), looks or LOOKS
     blocks = {"a": _Block(a, block_s, synchronise), "b": _Block(b, block_s, synchronise)}
     pairs = Pairs(alpha=alpha / len(looks))
     gc.collect()
-    for number, look in enumerate(looks, 1):
+    for look in looks:
         while len(pairs) < look:
             for name in rng.sample(("a", "b"), 2):
                 wall, processor = blocks[name].time()
                 seconds = pairs.a_s if name == "a" else pairs.b_s
                 seconds["wall"].append(wall)
                 seconds["processor"].append(processor)
-        pairs.looks = number
         if decided(pairs):
             break
     return pairs
 
 
+def rounds(
+    calls: Mapping[str, Call], num: int, rng: random.Random, synchronise: Call = nothing
+) -> dict[str, dict[Clock, list[float]]]:
+    """Seconds per iteration of each callable in ``num`` rounds; in a round each has one block, in random order."""
+    blocks = {name: _Block(call, None, synchronise) for name, call in calls.items()}
+    times: dict[str, dict[Clock, list[float]]] = {name: {clock: [] for clock in CLOCKS} for name in calls}
+    gc.collect()
+    for _ in range(num):
+        for name in rng.sample(list(calls), len(calls)):
+            wall, processor = blocks[name].time()
+            times[name]["wall"].append(wall)
+            times[name]["processor"].append(processor)
+    return times
+
+
 class _Block:
     """One callable with the number of iterations that fill a block."""
 
-    def __init__(self, call: Call, block_s: float, synchronise: Call) -> None:
+    def __init__(self, call: Call, block_s: float | None, synchronise: Call) -> None:
         self.call, self.synchronise, self.iterations = call, synchronise, 1
         call()  # the first call allocates and compiles
         spent, num = 0.0, 0
-        while spent < WARM_UP_S:
+        while num == 0 or spent < WARM_UP_S:
             spent, num = spent + self.time()[0], num + 1
-        self.iterations = max(1, math.ceil(block_s / (spent / num)))
+        self.iterations = max(1, math.ceil((BLOCK_S if block_s is None else block_s) * num / max(spent, 1e-9)))
 
     def time(self) -> tuple[float, float]:
         """Seconds per iteration, wall and processor."""

@@ -1,0 +1,53 @@
+"""The figure of the throughput suite: images per second and time of an iteration against the batch size."""
+
+import io
+from typing import Any
+
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from bench.report.figures import COLOURS, DASHES, STYLE
+
+
+def draw(record: dict[str, Any]) -> dict[str, bytes]:
+    """File names and contents, SVG and PNG."""
+    rows = [row for row in record["rows"] if row["threads"] == 1]
+    with rc_context(STYLE):
+        figure = Figure(figsize=(9.0, 4.2), layout="constrained")
+        rate, time = figure.subplots(1, 2)
+        _panel(rate, rows, "images_per_s", "images per second")
+        _panel(time, rows, "step_ms", "time of an iteration (ms)")
+        figure.legend(*rate.get_legend_handles_labels(), loc="outside right center", frameon=False, fontsize=8.5)
+        files = {}
+        for kind, metadata in (("svg", {"Date": None, "Creator": None}), ("png", {"Software": None})):
+            buffer = io.BytesIO()
+            figure.savefig(buffer, format=kind, metadata=metadata, facecolor="white")
+            files[f"throughput.{kind}"] = buffer.getvalue()
+    return files
+
+
+def _panel(axes: Axes, rows: list[dict[str, Any]], quantity: str, label: str) -> None:
+    """MNIST by batch size on logarithmic axes, with what the matrix product's rate would give as a line."""
+    mnist = [row for row in rows if row["network"] == "mnist"]
+    series = dict.fromkeys((row["step"], row["convolutions"]) for row in mnist)
+    for number, (step, convolutions) in enumerate(series):
+        own = sorted(
+            (r for r in mnist if (r["step"], r["convolutions"]) == (step, convolutions)),
+            key=lambda r: r["batch_size"],
+        )
+        name = step.replace("_", " ") + ("" if convolutions == "direct" else f", {convolutions} convolutions")
+        style: dict[str, Any] = {"color": COLOURS[number % len(COLOURS)], "dashes": DASHES[number % len(DASHES)] or ()}
+        if not style["dashes"]:
+            del style["dashes"]
+        axes.plot([r["batch_size"] for r in own], [r[quantity] for r in own], marker="o", label=name, **style)
+    ceiling = {r["batch_size"]: r["direct_gflop"] / r["matrix_gflops_per_s"] for r in mnist if r["step"] == "fused"}
+    sizes = sorted(ceiling)
+    values = [size / ceiling[size] if quantity == "images_per_s" else 1e3 * ceiling[size] for size in sizes]
+    axes.plot(sizes, values, color="black", linewidth=1, label="at the rate of a matrix product")
+    axes.set_xscale("log", base=2)
+    axes.set_yscale("log")
+    axes.set_xticks(sizes, [str(size) for size in sizes])
+    axes.minorticks_off()
+    axes.set_xlabel("batch size (MNIST, one thread)")
+    axes.set_ylabel(label)

@@ -1,0 +1,106 @@
+"""What a cell spends beside its training steps: sampling, evaluation, checkpoints, start-up and tracking."""
+
+import io
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from bench.records import find_cells
+from bench.storage import write_sealed
+from bench.throughput.session import synchroniser
+from bench.throughput.workloads import Workload, trainer
+from infogan.measures.bound import frozen_bounds_nats
+from infogan.streams import stream
+
+REPEATS = 5
+SAMPLE_BATCH = 500
+CELL = ("mnist-mi", "--profile", "smoke", "--arms", "infogan", "--seeds", "0", "--jobs", "1")
+TYPICAL_CELL_S = 180.0
+CHECKPOINT_EVERY_S = 60.0
+
+
+def _median_ms(call: Callable[[], object], device: str, repeats: int = REPEATS) -> float:
+    synchronise, times = synchroniser(device), []
+    call()
+    for _ in range(repeats):
+        synchronise()
+        started = time.perf_counter()
+        call()
+        synchronise()
+        times.append(1e3 * (time.perf_counter() - started))
+    return statistics.median(times)
+
+
+def sampling_ms(device: str) -> dict[str, float]:
+    """Drawing latents and generating images with the paper's MNIST generator."""
+    players = trainer(Workload("mnist", device=device), "fused").players
+
+    @torch.no_grad()
+    def sample() -> None:
+        players.generator(players.sample(SAMPLE_BATCH).inputs_NZ)
+
+    ms = _median_ms(sample, device)
+    return {"batch_size": SAMPLE_BATCH, "ms": ms, "images_per_s": 1e3 * SAMPLE_BATCH / ms}
+
+
+def evaluation_ms(device: str) -> dict[str, float]:
+    """The frozen bound at the end of a cell of the paper's MNIST networks: calibration included."""
+    run = trainer(Workload("mnist", device=device), "fused")
+    players, evaluation = run.players, stream(0, "evaluation", device)
+
+    def evaluate() -> None:
+        frozen_bounds_nats(players.generator, players.discriminator, players.spec, evaluation)
+
+    return {"ms": _median_ms(evaluate, device, 1)}
+
+
+def checkpoint_ms(device: str, folder: Path) -> dict[str, float]:
+    """Writing one checkpoint of the paper's MNIST networks, to disk and through to the device."""
+    run = trainer(Workload("mnist", device=device), "fused")
+    run.players.optimizer_generator.zero_grad()
+    images = run.scaled(run.images_NCHW[run.batches.next()])
+    run._step(run.players, images)  # fills the optimisers' moments
+
+    def save() -> None:
+        content = io.BytesIO()
+        torch.save({"trainer": run.state_dict()}, content)
+        write_sealed(folder / "checkpoint.pt", content.getvalue())
+
+    ms = _median_ms(save, device)
+    size_mb = (folder / "checkpoint.pt").stat().st_size / 1e6
+    return {"ms": ms, "size_mb": size_mb, "share_of_training": ms / 1e3 / CHECKPOINT_EVERY_S}
+
+
+def cell_overhead(device: str) -> dict[str, Any]:
+    """One small cell through the real command line, tracking included; its seconds by part."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        command = [sys.executable, "-m", "bench", "run", *CELL, "--device", device, "--results", str(folder)]
+        environment = {k: v for k, v in os.environ.items() if k != "MLFLOW_TRACKING_URI"}
+        started = time.perf_counter()
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd=Path(__file__).parents[2], env=environment)
+        seconds = time.perf_counter() - started
+        (cell,) = find_cells(folder)
+        result = cell.result()
+        assert result is not None
+        parts = dict(result["seconds"])
+        parts["start-up and tracking"] = seconds - sum(parts.values())
+        checkpoint = checkpoint_ms(device, folder)
+    beside = seconds - parts["train"]
+    return {
+        "command": " ".join(CELL),
+        "iterations": result["iterations"],
+        "seconds": seconds,
+        "parts_s": parts,
+        "beside_training_s": beside,
+        "share_of_typical_cell": beside / TYPICAL_CELL_S,
+        "checkpoint": checkpoint,
+    }

@@ -1,0 +1,161 @@
+"""``make bench``: how long an iteration takes, by network, batch, threads and way of writing it. Under ten minutes.
+
+In each case all variants and the matrix product take turns in random order, a block each a round, so that they share
+whatever else the machine does; a variant's ratio to the fused step is taken round by round.
+"""
+
+import csv
+import io
+import random
+import statistics
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import Progress
+
+from bench.statistics import median_interval
+from bench.storage import write_atomic
+from bench.throughput import paired, session
+from bench.throughput.ceiling import MatrixProduct, direct_flops, executed_flops
+from bench.throughput.overhead import cell_overhead, evaluation_ms, sampling_ms
+from bench.throughput.workloads import Workload, iteration
+from infogan.runtime import usable_cores
+
+STEPS = ("fused", "reference", "plain", "plain_gan", "as_commonly_written")
+PRODUCT = "matrix product"
+ROUNDS = 7  # [min, max] of seven bounds the median with 98 %
+COLUMNS = (
+    "network", "width", "batch_size", "threads", "convolutions", "step", "step_ms", "processor_ms", "images_per_s",
+    "of_fused", "of_fused_low", "of_fused_high", "share_direct", "share_executed", "direct_gflop", "executed_gflop",
+    "matrix_gflops_per_s",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Case:
+    """Variants of one workload on so many threads."""
+
+    workload: Workload
+    threads: int = 1
+    steps: tuple[str, ...] = STEPS
+
+
+def cases(device: str, cores: int) -> list[Case]:
+    """What is measured, in order. More than one thread only where there is more than one core, on a CPU."""
+    mnist = [Workload("mnist", batch, device=device) for batch in (32, 128)]
+    listed = [Case(workload) for workload in mnist]
+    few = ("fused", "reference", "as_commonly_written")
+    if device == "cpu":
+        listed += [Case(Workload("mnist", batch, convolutions="fastest"), steps=("fused",)) for batch in (32, 128)]
+        if cores > 1:
+            listed.append(Case(Workload("mnist", 128), threads=2, steps=few))
+    listed.append(Case(Workload("chairs", 32, 0.25, device=device)))
+    listed += [Case(Workload(network, 32, device=device), steps=few) for network in ("svhn", "celeba")]
+    return listed
+
+
+def measure_case(case: Case, rng: random.Random) -> list[dict[str, Any]]:
+    """One row a variant. Leaves the process with the case's threads."""
+    workload = case.workload
+    session.prepare(workload.device, case.threads)
+    synchronise = session.synchroniser(workload.device)
+    calls: dict[str, paired.Call] = {step: iteration(step, workload) for step in case.steps}
+    executed = {step: executed_flops(call) for step, call in calls.items()}
+    product = MatrixProduct(workload.device)
+    times = paired.rounds({**calls, PRODUCT: product}, ROUNDS, rng, synchronise)
+    clock: paired.Clock = "processor" if workload.device == "cpu" and case.threads == 1 else "wall"
+    rows, direct = [], direct_flops(workload)
+    for step in case.steps:
+        wall, processor = (statistics.median(times[step][c]) for c in paired.CLOCKS)
+        pairs = zip(times[step][clock], times["fused"][clock], strict=True)
+        of_fused = median_interval([own / fused for own, fused in pairs])
+        of_product = statistics.median(
+            own / unit for own, unit in zip(times[step][clock], times[PRODUCT][clock], strict=True)
+        )
+        rows.append(
+            {
+                "network": workload.network,
+                "width": workload.width,
+                "batch_size": workload.batch_size,
+                "threads": case.threads,
+                "convolutions": workload.convolutions,
+                "step": step,
+                "step_ms": 1e3 * wall,
+                "processor_ms": 1e3 * processor,
+                "images_per_s": workload.batch_size / wall,
+                "of_fused": of_fused.median,
+                "of_fused_low": of_fused.low,
+                "of_fused_high": of_fused.high,
+                "share_direct": direct / product.flops / of_product,
+                "share_executed": executed[step] / product.flops / of_product,
+                "direct_gflop": direct / 1e9,
+                "executed_gflop": executed[step] / 1e9,
+                "matrix_gflops_per_s": product.flops / statistics.median(times[PRODUCT][clock]) / 1e9,
+            }
+        )
+    return rows
+
+
+def run_suite(folder: Path, device: str, console: Console) -> Path:
+    """Measure every case, write suite.json, suite.csv and the figure into ``folder``; returns the JSON's path."""
+    rng = random.Random(0)
+    rows: list[dict[str, Any]] = []
+    todo = cases(device, usable_cores())
+    started = session.Session(device, 1, lambda _: None)
+    parts: dict[str, Callable[[], Any]] = {
+        "sampling": lambda: sampling_ms(device),
+        "evaluation": lambda: evaluation_ms(device),
+        "cell": lambda: cell_overhead(device),
+    }
+    others: dict[str, Any] = {}
+    with Progress(*Progress.get_default_columns(), console=console, disable=not console.is_terminal) as progress:
+        bar = progress.add_task("measuring", total=len(todo) + len(parts))
+        for case in todo:
+            rows += measure_case(case, rng)
+            progress.advance(bar)
+        session.prepare(device, 1)
+        for name, measure_part in parts.items():
+            others[name] = measure_part()
+            progress.advance(bar)
+    record = started.record("suite", cases=[asdict(case) for case in todo], rows=rows, **others)
+    session.write(folder / "suite.json", record)
+    write_atomic(folder / "suite.csv", to_csv(rows).encode())
+    from bench.throughput.figures import draw
+
+    for name, content in draw(record).items():
+        write_atomic(folder / name, content)
+    _print(rows, others, console)
+    console.print(f"suite.json, suite.csv, throughput.svg and .png in {folder}", highlight=False, soft_wrap=True)
+    return folder / "suite.json"
+
+
+def to_csv(rows: list[dict[str, Any]]) -> str:
+    """The table, numbers to five digits."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    for row in rows:
+        writer.writerow({k: f"{v:.5g}" if isinstance(v, float) else v for k, v in row.items()})
+    return text.getvalue()
+
+
+def _print(rows: list[dict[str, Any]], others: dict[str, Any], console: Console) -> None:
+    for r in rows:
+        workload = Workload(r["network"], r["batch_size"], r["width"]).name
+        step = r["step"] if r["convolutions"] == "direct" else f"{r['step']} ({r['convolutions']})"
+        console.print(
+            f"{workload}, {r['threads']} threads, {step}: {r['step_ms']:.0f} ms, {r['images_per_s']:.0f} images/s, "
+            f"{r['of_fused']:.2f} [{r['of_fused_low']:.2f}, {r['of_fused_high']:.2f}] of fused, "
+            f"{r['share_direct']:.0%} of the ceiling ({r['share_executed']:.0%} executed)",
+            highlight=False, soft_wrap=True,
+        )  # fmt: skip
+    cell = others["cell"]
+    console.print(
+        f"sampling {others['sampling']['images_per_s']:.0f} images/s; evaluation {others['evaluation']['ms']:.0f} ms; "
+        f"checkpoint {cell['checkpoint']['ms']:.0f} ms; beside its training steps a small cell takes "
+        f"{cell['beside_training_s']:.1f} s, {cell['share_of_typical_cell']:.1%} of three minutes",
+        highlight=False, soft_wrap=True,
+    )  # fmt: skip
