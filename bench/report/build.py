@@ -11,13 +11,13 @@ from bench.claims import ClaimResult, claims_digest, judge
 from bench.report import images, inventory, pages, tabular, verdicts, wording
 from bench.runs import Run, Sweep, load
 from bench.spec import PROFILES, ExperimentTable, Spec
-from bench.storage import CorruptRecord, write_atomic
+from bench.storage import CorruptRecord, read_lines, write_atomic
 
 MAX_GRID_BYTES = 1_600_000  # of all traversal grids on the page; beyond it further seeds are left out
 BASE_ARM = "infogan"  # whose T80 the others are compared with
 # names that only a report gives: an earlier report's files that this one does not make are removed
 OWN_FILES = re.compile(
-    r"figures/.+-(mutual-information|first-iterations|losses|t80)\.(png|svg)|figures/.+-traversal-.+\.png"
+    r"figures/.+-(mutual-information|first-iterations|losses|t80|history)\.(png|svg)|figures/.+-traversal-.+\.png"
     r"|tables/.+-(arms|seeds|comparisons|timing)\.csv|tables/claims\.csv"
 )
 
@@ -43,6 +43,7 @@ def write_report(
     """Report on whatever is under ``results``; by default into ``results/report``."""
     names = None if experiments is None else list(experiments)
     loaded = load(results, names, profile)
+    checks = read_lines(results / "history.jsonl")
     return report_of_sweeps(
         loaded.sweeps,
         spec,
@@ -51,6 +52,7 @@ def write_report(
         profile=profile,
         kept_apart=loaded.kept_apart,
         damaged=loaded.damaged,
+        checks=checks,
     )
 
 
@@ -63,12 +65,14 @@ def report_of_sweeps(
     profile: str | None = None,
     kept_apart: Sequence[Sweep] = (),
     damaged: Sequence[str] = (),
+    checks: Sequence[dict[str, Any]] = (),
 ) -> Report:
     """The same from sweeps in memory, for instance read from a committed curves.json (which holds no images).
 
-    ``expected``: experiments whose absence is worth a line; ``profile``: the only one looked for.
+    ``expected``: experiments whose absence is worth a line; ``profile``: the only one looked for; ``checks``: the
+    gate's history.
     """
-    builder = _Builder(spec, [wording.scrubbed(line) for line in damaged])
+    builder = _Builder(spec, [wording.scrubbed(line) for line in damaged], list(checks))
     views = [builder.sweep(sweep) for sweep in sorted(sweeps, key=_order(spec))]
     recorded = {sweep.experiment for sweep in sweeps}
     at = f" at profile {profile}" if profile else ""
@@ -104,6 +108,7 @@ class _Builder:
 
     spec: Spec
     damaged: list[str]
+    checks: list[dict[str, Any]]
     files: dict[str, bytes] = field(default_factory=dict)
     claims: list[dict[str, Any]] = field(default_factory=list)
     results: list[ClaimResult] = field(default_factory=list)
@@ -161,16 +166,18 @@ class _Builder:
     def _figures(
         self, sweep: Sweep, experiment: ExperimentTable | None, order: list[str], stem: str
     ) -> list[pages.FigureView]:
-        from bench.report.figures import draw
+        from bench.report.figures import draw, draw_history
 
         views = []
+        checks = [check for check in self.checks if check.get("experiment") == sweep.experiment]
         arms = list(experiment.arms) if experiment else []
         variants: dict[str, list[str]] = {}
         for group in order:
             variants.setdefault(group.rpartition("/")[0], []).append(group)
         for variant, groups in variants.items():
             base = f"figures/{stem}-{wording.file_part(variant)}" if variant else f"figures/{stem}"
-            for drawing in draw(sweep, groups, arms):
+            histories = [draw_history(checks, group) for group in groups if group.endswith(BASE_ARM)]
+            for drawing in [*draw(sweep, groups, arms), *(h for h in histories if h)]:
                 path = f"{base}-{drawing.name}"
                 self.files |= {f"{path}.svg": drawing.svg, f"{path}.png": drawing.png}
                 title = f"{variant}: {drawing.title}" if variant else drawing.title
