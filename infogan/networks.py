@@ -16,6 +16,7 @@ from torch.nn import functional as F
 
 from infogan.architectures import KERNEL, Architecture, Layer, scaled_width
 from infogan.codes import LatentSpec
+from infogan.thin import THIN_CHANNELS, upconv_to_few
 from infogan.winograd import conv4x4_stride2, conv_transpose4x4_stride2, supported
 
 
@@ -113,14 +114,23 @@ def frozen(*modules: nn.Module) -> Iterator[None]:
         yield
 
 
-def _uses_winograd(layer: Layer, in_width: int, out_width: int, side: int, settings: NetworkSettings) -> bool:
-    """ "winograd": wherever it is defined; "fastest": where it was measured to gain on a CPU."""
-    defined = layer.stride == 2 and (layer.kind == "upconv" or (layer.kind == "conv" and side % 2 == 0))
+Kernel = Literal["torch", "winograd", "thin"]
+
+
+def _kernel(layer: Layer, in_width: int, out_width: int, side: int, settings: NetworkSettings) -> Kernel:
+    """Which formulation of a layer a CPU uses; on another device it is always torch's.
+
+    "winograd": wherever that is defined; "fastest": each where it was measured to gain (bench/throughput/NOTES.md).
+    """
+    is_upconv = layer.kind == "upconv"
+    defined = layer.stride == 2 and (is_upconv or (layer.kind == "conv" and side % 2 == 0))
     if settings.convolutions == "direct" or not defined:
-        return False
+        return "torch"
     if settings.convolutions == "winograd":
-        return True
-    return supported(in_width, out_width, side, side, transposed=layer.kind == "upconv")
+        return "winograd"
+    if is_upconv and out_width <= THIN_CHANNELS:
+        return "thin"
+    return "winograd" if supported(in_width, out_width, side, side, transposed=is_upconv) else "torch"
 
 
 class Block(nn.Module):
@@ -140,7 +150,7 @@ class Block(nn.Module):
             self.op = nn.ConvTranspose2d(in_width, out_width, KERNEL, layer.stride, 1, bias=bias)
         else:
             self.op = nn.Linear(in_width, out_width * layer.spatial**2, bias=bias)
-        self.winograd = _uses_winograd(layer, in_width, out_width, side, settings)
+        self.kernel = _kernel(layer, in_width, out_width, side, settings)
         features = out_width * layer.spatial**2
         self.norm = BatchNorm(features, settings.batch_norm_eps) if layer.batch_norm else None
 
@@ -149,7 +159,7 @@ class Block(nn.Module):
             x = x.permute(0, 2, 3, 1).flatten(1)
         if self.layer.stride == 1 and self.layer.kind == "conv":
             x = F.pad(x, (1, 2, 1, 2))  # an even kernel at stride 1 keeps the size only with one-sided padding
-        x = self._winograd(x) if self.winograd and x.device.type == "cpu" else self.op(x)
+        x = self.op(x) if self.kernel == "torch" or x.device.type != "cpu" else self._on_cpu(x)
         if self.layer.stride == 1 and self.layer.kind == "upconv":
             x = x[:, :, :-1, :-1]
         if self.order == "before":
@@ -160,10 +170,13 @@ class Block(nn.Module):
             x = x.unflatten(1, (self.layer.spatial, self.layer.spatial, -1)).permute(0, 3, 1, 2)
         return x
 
-    def _winograd(self, x: Tensor) -> Tensor:
+    def _on_cpu(self, x: Tensor) -> Tensor:
+        weight, bias = self.op.weight, self.op.bias
+        if self.kernel == "thin":
+            return upconv_to_few(x, weight, bias)
         convolve = conv4x4_stride2 if self.layer.kind == "conv" else conv_transpose4x4_stride2
-        x = convolve(x, self.op.weight)
-        return x if self.op.bias is None else x + self.op.bias.view(-1, 1, 1)
+        x = convolve(x, weight)
+        return x if bias is None else x + bias.view(-1, 1, 1)
 
     def _normalise(self, x: Tensor, groups: int) -> Tensor:
         return x if self.norm is None else self.norm(x, groups)

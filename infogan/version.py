@@ -13,6 +13,7 @@ TRAINING_FILES = (
     "objectives",
     "step",
     "streams",
+    "thin",
     "training",
     "winograd",
 )  # they decide a result's bits

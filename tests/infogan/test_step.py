@@ -83,6 +83,25 @@ def test_fused_equals_reference_in_double_precision(architecture: str, arm: str)
     assert largest_difference(*states) < 1e-9
 
 
+@pytest.mark.parametrize("convolutions", ["winograd", "fastest"])
+@pytest.mark.parametrize("architecture", ["mnist", "celeba", "faces", "chairs"])
+def test_every_formulation_of_the_layers_is_the_same_function(architecture: str, convolutions) -> None:
+    """Fused step with the CPU's formulations against the reference step with torch's, wide enough for all."""
+    states = []
+    for kind, step, chosen in (("fused", fused_step, convolutions), ("reference", reference_step, "direct")):
+        network = NetworkSettings(width=0.8 if architecture == "mnist" else 0.4, convolutions=chosen)
+        run = trainer(architecture, INFOGAN, kind, torch.float64, network)
+        kernels = {
+            b.kernel
+            for p in (run.players.generator, run.players.discriminator)
+            for b in p.modules()
+            if isinstance(b, Block)
+        }
+        assert kernels > {"torch"} if chosen != "direct" else kernels == {"torch"}
+        states.append(state_after(run, step, 2))
+    assert largest_difference(*states) < 1e-9
+
+
 def without_kinks(run: Trainer) -> Trainer:
     """Linear activations: a unit within rounding of a ReLU's kink would take another side and another gradient."""
     for player in (run.players.generator, run.players.discriminator):
