@@ -21,12 +21,15 @@ from infogan import data
 from infogan.architectures import ARCHITECTURES
 from infogan.codes import Categorical, Code, Continuous, LatentSpec, Noise
 from infogan.measures.bound import frozen_bounds_nats
+from infogan.measures.calibration import calibrate_generator
 from infogan.measures.traversals import traversal
 from infogan.networks import NetworkSettings
 from infogan.step import StepSettings
 from infogan.streams import stream
 from infogan.training import NonFiniteLoss, Trainer, TrainingConfig
 
+NUM_PARTS = 4  # pictures are taken after each quarter of the training
+SNAPSHOT_SAMPLES = 2_000  # of the prior, to freeze G's batch norm for a picture
 STRETCH = 25  # iterations between two entries of the step-time record, and between two reads from a GPU
 
 
@@ -151,6 +154,10 @@ class CellRun:
         """False where it was told to stop before the end."""
         on_gpu = self.trainer.config.device != "cpu"
         steps = self.trainer.run(log_every=STRETCH if on_gpu else 1)
+        iterations = self.trainer.config.iterations
+        snapshots = [
+            i for i in (iterations * k // NUM_PARTS for k in range(1, NUM_PARTS)) if i > self.trainer.iteration
+        ]
         saved_at, stretch_start, stretch_s = time.perf_counter(), self.trainer.iteration, 0.0
         while True:
             started = time.perf_counter()
@@ -164,6 +171,9 @@ class CellRun:
                 self.clock.step_ms.append(1e3 * stretch_s / (progress.iteration - stretch_start))
                 stretch_start, stretch_s = progress.iteration, 0.0
             self.report("progress", {"iteration": progress.iteration, "metrics": progress.metrics})
+            if snapshots and progress.iteration >= snapshots[0]:
+                snapshots.pop(0)
+                self._snapshot()
             stop = self.should_stop() and not self.trainer.done
             due = time.perf_counter() - saved_at >= self.task.checkpoint_every_s
             every = self.task.checkpoint_every
@@ -173,6 +183,23 @@ class CellRun:
             if stop:
                 self.report("stopped", {"iteration": progress.iteration})
                 return False
+
+    def _traversals(self, evaluation: torch.Generator) -> dict[str, np.ndarray]:
+        """A grid per code, with G's frozen statistics."""
+        generator, spec = self.trainer.players.generator, self.trainer.config.latents
+        signed = ARCHITECTURES[self.trainer.config.architecture].output == "tanh"
+        return {
+            name: traversal(generator, spec, index, evaluation, signed=signed).cpu().numpy()
+            for index, name in enumerate(spec.names)
+        }
+
+    def _snapshot(self) -> None:
+        """Pictures during training. They draw from a stream of their own and leave weights and moments alone."""
+        started = time.perf_counter()
+        evaluation = stream(self.task.cell.seed, "evaluation", self.trainer.config.device)
+        calibrate_generator(self.trainer.players.generator, self.trainer.config.latents, evaluation, SNAPSHOT_SAMPLES)
+        self.folder.write_snapshot(self.trainer.iteration, self._traversals(evaluation))
+        self.clock.add("evaluate", started)
 
     def _checkpoint(self) -> None:
         started = time.perf_counter()
@@ -207,11 +234,7 @@ class CellRun:
         players, spec = self.trainer.players, self.trainer.config.latents
         evaluation = stream(self.task.cell.seed, "evaluation", self.trainer.config.device)
         bounds = frozen_bounds_nats(players.generator, players.discriminator, spec, evaluation)
-        signed = ARCHITECTURES[self.trainer.config.architecture].output == "tanh"
-        grids = {
-            name: traversal(players.generator, spec, index, evaluation, signed=signed).cpu().numpy()
-            for index, name in enumerate(spec.names)
-        }
+        grids = self._traversals(evaluation)
         self.clock.add("evaluate", started)
         started = time.perf_counter()
         self._write_history()

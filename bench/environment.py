@@ -1,6 +1,5 @@
 """What is recorded of the machine and the code: an allow-list, with no host names, users, paths or variables."""
 
-import importlib.metadata
 import os
 import platform
 import subprocess
@@ -12,19 +11,19 @@ from typing import Any
 from infogan.runtime import usable_cores
 from infogan.version import code_digest, library_versions
 
-PACKAGES = ("torch", "torchvision", "numpy", "scipy", "scikit-learn", "mlxtend", "mlflow", "pandas", "matplotlib")
+PACKAGES = ("torch", "torchvision", "numpy", "scipy", "mlxtend", "mlflow", "pandas", "matplotlib")
 
 
 def key_versions() -> dict[str, str]:
     """The versions that a cell's key holds: torch and the training code."""
-    return {"torch": library_versions()["torch"], "training_code": code_digest()}
+    return {**library_versions(("torch",)), "training_code": code_digest()}
 
 
 def record(device: str) -> dict[str, Any]:
     """Everything worth knowing of where a result came from."""
     return {
         "python": platform.python_version(),
-        "packages": {name: importlib.metadata.version(name) for name in PACKAGES},
+        "packages": library_versions(PACKAGES),
         "platform": f"{platform.system()} {platform.machine()}",
         "cpu": cpu_model(),
         "cores": usable_cores(),

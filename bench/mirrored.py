@@ -54,8 +54,8 @@ def artifacts(folder: CellFolder, identity: dict[str, Any]) -> Iterator[tuple[st
     """Path and content; pictures and weights only where the cell has them."""
     for name in ("environment", "config"):
         yield f"{name}.json", (json.dumps(identity[name], indent=1) + "\n").encode()
-    for code, grid in folder.traversals().items():
-        yield f"traversals/{code}.png", grid_png(grid)
+    for name, grid in (folder.traversals() | folder.snapshots()).items():
+        yield f"traversals/{name}.png", grid_png(grid)
     with contextlib.suppress(FileNotFoundError):
         yield "weights.pt", folder.weights()
 

@@ -5,7 +5,7 @@ checkpoint.pt    newest state to resume from, and checkpoint.previous.pt the one
 history.npz      metrics of every iteration that a checkpoint covers
 result.json      how it ended: done or failed, with times and the measures of the finished networks
 weights.pt       final weights with frozen batch-norm statistics
-traversals.npz   generated images, one grid per code
+traversals.npz   generated images, one grid per code; snapshots.npz: the same during training
 tracking.json    what the MLflow mirror was verified to hold
 """
 
@@ -174,10 +174,28 @@ class CellFolder:
         np.savez_compressed(content, **grids)  # type: ignore[arg-type]
         write_sealed(self._file("traversals.npz"), content.getvalue())
 
+    def write_snapshot(self, iteration: int, grids: dict[str, np.ndarray]) -> None:
+        """Grids during training, beside those written before; the same iteration again replaces its own."""
+        try:
+            held = self.snapshots()
+        except CorruptRecord:
+            held = {}
+        content = io.BytesIO()
+        new = {f"{code}-{iteration:06d}": grid for code, grid in grids.items()}
+        np.savez_compressed(content, **(held | new))  # type: ignore[arg-type]
+        write_sealed(self._file("snapshots.npz"), content.getvalue())
+
+    def snapshots(self) -> dict[str, np.ndarray]:
+        """Grids by ``code-iteration``. Raises CorruptRecord."""
+        return self._grids("snapshots.npz")
+
     def traversals(self) -> dict[str, np.ndarray]:
         """Grids (rows, columns, H, W, C) uint8 by code; empty before the end. Raises CorruptRecord."""
+        return self._grids("traversals.npz")
+
+    def _grids(self, name: str) -> dict[str, np.ndarray]:
         try:
-            content = read_sealed(self._file("traversals.npz"))
+            content = read_sealed(self._file(name))
         except FileNotFoundError:
             return {}
         with np.load(io.BytesIO(content), allow_pickle=False) as arrays:

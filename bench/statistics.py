@@ -115,15 +115,6 @@ def proportion_interval(k: int, n: int, level: float = 0.95) -> tuple[float, flo
     return float(interval.low), float(interval.high)
 
 
-def kaplan_meier_median(times: ArrayLike, budget: float) -> float:
-    """Smallest time with a Kaplan-Meier survival of 0.5 or less; inf when more than half failed (`budget` or more).
-
-    With the budget as the only time of censoring it is an order statistic, of an even number the lower middle one.
-    """
-    sample = np.sort(_times(times, "times", budget))
-    return float(sample[(len(sample) - 1) // 2])
-
-
 def sd_log(values: ArrayLike) -> float:
     """Standard deviation (num - 1) of the natural logs of two or more values; inf with a failed seed."""
     sample = checked_sample(values, "values", positive=True)

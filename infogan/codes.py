@@ -177,10 +177,6 @@ class LatentSpec:
     def parameter_width(self) -> int:
         return sum(code.parameter_width for code in self.codes)
 
-    def entropies_nats(self) -> dict[str, float]:
-        """H(c) per code."""
-        return {name: code.entropy_nats for name, code in zip(self.names, self.codes, strict=True)}
-
     def sample(self, num: int, generator: torch.Generator, dtype: torch.dtype = torch.float32) -> Latents:
         """Draw ``num`` latents from the prior on the generator's device."""
         noise_NZ = self.noise.sample(num, generator, dtype)

@@ -17,7 +17,6 @@ TRAINING_FILES = (
     "training",
     "winograd",
 )  # they decide a result's bits
-MEASURE_FILES = ("measures",)
 LIBRARIES = ("torch", "torchvision", "numpy", "scipy", "mlxtend")
 
 
@@ -43,6 +42,13 @@ def code_digest(names: tuple[str, ...] = TRAINING_FILES) -> str:
     return digest.hexdigest()[:16]
 
 
-def library_versions() -> dict[str, str]:
-    """Installed versions of the libraries that a result depends on; a local label such as +cpu is kept."""
-    return {name: importlib.metadata.version(name) for name in LIBRARIES}
+def library_versions(names: tuple[str, ...] = LIBRARIES) -> dict[str, str]:
+    """Installed versions of libraries, "absent" for one that is not there; a local label such as +cpu is kept."""
+    return {name: _installed(name) for name in names}
+
+
+def _installed(name: str) -> str:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return "absent"

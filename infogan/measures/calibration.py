@@ -22,14 +22,22 @@ def calibrate_on_prior(
     num_samples: int = NUM_SAMPLES,
 ) -> None:
     """Freeze G's statistics over prior samples, then D's and Q's over the images that the frozen G makes of them."""
-    dtype = next(generator.parameters()).dtype
-    inputs_NZ = spec.sample(num_samples, stream, dtype).inputs_NZ
-    with collecting(generator):
-        for batch in inputs_NZ.split(BATCH):
-            generator(batch)
+    inputs_NZ = calibrate_generator(generator, spec, stream, num_samples)
     with frozen(generator), collecting(discriminator):
         for batch in inputs_NZ.split(BATCH):
             discriminator.q(discriminator.trunk(generator(batch)))
+
+
+@torch.no_grad()
+def calibrate_generator(
+    generator: Generator, spec: LatentSpec, stream: torch.Generator, num_samples: int = NUM_SAMPLES
+) -> Tensor:
+    """Freeze G's statistics over prior samples; returns the inputs (num_samples, Z) that it saw."""
+    inputs_NZ = spec.sample(num_samples, stream, next(generator.parameters()).dtype).inputs_NZ
+    with collecting(generator):
+        for batch in inputs_NZ.split(BATCH):
+            generator(batch)
+    return inputs_NZ
 
 
 @torch.no_grad()

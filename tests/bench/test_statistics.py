@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import CensoredData, binom, ecdf, mannwhitneyu
+from scipy.stats import binom, mannwhitneyu
 
 from bench import statistics
 from bench.curves import area_under_curve, final_value, hump, iterations_to_threshold, smooth_centred
@@ -19,7 +19,6 @@ from bench.statistics import (
     compare_convergence,
     fisher_failures,
     hodges_lehmann_ratio,
-    kaplan_meier_median,
     mann_whitney,
     median_interval,
     non_inferior,
@@ -172,25 +171,6 @@ def test_clopper_pearson():
         proportion_interval(6, 5)
 
 
-def test_kaplan_meier_median():
-    assert kaplan_meier_median([3, 1, 2], 10) == 2
-    assert kaplan_meier_median([4, 3, 1, 2], 10) == 2
-    assert kaplan_meier_median([1, 2, INF, 12], 10) == 2
-    assert kaplan_meier_median([1, 2, INF, 12, 10], 10) == INF
-
-
-@pytest.mark.parametrize("num", range(1, 9))
-def test_kaplan_meier_median_is_scipys(num):
-    rng = np.random.default_rng(num)
-    for _ in range(20):
-        sample = np.round(rng.uniform(1, 20, num))
-        failed = sample >= 12
-        survival = ecdf(CensoredData.right_censored(np.minimum(sample, 12), failed)).sf
-        below = survival.quantiles[survival.probabilities <= 0.5 + 1e-12]
-        expected = below[0] if len(below) and below[0] < 12 else INF
-        assert kaplan_meier_median(np.where(failed, INF, sample), 12) == expected
-
-
 def test_sd_log():
     assert sd_log([1.0, math.e, math.e**2]) == close(1.0)
     assert sd_log([70.0, 70.0]) == 0.0
@@ -320,8 +300,6 @@ def test_broken_times_are_errors(bad):
         for sides in ((good, broken), (broken, good)):
             with pytest.raises(ValueError, match=r"(base|new) must be positive.* \[1\]"):
                 measure(*sides, 10.0)
-    with pytest.raises(ValueError, match="positive"):
-        kaplan_meier_median(broken, 10.0)
     with pytest.raises(ValueError, match="positive"):
         sd_log(broken)
 

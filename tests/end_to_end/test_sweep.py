@@ -29,6 +29,7 @@ def test_every_cell_is_done_and_said(swept: tuple[Bench, str]) -> None:
             "lock",
             "result.json",
             "tracking.json",
+            "snapshots.npz",
             "traversals.npz",
             "weights.pt",
         }
