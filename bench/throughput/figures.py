@@ -6,6 +6,7 @@ from typing import Any
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator
 
 from bench.report.figures import COLOURS, DASHES, STYLE
 
@@ -14,11 +15,12 @@ def draw(record: dict[str, Any]) -> dict[str, bytes]:
     """File names and contents, SVG and PNG."""
     rows = [row for row in record["rows"] if row["threads"] == 1]
     with rc_context(STYLE):
-        figure = Figure(figsize=(9.0, 4.2), layout="constrained")
+        figure = Figure(figsize=(9.6, 4.2), layout="constrained")
         rate, time = figure.subplots(1, 2)
         _panel(rate, rows, "images_per_s", "images per second")
-        _panel(time, rows, "step_ms", "time of an iteration (ms)")
-        figure.legend(*rate.get_legend_handles_labels(), loc="outside right center", frameon=False, fontsize=8.5)
+        _panel(time, rows, "clock_ms", "time of an iteration (ms)")
+        legend: dict[str, Any] = {"frameon": False, "fontsize": 8.5, "ncols": 4}
+        figure.legend(*rate.get_legend_handles_labels(), loc="outside upper center", **legend)
         files = {}
         for kind, metadata in (("svg", {"Date": None, "Creator": None}), ("png", {"Software": None})):
             buffer = io.BytesIO()
@@ -30,13 +32,9 @@ def draw(record: dict[str, Any]) -> dict[str, bytes]:
 def _panel(axes: Axes, rows: list[dict[str, Any]], quantity: str, label: str) -> None:
     """MNIST by batch size on logarithmic axes, with what the matrix product's rate would give as a line."""
     mnist = [row for row in rows if row["network"] == "mnist"]
-    series = dict.fromkeys((row["step"], row["convolutions"]) for row in mnist)
-    for number, (step, convolutions) in enumerate(series):
-        own = sorted(
-            (r for r in mnist if (r["step"], r["convolutions"]) == (step, convolutions)),
-            key=lambda r: r["batch_size"],
-        )
-        name = step.replace("_", " ") + ("" if convolutions == "direct" else f", {convolutions} convolutions")
+    for number, step in enumerate(dict.fromkeys(row["step"] for row in mnist)):
+        own = sorted((r for r in mnist if r["step"] == step), key=lambda r: r["batch_size"])
+        name = step.replace("_", " ")
         style: dict[str, Any] = {"color": COLOURS[number % len(COLOURS)], "dashes": DASHES[number % len(DASHES)] or ()}
         if not style["dashes"]:
             del style["dashes"]
@@ -49,5 +47,7 @@ def _panel(axes: Axes, rows: list[dict[str, Any]], quantity: str, label: str) ->
     axes.set_yscale("log")
     axes.set_xticks(sizes, [str(size) for size in sizes])
     axes.minorticks_off()
+    axes.yaxis.set_major_locator(LogLocator(10, (1, 2, 5)))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:g}"))
     axes.set_xlabel("batch size (MNIST, one thread)")
     axes.set_ylabel(label)

@@ -18,7 +18,7 @@ from rich.progress import Progress
 
 from bench.statistics import median_interval
 from bench.storage import write_atomic
-from bench.throughput import paired, session
+from bench.throughput import gate, paired, session
 from bench.throughput.ceiling import MatrixProduct, direct_flops, executed_flops
 from bench.throughput.overhead import cell_overhead, evaluation_ms, sampling_ms
 from bench.throughput.workloads import Workload, iteration
@@ -28,7 +28,7 @@ STEPS = ("fused", "reference", "plain", "plain_gan", "as_commonly_written")
 PRODUCT = "matrix product"
 ROUNDS = 7  # [min, max] of seven bounds the median with 98 %
 COLUMNS = (
-    "network", "width", "batch_size", "threads", "convolutions", "step", "step_ms", "processor_ms", "images_per_s",
+    "network", "width", "batch_size", "threads", "step", "clock", "clock_ms", "wall_ms", "images_per_s",
     "of_fused", "of_fused_low", "of_fused_high", "share_direct", "share_executed", "direct_gflop", "executed_gflop",
     "matrix_gflops_per_s",
 )  # fmt: skip
@@ -46,12 +46,10 @@ class Case:
 def cases(device: str, cores: int) -> list[Case]:
     """What is measured, in order. More than one thread only where there is more than one core, on a CPU."""
     mnist = [Workload("mnist", batch, device=device) for batch in (32, 128)]
-    listed = [Case(workload) for workload in mnist]
+    listed = [Case(w, steps=(*STEPS, "fused_fastest") if device == "cpu" else STEPS) for w in mnist]
     few = ("fused", "reference", "as_commonly_written")
-    if device == "cpu":
-        listed += [Case(Workload("mnist", batch, convolutions="fastest"), steps=("fused",)) for batch in (32, 128)]
-        if cores > 1:
-            listed.append(Case(Workload("mnist", 128), threads=2, steps=few))
+    if device == "cpu" and cores > 1:
+        listed.append(Case(Workload("mnist", 128), threads=2, steps=few))
     listed.append(Case(Workload("chairs", 32, 0.25, device=device)))
     listed += [Case(Workload(network, 32, device=device), steps=few) for network in ("svhn", "celeba")]
     return listed
@@ -66,10 +64,10 @@ def measure_case(case: Case, rng: random.Random) -> list[dict[str, Any]]:
     executed = {step: executed_flops(call) for step, call in calls.items()}
     product = MatrixProduct(workload.device)
     times = paired.rounds({**calls, PRODUCT: product}, ROUNDS, rng, synchronise)
-    clock: paired.Clock = "processor" if workload.device == "cpu" and case.threads == 1 else "wall"
+    clock = gate.clocks(workload.device, case.threads)[0]
     rows, direct = [], direct_flops(workload)
     for step in case.steps:
-        wall, processor = (statistics.median(times[step][c]) for c in paired.CLOCKS)
+        seconds, wall = (statistics.median(times[step][c]) for c in (clock, "wall"))
         pairs = zip(times[step][clock], times["fused"][clock], strict=True)
         of_fused = median_interval([own / fused for own, fused in pairs])
         of_product = statistics.median(
@@ -81,11 +79,11 @@ def measure_case(case: Case, rng: random.Random) -> list[dict[str, Any]]:
                 "width": workload.width,
                 "batch_size": workload.batch_size,
                 "threads": case.threads,
-                "convolutions": workload.convolutions,
                 "step": step,
-                "step_ms": 1e3 * wall,
-                "processor_ms": 1e3 * processor,
-                "images_per_s": workload.batch_size / wall,
+                "clock": clock,
+                "clock_ms": 1e3 * seconds,
+                "wall_ms": 1e3 * wall,
+                "images_per_s": workload.batch_size / seconds,
                 "of_fused": of_fused.median,
                 "of_fused_low": of_fused.low,
                 "of_fused_high": of_fused.high,
@@ -145,9 +143,9 @@ def to_csv(rows: list[dict[str, Any]]) -> str:
 def _print(rows: list[dict[str, Any]], others: dict[str, Any], console: Console) -> None:
     for r in rows:
         workload = Workload(r["network"], r["batch_size"], r["width"]).name
-        step = r["step"] if r["convolutions"] == "direct" else f"{r['step']} ({r['convolutions']})"
         console.print(
-            f"{workload}, {r['threads']} threads, {step}: {r['step_ms']:.0f} ms, {r['images_per_s']:.0f} images/s, "
+            f"{workload}, {r['threads']} threads, {r['step']}: {r['clock_ms']:.0f} ms ({r['clock']} time), "
+            f"{r['images_per_s']:.0f} images/s, "
             f"{r['of_fused']:.2f} [{r['of_fused_low']:.2f}, {r['of_fused_high']:.2f}] of fused, "
             f"{r['share_direct']:.0%} of the ceiling ({r['share_executed']:.0%} executed)",
             highlight=False, soft_wrap=True,

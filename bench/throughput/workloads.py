@@ -110,6 +110,7 @@ def _as_commonly_written(workload: Workload) -> Iterate:
 _VARIANTS: dict[str, Callable[[Workload], Iterate]] = {
     "fused": lambda workload: _library("fused", workload),
     "fused_direct": lambda workload: _library("fused", replace(workload, convolutions="direct")),
+    "fused_fastest": lambda workload: _library("fused", replace(workload, convolutions="fastest")),
     "reference": lambda workload: _library("reference", replace(workload, convolutions="direct")),
     "plain": lambda workload: _plain(replace(workload, convolutions="direct")),
     "plain_gan": _plain_gan,
