@@ -32,7 +32,7 @@ class Options:
     batch_size: int = 128
     width: float = 1.0
     threads: int = 1
-    convolutions: str = "fastest"
+    convolutions: str = "direct"
     device: str = "auto"
     against: Path | None = None
     suite: bool = False
