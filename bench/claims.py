@@ -15,6 +15,7 @@ from bench import statistics
 from bench.cells import NO_VARIANT, digest
 from bench.runs import Run, Sweep
 from bench.spec import MEASURES, ClaimTable, ConditionTable, ExperimentTable
+from bench.storage import plain_json
 from bench.summary import curve_measures
 
 
@@ -70,17 +71,7 @@ class ClaimResult:
 
     def to_json(self) -> dict[str, Any]:
         """Plain values; a number that is not finite becomes None with its meaning left to the reason."""
-        return _plain(asdict(self))
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, dict):
-        return {str(k): _plain(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(v) for v in value]
-    return value
+        return plain_json(asdict(self))
 
 
 def claims_digest(experiment: ExperimentTable) -> str:

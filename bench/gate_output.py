@@ -13,7 +13,7 @@ from bench import statistics
 from bench.gate import ArmCheck, Check
 from bench.runs import Run, Sweep
 from bench.spec import GateTable
-from bench.storage import append_line, write_atomic
+from bench.storage import append_line, plain_json, write_atomic
 
 
 def _times(values: dict[int, float]) -> str:
@@ -89,17 +89,7 @@ def lines(check: Check, rule: GateTable) -> Iterator[str]:
 
 def to_json(check: Check, rule: GateTable) -> dict[str, Any]:
     """Every number, with None for what is not finite."""
-    return {"rule": rule.model_dump(), **_plain(asdict(check))}
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, dict):
-        return {str(k): _plain(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(v) for v in value]
-    return value
+    return {"rule": rule.model_dump(), **plain_json(asdict(check))}
 
 
 def to_junit(check: Check, rule: GateTable) -> bytes:
@@ -146,7 +136,7 @@ def history_line(check: Check, new: Sweep | None) -> dict[str, Any]:
         "training_code": run.cell.config["versions"].get("training_code") if run else None,
         "cpu": environment.get("cpu"),
         "outcome": check.outcome,
-        "arms": _plain(arms),
+        "arms": plain_json(arms),
     }
 
 

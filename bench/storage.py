@@ -4,6 +4,7 @@ import contextlib
 import fcntl
 import hashlib
 import json
+import math
 import os
 import threading
 from pathlib import Path
@@ -79,6 +80,17 @@ def read_json(path: Path) -> dict[str, Any]:
         raise CorruptRecord(f"{path.name}: not a record: {error}") from error
     if stated != _json_digest(value):
         raise CorruptRecord(f"{path.name}: checksum does not match")
+    return value
+
+
+def plain_json(value: Any) -> Any:
+    """Nested values as JSON has them: keys are text, a number that is not finite is None."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {str(k): plain_json(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain_json(v) for v in value]
     return value
 
 
