@@ -15,13 +15,13 @@ from bench.spec import (
     ProfileTable,
     Spec,
     SpecError,
+    groups,
     merged_network,
     merged_training,
     suggest,
 )
 from infogan.data import DataInfo
 
-NO_VARIANT: list[str | None] = [None]
 FORMAT = 1  # of records; another format is never read as this one
 T80_RULE = {"fraction": 0.8, "window": 11}  # of T80: share of H(c), iterations of the centred mean
 
@@ -121,7 +121,8 @@ def resolve(
     """One cell with its configuration in full. ``versions``: of torch and of the training code."""
     experiment = spec.experiments[experiment_name]
     budget = experiment.profiles[profile]  # type: ignore[index]
-    shared = {
+    num_images = min(budget.num_images or data.num_train, data.num_train)
+    shared: dict[str, Any] = {
         "format": FORMAT,
         "experiment": experiment_name,
         "profile": profile,
@@ -129,7 +130,7 @@ def resolve(
             "name": data.name,
             "source": data.source,
             "digest": data.digest,
-            "num_images": min(budget.num_images or data.num_train, data.num_train),
+            "num_images": num_images,
         },
         "architecture": experiment.architecture,
         "network": merged_network(spec, experiment) | {"width": budget.width},
@@ -139,12 +140,22 @@ def resolve(
         "versions": versions,
     }
     iterations = {"iterations": budget.iterations}
-    config = shared | {
-        "variant": variant,
-        "arm": arm,
-        "seed": seed,
-        "training": _training(spec, experiment, variant, arm) | iterations,
-    }
+    own: dict[str, Any] = {}
+    if variant is not None:
+        table = experiment.variants[variant]
+        own["network"] = merged_network(spec, experiment, variant) | {"width": budget.width}
+        own["noise"] = shared["noise"] | ({"prior": table.noise_prior} if table.noise_prior else {})
+        own["data"] = shared["data"] | {"num_images": round(num_images * table.share_of_images)}
+    config = (
+        shared
+        | own
+        | {
+            "variant": variant,
+            "arm": arm,
+            "seed": seed,
+            "training": _training(spec, experiment, variant, arm) | iterations,
+        }
+    )
     definition = shared | {"training": _training(spec, experiment, None, None) | iterations}
     return Cell(experiment_name, profile, variant, arm, seed, config, definition)
 
@@ -179,8 +190,7 @@ def cells(
     return [
         resolve(spec, experiment_name, profile, variant, arm, seed, data, device, versions)
         for seed in seeds
-        for variant in (variants or NO_VARIANT)
-        for arm in arms
+        for variant, arm in groups(experiment, arms, variants)
     ]
 
 

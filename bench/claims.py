@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from bench import statistics
-from bench.cells import NO_VARIANT, digest
+from bench.cells import digest
 from bench.runs import Run, Sweep
-from bench.spec import MEASURES, ClaimTable, ConditionTable, ExperimentTable
+from bench.spec import MEASURES, ClaimTable, ConditionTable, ExperimentTable, groups
 from bench.storage import plain_json
 from bench.summary import curve_measures
 
@@ -84,8 +84,7 @@ def judge(experiment: ExperimentTable, sweep: Sweep) -> list[ClaimResult]:
     return [
         _judge_arm(claim, experiment, sweep, variant, arm)
         for claim in experiment.claims
-        for variant in (list(experiment.variants) or NO_VARIANT)
-        for arm in claim.arms
+        for variant, arm in groups(experiment, claim.arms)
     ]
 
 

@@ -32,6 +32,7 @@ Profile = Annotated[
     typer.Option(help=f"Budget: {', '.join(PROFILES)}. Default: paper on a GPU, cpu otherwise.", show_default=False),
 ]
 Arms = Annotated[str | None, typer.Option(help="Only these arms, separated by commas.", show_default=False)]
+Variants = Annotated[str | None, typer.Option(help="Only these variants, separated by commas.", show_default=False)]
 Seeds = Annotated[str | None, typer.Option(help="Only these seeds: 0-4 or 0,2,5-9.", show_default=False)]
 DataDir = Annotated[
     Path | None,
@@ -62,6 +63,7 @@ def plan(
     results: Results = DEFAULT_RESULTS,
     profile: Profile = None,
     arms: Arms = None,
+    variants: Variants = None,
     seeds: Seeds = None,
     data_dir: DataDir = None,
     device: Device = "auto",
@@ -75,6 +77,7 @@ def plan(
             results=results,
             profile=profile,
             arms=arms,
+            variants=variants,
             seeds=seeds,
             data_dir=data_dir,
             device=device,
@@ -90,6 +93,7 @@ def run(
     results: Results = DEFAULT_RESULTS,
     profile: Profile = None,
     arms: Arms = None,
+    variants: Variants = None,
     seeds: Seeds = None,
     data_dir: DataDir = None,
     device: Device = "auto",
@@ -106,6 +110,7 @@ def run(
         results=results,
         profile=profile,
         arms=arms,
+        variants=variants,
         seeds=seeds,
         data_dir=data_dir,
         device=device,

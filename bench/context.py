@@ -7,7 +7,7 @@ from typing import Any
 from bench import cells as cell_module
 from bench import environment, tracking
 from bench.cells import Cell, Selection, parse_seeds
-from bench.spec import PROFILES, load_spec, suggest
+from bench.spec import PROFILES, groups, load_spec, suggest
 from infogan import data
 from infogan.runtime import available_device, usable_cores
 
@@ -30,6 +30,7 @@ class Context:
         results: Path = DEFAULT_RESULTS,
         profile: str | None = None,
         arms: str | None = None,
+        variants: str | None = None,
         seeds: str | Sequence[int] | None = None,
         data_dir: Path | None = None,
         device: str = "auto",
@@ -47,7 +48,8 @@ class Context:
             raise BadInput(f"unknown profile {profile!r}{suggest(profile, list(PROFILES))}")
         self.jobs = jobs or (1 if self.device == "cuda" else usable_cores())
         self.selection = Selection(
-            arms=tuple(part.strip() for part in arms.split(",")) if arms else None,
+            arms=_listed(arms),
+            variants=_listed(variants),
             seeds=parse_seeds(seeds) if isinstance(seeds, str) else tuple(seeds) if seeds is not None else None,
         )
         self.names = list(dict.fromkeys(experiments or self.spec.experiments))
@@ -72,15 +74,22 @@ class Context:
         look_up = data.prepare if download else data.describe
         info = look_up(table.data, table.source, self.data_dir, num_images=budget)
         wanted = min(budget or info.num_train, info.num_train)
-        batch_size = max(cell_module.merged_training(self.spec, table, None, arm)["batch_size"] for arm in table.arms)
-        if batch_size > wanted:
-            raise BadInput(f"{name}: batch_size = {batch_size} exceeds the {wanted} training images of {profile}")
+        for variant, arm in groups(table, table.arms):
+            batch_size = cell_module.merged_training(self.spec, table, variant, arm)["batch_size"]
+            share = table.variants[variant].share_of_images if variant else 1.0
+            if batch_size > round(wanted * share):
+                images = f"the {round(wanted * share)} training images of {profile}"
+                raise BadInput(f"{name}: batch_size = {batch_size} exceeds {images}")
         return info
 
     def _cells(self, name: str) -> list[Cell]:
         versions = environment.key_versions()
         profile, info = self.profiles[name], self.infos[name]
         return cell_module.cells(self.spec, name, profile, self.selection, info, self.device, versions)
+
+
+def _listed(text: str | None) -> tuple[str, ...] | None:
+    return tuple(part.strip() for part in text.split(",")) if text else None
 
 
 def data_record(info: data.DataInfo) -> dict[str, Any]:

@@ -89,6 +89,9 @@ class TrainingTable(Table):
     beta2: float | None = Field(None, ge=0, lt=1)
     adam_eps: float | None = Field(None, gt=0, le=1)
     latents: Literal["fresh", "reused"] | None = None
+    q_learns_with: Literal["discriminator", "generator"] | None = None
+    real_and_fake: Literal["apart", "together"] | None = None
+    tiny: Annotated[float, BeforeValidator(_as_float), Field(ge=0, le=1e-3)] | None = None
     step: Literal["fused", "reference"] | None = None
 
 
@@ -99,6 +102,7 @@ class NetworkTable(Table):
     gain_std: Annotated[float, BeforeValidator(_as_float), Field(ge=0, le=1)] | None = None
     batch_norm_eps: float | None = Field(None, gt=0, le=1)
     batch_norm_order: Literal["before", "after"] | None = None
+    q_network: Literal["shared", "separate"] | None = None
     convolutions: Literal["direct", "winograd", "fastest"] | None = None
 
 
@@ -109,8 +113,14 @@ class ArmTable(TrainingTable):
 
 
 class VariantTable(Table):
+    """What the experiment is run with in turn: one factor's rates, or one choice that differs from the reference's."""
+
     note: str = ""
+    arms: list[Name] | None = None  # which of the experiment's arms; None: all
     training: TrainingTable = TrainingTable()
+    network: NetworkTable = NetworkTable()
+    noise_prior: Literal["uniform", "normal"] | None = None
+    share_of_images: Annotated[float, BeforeValidator(_as_float), Field(gt=0, le=1)] = 1.0
 
 
 class ProfileTable(Table):
@@ -210,6 +220,7 @@ class ExperimentTable(Table):
     training: TrainingTable = TrainingTable()
     network: NetworkTable = NetworkTable()
     variants: dict[Name, VariantTable] = {}
+    reference_variant: Name | None = None  # set where the other variants are single choices, each held against this one
     profiles: dict[Literal["smoke", "cpu", "paper"], ProfileTable] = Field(min_length=1)
     claims: list[ClaimTable] = []
 
@@ -239,6 +250,14 @@ class Spec(Table):
                 _require_unique(budget.seeds or [], where, f"profiles.{profile}.seeds")
             for index, claim in enumerate(experiment.claims):
                 _require_known(claim.arms, experiment.arms, where, f"claims.{index}.arms")
+            _require_known(
+                [experiment.reference_variant] if experiment.reference_variant else [],
+                experiment.variants,
+                where,
+                "reference_variant",
+            )
+            for variant, table in experiment.variants.items():
+                _require_known(table.arms or [], experiment.arms, where, f"variants.{variant}.arms")
             self._check_training(name, experiment)
         return self
 
@@ -247,14 +266,33 @@ class Spec(Table):
         _require_known([experiment.data], DATASETS, where, "data")
         _require_known([experiment.source], sources(experiment.data), where, "source")
         _require_known([experiment.architecture], ARCHITECTURES, where, "architecture")
-        for arm in experiment.arms:
-            merged = merged_training(self, experiment, None, arm)
+        for variant, arm in groups(experiment, experiment.arms):
+            merged = merged_training(self, experiment, variant, arm)
+            of = f"arm {arm}" if variant is None else f"variant {variant}, arm {arm}"
             for field in ("mi_weight", "mi_weight_generator"):
                 value = merged[field]
                 fits = not isinstance(value, list) or len(value) == len(experiment.codes)
-                _require(
-                    fits, where, f"{field} (arm {arm})", value, f"one number or {len(experiment.codes)}, one per code"
-                )
+                _require(fits, where, f"{field} ({of})", value, f"one number or {len(experiment.codes)}, one per code")
+            weight = merged["mi_weight" if merged["mi_weight_generator"] == "same" else "mi_weight_generator"]
+            learns = all(weight) if isinstance(weight, list) else bool(weight)
+            _require(
+                learns or merged["q_learns_with"] == "discriminator",
+                where,
+                f"q_learns_with ({of})",
+                merged["q_learns_with"],
+                "'discriminator' where mi_weight_generator is 0: nothing else would train Q",
+            )
+
+
+def groups(
+    experiment: ExperimentTable, arms: Sequence[str], variants: Sequence[str] | None = None
+) -> list[tuple[str | None, str]]:
+    """(variant, arm) in the file's order: each variant with those of ``arms`` that it has."""
+    if not experiment.variants:
+        return [(None, arm) for arm in arms]
+    chosen = list(experiment.variants) if variants is None else variants
+    tables = [(name, experiment.variants[name]) for name in chosen]
+    return [(name, arm) for name, table in tables for arm in arms if table.arms is None or arm in table.arms]
 
 
 def _require(holds: bool, where: str, field: str, value: Any, expected: str) -> None:
@@ -343,6 +381,9 @@ def merged_training(spec: Spec, experiment: ExperimentTable, variant: str | None
     return merged
 
 
-def merged_network(spec: Spec, experiment: ExperimentTable) -> dict[str, Any]:
-    """Network settings in effect."""
-    return spec.defaults.network.model_dump(exclude_none=True) | experiment.network.model_dump(exclude_none=True)
+def merged_network(spec: Spec, experiment: ExperimentTable, variant: str | None = None) -> dict[str, Any]:
+    """Network settings in effect: defaults, then the experiment's, the variant's."""
+    layers = [spec.defaults.network, experiment.network]
+    if variant is not None:
+        layers.append(experiment.variants[variant].network)
+    return {k: v for layer in layers for k, v in layer.model_dump(exclude_none=True).items()}

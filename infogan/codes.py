@@ -196,12 +196,16 @@ class LatentSpec:
         blocks = self.split(parameters_NP)
         return tuple(c.posterior(p).log_prob(v) for c, p, v in zip(self.codes, blocks, values, strict=True))
 
-    def bounds_nats(self, parameters_NP: Tensor, values: tuple[Tensor, ...]) -> Tensor:
+    def bounds_nats(self, parameters_NP: Tensor, values: tuple[Tensor, ...], tiny: float = 0.0) -> Tensor:
         """L_I = E[log q(c|x)] + H(c) for each code, shape (number of codes,); paper equation 5.
 
         Never summed over kinds: a categorical bound tops out at H(c), a continuous one with learned std has no ceiling.
+        ``tiny`` > 0: log(q + tiny) for categorical codes, as the authors' code has it.
         """
         log_q = self.log_q(parameters_NP, values)
+        if tiny:
+            rows = zip(log_q, self.codes, strict=True)
+            log_q = tuple((lq.exp() + tiny).log() if code.kind == "categorical" else lq for lq, code in rows)
         return torch.stack([lq.mean() + code.entropy_nats for lq, code in zip(log_q, self.codes, strict=True)])
 
     def explained(self, parameters_NP: Tensor, values: tuple[Tensor, ...]) -> Tensor:

@@ -33,6 +33,7 @@ class NetworkSettings:
     gain_std: float = 0.02  # batch-norm gain ~ N(1, gain_std)
     batch_norm_eps: float = 1e-5
     batch_norm_order: Literal["before", "after"] = "before"  # the activation; the tables print it after
+    q_network: Literal["shared", "separate"] = "shared"  # "separate": Q has convolutions of its own, as D's trunk
     convolutions: Literal["direct", "winograd", "fastest"] = "direct"  # the same function, with other roundings
 
 
@@ -219,6 +220,11 @@ def _stack(
     return Stack(*blocks), in_width, side
 
 
+def _flat(x: Tensor) -> Tensor:
+    """Feature maps as rows, in (H, W, C) order; rows as they are."""
+    return x.permute(0, 2, 3, 1).flatten(1) if x.dim() == 4 else x
+
+
 class Generator(nn.Module):
     """G: latents (N, Z) to images (N, C, H, W)."""
 
@@ -238,7 +244,7 @@ class Generator(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """D and Q: a shared trunk with two heads (paper section 6)."""
+    """D and Q: a shared trunk with two heads (paper section 6), or Q with a trunk of its own."""
 
     def __init__(
         self, architecture: Architecture, latents: LatentSpec, settings: NetworkSettings | None = None
@@ -253,23 +259,36 @@ class Discriminator(nn.Module):
         full_width = replace(settings, width=1.0)
         self.q_hidden, q_width, _ = _stack(architecture.q_hidden, num_features, 1, full_width, settings.slope)
         self.q_out = nn.Linear(q_width, latents.parameter_width)
+        self.q_body: Stack | None = None
+        if settings.q_network == "separate":
+            self.q_body, _, _ = _stack(
+                architecture.trunk, channels, architecture.image_CHW[1], settings, settings.slope
+            )
 
     def trunk(self, images_NCHW: Tensor, groups: int = 1) -> Tensor:
-        """Features (N, F) that both heads read."""
-        x = self.body(images_NCHW, groups)
-        return x.permute(0, 2, 3, 1).flatten(1) if x.dim() == 4 else x
+        """Features (N, F) that D's head reads, and Q's unless Q has a network of its own."""
+        return _flat(self.body(images_NCHW, groups))
 
     def logits(self, features_NF: Tensor) -> Tensor:
         """D's logit for "real", (N,)."""
         return self.d_head(features_NF).squeeze(1)
 
-    def q(self, features_NF: Tensor) -> Tensor:
-        """Q's raw parameters (N, P); ``LatentSpec.split`` cuts them into codes."""
-        return self.q_out(self.q_hidden(features_NF))
+    def q(self, images_NCHW: Tensor, features_NF: Tensor) -> Tensor:
+        """Q's raw parameters (N, P); ``LatentSpec.split`` cuts them into codes.
+
+        Q reads the trunk's features of the images, or the images where it has a network of its own.
+        """
+        read_NF = features_NF if self.q_body is None else _flat(self.q_body(images_NCHW))
+        return self.q_out(self.q_hidden(read_NF))
+
+    def q_of(self, images_NCHW: Tensor) -> Tensor:
+        """Q's raw parameters (N, P) of images, for measuring."""
+        return self.q(images_NCHW, self.trunk(images_NCHW))
 
     def q_parameters(self) -> list[nn.Parameter]:
-        """Parameters of Q's own head, without the trunk."""
-        return [*self.q_hidden.parameters(), *self.q_out.parameters()]
+        """Parameters of Q alone, without the shared trunk."""
+        own = [] if self.q_body is None else list(self.q_body.parameters())
+        return [*self.q_hidden.parameters(), *self.q_out.parameters(), *own]
 
     def d_parameters(self) -> list[nn.Parameter]:
         """Parameters of the trunk and D's head."""

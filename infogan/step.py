@@ -31,6 +31,9 @@ class StepSettings:
     beta2: float = 0.999
     adam_eps: float = 1e-8
     latents: Literal["fresh", "reused"] = "fresh"  # "reused": G's phase takes the fake batch that D's phase has drawn
+    q_learns_with: Literal["discriminator", "generator"] = "discriminator"  # "generator": L_I counts in G's phase only
+    real_and_fake: Literal["apart", "together"] = "apart"  # in D's batch norm; "together": one set of statistics
+    tiny: float = 0.0  # added to probabilities before a logarithm (1e-8 in the authors' code); 0: exact, on logits
 
 
 @dataclass
@@ -59,11 +62,17 @@ class Players:
         *,
         fused_adam: bool,
     ) -> "Players":
-        """Optimisers as the paper has them: D's holds the trunk, D's head and Q's head; G's holds G."""
+        """Optimisers as the paper's tables have them: D's holds the trunk, D's head and Q's head; G's holds G.
+
+        With ``q_learns_with="generator"`` Q's head moves into G's optimiser, as in popular ports.
+        """
         num_codes = len(spec.codes)
         for name in ("mi_weight_discriminator", "mi_weight_generator"):
             if len(getattr(settings, name)) != num_codes:
                 raise ValueError(f"{name} needs one value for each of {num_codes} codes, got {getattr(settings, name)}")
+        with_generator = settings.q_learns_with == "generator"
+        if with_generator and not all(settings.mi_weight_generator):
+            raise ValueError("q_learns_with='generator' needs every mi_weight_generator above 0: nothing else trains Q")
         device, dtype = latents.device, next(generator.parameters()).dtype
         common: dict[str, Any] = {
             "betas": (settings.beta1, settings.beta2),
@@ -72,15 +81,19 @@ class Players:
             "foreach": False,
             "capturable": fused_adam and device.type == "cuda",
         }
-        groups = [
-            {"params": discriminator.d_parameters(), "lr": settings.learning_rate_discriminator},
-            {"params": discriminator.q_parameters(), "lr": settings.learning_rate_q},
+        groups_d: list[dict[str, Any]] = [
+            {"params": discriminator.d_parameters(), "lr": settings.learning_rate_discriminator}
         ]
+        groups_g: list[dict[str, Any]] = [
+            {"params": list(generator.parameters()), "lr": settings.learning_rate_generator}
+        ]
+        group_q = {"params": discriminator.q_parameters(), "lr": settings.learning_rate_q}
+        (groups_g if with_generator else groups_d).append(group_q)
         return cls(
             generator,
             discriminator,
-            torch.optim.Adam(generator.parameters(), lr=settings.learning_rate_generator, **common),
-            torch.optim.Adam(groups, **common),
+            torch.optim.Adam(groups_g, **common),
+            torch.optim.Adam(groups_d, **common),
             spec,
             settings,
             latents,
@@ -96,6 +109,10 @@ class Players:
     def generator_reads_q(self) -> bool:
         return any(self.settings.mi_weight_generator)
 
+    @property
+    def q_learns_with_generator(self) -> bool:
+        return self.settings.q_learns_with == "generator"
+
 
 def metric_names(spec: LatentSpec) -> tuple[str, ...]:
     """Names of a step's metrics, in order: GAN losses, L_I per code in nats, 1 - MSE / Var(c) per continuous code."""
@@ -104,8 +121,9 @@ def metric_names(spec: LatentSpec) -> tuple[str, ...]:
     return ("loss/discriminator", "loss/generator", *(f"mi/{name}" for name in spec.names), *explained)
 
 
-def _set_gradients(loss: Tensor, parameters: list[nn.Parameter]) -> None:
-    """Gradients of ``loss`` with respect to these parameters and no others."""
+def _set_gradients(loss: Tensor, optimizer: torch.optim.Adam) -> None:
+    """Gradients of ``loss`` with respect to what this optimiser holds, and nothing else."""
+    parameters: list[nn.Parameter] = [p for group in optimizer.param_groups for p in group["params"]]
     for parameter, gradient in zip(parameters, torch.autograd.grad(loss, parameters), strict=True):
         parameter.grad = gradient
 
@@ -116,29 +134,35 @@ def reference_step(players: Players, real_NCHW: Tensor) -> Tensor:
     L_I is that of D's phase: fresh latents, batch statistics, before the update.
     """
     g, d, spec, settings = players.generator, players.discriminator, players.spec, players.settings
-    num = len(real_NCHW)
+    num, tiny = len(real_NCHW), settings.tiny
 
     latents = players.sample(num)
     fake_NCHW = g(latents.inputs_NZ)
-    real_features = d.trunk(real_NCHW)
-    fake_features = d.trunk(fake_NCHW.detach())
-    loss_d = discriminator_loss(d.logits(real_features), d.logits(fake_features))
-    parameters_q = d.q(fake_features if settings.mi_trains_trunk else fake_features.detach())
-    bounds = spec.bounds_nats(parameters_q, latents.values)
+    if settings.real_and_fake == "apart":
+        real_features = d.trunk(real_NCHW)
+        fake_features = d.trunk(fake_NCHW.detach())
+    else:
+        real_features, fake_features = d.trunk(torch.cat([real_NCHW, fake_NCHW.detach()])).chunk(2)
+    loss_d = discriminator_loss(d.logits(real_features), d.logits(fake_features), tiny)
+    parameters_q = d.q(fake_NCHW.detach(), fake_features if settings.mi_trains_trunk else fake_features.detach())
+    bounds = spec.bounds_nats(parameters_q, latents.values, tiny)
     explained = spec.explained(parameters_q, latents.values)
-    _set_gradients(regularised(loss_d, bounds, players.weights_discriminator), [*d.d_parameters(), *d.q_parameters()])
+    objective = loss_d
+    if not players.q_learns_with_generator:
+        objective = regularised(loss_d, bounds, players.weights_discriminator)
+    _set_gradients(objective, players.optimizer_discriminator)
     players.optimizer_discriminator.step()
 
     if settings.latents == "fresh":
         latents = players.sample(num)
         fake_NCHW = g(latents.inputs_NZ)
     fake_features = d.trunk(fake_NCHW)
-    loss_g = generator_loss(d.logits(fake_features))
+    loss_g = generator_loss(d.logits(fake_features), tiny)
     objective = loss_g
     if players.generator_reads_q:
-        bounds_g = spec.bounds_nats(d.q(fake_features), latents.values)
+        bounds_g = spec.bounds_nats(d.q(fake_NCHW, fake_features), latents.values, tiny)
         objective = regularised(loss_g, bounds_g, players.weights_generator)
-    _set_gradients(objective, list(g.parameters()))
+    _set_gradients(objective, players.optimizer_generator)
     players.optimizer_generator.step()
 
     return torch.cat([torch.stack([loss_d, loss_g]), bounds, explained]).detach()
@@ -149,32 +173,37 @@ def fused_step(players: Players, real_NCHW: Tensor) -> Tensor:
     while G learns, no gradient is computed to be thrown away, and nothing waits for the device; returns metrics (M,).
     """
     g, d, spec, settings = players.generator, players.discriminator, players.spec, players.settings
-    num = len(real_NCHW)
+    num, tiny, q_waits = len(real_NCHW), settings.tiny, players.q_learns_with_generator
 
     latents = players.sample(num)
     with torch.set_grad_enabled(settings.latents == "reused"):
         fake_NCHW = g(latents.inputs_NZ)
-    features = d.trunk(torch.cat([real_NCHW, fake_NCHW.detach()]), groups=2)
+    both_NCHW = torch.cat([real_NCHW, fake_NCHW.detach()])
+    features = d.trunk(both_NCHW, groups=2 if settings.real_and_fake == "apart" else 1)
     logits = d.logits(features)
-    loss_d = discriminator_loss(logits[:num], logits[num:])
+    loss_d = discriminator_loss(logits[:num], logits[num:], tiny)
     fake_features = features[num:]
-    parameters_q = d.q(fake_features if settings.mi_trains_trunk else fake_features.detach())
-    bounds = spec.bounds_nats(parameters_q, latents.values)
+    with torch.set_grad_enabled(not q_waits):
+        parameters_q = d.q(both_NCHW[num:], fake_features if settings.mi_trains_trunk else fake_features.detach())
+        bounds = spec.bounds_nats(parameters_q, latents.values, tiny)
     with torch.no_grad():
         explained = spec.explained(parameters_q, latents.values)
     players.optimizer_discriminator.zero_grad(set_to_none=True)
-    regularised(loss_d, bounds, players.weights_discriminator).backward()
+    (loss_d if q_waits else regularised(loss_d, bounds, players.weights_discriminator)).backward()
     players.optimizer_discriminator.step()
 
     d.requires_grad_(False)
+    if q_waits:
+        for parameter in d.q_parameters():
+            parameter.requires_grad_(True)
     if settings.latents == "fresh":
         latents = players.sample(num)
         fake_NCHW = g(latents.inputs_NZ)
     fake_features = d.trunk(fake_NCHW)
-    loss_g = generator_loss(d.logits(fake_features))
+    loss_g = generator_loss(d.logits(fake_features), tiny)
     objective = loss_g
     if players.generator_reads_q:
-        bounds_g = spec.bounds_nats(d.q(fake_features), latents.values)
+        bounds_g = spec.bounds_nats(d.q(fake_NCHW, fake_features), latents.values, tiny)
         objective = regularised(loss_g, bounds_g, players.weights_generator)
     players.optimizer_generator.zero_grad(set_to_none=True)
     objective.backward()

@@ -6,7 +6,7 @@ from typing import Any
 
 from bench.report import wording
 from bench.runs import Run, Sweep
-from bench.spec import ExperimentTable
+from bench.spec import ExperimentTable, groups
 
 NUM_PACKAGES = 40  # more than any record holds
 
@@ -17,8 +17,8 @@ def planned(experiment: ExperimentTable | None, profile: str) -> tuple[list[str]
     if experiment is None or budget is None:
         return [], []
     arms = budget.arms or experiment.arms
-    groups = [f"{v}/{a}" for v in experiment.variants for a in arms] if experiment.variants else list(arms)
-    return groups, list(budget.seeds or experiment.seeds)
+    named = [arm if variant is None else f"{variant}/{arm}" for variant, arm in groups(experiment, arms)]
+    return named, list(budget.seeds or experiment.seeds)
 
 
 def ordered_groups(sweep: Sweep, experiment: ExperimentTable | None) -> list[str]:
@@ -31,9 +31,9 @@ def ordered_groups(sweep: Sweep, experiment: ExperimentTable | None) -> list[str
 def missing_cells(sweep: Sweep, experiment: ExperimentTable | None) -> list[str]:
     """One line for each cell that is not done, and for the seeds of an arm that were never begun."""
     lines = []
-    groups, seeds = planned(experiment, sweep.profile)
+    wanted, seeds = planned(experiment, sweep.profile)
     recorded = {(run.cell.group, run.cell.seed) for run in sweep.runs}
-    for group in groups:
+    for group in wanted:
         absent = [seed for seed in seeds if (group, seed) not in recorded]
         if absent:
             word = "seed" if len(absent) == 1 else "seeds"
@@ -128,12 +128,14 @@ def _flat(value: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
 
 
 def arm_settings(sweep: Sweep, group: str) -> str:
-    """How an arm's training differs from the experiment's."""
+    """How a group's training, networks, noise and images differ from the experiment's."""
     run = sweep.groups()[group][0]
-    base, own = sweep.definition["training"], run.cell.config["training"]
-    changed = [
-        f"{name} {_one_line(own[name])} (else {_one_line(base.get(name))})"
-        for name in own
-        if own[name] != base.get(name)
-    ]
+    changed = []
+    for table in ("training", "network", "noise", "data"):
+        base, own = sweep.definition[table], run.cell.config[table]
+        changed += [
+            f"{name} {_one_line(own[name])} (else {_one_line(base.get(name))})"
+            for name in own
+            if own[name] != base.get(name)
+        ]
     return "; ".join(changed)

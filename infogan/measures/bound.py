@@ -25,6 +25,6 @@ def frozen_bounds_nats(
     latents = spec.sample(num_samples, stream, next(generator.parameters()).dtype)
     with frozen(generator, discriminator):
         parameters = [
-            discriminator.q(discriminator.trunk(generator(batch))) for batch in latents.inputs_NZ.split(BATCH)
+            discriminator.q_of(generator(batch)) for batch in latents.inputs_NZ.split(BATCH)
         ]
     return spec.bounds_nats(torch.cat(parameters), latents.values)

@@ -25,7 +25,7 @@ def calibrate_on_prior(
     inputs_NZ = calibrate_generator(generator, spec, stream, num_samples)
     with frozen(generator), collecting(discriminator):
         for batch in inputs_NZ.split(BATCH):
-            discriminator.q(discriminator.trunk(generator(batch)))
+            discriminator.q_of(generator(batch))
 
 
 @torch.no_grad()
@@ -45,4 +45,4 @@ def calibrate_on_images(discriminator: Discriminator, images_NCHW: Tensor) -> No
     """Freeze D's and Q's statistics over real images, already shuffled and scaled as in training."""
     with collecting(discriminator):
         for batch in images_NCHW.split(BATCH):
-            discriminator.q(discriminator.trunk(batch))
+            discriminator.q_of(batch)

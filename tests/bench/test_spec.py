@@ -56,6 +56,10 @@ ERRORS = {
     "two bounds": ("at_most = 0.13", "at_most = 0.13\nat_least = 0.1", "exactly one of at_least, at_most"),
     "name that leaves the folder": ("[arms.gan]", '[arms."../gan"]', "pattern"),
     "unknown profile": ("[experiments.mnist-mi.profiles.smoke]", "[experiments.mnist-mi.profiles.quick]", "quick"),
+    "unknown reference variant": ('reference_variant = "reference"', 'reference_variant = "default"', "reference_variant names 'default'"),
+    "arm of a variant that the experiment lacks": ('arms = ["infogan", "gan"]', 'arms = ["infogan", "gan-shared"]', "variants.q-rate-5e-4.arms names 'gan-shared'"),
+    "a Q that nothing trains": ('q_learns_with = "discriminator" ', 'q_learns_with = "generator" ', r"q_learns_with \(arm gan\).*nothing else would train Q"),
+    "share of images above 1": ("share_of_images = 0.9166667", "share_of_images = 1.1", "share_of_images = 1.1"),
     "not TOML": ("[defaults.training]", "[defaults.training", "not valid TOML"),
     "missing field": ('title = "Figure 1: mutual information of one categorical code on MNIST"', "", "title: missing"),
 }  # fmt: skip
@@ -137,6 +141,30 @@ def test_the_key_changes_with_everything_a_result_depends_on() -> None:
         key(profile="smoke"),
     ]
     assert len(set(keys)) == len(keys)
+
+
+def test_a_variant_changes_one_thing_and_only_for_its_arms() -> None:
+    spec = load_spec(SHIPPED)
+    listed = cells(spec, "mnist-mi-ambiguities", "cpu", Selection(seeds=(100,)), DATA, "cpu", VERSIONS)
+    by_name = {cell.group: cell for cell in listed}
+    experiment = spec.experiments["mnist-mi-ambiguities"]
+    assert "tiny/gan" not in by_name
+    assert {cell.definition_key for cell in listed} == {listed[0].definition_key}
+    assert len({cell.key for cell in listed}) == len(listed)
+    for name, variant in experiment.variants.items():
+        for arm in variant.arms or experiment.arms:
+            own, reference = by_name[f"{name}/{arm}"].config, by_name[f"reference/{arm}"].config
+            flat = [
+                {(table, field): value for table in ("training", "network", "noise", "data") for field, value in c[table].items()}
+                for c in (own, reference)
+            ]
+            changed = {key for key in flat[0] if flat[0][key] != flat[1][key]}
+            fields = {field for _, field in changed} - {"mi_weight_generator", "mi_weight_discriminator"}
+            if name == "one-rate-q-with-generator":
+                assert fields == {"learning_rate_generator", "q_learns_with"}
+            else:
+                assert len(fields | ({"lambda"} if len(fields) < len(changed) else set())) == (name != "reference"), name
+    assert by_name["images-55-of-60/infogan"].config["data"]["num_images"] == round(4000 * 0.9166667)
 
 
 def test_selections_that_do_not_exist_are_refused() -> None:

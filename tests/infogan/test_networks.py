@@ -22,7 +22,7 @@ def test_shapes_are_the_papers(name: str) -> None:
     discriminator = Discriminator(architecture, spec, settings)
     features = discriminator.trunk(images)
     assert discriminator.logits(features).shape == (3,)
-    assert discriminator.q(features).shape == (3, spec.parameter_width)
+    assert discriminator.q(images, features).shape == (3, spec.parameter_width)
 
 
 def test_mnist_parameter_counts_match_table_1_by_hand() -> None:

@@ -1,6 +1,7 @@
 """The fused step equals the reference step, and the test that says so fails on mutants of the fused step."""
 
 import inspect
+import math
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -12,6 +13,7 @@ from infogan import step as step_module
 from infogan.architectures import ARCHITECTURES
 from infogan.codes import Categorical, Continuous, LatentSpec, Noise
 from infogan.networks import Block, NetworkSettings
+from infogan.objectives import discriminator_loss, generator_loss
 from infogan.step import Players, Step, StepSettings, fused_step, metric_names, reference_step
 from infogan.training import Trainer, TrainingConfig
 
@@ -26,6 +28,9 @@ ARMS = {
     "gan-fast-q": replace(INFOGAN, mi_weight_generator=ZERO, mi_trains_trunk=False, learning_rate_q=1e-3),
     "gan-shared": replace(INFOGAN, mi_weight_generator=ZERO),
     "reused latents": replace(INFOGAN, latents="reused"),
+    "Q learns with G": replace(INFOGAN, q_learns_with="generator", learning_rate_q=1e-3),
+    "one batch norm": replace(INFOGAN, real_and_fake="together"),
+    "tiny": replace(INFOGAN, tiny=1e-8),
 }
 ITERATIONS = 20
 
@@ -138,7 +143,7 @@ def mutant(*replacements: tuple[str, str]) -> Step:
 D_UPDATE = "players.optimizer_discriminator.step()"
 FRESH = 'if settings.latents == "fresh":'
 MUTANTS: dict[str, Callable[[], Step]] = {
-    "joint batch norm": lambda: mutant(("groups=2", "groups=1")),
+    "joint batch norm": lambda: mutant(("groups=2 if", "groups=1 if")),
     "swapped halves": lambda: mutant(("logits[:num], logits[num:]", "logits[num:], logits[:num]")),
     "Q reads real images": lambda: mutant(("features[num:]", "features[:num]")),
     "D not frozen": lambda: mutant(("d.requires_grad_(False)", "pass")),
@@ -198,10 +203,47 @@ def test_step_reports_the_bound_of_the_fresh_latents_before_the_update() -> None
     metrics = dict(zip(metric_names(SPEC), fused_step(run.players, images).tolist(), strict=True))
     latents = twin.players.sample(len(images))
     d = twin.players.discriminator
-    parameters = d.q(d.trunk(twin.players.generator(latents.inputs_NZ)))
+    parameters = d.q_of(twin.players.generator(latents.inputs_NZ))
     expected = SPEC.bounds_nats(parameters, latents.values).tolist()
     assert [metrics["mi/c1"], metrics["mi/c2"]] == pytest.approx(expected, rel=1e-9)
     assert set(metrics) == {"loss/discriminator", "loss/generator", "mi/c1", "mi/c2", "explained/c2"}
+
+
+def test_a_separate_q_is_the_same_in_both_steps_and_leaves_the_trunk_to_d() -> None:
+    network = NetworkSettings(width=0.06, q_network="separate")
+    states = {
+        (arm, kind): state_after(trainer("mnist", ARMS[arm], kind, torch.float64, network), step, 5)
+        for arm in ("infogan", "gan-shared")
+        for kind, step in (("fused", fused_step), ("reference", reference_step))
+    }
+    for arm in ("infogan", "gan-shared"):
+        assert largest_difference(states[arm, "fused"], states[arm, "reference"]) < 1e-9
+    plain = state_after(trainer("mnist", ARMS["gan"], "fused", torch.float64), fused_step, 5)
+    for player in ("generator", "discriminator"):  # a separate Q cannot teach D: G and D are a plain GAN's
+        assert torch.allclose(states["gan-shared", "fused"][player], plain[player], rtol=0, atol=1e-12)
+
+
+def test_q_that_learns_with_g_leaves_the_trunk_to_d() -> None:
+    """One iteration: D's gradient is a plain GAN's, and Q's comes from G's phase."""
+    run = state_after(trainer("mnist", ARMS["Q learns with G"], "fused", torch.float64), fused_step, 1)
+    plain = state_after(trainer("mnist", ARMS["gan"], "fused", torch.float64), fused_step, 1)
+    assert torch.allclose(run["discriminator"], plain["discriminator"], rtol=0, atol=1e-12)
+    assert float(run["q gradient"].norm()) > 0
+    assert not torch.allclose(run["q gradient"], plain["q gradient"])
+    with pytest.raises(ValueError, match="nothing else trains Q"):
+        trainer("mnist", replace(ARMS["Q learns with G"], mi_weight_generator=ZERO), "fused", torch.float32)
+
+
+def test_tiny_bounds_the_losses_where_the_logits_do_not() -> None:
+    logits = torch.tensor([-50.0, 0.0, 3.0], dtype=torch.float64)
+    assert float(generator_loss(logits[:1])) == pytest.approx(50.0)
+    assert float(generator_loss(logits[:1], 1e-8)) == pytest.approx(8 * math.log(10), rel=1e-6)
+    moderate = logits[1:]
+    for exact, tiny in (
+        (generator_loss(moderate), generator_loss(moderate, 1e-8)),
+        (discriminator_loss(moderate, -moderate), discriminator_loss(moderate, -moderate, 1e-8)),
+    ):
+        assert float(tiny) == pytest.approx(float(exact), rel=1e-6)
 
 
 def test_one_weight_per_code_is_required() -> None:

@@ -155,8 +155,8 @@ def test_a_picture_and_a_prediction_do_not_depend_on_their_batch(trained: Traine
         together = g(latents.inputs_NZ)
         alone = torch.cat([g(row) for row in latents.inputs_NZ.split(1)])
         torch.testing.assert_close(alone, together, rtol=0, atol=1e-6)
-        q_together = d.q(d.trunk(together))
-        q_alone = torch.cat([d.q(d.trunk(image)) for image in together.split(1)])
+        q_together = d.q_of(together)
+        q_alone = torch.cat([d.q_of(image) for image in together.split(1)])
         torch.testing.assert_close(q_alone, q_together, rtol=1e-5, atol=1e-5)
     assert not torch.allclose(g(latents.inputs_NZ[:5]), g(latents.inputs_NZ)[:5], atol=1e-6)
 
