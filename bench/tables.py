@@ -83,6 +83,33 @@ def _t80(runs: list[Run]) -> list[float]:
     return [run.summary["t80"] for run in runs if "t80" in run.summary]
 
 
+def settings_table(sweep: Sweep, reference: str) -> pd.DataFrame:
+    """One row per variant and arm: T80 against the same arm of the reference variant, final L_I and its peak.
+
+    Columns as :func:`comparisons_table`, then medians over finished seeds; the reference's own rows have no ratio.
+    """
+    rows: list[dict[str, Any]] = []
+    against: dict[str, dict[str, Any]] = {}
+    for arm in dict.fromkeys(run.cell.arm for run in sweep.runs):
+        compared = comparisons_table(sweep, f"{reference}/{arm}").to_dict("records")
+        against |= {row["arm"]: row for row in compared if row["arm"].rpartition("/")[2] == arm}
+    for group, runs in sweep.groups().items():
+        done = [run.summary for run in runs if run.state == "done"]
+        if not done:
+            continue
+        cell = runs[0].cell
+        row: dict[str, Any] = {"variant": cell.variant, "arm": cell.arm, "num_seeds": len(done)}
+        for column in ("t80_ratio", "low", "high", "level", "not_reached"):
+            row[column] = against.get(group, {}).get(column, math.nan)
+        for measure in ("t80", "mi_final_nats", "hump_nats", "hump_iteration"):
+            values = [summary[measure] for summary in done if measure in summary]
+            row[measure] = float(pd.Series(values).median()) if values else math.nan
+            row[f"{measure}_seeds"] = " ".join(f"{v:.4g}" for v in values)
+        row["is_baseline"] = not any(cell.config["training"]["mi_weight_generator"])
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
 def timing_table(sweep: Sweep) -> pd.DataFrame:
     """Where the seconds of finished cells went, by group; ``overhead_share`` is checkpoints over training."""
     rows = []

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.claims import ClaimResult, claims_digest, judge
-from bench.report import images, inventory, pages, tabular, verdicts, wording
+from bench.report import images, inventory, pages, settings, tabular, verdicts, wording
 from bench.runs import Run, Sweep, load
 from bench.spec import PROFILES, ExperimentTable, Spec
 from bench.storage import CorruptRecord, read_lines, write_atomic
@@ -17,8 +17,8 @@ MAX_GRID_BYTES = 1_600_000  # of all traversal grids on the page; beyond it furt
 BASE_ARM = "infogan"  # whose T80 the others are compared with
 # names that only a report gives: an earlier report's files that this one does not make are removed
 OWN_FILES = re.compile(
-    r"figures/.+-(mutual-information|first-iterations|losses|t80|history)\.(png|svg)|figures/.+-traversal-.+\.png"
-    r"|tables/.+-(arms|seeds|comparisons|timing)\.csv|tables/claims\.csv"
+    r"figures/.+-(mutual-information|first-iterations|losses|t80|history|settings)\.(png|svg)|figures/.+-traversal-.+\.png"
+    r"|tables/.+-(arms|seeds|comparisons|settings|timing)\.csv|tables/claims\.csv"
 )
 
 
@@ -128,7 +128,10 @@ class _Builder:
         if experiment is None:
             missing.insert(0, "experiments.toml has no such experiment: no claims, no plan to hold the cells against")
         self.missing += [f"{sweep.experiment}, {sweep.profile}: {line}" for line in missing]
-        grids, grids_note = self._grids(sweep, order, stem)
+        # where every variant is one choice, the pages show the reference's curves and images, and a table of choices
+        reference = experiment.reference_variant if experiment else None
+        shown = [g for g in order if reference is None or g.startswith(f"{reference}/")]
+        grids, grids_note = self._grids(sweep, shown, stem)
         return pages.SweepView(
             anchor=stem,
             experiment=sweep.experiment,
@@ -142,8 +145,8 @@ class _Builder:
             claims=verdicts.claim_rows(results),
             claims_digest=digest,
             arms=[(group, self._note(sweep, group), inventory.arm_settings(sweep, group)) for group in order],
-            figures=self._figures(sweep, experiment, order, stem),
-            tables=self._tables(sweep, order, stem),
+            figures=[*self._choices(sweep, experiment, stem), *self._figures(sweep, experiment, shown, stem)],
+            tables=self._tables(sweep, experiment, order, stem),
             grids=grids,
             grids_note=grids_note,
             environment=inventory.environment(sweep),
@@ -160,8 +163,12 @@ class _Builder:
         return line, []
 
     def _note(self, sweep: Sweep, group: str) -> str:
-        arm = sweep.groups()[group][0].cell.arm
-        return self.spec.arms[arm].note if arm in self.spec.arms else ""
+        cell = sweep.groups()[group][0].cell
+        experiment = self.spec.experiments.get(sweep.experiment)
+        notes = [self.spec.arms[cell.arm].note] if cell.arm in self.spec.arms else []
+        if experiment and cell.variant in experiment.variants:
+            notes.append(experiment.variants[cell.variant].note)
+        return " ".join(notes)
 
     def _figures(
         self, sweep: Sweep, experiment: ExperimentTable | None, order: list[str], stem: str
@@ -185,10 +192,30 @@ class _Builder:
                 views.append(pages.FigureView(title, drawing.caption, f"{path}.png", f"{path}.svg", inline))
         return views
 
-    def _tables(self, sweep: Sweep, order: list[str], stem: str) -> list[tuple[tabular.Table, str]]:
+    def _choices(self, sweep: Sweep, experiment: ExperimentTable | None, stem: str) -> list[pages.FigureView]:
+        """The figure of an experiment whose variants are single choices."""
+        from bench.report.figures import draw_settings
+
+        listed = settings.listed_choices(sweep, experiment)
+        drawing = draw_settings(listed, experiment.arms) if experiment and listed else None
+        if drawing is None:
+            return []
+        path = f"figures/{stem}-{drawing.name}"
+        self.files |= {f"{path}.svg": drawing.svg, f"{path}.png": drawing.png}
+        inline = pages.figure_uri(drawing.svg, drawing.png)
+        return [pages.FigureView(drawing.title, drawing.caption, f"{path}.png", f"{path}.svg", inline)]
+
+    def _tables(
+        self, sweep: Sweep, experiment: ExperimentTable | None, order: list[str], stem: str
+    ) -> list[tuple[tabular.Table, str]]:
         arms = [group.rpartition("/")[2] for group in order]
         base = BASE_ARM if BASE_ARM in arms else next(iter(arms), BASE_ARM)
-        tables = [(table, f"tables/{stem}-{table.name}.csv") for table in tabular.sweep_tables(sweep, order, base)]
+        found = tabular.sweep_tables(sweep, order, base)
+        listed = settings.listed_choices(sweep, experiment)
+        if experiment and listed:
+            choice = settings.settings_table(listed, experiment.arms)
+            found = [choice, *(table for table in found if table.name != "comparisons")]
+        tables = [(table, f"tables/{stem}-{table.name}.csv") for table in found]
         self.files |= {path: table.csv for table, path in tables}
         return tables
 

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator
 
-from bench.report.figures import COLOURS, DASHES, STYLE
+from bench.report.figures.style import COLOURS, DASHES, STYLE
 
 
 def draw(record: dict[str, Any]) -> dict[str, bytes]:

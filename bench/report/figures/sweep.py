@@ -1,6 +1,5 @@
-"""Figures of a sweep as SVG and PNG with the same bytes for the same records. The only file that imports matplotlib."""
+"""The curves of a sweep: L_I, losses, T80."""
 
-import io
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,48 +14,11 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from bench.cells import T80_RULE
 from bench.paper import FIGURE1_GAN, FIGURE1_INFOGAN, PaperCurve
 from bench.report.curves import SweepCurves, spread
+from bench.report.figures.style import COLOURS, DASHES, PANEL, STYLE, Drawing, save
 from bench.runs import Sweep
 
-# Okabe and Ito's colours, each with its own line style: told apart by the colour-blind and in black and white
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#B88700", "#56B4E9", "#5A5A5A")
-DASHES: tuple[tuple[float, ...], ...] = (
-    (),
-    (5, 1.2, 1.2, 1.2),
-    (1.2, 1.1),
-    (3.4, 1.4),
-    (4, 1.1, 1.1, 1.1, 1.1, 1.1),
-)
 FIRST_ITERATIONS = 100  # shown once more, wider
 PAPER_T80 = 21  # where the paper's digitised curve crosses 0.8 H(c)
-PANEL = (0.075, 0.635)  # left edge and width of a panel with labels at its right
-
-STYLE: dict[Any, Any] = {
-    "figure.dpi": 72,
-    "savefig.dpi": 150,
-    "svg.hashsalt": "infogan-bench",
-    "svg.fonttype": "path",
-    "font.family": "DejaVu Sans",
-    "font.size": 9.5,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.linewidth": 0.8,
-    "axes.labelcolor": "#222222",
-    "xtick.color": "#333333",
-    "ytick.color": "#333333",
-    "path.simplify_threshold": 0.4,
-    "text.parse_math": False,  # names are somebody else's text
-}
-
-
-@dataclass(frozen=True)
-class Drawing:
-    """One figure: what it is called, what it shows, and its two files."""
-
-    name: str
-    title: str
-    caption: str
-    svg: bytes
-    png: bytes
 
 
 @dataclass(frozen=True)
@@ -74,36 +36,6 @@ class _Label:
 def draw(sweep: Sweep, groups: Sequence[str], arms: Sequence[str]) -> list[Drawing]:
     """Every figure for which the groups have something. ``arms``: the experiment's, which fixes the colours."""
     return SweepFigures(SweepCurves(sweep, groups, arms)).draw()
-
-
-OUTCOME_MARKERS = {"ok": ("o", "#009E73"), "regressed": ("X", "#D55E00"), "inconclusive": ("D", "#B88700")}
-
-
-def draw_history(checks: Sequence[dict[str, Any]], group: str) -> Drawing | None:
-    """MI convergence over commits: the T80 ratio to the baseline of each check of one arm, with its interval."""
-    shown = [(check, check["arms"][group]) for check in checks if group in check.get("arms", {})]
-    if not shown:
-        return None
-    with rc_context(STYLE):
-        figure = Figure(figsize=(8.4, 3.2))
-        axes = figure.add_axes((PANEL[0], 0.25, 0.9, 0.7))
-        for height in (1.0, 1.1, 1.2):
-            axes.axhline(height, color="#888888", linewidth=0.7, dashes=(1, 2) if height > 1 else (None, None))
-        for x, (check, arm) in enumerate(shown):
-            marker, colour = OUTCOME_MARKERS.get(check["outcome"], ("D", "#B88700"))
-            ends = [arm["ratio"] if v is None else v for v in (arm["low"], arm["high"])]
-            axes.plot([x, x], ends, color=colour, linewidth=1.4)
-            axes.plot([x], [arm["ratio"]], marker=marker, color=colour, markersize=7, markeredgecolor="black")
-        axes.set_xticks(
-            range(len(shown)), [f"{c.get('commit', '?')[:8]}\n{c['outcome']}" for c, _ in shown], fontsize=7
-        )
-        axes.set_xlim(-0.6, max(len(shown) - 0.4, 3.6))
-        axes.set_ylabel("T80, ratio to the baseline")
-        caption = (
-            "Each check against the stored baseline, oldest first: T80's ratio with its interval; above 1 is slower. "
-            "Dotted: the tolerance of 10 % and the margin of 20 %."
-        )
-        return _save(figure, "history", f"MI convergence over commits, {group}", caption)
 
 
 class SweepFigures:
@@ -154,9 +86,9 @@ class SweepFigures:
         _direct_labels(axes, labels)
         if full:
             title = "Mutual information against the iteration"
-            return _save(figure, "mutual-information", title, self._caption())
+            return save(figure, "mutual-information", title, self._caption())
         caption = f"The same curves up to iteration {last}, where the arms part."
-        return _save(figure, "first-iterations", f"The first {last} iterations", caption)
+        return save(figure, "first-iterations", f"The first {last} iterations", caption)
 
     def _arm(self, axes: Axes, group: str, last: int) -> list[_Label]:
         """Every seed thin, the finished ones' median and band; gives the arm's label."""
@@ -226,7 +158,7 @@ class SweepFigures:
             _direct_labels(axes, labels)
         axes.set_xlabel("iteration")
         caption = "Median over the finished seeds, without the mutual-information term." + self._stride_note()
-        return _save(figure, "losses", "Losses of the two players", caption)
+        return save(figure, "losses", "Losses of the two players", caption)
 
     # ---- T80
     def _t80(self) -> Drawing:
@@ -265,14 +197,7 @@ class SweepFigures:
         axes.set_ylim(len(times) - 0.45, -0.75)
         axes.set_xlabel(f"T80: iterations to {T80_RULE['fraction']:g} H(c) (logarithmic)")
         caption = "A dot: one seed; a bar: the median. An arrow at the budget: not reached by then."
-        return _save(figure, "t80", "Iterations to 0.8 H(c), every seed", caption)
-
-
-def _save(figure: Figure, name: str, title: str, caption: str) -> Drawing:
-    svg, png = io.BytesIO(), io.BytesIO()
-    figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": None}, facecolor="white")
-    figure.savefig(png, format="png", metadata={"Software": None}, facecolor="white")
-    return Drawing(name, title, caption, svg.getvalue(), png.getvalue())
+        return save(figure, "t80", "Iterations to 0.8 H(c), every seed", caption)
 
 
 def _end(curve: np.ndarray, x: np.ndarray, last: int) -> float:

@@ -1,0 +1,38 @@
+"""The regression gate's history: T80 against the baseline over commits."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from matplotlib import rc_context
+from matplotlib.figure import Figure
+
+from bench.report.figures.style import PANEL, STYLE, Drawing, save
+
+OUTCOME_MARKERS = {"ok": ("o", "#009E73"), "regressed": ("X", "#D55E00"), "inconclusive": ("D", "#B88700")}
+
+
+def draw_history(checks: Sequence[dict[str, Any]], group: str) -> Drawing | None:
+    """MI convergence over commits: the T80 ratio to the baseline of each check of one arm, with its interval."""
+    shown = [(check, check["arms"][group]) for check in checks if group in check.get("arms", {})]
+    if not shown:
+        return None
+    with rc_context(STYLE):
+        figure = Figure(figsize=(8.4, 3.2))
+        axes = figure.add_axes((PANEL[0], 0.25, 0.9, 0.7))
+        for height in (1.0, 1.1, 1.2):
+            axes.axhline(height, color="#888888", linewidth=0.7, dashes=(1, 2) if height > 1 else (None, None))
+        for x, (check, arm) in enumerate(shown):
+            marker, colour = OUTCOME_MARKERS.get(check["outcome"], ("D", "#B88700"))
+            ends = [arm["ratio"] if v is None else v for v in (arm["low"], arm["high"])]
+            axes.plot([x, x], ends, color=colour, linewidth=1.4)
+            axes.plot([x], [arm["ratio"]], marker=marker, color=colour, markersize=7, markeredgecolor="black")
+        axes.set_xticks(
+            range(len(shown)), [f"{c.get('commit', '?')[:8]}\n{c['outcome']}" for c, _ in shown], fontsize=7
+        )
+        axes.set_xlim(-0.6, max(len(shown) - 0.4, 3.6))
+        axes.set_ylabel("T80, ratio to the baseline")
+        caption = (
+            "Each check against the stored baseline, oldest first: T80's ratio with its interval; above 1 is slower. "
+            "Dotted: the tolerance of 10 % and the margin of 20 %."
+        )
+        return save(figure, "history", f"MI convergence over commits, {group}", caption)

@@ -1,0 +1,98 @@
+"""An experiment whose variants are single choices: one row a choice, each arm against the same arm of the reference."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from bench.report import wording
+from bench.report.tabular import Table, csv_bytes
+from bench.runs import Sweep
+from bench.spec import ExperimentTable
+
+COLUMNS = (
+    *("variant", "arm", "num_seeds", "t80", "t80_seeds", "t80_ratio", "low", "high", "level", "not_reached"),
+    *("mi_final_nats", "mi_final_nats_seeds", "hump_nats", "hump_nats_seeds", "hump_iteration", "hump_iteration_seeds"),
+)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One variant's rows by arm."""
+
+    variant: str
+    note: str
+    rows: dict[str, dict[str, Any]]
+
+
+def choices(sweep: Sweep, reference: str, variants: dict[str, str]) -> list[Choice]:
+    """Every variant with a finished cell, the reference first. ``variants``: notes by name, in the file's order."""
+    from bench.tables import settings_table
+
+    rows: list[dict[str, Any]] = settings_table(sweep, reference).to_dict("records")  # type: ignore[assignment]
+    recorded = [row["variant"] for row in rows]
+    names = [reference, *(v for v in variants if v != reference), *(v for v in recorded if v not in variants)]
+    return [
+        Choice(name, variants.get(name, ""), {row["arm"]: row for row in rows if row["variant"] == name})
+        for name in dict.fromkeys(names)
+        if name in recorded
+    ]
+
+
+def listed_choices(sweep: Sweep, experiment: ExperimentTable | None) -> list[Choice]:
+    """The choices of an experiment that declares a reference variant; empty for any other."""
+    if experiment is None or experiment.reference_variant is None:
+        return []
+    notes = {name: table.note for name, table in experiment.variants.items()}
+    return choices(sweep, experiment.reference_variant, notes)
+
+
+def arms_of(listed: list[Choice], arms: list[str]) -> tuple[list[str], list[str]]:
+    """(arms whose generator maximises L_I, baselines), in the experiment's order."""
+    is_baseline = {arm: row["is_baseline"] for choice in listed for arm, row in choice.rows.items()}
+    known = [arm for arm in arms if arm in is_baseline]
+    return [arm for arm in known if not is_baseline[arm]], [arm for arm in known if is_baseline[arm]]
+
+
+def settings_table(listed: list[Choice], arms: list[str]) -> Table:
+    """The table for people and its file."""
+    trained, baselines = arms_of(listed, arms)
+    headings = ["choice", "what it is"]
+    headings += [f"{arm}: {words}" for arm in trained for words in ("T80 ratio [interval]", "final L_I (nats)")]
+    headings += [f"{arm}: peak L_I (nats)" for arm in baselines]
+    rows = []
+    for choice in listed:
+        row = [choice.variant, choice.note]
+        for arm in trained:
+            record = choice.rows.get(arm)
+            row += (
+                [ratio_words(record), wording.measured("mi_final_nats", record["mi_final_nats"])]
+                if record
+                else [wording.ABSENT] * 2
+            )
+        row += [_hump(choice.rows.get(arm)) for arm in baselines]
+        rows.append(row)
+    values = [[record[column] for column in COLUMNS] for choice in listed for record in choice.rows.values()]
+    seeds = max(int(record["num_seeds"]) for choice in listed for record in choice.rows.values())
+    level = max((r["level"] for c in listed for r in c.rows.values() if not math.isnan(r["level"])), default=math.nan)
+    caption = (
+        f"One choice at a time against {listed[0].variant}, {wording.plural(seeds, 'seed')} each. T80 ratio (Hodges "
+        f"and Lehmann): above 1 is slower than the same arm of the reference, with the exact rank interval at "
+        f"{wording.number(100 * level, 0)} %; the reference's row gives T80 itself. Final and peak L_I: medians."
+    )
+    return Table("settings", "What each choice does", caption, headings, rows, csv_bytes(list(COLUMNS), values), 2)
+
+
+def ratio_words(record: dict[str, Any]) -> str:
+    """``1.23 [1.10, 1.40]``; the reference's own T80; a bound where half of the seeds did not reach 0.8 H(c)."""
+    if math.isnan(record["t80_ratio"]):
+        return f"T80 = {wording.measured('t80', record['t80'])}"
+    interval = f"[{wording.number(record['low'], 2)}, {wording.number(record['high'], 2, 'unbounded')}]"
+    bound = "at least " if 2 * record["not_reached"] >= record["num_seeds"] else ""
+    return f"{bound}{wording.number(record['t80_ratio'], 2)} {interval}"
+
+
+def _hump(record: dict[str, Any] | None) -> str:
+    if record is None:
+        return wording.ABSENT
+    at = wording.measured("hump_iteration", record["hump_iteration"])
+    return f"{wording.measured('hump_nats', record['hump_nats'])} at {at}"
