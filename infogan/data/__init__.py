@@ -25,7 +25,13 @@ __all__ = [
     "sources",
 ]
 
-DATASETS: dict[str, str] = {"mnist": "infogan.data.mnist"}
+DATASETS: dict[str, str] = {
+    "mnist": "infogan.data.mnist",
+    "faces": "infogan.data.faces",
+    "chairs": "infogan.data.chairs",
+    "svhn": "infogan.data.svhn",
+    "celeba": "infogan.data.celeba",
+}
 
 
 def _module(name: str) -> Any:

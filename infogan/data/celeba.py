@@ -1,0 +1,193 @@
+"""CelebA in torchvision's layout, or rendered portraits where there is none. Images are (N, 3, 32, 32) uint8.
+
+The layout is ``celeba/img_align_celeba/*.jpg`` with text files beside the folder, none of them required. Faces are cut
+to the middle 148x148 of 178x218 pixels and averaged down to 32x32.
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+from infogan.data.base import (
+    DataError,
+    DataInfo,
+    Dataset,
+    Part,
+    Progress,
+    cache_dir,
+    files_key,
+    make_dataset,
+    recall,
+)
+from infogan.data.folders import area_resize, centre_crop, decode_images, list_images, read_image
+from infogan.data.recorded import recorded_dataset
+from infogan.data.rendering import sets
+
+SOURCES = ("auto", "real", "rendered")
+NUM_IMAGES = 202_599
+IMAGE_WH = (178, 218)
+CROP = 148
+SHAPE_CHW = (3, 32, 32)
+ATTRIBUTES = "list_attr_celeba.txt"
+LANDMARKS = "list_landmarks_align_celeba.txt"
+PARTITION = "list_eval_partition.txt"
+RENDERED_NOTE = "A substitute for CelebA, portraits rendered by this package"
+VERSION = 1  # raise it when the same files give other arrays, so that no cache or sidecar speaks of the old ones
+
+
+def load(source: str, data_dir: Path | None, num_images: int | None = None) -> Dataset:
+    """See :func:`infogan.data.load`."""
+    folder = _find_folder(source, data_dir)
+    if folder is None:
+        return sets.rendered_dataset("celeba", "portraits", num_images, RENDERED_NOTE)
+    return _load_real(folder)
+
+
+def describe(source: str, data_dir: Path | None, num_images: int | None = None) -> DataInfo:
+    """See :func:`infogan.data.describe`."""
+    folder = _find_folder(source, data_dir)
+    if folder is None:
+        return sets.rendered_info("celeba", "portraits", num_images, RENDERED_NOTE)
+    return recall(_key(folder, _list(folder)[1])) or _load_real(folder).info
+
+
+def prepare(
+    source: str, data_dir: Path | None, num_images: int | None = None, progress: Progress | None = None
+) -> DataInfo:
+    """See :func:`infogan.data.prepare`. Nothing is downloaded: CelebA lies behind Google Drive's quota."""
+    folder = _find_folder(source, data_dir)
+    if folder is None:
+        return sets.rendered_dataset("celeba", "portraits", num_images, RENDERED_NOTE, progress).info
+    return _load_real(folder, progress).info
+
+
+def _find_folder(source: str, data_dir: Path | None) -> Path | None:
+    """Folder that holds img_align_celeba, or None for the rendered portraits."""
+    if source not in SOURCES:
+        raise DataError(f"celeba: unknown source {source!r}, choose from {', '.join(SOURCES)}")
+    if source == "rendered":
+        return None
+    if data_dir is not None and not data_dir.is_dir():
+        raise DataError(f"data folder {data_dir} does not exist")
+    for folder in [data_dir / "celeba", data_dir] if data_dir else []:
+        if (folder / "img_align_celeba").is_dir():
+            return folder
+    if source == "real":
+        raise DataError(f"celeba: no celeba/img_align_celeba found in {data_dir or 'any folder: none was given'}")
+    return None
+
+
+def _list(folder: Path) -> tuple[list[Path], str]:
+    return list_images(folder / "img_align_celeba", ".jpg")
+
+
+def _key(folder: Path, images_key: str) -> str:
+    texts = [folder / name for name in (ATTRIBUTES, LANDMARKS, PARTITION)]
+    return files_key(f"celeba {VERSION} {images_key}", [file for file in texts if file.is_file()])
+
+
+def _decode(file: Path) -> np.ndarray:
+    return area_resize(centre_crop(read_image(file, "RGB", IMAGE_WH), CROP), SHAPE_CHW[1]).transpose(2, 0, 1)
+
+
+def _load_real(folder: Path, progress: Progress | None = None) -> Dataset:
+    files, images_key = _list(folder)
+    names = [file.name for file in files]
+    is_held_out, split = _split(folder, names)  # the text files first: an error there costs no decoding
+    factor_names, factors = _factors(folder, names)
+
+    def assemble(images: np.ndarray) -> Dataset:
+        train, held_out = (
+            Part(np.asarray(images[rows]), factors=None if factors is None else factors[rows])
+            for rows in (np.flatnonzero(~is_held_out), np.flatnonzero(is_held_out))
+        )
+        in_full = len(files) == NUM_IMAGES
+        what = "CelebA in full" if in_full else f"CelebA, {len(files):,} of {NUM_IMAGES:,} faces"
+        note = f"{what}: {len(train.images):,} to train on, {len(held_out.images):,} held out ({split})."
+        return make_dataset("celeba", "real", note, in_full, train, held_out, factor_names)
+
+    return recorded_dataset(
+        _key(folder, images_key),
+        cache_dir() / f"celeba-{VERSION}-{images_key[:32]}.npy",
+        (len(files), *SHAPE_CHW),
+        lambda: decode_images(files, _decode, SHAPE_CHW, progress),
+        assemble,
+    )
+
+
+def _read_table(file: Path, names: list[str], has_header: bool) -> tuple[list[str], np.ndarray]:
+    """Names of the columns and a row of integers for each image, whatever the order of the lines."""
+    try:
+        lines = file.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"celeba: cannot read {file}: {error}") from error
+    columns, num_header_lines = ["partition"], 0
+    if has_header:
+        if len(lines) < 2:
+            raise DataError(f"celeba: {file} has no header")
+        columns, num_header_lines = lines[1].split(), 2  # the first line is a count
+    rows: dict[str, list[int]] = {}
+    for number, line in enumerate(lines[num_header_lines:], 1 + num_header_lines):
+        name, *values = line.split() or [""]
+        if not name:
+            continue
+        if len(values) != len(columns):
+            raise DataError(f"celeba: {file}, line {number}: {len(values)} values, expected {len(columns)}")
+        try:
+            rows[name] = [int(value) for value in values]
+        except ValueError:
+            raise DataError(f"celeba: {file}, line {number}: values must be integers") from None
+    missing = next((name for name in names if name not in rows), None)
+    if missing:
+        raise DataError(f"celeba: {file} has no line for {missing}")
+    return columns, np.array([rows[name] for name in names])
+
+
+def _split(folder: Path, names: list[str]) -> tuple[np.ndarray, str]:
+    """Which images are held out (N,), and by what rule: CelebA's validation and test images, else the last tenth.
+
+    CelebA's own split goes by number too, so that the last tenth of the whole set shares no person with the rest.
+    """
+    file = folder / PARTITION
+    if len(names) < 2:
+        raise DataError(f"celeba: {folder / 'img_align_celeba'} holds {len(names)} image, at least 2 are needed")
+    if file.is_file():
+        partition = _read_table(file, names, has_header=False)[1][:, 0]
+        if not np.isin(partition, (0, 1, 2)).all():
+            raise DataError(f"celeba: {file}: a partition must be 0, 1 or 2")
+        is_held_out = partition > 0
+        if is_held_out.any() and not is_held_out.all():
+            return is_held_out, "its own validation and test images"
+    is_held_out = np.arange(len(names)) >= len(names) - max(1, len(names) // 10)
+    return is_held_out, "the last tenth by number"
+
+
+def _factors(folder: Path, names: list[str]) -> tuple[tuple[str, ...], np.ndarray | None]:
+    """Attributes as 0 or 1 and, from the landmarks, azimuth, as far as their files are there: (N, F) float32."""
+    factor_names: list[str] = []
+    columns_NF = []
+    file = folder / ATTRIBUTES
+    if file.is_file():
+        factor_names, attributes = _read_table(file, names, has_header=True)
+        if not np.isin(attributes, (-1, 1)).all():
+            raise DataError(f"celeba: {file}: an attribute must be -1 or 1")
+        columns_NF.append(attributes > 0)
+    file = folder / LANDMARKS
+    if file.is_file():
+        factor_names = [*factor_names, "azimuth"]
+        columns_NF.append(_azimuth(file, names)[:, None])
+    if not columns_NF:
+        return (), None
+    return tuple(factor_names), np.concatenate(columns_NF, 1).astype(np.float32)
+
+
+def _azimuth(file: Path, names: list[str]) -> np.ndarray:
+    """How far the nose lies to the right of the eyes' midpoint in the image, in eye distances (N,)."""
+    columns, landmarks = _read_table(file, names, has_header=True)
+    wanted = ("lefteye_x", "lefteye_y", "righteye_x", "righteye_y", "nose_x")
+    missing = next((name for name in wanted if name not in columns), None)
+    if missing:
+        raise DataError(f"celeba: {file} has no column {missing}")
+    left_x, left_y, right_x, right_y, nose_x = (landmarks[:, columns.index(name)] for name in wanted)
+    eye_distance = np.sqrt((right_x - left_x) ** 2 + (right_y - left_y) ** 2)
+    return (nose_x - (left_x + right_x) / 2) / np.maximum(eye_distance, 1)

@@ -1,0 +1,151 @@
+"""3D Chairs (Aubry et al. 2014) where the user has them, or rendered chairs. Images are (N, 1, 64, 64) uint8, gray.
+
+The layout is ``rendered_chairs/<model>/renders/image_NNN_pPPP_tTTT_rRRR.png``, 600x600 on white: p is the elevation and
+t the rotation in whole degrees. The middle 400x400 is averaged down to 64x64. One model in ten is held out.
+"""
+
+import hashlib
+import math
+import re
+import statistics
+from pathlib import Path
+
+import numpy as np
+
+from infogan.data.base import DataError, DataInfo, Dataset, Part, Progress, cache_dir, make_dataset, recall
+from infogan.data.folders import area_resize, centre_crop, decode_images, read_image
+from infogan.data.recorded import recorded_dataset, split_rows
+from infogan.data.rendering.sets import rendered_dataset, rendered_info
+
+SOURCES = ("auto", "real", "rendered")
+FOLDER = "rendered_chairs"
+LAYOUT = f"{FOLDER}/<model>/renders/image_NNN_pPPP_tTTT_rRRR.png"
+NUM_MODELS, NUM_VIEWS = 1_393, 62
+IMAGE_WH = (600, 600)
+CROP = 400
+SHAPE_CHW = (1, 64, 64)
+FACTORS = ("rotation", "elevation")  # radians; the width of a real chair is not recorded
+VERSION = 1  # raise it when the same files give other arrays, so that no cache or sidecar speaks of the old ones
+RENDERED_NOTE = "A substitute for 3D Chairs, rendered by this package"
+
+_NAME = re.compile(r"image_\d+_p(\d+)_t(\d+)_r\d+\.png")
+
+
+def load(source: str, data_dir: Path | None, num_images: int | None = None) -> Dataset:
+    """See :func:`infogan.data.load`."""
+    return _load(source, data_dir, num_images)
+
+
+def describe(source: str, data_dir: Path | None, num_images: int | None = None) -> DataInfo:
+    """See :func:`infogan.data.describe`."""
+    folder = _find_folder(source, data_dir)
+    if folder is None:
+        return rendered_info("chairs", "chairs", num_images, RENDERED_NOTE)
+    return recall(_key(_models(folder))) or _load_real(folder).info
+
+
+def prepare(
+    source: str, data_dir: Path | None, num_images: int | None = None, progress: Progress | None = None
+) -> DataInfo:
+    """See :func:`infogan.data.prepare`."""
+    return _load(source, data_dir, num_images, progress).info
+
+
+def _load(source: str, data_dir: Path | None, num_images: int | None, progress: Progress | None = None) -> Dataset:
+    folder = _find_folder(source, data_dir)
+    if folder is None:
+        return rendered_dataset("chairs", "chairs", num_images, RENDERED_NOTE, progress)
+    return _load_real(folder, progress)
+
+
+def _find_folder(source: str, data_dir: Path | None) -> Path | None:
+    """Folder of the models, or None for rendered chairs."""
+    if source not in SOURCES:
+        raise DataError(f"chairs: unknown source {source!r}, choose from {', '.join(SOURCES)}")
+    if source == "rendered":
+        return None
+    if data_dir is not None and not data_dir.is_dir():
+        raise DataError(f"data folder {data_dir} does not exist")
+    if data_dir is not None and (data_dir / FOLDER).is_dir():
+        return data_dir / FOLDER
+    if source == "real":
+        raise DataError(f"chairs: no {LAYOUT} found in {data_dir or 'any folder: none was given'}")
+    return None
+
+
+def _models(folder: Path) -> list[Path]:
+    models = sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
+    if not models:
+        raise DataError(f"chairs: {folder} holds no models, expected {LAYOUT}")
+    for model in models:
+        if not (model / "renders").is_dir():
+            raise DataError(f"chairs: {model} holds no folder renders, expected {LAYOUT}")
+    return models
+
+
+def _key(models: list[Path]) -> str:
+    """Changes when a model's folder does: a render added, removed, renamed or replaced.
+
+    86,366 files would take seconds to look at on a slow disk, 1,393 folders do not. A render that is overwritten in
+    place goes unnoticed; nothing is remembered of a set with a damaged one, so mending it needs no notice.
+    """
+    rows = [(model.name, (model / "renders").stat().st_mtime_ns) for model in models]
+    return f"chairs {VERSION} {hashlib.sha256(f'{models[0].parent.resolve()} {rows}'.encode()).hexdigest()}"
+
+
+def _renders(models: list[Path]) -> list[tuple[Path, int, int]]:
+    """Each render with its rotation and elevation in degrees, in the order of models and views."""
+    renders, counts = [], []
+    for model in models:
+        views = []
+        for file in (model / "renders").iterdir():
+            match = _NAME.fullmatch(file.name)
+            if not match:
+                continue
+            elevation, rotation = (int(degrees) for degrees in match.groups())
+            if elevation > 90 or rotation >= 360:
+                raise DataError(f"chairs: {file}: elevation {elevation} or rotation {rotation} is out of range")
+            views.append((file, rotation, elevation))
+        if not views:
+            raise DataError(f"chairs: {model / 'renders'} holds no image_NNN_pPPP_tTTT_rRRR.png")
+        renders.extend(sorted(views, key=lambda view: (view[2], view[1], view[0].name)))
+        counts.append(len(views))
+    usual = statistics.mode(counts)
+    for model, count in zip(models, counts, strict=True):
+        if count != usual:
+            raise DataError(f"chairs: {model / 'renders'} holds {count} renders, other models {usual}")
+    return renders
+
+
+def _decode(file: Path) -> np.ndarray:
+    return area_resize(centre_crop(read_image(file, "L", IMAGE_WH), CROP), SHAPE_CHW[1])[None]
+
+
+def _load_real(folder: Path, progress: Progress | None = None) -> Dataset:
+    models = _models(folder)
+    key = _key(models)
+    renders = _renders(models)
+    files = [file for file, _, _ in renders]
+    radians = np.array([[math.radians(rotation), math.radians(elevation)] for _, rotation, elevation in renders])
+    train_rows, held_out_rows = split_rows(folder, [file.parent.parent.name for file in files])
+
+    def assemble(images: np.ndarray) -> Dataset:
+        train, held_out = (
+            Part(np.asarray(images[rows]), factors=radians[rows].astype(np.float32))
+            for rows in (train_rows, held_out_rows)
+        )
+        in_full = len(models) == NUM_MODELS and len(files) == NUM_MODELS * NUM_VIEWS
+        note = (
+            f"3D Chairs{' in full' if in_full else f', {len(models):,} of {NUM_MODELS:,} models'}: "
+            f"{len(train.images):,} renders to train on, {len(held_out.images):,} of other models held out."
+        )
+        return make_dataset("chairs", "real", note, in_full, train, held_out, FACTORS)
+
+    cached = cache_dir() / f"chairs-{hashlib.sha256(key.encode()).hexdigest()[:32]}.npy"
+    return recorded_dataset(
+        key,
+        cached,
+        (len(files), *SHAPE_CHW),
+        lambda: decode_images(files, _decode, SHAPE_CHW, progress),
+        assemble,
+    )

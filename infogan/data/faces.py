@@ -1,0 +1,210 @@
+"""Renders of faces where the user has them, or rendered heads. Images are (N, 1, 32, 32) uint8, gray.
+
+The paper's own renders of the Basel Face Model were never released. Read are, in this order:
+
+- ``basel_face_renders.pth``, other authors' renders of that model: a uint8 tensor by identity, azimuth, elevation and
+  lighting. Its factors are the places on the three axes, from -1 to 1, since the angles are not in the file.
+- ``faces/``: square PNG or JPEG images of one size, with an optional ``factors.csv``: a column ``file``, columns of
+  numbers, and perhaps ``identity``, any text, by which the set is then split.
+"""
+
+import csv
+import hashlib
+import math
+import pickle
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from infogan.data.base import DataError, DataInfo, Dataset, Part, Progress, cache_dir, files_key, make_dataset, recall
+from infogan.data.folders import area_resize, decode_images, list_images, read_image
+from infogan.data.recorded import recorded_dataset, split_rows
+from infogan.data.rendering.sets import rendered_dataset, rendered_info
+
+SOURCES = ("auto", "real", "rendered")
+BASEL_FILE, FOLDER, FACTORS_FILE = "basel_face_renders.pth", "faces", "factors.csv"
+BASEL_SHAPE = (50, 21, 11, 11, 64, 64)  # identity, azimuth, elevation, lighting, height, width
+BASEL_FACTORS = ("azimuth", "elevation", "lighting")
+MAX_SIZE = 4096  # pixels: larger images are refused by their header
+SHAPE_CHW = (1, 32, 32)
+VERSION = 1  # raise it when the same files give other arrays, so that no cache or sidecar speaks of the old ones
+RENDERED_NOTE = "A substitute for renders of the Basel Face Model, heads rendered by this package"
+
+
+def load(source: str, data_dir: Path | None, num_images: int | None = None) -> Dataset:
+    """See :func:`infogan.data.load`."""
+    return _load(source, data_dir, num_images)
+
+
+def describe(source: str, data_dir: Path | None, num_images: int | None = None) -> DataInfo:
+    """See :func:`infogan.data.describe`."""
+    path = _find(source, data_dir)
+    if path is None:
+        return rendered_info("faces", "faces", num_images, RENDERED_NOTE)
+    return recall(_key(path)) or _load_real(path).info
+
+
+def prepare(
+    source: str, data_dir: Path | None, num_images: int | None = None, progress: Progress | None = None
+) -> DataInfo:
+    """See :func:`infogan.data.prepare`."""
+    return _load(source, data_dir, num_images, progress).info
+
+
+def _load(source: str, data_dir: Path | None, num_images: int | None, progress: Progress | None = None) -> Dataset:
+    path = _find(source, data_dir)
+    if path is None:
+        return rendered_dataset("faces", "faces", num_images, RENDERED_NOTE, progress)
+    return _load_real(path, progress)
+
+
+def _find(source: str, data_dir: Path | None) -> Path | None:
+    """The file or folder of a real set, or None for rendered heads."""
+    if source not in SOURCES:
+        raise DataError(f"faces: unknown source {source!r}, choose from {', '.join(SOURCES)}")
+    if source == "rendered":
+        return None
+    if data_dir is not None and not data_dir.is_dir():
+        raise DataError(f"data folder {data_dir} does not exist")
+    if data_dir is not None and (data_dir / BASEL_FILE).is_file():
+        return data_dir / BASEL_FILE
+    if data_dir is not None and (data_dir / FOLDER).is_dir():
+        return data_dir / FOLDER
+    if source == "real":
+        raise DataError(f"faces: no {BASEL_FILE} or {FOLDER}/ found in {data_dir or 'any folder: none was given'}")
+    return None
+
+
+def _key(path: Path) -> str:
+    if path.is_dir():  # all that lies in it, factors.csv too
+        return f"faces {VERSION} {list_images(path, '')[1]}"
+    return files_key(f"faces {VERSION}", [path])
+
+
+def _load_real(path: Path, progress: Progress | None = None) -> Dataset:
+    return _load_folder(path, progress) if path.is_dir() else _load_basel(path, progress)
+
+
+def _cached(key: str) -> Path:
+    return cache_dir() / f"faces-{hashlib.sha256(key.encode()).hexdigest()[:32]}.npy"
+
+
+def _assembled(
+    path: Path, what: str, images: np.ndarray, groups: Sequence[str], factors: np.ndarray | None, names: tuple[str, ...]
+) -> Dataset:
+    train, held_out = (
+        Part(np.asarray(images[rows]), factors=None if factors is None else factors[rows])
+        for rows in split_rows(path, groups)
+    )
+    note = f"{what}: {len(train.images):,} to train on, {len(held_out.images):,} held out."
+    return make_dataset("faces", "real", note, False, train, held_out, names)
+
+
+def _load_basel(file: Path, progress: Progress | None) -> Dataset:
+    num_images = math.prod(BASEL_SHAPE[:4])
+    places = np.indices(BASEL_SHAPE[:4]).reshape(4, -1)
+    lengths = np.array(BASEL_SHAPE[1:4])[:, None]
+    factors = (2 * places[1:] / (lengths - 1) - 1).T.astype(np.float32)
+
+    def assemble(images: np.ndarray) -> Dataset:
+        what = "Renders of the Basel Face Model by other authors than the paper's"
+        return _assembled(file, what, images, [f"{k:02d}" for k in places[0]], factors, BASEL_FACTORS)
+
+    key = _key(file)
+    shape = (num_images, *SHAPE_CHW)
+    return recorded_dataset(key, _cached(key), shape, lambda: _read_basel(file, progress), assemble)
+
+
+def _read_basel(file: Path, progress: Progress | None) -> np.ndarray:
+    """(N, 1, 32, 32): means of 2x2 pixels."""
+    import torch
+
+    expected = f"expected a uint8 tensor {BASEL_SHAPE}"
+    try:
+        renders = torch.load(file, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, EOFError, ValueError, KeyError, AttributeError, pickle.UnpicklingError) as error:
+        raise DataError(f"faces: cannot read {file}: {' '.join(str(error).split())[:200]}; {expected}") from error
+    if not isinstance(renders, torch.Tensor):
+        raise DataError(f"faces: {file} holds a {type(renders).__name__}, {expected}")
+    if renders.dtype != torch.uint8 or tuple(renders.shape) != BASEL_SHAPE:
+        found = f"{str(renders.dtype).removeprefix('torch.')} tensor {tuple(renders.shape)}"
+        raise DataError(f"faces: {file} holds a {found}, {expected}")
+    size = SHAPE_CHW[1]
+    parts = []
+    for renders_of_one in renders.numpy():  # one identity at a time, to save memory
+        squares = renders_of_one.reshape(-1, size, 2, size, 2).astype(np.uint16)
+        parts.append(((squares.sum(axis=(2, 4), dtype=np.uint16) + 2) // 4).astype(np.uint8))
+        if progress:
+            progress(sum(map(len, parts)), math.prod(BASEL_SHAPE[:4]))
+    return np.concatenate(parts)[:, None]
+
+
+def _load_folder(folder: Path, progress: Progress | None) -> Dataset:
+    key = _key(folder)
+    files = [file for file in list_images(folder, "")[0] if file.suffix.lower() in (".png", ".jpg", ".jpeg")]
+    if not files:
+        raise DataError(f"faces: {folder} holds no PNG or JPEG images")
+    # factors.csv first: an error there costs no decoding
+    groups, names, factors = _read_factors(folder, [file.name for file in files])
+    size = _image_size(files[0])
+
+    def decode(file: Path) -> np.ndarray:
+        return area_resize(read_image(file, "L", (size, size)), SHAPE_CHW[1])[None]
+
+    return recorded_dataset(
+        key,
+        _cached(key),
+        (len(files), *SHAPE_CHW),
+        lambda: decode_images(files, decode, SHAPE_CHW, progress),
+        lambda images: _assembled(folder, "The user's own renders of faces", images, groups, factors, names),
+    )
+
+
+def _image_size(file: Path) -> int:
+    """Side of the square image, by its header."""
+    from PIL import Image
+
+    try:
+        with Image.open(file, formats=("JPEG", "PNG")) as image:
+            width, height = image.size
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise DataError(f"faces: cannot read {file}: {' '.join(str(error).split())}") from error
+    if width != height or not SHAPE_CHW[1] <= width <= MAX_SIZE:
+        raise DataError(f"faces: {file} is {width}x{height} pixels, expected a square of {SHAPE_CHW[1]} to {MAX_SIZE}")
+    return int(width)
+
+
+def _read_factors(folder: Path, images: list[str]) -> tuple[list[str], tuple[str, ...], np.ndarray | None]:
+    """Of each image, in this order: the group that is split as one, and its factors (N, F) with their names."""
+    file = folder / FACTORS_FILE
+    if not file.is_file():
+        return images, (), None
+    try:
+        with file.open(newline="", encoding="utf-8-sig") as stream:
+            header, *lines = [line for line in csv.reader(stream) if line] or [[]]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"faces: cannot read {file}: {error}") from error
+    header = [name.strip() for name in header]
+    names = tuple(name for name in header if name not in ("file", "identity"))
+    if "file" not in header or not names or len(set(header)) < len(header):
+        raise DataError(f"faces: {file} has the columns {', '.join(header)}; expected file, azimuth, elevation, ...")
+    rows: dict[str, dict[str, str]] = {}
+    for number, line in enumerate(lines, 2):
+        if len(line) != len(header):
+            raise DataError(f"faces: {file}, line {number}: {len(line)} values, expected {len(header)}")
+        row = dict(zip(header, line, strict=True))
+        if row["file"] in rows:
+            raise DataError(f"faces: {file}, line {number}: {row['file']} is there twice")
+        rows[row["file"]] = row
+    for name in sorted(rows.keys() ^ set(images)):
+        if name in rows:
+            raise DataError(f"faces: {file} names {name}, which is not in the folder")
+        raise DataError(f"faces: {file} has no line for {name}")
+    try:
+        factors = np.array([[float(rows[image][name]) for name in names] for image in images], np.float32)
+    except ValueError as error:
+        raise DataError(f"faces: {file}: factors must be numbers: {error}") from error
+    if not np.isfinite(factors).all():
+        raise DataError(f"faces: {file}: factors must be finite")
+    return [rows[image].get("identity", image) for image in images], names, factors

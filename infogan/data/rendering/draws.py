@@ -1,0 +1,18 @@
+"""Random draws from uniform numbers alone, whose stream numpy keeps the same."""
+
+from typing import Any
+
+import numpy as np
+
+
+def uniform(rng: np.random.Generator, low: float, high: float) -> float:
+    return low + (high - low) * float(rng.random())
+
+
+def bell(rng: np.random.Generator, deviation: float) -> float:
+    """About normal, within three standard deviations: only uniform draws, which are the same everywhere."""
+    return deviation * 2 * (float(rng.random()) + float(rng.random()) + float(rng.random()) - 1.5)
+
+
+def choice(rng: np.random.Generator, options: tuple[Any, ...]) -> Any:
+    return options[int(len(options) * float(rng.random()))]

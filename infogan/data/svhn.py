@@ -1,0 +1,162 @@
+"""SVHN: the user's copy, a download, or rendered house numbers. Images are (N, 3, 32, 32) uint8, labels the digits."""
+
+import os
+import socket
+import tempfile
+from dataclasses import replace
+from http.client import HTTPException
+from pathlib import Path
+
+import numpy as np
+
+from infogan.data.base import (
+    DataError,
+    DataInfo,
+    Dataset,
+    Part,
+    Progress,
+    cache_dir,
+    files_key,
+    make_dataset,
+    recall,
+    remember,
+)
+from infogan.data.matfile import MatError, read_arrays
+from infogan.data.rendering import sets
+
+SOURCES = ("auto", "torchvision", "rendered")
+DOWNLOAD_TIMEOUT_S = 15
+NUM_IMAGES = {"train": 73_257, "test": 26_032}
+MAX_IMAGES = 100_000  # in one file: what would take more memory is refused
+RENDERED_NOTE = "A substitute for SVHN, house numbers rendered by this package"
+VERSION = 1  # raise it when the same files give other arrays, so that no sidecar speaks of the old ones
+
+_download_failed: str | None = None  # so that one process tries once
+
+
+def load(source: str, data_dir: Path | None, num_images: int | None = None) -> Dataset:
+    """See :func:`infogan.data.load`."""
+    folder = _find_folder(source, data_dir)
+    return _load_rendered(num_images) if folder is None else _load_torchvision(folder)
+
+
+def describe(source: str, data_dir: Path | None, num_images: int | None = None) -> DataInfo:
+    """See :func:`infogan.data.describe`."""
+    folder = _find_folder(source, data_dir)
+    if folder is None:
+        return sets.rendered_info("svhn", "house-numbers", num_images, RENDERED_NOTE)
+    return recall(_key(folder)) or _load_torchvision(folder).info
+
+
+def prepare(
+    source: str, data_dir: Path | None, num_images: int | None = None, progress: Progress | None = None
+) -> DataInfo:
+    """See :func:`infogan.data.prepare`."""
+    if source in ("auto", "torchvision") and _find_folder("auto", data_dir) is None:
+        _download(cache_dir() / "torchvision" / "svhn")
+    if _find_folder(source, data_dir) is None:
+        return _load_rendered(num_images, progress).info
+    return describe(source, data_dir)
+
+
+def _file(folder: Path, split: str) -> Path:
+    return folder / f"{split}_32x32.mat"
+
+
+def _find_folder(source: str, data_dir: Path | None) -> Path | None:
+    """Folder with SVHN's files, or None for the rendered house numbers."""
+    if source not in SOURCES:
+        raise DataError(f"svhn: unknown source {source!r}, choose from {', '.join(SOURCES)}")
+    if source == "rendered":
+        return None
+    if data_dir is not None and not data_dir.is_dir():
+        raise DataError(f"data folder {data_dir} does not exist")
+    given = [data_dir, data_dir / "svhn"] if data_dir else []
+    for folder in [*given, cache_dir() / "torchvision" / "svhn"]:
+        if any(_file(folder, split).is_file() for split in NUM_IMAGES):
+            return folder
+    if source == "torchvision":
+        tried = f"{data_dir or 'no data folder given'}; download: {_download_failed or 'not tried'}"
+        raise DataError(f"svhn: no train_32x32.mat found ({tried})")
+    return None
+
+
+def _key(folder: Path) -> str:
+    files = [_file(folder, split) for split in NUM_IMAGES]
+    for file in files:
+        if not file.is_file():
+            names = " and ".join(file.name for file in files)
+            raise DataError(f"svhn: {file} is missing; expected torchvision's layout with {names}")
+    return files_key(f"svhn {VERSION}", files)
+
+
+def _load_torchvision(folder: Path) -> Dataset:
+    key = _key(folder)
+    train, test = (_read_mat(_file(folder, split)) for split in NUM_IMAGES)
+    counts = f"{len(train.images):,} training and {len(test.images):,} test digits"
+    in_full = [len(train.images), len(test.images)] == list(NUM_IMAGES.values())
+    note = f"SVHN in full: {counts}." if in_full else f"A part of SVHN: {counts}."
+    dataset = make_dataset("svhn", "torchvision", note, in_full, train, test)
+    remember(key, dataset.info)
+    return dataset
+
+
+def _read_mat(file: Path) -> Part:
+    """One of SVHN's files: X (32, 32, 3, N) uint8, and N labels y of any type, a 0 written as 10."""
+    try:
+        arrays = read_arrays(file, max_bytes=MAX_IMAGES * 32 * 32 * 3)
+    except (OSError, MatError) as error:
+        raise DataError(f"svhn: cannot read {file}: {error}") from error
+    for name in ("X", "y"):
+        if name not in arrays:
+            raise DataError(f"svhn: {file}: no numeric array {name}")
+    images_HWCN, labels = arrays["X"], arrays["y"].ravel()
+    if images_HWCN.dtype != np.uint8 or images_HWCN.shape[:3] != (32, 32, 3) or images_HWCN.ndim != 4:
+        found = f"{images_HWCN.dtype} {images_HWCN.shape}"
+        raise DataError(f"svhn: {file}: X is {found}, expected uint8 (32, 32, 3, N)")
+    num_images = images_HWCN.shape[3]
+    if len(labels) != num_images or not num_images:
+        raise DataError(f"svhn: {file}: {len(labels)} labels y for {num_images} images X")
+    if not np.isin(labels, np.arange(1, 11)).all():
+        found = f"{labels.min()} to {labels.max()}"
+        raise DataError(f"svhn: {file}: labels run from {found}, expected whole numbers from 1 to 10")
+    images_NCHW = np.ascontiguousarray(images_HWCN.transpose(3, 2, 0, 1))
+    return Part(images_NCHW, labels.astype(np.int64) % 10)
+
+
+def _download(folder: Path) -> bool:
+    """Fetch SVHN into ``folder`` through torchvision; False where the network does not allow it."""
+    global _download_failed
+    if os.environ.get("INFOGAN_OFFLINE"):
+        _download_failed = "INFOGAN_OFFLINE is set"
+    if _download_failed:
+        return False
+    from torchvision.datasets import SVHN
+
+    timeout = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(DOWNLOAD_TIMEOUT_S)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent) as temporary:
+            complete = Path(temporary) / folder.name
+            for split in NUM_IMAGES:
+                SVHN(complete, split, download=True)
+            complete.replace(folder)  # both files or none
+    except (OSError, RuntimeError, HTTPException) as error:  # URLError is an OSError
+        _download_failed = " ".join(str(error).split())[:200]
+        return False
+    finally:
+        socket.setdefaulttimeout(timeout)
+    return True
+
+
+def _load_rendered(num_images: int | None, progress: Progress | None = None) -> Dataset:
+    """House numbers, whose digits are the labels too."""
+    dataset = sets.rendered_dataset("svhn", "house-numbers", num_images, RENDERED_NOTE, progress)
+    column = dataset.factor_names.index("digit")
+    train, test = (
+        replace(part, labels=part.factors[:, column].astype(np.int64))
+        for part in (dataset.train, dataset.test)
+        if part.factors is not None
+    )
+    return replace(dataset, train=train, test=test)
