@@ -1,0 +1,198 @@
+"""What a latent moves: Sobol indices of every latent on every measured property, over the prior of all latents.
+
+First-order index: the share of a property's variance that a latent explains alone; total: with all its interactions.
+Factors are the noise dimensions z1, z2, ... and the codes c1, c2, ...; a categorical code is one factor. The noise
+dimensions of the same generator are the null: nothing asks them to mean anything.
+
+Design (Saltelli 2002): two independent blocks A and B of a scrambled Sobol sequence, and for each factor both hybrids,
+A with that factor's column of B and B with that of A. With both, the first-order index is
+E[(f(A) - f(A_B)) (f(B_A) - f(B))] / 2V, a product of two small differences where the effect is small (Owen 2013,
+arXiv 1204.4763). With one hybrid, as ``scipy.stats.sobol_indices`` has it, the error of a noise dimension is several
+times its index, and the largest of 62 is mere error. Total: Jansen 1999.
+Shape suffixes: N rows of the design, Z width of the generator's input, D factors, M components of a property.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from scipy.special import ndtri
+from scipy.stats import qmc
+from torch import Tensor
+
+from infogan.codes import Categorical, LatentSpec
+from infogan.networks import Generator, frozen
+
+# images (N, C, H, W) as the generator makes them, to values by property: (N,), or (N, M) where its components belong
+# together, such as the probabilities of ten digits; NaN where an image cannot be measured
+Measure = Callable[[Tensor], Mapping[str, np.ndarray]]
+
+NUM_ROWS = 256
+CODE_ROWS = 4  # times as many for a code: a large index varies more, and there are few codes
+MIN_ROWS = 16
+MIN_SHARE_MEASURED = 0.8  # below, a property counts as not measured
+CONSTANT = 1e-6  # standard deviation over root mean square that is only rounding in float32
+
+
+class Strongest(NamedTuple):
+    """The code that moves a property most, and by how much its first-order index leads."""
+
+    code: str
+    first_order: float
+    gap_to_second_code: float  # on the same property; the index itself where there is no other code
+    gap_to_second_property: float  # of the same code; negative where the code moves another property more
+
+
+@dataclass(frozen=True)
+class PropertyIndices:
+    """Indices of one property by factor; of components together, by their summed variances (Gamboa et al. 2014)."""
+
+    first_order: dict[str, float]  # an estimate, so a factor without effect may lie just below 0
+    total: dict[str, float]
+    standard_error: dict[str, float]  # of ``first_order``, as if rows were independent: an upper bound
+    standard_deviation: float  # over the prior, in the property's unit
+    share_measured: float  # of all images
+
+
+@dataclass(frozen=True)
+class SobolIndices:
+    """All factors on all properties; None for a property that is constant or was not measurable in most images."""
+
+    noise: tuple[str, ...]
+    codes: tuple[str, ...]
+    properties: dict[str, PropertyIndices | None]
+    num_images: int
+
+    def noise_null(self, name: str) -> float | None:
+        """The largest first-order index of a noise dimension; None where there is none or nothing was measured."""
+        indices = self.properties[name]
+        if indices is None or not self.noise:
+            return None
+        return max(indices.first_order[z] for z in self.noise)
+
+    def strongest(self, name: str) -> Strongest | None:
+        """Which code takes this property; None where there is no code or nothing was measured.
+
+        Found on these samples: its score is that of the same code and property on fresh ones.
+        """
+        indices = self.properties[name]
+        if indices is None or not self.codes:
+            return None
+        ranked = sorted(self.codes, key=lambda code: -indices.first_order[code])
+        index = indices.first_order[ranked[0]]
+        runner_up = indices.first_order[ranked[1]] if len(ranked) > 1 else 0.0
+        others = [p.first_order[ranked[0]] for other, p in self.properties.items() if p is not None and other != name]
+        return Strongest(ranked[0], index, index - runner_up, index - max(others, default=0.0))
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def noise_names(spec: LatentSpec) -> tuple[str, ...]:
+    """z1, z2, ... in the order of the generator's input."""
+    return tuple(f"z{i}" for i in range(1, spec.noise.size + 1))
+
+
+def num_images(spec: LatentSpec, num_rows: int = NUM_ROWS) -> int:
+    """How many images :func:`sobol_indices` makes: 39,936 for MNIST's 62 noise dimensions and 3 codes by default."""
+    return 2 * num_rows * (spec.noise.size + CODE_ROWS * (1 + len(spec.codes)))
+
+
+@torch.no_grad()
+def sobol_indices(
+    generator: Generator, spec: LatentSpec, measure: Measure, stream: torch.Generator, num_rows: int = NUM_ROWS
+) -> SobolIndices:
+    """Indices from ``num_images(spec, num_rows)`` images, with the generator's frozen batch-norm statistics.
+
+    A noise dimension gets ``num_rows`` rows of the design, a code ``CODE_ROWS`` times as many. Calibrate the generator
+    first. Raises ValueError where ``num_rows`` is not a power of two from ``MIN_ROWS`` on and without a latent.
+    """
+    if num_rows < MIN_ROWS or num_rows & (num_rows - 1):
+        raise ValueError(f"a Sobol design needs a power of two of rows, at least {MIN_ROWS}, got {num_rows}")
+    noise = noise_names(spec)
+    factors = (*noise, *spec.names)
+    if not factors:
+        raise ValueError("there are no latents to vary")
+    seed = int(torch.randint(2**31, (), generator=stream, device=stream.device))
+    design = qmc.Sobol(2 * len(factors), scramble=True, rng=np.random.default_rng(seed)).random(CODE_ROWS * num_rows)
+    a_ND, b_ND = design[:, : len(factors)], design[:, len(factors) :]
+
+    def evaluate(uniform_ND: np.ndarray) -> dict[str, np.ndarray]:
+        dtype = next(generator.parameters()).dtype
+        images = generator(_inputs(spec, uniform_ND).to(stream.device, dtype))
+        return {name: _as_columns(values, name, len(uniform_ND)) for name, values in measure(images).items()}
+
+    with frozen(generator):
+        at_a, at_b = evaluate(a_ND), evaluate(b_ND)
+        hybrids = []
+        for column, factor in enumerate(factors):
+            rows = slice(num_rows if factor in noise else None)
+            a, b = a_ND[rows], b_ND[rows]
+            hybrids.append((evaluate(_exchanged(a, b, column)), evaluate(_exchanged(b, a, column))))
+    properties = {
+        name: _indices(factors, at_a[name], at_b[name], [(ab[name], ba[name]) for ab, ba in hybrids]) for name in at_a
+    }
+    return SobolIndices(noise, spec.names, properties, num_images(spec, num_rows))
+
+
+def _inputs(spec: LatentSpec, uniform_ND: np.ndarray) -> Tensor:
+    """The generator's inputs (N, Z) at these quantiles of the prior, in float64."""
+    noise = _quantile(spec.noise.prior, uniform_ND[:, : spec.noise.size], -1.0, 1.0)
+    values = []
+    for code, uniform_N in zip(spec.codes, uniform_ND[:, spec.noise.size :].T, strict=True):
+        if isinstance(code, Categorical):
+            values.append(torch.from_numpy((uniform_N * code.num_categories).astype(np.int64)))
+        else:
+            values.append(torch.from_numpy(_quantile(code.prior, uniform_N, code.low, code.high)))
+    return spec.assemble(torch.from_numpy(noise), tuple(values)).inputs_NZ
+
+
+def _quantile(prior: str, uniform: np.ndarray, low: float, high: float) -> np.ndarray:
+    if prior == "normal":
+        return ndtri(uniform.clip(1e-12))  # a Sobol point may be exactly 0
+    return low + (high - low) * uniform
+
+
+def _exchanged(base_ND: np.ndarray, other_ND: np.ndarray, column: int) -> np.ndarray:
+    hybrid_ND = base_ND.copy()
+    hybrid_ND[:, column] = other_ND[:, column]
+    return hybrid_ND
+
+
+def _as_columns(values: np.ndarray, name: str, num_rows: int) -> np.ndarray:
+    if len(values) != num_rows:
+        raise ValueError(f"the measure gave {len(values)} values of {name} for {num_rows} images")
+    return np.asarray(values, dtype=np.float64).reshape(num_rows, -1)
+
+
+def _indices(
+    factors: tuple[str, ...], a_NM: np.ndarray, b_NM: np.ndarray, hybrids: list[tuple[np.ndarray, np.ndarray]]
+) -> PropertyIndices | None:
+    """Indices of one property; a factor's hybrids are of the first rows of A and B.
+
+    A row in which one of a factor's four images is NaN is left out of that factor's.
+    """
+    blocks = [a_NM, b_NM, *(block for pair in hybrids for block in pair)]
+    share_measured = float(np.mean([np.isfinite(block).all(axis=1).mean() for block in blocks]))
+    base = np.concatenate([a_NM, b_NM])
+    base = base[np.isfinite(base).all(axis=1)]
+    if share_measured < MIN_SHARE_MEASURED or len(base) < MIN_ROWS:
+        return None
+    variance = float(base.var(axis=0).sum())
+    if variance <= CONSTANT**2 * float(np.square(base).sum(axis=1).mean()):
+        return None
+    first_order, total, standard_error = {}, {}, {}
+    for factor, (ab_NM, ba_NM) in zip(factors, hybrids, strict=True):
+        num = len(ab_NM)
+        at_a_NM, at_b_NM = a_NM[:num] - ab_NM, ba_NM - b_NM[:num]
+        product_N = (at_a_NM * at_b_NM).sum(axis=1)
+        square_N = (at_a_NM**2 + at_b_NM**2).sum(axis=1)
+        kept_N = np.isfinite(square_N)
+        if kept_N.mean() < MIN_SHARE_MEASURED**4:  # what is left of four images, were they blank independently
+            return None
+        first_order[factor] = float(product_N[kept_N].mean() / (2 * variance))
+        total[factor] = float(square_N[kept_N].mean() / (4 * variance))
+        standard_error[factor] = float(product_N[kept_N].std() / np.sqrt(kept_N.sum()) / (2 * variance))
+    return PropertyIndices(first_order, total, standard_error, variance**0.5, share_measured)

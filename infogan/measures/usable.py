@@ -1,0 +1,129 @@
+"""Usable information (Xu et al. 2020, arXiv 2002.10689): what a Q of given capacity, trained afresh, reads of a code.
+
+I(c; x) itself says nothing of a training: a deterministic generator that is injective in its latents has I = H(c),
+trained or not. So fresh Qs of three capacities learn on samples drawn online from a frozen generator, and the curve of
+their L_I over capacity is reported. For InfoGAN it is not needed: its own L_I bounds what is left, H(c) - L_I.
+Shape suffixes: N images, C channels, H height, W width.
+"""
+
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from infogan.codes import LatentSpec
+from infogan.measures.calibration import BATCH
+from infogan.networks import Generator, frozen
+
+Capacity = Literal["linear", "hidden", "convolutional"]
+CAPACITIES: tuple[Capacity, ...] = ("linear", "hidden", "convolutional")
+HIDDEN_WIDTH = 128
+CONVOLUTION_WIDTH = 16
+ITERATIONS = 600
+BATCH_SIZE = 128
+PEAK_LEARNING_RATE = 2e-3
+NUM_EVALUATED = 5_000
+
+
+@dataclass(frozen=True)
+class Usable:
+    """L_I in nats of each code by capacity, on samples that no Q was trained on.
+
+    That of a categorical code has the ceiling H(c); that of a continuous one with a learned std has none. A value
+    below 0 is a Q that has learned nothing: 0 nats are usable.
+    """
+
+    nats: dict[str, dict[str, float]]  # by capacity and code
+    iterations: int
+    num_images: int  # made by the generator, training and evaluation together
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def usable_information(
+    generator: Generator,
+    spec: LatentSpec,
+    stream: torch.Generator,
+    iterations: int = ITERATIONS,
+    capacities: tuple[Capacity, ...] = CAPACITIES,
+) -> Usable:
+    """Train a fresh Q of each capacity for each code, on the same samples, with the generator's frozen statistics.
+
+    Calibrate the generator first. Makes ``128 * iterations + 10000`` images. Raises ValueError where there is no code
+    to read or no iteration.
+    """
+    if not spec.codes:
+        raise ValueError("there is no code to read")
+    if iterations < 1:
+        raise ValueError(f"a fresh Q needs at least one iteration, got {iterations}")
+    images_NCHW, _ = _samples(generator, spec, stream, NUM_EVALUATED)
+    centre, scale = images_NCHW.mean(dim=0), images_NCHW.std().clamp_min(1e-6)
+    # one Q per code: shared layers would trade one code against another
+    readers = {
+        (capacity, index): _reader(capacity, images_NCHW.shape[1:], code.parameter_width, stream).to(images_NCHW)
+        for capacity in capacities
+        for index, code in enumerate(spec.codes)
+    }
+    optimizer = torch.optim.Adam([p for reader in readers.values() for p in reader.parameters()], fused=True)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, PEAK_LEARNING_RATE, iterations + 1)
+
+    def bounds(images_NCHW: Tensor, values: tuple[Tensor, ...]) -> Tensor:
+        """L_I of each reader, in their order."""
+        standardised = (images_NCHW - centre) / scale
+        log_q = [spec.codes[i].posterior(q(standardised)).log_prob(values[i]).mean() for (_, i), q in readers.items()]
+        return torch.stack([lq + spec.codes[i].entropy_nats for lq, (_, i) in zip(log_q, readers, strict=True)])
+
+    for _ in range(iterations):
+        # the sum of losses separates, so each Q learns as if alone
+        loss = -bounds(*_samples(generator, spec, stream, BATCH_SIZE)).sum()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        schedule.step()
+    with torch.no_grad():
+        final = bounds(*_samples(generator, spec, stream, NUM_EVALUATED)).tolist()
+    nats: dict[str, dict[str, float]] = {capacity: {} for capacity in capacities}
+    for (capacity, index), value in zip(readers, final, strict=True):
+        nats[capacity][spec.names[index]] = value
+    return Usable(nats, iterations, BATCH_SIZE * iterations + 2 * NUM_EVALUATED)
+
+
+@torch.no_grad()
+def _samples(
+    generator: Generator, spec: LatentSpec, stream: torch.Generator, num: int
+) -> tuple[Tensor, tuple[Tensor, ...]]:
+    latents = spec.sample(num, stream, next(generator.parameters()).dtype)
+    with frozen(generator):
+        images = torch.cat([generator(batch) for batch in latents.inputs_NZ.split(BATCH)])
+    return images, latents.values
+
+
+def _reader(capacity: Capacity, image_CHW: torch.Size, num_parameters: int, stream: torch.Generator) -> nn.Module:
+    """A Q without batch norm: it reads single images, in training too. It starts knowing nothing: at output 0."""
+    channels, height, width = image_CHW
+    pixels = channels * height * width
+    body: list[nn.Module]
+    if capacity == "linear":
+        body, features = [nn.Flatten()], pixels
+    elif capacity == "hidden":
+        body, features = [nn.Flatten(), nn.Linear(pixels, HIDDEN_WIDTH), nn.ReLU()], HIDDEN_WIDTH
+    else:
+        first, second = CONVOLUTION_WIDTH, 2 * CONVOLUTION_WIDTH
+        body = [
+            *(nn.Conv2d(channels, first, 4, stride=2, padding=1), nn.ReLU()),
+            *(nn.Conv2d(first, second, 4, stride=2, padding=1), nn.ReLU()),
+            *(nn.Flatten(), nn.Linear(second * (height // 4) * (width // 4), HIDDEN_WIDTH), nn.ReLU()),
+        ]
+        features = HIDDEN_WIDTH
+    hidden = nn.Sequential(*body).to(stream.device)
+    for parameter in hidden.parameters():
+        if parameter.dim() > 1:
+            nn.init.kaiming_normal_(parameter, nonlinearity="relu", generator=stream)
+        else:
+            nn.init.zeros_(parameter)
+    output = nn.Linear(features, num_parameters)
+    for parameter in output.parameters():
+        nn.init.zeros_(parameter)
+    return nn.Sequential(hidden, output)

@@ -1,0 +1,75 @@
+"""Usable information of generators that show, hide or ignore their codes."""
+
+import math
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from infogan.codes import Categorical, Continuous, LatentSpec, Noise
+from infogan.measures.usable import CAPACITIES, usable_information
+from infogan.streams import stream
+
+SPEC = LatentSpec(Noise(2), (Categorical(2), Continuous()))  # columns: z1, z2, c1 one-hot, c2
+
+
+class Shown(nn.Module):
+    """8x8 images: the upper half shows c1, or c1 xor the sign of z1 beside that sign, or nothing; the lower half c2."""
+
+    def __init__(self, how: str) -> None:
+        super().__init__()
+        self.how = how
+        self.brightness = nn.Parameter(torch.ones(()))
+
+    def forward(self, inputs_NZ: Tensor) -> Tensor:
+        bit, sign = inputs_NZ[:, 3], (inputs_NZ[:, 0] > 0).float()
+        image = torch.zeros(len(inputs_NZ), 1, 8, 8)
+        if self.how == "plain":
+            image[:, 0, :4] = bit[:, None, None]
+        elif self.how == "xor":
+            image[:, 0, :2] = (bit != sign).float()[:, None, None]
+            image[:, 0, 2:4] = sign[:, None, None]
+        image[:, 0, 4:] = inputs_NZ[:, 4, None, None]
+        return image * self.brightness
+
+
+def nats(how: str) -> dict[str, dict[str, float]]:
+    return usable_information(Shown(how), SPEC, stream(0, "evaluation"), iterations=300).nats
+
+
+def test_a_code_in_plain_sight_is_usable_for_all() -> None:
+    found = nats("plain")
+    assert set(found) == set(CAPACITIES)
+    for capacity in CAPACITIES:
+        assert found[capacity]["c1"] == pytest.approx(math.log(2), abs=0.02)
+        assert 0.3 < found[capacity]["c2"] < 5  # no ceiling: it grows for as long as Q learns
+
+
+def test_a_code_behind_an_exclusive_or_is_hidden_from_a_linear_q_only() -> None:
+    found = nats("xor")
+    assert found["linear"]["c1"] == pytest.approx(0, abs=0.02)
+    assert found["hidden"]["c1"] == pytest.approx(math.log(2), abs=0.05)
+    assert found["convolutional"]["c1"] == pytest.approx(math.log(2), abs=0.05)
+
+
+def test_a_code_that_is_not_shown_gives_nothing() -> None:
+    for value in nats("hidden").values():
+        assert value["c1"] == pytest.approx(0, abs=0.02)
+        assert value["c1"] < 0.005
+
+
+def test_same_stream_same_result_and_the_generator_is_left_alone() -> None:
+    generator = Shown("plain")
+    first = usable_information(generator, SPEC, stream(0, "evaluation"), iterations=3, capacities=("linear",))
+    again = usable_information(generator, SPEC, stream(0, "evaluation"), iterations=3, capacities=("linear",))
+    assert first == again
+    assert first.num_images == 3 * 128 + 2 * 5000
+    assert generator.brightness.grad is None
+    assert generator.brightness.item() == 1
+
+
+def test_nothing_to_read_and_no_training_are_refused() -> None:
+    with pytest.raises(ValueError, match="no code"):
+        usable_information(Shown("plain"), LatentSpec(Noise(5), ()), stream(0, "evaluation"))
+    with pytest.raises(ValueError, match="at least one iteration"):
+        usable_information(Shown("plain"), SPEC, stream(0, "evaluation"), iterations=0)
