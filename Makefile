@@ -4,7 +4,8 @@
 ## Targets:
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup reproduce-mnist report ui check-regression baseline bench lint test test-all system-deps lock clean \
+.PHONY: help setup reproduce-mnist reproduce-faces reproduce-chairs reproduce-svhn reproduce-celeba reproduce-all \
+	ambiguities report ui check-regression baseline bench lint test test-all system-deps lock clean \
 	check-environment check-environment-dev
 
 STAMP := .venv/.installed
@@ -42,8 +43,26 @@ help: ## list the targets and variables
 	@awk '/^## ?/ { sub(/^## ?/, ""); print } \
 		/^[a-z-]+:.*## / { split($$0, part, /:.*## /); printf "  make %-17s %s\n", part[1], part[2] }' Makefile
 
-reproduce-mnist: $(READY) ## reproduce the paper's Figure 1 (mutual information on MNIST), then write the report
-	$(call reproduce,mnist-mi)
+reproduce-mnist: $(READY) ## Figures 1 and 2: mutual information and the codes' meaning on MNIST, then the report
+	$(call reproduce,mnist-mi mnist)
+
+reproduce-faces: $(READY) ## Figure 3: faces, one variant per factor
+	$(call reproduce,faces)
+
+reproduce-chairs: $(READY) ## Figure 4: chairs
+	$(call reproduce,chairs)
+
+reproduce-svhn: $(READY) ## Figure 5: street-view house numbers
+	$(call reproduce,svhn)
+
+reproduce-celeba: $(READY) ## Figure 6: CelebA
+	$(call reproduce,celeba)
+
+reproduce-all: $(READY) ## every experiment of the paper, one report
+	$(call reproduce,mnist-mi mnist faces chairs svhn celeba)
+
+ambiguities: $(READY) ## what Figure 1 hinges on: one unstated choice at a time
+	$(call reproduce,mnist-mi-ambiguities)
 
 report: $(READY) ## write the report on whatever results are there
 	"$(PY)" -m bench report $(strip $(call flag,PROFILE,--profile) $(RESULTS_FLAG))

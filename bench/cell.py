@@ -8,20 +8,21 @@ import resource
 import time
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 import torch
 
+from bench.measuring import load_dataset, measure
 from bench.records import CellFolder, History
 from bench.storage import CorruptRecord
 from bench.tasks import CellTask
-from infogan import data
 from infogan.architectures import ARCHITECTURES
 from infogan.codes import Categorical, Code, Continuous, LatentSpec, Noise
 from infogan.measures.bound import frozen_bounds_nats
 from infogan.measures.calibration import calibrate_generator
+from infogan.measures.health import NUM_SAMPLES, Health, health, prior_samples, saturation, silent_codes
 from infogan.measures.traversals import traversal
 from infogan.networks import NetworkSettings
 from infogan.step import StepSettings
@@ -65,17 +66,6 @@ def training_config(config: dict[str, Any]) -> TrainingConfig:
     )
 
 
-def load_images(task: CellTask) -> np.ndarray:
-    """The training images that the cell's configuration names. Raises DataError where the bytes are not those."""
-    wanted = task.cell.config["data"]
-    dataset = data.load(wanted["name"], wanted["source"], task.data_dir, num_images=wanted["num_images"])
-    if dataset.info.digest != wanted["digest"]:
-        raise data.DataError(
-            f"{wanted['name']}: digest {dataset.info.digest[:12]} is not the {wanted['digest'][:12]} of the plan"
-        )
-    return dataset.train.images[: wanted["num_images"]]
-
-
 @dataclass
 class _Clock:
     """Where a cell's seconds go, over all its resumptions."""
@@ -103,7 +93,7 @@ class CellRun:
     def run(self) -> str:
         """``done``, ``stopped`` or ``failed``; a failure is recorded with its traceback."""
         try:
-            return self._run()
+            trained = self._is_trained() or self._run()
         except Exception as error:
             failure: dict[str, Any] = {
                 "error": type(error).__name__,
@@ -115,20 +105,32 @@ class CellRun:
             self.folder.write_result({"status": "failed", "notes": self.notes, **failure})
             self.report("failed", {"message": failure["message"]})
             return "failed"
+        if not trained:
+            return "stopped"
+        outcome, message = measure(
+            self.task, self.folder, training_config(self.task.cell.config), self.report, self.should_stop
+        )
+        self.report(outcome, {"message": message})
+        return outcome
 
-    def _run(self) -> str:
+    def _is_trained(self) -> bool:
+        return (self.folder.result() or {}).get("status") == "done"
+
+    def _run(self) -> bool:
+        """False where it was told to stop before the end."""
         started = time.perf_counter()
         task = self.task
-        images = torch.from_numpy(load_images(task))
+        wanted = task.cell.config["data"]
+        images = torch.from_numpy(load_dataset(wanted, task.data_dir).train.images[: wanted["num_images"]])
         self.folder.write_identity(task.cell, task.environment, task.data)
         self.folder.remove_result()
         self.trainer = Trainer(training_config(task.cell.config), images, task.cell.seed)
         self._resume()
         self.clock.add("prepare", started)
         if not self._train():
-            return "stopped"
+            return False
         self._finish()
-        return "done"
+        return True
 
     def _note(self, text: str) -> None:
         self.notes.append(text)
@@ -228,6 +230,20 @@ class CellRun:
             History(names, values, np.array(self.clock.step_iterations), np.array(self.clock.step_ms))
         )
 
+    def _health(self, evaluation: torch.Generator) -> Health:
+        """Of the finished training, on prior samples and as many of its images."""
+        trainer, spec = self.trainer, self.trainer.config.latents
+        history = dict(zip(trainer.metric_names, trainer.history().T, strict=True))
+        bounds = {name: history[f"mi/{name}"] for name in spec.names}
+        num = min(NUM_SAMPLES, len(trainer.images_NCHW))
+        chosen = torch.randperm(len(trainer.images_NCHW), generator=evaluation, device=evaluation.device)[:num]
+        return health(
+            prior_samples(trainer.players.generator, spec, evaluation, num),
+            trainer.scaled(trainer.images_NCHW[chosen]),
+            saturation(history["loss/discriminator"]),
+            silent_codes(spec, bounds, trainer.config.step.mi_weight_generator),
+        )
+
     def _finish(self) -> None:
         started = time.perf_counter()
         self.report("evaluating", {})
@@ -235,6 +251,9 @@ class CellRun:
         evaluation = stream(self.task.cell.seed, "evaluation", self.trainer.config.device)
         bounds = frozen_bounds_nats(players.generator, players.discriminator, spec, evaluation)
         grids = self._traversals(evaluation)
+        judged = self._health(evaluation)  # draws after all else, so that no other number depends on it
+        if judged.status != "ok":
+            self._note(f"{judged.status}: {judged.reason}")
         self.clock.add("evaluate", started)
         started = time.perf_counter()
         self._write_history()
@@ -249,6 +268,7 @@ class CellRun:
             "status": "done",
             "iterations": self.trainer.iteration,
             "mi_frozen_nats": dict(zip(spec.names, bounds.tolist(), strict=True)),
+            "health": asdict(judged),
             "seconds": self.clock.seconds,
             "resumes": self.clock.resumes,
             "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
@@ -256,4 +276,3 @@ class CellRun:
         }
         self.folder.write_result(result)
         self.folder.remove_checkpoints()
-        self.report("done", {"iteration": self.trainer.iteration})

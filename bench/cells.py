@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
+from bench.schema import MAX_SEED, suggest
 from bench.spec import (
-    MAX_SEED,
     ExperimentTable,
     ProfileTable,
     Spec,
@@ -18,9 +18,9 @@ from bench.spec import (
     groups,
     merged_network,
     merged_training,
-    suggest,
 )
 from infogan.data import DataInfo
+from infogan.version import code_digest
 
 FORMAT = 1  # of records; another format is never read as this one
 T80_RULE = {"fraction": 0.8, "window": 11}  # of T80: share of H(c), iterations of the centred mean
@@ -43,6 +43,7 @@ class Cell:
     seed: int
     config: dict[str, Any]
     definition: dict[str, Any]  # what all arms, variants and seeds of a sweep share
+    measures: tuple[str, ...] = ()  # families of measures that the experiment wants; no part of the result's key
 
     @property
     def key(self) -> str:
@@ -157,7 +158,12 @@ def resolve(
         }
     )
     definition = shared | {"training": _training(spec, experiment, None, None) | iterations}
-    return Cell(experiment_name, profile, variant, arm, seed, config, definition)
+    return Cell(experiment_name, profile, variant, arm, seed, config, definition, tuple(experiment.measures))
+
+
+def measure_key(cell: Cell, family: str) -> str:
+    """Which recorded measure may be reused: that of this result by this code."""
+    return digest([cell.key, family, code_digest(("measures",))])
 
 
 @dataclass(frozen=True)
@@ -186,12 +192,21 @@ def cells(
     budget = profile_table(experiment, experiment_name, profile)
     arms = _select("arm", selection.arms, budget.arms or experiment.arms, experiment.arms)
     variants = _select("variant", selection.variants, list(experiment.variants), list(experiment.variants))
-    seeds = selection.seeds or tuple(budget.seeds or experiment.seeds)
+    seeds = {(v, a): seeds_of(experiment, budget, v, a) for v, a in groups(experiment, arms, variants)}
+    if selection.seeds is not None:
+        seeds = {group: selection.seeds for group, own in seeds.items() if own}
     return [
         resolve(spec, experiment_name, profile, variant, arm, seed, data, device, versions)
-        for seed in seeds
-        for variant, arm in groups(experiment, arms, variants)
+        for seed in sorted({seed for own in seeds.values() for seed in own})
+        for (variant, arm), own in seeds.items()
+        if seed in own
     ]
+
+
+def seeds_of(experiment: ExperimentTable, budget: ProfileTable, variant: str | None, arm: str) -> tuple[int, ...]:
+    """The seeds that the file gives an arm of a variant at a budget; none where the budget leaves it out."""
+    default = budget.group_seeds.get(arm, budget.seeds or experiment.seeds)
+    return tuple(default if variant is None else budget.group_seeds.get(f"{variant}/{arm}", default))
 
 
 def experiment_table(spec: Spec, name: str) -> ExperimentTable:

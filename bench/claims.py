@@ -13,8 +13,9 @@ import numpy as np
 
 from bench import statistics
 from bench.cells import digest
+from bench.criteria import MEASURES, ClaimTable, ConditionTable
 from bench.runs import Run, Sweep
-from bench.spec import MEASURES, ClaimTable, ConditionTable, ExperimentTable, groups
+from bench.spec import ExperimentTable, groups
 from bench.storage import plain_json
 from bench.summary import curve_measures
 
@@ -84,7 +85,7 @@ def judge(experiment: ExperimentTable, sweep: Sweep) -> list[ClaimResult]:
     return [
         _judge_arm(claim, experiment, sweep, variant, arm)
         for claim in experiment.claims
-        for variant, arm in groups(experiment, claim.arms)
+        for variant, arm in groups(experiment, claim.arms, claim.variants)
     ]
 
 
@@ -151,6 +152,9 @@ def _check(condition: ConditionTable, sweep: Sweep, group: str, runs: list[Run],
         value = (
             math.nan if curve is None else curve_measures(runs[0].cell.config, curve).get(condition.measure, math.nan)
         )
+    elif condition.over == "best seed":
+        best = max(runs, key=lambda run: run.summary.get(condition.chosen_by or "", -math.inf))
+        value = seeds[best.cell.seed]
     elif condition.over == "median seed":
         value = float(np.median(values))
     else:

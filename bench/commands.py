@@ -13,7 +13,8 @@ from bench import environment, grid, mirror, tracking
 from bench.context import BadInput, Context, data_record
 from bench.grid import Exit
 from bench.records import find_cells
-from bench.spec import PROFILES, load_spec, suggest
+from bench.schema import suggest
+from bench.spec import PROFILES, load_spec
 
 if TYPE_CHECKING:
     from bench.claims import ClaimResult
@@ -55,7 +56,14 @@ def plan(context: Context) -> None:
     table = Table(box=None, pad_edge=False)
     for column in ("experiment", "profile", "arm", "seed", "iterations", "state", ""):
         table.add_column(column)
-    styles = {"done": "green", "failed": "red", "unsynced": "yellow", "partial": "yellow", "running": "cyan"}
+    styles = {
+        "done": "green",
+        "failed": "red",
+        "unsynced": "yellow",
+        "unmeasured": "yellow",
+        "partial": "yellow",
+        "running": "cyan",
+    }
     for item in planned:
         c = item.cell
         state = f"[{styles.get(item.state, 'dim')}]{item.state}[/]"
@@ -78,7 +86,7 @@ def run(context: Context, checkpoint_every_s: float = 60.0, checkpoint_every: in
     planned = grid.plan(context.results, context.cells, context.uri)
     _print_data(context)
     _print_estimate(context, planned)
-    todo = [item for item in planned if item.to_train]
+    todo = [item for item in planned if item.to_run]
     left, free = grid.estimate(context.results, planned, context.jobs), grid.free_bytes(context.results)
     if left.peak_bytes > free:
         raise BadInput(f"needs {_size(left.peak_bytes)} on disk, {_size(free)} are free at {context.results}")

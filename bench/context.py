@@ -7,7 +7,8 @@ from typing import Any
 from bench import cells as cell_module
 from bench import environment, tracking
 from bench.cells import Cell, Selection, parse_seeds
-from bench.spec import PROFILES, groups, load_spec, suggest
+from bench.schema import suggest
+from bench.spec import PROFILES, groups, load_spec
 from infogan import data
 from infogan.runtime import available_device, usable_cores
 
@@ -71,8 +72,10 @@ class Context:
     def _data(self, name: str, *, download: bool) -> data.DataInfo:
         table, profile = self.spec.experiments[name], self.profiles[name]
         budget = cell_module.profile_table(table, name, profile).num_images
-        look_up = data.prepare if download else data.describe
-        info = look_up(table.data, table.source, self.data_dir, num_images=budget)
+        if download:
+            info = _prepared(table.data, table.source, self.data_dir, budget)
+        else:
+            info = data.describe(table.data, table.source, self.data_dir, num_images=budget)
         wanted = min(budget or info.num_train, info.num_train)
         for variant, arm in groups(table, table.arms):
             batch_size = cell_module.merged_training(self.spec, table, variant, arm)["batch_size"]
@@ -86,6 +89,16 @@ class Context:
         versions = environment.key_versions()
         profile, info = self.profiles[name], self.infos[name]
         return cell_module.cells(self.spec, name, profile, self.selection, info, self.device, versions)
+
+
+def _prepared(name: str, source: str, data_dir: Path | None, num_images: int | None) -> data.DataInfo:
+    """The data set, downloaded, decoded or rendered into the cache where it is not there yet."""
+    from rich.console import Console
+
+    from bench.progress import preparing
+
+    with preparing(name, Console()) as progress:
+        return data.prepare(name, source, data_dir, num_images=num_images, progress=progress)
 
 
 def _listed(text: str | None) -> tuple[str, ...] | None:

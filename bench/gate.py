@@ -1,8 +1,8 @@
 """The regression gate: has MI convergence changed against a stored baseline?
 
 Per arm that converges in the baseline: T80 by the exact Mann-Whitney test in the form of its Hodges-Lehmann interval,
-and beside it, since T80 is blind to late collapse, the final L_I by non-inferiority. Both share alpha. Numbers only;
-what is printed and written is in :mod:`bench.gate_output`.
+and beside it, since T80 is blind to late collapse, the final L_I by non-inferiority; both share alpha. Then the guard
+against collapsed seeds. Numbers only; what is printed and written is in :mod:`bench.gate_output`.
 """
 
 import math
@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench import statistics
+from bench.criteria import GateTable
+from bench.gate_health import NOT_MEASURED, HealthCheck, check_health
 from bench.runs import Run, Sweep
-from bench.spec import GateTable
 from bench.statistics import Comparison, Outcome, SameSeedRatios, ShiftInterval
 
 NUM_TESTS = 2  # T80 and final L_I: alpha is split between them
@@ -29,6 +30,7 @@ class ArmCheck:
     t80: Comparison | None
     final: ShiftInterval | None
     final_outcome: Outcome | None
+    health: HealthCheck
     base_t80: dict[int, float]  # by seed; inf: 0.8 H(c) was not reached
     new_t80: dict[int, float]
     base_final_nats: dict[int, float]
@@ -124,11 +126,18 @@ def _check_arm(rule: GateTable, group: str, base: list[Run], new: list[Run]) -> 
     final, final_outcome = statistics.non_inferior(
         list(base_final.values()), list(new_final.values()), rule.final_margin_nats, alpha
     )
-    outcome, reason = t80.outcome, t80.reason
-    if final_outcome != "ok" and outcome != "regressed":
-        shown = "" if final is None else f": shift {final.shift:+.3f} nats [{final.low:+.3f}, {final.high:+.3f}]"
-        what = "has fallen" if final_outcome == "regressed" else "may have fallen"
-        outcome, reason = final_outcome, f"The final L_I {what} by more than {rule.final_margin_nats:g} nats{shown}."
+    shown = "" if final is None else f": shift {final.shift:+.3f} nats [{final.low:+.3f}, {final.high:+.3f}]"
+    what = "has fallen" if final_outcome == "regressed" else "may have fallen"
+    health = check_health(base, new, alpha)
+    outcome, reason = _worst(
+        [
+            (t80.outcome, t80.reason),
+            (final_outcome, f"The final L_I {what} by more than {rule.final_margin_nats:g} nats{shown}."),
+            ("ok" if health.outcome == NOT_MEASURED else health.outcome, f"Collapse: {health.reason}."),
+        ]
+    )
+    if health.outcome == NOT_MEASURED:
+        reason += f" Collapse was not measured: {health.reason}."
     return ArmCheck(
         group=group,
         outcome=outcome,
@@ -136,6 +145,7 @@ def _check_arm(rule: GateTable, group: str, base: list[Run], new: list[Run]) -> 
         t80=t80,
         final=final,
         final_outcome=final_outcome,
+        health=health,
         base_t80=base_t80,
         new_t80=new_t80,
         base_final_nats=base_final,
@@ -147,6 +157,15 @@ def _check_arm(rule: GateTable, group: str, base: list[Run], new: list[Run]) -> 
             list(base_t80.values()), list(new_t80.values()), rule.tolerance, alpha
         ),
     )
+
+
+def _worst(findings: list[tuple[Outcome, str]]) -> tuple[Outcome, str]:
+    """The first regression, else the first doubt, else the first finding."""
+    for outcome in ("regressed", "inconclusive"):
+        for finding in findings:
+            if finding[0] == outcome:
+                return finding
+    return findings[0]
 
 
 def _overall(arms: list[ArmCheck], problems: list[str]) -> tuple[Outcome, str]:

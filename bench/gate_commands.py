@@ -9,10 +9,10 @@ from bench import commands, gate, gate_output
 from bench.cells import Cell
 from bench.commands import say
 from bench.context import BadInput, Context
+from bench.criteria import GateTable
 from bench.grid import Exit
 from bench.records import CellFolder
 from bench.runs import Sweep, load_run, read_curves, write_curves
-from bench.spec import GateTable
 from bench.storage import CorruptRecord
 from bench.summary import code_names
 

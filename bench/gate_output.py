@@ -3,6 +3,7 @@
 import json
 import math
 import time
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -10,10 +11,12 @@ from typing import Any
 from xml.etree import ElementTree
 
 from bench import statistics
+from bench.criteria import GateTable
 from bench.gate import ArmCheck, Check
+from bench.gate_health import NOT_MEASURED
 from bench.runs import Run, Sweep
-from bench.spec import GateTable
 from bench.storage import append_line, plain_json, write_atomic
+from bench.throughput.stored import newest_ratio
 
 
 def _times(values: dict[int, float]) -> str:
@@ -37,9 +40,19 @@ def _median(values: dict[int, float]) -> float:
     return statistics.median_interval(list(values.values())).median
 
 
+def _statuses(side: dict[int, str]) -> str:
+    """``9 ok, 1 collapsed (seed 3)``: the usual status as a number, of any other the seeds too."""
+    shown = []
+    for status, num in Counter(side.values()).most_common():
+        seeds = " ".join(str(seed) for seed, s in sorted(side.items()) if s == status)
+        usual = status in ("ok", NOT_MEASURED)
+        shown.append(f"{num} {status}" if usual else f"{num} {status} ({'seed' if num == 1 else 'seeds'} {seeds})")
+    return ", ".join(shown)
+
+
 def arm_lines(arm: ArmCheck, rule: GateTable) -> Iterator[str]:
     """Everything that the decision rests on, every seed included."""
-    t80 = arm.t80
+    t80, h = arm.t80, arm.health
     assert t80 is not None
     line = f"T80 {arm.group}: {_side('base', arm.base_t80)} | {_side('new', arm.new_t80)}"
     if t80.ratio is not None:
@@ -67,6 +80,8 @@ def arm_lines(arm: ArmCheck, rule: GateTable) -> Iterator[str]:
             f"{f.shift:+.3f}, {f.level:.0%} CI [{f.low:+.3f}, {f.high:+.3f}] -> {arm.final_outcome} "
             f"(margin {rule.final_margin_nats:g})"
         )
+    statuses = " | ".join(f"{name} {_statuses(side)}" for name, side in (("base", h.base), ("new", h.new)))
+    yield f"health: {statuses} -> {h.outcome} ({h.reason})"
     yield f"mean L_I / H(c): base {_median(arm.base_area):.3f}, new {_median(arm.new_area):.3f}"
     yield f"T80 by seed, base: {_times(arm.base_t80)}"
     yield f"T80 by seed, new:  {_times(arm.new_t80)}"
@@ -119,8 +134,11 @@ def _printable(text: str) -> str:
     return "".join(c if c.isprintable() or c in "\n\t" else "?" for c in text)
 
 
-def history_line(check: Check, new: Sweep | None) -> dict[str, Any]:
-    """One line of history.jsonl: commit, versions, ratio with interval, outcome."""
+def history_line(check: Check, new: Sweep | None, results: Path) -> dict[str, Any]:
+    """One line of history.jsonl: commit, versions, ratio with interval, outcome, and the throughput measured beside it.
+
+    ``results``: where ``python -m bench throughput`` leaves its records.
+    """
     run: Run | None = new.runs[0] if new and new.runs else None
     environment = run.environment if run else {}
     arms = {
@@ -137,6 +155,7 @@ def history_line(check: Check, new: Sweep | None) -> dict[str, Any]:
         "cpu": environment.get("cpu"),
         "outcome": check.outcome,
         "arms": plain_json(arms),
+        "throughput": plain_json(newest_ratio(results, run)) if run else None,
     }
 
 
@@ -146,4 +165,4 @@ def write(check: Check, rule: GateTable, new: Sweep | None, folder: Path, histor
     write_atomic(folder / "check" / f"{check.experiment}.json", text.encode())
     write_atomic(folder / "check" / f"{check.experiment}.xml", to_junit(check, rule))
     for history in histories:
-        append_line(history, history_line(check, new))
+        append_line(history, history_line(check, new, folder))

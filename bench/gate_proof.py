@@ -14,11 +14,11 @@ from pathlib import Path
 
 import numpy as np
 
+from bench.criteria import GateTable
 from bench.gate import compare
 from bench.gate_commands import default_baseline
 from bench.records import History
 from bench.runs import Run, Sweep, read_curves
-from bench.spec import GateTable
 
 FACTORS = (1.0, 1.1, 1.2, 1.5, 2.0)
 FAILED = (0, 1, 2, 3)

@@ -39,7 +39,10 @@ class Exit(IntEnum):
 
 @dataclass(frozen=True)
 class PlannedCell:
-    """A cell and where it stands: missing, partial, running, failed, done, or unsynced (done, not mirrored in full)."""
+    """A cell and where it stands: missing, partial, running, failed, done, unmeasured or unsynced.
+
+    Unmeasured: trained, but measures are missing or made by other code. Unsynced: done, not mirrored in full.
+    """
 
     cell: Cell
     state: str
@@ -48,6 +51,10 @@ class PlannedCell:
     @property
     def to_train(self) -> bool:
         return self.state in ("missing", "partial", "running", "failed")
+
+    @property
+    def to_run(self) -> bool:
+        return self.to_train or self.state == "unmeasured"
 
 
 def plan(results: Path, cells: list[Cell], uri: str) -> list[PlannedCell]:
@@ -59,6 +66,9 @@ def plan(results: Path, cells: list[Cell], uri: str) -> list[PlannedCell]:
         detail = ""
         if state == "failed":
             detail = (folder.result() or {}).get("message", "")
+        elif state == "done" and (families := folder.unmeasured(cell)):
+            errors = [entry["error"] for entry in folder.measures().values() if "error" in entry]
+            state, detail = "unmeasured", errors[0] if errors else ", ".join(families)
         elif state == "done" and not tracking.is_synced(folder, uri):
             state = "unsynced"
         planned.append(PlannedCell(cell, state, detail))

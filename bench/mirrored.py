@@ -12,7 +12,7 @@ import numpy as np
 
 from bench.cells import Cell
 from bench.records import CellFolder, History
-from bench.summary import categorical_entropy_nats, code_names, mi_curve, summarise
+from bench.summary import categorical_entropy_nats, code_names, measured_values, mi_curve, summarise
 
 NOTE, COLOUR = "mlflow.note.content", "mlflow.runColor"  # tags that a person may edit in the UI
 # Okabe and Ito's, ordered so that this repository's arms have the colours of the report's figures
@@ -48,6 +48,11 @@ def summary_points(config: dict[str, Any], history: History, result: dict[str, A
     finals = [summary[f"mi_final_{name}_nats"] for name in code_names(config, "continuous")]
     summary["mi_final"] = summary.get("mi_final_nats", math.fsum(finals))
     return {f"summary/{name}": {0: float(v)} for name, v in summary.items() if v is not None and math.isfinite(v)}
+
+
+def measure_points(measures: dict[str, dict[str, Any]]) -> Points:
+    """``measure/...``, one point each, of every family that was measured."""
+    return {f"measure/{name}": {0: value} for name, value in measured_values(measures).items()}
 
 
 def artifacts(folder: CellFolder, identity: dict[str, Any]) -> Iterator[tuple[str, bytes]]:

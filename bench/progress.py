@@ -2,6 +2,8 @@
 
 import sys
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
@@ -183,6 +185,25 @@ class BarDisplay:
 
     def message(self, text: str) -> None:
         self.console.print(Text(text), soft_wrap=True)
+
+
+@contextmanager
+def preparing(name: str, console: Console) -> Iterator[Callable[[int, int], None]]:
+    """Progress of a data set that is decoded or rendered first: a bar with an ETA, or a line now and then."""
+    if console.is_terminal and sys.stdout.isatty():
+        with Progress(*Progress.get_default_columns(), MofNCompleteColumn(), console=console, transient=True) as bars:
+            bar = bars.add_task(f"preparing {name}", total=None)
+            yield lambda done, total: bars.update(bar, completed=done, total=total)
+        return
+    last = time.monotonic()
+
+    def line(done: int, total: int) -> None:
+        nonlocal last
+        if time.monotonic() - last >= LINE_EVERY_S:
+            last = time.monotonic()
+            console.print(Text(f"preparing {name}: {done} of {total} images"), soft_wrap=True)
+
+    yield line
 
 
 def display_for(tasks: list[CellTask], console: Console) -> LineDisplay | BarDisplay:

@@ -6,6 +6,7 @@ history.npz      metrics of every iteration that a checkpoint covers
 result.json      how it ended: done or failed, with times and the measures of the finished networks
 weights.pt       final weights with frozen batch-norm statistics
 traversals.npz   generated images, one grid per code; snapshots.npz: the same during training
+measures.json    what was measured of the finished networks, by family, each with the key of its code
 tracking.json    what the MLflow mirror was verified to hold
 """
 
@@ -17,7 +18,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from bench.cells import FORMAT, Cell
+from bench.cells import FORMAT, Cell, digest, measure_key
 from bench.storage import CorruptRecord, Lock, is_locked, read_json, read_sealed, sync_folder, write_json, write_sealed
 
 LAUNCHES = "launches.jsonl"  # in the results folder: what each launch cost beside its training
@@ -200,6 +201,31 @@ class CellFolder:
             return {}
         with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
             return {name: arrays[name] for name in arrays.files}
+
+    # ---- measures of the finished networks
+    def write_measures(self, family: str, entry: dict[str, Any]) -> None:
+        """One family's entry, beside those of the others."""
+        write_json(self._file("measures.json"), self.measures() | {family: entry})
+
+    def measures(self) -> dict[str, dict[str, Any]]:
+        """Entries by family: ``key``, ``seconds``, then ``values`` and ``details``, or ``error``. Damaged: none."""
+        try:
+            return read_json(self._file("measures.json"))
+        except (FileNotFoundError, CorruptRecord):
+            return {}
+
+    def unmeasured(self, cell: Cell) -> list[str]:
+        """Families of the cell's experiment that are missing, failed or were measured by other code."""
+        held = self.measures()
+        return [
+            family
+            for family in cell.measures
+            if "values" not in held.get(family, {}) or held[family]["key"] != measure_key(cell, family)
+        ]
+
+    def end_digest(self) -> str:
+        """Of how the cell ended and what was measured of it since: what a mirror has to hold."""
+        return digest([self.result(), {family: entry.get("values") for family, entry in self.measures().items()}])
 
     # ---- tracking
     def write_tracking(self, tracking: dict[str, Any]) -> None:

@@ -1,7 +1,8 @@
-"""Publish a finished sweep as a reference: its report, every seed's curves, and README's claim table from them.
+"""Publish a finished sweep as a reference: its report, every seed's curves, and the numbers that documents quote.
 
 ``python -m bench.reference RESULTS EXPERIMENT PROFILE`` writes results/reference/EXPERIMENT-PROFILE/ and fills README's
-block of that name. A test recomputes both from the committed curves.
+block of that name; of an experiment of single choices also the values marked in docs/DEVIATIONS.md. A test recomputes
+all of them from the committed curves.
 """
 
 import re
@@ -10,7 +11,7 @@ from pathlib import Path
 
 from bench.claims import ClaimResult, judge
 from bench.context import DEFAULT_SPEC
-from bench.report import wording, write_report
+from bench.report import settings, wording, write_report
 from bench.report.verdicts import claim_rows
 from bench.runs import Sweep, load, read_curves, write_curves
 from bench.spec import load_spec
@@ -19,6 +20,8 @@ from bench.storage import write_atomic
 ROOT = Path(__file__).parent.parent
 REFERENCES = ROOT / "results" / "reference"
 README = ROOT / "README.md"
+DEVIATIONS = ROOT / "docs" / "DEVIATIONS.md"
+_VALUE = re.compile(r"<!--=([a-z0-9-]+)-->.*?<!--/-->")  # a quoted value: its choice, and the text that is replaced
 
 
 def claims_table(results: list[ClaimResult]) -> str:
@@ -46,9 +49,38 @@ def with_block(text: str, name: str, block: str) -> str:
     return pattern.sub(lambda _: f"{begin}{block}\n{end}", text)
 
 
+def _choices(sweep: Sweep) -> list[settings.Choice]:
+    return settings.listed_choices(sweep, load_spec(DEFAULT_SPEC).experiments[sweep.experiment])
+
+
+def choices_table(sweep: Sweep) -> str:
+    """What each unstated choice does, as Markdown."""
+    listed = _choices(sweep)
+    arms = load_spec(DEFAULT_SPEC).experiments[sweep.experiment].arms
+    table = settings.settings_table(listed, arms)
+    lines = ["| " + " | ".join(table.columns) + " |", "|---" * len(table.columns) + "|"]
+    return "\n".join([*lines, *("| " + " | ".join([f"`{row[0]}`", *row[1:]]) + " |" for row in table.rows)])
+
+
+def with_values(text: str, sweep: Sweep) -> str:
+    """``text`` with every marked value replaced by what the sweep says of that choice. Raises KeyError for another."""
+    listed = {choice.variant: choice for choice in _choices(sweep)}
+    arms = load_spec(DEFAULT_SPEC).experiments[sweep.experiment].arms
+
+    def quoted(match: re.Match[str]) -> str:
+        choice = listed[match[1]]
+        trained, baselines = settings.arms_of([choice], arms)
+        parts = [" / ".join(settings.ratio_words(choice.rows[arm]) for arm in trained)] if trained else []
+        parts += [f"`{arm}` peaks at {choice.rows[arm]['hump_nats']:.2f} nats" for arm in baselines]
+        return f"<!--={match[1]}-->{'; '.join(parts)}<!--/-->"
+
+    return _VALUE.sub(quoted, text)
+
+
 def readme_table(sweep: Sweep) -> str:
     """README's table for a reference sweep."""
-    return claims_table(judge(load_spec(DEFAULT_SPEC).experiments[sweep.experiment], sweep))
+    experiment = load_spec(DEFAULT_SPEC).experiments[sweep.experiment]
+    return choices_table(sweep) if experiment.reference_variant else claims_table(judge(experiment, sweep))
 
 
 def publish(results: Path, experiment: str, profile: str) -> Path:
@@ -62,6 +94,8 @@ def publish(results: Path, experiment: str, profile: str) -> Path:
     write_curves(folder / "curves.json", sweeps[0])
     sweep = read_curves(folder / "curves.json")
     write_atomic(README, with_block(README.read_text(), name, readme_table(sweep)).encode())
+    if load_spec(DEFAULT_SPEC).experiments[experiment].reference_variant:
+        write_atomic(DEVIATIONS, with_values(DEVIATIONS.read_text(), sweep).encode())
     return folder
 
 

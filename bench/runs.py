@@ -16,7 +16,7 @@ import numpy as np
 from bench.cells import FORMAT, Cell, digest
 from bench.records import LAUNCHES, CellFolder, History, State, find_cells
 from bench.storage import CorruptRecord, read_lines, write_atomic
-from bench.summary import categorical_entropy_nats, mi_curve, summarise
+from bench.summary import categorical_entropy_nats, measured_values, mi_curve, summarise
 
 CURVE_DIGITS = 5  # nats to 1e-5: far below the noise between minibatches
 
@@ -32,13 +32,14 @@ class Run:
     history: History | None
     result: dict[str, Any] | None
     folder: CellFolder | None = None
+    measures: dict[str, dict[str, Any]] = field(default_factory=dict)  # by family, as recorded
 
     @cached_property
     def summary(self) -> dict[str, float]:
         """Measures so far; empty before the first checkpoint."""
         if self.history is None or not len(self.history):
             return {}
-        return summarise(self.cell.config, self.history, self.result)
+        return summarise(self.cell.config, self.history, self.result) | measured_values(self.measures)
 
     @property
     def diverged(self) -> bool:
@@ -107,6 +108,7 @@ def load_run(folder: CellFolder) -> Run:
         folder.history(),
         folder.result(),
         folder,
+        folder.measures(),
     )
 
 
@@ -163,7 +165,13 @@ def _run_to_json(run: Run) -> dict[str, Any]:
     changed = {k: v for k, v in run.cell.config.items() if k not in definition or definition[k] != v}
     columns = {name: _rounded(history.column(name)) for name in history.names}
     timing = {"step_iterations": history.step_iterations.tolist(), "step_ms": _rounded(history.step_ms)}
-    return {"state": run.state, "config": changed, "result": result, "curves": columns, **timing}
+    measures = {
+        family: {name: entry[name] for name in ("key", "values") if name in entry}
+        for family, entry in run.measures.items()
+    }
+    return {
+        "state": run.state, "config": changed, "result": result, "measures": measures, "curves": columns, **timing
+    }  # fmt: skip
 
 
 def _rounded(values: np.ndarray) -> list[float | None]:
@@ -191,7 +199,18 @@ def from_json(raw: dict[str, Any]) -> Sweep:
             -1, len(names)
         )
         history = History(names, values, np.array(entry["step_iterations"]), np.array(entry["step_ms"], dtype=float))
-        runs.append(Run(cell, entry["state"], raw["environment"], raw["data"], history, entry["result"]))
+        runs.append(
+            Run(
+                cell,
+                entry["state"],
+                raw["environment"],
+                raw["data"],
+                history,
+                entry["result"],
+                None,
+                entry.get("measures", {}),
+            )
+        )
     key = digest(raw["definition"])
     return Sweep(raw["experiment"], raw["profile"], raw["definition"], key, runs, raw.get("launches", []))
 

@@ -3,44 +3,24 @@
 The file's errors are one line with file, table, field, value and valid choices; nothing has been written by then.
 """
 
-import difflib
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
+from bench.criteria import ClaimTable, GateTable
+from bench.schema import Name, Number, Rate, Seed, Seeds, Table, Weight, as_float, suggest
 from infogan.architectures import ARCHITECTURES
 from infogan.data import DATASETS, sources
+from infogan.measures.catalogue import FAMILIES
 
-NAME_PATTERN = r"^[a-z0-9][a-z0-9-]{0,40}$"  # becomes a folder's name: no separators, no dots
-MAX_SEED = 2**31 - 1
 PROFILES = ("smoke", "cpu", "paper")
-
-Name = Annotated[str, Field(pattern=NAME_PATTERN)]
-Rate = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
-Weight = Annotated[float, Field(ge=0, le=1000, allow_inf_nan=False)]
 
 
 class SpecError(Exception):
     """experiments.toml or a selection from it is wrong; the message is one line for the user."""
-
-
-Seeds = Annotated[list[Annotated[int, Field(ge=0, le=MAX_SEED, strict=True)]], Field(min_length=1)]
-
-
-class Table(BaseModel):
-    """A strict, immutable table."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-def _as_float(value: Any) -> Any:
-    return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
-
-
-Number = Annotated[float, BeforeValidator(_as_float), Field(allow_inf_nan=False)]
 
 
 class NoiseTable(Table):
@@ -55,7 +35,7 @@ class CategoricalTable(Table):
 
 class ContinuousTable(Table):
     kind: Literal["continuous"]
-    std: Literal["learned"] | Annotated[float, BeforeValidator(_as_float), Field(gt=0)] = "learned"
+    std: Literal["learned"] | Annotated[float, BeforeValidator(as_float), Field(gt=0)] = "learned"
     log_std_clamp: Annotated[tuple[Number, Number], Field(strict=False)] = (-4.0, 2.0)  # TOML knows lists only
 
     @model_validator(mode="after")
@@ -76,12 +56,12 @@ class TrainingTable(Table):
     learning_rate_generator: Rate | None = None
     learning_rate_q: Literal["discriminator", "generator"] | Rate | None = None
     mi_weight: (
-        Annotated[Weight, BeforeValidator(_as_float)] | list[Annotated[Weight, BeforeValidator(_as_float)]] | None
+        Annotated[Weight, BeforeValidator(as_float)] | list[Annotated[Weight, BeforeValidator(as_float)]] | None
     ) = None
     mi_weight_generator: (
         Literal["same"]
-        | Annotated[Weight, BeforeValidator(_as_float)]
-        | list[Annotated[Weight, BeforeValidator(_as_float)]]
+        | Annotated[Weight, BeforeValidator(as_float)]
+        | list[Annotated[Weight, BeforeValidator(as_float)]]
         | None
     ) = None
     mi_trains_trunk: bool | None = None
@@ -91,15 +71,15 @@ class TrainingTable(Table):
     latents: Literal["fresh", "reused"] | None = None
     q_learns_with: Literal["discriminator", "generator"] | None = None
     real_and_fake: Literal["apart", "together"] | None = None
-    tiny: Annotated[float, BeforeValidator(_as_float), Field(ge=0, le=1e-3)] | None = None
+    tiny: Annotated[float, BeforeValidator(as_float), Field(ge=0, le=1e-3)] | None = None
     step: Literal["fused", "reference"] | None = None
 
 
 class NetworkTable(Table):
-    slope: Annotated[float, BeforeValidator(_as_float), Field(ge=0, lt=1)] | None = None
+    slope: Annotated[float, BeforeValidator(as_float), Field(ge=0, lt=1)] | None = None
     init: Literal["normal", "truncated", "torch"] | None = None
     init_std: float | None = Field(None, gt=0, le=1)
-    gain_std: Annotated[float, BeforeValidator(_as_float), Field(ge=0, le=1)] | None = None
+    gain_std: Annotated[float, BeforeValidator(as_float), Field(ge=0, le=1)] | None = None
     batch_norm_eps: float | None = Field(None, gt=0, le=1)
     batch_norm_order: Literal["before", "after"] | None = None
     q_network: Literal["shared", "separate"] | None = None
@@ -120,90 +100,25 @@ class VariantTable(Table):
     training: TrainingTable = TrainingTable()
     network: NetworkTable = NetworkTable()
     noise_prior: Literal["uniform", "normal"] | None = None
-    share_of_images: Annotated[float, BeforeValidator(_as_float), Field(gt=0, le=1)] = 1.0
+    share_of_images: Annotated[float, BeforeValidator(as_float), Field(gt=0, le=1)] = 1.0
 
 
 class ProfileTable(Table):
     """A budget."""
 
     iterations: int = Field(ge=1, le=10_000_000)
-    width: Annotated[float, BeforeValidator(_as_float), Field(gt=0, le=8)] = 1.0
+    width: Annotated[float, BeforeValidator(as_float), Field(gt=0, le=8)] = 1.0
     num_images: int | None = Field(None, ge=2)  # None: all of the data set
     seeds: Seeds | None = None
     arms: list[Name] | None = None
+    # seeds of an arm, or of one variant's arm ("azimuth/gan"), that differ from the others'; none: it is left out
+    group_seeds: dict[str, list[Seed]] = Field(default_factory=dict)
 
 
 class PaperBudget(Table):
     iterations: int
     width: Number
     num_images: int
-
-
-MEASURES = {  # what claims may speak of; computed in bench.summary
-    "mi_final_nats": "nats",
-    "mi_final_fraction": "of H(c)",
-    "mi_frozen_fraction": "of H(c)",
-    "t80": "iterations",
-    "area_under_curve": "of H(c)",
-    "hump_nats": "nats",
-    "hump_iteration": "iterations",
-    "figure1_distance_nats": "nats",
-}
-
-
-def _known_measure(name: str) -> str:
-    if name not in MEASURES:
-        raise ValueError(f"unknown measure{suggest(name, list(MEASURES))}")
-    return name
-
-
-Measure = Annotated[str, AfterValidator(_known_measure)]
-
-
-class ConditionTable(Table):
-    """One number against one bound, over every seed or over the median curve, with the reason for the bound."""
-
-    measure: Measure
-    over: Literal["every seed", "median seed", "median curve"]
-    at_least: Number | None = None
-    at_most: Number | None = None
-    basis: str = Field(min_length=10)
-
-    @model_validator(mode="after")
-    def _one_bound(self) -> "ConditionTable":
-        if (self.at_least is None) == (self.at_most is None):
-            raise ValueError("needs exactly one of at_least, at_most")
-        return self
-
-
-class BesideTable(Table):
-    """A number shown beside a claim with the paper's, without a bound."""
-
-    measure: Measure
-    paper: Number
-
-
-class ClaimTable(Table):
-    id: Annotated[str, Field(pattern=r"^[A-Z][0-9]+[a-z]?$")]
-    text: str = Field(min_length=5)
-    source: str = Field(min_length=3)
-    arms: list[Name] = Field(min_length=1)
-    min_seeds: int = Field(ge=1)
-    min_iterations: int = Field(ge=1)
-    conditions: list[ConditionTable] = Field(min_length=1)
-    beside: list[BesideTable] = []
-
-
-class GateTable(Table):
-    """The regression gate's rule for an experiment; see README, "Tracking regressions"."""
-
-    baseline_seeds: Seeds
-    new_seeds: Seeds
-    more_seeds: Seeds  # run too when the first look is not ok; then it is decided once
-    tolerance: Annotated[float, Field(gt=0, lt=10)] = 0.10
-    margin: Annotated[float, Field(gt=0, lt=10)] = 0.20
-    alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.05  # shared by the tests of one check
-    final_margin_nats: Annotated[float, Field(gt=0)] = 0.05
 
 
 class ExperimentTable(Table):
@@ -219,10 +134,11 @@ class ExperimentTable(Table):
     gate: GateTable = GateTable(baseline_seeds=list(range(10)), new_seeds=[0, 1, 2, 3, 4], more_seeds=[5, 6, 7, 8, 9])
     training: TrainingTable = TrainingTable()
     network: NetworkTable = NetworkTable()
-    variants: dict[Name, VariantTable] = {}
+    variants: dict[Name, VariantTable] = Field(default_factory=dict)
     reference_variant: Name | None = None  # set where the other variants are single choices, each held against this one
     profiles: dict[Literal["smoke", "cpu", "paper"], ProfileTable] = Field(min_length=1)
-    claims: list[ClaimTable] = []
+    measures: list[str] = Field(default_factory=list)  # families of infogan.measures.catalogue, of every finished cell
+    claims: list[ClaimTable] = Field(default_factory=list)
 
 
 class Defaults(Table):
@@ -248,8 +164,11 @@ class Spec(Table):
                 _require_known(budget.arms or [], experiment.arms, where, f"profiles.{profile}.arms")
                 _require_unique(budget.arms or [], where, f"profiles.{profile}.arms")
                 _require_unique(budget.seeds or [], where, f"profiles.{profile}.seeds")
+                known = [*experiment.arms, *(f"{v}/{a}" for v, a in groups(experiment, experiment.arms) if v)]
+                _require_known(list(budget.group_seeds), known, where, f"profiles.{profile}.group_seeds")
             for index, claim in enumerate(experiment.claims):
                 _require_known(claim.arms, experiment.arms, where, f"claims.{index}.arms")
+                _require_known(claim.variants or [], experiment.variants, where, f"claims.{index}.variants")
             _require_known(
                 [experiment.reference_variant] if experiment.reference_variant else [],
                 experiment.variants,
@@ -266,6 +185,7 @@ class Spec(Table):
         _require_known([experiment.data], DATASETS, where, "data")
         _require_known([experiment.source], sources(experiment.data), where, "source")
         _require_known([experiment.architecture], ARCHITECTURES, where, "architecture")
+        _require_known(experiment.measures, FAMILIES, where, "measures")
         for variant, arm in groups(experiment, experiment.arms):
             merged = merged_training(self, experiment, variant, arm)
             of = f"arm {arm}" if variant is None else f"variant {variant}, arm {arm}"
@@ -308,13 +228,6 @@ def _require_known(names: list[str], known: Any, where: str, field: str) -> None
     for name in names:
         if name not in known:
             raise ValueError(f"{where}: {field} names {name!r}{suggest(name, list(known))}")
-
-
-def suggest(value: str, choices: list[str]) -> str:
-    """`` (did you mean ...?), choose from ...`` for an error message."""
-    close = difflib.get_close_matches(value, choices, n=1)
-    hint = f" (did you mean {close[0]!r}?)" if close else ""
-    return f"{hint}; choose from {', '.join(choices)}"
 
 
 def load_spec(path: Path) -> Spec:

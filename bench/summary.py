@@ -56,6 +56,21 @@ def curve_measures(config: dict[str, Any], mi_nats: np.ndarray) -> dict[str, flo
     return measures
 
 
+def health_measures(result: dict[str, Any] | None) -> dict[str, float]:
+    """``collapsed`` (0 or 1) and the numbers behind it; empty for a cell that was recorded without its health."""
+    health = (result or {}).get("health")
+    if not health:
+        return {}
+    numbers = {name: health[name] for name in ("variety", "distinctness", "saturation")}
+    measured = {name: float(value) for name, value in numbers.items() if value is not None}
+    return measured | {"collapsed": float(health["status"] == "collapsed")}
+
+
+def measured_values(measures: dict[str, dict[str, Any]]) -> dict[str, float]:
+    """Numbers of every family that was measured."""
+    return {name: float(v) for entry in measures.values() for name, v in entry.get("values", {}).items()}
+
+
 def summarise(config: dict[str, Any], history: History, result: dict[str, Any] | None) -> dict[str, float]:
     """Every measure of a cell. ``t80`` is inf where 0.8 H(c) was not reached; what does not apply is absent."""
     summary: dict[str, float] = {}
@@ -67,6 +82,7 @@ def summarise(config: dict[str, Any], history: History, result: dict[str, Any] |
         summary[f"explained_final_{name}"] = curves.final_value(history.column(f"explained/{name}"))
     if len(history.step_ms):
         summary["step_ms"] = float(np.median(history.step_ms))
+    summary |= health_measures(result)
     frozen = (result or {}).get("mi_frozen_nats")
     categorical = code_names(config, "categorical")
     if frozen and categorical:

@@ -1,6 +1,7 @@
 """Sweeps to pandas tables, each with every seed somewhere in it. No plotting, no MLflow, no torch."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
@@ -25,12 +26,12 @@ def seeds_table(sweep: Sweep) -> pd.DataFrame:
     return pd.DataFrame([{"arm": g, "seed": r.cell.seed, "state": r.state, **r.summary} for g, r in grouped])
 
 
-def arms_table(sweep: Sweep) -> pd.DataFrame:
+def arms_table(sweep: Sweep, measures: Sequence[str] = SUMMARY_COLUMNS) -> pd.DataFrame:
     """One row per group and measure: median over finished seeds with its exact interval, and every seed's value."""
     rows = []
     for group in sweep.groups():
         runs = sweep.done(group)
-        for measure in SUMMARY_COLUMNS:
+        for measure in measures:
             values = [run.summary[measure] for run in runs if measure in run.summary]
             if values:
                 interval = statistics.median_interval(values)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit, urlunsplit
 
-from bench.cells import Cell, digest
+from bench.cells import Cell
 from bench.mirrored import (
     COLOUR,
     NOTE,
@@ -24,6 +24,7 @@ from bench.mirrored import (
     artifacts,
     flatten,
     labels,
+    measure_points,
     recorded_points,
     shared_view,
     summary_points,
@@ -73,12 +74,12 @@ def redacted(uri: str) -> str:
 
 def is_synced(folder: CellFolder, uri: str) -> bool:
     """Whether the cell's end was verified to be in the store. Trusts the cell's record; ``sync`` asks the store."""
-    tracking, result = folder.tracking(), folder.result()
-    if tracking is None or result is None or tracking.get("status") != "synced":
+    tracking = folder.tracking()
+    if tracking is None or folder.result() is None or tracking.get("status") != "synced":
         return False
     if not may_exist(uri):
         return False
-    return {"uri": redacted(uri), "result": digest(result)}.items() <= tracking.items()
+    return {"uri": redacted(uri), "result": folder.end_digest()}.items() <= tracking.items()
 
 
 def may_exist(uri: str) -> bool:
@@ -177,7 +178,7 @@ def mirror_cell(client: "MlflowClient", folder: CellFolder, memory: Memory | Non
     if result is not None and result["status"] == "done":
         if history is None:
             raise CorruptRecord("history.npz is missing")
-        points |= summary_points(cell.config, history, result)
+        points |= summary_points(cell.config, history, result) | measure_points(folder.measures())
     try:
         run = memory.get(cell.key) or _open_run(client, folder, cell, identity, points)
         memory[cell.key] = run
@@ -205,7 +206,7 @@ def mirror_cell(client: "MlflowClient", folder: CellFolder, memory: Memory | Non
             "points": sum(map(len, points.values())),
             "status": "synced" if synced else "incomplete",
             "key": cell.key,
-            "result": digest(result),
+            "result": folder.end_digest(),
         }
     )
     return synced
@@ -357,6 +358,8 @@ def _end(client: "MlflowClient", run: KnownRun, folder: CellFolder, result: dict
     elif "error" in run.tags:
         client.delete_tag(run.run_id, "error")
         del run.tags["error"]
+    if "health" in result:
+        client.set_tag(run.run_id, "health", result["health"]["status"])
     end_ms = int((folder.path / "result.json").stat().st_mtime * 1000)
     client.set_terminated(run.run_id, run.status, max(end_ms, run.start_ms))
     client.set_tag(run.run_id, "synced", "true")

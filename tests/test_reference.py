@@ -1,4 +1,4 @@
-"""What is committed as a reference recomputes from its curves: claims.json and README's table."""
+"""What is committed as a reference recomputes from its curves: claims.json, README's tables, DEVIATIONS' values."""
 
 import json
 import math
@@ -8,7 +8,7 @@ import pytest
 
 from bench.claims import judge
 from bench.context import DEFAULT_SPEC
-from bench.reference import README, REFERENCES, readme_table, with_block
+from bench.reference import DEVIATIONS, README, REFERENCES, readme_table, with_block, with_values
 from bench.runs import read_curves
 from bench.spec import load_spec
 
@@ -33,9 +33,11 @@ def test_there_is_a_reference() -> None:
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda f: f.name)
 def test_the_reference_recomputes_from_its_curves(folder: Path) -> None:
     sweep = read_curves(folder / "curves.json")
+    experiment = load_spec(DEFAULT_SPEC).experiments[sweep.experiment]
     committed = json.loads((folder / "claims.json").read_text())
-    recomputed = [r.to_json() for r in judge(load_spec(DEFAULT_SPEC).experiments[sweep.experiment], sweep)]
-    assert len(committed) == len(recomputed) > 0
+    recomputed = [r.to_json() for r in judge(experiment, sweep)]
+    assert len(committed) == len(recomputed)
+    assert bool(committed) == bool(experiment.claims)
     for old, new in zip(committed, recomputed, strict=True):
         assert close({k: old[k] for k in new}, json.loads(json.dumps(new)))
 
@@ -45,6 +47,14 @@ def test_readme_shows_the_reference(folder: Path) -> None:
     text = README.read_text()
     table = readme_table(read_curves(folder / "curves.json"))
     assert with_block(text, folder.name, table) == text
+
+
+def test_deviations_quote_the_choices_of_their_reference() -> None:
+    text = DEVIATIONS.read_text()
+    sweep = read_curves(REFERENCES / "mnist-mi-ambiguities-cpu" / "curves.json")
+    assert with_values(text, sweep) == text
+    assert "<!--/-->" in text
+    assert "><!--/-->" not in text  # no value is empty
 
 
 def test_nothing_committed_names_a_path_of_a_machine() -> None:

@@ -117,12 +117,13 @@ class LocalExecutor:
         if outcome is None:
             folder = CellFolder.of(worker.task.results, worker.task.cell)
             result = folder.result()
-            if result is not None:
+            if result is not None and (result["status"] == "failed" or not folder.unmeasured(worker.task.cell)):
                 outcome = result["status"]
             elif stopping:
                 outcome = "stopped"
             else:
                 outcome, message = "failed", _describe_exit(worker.process.exitcode)
+            if outcome == "failed" and result is None:
                 folder.write_result({"status": "failed", "error": "WorkerDied", "message": message, "notes": []})
         assert outcome is not None
         on_event(worker.task, outcome, {"message": message})

@@ -18,7 +18,7 @@ BASE_ARM = "infogan"  # whose T80 the others are compared with
 # names that only a report gives: an earlier report's files that this one does not make are removed
 OWN_FILES = re.compile(
     r"figures/.+-(mutual-information|first-iterations|losses|t80|history|settings)\.(png|svg)|figures/.+-traversal-.+\.png"
-    r"|tables/.+-(arms|seeds|comparisons|settings|timing)\.csv|tables/claims\.csv"
+    r"|tables/.+-(arms|measures|seeds|comparisons|settings|timing)\.csv|tables/claims\.csv"
 )
 
 
@@ -137,7 +137,10 @@ class _Builder:
             experiment=sweep.experiment,
             profile=sweep.profile,
             title=experiment.title if experiment else "not in experiments.toml",
-            headline=verdicts.headline(results),
+            headline=settings.headline(
+                settings.listed_choices(sweep, experiment), experiment.arms if experiment else []
+            )
+            or verdicts.headline(results),
             headline_numbers=verdicts.headline_numbers(results),
             data=verdicts.data_sentence(sweep, experiment),
             budget=verdicts.budget_sentence(sweep, experiment),

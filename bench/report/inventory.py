@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from bench.cells import seeds_of
 from bench.report import wording
 from bench.runs import Run, Sweep
 from bench.spec import ExperimentTable, groups
@@ -11,36 +12,42 @@ from bench.spec import ExperimentTable, groups
 NUM_PACKAGES = 40  # more than any record holds
 
 
-def planned(experiment: ExperimentTable | None, profile: str) -> tuple[list[str], list[int]]:
-    """(groups, seeds) that experiments.toml asks for, in its order; empty for what it no longer has."""
+def planned(experiment: ExperimentTable | None, profile: str) -> dict[str, tuple[int, ...]]:
+    """Seeds by group that experiments.toml asks for, in its order; empty for what it no longer has."""
     budget = experiment.profiles.get(profile) if experiment else None  # type: ignore[call-overload]
     if experiment is None or budget is None:
-        return [], []
-    arms = budget.arms or experiment.arms
-    named = [arm if variant is None else f"{variant}/{arm}" for variant, arm in groups(experiment, arms)]
-    return named, list(budget.seeds or experiment.seeds)
+        return {}
+    wanted = {
+        arm if variant is None else f"{variant}/{arm}": seeds_of(experiment, budget, variant, arm)
+        for variant, arm in groups(experiment, budget.arms or experiment.arms)
+    }
+    return {group: seeds for group, seeds in wanted.items() if seeds}
 
 
 def ordered_groups(sweep: Sweep, experiment: ExperimentTable | None) -> list[str]:
     """The sweep's groups in the order of experiments.toml, unknown ones last."""
-    wanted, _ = planned(experiment, sweep.profile)
-    recorded = sweep.groups()
+    wanted, recorded = planned(experiment, sweep.profile), sweep.groups()
     return [g for g in wanted if g in recorded] + sorted(g for g in recorded if g not in wanted)
 
 
 def missing_cells(sweep: Sweep, experiment: ExperimentTable | None) -> list[str]:
     """One line for each cell that is not done, and for the seeds of an arm that were never begun."""
     lines = []
-    wanted, seeds = planned(experiment, sweep.profile)
     recorded = {(run.cell.group, run.cell.seed) for run in sweep.runs}
-    for group in wanted:
+    for group, seeds in planned(experiment, sweep.profile).items():
         absent = [seed for seed in seeds if (group, seed) not in recorded]
         if absent:
             word = "seed" if len(absent) == 1 else "seeds"
             lines.append(f"{group}: {word} {wording.seeds_in_words(absent)} planned, not recorded")
     for group in ordered_groups(sweep, experiment):
         lines += [_unfinished(run) for run in sweep.groups()[group] if run.state != "done"]
+        lines += [_unmeasured(run) for run in sweep.groups()[group] if any("error" in m for m in run.measures.values())]
     return lines
+
+
+def _unmeasured(run: Run) -> str:
+    errors = [f"{family}: {entry['error']}" for family, entry in run.measures.items() if "error" in entry]
+    return wording.scrubbed(f"{run.cell.group}, seed {run.cell.seed}: not measured; {'; '.join(errors)}")
 
 
 def _unfinished(run: Run) -> str:
@@ -102,9 +109,9 @@ def _one_line(value: Any) -> str:
 
 def command(sweep: Sweep, experiment: ExperimentTable | None) -> str:
     """What remakes the sweep."""
-    _, seeds = planned(experiment, sweep.profile)
+    seeds = {seed for of_group in planned(experiment, sweep.profile).values() for seed in of_group}
     recorded = sorted({run.cell.seed for run in sweep.runs})
-    selection = "" if set(recorded) == set(seeds) else f" --seeds {wording.seeds_in_words(recorded).replace(' ', '')}"
+    selection = "" if set(recorded) == seeds else f" --seeds {wording.seeds_in_words(recorded).replace(' ', '')}"
     return f"python -m bench run {sweep.experiment} --profile {sweep.profile}{selection}"
 
 

@@ -53,6 +53,31 @@ def arms_of(listed: list[Choice], arms: list[str]) -> tuple[list[str], list[str]
     return [arm for arm in known if not is_baseline[arm]], [arm for arm in known if is_baseline[arm]]
 
 
+LARGE = 1.25  # a ratio of T80, or its inverse, that is worth a place in the headline
+
+
+def headline(listed: list[Choice], arms: list[str]) -> str:
+    """Which choices move T80 by a quarter or more beyond doubt, largest first, and how many were shown not to."""
+    trained, _ = arms_of(listed, arms)
+    records = [(c.variant, c.rows[arm]) for arm in trained for c in listed if arm in c.rows]
+    compared = [(v, r) for v, r in records if not math.isnan(r["t80_ratio"])]
+    if not compared:
+        return ""
+    moved = [(v, r) for v, r in compared if r["low"] > LARGE or r["high"] < 1 / LARGE]
+    still = [r for _, r in compared if r["low"] > 1 / LARGE and r["high"] < LARGE]
+    moved.sort(key=lambda item: -abs(math.log(item[1]["t80_ratio"])))
+    named = [
+        f"{v} ({r['arm']}, x{'at least ' if 2 * r['not_reached'] >= r['num_seeds'] else ''}{r['t80_ratio']:.2f})"
+        for v, r in moved
+    ]
+    first = (
+        f"T80 moves by a quarter or more with {wording.listed(named)}."
+        if named
+        else "No choice moves T80 by a quarter."
+    )
+    return f"{first} {len(still)} of {len(compared)} comparisons exclude that."
+
+
 def settings_table(listed: list[Choice], arms: list[str]) -> Table:
     """The table for people and its file."""
     trained, baselines = arms_of(listed, arms)

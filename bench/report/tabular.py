@@ -8,6 +8,7 @@ from typing import Any
 
 from bench.report import wording
 from bench.runs import Sweep
+from infogan.measures.catalogue import QUANTITIES
 
 ARM_MEASURES = (  # shown; the file has all of bench.tables
     "t80",
@@ -17,7 +18,15 @@ ARM_MEASURES = (  # shown; the file has all of bench.tables
     "hump_nats",
     "hump_iteration",
 )
-SEED_MEASURES = (*ARM_MEASURES, "mi_final_fraction", "figure1_distance_nats", "step_ms")
+SEED_MEASURES = (
+    *ARM_MEASURES,
+    "mi_final_fraction",
+    "figure1_distance_nats",
+    "variety",
+    "distinctness",
+    "collapsed",
+    "step_ms",
+)
 
 
 @dataclass(frozen=True)
@@ -52,7 +61,13 @@ def _csv_value(value: Any) -> Any:
 
 def sweep_tables(sweep: Sweep, order: list[str], base_arm: str) -> list[Table]:
     """Every table that has a row. ``order``: of the groups."""
-    tables = [_arms(sweep, order), _seeds(sweep, order), _comparisons(sweep, order, base_arm), _timing(sweep, order)]
+    tables = [
+        _arms(sweep, order),
+        _measures(sweep, order),
+        _seeds(sweep, order),
+        _comparisons(sweep, order, base_arm),
+        _timing(sweep, order),
+    ]
     return [table for table in tables if table is not None]
 
 
@@ -86,6 +101,37 @@ def _arms(sweep: Sweep, order: list[str]) -> Table | None:
         r["seeds"] = "; ".join(wording.NOT_REACHED if v == "inf" else v for v in r["seeds"].split())
     headings = ["arm", "finished seeds", *map(wording.measure_heading, measures)]
     return Table("arms", "Arms", caption, headings, rows, csv_bytes(keys, [[r[k] for k in keys] for r in records]))
+
+
+def _measures(sweep: Sweep, order: list[str]) -> Table | None:
+    """What was measured of the finished networks: a row a number, a column an arm; the file has every seed."""
+    from bench.tables import arms_table
+
+    records = _records(arms_table(sweep, tuple(QUANTITIES)), order)
+    if not records:
+        return None
+    cells = {(r["measure"], r["arm"]): r for r in records}
+    arms = list(dict.fromkeys(r["arm"] for r in records))
+    rows = []
+    for measure in dict.fromkeys(r["measure"] for r in records):
+        found = [cells.get((measure, arm)) for arm in arms]
+        shown = [
+            wording.with_interval(measure, r["median"], r["low"], r["high"]) if r else wording.ABSENT for r in found
+        ]
+        rows.append([wording.measure_heading(measure), *shown])
+    rows.sort(key=lambda row: [wording.measure_heading(m) for m in QUANTITIES].index(row[0]))
+    keys = ["arm", "measure", "unit", "median", "low", "high", "level", "num_seeds", "seeds"]
+    for r in records:
+        r["unit"] = wording.measure_unit(r["measure"])
+        r["seeds"] = "; ".join(r["seeds"].split())
+    counts = {r["arm"]: r["num_seeds"] for r in records}
+    seeds = wording.listed(f"{arm} {wording.plural(n, 'seed')}" for arm, n in counts.items())
+    caption = (
+        "Median [low, high] over the finished seeds, with the exact interval of the table above: "
+        f"{seeds}. Batch-norm statistics are frozen. A dash: not measured, or it does not apply."
+    )
+    content = csv_bytes(keys, [[r[k] for k in keys] for r in records])
+    return Table("measures", "What was measured of the networks", caption, ["measure", *arms], rows, content)
 
 
 def _seeds(sweep: Sweep, order: list[str]) -> Table | None:

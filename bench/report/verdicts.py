@@ -112,10 +112,10 @@ def _beside(beside: BesideResult) -> str:
 
 
 def headline(results: list[ClaimResult]) -> str:
-    """Which arm follows the paper's InfoGAN curve and which does not; empty where no claim asks."""
+    """Which arm follows the paper's InfoGAN curve; where no claim asks that, the claims by verdict."""
     asked = [(r, c) for r in results for c in r.conditions if c.measure == DISTANCE]
     if not asked:
-        return ""
+        return _by_verdict(results)
     decided = [(r, c) for r, c in asked if r.verdict != "not measured"]
     if not decided:
         return f"Whether the paper's curve appears is not measured yet: {asked[0][0].reason}."
@@ -138,6 +138,17 @@ def headline(results: list[ClaimResult]) -> str:
     undecided = [r.arm for r, c in asked if r.verdict == "not measured"]
     rest = f" Not measured: {wording.listed(undecided)}." if undecided else ""
     return f"{sentence}{on}.{rest}"
+
+
+def _by_verdict(results: list[ClaimResult]) -> str:
+    """``Reproduced on a substitute: F2c (infogan). Not measured: F2a (infogan).``"""
+    found: dict[str, list[str]] = {}
+    for r in results:
+        group = r.arm if r.variant is None else f"{r.variant}/{r.arm}"
+        found.setdefault(r.verdict, []).append(f"{r.id} ({group})")
+    order = ("reproduced", "partly", "not reproduced", "not reached", "not measured")
+    verdicts = sorted(found, key=lambda v: next((i for i, start in enumerate(order) if v.startswith(start)), 9))
+    return " ".join(f"{v[:1].upper()}{v[1:]}: {wording.listed(found[v])}." for v in verdicts)
 
 
 def headline_numbers(results: list[ClaimResult]) -> str:

@@ -5,6 +5,8 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+from infogan.measures.catalogue import QUANTITIES
+
 ABSENT = "\u2013"  # a dash
 NOT_REACHED = "not reached"
 
@@ -19,7 +21,12 @@ _MEASURES = {
     "hump_nats": ("peak L_I", "nats", 3),
     "hump_iteration": ("peak at", "iteration", 0),
     "figure1_distance_nats": ("distance to the paper's curve", "nats", 3),
+    "variety": ("variety of samples", "of the data's", 2),
+    "distinctness": ("distinctness of samples", "of the data's", 3),
+    "saturation": ("D sure at the end", "of iterations", 2),
+    "collapsed": ("collapsed", "1: yes", 0),
     "step_ms": ("step", "ms", 1),
+    **{name: (quantity.words, quantity.unit, quantity.decimals) for name, quantity in QUANTITIES.items()},
 }
 
 

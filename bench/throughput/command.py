@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from bench.grid import check_writable
-from bench.spec import suggest
+from bench.schema import suggest
 from infogan.architectures import ARCHITECTURES
 from infogan.runtime import available_device, usable_cores
 

@@ -24,7 +24,5 @@ def frozen_bounds_nats(
     calibrate_on_prior(generator, discriminator, spec, stream, num_samples)
     latents = spec.sample(num_samples, stream, next(generator.parameters()).dtype)
     with frozen(generator, discriminator):
-        parameters = [
-            discriminator.q_of(generator(batch)) for batch in latents.inputs_NZ.split(BATCH)
-        ]
+        parameters = [discriminator.q_of(generator(batch)) for batch in latents.inputs_NZ.split(BATCH)]
     return spec.bounds_nats(torch.cat(parameters), latents.values)

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 from bench import gate_output
+from bench.criteria import GateTable
 from bench.gate import compare, inconclusive
 from bench.gate_proof import failing, outcomes, stretched
 from bench.records import History
 from bench.runs import Run, Sweep, from_json, read_curves, to_json
-from bench.spec import GateTable
 
 BASELINE = Path(__file__).parents[2] / "results" / "baseline" / "mi-gate.json"
 RULE = GateTable(baseline_seeds=list(range(10)), new_seeds=[0, 1, 2, 3, 4], more_seeds=[5, 6, 7, 8, 9])

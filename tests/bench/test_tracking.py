@@ -131,6 +131,23 @@ def assert_holds(client: Any, run_id: str, metric: str, column: np.ndarray) -> N
 
 
 # ---------------------------------------------------------------- one cell
+def test_health_is_a_tag_and_points_of_the_cells_that_have_it(results: Path, client: Any) -> None:
+    old, new = done_cell(results, make_cell(seed=0)), done_cell(results, make_cell(seed=1))
+    health = {"status": "collapsed", "reason": "r", "variety": 0.5, "distinctness": 0.001, "saturation": 0.25}
+    new.write_result((new.result() or {}) | {"health": health})
+    assert mirror_cell(client, old)
+    assert mirror_cell(client, new)
+    runs = {
+        run.data.params["seed"]: run
+        for run in client.search_runs([client.get_experiment_by_name("toy-smoke").experiment_id])
+    }
+    assert "health" not in runs["0"].data.tags
+    assert not {"summary/variety", "summary/collapsed"} & runs["0"].data.metrics.keys()
+    assert runs["1"].data.tags["health"] == "collapsed"
+    expected = {"variety": 0.5, "distinctness": 0.001, "saturation": 0.25, "collapsed": 1.0}
+    assert {f"summary/{name}": value for name, value in expected.items()}.items() <= runs["1"].data.metrics.items()
+
+
 def test_a_done_cell_is_mirrored_in_full(results: Path, client: Any) -> None:
     folder = done_cell(results, make_cell(seed=3))
     assert not is_synced(folder, default_uri(results))

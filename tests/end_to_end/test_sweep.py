@@ -37,6 +37,9 @@ def test_every_cell_is_done_and_said(swept: tuple[Bench, str]) -> None:
         assert record["status"] == "done"
         assert record["iterations"] == 30
         assert set(record["mi_frozen_nats"]) == {"c1", "c2"}
+        assert record["health"]["status"] in ("ok", "collapsed")  # after 30 iterations either may be
+        assert record["health"]["variety"] > 0
+        assert record["health"]["distinctness"] > 0
 
 
 def test_plan_sees_it_and_a_second_run_does_nothing(swept: tuple[Bench, str]) -> None:
@@ -60,6 +63,7 @@ def test_the_store_holds_every_point_once(swept: tuple[Bench, str]) -> None:
     for run in runs:
         assert run.info.status == "FINISHED"
         assert run.data.tags["synced"] == "true"
+        assert run.data.tags["health"] in ("ok", "collapsed")
         assert run.data.params["arm"] == run.info.run_name.split("/")[0]
         history = CellFolder(bench.cells()[run.info.run_name]).history()
         assert history is not None

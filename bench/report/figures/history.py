@@ -33,6 +33,15 @@ def draw_history(checks: Sequence[dict[str, Any]], group: str) -> Drawing | None
         axes.set_ylabel("T80, ratio to the baseline")
         caption = (
             "Each check against the stored baseline, oldest first: T80's ratio with its interval; above 1 is slower. "
-            "Dotted: the tolerance of 10 % and the margin of 20 %."
+            f"Dotted: the tolerance of 10 % and the margin of 20 %. {_throughput(shown[-1][0].get('throughput'))}"
         )
         return save(figure, "history", f"MI convergence over commits, {group}", caption)
+
+
+def _throughput(measured: dict[str, Any] | None) -> str:
+    if not measured:
+        return "Throughput was not measured beside the newest check."
+    return (
+        f"Beside the newest check the fused step took {measured['ratio']:.3f} [{measured['low']:.3f}, "
+        f"{measured['high']:.3f}] of the reference step's time ({measured['network']}, batch {measured['batch_size']})."
+    )

@@ -1,0 +1,87 @@
+"""Measures a finished cell in its worker: the families of its experiment whose record is missing or out of date.
+
+Imports torch, as bench.cell does. Training is never repeated for a measure, and a measure that fails leaves it alone.
+"""
+
+import io
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from bench.cells import measure_key
+from bench.records import CellFolder
+from bench.tasks import CellTask
+from infogan import data
+from infogan.architectures import ARCHITECTURES
+from infogan.measures.catalogue import FAMILIES as CATALOGUE
+from infogan.measures.families import FAMILIES, Trained
+from infogan.training import Trainer, TrainingConfig
+
+Report = Callable[[str, dict[str, Any]], None]
+
+
+def load_dataset(wanted: dict[str, Any], data_dir: Path | None) -> data.Dataset:
+    """The data set that a cell's configuration names. Raises DataError where the bytes are not those."""
+    dataset = data.load(wanted["name"], wanted["source"], data_dir, num_images=wanted["num_images"])
+    if dataset.info.digest != wanted["digest"]:
+        raise data.DataError(
+            f"{wanted['name']}: digest {dataset.info.digest[:12]} is not the {wanted['digest'][:12]} of the plan"
+        )
+    return dataset
+
+
+def trained_cell(task: CellTask, folder: CellFolder, config: TrainingConfig, dataset: data.Dataset) -> Trained:
+    """The cell's networks with their final weights. Raises CorruptRecord or FileNotFoundError."""
+    wanted, seed = task.cell.config["data"], task.cell.seed
+    images = torch.from_numpy(dataset.train.images[: wanted["num_images"]])
+
+    def fresh() -> Trainer:
+        return Trainer(config, images, seed)
+
+    trainer = fresh()
+    weights = torch.load(io.BytesIO(folder.weights()), weights_only=True, map_location=config.device)
+    trainer.players.generator.load_state_dict(weights["generator"])
+    trainer.players.discriminator.load_state_dict(weights["discriminator"])
+    signed = ARCHITECTURES[config.architecture].output == "tanh"
+    return Trained(
+        generator=trainer.players.generator,
+        discriminator=trainer.players.discriminator,
+        spec=config.latents,
+        dataset=dataset,
+        num_images=wanted["num_images"],
+        seed=seed,
+        scaled=trainer.scaled,
+        unscaled=lambda x: ((x + 1) / 2 if signed else x).clamp(0, 1),
+        untrained=lambda: fresh().players.discriminator,
+    )
+
+
+def measure(
+    task: CellTask, folder: CellFolder, config: TrainingConfig, report: Report, should_stop: Callable[[], bool]
+) -> tuple[str, str]:
+    """("done" | "stopped" | "failed", message). Each family is recorded as soon as it is measured."""
+    failures = []
+    cell: Trained | None = None
+    for family in folder.unmeasured(task.cell):
+        if should_stop():
+            return "stopped", ""
+        report("evaluating", {"family": family})
+        started = time.perf_counter()
+        entry: dict[str, Any] = {"key": measure_key(task.cell, family)}
+        try:
+            cell = cell or trained_cell(task, folder, config, load_dataset(task.cell.config["data"], task.data_dir))
+            measured = FAMILIES[family](cell)
+            unknown = measured.values.keys() - CATALOGUE[family].keys()
+            if unknown:
+                raise KeyError(f"family {family} gives numbers that the catalogue lacks: {', '.join(sorted(unknown))}")
+            entry |= {"values": measured.values, "details": measured.details}
+        except Exception as error:
+            message = " ".join(str(error).split())
+            entry |= {"error": f"{type(error).__name__}: {message}", "traceback": traceback.format_exc()}
+            failures.append(f"{family} not measured: {message}")
+        folder.write_measures(family, entry | {"seconds": time.perf_counter() - started})
+    return ("failed", "; ".join(failures)) if failures else ("done", "")

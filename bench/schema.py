@@ -1,0 +1,38 @@
+"""What every table of experiments.toml is built of: strictness, names, numbers, and the words of an error."""
+
+import difflib
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+NAME_PATTERN = r"^[a-z0-9][a-z0-9-]{0,40}$"  # becomes a folder's name: no separators, no dots
+MAX_SEED = 2**31 - 1
+
+
+class Table(BaseModel):
+    """A strict, immutable table."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+def as_float(value: Any) -> Any:
+    return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+Number = Annotated[float, BeforeValidator(as_float), Field(allow_inf_nan=False)]
+
+
+Name = Annotated[str, Field(pattern=NAME_PATTERN)]
+Rate = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
+Weight = Annotated[float, Field(ge=0, le=1000, allow_inf_nan=False)]
+
+
+Seed = Annotated[int, Field(ge=0, le=MAX_SEED, strict=True)]
+Seeds = Annotated[list[Seed], Field(min_length=1)]
+
+
+def suggest(value: str, choices: list[str]) -> str:
+    """`` (did you mean ...?), choose from ...`` for an error message."""
+    close = difflib.get_close_matches(value, choices, n=1)
+    hint = f" (did you mean {close[0]!r}?)" if close else ""
+    return f"{hint}; choose from {', '.join(choices)}"

@@ -1,0 +1,51 @@
+"""Reads the records of ``python -m bench throughput`` without torch: the ratio that belongs to a run."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from bench.runs import Run
+from bench.throughput.command import FOLDER
+
+CELL_THREADS = 1  # on a CPU a cell trains on one thread
+
+
+def newest_ratio(results: Path, run: Run) -> dict[str, Any] | None:
+    """step_time_ratio, fused over reference, with its interval and workload: the newest measured on the run's machine,
+    torch and training code. None without one: another machine's or another code's ratio says nothing about this run.
+    """
+    records = sorted((results / FOLDER).glob("*.json"), key=lambda path: path.stat().st_mtime, reverse=True)
+    for path in records:
+        try:
+            record = json.loads(path.read_bytes())
+            ratio = _ratio(record, run.cell.config["architecture"]) if _belongs(record, run) else None
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, ZeroDivisionError):
+            continue  # no record of this version
+        if ratio:
+            return ratio
+    return None
+
+
+def _belongs(record: dict[str, Any], run: Run) -> bool:
+    f, e, versions = record["fingerprint"], run.environment, run.cell.config["versions"]
+    here = {name: e.get(name) for name in ("cpu", "cores", "device", "gpu")} | {"torch": versions["torch"]}
+    threads = CELL_THREADS if run.cell.config["device"] == "cpu" else f["threads"]
+    same_code = record["code"] == versions["training_code"]
+    return same_code and f["threads"] == threads and all(f[name] == value for name, value in here.items())
+
+
+def _ratio(record: dict[str, Any], network: str) -> dict[str, Any] | None:
+    """Of the record's first workload with this network; the suite states the inverse, reference over fused."""
+    shown = ("network", "batch_size", "width")
+    if record["kind"] == "paired":
+        for measurement in record["measurements"]:
+            workload, reference = measurement["workload"], measurement["comparisons"]["reference"]
+            if workload["network"] == network:
+                r = reference["ratio"][reference["clock"]]
+                ratio = {name: r[name] for name in ("ratio", "low", "high")}
+                return {name: workload[name] for name in shown} | ratio | {"clock": reference["clock"]}
+    for row in record.get("rows", []):
+        if (row["network"], row["step"], row["threads"]) == (network, "reference", record["fingerprint"]["threads"]):
+            ratio = {"ratio": 1 / row["of_fused"], "low": 1 / row["of_fused_high"], "high": 1 / row["of_fused_low"]}
+            return {name: row[name] for name in shown} | ratio | {"clock": row["clock"]}
+    return None

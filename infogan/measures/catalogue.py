@@ -1,0 +1,130 @@
+"""What can be measured of a trained cell: families of measures and their numbers. Imports nothing heavy.
+
+A family is a function in :mod:`infogan.measures.families`; experiments.toml names the families of an experiment, and
+its claims speak of the numbers by name.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """A number that a family gives: how people read it."""
+
+    words: str
+    unit: str  # empty for a ratio
+    decimals: int = 3
+
+
+FACTORS = {  # of the data sets, with the kinds that they are there (infogan.measures.readers)
+    "azimuth": ("continuous",),
+    "elevation": ("continuous", "binary"),  # a chair's is one of two
+    "lighting": ("continuous",),
+    "width": ("continuous",),
+    "rotation": ("periodic",),
+    "glasses": ("binary",),
+    "hair": ("continuous",),
+    "emotion": ("continuous",),
+    "digit": ("classes",),
+    "gradient": ("continuous",),
+    "context": ("classes",),
+    "plate_hue": ("continuous",),
+    "light_on_dark": ("binary",),
+}
+_ANY, _SIGNED = ("continuous", "binary", "periodic", "classes"), ("continuous", "binary", "periodic")
+_ORDERED, _BINARY, _PERIODIC = ("continuous",), ("binary",), ("periodic",)
+_OF_A_FACTOR = (  # name, kinds of factor that have it, words, unit, decimals
+    ("reader_score", _ANY, "R2 or, of classes, accuracy of its readers on held-out images", "", 3),
+    ("reader_agreement", _ANY, "least correlation of two readers on samples", "", 3),
+    ("outside", _ORDERED, "samples read beyond the range of the data", "of samples", 3),
+    ("first_order", _ANY, "first-order Sobol index of its code", "of its variance", 3),
+    ("total", _ANY, "total Sobol index of its code", "of its variance", 3),
+    ("over_noise", _ANY, "its code's index over the largest noise dimension's", "", 1),
+    ("noise_first_order", _ANY, "first-order index of the noise dimension found in the same way", "of its variance", 3),
+    ("range_share", _ANY, "mean change over a sweep of -1 to 1", "of its range", 2),
+    ("noise_range_share", _ANY, "the same of the noise dimension found in the same way", "of its range", 2),
+    ("specificity", _ANY, "change over that sweep over the next factor's, each in its range", "", 2),
+    ("sign", _SIGNED, "direction in which its code moves it", "", 0),
+    ("sign_share", _SIGNED, "rows of the sweep in that direction", "of rows", 2),
+    ("degrees", _PERIODIC, "angle covered over a sweep of -1 to 1", "degrees", 0),
+    ("monotone", _PERIODIC, "steps of that sweep in its direction", "of steps", 2),
+    ("resultant", _PERIODIC, "resultant length of the angle less the best slope times the code", "", 2),
+    ("flips", _PERIODIC, "rows of that sweep with a step above 90 degrees", "of rows", 2),
+    ("category_first_order", _ANY, "first-order Sobol index of its categorical code", "of its variance", 3),
+    ("category_over_noise", _ANY, "its categorical code's index over the largest noise dimension's", "", 1),
+    ("information", _ANY, "information of the category, chance taken off", "of its entropy", 3),
+    ("omega_squared", _ORDERED, "omega squared between categories", "of its variance", 3),
+    ("span", _ORDERED, "span of the ordered category means on fresh samples", "of its range", 2),
+    ("tau", _ORDERED, "Kendall's tau of category means between two halves", "", 2),
+    ("highest", _BINARY, "largest probability over categories", "", 2),
+    ("lowest", _BINARY, "smallest probability over categories", "", 2),
+    *(
+        (f"noise_{name}", kinds, f"{words}, of a noise dimension cut into as many parts", unit, decimals)
+        for name, kinds, words, unit, decimals in (
+            ("information", _ANY, "information of the category", "of its entropy", 3),
+            ("omega_squared", _ORDERED, "omega squared between categories", "of its variance", 3),
+            ("span", _ORDERED, "span of the ordered category means", "of its range", 2),
+            ("tau", _ORDERED, "Kendall's tau of category means", "", 2),
+            ("highest", _BINARY, "largest probability over categories", "", 2),
+            ("lowest", _BINARY, "smallest probability over categories", "", 2),
+        )
+    ),
+)
+_DISENTANGLEMENT = {
+    "mig": "mutual information gap of Q on held-out images",
+    "sap": "SAP of Q on held-out images, by R2",
+    "dci_disentanglement": "DCI disentanglement of Q on held-out images",
+    "dci_completeness": "DCI completeness of Q on held-out images",
+    "dci_informativeness": "DCI informativeness of Q on held-out images",
+}
+
+FAMILIES: dict[str, dict[str, Quantity]] = {
+    "digits": {  # a category of c1 against the digit of an image
+        "digit_error": Quantity("one-to-one error of Q's category on held-out digits", "of images"),
+        "digit_error_majority": Quantity("majority error of Q's category on held-out digits", "of images"),
+        "digit_error_train": Quantity("one-to-one error on the training digits", "of images"),
+        "digit_error_untrained": Quantity("one-to-one error of an untrained Q", "of images"),
+        "categories_sharing": Quantity("categories that share their digit with another", "categories", 0),
+        "sample_purity": Quantity("purity of c1 against a classifier's digit of samples", "of samples"),
+        "sample_nmi": Quantity("NMI of c1 and a classifier's digit of samples", ""),
+    },
+    "strokes": {  # what the continuous codes do to the shape of generated digits
+        **{
+            f"{name}_{what}": Quantity(f"{name}: {words}", unit, decimals)
+            for name in ("slant", "width", "thickness")
+            for what, words, unit, decimals in (
+                ("first_order", "first-order Sobol index of its code", "of its variance", 3),
+                ("over_noise", "its code's index over the largest noise dimension's", "", 1),
+                ("effect_std", "change over a sweep of -1 to 1", "data standard deviations", 2),
+                ("digit_kept", "rows of that sweep that keep their digit", "of rows", 2),
+            )
+        },
+        "code_over_noise": Quantity("largest index of any code over the largest noise dimension's", "", 2),
+    },
+    "factors": {  # what the codes do to factors that are known, as readers of our own see them
+        **{
+            f"{factor}_{name}": Quantity(f"{factor.replace('_', ' ')}: {words}", unit, decimals)
+            for factor, kinds in FACTORS.items()
+            for name, of_kinds, words, unit, decimals in _OF_A_FACTOR
+            if set(kinds) & set(of_kinds)
+        },
+        **{
+            f"{name}{suffix}": Quantity(f"{words}{of}", "")
+            for name, words in _DISENTANGLEMENT.items()
+            for suffix, of in (
+                ("", ""),
+                ("_shuffled", ", factors shuffled"),
+                ("_ceiling", ", the readers' in its place"),
+            )
+        },
+    },
+    "samples": {  # quality and variety, in the features of a digit classifier of our own
+        "kid": Quantity("kernel inception distance to real digits", "", 4),
+        "precision": Quantity("samples within the real manifold", "of samples"),
+        "recall": Quantity("real images within the samples' manifold", "of images"),
+        "digits_covered": Quantity("digits that samples show", "of 10", 0),
+        "diversity": Quantity("mean distance of samples over real images'", ""),
+        "diversity_within": Quantity("the same within a category", ""),
+    },
+}
+QUANTITIES: dict[str, Quantity] = {name: q for numbers in FAMILIES.values() for name, q in numbers.items()}

@@ -1,0 +1,208 @@
+"""Families of measures: each takes a trained cell and gives the numbers of :mod:`infogan.measures.catalogue`.
+
+Batch norm is frozen throughout: G's over prior samples, Q's over shuffled training images where it reads real ones. A
+number that does not apply (no continuous code, no labels) is absent, never NaN.
+Shape suffixes: N images, C channels, H height, W width, Z width of the generator's input.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from infogan.codes import Categorical, Continuous, LatentSpec
+from infogan.data.base import Dataset
+from infogan.measures import digits, morphology, quality
+from infogan.measures.calibration import BATCH, calibrate_generator, calibrate_on_images
+from infogan.measures.cell import Measured
+from infogan.measures.classifier import TrainedClassifier, digit_classifier
+from infogan.measures.effects import sobol_indices
+from infogan.measures.factors import measure_factors
+from infogan.measures.sweeps import sweep
+from infogan.networks import Discriminator, Generator, frozen
+from infogan.streams import stream
+
+NUM_SAMPLES = 5_000  # for agreement, quality and diversity, and as many real images
+NUM_CALIBRATION_IMAGES = 10_000
+SELECTION_ROWS, SCORING_ROWS = 64, 256  # of the Sobol designs: the first finds a property's code, the second scores it
+STROKES = {"slant": "slant", "width": "width_px", "thickness": "thickness_px"}  # name of the numbers: property
+
+
+@dataclass
+class Trained:
+    """A trained cell with its data. ``untrained`` makes the discriminator as it was before training."""
+
+    generator: Generator
+    discriminator: Discriminator
+    spec: LatentSpec
+    dataset: Dataset
+    num_images: int  # of the training images, those that the cell saw
+    seed: int
+    scaled: Callable[[Tensor], Tensor]  # uint8 images to what D reads
+    unscaled: Callable[[Tensor], Tensor]  # what G gives to [0, 1]
+    untrained: Callable[[], Discriminator]
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.generator.parameters()).device
+
+    def stream(self) -> torch.Generator:
+        """Random numbers of a family of this cell: from the start of the stream, so whatever other families run."""
+        return stream(self.seed, "evaluation", self.device)
+
+    @cached_property
+    def classifier(self) -> TrainedClassifier:
+        """Of the data set's own labelled images; from the cache where there is one."""
+        return digit_classifier(self.dataset)
+
+    def first_categorical(self) -> int | None:
+        return next((i for i, code in enumerate(self.spec.codes) if isinstance(code, Categorical)), None)
+
+    def real(self, images_NCHW: np.ndarray) -> Tensor:
+        """Real images as D reads them."""
+        return self.scaled(torch.from_numpy(images_NCHW).to(self.device))
+
+    @torch.no_grad()
+    def samples(self, num: int, draws: torch.Generator) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """Images in [0, 1] of the calibrated, frozen generator, (N, C, H, W), and their code values."""
+        latents = self.spec.sample(num, draws, next(self.generator.parameters()).dtype)
+        with frozen(self.generator):
+            images = torch.cat([self.generator(batch) for batch in latents.inputs_NZ.split(BATCH)])
+        return self.unscaled(images), latents.values
+
+
+def measure_digits(cell: Trained) -> Measured:
+    """Categories of c1 against digits: of real images through Q (Figure 2a's 5 %), of samples through a classifier."""
+    index = cell.first_categorical()
+    train, test = cell.dataset.train, cell.dataset.test
+    if index is None or train.labels is None or test.labels is None:
+        return Measured()
+    draws = cell.stream()
+    num_categories = cell.spec.codes[index].input_width
+    images_NCHW, labels_N = train.images[: cell.num_images], train.labels[: cell.num_images]
+    test_labels_N = test.labels
+
+    def scores(discriminator: Discriminator) -> digits.DigitErrors:
+        calibration = torch.randperm(len(images_NCHW), generator=torch.Generator().manual_seed(cell.seed))
+        calibrate_on_images(discriminator, cell.real(images_NCHW[calibration[:NUM_CALIBRATION_IMAGES].numpy()]))
+        categories = [
+            digits.category_of_images(discriminator, cell.spec, index, cell.real(images))
+            for images in (images_NCHW, test.images)
+        ]
+        return digits.score(categories[0], labels_N, categories[1], test_labels_N, num_categories)
+
+    errors, untrained = scores(cell.discriminator), scores(cell.untrained())
+    calibrate_generator(cell.generator, cell.spec, draws)
+    samples_NCHW, values = cell.samples(NUM_SAMPLES, draws)
+    seen = cell.classifier.model.digits(samples_NCHW)
+    agreement = digits.agreement(values[index].cpu().numpy(), seen, num_categories)
+    return Measured(
+        {
+            "digit_error": errors.one_to_one.error,
+            "digit_error_majority": errors.majority.error,
+            "digit_error_train": errors.train_one_to_one.error,
+            "digit_error_untrained": untrained.one_to_one.error,
+            "categories_sharing": float(errors.num_sharing),
+            "sample_purity": agreement.purity,
+            "sample_nmi": agreement.nmi,
+        },
+        {
+            "errors": errors.to_json(),
+            "untrained": untrained.to_json(),
+            "samples": agreement.to_json(),
+            "classifier_accuracy": cell.classifier.test_accuracy,
+        },
+    )
+
+
+def measure_strokes(cell: Trained) -> Measured:
+    """What the codes do to slant, width and thickness of generated digits, against the noise dimensions.
+
+    The code of a property is found on one design and scored on a fresh one.
+    """
+    draws = cell.stream()
+    calibrate_generator(cell.generator, cell.spec, draws)
+
+    def shapes(images_NCHW: Tensor) -> dict[str, np.ndarray]:
+        return morphology.measure(cell.unscaled(images_NCHW))
+
+    found = sobol_indices(cell.generator, cell.spec, shapes, draws, SELECTION_ROWS)
+    scored = sobol_indices(cell.generator, cell.spec, shapes, draws, SCORING_ROWS)
+    continuous = {
+        name for name, code in zip(cell.spec.names, cell.spec.codes, strict=True) if isinstance(code, Continuous)
+    }
+    real = morphology.measure(torch.from_numpy(cell.dataset.train.images[:NUM_SAMPLES]).float() / 255)
+    data_std = {name: float(np.nanstd(real[name])) for name in STROKES.values()}
+    result = Measured(details={"selection": found.to_json(), "scoring": scored.to_json(), "sweeps": {}})
+    ratios = []
+    for name, column in STROKES.items():
+        indices, null, selected = scored.properties[column], scored.noise_null(column), found.properties[column]
+        if indices is None or null is None or selected is None:
+            continue
+        ratios.append(max(indices.first_order[code] for code in scored.codes) / max(null, 1e-3))
+        candidates = [code for code in scored.codes if code in continuous]
+        if not candidates:
+            continue
+        code = max(candidates, key=lambda c: selected.first_order[c])
+        swept = sweep(
+            cell.generator,
+            cell.spec,
+            code,
+            shapes,
+            draws,
+            data_std=data_std,
+            digits=lambda images: cell.classifier.model.digits(cell.unscaled(images)),
+        )
+        prior = swept.ranges[0]
+        change = prior.changes[column]
+        result.details["sweeps"][name] = swept.to_json()
+        result.values[f"{name}_first_order"] = indices.first_order[code]
+        result.values[f"{name}_over_noise"] = indices.first_order[code] / max(null, 1e-3)
+        if change is not None:
+            result.values[f"{name}_effect_std"] = abs(change.mean_in_data_std)
+        if prior.digit_kept is not None:
+            result.values[f"{name}_digit_kept"] = prior.digit_kept
+    if ratios:
+        result.values["code_over_noise"] = max(ratios)
+    return result
+
+
+def measure_samples(cell: Trained) -> Measured:
+    """How good and how varied samples are, in the features of the digit classifier."""
+    index = cell.first_categorical()
+    train = cell.dataset.train
+    if train.labels is None:
+        return Measured()
+    draws = cell.stream()
+    calibrate_generator(cell.generator, cell.spec, draws)
+    samples_NCHW, values = cell.samples(NUM_SAMPLES, draws)
+    model = cell.classifier.model
+    num = min(NUM_SAMPLES, len(train.images))
+    real_NCHW = torch.from_numpy(train.images[:num]).float() / 255
+    samples_NF, real_NF = model.features(samples_NCHW[:num]), model.features(real_NCHW)
+    manifold = quality.precision_recall(samples_NF, real_NF)
+    seen = model.digits(samples_NCHW)
+    groups = values[index].cpu().numpy() if index is not None else seen
+    diversity = quality.diversity(samples_NF, groups[:num], real_NF, train.labels[:num])
+    return Measured(
+        {
+            "kid": quality.kid(samples_NF, real_NF),
+            "precision": manifold.precision,
+            "recall": manifold.recall,
+            "digits_covered": float(quality.coverage(seen)),
+            "diversity": diversity.overall,
+            "diversity_within": diversity.within,
+        },
+        {"diversity": diversity.to_json(), "num_images": num, "classifier_accuracy": cell.classifier.test_accuracy},
+    )
+
+
+FAMILIES: dict[str, Callable[[Trained], Measured]] = {
+    "digits": measure_digits,
+    "strokes": measure_strokes,
+    "samples": measure_samples,
+    "factors": measure_factors,
+}

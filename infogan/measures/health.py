@@ -1,0 +1,119 @@
+"""Has a training come to something that can be compared? A named status with its reason and its numbers.
+
+Whether the pictures are good is not asked: after the gate's 300 iterations they are grey, and L_I has converged.
+Shape suffixes: N images, C channels, H height, W width, D pixels, T iterations.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from infogan.codes import LatentSpec
+from infogan.measures.calibration import BATCH
+from infogan.networks import Generator, frozen
+
+NUM_SAMPLES = 1_000
+# Basis: docs/REGRESSION.md, "Health of a seed". From iteration 100 on healthy seeds lie at four times the first bound
+# and six times the second or higher; a constant generator and one that ignores its noise lie at 0.
+COLLAPSED_VARIETY = 0.02
+COLLAPSED_DISTINCTNESS = 0.01
+SATURATED_NATS = 0.1  # D is right with probability 0.95 on both sides; healthy trainings end at 0.6 to 1.4
+STALLED_SHARE = 0.5  # of the last iterations
+LAST_SHARE = 0.1  # which iterations are the last ones, as for the final L_I
+SILENT_SHARE = 0.01  # of H(c)
+
+Status = Literal["ok", "collapsed", "stalled"]
+
+
+@dataclass(frozen=True)
+class Health:
+    """``variety`` and ``distinctness`` are None where samples are not finite."""
+
+    status: Status
+    reason: str
+    variety: float | None
+    distinctness: float | None
+    saturation: float
+    silent_codes: tuple[str, ...]  # reported; an arm may be meant to have them
+
+
+def variety(images_NCHW: Tensor, real_NCHW: Tensor) -> float:
+    """Root of the total pixel variance over that of real images: 0 for one image, 1 for images as varied as real ones.
+
+    A common factor or shift of both sets changes nothing; contrast of the first alone is what it measures.
+    """
+    spreads = [x.flatten(1).double().var(dim=0).sum().sqrt() for x in (images_NCHW, real_NCHW)]
+    return float(spreads[0] / spreads[1])
+
+
+def distinctness(images_NCHW: Tensor, real_NCHW: Tensor) -> float:
+    """Mean distance to the nearest other image, over the same of as many real images.
+
+    0 where images repeat, as with one image per category, which ``variety`` takes for varied. Invariant as that is.
+    """
+    num = min(len(images_NCHW), len(real_NCHW))  # the distance falls with the number
+    distances = [_nearest(x[:num].flatten(1).double()).mean() for x in (images_NCHW, real_NCHW)]
+    return float(distances[0] / distances[1])
+
+
+def _nearest(x_ND: Tensor) -> Tensor:
+    return torch.cdist(x_ND, x_ND).fill_diagonal_(math.inf).min(dim=1).values
+
+
+def saturation(loss_discriminator_T: np.ndarray) -> float:
+    """Share of the last tenth of the iterations in which D is sure of both real and fake images."""
+    return float((loss_discriminator_T[-_num_last(loss_discriminator_T) :] < SATURATED_NATS).mean())
+
+
+def _num_last(values_T: np.ndarray) -> int:
+    return max(1, round(LAST_SHARE * len(values_T)))
+
+
+def silent_codes(spec: LatentSpec, bounds_T: Mapping[str, np.ndarray], weights: Sequence[float]) -> tuple[str, ...]:
+    """Categorical codes that G is trained on and whose L_I is still at 0 in the last tenth of the iterations."""
+    return tuple(
+        name
+        for name, code, weight in zip(spec.names, spec.codes, weights, strict=True)
+        if code.kind == "categorical"
+        and weight
+        and bounds_T[name][-_num_last(bounds_T[name]) :].mean() < SILENT_SHARE * code.entropy_nats
+    )
+
+
+@torch.no_grad()
+def prior_samples(
+    generator: Generator, spec: LatentSpec, stream: torch.Generator, num_samples: int = NUM_SAMPLES
+) -> Tensor:
+    """G's images of fresh prior samples with its frozen batch-norm statistics, (N, C, H, W), as G puts them out."""
+    inputs_NZ = spec.sample(num_samples, stream, next(generator.parameters()).dtype).inputs_NZ
+    with frozen(generator):
+        return torch.cat([generator(batch) for batch in inputs_NZ.split(BATCH)])
+
+
+def health(samples_NCHW: Tensor, real_NCHW: Tensor, saturated: float, silent: tuple[str, ...] = ()) -> Health:
+    """Judge samples against real images on the same scale. A collapse outweighs a stall: it is the lasting damage."""
+    if not torch.isfinite(samples_NCHW).all():
+        return Health("collapsed", "G's samples are not finite", None, None, saturated, silent)
+    varied, distinct = variety(samples_NCHW, real_NCHW), distinctness(samples_NCHW, real_NCHW)
+    status: Status = "ok"
+    if varied < COLLAPSED_VARIETY:
+        status, reason = (
+            "collapsed",
+            f"G makes one image: variety {varied:.2g} of the data's, below {COLLAPSED_VARIETY}",
+        )
+    elif distinct < COLLAPSED_DISTINCTNESS:
+        reason = f"G repeats its images: distinctness {distinct:.2g} of the data's, below {COLLAPSED_DISTINCTNESS}"
+        status = "collapsed"
+    elif saturated > STALLED_SHARE:
+        reason = f"D's loss is below {SATURATED_NATS} nats in {saturated:.0%} of the last iterations"
+        status = "stalled"
+    else:
+        reason = f"variety {varied:.2g} and distinctness {distinct:.2g} of the data's"
+    if silent:
+        reason += f"; no information in {', '.join(silent)}"
+    return Health(status, reason, varied, distinct, saturated, silent)

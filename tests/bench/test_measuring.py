@@ -1,0 +1,113 @@
+"""Measures of a finished cell: recorded by family, redone when their code changes, without training again."""
+
+import json
+import math
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from bench import cells as cell_module
+from bench import grid, measuring
+from bench.cell import CellRun
+from bench.cells import Cell, Selection, cells
+from bench.mirrored import measure_points
+from bench.records import CellFolder
+from bench.runs import load, read_curves, write_curves
+from bench.spec import load_spec
+from bench.tasks import CellTask
+from infogan import data
+from infogan.measures import families
+from infogan.measures.catalogue import FAMILIES
+from infogan.measures.classifier import Recipe, digit_classifier
+
+SPEC = Path(__file__).parents[2] / "experiments.toml"
+SMALL = """iterations = 3
+width = 0.0625
+num_images = 600"""
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same code on fewer samples and a classifier that has hardly been trained."""
+    monkeypatch.setattr(families, "NUM_SAMPLES", 200)
+    monkeypatch.setattr(families, "SELECTION_ROWS", 16)
+    monkeypatch.setattr(families, "SCORING_ROWS", 16)
+    monkeypatch.setattr(families, "NUM_CALIBRATION_IMAGES", 500)
+    monkeypatch.setattr(families, "digit_classifier", partial(digit_classifier, recipe=Recipe(iterations=30)))
+
+
+def planned(tmp_path: Path) -> Cell:
+    text = SPEC.read_text()
+    start = text.index("[experiments.mnist.profiles.smoke]")
+    old = text[start : text.index("seeds", start)]
+    file = tmp_path / "experiments.toml"
+    file.write_text(text.replace(old, f"[experiments.mnist.profiles.smoke]\n{SMALL}\n", 1))
+    info = data.describe("mnist", "embedded")
+    versions = {"torch": "2", "training_code": "c0de"}
+    selection = Selection(arms=("infogan",), seeds=(0,))
+    return cells(load_spec(file), "mnist", "smoke", selection, info, "cpu", versions)[0]
+
+
+def run(cell: Cell, results: Path) -> tuple[str, list[str]]:
+    """Outcome and the kinds of event of one attempt in this process."""
+    kinds: list[str] = []
+    task = CellTask(
+        cell, results, None, {"git_commit": "0", "packages": {}}, cell.config["data"] | {"is_papers": False}
+    )
+    folder = CellFolder.of(results, cell)
+    with folder.lock("test"):
+        outcome = CellRun(task, lambda kind, _: kinds.append(kind), lambda: False).run()
+    return outcome, kinds
+
+
+def test_a_cell_is_trained_measured_and_measured_again_without_training(tmp_path: Path, monkeypatch) -> None:
+    cell, results = planned(tmp_path), tmp_path / "results"
+    assert cell.measures == ("digits", "strokes", "samples")
+    assert run(cell, results)[0] == "done"
+    folder = CellFolder.of(results, cell)
+    measured = folder.measures()
+    for family, entry in measured.items():
+        assert entry["values"].keys() <= FAMILIES[family].keys()
+        assert all(math.isfinite(value) for value in entry["values"].values())
+    for name in ("digit_error", "sample_nmi", "digits_covered", "kid"):
+        assert name in load(results).sweeps[0].runs[0].summary
+    assert [item.state for item in grid.plan(results, [cell], "sqlite:///none.db")] == ["unsynced"]
+
+    trained = (folder.path / "history.npz").read_bytes()
+    monkeypatch.setattr(cell_module, "code_digest", lambda names: "other code")
+    assert [item.state for item in grid.plan(results, [cell], "sqlite:///none.db")] == ["unmeasured"]
+    outcome, kinds = run(cell, results)
+    assert outcome == "done"
+    assert "progress" not in kinds
+    assert (folder.path / "history.npz").read_bytes() == trained
+    again = folder.measures()
+    assert {f: e["values"] for f, e in again.items()} == {f: e["values"] for f, e in measured.items()}
+    assert all(again[family]["key"] != measured[family]["key"] for family in measured)
+
+    points = measure_points(again)
+    assert points["measure/digit_error"] == {0: again["digits"]["values"]["digit_error"]}
+    write_curves(tmp_path / "curves.json", load(results).sweeps[0])
+    assert read_curves(tmp_path / "curves.json").runs[0].summary["kid"] == again["samples"]["values"]["kid"]
+
+
+def test_a_measure_that_fails_is_told_and_leaves_training_and_other_measures(tmp_path: Path, monkeypatch) -> None:
+    cell, results = planned(tmp_path), tmp_path / "results"
+
+    def broken(_: families.Trained) -> families.Measured:
+        raise ValueError("constant images")
+
+    with monkeypatch.context() as patch:
+        patch.setitem(measuring.FAMILIES, "strokes", broken)
+        outcome, kinds = run(cell, results)
+    assert outcome == "failed"
+    assert kinds[-1] == "failed"
+    folder = CellFolder.of(results, cell)
+    assert (folder.result() or {})["status"] == "done"
+    assert folder.unmeasured(cell) == ["strokes"]
+    item = grid.plan(results, [cell], "sqlite:///none.db")[0]
+    assert (item.state, item.to_train, item.to_run) == ("unmeasured", False, True)
+    assert "constant images" in item.detail
+    digits = json.dumps(folder.measures()["digits"])
+    assert run(cell, results)[0] == "done"
+    assert json.dumps(folder.measures()["digits"]) == digits  # only what was missing is measured

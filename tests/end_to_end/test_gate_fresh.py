@@ -1,0 +1,82 @@
+"""The gate where nothing that matters has changed: other seeds, other roundings. It trains mi-gate itself: minutes.
+
+The ratios as measured are in docs/REGRESSION.md.
+"""
+
+import json
+import math
+import re
+from pathlib import Path
+
+import pytest
+import torch
+
+from bench import cell, environment, gate_commands
+from bench.context import Context, data_record
+from bench.grid import Exit
+from bench.tasks import CellTask
+from infogan.step import Players
+from infogan.training import Trainer
+from tests.end_to_end.harness import ROOT, Bench
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
+
+
+@pytest.fixture
+def bench(tmp_path: Path, empty_database: Path) -> Bench:
+    """An empty results folder and the repository's own experiments.toml."""
+    bench = Bench(tmp_path).use_database(empty_database)
+    bench.spec.write_text((ROOT / "experiments.toml").read_text())
+    return bench
+
+
+def assert_no_alarm(results: Path, num_new: int) -> None:
+    (line,) = (json.loads(text) for text in (results / "history.jsonl").read_text().splitlines())
+    assert line["outcome"] == "ok"
+    assert line["arms"]["infogan"]["num_new"] == num_new
+    assert line["arms"]["infogan"]["high"] < 1.2
+
+
+@pytest.mark.parametrize("seeds", ["10-14", "15-19"])
+def test_disjoint_fresh_seeds_raise_no_alarm(bench: Bench, seeds: str) -> None:
+    bench("check", "mi-gate", "--run", "--seeds", seeds)
+    assert_no_alarm(bench.results, 5)
+
+
+def test_convolutions_with_other_roundings_raise_no_alarm(bench: Bench) -> None:
+    text, num_changed = re.subn(
+        r'^convolutions = "\w+"', 'convolutions = "direct"', bench.spec.read_text(), flags=re.MULTILINE
+    )
+    assert num_changed == 1
+    bench.spec.write_text(text)
+    output = bench("check", "mi-gate", "--run", "--seeds", "0-4")
+    assert "network.convolutions: fastest -> direct" in output
+    assert_no_alarm(bench.results, 5)
+
+
+class PerturbedTrainer(Trainer):
+    """Every initial weight is a neighbouring float of what it would be, above or below by a coin."""
+
+    def _create_players(self) -> Players:
+        players = super()._create_players()
+        coin = torch.Generator().manual_seed(self.seed)
+        with torch.no_grad():
+            for network in (players.generator, players.discriminator):
+                for weights in network.parameters():
+                    up = torch.rand(weights.shape, generator=coin) < 0.5
+                    weights.copy_(torch.nextafter(weights, torch.where(up, math.inf, -math.inf)))
+        return players
+
+
+def test_weights_perturbed_in_the_last_bit_raise_no_alarm(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trained in this process, where the trainer can be replaced; a worker would import the real one."""
+    monkeypatch.setattr(cell, "Trainer", PerturbedTrainer)
+    context = Context(["mi-gate"], spec=bench.spec, results=bench.results, seeds="0-4")
+    recorded, info = environment.record("cpu"), data_record(context.infos["mi-gate"])
+    for one in context.cells:
+        run = cell.CellRun(CellTask(one, context.results, None, recorded, info), lambda *_: None, lambda: False)
+        assert run.run() == "done"
+        assert isinstance(run.trainer, PerturbedTrainer)
+    options = {"spec": bench.spec, "results": bench.results, "seeds": "0-4"}
+    assert gate_commands.check("mi-gate", None, train=False, **options) == Exit.OK
+    assert_no_alarm(bench.results, 5)
