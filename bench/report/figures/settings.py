@@ -24,9 +24,9 @@ def draw_settings(listed: Sequence[Choice], arms: Sequence[str]) -> Drawing | No
         return None
     colours = {arm: COLOURS[i % len(COLOURS)] for i, arm in enumerate(arms)}
     with rc_context(STYLE):
-        figure = Figure(figsize=(8.4, 1.35 + 0.33 * len(listed)))
-        bottom = 0.55 / figure.get_size_inches()[1]
-        height = 0.9 - bottom
+        inches = 1.0 + 0.3 * len(listed)
+        figure = Figure(figsize=(8.4, inches))
+        bottom, height = 0.55 / inches, 1 - 0.9 / inches
         ratios = figure.add_axes((0.24, bottom, 0.44, height))
         peaks = figure.add_axes((0.72, bottom, 0.26, height))
         for y, choice in enumerate(listed):
