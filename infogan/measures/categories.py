@@ -1,0 +1,118 @@
+"""What categories tell of a factor: information over the factor's entropy, shares of variance, ordered means.
+
+The information is divided by the factor's entropy, not by both: a perfect code of ten categories cannot bring a
+symmetric NMI with a binary factor to 1. Chance is taken off as in the adjusted mutual information (Vinh et al. 2010),
+with the mean over permutations as what chance gives. Bins: ``NUM_BINS`` of equal width over the factor's range.
+Shape suffixes: N images, K categories, S states of a factor, M components.
+"""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+from infogan.measures.factor_kinds import Factor
+
+NUM_BINS = 10
+NUM_PERMUTATIONS = 20
+MIN_ENTROPY_NATS = 0.05  # of a factor as read: below, nearly all images show the same state
+
+
+@dataclass(frozen=True)
+class CategoryScore:
+    """Of one code's categories on one factor. None for what the kind of factor does not have."""
+
+    information: float | None  # over the factor's entropy, chance taken off
+    omega_squared: float | None = None  # of a continuous factor, as the rest of this block
+    span: float | None = None  # from the lowest to the highest category's mean, as a share of the factor's range
+    tau: float | None = None  # Kendall's, of the category means of two halves
+    highest: float | None = None  # a binary factor's largest probability over categories
+    lowest: float | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def factor_states(factor: Factor, components_NM: np.ndarray) -> np.ndarray:
+    """The state of each image, (N,) int64: a bin, whether, or which class. The outer bins hold what lies beyond."""
+    scalar_N = factor.scalar(components_NM)
+    if factor.kind == "classes":
+        return scalar_N.astype(np.int64)
+    if factor.kind == "binary":
+        return (scalar_N > 0.5).astype(np.int64)
+    if factor.kind == "periodic":
+        scalar_N = scalar_N % factor.high
+    places_N = (scalar_N - factor.low) / (factor.high - factor.low) * NUM_BINS
+    return np.clip(np.floor(places_N), 0, NUM_BINS - 1).astype(np.int64)
+
+
+def entropy_nats(counts: np.ndarray) -> float:
+    """Of the shares that these counts are."""
+    shares = counts[counts > 0] / counts.sum()
+    return float(-(shares * np.log(shares)).sum())
+
+
+def mutual_information_nats(a_N: np.ndarray, b_N: np.ndarray) -> float:
+    """Of two columns of states, as they are counted: biased upwards."""
+    num_b = int(b_N.max()) + 1
+    joint_AB = np.bincount(a_N * num_b + b_N, minlength=(int(a_N.max()) + 1) * num_b).reshape(-1, num_b)
+    return entropy_nats(joint_AB.sum(axis=1)) + entropy_nats(joint_AB.sum(axis=0)) - entropy_nats(joint_AB.ravel())
+
+
+def information(categories_N: np.ndarray, states_N: np.ndarray, rng: np.random.Generator) -> float | None:
+    """Share of the states' entropy that the categories tell, 0 by chance and 1 at best; None for constant states."""
+    entropy = entropy_nats(np.bincount(states_N))
+    if entropy < MIN_ENTROPY_NATS:
+        return None
+    permuted = [mutual_information_nats(rng.permutation(categories_N), states_N) for _ in range(NUM_PERMUTATIONS)]
+    chance = float(np.mean(permuted))
+    return (mutual_information_nats(categories_N, states_N) - chance) / max(entropy - chance, MIN_ENTROPY_NATS)
+
+
+def omega_squared(categories_N: np.ndarray, values_N: np.ndarray) -> float:
+    """Share of the values' variance between categories, chance taken off (Hays 1963); 0 for constant values."""
+    present, places_N, counts_K = np.unique(categories_N, return_inverse=True, return_counts=True)
+    means_K = np.bincount(places_N, values_N) / counts_K
+    between = float((counts_K * np.square(means_K - values_N.mean())).sum())
+    total = float(np.square(values_N - values_N.mean()).sum())
+    if len(values_N) <= len(present) or total <= 1e-12 * float(np.square(values_N).sum()):
+        return 0.0
+    within_mean = (total - between) / (len(values_N) - len(present))
+    return (between - (len(present) - 1) * within_mean) / (total + within_mean)
+
+
+def category_means(categories_N: np.ndarray, values_N: np.ndarray, num_categories: int) -> np.ndarray:
+    """Mean value of each category, (K,); NaN for one without images."""
+    counts_K = np.bincount(categories_N, minlength=num_categories)
+    sums_K = np.bincount(categories_N, values_N, minlength=num_categories)
+    return np.where(counts_K > 0, sums_K / np.maximum(counts_K, 1), np.nan)
+
+
+def score_categories(
+    factor: Factor,
+    selection: tuple[np.ndarray, np.ndarray],
+    scoring: tuple[np.ndarray, np.ndarray],
+    num_categories: int,
+    rng: np.random.Generator,
+) -> CategoryScore:
+    """Categories (N,) and the factor's components (N, M) of two samples: the first orders the categories, the second
+    is scored, so that the largest of ten chance differences does not count."""
+    categories_N, components_NM = scoring
+    told = information(categories_N, factor_states(factor, components_NM), rng)
+    if factor.kind in ("periodic", "classes"):
+        return CategoryScore(told)
+    ordering_K, means_K = (
+        category_means(categories, factor.scalar(components), num_categories)
+        for categories, components in (selection, scoring)
+    )
+    present_K = np.isfinite(ordering_K) & np.isfinite(means_K)
+    ordering_K, means_K = ordering_K[present_K], means_K[present_K]
+    if len(means_K) < 2:
+        return CategoryScore(told)
+    lowest, highest = float(means_K[ordering_K.argmin()]), float(means_K[ordering_K.argmax()])
+    if factor.kind == "binary":
+        return CategoryScore(told, highest=highest, lowest=lowest)
+    tau = float(stats.kendalltau(ordering_K, means_K).statistic) if np.ptp(ordering_K) and np.ptp(means_K) else 0.0
+    omega = omega_squared(categories_N, factor.scalar(components_NM))
+    return CategoryScore(told, omega, (highest - lowest) / (factor.high - factor.low), tau)

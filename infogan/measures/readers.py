@@ -1,0 +1,165 @@
+"""Factor readers: small networks of our own that read known factors off images, the generated ones included.
+
+Three of different seeds, which must agree on a generator's images before a reading counts, with their scores on
+held-out images beside it, from the cache where they have been trained before.
+Shape suffixes: N images, C channels, H height, W width, M components of a factor.
+"""
+
+import hashlib
+import io
+import math
+import pickle
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from infogan.data.base import Dataset, cache_dir, write_cached
+from infogan.measures.factor_kinds import Factor, describe_factors
+from infogan.measures.reader_network import FactorReader, Recipe, train
+from infogan.version import code_digest
+
+NUM_READERS = 3
+MIN_AGREEMENT = 0.9
+MIN_HELD_OUT = 20  # images
+
+
+@dataclass(frozen=True)
+class ReaderSet:
+    """Readers of different seeds; a reading is the mean of their components."""
+
+    readers: tuple[FactorReader, ...]
+    factors: tuple[Factor, ...]
+    constant: tuple[str, ...]  # factors of the data set that do not vary
+    held_out: dict[str, tuple[float, ...]]  # R^2 or, of discrete factors, accuracy: of each reader, then of their mean
+
+    def score(self, name: str) -> float:
+        """Of the readers' mean on held-out images."""
+        return self.held_out[name][-1]
+
+    def each(self, images_NCHW: Tensor) -> list[dict[str, np.ndarray]]:
+        """Every reader's components (N, M) by factor."""
+        return [reader.components(images_NCHW) for reader in self.readers]
+
+    def read(self, images_NCHW: Tensor) -> dict[str, np.ndarray]:
+        """The readers' mean components (N, M) by factor, of images in [0, 1]; directions have length 1."""
+        return self.mean(self.each(images_NCHW))
+
+    def mean(self, each: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+        """Of the readings that :meth:`each` gave."""
+        result = {}
+        for factor in self.factors:
+            mean_NM = np.mean([components[factor.name] for components in each], axis=0)
+            if factor.kind == "periodic":
+                mean_NM = mean_NM / np.maximum(np.linalg.norm(mean_NM, axis=1, keepdims=True), 1e-9)
+            result[factor.name] = mean_NM
+        return result
+
+    def agreement(self, each: list[dict[str, np.ndarray]]) -> dict[str, float]:
+        """The least :func:`vector_correlation` of two readers, by factor."""
+        return {
+            factor.name: min(vector_correlation(a[factor.name], b[factor.name]) for a, b in combinations(each, 2))
+            for factor in self.factors
+        }
+
+
+def vector_correlation(a_NM: np.ndarray, b_NM: np.ndarray) -> float:
+    """Pearson's correlation, of all components together; 0 where one of the two is constant.
+
+    Of one component it is the ordinary one, of directions a circular one. Of classes named with certainty it is Cohen's
+    kappa but for the mean of the two variances, so that, unlike with Cramer's V, two readers that mistake one class for
+    another consistently do not agree.
+    """
+    a_NM, b_NM = a_NM - a_NM.mean(axis=0), b_NM - b_NM.mean(axis=0)
+    scale = math.sqrt(float(np.square(a_NM).sum()) * float(np.square(b_NM).sum()))
+    return float((a_NM * b_NM).sum() / scale) if scale > 1e-12 * len(a_NM) else 0.0
+
+
+def explained(true_NM: np.ndarray, read_NM: np.ndarray) -> float:
+    """R^2 over all components together."""
+    residual = np.square(true_NM - read_NM).sum()
+    return float(1 - residual / np.square(true_NM - true_NM.mean(axis=0)).sum())
+
+
+def factor_readers(dataset: Dataset, recipe: Recipe | None = None, num_readers: int = NUM_READERS) -> ReaderSet:
+    """The readers for ``dataset``: from the cache, or trained now on one CPU thread and cached.
+
+    Same data, recipe and libraries, same bits. Raises ValueError for a set without factors, with constant ones only,
+    with fewer training images than a batch or hardly a held-out one.
+    """
+    recipe = recipe or Recipe()
+    name, train, test = dataset.info.name, dataset.train, dataset.test
+    if train.factors is None or test.factors is None or not dataset.factor_names:
+        raise ValueError(f"a reader needs factors, the images of {name} have none")
+    for num, least, what in (
+        (len(train.images), recipe.batch_size, "training"),
+        (len(test.images), MIN_HELD_OUT, "held-out"),
+    ):
+        if num < least:
+            raise ValueError(f"a reader needs {least} {what} images, {name} has {num}")
+    factors = describe_factors(dataset.factor_names, train.factors)
+    if not factors:
+        raise ValueError(f"every factor of {name} is constant: there is nothing to be read")
+    readers = tuple(_reader(dataset, factors, replace(recipe, seed=recipe.seed + k)) for k in range(num_readers))
+    constant = tuple(n for n in dataset.factor_names if n not in {factor.name for factor in factors})
+    images_NCHW = _scaled(test.images)
+    readings = ReaderSet(readers, factors, constant, {})
+    each = readings.each(images_NCHW)
+    all_readings = [*each, readings.mean(each)]
+    true = {n: test.factors[:, k].astype(np.float64) for k, n in enumerate(dataset.factor_names)}
+    scores = {f.name: tuple(_score(f, true[f.name], reading[f.name]) for reading in all_readings) for f in factors}
+    return replace(readings, held_out=scores)
+
+
+def _score(factor: Factor, true_N: np.ndarray, read_NM: np.ndarray) -> float:
+    if not factor.is_discrete:
+        return explained(factor.components(true_N), read_NM) if np.ptp(true_N) > 0 else 0.0
+    seen_N = read_NM[:, 0] > 0.5 if factor.kind == "binary" else read_NM.argmax(axis=1)
+    return float((np.asarray(factor.values)[seen_N.astype(int)] == true_N).mean())
+
+
+def _reader(dataset: Dataset, factors: tuple[Factor, ...], recipe: Recipe) -> FactorReader:
+    # not of the whole data digest alone: a set may be used in part
+    key = f"{dataset.info.digest} {len(dataset.train.images)} {factors} {asdict(recipe)} {torch.__version__}"
+    key += code_digest(("measures/factor_kinds", "measures/reader_network"))
+    path = cache_dir() / "readers" / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.pt"
+    height, width = dataset.train.images.shape[2:]
+    model = FactorReader((dataset.train.images.shape[1], height, width), factors, recipe.width)
+    if not _load(path, model):
+        with _one_thread():
+            train(model, dataset, recipe)
+        content = io.BytesIO()
+        torch.save({"model": model.state_dict()}, content)
+        write_cached(path, content.getvalue())
+    return model.eval()
+
+
+def _load(path: Path, model: FactorReader) -> bool:
+    """Whether the cached weights are there and sound; they are in ``model`` then."""
+    try:
+        saved = torch.load(io.BytesIO(path.read_bytes()), weights_only=True)
+        model.load_state_dict(saved["model"])
+    except (OSError, EOFError, KeyError, TypeError, RuntimeError, pickle.UnpicklingError, zipfile.BadZipFile):
+        return False  # none yet, or damaged: trained anew
+    return all(bool(torch.isfinite(value).all()) for value in model.state_dict().values())
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """The order of sums, and so the bits, depends on the number of threads."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _scaled(images_NCHW: np.ndarray) -> Tensor:
+    return torch.from_numpy(images_NCHW).float().div_(255)
