@@ -40,6 +40,8 @@ class Context:
     ) -> None:
         self.spec = load_spec(spec)
         self.results = results.absolute()
+        if self.results.exists() and not self.results.is_dir():
+            raise BadInput(f"results {results} is not a folder")
         self.data_dir = data_dir.absolute() if data_dir else None
         try:
             self.device = available_device(device)

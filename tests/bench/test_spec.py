@@ -155,7 +155,11 @@ def test_a_variant_changes_one_thing_and_only_for_its_arms() -> None:
         for arm in variant.arms or experiment.arms:
             own, reference = by_name[f"{name}/{arm}"].config, by_name[f"reference/{arm}"].config
             flat = [
-                {(table, field): value for table in ("training", "network", "noise", "data") for field, value in c[table].items()}
+                {
+                    (table, field): value
+                    for table in ("training", "network", "noise", "data")
+                    for field, value in c[table].items()
+                }
                 for c in (own, reference)
             ]
             changed = {key for key in flat[0] if flat[0][key] != flat[1][key]}
@@ -163,7 +167,9 @@ def test_a_variant_changes_one_thing_and_only_for_its_arms() -> None:
             if name == "one-rate-q-with-generator":
                 assert fields == {"learning_rate_generator", "q_learns_with"}
             else:
-                assert len(fields | ({"lambda"} if len(fields) < len(changed) else set())) == (name != "reference"), name
+                assert len(fields | ({"lambda"} if len(fields) < len(changed) else set())) == (name != "reference"), (
+                    name
+                )
     assert by_name["images-55-of-60/infogan"].config["data"]["num_images"] == round(4000 * 0.9166667)
 
 
