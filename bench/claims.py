@@ -145,16 +145,17 @@ def _check(condition: ConditionTable, sweep: Sweep, group: str, runs: list[Run],
     text, holds = _bound(condition)
     seeds = {run.cell.seed: run.summary.get(condition.measure, math.nan) for run in runs}
     values = np.array(list(seeds.values()))
-    if not runs or np.isnan(values).any():
+    if condition.over == "best seed":
+        by = condition.chosen_by or ""
+        chosen = {run.cell.seed: run.summary[by] for run in runs if by in run.summary}
+        value = seeds[max(chosen, key=lambda seed: chosen[seed])] if chosen else math.nan
+    elif not runs or np.isnan(values).any():
         value = math.nan
     elif condition.over == "median curve":
         curve = sweep.median_curve(group)
         value = (
             math.nan if curve is None else curve_measures(runs[0].cell.config, curve).get(condition.measure, math.nan)
         )
-    elif condition.over == "best seed":
-        best = max(runs, key=lambda run: run.summary.get(condition.chosen_by or "", -math.inf))
-        value = seeds[best.cell.seed]
     elif condition.over == "median seed":
         value = float(np.median(values))
     else:
