@@ -196,10 +196,10 @@ class Spec(Table):
             weight = merged["mi_weight" if merged["mi_weight_generator"] == "same" else "mi_weight_generator"]
             learns = all(weight) if isinstance(weight, list) else bool(weight)
             _require(
-                learns or merged["q_learns_with"] == "discriminator",
+                learns or merged.get("q_learns_with", "discriminator") == "discriminator",
                 where,
                 f"q_learns_with ({of})",
-                merged["q_learns_with"],
+                merged.get("q_learns_with"),
                 "'discriminator' where mi_weight_generator is 0: nothing else would train Q",
             )
 
