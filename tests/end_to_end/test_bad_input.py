@@ -64,7 +64,7 @@ def test_a_corrupt_mnist_file(bench: Bench, tmp_path: Path) -> None:
 def test_a_results_folder_that_cannot_be_written(bench: Bench) -> None:
     bench.results.write_text("a file stands where the folder should be")
     output = bench("run", "tiny", code=2)
-    assert "cannot be written" in output
+    assert "is not a folder" in output
     assert bench.results.read_text() == "a file stands where the folder should be"
 
 
