@@ -4,24 +4,17 @@ Trained on the data set's own labelled images, with its held-out accuracy beside
 Shape suffixes: N images, C channels, H height, W width, D digits, F features.
 """
 
-import hashlib
-import io
-import pickle
-import zipfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from infogan.data.base import Dataset, cache_dir, write_cached
+from infogan.data.base import Dataset
+from infogan.measures.kept import initialise, trained_once
 from infogan.streams import stream
 from infogan.training import BatchStream
-from infogan.version import code_digest
 
 NUM_DIGITS = 10
 NUM_FEATURES = 128
@@ -108,55 +101,21 @@ def digit_classifier(dataset: Dataset, recipe: Recipe | None = None) -> TrainedC
             raise ValueError(f"labels must be digits, got {part.labels.min()} to {part.labels.max()}")
     if len(dataset.train.images) < recipe.batch_size:
         raise ValueError(f"a classifier needs {recipe.batch_size} training images, got {len(dataset.train.images)}")
-    # not of the whole data digest alone: a cell may be trained on a part of the images
-    key = f"{dataset.info.digest} {len(dataset.train.images)} {asdict(recipe)} {torch.__version__}"
-    key += code_digest(("measures/classifier",))
-    path = cache_dir() / "classifiers" / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.pt"
     model = DigitClassifier(dataset.train.images.shape[1:], recipe.width)
-    accuracy = _read(path, model)
-    if accuracy is None:
-        with _one_thread():
-            _train(model, dataset, recipe)
-            predicted = model.digits(_scaled(dataset.test.images))
-        accuracy = float((predicted == dataset.test.labels).mean())
-        content = io.BytesIO()
-        torch.save({"model": model.state_dict(), "test_accuracy": accuracy}, content)
-        write_cached(path, content.getvalue())
-    return TrainedClassifier(model.eval(), accuracy, len(dataset.train.images), len(dataset.test.images))
 
+    def train() -> dict[str, float]:
+        _train(model, dataset, recipe)
+        predicted = model.digits(_scaled(dataset.test.images))
+        return {"test_accuracy": float((predicted == dataset.test.labels).mean())}
 
-def _read(path: Path, model: DigitClassifier) -> float | None:
-    """Load the cached weights into ``model``; returns their accuracy, or None where there is no sound file."""
-    try:
-        saved = torch.load(io.BytesIO(path.read_bytes()), weights_only=True)
-        model.load_state_dict(saved["model"])
-        return float(saved["test_accuracy"])
-    except (OSError, EOFError, KeyError, TypeError, RuntimeError, pickle.UnpicklingError, zipfile.BadZipFile):
-        return None  # none yet, or damaged: trained anew
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """The order of sums, and so the bits, depends on the number of threads."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
+    # not of the whole data digest alone: a cell may be trained on a part of the images
+    made_of = f"{dataset.info.digest} {len(dataset.train.images)} {asdict(recipe)}"
+    numbers = trained_once(model, "classifiers", made_of, ("measures/classifier",), train)
+    return TrainedClassifier(model, numbers["test_accuracy"], len(dataset.train.images), len(dataset.test.images))
 
 
 def _scaled(images_NCHW: np.ndarray) -> Tensor:
     return torch.from_numpy(images_NCHW).float().div_(255)
-
-
-def _initialise(model: DigitClassifier, generator: torch.Generator) -> None:
-    """Batch norm is at 1 and 0 already."""
-    for name, parameter in model.named_parameters():
-        if parameter.dim() > 1:
-            nn.init.kaiming_normal_(parameter, nonlinearity="relu", generator=generator)
-        elif name.endswith("bias"):
-            nn.init.zeros_(parameter)
 
 
 def _augmented(images_NCHW: Tensor, recipe: Recipe, generator: torch.Generator) -> Tensor:
@@ -173,7 +132,7 @@ def _augmented(images_NCHW: Tensor, recipe: Recipe, generator: torch.Generator) 
 
 
 def _train(model: DigitClassifier, dataset: Dataset, recipe: Recipe) -> None:
-    _initialise(model, stream(recipe.seed, "init"))
+    initialise(model, stream(recipe.seed, "init"))
     draws = stream(recipe.seed, "data")
     images_NCHW = torch.from_numpy(dataset.train.images)
     labels_N = torch.from_numpy(dataset.train.labels)

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from infogan.data.base import Dataset
 from infogan.measures.factor_kinds import Factor
+from infogan.measures.kept import initialise
 from infogan.streams import stream
 from infogan.training import BatchStream
 
@@ -84,15 +85,6 @@ def _components(factor: Factor, outputs_NP: Tensor) -> np.ndarray:
     return outputs_NP.cpu().numpy()
 
 
-def _initialise(model: FactorReader, generator: torch.Generator) -> None:
-    """Batch norm is at 1 and 0 already."""
-    for name, parameter in model.named_parameters():
-        if parameter.dim() > 1:
-            nn.init.kaiming_normal_(parameter, nonlinearity="relu", generator=generator)
-        elif name.endswith("bias"):
-            nn.init.zeros_(parameter)
-
-
 def _augmented(images_NCHW: Tensor, recipe: Recipe, generator: torch.Generator) -> Tensor:
     """Each image blurred, of other contrast and noisy, by chance."""
     draws_3N111 = torch.rand(3, len(images_NCHW), 1, 1, 1, generator=generator)
@@ -121,7 +113,7 @@ def _targets(factors: tuple[Factor, ...], names: tuple[str, ...], values_NF: np.
 def train(model: FactorReader, dataset: Dataset, recipe: Recipe) -> None:
     """Train ``model`` on a set whose images have factors; its bits depend on the number of threads."""
     assert dataset.train.factors is not None
-    _initialise(model, stream(recipe.seed, "init"))
+    initialise(model, stream(recipe.seed, "init"))
     draws = stream(recipe.seed, "data")
     images_NCHW = torch.from_numpy(dataset.train.images)
     targets = _targets(model.factors, dataset.factor_names, dataset.train.factors)

@@ -5,25 +5,18 @@ held-out images beside it, from the cache where they have been trained before.
 Shape suffixes: N images, C channels, H height, W width, M components of a factor.
 """
 
-import hashlib
-import io
 import math
-import pickle
-import zipfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from itertools import combinations
-from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from infogan.data.base import Dataset, cache_dir, write_cached
+from infogan.data.base import Dataset
 from infogan.measures.factor_kinds import Factor, describe_factors
+from infogan.measures.kept import trained_once
 from infogan.measures.reader_network import FactorReader, Recipe, train
-from infogan.version import code_digest
 
 NUM_READERS = 3
 MIN_AGREEMENT = 0.9
@@ -125,40 +118,17 @@ def _score(factor: Factor, true_N: np.ndarray, read_NM: np.ndarray) -> float:
 
 
 def _reader(dataset: Dataset, factors: tuple[Factor, ...], recipe: Recipe) -> FactorReader:
-    # not of the whole data digest alone: a set may be used in part
-    key = f"{dataset.info.digest} {len(dataset.train.images)} {factors} {asdict(recipe)} {torch.__version__}"
-    key += code_digest(("measures/factor_kinds", "measures/reader_network"))
-    path = cache_dir() / "readers" / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.pt"
     height, width = dataset.train.images.shape[2:]
     model = FactorReader((dataset.train.images.shape[1], height, width), factors, recipe.width)
-    if not _load(path, model):
-        with _one_thread():
-            train(model, dataset, recipe)
-        content = io.BytesIO()
-        torch.save({"model": model.state_dict()}, content)
-        write_cached(path, content.getvalue())
-    return model.eval()
 
+    def fit() -> dict[str, float]:
+        train(model, dataset, recipe)
+        return {}
 
-def _load(path: Path, model: FactorReader) -> bool:
-    """Whether the cached weights are there and sound; they are in ``model`` then."""
-    try:
-        saved = torch.load(io.BytesIO(path.read_bytes()), weights_only=True)
-        model.load_state_dict(saved["model"])
-    except (OSError, EOFError, KeyError, TypeError, RuntimeError, pickle.UnpicklingError, zipfile.BadZipFile):
-        return False  # none yet, or damaged: trained anew
-    return all(bool(torch.isfinite(value).all()) for value in model.state_dict().values())
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """The order of sums, and so the bits, depends on the number of threads."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
+    # not of the whole data digest alone: a set may be used in part
+    made_of = f"{dataset.info.digest} {len(dataset.train.images)} {factors} {asdict(recipe)}"
+    trained_once(model, "readers", made_of, ("measures/factor_kinds", "measures/reader_network"), fit)
+    return model
 
 
 def _scaled(images_NCHW: np.ndarray) -> Tensor:

@@ -1,0 +1,70 @@
+"""Small networks of our own that measure others: trained once on one CPU thread, then kept in the cache."""
+
+import hashlib
+import io
+import pickle
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from infogan.data.base import cache_dir, write_cached
+from infogan.version import code_digest
+
+
+def trained_once(
+    model: nn.Module, kind: str, recipe: str, code: tuple[str, ...], train: Callable[[], dict[str, float]]
+) -> dict[str, float]:
+    """Load the weights that ``recipe`` gives into ``model``, or make them with ``train``; leaves it in eval mode.
+
+    Returns the numbers that ``train`` gave when it ran. ``code``: files of this package that decide the weights. Same
+    recipe, code and torch, same bits. A damaged file counts as none.
+    """
+    key = f"{recipe} {torch.__version__} {code_digest((*code, 'measures/kept'))}"
+    path = cache_dir() / kind / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.pt"
+    numbers = _read(path, model)
+    if numbers is None:
+        with _one_thread():
+            numbers = train()
+        content = io.BytesIO()
+        torch.save({"model": model.state_dict(), "numbers": numbers}, content)
+        write_cached(path, content.getvalue())
+    model.eval()
+    return numbers
+
+
+def _read(path: Path, model: nn.Module) -> dict[str, float] | None:
+    """None where there is no sound file."""
+    try:
+        saved = torch.load(io.BytesIO(path.read_bytes()), weights_only=True)
+        model.load_state_dict(saved["model"])
+        numbers = {str(name): float(value) for name, value in saved["numbers"].items()}
+    except (
+        *(OSError, EOFError, KeyError, TypeError, ValueError, AttributeError, RuntimeError),
+        *(pickle.UnpicklingError, zipfile.BadZipFile),
+    ):
+        return None
+    return numbers if all(bool(torch.isfinite(value).all()) for value in model.state_dict().values()) else None
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """The order of sums, and so the bits, depends on the number of threads."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def initialise(model: nn.Module, generator: torch.Generator) -> None:
+    """He's normal weights for ReLU, biases 0; batch norm is at 1 and 0 already."""
+    for name, parameter in model.named_parameters():
+        if parameter.dim() > 1:
+            nn.init.kaiming_normal_(parameter, nonlinearity="relu", generator=generator)
+        elif name.endswith("bias"):
+            nn.init.zeros_(parameter)
