@@ -5,15 +5,10 @@ Images are (N, 1, 28, 28) uint8.
 
 import importlib.metadata
 import io
-import os
-import shutil
-import socket
-import tempfile
 import warnings
 import zipfile
 import zlib
 from pathlib import Path
-from urllib.error import URLError
 
 import numpy as np
 
@@ -30,9 +25,9 @@ from infogan.data.base import (
     remember,
     write_cached,
 )
+from infogan.data.downloads import download, failure
 
 SOURCES = ("auto", "torchvision", "embedded")
-DOWNLOAD_TIMEOUT_S = 15
 _FILES = {  # name in MNIST/raw: (magic number, shape)
     "train-images-idx3-ubyte": (2051, (60000, 28, 28)),
     "train-labels-idx1-ubyte": (2049, (60000,)),
@@ -42,8 +37,6 @@ _FILES = {  # name in MNIST/raw: (magic number, shape)
 NUM_HELD_OUT_PER_DIGIT = 100  # of the embedded 500: 4,000 digits to train on, 1,000 held out
 
 SPLIT_VERSION = 1  # raise it when the embedded split changes, so that no sidecar speaks of the old one
-
-_download_failed: str | None = None  # so that one process tries once
 
 
 def load(source: str, data_dir: Path | None, num_images: int | None = None) -> Dataset:
@@ -63,7 +56,7 @@ def prepare(
 ) -> DataInfo:
     """See :func:`infogan.data.prepare`."""
     if source in ("auto", "torchvision") and _find_root("auto", data_dir) is None:
-        _download(cache_dir() / "torchvision")
+        download("mnist", cache_dir() / "torchvision" / "MNIST", _fetch)
     return describe(source, data_dir)
 
 
@@ -89,7 +82,7 @@ def _find_root(source: str, data_dir: Path | None) -> Path | None:
         if root is not None and (root / "MNIST" / "raw").is_dir():
             return root
     if source == "torchvision":
-        tried = f"{data_dir or 'no data folder given'}; download: {_download_failed or 'not tried'}"
+        tried = f"{data_dir or 'no data folder given'}; download: {failure('mnist')}"
         raise DataError(f"mnist: no MNIST/raw/{next(iter(_FILES))} found ({tried})")
     return None
 
@@ -133,30 +126,13 @@ def _load_torchvision(root: Path) -> Dataset:
     return make_dataset("mnist", "torchvision", note, True, train, test)
 
 
-def _download(root: Path) -> bool:
-    """Fetch MNIST into ``root`` through torchvision; False where the network does not allow it."""
-    global _download_failed
-    if os.environ.get("INFOGAN_OFFLINE"):
-        _download_failed = "INFOGAN_OFFLINE is set"
-    if _download_failed:
-        return False
+def _fetch(folder: Path) -> None:
+    """Through torchvision, into a folder named MNIST."""
     from torchvision.datasets import MNIST
 
-    timeout = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(DOWNLOAD_TIMEOUT_S)
-    try:
-        root.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=root) as folder:
-            MNIST(folder, download=True)
-            for file in _raw_files(Path(folder)):
-                _check_file(file)
-            shutil.move(str(Path(folder) / "MNIST"), str(root / "MNIST"))
-    except (OSError, RuntimeError, URLError, DataError) as error:
-        _download_failed = " ".join(str(error).split())[:200]
-        return False
-    finally:
-        socket.setdefaulttimeout(timeout)
-    return True
+    MNIST(str(folder.parent), download=True)
+    for file in _raw_files(folder.parent):
+        _check_file(file)
 
 
 def _embedded_key() -> str:

@@ -1,10 +1,6 @@
 """SVHN: the user's copy, a download, or rendered house numbers. Images are (N, 3, 32, 32) uint8, labels the digits."""
 
-import os
-import socket
-import tempfile
 from dataclasses import replace
-from http.client import HTTPException
 from pathlib import Path
 
 import numpy as np
@@ -21,17 +17,15 @@ from infogan.data.base import (
     recall,
     remember,
 )
+from infogan.data.downloads import download, failure
 from infogan.data.matfile import MatError, read_arrays
 from infogan.data.rendering import sets
 
 SOURCES = ("auto", "torchvision", "rendered")
-DOWNLOAD_TIMEOUT_S = 15
 NUM_IMAGES = {"train": 73_257, "test": 26_032}
 MAX_IMAGES = 100_000  # in one file: what would take more memory is refused
 RENDERED_NOTE = "A substitute for SVHN, house numbers rendered by this package"
 VERSION = 1  # raise it when the same files give other arrays, so that no sidecar speaks of the old ones
-
-_download_failed: str | None = None  # so that one process tries once
 
 
 def load(source: str, data_dir: Path | None, num_images: int | None = None) -> Dataset:
@@ -53,7 +47,7 @@ def prepare(
 ) -> DataInfo:
     """See :func:`infogan.data.prepare`."""
     if source in ("auto", "torchvision") and _find_folder("auto", data_dir) is None:
-        _download(cache_dir() / "torchvision" / "svhn")
+        download("svhn", cache_dir() / "torchvision" / "svhn", _fetch)
     if _find_folder(source, data_dir) is None:
         return _load_rendered(num_images, progress).info
     return describe(source, data_dir)
@@ -76,7 +70,7 @@ def _find_folder(source: str, data_dir: Path | None) -> Path | None:
         if any(_file(folder, split).is_file() for split in NUM_IMAGES):
             return folder
     if source == "torchvision":
-        tried = f"{data_dir or 'no data folder given'}; download: {_download_failed or 'not tried'}"
+        tried = f"{data_dir or 'no data folder given'}; download: {failure('svhn')}"
         raise DataError(f"svhn: no train_32x32.mat found ({tried})")
     return None
 
@@ -124,30 +118,12 @@ def _read_mat(file: Path) -> Part:
     return Part(images_NCHW, labels.astype(np.int64) % 10)
 
 
-def _download(folder: Path) -> bool:
-    """Fetch SVHN into ``folder`` through torchvision; False where the network does not allow it."""
-    global _download_failed
-    if os.environ.get("INFOGAN_OFFLINE"):
-        _download_failed = "INFOGAN_OFFLINE is set"
-    if _download_failed:
-        return False
+def _fetch(folder: Path) -> None:
+    """Both files, through torchvision."""
     from torchvision.datasets import SVHN
 
-    timeout = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(DOWNLOAD_TIMEOUT_S)
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder.parent) as temporary:
-            complete = Path(temporary) / folder.name
-            for split in NUM_IMAGES:
-                SVHN(complete, split, download=True)
-            complete.replace(folder)  # both files or none
-    except (OSError, RuntimeError, HTTPException) as error:  # URLError is an OSError
-        _download_failed = " ".join(str(error).split())[:200]
-        return False
-    finally:
-        socket.setdefaulttimeout(timeout)
-    return True
+    for split in NUM_IMAGES:
+        SVHN(folder, split, download=True)
 
 
 def _load_rendered(num_images: int | None, progress: Progress | None = None) -> Dataset:

@@ -7,7 +7,7 @@ import pytest
 from scipy.io import savemat
 
 from infogan import data
-from infogan.data import DataError, svhn
+from infogan.data import DataError, downloads, svhn
 
 SIZES = {"train": 12, "test": 5}
 
@@ -165,7 +165,7 @@ class FakeSVHN:
 def online(monkeypatch, tmp_path: Path) -> type[FakeSVHN]:
     monkeypatch.delenv("INFOGAN_OFFLINE")
     monkeypatch.setenv("INFOGAN_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(svhn, "_download_failed", None)
+    monkeypatch.setattr(downloads, "_failures", {})
     monkeypatch.setattr("torchvision.datasets.SVHN", FakeSVHN)
     monkeypatch.setattr(FakeSVHN, "failing", None)
     monkeypatch.setattr(FakeSVHN, "fetched", [], raising=False)
