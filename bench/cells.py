@@ -20,7 +20,7 @@ from bench.spec import (
     merged_training,
 )
 from infogan.data import DataInfo
-from infogan.version import code_digest
+from infogan.version import code_digest, library_versions
 
 FORMAT = 1  # of records; another format is never read as this one
 T80_RULE = {"fraction": 0.8, "window": 11}  # of T80: share of H(c), iterations of the centred mean
@@ -162,8 +162,11 @@ def resolve(
 
 
 def measure_key(cell: Cell, family: str) -> str:
-    """Which recorded measure may be reused: that of this result by this code."""
-    return digest([cell.key, family, code_digest(("measures",))])
+    """Which recorded measure may be reused: that of this result by this code and this scikit-learn.
+
+    The cell's own key holds the other libraries.
+    """
+    return digest([cell.key, family, code_digest(("measures",)), library_versions(("scikit-learn",))])
 
 
 @dataclass(frozen=True)

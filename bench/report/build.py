@@ -5,13 +5,16 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bench.claims import ClaimResult, claims_digest, judge
 from bench.report import images, inventory, pages, settings, tabular, verdicts, wording
 from bench.runs import Run, Sweep, load
-from bench.spec import PROFILES, ExperimentTable, Spec
+from bench.spec import PROFILES, Spec
 from bench.storage import CorruptRecord, read_lines, write_atomic
+
+if TYPE_CHECKING:  # matplotlib is imported where something is drawn
+    from bench.report.figures import Drawing
 
 MAX_GRID_BYTES = 1_600_000  # of all traversal grids on the page; beyond it further seeds are left out
 BASE_ARM = "infogan"  # whose T80 the others are compared with
@@ -131,16 +134,14 @@ class _Builder:
         # where every variant is one choice, the pages show the reference's curves and images, and a table of choices
         reference = experiment.reference_variant if experiment else None
         shown = [g for g in order if reference is None or g.startswith(f"{reference}/")]
+        choices, arms = settings.listed_choices(sweep, experiment), list(experiment.arms) if experiment else []
         grids, grids_note = self._grids(sweep, shown, stem)
         return pages.SweepView(
             anchor=stem,
             experiment=sweep.experiment,
             profile=sweep.profile,
             title=experiment.title if experiment else "not in experiments.toml",
-            headline=settings.headline(
-                settings.listed_choices(sweep, experiment), experiment.arms if experiment else []
-            )
-            or verdicts.headline(results),
+            headline=settings.headline(choices, arms) or verdicts.headline(results),
             headline_numbers=verdicts.headline_numbers(results),
             data=verdicts.data_sentence(sweep, experiment),
             budget=verdicts.budget_sentence(sweep, experiment),
@@ -148,8 +149,8 @@ class _Builder:
             claims=verdicts.claim_rows(results),
             claims_digest=digest,
             arms=[(group, self._note(sweep, group), inventory.arm_settings(sweep, group)) for group in order],
-            figures=[*self._choices(sweep, experiment, stem), *self._figures(sweep, experiment, shown, stem)],
-            tables=self._tables(sweep, experiment, order, stem),
+            figures=[*self._choices(choices, arms, stem), *self._figures(sweep, arms, shown, stem)],
+            tables=self._tables(sweep, choices, arms, order, stem),
             grids=grids,
             grids_note=grids_note,
             environment=inventory.environment(sweep),
@@ -173,51 +174,44 @@ class _Builder:
             notes.append(experiment.variants[cell.variant].note)
         return " ".join(notes)
 
-    def _figures(
-        self, sweep: Sweep, experiment: ExperimentTable | None, order: list[str], stem: str
-    ) -> list[pages.FigureView]:
+    def _figures(self, sweep: Sweep, arms: list[str], order: list[str], stem: str) -> list[pages.FigureView]:
         from bench.report.figures import draw, draw_history
 
         views = []
         checks = [check for check in self.checks if check.get("experiment") == sweep.experiment]
-        arms = list(experiment.arms) if experiment else []
         variants: dict[str, list[str]] = {}
         for group in order:
             variants.setdefault(group.rpartition("/")[0], []).append(group)
         for variant, groups in variants.items():
             base = f"figures/{stem}-{wording.file_part(variant)}" if variant else f"figures/{stem}"
             histories = [draw_history(checks, group) for group in groups if group.endswith(BASE_ARM)]
-            for drawing in [*draw(sweep, groups, arms), *(h for h in histories if h)]:
-                path = f"{base}-{drawing.name}"
-                self.files |= {f"{path}.svg": drawing.svg, f"{path}.png": drawing.png}
-                title = f"{variant}: {drawing.title}" if variant else drawing.title
-                inline = pages.figure_uri(drawing.svg, drawing.png)
-                views.append(pages.FigureView(title, drawing.caption, f"{path}.png", f"{path}.svg", inline))
+            drawings = [*draw(sweep, groups, arms), *(h for h in histories if h)]
+            views += [self._figure(drawing, base, f"{variant}: " if variant else "") for drawing in drawings]
         return views
 
-    def _choices(self, sweep: Sweep, experiment: ExperimentTable | None, stem: str) -> list[pages.FigureView]:
+    def _figure(self, drawing: "Drawing", base: str, before_title: str = "") -> pages.FigureView:
+        """Its two files, and the figure on the page."""
+        path = f"{base}-{drawing.name}"
+        self.files |= {f"{path}.svg": drawing.svg, f"{path}.png": drawing.png}
+        inline = pages.figure_uri(drawing.svg, drawing.png)
+        return pages.FigureView(before_title + drawing.title, drawing.caption, f"{path}.png", f"{path}.svg", inline)
+
+    def _choices(self, choices: list[settings.Choice], arms: list[str], stem: str) -> list[pages.FigureView]:
         """The figure of an experiment whose variants are single choices."""
         from bench.report.figures import draw_settings
 
-        listed = settings.listed_choices(sweep, experiment)
-        drawing = draw_settings(listed, experiment.arms) if experiment and listed else None
-        if drawing is None:
-            return []
-        path = f"figures/{stem}-{drawing.name}"
-        self.files |= {f"{path}.svg": drawing.svg, f"{path}.png": drawing.png}
-        inline = pages.figure_uri(drawing.svg, drawing.png)
-        return [pages.FigureView(drawing.title, drawing.caption, f"{path}.png", f"{path}.svg", inline)]
+        drawing = draw_settings(choices, arms)
+        return [self._figure(drawing, f"figures/{stem}")] if drawing else []
 
     def _tables(
-        self, sweep: Sweep, experiment: ExperimentTable | None, order: list[str], stem: str
+        self, sweep: Sweep, choices: list[settings.Choice], arms: list[str], order: list[str], stem: str
     ) -> list[tuple[tabular.Table, str]]:
-        arms = [group.rpartition("/")[2] for group in order]
-        base = BASE_ARM if BASE_ARM in arms else next(iter(arms), BASE_ARM)
+        recorded = [group.rpartition("/")[2] for group in order]
+        base = BASE_ARM if BASE_ARM in recorded else next(iter(recorded), BASE_ARM)
         found = tabular.sweep_tables(sweep, order, base)
-        listed = settings.listed_choices(sweep, experiment)
-        if experiment and listed:
-            choice = settings.settings_table(listed, experiment.arms)
-            found = [choice, *(table for table in found if table.name != "comparisons")]
+        if choices:
+            others = [table for table in found if table.name != "comparisons"]
+            found = [settings.settings_table(choices, arms), *others]
         tables = [(table, f"tables/{stem}-{table.name}.csv") for table in found]
         self.files |= {path: table.csv for table, path in tables}
         return tables

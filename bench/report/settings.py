@@ -28,7 +28,8 @@ def choices(sweep: Sweep, reference: str, variants: dict[str, str]) -> list[Choi
     """Every variant with a finished cell, the reference first. ``variants``: notes by name, in the file's order."""
     from bench.tables import settings_table
 
-    rows: list[dict[str, Any]] = settings_table(sweep, reference).to_dict("records")  # type: ignore[assignment]
+    frame: Any = settings_table(sweep, reference)
+    rows = frame.to_dict("records")
     recorded = [row["variant"] for row in rows]
     names = [reference, *(v for v in variants if v != reference), *(v for v in recorded if v not in variants)]
     return [

@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 
 from bench.cells import Cell, Selection, cells
+from bench.context import Context
 from bench.records import CellFolder, History
 from bench.report import settings, write_report
 from bench.report.figures import draw_settings
 from bench.runs import Sweep, load
-from bench.spec import Spec, load_spec
+from bench.spec import Spec, SpecError, load_spec
 from infogan.data import DataInfo
 
 ROOT = Path(__file__).parents[2]
@@ -97,6 +98,19 @@ def test_table_file_and_figure_stand_in_the_report(spec: Spec, results: Path) ->
     names = {path.name for path in (folder / "figures").iterdir()}
     assert not any("slope" in name for name in names)  # curves are drawn for the reference alone
     assert not (folder / f"tables/{EXPERIMENT}-cpu-comparisons.csv").exists()
+
+
+def test_variants_are_selected_by_name(tmp_path: Path) -> None:
+    context = Context([EXPERIMENT], profile="smoke", variants="tiny, separate-q", seeds="100", results=tmp_path)
+    assert [cell.name for cell in context.cells] == [
+        "tiny/infogan/seed-100",
+        "tiny/infogan-fast-q/seed-100",
+        "separate-q/infogan/seed-100",
+        "separate-q/infogan-fast-q/seed-100",
+        "separate-q/gan-fast-q/seed-100",
+    ]  # in the order asked for
+    with pytest.raises(SpecError, match=r"unknown variant 'seperate-q'.*did you mean 'separate-q'"):
+        Context([EXPERIMENT], profile="smoke", variants="seperate-q", results=tmp_path)
 
 
 def test_a_reference_alone_has_no_figure(spec: Spec, sweep: Sweep) -> None:
