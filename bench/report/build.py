@@ -79,7 +79,8 @@ def report_of_sweeps(
     views = [builder.sweep(sweep) for sweep in sorted(sweeps, key=_order(spec))]
     recorded = {sweep.experiment for sweep in sweeps}
     at = f" at profile {profile}" if profile else ""
-    absent = [f"{name}: nothing recorded{at}" for name in expected if name not in recorded]
+    unrecorded = [name for name in expected if name not in recorded]
+    absent = [f"{wording.listed(unrecorded)}: nothing recorded{at}"] if unrecorded else []
     apart = [builder.apart(sweep, sweeps) for sweep in kept_apart]
     html, markdown = pages.render(pages.ReportView(views, apart, builder.damaged, absent))
     missing = [*absent, *builder.missing, *(f"damaged: {line}" for line in builder.damaged)]
