@@ -99,7 +99,8 @@ def _criterion(condition: ConditionResult) -> Criterion:
     sign = wording.ABSENT if unknown else "✓" if condition.holds else "✗"
     where = "worst seed" if condition.over == "every seed" and not unknown else condition.over
     found = "" if unknown else f" {wording.measured(condition.measure, condition.value)}"
-    text = f"{wording.measure_words(condition.measure)} {condition.bound} {condition.unit}; {where}{found}"
+    asked = f"{wording.measure_words(condition.measure)} {condition.bound} {condition.unit}".rstrip()
+    text = f"{asked}; {where}{found}"
     return Criterion(sign, text, condition.basis)
 
 

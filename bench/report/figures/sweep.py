@@ -131,7 +131,7 @@ class SweepFigures:
         return text + self._stride_note()
 
     def _stride_note(self) -> str:
-        return f" Every {self.curves.stride}th iteration is drawn." if self.curves.stride > 1 else ""
+        return f" One iteration in {self.curves.stride} is drawn." if self.curves.stride > 1 else ""
 
     # ---- losses
     def _losses(self) -> Drawing:
