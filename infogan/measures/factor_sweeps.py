@@ -9,14 +9,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
-from infogan.codes import Categorical, LatentSpec
-from infogan.measures.calibration import BATCH
-from infogan.measures.effects import noise_names
 from infogan.measures.factor_kinds import PERIOD, Factor
-from infogan.networks import Generator, frozen
 
 NUM_ROWS = 50
 NUM_COLUMNS = 41  # 40 steps: a full turn is 9 degrees a step, so a flip by 180 stands out
@@ -50,31 +44,8 @@ class Turning:
 
 
 def sweep_positions() -> np.ndarray:
-    """The prior's range, (K,)."""
+    """The prior's range, (K,), for :func:`infogan.measures.sweeps.swept_images`."""
     return np.linspace(-1.0, 1.0, NUM_COLUMNS)
-
-
-@torch.no_grad()
-def sweep_images(
-    generator: Generator, spec: LatentSpec, latent: str, stream: torch.Generator, num_rows: int = NUM_ROWS
-) -> Tensor:
-    """The generator's images row by row, (R * K, C, H, W), with frozen statistics.
-
-    Raises ValueError for a latent that is neither a continuous code nor a noise dimension.
-    """
-    dtype, noise = next(generator.parameters()).dtype, noise_names(spec)
-    latents_NZ = spec.noise.sample(num_rows, stream, dtype).repeat_interleave(NUM_COLUMNS, dim=0)
-    values = [code.sample(num_rows, stream, dtype).repeat_interleave(NUM_COLUMNS) for code in spec.codes]
-    swept_N = torch.from_numpy(sweep_positions()).to(stream.device, dtype).repeat(num_rows)
-    if latent in noise:
-        latents_NZ[:, noise.index(latent)] = swept_N
-    elif latent in spec.names and not isinstance(spec.codes[spec.names.index(latent)], Categorical):
-        values[spec.names.index(latent)] = swept_N
-    else:
-        raise ValueError(f"a sweep needs a continuous code or a noise dimension, got {latent!r}")
-    inputs_NZ = spec.assemble(latents_NZ, tuple(values)).inputs_NZ
-    with frozen(generator):
-        return torch.cat([generator(batch) for batch in inputs_NZ.split(BATCH)])
 
 
 def factor_change(factor: Factor, components_NM: np.ndarray) -> FactorChange:

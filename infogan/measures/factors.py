@@ -30,8 +30,9 @@ from infogan.measures.categories import (
 from infogan.measures.cell import Measured
 from infogan.measures.effects import SobolIndices, noise_names, sobol_indices
 from infogan.measures.factor_kinds import Factor
-from infogan.measures.factor_sweeps import FactorChange, factor_change, sweep_images, turning
+from infogan.measures.factor_sweeps import NUM_ROWS, FactorChange, factor_change, sweep_positions, turning
 from infogan.measures.readers import MIN_AGREEMENT, ReaderSet, factor_readers
+from infogan.measures.sweeps import swept_images
 from infogan.networks import frozen
 
 if TYPE_CHECKING:  # families imports this module
@@ -178,7 +179,9 @@ class Study:
 
     def _sweep(self, latent: str) -> dict[str, np.ndarray]:
         if latent not in self._swept:
-            self._swept[latent] = self._read(sweep_images(self.cell.generator, self.cell.spec, latent, self.draws))
+            generator, spec, positions_K = self.cell.generator, self.cell.spec, sweep_positions().tolist()
+            images_NCHW = swept_images(generator, spec, latent, self.draws, positions_K, NUM_ROWS)
+            self._swept[latent] = self._read(images_NCHW)
         return self._swept[latent]
 
     def _of_continuous_codes(self, factor: Factor, result: FactorResult) -> None:

@@ -5,7 +5,7 @@ row is not used: a smooth generator gives most noise dimensions a high one.
 Shape suffixes: R rows, K columns, N = R * K images, C channels, H height, W width.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -83,7 +83,7 @@ def sweep(
     for name, std in data_std.items():
         if not std > 0:
             raise ValueError(f"{name} has the standard deviation {std:g} in the data: no yardstick for an effect")
-    images_NCHW = _images(generator, spec, latent, stream, num_rows)
+    images_NCHW = swept_images(generator, spec, latent, stream, POSITIONS, num_rows)
     measured = measure(images_NCHW)
     digits_RK = None if digits is None else np.asarray(digits(images_NCHW)).reshape(num_rows, -1)
     columns = np.asarray(POSITIONS)
@@ -104,9 +104,21 @@ def sweep(
     return Sweep(latent, num_rows, tuple(ranges))
 
 
-def _images(generator: Generator, spec: LatentSpec, latent: str, stream: torch.Generator, num_rows: int) -> Tensor:
-    """Row by row, (R * K, C, H, W)."""
-    dtype, num_columns = next(generator.parameters()).dtype, len(POSITIONS)
+@torch.no_grad()
+def swept_images(
+    generator: Generator,
+    spec: LatentSpec,
+    latent: str,
+    stream: torch.Generator,
+    positions_K: Sequence[float],
+    num_rows: int,
+) -> Tensor:
+    """Images (R * K, C, H, W), row by row: in each the latent takes every position and all others stay.
+
+    With the generator's frozen statistics; the rows run evenly through the categories of the first categorical code.
+    Raises ValueError for a latent that is neither a continuous code nor a noise dimension.
+    """
+    dtype, num_columns = next(generator.parameters()).dtype, len(positions_K)
     noise_NZ = spec.noise.sample(num_rows, stream, dtype).repeat_interleave(num_columns, dim=0)
     values = [code.sample(num_rows, stream, dtype) for code in spec.codes]
     for index, code in enumerate(spec.codes):
@@ -114,7 +126,7 @@ def _images(generator: Generator, spec: LatentSpec, latent: str, stream: torch.G
             values[index] = torch.arange(num_rows, device=stream.device) % code.num_categories
             break
     values = [v.repeat_interleave(num_columns) for v in values]
-    swept_N = torch.tensor(POSITIONS, device=stream.device, dtype=dtype).repeat(num_rows)
+    swept_N = torch.tensor(positions_K, device=stream.device, dtype=dtype).repeat(num_rows)
     if latent in noise_names(spec):
         noise_NZ[:, noise_names(spec).index(latent)] = swept_N
     elif latent in spec.names and not isinstance(spec.codes[spec.names.index(latent)], Categorical):
