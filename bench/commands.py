@@ -149,8 +149,8 @@ def report(experiments: list[str] | None, spec: Path, results: Path, profile: st
 def print_claims(claims: "list[ClaimResult]") -> None:
     """The claim table on the console."""
     table = Table(box=None, pad_edge=False)
-    for column in ("claim", "arm", "verdict", "value", "seeds"):
-        table.add_column(column, no_wrap=True)
+    for column in ("claim", "arm", "verdict", "value", "seeds"):  # long words wrap: no verdict is ever cut
+        table.add_column(column, no_wrap=column in ("claim", "seeds"), overflow="fold")
     styles = {"reproduced": "green", "partly": "yellow", "not measured": "dim"}
     for c in claims:
         style = next((style for start, style in styles.items() if c.verdict.startswith(start)), "red")

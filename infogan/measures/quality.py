@@ -1,4 +1,4 @@
-"""How good and how varied samples are: KID, precision and recall, coverage, diversity, nearest image, collapse.
+"""How good and how varied samples are: KID, precision and recall, coverage, diversity, nearest image.
 
 L_I = H(c) can be reached with one image per category, so these stand beside every claim. All are in features of one's
 own choice (those of :mod:`infogan.measures.classifier`, or pixels); every row counts alone, so none depends on a batch.
@@ -17,7 +17,7 @@ NEIGHBOURS = 3  # Kynkaanniemi et al. 2019
 COVERED_SHARE = 0.01  # of samples, a tenth of a digit's even share
 # m images shown over and over have a mean pairwise distance of (1 - 1 / m) of that of endless ones: below one half
 # samples are less diverse than two images in turn
-COLLAPSED_DIVERSITY = 0.5
+LOW_DIVERSITY = 0.5
 _ROWS_AT_ONCE = 500  # bounds the memory of distances
 _ROUNDING = 1e-12  # of a squared distance: what is left of equal rows
 
@@ -38,11 +38,14 @@ class Nearest(NamedTuple):
 
 @dataclass(frozen=True)
 class Diversity:
-    """Mean pairwise distance of samples over that of real images: 1 as diverse, 0 one image."""
+    """Mean pairwise distance of samples over that of real images: 1 as diverse, 0 one image.
+
+    Whether a run has collapsed is for :mod:`infogan.measures.health` to say, in pixels and of every data set.
+    """
 
     overall: float
     within: float  # within a sample's category, against within a real image's class; the mean over groups
-    collapsed: bool  # either is below COLLAPSED_DIVERSITY; all samples being one digit is a matter for ``coverage``
+    low: bool  # either is below LOW_DIVERSITY; all samples being one digit is a matter for ``coverage``
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -145,7 +148,7 @@ def mean_distance_within(rows_NF: Tensor, groups_N: ArrayLike) -> float:
 
 
 def diversity(samples_NF: Tensor, categories_N: ArrayLike, real_MF: Tensor, digits_M: ArrayLike) -> Diversity:
-    """Diversity of samples as a share of real images', over all and within categories, with the collapse rule.
+    """Diversity of samples as a share of real images', over all and within categories, and whether it is low.
 
     A few thousand rows on each side will do. Raises ValueError where the real images do not differ.
     """
@@ -155,7 +158,7 @@ def diversity(samples_NF: Tensor, categories_N: ArrayLike, real_MF: Tensor, digi
         raise ValueError("the real images do not differ: no yardstick for diversity")
     overall = mean_distance(samples_NF) / real
     within = mean_distance_within(samples_NF, categories_N) / real_within
-    return Diversity(overall, within, min(overall, within) < COLLAPSED_DIVERSITY)
+    return Diversity(overall, within, min(overall, within) < LOW_DIVERSITY)
 
 
 def nearest(samples_NF: Tensor, training_MF: Tensor) -> Nearest:

@@ -78,12 +78,12 @@ def test_diversity_of_equal_repeated_and_constant_samples() -> None:
     groups = np.arange(1000) % 10
     alike = Q.diversity(normal(1000, 1), groups, real, groups)
     assert (alike.overall, alike.within) == (pytest.approx(1, abs=0.03), pytest.approx(1, abs=0.03))
-    assert not alike.collapsed
+    assert not alike.low
     constant = Q.diversity(torch.zeros(100, 8), groups[:100], real, groups)
-    assert (constant.overall, constant.within, constant.collapsed) == (0, 0, True)
+    assert (constant.overall, constant.within, constant.low) == (0, 0, True)
     one_each = Q.diversity(normal(10, 1).repeat(100, 1), groups, real, groups)
     assert one_each.overall == pytest.approx(0.9, abs=0.15)
-    assert (one_each.within, one_each.collapsed) == (0, True)
+    assert (one_each.within, one_each.low) == (0, True)
 
 
 @pytest.mark.parametrize("num_distinct", [2, 4, 10])
