@@ -66,38 +66,61 @@ def connected(address: str | None) -> Iterator[None]:
     import ray
 
     variables = {name: os.environ[name] for name in FORWARDED if name in os.environ}
-    watchdog = threading.Timer(CONNECT_LIMIT_S, _give_up, (address,))
-    watchdog.start()
     try:
-        ray.init(
-            address=address or os.environ.get("RAY_ADDRESS", "auto"),
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-            runtime_env={"env_vars": {"PYTHONPATH": str(ROOT), **variables}},
-        )
+        with _muted_stderr() as stderr, _limited(address, stderr):
+            ray.init(
+                address=address or os.environ.get("RAY_ADDRESS", "auto"),
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+                runtime_env={"env_vars": {"PYTHONPATH": str(ROOT), **variables}},
+            )
     except (OSError, RuntimeError, ValueError) as error:  # ConnectionError where no cluster runs on this machine
         reason = str(error).strip().partition("\n")[0]
         raise ExecutorError(
             f"no Ray cluster to connect to: {reason or type(error).__name__}; start one with `ray start --head`, "
             "or name its head: --ray-address HOST:PORT"
         ) from error
-    finally:
-        watchdog.cancel()
     try:
         yield
     finally:
         ray.shutdown()
 
 
-def _give_up(address: str | None) -> None:
-    """Ray's own attempts to connect have no limit and cannot be interrupted; nothing was written by now."""
-    print(
-        f"error: what answers at {address or 'the address found'} is no Ray cluster: "
-        f"no connection in {CONNECT_LIMIT_S:g} s",
-        file=sys.stderr,
-        flush=True,
-    )
-    os._exit(2)
+@contextlib.contextmanager
+def _muted_stderr() -> Iterator[int]:
+    """A line for every attempt to connect comes from Ray's C++, past Python and before its log level counts.
+
+    Gives the real stderr's descriptor.
+    """
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield kept
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+
+
+@contextlib.contextmanager
+def _limited(address: str | None, stderr: int) -> Iterator[None]:
+    """Ray's own attempts to connect may have no limit and cannot be interrupted; nothing was written by now."""
+
+    def give_up() -> None:
+        where = address or "the address found"
+        os.write(
+            stderr,
+            f"error: what answers at {where} is no Ray cluster; no connection in {CONNECT_LIMIT_S:g} s\n".encode(),
+        )
+        os._exit(2)
+
+    watchdog = threading.Timer(CONNECT_LIMIT_S, give_up)
+    watchdog.start()
+    try:
+        yield
+    finally:
+        watchdog.cancel()
 
 
 def slots(nodes: Iterable[dict[str, float]], needs: Resources) -> int:
