@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from bench.locks import Lock, LockLost
 from bench.measuring import load_dataset, measure
 from bench.records import CellFolder, History
 from bench.storage import CorruptRecord
@@ -84,16 +85,20 @@ class _Clock:
 class CellRun:
     """One attempt at one cell."""
 
-    def __init__(self, task: CellTask, report: Report, should_stop: Callable[[], bool]) -> None:
+    def __init__(
+        self, task: CellTask, report: Report, should_stop: Callable[[], bool], held: Lock | None = None
+    ) -> None:
         self.task, self.report, self.should_stop = task, report, should_stop
-        self.folder = CellFolder.of(task.results, task.cell)
+        self.folder = CellFolder.of(task.results, task.cell, held)
         self.clock = _Clock()
         self.notes: list[str] = []
 
     def run(self) -> str:
-        """``done``, ``stopped`` or ``failed``; a failure is recorded with its traceback."""
+        """``done``, ``stopped`` or ``failed``; a failure is recorded with its traceback. Raises LockLost."""
         try:
             trained = self._is_trained() or self._run()
+        except LockLost:
+            raise
         except Exception as error:
             failure: dict[str, Any] = {
                 "error": type(error).__name__,

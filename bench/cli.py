@@ -13,9 +13,10 @@ import typer
 
 from bench import commands
 from bench.context import DEFAULT_RESULTS, DEFAULT_SPEC, BadInput, Context
+from bench.executors.base import ExecutorError
 from bench.grid import Exit
+from bench.locks import Locked
 from bench.spec import PROFILES, SpecError
-from bench.storage import Locked
 from infogan.data import DataError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
@@ -43,7 +44,28 @@ DataDir = Annotated[
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 Jobs = Annotated[
     int | None,
-    typer.Option(min=1, max=1024, help="Cells at a time. Default: one per core, one on a GPU.", show_default=False),
+    typer.Option(
+        min=1,
+        max=1024,
+        help="Cells at a time. Default: one per core, one on a GPU, all that fit on a cluster.",
+        show_default=False,
+    ),
+]
+
+ExecutorOption = Annotated[
+    str,
+    typer.Option(
+        "--executor",
+        help="local: processes of this machine. ray: tasks of a cluster, with the results on shared storage; "
+        "experiments.toml says in a profile's resources what each gets (docs/CLUSTER.md).",
+    ),
+]
+RayAddress = Annotated[
+    str | None,
+    typer.Option(
+        help="HOST:PORT of the cluster's head. Default: RAY_ADDRESS, or the cluster that runs on this machine.",
+        show_default=False,
+    ),
 ]
 
 
@@ -98,6 +120,8 @@ def run(
     data_dir: DataDir = None,
     device: Device = "auto",
     jobs: Jobs = None,
+    executor: ExecutorOption = "local",
+    ray_address: RayAddress = None,
     checkpoint_every_s: Annotated[float, typer.Option(min=1, help="Seconds between checkpoints of a cell.")] = 60.0,
     checkpoint_every: Annotated[
         int | None, typer.Option(min=1, help="Iterations between checkpoints, beside the seconds.", show_default=False)
@@ -115,6 +139,8 @@ def run(
         data_dir=data_dir,
         device=device,
         jobs=jobs,
+        executor=executor,
+        ray_address=ray_address,
         download=True,
     )
     raise typer.Exit(int(commands.run(context, checkpoint_every_s, checkpoint_every)))
@@ -174,6 +200,8 @@ def check(
     data_dir: DataDir = None,
     device: Device = "auto",
     jobs: Jobs = None,
+    executor: ExecutorOption = "local",
+    ray_address: RayAddress = None,
 ) -> None:
     """Has MI convergence regressed? 0 ok, 1 regressed, 2 bad use, 3 inconclusive, which is never "passed".
 
@@ -191,6 +219,8 @@ def check(
         "data_dir": data_dir,
         "device": device,
         "jobs": jobs,
+        "executor": executor,
+        "ray_address": ray_address,
     }
     raise typer.Exit(int(gate_commands.check(experiment, baseline_file, train=train, record=record, **options)))
 
@@ -211,6 +241,8 @@ def baseline(
     data_dir: DataDir = None,
     device: Device = "auto",
     jobs: Jobs = None,
+    executor: ExecutorOption = "local",
+    ray_address: RayAddress = None,
 ) -> None:
     """Store finished runs as the baseline that ``check`` compares with. Not after a red check: that would hide it."""
     from bench import gate_commands
@@ -224,6 +256,8 @@ def baseline(
         "data_dir": data_dir,
         "device": device,
         "jobs": jobs,
+        "executor": executor,
+        "ray_address": ray_address,
     }
     raise typer.Exit(int(gate_commands.baseline(experiment, to, train=train, **options)))
 
@@ -256,7 +290,7 @@ def main() -> None:
     """Entry point: a user's mistake is one line and exit code 2."""
     try:
         app()
-    except (BadInput, SpecError, DataError, Locked) as error:
+    except (BadInput, SpecError, DataError, ExecutorError, Locked) as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         sys.exit(int(Exit.BAD_INPUT))
     except BrokenPipeError:  # `... | head`: the reader has left

@@ -1,5 +1,7 @@
 """The commands as plain functions: cli.py parses for them, tests call them. They print and return exit codes."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +13,7 @@ from rich.table import Table
 from bench import cells as cell_module
 from bench import environment, grid, mirror, tracking
 from bench.context import BadInput, Context, data_record
+from bench.executors.base import Executor
 from bench.grid import Exit
 from bench.records import find_cells
 from bench.schema import suggest
@@ -37,16 +40,16 @@ def _print_data(context: Context) -> None:
         say(f"[bold]{escape(name)}[/bold] on [{style}]{escape(info.note)}[/{style}] digest {info.digest[:12]}")
 
 
-def _print_estimate(context: Context, planned: list[grid.PlannedCell]) -> None:
+def _print_estimate(context: Context, planned: list[grid.PlannedCell], jobs: int) -> None:
     from bench.progress import duration
 
     counts = {state: sum(p.state == state for p in planned) for state in dict.fromkeys(p.state for p in planned)}
     say(f"{len(planned)} cells: " + ", ".join(f"{n} {state}" for state, n in counts.items()))
     if any(p.to_train for p in planned):
-        left = grid.estimate(context.results, planned, context.jobs)
+        left = grid.estimate(context.results, planned, jobs)
         basis = "from the cells finished here" if left.measured else "a guess from the arithmetic, nothing measured yet"
         sizes = f"disk {_size(left.kept_bytes)}, at most {_size(left.peak_bytes)} on the way"
-        say(f"still to train: about {duration(left.seconds)} with {context.jobs} at a time ({basis}); {sizes}")
+        say(f"still to train: about {duration(left.seconds)} with {jobs} at a time ({basis}); {sizes}")
 
 
 def plan(context: Context) -> None:
@@ -70,7 +73,7 @@ def plan(context: Context) -> None:
         detail = escape(item.detail[:80])
         table.add_row(c.experiment, c.profile, c.group, str(c.seed), str(c.iterations), state, detail)
     console.print(table)
-    _print_estimate(context, planned)
+    _print_estimate(context, planned, context.jobs)
 
 
 def require_writable(results: Path) -> None:
@@ -82,41 +85,71 @@ def require_writable(results: Path) -> None:
 
 def run(context: Context, checkpoint_every_s: float = 60.0, checkpoint_every: int | None = None) -> Exit:
     """Train what is missing and mirror all of it."""
+    with _executor(context) as executor:
+        return _run(context, executor, checkpoint_every_s, checkpoint_every)
+
+
+@contextmanager
+def _executor(context: Context) -> Iterator[Executor]:
+    """Where the context wants its cells to run. Raises ExecutorError."""
+    if context.executor == "local":
+        from bench.executors.local import LocalExecutor
+
+        yield LocalExecutor(context.jobs)
+        return
+    from bench.executors.cluster import RayExecutor, connected
+
+    with connected(context.ray_address):
+        yield RayExecutor(context.wanted_jobs, {context.resources(name) for name in context.names})
+
+
+def _run(context: Context, executor: Executor, checkpoint_every_s: float, checkpoint_every: int | None) -> Exit:
     require_writable(context.results)
     planned = grid.plan(context.results, context.cells, context.uri)
     _print_data(context)
-    _print_estimate(context, planned)
+    _print_estimate(context, planned, executor.jobs)
     todo = [item for item in planned if item.to_run]
-    left, free = grid.estimate(context.results, planned, context.jobs), grid.free_bytes(context.results)
+    left, free = grid.estimate(context.results, planned, executor.jobs), grid.free_bytes(context.results)
     if left.peak_bytes > free:
         raise BadInput(f"needs {_size(left.peak_bytes)} on disk, {_size(free)} are free at {context.results}")
     if not todo and all(item.state == "done" for item in planned):
         say("nothing to do: every cell is done and mirrored")
         return Exit.OK
-    outcome = _train(context, planned, todo, checkpoint_every_s, checkpoint_every)
+    outcome = _train(context, executor, planned, todo, checkpoint_every_s, checkpoint_every)
     _print_outcome(context, outcome, len(todo))
     return outcome.exit_code
 
 
 def _train(
     context: Context,
+    executor: Executor,
     planned: list[grid.PlannedCell],
     todo: list[grid.PlannedCell],
     every_s: float,
     every: int | None,
 ) -> grid.Outcome:
-    from bench.executors.local import LocalExecutor
     from bench.progress import display_for
     from bench.tasks import CellTask
 
-    recorded = environment.record(context.device)
+    # a cluster's workers record where they are themselves
+    recorded = environment.record(context.device) if context.executor == "local" else {}
     infos = {name: data_record(info) for name, info in context.infos.items()}
+    needs = {name: context.resources(name) for name in context.names}
     tasks = [
-        CellTask(i.cell, context.results, context.data_dir, recorded, infos[i.cell.experiment], every_s, every)
-        for i in todo
+        CellTask(
+            item.cell,
+            context.results,
+            context.data_dir,
+            recorded,
+            infos[item.cell.experiment],
+            every_s,
+            every,
+            needs[item.cell.experiment],
+        )
+        for item in todo
     ]
     with display_for(tasks, console) as display:
-        return grid.run(context.results, planned, tasks, LocalExecutor(context.jobs), display, context.uri)
+        return grid.run(context.results, planned, tasks, executor, display, context.uri)
 
 
 def _print_outcome(context: Context, outcome: grid.Outcome, num_tasks: int) -> None:

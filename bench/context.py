@@ -7,8 +7,11 @@ from typing import Any
 from bench import cells as cell_module
 from bench import environment, tracking
 from bench.cells import Cell, Selection, parse_seeds
+from bench.executors import EXECUTORS
+from bench.executors.cluster import require_ray
 from bench.schema import suggest
 from bench.spec import PROFILES, groups, load_spec
+from bench.tasks import Resources
 from infogan import data
 from infogan.runtime import available_device, usable_cores
 
@@ -21,7 +24,10 @@ class BadInput(Exception):
 
 
 class Context:
-    """Experiments with their data and cells. Raises BadInput, SpecError or DataError before anything is written."""
+    """Experiments with their data and cells.
+
+    Raises BadInput, SpecError, DataError or ExecutorError before anything is written.
+    """
 
     def __init__(
         self,
@@ -36,6 +42,8 @@ class Context:
         data_dir: Path | None = None,
         device: str = "auto",
         jobs: int | None = None,
+        executor: str = "local",
+        ray_address: str | None = None,
         download: bool = False,
     ) -> None:
         self.spec = load_spec(spec)
@@ -43,12 +51,11 @@ class Context:
         if self.results.exists() and not self.results.is_dir():
             raise BadInput(f"results {results} is not a folder")
         self.data_dir = data_dir.absolute() if data_dir else None
-        try:
-            self.device = available_device(device)
-        except ValueError as error:
-            raise BadInput(str(error)) from error
+        self.executor, self.ray_address = executor, ray_address
+        self.device = self._device(device)
         if profile is not None and profile not in PROFILES:
             raise BadInput(f"unknown profile {profile!r}{suggest(profile, list(PROFILES))}")
+        self.wanted_jobs = jobs
         self.jobs = jobs or (1 if self.device == "cuda" else usable_cores())
         self.selection = Selection(
             arms=_listed(arms),
@@ -60,6 +67,27 @@ class Context:
         self.uri = tracking.resolve_uri(self.results)
         self.infos = {name: self._data(name, download=download) for name in self.names}
         self.cells = [cell for name in self.names for cell in self._cells(name)]
+
+    def _device(self, wanted: str) -> str:
+        """The executor's device: a cluster's workers may have the GPU that the launcher lacks."""
+        if self.executor not in EXECUTORS:
+            raise BadInput(f"unknown executor {self.executor!r}{suggest(self.executor, list(EXECUTORS))}")
+        if self.executor == "ray":
+            require_ray(self.ray_address)
+            if wanted == "cuda":
+                return wanted
+        elif self.ray_address:
+            raise BadInput("--ray-address is for --executor ray")
+        try:
+            return available_device(wanted)
+        except ValueError as error:
+            raise BadInput(str(error)) from error
+
+    def resources(self, name: str) -> Resources:
+        """What a cluster sets aside for a cell of an experiment; the GPU only where the cells train on one."""
+        experiment = self.spec.experiments[name]
+        table = cell_module.profile_table(experiment, name, self.profiles[name]).resources
+        return Resources(table.cpus, table.gpus if self.device == "cuda" else 0.0, table.memory_gb)
 
     def _profile(self, name: str, wanted: str | None) -> str:
         """The wanted profile; else the device's, or the only one that the experiment has."""

@@ -45,6 +45,11 @@ def cpu_model() -> str:
     return platform.processor() or "unknown"
 
 
+def node_name() -> str:
+    """This machine's name, for messages; records never hold it."""
+    return platform.node()
+
+
 def _gpu_name() -> str:
     import torch
 

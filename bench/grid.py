@@ -13,10 +13,11 @@ from typing import Any, Protocol
 
 from bench import tracking
 from bench.cells import Cell
-from bench.executors.local import LocalExecutor, StopRequest
+from bench.executors.base import Executor, StopRequest
+from bench.locks import Lock
 from bench.mirror import Mirror
 from bench.records import LAUNCHES, CellFolder
-from bench.storage import Lock, append_line
+from bench.storage import append_line
 from bench.tasks import CellTask
 from infogan.architectures import ARCHITECTURES, Costs, iteration_flops, network_costs
 
@@ -168,13 +169,13 @@ def run(
     results: Path,
     planned: list[PlannedCell],
     tasks: list[CellTask],
-    executor: LocalExecutor,
+    executor: Executor,
     display: Display,
     uri: str,
 ) -> Outcome:
     """Train what is to train and mirror what is not mirrored. Raises Locked where another run uses the results."""
     stop = StopRequest()
-    with Lock(results / "run.lock", f"process {os.getpid()}"), _signals(stop, display):
+    with Lock(results / "run.lease", f"process {os.getpid()}"), _signals(stop, display):
         mirror = Mirror(results, uri)
         mirror.start()
         for item in planned:

@@ -40,6 +40,10 @@ def _information(metrics: dict[str, float]) -> str:
     )
 
 
+def _node(values: dict[str, Any]) -> str:
+    return f" on {values['node']}" if "node" in values else ""
+
+
 class _Sweep:
     """Overall progress in arithmetic, so that cells of different size count by their work."""
 
@@ -54,7 +58,7 @@ class _Sweep:
     def update(self, task: CellTask, kind: str, values: dict[str, Any]) -> None:
         key = task.cell.key
         share = values.get("iteration", 0) / task.cell.iterations
-        if kind in ("progress", "resumed"):
+        if kind in ("started", "progress", "resumed"):  # a cell may start again, on a cluster, from before
             self.reached[key] = share * self.work[key]
         if kind == "resumed":
             self.resumed[key] = self.reached[key]
@@ -102,7 +106,8 @@ class LineDisplay:
                 f"{name} {values['iteration']}/{task.cell.iterations} {_information(values['metrics'])}"
             )
         elif kind == "started":
-            self.message(f"{name} started")
+            again = values.get("attempt", 1) > 1
+            self.message(f"{name} started{_node(values)}{', again: its worker died' if again else ''}")
         elif kind == "resumed":
             self.message(f"{name} resumed at iteration {values['iteration']}")
         elif kind == "note":
@@ -166,6 +171,9 @@ class BarDisplay:
         self.sweep.update(task, kind, values)
         key, name = task.cell.key, f"{task.cell.experiment} {task.cell.name}"
         if kind == "started":
+            if key in self.bars:
+                self.message(f"{name} started{_node(values)}, again: its worker died")
+                self.progress.remove_task(self.bars[key])
             self.bars[key] = self.progress.add_task(name, total=task.cell.iterations, detail="starting")
         elif kind in ("progress", "resumed"):
             detail = f"L_I {_information(values['metrics'])} nats" if kind == "progress" else "resumed"
@@ -175,7 +183,8 @@ class BarDisplay:
         elif kind == "note":
             self.message(f"{name}: {values['text']}")
         elif kind in ("done", "failed", "stopped"):
-            self.progress.remove_task(self.bars.pop(key))
+            if key in self.bars:  # a worker may die before it could say that it started
+                self.progress.remove_task(self.bars.pop(key))
             if kind == "failed":
                 self.message(f"{name} failed: {values.get('message', '')}")
         self.progress.update(self.overall, completed=self.sweep.finished + self.sweep.failed)

@@ -8,10 +8,11 @@ weights.pt       final weights with frozen batch-norm statistics
 traversals.npz   generated images, one grid per code; snapshots.npz: the same during training
 measures.json    what was measured of the finished networks, by family, each with the key of its code
 tracking.json    what the MLflow mirror was verified to hold
+lease/           who may write here: bench/locks.py
 """
 
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -19,7 +20,8 @@ from typing import Any, Literal
 import numpy as np
 
 from bench.cells import FORMAT, Cell, digest, measure_key
-from bench.storage import CorruptRecord, Lock, is_locked, read_json, read_sealed, sync_folder, write_json, write_sealed
+from bench.locks import Lock, is_locked
+from bench.storage import CorruptRecord, read_json, read_sealed, sync_folder, write_json, write_sealed
 
 LAUNCHES = "launches.jsonl"  # in the results folder: what each launch cost beside its training
 
@@ -44,17 +46,23 @@ class History:
 
 
 class CellFolder:
-    """Reads and writes one cell's records."""
+    """Reads and writes one cell's records. With ``held``, the cell's lock, nothing is written once that is lost."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, held: Lock | None = None) -> None:
+        self.path, self._held = path, held
 
     @classmethod
-    def of(cls, results: Path, cell: Cell) -> "CellFolder":
-        return cls(results / cell.folder)
+    def of(cls, results: Path, cell: Cell, held: Lock | None = None) -> "CellFolder":
+        return cls(results / cell.folder, held)
 
     def _file(self, name: str) -> Path:
         return self.path / name
+
+    def _own(self, name: str) -> Path:
+        """A file that is about to change. Raises LockLost."""
+        if self._held is not None:
+            self._held.check()
+        return self._file(name)
 
     # ---- identity
     def write_identity(self, cell: Cell, environment: dict[str, Any], data: dict[str, Any]) -> None:
@@ -73,7 +81,7 @@ class CellFolder:
             "environment": environment,
             "data": data,
         }
-        write_json(self._file("cell.json"), identity)
+        write_json(self._own("cell.json"), identity)
 
     def identity(self) -> dict[str, Any]:
         """Raises CorruptRecord, also for a record of another format."""
@@ -88,14 +96,14 @@ class CellFolder:
         return Cell(i["experiment"], i["profile"], i["variant"], i["arm"], i["seed"], i["config"], i["definition"])
 
     # ---- state
-    def lock(self, holder: str) -> Lock:
-        return Lock(self._file("lock"), holder)
+    def lock(self, holder: str, *, patience_s: float = 0.0, give_up: Callable[[], bool] = lambda: False) -> Lock:
+        return Lock(self._file("lease"), holder, patience_s=patience_s, give_up=give_up)
 
     def state(self) -> State:
         """From the records alone; a result that fails its checksum counts as not there."""
         if not self._file("cell.json").exists():
             return "missing"
-        if is_locked(self._file("lock")):
+        if is_locked(self._file("lease")):
             return "running"
         result = self.result()
         if result is not None:
@@ -105,7 +113,7 @@ class CellFolder:
     # ---- checkpoints
     def write_checkpoint(self, content: bytes) -> None:
         """Keep the newest state and the one before."""
-        current, previous = self._file("checkpoint.pt"), self._file("checkpoint.previous.pt")
+        current, previous = self._own("checkpoint.pt"), self._file("checkpoint.previous.pt")
         incoming = self._file("checkpoint.incoming.pt")
         write_sealed(incoming, content)
         if current.exists():
@@ -125,7 +133,7 @@ class CellFolder:
 
     def remove_checkpoints(self) -> None:
         for name in ("checkpoint.pt", "checkpoint.previous.pt", "checkpoint.incoming.pt"):
-            self._file(name).unlink(missing_ok=True)
+            self._own(name).unlink(missing_ok=True)
 
     # ---- history
     def write_history(self, history: History) -> None:
@@ -137,7 +145,7 @@ class CellFolder:
             step_iterations=history.step_iterations,
             step_ms=history.step_ms,
         )
-        write_sealed(self._file("history.npz"), content.getvalue())
+        write_sealed(self._own("history.npz"), content.getvalue())
 
     def history(self) -> History | None:
         """None before the first checkpoint. Raises CorruptRecord."""
@@ -150,7 +158,7 @@ class CellFolder:
 
     # ---- end
     def write_result(self, result: dict[str, Any]) -> None:
-        write_json(self._file("result.json"), result)
+        write_json(self._own("result.json"), result)
 
     def result(self) -> dict[str, Any] | None:
         """None before the end, or where the record is damaged."""
@@ -161,10 +169,10 @@ class CellFolder:
 
     def remove_result(self) -> None:
         """Before a failed cell is tried again."""
-        self._file("result.json").unlink(missing_ok=True)
+        self._own("result.json").unlink(missing_ok=True)
 
     def write_weights(self, content: bytes) -> None:
-        write_sealed(self._file("weights.pt"), content)
+        write_sealed(self._own("weights.pt"), content)
 
     def weights(self) -> bytes:
         """Raises CorruptRecord or FileNotFoundError."""
@@ -173,7 +181,7 @@ class CellFolder:
     def write_traversals(self, grids: dict[str, np.ndarray]) -> None:
         content = io.BytesIO()
         np.savez_compressed(content, **grids)  # type: ignore[arg-type]
-        write_sealed(self._file("traversals.npz"), content.getvalue())
+        write_sealed(self._own("traversals.npz"), content.getvalue())
 
     def write_snapshot(self, iteration: int, grids: dict[str, np.ndarray]) -> None:
         """Grids during training, beside those written before; the same iteration again replaces its own."""
@@ -184,7 +192,7 @@ class CellFolder:
         content = io.BytesIO()
         new = {f"{code}-{iteration:06d}": grid for code, grid in grids.items()}
         np.savez_compressed(content, **(held | new))  # type: ignore[arg-type]
-        write_sealed(self._file("snapshots.npz"), content.getvalue())
+        write_sealed(self._own("snapshots.npz"), content.getvalue())
 
     def snapshots(self) -> dict[str, np.ndarray]:
         """Grids by ``code-iteration``. Raises CorruptRecord."""
@@ -205,7 +213,7 @@ class CellFolder:
     # ---- measures of the finished networks
     def write_measures(self, family: str, entry: dict[str, Any]) -> None:
         """One family's entry, beside those of the others."""
-        write_json(self._file("measures.json"), self.measures() | {family: entry})
+        write_json(self._own("measures.json"), self.measures() | {family: entry})
 
     def measures(self) -> dict[str, dict[str, Any]]:
         """Entries by family: ``key``, ``seconds``, then ``values`` and ``details``, or ``error``. Damaged: none."""

@@ -103,6 +103,14 @@ class VariantTable(Table):
     share_of_images: Annotated[float, BeforeValidator(as_float), Field(gt=0, le=1)] = 1.0
 
 
+class ResourcesTable(Table):
+    """What a cluster sets aside for a cell. The local executor takes no notice of it."""
+
+    cpus: Annotated[float, BeforeValidator(as_float), Field(gt=0, le=1024)] = 1.0
+    gpus: Annotated[float, BeforeValidator(as_float), Field(ge=0, le=1)] = 1.0  # a share of one; 0 on a CPU in any case
+    memory_gb: Annotated[float, BeforeValidator(as_float), Field(ge=0, le=65536)] = 0.0  # 0: nothing is set aside
+
+
 class ProfileTable(Table):
     """A budget."""
 
@@ -113,6 +121,7 @@ class ProfileTable(Table):
     arms: list[Name] | None = None
     # seeds of an arm, or of one variant's arm ("azimuth/gan"), that differ from the others'; none: it is left out
     group_seeds: dict[str, list[Seed]] = Field(default_factory=dict)
+    resources: ResourcesTable = ResourcesTable()
 
 
 class PaperBudget(Table):

@@ -1,14 +1,13 @@
-"""Durable files: written whole or not at all, checked by a checksum when read, and locks that die with their holder."""
+"""Durable files: written whole or not at all, checked by a checksum when read."""
 
 import contextlib
-import fcntl
 import hashlib
 import json
 import math
 import os
 import threading
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 _MAGIC = b"infogan-record-1"  # ends every binary record, before its sha256
 _TRAILER = len(_MAGIC) + hashlib.sha256().digest_size
@@ -16,14 +15,6 @@ _TRAILER = len(_MAGIC) + hashlib.sha256().digest_size
 
 class CorruptRecord(Exception):
     """A record's content does not match its checksum."""
-
-
-class Locked(Exception):
-    """Somebody else holds a lock; ``holder`` is what they wrote into it."""
-
-    def __init__(self, path: Path, holder: str) -> None:
-        self.path, self.holder = path, holder
-        super().__init__(f"{path.parent} is in use by {holder or 'another process'}")
 
 
 def write_atomic(path: Path, content: bytes) -> None:
@@ -113,45 +104,3 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
 
 def _json_digest(value: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True, allow_nan=False).encode()).hexdigest()
-
-
-class Lock:
-    """An exclusive lock on a file of this machine; the kernel drops it when the holder dies, however it dies."""
-
-    def __init__(self, path: Path, holder: str) -> None:
-        self.path, self.holder = path, holder
-        self._file: IO[str] | None = None
-
-    def __enter__(self) -> "Lock":
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        file = self.path.open("a+")
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.seek(0)
-            holder = file.read().strip()
-            file.close()
-            raise Locked(self.path, holder) from None
-        file.truncate(0)
-        file.write(self.holder)
-        file.flush()
-        self._file = file
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._file:
-            self._file.truncate(0)
-            self._file.close()
-            self._file = None
-
-
-def is_locked(path: Path) -> bool:
-    """Whether somebody holds the lock now."""
-    try:
-        with path.open("r") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except FileNotFoundError:
-        return False
-    except BlockingIOError:
-        return True
-    return False

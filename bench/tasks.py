@@ -8,6 +8,19 @@ from bench.cells import Cell
 
 
 @dataclass(frozen=True)
+class Resources:
+    """What a cluster sets aside for a cell while it trains; no part of what the cell is."""
+
+    cpus: float = 1.0
+    gpus: float = 0.0
+    memory_gb: float = 0.0  # 0: nothing is set aside
+
+    def __str__(self) -> str:
+        parts = [f"cpus = {self.cpus:g}", f"gpus = {self.gpus:g}" if self.gpus else ""]
+        return ", ".join(part for part in [*parts, f"memory_gb = {self.memory_gb:g}" if self.memory_gb else ""] if part)
+
+
+@dataclass(frozen=True)
 class CellTask:
     """A cell and where its data and records are."""
 
@@ -18,3 +31,4 @@ class CellTask:
     data: dict[str, Any]  # source, note, digest: what the record says of the images
     checkpoint_every_s: float = 60.0
     checkpoint_every: int | None = None  # iterations, beside the seconds
+    resources: Resources = Resources()

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from bench.cells import Cell
+from bench.locks import Lock
 from bench.mirrored import (
     COLOUR,
     NOTE,
@@ -31,7 +32,7 @@ from bench.mirrored import (
     tags_of,
 )
 from bench.records import CellFolder
-from bench.storage import CorruptRecord, Lock
+from bench.storage import CorruptRecord
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -139,7 +140,7 @@ def _create_database(database: Path) -> None:
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
     incoming = database.with_name(f".{database.name}.incoming")
-    with Lock(database.with_name(f".{database.name}.lock"), f"process {os.getpid()}"):
+    with Lock(database.with_name(f".{database.name}.lease"), f"process {os.getpid()}"):
         if database.exists() and database.stat().st_size:
             return
         for leftover in (incoming, incoming.with_name(f"{incoming.name}-journal")):

@@ -29,5 +29,5 @@ def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from bench import tracking
 
     tracking._connect(f"sqlite:///{database}")
-    assert sorted(p.name for p in database.parent.iterdir()) == [".mlflow.db.lock", "mlflow.db"]
+    assert sorted(p.name for p in database.parent.iterdir()) == [".mlflow.db.lease", "mlflow.db"]
     return database

@@ -8,23 +8,17 @@ import ctypes
 import multiprocessing
 import os
 import signal
-import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from typing import Any
 
-from bench.records import CellFolder
-from bench.storage import Locked
+from bench.executors.base import OnEvent, StopRequest
+from bench.executors.worker import OUTCOMES, conclude, work
 from bench.tasks import CellTask
 
 PRELOAD = ["bench.cell"]
-PROGRESS_EVERY_S = 0.25
-LOCK_PATIENCE_S = 60.0  # a worker whose launcher was killed needs a moment to notice and to leave its cell
-
-OnEvent = Callable[[CellTask, str, dict[str, Any]], None]
 
 
 @dataclass
@@ -34,22 +28,6 @@ class _Worker:
     connection: Connection
     outcome: str | None = None
     message: str = ""
-
-
-@dataclass
-class StopRequest:
-    """Set by a signal handler, read by the executor's loop."""
-
-    signals: list[int] = field(default_factory=list)
-
-    @property
-    def requested(self) -> bool:
-        return bool(self.signals)
-
-    @property
-    def urgent(self) -> bool:
-        """A second signal: do not wait for checkpoints."""
-        return len(self.signals) > 1
 
 
 class LocalExecutor:
@@ -102,8 +80,8 @@ class LocalExecutor:
         try:
             while worker.connection.poll():
                 kind, values = worker.connection.recv()
-                if kind in ("done", "failed", "stopped"):
-                    worker.outcome, worker.message = kind, values.get("message", "")
+                if kind in OUTCOMES:
+                    worker.outcome, worker.message = kind, values["message"]
                 else:
                     on_event(worker.task, kind, values)
         except (EOFError, OSError):
@@ -115,17 +93,7 @@ class LocalExecutor:
         worker.connection.close()
         outcome, message = worker.outcome, worker.message
         if outcome is None:
-            folder = CellFolder.of(worker.task.results, worker.task.cell)
-            result = folder.result()
-            if result is not None and (result["status"] == "failed" or not folder.unmeasured(worker.task.cell)):
-                outcome = result["status"]
-            elif stopping:
-                outcome = "stopped"
-            else:
-                outcome, message = "failed", _describe_exit(worker.process.exitcode)
-            if outcome == "failed" and result is None:
-                folder.write_result({"status": "failed", "error": "WorkerDied", "message": message, "notes": []})
-        assert outcome is not None
+            outcome, message = conclude(worker.task, _describe_exit(worker.process.exitcode), stopping=stopping)
         on_event(worker.task, outcome, {"message": message})
         return outcome
 
@@ -151,40 +119,11 @@ def _die_with_parent() -> None:
 
 
 def _work(task: CellTask, connection: Connection) -> None:
-    """A worker's whole life."""
+    """Target of a worker's process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    state = {"stop": False, "sent": 0.0}
-
-    def on_terminate(*_: object) -> None:
-        state["stop"] = True
-
-    signal.signal(signal.SIGTERM, on_terminate)
+    terminations: list[int] = []
+    signal.signal(signal.SIGTERM, lambda signum, _: terminations.append(signum))
     _die_with_parent()
-
-    def report(kind: str, values: dict[str, Any]) -> None:
-        now = time.monotonic()
-        if kind == "progress":
-            if now - state["sent"] < PROGRESS_EVERY_S and values["iteration"] < task.cell.iterations:
-                return
-            state["sent"] = now
-        try:
-            connection.send((kind, values))
-        except OSError:
-            state["stop"] = True  # nobody listens any more
-
-    from bench.cell import CellRun
-    from infogan.runtime import prepare_worker
-
-    prepare_worker(task.cell.config["device"])
-    folder = CellFolder.of(task.results, task.cell)
-    deadline = time.monotonic() + LOCK_PATIENCE_S
-    while True:
-        try:
-            with folder.lock(f"process {os.getpid()}"):
-                CellRun(task, report, lambda: bool(state["stop"])).run()
-            return
-        except Locked as error:
-            if state["stop"] or time.monotonic() > deadline:
-                report("failed", {"message": str(error)})
-                return
-            time.sleep(0.2)
+    outcome, message = work(task, lambda *event: connection.send(event), lambda: bool(terminations))
+    with contextlib.suppress(OSError):  # the launcher has gone; the record says how the cell ended
+        connection.send((outcome, {"message": message}))

@@ -1,10 +1,7 @@
-"""Storage and a cell's records: whole or not at all, damage is found, locks die with their holder."""
+"""Storage and a cell's records: whole or not at all, damage is found, nothing is written without the lock."""
 
 import os
-import signal
-import subprocess
-import sys
-import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.cells import Selection, cells
+from bench.locks import LockLost
 from bench.records import CellFolder, History, find_cells
 from bench.spec import load_spec
-from bench.storage import CorruptRecord, Lock, Locked, is_locked, read_json, read_sealed, write_json, write_sealed
+from bench.storage import CorruptRecord, read_json, read_sealed, write_json, write_sealed
 from infogan.data import DataInfo
 
 SPEC = load_spec(Path(__file__).parents[2] / "experiments.toml")
@@ -129,22 +127,26 @@ def test_another_format_is_not_read_as_this_one(folder: CellFolder) -> None:
         folder.identity()
 
 
-def test_a_lock_excludes_names_its_holder_and_dies_with_it(tmp_path: Path) -> None:
-    path = tmp_path / "lock"
-    program = "import sys, time; sys.path.insert(0, '.')\nfrom pathlib import Path\nfrom bench.storage import Lock\n"
-    program += f"with Lock(Path({str(path)!r}), 'the child'):\n    print('held', flush=True)\n    time.sleep(60)\n"
-    child = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
-    assert child.stdout is not None
-    assert child.stdout.readline() == "held\n"
-    assert is_locked(path)
-    with pytest.raises(Locked, match="the child"), Lock(path, "me"):
-        pass
-    child.send_signal(signal.SIGKILL)
-    child.wait()
-    child.stdout.close()
-    deadline = time.monotonic() + 5
-    while is_locked(path) and time.monotonic() < deadline:
-        time.sleep(0.01)
-    with Lock(path, "me"):
-        assert is_locked(path)
-    assert not is_locked(path)
+def test_nothing_is_written_once_the_cells_lock_is_lost(folder: CellFolder, tmp_path: Path) -> None:
+    with folder.lock("process 1") as held:
+        own = CellFolder.of(tmp_path, CELL, held)
+        own.write_checkpoint(b"mine")
+        (folder.path / "lease" / "2").write_bytes(b"another's")
+        before = {path: path.read_bytes() for path in folder.path.iterdir() if path.is_file()}
+        grids = {"c1": np.zeros((1, 1, 2, 2, 1), np.uint8)}
+        writes: list[Callable[[], None]] = [
+            lambda: own.write_checkpoint(b"late"),
+            lambda: own.write_history(HISTORY),
+            lambda: own.write_result({"status": "done"}),
+            lambda: own.write_weights(b"late"),
+            lambda: own.write_traversals(grids),
+            lambda: own.write_snapshot(1, grids),
+            lambda: own.write_measures("digits", {}),
+            lambda: own.write_identity(CELL, {}, {}),
+            own.remove_result,
+            own.remove_checkpoints,
+        ]
+        for write in writes:
+            with pytest.raises(LockLost):
+                write()
+        assert {path: path.read_bytes() for path in folder.path.iterdir() if path.is_file()} == before

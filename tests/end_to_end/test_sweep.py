@@ -26,7 +26,7 @@ def test_every_cell_is_done_and_said(swept: tuple[Bench, str]) -> None:
         assert names == {
             "cell.json",
             "history.npz",
-            "lock",
+            "lease",
             "result.json",
             "tracking.json",
             "snapshots.npz",

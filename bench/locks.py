@@ -1,0 +1,247 @@
+"""Locks that hold on shared storage, where flock may not: numbered leases, kept alive by a heartbeat.
+
+A lock is a folder of files 1, 2, 3, ...: the leases. The highest number is in force. To take the lock is to create the
+next one, which the file system lets a single process do, and only once the lease in force was given back or its holder
+is dead. A number is never used again, so a holder that was taken for dead finds a higher one and stops writing.
+
+Dead means, on this machine, that the process is gone: that is certain and seen at once. On another one it means that
+the heartbeat has not changed for LAPSE_S seconds of the onlooker's own clock: the clocks of two machines are never
+compared.
+"""
+
+import contextlib
+import json
+import os
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal
+
+from bench.environment import node_name
+
+BEAT_S = 5.0
+LAPSE_S = 30.0  # six beats: a busy file server delays some, and it shows others what it cached seconds ago
+POLL_S = 0.1
+LONG_SILENCE_S = 600.0  # of the file's time, for a single look: it decides a word that people read, never who writes
+RECORD_BYTES = 1024  # every lease has this size, so that a beat overwrites it in place, in one write
+
+Standing = Literal["free", "held", "unknown"]
+
+
+class Locked(Exception):
+    """Somebody else holds a lock; ``holder`` is what they wrote into it."""
+
+    def __init__(self, path: Path, holder: str) -> None:
+        self.path, self.holder = path, holder
+        super().__init__(f"{path.parent} is in use by {holder or 'another process'}")
+
+
+class LockLost(Exception):
+    """This process held a lock, was silent for too long, and another took over: it must not write any more."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(f"{path.parent} was taken over by another process while this one did not answer")
+
+
+def this_machine() -> str | None:
+    """Which processes can see each other: one boot of one kernel, one namespace of process ids. None where unknown.
+
+    Not the host's name: containers share names, and share a kernel without seeing each other's processes.
+    """
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        return f"{boot} {os.readlink('/proc/self/ns/pid')}"
+    except OSError:
+        return None
+
+
+def process_start(pid: int) -> str:
+    """When a process of this machine started, in ticks since boot; empty for one that has ended but was not awaited.
+
+    Raises FileNotFoundError or ProcessLookupError where there is none. With the boot it tells a process from a later
+    one with the same id.
+    """
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return "" if fields[0] in "ZX" else fields[19]  # proc(5): state is field 3, starttime field 22
+
+
+def _is_running(pid: int, started: str) -> bool | None:
+    """None: cannot be told, since /proc hides other users' processes here."""
+    try:
+        return process_start(pid) == started
+    except ProcessLookupError:
+        return False
+    except OSError:
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return False
+        except PermissionError:
+            pass
+        return None
+
+
+def _numbers(folder: Path) -> list[int]:
+    try:
+        return [int(name) for name in os.listdir(folder) if name.isdigit()]
+    except FileNotFoundError:
+        return []
+
+
+def _in_force(folder: Path) -> tuple[int, bytes]:
+    """Number and content of the lease in force; 0 where there never was one."""
+    while number := max(_numbers(folder), default=0):
+        try:
+            return number, (folder / str(number)).read_bytes()
+        except FileNotFoundError:  # a later holder has just cleared it away
+            time.sleep(POLL_S / 10)
+    return 0, b""
+
+
+def _lease(content: bytes) -> dict[str, Any]:
+    """Empty for one that is being written, or was cut short by its writer's death."""
+    try:
+        lease = json.loads(content)
+    except ValueError:
+        return {}
+    return lease if isinstance(lease, dict) else {}
+
+
+def _standing(number: int, content: bytes, machine: str | None) -> Standing:
+    """What a single look tells; "unknown" is a lease whose holder is not to be seen from here."""
+    lease = _lease(content)
+    if not number or lease.get("free"):
+        return "free"
+    if machine is not None and lease.get("machine") == machine:
+        running = _is_running(lease["pid"], lease["started"])
+        if running is not None:
+            return "held" if running else "free"
+    return "unknown"
+
+
+def is_locked(path: Path) -> bool:
+    """Whether somebody holds the lock, as far as a single look tells. Changes nothing."""
+    number, content = _in_force(path)
+    standing = _standing(number, content, this_machine())
+    if standing == "unknown":
+        with contextlib.suppress(FileNotFoundError):
+            return time.time() - (path / str(number)).stat().st_mtime < LONG_SILENCE_S
+    return standing == "held"
+
+
+class Lock:
+    """An exclusive lock on a folder; whoever holds it beats in a thread, and may ``check`` that it still holds it.
+
+    Entering raises Locked as soon as the holder is known to live and ``patience_s`` have passed. A holder on another
+    machine is watched until it beats or LAPSE_S are over. ``give_up`` ends any waiting.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        holder: str,
+        *,
+        patience_s: float = 0.0,
+        give_up: Callable[[], bool] = lambda: False,
+        machine: str | None = None,
+        beat_s: float = BEAT_S,
+        lapse_s: float = LAPSE_S,
+    ) -> None:
+        self.path, self.patience_s, self.give_up = path, patience_s, give_up
+        self.machine = machine or this_machine()
+        self.beat_s, self.lapse_s = beat_s, lapse_s
+        self.lost = False
+        self._holder = f"{holder} on {node_name()}"[: RECORD_BYTES // 4]
+        self._number, self._file, self._beats = 0, -1, 0
+        self._seen: tuple[int, bytes] = (0, b"")
+        self._seen_at, self._beating = 0.0, False
+        self._released = threading.Event()
+        self._thread = threading.Thread(target=self._beat, name="lock-heartbeat", daemon=True)
+
+    # ---- taking it
+    def __enter__(self) -> "Lock":
+        self.path.mkdir(parents=True, exist_ok=True)
+        deadline = time.monotonic() + self.patience_s
+        while True:
+            number, content = _in_force(self.path)
+            standing = self._watch(number, content)
+            if standing == "free" and self._take(number + 1):
+                return self
+            if self.give_up() or (standing == "held" and time.monotonic() >= deadline):
+                raise Locked(self.path, _lease(content).get("holder", ""))
+            time.sleep(POLL_S if standing != "free" else 0)
+
+    def _watch(self, number: int, content: bytes) -> Standing:
+        """As ``_standing``, where a holder that cannot be seen is held while it beats and free once it was silent."""
+        standing, now = _standing(number, content, self.machine), time.monotonic()
+        if standing != "unknown":
+            return standing
+        if (number, content) != self._seen:
+            self._beating = number == self._seen[0]
+            self._seen, self._seen_at = (number, content), now
+        if now - self._seen_at >= self.lapse_s:
+            return "free"
+        return "held" if self._beating else "unknown"
+
+    def _take(self, number: int) -> bool:
+        """False where another was quicker."""
+        lease = self.path / str(number)
+        try:
+            self._file = os.open(lease, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
+        except FileExistsError:
+            return False
+        self._number = number
+        try:
+            self._write(self._content())
+            taken = not self._is_superseded()
+        except BaseException:
+            lease.unlink(missing_ok=True)
+            os.close(self._file)
+            raise
+        if not taken:  # it looked, slept, and meanwhile others came, went and were cleared away
+            lease.unlink(missing_ok=True)
+            os.close(self._file)
+            return False
+        for older in _numbers(self.path):
+            if older < number:
+                (self.path / str(older)).unlink(missing_ok=True)
+        self._thread.start()
+        return True
+
+    # ---- holding it
+    def check(self) -> None:
+        """Raises LockLost where another has taken over: call it before every write that the lock protects."""
+        self.lost = self.lost or self._is_superseded()
+        if self.lost:
+            raise LockLost(self.path)
+
+    def _is_superseded(self) -> bool:
+        return max(_numbers(self.path), default=0) != self._number
+
+    def _content(self) -> dict[str, Any]:
+        pid = os.getpid()
+        started = process_start(pid) if self.machine is not None else ""
+        return {"holder": self._holder, "machine": self.machine, "pid": pid, "started": started, "beat": self._beats}
+
+    def _write(self, lease: dict[str, Any]) -> None:
+        """In place, through the file that this process created: a later lease is another file."""
+        os.pwrite(self._file, json.dumps(lease).ljust(RECORD_BYTES - 1).encode() + b"\n", 0)
+        os.fsync(self._file)  # network file systems send it now, not when it suits them
+
+    def _beat(self) -> None:
+        while not self._released.wait(self.beat_s):
+            self._beats += 1
+            # a beat that fails is silence, which others see; whether any of them took over is looked at next
+            with contextlib.suppress(OSError):
+                self._write(self._content())
+            with contextlib.suppress(OSError):
+                self.lost = self.lost or self._is_superseded()
+
+    # ---- giving it back
+    def __exit__(self, *_: object) -> None:
+        self._released.set()
+        self._thread.join()
+        with contextlib.suppress(OSError):  # then the lease ends with this process, or lapses
+            self._write({"free": True})
+        os.close(self._file)
