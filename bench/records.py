@@ -20,6 +20,7 @@ import numpy as np
 
 from bench.cells import FORMAT, Cell, digest, measure_key
 from bench.storage import CorruptRecord, Lock, is_locked, read_json, read_sealed, sync_folder, write_json, write_sealed
+from infogan.data.npz import NpzError, read_npz
 
 LAUNCHES = "launches.jsonl"  # in the results folder: what each launch cost beside its training
 
@@ -145,8 +146,15 @@ class CellFolder:
             content = read_sealed(self._file("history.npz"))
         except FileNotFoundError:
             return None
-        with np.load(io.BytesIO(content), allow_pickle=False) as a:
-            return History(tuple(str(n) for n in a["names"]), a["values"], a["step_iterations"], a["step_ms"])
+        try:
+            a = read_npz(content)
+            history = History(tuple(str(n) for n in a["names"]), a["values"], a["step_iterations"], a["step_ms"])
+        except (NpzError, KeyError, TypeError) as error:
+            raise CorruptRecord(f"history.npz: not a history: {error}") from error
+        numeric = all(array.dtype.kind in "fiu" for array in (history.values, history.step_iterations, history.step_ms))
+        if not numeric or history.values.ndim != 2 or history.values.shape[1] != len(history.names):
+            raise CorruptRecord("history.npz: not a history: names and values do not match")
+        return history
 
     # ---- end
     def write_result(self, result: dict[str, Any]) -> None:
@@ -158,6 +166,16 @@ class CellFolder:
             return read_json(self._file("result.json"))
         except (FileNotFoundError, CorruptRecord):
             return None
+
+    def result_damage(self) -> str | None:
+        """What is wrong with the record of the end, in words; None where it is sound or not there."""
+        try:
+            read_json(self._file("result.json"))
+        except CorruptRecord as error:
+            return str(error)
+        except FileNotFoundError:
+            pass
+        return None
 
     def remove_result(self) -> None:
         """Before a failed cell is tried again."""
@@ -199,8 +217,10 @@ class CellFolder:
             content = read_sealed(self._file(name))
         except FileNotFoundError:
             return {}
-        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-            return {name: arrays[name] for name in arrays.files}
+        try:
+            return read_npz(content)
+        except NpzError as error:
+            raise CorruptRecord(f"{name}: {error}") from error
 
     # ---- measures of the finished networks
     def write_measures(self, family: str, entry: dict[str, Any]) -> None:

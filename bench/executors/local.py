@@ -124,7 +124,8 @@ class LocalExecutor:
             else:
                 outcome, message = "failed", _describe_exit(worker.process.exitcode)
             if outcome == "failed" and result is None:
-                folder.write_result({"status": "failed", "error": "WorkerDied", "message": message, "notes": []})
+                with contextlib.suppress(OSError):  # on a full disk the message alone tells
+                    folder.write_result({"status": "failed", "error": "WorkerDied", "message": message, "notes": []})
         assert outcome is not None
         on_event(worker.task, outcome, {"message": message})
         return outcome
@@ -188,3 +189,6 @@ def _work(task: CellTask, connection: Connection) -> None:
                 report("failed", {"message": str(error)})
                 return
             time.sleep(0.2)
+        except OSError as error:
+            report("failed", {"message": f"the cell's folder cannot be used: {error}"})
+            return
