@@ -24,6 +24,9 @@ from infogan.data.npz import NpzError, read_npz
 
 LAUNCHES = "launches.jsonl"  # in the results folder: what each launch cost beside its training
 
+IDENTITY = dict.fromkeys(("experiment", "profile", "arm"), str) | {"variant": str | None, "seed": int}
+IDENTITY |= dict.fromkeys(("config", "definition", "environment", "data"), dict)
+
 State = Literal["missing", "partial", "running", "failed", "done"]
 
 
@@ -81,6 +84,9 @@ class CellFolder:
         identity = read_json(self._file("cell.json"))
         if identity.get("format") != FORMAT:
             raise CorruptRecord(f"cell.json: record format {identity.get('format')}, this version reads {FORMAT}")
+        wrong = [name for name, kind in IDENTITY.items() if not isinstance(identity.get(name), kind)]
+        if wrong:
+            raise CorruptRecord(f"cell.json: no cell's identity: {', '.join(wrong)}")
         return identity
 
     def cell(self) -> Cell:
@@ -163,19 +169,25 @@ class CellFolder:
     def result(self) -> dict[str, Any] | None:
         """None before the end, or where the record is damaged."""
         try:
-            return read_json(self._file("result.json"))
+            return self._sound_result()
         except (FileNotFoundError, CorruptRecord):
             return None
 
     def result_damage(self) -> str | None:
         """What is wrong with the record of the end, in words; None where it is sound or not there."""
         try:
-            read_json(self._file("result.json"))
+            self._sound_result()
         except CorruptRecord as error:
             return str(error)
         except FileNotFoundError:
             pass
         return None
+
+    def _sound_result(self) -> dict[str, Any]:
+        result = read_json(self._file("result.json"))
+        if result.get("status") not in ("done", "failed"):
+            raise CorruptRecord("result.json: neither done nor failed")
+        return result
 
     def remove_result(self) -> None:
         """Before a failed cell is tried again."""
@@ -230,9 +242,10 @@ class CellFolder:
     def measures(self) -> dict[str, dict[str, Any]]:
         """Entries by family: ``key``, ``seconds``, then ``values`` and ``details``, or ``error``. Damaged: none."""
         try:
-            return read_json(self._file("measures.json"))
+            entries = read_json(self._file("measures.json"))
         except (FileNotFoundError, CorruptRecord):
             return {}
+        return {family: entry for family, entry in entries.items() if isinstance(entry, dict)}
 
     def unmeasured(self, cell: Cell) -> list[str]:
         """Families of the cell's experiment that are missing, failed or were measured by other code."""
@@ -240,7 +253,7 @@ class CellFolder:
         return [
             family
             for family in cell.measures
-            if "values" not in held.get(family, {}) or held[family]["key"] != measure_key(cell, family)
+            if "values" not in held.get(family, {}) or held[family].get("key") != measure_key(cell, family)
         ]
 
     def end_digest(self) -> str:
