@@ -7,24 +7,21 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from bench import gate, gate_commands, gate_output
 from bench.cell import training_config
 from bench.cells import Selection, cells
-from bench.records import CellFolder, History
+from bench.records import CellFolder
 from bench.runs import Sweep, load
 from bench.spec import Spec, SpecError, load_spec
 from bench.storage import write_json, write_sealed
-from infogan.data import DataInfo
 from tests.end_to_end.harness import SPEC, Bench
 from tests.fuzz.engine import fuzz
 from tests.fuzz.mutations import changed_json, damaged, rewritten
+from tests.fuzz.records import DATA, VERSIONS, finished_cell
 
 ROOT = Path(__file__).parents[2]
-DATA = DataInfo("mnist", "embedded", "note", "ab" * 32, 4000, 1000, False)
-VERSIONS = {"torch": "2.14.1", "training_code": "0" * 16}
 SLOW = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 
@@ -73,31 +70,6 @@ def test_experiments_toml_through_the_command(num: int, tmp_path: Path) -> None:
         assert "Traceback" not in output
         assert process.returncode == 0 or output.count("\n") == 1
         assert not bench.results.exists()
-
-
-def finished_cell(results: Path) -> CellFolder:
-    """A done cell of the tiny experiment as the harness records it."""
-    spec_file = results.parent / "sound.toml"
-    spec_file.write_text(SPEC.replace("ITERATIONS", "30"))
-    cell = cells(load_spec(spec_file), "tiny", "cpu", Selection(arms=("infogan",), seeds=(0,)), DATA, "cpu", VERSIONS)[
-        0
-    ]
-    folder = CellFolder.of(results, cell)
-    folder.write_identity(
-        cell, {"cpu": "a processor", "packages": {"torch": "2.14.1"}}, {"note": "digits", "source": "embedded"}
-    )
-    names = ("loss/discriminator", "loss/generator", "mi/c1", "mi/c2", "explained/c2")
-    values = np.linspace(0.1, 2.0, 30 * len(names), dtype=np.float32).reshape(30, -1)
-    folder.write_history(History(names, values, np.array([25, 30]), np.array([9.0, 8.0])))
-    folder.write_measures("digits", {"key": "k", "seconds": 1.0, "values": {"measure/x": 0.5}, "details": {}})
-    seconds = {"train": 1.0, "checkpoint": 0.1, "evaluate": 0.1, "prepare": 0.1}
-    health = {"status": "ok", "reason": "", "variety": 0.5, "distinctness": 0.5, "saturation": None}
-    folder.write_result(
-        {"status": "done", "iterations": 30, "mi_frozen_nats": {"c1": 1.0, "c2": 0.1}, "notes": [], "resumes": 0}
-        | {"seconds": seconds, "health": health, "peak_memory_mb": 100.0}
-    )
-    folder.write_traversals({"c1": np.zeros((2, 3, 28, 28, 1), np.uint8)})
-    return folder
 
 
 @pytest.mark.parametrize("num", [80, pytest.param(2000, marks=SLOW)])
