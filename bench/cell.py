@@ -3,6 +3,7 @@
 Imports torch. The launcher never imports this file; the warm server does, once, and workers are forked from it.
 """
 
+import contextlib
 import io
 import resource
 import time
@@ -102,19 +103,22 @@ class CellRun:
         except Exception as error:
             failure: dict[str, Any] = {
                 "error": type(error).__name__,
-                "message": " ".join(str(error).split()),
+                "message": " ".join(str(error).split()) or type(error).__name__,
                 "traceback": traceback.format_exc(),
             }
             if isinstance(error, NonFiniteLoss):
                 failure |= {"iteration": error.iteration, "values": {k: repr(v) for k, v in error.values.items()}}
-            self.folder.write_result({"status": "failed", "notes": self.notes, **failure})
+            with contextlib.suppress(OSError):  # on a full disk the message alone tells; the cell stays partial
+                self.folder.write_result({"status": "failed", "notes": self.notes, **failure})
             self.report("failed", {"message": failure["message"]})
             return "failed"
         if not trained:
             return "stopped"
-        outcome, message = measure(
-            self.task, self.folder, training_config(self.task.cell.config), self.report, self.should_stop
-        )
+        config = training_config(self.task.cell.config)
+        try:
+            outcome, message = measure(self.task, self.folder, config, self.report, self.should_stop)
+        except OSError as error:  # what was trained stays done
+            outcome, message = "failed", f"measures cannot be written: {error}"
         self.report(outcome, {"message": message})
         return outcome
 
@@ -128,6 +132,9 @@ class CellRun:
         wanted = task.cell.config["data"]
         images = torch.from_numpy(load_dataset(wanted, task.data_dir).train.images[: wanted["num_images"]])
         self.folder.write_identity(task.cell, task.environment, task.data)
+        damage = self.folder.result_damage()
+        if damage:
+            self._note(f"{damage}; the cell is trained again")
         self.folder.remove_result()
         self.trainer = Trainer(training_config(task.cell.config), images, task.cell.seed)
         self._resume()
@@ -142,6 +149,7 @@ class CellRun:
         self.report("note", {"text": text})
 
     def _resume(self) -> None:
+        name = ""
         for name, content in self.folder.checkpoints():
             if isinstance(content, CorruptRecord):
                 self._note(f"{content}; using the one before")
@@ -156,6 +164,8 @@ class CellRun:
             self.notes = state["notes"] + self.notes
             self.report("resumed", {"iteration": self.trainer.iteration})
             return
+        if name:
+            self._note("no checkpoint can be used; the cell starts anew")
 
     def _train(self) -> bool:
         """False where it was told to stop before the end."""

@@ -4,6 +4,7 @@ Exit codes: 0 all well; 1 a cell failed, or the gate found a regression; 2 bad i
 3 the gate is inconclusive; 4 trained but not fully tracked; 130 or 143 interrupted.
 """
 
+import errno
 import os
 import sys
 from pathlib import Path
@@ -18,6 +19,10 @@ from bench.grid import Exit
 from bench.locks import Locked
 from bench.spec import PROFILES, SpecError
 from infogan.data import DataError
+from infogan.data.base import one_line
+
+# what a disk answers: full, over its quota, a file too large, read-only, forbidden, broken
+DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO}
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
 
@@ -291,8 +296,13 @@ def main() -> None:
     try:
         app()
     except (BadInput, SpecError, DataError, ExecutorError, Locked) as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"error: {one_line(' '.join(str(error).split()))}", file=sys.stderr)
         sys.exit(int(Exit.BAD_INPUT))
     except BrokenPipeError:  # `... | head`: the reader has left
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(int(Exit.OK))
+    except OSError as error:
+        if error.errno not in DISK_ERRORS:
+            raise
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(int(Exit.FAILED))

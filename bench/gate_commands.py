@@ -15,6 +15,7 @@ from bench.records import CellFolder
 from bench.runs import Sweep, load_run, read_curves, write_curves
 from bench.storage import CorruptRecord
 from bench.summary import code_names
+from infogan.data.base import one_line
 
 BASELINES = Path(__file__).parent.parent / "results" / "baseline"
 CODES = {"ok": Exit.OK, "regressed": Exit.FAILED, "inconclusive": Exit.INCONCLUSIVE}
@@ -77,10 +78,10 @@ def _read_baseline(path: Path, experiment: str) -> Sweep | str:
         sweep = read_curves(path)
     except FileNotFoundError:
         return f"no baseline at {path}; make one with `python -m bench baseline {experiment} --run`"
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        return f"{path} is not a baseline: {type(error).__name__}: {error}"
+    except (OSError, ValueError) as error:
+        return one_line(f"{path} is not a baseline: {error}")
     if sweep.experiment != experiment:
-        return f"{path} is a baseline of {sweep.experiment}, not of {experiment}"
+        return one_line(f"{path} is a baseline of {sweep.experiment}, not of {experiment}")
     return sweep
 
 

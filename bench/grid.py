@@ -191,7 +191,10 @@ def run(
         outcomes = executor.run(tasks, on_event, stop, lambda: display.tick(mirror.status))
         display.message("training has ended; finishing the mirror in MLflow")
         untracked = mirror.close(10.0 if stop.requested else 120.0)
-        _record_launch(results, tasks, outcomes, time.monotonic() - started[0], time.process_time() - started[1])
+        try:
+            _record_launch(results, tasks, outcomes, time.monotonic() - started[0], time.process_time() - started[1])
+        except OSError as error:
+            display.message(f"{LAUNCHES} lacks this launch, which costs the report a line: {error}")
     names = {task.cell.key: task.cell.name for task in tasks}
     failed = [names[key] for key, outcome in outcomes.items() if outcome == "failed"]
     done = sum(outcome == "done" for outcome in outcomes.values())

@@ -22,8 +22,12 @@ import numpy as np
 from bench.cells import FORMAT, Cell, digest, measure_key
 from bench.locks import Lock, is_locked
 from bench.storage import CorruptRecord, read_json, read_sealed, sync_folder, write_json, write_sealed
+from infogan.data.npz import NpzError, read_npz
 
 LAUNCHES = "launches.jsonl"  # in the results folder: what each launch cost beside its training
+
+IDENTITY = dict.fromkeys(("experiment", "profile", "arm"), str) | {"variant": str | None, "seed": int}
+IDENTITY |= dict.fromkeys(("config", "definition", "environment", "data"), dict)
 
 State = Literal["missing", "partial", "running", "failed", "done"]
 
@@ -88,6 +92,9 @@ class CellFolder:
         identity = read_json(self._file("cell.json"))
         if identity.get("format") != FORMAT:
             raise CorruptRecord(f"cell.json: record format {identity.get('format')}, this version reads {FORMAT}")
+        wrong = [name for name, kind in IDENTITY.items() if not isinstance(identity.get(name), kind)]
+        if wrong:
+            raise CorruptRecord(f"cell.json: no cell's identity: {', '.join(wrong)}")
         return identity
 
     def cell(self) -> Cell:
@@ -153,8 +160,15 @@ class CellFolder:
             content = read_sealed(self._file("history.npz"))
         except FileNotFoundError:
             return None
-        with np.load(io.BytesIO(content), allow_pickle=False) as a:
-            return History(tuple(str(n) for n in a["names"]), a["values"], a["step_iterations"], a["step_ms"])
+        try:
+            a = read_npz(content)
+            history = History(tuple(str(n) for n in a["names"]), a["values"], a["step_iterations"], a["step_ms"])
+        except (NpzError, KeyError, TypeError) as error:
+            raise CorruptRecord(f"history.npz: not a history: {error}") from error
+        numeric = all(array.dtype.kind in "fiu" for array in (history.values, history.step_iterations, history.step_ms))
+        if not numeric or history.values.ndim != 2 or history.values.shape[1] != len(history.names):
+            raise CorruptRecord("history.npz: not a history: names and values do not match")
+        return history
 
     # ---- end
     def write_result(self, result: dict[str, Any]) -> None:
@@ -163,9 +177,25 @@ class CellFolder:
     def result(self) -> dict[str, Any] | None:
         """None before the end, or where the record is damaged."""
         try:
-            return read_json(self._file("result.json"))
+            return self._sound_result()
         except (FileNotFoundError, CorruptRecord):
             return None
+
+    def result_damage(self) -> str | None:
+        """What is wrong with the record of the end, in words; None where it is sound or not there."""
+        try:
+            self._sound_result()
+        except CorruptRecord as error:
+            return str(error)
+        except FileNotFoundError:
+            pass
+        return None
+
+    def _sound_result(self) -> dict[str, Any]:
+        result = read_json(self._file("result.json"))
+        if result.get("status") not in ("done", "failed"):
+            raise CorruptRecord("result.json: neither done nor failed")
+        return result
 
     def remove_result(self) -> None:
         """Before a failed cell is tried again."""
@@ -207,8 +237,10 @@ class CellFolder:
             content = read_sealed(self._file(name))
         except FileNotFoundError:
             return {}
-        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-            return {name: arrays[name] for name in arrays.files}
+        try:
+            return read_npz(content)
+        except NpzError as error:
+            raise CorruptRecord(f"{name}: {error}") from error
 
     # ---- measures of the finished networks
     def write_measures(self, family: str, entry: dict[str, Any]) -> None:
@@ -218,9 +250,10 @@ class CellFolder:
     def measures(self) -> dict[str, dict[str, Any]]:
         """Entries by family: ``key``, ``seconds``, then ``values`` and ``details``, or ``error``. Damaged: none."""
         try:
-            return read_json(self._file("measures.json"))
+            entries = read_json(self._file("measures.json"))
         except (FileNotFoundError, CorruptRecord):
             return {}
+        return {family: entry for family, entry in entries.items() if isinstance(entry, dict)}
 
     def unmeasured(self, cell: Cell) -> list[str]:
         """Families of the cell's experiment that are missing, failed or were measured by other code."""
@@ -228,7 +261,7 @@ class CellFolder:
         return [
             family
             for family in cell.measures
-            if "values" not in held.get(family, {}) or held[family]["key"] != measure_key(cell, family)
+            if "values" not in held.get(family, {}) or held[family].get("key") != measure_key(cell, family)
         ]
 
     def end_digest(self) -> str:

@@ -98,9 +98,9 @@ class Loaded:
 
 
 def load_run(folder: CellFolder) -> Run:
-    """One cell's records. Raises CorruptRecord."""
+    """One cell's records. Raises CorruptRecord, also where sound ones do not fit together."""
     identity = folder.identity()
-    return Run(
+    run = Run(
         folder.cell(),
         folder.state(),
         identity["environment"],
@@ -110,6 +110,26 @@ def load_run(folder: CellFolder) -> Run:
         folder,
         folder.measures(),
     )
+    try:
+        require_usable(run)
+    except ValueError as error:
+        raise CorruptRecord(f"its records {error}") from error
+    return run
+
+
+def require_usable(run: Run) -> None:
+    """Raises ValueError for a run whose records lack what reports and the gate compute from them."""
+    try:
+        described = run.cell.comparison, run.summary, run.cell.definition_key
+        stated = [run.result or {}, *run.measures.values()]
+        health = [result["health"]["status"] for result in stated if result.get("health")]
+        notes = [note for result in stated for note in result.get("notes", ())]
+        if not all(isinstance(text, str) for text in (*health, *notes)):
+            raise TypeError("health and notes are text")
+        if run.state == "done" and run.cell.comparison["codes"] and not described[1]:
+            raise KeyError("history")
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
+        raise ValueError(f"do not fit together: {type(error).__name__}: {error}") from error
 
 
 def load(results: Path, experiments: Iterable[str] | None = None, profile: str | None = None) -> Loaded:
@@ -179,9 +199,18 @@ def _rounded(values: np.ndarray) -> list[float | None]:
 
 
 def from_json(raw: dict[str, Any]) -> Sweep:
-    """Inverse of :func:`to_json` up to rounding. Raises KeyError or TypeError for another format."""
+    """Inverse of :func:`to_json` up to rounding. Raises ValueError for another format or a damaged one."""
+    try:
+        return _from_json(raw)
+    except (LookupError, TypeError, AttributeError, ArithmeticError) as error:
+        raise ValueError(f"no sweep's curves: {type(error).__name__}: {error}") from error
+
+
+def _from_json(raw: dict[str, Any]) -> Sweep:
     if raw["format"] != FORMAT:
-        raise KeyError(f"record format {raw['format']}, this version reads {FORMAT}")
+        raise ValueError(f"record format {raw['format']}, this version reads {FORMAT}")
+    if not isinstance(raw["definition"], dict) or not isinstance(raw["environment"], dict):
+        raise TypeError("definition and environment are tables")
     runs = []
     for entry in raw["runs"]:
         config = raw["definition"] | entry["config"]
@@ -211,6 +240,7 @@ def from_json(raw: dict[str, Any]) -> Sweep:
                 entry.get("measures", {}),
             )
         )
+        require_usable(runs[-1])
     key = digest(raw["definition"])
     return Sweep(raw["experiment"], raw["profile"], raw["definition"], key, runs, raw.get("launches", []))
 
@@ -225,5 +255,8 @@ def write_curves(path: Path, sweep: Sweep) -> None:
 
 
 def read_curves(path: Path) -> Sweep:
-    """Raises OSError, ValueError, KeyError or TypeError where the file is not one."""
-    return from_json(json.loads(path.read_text()))
+    """Raises OSError, or ValueError where the file is not one."""
+    try:
+        return from_json(json.loads(path.read_text(encoding="utf-8")))
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error

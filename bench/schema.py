@@ -16,7 +16,12 @@ class Table(BaseModel):
 
 
 def as_float(value: Any) -> Any:
-    return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    if not isinstance(value, int) or isinstance(value, bool):
+        return value
+    try:
+        return float(value)
+    except OverflowError:
+        raise ValueError("too large a number") from None
 
 
 Number = Annotated[float, BeforeValidator(as_float), Field(allow_inf_nan=False)]

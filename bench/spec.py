@@ -14,6 +14,7 @@ from bench.criteria import ClaimTable, GateTable
 from bench.schema import Name, Number, Rate, Seed, Seeds, Table, Weight, as_float, suggest
 from infogan.architectures import ARCHITECTURES
 from infogan.data import DATASETS, sources
+from infogan.data.base import one_line
 from infogan.measures.catalogue import FAMILIES
 
 PROFILES = ("smoke", "cpu", "paper")
@@ -245,12 +246,12 @@ def load_spec(path: Path) -> Spec:
         raw = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise SpecError(f"{path}: {error.strerror or error}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SpecError(f"{path}: not valid TOML: {error}") from error
+    except (ValueError, RecursionError) as error:  # TOMLDecodeError, UnicodeDecodeError, a number of 5,000 digits
+        raise SpecError(one_line(f"{path}: not valid TOML: {error}")) from error
     try:
         return Spec.model_validate(raw)
     except ValidationError as error:
-        raise SpecError(_explain(path, error)) from error
+        raise SpecError(one_line(_explain(path, error))) from error
 
 
 def _explain(path: Path, error: ValidationError) -> str:

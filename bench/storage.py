@@ -67,9 +67,10 @@ def read_json(path: Path) -> dict[str, Any]:
     try:
         value = json.loads(path.read_bytes())
         stated = value.pop("sha256")
+        found = _json_digest(value)
     except (ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
         raise CorruptRecord(f"{path.name}: not a record: {error}") from error
-    if stated != _json_digest(value):
+    if stated != found:
         raise CorruptRecord(f"{path.name}: checksum does not match")
     return value
 

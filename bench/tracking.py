@@ -174,6 +174,8 @@ def mirror_cell(client: "MlflowClient", folder: CellFolder, memory: Memory | Non
     """
     memory = {} if memory is None else memory
     identity, cell, result = folder.identity(), folder.cell(), folder.result()
+    if folder.path.parts[-len(cell.folder.parts) :] != cell.folder.parts:
+        raise CorruptRecord("cell.json names another cell than its folder does")  # its names become folders too
     history = folder.history()  # after the result, which is written last
     points = recorded_points(cell.config, history) if history is not None else {}
     if result is not None and result["status"] == "done":

@@ -31,3 +31,14 @@ def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tracking._connect(f"sqlite:///{database}")
     assert sorted(p.name for p in database.parent.iterdir()) == [".mlflow.db.lease", "mlflow.db"]
     return database
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What the fault and fuzz suites have counted."""
+    from tests import tally
+
+    told = tally.lines()
+    if told:
+        terminalreporter.section("faults and mutants")
+        for line in told:
+            terminalreporter.write_line(line)

@@ -50,6 +50,8 @@ def work(task: CellTask, send: Send, told_to_stop: Callable[[], bool]) -> tuple[
             CellRun(task, report, should_stop, lock).run()
     except (Locked, LockLost) as error:
         return ("stopped" if told_to_stop() else "failed"), str(error)
+    except OSError as error:
+        return "failed", f"the cell's folder cannot be used: {error}"
     return outcome
 
 
@@ -65,6 +67,7 @@ def conclude(task: CellTask, death: str, *, stopping: bool) -> tuple[str, str]:
     if stopping:
         return "stopped", ""
     if result is None:
-        with contextlib.suppress(Locked), folder.lock(f"launcher {os.getpid()}", give_up=lambda: True):
+        # on a full disk the message alone tells
+        with contextlib.suppress(Locked, OSError), folder.lock(f"launcher {os.getpid()}", give_up=lambda: True):
             folder.write_result({"status": "failed", "error": "WorkerDied", "message": death, "notes": []})
     return "failed", death

@@ -3,18 +3,29 @@
 import hashlib
 import json
 import os
+import re
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 
+MAX_TEXT_BYTES = 256 << 20  # of a table beside images: CelebA's largest has 27 million
+
 Progress = Callable[[int, int], None]  # images done, images in all
+
+
+def one_line(text: str) -> str:
+    """For a message: what would break the line or steer the terminal, as names of files can, is shown as its escape."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 class DataError(Exception):
     """A data set is missing, corrupt or not what was asked for. The message is one line for the user."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(one_line(message))
 
 
 @dataclass(frozen=True)
@@ -57,6 +68,27 @@ def make_dataset(
     digest = array_digest(*(array for array in parts if array is not None))
     info = DataInfo(name, source, note, digest, len(train.images), len(test.images), is_papers)
     return Dataset(info, train, test, factor_names)
+
+
+_FACTOR_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_. -]{0,59}")  # what MLflow and file names take
+
+
+def check_factor_names(names: Iterable[str], where: str) -> None:
+    """Raises DataError for a name that could not be a metric's or a file's; ``where`` begins the message."""
+    for name in names:
+        if not _FACTOR_NAME.fullmatch(name):
+            allowed = "letters, digits, spaces and _.- up to 60 characters"
+            raise DataError(f"{where}: {name[:60]!r} cannot name a factor, expected {allowed}")
+
+
+def read_text_bounded(file: Path, encoding: str, where: str) -> str:
+    """A text file of the user's, of at most MAX_TEXT_BYTES. Raises DataError; ``where`` begins the message."""
+    try:
+        if file.stat().st_size > MAX_TEXT_BYTES:
+            raise DataError(f"{where}: {file} has more than {MAX_TEXT_BYTES:,} bytes")
+        return file.read_text(encoding=encoding)
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{where}: cannot read {file}: {error}") from error
 
 
 def array_digest(*arrays: np.ndarray) -> str:

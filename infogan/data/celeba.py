@@ -15,8 +15,10 @@ from infogan.data.base import (
     Part,
     Progress,
     cache_dir,
+    check_factor_names,
     files_key,
     make_dataset,
+    read_text_bounded,
     recall,
 )
 from infogan.data.folders import area_resize, centre_crop, decode_images, list_images, read_image
@@ -28,6 +30,7 @@ NUM_IMAGES = 202_599
 IMAGE_WH = (178, 218)
 CROP = 148
 SHAPE_CHW = (3, 32, 32)
+MAX_VALUE = 1_000_000  # of a table: far beyond any pixel's place
 ATTRIBUTES = "list_attr_celeba.txt"
 LANDMARKS = "list_landmarks_align_celeba.txt"
 PARTITION = "list_eval_partition.txt"
@@ -117,10 +120,7 @@ def _load_real(folder: Path, progress: Progress | None = None) -> Dataset:
 
 def _read_table(file: Path, names: list[str], has_header: bool) -> tuple[list[str], np.ndarray]:
     """Names of the columns and a row of integers for each image, whatever the order of the lines."""
-    try:
-        lines = file.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"celeba: cannot read {file}: {error}") from error
+    lines = read_text_bounded(file, "utf-8", "celeba").splitlines()
     columns, num_header_lines = ["partition"], 0
     if has_header:
         if len(lines) < 2:
@@ -137,6 +137,8 @@ def _read_table(file: Path, names: list[str], has_header: bool) -> tuple[list[st
             rows[name] = [int(value) for value in values]
         except ValueError:
             raise DataError(f"celeba: {file}, line {number}: values must be integers") from None
+        if any(abs(value) > MAX_VALUE for value in rows[name]):
+            raise DataError(f"celeba: {file}, line {number}: a value is beyond {MAX_VALUE:,}")
     missing = next((name for name in names if name not in rows), None)
     if missing:
         raise DataError(f"celeba: {file} has no line for {missing}")
@@ -169,6 +171,7 @@ def _factors(folder: Path, names: list[str]) -> tuple[tuple[str, ...], np.ndarra
     file = folder / ATTRIBUTES
     if file.is_file():
         factor_names, attributes = _read_table(file, names, has_header=True)
+        check_factor_names(factor_names, f"celeba: {file}")
         if not np.isin(attributes, (-1, 1)).all():
             raise DataError(f"celeba: {file}: an attribute must be -1 or 1")
         columns_NF.append(attributes > 0)

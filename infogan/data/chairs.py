@@ -73,8 +73,15 @@ def _find_folder(source: str, data_dir: Path | None) -> Path | None:
     return None
 
 
+def _listed(folder: Path) -> list[Path]:
+    try:
+        return list(folder.iterdir())
+    except OSError as error:
+        raise DataError(f"chairs: cannot read {folder}: {error.strerror}") from error
+
+
 def _models(folder: Path) -> list[Path]:
-    models = sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
+    models = sorted(p for p in _listed(folder) if p.is_dir() and not p.name.startswith("."))
     if not models:
         raise DataError(f"chairs: {folder} holds no models, expected {LAYOUT}")
     for model in models:
@@ -98,10 +105,12 @@ def _renders(models: list[Path]) -> list[tuple[Path, int, int]]:
     renders, counts = [], []
     for model in models:
         views = []
-        for file in (model / "renders").iterdir():
+        for file in _listed(model / "renders"):
             match = _NAME.fullmatch(file.name)
             if not match:
                 continue
+            if not file.is_file():  # a pipe would be waited for without end
+                raise DataError(f"chairs: {file} is no regular file")
             elevation, rotation = (int(degrees) for degrees in match.groups())
             if elevation > 90 or rotation >= 360:
                 raise DataError(f"chairs: {file}: elevation {elevation} or rotation {rotation} is out of range")

@@ -10,14 +10,29 @@ The paper's own renders of the Basel Face Model were never released. Read are, i
 
 import csv
 import hashlib
+import io
 import math
 import pickle
+import struct
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from infogan.data.base import DataError, DataInfo, Dataset, Part, Progress, cache_dir, files_key, make_dataset, recall
+from infogan.data.base import (
+    DataError,
+    DataInfo,
+    Dataset,
+    Part,
+    Progress,
+    cache_dir,
+    check_factor_names,
+    files_key,
+    make_dataset,
+    read_text_bounded,
+    recall,
+)
 from infogan.data.folders import area_resize, decode_images, list_images, read_image
 from infogan.data.recorded import recorded_dataset, split_rows
 from infogan.data.rendering.sets import rendered_dataset, rendered_info
@@ -25,7 +40,9 @@ from infogan.data.rendering.sets import rendered_dataset, rendered_info
 SOURCES = ("auto", "real", "rendered")
 BASEL_FILE, FOLDER, FACTORS_FILE = "basel_face_renders.pth", "faces", "factors.csv"
 BASEL_SHAPE = (50, 21, 11, 11, 64, 64)  # identity, azimuth, elevation, lighting, height, width
+MAX_BYTES_PER_PIXEL, MAX_OTHER_BYTES = 8, 1 << 20  # of the file, whatever type of tensor it holds; more is refused
 BASEL_FACTORS = ("azimuth", "elevation", "lighting")
+MAX_FACTOR = 1e9  # squares of it still fit float32
 MAX_SIZE = 4096  # pixels: larger images are refused by their header
 SHAPE_CHW = (1, 32, 32)
 VERSION = 1  # raise it when the same files give other arrays, so that no cache or sidecar speaks of the old ones
@@ -121,10 +138,17 @@ def _read_basel(file: Path, progress: Progress | None) -> np.ndarray:
     import torch
 
     expected = f"expected a uint8 tensor {BASEL_SHAPE}"
+    most_bytes = MAX_BYTES_PER_PIXEL * math.prod(BASEL_SHAPE) + MAX_OTHER_BYTES
+    num_bytes = _unpacked_bytes(file)
+    if num_bytes > most_bytes:
+        raise DataError(f"faces: {file} holds {num_bytes:,} bytes, {expected}")
     try:
         renders = torch.load(file, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, ValueError, KeyError, AttributeError, pickle.UnpicklingError) as error:
-        raise DataError(f"faces: cannot read {file}: {' '.join(str(error).split())[:200]}; {expected}") from error
+    except Exception as error:  # the unpickler fails on damaged opcodes in every way there is
+        # and its own message advises to load without protection
+        is_refused = isinstance(error, pickle.UnpicklingError)
+        why = "more than tensors, or damaged" if is_refused else " ".join(str(error).split())[:200]
+        raise DataError(f"faces: cannot read {file}: {why}; {expected}") from error
     if not isinstance(renders, torch.Tensor):
         raise DataError(f"faces: {file} holds a {type(renders).__name__}, {expected}")
     if renders.dtype != torch.uint8 or tuple(renders.shape) != BASEL_SHAPE:
@@ -138,6 +162,17 @@ def _read_basel(file: Path, progress: Progress | None) -> np.ndarray:
         if progress:
             progress(sum(map(len, parts)), math.prod(BASEL_SHAPE[:4]))
     return np.concatenate(parts)[:, None]
+
+
+def _unpacked_bytes(file: Path) -> int:
+    """What the file would take in memory; an archive's members may be compressed."""
+    try:
+        if zipfile.is_zipfile(file):
+            with zipfile.ZipFile(file) as archive:
+                return sum(member.file_size for member in archive.infolist())
+        return file.stat().st_size
+    except (OSError, ValueError, NotImplementedError, struct.error, zipfile.BadZipFile) as error:
+        raise DataError(f"faces: cannot read {file}: {' '.join(str(error).split())}") from error
 
 
 def _load_folder(folder: Path, progress: Progress | None) -> Dataset:
@@ -180,15 +215,16 @@ def _read_factors(folder: Path, images: list[str]) -> tuple[list[str], tuple[str
     file = folder / FACTORS_FILE
     if not file.is_file():
         return images, (), None
+    text = read_text_bounded(file, "utf-8-sig", "faces")
     try:
-        with file.open(newline="", encoding="utf-8-sig") as stream:
-            header, *lines = [line for line in csv.reader(stream) if line] or [[]]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        header, *lines = [line for line in csv.reader(io.StringIO(text, newline="")) if line] or [[]]
+    except csv.Error as error:
         raise DataError(f"faces: cannot read {file}: {error}") from error
     header = [name.strip() for name in header]
     names = tuple(name for name in header if name not in ("file", "identity"))
     if "file" not in header or not names or len(set(header)) < len(header):
         raise DataError(f"faces: {file} has the columns {', '.join(header)}; expected file, azimuth, elevation, ...")
+    check_factor_names(names, f"faces: {file}")
     rows: dict[str, dict[str, str]] = {}
     for number, line in enumerate(lines, 2):
         if len(line) != len(header):
@@ -202,9 +238,9 @@ def _read_factors(folder: Path, images: list[str]) -> tuple[list[str], tuple[str
             raise DataError(f"faces: {file} names {name}, which is not in the folder")
         raise DataError(f"faces: {file} has no line for {name}")
     try:
-        factors = np.array([[float(rows[image][name]) for name in names] for image in images], np.float32)
+        factors = np.array([[float(rows[image][name]) for name in names] for image in images])
     except ValueError as error:
         raise DataError(f"faces: {file}: factors must be numbers: {error}") from error
-    if not np.isfinite(factors).all():
-        raise DataError(f"faces: {file}: factors must be finite")
-    return [rows[image].get("identity", image) for image in images], names, factors
+    if not (np.abs(factors) < MAX_FACTOR).all():  # nor is a NaN
+        raise DataError(f"faces: {file}: factors must be finite and below {MAX_FACTOR:g}")
+    return [rows[image].get("identity", image) for image in images], names, factors.astype(np.float32)

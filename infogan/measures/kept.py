@@ -2,8 +2,6 @@
 
 import hashlib
 import io
-import pickle
-import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -39,13 +37,17 @@ def trained_once(
 def _read(path: Path, model: nn.Module) -> dict[str, float] | None:
     """None where there is no sound file."""
     try:
-        saved = torch.load(io.BytesIO(path.read_bytes()), weights_only=True)
+        content = path.read_bytes()
+    except OSError:
+        return None
+    try:
+        saved = torch.load(io.BytesIO(content), weights_only=True)
+    except Exception:  # the unpickler fails on damaged opcodes in every way there is
+        return None
+    try:
         model.load_state_dict(saved["model"])
         numbers = {str(name): float(value) for name, value in saved["numbers"].items()}
-    except (
-        *(OSError, EOFError, KeyError, TypeError, ValueError, AttributeError, RuntimeError),
-        *(pickle.UnpicklingError, zipfile.BadZipFile),
-    ):
+    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError):
         return None
     return numbers if all(bool(torch.isfinite(value).all()) for value in model.state_dict().values()) else None
 

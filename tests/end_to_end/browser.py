@@ -144,8 +144,9 @@ def browser(address: str) -> Iterator[Browser]:
         try:
             size = {"width": WINDOW[0], "height": WINDOW[1], "deviceScaleFactor": 1, "mobile": False}
             driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-            driver.get(f"{address.partition('#')[0]}health")
-            driver.execute_script(VISITED)
+            if address.startswith("http"):
+                driver.get(f"{address.partition('#')[0]}health")
+                driver.execute_script(VISITED)
             yield Browser(driver)
         finally:
             with contextlib.suppress(WebDriverException):

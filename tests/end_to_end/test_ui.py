@@ -5,6 +5,7 @@ import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import numpy as np
 import psutil
@@ -129,6 +130,12 @@ def test_a_run_shows_its_note_its_data_set_and_its_pictures(
 
 
 # ---------------------------------------------------------------- the server
+def test_the_server_listens_on_loopback_alone(addresses: dict[str, str]) -> None:
+    port = urlsplit(addresses["seeds"]).port
+    listening = [c.laddr for c in psutil.net_connections("inet") if c.status == psutil.CONN_LISTEN]
+    assert {address.ip for address in listening if address.port == port} == {"127.0.0.1"}
+
+
 def test_sigterm_takes_the_server_along(results: Path) -> None:
     with start(results) as process:
         server = first_child(process)

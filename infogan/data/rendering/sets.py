@@ -11,8 +11,6 @@ import multiprocessing
 import os
 import signal
 import threading
-import zipfile
-import zlib
 from collections.abc import Generator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -25,6 +23,7 @@ from typing import Any
 import numpy as np
 
 from infogan.data.base import DataError, DataInfo, Dataset, Part, Progress, array_digest, cache_dir, write_cached
+from infogan.data.npz import NpzError, read_npz
 from infogan.data.rendering import factor_values
 from infogan.runtime import usable_cores
 from infogan.version import code_digest
@@ -163,15 +162,15 @@ def _chunks(folder: Path, part: str, first: int, num: int) -> list[_Chunk]:
 def _read(chunk: _Chunk, module: Any) -> _Arrays:
     """As many of the chunk's images as its file holds: none where it is absent, damaged or of another shape."""
     try:
-        with np.load(io.BytesIO(chunk.file.read_bytes()), allow_pickle=False) as content:
-            images, factors, digest = content["images"], content["factors"], str(content["digest"])
+        content = read_npz(chunk.file.read_bytes(), max_bytes=64 << 20)
+        images, factors = content["images"], content["factors"]
         if (
-            digest == array_digest(images, factors)
+            str(content["digest"]) == array_digest(images, factors)
             and images.shape[1:] == module.SHAPE_CHW
             and factors.shape == (len(images), len(module.FACTORS))
         ):
             return _Arrays(images[: chunk.num], factors[: chunk.num])
-    except (OSError, ValueError, KeyError, EOFError, NotImplementedError, zipfile.BadZipFile, zlib.error):
+    except (OSError, KeyError, NpzError):
         pass
     return _Arrays(np.empty((0, *module.SHAPE_CHW), np.uint8), np.empty((0, len(module.FACTORS)), np.float32))
 

@@ -1,0 +1,57 @@
+"""Arrays of an .npz archive, read within bounds: the counterpart of ``numpy.savez``, for files that may be damaged.
+
+``numpy.load`` takes the memory that a header asks for before it looks whether the file holds as much. Here each
+member's size, its header and its bytes must agree first; types that hold objects are refused.
+"""
+
+import io
+import lzma
+import math
+import struct
+import tokenize
+import zipfile
+import zlib
+
+import numpy as np
+
+DAMAGE = (  # what zipfile raises on a damaged archive
+    *(OSError, EOFError, KeyError, ValueError, RuntimeError, NotImplementedError, OverflowError),
+    *(zipfile.BadZipFile, zlib.error, struct.error, lzma.LZMAError),
+)
+MAX_BYTES = 1 << 30  # of all members together, decompressed
+
+
+class NpzError(ValueError):
+    """The content is not such an archive, damaged, or larger than allowed. The message is one line."""
+
+
+def read_npz(content: bytes, max_bytes: int = MAX_BYTES) -> dict[str, np.ndarray]:
+    """Arrays by name, each with memory of its own. Raises NpzError."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            members = archive.infolist()
+            if sum(member.file_size for member in members) > max_bytes:
+                raise NpzError(f"holds more than {max_bytes:,} bytes")
+            return {member.filename.removesuffix(".npy"): _array(archive.read(member)) for member in members}
+    except NpzError:
+        raise
+    except DAMAGE as error:
+        raise NpzError(f"not an archive of arrays, or damaged: {' '.join(str(error).split())}") from error
+
+
+def _array(raw: bytes) -> np.ndarray:
+    """One member: header and values must fill it exactly."""
+    stream = io.BytesIO(raw)
+    try:
+        version = np.lib.format.read_magic(stream)
+        if version != (1, 0):
+            raise NpzError(f"an array of format {version}, expected (1, 0)")
+        shape, is_fortran, dtype = np.lib.format.read_array_header_1_0(stream)
+    except (ValueError, TypeError, SyntaxError, tokenize.TokenError, RecursionError, MemoryError) as error:
+        raise NpzError(f"an array without a sound header: {' '.join(str(error).split())[:200]}") from error
+    values = raw[stream.tell() :]
+    if dtype.hasobject or min(shape, default=0) < 0 or math.prod(shape) * dtype.itemsize != len(values):
+        raise NpzError(f"an array of {dtype} {shape} in {len(values):,} bytes")
+    if not len(values):  # no value, or of a type without width
+        return np.zeros(shape, dtype)
+    return np.frombuffer(values, dtype).reshape(shape, order="F" if is_fortran else "C").copy()

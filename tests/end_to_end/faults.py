@@ -1,0 +1,279 @@
+"""Real faults for a running sweep, and what must still hold after each: the one place that spawns, kills and limits.
+
+A fault is a signal, a resource limit set on a running process, or damage on disk. None needs a patched program.
+"""
+
+import contextlib
+import hashlib
+import os
+import random
+import re
+import resource
+import shutil
+import signal
+import sqlite3
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+
+from bench.records import CellFolder
+from bench.storage import CorruptRecord
+from tests.end_to_end.harness import ROOT, Bench, same_bits, wait_for
+from tests.tally import FAULTS
+
+SELECTION = ("tiny", "--arms", "infogan", "--seeds", "0-1")
+RUN = ("run", *SELECTION, "--checkpoint-every", "3")
+PLAN = ("plan", *SELECTION)
+ITERATIONS = 60
+NO_FILE_GROWS = 1024  # bytes: every checkpoint is larger
+END_S = 120.0  # for a process that was told to end
+
+
+# ---------------------------------------------------------------- processes
+def session(launcher: int) -> dict[int, int]:
+    """Living processes of the launcher's session with their parents."""
+    found = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError, ValueError, IndexError):
+                state, parent, _, own = (entry / "stat").read_text().rpartition(")")[2].split()[:4]
+                if int(own) == launcher and state != "Z":
+                    found[int(entry.name)] = int(parent)
+    return found
+
+
+def workers(launcher: int) -> list[int]:
+    """Processes that train a cell: grandchildren, forked from the warm server."""
+    return [pid for pid, parent in session(launcher).items() if parent not in (launcher, 1) and pid != launcher]
+
+
+@contextmanager
+def running(bench: Bench, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """The command in a session of its own, of which nothing is left afterwards."""
+    process = bench.start(*arguments)
+    try:
+        yield process
+    finally:
+        if process.poll() is None or session(process.pid):
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait(END_S)
+        if process.stdout:
+            process.stdout.close()
+
+
+def num_checkpoints(bench: Bench) -> int:
+    """Cells that hold two checkpoints: killed now, each has one to fall back on."""
+    return sum((folder / "checkpoint.previous.pt").exists() for folder in bench.cells().values())
+
+
+# ---------------------------------------------------------------- file systems
+class Volume:
+    """A small file system in a mount name space of its own, which goes when this does: nobody else sees it."""
+
+    def __init__(self, folder: Path, size: str) -> None:
+        self.folder = folder
+        folder.mkdir(parents=True)
+        unshare = ["unshare", "-m"] if os.geteuid() == 0 else ["unshare", "-U", "-r", "-m"]
+        script = 'mount -t tmpfs -o size="$1" fault "$0" && echo mounted && exec sleep 900'
+        if not (shutil.which("unshare") and shutil.which("nsenter")):
+            pytest.skip("no small file system: unshare and nsenter (util-linux) are not installed")
+        self._holder = subprocess.Popen(
+            [*unshare, "sh", "-c", script, str(folder), size],
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        )  # fmt: skip
+        assert self._holder.stdout is not None
+        said = self._holder.stdout.readline().strip()
+        if said != "mounted":
+            self.close()
+            pytest.skip(f"no small file system: this system does not let a test mount one ({said})")
+
+    def prefix(self) -> list[str]:
+        """Starts a command inside; the name space's working folder is /."""
+        enter = ["nsenter", "-t", str(self._holder.pid), "-m"] + (
+            [] if os.geteuid() == 0 else ["-U", "--preserve-credentials"]
+        )
+        return [*enter, "sh", "-c", 'cd "$0" && exec "$@"', str(ROOT)]
+
+    def seen(self, path: Path) -> Path:
+        """The same path from outside."""
+        return Path(f"/proc/{self._holder.pid}/root") / path.relative_to("/")
+
+    def remount(self, options: str) -> None:
+        subprocess.run([*self.prefix(), "mount", "-o", f"remount,{options}", str(self.folder)], check=True)
+
+    def bench(self, iterations: int, folder: Path) -> Bench:
+        """A sweep whose results lie on the volume; its experiments.toml lies outside."""
+        bench = Bench(folder, iterations, prefix=self.prefix())
+        bench.results = self.folder / "results"
+        bench.seen = self.seen(bench.results)
+        return bench
+
+    def close(self) -> None:
+        self._holder.kill()
+        self._holder.wait()
+        assert self._holder.stdout is not None
+        self._holder.stdout.close()
+
+
+# ---------------------------------------------------------------- what must hold
+def file_digests(folder: Path) -> dict[str, str]:
+    """Of a cell's files, without the mirror's own note and the lock."""
+    files = (p for p in folder.iterdir() if p.name not in ("tracking.json", "lock"))
+    return {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
+
+
+class Witness:
+    """Remembers what was finished, and looks after each round whether anything was lost or told wrongly."""
+
+    def __init__(self, bench: Bench) -> None:
+        self.bench = bench
+        self.finished: dict[str, dict[str, str]] = {}
+
+    def losses(self, *, ask_plan: bool = True) -> list[str]:
+        """One line for each thing lost, doubled or untrue."""
+        lost, told = [], self._told() if ask_plan else {}
+        for name, path in self.bench.cells().items():
+            folder = CellFolder(path)
+            status = (folder.result() or {}).get("status")
+            if name in self.finished and file_digests(path) != self.finished[name]:
+                lost.append(f"{name} was finished and has changed")
+            if status == "done":
+                lost += [f"{name} is done without {what}" for what in self._lacking(folder)]
+                self.finished.setdefault(name, file_digests(path))
+            truth = {"done": ("done", "unsynced"), "failed": ("failed",), None: ("partial",)}[status]
+            if ask_plan and told.get(name) not in truth:
+                lost.append(f"plan says {told.get(name)} of {name}, the records say {truth[0]}")
+        gone = self.finished.keys() - self.bench.cells().keys()
+        return lost + [f"{name} was finished and is gone" for name in gone] + self._doubled()
+
+    def _lacking(self, folder: CellFolder) -> list[str]:
+        lacking = []
+        try:
+            history = folder.history()
+            if history is None or len(history) != self.bench.iterations:
+                lacking.append("its whole history")
+            folder.weights()
+        except (CorruptRecord, FileNotFoundError) as error:
+            lacking.append(str(error))
+        return lacking
+
+    def _told(self) -> dict[str, str]:
+        rows = re.findall(r"(infogan) +(\d+) +\d+ +([a-z]+)", self.bench(*PLAN))
+        return {f"{arm}/seed-{seed}": state for arm, seed, state in rows}
+
+    def _doubled(self) -> list[str]:
+        """Read from the database itself: no point twice, no cell with two runs."""
+        with closing(sqlite3.connect(f"file:{self.bench.seen}/mlflow.db?mode=ro", uri=True)) as database:
+            points = database.execute(
+                "SELECT r.name, m.key, m.step FROM metrics m JOIN runs r USING (run_uuid) "
+                "WHERE r.lifecycle_stage = 'active' GROUP BY r.name, m.key, m.step HAVING count(*) > 1"
+            ).fetchall()
+            runs = database.execute(
+                "SELECT name FROM runs WHERE lifecycle_stage = 'active' GROUP BY name HAVING count(*) > 1"
+            ).fetchall()
+        return [f"MLflow holds {row} twice" for row in points + runs]
+
+
+def points(bench: Bench) -> dict[str, int]:
+    """Points of mi/c1 by run, as MLflow's own client counts them."""
+    from mlflow import MlflowClient
+
+    client = MlflowClient(f"sqlite:///{bench.seen}/mlflow.db")
+    experiment = client.get_experiment_by_name("tiny-cpu")
+    assert experiment is not None
+    runs = client.search_runs([experiment.experiment_id])
+    return {run.info.run_name or "": len(client.get_metric_history(run.info.run_id, "mi/c1")) for run in runs}
+
+
+def check_same(bench: Bench, undisturbed: Bench) -> None:
+    """The same cells, bits and points as without any fault."""
+    assert set(bench.cells()) <= set(undisturbed.cells())
+    for name, folder in bench.cells().items():
+        assert same_bits(folder, undisturbed.cells()[name]), name
+    assert points(bench) == dict.fromkeys(bench.cells(), bench.iterations)
+
+
+# ---------------------------------------------------------------- faults
+def damage(file: Path, rng: random.Random) -> None:
+    """A bit flips, or the file's end is gone."""
+    content = bytearray(file.read_bytes())
+    if rng.random() < 0.5:
+        content[rng.randrange(len(content))] ^= 1 << rng.randrange(8)
+    else:
+        del content[rng.randrange(len(content)) :]
+    file.write_bytes(content)
+
+
+def limit(pids: list[int], which: int, num_bytes: int) -> None:
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            resource.prlimit(pid, which, (num_bytes, num_bytes))
+
+
+KINDS = (
+    *("worker killed", "launcher killed", "Ctrl-C twice", "no space", "no memory"),
+    *("Ctrl-C", "SIGTERM", "second launcher", "checkpoint damaged", "worker and launcher killed"),
+)
+
+
+def strike(bench: Bench, process: subprocess.Popen[str], kind: str) -> tuple[int, ...]:
+    """Do it to the running sweep; gives the exit codes that may follow."""
+    launcher = process.pid
+    if kind == "worker killed":
+        for pid in workers(launcher)[:1]:
+            os.kill(pid, signal.SIGKILL)
+        return (1,)
+    if kind == "launcher killed":
+        process.kill()
+        return (-signal.SIGKILL,)
+    if kind == "worker and launcher killed":
+        os.killpg(launcher, signal.SIGKILL)
+        return (-signal.SIGKILL,)
+    if kind in ("Ctrl-C", "Ctrl-C twice"):  # a terminal's reaches every process
+        for _ in range(1 + (kind == "Ctrl-C twice")):
+            os.killpg(launcher, signal.SIGINT)
+            time.sleep(0.3)
+        return (130,)
+    if kind == "SIGTERM":
+        process.terminate()
+        return (143,)
+    if kind == "no space":
+        limit(workers(launcher), resource.RLIMIT_FSIZE, NO_FILE_GROWS)
+        return (1,)
+    if kind == "no memory":
+        limit(workers(launcher), resource.RLIMIT_AS, 1 << 20)
+        return (1,)
+    if kind == "second launcher":
+        assert "in use by" in bench(*RUN, code=2)
+        return (0,)
+    assert kind == "checkpoint damaged", kind
+    process.terminate()
+    return (143,)
+
+
+def round_of(bench: Bench, witness: Witness, kind: str, rng: random.Random) -> tuple[str, list[str]]:
+    """One disturbed run: output and losses. The fault comes at a random time, from before the first iteration on."""
+    FAULTS["rounds"] += 1
+    with running(bench, *RUN) as process:
+        wait_for(lambda: process.poll() is not None or len(workers(process.pid)) > 0)
+        if rng.random() < 0.7:
+            wait_for(lambda: process.poll() is not None or num_checkpoints(bench) > 0)
+        time.sleep(rng.uniform(0, 1.0))
+        struck = process.poll() is None
+        codes: tuple[int, ...] = strike(bench, process, kind) if struck else (0,)
+        output, _ = process.communicate(timeout=END_S)
+        wait_for(lambda: not session(process.pid))  # no orphan goes on training
+    FAULTS[kind] += struck
+    lost = [] if process.returncode in (*codes, 0) else [f"exit code {process.returncode}, expected {codes}: {output}"]
+    lost += ["a traceback on the console: " + output] if "Traceback" in output else []
+    for folder in bench.cells().values():
+        if kind == "checkpoint damaged" and (folder / "checkpoint.previous.pt").exists():
+            damage(folder / "checkpoint.pt", rng)
+    lost += witness.losses()
+    FAULTS["losses"] += len(lost)
+    return output, [f"{kind}: {line}" for line in lost]

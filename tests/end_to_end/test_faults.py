@@ -1,0 +1,170 @@
+"""Whatever happens to a sweep, no finished cell is lost, nothing is told wrongly, and it ends with the same bits."""
+
+import random
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.end_to_end.faults import (
+    ITERATIONS,
+    KINDS,
+    PLAN,
+    RUN,
+    Volume,
+    Witness,
+    check_same,
+    damage,
+    num_checkpoints,
+    round_of,
+    running,
+)
+from tests.end_to_end.harness import Bench, wait_for
+
+ONE = ("run", "tiny", "--arms", "infogan", "--seeds", "0", "--checkpoint-every", "3")
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory, empty_database: Path) -> Bench:
+    bench = Bench(tmp_path_factory.mktemp("undisturbed"), ITERATIONS).use_database(empty_database)
+    bench(*RUN)
+    return bench
+
+
+@pytest.fixture
+def volume(tmp_path: Path) -> Iterator[Volume]:
+    volume = Volume(tmp_path / "volume", "3m")
+    yield volume
+    volume.close()
+
+
+@pytest.mark.parametrize("num_rounds", [5, pytest.param(30, marks=[pytest.mark.slow, pytest.mark.timeout(3000)])])
+@pytest.mark.timeout(600)
+def test_random_faults_lose_nothing(undisturbed: Bench, tmp_path: Path, empty_database: Path, num_rounds: int) -> None:
+    """Each kind in turn at random times; a sweep that ends all the same is checked, and the next one begins."""
+    rng = random.Random(num_rounds)
+    sweeps = iter(range(num_rounds + 1))
+    bench: Bench | None = None
+    for k in range(num_rounds):
+        if bench is None:
+            folder = tmp_path / f"sweep-{next(sweeps)}"
+            folder.mkdir()
+            bench = Bench(folder, ITERATIONS).use_database(empty_database)
+            witness = Witness(bench)
+        _, lost = round_of(bench, witness, KINDS[k % len(KINDS)], rng)
+        assert lost == []
+        if len(witness.finished) == 2:
+            finish(bench, witness, undisturbed)
+            bench = None
+    if bench is not None:
+        finish(bench, witness, undisturbed)
+
+
+def finish(bench: Bench, witness: Witness, undisturbed: Bench) -> None:
+    """Undisturbed to the end."""
+    bench(*RUN)
+    assert witness.losses(ask_plan=False) == []
+    assert "2 cells: 2 done" in bench(*PLAN)
+    check_same(bench, undisturbed)
+
+
+# ---------------------------------------------------------------- disks
+def test_a_full_disk_stops_a_cell_at_its_last_checkpoint(
+    undisturbed: Bench, volume: Volume, tmp_path: Path, empty_database: Path
+) -> None:
+    """3 MB hold the database and two checkpoints, not three."""
+    bench = volume.bench(ITERATIONS, tmp_path).use_database(empty_database)
+    output = bench(*ONE, code=1)
+    assert "No space left on device" in output
+    assert "0 of 1 cells finished" in output
+    assert "1 done" not in bench(*PLAN)
+    assert Witness(bench).losses(ask_plan=False) == []
+    volume.remount("size=64m")
+    assert "resumed at iteration" in bench(*ONE)
+    check_same(bench, undisturbed)
+
+
+def test_tracking_on_a_full_disk_costs_only_the_mirror(
+    undisturbed: Bench, volume: Volume, tmp_path: Path, empty_database: Path
+) -> None:
+    volume.remount("size=960k")  # the empty database fits
+    database = volume.folder / "mlflow.db"
+    volume.seen(database).write_bytes(empty_database.read_bytes())
+    bench = Bench(tmp_path, ITERATIONS, {"MLFLOW_TRACKING_URI": f"sqlite:///{database}"}, volume.prefix())
+    output = bench(*ONE, code=4)
+    assert "1 of 1 cells finished" in output
+    assert "not fully tracked" in output
+    assert "1 unsynced" in bench("plan", *ONE[1:6])
+    volume.remount("size=64m")
+    assert "1 of 1 cells are mirrored in full" in bench("sync")
+    (tmp_path / "results" / "mlflow.db").write_bytes(volume.seen(database).read_bytes())
+    check_same(bench, undisturbed)
+
+
+def test_a_read_only_results_folder_is_refused_and_can_be_looked_at(
+    undisturbed: Bench, volume: Volume, tmp_path: Path
+) -> None:
+    volume.remount("size=64m")
+    bench = volume.bench(ITERATIONS, tmp_path)
+    shutil.copytree(undisturbed.results, bench.seen, ignore=shutil.ignore_patterns("lock", "run.lock"))
+    volume.remount("ro")
+    for command in (RUN, ("report", "tiny")):
+        output = bench(*command, code=2)
+        assert output.count("\n") == 1
+        assert "Read-only file system" in output
+    assert "2 cells: " in bench(*PLAN)
+    assert "not fully tracked" in bench("sync", code=4)
+
+
+# ---------------------------------------------------------------- damage
+@pytest.mark.parametrize("kind", ["garbage", "truncated"])
+def test_a_corrupt_database_is_left_alone(undisturbed: Bench, tmp_path: Path, empty_database: Path, kind: str) -> None:
+    bench = Bench(tmp_path, ITERATIONS)
+    bench.results.mkdir()
+    database = bench.results / "mlflow.db"
+    sound = (undisturbed.results / "mlflow.db").read_bytes()
+    content = random.Random(1).randbytes(10_000) if kind == "garbage" else sound[: len(sound) // 2]
+    database.write_bytes(content)
+    output = bench(*ONE, code=4)
+    assert "1 of 1 cells finished" in output
+    assert "mlflow.db is not a database; move it away and run" in output
+    assert database.read_bytes() == content
+    database.rename(tmp_path / "moved-away.db")
+    bench.use_database(empty_database)
+    assert "1 of 1 cells are mirrored in full" in bench("sync")
+    check_same(bench, undisturbed)
+
+
+def test_damaged_records_of_a_finished_cell_are_said(undisturbed: Bench, tmp_path: Path, empty_database: Path) -> None:
+    """The end's record damaged: the cell is no longer done, and is trained again to the same bits. Curves: named."""
+    bench = Bench(tmp_path, ITERATIONS)
+    shutil.copytree(undisturbed.results, bench.results)
+    bench.use_database(empty_database)  # a copied one keeps its artifacts elsewhere
+    folders = bench.cells()
+    damage(folders["infogan/seed-0"] / "result.json", random.Random(2))
+    damage(folders["infogan/seed-1"] / "history.npz", random.Random(3))
+    assert "1 partial" in bench(*PLAN)
+    assert "damaged: cells/tiny/cpu/infogan/seed-1" in " ".join(bench("report", "tiny").split())
+    output = bench(*ONE)
+    assert "result.json: " in output
+    assert "the cell is trained again" in output
+    assert "history.npz: checksum does not match" in bench("sync", code=4)
+    shutil.rmtree(folders["infogan/seed-1"])
+    bench(*RUN)
+    check_same(bench, undisturbed)
+
+
+def test_two_damaged_checkpoints_start_anew(undisturbed: Bench, tmp_path: Path, empty_database: Path) -> None:
+    bench = Bench(tmp_path, ITERATIONS).use_database(empty_database)
+    with running(bench, *RUN) as process:
+        wait_for(lambda: num_checkpoints(bench) == 2)
+        process.terminate()
+        process.communicate(timeout=60)
+    for folder in bench.cells().values():
+        for name in ("checkpoint.pt", "checkpoint.previous.pt"):
+            damage(folder / name, random.Random(4))
+    output = bench(*RUN)
+    assert "checksum does not match; using the one before" in output
+    assert "no checkpoint can be used; the cell starts anew" in output
+    check_same(bench, undisturbed)

@@ -1,0 +1,49 @@
+"""Gives mutants to a reader and counts what becomes of them: read, or refused as promised; else it is a finding."""
+
+import random
+import resource
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.tally import MUTANTS
+
+MAX_GROWTH_MB = 1024  # of the process over a whole session of mutants: absurd sizes are refused before memory is taken
+
+
+def peak_mb() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def fuzz(
+    reader: str,
+    num: int,
+    seed: int,
+    read: Callable[[random.Random], None],
+    promised: type[Exception] | tuple[type[Exception], ...],
+    keep: Callable[[], dict[str, bytes]],
+    folder: Path,
+) -> Counter[str]:
+    """``read`` writes mutant ``k`` from its generator and reads it.
+
+    An error of another type than ``promised``, or one of several lines, fails with the mutant's number; ``keep`` gives
+    the mutant's files, which then stay in ``folder``.
+    """
+    counts = MUTANTS.setdefault(reader, Counter())
+    before_mb = peak_mb()
+    for k in range(num):
+        try:
+            read(random.Random(f"{seed} {reader} {k}"))
+            counts["accepted"] += 1
+        except promised as error:
+            if not str(error).isprintable():  # several lines, or what steers the terminal
+                counts["findings"] += 1
+                raise AssertionError(f"{reader}, mutant {k} of seed {seed}: {error!r} is no plain line") from error
+            counts["refused"] += 1
+        except Exception as error:
+            counts["findings"] += 1
+            for name, content in keep().items():
+                (folder / f"mutant-{k}-{name}").write_bytes(content)
+            raise AssertionError(f"{reader}, mutant {k} of seed {seed}, kept in {folder}: {error!r}") from error
+    assert peak_mb() - before_mb < MAX_GROWTH_MB
+    return counts

@@ -1,0 +1,171 @@
+"""experiments.toml, records and baselines under mutation: one line that names the file, never a traceback."""
+
+import io
+import json
+import random
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench import gate, gate_commands, gate_output
+from bench.cell import training_config
+from bench.cells import Selection, cells
+from bench.records import CellFolder
+from bench.runs import Sweep, load
+from bench.spec import Spec, SpecError, load_spec
+from bench.storage import write_json, write_sealed
+from tests.end_to_end.harness import SPEC, Bench
+from tests.fuzz.engine import fuzz
+from tests.fuzz.mutations import changed_json, damaged, rewritten
+from tests.fuzz.records import DATA, VERSIONS, finished_cell
+
+ROOT = Path(__file__).parents[2]
+SLOW = [pytest.mark.slow, pytest.mark.timeout(1800)]
+
+
+def resolve_all(spec: Spec) -> None:
+    """What every command does next: cells of every experiment and profile, with configurations that can be trained."""
+    for name, experiment in spec.experiments.items():
+        for profile in experiment.profiles:
+            selected = Selection(seeds=(0,))
+            groups = {c.group: c for c in cells(spec, name, profile, selected, DATA, "cpu", VERSIONS)}
+            for cell in groups.values():
+                assert ".." not in cell.folder.parts
+                assert not cell.folder.is_absolute()
+                assert len(cell.folder.parts) in (6, 7)  # no name brings a separator
+                training_config(cell.config)
+
+
+@pytest.mark.parametrize("num", [60, pytest.param(3000, marks=SLOW)])
+def test_experiments_toml(num: int, tmp_path: Path) -> None:
+    shipped, small = (ROOT / "experiments.toml").read_text(), SPEC.replace("ITERATIONS", "30")
+    file = tmp_path / "experiments.toml"
+    content = b""
+
+    def read(rng: random.Random) -> None:
+        nonlocal content
+        content = rewritten(shipped if rng.random() < 0.2 else small, rng)
+        file.write_bytes(content)
+        try:
+            resolve_all(load_spec(file))
+        except SpecError as error:
+            assert str(file) in str(error), error  # noqa: PT017 - a refusal names the file
+            raise
+
+    found = fuzz("experiments.toml", num, 1, read, SpecError, lambda: {"experiments.toml": content}, tmp_path)
+    assert found["refused"] > num // 3
+
+
+@pytest.mark.parametrize("num", [3, pytest.param(40, marks=SLOW)])
+def test_experiments_toml_through_the_command(num: int, tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    small = bench.spec.read_text()
+    for k in range(num):
+        bench.spec.write_bytes(rewritten(small, random.Random(f"command {k}")))
+        process = bench.start("plan", "tiny")
+        output, _ = process.communicate(timeout=60)
+        assert process.returncode in (0, 2), output
+        assert "Traceback" not in output
+        assert process.returncode == 0 or output.count("\n") == 1
+        assert not bench.results.exists()
+
+
+@pytest.mark.parametrize("num", [80, pytest.param(2000, marks=SLOW)])
+def test_records(num: int, tmp_path: Path) -> None:
+    """Damaged bytes fail their checksum; a record that is well formed and lies, checksum included, is named too."""
+    sound = finished_cell(tmp_path / "sound")
+    assert load(tmp_path / "sound").sweeps[0].done("infogan")[0].summary["mi_final_nats"] > 0
+    names = [p.name for p in sound.path.iterdir()]
+    results = tmp_path / "results"
+    path = results / sound.path.relative_to(tmp_path / "sound")
+
+    def read(rng: random.Random) -> None:
+        shutil.rmtree(results, ignore_errors=True)
+        shutil.copytree(tmp_path / "sound", results)
+        name = rng.choice(names)
+        file = path / name
+        is_json, content = name.endswith(".json"), file.read_bytes()
+        if rng.random() < 0.3:
+            file.write_bytes(damaged(content, rng))
+        elif is_json:
+            value = json.loads(content)
+            value.pop("sha256")
+            changed = changed_json(value, rng)
+            if isinstance(changed, dict):
+                write_json(file, changed)
+        else:
+            write_sealed(file, damaged(content[:-47], rng))
+        loaded = load(results)
+        assert all(line.startswith("cells/tiny/") and "\n" not in line for line in loaded.damaged), loaded.damaged
+        for sweep in loaded.sweeps:
+            for run in sweep.runs:
+                assert isinstance(run.summary, dict)
+                assert run.state in ("missing", "partial", "failed", "done")
+                assert run.folder is not None
+                assert isinstance(run.folder.unmeasured(run.cell), list)
+
+    fuzz("records", num, 1, read, (), dict, tmp_path)
+
+
+def small_baseline() -> tuple[dict[str, Any], Sweep]:
+    """The committed baseline of the gate with two runs of each arm and short curves."""
+    raw = json.loads((ROOT / "results" / "baseline" / "mi-gate.json").read_text())
+    kept: dict[str, int] = {}
+    runs = []
+    for run in raw["runs"]:
+        arm = run["config"].get("arm", "?")
+        kept[arm] = kept.get(arm, 0) + 1
+        if kept[arm] <= 5:
+            runs.append(run)
+    return raw | {"runs": runs}, gate_commands.read_curves(ROOT / "results" / "baseline" / "mi-gate.json")
+
+
+@pytest.mark.parametrize("num", [25, pytest.param(600, marks=SLOW)])
+def test_baselines(num: int, tmp_path: Path) -> None:
+    """A baseline that lies or is damaged makes the gate inconclusive or is compared; it never ends in a traceback."""
+    raw, new = small_baseline()
+    text = json.dumps(raw)
+    rule = load_spec(ROOT / "experiments.toml").experiments["mi-gate"].gate
+    file = tmp_path / "baseline.json"
+
+    def read(rng: random.Random) -> None:
+        content = damaged(text.encode(), rng) if rng.random() < 0.3 else json.dumps(changed_json(raw, rng)).encode()
+        file.write_bytes(content)
+        base = gate_commands._read_baseline(file, "mi-gate")
+        if isinstance(base, str):
+            assert "\n" not in base
+            raise RefusedError(base)
+        result = gate.compare(rule, base, new, tuple(rule.new_seeds))
+        assert result.outcome in ("ok", "regressed", "inconclusive")
+        assert list(gate_output.lines(result, rule))
+        json.dumps(gate_output.to_json(result, rule), allow_nan=False)
+        gate_output.to_junit(result, rule)
+
+    fuzz("baselines", num, 1, read, RefusedError, lambda: {"baseline.json": file.read_bytes()}, tmp_path)
+
+
+class RefusedError(Exception):
+    """The gate says why there is no baseline."""
+
+
+def test_a_checkpoint_is_trusted_only_with_its_checksum(tmp_path: Path) -> None:
+    import torch
+
+    stream = io.BytesIO()
+    torch.save({"key": "k", "trainer": torch.arange(100)}, stream)
+    folder = CellFolder(tmp_path)
+    folder.write_checkpoint(stream.getvalue())
+    sound = (tmp_path / "checkpoint.pt").read_bytes()
+    counts = {"sound": 0, "damaged": 0}
+
+    def read(rng: random.Random) -> None:
+        content = damaged(sound, rng)
+        (tmp_path / "checkpoint.pt").write_bytes(content)
+        ((_, found),) = list(folder.checkpoints())
+        assert isinstance(found, bytes) == (content == sound)
+        counts["sound" if content == sound else "damaged"] += 1
+
+    fuzz("checkpoints", 300, 1, read, (), dict, tmp_path)
+    assert counts["damaged"] > 250

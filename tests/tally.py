@@ -1,0 +1,22 @@
+"""Counts that the fault and fuzz suites print at the end of a session."""
+
+from collections import Counter
+
+FAULTS: Counter[str] = Counter()  # rounds, losses, and faults by kind
+MUTANTS: dict[str, Counter[str]] = {}  # by reader: accepted, refused, and findings: neither of the two
+
+
+def lines() -> list[str]:
+    """Nothing where neither suite ran."""
+    told = []
+    if FAULTS:
+        kinds = ", ".join(f"{n} {kind}" for kind, n in sorted(FAULTS.items()) if kind not in ("rounds", "losses"))
+        num_faults = FAULTS.total() - FAULTS["rounds"] - FAULTS["losses"]
+        told.append(f"rounds {FAULTS['rounds']}, faults {num_faults}, losses {FAULTS['losses']} ({kinds})")
+    if MUTANTS:
+        num = sum(counts.total() for counts in MUTANTS.values())
+        findings = sum(counts["findings"] for counts in MUTANTS.values())
+        told.append(f"mutants {num}, findings {findings}")
+        for reader, counts in sorted(MUTANTS.items()):
+            told.append(f"  {reader}: {counts['refused']} refused, {counts['accepted']} read")
+    return told
