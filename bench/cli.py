@@ -151,6 +151,35 @@ def ui(
     raise typer.Exit(int(show(results, port, open_browser=not no_browser)))
 
 
+@app.command()
+def server(
+    folder: Annotated[Path, typer.Option(help="Holds database, artifacts, logs.")] = Path("results/server"),
+    store: Annotated[
+        str,
+        typer.Option(
+            envvar="MLFLOW_BACKEND_STORE_URI",
+            help="postgresql (made in the folder), sqlite, or the address of a database; one with a password belongs "
+            "into the variable, not here.",
+            show_default="postgresql",
+        ),
+    ] = "postgresql",
+    host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 opens it to the network.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 5000,
+    allowed_hosts: Annotated[
+        str | None,
+        typer.Option(
+            help="Names under which clients may reach it, separated by commas. Default: localhost, private addresses.",
+            show_default=False,
+        ),
+    ] = None,
+    workers: Annotated[int, typer.Option(min=1, max=64, help="Processes that answer.")] = 1,
+) -> None:
+    """Serve one tracking store for all sweeps, until Ctrl-C: MLflow with PostgreSQL and an artifact folder."""
+    from bench.server import Options, serve
+
+    raise typer.Exit(int(serve(Options(folder, store, host, port, allowed_hosts, workers))))
+
+
 GateExperiment = Annotated[str, typer.Argument(help="Which experiment; it needs a categorical code.")]
 Train = Annotated[bool, typer.Option("--run", help="Train the missing seeds first.")]
 
