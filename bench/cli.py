@@ -68,22 +68,33 @@ def plan(
     data_dir: DataDir = None,
     device: Device = "auto",
     jobs: Jobs = None,
+    estimate: Annotated[
+        bool, typer.Option("--estimate", help="Measure: train every kind of cell for a moment, as many as --jobs.")
+    ] = False,
+    price_per_hour: Annotated[
+        float | None,
+        typer.Option(min=0, help="With --estimate: what the machine costs an hour.", show_default=False),
+    ] = None,
 ) -> None:
-    """List the cells with their state, and what the missing ones will take. Changes nothing."""
-    commands.plan(
-        Context(
-            experiments,
-            spec=spec,
-            results=results,
-            profile=profile,
-            arms=arms,
-            variants=variants,
-            seeds=seeds,
-            data_dir=data_dir,
-            device=device,
-            jobs=jobs,
-        )
+    """List the cells with their state, and what the missing ones will take. Changes nothing in the results."""
+    if price_per_hour is not None and not estimate:
+        raise BadInput("--price-per-hour needs --estimate: a guess is no basis for a price")
+    context = Context(
+        experiments,
+        spec=spec,
+        results=results,
+        profile=profile,
+        arms=arms,
+        variants=variants,
+        seeds=seeds,
+        data_dir=data_dir,
+        device=device,
+        jobs=jobs,
+        download=estimate,
     )
+    commands.plan(context)
+    if estimate:
+        raise typer.Exit(int(commands.plan_measured(context, price_per_hour)))
 
 
 @app.command()

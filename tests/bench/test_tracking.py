@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench import mirrored, tracking
+from bench import mirrored, store_uri, tracking
 from bench.cells import Cell
 from bench.mirror import Mirror, sync
 from bench.records import CellFolder, History
@@ -467,7 +467,7 @@ def test_results_that_were_moved_keep_no_artifacts_behind(results: Path, tmp_pat
 def test_credentials_are_neither_stored_nor_told(results: Path) -> None:
     uri = "postgresql+psycopg2://someone:s3cret%2Fword@db.example:5432/mlflow?password=other"
     assert redacted(uri) == "postgresql+psycopg2://db.example:5432/mlflow"
-    text = tracking._reason(RuntimeError(f"cannot use {uri} with s3cret/word"), uri)
+    text = store_uri.reason(RuntimeError(f"cannot use {uri} with s3cret/word"), uri)
     assert "s3cret" not in text
     assert "other" not in text
     assert redacted(default_uri(results)) == default_uri(results)
