@@ -170,6 +170,7 @@ def mirror_cell(client: "MlflowClient", folder: CellFolder, memory: Memory | Non
         if synced:
             _send_artifacts(client, run, artifacts(folder, identity))
             _end(client, run, folder, result)
+            memory.pop(cell.key)  # what a sweep keeps in memory does not grow with its ended cells
     except BaseException:
         memory.pop(cell.key, None)
         raise
