@@ -99,7 +99,7 @@ def plan_measured(context: Context, price_per_hour: float | None = None) -> Exit
     for failure in measured.failures:
         say(f"[red]failed:[/red] {escape(failure)}")
     table = Table(box=None, pad_edge=False)
-    for column in ("to train", "cells", "ms per iteration", "s per cell beside", "time", "disk", "at most"):
+    for column in ("to train", "cells", "ms/iteration", "s/cell outside", "time", "disk", "at most"):
         table.add_column(column, justify="left" if column == "to train" else "right")
     known = [item for item in planned if item.to_train and estimate.kind_of(item.cell) in measured.kinds]
     groups = {name: [item for item in known if item.cell.experiment == name] for name in context.names}

@@ -21,10 +21,12 @@ import numpy as np
 
 from bench.context import DEFAULT_SPEC, Context
 from bench.records import LAUNCHES, CellFolder, History, find_cells
+from bench.reference import with_block
 from bench.spec import load_spec
 from bench.storage import read_json, read_lines, write_atomic, write_json
 from infogan.runtime import usable_cores
 
+DOCS = DEFAULT_SPEC.parent / "docs"
 SIZES = (5, 15, 50, 150, 500)
 EXPERIMENT = """
 
@@ -58,8 +60,8 @@ COLUMNS = {  # quantity -> what a person reads
 }
 # what must grow no worse than linearly
 TOTALS = ("launcher_peak_mb", "outside_s", "launcher_cpu_s", "plan_cpu_s", "report_cpu_s", "sync_cpu_s")
-# Of log(cost beyond the smallest sweep's) on log(cells beyond it): 1 is linear, whatever the fixed cost; on SIZES n^2 has
-# 1.83 and n log n 1.17 (both computed), which passes as room for noise.
+# Of log(cost beyond the smallest sweep's) on log(cells beyond it): 1 is linear, whatever the fixed cost; on SIZES n^2
+# has 1.83 and n log n 1.17 (both computed), which passes as room for noise.
 MAX_SLOPE = 1.2
 REPORT = {"mnist-mi": ("paper", "0-15"), "mnist": ("cpu", "0-34")}  # 80 and 70 cells, 1.1 million points
 
@@ -184,6 +186,7 @@ def main() -> int:
     parser.add_argument("--sizes", default=",".join(map(str, SIZES)), help="numbers of cells, separated by commas")
     parser.add_argument("--folder", type=Path, default=Path("results/latest/scaling"), help="records, table, figure")
     parser.add_argument("--report", action="store_true", help="only the report of a million points")
+    parser.add_argument("--docs", action="store_true", help="put table and figure into docs/")
     options = parser.parse_args()
     folder = options.folder.absolute()
     if options.report:
@@ -205,6 +208,8 @@ def main() -> int:
         rows.append(measure_sweep(folder, size))
         write(folder, rows)
     print(table(rows))
+    if options.docs:
+        publish(folder, rows)
     grown = slopes(rows)
     if len(sizes) < 4:
         print("fewer than 4 sizes tell nothing about growth")
@@ -229,6 +234,13 @@ def write(folder: Path, rows: list[dict[str, Any]]) -> None:
     files["json"] = (json.dumps(record, indent=1) + "\n").encode()
     for kind, data in files.items():
         write_atomic(folder / f"scaling.{kind}", data)
+
+
+def publish(folder: Path, rows: list[dict[str, Any]]) -> None:
+    """The table into docs/SCALING.md, the figure beside the other pictures."""
+    document = DOCS / "SCALING.md"
+    write_atomic(document, with_block(document.read_text(), "scaling", table(rows)).encode())
+    write_atomic(DOCS / "images" / "scaling.png", (folder / "scaling.png").read_bytes())
 
 
 if __name__ == "__main__":
