@@ -5,12 +5,12 @@
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help setup reproduce-mnist reproduce-faces reproduce-chairs reproduce-svhn reproduce-celeba reproduce-all \
-	ambiguities report ui check-regression baseline bench lint test test-all system-deps lock clean \
+	ambiguities report ui tracking-server check-regression baseline bench lint test test-all system-deps lock clean \
 	check-environment check-environment-dev
 
 STAMP := .venv/.installed
 PYTHON3 ?= python3
-APT_PACKAGES := chromium chromium-driver
+APT_PACKAGES := chromium chromium-driver postgresql
 LOCKED_TORCH = $(shell grep -E '^(torch|torchvision)==' requirements.lock)
 
 # Without PYTHON, the environment is .venv and the stamp says that it is complete. With PYTHON, nothing is installed.
@@ -70,6 +70,10 @@ report: $(READY) ## write the report on whatever results are there
 ui: $(READY) ## open the MLflow views of the recorded runs
 	"$(PY)" -m bench ui $(RESULTS_FLAG)
 
+tracking-server: $(READY) ## one MLflow server for all sweeps: PostgreSQL, artifacts, on this machine (docs/SERVER.md)
+	"$(PY)" -m bench server $(strip $(call flag,SERVER,--folder) $(call flag,STORE,--store) $(call flag,HOST,--host) \
+		$(call flag,PORT,--port) $(call flag,ALLOWED_HOSTS,--allowed-hosts))
+
 check-regression: $(READY) ## run the regression gate's experiment and compare it with the stored baseline
 	"$(PY)" -m bench check mi-gate --run $(RUN_FLAGS)
 
@@ -121,6 +125,7 @@ clean: ## remove caches and build products, never results or .venv
 ##   SEEDS=0-4 or 0,2,5-9     seeds to run instead of all of the profile's (--seeds)
 ##   JOBS=n                   cells at a time (--jobs)
 ##   RESULTS=folder           where results go (--results); unset: results/latest
+##   SERVER=folder, PORT=n, HOST=address, ALLOWED_HOSTS=names, STORE=postgresql|sqlite   of the tracking server
 ##   DATA=folder              where the real data sets are, in torchvision's layout (--data-dir)
 ##   PYTHON=path              existing interpreter or environment to use instead of making .venv; it is only checked
 ##   PYTHON3=python3.12       interpreter that makes .venv; unset: python3

@@ -19,7 +19,7 @@ from bench.locks import Lock, LockLost
 from bench.measuring import load_dataset, measure
 from bench.records import CellFolder, History
 from bench.storage import CorruptRecord
-from bench.tasks import CellTask
+from bench.tasks import STRETCH, CellTask
 from infogan.architectures import ARCHITECTURES
 from infogan.codes import Categorical, Code, Continuous, LatentSpec, Noise
 from infogan.measures.bound import frozen_bounds_nats
@@ -33,8 +33,6 @@ from infogan.training import NonFiniteLoss, Trainer, TrainingConfig
 
 NUM_PARTS = 4  # pictures are taken after each quarter of the training
 SNAPSHOT_SAMPLES = 2_000  # of the prior, to freeze G's batch norm for a picture
-STRETCH = 25  # iterations between two entries of the step-time record, and between two reads from a GPU
-
 
 Report = Callable[[str, dict[str, Any]], None]  # kind of event, its values
 

@@ -95,22 +95,37 @@ def plan(
     data_dir: DataDir = None,
     device: Device = "auto",
     jobs: Jobs = None,
+    estimate: Annotated[
+        bool, typer.Option("--estimate", help="Measure: train every kind of cell for a moment, as many as --jobs.")
+    ] = False,
+    price_per_hour: Annotated[
+        float | None,
+        typer.Option(min=0, help="With --estimate: what the machine costs an hour.", show_default=False),
+    ] = None,
+    executor: ExecutorOption = "local",
+    ray_address: RayAddress = None,
 ) -> None:
-    """List the cells with their state, and what the missing ones will take. Changes nothing."""
-    commands.plan(
-        Context(
-            experiments,
-            spec=spec,
-            results=results,
-            profile=profile,
-            arms=arms,
-            variants=variants,
-            seeds=seeds,
-            data_dir=data_dir,
-            device=device,
-            jobs=jobs,
-        )
+    """List the cells with their state, and what the missing ones will take. Changes nothing in the results."""
+    if price_per_hour is not None and not estimate:
+        raise BadInput("--price-per-hour needs --estimate: a guess is no basis for a price")
+    context = Context(
+        experiments,
+        spec=spec,
+        results=results,
+        profile=profile,
+        arms=arms,
+        variants=variants,
+        seeds=seeds,
+        data_dir=data_dir,
+        device=device,
+        jobs=jobs,
+        download=estimate,
+        executor=executor,
+        ray_address=ray_address,
     )
+    commands.plan(context)
+    if estimate:
+        raise typer.Exit(int(commands.plan_measured(context, price_per_hour)))
 
 
 @app.command()
@@ -180,6 +195,35 @@ def ui(
     from bench.ui import show
 
     raise typer.Exit(int(show(results, port, open_browser=not no_browser)))
+
+
+@app.command()
+def server(
+    folder: Annotated[Path, typer.Option(help="Holds database, artifacts, logs.")] = Path("results/server"),
+    store: Annotated[
+        str,
+        typer.Option(
+            envvar="MLFLOW_BACKEND_STORE_URI",
+            help="postgresql (made in the folder), sqlite, or the address of a database; one with a password belongs "
+            "into the variable, not here.",
+            show_default="postgresql",
+        ),
+    ] = "postgresql",
+    host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 opens it to the network.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 5000,
+    allowed_hosts: Annotated[
+        str | None,
+        typer.Option(
+            help="Names under which clients may reach it, separated by commas. Default: localhost, private addresses.",
+            show_default=False,
+        ),
+    ] = None,
+    workers: Annotated[int, typer.Option(min=1, max=64, help="Processes that answer.")] = 1,
+) -> None:
+    """Serve one tracking store for all sweeps, until Ctrl-C: MLflow with PostgreSQL and an artifact folder."""
+    from bench.server import Options, serve
+
+    raise typer.Exit(int(serve(Options(folder, store, host, port, allowed_hosts, workers))))
 
 
 GateExperiment = Annotated[str, typer.Argument(help="Which experiment; it needs a categorical code.")]

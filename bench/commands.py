@@ -1,5 +1,6 @@
 """The commands as plain functions: cli.py parses for them, tests call them. They print and return exit codes."""
 
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,14 +14,19 @@ from rich.table import Table
 from bench import cells as cell_module
 from bench import environment, grid, mirror, tracking
 from bench.context import BadInput, Context, data_record
-from bench.executors.base import Executor
+from bench.executors.base import Executor, StopRequest
 from bench.grid import Exit
 from bench.records import find_cells
 from bench.schema import suggest
 from bench.spec import PROFILES, load_spec
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bench.cells import Cell
     from bench.claims import ClaimResult
+    from bench.estimate import Left
+    from bench.tasks import CellTask
 
 console = Console()
 
@@ -76,6 +82,54 @@ def plan(context: Context) -> None:
     _print_estimate(context, planned, context.jobs)
 
 
+def plan_measured(context: Context, price_per_hour: float | None = None) -> Exit:
+    """Time, disk and price of what is left, from cells of each kind trained here for a moment."""
+    from bench import estimate
+    from bench.serving import received_signals
+
+    planned = grid.plan(context.results, context.cells, context.uri)
+    num_kinds = len({estimate.kind_of(item.cell) for item in planned if item.to_train})
+    if not num_kinds:
+        say("nothing to train, nothing to measure")
+        return Exit.OK
+    task_of = _task_maker(context, 60.0, None)
+    kinds = f"{num_kinds} {'kind' if num_kinds == 1 else 'kinds'} of cell"
+    scratch = None if context.executor == "local" else context.results.parent  # on the shared storage
+    with _executor(context) as executor, received_signals() as signals:
+        jobs = executor.jobs
+        with console.status(f"measuring {kinds}, {jobs} at a time"):
+            measured = estimate.measure(planned, task_of, executor, StopRequest(signals), scratch)
+    if signals:
+        return Exit.TERMINATED if signals[0] == signal.SIGTERM else Exit.INTERRUPTED
+    for failure in measured.failures:
+        say(f"[red]failed:[/red] {escape(failure)}")
+    table = Table(box=None, pad_edge=False)
+    for column in ("to train", "cells", "ms/iteration", "s/cell outside", "time", "disk", "at most"):
+        table.add_column(column, justify="left" if column == "to train" else "right")
+    known = [item for item in planned if item.to_train and estimate.kind_of(item.cell) in measured.kinds]
+    groups = {name: [item for item in known if item.cell.experiment == name] for name in context.names}
+    groups = {name: items for name, items in groups.items() if items}
+    if len(groups) > 1:
+        groups["all"] = known
+    for name, items in groups.items():
+        table.add_row(name, *_measured_row(estimate.left(context.results, items, measured, jobs)))
+    console.print(table)
+    if known:
+        total = estimate.left(context.results, known, measured, jobs)
+        price = f", {total.seconds / 3600 * price_per_hour:.2f} at {price_per_hour:g} an hour" if price_per_hour else ""
+        say(f"{total.seconds / 3600:.2f} hours with {jobs} at a time{price} (measured here, now, {kinds})")
+    return Exit.FAILED if measured.failures else Exit.OK
+
+
+def _measured_row(left: "Left") -> list[str]:
+    from bench.progress import duration
+
+    low, high = left.iteration_ms
+    span = f"{low:.1f}" if high < 1.005 * low else f"{low:.1f} to {high:.1f}"
+    sizes = [_size(left.kept_bytes), _size(left.peak_bytes)]
+    return [str(left.num_cells), span, f"{left.outside_s:.1f}", duration(left.seconds), *sizes]
+
+
 def require_writable(results: Path) -> None:
     """Raises BadInput where the results folder cannot be written."""
     unwritable = grid.check_writable(results)
@@ -129,27 +183,27 @@ def _train(
     every: int | None,
 ) -> grid.Outcome:
     from bench.progress import display_for
+
+    task_of = _task_maker(context, every_s, every)
+    tasks = [task_of(item.cell, context.results) for item in todo]
+    with display_for(tasks, console) as display:
+        return grid.run(context.results, planned, tasks, executor, display, context.uri)
+
+
+def _task_maker(context: Context, every_s: float, every: int | None) -> "Callable[[Cell, Path], CellTask]":
+    """From a cell and its results folder to what a worker needs."""
     from bench.tasks import CellTask
 
     # a cluster's workers record where they are themselves
     recorded = environment.record(context.device) if context.executor == "local" else {}
     infos = {name: data_record(info) for name, info in context.infos.items()}
     needs = {name: context.resources(name) for name in context.names}
-    tasks = [
-        CellTask(
-            item.cell,
-            context.results,
-            context.data_dir,
-            recorded,
-            infos[item.cell.experiment],
-            every_s,
-            every,
-            needs[item.cell.experiment],
-        )
-        for item in todo
-    ]
-    with display_for(tasks, console) as display:
-        return grid.run(context.results, planned, tasks, executor, display, context.uri)
+
+    def task_of(cell: "Cell", results: Path) -> "CellTask":
+        own = infos[cell.experiment], every_s, every, needs[cell.experiment]
+        return CellTask(cell, results, context.data_dir, recorded, *own)
+
+    return task_of
 
 
 def _print_outcome(context: Context, outcome: grid.Outcome, num_tasks: int) -> None:

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import resource
 import shutil
 import signal
 import time
@@ -216,6 +217,7 @@ def _record_launch(results: Path, tasks: list[CellTask], outcomes: dict[str, str
         "num_done": len(done),
         "wall_s": wall_s,
         "launcher_cpu_s": cpu_s,
+        "launcher_peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
         "train_s": sum(result["seconds"]["train"] for result in ended if result),
     }
     append_line(results / LAUNCHES, line)

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.records import CellFolder
-from bench.tracking import NOT_A_DATABASE, Store, StoreError
+from bench.store_uri import NOT_A_DATABASE
+from bench.tracking import Store, StoreError
 
 FIRST_DELAY_S, LAST_DELAY_S = 1.0, 60.0  # between attempts at a store that is down
 ATTEMPTS_AT_CLOSE = 3
@@ -62,10 +63,10 @@ class Mirror:
         self._results, self._store = results, Store(uri)
         self._changed = threading.Condition()
         self._waiting: dict[Path, CellFolder] = {}  # in the order of their first submission
-        self._failed: dict[Path, str] = {}  # cells with a fault of their own, tried again when next submitted
+        self._failed: dict[Path, tuple[CellFolder, str]] = {}  # cells with a fault of their own, and which
         self._in_hand: set[Path] = set()  # the one that is being mirrored
         self._outage = ""
-        self._closing = False
+        self._closing = self._last_round = False
         self._thread = threading.Thread(target=self._run, name="mlflow-mirror", daemon=True)
 
     def start(self) -> None:
@@ -96,7 +97,8 @@ class Mirror:
             self._thread.join(timeout_s)
         with self._changed:
             late = self._outage or f"not mirrored within {timeout_s:g} s"
-            left = dict.fromkeys(self._waiting.keys() | self._in_hand, late) | self._failed
+            left = {path: reason for path, (_, reason) in self._failed.items()}
+            left |= dict.fromkeys(self._waiting.keys() | self._in_hand, late)
         return sorted(f"{_name(self._results, path)}: {reason}" for path, reason in left.items())
 
     def _run(self) -> None:
@@ -116,12 +118,17 @@ class Mirror:
             with self._changed:
                 self._in_hand, self._outage = set(), ""
                 if reason:
-                    self._failed[folder.path] = reason
+                    self._failed[folder.path] = folder, reason
 
     def _next(self) -> CellFolder | None:
-        """The cell that waits longest; None when closing and none waits."""
+        """The cell that waits longest; None when closing and none waits. A cell with a fault has one more try then:
+        a server that answers with errors now and then must not leave it behind.
+        """
         with self._changed:
             self._changed.wait_for(lambda: self._waiting or self._closing)
+            if self._closing and not self._waiting and not self._last_round:
+                self._last_round = True
+                self._waiting = {path: folder for path, (folder, _) in self._failed.items()}
             if not self._waiting:
                 return None
             path = next(iter(self._waiting))

@@ -19,6 +19,7 @@ NOTE, COLOUR = "mlflow.note.content", "mlflow.runColor"  # tags that a person ma
 COLOURS = ("#56B4E9", "#5A5A5A", "#0072B2", "#B88700", "#CC79A7", "#009E73", "#D55E00")
 
 Points = dict[str, dict[int, float]]  # metric -> iteration -> value
+Stored = dict[str, list[tuple[int, float]]]  # metric -> (iteration, value), as often as a store holds it
 
 
 # ---------------------------------------------------------------- numbers and files
@@ -34,6 +35,24 @@ def recorded_points(config: dict[str, Any], history: History) -> Points:
     points = {name: _finite_or_nan(enumerate(curve.tolist(), 1)) for name, curve in curves.items()}
     steps = zip(history.step_iterations.tolist(), history.step_ms.tolist(), strict=True)
     return points | {"time/step_ms": _finite_or_nan(steps)}
+
+
+def are_equal(stored: Stored, points: Points) -> bool:
+    """Whether a store holds exactly these values of these metrics, each once. NaN equals NaN."""
+    if stored.keys() != points.keys():
+        return False
+    counts = all(len(column) == len(points[name]) == len(dict(column)) for name, column in stored.items())
+    return (
+        counts
+        and all(step in points[name] for name in stored for step, _ in stored[name])
+        and (contradicts_nothing(stored, points))
+    )
+
+
+def contradicts_nothing(stored: Stored, points: Points) -> bool:
+    """Whether every value that is in both is the same. NaN equals NaN."""
+    pairs = [(value, points.get(name, {}).get(step, value)) for name in stored for step, value in stored[name]]
+    return all(a == b or (math.isnan(a) and math.isnan(b)) for a, b in pairs)
 
 
 def _finite_or_nan(column: Iterable[tuple[int, float]]) -> dict[int, float]:

@@ -6,6 +6,8 @@ from typing import Any
 
 from bench.cells import Cell
 
+STRETCH = 25  # iterations between two entries of the step-time record, and between two reads from a GPU
+
 
 @dataclass(frozen=True)
 class Resources:

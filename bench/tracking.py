@@ -7,22 +7,25 @@ start plus its iteration in milliseconds, so that a batch sent twice is the same
 
 import json
 import logging
-import math
 import os
+import platform
 import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
-from bench.cells import Cell
+from bench.cells import Cell, digest
 from bench.locks import Lock
 from bench.mirrored import (
     COLOUR,
     NOTE,
     Points,
+    Stored,
+    are_equal,
     artifacts,
+    contradicts_nothing,
     flatten,
     labels,
     measure_points,
@@ -33,13 +36,12 @@ from bench.mirrored import (
 )
 from bench.records import CellFolder
 from bench.storage import CorruptRecord
+from bench.store_uri import NOT_A_DATABASE, reason, redacted, sqlite_file
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
-NOT_A_DATABASE = "mlflow.db is not a database; move it away and run `python -m bench sync`"
-NO_ANSWER = "tracking server does not answer"
 MAX_METRICS, MAX_PARAMS = 1000, 100  # of one log_batch call, MLflow's limits
 SETTINGS = {  # of MLflow's client, unless the user sets them; what fails is sent again from the records
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -65,14 +67,6 @@ def resolve_uri(results: Path) -> str:
     return os.environ.get("MLFLOW_TRACKING_URI") or default_uri(results)
 
 
-def redacted(uri: str) -> str:
-    """The URI without user, password and options."""
-    parts = urlsplit(uri)
-    if parts.scheme == "sqlite":
-        return uri
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
-
-
 def is_synced(folder: CellFolder, uri: str) -> bool:
     """Whether the cell's end was verified to be in the store. Trusts the cell's record; ``sync`` asks the store."""
     tracking = folder.tracking()
@@ -85,7 +79,7 @@ def is_synced(folder: CellFolder, uri: str) -> bool:
 
 def may_exist(uri: str) -> bool:
     """Whether there is a database; of a store elsewhere only the attempt tells."""
-    database = _sqlite_file(uri)
+    database = sqlite_file(uri)
     return database is None or (database.exists() and database.stat().st_size > 0)
 
 
@@ -94,34 +88,15 @@ def prepared_experiments(uri: str) -> dict[str, str]:
     try:
         found = _connect(uri).search_experiments(order_by=["last_update_time DESC"])
     except Exception as error:
-        raise StoreError(_reason(error, uri)) from None
+        raise StoreError(reason(error, uri)) from None
     return {e.name: e.experiment_id for e in found if "mlflow.sharedViewState.seeds" in e.tags}
-
-
-def _sqlite_file(uri: str) -> Path | None:
-    return Path(uri.removeprefix("sqlite:///").partition("?")[0]) if uri.startswith("sqlite:///") else None
-
-
-def _reason(error: Exception, uri: str) -> str:
-    """One line for a person: no credentials, no stack."""
-    text = " ".join(str(error).split()) or type(error).__name__
-    if "file is not a database" in text or "image is malformed" in text:
-        return NOT_A_DATABASE
-    if "failed with exception" in text or ("OperationalError" in text and not uri.startswith("sqlite")):
-        return NO_ANSWER
-    parts = urlsplit(uri)
-    user_info = parts.netloc.rpartition("@")[0]
-    secrets = {user_info, user_info.partition(":")[2], parts.query if parts.scheme != "sqlite" else ""}
-    for secret in sorted(secrets | {unquote(s) for s in secrets}, key=len, reverse=True):
-        text = text.replace(secret, "***") if secret else text
-    return text if len(text) <= 240 else text[:239] + "…"
 
 
 def _connect(uri: str) -> "MlflowClient":
     """A client with MLflow quiet and its database there. The first use of a database takes about 10 s."""
     for name, value in SETTINGS.items():
         os.environ.setdefault(name, value)
-    database = _sqlite_file(uri)
+    database = sqlite_file(uri)
     if database is not None and database.exists() and database.stat().st_size:
         with database.open("rb") as file:
             if file.read(16) != b"SQLite format 3\0":
@@ -198,6 +173,7 @@ def mirror_cell(client: "MlflowClient", folder: CellFolder, memory: Memory | Non
         if synced:
             _send_artifacts(client, run, artifacts(folder, identity))
             _end(client, run, folder, result)
+            memory.pop(cell.key)  # what a sweep keeps in memory does not grow with its ended cells
     except BaseException:
         memory.pop(cell.key, None)
         raise
@@ -217,6 +193,8 @@ def mirror_cell(client: "MlflowClient", folder: CellFolder, memory: Memory | Non
 
 def _experiment_id(client: "MlflowClient", folder: CellFolder, cell: Cell) -> str:
     """The experiment of the cell, made where it is missing, with its views."""
+    from mlflow import MlflowException
+
     name, uri = f"{cell.experiment}-{cell.profile}", client.tracking_uri
     results = folder.path.parents[len(cell.folder.parts) - 1]
     views = {f"mlflow.sharedViewState.{k}": shared_view(cell.config, by_arm=k == "arms") for k in ("seeds", "arms")}
@@ -227,7 +205,12 @@ def _experiment_id(client: "MlflowClient", folder: CellFolder, cell: Cell) -> st
         note = (
             f"{cell.experiment} at profile {cell.profile}, one run per variant, arm and seed; a mirror of the records."
         )
-        return client.create_experiment(name, artifact_location=location, tags=tags | {NOTE: note})
+        try:
+            return client.create_experiment(name, artifact_location=location, tags=tags | {NOTE: note})
+        except MlflowException:  # another sweep may have been quicker
+            experiment = client.get_experiment_by_name(name)
+            if experiment is None:
+                raise
     if experiment.lifecycle_stage == "deleted":
         raise StoreError(f"MLflow experiment {name} was deleted; restore it and run `python -m bench sync`")
     if uri == default_uri(results) and experiment.artifact_location != location:
@@ -238,29 +221,32 @@ def _experiment_id(client: "MlflowClient", folder: CellFolder, cell: Cell) -> st
     return experiment.experiment_id
 
 
-Stored = dict[str, list[tuple[int, float]]]  # metric -> (iteration, value), as often as the store holds it
-
-
 def _stored(client: "MlflowClient", run_id: str, names: Iterable[str]) -> Stored:
     return {name: [(m.step, m.value) for m in client.get_metric_history(run_id, name)] for name in names}
 
 
-def _same(a: float, b: float) -> bool:
-    return a == b or (math.isnan(a) and math.isnan(b))
+def _owner(folder: CellFolder) -> str:
+    """Whose run it is where many sweeps share a store: a name for this folder on this machine that tells neither."""
+    return digest([platform.node(), str(folder.path.resolve())])[:12]
 
 
 def _find_run(
     client: "MlflowClient", folder: CellFolder, experiment_id: str, key: str, points: Points
 ) -> "tuple[Run, Stored] | None":
-    """The run that the folder names, else one of the same cell that contradicts no point: a store may be shared."""
+    """The run that the folder names; else one that it made; else one of the same cell that ended with the same points.
+
+    Another folder's run that has not ended is left alone, however alike: its step times will be others.
+    """
     record = folder.tracking() or {}
     own = record.get("run_id") if record.get("uri") == redacted(client.tracking_uri) else None
     found = client.search_runs([experiment_id], f"tags.cell_key = '{key}'")
     for run in sorted(found, key=lambda r: r.info.run_id != own):
-        stored = _stored(client, run.info.run_id, run.data.metrics)
-        pairs = [(value, points.get(name, {}).get(step, value)) for name in stored for step, value in stored[name]]
-        if run.info.run_id == own or all(_same(value, recorded) for value, recorded in pairs):
-            return run, stored
+        made_here = run.info.run_id == own or run.data.tags.get("owner") == _owner(folder)
+        if made_here or (folder.result() is not None and "synced" in run.data.tags):
+            stored = _stored(client, run.info.run_id, run.data.metrics)
+            agrees = contradicts_nothing(stored, points) if made_here else are_equal(stored, points)
+            if run.info.run_id == own or agrees:
+                return run, stored
     return None
 
 
@@ -279,7 +265,8 @@ def _open_run(
             del tags[name]  # a person may have edited it
     else:
         start_ms = int((folder.path / "cell.json").stat().st_mtime * 1000)
-        run, stored = client.create_run(experiment_id, start_ms, {"cell_key": cell.key}, cell.name), {}
+        new_tags = {"cell_key": cell.key, "owner": _owner(folder)}
+        run, stored = client.create_run(experiment_id, start_ms, new_tags, cell.name), {}
     known = KnownRun(run.info.run_id, experiment_id, run.info.start_time, run.info.status, dict(run.data.tags) | tags)
     known.steps = {name: {step for step, _ in column} for name, column in stored.items()}
     if (folder.tracking() or {}).get("run_id") != known.run_id:
@@ -319,13 +306,7 @@ def _send(client: "MlflowClient", run: KnownRun, points: Points) -> None:
 
 def _holds(client: "MlflowClient", run: KnownRun, points: Points) -> bool:
     """Whether the store holds exactly these values of these metrics, each once. NaN equals NaN."""
-    for name, stored in _stored(client, run.run_id, points).items():
-        column = points[name]
-        if len(stored) != len(column) or dict(stored).keys() != column.keys():
-            return False
-        if not all(_same(value, column[step]) for step, value in stored):
-            return False
-    return True
+    return are_equal(_stored(client, run.run_id, points), points)
 
 
 def _send_artifacts(client: "MlflowClient", run: KnownRun, artifacts: Iterable[tuple[str, bytes]]) -> None:
@@ -382,16 +363,16 @@ class Store:
         try:
             self._client = self._client or _connect(self.uri)
         except Exception as error:
-            raise StoreError(_reason(error, self.uri)) from None
+            raise StoreError(reason(error, self.uri)) from None
         try:
             synced = mirror_cell(self._client, folder, self._memory)
             return None if synced else "the store holds other points than the record"
         except Exception as error:
-            reason = _reason(error, self.uri)
+            cause = reason(error, self.uri)
         try:
             self._client.search_experiments(max_results=1)
         except Exception as error:
             self._client = None
             self._memory.clear()
-            raise StoreError(_reason(error, self.uri)) from None
-        return reason
+            raise StoreError(reason(error, self.uri)) from None
+        return cause

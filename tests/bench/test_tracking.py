@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench import mirrored, tracking
+from bench import mirrored, store_uri, tracking
 from bench.cells import Cell
 from bench.mirror import Mirror, sync
 from bench.records import CellFolder, History
@@ -302,6 +302,40 @@ def test_two_folders_with_the_same_cell_share_a_store(results: Path, client: Any
     assert {client.get_run(run_id).info.lifecycle_stage for run_id in run_ids} == {"active"}
 
 
+def test_two_folders_training_the_same_cell_have_a_run_each(results: Path, client: Any, tmp_path: Path) -> None:
+    """At the same time, so that neither's points contradict the other's yet."""
+    mine, theirs = (begin(tmp_path / who, make_cell(), 20) for who in ("mine", "theirs"))
+    for folder in (mine, theirs):
+        assert mirror_cell(client, folder)
+    run_ids = [(folder.tracking() or {})["run_id"] for folder in (mine, theirs)]
+    assert run_ids[0] != run_ids[1]
+    history = make_history(finish(theirs).cell())
+    history.step_ms[:] *= 2
+    theirs.write_history(history)
+    for folder in (finish(mine), theirs, mine):
+        assert mirror_cell(client, folder)
+    assert [(folder.tracking() or {})["run_id"] for folder in (mine, theirs)] == run_ids
+    assert {client.get_run(run_id).info.lifecycle_stage for run_id in run_ids} == {"active"}
+
+
+def test_a_run_made_just_before_a_kill_is_found_again(results: Path, client: Any) -> None:
+    """The store has the run, the folder does not name it yet."""
+    folder = begin(results, make_cell(), 20)
+    assert mirror_cell(client, folder)
+    before = the_run(client).info.run_id
+    (folder.path / "tracking.json").unlink()
+    assert mirror_cell(client, finish(folder))
+    assert the_run(client).info.run_id == before
+
+
+def test_memory_keeps_no_ended_cell(results: Path, client: Any) -> None:
+    memory: dict[str, Any] = {}
+    running, ended = begin(results, make_cell(0), 20), done_cell(results, make_cell(1))
+    for folder in (running, ended):
+        assert mirror_cell(client, folder, memory)
+    assert list(memory) == [running.cell().key]
+
+
 def test_a_folder_without_its_record_finds_its_run_again(results: Path, client: Any) -> None:
     folder = done_cell(results, make_cell())
     assert mirror_cell(client, folder)
@@ -467,7 +501,7 @@ def test_results_that_were_moved_keep_no_artifacts_behind(results: Path, tmp_pat
 def test_credentials_are_neither_stored_nor_told(results: Path) -> None:
     uri = "postgresql+psycopg2://someone:s3cret%2Fword@db.example:5432/mlflow?password=other"
     assert redacted(uri) == "postgresql+psycopg2://db.example:5432/mlflow"
-    text = tracking._reason(RuntimeError(f"cannot use {uri} with s3cret/word"), uri)
+    text = store_uri.reason(RuntimeError(f"cannot use {uri} with s3cret/word"), uri)
     assert "s3cret" not in text
     assert "other" not in text
     assert redacted(default_uri(results)) == default_uri(results)

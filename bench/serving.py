@@ -1,0 +1,172 @@
+"""Servers that a command starts and stops: processes with a log, their end, and MLflow's own server."""
+
+import ctypes
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from bench.context import BadInput
+
+LOOPBACK = "127.0.0.1"
+START_LIMIT_S, POLL_S = 180.0, 0.2
+MLFLOW_STOPS, MLFLOW_STOP_LIMIT_S = (signal.SIGTERM, signal.SIGKILL), 8.0
+MLFLOW_SETTINGS = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+UVICORN = "--log-level warning --timeout-graceful-shutdown 2"
+PR_SET_PDEATHSIG = 1  # of prctl(2)
+
+
+class ServerFailed(Exception):
+    """A server ended by itself or does not answer; the message is one line."""
+
+
+@dataclass(frozen=True)
+class Account:
+    """Whom a process runs as, where that is not who started it."""
+
+    user: int
+    group: int
+
+
+@dataclass(frozen=True)
+class Server:
+    """A process that should stay, and what it has said since its start."""
+
+    name: str
+    process: "subprocess.Popen[bytes]"
+    log: IO[bytes]
+    log_start: int  # bytes; what lies before is of an earlier start
+
+    def check(self) -> None:
+        """Raises ServerFailed, with its last words, where it has ended."""
+        if self.process.poll() is None:
+            return
+        self.log.seek(self.log_start)
+        lines = [line.strip() for line in self.log.read().decode(errors="replace").splitlines() if line.strip()]
+        words = lines[-1][:300] if lines else "without a word"
+        raise ServerFailed(f"{self.name} ended with code {self.process.returncode}: {words}")
+
+
+@contextmanager
+def running(
+    name: str,
+    command: Sequence[str],
+    log: IO[bytes],
+    *,
+    stops: Sequence[signal.Signals] = MLFLOW_STOPS,
+    stop_limit_s: float = MLFLOW_STOP_LIMIT_S,
+    environment: Mapping[str, str] | None = None,
+    account: Account | None = None,
+) -> Iterator[Server]:
+    """A server in a process group of its own, so that a Ctrl-C reaches it through us alone.
+
+    ``stops`` are sent in turn, each with ``stop_limit_s`` to end; the kernel sends the first where we are killed.
+    """
+    prctl = getattr(ctypes.CDLL(None), "prctl", None)  # Linux has it
+    process = subprocess.Popen(
+        command,
+        cwd="/" if account else None,  # ours may be closed to them
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=log,
+        start_new_session=True,
+        preexec_fn=(lambda: prctl(PR_SET_PDEATHSIG, stops[0])) if prctl else None,
+        user=account.user if account else None,
+        group=account.group if account else None,
+        extra_groups=[] if account else None,
+    )
+    try:
+        yield Server(name, process, log, log.tell())
+    finally:
+        _end_group(process, stops, stop_limit_s)
+
+
+def _end_group(process: "subprocess.Popen[bytes]", stops: Sequence[signal.Signals], limit_s: float) -> None:
+    """The command and what it has started."""
+    for signum in stops:
+        try:
+            os.killpg(process.pid, signum)
+            process.wait(limit_s)
+        except ProcessLookupError:
+            break
+        except subprocess.TimeoutExpired:
+            continue
+
+
+@contextmanager
+def received_signals() -> Iterator[list[int]]:
+    """The signals received so far. A list, not an exception: nothing may cut the stopping of a server short."""
+    received: list[int] = []
+    caught = [s for s in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP) if signal.getsignal(s) is not signal.SIG_IGN]
+    before = {s: signal.signal(s, lambda signum, _: received.append(signum)) for s in caught}
+    try:
+        yield received
+    finally:
+        for s, handler in before.items():
+            signal.signal(s, handler)
+
+
+def usable_port(port: int | None, host: str = LOOPBACK) -> int:
+    """The chosen port or a free one. Raises BadInput."""
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port or 0, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server will
+            probe.bind(address)
+            return int(probe.getsockname()[1])
+    except socket.gaierror as error:
+        raise BadInput(f"host {host!r} cannot be resolved: {error.strerror}") from None
+    except OSError as error:
+        raise BadInput(f"port {port} cannot be used on {host}: {error.strerror}; choose another with --port") from None
+
+
+def mlflow_server(
+    uri: str,
+    artifacts: Path,
+    port: int,
+    log: IO[bytes],
+    *,
+    host: str = LOOPBACK,
+    allowed_hosts: str | None = None,
+    workers: int = 1,
+    environment: Mapping[str, str] | None = None,
+) -> AbstractContextManager[Server]:
+    """MLflow's server over a store; to be entered. It answers once :func:`wait_until` has seen it healthy."""
+    command = [sys.executable, "-m", "mlflow", "server", "--host", host, "--port", str(port)]
+    command += ["--workers", str(workers), "--artifacts-destination", str(artifacts), "--uvicorn-opts", UVICORN]
+    command += ["--allowed-hosts", allowed_hosts] if allowed_hosts else []
+    settings = os.environ | MLFLOW_SETTINGS | dict(environment or {})
+    settings |= {"MLFLOW_BACKEND_STORE_URI": uri}  # may hold a password: not in `ps`
+    settings.pop("MLFLOW_TRACKING_URI", None)
+    return running("MLflow", command, log, environment=settings)
+
+
+def is_healthy(base: str) -> bool:
+    """Whether MLflow answers at this address; no proxy in between."""
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with direct.open(f"{base}/health", timeout=5) as response:
+            return bool(response.status == 200)
+    except OSError:
+        return False
+
+
+def wait_until(condition: Callable[[], bool], server: Server, signals: list[int]) -> None:
+    """Until the server answers or a signal comes. Raises ServerFailed where it ends or stays silent."""
+    deadline = time.monotonic() + START_LIMIT_S
+    while not (signals or condition()):
+        server.check()
+        if time.monotonic() > deadline:
+            raise ServerFailed(f"{server.name} does not answer after {START_LIMIT_S:g} s")
+        time.sleep(POLL_S)
+    if not signals:
+        server.check()  # another's server may have answered

@@ -1,0 +1,25 @@
+"""The growth that ``python -m bench.scaling`` tells from known costs."""
+
+import math
+
+import pytest
+
+from bench.scaling import MAX_SLOPE, SIZES, slope
+
+GROWTH = {
+    "linear": (lambda n: 3.0 + 0.2 * n, 1.0),
+    "quadratic": (lambda n: 3.0 + 0.01 * n * n, 1.83),  # not 2: n^2 - 25 over n - 5 is n + 5
+    "logarithmic": (lambda n: math.log(n), 0.37),
+}
+
+
+@pytest.mark.parametrize("name", GROWTH)
+def test_known_costs_have_their_power(name: str) -> None:
+    cost, power = GROWTH[name]
+    sizes = list(SIZES)
+    assert slope(sizes, [cost(n) for n in sizes]) == pytest.approx(power, abs=0.01)
+    assert (power > MAX_SLOPE) == (name == "quadratic")
+
+
+def test_what_does_not_grow_has_no_power() -> None:
+    assert slope([5, 15, 50], [1.0, 0.9, 1.0]) is None

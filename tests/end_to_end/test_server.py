@@ -1,0 +1,234 @@
+"""Sweeps against a real tracking server, MLflow over PostgreSQL: whatever becomes of it, training goes on, nothing is
+lost and nothing doubled.
+"""
+
+import os
+import signal
+import stat
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bench import postgres
+from bench.records import CellFolder
+from tests.end_to_end.harness import Bench, same_bits, wait_for
+from tests.end_to_end.server import Proxy, TrackingServer, free_port, pause_until
+
+RUN = ("run", "tiny", "--arms", "infogan", "--seeds", "0-1", "--checkpoint-every", "10")
+ITERATIONS = 20
+needs_postgres = pytest.mark.skipif(postgres.programs() is None, reason="no PostgreSQL: `make system-deps`")
+pytestmark = needs_postgres
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[TrackingServer]:
+    server = TrackingServer().start()
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory, server: TrackingServer) -> Bench:
+    """A sweep that nothing disturbs, mirrored to the server."""
+    bench = bench_at(tmp_path_factory.mktemp("undisturbed"), server.uri)
+    bench(*RUN)
+    return bench
+
+
+def bench_at(folder: Path, uri: str, iterations: int = ITERATIONS) -> Bench:
+    return Bench(folder, iterations, {"MLFLOW_TRACKING_URI": uri})
+
+
+def run_ids(bench: Bench) -> dict[str, str]:
+    """By cell, as the cell's record names it."""
+    return {name: (CellFolder(path).tracking() or {})["run_id"] for name, path in bench.cells().items()}
+
+
+def check_in_full(server: TrackingServer, bench: Bench, num_cells: int = 2) -> None:
+    """Every recorded value is in the store once, and it holds nothing else of the run; asked of MLflow and of SQL."""
+    from mlflow import MlflowClient
+
+    client, ids = MlflowClient(server.uri), run_ids(bench)
+    assert len(set(ids.values())) == len(bench.cells()) == num_cells
+    rows = server.rows(list(ids.values()))
+    for name, path in bench.cells().items():
+        folder, run = CellFolder(path), client.get_run(ids[name])
+        history, tracking = folder.history(), folder.tracking() or {}
+        assert history is not None
+        assert (run.info.lifecycle_stage, run.info.status, run.data.tags["synced"]) == ("active", "FINISHED", "true")
+        for metric in history.names:
+            stored = client.get_metric_history(ids[name], metric)
+            assert [m.step for m in stored] == list(range(1, len(history) + 1)), (name, metric)
+            np.testing.assert_array_equal([m.value for m in stored], history.column(metric).astype(float))
+        points, different = rows[ids[name]]
+        assert points == different == tracking["points"] > len(history) * len(history.names)
+        held = {a.path: a.file_size for a in client.list_artifacts(ids[name])}
+        assert held["weights.pt"] == len(folder.weights())
+
+
+# ---------------------------------------------------------------- a server that is there
+def test_a_sweep_is_mirrored_in_full(server: TrackingServer, undisturbed: Bench) -> None:
+    check_in_full(server, undisturbed)
+    assert "2 of 2 cells are mirrored in full" in undisturbed("sync")
+    check_in_full(server, undisturbed)
+
+
+def test_two_sweeps_of_the_same_cells_at_once(server: TrackingServer, undisturbed: Bench, tmp_path: Path) -> None:
+    """Two people, one server, an experiment that is new to it: each has runs of its own and both are whole."""
+    both = []
+    for who in ("mine", "theirs"):
+        (tmp_path / who).mkdir()
+        bench = bench_at(tmp_path / who, server.uri)
+        bench.spec.write_text(bench.spec.read_text().replace("experiments.tiny", "experiments.rush"))
+        both.append(bench)
+    processes = [bench.start("run", "rush", *RUN[2:]) for bench in both]
+    for process in processes:
+        output, _ = process.communicate(timeout=240)
+        assert process.returncode == 0, output
+    for bench in both:
+        check_in_full(server, bench)
+    assert not set(run_ids(both[0]).values()) & set(run_ids(both[1]).values())
+    for bench in both:
+        bench("sync")
+        check_in_full(server, bench)
+
+
+# ---------------------------------------------------------------- a server that fails
+def test_training_does_not_wait_for_a_slow_server(server: TrackingServer, undisturbed: Bench, tmp_path: Path) -> None:
+    """No answer comes before every cell has ended: they end nevertheless, and then all is mirrored."""
+    with Proxy(server.port, lambda number, path: "held") as proxy:
+        bench = bench_at(tmp_path, proxy.uri)
+        process = bench.start(*RUN)
+        wait_for(lambda: len(list(bench.results.glob("cells/**/result.json"))) == 2, 120)
+        assert proxy.num_requests >= 1
+        assert process.poll() is None
+        proxy.release.set()
+        output, _ = process.communicate(timeout=120)
+        assert process.returncode == 0, output
+        check_in_full(server, bench)
+    assert all(same_bits(path, undisturbed.cells()[name]) for name, path in bench.cells().items())
+
+
+def test_faults_lose_and_double_nothing(server: TrackingServer, undisturbed: Bench, tmp_path: Path) -> None:
+    """A 500, an answer that never arrives, a connection that is cut, in turn. The lost answer is the one that doubles
+    where a client sends again what the server has taken.
+    """
+    faults = dict(zip(range(6, 48, 7), ["error", "lost", "cut"] * 2, strict=True))
+    with Proxy(server.port, lambda number, path: faults.get(number, "pass")) as proxy:
+        bench = bench_at(tmp_path, proxy.uri)
+        process = bench.start(*RUN)
+        output, _ = process.communicate(timeout=240)
+        assert process.returncode in (0, 4), output
+        assert ("not fully tracked" in output) == (process.returncode == 4)
+        assert "Traceback" not in output
+        assert "2 of 2 cells finished" in output
+        assert {kind: proxy.faults[kind] for kind in ("error", "lost", "cut")} == {"error": 2, "lost": 2, "cut": 2}
+        assert "2 of 2 cells are mirrored in full" in bench("sync")
+    check_in_full(server, bench)
+    assert all(same_bits(path, undisturbed.cells()[name]) for name, path in bench.cells().items())
+
+
+@pytest.mark.slow
+def test_a_server_that_is_gone_for_a_minute(server: TrackingServer, tmp_path: Path) -> None:
+    """In the middle of a sweep: cells end in the meantime, and the run itself brings the server up to date."""
+    with Proxy(server.port) as proxy:
+        bench = bench_at(tmp_path, proxy.uri)
+        process = bench.start("run", "tiny", "--arms", "infogan", "--seeds", "0-39", "--checkpoint-every", "10")
+        wait_for(lambda: proxy.num_requests > 60, 120)
+        proxy.refuse()
+        back_s = time.monotonic() + 60
+        ended = len(list(bench.results.glob("cells/**/result.json")))
+        pause_until(back_s)
+        assert len(list(bench.results.glob("cells/**/result.json"))) > ended
+        assert process.poll() is None
+        proxy.listen()
+        output, _ = process.communicate(timeout=280)
+        assert process.returncode == 0, output
+    check_in_full(server, bench, 40)
+
+
+def test_a_server_killed_for_good_and_started_again(server: TrackingServer, undisturbed: Bench, tmp_path: Path) -> None:
+    """SIGKILL in the middle of a sweep takes MLflow and PostgreSQL along; the sweep ends with 4 and the same bits. The
+    server started again on the same folder has what it had, and sync completes the rest.
+    """
+    bench = bench_at(tmp_path, server.uri)
+    process = bench.start(*RUN)
+    wait_for(lambda: any((CellFolder(path).tracking() or {}).get("run_id") for path in bench.cells().values()), 120)
+    assert server.stop(signal.SIGKILL) == -signal.SIGKILL
+    output, _ = process.communicate(timeout=240)
+    assert process.returncode == 4, output
+    assert "2 of 2 cells finished" in output
+    assert "tracking server does not answer" in output
+    assert "2 unsynced" in bench("plan", *RUN[1:6])
+    assert all(same_bits(path, undisturbed.cells()[name]) for name, path in bench.cells().items())
+
+    server.start()
+    check_in_full(server, undisturbed)
+    assert "2 of 2 cells are mirrored in full" in bench("sync")
+    check_in_full(server, bench)
+
+
+# ---------------------------------------------------------------- the command
+def test_the_password_is_its_owners_alone(server: TrackingServer) -> None:
+    import psutil
+
+    passfile = server.folder / "pgpass"
+    password = passfile.read_text().strip().rpartition(":")[2]
+    assert len(password) >= 32
+    assert stat.S_IMODE(passfile.stat().st_mode) == 0o600
+    assert stat.S_IMODE((server.folder / "database").stat().st_mode) == 0o700
+    assert password not in server.output
+    assert all(password.encode() not in log.read_bytes() for log in (server.folder / "logs").iterdir())
+    family = psutil.Process(server.process.pid).children(recursive=True)
+    assert all(password not in " ".join(process.cmdline()) for process in family)
+    addresses = {c.laddr.ip for process in family for c in process.net_connections("inet") if c.status == "LISTEN"}
+    assert addresses == {"127.0.0.1"}
+
+
+def test_two_servers_do_not_share_a_folder(server: TrackingServer) -> None:
+    command = server.command()
+    command[command.index("--port") + 1] = str(free_port())
+    second = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert (second.returncode, second.stderr.count("\n")) == (2, 1)
+    assert "is in use by process" in second.stderr
+
+
+def bad(server: TrackingServer, *options: str, **environment: str) -> str:
+    done = subprocess.run(
+        server.command(*options), env=os.environ | environment, capture_output=True, text=True, timeout=60
+    )
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1), done
+    return done.stderr
+
+
+def test_bad_use_is_one_line(server: TrackingServer, tmp_path: Path) -> None:
+    assert f"port {server.port} cannot be used on 127.0.0.1" in bad(server)
+    assert "choose postgresql or sqlite" in bad(server, "--store", "mysql")
+    assert "cannot be resolved" in bad(server, "--host", "no such host")
+    (tmp_path / "file").touch()
+    assert "is not a folder" in bad(server, "--folder", str(tmp_path / "file"))
+
+
+def test_without_postgresql_the_line_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(postgres, "DEBIAN", tmp_path)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(postgres.BadInput, match=r"sudo make system-deps.*--store sqlite"):
+        postgres.require(tmp_path)
+
+
+def test_stopped_politely_it_exits_with_the_signals_code_and_keeps_its_runs(server: TrackingServer) -> None:
+    """Last, since it ends the server: what was in the database's memory is in its files."""
+    assert server.stop(signal.SIGINT) == 0
+    control: Any = subprocess.run(
+        [str(postgres.programs() / "pg_controldata"), str(server.folder / "database")],  # type: ignore[operator]
+        capture_output=True,
+        text=True,
+        check=True,
+        env=os.environ | {"LC_ALL": "C"},
+    )
+    assert "Database cluster state:               shut down\n" in control.stdout
