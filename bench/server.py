@@ -16,6 +16,7 @@ from bench import postgres, tracking
 from bench.commands import console, require_writable, say
 from bench.context import BadInput
 from bench.grid import Exit
+from bench.locks import Lock
 from bench.serving import (
     LOOPBACK,
     POLL_S,
@@ -27,7 +28,6 @@ from bench.serving import (
     usable_port,
     wait_until,
 )
-from bench.storage import Lock
 
 STORES = ("postgresql", "sqlite")
 LOG_LIMIT_BYTES = 50e6  # a log beyond it is begun anew at the next start; the one before is kept
