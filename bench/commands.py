@@ -151,7 +151,8 @@ def _executor(context: Context) -> Iterator[Executor]:
 
         yield LocalExecutor(context.jobs)
         return
-    from bench.executors.cluster import RayExecutor, connected
+    from bench.executors.cluster import RayExecutor
+    from bench.executors.cluster_connection import connected
 
     with connected(context.ray_address):
         yield RayExecutor(context.wanted_jobs, {context.resources(name) for name in context.names})

@@ -8,7 +8,7 @@ from bench import cells as cell_module
 from bench import environment, tracking
 from bench.cells import Cell, Selection, parse_seeds
 from bench.executors import EXECUTORS
-from bench.executors.cluster import require_ray
+from bench.executors.cluster_connection import require_ray
 from bench.schema import suggest
 from bench.spec import PROFILES, groups, load_spec
 from bench.tasks import Resources

@@ -51,7 +51,7 @@ def test_files_are_short_enough_to_read(file: Path) -> None:
 
 @pytest.mark.parametrize("module", ["bench.cli", "bench.report", "bench.tracking", "infogan.data"])
 def test_light_modules_import_nothing_heavy(module: str) -> None:
-    heavy = ("torch", "mlflow", "matplotlib", "pandas", "sklearn")
+    heavy = ("torch", "mlflow", "ray", "matplotlib", "pandas", "sklearn")
     program = f"import sys, {module}; print([m for m in {heavy} if m in sys.modules])"
     out = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert out.strip() == "[]"

@@ -5,12 +5,7 @@ resumption, as they do for a second ``run``. Events come to the launcher through
 """
 
 import contextlib
-import importlib.util
-import logging
-import os
-import socket
-import sys
-import threading
+import time
 import uuid
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
@@ -20,191 +15,19 @@ from typing import Any
 
 from bench import environment
 from bench.executors.base import ExecutorError, OnEvent, StopRequest
+from bench.executors.cluster_connection import first_line, slots
+from bench.executors.cluster_events import EXCHANGE_EVERY_S, Event, Hub, Line
 from bench.executors.worker import conclude, work
 from bench.storage import write_atomic
 from bench.tasks import CellTask, Resources
 
-ROOT = Path(__file__).parents[2]
-PROBE_LIMIT_S = 5.0
-CONNECT_LIMIT_S = 60.0
-EXCHANGE_EVERY_S = 0.5  # between a worker's calls to the launcher's node
 RETRIES = 3  # after the death of a worker or a node
-FORWARDED = ("INFOGAN_CACHE", "INFOGAN_OFFLINE")  # where a worker finds the data sets that are prepared once
-SHARED_FOR_S = 10.0  # a network file system may show a new file to other machines a little later
-
-
-# ---------------------------------------------------------------- connecting
-def require_ray(address: str | None) -> None:
-    """Raises ExecutorError where Ray is not installed, or nothing listens at the address; imports nothing heavy."""
-    if importlib.util.find_spec("ray") is None:
-        raise ExecutorError("--executor ray needs the ray package: pip install 'infogan-bench[ray]'")
-    address = address or os.environ.get("RAY_ADDRESS")
-    if address in (None, "auto"):
-        return
-    assert address is not None
-    host, colon, port = address.rpartition(":")
-    if "://" in address or not (colon and host and port.isdigit() and 0 < int(port) < 65536):
-        raise ExecutorError(
-            f"--ray-address {address!r}: expected HOST:PORT of the cluster's head, or auto; "
-            "run the command on a node of the cluster"
-        )
-    if host in ("localhost", "127.0.0.1"):  # Ray takes this for the machine's address on its network, so ask there
-        from ray.util import get_node_ip_address
-
-        host = get_node_ip_address()
-    try:
-        socket.create_connection((host, int(port)), PROBE_LIMIT_S).close()
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise ExecutorError(f"no Ray cluster answers at {host}:{port}: {reason}; see `ray status` there") from error
-
-
-@contextlib.contextmanager
-def connected(address: str | None) -> Iterator[None]:
-    """This process as a driver of the cluster. Raises ExecutorError; call ``require_ray`` first."""
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    import ray
-
-    variables = {name: os.environ[name] for name in FORWARDED if name in os.environ}
-    try:
-        with _muted_stderr() as stderr, _limited(address, stderr):
-            ray.init(
-                address=address or os.environ.get("RAY_ADDRESS", "auto"),
-                log_to_driver=False,
-                logging_level=logging.ERROR,
-                runtime_env={"env_vars": {"PYTHONPATH": str(ROOT), **variables}},
-            )
-    except (OSError, RuntimeError, ValueError) as error:  # ConnectionError where no cluster runs on this machine
-        reason = str(error).strip().partition("\n")[0]
-        raise ExecutorError(
-            f"no Ray cluster to connect to: {reason or type(error).__name__}; start one with `ray start --head`, "
-            "or name its head: --ray-address HOST:PORT"
-        ) from error
-    try:
-        yield
-    finally:
-        ray.shutdown()
-
-
-@contextlib.contextmanager
-def _muted_stderr() -> Iterator[int]:
-    """A line for every attempt to connect comes from Ray's C++, past Python and before its log level counts.
-
-    Gives the real stderr's descriptor.
-    """
-    sys.stderr.flush()
-    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
-    try:
-        yield kept
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
-
-
-@contextlib.contextmanager
-def _limited(address: str | None, stderr: int) -> Iterator[None]:
-    """Ray's own attempts to connect may have no limit and cannot be interrupted; nothing was written by now."""
-
-    def give_up() -> None:
-        where = address or "the address found"
-        os.write(
-            stderr,
-            f"error: what answers at {where} is no Ray cluster; no connection in {CONNECT_LIMIT_S:g} s\n".encode(),
-        )
-        os._exit(2)
-
-    watchdog = threading.Timer(CONNECT_LIMIT_S, give_up)
-    watchdog.start()
-    try:
-        yield
-    finally:
-        watchdog.cancel()
-
-
-def slots(nodes: Iterable[dict[str, float]], needs: Resources) -> int:
-    """How many such cells fit into the nodes' resources (Ray's names) at a time."""
-    wanted = {"CPU": needs.cpus, "GPU": needs.gpus, "memory": 1e9 * needs.memory_gb}
-    wanted = {name: amount for name, amount in wanted.items() if amount > 0}
-    return sum(int(min(node.get(name, 0.0) / amount + 1e-9 for name, amount in wanted.items())) for node in nodes)
-
-
-# ---------------------------------------------------------------- between workers and launcher
-@dataclass(frozen=True)
-class _Event:
-    key: str  # of the cell
-    attempt: str  # a name of its own for each start of a task
-    kind: str
-    values: dict[str, Any]
-
-
-class _Hub:
-    """An actor on the launcher's node: events go one way, the request to stop goes the other."""
-
-    def __init__(self) -> None:
-        self.events: list[_Event] = []
-        self.stop = False
-
-    def exchange(self, events: list[_Event]) -> bool:
-        """For workers: leave events, learn whether to stop."""
-        self.events += events
-        return self.stop
-
-    def drain(self, stop: bool) -> list[_Event]:
-        """For the launcher: say whether to stop, take the events."""
-        self.stop = stop
-        events, self.events = self.events, []
-        return events
-
-
-class _Line:
-    """A worker's line to the hub, served by a thread, so that training never waits for the network."""
-
-    def __init__(self, hub: Any, key: str) -> None:
-        self._hub, self._key, self._attempt = hub, key, uuid.uuid4().hex
-        self._waiting: list[_Event] = []
-        self._stop = self._broken = False
-        self._closed = threading.Event()
-        self._thread = threading.Thread(target=self._serve, name="events", daemon=True)
-
-    def __enter__(self) -> "_Line":
-        self.send("started", {"node": environment.node_name()})
-        self._exchange()
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._closed.set()
-        self._thread.join()
-        self._exchange()
-
-    def send(self, kind: str, values: dict[str, Any]) -> None:
-        """Raises ConnectionError once the launcher has gone."""
-        if self._broken:
-            raise ConnectionError("the launcher has gone")
-        self._waiting.append(_Event(self._key, self._attempt, kind, values))
-
-    def told_to_stop(self) -> bool:
-        return self._stop
-
-    def _exchange(self) -> None:
-        import ray
-
-        events, self._waiting = self._waiting, []
-        try:
-            self._stop = ray.get(self._hub.exchange.remote(events)) or self._stop
-        except ray.exceptions.RayError:
-            self._broken = True
-
-    def _serve(self) -> None:
-        while not (self._broken or self._closed.wait(EXCHANGE_EVERY_S)):
-            self._exchange()
+SHARED_WITHIN_S = 10.0  # a network file system may show a new file to other machines a little later
 
 
 def _run_cell(task: CellTask, hub: Any, token: Path) -> tuple[str, str]:
     """The remote task: (outcome, message)."""
-    with _Line(hub, task.cell.key) as line:
+    with Line(hub, task.cell.key) as line:
         trouble = _trouble(task, token)
         if trouble:
             return "failed", trouble
@@ -217,13 +40,11 @@ def _run_cell(task: CellTask, hub: Any, token: Path) -> tuple[str, str]:
 def _trouble(task: CellTask, token: Path) -> str:
     """Why this node must not train the cell; empty where it may."""
     node = environment.node_name()
-    waited = threading.Event()
-    for _ in range(int(SHARED_FOR_S / EXCHANGE_EVERY_S)):
-        if token.exists():
-            break
-        waited.wait(EXCHANGE_EVERY_S)
-    else:
-        return f"node {node} does not see the launcher's {task.results}: the results folder must be on shared storage"
+    deadline = time.monotonic() + SHARED_WITHIN_S
+    while not token.exists():
+        if time.monotonic() > deadline:
+            return f"node {node} does not see the launcher's files: the results folder must be on shared storage"
+        time.sleep(EXCHANGE_EVERY_S)
     planned, here = task.cell.config["versions"], environment.key_versions()
     for name, version in planned.items():
         if here.get(name) != version:
@@ -242,11 +63,12 @@ def _shared_token(results: Path) -> Iterator[Path]:
         token.unlink(missing_ok=True)
 
 
-# ---------------------------------------------------------------- the executor
 @dataclass
 class _Sweep:
-    """What one ``run`` has under way."""
+    """What one ``run`` has under way, and how its cells ended, by key."""
 
+    on_event: OnEvent
+    outcomes: dict[str, str] = field(default_factory=dict)
     running: dict[Any, CellTask] = field(default_factory=dict)  # by Ray's reference to the task's result
     attempts: dict[str, str] = field(default_factory=dict)  # the newest start of each cell under way, by key
     starts: Counter[str] = field(default_factory=Counter)
@@ -277,32 +99,41 @@ class RayExecutor:
 
         if not tasks:
             return {}
-        hub = _start_hub()
-        waiting, sweep, outcomes = deque(tasks), _Sweep(), dict[str, str]()
+        sweep = _Sweep(on_event)
+        try:
+            with _shared_token(tasks[0].results) as token:
+                self._run(tasks, token, sweep, stop, tick)
+        except ray.exceptions.RayError as error:
+            for task in sweep.running.values():
+                _conclude(task, f"the Ray cluster was lost: {first_line(error)}", sweep, stopping=stop.requested)
+        return sweep.outcomes
+
+    def _run(
+        self, tasks: list[CellTask], token: Path, sweep: _Sweep, stop: StopRequest, tick: Callable[[], None]
+    ) -> None:
+        """Raises ray.exceptions.RayError where the cluster is lost."""
+        import ray
+
+        hub, waiting = _start_hub(), deque(tasks)
         told_to_stop = killed = False
-        with _shared_token(tasks[0].results) as token:
-            while sweep.running or (waiting and not stop.requested):
-                while waiting and len(sweep.running) < (self._limit or len(tasks)) and not stop.requested:
-                    task = waiting.popleft()
-                    sweep.running[_submit(task, hub, token)] = task
-                if stop.requested and not told_to_stop:
-                    told_to_stop = True
-                    for reference, task in sweep.running.items():
-                        if not sweep.starts[task.cell.key]:
-                            ray.cancel(reference)
-                if stop.urgent and not killed:
-                    killed = True
-                    for reference in sweep.running:
-                        ray.cancel(reference, force=True)
-                ended, _ = ray.wait(list(sweep.running), num_returns=len(sweep.running), timeout=0.2)
-                _deliver(ray.get(hub.drain.remote(stop.requested)), sweep, on_event)
-                for reference in ended:
-                    task = sweep.running.pop(reference)
-                    outcome = _end(reference, task, sweep, on_event, stopping=told_to_stop)
-                    if outcome is not None:
-                        outcomes[task.cell.key] = outcome
-                tick()
-        return outcomes
+        while sweep.running or (waiting and not stop.requested):
+            while waiting and len(sweep.running) < (self._limit or len(tasks)) and not stop.requested:
+                task = waiting.popleft()
+                sweep.running[_submit(task, hub, token)] = task
+            if stop.requested and not told_to_stop:
+                told_to_stop = True
+                for reference, task in sweep.running.items():
+                    if not sweep.starts[task.cell.key]:
+                        ray.cancel(reference)
+            if stop.urgent and not killed:
+                killed = True
+                for reference in sweep.running:
+                    ray.cancel(reference, force=True)
+            ended, _ = ray.wait(list(sweep.running), num_returns=len(sweep.running), timeout=0.2)
+            _deliver(ray.get(hub.drain.remote(stop.requested)), sweep)
+            for reference in ended:
+                _end(reference, sweep, stopping=told_to_stop)
+            tick()
 
 
 def _start_hub() -> Any:
@@ -311,7 +142,7 @@ def _start_hub() -> Any:
 
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
     options = {"num_cpus": 0, "max_restarts": -1, "max_task_retries": -1, "scheduling_strategy": here}
-    return ray.remote(_Hub).options(**options).remote()
+    return ray.remote(Hub).options(**options).remote()
 
 
 def _submit(task: CellTask, hub: Any, token: Path) -> Any:
@@ -328,7 +159,7 @@ def _submit(task: CellTask, hub: Any, token: Path) -> Any:
     return ray.remote(_run_cell).options(**options).remote(task, hub, token)
 
 
-def _deliver(events: list[_Event], sweep: _Sweep, on_event: OnEvent) -> None:
+def _deliver(events: list[Event], sweep: _Sweep) -> None:
     """Only of cells under way, and of each only what its newest attempt says: an older one may not know it is dead."""
     tasks = {task.cell.key: task for task in sweep.running.values()}
     for event in events:
@@ -340,22 +171,28 @@ def _deliver(events: list[_Event], sweep: _Sweep, on_event: OnEvent) -> None:
             sweep.starts[event.key] += 1
             values = values | {"attempt": sweep.starts[event.key]}
         if event.attempt == sweep.attempts.get(event.key):
-            on_event(tasks[event.key], event.kind, values)
+            sweep.on_event(tasks[event.key], event.kind, values)
 
 
-def _end(reference: Any, task: CellTask, sweep: _Sweep, on_event: OnEvent, *, stopping: bool) -> str | None:
-    """The outcome; None for a cell that was cancelled before it started."""
+def _end(reference: Any, sweep: _Sweep, *, stopping: bool) -> None:
     import ray
 
+    task = sweep.running.pop(reference)
     num_starts = sweep.starts[task.cell.key]
     try:
         outcome, message = ray.get(reference)
     except ray.exceptions.RayError as error:  # also what Ray makes of an exception on the way to our own code
-        if stopping and not num_starts:
-            return None
-        outcome, message = conclude(task, _describe(error, num_starts), stopping=stopping)
-    on_event(task, outcome, {"message": message})
-    return str(outcome)
+        if num_starts or not stopping:  # else it was cancelled before it started
+            _conclude(task, _describe(error, num_starts), sweep, stopping=stopping)
+        return
+    sweep.outcomes[task.cell.key] = outcome
+    sweep.on_event(task, outcome, {"message": message})
+
+
+def _conclude(task: CellTask, death: str, sweep: _Sweep, *, stopping: bool) -> None:
+    outcome, message = conclude(task, death, stopping=stopping)
+    sweep.outcomes[task.cell.key] = outcome
+    sweep.on_event(task, outcome, {"message": message})
 
 
 def _describe(error: Exception, num_starts: int) -> str:
@@ -363,8 +200,7 @@ def _describe(error: Exception, num_starts: int) -> str:
     cause = getattr(error, "cause", None)
     if cause is not None:
         return f"the task could not start: {type(cause).__name__}: {' '.join(str(cause).split())}"
-    first = str(error).strip().partition("\n")[0]
     return (
-        f"worker died, the last of {num_starts} starts ({type(error).__name__}: {first}); "
+        f"worker died, the last of {num_starts} starts ({type(error).__name__}: {first_line(error)}); "
         "the next run continues from its last checkpoint"
     )

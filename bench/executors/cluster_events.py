@@ -1,0 +1,82 @@
+"""Between the workers of a Ray cluster and the launcher: events go one way, the request to stop goes the other."""
+
+import threading
+import uuid
+from collections import deque
+from dataclasses import dataclass
+from typing import Any
+
+from bench.environment import node_name
+
+EXCHANGE_EVERY_S = 0.5  # between a worker's calls to the launcher's node
+
+
+@dataclass(frozen=True)
+class Event:
+    key: str  # of the cell
+    attempt: str  # a name of its own for each start of a task
+    kind: str
+    values: dict[str, Any]
+
+
+class Hub:
+    """An actor on the launcher's node."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+        self.stop = False
+
+    def exchange(self, events: list[Event]) -> bool:
+        """For workers: leave events, learn whether to stop."""
+        self.events += events
+        return self.stop
+
+    def drain(self, stop: bool) -> list[Event]:
+        """For the launcher: say whether to stop, take the events."""
+        self.stop = stop
+        events, self.events = self.events, []
+        return events
+
+
+class Line:
+    """A worker's line to the hub, served by a thread, so that training never waits for the network."""
+
+    def __init__(self, hub: Any, key: str) -> None:
+        self._hub, self._key, self._attempt = hub, key, uuid.uuid4().hex
+        self._waiting: deque[Event] = deque()
+        self._stop = self._broken = False
+        self._closed = threading.Event()
+        self._thread = threading.Thread(target=self._serve, name="events", daemon=True)
+
+    def __enter__(self) -> "Line":
+        self.send("started", {"node": node_name()})
+        self._exchange()
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._closed.set()
+        self._thread.join()
+        self._exchange()
+
+    def send(self, kind: str, values: dict[str, Any]) -> None:
+        """Raises ConnectionError once the launcher has gone."""
+        if self._broken:
+            raise ConnectionError("the launcher has gone")
+        self._waiting.append(Event(self._key, self._attempt, kind, values))
+
+    def told_to_stop(self) -> bool:
+        return self._stop
+
+    def _exchange(self) -> None:
+        import ray
+
+        events = [self._waiting.popleft() for _ in range(len(self._waiting))]
+        try:
+            self._stop = ray.get(self._hub.exchange.remote(events)) or self._stop
+        except ray.exceptions.RayError:
+            self._broken = True
+
+    def _serve(self) -> None:
+        while not (self._broken or self._closed.wait(EXCHANGE_EVERY_S)):
+            self._exchange()
