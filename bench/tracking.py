@@ -38,13 +38,14 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 NOT_A_DATABASE = "mlflow.db is not a database; move it away and run `python -m bench sync`"
+NO_SPACE = "no space left for mlflow.db; make room and run `python -m bench sync`"
 NO_ANSWER = "tracking server does not answer"
 MAX_METRICS, MAX_PARAMS = 1000, 100  # of one log_batch call, MLflow's limits
 SETTINGS = {  # of MLflow's client, unless the user sets them; what fails is sent again from the records
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",  # seconds
-    "MLFLOW_LOGGING_LEVEL": "ERROR",
+    "MLFLOW_LOGGING_LEVEL": "CRITICAL",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
 }
 
@@ -106,6 +107,8 @@ def _reason(error: Exception, uri: str) -> str:
     text = " ".join(str(error).split()) or type(error).__name__
     if "file is not a database" in text or "image is malformed" in text:
         return NOT_A_DATABASE
+    if "database or disk is full" in text:
+        return NO_SPACE
     if "failed with exception" in text or ("OperationalError" in text and not uri.startswith("sqlite")):
         return NO_ANSWER
     parts = urlsplit(uri)
@@ -128,7 +131,7 @@ def _connect(uri: str) -> "MlflowClient":
     from mlflow import MlflowClient
 
     for name in ("mlflow", "alembic", "urllib3.connectionpool"):
-        logging.getLogger(name).setLevel(logging.ERROR)
+        logging.getLogger(name).setLevel(logging.CRITICAL)  # MLflow logs a stack for what is reported in one line
     if database is not None and not (database.exists() and database.stat().st_size):
         _create_database(database)
     return MlflowClient(tracking_uri=uri)
