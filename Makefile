@@ -5,7 +5,7 @@
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help setup reproduce-mnist reproduce-faces reproduce-chairs reproduce-svhn reproduce-celeba reproduce-all \
-	ambiguities report ui tracking-server check-regression baseline bench lint test test-all system-deps lock clean \
+	ambiguities report ui tracking-server check-regression baseline bench lint test test-all system-deps lock audit clean \
 	check-environment check-environment-dev
 
 STAMP := .venv/.installed
@@ -115,9 +115,23 @@ lock: ## resolve pyproject.toml anew into requirements.lock (installs nothing)
 	@command -v "$(PY)" >/dev/null || { echo "lock: no $(PY) to resolve with; make setup first" >&2; exit 1; }
 	@"$(PY)" -c "$$LOCK_PROGRAM"
 
+# Nothing is installed into .venv. What could not be looked up never reads as sound.
+audit: ## look the locked packages up for known vulnerabilities: 0 none, 1 some, 3 could not be done
+	@[ -x .audit/bin/pip-audit ] || { "$(PYTHON3)" -m venv .audit && \
+		.audit/bin/python -m pip --disable-pip-version-check -qqq install pip-audit; } || \
+		{ rm -rf .audit; echo "audit: could not be done: pip-audit cannot be installed" >&2; exit 3; }
+	@said=.audit/said.txt; \
+	if .audit/bin/pip-audit --requirement requirements.lock --no-deps --disable-pip --strict --progress-spinner off 2>$$said; then \
+		cat $$said; \
+	elif grep -q "^Found " $$said; then \
+		cat $$said; exit 1; \
+	else \
+		echo "audit: could not be done: $$(grep -v '^ ' $$said | tail -1 | cut -c1-200)" >&2; exit 3; \
+	fi
+
 clean: ## remove caches and build products, never results or .venv
 	find . \( -path ./.venv -o -path ./results -o -path ./.git \) -prune -o -type d -name __pycache__ -exec rm -rf {} +
-	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks build dist *.egg-info
+	rm -rf .audit .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks build dist *.egg-info
 
 ##
 ## Variables:

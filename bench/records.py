@@ -26,7 +26,7 @@ from infogan.data.npz import NpzError, read_npz
 
 LAUNCHES = "launches.jsonl"  # in the results folder: what each launch cost beside its training
 
-IDENTITY = dict.fromkeys(("experiment", "profile", "arm"), str) | {"variant": str | None, "seed": int}
+IDENTITY: dict[str, Any] = dict.fromkeys(("experiment", "profile", "arm"), str) | {"variant": str | None, "seed": int}
 IDENTITY |= dict.fromkeys(("config", "definition", "environment", "data"), dict)
 
 State = Literal["missing", "partial", "running", "failed", "done"]

@@ -4,6 +4,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 NOT_A_DATABASE = "mlflow.db is not a database; move it away and run `python -m bench sync`"
+NO_SPACE = "no space left for mlflow.db; make room and run `python -m bench sync`"
 NO_ANSWER = "tracking server does not answer"
 
 
@@ -25,6 +26,8 @@ def reason(error: Exception, uri: str) -> str:
     text = " ".join(str(error).split()) or type(error).__name__
     if "file is not a database" in text or "image is malformed" in text:
         return NOT_A_DATABASE
+    if "database or disk is full" in text:
+        return NO_SPACE
     if "failed with exception" in text or ("OperationalError" in text and not uri.startswith("sqlite")):
         return NO_ANSWER
     parts = urlsplit(uri)

@@ -47,7 +47,7 @@ SETTINGS = {  # of MLflow's client, unless the user sets them; what fails is sen
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",  # seconds
-    "MLFLOW_LOGGING_LEVEL": "ERROR",
+    "MLFLOW_LOGGING_LEVEL": "CRITICAL",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
 }
 
@@ -104,7 +104,7 @@ def _connect(uri: str) -> "MlflowClient":
     from mlflow import MlflowClient
 
     for name in ("mlflow", "alembic", "urllib3.connectionpool"):
-        logging.getLogger(name).setLevel(logging.ERROR)
+        logging.getLogger(name).setLevel(logging.CRITICAL)  # MLflow logs a stack for what is reported in one line
     if database is not None and not (database.exists() and database.stat().st_size):
         _create_database(database)
     return MlflowClient(tracking_uri=uri)

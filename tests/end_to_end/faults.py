@@ -13,6 +13,7 @@ import shutil
 import signal
 import sqlite3
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -168,7 +169,7 @@ class Witness:
 
     def _doubled(self) -> list[str]:
         """Read from the database itself: no point twice, no cell with two runs."""
-        with closing(sqlite3.connect(f"file:{self.bench.seen}/mlflow.db?mode=ro", uri=True)) as database:
+        with database_copy(self.bench) as file, closing(sqlite3.connect(file)) as database:
             points = database.execute(
                 "SELECT r.name, m.key, m.step FROM metrics m JOIN runs r USING (run_uuid) "
                 "WHERE r.lifecycle_stage = 'active' GROUP BY r.name, m.key, m.step HAVING count(*) > 1"
@@ -179,15 +180,25 @@ class Witness:
         return [f"MLflow holds {row} twice" for row in points + runs]
 
 
+@contextmanager
+def database_copy(bench: Bench) -> Iterator[Path]:
+    """SQLite resolves a path through /proc to the wrong file; and looking must not finish what a kill has left."""
+    with tempfile.TemporaryDirectory() as folder:
+        for file in bench.seen.glob("mlflow.db*"):
+            shutil.copy(file, folder)
+        yield Path(folder, "mlflow.db")
+
+
 def points(bench: Bench) -> dict[str, int]:
     """Points of mi/c1 by run, as MLflow's own client counts them."""
     from mlflow import MlflowClient
 
-    client = MlflowClient(f"sqlite:///{bench.seen}/mlflow.db")
-    experiment = client.get_experiment_by_name("tiny-cpu")
-    assert experiment is not None
-    runs = client.search_runs([experiment.experiment_id])
-    return {run.info.run_name or "": len(client.get_metric_history(run.info.run_id, "mi/c1")) for run in runs}
+    with database_copy(bench) as file:
+        client = MlflowClient(f"sqlite:///{file}")
+        experiment = client.get_experiment_by_name("tiny-cpu")
+        assert experiment is not None
+        runs = client.search_runs([experiment.experiment_id])
+        return {run.info.run_name or "": len(client.get_metric_history(run.info.run_id, "mi/c1")) for run in runs}
 
 
 def check_same(bench: Bench, undisturbed: Bench) -> None:
