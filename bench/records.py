@@ -219,7 +219,7 @@ class CellFolder:
         return self._grids(f"{family}.npz")
 
     def measures(self) -> dict[str, dict[str, Any]]:
-        """Entries by family: ``key``, ``seconds``, then ``error`` or ``values``, ``reasons``, ``details``. Damaged: none."""
+        """Entries by family: ``key``, ``seconds``; ``error`` or ``values``, ``reasons``, ``details``. Damaged: none."""
         try:
             return read_json(self._file("measures.json"))
         except (FileNotFoundError, CorruptRecord):

@@ -79,7 +79,7 @@ _OF_A_FACTOR = (  # name, kinds of factor that have it, words, unit, decimals
         )
     ),
 )
-_DISENTANGLEMENT = {
+DISENTANGLEMENT = {
     "mig": "mutual information gap of Q on held-out images",
     "sap": "SAP of Q on held-out images, by R2",
     "dci_disentanglement": "DCI disentanglement of Q on held-out images",
@@ -120,7 +120,7 @@ FAMILIES: dict[str, dict[str, Quantity]] = {
         },
         **{
             f"{name}{suffix}": Quantity(f"{words}{of}", "")
-            for name, words in _DISENTANGLEMENT.items()
+            for name, words in DISENTANGLEMENT.items()
             for suffix, of in (
                 ("", ""),
                 ("_shuffled", ", factors shuffled"),
