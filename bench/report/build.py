@@ -212,7 +212,7 @@ class _Builder:
             base = f"figures/{stem}-{wording.file_part(variant)}" if variant else f"figures/{stem}"
             own = [of for of in found if of.group.rpartition("/")[0] == variant]
             for of in own:
-                if of.claim and of.is_claimed_of:
+                if of.is_first and of.is_claimed_of:
                     drawing = draw_runs(self._with_grids(of))
                     views += [self._figure(drawing, base)] if drawing else []
             drawing = draw_codes({of.group: [run.run for run in of.runs] for of in own})

@@ -27,7 +27,7 @@ def _factors(found: Sequence[FactorRuns]) -> Table | None:
         return None
     rows, records = [], []
     for of in found:
-        best, middle, beside = of.best, of.median, _baseline(of, found)
+        best, beside = of.best, _baseline(of, found)
         values = [run.value for run in of.measured]
         interval = statistics.median_interval(values) if values else None
         noise, ceiling = (_median_of(of, row) for row in ("noise", "ceiling"))
@@ -41,6 +41,7 @@ def _factors(found: Sequence[FactorRuns]) -> Table | None:
                 of.group,
                 wording.measure_heading(of.measure).partition(": ")[2],
                 _every_run(of),
+                _note(of),
                 f"{wording.measured(of.measure, best.value)}, seed {best.run.cell.seed}" if best else wording.ABSENT,
                 wording.with_interval(of.measure, interval.median, interval.low, interval.high)
                 if interval
@@ -48,12 +49,11 @@ def _factors(found: Sequence[FactorRuns]) -> Table | None:
                 wording.measured(of.measure, noise),
                 wording.measured(of.measure, ceiling),
                 beyond or wording.ABSENT,
-                _note(of),
             ]
         )
         records += [_record(of, run) for run in of.runs]
-    headings = ["claim", "factor", "arm", "number", "every seed", "best by rule", "median [interval]"]
-    headings += ["noise dimension", "ceiling", "best beyond the GAN's best", "note"]
+    headings = ["claim", "factor", "arm", "number", "every seed", "note", "best by rule", "median [interval]"]
+    headings += ["noise dimension", "ceiling", "best beyond the GAN's best"]
     caption = (
         "Best by rule: the run with the largest first-order index of its code, judged by this number on other samples. "
         "Noise dimension: the same search over the noise dimensions, median over seeds. Ceiling: the factor itself, "
@@ -61,7 +61,7 @@ def _factors(found: Sequence[FactorRuns]) -> Table | None:
     )
     keys = ["claim", "factor", "arm", "seed", "measure", "value", "rule", "chosen_by", "code", "is_best", "is_median"]
     keys += ["noise", "ceiling", "reason"]
-    return Table("factors", "Factors, every run", caption, headings, rows, csv_bytes(keys, records), num_text=5)
+    return Table("factors", "Factors, every run", caption, headings, rows, csv_bytes(keys, records), num_text=6)
 
 
 def _record(of: FactorRuns, run: FactorRun) -> list[Any]:
@@ -127,7 +127,7 @@ def _disentanglement(sweep: Sweep, groups: Sequence[str]) -> Table | None:
             if not any(columns) and not reason:
                 continue
             shown = [wording.with_interval(name, i.median, i.low, i.high) if i else wording.ABSENT for i in columns]
-            rows.append([group, words.partition(" of Q")[0].partition(",")[0], *shown, reason])
+            rows.append([group, words.partition(" of Q")[0].partition(",")[0], reason, *shown])
     if not rows:
         return None
     caption = (
@@ -135,6 +135,6 @@ def _disentanglement(sweep: Sweep, groups: Sequence[str]) -> Table | None:
         "batch-norm statistics frozen over training images; states are 10 equally filled bins. Bias: the factors "
         "shuffled. Ceiling: the readers' outputs in Q's place. Not comparable with other codebases."
     )
-    headings = ["arm", "score", "Q", "bias: factors shuffled", "ceiling: the readers", "note"]
+    headings = ["arm", "score", "note", "Q", "bias: factors shuffled", "ceiling: the readers"]
     content = csv_bytes(["arm", "score", "seed", "value"], records)
-    return Table("disentanglement", "Disentanglement of Q", caption, headings, rows, content, num_text=2)
+    return Table("disentanglement", "Disentanglement of Q", caption, headings, rows, content, num_text=3)

@@ -43,9 +43,10 @@ class FactorRuns:
     rule: str  # the measure that chooses the best run
     group: str = ""
     runs: tuple[FactorRun, ...] = ()
-    claim: str = ""  # its id, where one asks for this number first
+    claim: str = ""  # its id, where one asks for this number
     title: str = ""
     arms: tuple[str, ...] = ()  # of which the claim speaks
+    is_first: bool = False  # of the claim's numbers
     is_claimed_of: bool = False  # the claim speaks of this group's arm
 
     @property
@@ -129,7 +130,7 @@ def _factor_run(run: Run, asked: FactorRuns) -> FactorRun:
 
 
 def _claimed(experiment: ExperimentTable | None, variant: str) -> Iterator[FactorRuns]:
-    """What each condition on a factor asks of a variant; the first of a claim carries its id."""
+    """What each condition on a factor asks of a variant."""
     if experiment is None or FAMILY not in experiment.measures:
         return
     for claim in experiment.claims:
@@ -143,7 +144,8 @@ def _claimed(experiment: ExperimentTable | None, variant: str) -> Iterator[Facto
                     factor,
                     condition.measure,
                     condition.chosen_by or f"{factor}_{kind}",
-                    claim=claim.id if number == 0 else "",
+                    claim=claim.id,
+                    is_first=number == 0,
                     title=f"{claim.text} {claim.source}",
                     arms=tuple(claim.arms),
                 )

@@ -82,8 +82,8 @@ def _caption(found: FactorRuns, first: FactorRun) -> str:
         return text + f"No run could be measured ({reason}): the code is the readers' guess and none is the best."
     chosen = wording.measure_words(found.rule)
     return text + (
-        f"Large: the best of {wording.plural(len(found.runs), 'run')} by rule ({chosen}), judged on other samples; "
-        f"small: every other run. Numbers: {wording.measure_words(found.measure)}."
+        f"Large: the best of {wording.plural(len(found.runs), 'run')} by rule ({chosen}), "
+        f"judged on other samples; small: every other run. Numbers: {wording.measure_words(found.measure)}."
     )
 
 
@@ -114,7 +114,7 @@ def _grid_axes(
 
 
 def draw_codes(runs_of: dict[str, list[Run]]) -> Drawing | None:
-    """Code by factor, the first-order index of every code, for each run of each group; None where nothing was measured."""
+    """Code by factor, the first-order index of every code, a panel a run; None where nothing was measured."""
     tables = [(group, run, *_table(run)) for group, runs in runs_of.items() for run in runs if _table(run)[0].size]
     if not tables:
         return None
@@ -124,7 +124,7 @@ def draw_codes(runs_of: dict[str, list[Run]]) -> Drawing | None:
     most_factors = max(len(factors) for _, _, _, _, factors in tables)
     cell = min(0.36, (WIDTH / columns - 0.6) / most_factors)
     with rc_context(STYLE):
-        panel = most_codes * 0.2 + 1.15
+        panel = most_codes * 0.2 + 1.0
         height = num_rows * panel
         figure = Figure(figsize=(WIDTH, height))
         for k, (group, run, table, codes, factors) in enumerate(tables):
@@ -136,7 +136,7 @@ def draw_codes(runs_of: dict[str, list[Run]]) -> Drawing | None:
             axes.set_title(f"{group.rpartition('/')[2]}, seed {run.cell.seed}", fontsize=7.5, pad=2, loc="left")
         caption = (
             "First-order Sobol index of every code on every factor as the readers see it, scored on samples that chose "
-            f"nothing: 1, the code alone decides the factor. Last row, {NOISE_ROW}: of all noise dimensions the one that "
+            f"nothing: 1, the code alone decides the factor. Last row, {NOISE_ROW}: the dimension of all that "
             "the same search finds. Grey: not measured."
         )
         return save(figure, "codes", "Which code moves which factor", caption)

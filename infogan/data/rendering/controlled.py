@@ -18,8 +18,8 @@ from infogan.data.rendering import sets
 
 FIRST = 1 << 40  # index of the first controlled image: no other of the set comes near it
 GROUP_SIZE = 24  # images that share a value
-MIN_GROUPS, MAX_GROUPS = 8, 24  # of a factor; even, since half of them fit the vote that the others test
-MIN_ROWS, MAX_ROWS = 4, 12  # of a sweep: objects
+MIN_GROUPS, MAX_GROUPS = 4, 24  # of a factor; even, since half of them fit the vote that the others test
+MIN_ROWS, MAX_ROWS = 2, 12  # of a sweep: objects
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class ControlledImages:
 
     def fixed(self, factor: str) -> np.ndarray:
         """(groups, images, C, H, W) uint8: within a group the factor has one value of the prior, all else is random."""
-        num_groups = min(max(self.num_train // 128 * 2, MIN_GROUPS), MAX_GROUPS)
+        num_groups = min(max(self.num_train // 256 * 2, MIN_GROUPS), MAX_GROUPS)
         module = sets.kind_module(self.kind)
 
         def parameters(group: int, image: int) -> Any:
@@ -42,7 +42,7 @@ class ControlledImages:
 
     def swept(self, factor: str, num_columns: int) -> np.ndarray:
         """(rows, columns, C, H, W) uint8: each row is one object, the factor moved over its whole range."""
-        num_rows = min(max(self.num_train // 256, MIN_ROWS), MAX_ROWS)
+        num_rows = min(max(self.num_train // 512, MIN_ROWS), MAX_ROWS)
         module = sets.kind_module(self.kind)
         values = np.linspace(*module.RANGES[factor], num_columns).tolist()
 
