@@ -375,3 +375,10 @@ def test_the_command_explains_mistakes(tmp_path: Path, capsys: pytest.CaptureFix
     monkeypatch.setitem(command.NUM_COLUMNS, "sheet", 1)
     assert command.main(["chairs", "--sheet", str(tmp_path / "nowhere" / "sheet.png")]) == 2
     assert "cannot write" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", sets.KINDS)
+def test_the_page_of_data_sets_gives_the_ranges_of_every_factor(name: str) -> None:
+    page = (Path(__file__).parents[2] / "docs/DATA.md").read_text()
+    for factor, (low, high) in sets.kind_module(name).RANGES.items():
+        assert f"| {name}: {factor} | {low:.2f} to {high:.2f} |" in page
