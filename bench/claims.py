@@ -101,7 +101,7 @@ def _judge_arm(
     seeds_low, seeds_high = statistics.proportion_interval(holding, num_seeds) if num_seeds else (0.0, 1.0)
     headline = [v for v in conditions[0].seeds.values() if not math.isnan(v)]
     interval = statistics.median_interval(headline) if headline else None
-    verdict, reason = _verdict(claim, conditions, num_seeds, num_diverged, sweep, experiment)
+    verdict, reason = _verdict(claim, conditions, runs, num_diverged, sweep, experiment)
     return ClaimResult(
         id=claim.id,
         arm=arm,
@@ -166,6 +166,18 @@ def _check(condition: ConditionTable, sweep: Sweep, group: str, runs: list[Run],
     return ConditionResult(condition.measure, unit, condition.over, text, condition.basis, value, met, seeds)
 
 
+def _why_not(measure: str, runs: list[Run]) -> str:
+    """The reason that the first seed without the measure recorded, if it recorded one."""
+    for run in runs:
+        if measure in run.summary:
+            continue
+        for entry in run.measures.values():
+            for beginning, reason in entry.get("reasons", {}).items():
+                if not beginning or measure.startswith(f"{beginning}_"):
+                    return f" (seed {run.cell.seed}: {reason.removeprefix('not measured: ')})"
+    return ""
+
+
 def _beside(measure: str, paper: float, runs: list[Run]) -> BesideResult:
     seeds = {run.cell.seed: run.summary.get(measure, math.nan) for run in runs}
     median = float(np.median(list(seeds.values()))) if seeds else math.nan
@@ -200,11 +212,12 @@ def budget_part(sweep: Sweep, experiment: ExperimentTable) -> str:
 def _verdict(
     claim: ClaimTable,
     conditions: tuple[ConditionResult, ...],
-    num_seeds: int,
+    runs: list[Run],
     num_diverged: int,
     sweep: Sweep,
     experiment: ExperimentTable,
 ) -> tuple[str, str]:
+    num_seeds = len(runs) + num_diverged
     iterations = sweep.definition["training"]["iterations"]
     if num_seeds < claim.min_seeds:
         return "not measured", f"{num_seeds} seeds ended, {claim.min_seeds} needed"
@@ -212,7 +225,7 @@ def _verdict(
         return "not measured", f"a budget of {iterations} iterations, {claim.min_iterations} needed"
     unmeasured = [c.measure for c in conditions if math.isnan(c.value)]
     if unmeasured and not num_diverged:
-        return "not measured", f"no value for {', '.join(unmeasured)}"
+        return "not measured", "; ".join(f"no value for {measure}{_why_not(measure, runs)}" for measure in unmeasured)
     reason = "; ".join(f"{c.measure} = {c.value:.3g} {'meets' if c.holds else 'misses'} {c.bound}" for c in conditions)
     if num_diverged:
         reason += f"; {num_diverged} of {num_seeds} seeds diverged"

@@ -78,7 +78,9 @@ def measure(
             unknown = measured.values.keys() - CATALOGUE[family].keys()
             if unknown:
                 raise KeyError(f"family {family} gives numbers that the catalogue lacks: {', '.join(sorted(unknown))}")
-            entry |= {"values": measured.values, "details": measured.details}
+            if measured.grids:
+                folder.write_measured_grids(family, measured.grids)  # before the entry that speaks of them
+            entry |= {"values": measured.values, "reasons": measured.reasons, "details": measured.details}
         except Exception as error:
             message = " ".join(str(error).split())
             entry |= {"error": f"{type(error).__name__}: {message}", "traceback": traceback.format_exc()}

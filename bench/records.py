@@ -6,7 +6,8 @@ history.npz      metrics of every iteration that a checkpoint covers
 result.json      how it ended: done or failed, with times and the measures of the finished networks
 weights.pt       final weights with frozen batch-norm statistics
 traversals.npz   generated images, one grid per code; snapshots.npz: the same during training
-measures.json    what was measured of the finished networks, by family, each with the key of its code
+measures.json    what was measured of the finished networks, by family, each with the key of its code; pictures that go
+                 with a family are in FAMILY.npz
 tracking.json    what the MLflow mirror was verified to hold
 lease/           who may write here: bench/locks.py
 """
@@ -247,8 +248,18 @@ class CellFolder:
         """One family's entry, beside those of the others."""
         write_json(self._own("measures.json"), self.measures() | {family: entry})
 
+    def write_measured_grids(self, family: str, grids: dict[str, np.ndarray]) -> None:
+        """Pictures (rows, columns, H, W, C) uint8 that go with a family's entry; replaces those before."""
+        content = io.BytesIO()
+        np.savez_compressed(content, **grids)  # type: ignore[arg-type]
+        write_sealed(self._file(f"{family}.npz"), content.getvalue())
+
+    def measured_grids(self, family: str) -> dict[str, np.ndarray]:
+        """By name; empty where there are none. Raises CorruptRecord."""
+        return self._grids(f"{family}.npz")
+
     def measures(self) -> dict[str, dict[str, Any]]:
-        """Entries by family: ``key``, ``seconds``, then ``values`` and ``details``, or ``error``. Damaged: none."""
+        """Entries by family: ``key``, ``seconds``; ``error`` or ``values``, ``reasons``, ``details``. Damaged: none."""
         try:
             entries = read_json(self._file("measures.json"))
         except (FileNotFoundError, CorruptRecord):

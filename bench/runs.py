@@ -186,7 +186,7 @@ def _run_to_json(run: Run) -> dict[str, Any]:
     columns = {name: _rounded(history.column(name)) for name in history.names}
     timing = {"step_iterations": history.step_iterations.tolist(), "step_ms": _rounded(history.step_ms)}
     measures = {
-        family: {name: entry[name] for name in ("key", "values") if name in entry}
+        family: {name: entry[name] for name in ("key", "values", "reasons") if name in entry}
         for family, entry in run.measures.items()
     }
     return {

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.claims import ClaimResult, claims_digest, judge
-from bench.report import images, inventory, pages, settings, tabular, verdicts, wording
+from bench.report import factors, images, inventory, pages, settings, tabular, verdicts, wording
+from bench.report.factor_tables import factor_tables
 from bench.runs import Run, Sweep, load
 from bench.spec import PROFILES, Spec
 from bench.storage import CorruptRecord, read_lines, write_atomic
@@ -20,8 +21,8 @@ MAX_GRID_BYTES = 1_600_000  # of all traversal grids on the page; beyond it furt
 BASE_ARM = "infogan"  # whose T80 the others are compared with
 # names that only a report gives: an earlier report's files that this one does not make are removed
 OWN_FILES = re.compile(
-    r"figures/.+-(mutual-information|first-iterations|losses|t80|history|settings)\.(png|svg)|figures/.+-traversal-.+\.png"
-    r"|tables/.+-(arms|measures|seeds|comparisons|settings|timing)\.csv|tables/claims\.csv"
+    r"figures/.+-(mutual-information|first-iterations|losses|t80|history|settings|codes|factor-.+)\.(png|svg)|figures/.+-traversal-.+\.png"
+    r"|tables/.+-(arms|measures|seeds|comparisons|settings|timing|factors|disentanglement)\.csv|tables/claims\.csv"
 )
 
 
@@ -136,6 +137,7 @@ class _Builder:
         reference = experiment.reference_variant if experiment else None
         shown = [g for g in order if reference is None or g.startswith(f"{reference}/")]
         choices, arms = settings.listed_choices(sweep, experiment), list(experiment.arms) if experiment else []
+        found = factors.studied(sweep, experiment, shown)
         grids, grids_note = self._grids(sweep, shown, stem)
         return pages.SweepView(
             anchor=stem,
@@ -150,8 +152,12 @@ class _Builder:
             claims=verdicts.claim_rows(results),
             claims_digest=digest,
             arms=[(group, self._note(sweep, group), inventory.arm_settings(sweep, group)) for group in order],
-            figures=[*self._choices(choices, arms, stem), *self._figures(sweep, arms, shown, stem)],
-            tables=self._tables(sweep, choices, arms, order, stem),
+            figures=[
+                *self._choices(choices, arms, stem),
+                *self._factors(found, stem),
+                *self._figures(sweep, arms, shown, stem),
+            ],
+            tables=self._tables(sweep, choices, arms, order, stem, factor_tables(sweep, found, shown)),
             grids=grids,
             grids_note=grids_note,
             environment=inventory.environment(sweep),
@@ -197,6 +203,30 @@ class _Builder:
         inline = pages.figure_uri(drawing.svg, drawing.png)
         return pages.FigureView(before_title + drawing.title, drawing.caption, f"{path}.png", f"{path}.svg", inline)
 
+    def _factors(self, found: Sequence[factors.FactorRuns], stem: str) -> list[pages.FigureView]:
+        """Of each claim on a factor the pictures of every run, then code by factor of each variant."""
+        from bench.report.figures import draw_codes, draw_runs
+
+        views = []
+        for variant in dict.fromkeys(of.group.rpartition("/")[0] for of in found):
+            base = f"figures/{stem}-{wording.file_part(variant)}" if variant else f"figures/{stem}"
+            own = [of for of in found if of.group.rpartition("/")[0] == variant]
+            for of in own:
+                if of.is_first and of.is_claimed_of:
+                    drawing = draw_runs(self._with_grids(of))
+                    views += [self._figure(drawing, base)] if drawing else []
+            drawing = draw_codes({of.group: [run.run for run in of.runs] for of in own})
+            views += [self._figure(drawing, base, f"{variant}: " if variant else "")] if drawing else []
+        return views
+
+    def _with_grids(self, of: factors.FactorRuns) -> factors.FactorRuns:
+        """A damaged record of pictures is said and passed over."""
+        try:
+            return factors.with_grids(of)
+        except (CorruptRecord, ValueError, KeyError, OSError) as error:
+            self.damaged.append(wording.scrubbed(f"pictures of {of.factor}, {of.group}: {error}"))
+            return of
+
     def _choices(self, choices: list[settings.Choice], arms: list[str], stem: str) -> list[pages.FigureView]:
         """The figure of an experiment whose variants are single choices."""
         from bench.report.figures import draw_settings
@@ -205,11 +235,17 @@ class _Builder:
         return [self._figure(drawing, f"figures/{stem}")] if drawing else []
 
     def _tables(
-        self, sweep: Sweep, choices: list[settings.Choice], arms: list[str], order: list[str], stem: str
+        self,
+        sweep: Sweep,
+        choices: list[settings.Choice],
+        arms: list[str],
+        order: list[str],
+        stem: str,
+        of_factors: list[tabular.Table],
     ) -> list[tuple[tabular.Table, str]]:
         recorded = [group.rpartition("/")[2] for group in order]
         base = BASE_ARM if BASE_ARM in recorded else next(iter(recorded), BASE_ARM)
-        found = tabular.sweep_tables(sweep, order, base)
+        found = [*of_factors, *tabular.sweep_tables(sweep, order, base)]
         if choices:
             others = [table for table in found if table.name != "comparisons"]
             found = [settings.settings_table(choices, arms), *others]

@@ -3,12 +3,13 @@
 import csv
 import io
 import math
+import re
 from dataclasses import dataclass
 from typing import Any
 
 from bench.report import wording
 from bench.runs import Sweep
-from infogan.measures.catalogue import QUANTITIES
+from infogan.measures.catalogue import DISENTANGLEMENT, QUANTITIES
 
 ARM_MEASURES = (  # shown; the file has all of bench.tables
     "t80",
@@ -27,6 +28,8 @@ SEED_MEASURES = (
     "collapsed",
     "step_ms",
 )
+# of the table of measures; they stand beside their number in tables of their own
+BESIDE = re.compile(rf"_(noise|ceiling)_|_(shuffled|ceiling)$|^({'|'.join(DISENTANGLEMENT)})$")
 
 
 @dataclass(frozen=True)
@@ -113,7 +116,7 @@ def _measures(sweep: Sweep, order: list[str]) -> Table | None:
     cells = {(r["measure"], r["arm"]): r for r in records}
     arms = list(dict.fromkeys(r["arm"] for r in records))
     rows = []
-    for measure in dict.fromkeys(r["measure"] for r in records):
+    for measure in dict.fromkeys(r["measure"] for r in records if not BESIDE.search(r["measure"])):
         found = [cells.get((measure, arm)) for arm in arms]
         shown = [
             wording.with_interval(measure, r["median"], r["low"], r["high"]) if r else wording.ABSENT for r in found

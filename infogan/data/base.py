@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
@@ -50,6 +51,16 @@ class Part:
     factors: np.ndarray | None = None
 
 
+class Controlled(Protocol):
+    """Images of which one factor is under control and all else random: a renderer's."""
+
+    def fixed(self, factor: str) -> np.ndarray:
+        """(groups, images, C, H, W) uint8: one value of the factor in each group."""
+
+    def swept(self, factor: str, num_columns: int) -> np.ndarray:
+        """(rows, columns, C, H, W) uint8: each row moves the factor over its range."""
+
+
 @dataclass(frozen=True)
 class Dataset:
     """Images to train on and held out. ``factor_names`` name the columns of both parts' factors."""
@@ -58,6 +69,7 @@ class Dataset:
     train: Part
     test: Part
     factor_names: tuple[str, ...] = ()
+    controlled: Controlled | None = None  # of rendered sets alone
 
 
 def make_dataset(

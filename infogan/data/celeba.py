@@ -34,8 +34,13 @@ MAX_VALUE = 1_000_000  # of a table: far beyond any pixel's place
 ATTRIBUTES = "list_attr_celeba.txt"
 LANDMARKS = "list_landmarks_align_celeba.txt"
 PARTITION = "list_eval_partition.txt"
+# The claims speak of the rendered portraits' factors. A label that says the same has their name here; hair, from less
+# to more, is how much of the forehead it covers, as far as labels say so: of several the last of HAIR counts.
+ALIASES = {"Eyeglasses": "glasses", "Smiling": "emotion"}
+HAIR = (("Receding_Hairline", 1), ("Bangs", 3), ("Bald", 0))
+UNLABELLED_HAIR = 2
 RENDERED_NOTE = "A substitute for CelebA, portraits rendered by this package"
-VERSION = 1  # raise it when the same files give other arrays, so that no cache or sidecar speaks of the old ones
+VERSION = 2  # raise it when the same files give other arrays, so that no cache or sidecar speaks of the old ones
 
 
 def load(source: str, data_dir: Path | None, num_images: int | None = None) -> Dataset:
@@ -165,16 +170,16 @@ def _split(folder: Path, names: list[str]) -> tuple[np.ndarray, str]:
 
 
 def _factors(folder: Path, names: list[str]) -> tuple[tuple[str, ...], np.ndarray | None]:
-    """Attributes as 0 or 1 and, from the landmarks, azimuth, as far as their files are there: (N, F) float32."""
+    """Attributes and, from the landmarks, azimuth, as far as their files are there: (N, F) float32."""
     factor_names: list[str] = []
-    columns_NF = []
+    columns_NF: list[np.ndarray] = []
     file = folder / ATTRIBUTES
     if file.is_file():
         factor_names, attributes = _read_table(file, names, has_header=True)
         check_factor_names(factor_names, f"celeba: {file}")
         if not np.isin(attributes, (-1, 1)).all():
             raise DataError(f"celeba: {file}: an attribute must be -1 or 1")
-        columns_NF.append(attributes > 0)
+        factor_names, columns_NF = _attributes(factor_names, attributes > 0)
     file = folder / LANDMARKS
     if file.is_file():
         factor_names = [*factor_names, "azimuth"]
@@ -182,6 +187,19 @@ def _factors(folder: Path, names: list[str]) -> tuple[tuple[str, ...], np.ndarra
     if not columns_NF:
         return (), None
     return tuple(factor_names), np.concatenate(columns_NF, 1).astype(np.float32)
+
+
+def _attributes(names: list[str], has_NF: np.ndarray) -> tuple[list[str], list[np.ndarray]]:
+    """0 or 1 under the claims' names, with one ordered factor for hair where being bald and bangs are labelled."""
+    is_hair = [name in dict(HAIR) for name in names]
+    if not {"Bald", "Bangs"} <= set(names):
+        return [ALIASES.get(name, name) for name in names], [has_NF]
+    hair_N = np.full(len(has_NF), UNLABELLED_HAIR)
+    for name, amount in HAIR:
+        if name in names:
+            hair_N[has_NF[:, names.index(name)]] = amount
+    others = [ALIASES.get(name, name) for name, of_hair in zip(names, is_hair, strict=True) if not of_hair]
+    return [*others, "hair"], [has_NF[:, ~np.array(is_hair)], hair_N[:, None]]
 
 
 def _azimuth(file: Path, names: list[str]) -> np.ndarray:

@@ -23,8 +23,8 @@ FACTORS = {  # of the data sets, with the kinds that they are there (infogan.mea
     "width": ("continuous",),
     "rotation": ("periodic",),
     "glasses": ("binary",),
-    "hair": ("continuous",),
-    "emotion": ("continuous",),
+    "hair": ("continuous", "binary"),  # in CelebA labels, of which a part of the set may have two
+    "emotion": ("continuous", "binary"),  # CelebA's label is smiling or not
     "digit": ("classes",),
     "gradient": ("continuous",),
     "context": ("classes",),
@@ -32,11 +32,12 @@ FACTORS = {  # of the data sets, with the kinds that they are there (infogan.mea
     "light_on_dark": ("binary",),
 }
 _ANY, _SIGNED = ("continuous", "binary", "periodic", "classes"), ("continuous", "binary", "periodic")
-_ORDERED, _BINARY, _PERIODIC = ("continuous",), ("binary",), ("periodic",)
+_VALUED, _BINARY, _PERIODIC = ("continuous",), ("binary",), ("periodic",)
+_ORDERED = (*_VALUED, *_BINARY)
 _OF_A_FACTOR = (  # name, kinds of factor that have it, words, unit, decimals
     ("reader_score", _ANY, "R2 or, of classes, accuracy of its readers on held-out images", "", 3),
     ("reader_agreement", _ANY, "least correlation of two readers on samples", "", 3),
-    ("outside", _ORDERED, "samples read beyond the range of the data", "of samples", 3),
+    ("outside", _VALUED, "samples read beyond the range of the data", "of samples", 3),
     ("first_order", _ANY, "first-order Sobol index of its code", "of its variance", 3),
     ("total", _ANY, "total Sobol index of its code", "of its variance", 3),
     ("over_noise", _ANY, "its code's index over the largest noise dimension's", "", 1),
@@ -58,8 +59,16 @@ _OF_A_FACTOR = (  # name, kinds of factor that have it, words, unit, decimals
     ("tau", _ORDERED, "Kendall's tau of category means between two halves", "", 2),
     ("highest", _BINARY, "largest probability over categories", "", 2),
     ("lowest", _BINARY, "smallest probability over categories", "", 2),
+    ("ceiling_range_share", _ANY, "the same where the renderer moves the factor itself", "of its range", 2),
+    ("ceiling_degrees", _PERIODIC, "the same where the renderer turns the object once", "degrees", 0),
+    ("ceiling_monotone", _PERIODIC, "steps of the renderer's sweep in its direction", "of steps", 2),
+    ("ceiling_resultant", _PERIODIC, "resultant length of the renderer's sweep", "", 2),
     *(
-        (f"noise_{name}", kinds, f"{words}, of a noise dimension cut into as many parts", unit, decimals)
+        (f"{row}_{name}", kinds, f"{words}, {of}", unit, decimals)
+        for row, of in (
+            ("noise", "of a noise dimension cut into as many parts"),
+            ("ceiling", "of the true factor cut into as many parts"),
+        )
         for name, kinds, words, unit, decimals in (
             ("information", _ANY, "information of the category", "of its entropy", 3),
             ("omega_squared", _ORDERED, "omega squared between categories", "of its variance", 3),
@@ -70,12 +79,13 @@ _OF_A_FACTOR = (  # name, kinds of factor that have it, words, unit, decimals
         )
     ),
 )
-_DISENTANGLEMENT = {
+DISENTANGLEMENT = {
     "mig": "mutual information gap of Q on held-out images",
     "sap": "SAP of Q on held-out images, by R2",
     "dci_disentanglement": "DCI disentanglement of Q on held-out images",
     "dci_completeness": "DCI completeness of Q on held-out images",
     "dci_informativeness": "DCI informativeness of Q on held-out images",
+    "factor_vae": "FactorVAE score of Q on images with one factor fixed",
 }
 
 FAMILIES: dict[str, dict[str, Quantity]] = {
@@ -110,7 +120,7 @@ FAMILIES: dict[str, dict[str, Quantity]] = {
         },
         **{
             f"{name}{suffix}": Quantity(f"{words}{of}", "")
-            for name, words in _DISENTANGLEMENT.items()
+            for name, words in DISENTANGLEMENT.items()
             for suffix, of in (
                 ("", ""),
                 ("_shuffled", ", factors shuffled"),

@@ -6,7 +6,7 @@ with the mean over permutations as what chance gives. Bins: ``NUM_BINS`` of equa
 Shape suffixes: N images, K categories, S states of a factor, M components.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -24,7 +24,9 @@ class CategoryScore:
     """Of one code's categories on one factor. None for what the kind of factor does not have."""
 
     information: float | None  # over the factor's entropy, chance taken off
-    omega_squared: float | None = None  # of a continuous factor, as the rest of this block
+    omega_squared: float | None = (
+        None  # of a continuous factor or a binary one's probability, as the rest of this block
+    )
     span: float | None = None  # from the lowest to the highest category's mean, as a share of the factor's range
     tau: float | None = None  # Kendall's, of the category means of two halves
     highest: float | None = None  # a binary factor's largest probability over categories
@@ -89,6 +91,30 @@ def category_means(categories_N: np.ndarray, values_N: np.ndarray, num_categorie
     return np.where(counts_K > 0, sums_K / np.maximum(counts_K, 1), np.nan)
 
 
+def equal_parts(values_NZ: np.ndarray, num_parts: int) -> np.ndarray:
+    """Each column cut into parts of equally many values, (N, Z) int64."""
+    ranks_NZ = values_NZ.argsort(axis=0).argsort(axis=0)
+    return ranks_NZ * num_parts // len(values_NZ)
+
+
+def category_order(
+    factor: Factor, categories_N: np.ndarray, components_NM: np.ndarray, num_categories: int
+) -> list[int]:
+    """Categories from least to most of the factor as read, unseen ones last.
+
+    Of an angle by its mean direction from 0 on; of classes by the likeliest class and, within it, from surest on.
+    """
+    means_KM = np.stack(
+        [category_means(categories_N, column_N, num_categories) for column_N in components_NM.T], axis=1
+    )
+    seen_K = np.isfinite(means_KM[:, 0])
+    means_KM = np.where(seen_K[:, None], means_KM, 0)
+    keys_K = factor.scalar(means_KM)
+    if factor.kind == "periodic":
+        keys_K = keys_K % factor.high
+    return np.lexsort((-means_KM.max(axis=1), keys_K, ~seen_K)).tolist()
+
+
 def score_categories(
     factor: Factor,
     selection: tuple[np.ndarray, np.ndarray],
@@ -111,8 +137,7 @@ def score_categories(
     if len(means_K) < 2:
         return CategoryScore(told)
     lowest, highest = float(means_K[ordering_K.argmin()]), float(means_K[ordering_K.argmax()])
-    if factor.kind == "binary":
-        return CategoryScore(told, highest=highest, lowest=lowest)
     tau = float(stats.kendalltau(ordering_K, means_K).statistic) if np.ptp(ordering_K) and np.ptp(means_K) else 0.0
     omega = omega_squared(categories_N, factor.scalar(components_NM))
-    return CategoryScore(told, omega, (highest - lowest) / (factor.high - factor.low), tau)
+    ordered = CategoryScore(told, omega, (highest - lowest) / (factor.high - factor.low), tau)
+    return replace(ordered, highest=highest, lowest=lowest) if factor.kind == "binary" else ordered

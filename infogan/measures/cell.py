@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 
 @dataclass
 class Measured:
@@ -10,3 +12,5 @@ class Measured:
 
     values: dict[str, float] = field(default_factory=dict)
     details: dict[str, Any] = field(default_factory=dict)
+    reasons: dict[str, str] = field(default_factory=dict)  # why numbers with this beginning are absent; "": why all are
+    grids: dict[str, np.ndarray] = field(default_factory=dict)  # pictures (rows, columns, H, W, C) uint8 by name

@@ -48,6 +48,7 @@ class Scores:
     dci_disentanglement: float | None = None  # Eastwood and Williams 2018, random forests
     dci_completeness: float | None = None
     dci_informativeness: float | None = None  # mean R^2 or, of discrete factors, gain over the most frequent value
+    factor_vae: float | None = None  # Kim and Mnih 2018; :func:`factor_vae` gives it, from other images
     reasons: dict[str, str] = field(default_factory=dict)
 
     def numbers(self) -> dict[str, float]:
@@ -92,7 +93,7 @@ def scores(codes: Sequence[CodeOutput], factors: FactorValues, seed: int) -> Sco
     num_rows = len(factors[0][1]) if factors else 0
     if num_rows < MIN_ROWS:
         reason = f"not defined: {num_rows} images with varying factors, {MIN_ROWS} are needed"
-        return Scores(reasons=dict.fromkeys(Scores().to_json().keys() - {"reasons"}, reason))
+        return Scores(reasons=dict.fromkeys(Scores().to_json().keys() - {"reasons", "factor_vae"}, reason))
     reasons: dict[str, str] = {}
     mig = sap = disentangled = complete = None
     if len(codes) < 2:
@@ -107,7 +108,7 @@ def scores(codes: Sequence[CodeOutput], factors: FactorValues, seed: int) -> Sco
         disentangled = _mean_purity(importance_LF, importance_LF.sum(axis=1))
     else:
         reasons["dci_disentanglement"] = "not defined: it needs two factors"
-    return Scores(mig, sap, disentangled, complete, informative, reasons)
+    return Scores(mig, sap, disentangled, complete, informative, reasons=reasons)
 
 
 def factor_vae(

@@ -16,12 +16,13 @@ import torch
 from torch import Tensor
 
 from infogan.codes import Categorical, Continuous
-from infogan.measures import disentanglement
-from infogan.measures.calibration import BATCH, calibrate_generator, calibrate_on_images
-from infogan.measures.catalogue import FAMILIES
+from infogan.measures.calibration import BATCH, calibrate_generator
+from infogan.measures.catalogue import FACTORS, FAMILIES
 from infogan.measures.categories import (
     NUM_BINS,
     CategoryScore,
+    category_order,
+    equal_parts,
     factor_states,
     information,
     mutual_information_nats,
@@ -29,10 +30,13 @@ from infogan.measures.categories import (
 )
 from infogan.measures.cell import Measured
 from infogan.measures.effects import SobolIndices, noise_names, sobol_indices
+from infogan.measures.factor_ceilings import Ceilings
 from infogan.measures.factor_kinds import Factor
+from infogan.measures.factor_scores import representation_scores
 from infogan.measures.factor_sweeps import NUM_ROWS, FactorChange, factor_change, sweep_positions, turning
 from infogan.measures.readers import MIN_AGREEMENT, ReaderSet, factor_readers
 from infogan.measures.sweeps import swept_images
+from infogan.measures.traversals import COLUMNS, PRIOR_SWEEP, ROWS, as_grid, traversal_images
 from infogan.networks import frozen
 
 if TYPE_CHECKING:  # families imports this module
@@ -40,7 +44,6 @@ if TYPE_CHECKING:  # families imports this module
 
 SELECTION_ROWS, SCORING_ROWS = 32, 128  # of the Sobol designs: half of the strokes', for twice the noise dimensions
 NUM_SAMPLES = 3_000  # for agreement, and of each half for categories
-NUM_REAL_IMAGES = 2_000  # to calibrate Q on, and held out for the disentanglement scores
 MIN_NULL = 1e-3  # smaller divisors would make a ratio of nothing large
 
 
@@ -68,24 +71,32 @@ def measure_factors(cell: "Trained") -> Measured:
     Numbers of factors that the catalogue does not know are in the details alone.
     """
     if cell.dataset.train.factors is None:
-        return Measured(details={"reason": f"the images of {cell.dataset.info.name} have no known factors"})
+        return _nothing(f"the images of {cell.dataset.info.name} have no known factors")
     try:
         readers = factor_readers(cell.dataset)
     except ValueError as error:  # too few images, constant factors
-        return Measured(details={"reason": str(error)})
+        return _nothing(str(error))
     study = Study(cell, readers)
     result = Measured(details=study.overview())
     for factor in readers.factors:
         found = study.factor(factor)
+        if factor.name in FACTORS:
+            result.grids |= study.grids(factor, found)
+        if "reason" in found.details:
+            result.reasons[factor.name] = found.details["reason"]
         result.details["factors"][factor.name] = found.details | {"numbers": found.numbers}
         result.values |= {f"{factor.name}_{what}": value for what, value in found.numbers.items()}
-    scores = study.disentanglement()
+    scores = representation_scores(cell, readers, study.rng)
     result.details["disentanglement"] = {row: score.to_json() for row, score in scores.items()}
     for row, score in scores.items():
         result.values |= {f"{name}{row and '_' + row}": value for name, value in score.numbers().items()}
     known = FAMILIES["factors"]
     result.values = {n: float(v) for n, v in result.values.items() if n in known and math.isfinite(v)}
     return result
+
+
+def _nothing(reason: str) -> Measured:
+    return Measured(details={"reason": reason}, reasons={"": reason})
 
 
 class Study:
@@ -102,6 +113,8 @@ class Study:
             for k, (n, c) in enumerate(zip(spec.names, spec.codes, strict=True))
             if isinstance(c, Categorical)
         }
+        num_categories = max((num for _, num in self.categorical.values()), default=None)
+        self.ceilings = Ceilings(cell.dataset, readers, bool(self.continuous), num_categories, self.rng)
         calibrate_generator(cell.generator, spec, self.draws)
         self.selection, self.scoring = self._sample(), self._sample()
         self.agreement = readers.agreement(self.selection.each)
@@ -152,6 +165,7 @@ class Study:
         if factor.kind == "continuous":
             values_N = self.scoring.read[name][:, 0]
             numbers["outside"] = float(((values_N < factor.low) | (values_N > factor.high)).mean())
+        numbers |= self.ceilings.of(factor)
         result = FactorResult(numbers, details)
         reason = self._why_not(factor)
         if reason:
@@ -242,6 +256,37 @@ class Study:
             details["noise_categories"] = null_score.to_json()
             numbers |= {f"noise_{w}": v for w, v in null_score.to_json().items() if v is not None}
 
+    def grids(self, factor: Factor, result: FactorResult) -> dict[str, np.ndarray]:
+        """Pictures of the code of each kind that moves the factor most, ``FACTOR-CODE``, and of the noise dimension.
+
+        Drawn from one stream, so that grids share their rows. Where the readers do not agree the choice of the code is
+        theirs all the same: nothing is scored, and a person may look.
+        """
+        if self.found.properties[factor.name] is None:
+            return {}
+        cell, spec, grids = self.cell, self.cell.spec, {}
+        continuous = self._strongest(factor, self.continuous)
+        if continuous is not None:
+            images = traversal_images(cell.generator, spec, spec.names.index(continuous), cell.stream(), PRIOR_SWEEP)
+            grids[f"{factor.name}-{continuous}"] = self._grid(images)
+            noise = self._strongest(factor, noise_names(spec))
+            if noise is not None:
+                positions = torch.linspace(-PRIOR_SWEEP, PRIOR_SWEEP, COLUMNS).tolist()
+                images = swept_images(cell.generator, spec, noise, cell.stream(), positions, ROWS)
+                grids[f"{factor.name}-noise"] = self._grid(images)
+        code = result.details.get("category_code") or self._strongest(factor, list(self.categorical))
+        if code is not None:
+            position, num_categories = self.categorical[code]
+            sample = self.selection
+            order = category_order(factor, sample.values[position], sample.read[factor.name], num_categories)
+            images = traversal_images(cell.generator, spec, position, cell.stream(), PRIOR_SWEEP)
+            grids[f"{factor.name}-{code}"] = self._grid(images)[:, order]
+            result.details["category_order"] = order
+        return grids
+
+    def _grid(self, images_NCHW: Tensor) -> np.ndarray:
+        return as_grid(self.cell.unscaled(images_NCHW)).cpu().numpy()
+
     def _random_categories(
         self, factor: Factor, first_NM: np.ndarray, second_NM: np.ndarray, num_categories: int
     ) -> CategoryScore:
@@ -257,32 +302,8 @@ class Study:
     def _noise_categories(self, factor: Factor, num_categories: int) -> CategoryScore:
         """The same search over the noise dimensions, each cut into as many equally likely parts."""
         samples = (self.selection, self.scoring)
-        first, second = ((_ranks(sample.noise_NZ) * num_categories).astype(np.int64) for sample in samples)
+        first, second = (equal_parts(sample.noise_NZ, num_categories) for sample in samples)
         states_N = factor_states(factor, self.selection.read[factor.name])
         best = max(range(first.shape[1]), key=lambda z: mutual_information_nats(first[:, z], states_N))
         pairs = [(part[:, best], s.read[factor.name]) for part, s in zip((first, second), samples, strict=True)]
         return score_categories(factor, pairs[0], pairs[1], num_categories, self.rng)
-
-    def disentanglement(self) -> dict[str, disentanglement.Scores]:
-        """Q on held-out real images ("" names its row), a bias row and a ceiling row."""
-        cell, test = self.cell, self.cell.dataset.test
-        if test.factors is None or not cell.spec.codes:
-            return {}
-        order = torch.randperm(cell.num_images, generator=torch.Generator().manual_seed(cell.seed)).numpy()
-        calibrate_on_images(cell.discriminator, cell.real(cell.dataset.train.images[order[:NUM_REAL_IMAGES]]))
-        images_NCHW = test.images[:NUM_REAL_IMAGES]
-        codes = disentanglement.q_codes(cell.discriminator, cell.spec, cell.real(images_NCHW))
-        names = cell.dataset.factor_names
-        factors = [(f, test.factors[: len(images_NCHW), names.index(f.name)]) for f in self.readers.factors]
-        shuffled = self.rng.permutation(len(images_NCHW))
-        read = self.readers.read(torch.from_numpy(images_NCHW).float() / 255)
-        return {
-            "": disentanglement.scores(codes, factors, cell.seed),
-            "shuffled": disentanglement.scores(codes, [(f, v[shuffled]) for f, v in factors], cell.seed),
-            "ceiling": disentanglement.scores(disentanglement.reader_codes(read, factors), factors, cell.seed),
-        }
-
-
-def _ranks(noise_NZ: np.ndarray) -> np.ndarray:
-    """Each value's place within its column, from 0 to below 1."""
-    return noise_NZ.argsort(axis=0).argsort(axis=0) / len(noise_NZ)

@@ -8,6 +8,7 @@ from infogan.networks import Generator, frozen
 
 ROWS, COLUMNS = 5, 10
 SWEEP = 2.0  # Figure 2 sweeps a code trained on -1..1 over -2..2
+PRIOR_SWEEP = 1.0  # Figures 3 to 5 stay within the prior
 
 
 @torch.no_grad()
@@ -18,18 +19,29 @@ def traversal(
 
     A categorical code runs through its categories, a continuous one from -2 to 2. ``signed``: G's output is in [-1, 1].
     """
+    images_NCHW = traversal_images(generator, spec, code_index, stream, SWEEP)
+    return as_grid((images_NCHW + 1) / 2 if signed else images_NCHW)
+
+
+@torch.no_grad()
+def traversal_images(
+    generator: Generator, spec: LatentSpec, code_index: int, stream: torch.Generator, sweep: float
+) -> Tensor:
+    """The same as the generator gives them, (rows * columns, C, H, W); a continuous code from -sweep to sweep."""
     code = spec.codes[code_index]
     dtype = next(generator.parameters()).dtype
     if isinstance(code, Categorical):
         columns = torch.arange(code.num_categories, device=stream.device)
     else:
-        columns = torch.linspace(-SWEEP, SWEEP, COLUMNS, device=stream.device, dtype=dtype)
+        columns = torch.linspace(-sweep, sweep, COLUMNS, device=stream.device, dtype=dtype)
     noise_NZ = spec.noise.sample(ROWS, stream, dtype).repeat_interleave(len(columns), dim=0)
     values = [c.sample(ROWS, stream, dtype).repeat_interleave(len(columns)) for c in spec.codes]
     values[code_index] = columns.repeat(ROWS)
     with frozen(generator):
-        images_NCHW = generator(spec.assemble(noise_NZ, tuple(values)).inputs_NZ)
-    if signed:
-        images_NCHW = (images_NCHW + 1) / 2
+        return generator(spec.assemble(noise_NZ, tuple(values)).inputs_NZ)
+
+
+def as_grid(images_NCHW: Tensor) -> Tensor:
+    """Images in [0, 1], row by row, to (rows, columns, H, W, C) uint8."""
     pixels = images_NCHW.clamp(0, 1).mul(255).round().to(torch.uint8).permute(0, 2, 3, 1)
-    return pixels.reshape(ROWS, len(columns), *pixels.shape[1:])
+    return pixels.reshape(ROWS, -1, *pixels.shape[1:])

@@ -15,7 +15,7 @@ from infogan.data import Dataset, Part
 from infogan.data.base import make_dataset
 from infogan.measures import factors as M
 from infogan.measures.catalogue import FAMILIES, QUANTITIES
-from infogan.measures.categories import factor_states, information, omega_squared, score_categories
+from infogan.measures.categories import category_order, factor_states, information, omega_squared, score_categories
 from infogan.measures.cell import Measured
 from infogan.measures.factor_kinds import describe_factors
 from infogan.measures.factor_sweeps import NUM_COLUMNS, factor_change, sweep_positions, turning
@@ -50,6 +50,27 @@ def part(num: int, seed: int) -> Part:
     return Part(images, factors=np.stack(columns, axis=1).astype(np.float32))
 
 
+class KnownRenderer:
+    """Draws with one factor under control."""
+
+    def fixed(self, factor: str) -> np.ndarray:
+        groups = [part(24, 100 + group).factors for group in range(8)]
+        column = NAMES.index(factor)
+        for values_NF in groups:
+            values_NF[:, column] = values_NF[0, column]
+        return np.stack([rendered(values_NF) for values_NF in groups])
+
+    def swept(self, factor: str, num_columns: int) -> np.ndarray:
+        rows = np.repeat(part(3, 7).factors[:, None], num_columns, axis=1)
+        low = -1 if factor == "azimuth" else 0
+        rows[:, :, NAMES.index(factor)] = np.linspace(low, 6.283 if factor == "rotation" else 1, num_columns)
+        return np.stack([rendered(values_NF) for values_NF in rows])
+
+
+def rendered(values_NF: np.ndarray) -> np.ndarray:
+    return (drawn(*map(torch.from_numpy, values_NF.T.copy())) * 255).byte().numpy()
+
+
 class KnownGenerator(nn.Module):
     """c2 is the azimuth, c3 turns the hand half a turn, the upper two of four categories wear glasses, z1 tilts."""
 
@@ -76,7 +97,8 @@ class KnownDiscriminator(nn.Module):
 
 @pytest.fixture(scope="module")
 def drawings() -> Dataset:
-    return make_dataset("drawings", "test", "", False, part(800, 0), part(200, 1), NAMES)
+    dataset = make_dataset("drawings", "test", "", False, part(800, 0), part(200, 1), NAMES)
+    return replace(dataset, controlled=KnownRenderer())
 
 
 @pytest.fixture(autouse=True)
@@ -147,6 +169,8 @@ def test_categories_that_wear_glasses_are_found(measured: Measured) -> None:
     assert v["glasses_category_first_order"] == pytest.approx(1, abs=0.1)
     assert v["glasses_highest"] > 0.9
     assert v["glasses_lowest"] < 0.1
+    assert v["glasses_omega_squared"] > 0.8
+    assert v["glasses_span"] > 0.8
     assert v["glasses_noise_information"] < 0.1
     assert abs(v["glasses_first_order"]) < 0.05
     assert abs(details["random_categories"]["information"]) < 0.1
@@ -171,6 +195,51 @@ def test_q_knows_two_of_four_factors(measured: Measured) -> None:
     assert v["dci_informativeness_ceiling"] > 0.9
     for name in ("mig", "sap"):
         assert v[f"{name}_shuffled"] < 0.15 < v[name] < v[f"{name}_ceiling"], name
+
+
+def test_factor_vae_stands_between_its_bias_and_its_ceiling(measured: Measured) -> None:
+    """Two codes that vary can name two of four factors: 1/2 is the most that this Q can have, 1/4 is chance."""
+    v = measured.values
+    assert v["factor_vae_ceiling"] > 0.9
+    assert v["factor_vae"] == 0.5
+    assert v["factor_vae_shuffled"] < 0.45
+
+
+def test_the_ceiling_is_the_renderers_own_sweep_and_the_true_values_cut(measured: Measured) -> None:
+    v = measured.values
+    assert v["azimuth_ceiling_range_share"] == pytest.approx(1, abs=0.05)
+    assert v["rotation_ceiling_degrees"] == pytest.approx(360, abs=10)
+    assert v["rotation_ceiling_monotone"] > 0.95
+    assert v["rotation_ceiling_resultant"] > 0.97
+    assert v["azimuth_ceiling_tau"] == 1
+    assert v["azimuth_ceiling_omega_squared"] == pytest.approx(1 - 1 / 16, abs=0.04)  # four parts of a uniform factor
+    assert v["glasses_ceiling_information"] > 0.9
+    assert v["glasses_ceiling_highest"] > 0.9 > 0.1 > v["glasses_ceiling_lowest"]
+
+
+def test_recorded_images_have_no_ceiling_of_sweeps_and_no_factor_vae(drawings: Dataset) -> None:
+    result = M.measure_factors(cell(replace(drawings, controlled=None)))
+    assert "azimuth_ceiling_range_share" not in result.values
+    assert "azimuth_ceiling_tau" in result.values
+    assert "factor_vae" not in result.values
+    reason = result.details["disentanglement"][""]["reasons"]["factor_vae"]
+    assert reason == "not defined: it needs images of which one factor is fixed, which only a renderer gives"
+
+
+def test_pictures_are_of_the_codes_that_were_found_in_the_order_that_was_measured(measured: Measured) -> None:
+    grids, glasses = measured.grids, measured.details["factors"]["glasses"]
+    assert set(grids) == {
+        f"{factor}-{latent}"
+        for factor, code in (("azimuth", "c2"), ("rotation", "c3"), ("glasses", None))
+        for latent in (code or measured.details["factors"]["glasses"]["code"], "noise", "c1")
+    }
+    assert {grid.shape[:2] for name, grid in grids.items() if name.endswith("c1")} == {(5, 4)}
+    assert {grid.shape for name, grid in grids.items() if not name.endswith("c1")} == {(5, 10, 24, 24, 1)}
+    bar_K = grids["azimuth-c2"][0, :, 20:, :, 0].mean(axis=1).argmax(axis=1)
+    assert (np.diff(bar_K.astype(int)) > 0).all()  # from left to right
+    wears_RK = grids["glasses-c1"][:, :, 1, 1, 0]
+    assert (wears_RK == [0, 0, 255, 255]).all()
+    assert sorted(glasses["category_order"][2:]) == [2, 3]
 
 
 def test_all_numbers_are_finite_and_in_the_catalogue(measured: Measured) -> None:
@@ -202,7 +271,10 @@ def test_readers_that_disagree_measure_nothing(drawings: Dataset, monkeypatch: p
     for name in NAMES:
         details = result.details["factors"][name]
         assert "the readers agree to" in details["reason"]
-        assert details["numbers"].keys() <= {"reader_score", "reader_agreement", "outside"}
+        assert all(
+            name in ("reader_score", "reader_agreement", "outside") or name.startswith("ceiling_")
+            for name in details["numbers"]
+        )
     assert "azimuth_first_order" not in result.values
 
 
@@ -249,6 +321,17 @@ def test_omega_squared_is_the_share_between_categories() -> None:
     assert omega_squared(categories, noise) == pytest.approx(0, abs=0.005)
     assert omega_squared(categories, categories.astype(float)) == pytest.approx(1)
     assert omega_squared(categories, np.ones(4000)) == 0
+
+
+def test_categories_run_from_less_to_more_and_unseen_ones_come_last() -> None:
+    categories_N = np.array([2, 2, 0, 0, 3, 3])
+    order = category_order(AZIMUTH, categories_N, np.array([[0.5, 0.7, -1, -0.8, 0.1, 0.1]]).T, 4)
+    assert order == [0, 3, 2, 1]
+    angles = np.array([3.0, 3.2, 6.1, 6.4, 0.2, 0.3])  # 6.25 is just before a whole turn
+    assert category_order(ROTATION, categories_N, ROTATION.components(angles), 4) == [3, 2, 0, 1]
+    one_of_three = replace(AZIMUTH, kind="classes", values=(0.0, 1.0, 2.0))
+    likely = np.array([[0, 0.4, 0.6], [0, 0.4, 0.6], [0, 0, 1], [0, 0, 1], [1, 0, 0], [1, 0, 0]])
+    assert category_order(one_of_three, categories_N, likely, 4) == [3, 0, 2, 1]
 
 
 def test_ordered_categories_are_scored_on_the_other_half() -> None:

@@ -12,7 +12,7 @@ from PIL import Image
 from infogan import version
 from infogan.data import DataError
 from infogan.data.rendering import __main__ as command
-from infogan.data.rendering import chairs, factor_values, heads, portraits, sets, sheets, tracer
+from infogan.data.rendering import chairs, controlled, factor_values, heads, portraits, sets, sheets, tracer
 
 GOLDEN = Path(__file__).parent / "golden"  # each kind's first six pictures, side by side
 KINDS = {"faces": heads, "chairs": chairs, "portraits": portraits}
@@ -291,6 +291,29 @@ def test_a_cache_that_cannot_be_written_is_no_error(tmp_path: Path, monkeypatch:
     assert sets.rendered("faces", 2, 1)[0].images.shape == (2, 1, 32, 32)
 
 
+def test_controlled_images_keep_or_move_one_factor_alone(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Seen by what is asked of the renderer; a second call reads the file, a damaged one is rendered anew."""
+    asked = []
+    render = heads.render
+    monkeypatch.setattr(heads, "render", lambda face: asked.append(face) or render(face))
+    monkeypatch.setattr(controlled, "GROUP_SIZE", 3)
+    images = controlled.ControlledImages("faces", 1024)
+    fixed, swept = images.fixed("width"), images.swept("azimuth", 3)
+    groups, rows = np.array(asked[:24]).reshape(8, 3), np.array(asked[24:]).reshape(2, 3)
+    assert (fixed.shape, swept.shape) == ((8, 3, 1, 32, 32), (2, 3, 1, 32, 32))
+    assert [len({face.width for face in group}) for group in groups] == [1] * 8
+    assert len({face.width for face in asked[:24]}) == 8
+    assert len({face.azimuth for face in asked[:24]}) == 24
+    assert [[face.azimuth for face in row] for row in rows] == [[-1.3, 0.0, 1.3]] * 2
+    assert [len({replace(face, azimuth=0) for face in row}) for row in rows] == [1] * 2
+    for content in (None, b"damaged"):
+        asked.clear()
+        for file in cache.rglob("swept-*.npz") if content else []:
+            file.write_bytes(content)
+        assert (images.swept("azimuth", 3) == swept).all()
+        assert len(asked) == (6 if content else 0)
+
+
 def test_the_recipe_changes_with_all_that_decides_pixels(monkeypatch: pytest.MonkeyPatch) -> None:
     digests = {sets.recipe_digest(*recipe) for recipe in (("faces", 9, 3), ("faces", 9, 4), ("chairs", 9, 3))}
     digest = sets.recipe_digest("faces", 9, 3)
@@ -352,3 +375,10 @@ def test_the_command_explains_mistakes(tmp_path: Path, capsys: pytest.CaptureFix
     monkeypatch.setitem(command.NUM_COLUMNS, "sheet", 1)
     assert command.main(["chairs", "--sheet", str(tmp_path / "nowhere" / "sheet.png")]) == 2
     assert "cannot write" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", sets.KINDS)
+def test_the_page_of_data_sets_gives_the_ranges_of_every_factor(name: str) -> None:
+    page = (Path(__file__).parents[2] / "docs/DATA.md").read_text()
+    for factor, (low, high) in sets.kind_module(name).RANGES.items():
+        assert f"| {name}: {factor} | {low:.2f} to {high:.2f} |" in page

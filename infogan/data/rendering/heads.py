@@ -134,8 +134,8 @@ class Head:
         self.identity, self.width, self.emotion = identity, width, emotion
         self.eye_x, self.eye_y, self.eye_z = 0.29 * width + identity.eye_gap, 0.10, 0.60
         self.eye_radius = 0.135 * identity.eye_size
-        self.mouth_half_width = (0.23 + 0.05 * emotion) * (0.5 + 0.5 * width)
-        self.mouth_curve = 0.12 * emotion / 0.23**2  # its corners go up in a smile
+        self.mouth_half_width = (0.23 + (0.08 if emotion > 0 else 0.02) * emotion) * (0.5 + 0.5 * width)
+        self.mouth_curve = 0.16 * emotion / 0.23**2  # its corners go up in a smile
         self.skin: Field = self._skin_field()
 
     def mouth_y(self, ax: Array) -> Array:
@@ -187,8 +187,8 @@ class Head:
         is_front = is_skin & (z > 0.3)
         u = ax - self.eye_x
         # a stern brow's inner ends go down
-        tilt = 0.35 * self.emotion if self.emotion < 0 else 0.1 * self.emotion
-        brow_y = self.eye_y + 0.215 + 0.045 * self.emotion - tilt * u - 0.35 * u * u
+        tilt = 0.6 * self.emotion if self.emotion < 0 else 0.1 * self.emotion
+        brow_y = self.eye_y + 0.215 + 0.06 * self.emotion - tilt * u - 0.35 * u * u
         is_brow = (np.abs(y - brow_y) < 0.052 * self.identity.brow) & (np.abs(u) < 0.19)
         colours_NC[is_front & is_brow] = np.asarray(colours.eyebrows, np.float32) * 0.8 + 0.05 * skin
 
@@ -196,7 +196,7 @@ class Head:
         fullness = np.clip(1 - across * across, 0, 1)  # 1 in the middle, 0 at the corners
         from_mouth = np.abs(y - self.mouth_y(ax))
         colours_NC[is_front & (from_mouth < 0.085 * self.identity.lips * np.sqrt(fullness))] = colours.lips
-        opening = 0.022 + 0.03 * max(self.emotion - 0.3, 0) * fullness
+        opening = 0.022 + 0.06 * max(self.emotion, 0) * fullness
         colours_NC[is_front & (from_mouth < opening) & (ax < self.mouth_half_width * 1.1)] = colours.mouth
 
         v = y - self.eye_y

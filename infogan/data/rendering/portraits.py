@@ -104,11 +104,12 @@ def render(portrait: Portrait) -> Array:
     """The picture, uint8 (3, 32, 32)."""
     head = Head(portrait.identity, portrait.width, portrait.emotion)
     skin = portrait.skin_colour
+    teeth = min(max((portrait.emotion - 0.1) / 0.4, 0.0), 1.0)  # how far a smile shows them
     colours = HeadColours(
         skin=skin,
         eyebrows=portrait.hair_colour,
         lips=(0.85 * skin[0], 0.52 * skin[1], 0.52 * skin[2]),
-        mouth=TEETH if portrait.emotion > 0.55 else (0.25 * skin[0], 0.25 * skin[1], 0.25 * skin[2]),
+        mouth=tuple(0.25 * (1 - teeth) * s + teeth * t for s, t in zip(skin, TEETH, strict=True)),
     )
     parts: list[tuple[Field, Colour]] = [
         (head.skin, skin),

@@ -65,13 +65,16 @@ def rendered_dataset(
     name: str, kind: str, num_images: int | None, note: str, progress: Progress | None = None
 ) -> Dataset:
     """The set as a data set of that name; ``progress`` is called only where images must be rendered."""
+    from infogan.data.rendering.controlled import ControlledImages  # which imports this module
+
     info = rendered_info(name, kind, num_images, note)
-    return Dataset(info, *rendered(kind, info.num_train, info.num_test, progress))
+    train, test, factor_names = rendered(kind, info.num_train, info.num_test, progress)
+    return Dataset(info, train, test, factor_names, ControlledImages(kind, info.num_train))
 
 
 def recipe_digest(kind: str, num_train: int, num_test: int) -> str:
     """What decides the set's bytes: kind, seed, counts, factor ranges and the renderer's syntax trees."""
-    return hashlib.sha256(f"{_recipe(kind)} {num_train} {num_test}".encode()).hexdigest()
+    return hashlib.sha256(f"{recipe(kind)} {num_train} {num_test}".encode()).hexdigest()
 
 
 def rendered(
@@ -88,7 +91,7 @@ def rendered(
     written, the set is only returned.
     """
     module = kind_module(kind)
-    folder = cache_dir() / "rendered" / f"{kind}-{_recipe(kind)[:16]}"
+    folder = cache_dir() / "rendered" / f"{kind}-{recipe(kind)[:16]}"
     chunks = [*_chunks(folder, "train", 0, num_train), *_chunks(folder, "test", FIRST_HELD_OUT, num_test)]
     done = [_read(chunk, module) for chunk in chunks]
     num_done, num_all = sum(len(arrays) for arrays in done), num_train + num_test
@@ -114,12 +117,12 @@ def rendered(
     return parts[0], parts[1], module.FACTORS
 
 
-def _recipe(kind: str) -> str:
+def recipe(kind: str) -> str:
     """Digest of what decides image k, so that sets of all sizes share one folder of chunks."""
     module = kind_module(kind)
     code = code_digest(tuple(f"data/rendering/{name}" for name in module.CODE))
-    recipe = [kind, SEED, FIRST_HELD_OUT, module.FACTORS, dict(module.RANGES), module.SHAPE_CHW, code]
-    return hashlib.sha256(json.dumps(recipe).encode()).hexdigest()
+    parts = [kind, SEED, FIRST_HELD_OUT, module.FACTORS, dict(module.RANGES), module.SHAPE_CHW, code]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,140 @@
+"""Tables of known factors: every run of each, the best by rule and the median; what Q knows of them."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from bench import statistics
+from bench.report import wording
+from bench.report.factors import MAX_OUTSIDE, FactorRun, FactorRuns, entry, factor_of
+from bench.report.tabular import Table, csv_bytes
+from bench.runs import Run, Sweep
+from infogan.measures.catalogue import DISENTANGLEMENT
+
+BASELINE = "gan"
+
+
+def factor_tables(sweep: Sweep, found: Sequence[FactorRuns], groups: Sequence[str]) -> list[Table]:
+    """Those that have a row."""
+    tables = [_factors(found), _disentanglement(sweep, groups)]
+    return [table for table in tables if table is not None]
+
+
+def _factors(found: Sequence[FactorRuns]) -> Table | None:
+    if not found:
+        return None
+    rows, records = [], []
+    for of in found:
+        best, beside = of.best, _baseline(of, found)
+        values = [run.value for run in of.measured]
+        interval = statistics.median_interval(values) if values else None
+        noise, ceiling = (_median_of(of, row) for row in ("noise", "ceiling"))
+        beyond = ""
+        if best is not None and beside is not None and beside is not of and beside.best is not None:
+            beyond = "yes" if best.value > beside.best.value else "no"
+        rows.append(
+            [
+                of.claim,
+                of.factor.replace("_", " "),
+                of.group,
+                wording.measure_heading(of.measure).partition(": ")[2],
+                _every_run(of),
+                _note(of),
+                f"{wording.measured(of.measure, best.value)}, seed {best.run.cell.seed}" if best else wording.ABSENT,
+                wording.with_interval(of.measure, interval.median, interval.low, interval.high)
+                if interval
+                else wording.ABSENT,
+                wording.measured(of.measure, noise),
+                wording.measured(of.measure, ceiling),
+                beyond or wording.ABSENT,
+            ]
+        )
+        records += [_record(of, run) for run in of.runs]
+    headings = ["claim", "factor", "arm", "number", "every seed", "note", "best by rule", "median [interval]"]
+    headings += ["noise dimension", "ceiling", "best beyond the GAN's best"]
+    caption = (
+        "Best by rule: the run with the largest first-order index of its code, judged by this number on other samples. "
+        "Noise dimension: the same search over the noise dimensions, median over seeds. Ceiling: the factor itself, "
+        "moved by the renderer or cut into categories, as the same readers see it."
+    )
+    keys = ["claim", "factor", "arm", "seed", "measure", "value", "rule", "chosen_by", "code", "is_best", "is_median"]
+    keys += ["noise", "ceiling", "reason"]
+    return Table("factors", "Factors, every run", caption, headings, rows, csv_bytes(keys, records), num_text=6)
+
+
+def _record(of: FactorRuns, run: FactorRun) -> list[Any]:
+    """One run in full, in the order of the file's columns."""
+    found = [run.run.cell.seed, of.measure, run.value, of.rule, run.chosen_by, run.code, run is of.best]
+    beside = [_beside(run.run, of.measure, row) for row in ("noise", "ceiling")]
+    return [of.claim, of.factor, of.group, *found, run is of.median, *beside, run.reason]
+
+
+def _baseline(of: FactorRuns, found: Sequence[FactorRuns]) -> FactorRuns | None:
+    group = f"{of.group.rpartition('/')[0]}/{BASELINE}".lstrip("/")
+    return next((other for other in found if (other.group, other.measure) == (group, of.measure)), None)
+
+
+def _every_run(of: FactorRuns) -> str:
+    words = []
+    for run in of.runs:
+        marks = "".join(sign for sign, other in (("*", of.best), ("°", of.median)) if run is other)
+        words.append(f"{run.run.cell.seed}: {wording.measured(of.measure, run.value)}{marks}")
+    return ", ".join(words)
+
+
+def _beside(run: Run, measure: str, row: str) -> float:
+    """The same number of the noise's or the ceiling's row."""
+    factor = factor_of(measure) or ""
+    return run.summary.get(f"{factor}_{row}_{measure.removeprefix(f'{factor}_')}", math.nan)
+
+
+def _median_of(of: FactorRuns, row: str) -> float:
+    values = [v for v in (_beside(run.run, of.measure, row) for run in of.runs) if not math.isnan(v)]
+    return float(np.median(values)) if values else math.nan
+
+
+def _note(of: FactorRuns) -> str:
+    notes = []
+    missing = [run for run in of.runs if math.isnan(run.value)]
+    if missing:
+        reason = next((run.reason for run in missing if run.reason), "no such code")
+        notes.append(f"{len(missing)} of {len(of.runs)} not measured: {reason}")
+    outside = [run.run.summary.get(f"{of.factor}_outside", 0.0) for run in of.runs]
+    if max(outside, default=0.0) > MAX_OUTSIDE:
+        notes.append(f"up to {100 * max(outside):.0f} % of samples read beyond the data's range")
+    return "; ".join(notes)
+
+
+def _disentanglement(sweep: Sweep, groups: Sequence[str]) -> Table | None:
+    rows, records = [], []
+    for group in groups:
+        runs = sweep.done(group)
+        for name, words in DISENTANGLEMENT.items():
+            columns = []
+            for suffix in ("", "_shuffled", "_ceiling"):
+                values = [run.summary[name + suffix] for run in runs if name + suffix in run.summary]
+                interval = statistics.median_interval(values) if values else None
+                columns.append(interval)
+                records += [
+                    [group, name + suffix, run.cell.seed, run.summary[name + suffix]]
+                    for run in runs
+                    if name + suffix in run.summary
+                ]
+            reasons = [entry(run).get("disentanglement", {}).get("", {}).get("reasons", {}).get(name) for run in runs]
+            reason = next((r for r in reasons if r), "")
+            if not any(columns) and not reason:
+                continue
+            shown = [wording.with_interval(name, i.median, i.low, i.high) if i else wording.ABSENT for i in columns]
+            rows.append([group, words.partition(" of Q")[0].partition(",")[0], reason, *shown])
+    if not rows:
+        return None
+    caption = (
+        "Median [interval] over seeds, of Q's mean (a categorical code: its probabilities) on held-out images, "
+        "batch-norm statistics frozen over training images; states are 10 equally filled bins. Bias: the factors "
+        "shuffled. Ceiling: the readers' outputs in Q's place. Not comparable with other codebases."
+    )
+    headings = ["arm", "score", "note", "Q", "bias: factors shuffled", "ceiling: the readers"]
+    content = csv_bytes(["arm", "score", "seed", "value"], records)
+    return Table("disentanglement", "Disentanglement of Q", caption, headings, rows, content, num_text=3)

@@ -1,0 +1,168 @@
+"""What a sweep says of known factors: which run is the best by the claim's rule, which the median, what each shows.
+
+"Best of 5 runs" is a rule: the seed with the largest ``chosen_by``, judged by a number from other samples.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from bench.runs import Run, Sweep
+from bench.spec import ExperimentTable
+from bench.summary import code_names
+from infogan.measures.catalogue import FACTORS
+
+FAMILY = "factors"
+OF_CATEGORIES = ("information", "omega_squared", "span", "tau", "highest", "lowest")
+MAX_OUTSIDE = 0.05  # share of readings beyond the data's range above which they are flagged
+
+
+@dataclass(frozen=True)
+class FactorRun:
+    """One finished run as a factor sees it."""
+
+    run: Run
+    value: float  # NaN where it was not measured
+    chosen_by: float
+    code: str | None  # whose pictures ``grid`` shows; None where the generator does not vary the factor
+    reason: str  # why it was not measured
+    grid: np.ndarray | None = None  # (rows, columns, H, W, C) uint8
+    noise_grid: np.ndarray | None = None  # of the noise dimension found by the same search
+    columns: tuple[str, ...] = ()  # of ``grid``
+
+
+@dataclass(frozen=True)
+class FactorRuns:
+    """All finished runs of one group on one factor."""
+
+    factor: str
+    measure: str
+    rule: str  # the measure that chooses the best run
+    group: str = ""
+    runs: tuple[FactorRun, ...] = ()
+    claim: str = ""  # its id, where one asks for this number
+    title: str = ""
+    arms: tuple[str, ...] = ()  # of which the claim speaks
+    is_first: bool = False  # of the claim's numbers
+    is_claimed_of: bool = False  # the claim speaks of this group's arm
+
+    @property
+    def measured(self) -> list[FactorRun]:
+        return [run for run in self.runs if not math.isnan(run.value)]
+
+    @property
+    def best(self) -> FactorRun | None:
+        """By the rule; None where no run was measured."""
+        known = [run for run in self.measured if not math.isnan(run.chosen_by)]
+        return max(known, key=lambda run: run.chosen_by, default=None)
+
+    @property
+    def median(self) -> FactorRun | None:
+        """The run in the middle, of an even number the lower one."""
+        ordered = sorted(self.measured, key=lambda run: run.value)
+        return ordered[(len(ordered) - 1) // 2] if ordered else None
+
+
+def variants(groups: Sequence[str]) -> dict[str, list[str]]:
+    """Groups by variant, "" where there is none."""
+    found: dict[str, list[str]] = {}
+    for group in groups:
+        found.setdefault(group.rpartition("/")[0], []).append(group)
+    return found
+
+
+def studied(sweep: Sweep, experiment: ExperimentTable | None, groups: Sequence[str]) -> list[FactorRuns]:
+    """Every factor, measure and group, claimed measures first; empty where the family was not measured."""
+    found = []
+    for variant, members in variants(groups).items():
+        known = _factors([run for group in members for run in sweep.done(group)])
+        wanted = [asked for asked in _claimed(experiment, variant) if asked.factor in known]
+        wanted += [_default(sweep, f) for f in known if f not in {asked.factor for asked in wanted}]
+        for asked in wanted:
+            for group in members:
+                runs = tuple(_factor_run(run, asked) for run in sweep.done(group))
+                is_claimed = group.rpartition("/")[2] in asked.arms
+                if runs:
+                    found.append(replace(asked, group=group, runs=runs, is_claimed_of=is_claimed))
+    return found
+
+
+def is_of_categories(measure: str) -> bool:
+    return measure.endswith(tuple(f"_{what}" for what in OF_CATEGORIES))
+
+
+def entry(run: Run) -> dict[str, Any]:
+    """Details of the family; empty where it was not measured, or the records hold numbers alone."""
+    details: dict[str, Any] = run.measures.get(FAMILY, {}).get("details", {})
+    return details
+
+
+def with_grids(found: FactorRuns) -> FactorRuns:
+    """The same with each run's pictures. Raises CorruptRecord, OSError or ValueError for a damaged file."""
+    return replace(found, runs=tuple(_with_grid(run, found) for run in found.runs))
+
+
+def _with_grid(of: FactorRun, found: FactorRuns) -> FactorRun:
+    grids = of.run.folder.measured_grids(FAMILY) if of.run.folder else {}
+    kind = "categorical" if is_of_categories(found.measure) else "continuous"
+    names = [name for name in code_names(of.run.cell.config, kind) if f"{found.factor}-{name}" in grids]
+    if not names:
+        return of
+    grid = grids[f"{found.factor}-{names[0]}"]
+    details = entry(of.run).get("factors", {}).get(found.factor, {})
+    columns = tuple(f"{value:.1f}".replace("-0.0", "0.0") for value in np.linspace(-1, 1, grid.shape[1]))
+    if kind == "categorical":
+        columns = tuple(str(category) for category in details.get("category_order", range(grid.shape[1])))
+    noise = None if kind == "categorical" else grids.get(f"{found.factor}-noise")
+    return FactorRun(of.run, of.value, of.chosen_by, names[0], of.reason, grid, noise, columns)
+
+
+def _factor_run(run: Run, asked: FactorRuns) -> FactorRun:
+    reasons = run.measures.get(FAMILY, {}).get("reasons", {})
+    details = entry(run).get("factors", {}).get(asked.factor, {})
+    code = details.get("category_code" if is_of_categories(asked.measure) else "code")
+    value, chosen_by = (run.summary.get(name, math.nan) for name in (asked.measure, asked.rule))
+    reason = reasons.get(asked.factor) or reasons.get("", "")
+    return FactorRun(run, value, chosen_by, code, reason.removeprefix("not measured: "))
+
+
+def _claimed(experiment: ExperimentTable | None, variant: str) -> Iterator[FactorRuns]:
+    """What each condition on a factor asks of a variant."""
+    if experiment is None or FAMILY not in experiment.measures:
+        return
+    for claim in experiment.claims:
+        if variant and claim.variants is not None and variant not in claim.variants:
+            continue
+        for number, condition in enumerate(claim.conditions):
+            factor = factor_of(condition.measure)
+            if factor is not None:
+                kind = "category_first_order" if is_of_categories(condition.measure) else "first_order"
+                yield FactorRuns(
+                    factor,
+                    condition.measure,
+                    condition.chosen_by or f"{factor}_{kind}",
+                    claim=claim.id,
+                    is_first=number == 0,
+                    title=f"{claim.text} {claim.source}",
+                    arms=tuple(claim.arms),
+                )
+
+
+def factor_of(measure: str) -> str | None:
+    """The known factor that a measure of the family speaks of."""
+    return max((name for name in FACTORS if measure.startswith(f"{name}_")), key=len, default=None)
+
+
+def _factors(runs: Sequence[Run]) -> list[str]:
+    """Known factors with any number, in the catalogue's order."""
+    return [name for name in FACTORS if any(f"{name}_reader_score" in run.summary for run in runs)]
+
+
+def _default(sweep: Sweep, factor: str) -> FactorRuns:
+    """What is shown of a factor that no claim speaks of."""
+    if code_names(sweep.definition, "continuous"):
+        return FactorRuns(factor, f"{factor}_range_share", f"{factor}_first_order")
+    return FactorRuns(factor, f"{factor}_information", f"{factor}_category_first_order")

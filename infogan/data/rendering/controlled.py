@@ -1,0 +1,76 @@
+"""Images of a rendered set with one factor under control: the same within a group, or moved over its range.
+
+What FactorVAE's score and the ceiling of a sweep need, and what only a renderer can give. Rendered once into the cache;
+image n of a factor depends on the kind, on ``sets.SEED`` and on n alone.
+"""
+
+import io
+import zipfile
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from infogan.data.base import array_digest, cache_dir, write_cached
+from infogan.data.rendering import sets
+
+FIRST = 1 << 40  # index of the first controlled image: no other of the set comes near it
+GROUP_SIZE = 24  # images that share a value
+MIN_GROUPS, MAX_GROUPS = 4, 24  # of a factor; even, since half of them fit the vote that the others test
+MIN_ROWS, MAX_ROWS = 2, 12  # of a sweep: objects
+
+
+@dataclass(frozen=True)
+class ControlledImages:
+    """Of one kind; a small training set gets few of them, as it is for a quick look."""
+
+    kind: str
+    num_train: int
+
+    def fixed(self, factor: str) -> np.ndarray:
+        """(groups, images, C, H, W) uint8: within a group the factor has one value of the prior, all else is random."""
+        num_groups = min(max(self.num_train // 256 * 2, MIN_GROUPS), MAX_GROUPS)
+        module = sets.kind_module(self.kind)
+
+        def parameters(group: int, image: int) -> Any:
+            value = getattr(module.draw(_rng(group * (GROUP_SIZE + 1))), factor)
+            return replace(module.draw(_rng(group * (GROUP_SIZE + 1) + 1 + image)), **{factor: value})
+
+        return self._rendered(f"fixed-{factor}", num_groups, GROUP_SIZE, parameters)
+
+    def swept(self, factor: str, num_columns: int) -> np.ndarray:
+        """(rows, columns, C, H, W) uint8: each row is one object, the factor moved over its whole range."""
+        num_rows = min(max(self.num_train // 512, MIN_ROWS), MAX_ROWS)
+        module = sets.kind_module(self.kind)
+        values = np.linspace(*module.RANGES[factor], num_columns).tolist()
+
+        def parameters(row: int, column: int) -> Any:
+            return replace(module.draw(_rng(row)), **{factor: values[column]})
+
+        return self._rendered(f"swept-{factor}", num_rows, num_columns, parameters)
+
+    def _rendered(self, name: str, rows: int, columns: int, parameters: Callable[[int, int], Any]) -> np.ndarray:
+        module = sets.kind_module(self.kind)
+        shape = (rows, columns, *module.SHAPE_CHW)
+        folder = cache_dir() / "rendered" / f"{self.kind}-{sets.recipe(self.kind)[:16]}"
+        file = folder / f"{name}-{rows}x{columns}.npz"
+        try:
+            with np.load(io.BytesIO(file.read_bytes()), allow_pickle=False) as content:
+                images, digest = content["images"], str(content["digest"])
+            if digest == array_digest(images) and images.shape == shape:
+                return images
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
+            pass  # none yet, or damaged
+        images = np.stack(
+            [np.stack([module.render(parameters(row, column)) for column in range(columns)]) for row in range(rows)]
+        )
+        content = io.BytesIO()
+        np.savez_compressed(content, images=images, digest=np.array(array_digest(images)))
+        write_cached(file, content.getvalue())
+        return images
+
+
+def _rng(index: int) -> np.random.Generator:
+    return np.random.default_rng([sets.SEED, FIRST + index])

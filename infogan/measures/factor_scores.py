@@ -1,0 +1,90 @@
+"""What Q knows of known factors on real images, beside a bias row and a ceiling row.
+
+The representation is Q's mean or probabilities, with batch-norm statistics frozen over training images. "shuffled":
+the factors of other images; "ceiling": the factor readers' outputs in Q's place.
+Shape suffixes: N images, C channels, H height, W width, F factors.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from infogan.measures import disentanglement as D
+from infogan.measures.calibration import calibrate_on_images
+from infogan.measures.readers import ReaderSet
+
+if TYPE_CHECKING:  # families imports what imports this module
+    from infogan.measures.families import Trained
+
+NUM_REAL_IMAGES = 2_000  # to calibrate Q on, and held out
+ROWS = ("", "shuffled", "ceiling")  # "" is Q's own
+Represent = Callable[[np.ndarray], Sequence[D.CodeOutput]]  # of images uint8 (N, C, H, W)
+
+
+def representation_scores(cell: "Trained", readers: ReaderSet, rng: np.random.Generator) -> dict[str, D.Scores]:
+    """All scores by row of ``ROWS``; empty without codes or known factors. Calibrates the cell's discriminator."""
+    test = cell.dataset.test
+    if test.factors is None or not cell.spec.codes:
+        return {}
+    order = torch.randperm(cell.num_images, generator=torch.Generator().manual_seed(cell.seed)).numpy()
+    calibrate_on_images(cell.discriminator, cell.real(cell.dataset.train.images[order[:NUM_REAL_IMAGES]]))
+    images_NCHW = test.images[:NUM_REAL_IMAGES]
+    names = cell.dataset.factor_names
+    factors = [(f, test.factors[: len(images_NCHW), names.index(f.name)]) for f in readers.factors]
+
+    def of_q(images_NCHW: np.ndarray) -> Sequence[D.CodeOutput]:
+        return D.q_codes(cell.discriminator, cell.spec, cell.real(images_NCHW))
+
+    def of_readers(images_NCHW: np.ndarray) -> Sequence[D.CodeOutput]:
+        return D.reader_codes(readers.read(_scaled(images_NCHW)), factors)
+
+    codes, read = of_q(images_NCHW), of_readers(images_NCHW)
+    shuffled = rng.permutation(len(images_NCHW))
+    controlled = cell.dataset.controlled
+    groups = None if controlled is None else [controlled.fixed(factor.name) for factor in readers.factors]
+    found = {
+        "": (D.scores(codes, factors, cell.seed), of_q, codes),
+        "shuffled": (D.scores(codes, [(f, v[shuffled]) for f, v in factors], cell.seed), of_q, codes),
+        "ceiling": (D.scores(read, factors, cell.seed), of_readers, read),
+    }
+    return {
+        row: _with_factor_vae(scores, groups, represent, reference, rng, is_shuffled=row == "shuffled")
+        for row, (scores, represent, reference) in found.items()
+    }
+
+
+def _with_factor_vae(
+    scores: D.Scores,
+    groups: list[np.ndarray] | None,
+    represent: Represent,
+    reference: Sequence[D.CodeOutput],
+    rng: np.random.Generator,
+    *,
+    is_shuffled: bool,
+) -> D.Scores:
+    """FactorVAE's score beside the others. ``groups``: of each factor (G, N, C, H, W), one value of it per group."""
+    value = None
+    if groups is None:
+        reason = "not defined: it needs images of which one factor is fixed, which only a renderer gives"
+    elif len(reference) < 2:
+        reason = f"not defined: a vote between codes needs two, there is {len(reference)}"
+    else:
+        reason = "not defined: it needs two factors and a code that varies"
+        own = np.repeat(np.arange(len(groups)), [len(of_factor) for of_factor in groups])
+        shown = iter(rng.permutation(own))  # of the bias row
+        represented = [map(represent, of_factor) for of_factor in groups]
+
+        def batch(factor: int, _: np.random.Generator) -> Sequence[D.CodeOutput]:
+            return next(represented[next(shown) if is_shuffled else factor])
+
+        value = D.factor_vae(batch, reference, len(groups), rng, num_votes=len(own))
+    reasons = {} if value is not None else {"factor_vae": reason}
+    return replace(scores, factor_vae=value, reasons=scores.reasons | reasons)
+
+
+def _scaled(images_NCHW: np.ndarray) -> Tensor:
+    return torch.from_numpy(images_NCHW).float() / 255
