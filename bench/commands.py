@@ -141,6 +141,8 @@ def report(experiments: list[str] | None, spec: Path, results: Path, profile: st
     require_writable(results)
     written = write_report(results.absolute(), loaded, experiments=experiments, profile=profile)
     print_claims(written.claims)
+    for line in written.left_out:
+        say(escape(line))
     for line in written.missing:
         say(f"[yellow]missing:[/yellow] {escape(line)}")
     say(f"report: {escape(str(written.html))}")

@@ -34,6 +34,7 @@ class Report:
     claims_json: Path
     claims: list[ClaimResult]
     missing: list[str]  # one line each: experiments without records, cells not done, damaged records
+    left_out: list[str]  # one line each: arms that a profile leaves out by design
 
 
 def write_report(
@@ -92,7 +93,7 @@ def report_of_sweeps(
     }
     _write(destination, files)
     html_path, markdown_path, claims_path = (destination / n for n in ("index.html", "report.md", "claims.json"))
-    return Report(html_path, markdown_path, claims_path, builder.results, missing)
+    return Report(html_path, markdown_path, claims_path, builder.results, missing, builder.left_out)
 
 
 def _order(spec: Spec) -> Any:
@@ -117,6 +118,7 @@ class _Builder:
     claims: list[dict[str, Any]] = field(default_factory=list)
     results: list[ClaimResult] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
     grid_bytes: int = 0
 
     def sweep(self, sweep: Sweep) -> pages.SweepView:
@@ -128,6 +130,8 @@ class _Builder:
         extra = {"experiment": sweep.experiment, "profile": sweep.profile, "claims_digest": digest}
         self.claims += [extra | result.to_json() for result in results]
         self.results += results
+        left_out = verdicts.left_out_sentence(sweep, experiment)
+        self.left_out += [f"{sweep.experiment}: {left_out}"] if left_out else []
         missing = inventory.missing_cells(sweep, experiment)
         if experiment is None:
             missing.insert(0, "experiments.toml has no such experiment: no claims, no plan to hold the cells against")
@@ -149,6 +153,7 @@ class _Builder:
             command=inventory.command(sweep, experiment),
             claims=verdicts.claim_rows(results),
             claims_digest=digest,
+            left_out=left_out,
             arms=[(group, self._note(sweep, group), inventory.arm_settings(sweep, group)) for group in order],
             figures=[*self._choices(choices, arms, stem), *self._figures(sweep, arms, shown, stem)],
             tables=self._tables(sweep, choices, arms, order, stem),

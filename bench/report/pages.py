@@ -49,6 +49,7 @@ class SweepView:
     command: str
     claims: list[ClaimRows]
     claims_digest: str
+    left_out: str  # what the profile has no cells for, by design
     arms: list[tuple[str, str, str]]  # group, note, settings
     figures: list[FigureView]
     tables: list[tuple[Table, str]]  # with the path of its CSV
