@@ -4,8 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
+from bench.convergence import MEASURED
 from bench.schema import Name, Number, Seeds, Table, suggest
-from infogan.measures.catalogue import QUANTITIES
 
 MEASURES = {  # what claims may speak of, with units: of the curves (bench.summary), of the finished networks
     "mi_final_nats": "nats",
@@ -16,7 +16,7 @@ MEASURES = {  # what claims may speak of, with units: of the curves (bench.summa
     "hump_nats": "nats",
     "hump_iteration": "iterations",
     "figure1_distance_nats": "nats",
-    **{name: quantity.unit for name, quantity in QUANTITIES.items()},
+    **{name: quantity.unit for name, quantity in MEASURED.items()},
 }
 
 

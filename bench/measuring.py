@@ -57,6 +57,7 @@ def trained_cell(task: CellTask, folder: CellFolder, config: TrainingConfig, dat
         scaled=trainer.scaled,
         unscaled=lambda x: ((x + 1) / 2 if signed else x).clamp(0, 1),
         untrained=lambda: fresh().players.discriminator,
+        probes=folder.probes(),
     )
 
 
@@ -78,7 +79,9 @@ def measure(
             unknown = measured.values.keys() - CATALOGUE[family].keys()
             if unknown:
                 raise KeyError(f"family {family} gives numbers that the catalogue lacks: {', '.join(sorted(unknown))}")
-            entry |= {"values": measured.values, "details": measured.details}
+            entry |= {"values": measured.values, "details": measured.details, "series": measured.series}
+            if measured.pictures:
+                folder.write_pictures(measured.pictures)
         except Exception as error:
             message = " ".join(str(error).split())
             entry |= {"error": f"{type(error).__name__}: {message}", "traceback": traceback.format_exc()}

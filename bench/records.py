@@ -6,6 +6,8 @@ history.npz      metrics of every iteration that a checkpoint covers
 result.json      how it ended: done or failed, with times and the measures of the finished networks
 weights.pt       final weights with frozen batch-norm statistics
 traversals.npz   generated images, one grid per code; snapshots.npz: the same during training
+probes.npz       what was kept at a few iterations, for measures against the iteration
+pictures.npz     grids of images that families of measures give
 measures.json    what was measured of the finished networks, by family, each with the key of its code
 tracking.json    what the MLflow mirror was verified to hold
 """
@@ -177,14 +179,33 @@ class CellFolder:
 
     def write_snapshot(self, iteration: int, grids: dict[str, np.ndarray]) -> None:
         """Grids during training, beside those written before; the same iteration again replaces its own."""
+        self._add("snapshots.npz", {f"{code}-{iteration:06d}": grid for code, grid in grids.items()})
+
+    def write_probe(self, iteration: int, arrays: dict[str, np.ndarray]) -> None:
+        """What a probe kept, beside those before; the same iteration again replaces its own."""
+        self._add("probes.npz", {f"{iteration:06d}-{name}": array for name, array in arrays.items()})
+
+    def probes(self) -> dict[str, np.ndarray]:
+        """Arrays by ``iteration-name``; empty for a cell that was trained without. Raises CorruptRecord."""
+        return self._grids("probes.npz")
+
+    def write_pictures(self, pictures: dict[str, np.ndarray]) -> None:
+        """Grids of a family of measures, beside those of the others."""
+        self._add("pictures.npz", pictures)
+
+    def pictures(self) -> dict[str, np.ndarray]:
+        """Grids (rows, columns, H, W, C) uint8 by name. Raises CorruptRecord."""
+        return self._grids("pictures.npz")
+
+    def _add(self, name: str, arrays: dict[str, np.ndarray]) -> None:
+        """To those in the file, of which a damaged one counts as empty."""
         try:
-            held = self.snapshots()
+            held = self._grids(name)
         except CorruptRecord:
             held = {}
         content = io.BytesIO()
-        new = {f"{code}-{iteration:06d}": grid for code, grid in grids.items()}
-        np.savez_compressed(content, **(held | new))  # type: ignore[arg-type]
-        write_sealed(self._file("snapshots.npz"), content.getvalue())
+        np.savez_compressed(content, **(held | arrays))  # type: ignore[arg-type]
+        write_sealed(self._file(name), content.getvalue())
 
     def snapshots(self) -> dict[str, np.ndarray]:
         """Grids by ``code-iteration``. Raises CorruptRecord."""

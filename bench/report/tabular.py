@@ -6,9 +6,9 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+from bench.convergence import MEASURED
 from bench.report import wording
 from bench.runs import Sweep
-from infogan.measures.catalogue import QUANTITIES
 
 ARM_MEASURES = (  # shown; the file has all of bench.tables
     "t80",
@@ -107,7 +107,7 @@ def _measures(sweep: Sweep, order: list[str]) -> Table | None:
     """What was measured of the finished networks: a row a number, a column an arm; the file has every seed."""
     from bench.tables import arms_table
 
-    records = _records(arms_table(sweep, tuple(QUANTITIES)), order)
+    records = _records(arms_table(sweep, tuple(MEASURED)), order)
     if not records:
         return None
     cells = {(r["measure"], r["arm"]): r for r in records}
@@ -119,7 +119,7 @@ def _measures(sweep: Sweep, order: list[str]) -> Table | None:
             wording.with_interval(measure, r["median"], r["low"], r["high"]) if r else wording.ABSENT for r in found
         ]
         rows.append([wording.measure_heading(measure), *shown])
-    rows.sort(key=lambda row: [wording.measure_heading(m) for m in QUANTITIES].index(row[0]))
+    rows.sort(key=lambda row: [wording.measure_heading(m) for m in MEASURED].index(row[0]))
     keys = ["arm", "measure", "unit", "median", "low", "high", "level", "num_seeds", "seeds"]
     for r in records:
         r["unit"] = wording.measure_unit(r["measure"])
