@@ -129,6 +129,20 @@ def _print_outcome(context: Context, outcome: grid.Outcome, num_tasks: int) -> N
     say(f"{outcome.done} of {num_tasks} cells finished; records in {escape(str(context.results))}")
 
 
+def cost(spec: Path, results: Path, profile: str | None) -> None:
+    """Measure the cost of codes and Q, unless this machine's record of it is there."""
+    claim = load_spec(spec).cost
+    if claim is None:
+        raise BadInput(f"{spec} has no table [cost]")
+    profile = profile or "cpu"
+    if profile not in claim.profiles:
+        raise BadInput(f"unknown profile {profile!r}{suggest(profile, list(claim.profiles))}")
+    require_writable(results)
+    from bench.throughput.cost import measure_cost
+
+    measure_cost(results.absolute(), claim, profile, console)
+
+
 def report(experiments: list[str] | None, spec: Path, results: Path, profile: str | None) -> None:
     """Write the report on what is there and print its claim table."""
     from bench.report import write_report
@@ -158,7 +172,7 @@ def print_claims(claims: "list[ClaimResult]") -> None:
         style = next((style for start, style in styles.items() if c.verdict.startswith(start)), "red")
         value = "-" if c.value is None else f"{c.value:.3g} \\[{c.low:.3g}, {c.high:.3g}] {c.unit}"
         group = c.arm if c.variant is None else f"{c.variant}/{c.arm}"
-        seeds = f"{c.seeds_holding} of {c.num_seeds}"
+        seeds = f"{c.seeds_holding} of {c.num_seeds}" if c.conditions[0].over != "pairs" else "-"
         table.add_row(c.id, group, f"[{style}]{c.verdict}[/]", value, seeds)
     if claims:
         console.print(table)

@@ -7,7 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench.cells import digest
 from bench.claims import ClaimResult, claims_digest, judge
+from bench.cost import Cost, judge_cost, read_cost
+from bench.criteria import CostTable
 from bench.report import images, inventory, pages, settings, tabular, verdicts, wording
 from bench.runs import Run, Sweep, load
 from bench.spec import PROFILES, Spec
@@ -21,7 +24,7 @@ BASE_ARM = "infogan"  # whose T80 the others are compared with
 # names that only a report gives: an earlier report's files that this one does not make are removed
 OWN_FILES = re.compile(
     r"figures/.+-(mutual-information|first-iterations|losses|t80|history|settings)\.(png|svg)|figures/.+-traversal-.+\.png"
-    r"|tables/.+-(arms|measures|seeds|comparisons|settings|timing)\.csv|tables/claims\.csv"
+    r"|tables/.+-(arms|measures|seeds|comparisons|settings|timing)\.csv|tables/(claims|cost)\.csv"
 )
 
 
@@ -46,6 +49,10 @@ def write_report(
 ) -> Report:
     """Report on whatever is under ``results``; by default into ``results/report``."""
     names = None if experiments is None else list(experiments)
+    try:
+        cost, damaged = read_cost(results), []
+    except ValueError as error:
+        cost, damaged = None, [str(error)]
     loaded = load(results, names, profile)
     checks = read_lines(results / "history.jsonl")
     return report_of_sweeps(
@@ -55,8 +62,10 @@ def write_report(
         expected=[name for name, table in spec.experiments.items() if table.claims] if names is None else names,
         profile=profile,
         kept_apart=loaded.kept_apart,
-        damaged=loaded.damaged,
+        damaged=[*loaded.damaged, *damaged],
         checks=checks,
+        cost=cost,
+        with_cost=names is None,
     )
 
 
@@ -70,20 +79,24 @@ def report_of_sweeps(
     kept_apart: Sequence[Sweep] = (),
     damaged: Sequence[str] = (),
     checks: Sequence[dict[str, Any]] = (),
+    cost: Cost | None = None,
+    with_cost: bool = False,
 ) -> Report:
     """The same from sweeps in memory, for instance read from a committed curves.json (which holds no images).
 
     ``expected``: experiments whose absence is worth a line; ``profile``: the only one looked for; ``checks``: the
-    gate's history.
+    gate's history; ``with_cost``: whether the report speaks of what codes and Q cost.
     """
     builder = _Builder(spec, [wording.scrubbed(line) for line in damaged], list(checks))
     views = [builder.sweep(sweep) for sweep in sorted(sweeps, key=_order(spec))]
     recorded = {sweep.experiment for sweep in sweeps}
+    asked = spec.cost if with_cost and spec.cost and (cost or spec.cost.beside in recorded) else None
+    costs = builder.cost(asked, cost) if asked else None
     at = f" at profile {profile}" if profile else ""
     unrecorded = [name for name in expected if name not in recorded]
     absent = [f"{wording.listed(unrecorded)}: nothing recorded{at}"] if unrecorded else []
     apart = [builder.apart(sweep, sweeps) for sweep in kept_apart]
-    html, markdown = pages.render(pages.ReportView(views, apart, builder.damaged, absent))
+    html, markdown = pages.render(pages.ReportView(views, apart, builder.damaged, absent, costs))
     missing = [*absent, *builder.missing, *(f"damaged: {line}" for line in builder.damaged)]
     files = builder.files | {
         "tables/claims.csv": _claims_csv(builder.claims),
@@ -126,8 +139,8 @@ class _Builder:
         stem = f"{wording.file_part(sweep.experiment)}-{wording.file_part(sweep.profile)}"
         order = inventory.ordered_groups(sweep, experiment)
         results = judge(experiment, sweep) if experiment else []
-        digest = claims_digest(experiment) if experiment and results else ""
-        extra = {"experiment": sweep.experiment, "profile": sweep.profile, "claims_digest": digest}
+        hashed = claims_digest(experiment) if experiment and results else ""
+        extra = {"experiment": sweep.experiment, "profile": sweep.profile, "claims_digest": hashed}
         self.claims += [extra | result.to_json() for result in results]
         self.results += results
         left_out = verdicts.left_out_sentence(sweep, experiment)
@@ -152,7 +165,7 @@ class _Builder:
             budget=verdicts.budget_sentence(sweep, experiment),
             command=inventory.command(sweep, experiment),
             claims=verdicts.claim_rows(results),
-            claims_digest=digest,
+            claims_digest=hashed,
             left_out=left_out,
             arms=[(group, self._note(sweep, group), inventory.arm_settings(sweep, group)) for group in order],
             figures=[*self._choices(choices, arms, stem), *self._figures(sweep, arms, shown, stem)],
@@ -163,6 +176,16 @@ class _Builder:
             notes=inventory.notes(sweep, order),
             missing=missing,
         )
+
+    def cost(self, claim: CostTable, cost: Cost | None) -> tuple[tabular.Table, str]:
+        """The claim about cost, a row a network, with the path of its CSV."""
+        results = judge_cost(claim, cost)
+        extra = {"experiment": "cost", "profile": "", "claims_digest": digest(claim.model_dump())[:12]}
+        self.claims += [extra | result.to_json() for result in results]
+        self.results += results
+        table, path = tabular.cost_table(claim, cost, results), "tables/cost.csv"
+        self.files[path] = table.csv
+        return table, path
 
     def apart(self, sweep: Sweep, shown: Sequence[Sweep]) -> tuple[str, list[str]]:
         """A sweep of another definition: how many cells, and where the definition differs from the shown one."""

@@ -68,6 +68,7 @@ class ReportView:
     kept_apart: list[tuple[str, list[str]]] = field(default_factory=list)
     damaged: list[str] = field(default_factory=list)
     absent: list[str] = field(default_factory=list)  # experiments without any record
+    cost: tuple[Table, str] | None = None  # what codes and Q cost, with the path of its CSV
 
 
 def data_uri(content: bytes, kind: str) -> str:
