@@ -30,9 +30,8 @@ RESULTS_FLAG = $(call flag,RESULTS,--results)
 RUN_FLAGS = $(strip $(call flag,PROFILE,--profile) $(call flag,SEEDS,--seeds) $(call flag,JOBS,--jobs) \
 	$(call flag,DATA,--data-dir) $(RESULTS_FLAG))
 
-# Run experiments, then a further command if there is one, and report on it whatever became of them; a failure outlives
-# the report. No report
-# after bad input (2), where nothing ran, nor after an interruption (130, 143).
+# Run experiments, then a further command if there is one, and report whatever became of them; a failure outlives the
+# report. No report after bad input (2), where nothing ran, nor after an interruption (130, 143).
 define reproduce
 @( set -x; "$(PY)" -m bench run $(1) $(RUN_FLAGS) ) || status=$$?; \
 	case "$${status:-0}" in 2|130|143) exit $$status ;; esac; \

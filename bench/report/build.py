@@ -11,7 +11,7 @@ from bench.cells import digest
 from bench.claims import ClaimResult, claims_digest, judge
 from bench.cost import Cost, judge_cost, read_cost
 from bench.criteria import CostTable
-from bench.report import images, inventory, pages, settings, tabular, verdicts, wording
+from bench.report import codes, images, inventory, pages, settings, tabular, verdicts, wording
 from bench.runs import Run, Sweep, load
 from bench.spec import PROFILES, Spec
 from bench.storage import CorruptRecord, read_lines, write_atomic
@@ -23,8 +23,8 @@ MAX_GRID_BYTES = 1_600_000  # of all traversal grids on the page; beyond it furt
 BASE_ARM = "infogan"  # whose T80 the others are compared with
 # names that only a report gives: an earlier report's files that this one does not make are removed
 OWN_FILES = re.compile(
-    r"figures/.+-(mutual-information|first-iterations|losses|t80|history|settings)\.(png|svg)|figures/.+-traversal-.+\.png"
-    r"|tables/.+-(arms|measures|seeds|comparisons|settings|timing)\.csv|tables/(claims|cost)\.csv"
+    r"figures/.+-(mutual-information|first-iterations|losses|t80|history|settings|trajectory|usable|confusion)\.(png|svg)|figures/.+-traversal-.+\.png"
+    r"|tables/.+-(arms|measures|digits|for-free|seeds|comparisons|settings|timing)\.csv|tables/(claims|cost)\.csv"
 )
 
 
@@ -204,7 +204,7 @@ class _Builder:
         return " ".join(notes)
 
     def _figures(self, sweep: Sweep, arms: list[str], order: list[str], stem: str) -> list[pages.FigureView]:
-        from bench.report.figures import draw, draw_history
+        from bench.report.figures import draw, draw_codes, draw_history
 
         views = []
         checks = [check for check in self.checks if check.get("experiment") == sweep.experiment]
@@ -214,7 +214,7 @@ class _Builder:
         for variant, groups in variants.items():
             base = f"figures/{stem}-{wording.file_part(variant)}" if variant else f"figures/{stem}"
             histories = [draw_history(checks, group) for group in groups if group.endswith(BASE_ARM)]
-            drawings = [*draw(sweep, groups, arms), *(h for h in histories if h)]
+            drawings = [*draw(sweep, groups, arms), *draw_codes(sweep, groups, arms), *(h for h in histories if h)]
             views += [self._figure(drawing, base, f"{variant}: " if variant else "") for drawing in drawings]
         return views
 
@@ -237,7 +237,7 @@ class _Builder:
     ) -> list[tuple[tabular.Table, str]]:
         recorded = [group.rpartition("/")[2] for group in order]
         base = BASE_ARM if BASE_ARM in recorded else next(iter(recorded), BASE_ARM)
-        found = tabular.sweep_tables(sweep, order, base)
+        found = [*codes.codes_tables(sweep, order), *tabular.sweep_tables(sweep, order, base)]
         if choices:
             others = [table for table in found if table.name != "comparisons"]
             found = [settings.settings_table(choices, arms), *others]
@@ -250,6 +250,7 @@ class _Builder:
         """Grids by group: every arm's first seed before any second one, while the page has room."""
         grids: dict[str, list[pages.GridView]] = {group: [] for group in order}
         by_rank = [(rank, group, run) for group in order for rank, run in enumerate(sweep.done(group))]
+        best = {group: codes.best_run(sweep.done(group)) for group in order}
         left_out = 0
         for rank, group, run in sorted(by_rank, key=lambda item: (item[0], order.index(item[1]))):
             for code, png in self._pngs(run):
@@ -261,7 +262,9 @@ class _Builder:
                 if rank == 0:
                     path = f"figures/{stem}-traversal-{wording.file_part(group)}-{wording.file_part(code)}.png"
                     self.files[path] = png
-                grids[group].append(pages.GridView(group, run.cell.seed, code, pages.data_uri(png, "image/png"), path))
+                is_best = run is best[group]
+                uri = pages.data_uri(png, "image/png")
+                grids[group].append(pages.GridView(group, run.cell.seed, code, uri, path, is_best))
         note = (
             f"{wording.plural(left_out, 'grid')} left out to keep the page small; they are in the cells' folders."
             if left_out
@@ -274,12 +277,17 @@ class _Builder:
         """(code, PNG) of each grid of a cell; a damaged record is said and passed over."""
         if run.folder is None:
             return []
-        codes = {f"c{i}": code for i, code in enumerate(run.cell.config["codes"], 1)}
+        kinds = {f"c{i}": code for i, code in enumerate(run.cell.config["codes"], 1)}
+        first = next((name for name, code in kinds.items() if code["kind"] == "categorical"), None)
+        digits = codes.digit_of_categories(run)
         try:
-            grids = {name: grid for name, grid in run.folder.traversals().items() if name in codes}
-            return [
-                (n, images.grid_png(g, images.column_labels(codes[n], g.shape[1]))) for n, g in sorted(grids.items())
+            grids = {name: grid for name, grid in run.folder.traversals().items() if name in kinds}
+            labelled = [
+                (n, g, images.column_labels(kinds[n], g.shape[1], digits if n == first else None))
+                for n, g in sorted(grids.items())
             ]
+            labelled += [(name, grid, []) for name, grid in sorted(run.folder.pictures().items())]
+            return [(name, images.grid_png(grid, labels)) for name, grid, labels in labelled]
         except (CorruptRecord, ValueError, IndexError, OSError) as error:
             self.damaged.append(
                 wording.scrubbed(f"traversals of {run.cell.experiment}, {run.cell.profile}, {run.cell.name}: {error}")

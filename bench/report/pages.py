@@ -25,13 +25,20 @@ class FigureView:
 
 @dataclass(frozen=True)
 class GridView:
-    """One traversal grid."""
+    """One grid of images: a code's traversal, or a picture that a family of measures gives."""
 
     group: str
     seed: int
     code: str
     inline: str
     png_path: str | None  # where it is also a file
+    best: bool = False  # its seed has the arm's least error on training images
+
+    @property
+    def words(self) -> str:
+        """What it shows, after the seed."""
+        shown = "samples, each above its nearest training image" if self.code == "nearest" else f"{self.code} varies"
+        return shown + (" (best seed by training error)" if self.best else "")
 
 
 @dataclass(frozen=True)
