@@ -48,7 +48,9 @@ def _digits(sweep: Sweep, order: list[str]) -> Table | None:
         for run in runs:
             s = run.summary
             mark = f"{run.cell.seed} (best)" if run is best else str(run.cell.seed)
-            error = wording.with_interval(ERROR, s[ERROR], s.get(f"{ERROR}_low"), s.get(f"{ERROR}_high"))
+            low, high = s.get(f"{ERROR}_low"), s.get(f"{ERROR}_high")
+            error = wording.measured(ERROR, s[ERROR])
+            error = error if low is None else wording.with_interval(ERROR, s[ERROR], low, high)
             shown = [wording.measured(m, s.get(m)) for m in (CHOSEN_BY, *_BASELINES)]
             rows.append([group, mark, error, *shown])
             names = (ERROR, f"{ERROR}_low", f"{ERROR}_high", CHOSEN_BY, *_BASELINES)
