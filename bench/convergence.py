@@ -23,7 +23,7 @@ CUTS = {"": 1.0, "_three_quarters": 0.75, "_half": 0.5}  # ends of names: parts 
 _HALF_WINDOW = 5  # iterations on either side over which L_I is averaged at a probe, as in T80's centred mean
 
 QUANTITIES = {
-    f"{what}_{round(100 * share)}{cut}": catalogue.Quantity(f"{words}{of}".format(f"{share:.0%}"), unit, decimals)
+    f"{what}_{round(100 * share)}{cut}": catalogue.Quantity(f"{words}{of}".format(f"{100 * share:g} %"), unit, decimals)
     for cut, of in (("", ""), ("_three_quarters", ", run cut at three quarters"), ("_half", ", run cut at a half"))
     for share in SHARES
     for what, words, unit, decimals in (
