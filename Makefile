@@ -30,11 +30,12 @@ RESULTS_FLAG = $(call flag,RESULTS,--results)
 RUN_FLAGS = $(strip $(call flag,PROFILE,--profile) $(call flag,SEEDS,--seeds) $(call flag,JOBS,--jobs) \
 	$(call flag,DATA,--data-dir) $(RESULTS_FLAG))
 
-# Run one experiment and report on it whatever became of its cells; the run's failure outlives the report. No report
-# after bad input (2), where nothing ran, nor after an interruption (130, 143).
+# Run experiments, then a further command if there is one, and report whatever became of them; a failure outlives the
+# report. No report after bad input (2), where nothing ran, nor after an interruption (130, 143).
 define reproduce
 @( set -x; "$(PY)" -m bench run $(1) $(RUN_FLAGS) ) || status=$$?; \
 	case "$${status:-0}" in 2|130|143) exit $$status ;; esac; \
+	$(if $(2),( set -x; "$(PY)" -m bench $(2) $(strip $(call flag,PROFILE,--profile) $(RESULTS_FLAG)) ) || status=$$?;) \
 	( set -x; "$(PY)" -m bench report $(RESULTS_FLAG) ) || exit $$?; \
 	exit $${status:-0}
 endef
@@ -44,7 +45,7 @@ help: ## list the targets and variables
 		/^[a-z-]+:.*## / { split($$0, part, /:.*## /); printf "  make %-17s %s\n", part[1], part[2] }' Makefile
 
 reproduce-mnist: $(READY) ## Figures 1 and 2: mutual information and the codes' meaning on MNIST, then the report
-	$(call reproduce,mnist-mi mnist)
+	$(call reproduce,mnist-mi mnist,cost)
 
 reproduce-faces: $(READY) ## Figure 3: faces, one variant per factor
 	$(call reproduce,faces)
@@ -59,7 +60,7 @@ reproduce-celeba: $(READY) ## Figure 6: CelebA
 	$(call reproduce,celeba)
 
 reproduce-all: $(READY) ## every experiment of the paper, one report
-	$(call reproduce,mnist-mi mnist faces chairs svhn celeba)
+	$(call reproduce,mnist-mi mnist faces chairs svhn celeba,cost)
 
 ambiguities: $(READY) ## what Figure 1 hinges on: one unstated choice at a time
 	$(call reproduce,mnist-mi-ambiguities)

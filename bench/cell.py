@@ -22,8 +22,11 @@ from bench.storage import CorruptRecord
 from bench.tasks import STRETCH, CellTask
 from infogan.architectures import ARCHITECTURES
 from infogan.codes import Categorical, Code, Continuous, LatentSpec, Noise
+from infogan.data.base import Part
+from infogan.measures import probes
 from infogan.measures.bound import frozen_bounds_nats
 from infogan.measures.calibration import calibrate_generator
+from infogan.measures.catalogue import OF_GENERATORS, OF_PROBES
 from infogan.measures.health import NUM_SAMPLES, Health, health, prior_samples, saturation, silent_codes
 from infogan.measures.traversals import traversal
 from infogan.networks import NetworkSettings
@@ -128,7 +131,8 @@ class CellRun:
         started = time.perf_counter()
         task = self.task
         wanted = task.cell.config["data"]
-        images = torch.from_numpy(load_dataset(wanted, task.data_dir).train.images[: wanted["num_images"]])
+        self.dataset = load_dataset(wanted, task.data_dir)
+        images = torch.from_numpy(self.dataset.train.images[: wanted["num_images"]])
         self.folder.write_identity(task.cell, task.environment, task.data)
         damage = self.folder.result_damage()
         if damage:
@@ -173,6 +177,8 @@ class CellRun:
         snapshots = [
             i for i in (iterations * k // NUM_PARTS for k in range(1, NUM_PARTS)) if i > self.trainer.iteration
         ]
+        probed = probes.probe_iterations(iterations) if set(OF_PROBES) & set(self.task.cell.measures) else []
+        probed = [i for i in probed if i > self.trainer.iteration]
         saved_at, stretch_start, stretch_s = time.perf_counter(), self.trainer.iteration, 0.0
         while True:
             started = time.perf_counter()
@@ -189,6 +195,10 @@ class CellRun:
             if snapshots and progress.iteration >= snapshots[0]:
                 snapshots.pop(0)
                 self._snapshot()
+            if probed and progress.iteration >= probed[0]:
+                kept = [i for i in probed if i <= progress.iteration]  # a GPU is read from only now and then
+                probed = probed[len(kept) :]
+                self._probe(set(kept))
             stop = self.should_stop() and not self.trainer.done
             due = time.perf_counter() - saved_at >= self.task.checkpoint_every_s
             every = self.task.checkpoint_every
@@ -214,6 +224,29 @@ class CellRun:
         evaluation = stream(self.task.cell.seed, "evaluation", self.trainer.config.device)
         calibrate_generator(self.trainer.players.generator, self.trainer.config.latents, evaluation, SNAPSHOT_SAMPLES)
         self.folder.write_snapshot(self.trainer.iteration, self._traversals(evaluation))
+        self.clock.add("evaluate", started)
+
+    def _probe(self, planned: set[int]) -> None:
+        """What measures against the iteration need, with the same independence as pictures."""
+        started = time.perf_counter()
+        config, players, seed = self.trainer.config, self.trainer.players, self.task.cell.seed
+        train, num = self.dataset.train, self.task.cell.config["data"]["num_images"]
+        arrays = probes.take(
+            players.generator,
+            players.discriminator,
+            config.latents,
+            Part(train.images[:num], None if train.labels is None else train.labels[:num]),
+            self.dataset.test,
+            self.trainer.scaled,
+            stream(seed, "evaluation", config.device),
+            signed=ARCHITECTURES[config.architecture].output == "tanh",
+        )
+        is_baseline = not any(config.step.mi_weight_generator)
+        is_wanted = is_baseline and bool(set(OF_GENERATORS) & set(self.task.cell.measures))
+        if is_wanted and planned & set(probes.generator_iterations(config.iterations)):
+            state = players.generator.state_dict()
+            arrays |= {f"generator/{name}": value.cpu().numpy() for name, value in state.items()}
+        self.folder.write_probe(self.trainer.iteration, arrays)
         self.clock.add("evaluate", started)
 
     def _checkpoint(self) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from bench import statistics
-from bench.cells import digest
+from bench.cells import digest, seeds_of
 from bench.criteria import MEASURES, ClaimTable, ConditionTable
 from bench.runs import Run, Sweep
 from bench.spec import ExperimentTable, groups
@@ -81,18 +81,42 @@ def claims_digest(experiment: ExperimentTable) -> str:
 
 
 def judge(experiment: ExperimentTable, sweep: Sweep) -> list[ClaimResult]:
-    """Every claim of an experiment for each of its arms and variants, on what the sweep holds."""
+    """Every claim of an experiment for each of its arms and variants, on what the sweep holds.
+
+    What the profile leaves out is not judged, unless it was run all the same: see :func:`left_out`.
+    """
+    absent = left_out(experiment, sweep)
     return [
         _judge_arm(claim, experiment, sweep, variant, arm)
         for claim in experiment.claims
         for variant, arm in groups(experiment, claim.arms, claim.variants)
+        if claim.id not in absent.get(_group(variant, arm), ())
     ]
+
+
+def left_out(experiment: ExperimentTable, sweep: Sweep) -> dict[str, list[str]]:
+    """Groups that the sweep's profile leaves out by design and nobody ran: the ids of the claims that speak of them."""
+    budget = experiment.profiles.get(sweep.profile)  # type: ignore[call-overload]
+    found: dict[str, list[str]] = {}
+    if budget is None:
+        return found
+    recorded = sweep.groups()
+    for claim in experiment.claims:
+        for variant, arm in groups(experiment, claim.arms, claim.variants):
+            planned = arm in (budget.arms or experiment.arms) and seeds_of(experiment, budget, variant, arm)
+            if not planned and _group(variant, arm) not in recorded:
+                found.setdefault(_group(variant, arm), []).append(claim.id)
+    return found
+
+
+def _group(variant: str | None, arm: str) -> str:
+    return arm if variant is None else f"{variant}/{arm}"
 
 
 def _judge_arm(
     claim: ClaimTable, experiment: ExperimentTable, sweep: Sweep, variant: str | None, arm: str
 ) -> ClaimResult:
-    group = arm if variant is None else f"{variant}/{arm}"
+    group = _group(variant, arm)
     runs = sweep.done(group)
     num_diverged = sum(run.diverged for run in sweep.groups().get(group, []))
     num_seeds = len(runs) + num_diverged

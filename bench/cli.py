@@ -335,6 +335,12 @@ def throughput(
         raise BadInput(str(error)) from error
 
 
+@app.command()
+def cost(spec: SpecOption = DEFAULT_SPEC, results: Results = DEFAULT_RESULTS, profile: Profile = None) -> None:
+    """Measure what codes and Q add to a plain GAN's iteration, on one CPU thread, for claim S6a of the report."""
+    commands.cost(spec, results, profile)
+
+
 def main() -> None:
     """Entry point: a user's mistake is one line and exit code 2."""
     try:

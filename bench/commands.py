@@ -217,6 +217,20 @@ def _print_outcome(context: Context, outcome: grid.Outcome, num_tasks: int) -> N
     say(f"{outcome.done} of {num_tasks} cells finished; records in {escape(str(context.results))}")
 
 
+def cost(spec: Path, results: Path, profile: str | None) -> None:
+    """Measure the cost of codes and Q, unless this machine's record of it is there."""
+    claim = load_spec(spec).cost
+    if claim is None:
+        raise BadInput(f"{spec} has no table [cost]")
+    profile = profile or "cpu"
+    if profile not in claim.profiles:
+        raise BadInput(f"unknown profile {profile!r}{suggest(profile, list(claim.profiles))}")
+    require_writable(results)
+    from bench.throughput.cost import measure_cost
+
+    measure_cost(results.absolute(), claim, profile, console)
+
+
 def report(experiments: list[str] | None, spec: Path, results: Path, profile: str | None) -> None:
     """Write the report on what is there and print its claim table."""
     from bench.report import write_report
@@ -229,6 +243,8 @@ def report(experiments: list[str] | None, spec: Path, results: Path, profile: st
     require_writable(results)
     written = write_report(results.absolute(), loaded, experiments=experiments, profile=profile)
     print_claims(written.claims)
+    for line in written.left_out:
+        say(escape(line))
     for line in written.missing:
         say(f"[yellow]missing:[/yellow] {escape(line)}")
     say(f"report: {escape(str(written.html))}")
@@ -244,7 +260,7 @@ def print_claims(claims: "list[ClaimResult]") -> None:
         style = next((style for start, style in styles.items() if c.verdict.startswith(start)), "red")
         value = "-" if c.value is None else f"{c.value:.3g} \\[{c.low:.3g}, {c.high:.3g}] {c.unit}"
         group = c.arm if c.variant is None else f"{c.variant}/{c.arm}"
-        seeds = f"{c.seeds_holding} of {c.num_seeds}"
+        seeds = f"{c.seeds_holding} of {c.num_seeds}" if c.conditions[0].over != "pairs" else "-"
         table.add_row(c.id, group, f"[{style}]{c.verdict}[/]", value, seeds)
     if claims:
         console.print(table)

@@ -2,10 +2,10 @@
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from bench.schema import Name, Number, Seeds, Table, suggest
-from infogan.measures.catalogue import QUANTITIES
+from bench.convergence import MEASURED
+from bench.schema import Name, Number, Seeds, Table, as_float, suggest
 
 MEASURES = {  # what claims may speak of, with units: of the curves (bench.summary), of the finished networks
     "mi_final_nats": "nats",
@@ -16,7 +16,7 @@ MEASURES = {  # what claims may speak of, with units: of the curves (bench.summa
     "hump_nats": "nats",
     "hump_iteration": "iterations",
     "figure1_distance_nats": "nats",
-    **{name: quantity.unit for name, quantity in QUANTITIES.items()},
+    **{name: quantity.unit for name, quantity in MEASURED.items()},
 }
 
 
@@ -69,6 +69,21 @@ class ClaimTable(Table):
     min_iterations: int = Field(ge=1)
     conditions: list[ConditionTable] = Field(min_length=1)
     beside: list[BesideTable] = Field(default_factory=list)
+
+
+class CostTable(Table):
+    """A claim about the cost of an iteration: judged on interleaved pairs, not on cells; see bench.cost."""
+
+    id: Annotated[str, Field(pattern=r"^[A-Z][0-9]+[a-z]?$")]
+    text: str = Field(min_length=5)
+    source: str = Field(min_length=3)
+    beside: Name  # the experiment without whose records, and without a measurement, the claim is not asked
+    at_most: Annotated[float, Field(gt=1, lt=10)]  # of the ratio interval's upper end
+    basis: str = Field(min_length=10)
+    min_pairs: int = Field(ge=6)
+    batch_size: int = Field(ge=2, le=65536)
+    width: Annotated[float, BeforeValidator(as_float), Field(gt=0, le=8)] = 1.0
+    profiles: dict[Literal["smoke", "cpu", "paper"], Annotated[int, Field(ge=2, le=10_000)]]  # pairs of each network
 
 
 class GateTable(Table):

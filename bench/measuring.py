@@ -57,6 +57,7 @@ def trained_cell(task: CellTask, folder: CellFolder, config: TrainingConfig, dat
         scaled=trainer.scaled,
         unscaled=lambda x: ((x + 1) / 2 if signed else x).clamp(0, 1),
         untrained=lambda: fresh().players.discriminator,
+        probes=folder.probes(),
     )
 
 
@@ -81,6 +82,7 @@ def measure(
             if measured.grids:
                 folder.write_measured_grids(family, measured.grids)  # before the entry that speaks of them
             entry |= {"values": measured.values, "reasons": measured.reasons, "details": measured.details}
+            entry |= {"series": measured.series}
         except Exception as error:
             message = " ".join(str(error).split())
             entry |= {"error": f"{type(error).__name__}: {message}", "traceback": traceback.format_exc()}

@@ -70,15 +70,24 @@ def summary_points(config: dict[str, Any], history: History, result: dict[str, A
 
 
 def measure_points(measures: dict[str, dict[str, Any]]) -> Points:
-    """``measure/...``, one point each, of every family that was measured."""
-    return {f"measure/{name}": {0: value} for name, value in measured_values(measures).items()}
+    """``measure/...``, of every family that was measured: one point each; a point per probe of what has a series."""
+    points: Points = {f"measure/{name}": {0: value} for name, value in measured_values(measures).items()}
+    for family, entry in measures.items():
+        columns = dict(entry.get("series", {}))
+        iterations = columns.pop("iteration", [])
+        for name, column in columns.items():
+            points[f"measure/{family}/{name}"] = dict(zip(map(int, iterations), column, strict=True))
+    return points
 
 
 def artifacts(folder: CellFolder, identity: dict[str, Any]) -> Iterator[tuple[str, bytes]]:
     """Path and content; pictures and weights only where the cell has them."""
     for name in ("environment", "config"):
         yield f"{name}.json", (json.dumps(identity[name], indent=1) + "\n").encode()
-    for name, grid in (folder.traversals() | folder.snapshots()).items():
+    grids = folder.traversals() | folder.snapshots()
+    for family in folder.measures():
+        grids |= folder.measured_grids(family)
+    for name, grid in grids.items():
         yield f"traversals/{name}.png", grid_png(grid)
     with contextlib.suppress(FileNotFoundError):
         yield "weights.pt", folder.weights()

@@ -6,6 +6,7 @@ history.npz      metrics of every iteration that a checkpoint covers
 result.json      how it ended: done or failed, with times and the measures of the finished networks
 weights.pt       final weights with frozen batch-norm statistics
 traversals.npz   generated images, one grid per code; snapshots.npz: the same during training
+probes.npz       what was kept at a few iterations, for measures against the iteration
 measures.json    what was measured of the finished networks, by family, each with the key of its code; pictures that go
                  with a family are in FAMILY.npz
 tracking.json    what the MLflow mirror was verified to hold
@@ -216,14 +217,25 @@ class CellFolder:
 
     def write_snapshot(self, iteration: int, grids: dict[str, np.ndarray]) -> None:
         """Grids during training, beside those written before; the same iteration again replaces its own."""
+        self._add("snapshots.npz", {f"{code}-{iteration:06d}": grid for code, grid in grids.items()})
+
+    def write_probe(self, iteration: int, arrays: dict[str, np.ndarray]) -> None:
+        """What a probe kept, beside those before; the same iteration again replaces its own."""
+        self._add("probes.npz", {f"{iteration:06d}-{name}": array for name, array in arrays.items()})
+
+    def probes(self) -> dict[str, np.ndarray]:
+        """Arrays by ``iteration-name``; empty for a cell that was trained without. Raises CorruptRecord."""
+        return self._grids("probes.npz")
+
+    def _add(self, name: str, arrays: dict[str, np.ndarray]) -> None:
+        """To those in the file, of which a damaged one counts as empty."""
         try:
-            held = self.snapshots()
+            held = self._grids(name)
         except CorruptRecord:
             held = {}
         content = io.BytesIO()
-        new = {f"{code}-{iteration:06d}": grid for code, grid in grids.items()}
-        np.savez_compressed(content, **(held | new))  # type: ignore[arg-type]
-        write_sealed(self._own("snapshots.npz"), content.getvalue())
+        np.savez_compressed(content, **(held | arrays))  # type: ignore[arg-type]
+        write_sealed(self._own(name), content.getvalue())
 
     def snapshots(self) -> dict[str, np.ndarray]:
         """Grids by ``code-iteration``. Raises CorruptRecord."""
@@ -252,7 +264,7 @@ class CellFolder:
         """Pictures (rows, columns, H, W, C) uint8 that go with a family's entry; replaces those before."""
         content = io.BytesIO()
         np.savez_compressed(content, **grids)  # type: ignore[arg-type]
-        write_sealed(self._file(f"{family}.npz"), content.getvalue())
+        write_sealed(self._own(f"{family}.npz"), content.getvalue())
 
     def measured_grids(self, family: str) -> dict[str, np.ndarray]:
         """By name; empty where there are none. Raises CorruptRecord."""

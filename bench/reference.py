@@ -12,7 +12,7 @@ from pathlib import Path
 from bench.claims import ClaimResult, judge
 from bench.context import DEFAULT_SPEC
 from bench.report import settings, wording, write_report
-from bench.report.verdicts import claim_rows
+from bench.report.verdicts import claim_rows, left_out_sentence
 from bench.runs import Sweep, load, read_curves, write_curves
 from bench.spec import load_spec
 from bench.storage import write_atomic
@@ -80,7 +80,10 @@ def with_values(text: str, sweep: Sweep) -> str:
 def readme_table(sweep: Sweep) -> str:
     """README's table for a reference sweep."""
     experiment = load_spec(DEFAULT_SPEC).experiments[sweep.experiment]
-    return choices_table(sweep) if experiment.reference_variant else claims_table(judge(experiment, sweep))
+    if experiment.reference_variant:
+        return choices_table(sweep)
+    left_out = left_out_sentence(sweep, experiment)
+    return claims_table(judge(experiment, sweep)) + (f"\n\n{left_out}" if left_out else "")
 
 
 def publish(results: Path, experiment: str, profile: str) -> Path:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from bench.cells import FORMAT, Cell, digest
+from bench.convergence import improvement
 from bench.records import LAUNCHES, CellFolder, History, State, find_cells
 from bench.storage import CorruptRecord, read_lines, write_atomic
 from bench.summary import categorical_entropy_nats, measured_values, mi_curve, summarise
@@ -39,7 +40,9 @@ class Run:
         """Measures so far; empty before the first checkpoint."""
         if self.history is None or not len(self.history):
             return {}
-        return summarise(self.cell.config, self.history, self.result) | measured_values(self.measures)
+        config, history = self.cell.config, self.history
+        found = summarise(config, history, self.result) | measured_values(self.measures)
+        return found | improvement(config, history, self.measures)
 
     @property
     def diverged(self) -> bool:
@@ -186,7 +189,8 @@ def _run_to_json(run: Run) -> dict[str, Any]:
     columns = {name: _rounded(history.column(name)) for name in history.names}
     timing = {"step_iterations": history.step_iterations.tolist(), "step_ms": _rounded(history.step_ms)}
     measures = {
-        family: {name: entry[name] for name in ("key", "values", "reasons") if name in entry}
+        family: {name: entry[name] for name in ("key", "values") if name in entry}
+        | {name: entry[name] for name in ("reasons", "series") if entry.get(name)}
         for family, entry in run.measures.items()
     }
     return {

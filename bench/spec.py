@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
-from bench.criteria import ClaimTable, GateTable
+from bench.criteria import ClaimTable, CostTable, GateTable
 from bench.schema import Name, Number, Rate, Seed, Seeds, Table, Weight, as_float, suggest
 from infogan.architectures import ARCHITECTURES
 from infogan.data import DATASETS, sources
@@ -162,6 +162,7 @@ class Spec(Table):
     defaults: Defaults
     arms: dict[Name, ArmTable] = Field(min_length=1)
     experiments: dict[Name, ExperimentTable] = Field(min_length=1)
+    cost: CostTable | None = None
 
     @model_validator(mode="after")
     def _references_exist(self) -> "Spec":
@@ -188,6 +189,8 @@ class Spec(Table):
             for variant, table in experiment.variants.items():
                 _require_known(table.arms or [], experiment.arms, where, f"variants.{variant}.arms")
             self._check_training(name, experiment)
+        if self.cost:
+            _require_known([self.cost.beside], self.experiments, "cost", "beside")
         return self
 
     def _check_training(self, name: str, experiment: ExperimentTable) -> None:

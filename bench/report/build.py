@@ -7,8 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench.cells import digest
 from bench.claims import ClaimResult, claims_digest, judge
-from bench.report import factors, images, inventory, pages, settings, tabular, verdicts, wording
+from bench.cost import Cost, judge_cost, read_cost
+from bench.criteria import CostTable
+from bench.report import codes, factors, images, inventory, pages, settings, tabular, verdicts, wording
 from bench.report.factor_tables import factor_tables
 from bench.runs import Run, Sweep, load
 from bench.spec import PROFILES, Spec
@@ -21,8 +24,9 @@ MAX_GRID_BYTES = 1_600_000  # of all traversal grids on the page; beyond it furt
 BASE_ARM = "infogan"  # whose T80 the others are compared with
 # names that only a report gives: an earlier report's files that this one does not make are removed
 OWN_FILES = re.compile(
-    r"figures/.+-(mutual-information|first-iterations|losses|t80|history|settings|codes|factor-.+)\.(png|svg)|figures/.+-traversal-.+\.png"
-    r"|tables/.+-(arms|measures|seeds|comparisons|settings|timing|factors|disentanglement)\.csv|tables/claims\.csv"
+    r"figures/.+-(mutual-information|first-iterations|losses|t80|history|settings|codes|factor-.+|trajectory|usable|confusion)"
+    r"\.(png|svg)|figures/.+-traversal-.+\.png|tables/(claims|cost)\.csv"
+    r"|tables/.+-(arms|measures|digits|for-free|seeds|comparisons|settings|timing|factors|disentanglement)\.csv"
 )
 
 
@@ -35,6 +39,7 @@ class Report:
     claims_json: Path
     claims: list[ClaimResult]
     missing: list[str]  # one line each: experiments without records, cells not done, damaged records
+    left_out: list[str]  # one line each: arms that a profile leaves out by design
 
 
 def write_report(
@@ -46,6 +51,10 @@ def write_report(
 ) -> Report:
     """Report on whatever is under ``results``; by default into ``results/report``."""
     names = None if experiments is None else list(experiments)
+    try:
+        cost, damaged = read_cost(results), []
+    except ValueError as error:
+        cost, damaged = None, [str(error)]
     loaded = load(results, names, profile)
     checks = read_lines(results / "history.jsonl")
     return report_of_sweeps(
@@ -55,8 +64,10 @@ def write_report(
         expected=[name for name, table in spec.experiments.items() if table.claims] if names is None else names,
         profile=profile,
         kept_apart=loaded.kept_apart,
-        damaged=loaded.damaged,
+        damaged=[*loaded.damaged, *damaged],
         checks=checks,
+        cost=cost,
+        with_cost=names is None,
     )
 
 
@@ -70,20 +81,24 @@ def report_of_sweeps(
     kept_apart: Sequence[Sweep] = (),
     damaged: Sequence[str] = (),
     checks: Sequence[dict[str, Any]] = (),
+    cost: Cost | None = None,
+    with_cost: bool = False,
 ) -> Report:
     """The same from sweeps in memory, for instance read from a committed curves.json (which holds no images).
 
     ``expected``: experiments whose absence is worth a line; ``profile``: the only one looked for; ``checks``: the
-    gate's history.
+    gate's history; ``with_cost``: whether the report speaks of what codes and Q cost.
     """
     builder = _Builder(spec, [wording.scrubbed(line) for line in damaged], list(checks))
     views = [builder.sweep(sweep) for sweep in sorted(sweeps, key=_order(spec))]
     recorded = {sweep.experiment for sweep in sweeps}
+    asked = spec.cost if with_cost and spec.cost and (cost or spec.cost.beside in recorded) else None
+    costs = builder.cost(asked, cost) if asked else None
     at = f" at profile {profile}" if profile else ""
     unrecorded = [name for name in expected if name not in recorded]
     absent = [f"{wording.listed(unrecorded)}: nothing recorded{at}"] if unrecorded else []
     apart = [builder.apart(sweep, sweeps) for sweep in kept_apart]
-    html, markdown = pages.render(pages.ReportView(views, apart, builder.damaged, absent))
+    html, markdown = pages.render(pages.ReportView(views, apart, builder.damaged, absent, costs))
     missing = [*absent, *builder.missing, *(f"damaged: {line}" for line in builder.damaged)]
     files = builder.files | {
         "tables/claims.csv": _claims_csv(builder.claims),
@@ -93,7 +108,7 @@ def report_of_sweeps(
     }
     _write(destination, files)
     html_path, markdown_path, claims_path = (destination / n for n in ("index.html", "report.md", "claims.json"))
-    return Report(html_path, markdown_path, claims_path, builder.results, missing)
+    return Report(html_path, markdown_path, claims_path, builder.results, missing, builder.left_out)
 
 
 def _order(spec: Spec) -> Any:
@@ -118,6 +133,7 @@ class _Builder:
     claims: list[dict[str, Any]] = field(default_factory=list)
     results: list[ClaimResult] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
     grid_bytes: int = 0
 
     def sweep(self, sweep: Sweep) -> pages.SweepView:
@@ -125,10 +141,12 @@ class _Builder:
         stem = f"{wording.file_part(sweep.experiment)}-{wording.file_part(sweep.profile)}"
         order = inventory.ordered_groups(sweep, experiment)
         results = judge(experiment, sweep) if experiment else []
-        digest = claims_digest(experiment) if experiment and results else ""
-        extra = {"experiment": sweep.experiment, "profile": sweep.profile, "claims_digest": digest}
+        hashed = claims_digest(experiment) if experiment and results else ""
+        extra = {"experiment": sweep.experiment, "profile": sweep.profile, "claims_digest": hashed}
         self.claims += [extra | result.to_json() for result in results]
         self.results += results
+        left_out = verdicts.left_out_sentence(sweep, experiment)
+        self.left_out += [f"{sweep.experiment}: {left_out}"] if left_out else []
         missing = inventory.missing_cells(sweep, experiment)
         if experiment is None:
             missing.insert(0, "experiments.toml has no such experiment: no claims, no plan to hold the cells against")
@@ -150,7 +168,8 @@ class _Builder:
             budget=verdicts.budget_sentence(sweep, experiment),
             command=inventory.command(sweep, experiment),
             claims=verdicts.claim_rows(results),
-            claims_digest=digest,
+            claims_digest=hashed,
+            left_out=left_out,
             arms=[(group, self._note(sweep, group), inventory.arm_settings(sweep, group)) for group in order],
             figures=[
                 *self._choices(choices, arms, stem),
@@ -164,6 +183,16 @@ class _Builder:
             notes=inventory.notes(sweep, order),
             missing=missing,
         )
+
+    def cost(self, claim: CostTable, cost: Cost | None) -> tuple[tabular.Table, str]:
+        """The claim about cost, a row a network, with the path of its CSV."""
+        results = judge_cost(claim, cost)
+        extra = {"experiment": "cost", "profile": "", "claims_digest": digest(claim.model_dump())[:12]}
+        self.claims += [extra | result.to_json() for result in results]
+        self.results += results
+        table, path = tabular.cost_table(claim, cost, results), "tables/cost.csv"
+        self.files[path] = table.csv
+        return table, path
 
     def apart(self, sweep: Sweep, shown: Sequence[Sweep]) -> tuple[str, list[str]]:
         """A sweep of another definition: how many cells, and where the definition differs from the shown one."""
@@ -182,7 +211,7 @@ class _Builder:
         return " ".join(notes)
 
     def _figures(self, sweep: Sweep, arms: list[str], order: list[str], stem: str) -> list[pages.FigureView]:
-        from bench.report.figures import draw, draw_history
+        from bench.report.figures import draw, draw_digits, draw_history
 
         views = []
         checks = [check for check in self.checks if check.get("experiment") == sweep.experiment]
@@ -192,7 +221,7 @@ class _Builder:
         for variant, groups in variants.items():
             base = f"figures/{stem}-{wording.file_part(variant)}" if variant else f"figures/{stem}"
             histories = [draw_history(checks, group) for group in groups if group.endswith(BASE_ARM)]
-            drawings = [*draw(sweep, groups, arms), *(h for h in histories if h)]
+            drawings = [*draw(sweep, groups, arms), *draw_digits(sweep, groups, arms), *(h for h in histories if h)]
             views += [self._figure(drawing, base, f"{variant}: " if variant else "") for drawing in drawings]
         return views
 
@@ -245,7 +274,7 @@ class _Builder:
     ) -> list[tuple[tabular.Table, str]]:
         recorded = [group.rpartition("/")[2] for group in order]
         base = BASE_ARM if BASE_ARM in recorded else next(iter(recorded), BASE_ARM)
-        found = [*of_factors, *tabular.sweep_tables(sweep, order, base)]
+        found = [*of_factors, *codes.codes_tables(sweep, order), *tabular.sweep_tables(sweep, order, base)]
         if choices:
             others = [table for table in found if table.name != "comparisons"]
             found = [settings.settings_table(choices, arms), *others]
@@ -258,6 +287,7 @@ class _Builder:
         """Grids by group: every arm's first seed before any second one, while the page has room."""
         grids: dict[str, list[pages.GridView]] = {group: [] for group in order}
         by_rank = [(rank, group, run) for group in order for rank, run in enumerate(sweep.done(group))]
+        best = {group: codes.best_run(sweep.done(group)) for group in order}
         left_out = 0
         for rank, group, run in sorted(by_rank, key=lambda item: (item[0], order.index(item[1]))):
             for code, png in self._pngs(run):
@@ -269,7 +299,9 @@ class _Builder:
                 if rank == 0:
                     path = f"figures/{stem}-traversal-{wording.file_part(group)}-{wording.file_part(code)}.png"
                     self.files[path] = png
-                grids[group].append(pages.GridView(group, run.cell.seed, code, pages.data_uri(png, "image/png"), path))
+                is_best = run is best[group]
+                uri = pages.data_uri(png, "image/png")
+                grids[group].append(pages.GridView(group, run.cell.seed, code, uri, path, is_best))
         note = (
             f"{wording.plural(left_out, 'grid')} left out to keep the page small; they are in the cells' folders."
             if left_out
@@ -282,12 +314,17 @@ class _Builder:
         """(code, PNG) of each grid of a cell; a damaged record is said and passed over."""
         if run.folder is None:
             return []
-        codes = {f"c{i}": code for i, code in enumerate(run.cell.config["codes"], 1)}
+        kinds = {f"c{i}": code for i, code in enumerate(run.cell.config["codes"], 1)}
+        first = next((name for name, code in kinds.items() if code["kind"] == "categorical"), None)
+        digits = codes.digit_of_categories(run)
         try:
-            grids = {name: grid for name, grid in run.folder.traversals().items() if name in codes}
-            return [
-                (n, images.grid_png(g, images.column_labels(codes[n], g.shape[1]))) for n, g in sorted(grids.items())
+            grids = {name: grid for name, grid in run.folder.traversals().items() if name in kinds}
+            labelled = [
+                (n, g, images.column_labels(kinds[n], g.shape[1], digits if n == first else None))
+                for n, g in sorted(grids.items())
             ]
+            labelled += [(name, grid, []) for name, grid in sorted(run.folder.measured_grids("samples").items())]
+            return [(name, images.grid_png(grid, labels)) for name, grid, labels in labelled]
         except (CorruptRecord, ValueError, IndexError, OSError) as error:
             self.damaged.append(
                 wording.scrubbed(f"traversals of {run.cell.experiment}, {run.cell.profile}, {run.cell.name}: {error}")

@@ -11,9 +11,11 @@ HEADER = 13  # pixels above the grid for the labels
 SWEEP = 2.0  # ends of a continuous code's sweep, as in infogan.measures.traversals
 
 
-def column_labels(code: dict[str, Any], num_columns: int) -> list[str]:
-    """Categories by number, a continuous code's values."""
+def column_labels(code: dict[str, Any], num_columns: int, digits: list[int] | None = None) -> list[str]:
+    """Categories by number, or by the digit that each was matched to (a dash for none); a continuous code's values."""
     if code["kind"] == "categorical":
+        if digits is not None and len(digits) == num_columns:
+            return [str(digit) if digit >= 0 else "-" for digit in digits]
         return [str(k) for k in range(num_columns)]
     return [f"{value:.1f}".replace("-0.0", "0.0") for value in np.linspace(-SWEEP, SWEEP, num_columns)]
 

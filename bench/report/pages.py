@@ -25,13 +25,20 @@ class FigureView:
 
 @dataclass(frozen=True)
 class GridView:
-    """One traversal grid."""
+    """One grid of images: a code's traversal, or a picture that a family of measures gives."""
 
     group: str
     seed: int
     code: str
     inline: str
     png_path: str | None  # where it is also a file
+    best: bool = False  # its seed has the arm's least error on training images
+
+    @property
+    def words(self) -> str:
+        """What it shows, after the seed."""
+        shown = "samples, each above its nearest training image" if self.code == "nearest" else f"{self.code} varies"
+        return shown + (" (best seed by training error)" if self.best else "")
 
 
 @dataclass(frozen=True)
@@ -49,6 +56,7 @@ class SweepView:
     command: str
     claims: list[ClaimRows]
     claims_digest: str
+    left_out: str  # what the profile has no cells for, by design
     arms: list[tuple[str, str, str]]  # group, note, settings
     figures: list[FigureView]
     tables: list[tuple[Table, str]]  # with the path of its CSV
@@ -67,6 +75,7 @@ class ReportView:
     kept_apart: list[tuple[str, list[str]]] = field(default_factory=list)
     damaged: list[str] = field(default_factory=list)
     absent: list[str] = field(default_factory=list)  # experiments without any record
+    cost: tuple[Table, str] | None = None  # what codes and Q cost, with the path of its CSV
 
 
 def data_uri(content: bytes, kind: str) -> str:

@@ -4,12 +4,16 @@ import csv
 import io
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
+from bench.claims import ClaimResult
+from bench.convergence import MEASURED
+from bench.cost import Cost, NetworkCost
+from bench.criteria import CostTable
 from bench.report import wording
 from bench.runs import Sweep
-from infogan.measures.catalogue import DISENTANGLEMENT, QUANTITIES
+from infogan.measures.catalogue import DISENTANGLEMENT
 
 ARM_MEASURES = (  # shown; the file has all of bench.tables
     "t80",
@@ -110,7 +114,7 @@ def _measures(sweep: Sweep, order: list[str]) -> Table | None:
     """What was measured of the finished networks: a row a number, a column an arm; the file has every seed."""
     from bench.tables import arms_table
 
-    records = _records(arms_table(sweep, tuple(QUANTITIES)), order)
+    records = _records(arms_table(sweep, tuple(MEASURED)), order)
     if not records:
         return None
     cells = {(r["measure"], r["arm"]): r for r in records}
@@ -122,7 +126,7 @@ def _measures(sweep: Sweep, order: list[str]) -> Table | None:
             wording.with_interval(measure, r["median"], r["low"], r["high"]) if r else wording.ABSENT for r in found
         ]
         rows.append([wording.measure_heading(measure), *shown])
-    rows.sort(key=lambda row: [wording.measure_heading(m) for m in QUANTITIES].index(row[0]))
+    rows.sort(key=lambda row: [wording.measure_heading(m) for m in MEASURED].index(row[0]))
     keys = ["arm", "measure", "unit", "median", "low", "high", "level", "num_seeds", "seeds"]
     for r in records:
         r["unit"] = wording.measure_unit(r["measure"])
@@ -237,3 +241,34 @@ def _timing(sweep: Sweep, order: list[str]) -> Table | None:
     )
     content = csv_bytes(list(frame.columns), [[r[c] for c in frame.columns] for r in records])
     return Table("timing", "Timing", caption, headings, rows, content)
+
+
+def cost_table(claim: CostTable, cost: Cost | None, results: list[ClaimResult]) -> Table:
+    """What codes and Q add to an iteration: a row a network, its verdict first."""
+    held = {network.network: network for network in cost.networks} if cost else {}
+    rows = []
+    for result in results:
+        n = held.get(result.arm)
+        ratio = f"{n.ratio:.3f} [{n.low:.3f}, {n.high:.3f}]" if n else wording.ABSENT
+        row = [result.arm, f"{result.verdict}: {result.reason}", ratio]
+        if n:
+            row += [str(n.num_pairs), f"{n.infogan_ms:.1f} / {n.gan_ms:.1f}"]
+            row += [f"{n.infogan_parameters / 1e6:.2f} / {n.gan_parameters / 1e6:.2f}"]
+            row += [f"{n.infogan_gflop:.2f} / {n.gan_gflop:.2f}"]
+        rows.append(row + [wording.ABSENT] * (7 - len(row)))
+    pair = "InfoGAN / GAN"
+    headings = ["network", f"{claim.id}: verdict", "ratio of times [interval]", "pairs", f"iteration (ms), {pair}"]
+    headings += [f"parameters (millions), {pair}", f"arithmetic (GFLOP), {pair}"]
+    caption = (
+        f"{claim.text} ({claim.source}.) At most {claim.at_most:g} is asked of the interval's upper end. {claim.basis}"
+    )
+    if cost:
+        caption += (
+            f" {cost.clock.capitalize()} time in interleaved pairs, batch {cost.batch_size}, width {cost.width:g}, "
+        )
+        caption += f"on {cost.machine}."
+    keys = [f.name for f in fields(NetworkCost)]
+    content = csv_bytes(
+        ["verdict", *keys], [[r.verdict, *(getattr(held.get(r.arm), k, None) for k in keys)] for r in results]
+    )
+    return Table("cost", "What codes and Q cost", caption, headings, rows, content, num_text=2)

@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from bench.claims import BesideResult, ClaimResult, ConditionResult, budget_part, data_part
+from bench.claims import BesideResult, ClaimResult, ConditionResult, budget_part, data_part, left_out
 from bench.report import wording
 from bench.runs import Sweep
 from bench.spec import ExperimentTable
@@ -150,6 +150,13 @@ def _by_verdict(results: list[ClaimResult]) -> str:
     order = ("reproduced", "partly", "not reproduced", "not reached", "not measured")
     verdicts = sorted(found, key=lambda v: next((i for i, start in enumerate(order) if v.startswith(start)), 9))
     return " ".join(f"{v[:1].upper()}{v[1:]}: {wording.listed(found[v])}." for v in verdicts)
+
+
+def left_out_sentence(sweep: Sweep, experiment: ExperimentTable | None) -> str:
+    """Which arms the profile leaves out by design, with their claims; empty where it has all."""
+    absent = left_out(experiment, sweep) if experiment else {}
+    parts = [f"{group} ({wording.listed(ids)})" for group, ids in absent.items()]
+    return f"Not part of profile {sweep.profile}: {', '.join(parts)}." if parts else ""
 
 
 def headline_numbers(results: list[ClaimResult]) -> str:

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from infogan.measures.catalogue import QUANTITIES
+from bench.convergence import MEASURED
 
 ABSENT = "\u2013"  # a dash
 NOT_REACHED = "not reached"
@@ -26,7 +26,7 @@ _MEASURES = {
     "saturation": ("D sure at the end", "of iterations", 2),
     "collapsed": ("collapsed", "1: yes", 0),
     "step_ms": ("step", "ms", 1),
-    **{name: (quantity.words, quantity.unit, quantity.decimals) for name, quantity in QUANTITIES.items()},
+    **{name: (quantity.words, quantity.unit, quantity.decimals) for name, quantity in MEASURED.items()},
 }
 
 

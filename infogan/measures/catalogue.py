@@ -93,7 +93,12 @@ FAMILIES: dict[str, dict[str, Quantity]] = {
         "digit_error": Quantity("one-to-one error of Q's category on held-out digits", "of images"),
         "digit_error_majority": Quantity("majority error of Q's category on held-out digits", "of images"),
         "digit_error_train": Quantity("one-to-one error on the training digits", "of images"),
+        "digit_error_low": Quantity("its 95 % Wilson interval over images, low end", "of images"),
+        "digit_error_high": Quantity("its 95 % Wilson interval over images, high end", "of images"),
         "digit_error_untrained": Quantity("one-to-one error of an untrained Q", "of images"),
+        "digit_error_kmeans_pixels": Quantity("one-to-one error of k-means on pixels", "of images"),
+        "digit_error_kmeans_trunk": Quantity("one-to-one error of k-means on D's features", "of images"),
+        "digit_error_probe": Quantity("error of a linear probe on D's features, which sees every label", "of images"),
         "categories_sharing": Quantity("categories that share their digit with another", "categories", 0),
         "sample_purity": Quantity("purity of c1 against a classifier's digit of samples", "of samples"),
         "sample_nmi": Quantity("NMI of c1 and a classifier's digit of samples", ""),
@@ -136,5 +141,16 @@ FAMILIES: dict[str, dict[str, Quantity]] = {
         "diversity": Quantity("mean distance of samples over real images'", ""),
         "diversity_within": Quantity("the same within a category", ""),
     },
+    "trajectory": {},  # series alone: KID and the one-to-one error at every probe
+    "usable": {  # what fresh Qs read of a baseline's c1, each trained with the same small budget
+        f"usable_{capacity}_nats": Quantity(f"usable information of c1, {words} Q", "nats")
+        for capacity, words in (
+            ("linear", "a linear"),
+            ("hidden", "a one-layer"),
+            ("convolutional", "a convolutional"),
+        )
+    },
 }
+OF_PROBES = ("trajectory", "usable")  # families that need what the training kept at a few iterations
+OF_GENERATORS = ("usable",)  # those that need the generator itself
 QUANTITIES: dict[str, Quantity] = {name: q for numbers in FAMILIES.values() for name, q in numbers.items()}

@@ -6,7 +6,7 @@ Shape suffixes: N images, C channels, H height, W width, Z width of the generato
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -21,12 +21,16 @@ from infogan.measures.cell import Measured
 from infogan.measures.classifier import TrainedClassifier, digit_classifier
 from infogan.measures.effects import sobol_indices
 from infogan.measures.factors import measure_factors
+from infogan.measures.probes import measure_trajectory
 from infogan.measures.sweeps import sweep
+from infogan.measures.usable import measure_usable
 from infogan.networks import Discriminator, Generator, frozen
 from infogan.streams import stream
 
 NUM_SAMPLES = 5_000  # for agreement, quality and diversity, and as many real images
 NUM_CALIBRATION_IMAGES = 10_000
+NUM_BASELINE_IMAGES = 10_000  # training images of k-means and of the linear probe
+NUM_SHOWN = (3, 10)  # rows and columns of samples over their nearest training images
 SELECTION_ROWS, SCORING_ROWS = 64, 256  # of the Sobol designs: the first finds a property's code, the second scores it
 STROKES = {"slant": "slant", "width": "width_px", "thickness": "thickness_px"}  # name of the numbers: property
 
@@ -44,6 +48,7 @@ class Trained:
     scaled: Callable[[Tensor], Tensor]  # uint8 images to what D reads
     unscaled: Callable[[Tensor], Tensor]  # what G gives to [0, 1]
     untrained: Callable[[], Discriminator]
+    probes: dict[str, np.ndarray] = field(default_factory=dict)  # infogan.measures.probes, by ``iteration-name``
 
     @property
     def device(self) -> torch.device:
@@ -94,7 +99,8 @@ def measure_digits(cell: Trained) -> Measured:
         ]
         return digits.score(categories[0], labels_N, categories[1], test_labels_N, num_categories)
 
-    errors, untrained = scores(cell.discriminator), scores(cell.untrained())
+    untrained, errors = scores(cell.untrained()), scores(cell.discriminator)
+    baselines = _digit_baselines(cell, images_NCHW[:NUM_BASELINE_IMAGES], labels_N[:NUM_BASELINE_IMAGES])
     calibrate_generator(cell.generator, cell.spec, draws)
     samples_NCHW, values = cell.samples(NUM_SAMPLES, draws)
     seen = cell.classifier.model.digits(samples_NCHW)
@@ -104,7 +110,10 @@ def measure_digits(cell: Trained) -> Measured:
             "digit_error": errors.one_to_one.error,
             "digit_error_majority": errors.majority.error,
             "digit_error_train": errors.train_one_to_one.error,
+            "digit_error_low": errors.one_to_one.low,
+            "digit_error_high": errors.one_to_one.high,
             "digit_error_untrained": untrained.one_to_one.error,
+            **{f"digit_error_{name}": found.one_to_one.error for name, found in baselines.items()},
             "categories_sharing": float(errors.num_sharing),
             "sample_purity": agreement.purity,
             "sample_nmi": agreement.nmi,
@@ -112,10 +121,33 @@ def measure_digits(cell: Trained) -> Measured:
         {
             "errors": errors.to_json(),
             "untrained": untrained.to_json(),
+            "baselines": {name: found.to_json() for name, found in baselines.items()},
             "samples": agreement.to_json(),
             "classifier_accuracy": cell.classifier.test_accuracy,
         },
     )
+
+
+def _digit_baselines(cell: Trained, images_NCHW: np.ndarray, labels_N: np.ndarray) -> dict[str, digits.DigitErrors]:
+    """What no code is needed for, on the same held-out images: k-means on pixels and on D's features, and a ceiling.
+
+    The discriminator's statistics are calibrated. Without 10 distinct rows of features there is no k-means.
+    """
+    test = cell.dataset.test
+    assert test.labels is not None
+
+    def features(images: np.ndarray) -> np.ndarray:
+        return digits.trunk_features(cell.discriminator, cell.real(images))
+
+    pixels = [images.reshape(len(images), -1) / np.float32(255) for images in (images_NCHW, test.images)]
+    trunk = [features(images) for images in (images_NCHW, test.images)]
+    found = {"probe": digits.linear_probe(trunk[0], labels_N, trunk[1], test.labels)}
+    for name, (train_NF, test_NF) in (("kmeans_pixels", pixels), ("kmeans_trunk", trunk)):
+        try:
+            found[name] = digits.kmeans(train_NF, labels_N, test_NF, test.labels, seed=cell.seed)
+        except ValueError:
+            continue
+    return found
 
 
 def measure_strokes(cell: Trained) -> Measured:
@@ -197,7 +229,18 @@ def measure_samples(cell: Trained) -> Measured:
             "diversity_within": diversity.within,
         },
         {"diversity": diversity.to_json(), "num_images": num, "classifier_accuracy": cell.classifier.test_accuracy},
+        grids={"nearest": _nearest_sheet(samples_NCHW, torch.from_numpy(train.images[: cell.num_images]))},
     )
+
+
+def _nearest_sheet(samples_NCHW: Tensor, training_NCHW: Tensor) -> np.ndarray:
+    """Samples, unselected, each above the training image that is closest in pixels: (rows, columns, H, W, C) uint8."""
+    rows, columns = NUM_SHOWN
+    samples_NCHW = samples_NCHW[: rows * columns].mul(255).round().to(torch.uint8).cpu()
+    flat, training = samples_NCHW.flatten(1).float(), training_NCHW.flatten(1).float()
+    closest_NCHW = training_NCHW[torch.from_numpy(quality.nearest(flat, training).indices)]
+    sheet = torch.stack([part.unflatten(0, (rows, columns)) for part in (samples_NCHW, closest_NCHW)], dim=1)
+    return sheet.flatten(0, 1).movedim(2, -1).numpy()
 
 
 FAMILIES: dict[str, Callable[[Trained], Measured]] = {
@@ -205,4 +248,6 @@ FAMILIES: dict[str, Callable[[Trained], Measured]] = {
     "strokes": measure_strokes,
     "samples": measure_samples,
     "factors": measure_factors,
+    "trajectory": measure_trajectory,
+    "usable": measure_usable,
 }

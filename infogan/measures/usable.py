@@ -7,14 +7,19 @@ Shape suffixes: N images, C channels, H height, W width.
 """
 
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from torch import Tensor, nn
 
 from infogan.codes import LatentSpec
-from infogan.measures.calibration import BATCH
+from infogan.measures.calibration import BATCH, calibrate_generator
+from infogan.measures.cell import Measured
+from infogan.measures.probes import by_iteration
 from infogan.networks import Generator, frozen
+
+if TYPE_CHECKING:  # families imports this module
+    from infogan.measures.families import Trained
 
 Capacity = Literal["linear", "hidden", "convolutional"]
 CAPACITIES: tuple[Capacity, ...] = ("linear", "hidden", "convolutional")
@@ -24,6 +29,7 @@ ITERATIONS = 600
 BATCH_SIZE = 128
 PEAK_LEARNING_RATE = 2e-3
 NUM_EVALUATED = 5_000
+ITERATIONS_OF_A_CELL = 200  # of each of a cell's three generators: seconds, not minutes
 
 
 @dataclass(frozen=True)
@@ -127,3 +133,32 @@ def _reader(capacity: Capacity, image_CHW: torch.Size, num_parameters: int, stre
     for parameter in output.parameters():
         nn.init.zeros_(parameter)
     return nn.Sequential(hidden, output)
+
+
+def measure_usable(cell: "Trained") -> Measured:
+    """What fresh Qs of three capacities read of c1 in the generators that a baseline's probes kept.
+
+    Nothing for InfoGAN itself, whose L_I bounds what is left, nor for a cell that kept no generator. Each of
+    ``ITERATIONS_OF_A_CELL`` iterations of training: what these Qs can read with that, not I(c; x).
+    """
+    index = cell.first_categorical()
+    found = by_iteration(cell.probes)
+    kept = {i: {n: a for n, a in arrays.items() if n.startswith("generator/")} for i, arrays in found.items()}
+    kept = {iteration: state for iteration, state in kept.items() if state}
+    if index is None or not kept:
+        return Measured()
+    draws, final = cell.stream(), {n: value.clone() for n, value in cell.generator.state_dict().items()}
+    series: dict[str, list[float]] = {"iteration": []} | {f"usable_{c}_nats": [] for c in CAPACITIES}
+    try:
+        for iteration, state in kept.items():
+            tensors = {n.removeprefix("generator/"): torch.from_numpy(array) for n, array in state.items()}
+            cell.generator.load_state_dict(tensors)
+            calibrate_generator(cell.generator, cell.spec, draws)
+            usable = usable_information(cell.generator, cell.spec, draws, ITERATIONS_OF_A_CELL)
+            series["iteration"].append(iteration)
+            for capacity in CAPACITIES:
+                series[f"usable_{capacity}_nats"].append(usable.nats[capacity][cell.spec.names[index]])
+    finally:
+        cell.generator.load_state_dict(final)
+    values = {name: column[-1] for name, column in series.items() if name != "iteration"}
+    return Measured(values, {"iterations": ITERATIONS_OF_A_CELL}, series=series)

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from bench.cells import Selection, cells
-from bench.claims import judge
+from bench.claims import judge, left_out
 from bench.records import History
-from bench.report.verdicts import headline
+from bench.report.verdicts import headline, left_out_sentence
 from bench.runs import Run, Sweep
 from bench.spec import Spec, load_spec
 from infogan.data import DataInfo
@@ -95,6 +95,19 @@ def test_the_best_seed_is_chosen_by_one_number_and_judged_by_another(spec: Spec)
 def test_too_few_seeds_are_not_measured(spec: Spec) -> None:
     found = judge(spec.experiments["two"], sweep(spec, [1.0] * 5, [1.0] * 5, num_done=4))
     assert {r.verdict for r in found} == {"not measured"}
+
+
+def test_what_a_profile_leaves_out_is_not_judged_unless_it_was_run(spec: Spec) -> None:
+    held = sweep(spec, [1.0] * 5, [1.0] * 5)
+    alone = Sweep("two", "cpu", held.definition, held.definition_key, [r for r in held.runs if r.cell.variant == "one"])
+    experiment = spec.experiments["two"]
+    assert [(r.variant, r.verdict) for r in judge(experiment, alone) if r.id == "F9b"][1] == ("other", "not measured")
+    budget = experiment.profiles["cpu"].model_copy(update={"group_seeds": {"other/infogan": []}})
+    experiment = experiment.model_copy(update={"profiles": {"cpu": budget}})
+    assert left_out(experiment, alone) == {"other/infogan": ["F9b"]}
+    assert [(r.id, r.variant) for r in judge(experiment, alone)] == [("F9a", "one"), ("F9b", "one")]
+    assert left_out_sentence(alone, experiment) == "Not part of profile cpu: other/infogan (F9b)."
+    assert left_out(experiment, held) == {}
 
 
 def test_a_best_seed_needs_what_it_is_chosen_by(tmp_path: Path) -> None:

@@ -63,7 +63,7 @@ def run(cell: Cell, results: Path) -> tuple[str, list[str]]:
 
 def test_a_cell_is_trained_measured_and_measured_again_without_training(tmp_path: Path, monkeypatch) -> None:
     cell, results = planned(tmp_path), tmp_path / "results"
-    assert cell.measures == ("digits", "strokes", "samples")
+    assert cell.measures == ("digits", "strokes", "samples", "trajectory", "usable")
     assert run(cell, results)[0] == "done"
     folder = CellFolder.of(results, cell)
     measured = folder.measures()

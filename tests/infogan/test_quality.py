@@ -144,3 +144,14 @@ def test_a_row_counts_alone_whatever_the_chunk(monkeypatch) -> None:
 def test_too_few_or_wrong_rows_are_refused(call, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         call()
+
+
+@pytest.mark.parametrize("width", [2, 30])
+def test_kid_is_torchmetrics_at_equal_numbers(width: int) -> None:
+    """torchmetrics holds whole kernels in memory and knows equal numbers of rows alone, hence ours."""
+    from torchmetrics.image.kid import poly_mmd
+
+    draws = torch.Generator().manual_seed(width)
+    samples, real = (torch.randn(200, width, generator=draws, dtype=torch.float64) + shift for shift in (0.5, 0.0))
+    scale = real.square().mean().sqrt()
+    assert Q.kid(samples, real) == pytest.approx(float(poly_mmd(real / scale, samples / scale)), abs=1e-9)

@@ -1,14 +1,21 @@
 """Usable information of generators that show, hide or ignore their codes."""
 
 import math
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
 from infogan.codes import Categorical, Continuous, LatentSpec, Noise
+from infogan.measures import usable
+from infogan.measures.calibration import calibrate_generator
 from infogan.measures.usable import CAPACITIES, usable_information
+from infogan.networks import NetworkSettings
+from infogan.step import StepSettings
 from infogan.streams import stream
+from infogan.training import Trainer, TrainingConfig
 
 SPEC = LatentSpec(Noise(2), (Categorical(2), Continuous()))  # columns: z1, z2, c1 one-hot, c2
 
@@ -73,3 +80,31 @@ def test_nothing_to_read_and_no_training_are_refused() -> None:
         usable_information(Shown("plain"), LatentSpec(Noise(5), ()), stream(0, "evaluation"))
     with pytest.raises(ValueError, match="at least one iteration"):
         usable_information(Shown("plain"), SPEC, stream(0, "evaluation"), iterations=0)
+
+
+def test_a_cells_kept_generators_are_read_and_its_own_is_put_back(monkeypatch) -> None:
+    monkeypatch.setattr(usable, "ITERATIONS_OF_A_CELL", 2)
+    monkeypatch.setattr(usable, "NUM_EVALUATED", 50)
+    spec = LatentSpec(Noise(4), (Categorical(10),))
+    config = TrainingConfig("mnist", spec, StepSettings((1.0,), (0.0,)), 1, NetworkSettings(width=0.0625), 8)
+    generator = Trainer(config, torch.zeros(8, 1, 28, 28, dtype=torch.uint8), seed=0).players.generator
+    monkeypatch.setattr(usable, "calibrate_generator", lambda g, s, d: calibrate_generator(g, s, d, 100))
+    state = {name: value.numpy().copy() for name, value in generator.state_dict().items()}
+    kept = {f"000001-generator/{name}": value for name, value in state.items()}
+    kept |= {f"000008-generator/{name}": np.zeros_like(value) for name, value in state.items()}
+    cell = SimpleNamespace(
+        probes=kept | {"000001-samples": np.zeros(1)},
+        generator=generator,
+        spec=spec,
+        first_categorical=lambda: 0,
+        stream=lambda: stream(0, "evaluation"),
+    )
+    found = usable.measure_usable(cell)  # type: ignore[arg-type]
+    assert found.series["iteration"] == [1, 8]
+    assert set(found.values) == {f"usable_{capacity}_nats" for capacity in usable.CAPACITIES}
+    assert all(nats <= math.log(10) for column in found.series.values() for nats in column[1:])
+    # images that do not depend on the code tell nothing of it, whatever the Q
+    assert all(column[1] < 0.1 for name, column in found.series.items() if name != "iteration")
+    assert all(np.array_equal(state[name], value.numpy()) for name, value in generator.state_dict().items())
+    cell.probes = {"000001-samples": np.zeros(1)}
+    assert usable.measure_usable(cell).values == {}  # type: ignore[arg-type]

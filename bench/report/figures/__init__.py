@@ -1,5 +1,6 @@
 """Figures of the report as SVG and PNG. The only package of the harness's report that imports matplotlib."""
 
+from bench.report.figures.digits import draw_digits
 from bench.report.figures.factors import draw_codes, draw_runs
 from bench.report.figures.history import draw_history
 from bench.report.figures.scaling import draw_scaling
@@ -7,4 +8,13 @@ from bench.report.figures.settings import draw_settings
 from bench.report.figures.style import Drawing
 from bench.report.figures.sweep import draw
 
-__all__ = ["Drawing", "draw", "draw_codes", "draw_history", "draw_runs", "draw_scaling", "draw_settings"]
+__all__ = [
+    "Drawing",
+    "draw",
+    "draw_codes",
+    "draw_digits",
+    "draw_history",
+    "draw_runs",
+    "draw_scaling",
+    "draw_settings",
+]

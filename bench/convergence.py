@@ -1,0 +1,78 @@
+"""Section 6's "L_I converges faster than the GAN objective", made measurable. No plotting, no torch.
+
+The losses of a game do not converge by definition, so sample quality (KID) stands for the GAN's objective. Compared are
+the iterations by which each has made 80 % and 90 % of its total improvement. Both are read at the same probes, between
+which the line is straight over the logarithm of the iteration, so that neither has the finer clock. The improvement
+goes from the first probe to the last: targets come from the run itself. Whether they hang on its length is shown by
+the same numbers of the run cut at a half and at three quarters.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from infogan.measures import catalogue
+
+if TYPE_CHECKING:  # what may be claimed is declared before there are records
+    from bench.records import History
+
+SHARES = (0.8, 0.9)
+CUTS = {"": 1.0, "_three_quarters": 0.75, "_half": 0.5}  # ends of names: parts of the run
+_HALF_WINDOW = 5  # iterations on either side over which L_I is averaged at a probe, as in T80's centred mean
+
+QUANTITIES = {
+    f"{what}_{round(100 * share)}{cut}": catalogue.Quantity(f"{words}{of}".format(f"{100 * share:g} %"), unit, decimals)
+    for cut, of in (("", ""), ("_three_quarters", ", run cut at three quarters"), ("_half", ", run cut at a half"))
+    for share in SHARES
+    for what, words, unit, decimals in (
+        ("improvement_mi", "iterations to {} of L_I's improvement", "iterations", 0),
+        ("improvement_kid", "iterations to {} of KID's improvement", "iterations", 0),
+        ("improvement_ratio", "iterations to {} of the improvement, L_I's over KID's", "", 2),
+    )
+}
+
+MEASURED = catalogue.QUANTITIES | QUANTITIES  # of cells, beyond their curves of L_I
+
+
+def iterations_to_share(iterations: Sequence[float], values: Sequence[float], share: float) -> float:
+    """Where ``values`` first make ``share`` of their way from the first to the last, in iterations.
+
+    Linear over the logarithm of the iteration between two points. NaN where the first equals the last.
+    """
+    x, way = np.log(np.asarray(iterations, float)), np.asarray(values, float)
+    total = way[-1] - way[0]
+    if len(way) < 2 or total == 0:
+        return math.nan
+    made = (way - way[0]) / total
+    after = int(np.flatnonzero(made >= share)[0])
+    step = (share - made[after - 1]) / (made[after] - made[after - 1])
+    return float(np.exp(x[after - 1] + step * (x[after] - x[after - 1])))
+
+
+def improvement(config: dict[str, Any], history: "History", measures: dict[str, dict[str, Any]]) -> dict[str, float]:
+    """The numbers of QUANTITIES that a cell has: of one that is trained on L_I, with probes from its first iteration
+    to its last, where L_I rises and KID falls."""
+    series = measures.get("trajectory", {}).get("series", {})
+    probed = [int(i) for i in series.get("iteration", [])]
+    budget = int(config["training"]["iterations"])
+    is_complete = len(probed) > 2 and probed[-1] == budget == len(history)
+    if not is_complete or not any(config["training"]["mi_weight_generator"]):
+        return {}
+    names = [name for name in history.names if name.startswith("mi/c")]
+    curve = np.stack([history.column(name) for name in names]).sum(axis=0, dtype=np.float64)
+    mi = [float(curve[max(0, i - 1 - _HALF_WINDOW) : i + _HALF_WINDOW].mean()) for i in probed]
+    found: dict[str, float] = {}
+    for cut, part in CUTS.items():
+        kept = [k for k, i in enumerate(probed) if i <= round(part * budget)]
+        times = {"mi": [mi[k] for k in kept], "kid": [-series["kid"][k] for k in kept]}
+        at = [probed[k] for k in kept]
+        if len(kept) < 3 or any(column[-1] <= column[0] for column in times.values()):
+            continue
+        for share in SHARES:
+            t = {what: iterations_to_share(at, column, share) for what, column in times.items()}
+            percent = round(100 * share)
+            found |= {f"improvement_{what}_{percent}{cut}": value for what, value in t.items()}
+            found[f"improvement_ratio_{percent}{cut}"] = t["mi"] / t["kid"]
+    return found

@@ -1,0 +1,122 @@
+"""S6a, "negligible computation cost": what codes, Q and their bound add to an iteration, from a stored measurement.
+
+The measurement is bench.throughput.cost's; here it is read and judged. No torch. No record, no verdict.
+"""
+
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench.claims import ClaimResult, ConditionResult
+from bench.criteria import CostTable
+
+FORMAT = 1
+RECORD = Path("throughput", "cost.json")  # in a results folder
+
+
+@dataclass(frozen=True)
+class NetworkCost:
+    """One network: InfoGAN's iteration over the plain GAN's."""
+
+    network: str
+    ratio: float
+    low: float
+    high: float
+    level: float
+    num_pairs: int
+    infogan_ms: float
+    gan_ms: float
+    infogan_parameters: int
+    gan_parameters: int
+    infogan_gflop: float
+    gan_gflop: float
+
+
+@dataclass(frozen=True)
+class Cost:
+    """A record: its networks, and on what it was measured."""
+
+    networks: list[NetworkCost]
+    batch_size: int
+    width: float
+    clock: str
+    machine: str
+
+
+def read_cost(results: Path) -> Cost | None:
+    """None where nothing was measured. Raises ValueError, in one line, for a file that is no such record."""
+    try:
+        raw: dict[str, Any] = json.loads((results / RECORD).read_bytes())
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{RECORD.as_posix()}: {' '.join(str(error).split())}") from error
+    try:
+        if raw["format"] != FORMAT:
+            raise ValueError(f"format {raw['format']}, this version reads {FORMAT}")
+        f = raw["fingerprint"]
+        machine = f"{f['cpu']} ({f['instructions']}), {f['threads']} thread, torch {f['torch']}, load {raw['load']}"
+        networks = [NetworkCost(**entry) for entry in raw["networks"]]
+        if not all(math.isfinite(v) for n in networks for v in (n.ratio, n.low, n.high)):
+            raise ValueError("a ratio is not a number")
+        return Cost(networks, int(raw["batch_size"]), float(raw["width"]), str(raw["clock"]), machine)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{RECORD.as_posix()}: not a record of `python -m bench cost`: {error}") from error
+
+
+def judge_cost(claim: CostTable, cost: Cost | None) -> list[ClaimResult]:
+    """A verdict per network; one "not measured" where there is no record.
+
+    Reproduced where the whole interval lies below the bound, not reproduced where all of it lies above; where the bound
+    lies inside, the pairs do not tell, and that is "not measured".
+    """
+    if cost is None or not cost.networks:
+        reason = "nothing recorded; `python -m bench cost` measures it"
+        return [_result(claim, "all networks", None, "not measured", reason, "not stated by the paper")]
+    results = []
+    budget = f"width {cost.width:g}, batch {cost.batch_size}, one thread"
+    for network in cost.networks:
+        if network.num_pairs < claim.min_pairs:
+            verdict, reason = "not measured", f"{network.num_pairs} pairs, {claim.min_pairs} needed"
+        elif network.high <= claim.at_most:
+            verdict, reason = "reproduced", f"upper end {network.high:.3f} meets at most {claim.at_most:g}"
+        elif network.low > claim.at_most:
+            verdict, reason = "not reproduced", f"lower end {network.low:.3f} is above {claim.at_most:g}"
+        else:
+            verdict, reason = "not measured", f"the interval [{network.low:.3f}, {network.high:.3f}] holds the bound"
+        results.append(_result(claim, network.network, network, verdict, reason, budget))
+    return results
+
+
+def _result(
+    claim: CostTable, arm: str, cost: NetworkCost | None, verdict: str, reason: str, budget: str
+) -> ClaimResult:
+    value, low, high = (cost.ratio, cost.low, cost.high) if cost else (None, None, None)
+    upper = math.nan if high is None else high
+    holds = not math.isnan(upper) and upper <= claim.at_most
+    bound = f"at most {claim.at_most:g}"
+    condition = ConditionResult("cost_ratio", "", "pairs", bound, claim.basis, upper, holds, {})
+    return ClaimResult(
+        id=claim.id,
+        arm=arm,
+        variant=None,
+        text=claim.text,
+        source=claim.source,
+        verdict=verdict,
+        data="random pixels, which cost what the data do",
+        budget=budget,
+        value=value,
+        low=low,
+        high=high,
+        unit="",
+        num_seeds=0,
+        seeds_holding=0,
+        seeds_low=0.0,
+        seeds_high=1.0,
+        criterion=f"cost_ratio, upper end of its interval, {bound}",
+        reason=reason,
+        conditions=(condition,),
+        beside=(),
+    )

@@ -1,0 +1,106 @@
+"""What MNIST's codes mean, as tables and labels: a row a seed, baselines beside it, the best seed marked."""
+
+from typing import Any
+
+import numpy as np
+
+from bench import statistics
+from bench.report import wording
+from bench.report.tabular import Table, csv_bytes
+from bench.runs import Run, Sweep
+
+ERROR, CHOSEN_BY = "digit_error", "digit_error_train"
+_BASELINES = ("digit_error_untrained", "digit_error_kmeans_pixels", "digit_error_kmeans_trunk", "digit_error_probe")
+BASELINE_ARM = "gan"  # InfoGAN "comes for free" against it
+
+
+def best_run(runs: list[Run]) -> Run | None:
+    """The seed that errs least on the training digits: no held-out image chooses. None where none was measured."""
+    having = [run for run in runs if CHOSEN_BY in run.summary]
+    return min(having, key=lambda run: (run.summary[CHOSEN_BY], run.cell.seed)) if having else None
+
+
+def digit_of_categories(run: Run) -> list[int] | None:
+    """The digit of each category of c1, fitted on training images; None where that was not recorded."""
+    errors = run.measures.get("digits", {}).get("details", {}).get("errors", {})
+    digits = errors.get("one_to_one_digits")
+    return [int(digit) for digit in digits] if digits else None
+
+
+def confusion(run: Run) -> np.ndarray | None:
+    """Held-out images by category and digit, (K, D); None where that was not recorded."""
+    counts = run.measures.get("digits", {}).get("details", {}).get("errors", {}).get("confusion_KD")
+    return np.array(counts) if counts else None
+
+
+def codes_tables(sweep: Sweep, order: list[str]) -> list[Table]:
+    """Those that have a row."""
+    return [table for table in (_digits(sweep, order), _for_free(sweep, order)) if table is not None]
+
+
+def _digits(sweep: Sweep, order: list[str]) -> Table | None:
+    """Figure 2a's error, every seed, beside what needs no code."""
+    rows: list[list[str]] = []
+    records: list[list[Any]] = []
+    for group in order:
+        runs = [run for run in sweep.done(group) if ERROR in run.summary]
+        best = best_run(runs)
+        for run in runs:
+            s = run.summary
+            mark = f"{run.cell.seed} (best)" if run is best else str(run.cell.seed)
+            low, high = s.get(f"{ERROR}_low"), s.get(f"{ERROR}_high")
+            error = wording.measured(ERROR, s[ERROR])
+            error = error if low is None else wording.with_interval(ERROR, s[ERROR], low, high)
+            shown = [wording.measured(m, s.get(m)) for m in (CHOSEN_BY, *_BASELINES)]
+            rows.append([group, mark, error, *shown])
+            names = (ERROR, f"{ERROR}_low", f"{ERROR}_high", CHOSEN_BY, *_BASELINES)
+            records.append([group, run.cell.seed, run is best, *(s.get(m) for m in names)])
+    if not rows:
+        return None
+    headings = ["arm", "seed", "Q's category, held out [Wilson 95 %]", "Q's category, training", "an untrained Q"]
+    headings += ["k-means on pixels", "k-means on D's features", "linear probe on D's features (ceiling)"]
+    caption = (
+        "One-to-one error of a category matched to a digit: the assignment is fitted on training images and scored on "
+        "held-out ones; of the probe, which sees every label, its error. The Wilson interval is of the held-out images "
+        "within a seed, not of the seed. Best: least error on training images. k-means on the gan arm's features is "
+        "the baseline that no code helps. A dash: not measured."
+    )
+    keys = ["arm", "seed", "best", ERROR, f"{ERROR}_low", f"{ERROR}_high", CHOSEN_BY, *_BASELINES]
+    return Table(
+        "digits", "Categories against digits, every seed", caption, headings, rows, csv_bytes(keys, records), 2
+    )
+
+
+def _for_free(sweep: Sweep, order: list[str]) -> Table | None:
+    """KID of every arm against the plain GAN's, paired by seed."""
+    base = {run.cell.seed: run.summary["kid"] for run in _with_kid(sweep, BASELINE_ARM)}
+    rows: list[list[str]] = []
+    records: list[list[Any]] = []
+    for group in order:
+        if group == BASELINE_ARM:
+            continue
+        paired = {r.cell.seed: r.summary["kid"] for r in _with_kid(sweep, group) if r.cell.seed in base}
+        if not paired:
+            continue
+        gaps = [kid - base[seed] for seed, kid in paired.items()]
+        interval = statistics.median_interval(gaps)
+        words = [f"{s}: {wording.number(k, 4)} / {wording.number(base[s], 4)}" for s, k in paired.items()]
+        gap = f"{interval.median:+.4f} [{interval.low:+.4f}, {interval.high:+.4f}]"
+        rows.append([group, ", ".join(words), gap, f"{sum(g <= 0 for g in gaps)} of {len(gaps)}"])
+        records += [[group, seed, kid, base[seed], kid - base[seed]] for seed, kid in paired.items()]
+    if not rows:
+        return None
+    caption = (
+        "Kernel inception distance to real digits in the features of our own classifier; smaller is better. "
+        "A seed of an arm is paired with the same seed of the plain GAN: they share data order and latents. "
+        "Median difference with the exact interval from the seeds' order; with two seeds that is their range."
+    )
+    headings = ["arm", "seed: KID of the arm / of gan", "difference, median [interval]", "seeds no worse"]
+    content = csv_bytes(["arm", "seed", "kid", "kid_gan", "difference"], records)
+    return Table(
+        "for-free", "InfoGAN for free: sample quality against the plain GAN", caption, headings, rows, content, 2
+    )
+
+
+def _with_kid(sweep: Sweep, group: str) -> list[Run]:
+    return [run for run in sweep.done(group) if "kid" in run.summary]

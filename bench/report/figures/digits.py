@@ -1,0 +1,117 @@
+"""Figures of what MNIST's codes mean: error and quality against the iteration, usable information, confusion."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib import rc_context
+from matplotlib.figure import Figure
+
+from bench.report.codes import best_run, confusion, digit_of_categories
+from bench.report.figures.style import COLOURS, DASHES, STYLE, Drawing, save
+from bench.runs import Run, Sweep
+
+_PANELS = (("digit_error", "one-to-one error of Q's category"), ("kid", "KID to real digits"))
+
+
+def draw_digits(sweep: Sweep, groups: Sequence[str], arms: Sequence[str]) -> list[Drawing]:
+    """Those for which the finished cells have something."""
+    with rc_context(STYLE):
+        drawings = [_trajectory(sweep, groups, arms), _usable(sweep, groups), _confusion(sweep, groups)]
+    return [drawing for drawing in drawings if drawing is not None]
+
+
+def _series(run: Run, family: str) -> dict[str, list[float]]:
+    return run.measures.get(family, {}).get("series", {})
+
+
+def _trajectory(sweep: Sweep, groups: Sequence[str], arms: Sequence[str]) -> Drawing | None:
+    held = {g: [s for r in sweep.done(g) if (s := _series(r, "trajectory")).get("iteration")] for g in groups}
+    if not any(held.values()):
+        return None
+    figure = Figure(figsize=(8.4, 3.6))
+    for panel, (name, words) in enumerate(_PANELS):
+        axes = figure.add_axes((0.08 + 0.49 * panel, 0.14, 0.41, 0.74))
+        for group, columns in held.items():
+            arm = group.rpartition("/")[2]
+            rank = list(arms).index(arm) if arm in arms else len(arms)
+            colour, dashes = COLOURS[rank % len(COLOURS)], DASHES[rank % len(DASHES)]
+            for series in columns:
+                axes.plot(series["iteration"], series[name], color=colour, linewidth=0.5, alpha=0.4)
+            same = [series for series in columns if series["iteration"] == columns[0]["iteration"]]
+            if same:
+                median = np.median([series[name] for series in same], axis=0)
+                label = f"{group} ({len(same)})"
+                axes.plot(same[0]["iteration"], median, color=colour, dashes=dashes or (None, None), label=label)
+        axes.set_xscale("log")
+        axes.set_xlabel("iteration (logarithmic)")
+        axes.set_title(words, fontsize=9.5)
+        axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]))
+        if panel == 0:
+            axes.legend(frameon=False, fontsize=8.5)
+    caption = (
+        "At the probes, from 1,000 samples, 1,000 training and 2,000 held-out images each. Thin: every finished seed; "
+        "thick: their median. Statistics of batch norm are estimated anew at each probe and frozen."
+    )
+    return save(figure, "trajectory", "Error and sample quality against the iteration", caption)
+
+
+def _usable(sweep: Sweep, groups: Sequence[str]) -> Drawing | None:
+    """A baseline's usable information over Q's capacity, at three iterations: median over seeds, dots each seed."""
+    held = {g: [s for r in sweep.done(g) if (s := _series(r, "usable")).get("iteration")] for g in groups}
+    held = {group: columns for group, columns in held.items() if columns}
+    if not held:
+        return None
+    figure = Figure(figsize=(8.4, 3.2))
+    for panel, (group, columns) in enumerate(held.items()):
+        share = 0.9 / len(held)
+        axes = figure.add_axes((0.08 + panel * share, 0.14, share - 0.07, 0.74))
+        names = [name for name in columns[0] if name != "iteration"]
+        for k, iteration in enumerate(columns[0]["iteration"]):
+            same = [s for s in columns if s["iteration"] == columns[0]["iteration"]]
+            values = np.array([[s[name][k] for name in names] for s in same])
+            style = {"color": COLOURS[k % len(COLOURS)], "dashes": DASHES[k % len(DASHES)] or (None, None)}
+            axes.plot(range(len(names)), np.median(values, axis=0), label=f"iteration {iteration:,.0f}", **style)
+            for row in values:
+                axes.plot(range(len(names)), row, ".", color=style["color"], markersize=3)
+        axes.axhline(sweep.entropy_nats, color="black", linewidth=0.9)
+        axes.set_xticks(range(len(names)), [name.split("_")[1] for name in names])
+        axes.set_title(f"{group}: nats of c1 that a fresh Q reads; line: H(c)", fontsize=9.5)
+        axes.legend(frameon=False, fontsize=8.5)
+    caption = (
+        "Usable information: L_I of Qs trained afresh on samples of the frozen generator, each with the same small "
+        "budget. It says what such a Q reads, not what I(c; x) is. InfoGAN needs none: H(c) - L_I bounds what is left."
+    )
+    return save(figure, "usable", "Usable information of the baselines over Q's capacity", caption)
+
+
+def _confusion(sweep: Sweep, groups: Sequence[str]) -> Drawing | None:
+    """Of each arm's best seed: held-out images by category and digit, categories in the order of their digit."""
+    best = {group: best_run(sweep.done(group)) for group in groups}
+    found = {g: (run, confusion(run), digit_of_categories(run)) for g, run in best.items() if run is not None}
+    found = {g: parts for g, parts in found.items() if parts[1] is not None and parts[2] is not None}
+    if not found:
+        return None
+    figure = Figure(figsize=(8.4, 3.9))
+    share = 1 / max(2, len(found))
+    for panel, (group, (run, counts_KD, digits)) in enumerate(found.items()):
+        assert counts_KD is not None
+        assert digits is not None
+        order = sorted(range(len(digits)), key=lambda k: (digits[k] < 0, digits[k]))
+        shares_KD = counts_KD[order] / np.maximum(counts_KD.sum(axis=0), 1)
+        axes = figure.add_axes((0.05 + panel * share, 0.13, share - 0.07, 0.75))
+        axes.imshow(shares_KD, cmap="Greys", vmin=0, vmax=1, aspect="auto")
+        for k, row in enumerate(counts_KD[order]):
+            for digit, count in enumerate(row):
+                dark = shares_KD[k, digit] > 0.5
+                style = {"ha": "center", "va": "center", "fontsize": 6, "color": "white" if dark else "black"}
+                axes.text(digit, k, str(count) if count else "", **style)
+        axes.set_xticks(range(shares_KD.shape[1]))
+        axes.set_yticks(range(len(order)), [f"{k} as {digits[k]}" if digits[k] >= 0 else f"{k}, none" for k in order])
+        axes.tick_params(length=0, labelsize=7)
+        axes.set_title(f"{group}, seed {run.cell.seed}", fontsize=9.5)
+        axes.set_xlabel("digit")
+    caption = (
+        "Held-out images by Q's category (its digit, fitted on training images) and digit, of each arm's best seed: "
+        "the one with the least error on training images."
+    )
+    return save(figure, "confusion", "Which digits a category holds", caption)

@@ -1,0 +1,83 @@
+"""``python -m bench cost``: InfoGAN's iteration against a plain GAN's on the same networks, for claim S6a.
+
+Interleaved pairs, the processor time of one thread, and beside it parameters and floating-point operations. A record of
+the same machine, code and protocol is kept: the command does nothing a second time.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from bench.cost import FORMAT, RECORD, read_cost
+from bench.criteria import CostTable
+from bench.throughput import paired
+from bench.throughput.ceiling import executed_flops
+from bench.throughput.session import Session, write
+from bench.throughput.workloads import NETWORKS, Workload, iteration, trainer
+
+CLOCK: paired.Clock = "processor"
+BLOCK_S = 0.05
+SEED = 0  # of the order within each pair
+
+
+def measure_cost(results: Path, claim: CostTable, profile: str, console: Console) -> None:
+    """Measure every network and write the record, unless it is there."""
+    wanted = _protocol(claim, profile)
+    session = Session("cpu", 1, lambda text: console.print(text, highlight=False), seed=SEED)
+    path = results / RECORD
+    record = session.record("cost") | {"format": FORMAT, "clock": CLOCK, **wanted}
+    if _is_held(results, record):
+        console.print(f"cost: measured already, {path}", highlight=False, soft_wrap=True)
+        return
+    networks = [_network(session, name, wanted) for name in NETWORKS]
+    load = session.record("cost")["load"]
+    write(path, record | {"load": f"{load['before']:g} to {load['after']:g}", "networks": networks})
+    console.print(f"cost: {path}", highlight=False, soft_wrap=True)
+
+
+def _protocol(claim: CostTable, profile: str) -> dict[str, Any]:
+    """What is measured; two records of the same protocol on the same machine say the same."""
+    pairs = claim.profiles[profile]
+    return {"batch_size": claim.batch_size, "width": claim.width, "pairs": pairs}
+
+
+def _is_held(results: Path, record: dict[str, Any]) -> bool:
+    """Whether a sound record of the same machine, code and protocol, with as many pairs or more, is there."""
+    try:
+        if read_cost(results) is None:
+            return False
+    except ValueError:
+        return False
+    held = json.loads((results / RECORD).read_bytes())
+    same = ("fingerprint", "code", "batch_size", "width", "clock")
+    return all(held.get(name) == record[name] for name in same) and held["pairs"] >= record["pairs"]
+
+
+def _network(session: Session, name: str, wanted: dict[str, Any]) -> dict[str, Any]:
+    """One network's pairs, as bench.cost.NetworkCost reads them."""
+    workload = Workload(name, wanted["batch_size"], wanted["width"])
+    session.announce(f"cost of codes and Q: {workload.name}")
+    infogan, gan = iteration("fused", workload), iteration("plain_gan", workload)
+    looks = (wanted["pairs"],)
+    pairs = session.pairs(infogan, gan, lambda _: True, looks=looks, block_s=BLOCK_S)
+    ratio = pairs.ratio(CLOCK)
+    players = trainer(workload, "fused").players
+    own = sum(p.numel() for p in [*players.generator.parameters(), *players.discriminator.d_parameters()])
+    q = sum(p.numel() for p in players.discriminator.q_parameters())
+    medians = [1e3 * sorted(times[CLOCK])[len(pairs) // 2] for times in (pairs.a_s, pairs.b_s)]
+    return {
+        "network": name,
+        "ratio": ratio.ratio,
+        "low": ratio.low,
+        "high": ratio.high,
+        "level": ratio.level,
+        "num_pairs": ratio.num,
+        "infogan_ms": medians[0],
+        "gan_ms": medians[1],
+        "infogan_parameters": own + q,
+        "gan_parameters": own,
+        "infogan_gflop": executed_flops(infogan) / 1e9,
+        "gan_gflop": executed_flops(gan) / 1e9,
+    }

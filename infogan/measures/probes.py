@@ -1,0 +1,115 @@
+"""Probes: what a training keeps at a few iterations, so that measures against the iteration need no second one.
+
+A probe draws from a stream of its own and leaves weights and moments alone; it sets frozen batch-norm statistics only.
+Shape suffixes: N images, C channels, H height, W width.
+"""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from infogan.codes import Categorical, LatentSpec
+from infogan.data.base import Part
+from infogan.measures import digits, quality
+from infogan.measures.calibration import BATCH, calibrate_generator, calibrate_on_images
+from infogan.measures.cell import Measured
+from infogan.networks import Discriminator, Generator, frozen
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from infogan.measures.families import Trained
+
+NUM_SAMPLES = 1_000  # of the prior; and training images that calibrate Q and fit the assignment
+NUM_HELD_OUT = 2_000
+NUM_REAL = 5_000  # training images that KID compares with
+FINEST = 64  # the first part of the training that is probed, beside its first iteration
+GENERATORS = (1 / 16, 1 / 4, 1.0)  # parts of the training at which G itself is kept: L_I's rise, its middle, the end
+
+Arrays = dict[str, np.ndarray]
+
+
+def probe_iterations(iterations: int) -> list[int]:
+    """1, then 1/64, 3/128, 1/32, 3/64, ... 1/2, 3/4 and all of the training, rising: even on a logarithmic axis."""
+    parts = [2.0**-k for k in range(FINEST.bit_length())]
+    found = {round(iterations * part * share) for part in parts for share in (1.0, 0.75)}
+    return sorted({1, iterations} | {i for i in found if i * FINEST >= iterations and i >= 1})
+
+
+def generator_iterations(iterations: int) -> list[int]:
+    """The probes that keep the generator too."""
+    wanted = probe_iterations(iterations)
+    return sorted({min(wanted, key=lambda i: abs(i - part * iterations)) for part in GENERATORS})
+
+
+@torch.no_grad()
+def take(
+    generator: Generator,
+    discriminator: Discriminator,
+    spec: LatentSpec,
+    train: Part,
+    test: Part,
+    scaled: "Callable[[Tensor], Tensor]",
+    draws: torch.Generator,
+    *,
+    signed: bool,
+) -> Arrays:
+    """One probe: ``samples`` (N, C, H, W) uint8, and of a part of the training and held-out images Q's ``categories``
+    of the first categorical code beside their ``labels``. Without such a code or labels: samples alone.
+
+    ``scaled``: uint8 images to what D reads. ``signed``: G's output is in [-1, 1].
+    """
+    inputs_NZ = calibrate_generator(generator, spec, draws, NUM_SAMPLES)
+    with frozen(generator):
+        samples_NCHW = torch.cat([generator(batch) for batch in inputs_NZ.split(BATCH)])
+    if signed:
+        samples_NCHW = (samples_NCHW + 1) / 2
+    found = {"samples": samples_NCHW.clamp(0, 1).mul(255).round().to(torch.uint8).cpu().numpy()}
+    index = next((i for i, code in enumerate(spec.codes) if isinstance(code, Categorical)), None)
+    if index is None or train.labels is None or test.labels is None:
+        return found
+    for name, part, num in (("train", train, NUM_SAMPLES), ("test", test, NUM_HELD_OUT)):
+        assert part.labels is not None
+        chosen = torch.randperm(len(part.images), generator=draws, device=draws.device)[:num].cpu().numpy()
+        images_NCHW = scaled(torch.from_numpy(part.images[chosen]).to(draws.device))
+        if name == "train":
+            calibrate_on_images(discriminator, images_NCHW)
+        found[f"{name}-categories"] = digits.category_of_images(discriminator, spec, index, images_NCHW)
+        found[f"{name}-labels"] = part.labels[chosen]
+    return found
+
+
+def by_iteration(probes: Mapping[str, np.ndarray]) -> dict[int, Arrays]:
+    """Arrays named ``NNNNNN-what`` to those of each iteration, rising."""
+    found: dict[int, Arrays] = {}
+    for name in sorted(probes):
+        iteration, _, what = name.partition("-")
+        found.setdefault(int(iteration), {})[what] = probes[name]
+    return found
+
+
+def measure_trajectory(cell: "Trained") -> Measured:
+    """KID and the one-to-one error of Q's category at every probe; nothing where the cell was trained without any."""
+    probes, train = by_iteration(cell.probes), cell.dataset.train
+    index = cell.first_categorical()
+    if not probes or index is None or train.labels is None or cell.dataset.test.labels is None:
+        return Measured()
+    num_categories = cell.spec.codes[index].input_width
+    model = cell.classifier.model
+    rows = torch.randperm(len(train.images), generator=torch.Generator().manual_seed(cell.seed))[:NUM_REAL].numpy()
+    real_NF = model.features(torch.from_numpy(train.images[rows]).float() / 255)
+    series: dict[str, list[float]] = {"iteration": [], "kid": [], "digit_error": []}
+    for iteration, arrays in probes.items():
+        categories = (
+            arrays[f"{part}-{what}"].astype(np.int64) for part in ("train", "test") for what in ("categories", "labels")
+        )
+        samples_NF = model.features(torch.from_numpy(arrays["samples"]).float() / 255)
+        series["iteration"].append(iteration)
+        series["kid"].append(quality.kid(samples_NF, real_NF))
+        series["digit_error"].append(digits.score(*categories, num_categories).one_to_one.error)
+    return Measured(
+        {}, {"num_samples": NUM_SAMPLES, "num_held_out": NUM_HELD_OUT, "num_real": len(rows)}, series=series
+    )

@@ -1,0 +1,72 @@
+"""Tables of what MNIST's codes mean, by hand: who is best, what is paired, how a category is labelled."""
+
+from pathlib import Path
+
+import numpy as np
+
+from bench.cells import Selection, cells
+from bench.context import DEFAULT_SPEC
+from bench.records import CellFolder, History
+from bench.report.codes import best_run, codes_tables, digit_of_categories
+from bench.report.images import column_labels
+from bench.report.wording import ABSENT
+from bench.runs import Run, Sweep
+from bench.spec import load_spec
+from infogan.data import DataInfo
+
+ERRORS = {0: (0.30, 0.31), 1: (0.25, 0.27), 2: (0.20, 0.28)}  # held out, training: seed 1 is best, not seed 2
+KID = {"infogan": {0: 0.5, 1: 0.3, 2: 0.4}, "gan": {0: 0.4, 1: 0.35}}
+
+
+def sweep() -> Sweep:
+    info = DataInfo("mnist", "embedded", "A substitute.", "ab" * 32, 4000, 1000, False)
+    selection = Selection(arms=("infogan", "gan"), seeds=(0, 1, 2))
+    runs = []
+    for cell in cells(load_spec(DEFAULT_SPEC), "mnist", "cpu", selection, info, "cpu", {"torch": "2"}):
+        if cell.seed not in KID[cell.arm]:
+            continue
+        held_out, training = ERRORS[cell.seed]
+        names = ("loss/discriminator", "loss/generator", "mi/c1", "mi/c2", "mi/c3", "explained/c2", "explained/c3")
+        history = History(names, np.zeros((1800, len(names))), np.array([1800]), np.array([1.0]))
+        digits = {"digit_error": held_out, "digit_error_train": training, "digit_error_kmeans_pixels": 0.45}
+        measures = {
+            "digits": {"values": digits, "details": {"errors": {"one_to_one_digits": [3, -1, *range(8)]}}},
+            "samples": {"values": {"kid": KID[cell.arm][cell.seed]}},
+        }
+        runs.append(Run(cell, "done", {}, {}, history, {}, measures=measures))
+    return Sweep("mnist", "cpu", runs[0].cell.definition, runs[0].cell.definition_key, runs)
+
+
+def test_the_best_seed_is_chosen_on_training_images_and_kid_is_paired_by_seed() -> None:
+    held = sweep()
+    best = best_run(held.done("infogan"))
+    assert best is not None
+    assert best.cell.seed == 1
+    digits, free = codes_tables(held, ["infogan", "gan"])
+    assert [row[1] for row in digits.rows] == ["0", "1 (best)", "2", "0", "1 (best)"]
+    assert digits.rows[0][2:] == ["0.300", "0.310", ABSENT, "0.450", ABSENT, ABSENT]
+    # seed 2 has no GAN of its own: +0.1 and -0.05 are left
+    assert free.rows == [["infogan", "0: 0.5000 / 0.4000, 1: 0.3000 / 0.3500", "+0.0250 [-0.0500, +0.1000]", "1 of 2"]]
+
+
+def test_a_category_is_labelled_with_its_digit() -> None:
+    digits = digit_of_categories(sweep().runs[0])
+    categorical = {"kind": "categorical"}
+    assert column_labels(categorical, 10, digits) == ["3", "-", "0", "1", "2", "3", "4", "5", "6", "7"]
+    assert column_labels(categorical, 10, None) == [str(k) for k in range(10)]
+    assert digit_of_categories(Run(sweep().runs[0].cell, "done", {}, {}, None, {})) is None
+
+
+def test_probes_and_pictures_are_kept_beside_each_other_and_replaced(tmp_path: Path) -> None:
+    folder = CellFolder(tmp_path)
+    assert folder.probes() == {} == folder.measured_grids("samples")
+    folder.write_probe(3, {"samples": np.zeros(2)})
+    folder.write_probe(12, {"samples": np.ones(2)})
+    folder.write_probe(3, {"samples": np.full(2, 7.0)})
+    assert {name: array.tolist() for name, array in folder.probes().items()} == {
+        "000003-samples": [7.0, 7.0],
+        "000012-samples": [1.0, 1.0],
+    }
+    (tmp_path / "probes.npz").write_bytes(b"cut off")
+    folder.write_probe(20, {"samples": np.ones(1)})  # a damaged file costs the earlier probes, not the training
+    assert list(folder.probes()) == ["000020-samples"]
