@@ -103,11 +103,12 @@ def measure_trajectory(cell: "Trained") -> Measured:
     real_NF = model.features(torch.from_numpy(train.images[rows]).float() / 255)
     series: dict[str, list[float]] = {"iteration": [], "kid": [], "digit_error": []}
     for iteration, arrays in probes.items():
-        categories = (
-            arrays[f"{part}-{what}"].astype(np.int64) for part in ("train", "test") for what in ("categories", "labels")
+        categories, test_categories = (arrays[f"{part}-categories"].astype(np.int64) for part in ("train", "test"))
+        errors = digits.score(
+            categories, arrays["train-labels"], test_categories, arrays["test-labels"], num_categories
         )
         samples_NF = model.features(torch.from_numpy(arrays["samples"]).float() / 255)
         series["iteration"].append(iteration)
         series["kid"].append(quality.kid(samples_NF, real_NF))
-        series["digit_error"].append(digits.score(*categories, num_categories).one_to_one.error)
+        series["digit_error"].append(errors.one_to_one.error)
     return Measured({}, {"num_samples": NUM_SAMPLES, "num_held_out": NUM_HELD_OUT, "num_real": len(rows)}, series)

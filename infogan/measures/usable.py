@@ -148,7 +148,8 @@ def measure_usable(cell: "Trained") -> Measured:
     if index is None or not kept:
         return Measured()
     draws, final = cell.stream(), {n: value.clone() for n, value in cell.generator.state_dict().items()}
-    series: dict[str, list[float]] = {"iteration": []} | {f"usable_{c}_nats": [] for c in CAPACITIES}
+    names = ("iteration", *(f"usable_{capacity}_nats" for capacity in CAPACITIES))
+    series: dict[str, list[float]] = {name: [] for name in names}
     try:
         for iteration, state in kept.items():
             tensors = {n.removeprefix("generator/"): torch.from_numpy(array) for n, array in state.items()}
