@@ -37,7 +37,7 @@ def test_the_whole_interval_decides(claim: CostTable) -> None:
 
 def test_a_real_measurement_is_read_judged_and_not_repeated(claim: CostTable, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr(measuring, "NETWORKS", ("mnist",))
-    small = claim.model_copy(update={"width": 0.0625, "batch_size": 2, "profiles": {"smoke": 2}})
+    small = claim.model_copy(update={"width": 0.0625, "batch_size": 2, "profiles": {"smoke": 8}})
     assert read_cost(tmp_path) is None
     with (tmp_path / "log").open("w") as log:
         measuring.measure_cost(tmp_path, small, "smoke", Console(file=log))
@@ -47,7 +47,7 @@ def test_a_real_measurement_is_read_judged_and_not_repeated(claim: CostTable, tm
     assert 0 < network.low <= network.ratio <= network.high
     assert network.infogan_parameters > network.gan_parameters
     assert network.infogan_gflop > network.gan_gflop > 0
-    assert judge_cost(small, held)[0].reason == f"2 pairs, {claim.min_pairs} needed"
+    assert judge_cost(small, held)[0].reason == f"8 pairs, {claim.min_pairs} needed"
     written = (tmp_path / RECORD).read_bytes()
     with (tmp_path / "log").open("w") as log:
         measuring.measure_cost(tmp_path, small, "smoke", Console(file=log))
