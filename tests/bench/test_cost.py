@@ -8,6 +8,7 @@ from rich.console import Console
 from bench.context import DEFAULT_SPEC
 from bench.cost import RECORD, Cost, NetworkCost, judge_cost, read_cost
 from bench.criteria import CostTable
+from bench.report.build import report_of_sweeps
 from bench.spec import load_spec
 from bench.throughput import cost as measuring
 
@@ -33,6 +34,20 @@ def test_the_whole_interval_decides(claim: CostTable) -> None:
     assert verdict(cost(1.05, 1.15)) == "not measured"
     assert verdict(cost(1.01, 1.05, num_pairs=claim.min_pairs - 1)) == "not measured"
     assert verdict(None) == "not measured"
+
+
+def test_the_report_shows_the_claim_and_its_networks(tmp_path: Path) -> None:
+    spec = load_spec(DEFAULT_SPEC)
+    found = report_of_sweeps([], spec, tmp_path, cost=cost(1.01, 1.05), with_cost=True)
+    assert [(c.id, c.arm, c.verdict) for c in found.claims] == [("S6a", "mnist", "reproduced")]
+    for file in (found.html, found.markdown):
+        text = file.read_text()
+        assert "What codes and Q cost" in text
+        assert "upper end 1.050 meets at most 1.1" in text
+        assert "11.0 / 10.0" in text
+    assert "mnist" in (tmp_path / "tables" / "cost.csv").read_text()
+    assert report_of_sweeps([], spec, tmp_path, cost=cost(1.01, 1.05)).claims == []  # not asked for
+    assert report_of_sweeps([], spec, tmp_path, with_cost=True).claims == []  # neither MNIST nor a measurement is there
 
 
 def test_a_real_measurement_is_read_judged_and_not_repeated(claim: CostTable, tmp_path: Path, monkeypatch) -> None:
