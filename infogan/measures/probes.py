@@ -34,9 +34,9 @@ Arrays = dict[str, np.ndarray]
 
 def probe_iterations(iterations: int) -> list[int]:
     """1, then 1/64, 3/128, 1/32, 3/64, ... 1/2, 3/4 and all of the training, rising: even on a logarithmic axis."""
-    parts = [2.0**-k for k in range(FINEST.bit_length())]
-    found = {round(iterations * part * share) for part in parts for share in (1.0, 0.75)}
-    return sorted({1, iterations} | {i for i in found if i * FINEST >= iterations and i >= 1})
+    halves = [2.0**-k for k in range(FINEST.bit_length())]
+    parts = [half * share for half in halves for share in (1.0, 0.75) if half * share >= 1 / FINEST]
+    return sorted({1, iterations} | {round(iterations * part) for part in parts if round(iterations * part) >= 1})
 
 
 def generator_iterations(iterations: int) -> list[int]:
