@@ -83,7 +83,9 @@ class CostTable(Table):
     min_pairs: int = Field(ge=6)
     batch_size: int = Field(ge=2, le=65536)
     width: Annotated[float, BeforeValidator(as_float), Field(gt=0, le=8)] = 1.0
-    profiles: dict[Literal["smoke", "cpu", "paper"], Annotated[int, Field(ge=2, le=10_000)]]  # pairs of each network
+    profiles: dict[
+        Literal["smoke", "cpu", "paper"], Annotated[int, Field(ge=8, le=10_000)]
+    ]  # pairs; fewer have no interval
 
 
 class GateTable(Table):

@@ -289,7 +289,11 @@ class CellFolder:
 
     def end_digest(self) -> str:
         """Of how the cell ended and what was measured of it since: what a mirror has to hold."""
-        return digest([self.result(), {family: entry.get("values") for family, entry in self.measures().items()}])
+        measured: dict[str, Any] = {}
+        for family, entry in self.measures().items():
+            values, series = entry.get("values"), entry.get("series")
+            measured[family] = [values, series] if series else values  # most families have none
+        return digest([self.result(), measured])
 
     # ---- tracking
     def write_tracking(self, tracking: dict[str, Any]) -> None:

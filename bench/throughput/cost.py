@@ -39,7 +39,7 @@ def measure_cost(results: Path, claim: CostTable, profile: str, console: Console
 
 def _protocol(claim: CostTable, profile: str) -> dict[str, Any]:
     """What is measured; two records of the same protocol on the same machine say the same."""
-    pairs = claim.profiles[profile]
+    pairs = claim.profiles[profile]  # type: ignore[index]
     return {"batch_size": claim.batch_size, "width": claim.width, "pairs": pairs}
 
 

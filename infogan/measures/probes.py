@@ -34,9 +34,9 @@ Arrays = dict[str, np.ndarray]
 
 def probe_iterations(iterations: int) -> list[int]:
     """1, then 1/64, 3/128, 1/32, 3/64, ... 1/2, 3/4 and all of the training, rising: even on a logarithmic axis."""
-    parts = [2.0**-k for k in range(FINEST.bit_length())]
-    found = {round(iterations * part * share) for part in parts for share in (1.0, 0.75)}
-    return sorted({1, iterations} | {i for i in found if i * FINEST >= iterations and i >= 1})
+    halves = [2.0**-k for k in range(FINEST.bit_length())]
+    parts = [half * share for half in halves for share in (1.0, 0.75) if half * share >= 1 / FINEST]
+    return sorted({1, iterations} | {round(iterations * part) for part in parts if round(iterations * part) >= 1})
 
 
 def generator_iterations(iterations: int) -> list[int]:
@@ -103,13 +103,14 @@ def measure_trajectory(cell: "Trained") -> Measured:
     real_NF = model.features(torch.from_numpy(train.images[rows]).float() / 255)
     series: dict[str, list[float]] = {"iteration": [], "kid": [], "digit_error": []}
     for iteration, arrays in probes.items():
-        categories = (
-            arrays[f"{part}-{what}"].astype(np.int64) for part in ("train", "test") for what in ("categories", "labels")
+        categories, test_categories = (arrays[f"{part}-categories"].astype(np.int64) for part in ("train", "test"))
+        errors = digits.score(
+            categories, arrays["train-labels"], test_categories, arrays["test-labels"], num_categories
         )
         samples_NF = model.features(torch.from_numpy(arrays["samples"]).float() / 255)
         series["iteration"].append(iteration)
         series["kid"].append(quality.kid(samples_NF, real_NF))
-        series["digit_error"].append(digits.score(*categories, num_categories).one_to_one.error)
+        series["digit_error"].append(errors.one_to_one.error)
     return Measured(
         {}, {"num_samples": NUM_SAMPLES, "num_held_out": NUM_HELD_OUT, "num_real": len(rows)}, series=series
     )

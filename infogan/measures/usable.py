@@ -29,7 +29,7 @@ ITERATIONS = 600
 BATCH_SIZE = 128
 PEAK_LEARNING_RATE = 2e-3
 NUM_EVALUATED = 5_000
-ITERATIONS_OF_A_CELL = 200  # of each of a cell's three generators: seconds, not minutes
+ITERATIONS_OF_A_CELL = 200  # for each of a baseline cell's three generators
 
 
 @dataclass(frozen=True)
@@ -54,8 +54,11 @@ def usable_information(
     stream: torch.Generator,
     iterations: int = ITERATIONS,
     capacities: tuple[Capacity, ...] = CAPACITIES,
+    code_indices: tuple[int, ...] | None = None,
 ) -> Usable:
     """Train a fresh Q of each capacity for each code, on the same samples, with the generator's frozen statistics.
+
+    ``code_indices``: the codes to read; None: all.
 
     Calibrate the generator first. Makes ``128 * iterations + 10000`` images. Raises ValueError where there is no code
     to read or no iteration.
@@ -71,6 +74,7 @@ def usable_information(
         (capacity, index): _reader(capacity, images_NCHW.shape[1:], code.parameter_width, stream).to(images_NCHW)
         for capacity in capacities
         for index, code in enumerate(spec.codes)
+        if code_indices is None or index in code_indices
     }
     optimizer = torch.optim.Adam([p for reader in readers.values() for p in reader.parameters()], fused=True)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, PEAK_LEARNING_RATE, iterations + 1)
@@ -148,13 +152,14 @@ def measure_usable(cell: "Trained") -> Measured:
     if index is None or not kept:
         return Measured()
     draws, final = cell.stream(), {n: value.clone() for n, value in cell.generator.state_dict().items()}
-    series: dict[str, list[float]] = {"iteration": []} | {f"usable_{c}_nats": [] for c in CAPACITIES}
+    names = ("iteration", *(f"usable_{capacity}_nats" for capacity in CAPACITIES))
+    series: dict[str, list[float]] = {name: [] for name in names}
     try:
         for iteration, state in kept.items():
             tensors = {n.removeprefix("generator/"): torch.from_numpy(array) for n, array in state.items()}
             cell.generator.load_state_dict(tensors)
             calibrate_generator(cell.generator, cell.spec, draws)
-            usable = usable_information(cell.generator, cell.spec, draws, ITERATIONS_OF_A_CELL)
+            usable = usable_information(cell.generator, cell.spec, draws, ITERATIONS_OF_A_CELL, code_indices=(index,))
             series["iteration"].append(iteration)
             for capacity in CAPACITIES:
                 series[f"usable_{capacity}_nats"].append(usable.nats[capacity][cell.spec.names[index]])

@@ -1,6 +1,7 @@
 """Tables of what MNIST's codes mean, by hand: who is best, what is paired, how a category is labelled."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from bench.spec import load_spec
 from infogan.data import DataInfo
 
 ERRORS = {0: (0.30, 0.31), 1: (0.25, 0.27), 2: (0.20, 0.28)}  # held out, training: seed 1 is best, not seed 2
+SERIES = {"iteration": [1, 100, 1800], "kid": [3.0, 1.0, 0.3], "digit_error": [0.9, 0.6, 0.3]}
 KID = {"infogan": {0: 0.5, 1: 0.3, 2: 0.4}, "gan": {0: 0.4, 1: 0.35}}
 
 
@@ -28,11 +30,16 @@ def sweep() -> Sweep:
         held_out, training = ERRORS[cell.seed]
         names = ("loss/discriminator", "loss/generator", "mi/c1", "mi/c2", "mi/c3", "explained/c2", "explained/c3")
         history = History(names, np.zeros((1800, len(names))), np.array([1800]), np.array([1.0]))
+        errors = {"one_to_one_digits": [3, -1, *range(8)], "confusion_KD": np.eye(10, dtype=int).tolist()}
         digits = {"digit_error": held_out, "digit_error_train": training, "digit_error_kmeans_pixels": 0.45}
-        measures = {
-            "digits": {"values": digits, "details": {"errors": {"one_to_one_digits": [3, -1, *range(8)]}}},
+        measures: dict[str, dict[str, Any]] = {
+            "digits": {"values": digits, "details": {"errors": errors}},
             "samples": {"values": {"kid": KID[cell.arm][cell.seed]}},
+            "trajectory": {"values": {}, "series": SERIES},
         }
+        if cell.arm == "gan":
+            usable = {"iteration": [100, 1800], "usable_linear_nats": [0.1, 0.2], "usable_hidden_nats": [0.3, 0.4]}
+            measures["usable"] = {"values": {}, "series": usable}
         runs.append(Run(cell, "done", {}, {}, history, {}, measures=measures))
     return Sweep("mnist", "cpu", runs[0].cell.definition, runs[0].cell.definition_key, runs)
 
@@ -55,6 +62,16 @@ def test_a_category_is_labelled_with_its_digit() -> None:
     assert column_labels(categorical, 10, digits) == ["3", "-", "0", "1", "2", "3", "4", "5", "6", "7"]
     assert column_labels(categorical, 10, None) == [str(k) for k in range(10)]
     assert digit_of_categories(Run(sweep().runs[0].cell, "done", {}, {}, None, {})) is None
+
+
+def test_every_figure_of_the_codes_is_drawn_and_is_the_same_twice() -> None:
+    from bench.report.figures import draw_codes
+
+    drawings = draw_codes(sweep(), ["infogan", "gan"], ["infogan", "gan"])
+    assert [drawing.name for drawing in drawings] == ["trajectory", "usable", "confusion"]
+    assert all(drawing.png.startswith(b"\x89PNG") for drawing in drawings)
+    again = draw_codes(sweep(), ["infogan", "gan"], ["infogan", "gan"])
+    assert [drawing.svg for drawing in drawings] == [drawing.svg for drawing in again]
 
 
 def test_probes_and_pictures_are_kept_beside_each_other_and_replaced(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from rich.console import Console
 from bench.context import DEFAULT_SPEC
 from bench.cost import RECORD, Cost, NetworkCost, judge_cost, read_cost
 from bench.criteria import CostTable
+from bench.report.build import report_of_sweeps
 from bench.spec import load_spec
 from bench.throughput import cost as measuring
 
@@ -35,9 +36,23 @@ def test_the_whole_interval_decides(claim: CostTable) -> None:
     assert verdict(None) == "not measured"
 
 
+def test_the_report_shows_the_claim_and_its_networks(tmp_path: Path) -> None:
+    spec = load_spec(DEFAULT_SPEC)
+    found = report_of_sweeps([], spec, tmp_path, cost=cost(1.01, 1.05), with_cost=True)
+    assert [(c.id, c.arm, c.verdict) for c in found.claims] == [("S6a", "mnist", "reproduced")]
+    for file in (found.html, found.markdown):
+        text = file.read_text()
+        assert "What codes and Q cost" in text
+        assert "upper end 1.050 meets at most 1.1" in text
+        assert "11.0 / 10.0" in text
+    assert "mnist" in (tmp_path / "tables" / "cost.csv").read_text()
+    assert report_of_sweeps([], spec, tmp_path, cost=cost(1.01, 1.05)).claims == []  # not asked for
+    assert report_of_sweeps([], spec, tmp_path, with_cost=True).claims == []  # neither MNIST nor a measurement is there
+
+
 def test_a_real_measurement_is_read_judged_and_not_repeated(claim: CostTable, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr(measuring, "NETWORKS", ("mnist",))
-    small = claim.model_copy(update={"width": 0.0625, "batch_size": 2, "profiles": {"smoke": 2}})
+    small = claim.model_copy(update={"width": 0.0625, "batch_size": 2, "profiles": {"smoke": 8}})
     assert read_cost(tmp_path) is None
     with (tmp_path / "log").open("w") as log:
         measuring.measure_cost(tmp_path, small, "smoke", Console(file=log))
@@ -47,7 +62,7 @@ def test_a_real_measurement_is_read_judged_and_not_repeated(claim: CostTable, tm
     assert 0 < network.low <= network.ratio <= network.high
     assert network.infogan_parameters > network.gan_parameters
     assert network.infogan_gflop > network.gan_gflop > 0
-    assert judge_cost(small, held)[0].reason == f"2 pairs, {claim.min_pairs} needed"
+    assert judge_cost(small, held)[0].reason == f"8 pairs, {claim.min_pairs} needed"
     written = (tmp_path / RECORD).read_bytes()
     with (tmp_path / "log").open("w") as log:
         measuring.measure_cost(tmp_path, small, "smoke", Console(file=log))

@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from bench.runs import load, read_curves, write_curves
 from bench.spec import load_spec
 from bench.tasks import CellTask
 from infogan import data
-from infogan.measures import families
+from infogan.measures import families, usable
 from infogan.measures.catalogue import FAMILIES
 from infogan.measures.classifier import Recipe, digit_classifier
 
@@ -37,7 +38,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(families, "digit_classifier", partial(digit_classifier, recipe=Recipe(iterations=30)))
 
 
-def planned(tmp_path: Path) -> Cell:
+def planned(tmp_path: Path, arm: str = "infogan") -> Cell:
     text = SPEC.read_text()
     start = text.index("[experiments.mnist.profiles.smoke]")
     old = text[start : text.index("seeds", start)]
@@ -45,7 +46,7 @@ def planned(tmp_path: Path) -> Cell:
     file.write_text(text.replace(old, f"[experiments.mnist.profiles.smoke]\n{SMALL}\n", 1))
     info = data.describe("mnist", "embedded")
     versions = {"torch": "2", "training_code": "c0de"}
-    selection = Selection(arms=("infogan",), seeds=(0,))
+    selection = Selection(arms=(arm,), seeds=(0,))
     return cells(load_spec(file), "mnist", "smoke", selection, info, "cpu", versions)[0]
 
 
@@ -111,3 +112,16 @@ def test_a_measure_that_fails_is_told_and_leaves_training_and_other_measures(tmp
     digits = json.dumps(folder.measures()["digits"])
     assert run(cell, results)[0] == "done"
     assert json.dumps(folder.measures()["digits"]) == digits  # only what was missing is measured
+
+
+def test_a_baseline_keeps_its_generators_for_fresh_qs(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(usable, "ITERATIONS_OF_A_CELL", 2)
+    monkeypatch.setattr(usable, "NUM_EVALUATED", 50)
+    cell, results = replace(planned(tmp_path, "gan"), measures=("usable",)), tmp_path / "results"
+    assert run(cell, results)[0] == "done"
+    folder = CellFolder.of(results, cell)
+    kept = {name.partition("-")[0] for name in folder.probes() if "-generator/" in name}
+    entry = folder.measures()["usable"]
+    assert sorted(map(int, kept)) == entry["series"]["iteration"] == [1, 3]
+    assert entry["values"]["usable_linear_nats"] == entry["series"]["usable_linear_nats"][-1]
+    assert measure_points(folder.measures())["measure/usable/usable_linear_nats"].keys() == {1, 3}

@@ -102,9 +102,9 @@ def test_a_cells_kept_generators_are_read_and_its_own_is_put_back(monkeypatch) -
     found = usable.measure_usable(cell)  # type: ignore[arg-type]
     assert found.series["iteration"] == [1, 8]
     assert set(found.values) == {f"usable_{capacity}_nats" for capacity in usable.CAPACITIES}
-    assert all(nats <= math.log(10) for column in found.series.values() for nats in column[1:])
+    assert all(nats <= math.log(10) for name in found.values for nats in found.series[name])
     # images that do not depend on the code tell nothing of it, whatever the Q
-    assert all(column[1] < 0.1 for name, column in found.series.items() if name != "iteration")
+    assert all(found.series[name][1] < 0.1 for name in found.values)
     assert all(np.array_equal(state[name], value.numpy()) for name, value in generator.state_dict().items())
     cell.probes = {"000001-samples": np.zeros(1)}
     assert usable.measure_usable(cell).values == {}  # type: ignore[arg-type]

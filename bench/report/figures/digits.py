@@ -1,6 +1,7 @@
 """Figures of what MNIST's codes mean: error and quality against the iteration, usable information, confusion."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib import rc_context
@@ -69,7 +70,10 @@ def _usable(sweep: Sweep, groups: Sequence[str]) -> Drawing | None:
         for k, iteration in enumerate(columns[0]["iteration"]):
             same = [s for s in columns if s["iteration"] == columns[0]["iteration"]]
             values = np.array([[s[name][k] for name in names] for s in same])
-            style = {"color": COLOURS[k % len(COLOURS)], "dashes": DASHES[k % len(DASHES)] or (None, None)}
+            style: dict[str, Any] = {
+                "color": COLOURS[k % len(COLOURS)],
+                "dashes": DASHES[k % len(DASHES)] or (None, None),
+            }
             axes.plot(range(len(names)), np.median(values, axis=0), label=f"iteration {iteration:,.0f}", **style)
             for row in values:
                 axes.plot(range(len(names)), row, ".", color=style["color"], markersize=3)
@@ -103,7 +107,12 @@ def _confusion(sweep: Sweep, groups: Sequence[str]) -> Drawing | None:
         for k, row in enumerate(counts_KD[order]):
             for digit, count in enumerate(row):
                 dark = shares_KD[k, digit] > 0.5
-                style = {"ha": "center", "va": "center", "fontsize": 6, "color": "white" if dark else "black"}
+                style: dict[str, Any] = {
+                    "ha": "center",
+                    "va": "center",
+                    "fontsize": 6,
+                    "color": "white" if dark else "black",
+                }
                 axes.text(digit, k, str(count) if count else "", **style)
         axes.set_xticks(range(shares_KD.shape[1]))
         axes.set_yticks(range(len(order)), [f"{k} as {digits[k]}" if digits[k] >= 0 else f"{k}, none" for k in order])
