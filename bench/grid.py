@@ -189,9 +189,7 @@ def run(
 
         def tick() -> None:
             if lock.lost and not stop.requested:
-                display.message(
-                    "another launcher took the results folder over while this one was silent: stopping"
-                )
+                display.message("another launcher took the results folder over while this one was silent: stopping")
                 stop.signals.append(signal.SIGTERM)
             display.tick(mirror.status)
 
