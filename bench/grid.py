@@ -176,7 +176,7 @@ def run(
 ) -> Outcome:
     """Train what is to train and mirror what is not mirrored. Raises Locked where another run uses the results."""
     stop = StopRequest()
-    with Lock(results / "run.lease", f"process {os.getpid()}"), _signals(stop, display):
+    with Lock(results / "run.lease", f"process {os.getpid()}") as lock, _signals(stop, display):
         mirror = Mirror(results, uri)
         mirror.start()
         for item in planned:
@@ -188,8 +188,14 @@ def run(
                 mirror.submit(CellFolder.of(results, task.cell))
             display.event(task, kind, values)
 
+        def tick() -> None:
+            if lock.lost and not stop.requested:
+                display.message("another launcher took the results folder over while this one was silent: stopping")
+                stop.signals.append(signal.SIGTERM)
+            display.tick(mirror.status)
+
         started = time.monotonic(), time.process_time()
-        outcomes = executor.run(tasks, on_event, stop, lambda: display.tick(mirror.status))
+        outcomes = executor.run(tasks, on_event, stop, tick)
         display.message("training has ended; finishing the mirror in MLflow")
         untracked = mirror.close(10.0 if stop.requested else 120.0)
         try:
