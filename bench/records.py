@@ -28,8 +28,11 @@ from infogan.data.npz import NpzError, read_npz
 
 LAUNCHES = "launches.jsonl"  # in the results folder: what each launch cost beside its training
 
-IDENTITY: dict[str, Any] = dict.fromkeys(("experiment", "profile", "arm"), str) | {"variant": str | None, "seed": int}
-IDENTITY |= dict.fromkeys(("config", "definition", "environment", "data"), dict)
+IDENTITY: dict[str, Any] = {  # kinds of what cell.json must hold
+    **dict.fromkeys(("experiment", "profile", "arm"), str),
+    **{"variant": str | None, "seed": int},
+    **dict.fromkeys(("config", "definition", "environment", "data"), dict),
+}
 
 State = Literal["missing", "partial", "running", "failed", "done"]
 

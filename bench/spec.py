@@ -17,6 +17,10 @@ from infogan.data import DATASETS, sources
 from infogan.data.base import one_line
 from infogan.measures.catalogue import FAMILIES
 
+REQUIRED_DEFAULTS = (  # of training: what every cell needs and only this table is sure to state
+    *("batch_size", "learning_rate_discriminator", "learning_rate_generator", "learning_rate_q"),
+    *("mi_weight", "mi_weight_generator", "step"),
+)
 PROFILES = ("smoke", "cpu", "paper")
 
 
@@ -155,6 +159,13 @@ class Defaults(Table):
     training: TrainingTable
     network: NetworkTable
 
+    @model_validator(mode="after")
+    def _is_complete(self) -> "Defaults":
+        for field in REQUIRED_DEFAULTS:
+            if getattr(self.training, field) is None:
+                raise ValueError(f"training.{field}: missing; no other table can be relied on for it")
+        return self
+
 
 class Spec(Table):
     """The whole file."""
@@ -255,6 +266,8 @@ def load_spec(path: Path) -> Spec:
         return Spec.model_validate(raw)
     except ValidationError as error:
         raise SpecError(one_line(_explain(path, error))) from error
+    except RecursionError as error:
+        raise SpecError(f"{path}: tables are nested too deeply") from error
 
 
 def _explain(path: Path, error: ValidationError) -> str:
@@ -270,7 +283,12 @@ def _explain(path: Path, error: ValidationError) -> str:
     more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
     if not location:
         return f"{path}: {first['msg'].removeprefix('Value error, ')}{more}"
-    shown = repr(first["input"])
+    if not table and first["type"] == "value_error":
+        return f"{path}: [{field}] {first['msg'].removeprefix('Value error, ')}{more}"
+    try:
+        shown = repr(first["input"])
+    except RecursionError:
+        shown = "tables nested too deeply"
     shown = shown if len(shown) <= 80 else shown[:77] + "..."
     message = first["msg"].removeprefix("Value error, ")
     if first["type"] == "extra_forbidden":

@@ -23,7 +23,7 @@ import pytest
 
 from bench.records import CellFolder
 from bench.storage import CorruptRecord
-from tests.end_to_end.harness import ROOT, Bench, same_bits, wait_for
+from tests.end_to_end.harness import PATIENCE_S, ROOT, Bench, same_bits, wait_for
 from tests.tally import FAULTS
 
 SELECTION = ("tiny", "--arms", "infogan", "--seeds", "0-1")
@@ -31,7 +31,6 @@ RUN = ("run", *SELECTION, "--checkpoint-every", "3")
 PLAN = ("plan", *SELECTION)
 ITERATIONS = 60
 NO_FILE_GROWS = 1024  # bytes: every checkpoint is larger
-END_S = 120.0  # for a process that was told to end
 
 
 # ---------------------------------------------------------------- processes
@@ -62,7 +61,7 @@ def running(bench: Bench, *arguments: str) -> Iterator[subprocess.Popen[str]]:
         if process.poll() is None or session(process.pid):
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
-            process.wait(END_S)
+            process.wait(PATIENCE_S)
         if process.stdout:
             process.stdout.close()
 
@@ -182,7 +181,7 @@ class Witness:
 
 @contextmanager
 def database_copy(bench: Bench) -> Iterator[Path]:
-    """SQLite resolves a path through /proc to the wrong file; and looking must not finish what a kill has left."""
+    """SQLite resolves a path through /proc wrongly, and looking must not finish what a kill left half done."""
     with tempfile.TemporaryDirectory() as folder:
         for file in bench.seen.glob("mlflow.db*"):
             shutil.copy(file, folder)
@@ -277,7 +276,7 @@ def round_of(bench: Bench, witness: Witness, kind: str, rng: random.Random) -> t
         time.sleep(rng.uniform(0, 1.0))
         struck = process.poll() is None
         codes: tuple[int, ...] = strike(bench, process, kind) if struck else (0,)
-        output, _ = process.communicate(timeout=END_S)
+        output, _ = process.communicate(timeout=PATIENCE_S)
         wait_for(lambda: not session(process.pid))  # no orphan goes on training
     FAULTS[kind] += struck
     lost = [] if process.returncode in (*codes, 0) else [f"exit code {process.returncode}, expected {codes}: {output}"]

@@ -20,7 +20,7 @@ from tests.end_to_end.faults import (
     round_of,
     running,
 )
-from tests.end_to_end.harness import Bench, wait_for
+from tests.end_to_end.harness import PATIENCE_S, Bench, wait_for
 
 pytestmark = pytest.mark.timeout(900)  # on a machine that is busy with other work
 ONE = ("run", "tiny", "--arms", "infogan", "--seeds", "0", "--checkpoint-every", "3")
@@ -160,7 +160,7 @@ def test_two_damaged_checkpoints_start_anew(undisturbed: Bench, tmp_path: Path, 
     with running(bench, *RUN) as process:
         wait_for(lambda: num_checkpoints(bench) == 2)
         process.terminate()
-        process.communicate(timeout=60)
+        process.communicate(timeout=PATIENCE_S)
     for folder in bench.cells().values():
         for name in ("checkpoint.pt", "checkpoint.previous.pt"):
             damage(folder / name, random.Random(4))

@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 
 from tests.end_to_end.faults import ITERATIONS, PLAN, RUN, check_same, damage, num_checkpoints, running
-from tests.end_to_end.harness import Bench, wait_for
+from tests.end_to_end.harness import PATIENCE_S, Bench, wait_for
+
+pytestmark = pytest.mark.timeout(900)  # on a machine that is busy with other work
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +33,7 @@ def test_a_polite_stop_writes_checkpoints_and_resumes(
         wait_for(lambda: num_checkpoints(bench) >= 1)
         send = os.killpg if signum == signal.SIGINT else os.kill  # a terminal's Ctrl-C reaches all
         send(process.pid, signum)
-        output, _ = process.communicate(timeout=60)
+        output, _ = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 128 + signum, output
     assert "stopping" in output
     assert "Traceback" not in output
@@ -49,7 +51,7 @@ def test_a_damaged_checkpoint_is_said_and_the_one_before_used(
     with running(bench, *RUN) as process:
         wait_for(lambda: num_checkpoints(bench) == 2)
         process.terminate()
-        process.communicate(timeout=60)
+        process.communicate(timeout=PATIENCE_S)
     for folder in bench.cells().values():
         damage(folder / "checkpoint.pt", random.Random(1))
     output = bench(*RUN)
@@ -63,7 +65,7 @@ def test_two_launchers_do_not_share_a_results_folder(tmp_path: Path, empty_datab
     with running(bench, *RUN) as process:
         wait_for(lambda: bool(bench.cells()))
         assert "in use by" in bench(*RUN, code=2)
-        output, _ = process.communicate(timeout=120)
+        output, _ = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 0, output
 
 

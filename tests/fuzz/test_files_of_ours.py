@@ -58,6 +58,22 @@ def test_experiments_toml(num: int, tmp_path: Path) -> None:
     assert found["refused"] > num // 3
 
 
+def test_any_line_of_experiments_toml_may_be_missing(tmp_path: Path) -> None:
+    """The likeliest mistake, tried in full: either the file still resolves, or one line says what is missing."""
+    lines = SPEC.replace("ITERATIONS", "30").split("\n")
+    file = tmp_path / "experiments.toml"
+    refused = set()
+    for k, line in enumerate(lines):
+        file.write_text("\n".join(lines[:k] + lines[k + 1 :]))
+        try:
+            resolve_all(load_spec(file))
+        except SpecError:
+            refused.add(line)
+    needed = {"mi_weight = 1.0", "batch_size = 32", 'step = "fused"', 'learning_rate_q = "discriminator"'}
+    assert needed <= refused
+    assert "learning_rate_q = 1.0" not in refused
+
+
 @pytest.mark.parametrize("num", [3, pytest.param(40, marks=SLOW)])
 def test_experiments_toml_through_the_command(num: int, tmp_path: Path) -> None:
     bench = Bench(tmp_path)
