@@ -90,7 +90,7 @@ def plan_measured(context: Context, price_per_hour: float | None = None) -> Exit
     if not num_kinds:
         say("nothing to train, nothing to measure")
         return Exit.OK
-    task_of = _task_maker(context, 60.0, None)
+    task_of = task_maker(context, 60.0, None)
     kinds = f"{num_kinds} {'kind' if num_kinds == 1 else 'kinds'} of cell"
     with received_signals() as signals, console.status(f"measuring {kinds}, {context.jobs} at a time"):
         measured = estimate.measure(planned, task_of, LocalExecutor(context.jobs), StopRequest(signals))
@@ -160,13 +160,13 @@ def _train(
     from bench.executors.local import LocalExecutor
     from bench.progress import display_for
 
-    task_of = _task_maker(context, every_s, every)
+    task_of = task_maker(context, every_s, every)
     tasks = [task_of(item.cell, context.results) for item in todo]
     with display_for(tasks, console) as display:
         return grid.run(context.results, planned, tasks, LocalExecutor(context.jobs), display, context.uri)
 
 
-def _task_maker(context: Context, every_s: float, every: int | None) -> "Callable[[Cell, Path], CellTask]":
+def task_maker(context: Context, every_s: float, every: int | None) -> "Callable[[Cell, Path], CellTask]":
     """From a cell and its results folder to what a worker needs."""
     from bench.tasks import CellTask
 
