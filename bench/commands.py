@@ -92,7 +92,7 @@ def plan_measured(context: Context, price_per_hour: float | None = None) -> Exit
     if not num_kinds:
         say("nothing to train, nothing to measure")
         return Exit.OK
-    task_of = _task_maker(context, 60.0, None)
+    task_of = task_maker(context, 60.0, None)
     kinds = f"{num_kinds} {'kind' if num_kinds == 1 else 'kinds'} of cell"
     scratch = None if context.executor == "local" else context.results.parent  # on the shared storage
     with _executor(context) as executor, received_signals() as signals:
@@ -185,13 +185,13 @@ def _train(
 ) -> grid.Outcome:
     from bench.progress import display_for
 
-    task_of = _task_maker(context, every_s, every)
+    task_of = task_maker(context, every_s, every)
     tasks = [task_of(item.cell, context.results) for item in todo]
     with display_for(tasks, console) as display:
         return grid.run(context.results, planned, tasks, executor, display, context.uri)
 
 
-def _task_maker(context: Context, every_s: float, every: int | None) -> "Callable[[Cell, Path], CellTask]":
+def task_maker(context: Context, every_s: float, every: int | None) -> "Callable[[Cell, Path], CellTask]":
     """From a cell and its results folder to what a worker needs."""
     from bench.tasks import CellTask
 

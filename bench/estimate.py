@@ -22,7 +22,7 @@ from bench.records import CellFolder
 from bench.tasks import STRETCH, CellTask
 
 TRIAL_STRETCHES = {"cpu": 2, "cuda": 10}  # of a trial; the first warms up and does not count
-POINT_BYTES = 210  # of one point in MLflow's SQLite file: `python -m bench.scaling` measures it
+POINT_BYTES = 268  # of a row and its indexes in SQLite with MLflow 3.17's schema (100,000 points); cf. bench.scaling
 ONLY_NUMBERS = {  # settings that change values, not arithmetic
     "learning_rate_discriminator", "learning_rate_generator", "learning_rate_q", "beta1", "beta2", "adam_eps",
     "mi_weight_discriminator", "mi_weight_generator", "iterations", "init", "init_std", "gain_std", "slope",
