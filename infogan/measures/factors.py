@@ -264,7 +264,8 @@ class Study:
         """
         if self.found.properties[factor.name] is None:
             return {}
-        cell, spec, grids = self.cell, self.cell.spec, {}
+        cell, spec = self.cell, self.cell.spec
+        grids: dict[str, np.ndarray] = {}
         continuous = self._strongest(factor, self.continuous)
         if continuous is not None:
             images = traversal_images(cell.generator, spec, spec.names.index(continuous), cell.stream(), PRIOR_SWEEP)

@@ -44,7 +44,8 @@ class ControlledImages:
         """(rows, columns, C, H, W) uint8: each row is one object, the factor moved over its whole range."""
         num_rows = min(max(self.num_train // 512, MIN_ROWS), MAX_ROWS)
         module = sets.kind_module(self.kind)
-        values = np.linspace(*module.RANGES[factor], num_columns).tolist()
+        low, high = module.RANGES[factor]
+        values = np.linspace(low, high, num_columns).tolist()
 
         def parameters(row: int, column: int) -> Any:
             return replace(module.draw(_rng(row)), **{factor: values[column]})
