@@ -23,6 +23,8 @@ from bench.storage import CorruptRecord, Lock, is_locked, read_json, read_sealed
 
 LAUNCHES = "launches.jsonl"  # in the results folder: what each launch cost beside its training
 
+THROUGHPUT = "throughput"  # folder in the results folder: records of `python -m bench throughput`
+
 State = Literal["missing", "partial", "running", "failed", "done"]
 
 

@@ -21,6 +21,7 @@ from bench.storage import Locked
 from bench.tasks import CellTask
 
 PRELOAD = ["bench.cell"]
+PRELOAD_TO_MEASURE = "infogan.measures.families"
 PROGRESS_EVERY_S = 0.25
 LOCK_PATIENCE_S = 60.0  # a worker whose launcher was killed needs a moment to notice and to leave its cell
 
@@ -65,8 +66,8 @@ class LocalExecutor:
         self, tasks: list[CellTask], on_event: OnEvent, stop: StopRequest, tick: Callable[[], None] = lambda: None
     ) -> dict[str, str]:
         """Outcome by cell key: ``done``, ``failed``, ``stopped``, or absent for a cell that was not started."""
-        needed = {"torchvision"} & {task.cell.config["data"]["source"] for task in tasks}
-        self._context.set_forkserver_preload([*PRELOAD, *needed])
+        to_measure = [PRELOAD_TO_MEASURE] if any(task.cell.measures for task in tasks) else []
+        self._context.set_forkserver_preload([*PRELOAD, *to_measure])
         waiting, running, outcomes = deque(tasks), list[_Worker](), dict[str, str]()
         told_to_stop = killed = False
         while running or (waiting and not stop.requested):

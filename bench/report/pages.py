@@ -60,6 +60,16 @@ class SweepView:
 
 
 @dataclass(frozen=True)
+class ThroughputView:
+    """How fast training is on this machine."""
+
+    machines: list[tuple[str, str]]
+    figures: list[FigureView]
+    tables: list[tuple[Table, str]]
+    missing: list[str]
+
+
+@dataclass(frozen=True)
 class ReportView:
     """The whole report."""
 
@@ -67,6 +77,7 @@ class ReportView:
     kept_apart: list[tuple[str, list[str]]] = field(default_factory=list)
     damaged: list[str] = field(default_factory=list)
     absent: list[str] = field(default_factory=list)  # experiments without any record
+    throughput: ThroughputView | None = None
 
 
 def data_uri(content: bytes, kind: str) -> str:
