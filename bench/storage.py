@@ -26,13 +26,14 @@ class Locked(Exception):
         super().__init__(f"{path.parent} is in use by {holder or 'another process'}")
 
 
-def write_atomic(path: Path, content: bytes) -> None:
-    """Replace ``path`` by ``content``: after a crash either the old or the new file is there in full."""
+def write_atomic(path: Path, *content: bytes) -> None:
+    """Replace ``path`` by ``content``, parts in order: after a crash either the old or the new file is there in full."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.parent / f".{path.name}.{os.getpid()}.{threading.get_ident()}"
     try:
         with temporary.open("wb") as file:
-            file.write(content)
+            for part in content:
+                file.write(part)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
@@ -53,7 +54,7 @@ def sync_folder(folder: Path) -> None:
 
 def write_sealed(path: Path, content: bytes) -> None:
     """Write a binary record with its checksum at the end."""
-    write_atomic(path, content + _MAGIC + hashlib.sha256(content).digest())
+    write_atomic(path, content, _MAGIC + hashlib.sha256(content).digest())  # not joined: a checkpoint has 150 MB
 
 
 def read_sealed(path: Path) -> bytes:

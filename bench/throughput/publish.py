@@ -17,12 +17,15 @@ from bench.storage import write_atomic
 FOLDER = REFERENCES / THROUGHPUT
 BLOCK = "throughput"
 FIGURE = "throughput.png"
+NOTHING = "No record is published yet; what was measured on a Xeon stands in [the notes](bench/throughput/NOTES.md)."
 
 
 def readme_block(records: Records, figure: str | None) -> str:
     """The section as Markdown: a table per measured network, the share of the ceiling, the machine, the figure."""
-    parts = []
-    for measurement in records.paired["measurements"] if records.paired else []:
+    parts: list[str] = []
+    if records.paired is None:
+        return NOTHING
+    for measurement in records.paired["measurements"]:
         parts += [_ratios(measurement), _ceiling(measurement)]
     parts += [f"Measured with `{words.replace(' on ', '` on ', 1)}." for _, words in machines(records)]
     if figure is not None:
