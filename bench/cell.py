@@ -110,7 +110,8 @@ class CellRun:
             return "failed"
         if not trained:
             return "stopped"
-        self._leave_training()
+        if self.folder.unmeasured(self.task.cell):
+            self._leave_training()
         outcome, message = measure(
             self.task, self.folder, training_config(self.task.cell.config), self.report, self.should_stop
         )
@@ -119,7 +120,7 @@ class CellRun:
 
     def _leave_training(self) -> None:
         """Give back what only training needs before anything is measured: moments and the images' second copy."""
-        self.__dict__.pop("trainer", None)
+        vars(self).pop("trainer", None)  # none where only measures were missing
         gc.collect()
         release_heap()
 

@@ -27,7 +27,7 @@ class Locked(Exception):
 
 
 def write_atomic(path: Path, *content: bytes) -> None:
-    """Replace ``path`` by ``content``, parts in order: after a crash either the old or the new file is there in full."""
+    """Replace ``path`` by the parts of ``content``: after a crash either the old or the new file is there in full."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.parent / f".{path.name}.{os.getpid()}.{threading.get_ident()}"
     try:
