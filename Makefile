@@ -81,8 +81,10 @@ check-regression: $(READY) ## run the regression gate's experiment and compare i
 baseline: $(READY) ## run the regression gate's experiment and store it as the new baseline
 	"$(PY)" -m bench baseline mi-gate --run $(RUN_FLAGS)
 
-bench: $(READY_DEV) ## measure training throughput
+bench: $(READY_DEV) ## measure training throughput: ratios, the suite, then pytest-benchmark
+	"$(PY)" -m bench throughput $(RESULTS_FLAG)
 	"$(PY)" -m bench throughput --suite $(RESULTS_FLAG)
+	"$(PY)" -m pytest -q bench/throughput/benchmarks.py --benchmark-only --benchmark-autosave
 
 setup: $(READY_DEV) ## make .venv from requirements.lock (other targets do this by themselves)
 	@echo "setup: $(PY) has everything"

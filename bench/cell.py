@@ -4,8 +4,8 @@ Imports torch. The launcher never imports this file; the warm server does, once,
 """
 
 import contextlib
+import gc
 import io
-import resource
 import time
 import traceback
 from collections.abc import Callable
@@ -30,6 +30,7 @@ from infogan.measures.catalogue import OF_GENERATORS, OF_PROBES
 from infogan.measures.health import NUM_SAMPLES, Health, health, prior_samples, saturation, silent_codes
 from infogan.measures.traversals import traversal
 from infogan.networks import NetworkSettings
+from infogan.runtime import peak_memory_mb, release_heap
 from infogan.step import StepSettings
 from infogan.streams import stream
 from infogan.training import NonFiniteLoss, Trainer, TrainingConfig
@@ -55,6 +56,7 @@ def training_config(config: dict[str, Any]) -> TrainingConfig:
     """The library's configuration from a cell's."""
     training = dict(config["training"])
     batch_size, step_kind, iterations = training.pop("batch_size"), training.pop("step"), training.pop("iterations")
+    capture = training.pop("capture", "off")
     for name in ("mi_weight_discriminator", "mi_weight_generator"):
         training[name] = tuple(training[name])
     return TrainingConfig(
@@ -65,6 +67,7 @@ def training_config(config: dict[str, Any]) -> TrainingConfig:
         network=NetworkSettings(**config["network"]),
         batch_size=batch_size,
         step_kind=step_kind,
+        capture=capture,
         device=config["device"],
     )
 
@@ -115,6 +118,8 @@ class CellRun:
             return "failed"
         if not trained:
             return "stopped"
+        if self.folder.unmeasured(self.task.cell):
+            self._leave_training()
         config = training_config(self.task.cell.config)
         try:
             outcome, message = measure(self.task, self.folder, config, self.report, self.should_stop)
@@ -122,6 +127,12 @@ class CellRun:
             outcome, message = "failed", f"measures cannot be written: {error}"
         self.report(outcome, {"message": message})
         return outcome
+
+    def _leave_training(self) -> None:
+        """Give back what only training needs before anything is measured: moments and the images' second copy."""
+        vars(self).pop("trainer", None)  # none where only measures were missing
+        gc.collect()
+        release_heap()
 
     def _is_trained(self) -> bool:
         return (self.folder.result() or {}).get("status") == "done"
@@ -293,6 +304,9 @@ class CellRun:
     def _finish(self) -> None:
         started = time.perf_counter()
         self.report("evaluating", {})
+        for optimizer in (self.trainer.players.optimizer_generator, self.trainer.players.optimizer_discriminator):
+            optimizer.zero_grad(set_to_none=True)
+        release_heap()
         players, spec = self.trainer.players, self.trainer.config.latents
         evaluation = stream(self.task.cell.seed, "evaluation", self.trainer.config.device)
         bounds = frozen_bounds_nats(players.generator, players.discriminator, spec, evaluation)
@@ -317,7 +331,7 @@ class CellRun:
             "health": asdict(judged),
             "seconds": self.clock.seconds,
             "resumes": self.clock.resumes,
-            "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+            "peak_memory_mb": peak_memory_mb(),
             "notes": self.notes,
         }
         self.folder.write_result(result)

@@ -157,8 +157,19 @@ def resolve(
             "training": _training(spec, experiment, variant, arm) | iterations,
         }
     )
+    _check_capture(f"experiments.{experiment_name}", config["training"], device)
     definition = shared | {"training": _training(spec, experiment, None, None) | iterations}
     return Cell(experiment_name, profile, variant, arm, seed, config, definition, tuple(experiment.measures))
+
+
+def _check_capture(where: str, training: dict[str, Any], device: str) -> None:
+    """Raises SpecError where an iteration cannot be one CUDA graph."""
+    if training.get("capture", "off") == "off":
+        return
+    if device != "cuda":
+        raise SpecError(f"{where}: capture = 'graph' needs a GPU, and the device is {device}; choose 'off'")
+    if training["step"] != "fused":
+        raise SpecError(f"{where}: capture = 'graph' needs step = 'fused', got {training['step']!r}")
 
 
 def measure_key(cell: Cell, family: str) -> str:

@@ -183,7 +183,11 @@ def run(
             if item.state == "unsynced":
                 mirror.submit(CellFolder.of(results, item.cell))
 
+        spans: dict[str, list[float]] = {}  # by cell key: seconds of the launch at which it began and ended
+
         def on_event(task: CellTask, kind: str, values: dict[str, Any]) -> None:
+            if kind in ("started", "done", "failed", "stopped"):
+                spans.setdefault(task.cell.key, []).append(time.monotonic() - started[0])
             if kind in ("durable", "done", "failed", "stopped"):
                 mirror.submit(CellFolder.of(results, task.cell))
             display.event(task, kind, values)
@@ -198,8 +202,9 @@ def run(
         outcomes = executor.run(tasks, on_event, stop, tick)
         display.message("training has ended; finishing the mirror in MLflow")
         untracked = mirror.close(10.0 if stop.requested else 120.0)
+        wall_s, cpu_s = time.monotonic() - started[0], time.process_time() - started[1]
         try:
-            _record_launch(results, tasks, outcomes, time.monotonic() - started[0], time.process_time() - started[1])
+            _record_launch(results, tasks, outcomes, executor.jobs, spans, wall_s, cpu_s)
         except OSError as error:
             display.message(f"{LAUNCHES} lacks this launch, which costs the report a line: {error}")
     names = {task.cell.key: task.cell.name for task in tasks}
@@ -214,17 +219,41 @@ def run(
     return Outcome(code, done, failed, untracked)
 
 
-def _record_launch(results: Path, tasks: list[CellTask], outcomes: dict[str, str], wall_s: float, cpu_s: float) -> None:
-    """A line in launches.jsonl: what tracking and progress cost the launcher beside the training of its cells."""
+def _record_launch(
+    results: Path,
+    tasks: list[CellTask],
+    outcomes: dict[str, str],
+    jobs: int,
+    spans: dict[str, list[float]],
+    wall_s: float,
+    cpu_s: float,
+) -> None:
+    """A line in launches.jsonl: when each cell ran, and what tracking and progress cost the launcher beside them."""
     done = [task for task in tasks if outcomes.get(task.cell.key) == "done"]
     ended = [CellFolder.of(results, task.cell).result() for task in done]
+    train_s = {task.cell.key: result["seconds"]["train"] for task, result in zip(done, ended, strict=True) if result}
     line = {
         "definitions": sorted({task.cell.definition_key for task in tasks}),
         "num_done": len(done),
         "wall_s": wall_s,
         "launcher_cpu_s": cpu_s,
         "launcher_peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
-        "train_s": sum(result["seconds"]["train"] for result in ended if result),
+        "train_s": sum(train_s.values()),
+        "jobs": jobs,
+        "cells": [
+            {
+                "experiment": task.cell.experiment,
+                "profile": task.cell.profile,
+                "name": task.cell.name,
+                "definition": task.cell.definition_key,
+                "outcome": outcomes[task.cell.key],
+                "start_s": round(spans[task.cell.key][0], 2),
+                "end_s": round(spans[task.cell.key][-1], 2),
+                "train_s": round(train_s.get(task.cell.key, 0.0), 2),  # of all its launches, if it was resumed
+            }
+            for task in tasks
+            if task.cell.key in outcomes and task.cell.key in spans
+        ],
     }
     append_line(results / LAUNCHES, line)
 

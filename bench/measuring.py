@@ -8,7 +8,7 @@ import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -18,8 +18,11 @@ from bench.tasks import CellTask
 from infogan import data
 from infogan.architectures import ARCHITECTURES
 from infogan.measures.catalogue import FAMILIES as CATALOGUE
-from infogan.measures.families import FAMILIES, Trained
+from infogan.runtime import peak_memory_mb
 from infogan.training import Trainer, TrainingConfig
+
+if TYPE_CHECKING:  # brings scipy and scikit-learn: a cell that measures nothing does without
+    from infogan.measures.families import Trained
 
 Report = Callable[[str, dict[str, Any]], None]
 
@@ -34,8 +37,10 @@ def load_dataset(wanted: dict[str, Any], data_dir: Path | None) -> data.Dataset:
     return dataset
 
 
-def trained_cell(task: CellTask, folder: CellFolder, config: TrainingConfig, dataset: data.Dataset) -> Trained:
+def trained_cell(task: CellTask, folder: CellFolder, config: TrainingConfig, dataset: data.Dataset) -> "Trained":
     """The cell's networks with their final weights. Raises CorruptRecord or FileNotFoundError."""
+    from infogan.measures.families import Trained
+
     wanted, seed = task.cell.config["data"], task.cell.seed
     images = torch.from_numpy(dataset.train.images[: wanted["num_images"]])
 
@@ -67,6 +72,8 @@ def measure(
     """("done" | "stopped" | "failed", message). Each family is recorded as soon as it is measured."""
     failures = []
     cell: Trained | None = None
+    if folder.unmeasured(task.cell):
+        from infogan.measures.families import FAMILIES
     for family in folder.unmeasured(task.cell):
         if should_stop():
             return "stopped", ""
@@ -87,5 +94,7 @@ def measure(
             message = " ".join(str(error).split())
             entry |= {"error": f"{type(error).__name__}: {message}", "traceback": traceback.format_exc()}
             failures.append(f"{family} not measured: {message}")
-        folder.write_measures(family, entry | {"seconds": time.perf_counter() - started})
+        folder.write_measures(
+            family, entry | {"seconds": time.perf_counter() - started, "peak_memory_mb": peak_memory_mb()}
+        )
     return ("failed", "; ".join(failures)) if failures else ("done", "")

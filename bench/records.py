@@ -28,6 +28,8 @@ from infogan.data.npz import NpzError, read_npz
 
 LAUNCHES = "launches.jsonl"  # in the results folder: what each launch cost beside its training
 
+THROUGHPUT = "throughput"  # folder in the results folder: records of `python -m bench throughput`
+
 IDENTITY: dict[str, Any] = {  # kinds of what cell.json must hold
     **dict.fromkeys(("experiment", "profile", "arm"), str),
     **{"variant": str | None, "seed": int},

@@ -78,6 +78,7 @@ class TrainingTable(Table):
     real_and_fake: Literal["apart", "together"] | None = None
     tiny: Annotated[float, BeforeValidator(as_float), Field(ge=0, le=1e-3)] | None = None
     step: Literal["fused", "reference"] | None = None
+    capture: Literal["off", "graph"] | None = None  # "graph" needs a GPU
 
 
 class NetworkTable(Table):
@@ -89,6 +90,7 @@ class NetworkTable(Table):
     batch_norm_order: Literal["before", "after"] | None = None
     q_network: Literal["shared", "separate"] | None = None
     convolutions: Literal["direct", "winograd", "fastest"] | None = None
+    precision: Literal["float32", "tf32", "bf16"] | None = None
 
 
 class ArmTable(TrainingTable):

@@ -69,7 +69,8 @@ class Categorical:
 
     def encode(self, values_N: Tensor, dtype: torch.dtype) -> Tensor:
         """One-hot rows of shape (N, K): what the generator reads."""
-        return F.one_hot(values_N, self.num_categories).to(dtype)
+        rows = torch.zeros(len(values_N), self.num_categories, dtype=dtype, device=values_N.device)
+        return rows.scatter_(1, values_N[:, None], 1)  # F.one_hot reads its input on the host to check it
 
     def posterior(self, parameters_NP: Tensor) -> distributions.Distribution:
         """q(c|x) from Q's raw outputs."""
@@ -108,12 +109,6 @@ class Continuous:
         return 2 if self.std == "learned" else 1
 
     @property
-    def _prior(self) -> distributions.Distribution:
-        if self.prior == "normal":
-            return distributions.Normal(0.0, 1.0)
-        return distributions.Uniform(self.low, self.high)
-
-    @property
     def entropy_nats(self) -> float:
         """Differential entropy of the prior: ln(high - low), or that of N(0, 1)."""
         if self.prior == "normal":
@@ -123,7 +118,7 @@ class Continuous:
     @property
     def variance(self) -> float:
         """Variance of the prior: the mean square error of a Q that knows nothing."""
-        return float(self._prior.variance)
+        return 1.0 if self.prior == "normal" else (self.high - self.low) ** 2 / 12
 
     def sample(self, num: int, generator: torch.Generator, dtype: torch.dtype) -> Tensor:
         """Values of shape (num,)."""

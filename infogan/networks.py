@@ -6,7 +6,7 @@ the linear layer's columns.
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -16,6 +16,7 @@ from torch.nn import functional as F
 
 from infogan.architectures import KERNEL, Architecture, Layer, scaled_width
 from infogan.codes import LatentSpec
+from infogan.runtime import Precision
 from infogan.thin import THIN_CHANNELS, upconv_to_few
 from infogan.winograd import conv4x4_stride2, conv_transpose4x4_stride2, supported
 
@@ -35,6 +36,7 @@ class NetworkSettings:
     batch_norm_order: Literal["before", "after"] = "before"  # the activation; the tables print it after
     q_network: Literal["shared", "separate"] = "shared"  # "separate": Q has convolutions of its own, as D's trunk
     convolutions: Literal["direct", "winograd", "fastest"] = "direct"  # the same function, with other roundings
+    precision: Precision = "float32"  # "bf16": products and convolutions under autocast; "tf32": on a GPU only
 
 
 class BatchNorm(nn.Module):
@@ -61,7 +63,7 @@ class BatchNorm(nn.Module):
         if self.mode == "frozen":
             return F.batch_norm(x, self.frozen_mean, self.frozen_var, self.weight, self.bias, False, 0.0, self.eps)
         if self.mode == "collect":
-            self._accumulate(x)
+            self._accumulate(x.to(self.frozen_mean.dtype))
         if groups == 1:
             return F.batch_norm(x, None, None, self.weight, self.bias, True, 0.0, self.eps)
         parts = [F.batch_norm(p, None, None, self.weight, self.bias, True, 0.0, self.eps) for p in x.chunk(groups)]
@@ -125,7 +127,7 @@ def _kernel(layer: Layer, in_width: int, out_width: int, side: int, settings: Ne
     """
     is_upconv = layer.kind == "upconv"
     defined = layer.stride == 2 and (is_upconv or (layer.kind == "conv" and side % 2 == 0))
-    if settings.convolutions == "direct" or not defined:
+    if settings.convolutions == "direct" or settings.precision == "bf16" or not defined:
         return "torch"
     if settings.convolutions == "winograd":
         return "winograd"
@@ -220,6 +222,16 @@ def _stack(
     return Stack(*blocks), in_width, side
 
 
+def _products(settings: NetworkSettings, x: Tensor) -> AbstractContextManager[None]:
+    """Inside, products and convolutions of ``x`` have the precision of the settings.
+
+    Without autocast's cache of rounded weights: each is used once, and a captured graph must round it anew.
+    """
+    if settings.precision != "bf16":
+        return nullcontext()
+    return torch.autocast(x.device.type, torch.bfloat16, cache_enabled=False)
+
+
 def _flat(x: Tensor) -> Tensor:
     """Feature maps as rows, in (H, W, C) order; rows as they are."""
     return x.permute(0, 2, 3, 1).flatten(1) if x.dim() == 4 else x
@@ -238,9 +250,12 @@ class Generator(nn.Module):
         if side != architecture.image_CHW[1]:
             raise ValueError(f"generator table gives images of side {side}, not {architecture.image_CHW[1]}")
         self.output = torch.sigmoid if architecture.output == "sigmoid" else torch.tanh
+        self.settings = settings
 
     def forward(self, inputs_NZ: Tensor) -> Tensor:
-        return self.output(self.body(inputs_NZ))
+        with _products(self.settings, inputs_NZ):
+            images_NCHW = self.body(inputs_NZ)
+        return self.output(images_NCHW.to(inputs_NZ.dtype))
 
 
 class Discriminator(nn.Module):
@@ -259,6 +274,7 @@ class Discriminator(nn.Module):
         full_width = replace(settings, width=1.0)
         self.q_hidden, q_width, _ = _stack(architecture.q_hidden, num_features, 1, full_width, settings.slope)
         self.q_out = nn.Linear(q_width, latents.parameter_width)
+        self.settings = settings
         self.q_body: Stack | None = None
         if settings.q_network == "separate":
             self.q_body, _, _ = _stack(
@@ -267,19 +283,22 @@ class Discriminator(nn.Module):
 
     def trunk(self, images_NCHW: Tensor, groups: int = 1) -> Tensor:
         """Features (N, F) that D's head reads, and Q's unless Q has a network of its own."""
-        return _flat(self.body(images_NCHW, groups))
+        with _products(self.settings, images_NCHW):
+            return _flat(self.body(images_NCHW, groups)).to(images_NCHW.dtype)
 
     def logits(self, features_NF: Tensor) -> Tensor:
         """D's logit for "real", (N,)."""
-        return self.d_head(features_NF).squeeze(1)
+        with _products(self.settings, features_NF):
+            return self.d_head(features_NF).squeeze(1).to(features_NF.dtype)
 
     def q(self, images_NCHW: Tensor, features_NF: Tensor) -> Tensor:
         """Q's raw parameters (N, P); ``LatentSpec.split`` cuts them into codes.
 
         Q reads the trunk's features of the images, or the images where it has a network of its own.
         """
-        read_NF = features_NF if self.q_body is None else _flat(self.q_body(images_NCHW))
-        return self.q_out(self.q_hidden(read_NF))
+        with _products(self.settings, features_NF):
+            read_NF = features_NF if self.q_body is None else _flat(self.q_body(images_NCHW))
+            return self.q_out(self.q_hidden(read_NF)).to(features_NF.dtype)
 
     def q_of(self, images_NCHW: Tensor) -> Tensor:
         """Q's raw parameters (N, P) of images, for measuring."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 Device = Literal["auto", "cpu", "cuda"]
+Precision = Literal["float32", "tf32", "bf16"]  # of products and convolutions; weights and Adam stay as they are
 
 
 def available_device(requested: str = "auto") -> str:
@@ -45,6 +46,19 @@ def keep_heap() -> bool:
     return all([mallopt(mmap_threshold, 2**31 - 1), mallopt(trim_threshold, 2**31 - 1), mallopt(top_pad, 256 << 20)])
 
 
+def peak_memory_mb() -> float:
+    """Largest resident memory of this process so far, MiB; pages shared with the process it was forked from count."""
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def release_heap() -> None:
+    """Give free pages of the heap back to the system once, where :func:`keep_heap` keeps them."""
+    if platform.libc_ver()[0] == "glibc":
+        ctypes.CDLL(None).malloc_trim(0)
+
+
 def prepare_worker(device: str, seed_everything: int = 0) -> None:
     """Make a fresh process ready to train one cell: on a CPU one thread, so that neighbours cannot change its bits."""
     import torch
@@ -54,7 +68,19 @@ def prepare_worker(device: str, seed_everything: int = 0) -> None:
         torch.set_num_threads(1)
         keep_heap()
     else:
-        torch.set_float32_matmul_precision("highest")
+        set_gpu_products("float32")
+
+
+def set_gpu_products(precision: Precision) -> None:
+    """Whether a GPU rounds the factors of float32 products to TF32, for this process; a CPU has no such thing.
+
+    PyTorch's own default rounds those of convolutions and keeps those of matrix products: "float32" keeps both.
+    """
+    import torch
+
+    rounding = "tf32" if precision == "tf32" else "ieee"
+    torch.backends.cuda.matmul.fp32_precision = rounding
+    torch.backends.cudnn.conv.fp32_precision = rounding
 
 
 def usable_cores() -> int:

@@ -13,9 +13,11 @@ import torch
 from torch import Tensor
 
 from infogan.architectures import ARCHITECTURES
+from infogan.capture import CapturedStep
 from infogan.codes import LatentSpec
 from infogan.networks import Discriminator, Generator, NetworkSettings, initialise
-from infogan.step import STEPS, Players, StepSettings, metric_names
+from infogan.runtime import set_gpu_products
+from infogan.step import STEPS, Players, Step, StepSettings, metric_names
 from infogan.streams import stream
 
 
@@ -30,6 +32,7 @@ class TrainingConfig:
     network: NetworkSettings = field(default_factory=NetworkSettings)
     batch_size: int = 128
     step_kind: Literal["fused", "reference"] = "fused"
+    capture: Literal["off", "graph"] = "off"  # "graph": an iteration is one CUDA graph; never run on a GPU yet
     device: str = "cpu"
     dtype: torch.dtype = torch.float32
 
@@ -85,7 +88,8 @@ class Trainer:
     """Trains one cell.
 
     ``images_NCHW`` are uint8; they move to the device once and each batch is scaled there: to [0, 1] for a sigmoid
-    output, to [-1, 1] for tanh. Raises ValueError where images and architecture do not fit.
+    output, to [-1, 1] for tanh. Raises ValueError where images and architecture do not fit,
+    or capture and device.
     """
 
     def __init__(self, config: TrainingConfig, images_NCHW: Tensor, seed: int) -> None:
@@ -97,6 +101,8 @@ class Trainer:
         if images_NCHW.dtype != torch.uint8:
             raise ValueError(f"images must be uint8, got {images_NCHW.dtype}")
         self.config, self.seed = config, seed
+        if config.device == "cuda":
+            set_gpu_products(config.network.precision)
         self.images_NCHW = images_NCHW.to(config.device)
         self.scale, self.shift = (1 / 255, 0.0) if architecture.output == "sigmoid" else (2 / 255, -1.0)
         self.metric_names = metric_names(config.latents)
@@ -107,7 +113,7 @@ class Trainer:
             config.iterations, len(self.metric_names), dtype=config.dtype, device=config.device
         )
         self._checked = 0
-        self._step = STEPS[config.step_kind]
+        self._step = self._create_step()
 
     def _create_players(self) -> Players:
         config = self.config
@@ -122,6 +128,10 @@ class Trainer:
         latents = stream(self.seed, "latents", config.device)
         fused_adam = config.step_kind == "fused"
         return Players.create(generator, discriminator, config.latents, config.step, latents, fused_adam=fused_adam)
+
+    def _create_step(self) -> Step:
+        step = STEPS[self.config.step_kind]
+        return CapturedStep(step, self.players) if self.config.capture == "graph" else step
 
     @property
     def done(self) -> bool:
@@ -187,3 +197,4 @@ class Trainer:
         self.batches.load_state_dict(state["batches"])
         self.iteration = self._checked = state["iteration"]
         self._history_TM[: self.iteration] = state["history"]
+        self._step = self._create_step()  # a captured one holds the optimisers' tensors, which were replaced

@@ -8,6 +8,7 @@ from pathlib import Path
 
 TRAINING_FILES = (
     "architectures",
+    "capture",
     "codes",
     "networks",
     "objectives",

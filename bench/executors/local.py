@@ -19,6 +19,7 @@ from bench.executors.worker import OUTCOMES, conclude, work
 from bench.tasks import CellTask
 
 PRELOAD = ["bench.cell"]
+PRELOAD_TO_MEASURE = "infogan.measures.families"
 
 
 @dataclass
@@ -43,8 +44,8 @@ class LocalExecutor:
         self, tasks: list[CellTask], on_event: OnEvent, stop: StopRequest, tick: Callable[[], None] = lambda: None
     ) -> dict[str, str]:
         """Outcome by cell key: ``done``, ``failed``, ``stopped``, or absent for a cell that was not started."""
-        needed = {"torchvision"} & {task.cell.config["data"]["source"] for task in tasks}
-        self._context.set_forkserver_preload([*PRELOAD, *needed])
+        to_measure = [PRELOAD_TO_MEASURE] if any(task.cell.measures for task in tasks) else []
+        self._context.set_forkserver_preload([*PRELOAD, *to_measure])
         waiting, running, outcomes = deque(tasks), list[_Worker](), dict[str, str]()
         told_to_stop = killed = False
         while running or (waiting and not stop.requested):

@@ -11,9 +11,23 @@ from bench.cells import digest
 from bench.claims import ClaimResult, claims_digest, judge
 from bench.cost import Cost, judge_cost, read_cost
 from bench.criteria import CostTable
-from bench.report import codes, factors, images, inventory, pages, settings, tabular, verdicts, wording
+from bench.records import THROUGHPUT
+from bench.report import (
+    codes,
+    costs,
+    factors,
+    images,
+    inventory,
+    pages,
+    settings,
+    tabular,
+    throughput,
+    verdicts,
+    wording,
+)
 from bench.report.factor_tables import factor_tables
 from bench.runs import Run, Sweep, load
+from bench.schedule import largest
 from bench.spec import PROFILES, Spec
 from bench.storage import CorruptRecord, read_lines, write_atomic
 
@@ -24,8 +38,9 @@ MAX_GRID_BYTES = 1_600_000  # of all traversal grids on the page; beyond it furt
 BASE_ARM = "infogan"  # whose T80 the others are compared with
 # names that only a report gives: an earlier report's files that this one does not make are removed
 OWN_FILES = re.compile(
-    r"figures/.+-(mutual-information|first-iterations|losses|t80|history|settings|codes|factor-.+|trajectory|usable|confusion)"
-    r"\.(png|svg)|figures/.+-traversal-.+\.png|tables/(claims|cost)\.csv"
+    r"figures/.+-(mutual-information|first-iterations|losses|t80|history|schedule|settings|codes|factor-.+|trajectory|usable"
+    r"|confusion)\.(png|svg)|figures/throughput\.(png|svg)|figures/.+-traversal-.+\.png"
+    r"|tables/(claims|cost|throughput-[a-z]+|memory|seeds-cost)\.csv"
     r"|tables/.+-(arms|measures|digits|for-free|seeds|comparisons|settings|timing|factors|disentanglement)\.csv"
 )
 
@@ -68,6 +83,7 @@ def write_report(
         checks=checks,
         cost=cost,
         with_cost=names is None,
+        measured=throughput.read_records(results / THROUGHPUT),
     )
 
 
@@ -83,11 +99,13 @@ def report_of_sweeps(
     checks: Sequence[dict[str, Any]] = (),
     cost: Cost | None = None,
     with_cost: bool = False,
+    measured: throughput.Records | None = None,
 ) -> Report:
     """The same from sweeps in memory, for instance read from a committed curves.json (which holds no images).
 
     ``expected``: experiments whose absence is worth a line; ``profile``: the only one looked for; ``checks``: the
-    gate's history; ``with_cost``: whether the report speaks of what codes and Q cost.
+    gate's history; ``with_cost``: whether the report speaks of what codes and Q cost; ``measured``: records of
+    throughput, None where the report is to have no such section.
     """
     builder = _Builder(spec, [wording.scrubbed(line) for line in damaged], list(checks))
     views = [builder.sweep(sweep) for sweep in sorted(sweeps, key=_order(spec))]
@@ -98,7 +116,8 @@ def report_of_sweeps(
     unrecorded = [name for name in expected if name not in recorded]
     absent = [f"{wording.listed(unrecorded)}: nothing recorded{at}"] if unrecorded else []
     apart = [builder.apart(sweep, sweeps) for sweep in kept_apart]
-    html, markdown = pages.render(pages.ReportView(views, apart, builder.damaged, absent, costs))
+    speed = None if measured is None else builder.throughput(measured, sweeps)
+    html, markdown = pages.render(pages.ReportView(views, apart, builder.damaged, absent, costs, speed))
     missing = [*absent, *builder.missing, *(f"damaged: {line}" for line in builder.damaged)]
     files = builder.files | {
         "tables/claims.csv": _claims_csv(builder.claims),
@@ -194,6 +213,19 @@ class _Builder:
         self.files[path] = table.csv
         return table, path
 
+    def throughput(self, records: throughput.Records, sweeps: Sequence[Sweep]) -> pages.ThroughputView:
+        """The section on speed, memory and cost, with what is missing of it."""
+        figures = []
+        if records.suite is not None:
+            from bench.report.figures import draw_throughput
+
+            drawing = draw_throughput(records.suite)
+            figures = [self._figure(drawing, "figures")] if drawing else []
+        own = [costs.memory_table(sweeps), costs.seeds_table(sweeps)]
+        tables = [(t, f"tables/{t.name}.csv") for t in [*throughput.tables(records), *own] if t is not None]
+        self.files |= {path: table.csv for table, path in tables}
+        return pages.ThroughputView(throughput.machines(records), figures, tables, throughput.missing(records))
+
     def apart(self, sweep: Sweep, shown: Sequence[Sweep]) -> tuple[str, list[str]]:
         """A sweep of another definition: how many cells, and where the definition differs from the shown one."""
         line = f"{sweep.experiment}, {sweep.profile}: {wording.plural(len(sweep.runs), 'cell')} of another definition"
@@ -211,7 +243,7 @@ class _Builder:
         return " ".join(notes)
 
     def _figures(self, sweep: Sweep, arms: list[str], order: list[str], stem: str) -> list[pages.FigureView]:
-        from bench.report.figures import draw, draw_digits, draw_history
+        from bench.report.figures import draw, draw_digits, draw_history, draw_schedule
 
         views = []
         checks = [check for check in self.checks if check.get("experiment") == sweep.experiment]
@@ -223,11 +255,14 @@ class _Builder:
             histories = [draw_history(checks, group) for group in groups if group.endswith(BASE_ARM)]
             drawings = [*draw(sweep, groups, arms), *draw_digits(sweep, groups, arms), *(h for h in histories if h)]
             views += [self._figure(drawing, base, f"{variant}: " if variant else "") for drawing in drawings]
+        found = largest(sweep.launches, sweep.definition_key)
+        if found is not None:
+            views.append(self._figure(draw_schedule(found, sweep.definition_key), f"figures/{stem}"))
         return views
 
     def _figure(self, drawing: "Drawing", base: str, before_title: str = "") -> pages.FigureView:
         """Its two files, and the figure on the page."""
-        path = f"{base}-{drawing.name}"
+        path = f"{base}/{drawing.name}" if base == "figures" else f"{base}-{drawing.name}"
         self.files |= {f"{path}.svg": drawing.svg, f"{path}.png": drawing.png}
         inline = pages.figure_uri(drawing.svg, drawing.png)
         return pages.FigureView(before_title + drawing.title, drawing.caption, f"{path}.png", f"{path}.svg", inline)

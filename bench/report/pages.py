@@ -68,6 +68,16 @@ class SweepView:
 
 
 @dataclass(frozen=True)
+class ThroughputView:
+    """How fast training is on this machine."""
+
+    machines: list[tuple[str, str]]
+    figures: list[FigureView]
+    tables: list[tuple[Table, str]]
+    missing: list[str]
+
+
+@dataclass(frozen=True)
 class ReportView:
     """The whole report."""
 
@@ -76,6 +86,7 @@ class ReportView:
     damaged: list[str] = field(default_factory=list)
     absent: list[str] = field(default_factory=list)  # experiments without any record
     cost: tuple[Table, str] | None = None  # what codes and Q cost, with the path of its CSV
+    throughput: ThroughputView | None = None
 
 
 def data_uri(content: bytes, kind: str) -> str:

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from bench.grid import check_writable
+from bench.records import THROUGHPUT as FOLDER
 from bench.schema import suggest
 from infogan.architectures import ARCHITECTURES
 from infogan.runtime import available_device, usable_cores
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from bench.throughput.gate import Verdict
 
 CONVOLUTIONS = ("direct", "winograd", "fastest")
-FOLDER = "throughput"
 RECORD = "paired.json"
 
 
@@ -32,7 +32,7 @@ class Options:
     batch_size: int = 128
     width: float = 1.0
     threads: int = 1
-    convolutions: str = "direct"
+    convolutions: str = "fastest"
     device: str = "auto"
     against: Path | None = None
     suite: bool = False

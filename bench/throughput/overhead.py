@@ -39,19 +39,24 @@ def _median_ms(call: Callable[[], object], device: str, repeats: int = REPEATS) 
     return statistics.median(times)
 
 
-def sampling_ms(device: str) -> dict[str, float]:
-    """Drawing latents and generating images with the paper's MNIST generator."""
+def sampler(device: str) -> Callable[[], None]:
+    """Draws latents and generates ``SAMPLE_BATCH`` images with the paper's MNIST generator."""
     players = trainer(Workload("mnist", device=device), "fused").players
 
     @torch.no_grad()
     def sample() -> None:
         players.generator(players.sample(SAMPLE_BATCH).inputs_NZ)
 
-    ms = _median_ms(sample, device)
+    return sample
+
+
+def sampling_ms(device: str) -> dict[str, float]:
+    """Of :func:`sampler`."""
+    ms = _median_ms(sampler(device), device)
     return {"batch_size": SAMPLE_BATCH, "ms": ms, "images_per_s": 1e3 * SAMPLE_BATCH / ms}
 
 
-def evaluation_ms(device: str) -> dict[str, float]:
+def evaluator(device: str) -> Callable[[], None]:
     """The frozen bound at the end of a cell of the paper's MNIST networks: calibration included."""
     run = trainer(Workload("mnist", device=device), "fused")
     players, evaluation = run.players, stream(0, "evaluation", device)
@@ -59,7 +64,12 @@ def evaluation_ms(device: str) -> dict[str, float]:
     def evaluate() -> None:
         frozen_bounds_nats(players.generator, players.discriminator, players.spec, evaluation)
 
-    return {"ms": _median_ms(evaluate, device, 1)}
+    return evaluate
+
+
+def evaluation_ms(device: str) -> dict[str, float]:
+    """Of :func:`evaluator`."""
+    return {"ms": _median_ms(evaluator(device), device, 1)}
 
 
 def checkpoint_ms(device: str, folder: Path) -> dict[str, float]:

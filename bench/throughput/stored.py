@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from bench.records import THROUGHPUT
 from bench.runs import Run
-from bench.throughput.command import FOLDER
 
 CELL_THREADS = 1  # on a CPU a cell trains on one thread
 
@@ -14,7 +14,7 @@ def newest_ratio(results: Path, run: Run) -> dict[str, Any] | None:
     """step_time_ratio, fused over reference, with its interval and workload: the newest measured on the run's machine,
     torch and training code. None without one: another machine's or another code's ratio says nothing about this run.
     """
-    records = sorted((results / FOLDER).glob("*.json"), key=lambda path: path.stat().st_mtime, reverse=True)
+    records = sorted((results / THROUGHPUT).glob("*.json"), key=lambda path: path.stat().st_mtime, reverse=True)
     for path in records:
         try:
             record = json.loads(path.read_bytes())

@@ -46,7 +46,7 @@ class Case:
 def cases(device: str, cores: int) -> list[Case]:
     """What is measured, in order. More than one thread only where there is more than one core, on a CPU."""
     mnist = [Workload("mnist", batch, device=device) for batch in (32, 128)]
-    listed = [Case(w, steps=(*STEPS, "fused_fastest") if device == "cpu" else STEPS) for w in mnist]
+    listed = [Case(w, steps=(*STEPS, "fused_fastest" if device == "cpu" else "fused_graph")) for w in mnist]
     few = ("fused", "reference", "as_commonly_written")
     if device == "cpu" and cores > 1:
         listed.append(Case(Workload("mnist", 128), threads=2, steps=few))
@@ -121,10 +121,12 @@ def run_suite(folder: Path, device: str, console: Console) -> Path:
     record = started.record("suite", cases=[asdict(case) for case in todo], rows=rows, **others)
     session.write(folder / "suite.json", record)
     write_atomic(folder / "suite.csv", to_csv(rows).encode())
-    from bench.throughput.figures import draw
+    from bench.report.figures import draw_throughput
 
-    for name, content in draw(record).items():
-        write_atomic(folder / name, content)
+    drawing = draw_throughput(record)
+    if drawing:
+        for kind, content in (("svg", drawing.svg), ("png", drawing.png)):
+            write_atomic(folder / f"{drawing.name}.{kind}", content)
     _print(rows, others, console)
     console.print(f"suite.json, suite.csv, throughput.svg and .png in {folder}", highlight=False, soft_wrap=True)
     return folder / "suite.json"

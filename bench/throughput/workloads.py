@@ -13,6 +13,7 @@ import torch
 from bench.throughput.as_commonly_written import AsCommonlyWritten
 from bench.throughput.plain import PlainGan, plain_step
 from infogan.architectures import ARCHITECTURES
+from infogan.capture import CapturedStep
 from infogan.codes import Categorical, Continuous, LatentSpec, Noise
 from infogan.networks import NetworkSettings
 from infogan.step import STEPS, StepSettings
@@ -86,6 +87,12 @@ def _library(kind: Literal["fused", "reference"], workload: Workload) -> Iterate
     return lambda: step(run.players, run.scaled(run.images_NCHW[run.batches.next()]))
 
 
+def _fused_graph(workload: Workload) -> Iterate:
+    run = trainer(workload, "fused")
+    step = CapturedStep(STEPS["fused"], run.players)
+    return lambda: step(run.players, run.scaled(run.images_NCHW[run.batches.next()]))
+
+
 def _plain(workload: Workload) -> Iterate:
     run = trainer(workload, "reference")
     return lambda: plain_step(run.players, run.scaled(run.images_NCHW[run.batches.next()]))
@@ -111,6 +118,7 @@ _VARIANTS: dict[str, Callable[[Workload], Iterate]] = {
     "fused": lambda workload: _library("fused", workload),
     "fused_direct": lambda workload: _library("fused", replace(workload, convolutions="direct")),
     "fused_fastest": lambda workload: _library("fused", replace(workload, convolutions="fastest")),
+    "fused_graph": _fused_graph,  # on a GPU only
     "reference": lambda workload: _library("reference", replace(workload, convolutions="direct")),
     "plain": lambda workload: _plain(replace(workload, convolutions="direct")),
     "plain_gan": _plain_gan,

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bench import cells as cell_module
-from bench import grid, measuring
+from bench import grid
 from bench.cell import CellRun
 from bench.cells import Cell, Selection, cells
 from bench.mirrored import measure_points
@@ -99,7 +99,7 @@ def test_a_measure_that_fails_is_told_and_leaves_training_and_other_measures(tmp
         raise ValueError("constant images")
 
     with monkeypatch.context() as patch:
-        patch.setitem(measuring.FAMILIES, "strokes", broken)
+        patch.setitem(families.FAMILIES, "strokes", broken)
         outcome, kinds = run(cell, results)
     assert outcome == "failed"
     assert kinds[-1] == "failed"

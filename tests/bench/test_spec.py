@@ -1,5 +1,6 @@
 """experiments.toml: the shipped file is sound, and a wrong one gives one line that names table, field and choices."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -196,3 +197,16 @@ def test_seeds_are_numbers_and_ranges(text: str, seeds: tuple[int, ...]) -> None
 def test_other_seeds_are_refused(text: str) -> None:
     with pytest.raises(SpecError, match="seeds"):
         parse_seeds(text)
+
+
+def test_an_iteration_as_one_graph_needs_a_gpu_and_the_fused_step(tmp_path: Path) -> None:
+    for more, device, message in (
+        ('capture = "graph"', "cpu", "experiments.mnist-mi: capture = 'graph' needs a GPU, and the device is cpu"),
+        ('capture = "graph"\nstep = "reference"', "cuda", "capture = 'graph' needs step = 'fused', got 'reference'"),
+    ):
+        file = tmp_path / "experiments.toml"
+        file.write_text(TEXT + f"\n[experiments.mnist-mi.training]\n{more}\n")
+        with pytest.raises(SpecError, match=re.escape(message)):
+            cells(load_spec(file), "mnist-mi", "smoke", Selection(), DATA, device, VERSIONS)
+    file.write_text(TEXT + '\n[experiments.mnist-mi.training]\ncapture = "graph"\n')
+    assert cells(load_spec(file), "mnist-mi", "smoke", Selection(), DATA, "cuda", VERSIONS)

@@ -319,7 +319,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bench.throughput.ceiling.SIZES", {"cpu": 64})
 
 
-QUICK = Options(networks="mnist,faces", batch_size=4, width=0.03, device="cpu")
+QUICK = Options(networks="mnist,faces", batch_size=4, width=0.03, convolutions="direct", device="cpu")
 
 
 @pytest.mark.usefixtures("quick")
@@ -431,7 +431,7 @@ def test_the_suite_measures_every_step_and_each_network_it_names() -> None:
 
 @pytest.mark.usefixtures("quick")
 def test_a_case_gives_a_row_a_step_a_table_and_a_figure(monkeypatch: pytest.MonkeyPatch) -> None:
-    from bench.throughput.figures import draw
+    from bench.report.figures import draw_throughput
 
     monkeypatch.setattr(suite, "ROUNDS", 2)
     rows = []
@@ -442,9 +442,10 @@ def test_a_case_gives_a_row_a_step_a_table_and_a_figure(monkeypatch: pytest.Monk
     table = suite.to_csv(rows).splitlines()
     assert table[0] == ",".join(suite.COLUMNS)
     assert len(table) == 11
-    files = draw({"rows": rows})
-    assert files["throughput.svg"].lstrip().startswith(b"<?xml")
-    assert files["throughput.png"].startswith(b"\x89PNG")
+    drawing = draw_throughput({"rows": rows})
+    assert drawing is not None
+    assert drawing.svg.lstrip().startswith(b"<?xml")
+    assert drawing.png.startswith(b"\x89PNG")
 
 
 @pytest.mark.gpu

@@ -33,7 +33,9 @@ def test_entropy_is_minus_the_mean_log_prior(code) -> None:
     if isinstance(code, Categorical):
         prior = distributions.Categorical(logits=torch.zeros(code.num_categories, dtype=F64))
     else:
-        prior = code._prior
+        normal = code.prior == "normal"
+        prior = distributions.Normal(0.0, 1.0) if normal else distributions.Uniform(code.low, code.high)
+        assert code.variance == pytest.approx(float(prior.variance))
     assert -prior.log_prob(values).mean().item() == pytest.approx(code.entropy_nats, abs=0.01)
 
 

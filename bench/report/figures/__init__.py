@@ -4,9 +4,11 @@ from bench.report.figures.digits import draw_digits
 from bench.report.figures.factors import draw_codes, draw_runs
 from bench.report.figures.history import draw_history
 from bench.report.figures.scaling import draw_scaling
+from bench.report.figures.schedule import draw_schedule
 from bench.report.figures.settings import draw_settings
 from bench.report.figures.style import Drawing
 from bench.report.figures.sweep import draw
+from bench.report.figures.throughput import draw_throughput
 
 __all__ = [
     "Drawing",
@@ -16,5 +18,7 @@ __all__ = [
     "draw_history",
     "draw_runs",
     "draw_scaling",
+    "draw_schedule",
     "draw_settings",
+    "draw_throughput",
 ]

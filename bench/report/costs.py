@@ -1,0 +1,76 @@
+"""What a sweep's cells take: peak memory, and wall time against the number of seeds, from its launches and results."""
+
+import statistics
+from collections.abc import Sequence
+from typing import Any
+
+from bench.report import wording
+from bench.report.tabular import Table, csv_bytes
+from bench.runs import Run, Sweep
+from bench.schedule import Schedule, makespan_s, schedule
+
+SEEDS = (1, 3, 5, 10)
+
+
+def memory_table(sweeps: Sequence[Sweep]) -> Table | None:
+    """Peak resident memory of the finished cells, training and measuring apart; None without any."""
+    rows, values = [], []
+    for sweep in sweeps:
+        peaks = [_peaks(run) for run in sweep.runs if run.state == "done" and run.result]
+        trained = [p for p, _ in peaks if p is not None]
+        if not trained:
+            continue
+        measured = [m for _, m in peaks if m is not None]
+        config = sweep.definition
+        what = [sweep.experiment, sweep.profile, config["architecture"], config["network"]["width"], config["device"]]
+        numbers = [len(trained), statistics.median(trained), max(trained), max(measured) if measured else None]
+        values.append([*what, *numbers])
+        shown = [wording.number(v, 0) if v is not None else wording.ABSENT for v in numbers[1:]]
+        rows.append([*map(str, what[:3]), f"{what[3]:g}", what[4], str(len(trained)), *shown])
+    if not rows:
+        return None
+    caption = (
+        "Resident memory of a cell's process, at most, in MB of 1,048,576 bytes; pages that it shares with its "
+        "neighbours are counted in each. Measuring: to the end of the measures, where the record has it."
+    )
+    columns = ["experiment", "profile", "network", "width", "device", "cells", "median", "largest", "with measuring"]
+    return Table("memory", "Peak memory of a cell (MB)", caption, columns, rows, csv_bytes(columns, values), num_text=5)
+
+
+def _peaks(run: Run) -> tuple[float | None, float | None]:
+    measured = [entry["peak_memory_mb"] for entry in run.measures.values() if "peak_memory_mb" in entry]
+    return (run.result or {}).get("peak_memory_mb"), max(measured, default=None)
+
+
+def seeds_table(sweeps: Sequence[Sweep]) -> Table | None:
+    """Wall time of each sweep's arms at so many seeds, for each number of slots that was used; None without."""
+    values: list[list[Any]] = []
+    for sweep in sweeps:
+        found = [s for s in map(schedule, sweep.launches) if s is not None]
+        for jobs in sorted({s.jobs for s in found}):
+            spans_s = _by_group([s for s in found if s.jobs == jobs], sweep.definition_key)
+            beside_s = [s.wall_s - max(span.end_s for span in s.spans) for s in found if s.jobs == jobs]
+            if spans_s:
+                walls = [makespan_s([t for t in spans_s for _ in range(n)], jobs) for n in SEEDS]
+                shown = [(statistics.median(beside_s) + wall) / 60 for wall in walls]
+                values.append([sweep.experiment, sweep.profile, jobs, len(spans_s), *shown])
+    if not values:
+        return None
+    rows = [[*map(str, v[:4]), *(wording.number(m, 1) for m in v[4:])] for v in values]
+    columns = ["experiment", "profile", "cells at a time", "arms", *(f"{n} seeds" for n in SEEDS)]
+    caption = (
+        "From the median time in its slot of each arm's cells, as recorded at that many cells at a time, packed "
+        "longest first, plus what the launches spent after their last cell. What was not run has no row."
+    )
+    content = csv_bytes(columns, values)
+    return Table("seeds-cost", "Wall time against seeds (minutes)", caption, columns, rows, content, num_text=2)
+
+
+def _by_group(schedules: list[Schedule], definition: str) -> list[float]:
+    """Median seconds in the slot of the finished cells of each group."""
+    groups: dict[str, list[float]] = {}
+    for found in schedules:
+        for span in found.spans:
+            if span.definition == definition and span.outcome == "done" and span.train_s:
+                groups.setdefault(span.name.rpartition("/")[0], []).append(span.end_s - span.start_s)
+    return [statistics.median(seconds) for seconds in groups.values()]

@@ -1,0 +1,42 @@
+"""The schedule of a launch: its cells as bars in their slots over wall time."""
+
+from matplotlib import rc_context
+from matplotlib.figure import Figure
+
+from bench.report.figures.style import COLOURS, STYLE, Drawing, save
+from bench.schedule import Schedule
+
+OTHER = "#CCCCCC"  # cells of another experiment in the same launch
+
+
+def draw_schedule(schedule: Schedule, definition: str) -> Drawing:
+    """Training is solid, what a cell does beside it pale; colours tell arms apart."""
+    own = [span for span in schedule.spans if span.definition == definition]
+    arms = list(dict.fromkeys(span.name.rpartition("/")[0] for span in own))
+    with rc_context(STYLE):
+        figure = Figure(figsize=(8.4, 0.9 + 0.42 * schedule.jobs + 0.2 * (len(arms) > 0)), layout="constrained")
+        axes = figure.subplots()
+        for span in schedule.spans:
+            mine = span.definition == definition
+            colour = COLOURS[arms.index(span.name.rpartition("/")[0]) % len(COLOURS)] if mine else OTHER
+            bar = {"height": 0.72, "left": span.start_s / 60, "color": colour}
+            axes.barh(span.slot, (span.end_s - span.start_s) / 60, alpha=0.35, **bar)
+            axes.barh(span.slot, span.train_s / 60, edgecolor="white", linewidth=0.6, **bar)
+        axes.axvline(schedule.wall_s / 60, color="#333333", linewidth=0.9)
+        axes.axvline(schedule.ideal_s / 60, color="#333333", linewidth=0.9, dashes=(3, 2))
+        axes.set_yticks(range(schedule.jobs), [str(slot + 1) for slot in range(schedule.jobs)])
+        axes.set_ylim(schedule.jobs - 0.5, -0.5)
+        axes.set_xlim(0, 1.02 * max(schedule.wall_s, schedule.ideal_s) / 60)
+        axes.set_xlabel("wall time (minutes)")
+        axes.set_ylabel("slot")
+        for number, arm in enumerate(arms[: len(COLOURS)]):
+            axes.barh(0, 0, color=COLOURS[number], label=arm)
+        if 1 < len(arms) <= len(COLOURS):
+            legend = {"frameon": False, "fontsize": 8, "ncols": min(5, len(arms))}
+            figure.legend(loc="outside upper center", **legend)  # type: ignore[arg-type]
+        caption = (
+            f"Each bar is a cell, solid for the seconds it trained. {schedule.jobs} slots trained "
+            f"{schedule.efficiency:.1%} of the wall time of {schedule.wall_s / 60:.1f} minutes; the same trainings "
+            f"alone need {schedule.ideal_s / 60:.1f} minutes (dashed), {schedule.of_ideal:.1%} of it."
+        )
+        return save(figure, "schedule", "Schedule of the largest launch", caption)

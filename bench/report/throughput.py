@@ -1,0 +1,193 @@
+"""The report's throughput section, from the records under RESULTS/throughput: ratios, share of the ceiling, the suite.
+
+Numbers are those of the records; what was not measured is named with the command that measures it.
+"""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from bench.report import wording
+from bench.report.tabular import Table, csv_bytes
+
+SUITE, PAIRED = "python -m bench throughput --suite", "python -m bench throughput"
+NO_GPU = "GPU: not measured, no record here was made on one"
+STEPS = {
+    "reference": "the reference step",
+    "plain": "a plain alternating loop",
+    "as_commonly_written": "the structure of the popular ports",
+    "plain_gan": "a plain GAN, without codes and Q",
+    "fused_direct": "itself with PyTorch's own convolutions",
+}
+
+
+@dataclass(frozen=True)
+class Records:
+    """The newest record of each kind; None where there is none."""
+
+    paired: dict[str, Any] | None = None
+    suite: dict[str, Any] | None = None
+    unreadable: list[str] = field(default_factory=list)
+
+
+def read_records(folder: Path) -> Records:
+    """Of all JSON files in ``folder``; a file that is no record of this version is named, and passed over."""
+    newest: dict[str, dict[str, Any]] = {}
+    unreadable = []
+    for path in sorted(folder.glob("*.json"), key=lambda path: path.stat().st_mtime):
+        try:
+            record = json.loads(path.read_bytes())
+            if record["kind"] not in ("paired", "suite"):
+                continue
+            tables(Records(**{record["kind"]: record}))  # whatever it lacks shows here
+            newest[record["kind"]] = record
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            unreadable.append(f"throughput/{path.name}: {type(error).__name__}: {wording.scrubbed(error)}")
+    return Records(newest.get("paired"), newest.get("suite"), unreadable)
+
+
+def tables(records: Records) -> list[Table]:
+    """Every table that has a row."""
+    found = []
+    if records.paired is not None:
+        found += [_ratios(records.paired), _ceiling(records.paired)]
+    if records.suite is not None:
+        found += [_suite(records.suite), _beside(records.suite)]
+    return [table for table in found if table.rows]
+
+
+def missing(records: Records) -> list[str]:
+    """One line each for what was not measured here, with its command."""
+    lines = [f"unreadable: {line}" for line in records.unreadable]
+    if records.paired is None:
+        lines.append(f"ratios of the fused step: {PAIRED}")
+    if records.suite is None:
+        lines.append(f"networks, batch sizes, threads, sampling, evaluation, a whole cell: {SUITE}")
+    measured = [r["fingerprint"]["gpu"] for r in (records.paired, records.suite) if r is not None]
+    if not any(measured):
+        lines.append(f"{NO_GPU}: {SUITE} --device cuda on a machine that has one")
+    return lines
+
+
+def machines(records: Records) -> list[tuple[str, str]]:
+    """(what, where and how) of each record."""
+    listed = []
+    for name, record in (("ratios", records.paired), ("suite", records.suite)):
+        if record is not None:
+            f, load = record["fingerprint"], record["load"]
+            gpu = "" if f["gpu"] is None else f", {f['gpu']}"
+            words = (
+                f"{record['command']} on {f['cpu']} ({f['instructions']}), {f['cores']} cores{gpu}, "
+                f"torch {f['torch']}; load {load['before']:g} before, {load['after']:g} after; "
+                f"commit {record['git_commit']}"
+            )
+            listed.append((name, wording.scrubbed(words, 600)))
+    return listed
+
+
+def _interval(value: dict[str, Any], key: str, decimals: int, factor: float = 1.0) -> str:
+    middle, low, high = (wording.number(factor * value[k], decimals) for k in (key, "low", "high"))
+    return f"{middle} [{low}, {high}]"
+
+
+def _where(workload: dict[str, Any]) -> list[Any]:
+    return [workload["network"], workload["batch_size"], workload["width"], workload["convolutions"]]
+
+
+WHERE = ["network", "batch", "width", "convolutions"]
+
+
+def _ratios(record: dict[str, Any]) -> Table:
+    rows, values = [], []
+    for m in record["measurements"]:
+        for name, c in m["comparisons"].items():
+            ratio = c["ratio"][c["clock"]]
+            shown = [f"{v:g}" if isinstance(v, float) else str(v) for v in _where(m["workload"])]
+            step_ms, other_ms = c["step_ms"][c["clock"]], c["other_ms"][c["clock"]]
+            times = [wording.number(step_ms, 1), wording.number(other_ms, 1)]
+            rows.append([STEPS.get(name, name), *shown, _interval(ratio, "ratio", 3), *times, str(ratio["num"])])
+            values.append(
+                [name, *_where(m["workload"]), *(ratio[k] for k in ("ratio", "low", "high", "level", "num")), step_ms,
+                 other_ms, c["clock"]]
+            )  # fmt: skip
+    clocks = wording.listed(dict.fromkeys(str(v[-1]) for v in values))
+    caption = (
+        f"Time of the fused step over that of another way to train the same networks, in {clocks} time; below 1 the "
+        "fused step is faster. Median of pairs of blocks in random order in one process, with its exact interval."
+    )
+    keys = ["against", *WHERE, "ratio", "low", "high", "level", "pairs", "fused_ms", "other_ms", "clock"]
+    headings = ["fused step against", *WHERE, "ratio of times", "fused (ms)", "other (ms)", "pairs"]
+    return Table("throughput-ratios", "The fused step against others", caption, headings, rows, csv_bytes(keys, values))
+
+
+def _ceiling(record: dict[str, Any]) -> Table:
+    rows, values = [], []
+    for m in record["measurements"]:
+        c = m["ceiling"]
+        shown = [f"{v:g}" if isinstance(v, float) else str(v) for v in _where(m["workload"])]
+        shares = [_interval(c[kind], "share", 1, 100) for kind in ("direct", "executed")]
+        rates = [wording.number(c[k], 1) for k in ("direct_gflop", "executed_gflop", "matrix_gflops_per_s")]
+        rows.append([*shown, shares[0], shares[1], *rates])
+        numbers = [c[kind][k] for kind in ("direct", "executed") for k in ("share", "low", "high")]
+        numbers += [c[k] for k in ("direct_gflop", "executed_gflop", "matrix_gflops_per_s")]
+        values.append([*_where(m["workload"]), *numbers])
+    size = record["measurements"][0]["ceiling"]["matrix_size"]
+    caption = (
+        f"Arithmetic of an iteration per second of the fused step, over the rate of a product of two {size} x {size} "
+        "matrices in the same process. Direct: what the layers as the paper states them need; executed: what was "
+        "really computed, less where Winograd-type convolutions are used."
+    )
+    keys = [*WHERE, "share_direct", "direct_low", "direct_high", "share_executed", "executed_low", "executed_high"]
+    keys += ["direct_gflop", "executed_gflop", "matrix_gflops_per_s"]
+    headings = [*WHERE, "of the ceiling, direct (%)", "executed (%)", "direct (GFLOP)", "executed (GFLOP)"]
+    headings += ["ceiling (GFLOP/s)"]
+    return Table("throughput-ceiling", "Share of the ceiling", caption, headings, rows, csv_bytes(keys, values))
+
+
+SUITE_COLUMNS = ("network", "width", "batch_size", "threads", "step", "clock")
+SUITE_NUMBERS = (
+    *("clock_ms", "wall_ms", "images_per_s", "of_fused", "of_fused_low", "of_fused_high", "share_direct"),
+    *("share_executed", "direct_gflop", "executed_gflop", "matrix_gflops_per_s"),
+)
+
+
+def _suite(record: dict[str, Any]) -> Table:
+    rows = [
+        [
+            r["network"], f"{r['width']:g}", str(r["batch_size"]), str(r["threads"]), r["step"].replace("_", " "),
+            wording.number(r["clock_ms"], 1), wording.number(r["images_per_s"], 0),
+            f"{r['of_fused']:.2f} [{r['of_fused_low']:.2f}, {r['of_fused_high']:.2f}]",
+            wording.number(100 * r["share_direct"], 1), wording.number(100 * r["share_executed"], 1),
+        ]
+        for r in record["rows"]
+    ]  # fmt: skip
+    keys = [*SUITE_COLUMNS, *SUITE_NUMBERS]
+    clocks = wording.listed(f"{c} time" for c in dict.fromkeys(r["clock"] for r in record["rows"]))
+    caption = (
+        f"Medians of blocks that take turns in one process, in {clocks}: processor time on one thread, wall time on "
+        "more. Fused, reference and the plain steps have PyTorch's own convolutions; fused fastest has those of the "
+        "experiments."
+    )
+    headings = ["network", "width", "batch", "threads", "step", "iteration (ms)", "images/s", "of fused [interval]"]
+    headings += ["of the ceiling, direct (%)", "executed (%)"]
+    content = csv_bytes(keys, [[r[k] for k in keys] for r in record["rows"]])
+    return Table("throughput-suite", "Every step, network and batch size", caption, headings, rows, content)
+
+
+def _beside(record: dict[str, Any]) -> Table:
+    sampling, evaluation, cell = record["sampling"], record["evaluation"], record["cell"]
+    values: list[list[Any]] = [
+        ["sampling", f"{sampling['batch_size']} images", sampling["ms"], "ms"],
+        ["sampling", "rate", sampling["images_per_s"], "images/s"],
+        ["evaluation", "the frozen bound, calibration included", evaluation["ms"], "ms"],
+        ["checkpoint", f"{cell['checkpoint']['size_mb']:.0f} MB", cell["checkpoint"]["ms"], "ms"],
+        *([["a small cell", part, seconds, "s"] for part, seconds in cell["parts_s"].items()]),
+        ["a small cell", "beside its training", cell["beside_training_s"], "s"],
+        ["a small cell", "the same, of a cell of three minutes", 100 * cell["share_of_typical_cell"], "%"],
+    ]
+    rows = [[what, part, wording.number(value, 1), unit] for what, part, value, unit in values]
+    caption = f"What is not a training step. The small cell: python -m bench run {cell['command']}."
+    columns = ["what", "part", "value", "unit"]
+    content = csv_bytes(columns, values)
+    return Table("throughput-beside", "Beside the training step", caption, columns, rows, content, num_text=2)

@@ -1,0 +1,65 @@
+"""One iteration as a CUDA graph: captured once, then replayed, so that a GPU is not kept waiting for some 500 launches.
+
+It computes what the step it captures computes: the same kernels in the same order on the same streams of chance. It was
+never run on a GPU by its authors, so it is off unless ``capture = "graph"`` asks for it.
+"""
+
+import torch
+from torch import Tensor
+
+from infogan.step import Players, Step
+
+WARM_UP = 3  # iterations before capture, as PyTorch asks: they make Adam's state and choose kernels. They count.
+
+
+class CapturedStep:
+    """Has a step's signature. The first ``WARM_UP`` calls run it as it is, the next captures it, and from then on
+    every call copies its images into the graph's and replays.
+
+    Bound to the tensors of its ``players``: after their optimisers' state was replaced it must be made anew. Every
+    call needs images of the same shape. Raises ValueError without a GPU, or where Adam cannot be captured.
+    """
+
+    def __init__(self, step: Step, players: Players) -> None:
+        if players.latents.device.type != "cuda":
+            raise ValueError(f"capture='graph' needs device 'cuda', got {players.latents.device.type!r}")
+        for optimizer in (players.optimizer_discriminator, players.optimizer_generator):
+            if not optimizer.defaults["capturable"]:
+                raise ValueError("capture='graph' needs step_kind='fused': its Adam counts steps on the device")
+        self._step, self._players = step, players
+        self._calls = 0
+        self._graph: torch.cuda.CUDAGraph | None = None
+
+    def __call__(self, players: Players, real_NCHW: Tensor) -> Tensor:
+        """One iteration; returns metrics (M,), which the next call overwrites."""
+        if players is not self._players:
+            raise ValueError("a captured step is bound to the players that it was made for")
+        if self._graph is None and self._calls < WARM_UP:
+            self._calls += 1
+            return self._warm_up(real_NCHW)
+        if self._graph is None:
+            self._capture(real_NCHW)
+            assert self._graph is not None
+        self._real_NCHW.copy_(real_NCHW)
+        self._graph.replay()
+        return self._metrics_M
+
+    def _warm_up(self, real_NCHW: Tensor) -> Tensor:
+        """On a stream of its own, as what is captured later."""
+        here, aside = torch.cuda.current_stream(), torch.cuda.Stream()
+        aside.wait_stream(here)
+        with torch.cuda.stream(aside):
+            metrics_M = self._step(self._players, real_NCHW)
+        here.wait_stream(aside)
+        return metrics_M
+
+    def _capture(self, real_NCHW: Tensor) -> None:
+        """Records without computing: weights, moments and the stream of latents stay where they are."""
+        self._real_NCHW = real_NCHW.clone()
+        for optimizer in (self._players.optimizer_discriminator, self._players.optimizer_generator):
+            optimizer.zero_grad(set_to_none=True)  # so that the graph allocates the gradients from its own memory
+        graph = torch.cuda.CUDAGraph()
+        graph.register_generator_state(self._players.latents)
+        with torch.cuda.graph(graph):
+            self._metrics_M = self._step(self._players, self._real_NCHW)
+        self._graph = graph
