@@ -53,7 +53,7 @@ def test_random_faults_lose_nothing(undisturbed: Bench, tmp_path: Path, empty_da
             bench = Bench(folder, ITERATIONS).use_database(empty_database)
             witness = Witness(bench)
         _, lost = round_of(bench, witness, KINDS[k % len(KINDS)], rng)
-        assert lost == []
+        assert lost == [], lost
         if len(witness.finished) == 2:
             finish(bench, witness, undisturbed)
             bench = None
