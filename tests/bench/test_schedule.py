@@ -1,4 +1,4 @@
-"""The schedule of a launch by hand: slots, efficiency, the ideal; and that a real launch records what it needs."""
+"""The schedule of a launch by hand: slots, efficiency, the ideal, the figure and the cost against seeds."""
 
 from typing import Any
 
