@@ -80,7 +80,7 @@ def set_gpu_products(precision: Precision) -> None:
 
     rounding = "tf32" if precision == "tf32" else "ieee"
     torch.backends.cuda.matmul.fp32_precision = rounding
-    torch.backends.cudnn.conv.fp32_precision = rounding
+    torch.backends.cudnn.conv.fp32_precision = rounding  # type: ignore[attr-defined]
 
 
 def usable_cores() -> int:

@@ -1,5 +1,7 @@
 """The schedule of a launch: its cells as bars in their slots over wall time."""
 
+from typing import Any
+
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
@@ -19,7 +21,7 @@ def draw_schedule(schedule: Schedule, definition: str) -> Drawing:
         for span in schedule.spans:
             mine = span.definition == definition
             colour = COLOURS[arms.index(span.name.rpartition("/")[0]) % len(COLOURS)] if mine else OTHER
-            bar = {"height": 0.72, "left": span.start_s / 60, "color": colour}
+            bar: dict[str, Any] = {"height": 0.72, "left": span.start_s / 60, "color": colour}
             axes.barh(span.slot, (span.end_s - span.start_s) / 60, alpha=0.35, **bar)
             axes.barh(span.slot, span.train_s / 60, edgecolor="white", linewidth=0.6, **bar)
         axes.axvline(schedule.wall_s / 60, color="#333333", linewidth=0.9)
@@ -32,8 +34,8 @@ def draw_schedule(schedule: Schedule, definition: str) -> Drawing:
         for number, arm in enumerate(arms[: len(COLOURS)]):
             axes.barh(0, 0, color=COLOURS[number], label=arm)
         if 1 < len(arms) <= len(COLOURS):
-            legend = {"frameon": False, "fontsize": 8, "ncols": min(5, len(arms))}
-            figure.legend(loc="outside upper center", **legend)  # type: ignore[arg-type]
+            legend: dict[str, Any] = {"frameon": False, "fontsize": 8, "ncols": min(5, len(arms))}
+            figure.legend(loc="outside upper center", **legend)
         caption = (
             f"Each bar is a cell, solid for the seconds it trained. {schedule.jobs} slots trained "
             f"{schedule.efficiency:.1%} of the wall time of {schedule.wall_s / 60:.1f} minutes; the same trainings "
