@@ -58,7 +58,7 @@ def serve(options: Options) -> Exit:
     port = usable_port(options.port, options.host)
     require_writable(folder)
     try:
-        with Lock(folder / "server.lock", f"process {os.getpid()}"):
+        with Lock(folder / "server.lease", f"process {os.getpid()}"):
             return _serve(options, folder, port)
     except ServerFailed as error:
         print(f"error: {error}; logs are in {folder / 'logs'}", file=sys.stderr)

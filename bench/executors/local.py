@@ -11,6 +11,7 @@ import signal
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from multiprocessing import forkserver
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 
@@ -46,6 +47,7 @@ class LocalExecutor:
         """Outcome by cell key: ``done``, ``failed``, ``stopped``, or absent for a cell that was not started."""
         to_measure = [PRELOAD_TO_MEASURE] if any(task.cell.measures for task in tasks) else []
         self._context.set_forkserver_preload([*PRELOAD, *to_measure])
+        _start_server()
         waiting, running, outcomes = deque(tasks), list[_Worker](), dict[str, str]()
         told_to_stop = killed = False
         while running or (waiting and not stop.requested):
@@ -97,6 +99,18 @@ class LocalExecutor:
             outcome, message = conclude(worker.task, _describe_exit(worker.process.exitcode), stopping=stopping)
         on_event(worker.task, outcome, {"message": message})
         return outcome
+
+
+def _start_server() -> None:
+    """Start the workers' server with SIGINT blocked, which it and its workers inherit.
+
+    A terminal's Ctrl-C reaches them too, and some of them before they could ignore it; the launcher alone decides.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        forkserver.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _describe_exit(exitcode: int | None) -> str:

@@ -122,8 +122,8 @@ class Volume:
 
 # ---------------------------------------------------------------- what must hold
 def file_digests(folder: Path) -> dict[str, str]:
-    """Of a cell's files, without the mirror's own note and the lock."""
-    files = (p for p in folder.iterdir() if p.name not in ("tracking.json", "lock"))
+    """Of a cell's files, without the mirror's own note and the lease."""
+    files = (p for p in folder.iterdir() if p.name not in ("tracking.json", "lease"))
     return {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
 
 

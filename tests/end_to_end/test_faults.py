@@ -107,7 +107,7 @@ def test_a_read_only_results_folder_is_refused_and_can_be_looked_at(
 ) -> None:
     volume.remount("size=64m")
     bench = volume.bench(ITERATIONS, tmp_path)
-    shutil.copytree(undisturbed.results, bench.seen, ignore=shutil.ignore_patterns("lock", "run.lock"))
+    shutil.copytree(undisturbed.results, bench.seen, ignore=shutil.ignore_patterns("lease", "run.lease"))
     volume.remount("ro")
     for command in (RUN, ("report", "tiny")):
         output = bench(*command, code=2)
