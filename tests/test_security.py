@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import environment, ui
+from bench import environment, server, serving
 from bench.cells import Selection, cells
 from bench.records import CellFolder
 from bench.spec import SpecError, load_spec
@@ -157,7 +157,8 @@ def test_messages_do_not_steer_the_terminal(tmp_path: Path) -> None:
 
 # ---------------------------------------------------------------- servers
 def test_servers_bind_to_loopback() -> None:
-    """No source names another address; tests/end_to_end/test_ui.py looks at the listening sockets themselves."""
-    assert ui.HOST == "127.0.0.1"
+    """No source names another address, but to recognise it; test_ui.py looks at the listening sockets themselves."""
+    assert serving.LOOPBACK == server.Options(Path("server")).host == "127.0.0.1"
     for file in SOURCES:
-        assert not re.search(r"""["'](0\.0\.0\.0|::)["']""", file.read_text()), file
+        for line in file.read_text().splitlines():
+            assert line.startswith("EVERY_ADDRESS = ") or not re.search(r"""["'](0\.0\.0\.0|::)["']""", line), file

@@ -65,12 +65,12 @@ def test_a_category_is_labelled_with_its_digit() -> None:
 
 
 def test_every_figure_of_the_codes_is_drawn_and_is_the_same_twice() -> None:
-    from bench.report.figures import draw_codes
+    from bench.report.figures import draw_digits
 
-    drawings = draw_codes(sweep(), ["infogan", "gan"], ["infogan", "gan"])
+    drawings = draw_digits(sweep(), ["infogan", "gan"], ["infogan", "gan"])
     assert [drawing.name for drawing in drawings] == ["trajectory", "usable", "confusion"]
     assert all(drawing.png.startswith(b"\x89PNG") for drawing in drawings)
-    again = draw_codes(sweep(), ["infogan", "gan"], ["infogan", "gan"])
+    again = draw_digits(sweep(), ["infogan", "gan"], ["infogan", "gan"])
     assert [drawing.svg for drawing in drawings] == [drawing.svg for drawing in again]
 
 
