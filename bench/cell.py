@@ -17,7 +17,7 @@ import torch
 
 from bench.locks import Lock, LockLost
 from bench.measuring import load_dataset, measure
-from bench.records import CellFolder, History
+from bench.records import NEWEST, CellFolder, History
 from bench.storage import CorruptRecord
 from bench.tasks import STRETCH, CellTask
 from infogan.architectures import ARCHITECTURES
@@ -165,7 +165,7 @@ class CellRun:
         name = ""
         for name, content in self.folder.checkpoints():
             if isinstance(content, CorruptRecord):
-                self._note(f"{content}; using the one before")
+                self._note(f"{content}; " + ("using the one before" if name == NEWEST else "neither is used"))
                 continue
             state = torch.load(io.BytesIO(content), weights_only=True, map_location=self.trainer.config.device)
             if state["key"] != self.task.cell.key:

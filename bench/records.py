@@ -26,6 +26,7 @@ from bench.locks import Lock, is_locked
 from bench.storage import CorruptRecord, read_json, read_sealed, sync_folder, write_json, write_sealed
 from infogan.data.npz import NpzError, read_npz
 
+NEWEST = "checkpoint.pt"
 LAUNCHES = "launches.jsonl"  # in the results folder: what each launch cost beside its training
 
 THROUGHPUT = "throughput"  # folder in the results folder: records of `python -m bench throughput`
@@ -137,7 +138,7 @@ class CellFolder:
 
     def checkpoints(self) -> Iterator[tuple[str, bytes | CorruptRecord]]:
         """Newest first; a damaged one is given as its error, so that it can be said and the one before used."""
-        for name in ("checkpoint.pt", "checkpoint.previous.pt"):
+        for name in (NEWEST, "checkpoint.previous.pt"):
             try:
                 yield name, read_sealed(self._file(name))
             except FileNotFoundError:

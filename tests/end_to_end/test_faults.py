@@ -165,6 +165,8 @@ def test_two_damaged_checkpoints_start_anew(undisturbed: Bench, tmp_path: Path, 
         for name in ("checkpoint.pt", "checkpoint.previous.pt"):
             damage(folder / name, random.Random(4))
     output = bench(*RUN)
-    assert "checksum does not match; using the one before" in output
+    assert "checkpoint.pt: checksum does not match" in output
+    assert "using the one before" in output
+    assert "neither is used" in output
     assert "no checkpoint can be used; the cell starts anew" in output
     check_same(bench, undisturbed)
