@@ -30,6 +30,9 @@ RESULTS_FLAG = $(call flag,RESULTS,--results)
 RUN_FLAGS = $(strip $(call flag,PROFILE,--profile) $(call flag,SEEDS,--seeds) $(call flag,JOBS,--jobs) \
 	$(call flag,DATA,--data-dir) $(RESULTS_FLAG))
 
+# Tests of one file share fixtures that cost seconds, so they stay in one process.
+IN_PARALLEL := -n auto --maxprocesses 4 --dist loadfile
+
 # Run experiments, then a further command if there is one, and report whatever became of them; a failure outlives the
 # report. No report after bad input (2), where nothing ran, nor after an interruption (130, 143).
 define reproduce
@@ -95,10 +98,10 @@ lint: $(READY_DEV) ## ruff check, ruff format --check, mypy
 	"$(PY)" -m mypy
 
 test: $(READY_DEV) ## the fast tests
-	"$(PY)" -m pytest -q -m "not slow"
+	"$(PY)" -m pytest -q -m "not slow" $(IN_PARALLEL)
 
 test-all: $(READY_DEV) ## all tests, slow ones included
-	"$(PY)" -m pytest -q
+	"$(PY)" -m pytest -q $(IN_PARALLEL)
 
 system-deps: ## install the Debian packages that optional tests use (needs root)
 	@set -e; \

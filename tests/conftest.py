@@ -3,6 +3,7 @@
 import os
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -31,6 +32,22 @@ def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tracking._connect(f"sqlite:///{database}")
     assert sorted(p.name for p in database.parent.iterdir()) == [".mlflow.db.lease", "mlflow.db"]
     return database
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """A process of pytest-xdist hands its counts to the one that prints."""
+    if hasattr(session.config, "workeroutput"):
+        from tests import tally
+
+        session.config.workeroutput["tally"] = tally.state()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Such a process has ended; one that crashed has no counts."""
+    from tests import tally
+
+    tally.add(getattr(node, "workeroutput", {}).get("tally", {}))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -1,9 +1,22 @@
 """Counts that the fault and fuzz suites print at the end of a session."""
 
 from collections import Counter
+from typing import Any
 
 FAULTS: Counter[str] = Counter()  # rounds, losses, and faults by kind
 MUTANTS: dict[str, Counter[str]] = {}  # by reader: accepted, refused, and findings: neither of the two
+
+
+def state() -> dict[str, Any]:
+    """What another process can ``add``."""
+    return {"faults": dict(FAULTS), "mutants": {reader: dict(counts) for reader, counts in MUTANTS.items()}}
+
+
+def add(other: dict[str, Any]) -> None:
+    """The counts of another process, as its ``state``."""
+    FAULTS.update(other.get("faults", {}))
+    for reader, counts in other.get("mutants", {}).items():
+        MUTANTS.setdefault(reader, Counter()).update(counts)
 
 
 def lines() -> list[str]:
