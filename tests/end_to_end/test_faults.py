@@ -155,6 +155,7 @@ def test_damaged_records_of_a_finished_cell_are_said(undisturbed: Bench, tmp_pat
     check_same(bench, undisturbed)
 
 
+@pytest.mark.slow
 def test_two_damaged_checkpoints_start_anew(undisturbed: Bench, tmp_path: Path, empty_database: Path) -> None:
     bench = Bench(tmp_path, ITERATIONS).use_database(empty_database)
     with running(bench, *RUN) as process:

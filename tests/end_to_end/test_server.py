@@ -99,6 +99,7 @@ def test_two_sweeps_of_the_same_cells_at_once(server: TrackingServer, undisturbe
 
 
 # ---------------------------------------------------------------- a server that fails
+@pytest.mark.slow
 def test_training_does_not_wait_for_a_slow_server(server: TrackingServer, undisturbed: Bench, tmp_path: Path) -> None:
     """No answer comes before every cell has ended: they end nevertheless, and then all is mirrored."""
     with Proxy(server.port, lambda number, path: "held") as proxy:
