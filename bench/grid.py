@@ -188,8 +188,9 @@ def run(
         def on_event(task: CellTask, kind: str, values: dict[str, Any]) -> None:
             if kind in ("started", "done", "failed", "stopped"):
                 spans.setdefault(task.cell.key, []).append(time.monotonic() - started[0])
-            if kind in ("durable", "done", "failed", "stopped"):
-                mirror.submit(CellFolder.of(results, task.cell))
+            folder = CellFolder.of(results, task.cell)
+            if kind in ("durable", "done", "failed", "stopped") and folder.state() != "missing":
+                mirror.submit(folder)  # a cell that failed before its first record has nothing to mirror
             display.event(task, kind, values)
 
         def tick() -> None:
