@@ -26,7 +26,7 @@ def first_line(error: Exception) -> str:
 def require_ray(address: str | None) -> None:
     """Raises ExecutorError where Ray is not installed, or nothing listens at the address; imports nothing heavy."""
     if importlib.util.find_spec("ray") is None:
-        raise ExecutorError("--executor ray needs the ray package: pip install 'infogan-bench[ray]'")
+        raise ExecutorError("--executor ray needs the ray package: make setup brings it, or: pip install ray")
     address = address or os.environ.get("RAY_ADDRESS")
     if address in (None, "auto"):
         return
