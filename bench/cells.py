@@ -5,6 +5,7 @@ A cell is (experiment, variant, arm, seed) at a profile. ``cells`` is a pure fun
 
 import hashlib
 import json
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
@@ -19,6 +20,7 @@ from bench.spec import (
     merged_network,
     merged_training,
 )
+from infogan.architectures import ARCHITECTURES, Strided, strided_layers
 from infogan.data import DataInfo
 from infogan.version import code_digest, library_versions
 
@@ -108,6 +110,24 @@ def _training(spec: Spec, experiment: ExperimentTable, variant: str | None, arm:
     return merged | {"learning_rate_q": rate_q, "mi_weight_discriminator": weights, "mi_weight_generator": weights_g}
 
 
+Winograd = Callable[[tuple[Strided, ...], int], Sequence[str]]  # names of those to compute so, at a batch size
+
+
+def all_that_may_gain(layers: Sequence[Strided], batch_size: int) -> list[str]:
+    """The choice without a measurement."""
+    return [layer.name for layer in layers]
+
+
+def _network(
+    table: dict[str, Any], architecture: str, batch_size: int, device: str, winograd: Winograd
+) -> dict[str, Any]:
+    """Network settings with the formulation of every layer that may have several."""
+    if device != "cpu" or table.get("convolutions") != "fastest" or table.get("precision") == "bf16":
+        return table
+    layers = tuple(layer for layer in strided_layers(ARCHITECTURES[architecture], table["width"]) if layer.may_gain)
+    return table | {"winograd_layers": list(winograd(layers, batch_size))} if layers else table
+
+
 def resolve(
     spec: Spec,
     experiment_name: str,
@@ -118,11 +138,18 @@ def resolve(
     data: DataInfo,
     device: str,
     versions: dict[str, str],
+    winograd: Winograd = all_that_may_gain,
 ) -> Cell:
     """One cell with its configuration in full. ``versions``: of torch and of the training code."""
     experiment = spec.experiments[experiment_name]
     budget = experiment.profiles[profile]  # type: ignore[index]
     num_images = min(budget.num_images or data.num_train, data.num_train)
+    common = _training(spec, experiment, None, None)
+
+    def network(variant: str | None = None) -> dict[str, Any]:
+        table = merged_network(spec, experiment, variant) | {"width": budget.width}
+        return _network(table, experiment.architecture, common["batch_size"], device, winograd)
+
     shared: dict[str, Any] = {
         "format": FORMAT,
         "experiment": experiment_name,
@@ -134,7 +161,7 @@ def resolve(
             "num_images": num_images,
         },
         "architecture": experiment.architecture,
-        "network": merged_network(spec, experiment) | {"width": budget.width},
+        "network": network(),
         "noise": experiment.noise.model_dump(),
         "codes": [code.model_dump(mode="json") for code in experiment.codes],
         "device": device,
@@ -144,7 +171,7 @@ def resolve(
     own: dict[str, Any] = {}
     if variant is not None:
         table = experiment.variants[variant]
-        own["network"] = merged_network(spec, experiment, variant) | {"width": budget.width}
+        own["network"] = network(variant)
         own["noise"] = shared["noise"] | ({"prior": table.noise_prior} if table.noise_prior else {})
         own["data"] = shared["data"] | {"num_images": round(num_images * table.share_of_images)}
     config = (
@@ -158,7 +185,7 @@ def resolve(
         }
     )
     _check_capture(f"experiments.{experiment_name}", config["training"], device)
-    definition = shared | {"training": _training(spec, experiment, None, None) | iterations}
+    definition = shared | {"training": common | iterations}
     return Cell(experiment_name, profile, variant, arm, seed, config, definition, tuple(experiment.measures))
 
 
@@ -197,6 +224,7 @@ def cells(
     data: DataInfo,
     device: str,
     versions: dict[str, str],
+    winograd: Winograd = all_that_may_gain,
 ) -> list[Cell]:
     """The cells of one experiment, ordered by seed, then variant, then arm: a sweep cut short has whole seeds.
 
@@ -210,7 +238,7 @@ def cells(
     if selection.seeds is not None:
         seeds = {group: selection.seeds for group, own in seeds.items() if own}
     return [
-        resolve(spec, experiment_name, profile, variant, arm, seed, data, device, versions)
+        resolve(spec, experiment_name, profile, variant, arm, seed, data, device, versions, winograd)
         for seed in sorted({seed for own in seeds.values() for seed in own})
         for (variant, arm), own in seeds.items()
         if seed in own

@@ -1,11 +1,12 @@
 """What a command resolves from its options first: device, profiles, data, cells. Bad input ends here."""
 
 from collections.abc import Sequence
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 from bench import cells as cell_module
-from bench import environment, tracking
+from bench import environment, kernels, tracking
 from bench.cells import Cell, Selection, parse_seeds
 from bench.executors import EXECUTORS
 from bench.executors.cluster_connection import require_ray
@@ -66,6 +67,7 @@ class Context:
         self.profiles = {name: self._profile(name, profile) for name in self.names}
         self.uri = tracking.resolve_uri(self.results)
         self.infos = {name: self._data(name, download=download) for name in self.names}
+        self._winograd = cache(partial(kernels.winograd_layers, announce=_announce))
         self.cells = [cell for name in self.names for cell in self._cells(name)]
 
     def _device(self, wanted: str) -> str:
@@ -118,7 +120,7 @@ class Context:
     def _cells(self, name: str) -> list[Cell]:
         versions = environment.key_versions()
         profile, info = self.profiles[name], self.infos[name]
-        return cell_module.cells(self.spec, name, profile, self.selection, info, self.device, versions)
+        return cell_module.cells(self.spec, name, profile, self.selection, info, self.device, versions, self._winograd)
 
 
 def _prepared(name: str, source: str, data_dir: Path | None, num_images: int | None) -> data.DataInfo:
@@ -129,6 +131,12 @@ def _prepared(name: str, source: str, data_dir: Path | None, num_images: int | N
 
     with preparing(name, Console()) as progress:
         return data.prepare(name, source, data_dir, num_images=num_images, progress=progress)
+
+
+def _announce(text: str) -> None:
+    from rich.console import Console
+
+    Console().print(text, highlight=False)
 
 
 def _listed(text: str | None) -> tuple[str, ...] | None:

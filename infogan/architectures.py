@@ -121,6 +121,58 @@ def layer_costs(
     return total, in_width, side
 
 
+@dataclass(frozen=True)
+class Strided:
+    """A 4x4 convolution of stride 2, or its transpose, between an image and features of half its side."""
+
+    kind: Literal["conv", "upconv"]
+    image_channels: int
+    feature_channels: int
+    image_side: int
+
+    @property
+    def name(self) -> str:
+        return f"{self.kind} {self.image_channels}x{self.image_side}-{self.feature_channels}"
+
+    @property
+    def may_gain(self) -> bool:
+        """Whether a CPU may do this layer faster with Winograd-type products (:mod:`infogan.winograd`).
+
+        The products shrink by the factor (products / taps) whatever the widths, while the transforms cost memory
+        traffic in proportion to the channels. Measured on one thread of an AVX-512 Xeon, batch 128 and 256, images of
+        4x4 to 32x32: 64 image and 128 feature channels 1.4 to 1.5 times as fast, 128 and 256 twice, 64 and 112 (2x2
+        features) 1.0 to 1.1, 48 and 96 about 1.2; but 32 and 64 only 0.8 to 1.1, 64 and 64 about 0.95, 1 or 3 and 64
+        0.7 to 0.8. Another processor may gain with fewer of them, so those that may gain are measured where it matters
+        (:mod:`infogan.kernels`).
+        """
+        return self.image_side % 2 == 0 and self.image_channels >= 48 and self.feature_channels >= 96
+
+
+def strided_layers(architecture: Architecture, multiplier: float) -> tuple[Strided, ...]:
+    """Every layer of G and of the trunk of stride 2, once each, in the order of the tables."""
+    channels, image_side, _ = architecture.image_CHW
+    found: list[Strided] = []
+    width, side = 0, 1
+    for index, layer in enumerate(architecture.generator):
+        is_output = index == len(architecture.generator) - 1
+        out_width = channels if is_output else scaled_width(layer.width, multiplier)
+        if layer.kind == "upconv":
+            side *= layer.stride
+            if layer.stride == 2:
+                found.append(Strided("upconv", out_width, width, side))
+        else:
+            side = layer.spatial
+        width = out_width
+    width, side = channels, image_side
+    for layer in architecture.trunk:
+        out_width = scaled_width(layer.width, multiplier)
+        if layer.kind == "conv" and layer.stride == 2:
+            found.append(Strided("conv", width, out_width, side))
+            side //= 2
+        width = out_width
+    return tuple(dict.fromkeys(found))
+
+
 def network_costs(
     architecture: Architecture, input_width: int, parameter_width: int, multiplier: float
 ) -> dict[str, Costs]:

@@ -14,11 +14,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from infogan.architectures import KERNEL, Architecture, Layer, scaled_width
+from infogan.architectures import KERNEL, Architecture, Layer, Strided, scaled_width
 from infogan.codes import LatentSpec
 from infogan.runtime import Precision
 from infogan.thin import THIN_CHANNELS, upconv_to_few
-from infogan.winograd import conv4x4_stride2, conv_transpose4x4_stride2, supported
+from infogan.winograd import conv4x4_stride2, conv_transpose4x4_stride2
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,7 @@ class NetworkSettings:
     batch_norm_order: Literal["before", "after"] = "before"  # the activation; the tables print it after
     q_network: Literal["shared", "separate"] = "shared"  # "separate": Q has convolutions of its own, as D's trunk
     convolutions: Literal["direct", "winograd", "fastest"] = "direct"  # the same function, with other roundings
+    winograd_layers: tuple[str, ...] | None = None  # names of those that "fastest" does so; None: all that may gain
     precision: Precision = "float32"  # "bf16": products and convolutions under autocast; "tf32": on a GPU only
 
 
@@ -123,7 +124,7 @@ Kernel = Literal["torch", "winograd", "thin"]
 def _kernel(layer: Layer, in_width: int, out_width: int, side: int, settings: NetworkSettings) -> Kernel:
     """Which formulation of a layer a CPU uses; on another device it is always torch's.
 
-    "winograd": wherever that is defined; "fastest": each where it was measured to gain (bench/throughput/NOTES.md).
+    "winograd": wherever that is defined; "fastest": in the layers that were measured to gain, or may gain.
     """
     is_upconv = layer.kind == "upconv"
     defined = layer.stride == 2 and (is_upconv or (layer.kind == "conv" and side % 2 == 0))
@@ -133,7 +134,11 @@ def _kernel(layer: Layer, in_width: int, out_width: int, side: int, settings: Ne
         return "winograd"
     if is_upconv and out_width <= THIN_CHANNELS:
         return "thin"
-    return "winograd" if supported(in_width, out_width, side, side, transposed=is_upconv) else "torch"
+    strided = (
+        Strided("upconv", out_width, in_width, 2 * side) if is_upconv else Strided("conv", in_width, out_width, side)
+    )
+    chosen = settings.winograd_layers
+    return "winograd" if (strided.may_gain if chosen is None else strided.name in chosen) else "torch"
 
 
 class Block(nn.Module):

@@ -228,22 +228,6 @@ class _Convolution(torch.autograd.Function):
         return grad_inputs, grad_weight, None, None
 
 
-def supported(
-    in_channels: int, out_channels: int, input_height: int, input_width: int, transposed: bool = False
-) -> bool:
-    """Whether these functions beat PyTorch's own on a CPU, forward and backward together, for a layer they can do.
-
-    The products shrink by the factor (products / taps) whatever the widths, while the transforms cost memory traffic
-    in proportion to the channels; so only the widths decide. Measured on one thread of an AVX-512 Xeon, batch 128 and
-    256, images of 4x4 to 32x32: 64 image and 128 feature channels 1.4 to 1.5 times as fast, 128 and 256 twice,
-    64 and 112 (2x2 features) 1.0 to 1.1, 48 and 96 about 1.2; but 32 and 64 only 0.8 to 1.1, 64 and 64 about 0.95,
-    1 or 3 and 64 0.7 to 0.8. The size excludes only what cannot be done: a convolution of an odd image.
-    """
-    image_channels, feature_channels = (out_channels, in_channels) if transposed else (in_channels, out_channels)
-    possible = transposed or (input_height % 2 == 0 and input_width % 2 == 0)
-    return possible and image_channels >= 48 and feature_channels >= 96
-
-
 def conv4x4_stride2(images_NCHW: Tensor, weight_OCHW: Tensor, tiling: str = "43x43") -> Tensor:
     """`F.conv2d(images_NCHW, weight_OCHW, None, stride=2, padding=1)`: (N, C, H, W) -> (N, O, H/2, W/2).
 

@@ -10,9 +10,10 @@ from typing import Any, Literal
 
 import torch
 
+from bench.kernels import winograd_layers
 from bench.throughput.as_commonly_written import AsCommonlyWritten
 from bench.throughput.plain import PlainGan, plain_step
-from infogan.architectures import ARCHITECTURES
+from infogan.architectures import ARCHITECTURES, strided_layers
 from infogan.capture import CapturedStep
 from infogan.codes import Categorical, Continuous, LatentSpec, Noise
 from infogan.networks import NetworkSettings
@@ -49,8 +50,17 @@ class Workload:
         width = "" if self.width == 1 else f" at width {self.width:g}"
         return f"{self.network}{width}, batch {self.batch_size}"
 
+    @property
+    def winograd_layers(self) -> tuple[str, ...] | None:
+        """The choice that cells of this machine make, too."""
+        if self.convolutions != "fastest" or self.device != "cpu":
+            return None
+        layers = strided_layers(ARCHITECTURES[self.network], self.width)
+        return winograd_layers([layer for layer in layers if layer.may_gain], self.batch_size)
+
     def record(self) -> dict[str, Any]:
-        return asdict(self)
+        chosen = self.winograd_layers
+        return asdict(self) | {"winograd_layers": None if chosen is None else list(chosen)}
 
 
 Iterate = Callable[[], object]  # one iteration
@@ -72,7 +82,9 @@ def trainer(workload: Workload, step_kind: Literal["fused", "reference"]) -> Tra
         latents,
         settings,
         iterations=1,
-        network=NetworkSettings(width=workload.width, convolutions=workload.convolutions),
+        network=NetworkSettings(
+            width=workload.width, convolutions=workload.convolutions, winograd_layers=workload.winograd_layers
+        ),
         batch_size=workload.batch_size,
         step_kind=step_kind,
         device=workload.device,

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional as F
 
-from infogan.winograd import TILINGS, conv4x4_stride2, conv_transpose4x4_stride2, supported
+from infogan.winograd import TILINGS, conv4x4_stride2, conv_transpose4x4_stride2
 
 # (channels in, channels out, side of the input) of every layer of the paper's networks that the functions are for
 CONVOLUTIONS = [(64, 128, 14), (64, 128, 16), (128, 256, 8), (64, 128, 32), (128, 256, 16)]
@@ -141,17 +141,6 @@ def test_only_the_gradient_that_is_needed_is_computed(function, needed: tuple[bo
     # transform of the output's gradient, product, and for the input's gradient the transform back
     assert len(products) == (3 if needed[0] else 2)
     assert (inputs.grad is not None, weight.grad is not None) == needed
-
-
-def test_supported_are_the_wide_layers_that_gained() -> None:
-    assert all(supported(inputs, outputs, side, side) for inputs, outputs, side in CONVOLUTIONS)
-    assert all(supported(inputs, outputs, side, side, transposed=True) for inputs, outputs, side in TRANSPOSED)
-    assert not supported(1, 64, 28, 28)
-    assert not supported(3, 64, 32, 32)
-    assert not supported(64, 3, 16, 16, transposed=True)
-    assert not supported(32, 64, 14, 14)
-    assert not supported(64, 32, 7, 7, transposed=True)
-    assert not supported(64, 128, 7, 7)
 
 
 def test_errors_name_what_is_wrong() -> None:

@@ -1,0 +1,90 @@
+"""The measured choice of formulations: what is listed, what a choice does to the networks, what the ratio measures."""
+
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+
+from infogan import kernels
+from infogan.architectures import ARCHITECTURES, Strided, strided_layers
+from infogan.codes import Categorical, LatentSpec, Noise
+from infogan.networks import Block, Discriminator, Generator, NetworkSettings
+
+LATENTS = LatentSpec(Noise(6), (Categorical(10),))
+
+
+def winograd_blocks(architecture: str, settings: NetworkSettings) -> set[str]:
+    """Names of the layers that were built so, from the weights themselves."""
+    table, found = ARCHITECTURES[architecture], set()
+    sides = {layer.name: layer for layer in strided_layers(table, settings.width)}
+    networks = (Generator(table, LATENTS, settings), Discriminator(table, LATENTS, settings))
+    for block in (b for network in networks for b in network.modules() if isinstance(b, Block)):
+        if block.kernel == "winograd":
+            first, second = block.op.weight.shape[:2]  # (features, image) of both kinds
+            found |= {
+                name
+                for name, layer in sides.items()
+                if (layer.kind, layer.feature_channels, layer.image_channels) == (block.layer.kind, first, second)
+            }
+    return found
+
+
+@pytest.mark.parametrize("architecture", sorted(ARCHITECTURES))
+@pytest.mark.parametrize("width", [0.4, 1.0])
+def test_the_listed_layers_that_may_gain_are_those_that_the_networks_have(architecture: str, width: float) -> None:
+    settings = NetworkSettings(width=width, convolutions="fastest")
+    may_gain = {layer.name for layer in strided_layers(ARCHITECTURES[architecture], width) if layer.may_gain}
+    assert winograd_blocks(architecture, settings) == may_gain
+
+
+def test_the_papers_mnist_layers_by_hand() -> None:
+    assert [layer.name for layer in strided_layers(ARCHITECTURES["mnist"], 1.0)] == [
+        "upconv 64x14-128",
+        "upconv 1x28-64",
+        "conv 1x28-64",
+        "conv 64x14-128",
+    ]
+
+
+def test_only_the_chosen_layers_are_done_so() -> None:
+    chosen = NetworkSettings(convolutions="fastest", winograd_layers=("conv 128x8-256",))
+    assert winograd_blocks("celeba", chosen) == {"conv 128x8-256"}
+    assert winograd_blocks("celeba", replace(chosen, winograd_layers=())) == set()
+
+
+def test_wide_layers_may_gain_and_narrow_ones_may_not() -> None:
+    assert Strided("conv", 64, 128, 14).may_gain
+    assert Strided("upconv", 128, 256, 8).may_gain
+    assert not Strided("conv", 1, 64, 28).may_gain
+    assert not Strided("upconv", 3, 64, 32).may_gain
+    assert not Strided("conv", 32, 64, 14).may_gain
+    assert not Strided("conv", 64, 128, 7).may_gain  # odd
+
+
+@pytest.mark.parametrize("kind", ["conv", "upconv"])
+def test_the_ratio_is_of_processor_times_of_the_same_function(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Against a clock that charges Winograd-type products three seconds and PyTorch's own two."""
+    now, outputs = [0.0], []
+
+    def charged(operation, seconds):
+        def run(*arguments, **options):
+            now[0] += seconds
+            outputs.append(operation(*arguments, **options))
+            return outputs[-1]
+
+        return run
+
+    monkeypatch.setattr(kernels.time, "process_time", lambda: now[0])
+    for name in ("conv4x4_stride2", "conv_transpose4x4_stride2"):
+        monkeypatch.setattr(kernels, name, charged(getattr(kernels, name), 3.0))
+    for name in ("conv2d", "conv_transpose2d"):
+        monkeypatch.setattr(kernels.F, name, charged(getattr(kernels.F, name), 2.0))
+    ratio = kernels.winograd_ratio(Strided(kind, 6, 8, 8), batch_size=2)  # type: ignore[arg-type]
+    assert ratio == pytest.approx(1.5)
+    assert len(outputs) == 2 * (1 + kernels.MIN_PAIRS)
+    torch.testing.assert_close(outputs[0], outputs[1], rtol=1e-4, atol=1e-4)
+
+
+def test_a_real_clock_gives_a_ratio() -> None:
+    assert math.isfinite(kernels.winograd_ratio(Strided("conv", 16, 16, 8), batch_size=8))
