@@ -16,6 +16,7 @@ from bench.spec import (
     ProfileTable,
     Spec,
     SpecError,
+    group_name,
     groups,
     merged_network,
     merged_training,
@@ -77,7 +78,7 @@ class Cell:
     @property
     def group(self) -> str:
         """Variant and arm."""
-        return self.arm if self.variant is None else f"{self.variant}/{self.arm}"
+        return group_name(self.variant, self.arm)
 
     @property
     def name(self) -> str:
@@ -248,7 +249,7 @@ def cells(
 def seeds_of(experiment: ExperimentTable, budget: ProfileTable, variant: str | None, arm: str) -> tuple[int, ...]:
     """The seeds that the file gives an arm of a variant at a budget; none where the budget leaves it out."""
     default = budget.group_seeds.get(arm, budget.seeds or experiment.seeds)
-    return tuple(default if variant is None else budget.group_seeds.get(f"{variant}/{arm}", default))
+    return tuple(default if variant is None else budget.group_seeds.get(group_name(variant, arm), default))
 
 
 def experiment_table(spec: Spec, name: str) -> ExperimentTable:

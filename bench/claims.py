@@ -13,9 +13,9 @@ import numpy as np
 
 from bench import statistics
 from bench.cells import digest, seeds_of
-from bench.criteria import MEASURES, ClaimTable, ConditionTable
+from bench.criteria import MEASURES, ClaimTable, ConditionTable, CostTable
 from bench.runs import Run, Sweep
-from bench.spec import ExperimentTable, groups
+from bench.spec import ExperimentTable, group_name, groups
 from bench.storage import plain_json
 from bench.summary import curve_measures
 
@@ -70,6 +70,11 @@ class ClaimResult:
     conditions: tuple[ConditionResult, ...]
     beside: tuple[BesideResult, ...]
 
+    @property
+    def group(self) -> str:
+        """Variant and arm."""
+        return group_name(self.variant, self.arm)
+
     def to_json(self) -> dict[str, Any]:
         """Plain values; a number that is not finite becomes None with its meaning left to the reason."""
         return plain_json(asdict(self))
@@ -90,7 +95,7 @@ def judge(experiment: ExperimentTable, sweep: Sweep) -> list[ClaimResult]:
         _judge_arm(claim, experiment, sweep, variant, arm)
         for claim in experiment.claims
         for variant, arm in groups(experiment, claim.arms, claim.variants)
-        if claim.id not in absent.get(_group(variant, arm), ())
+        if claim.id not in absent.get(group_name(variant, arm), ())
     ]
 
 
@@ -104,28 +109,61 @@ def left_out(experiment: ExperimentTable, sweep: Sweep) -> dict[str, list[str]]:
     for claim in experiment.claims:
         for variant, arm in groups(experiment, claim.arms, claim.variants):
             planned = arm in (budget.arms or experiment.arms) and seeds_of(experiment, budget, variant, arm)
-            if not planned and _group(variant, arm) not in recorded:
-                found.setdefault(_group(variant, arm), []).append(claim.id)
+            if not planned and group_name(variant, arm) not in recorded:
+                found.setdefault(group_name(variant, arm), []).append(claim.id)
     return found
-
-
-def _group(variant: str | None, arm: str) -> str:
-    return arm if variant is None else f"{variant}/{arm}"
 
 
 def _judge_arm(
     claim: ClaimTable, experiment: ExperimentTable, sweep: Sweep, variant: str | None, arm: str
 ) -> ClaimResult:
-    group = _group(variant, arm)
+    group = group_name(variant, arm)
     runs = sweep.done(group)
     num_diverged = sum(run.diverged for run in sweep.groups().get(group, []))
     num_seeds = len(runs) + num_diverged
     conditions = tuple(_check(condition, sweep, group, runs, num_diverged) for condition in claim.conditions)
-    holding = sum(_seed_holds(claim, run) for run in runs)
-    seeds_low, seeds_high = statistics.proportion_interval(holding, num_seeds) if num_seeds else (0.0, 1.0)
     headline = [v for v in conditions[0].seeds.values() if not math.isnan(v)]
     interval = statistics.median_interval(headline) if headline else None
     verdict, reason = _verdict(claim, conditions, runs, num_diverged, sweep, experiment)
+    return claim_result(
+        claim,
+        arm,
+        variant,
+        verdict=verdict,
+        reason=reason,
+        data=data_part(sweep, experiment),
+        budget=budget_part(sweep, experiment),
+        interval=(interval.median, interval.low, interval.high) if interval else None,
+        num_seeds=num_seeds,
+        seeds_holding=sum(_seed_holds(claim, run) for run in runs),
+        criterion="; ".join(f"{c.measure} {c.bound} ({c.over})" for c in conditions),
+        conditions=conditions,
+        beside=tuple(_beside(b.measure, b.paper, runs) for b in claim.beside),
+    )
+
+
+def claim_result(
+    claim: ClaimTable | CostTable,
+    arm: str,
+    variant: str | None = None,
+    *,
+    verdict: str,
+    reason: str,
+    data: str,
+    budget: str,
+    interval: tuple[float, float, float] | None,
+    criterion: str,
+    conditions: tuple[ConditionResult, ...],
+    num_seeds: int = 0,
+    seeds_holding: int = 0,
+    beside: tuple[BesideResult, ...] = (),
+) -> ClaimResult:
+    """A judged claim. ``interval``: value, low and high in the first condition's unit, None where nothing was measured.
+
+    A claim that does not speak of seeds has ``num_seeds`` 0.
+    """
+    value, low, high = interval or (None, None, None)
+    seeds_low, seeds_high = statistics.proportion_interval(seeds_holding, num_seeds) if num_seeds else (0.0, 1.0)
     return ClaimResult(
         id=claim.id,
         arm=arm,
@@ -133,20 +171,20 @@ def _judge_arm(
         text=claim.text,
         source=claim.source,
         verdict=verdict,
-        data=data_part(sweep, experiment),
-        budget=budget_part(sweep, experiment),
-        value=interval.median if interval else None,
-        low=interval.low if interval else None,
-        high=interval.high if interval else None,
-        unit=MEASURES[claim.conditions[0].measure],
+        data=data,
+        budget=budget,
+        value=value,
+        low=low,
+        high=high,
+        unit=conditions[0].unit,
         num_seeds=num_seeds,
-        seeds_holding=holding,
+        seeds_holding=seeds_holding,
         seeds_low=seeds_low,
         seeds_high=seeds_high,
-        criterion="; ".join(f"{c.measure} {c.bound} ({c.over})" for c in conditions),
+        criterion=criterion,
         reason=reason,
         conditions=conditions,
-        beside=tuple(_beside(b.measure, b.paper, runs) for b in claim.beside),
+        beside=beside,
     )
 
 

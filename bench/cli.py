@@ -8,7 +8,7 @@ import errno
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Unpack
 
 import typer
 
@@ -17,7 +17,8 @@ from bench.context import DEFAULT_RESULTS, DEFAULT_SPEC, BadInput, Context
 from bench.executors.base import ExecutorError
 from bench.grid import Exit
 from bench.locks import Locked
-from bench.spec import PROFILES, SpecError
+from bench.options import CellOptions, Device, Experiments, GateOptions, Profile, Results, SpecOption, with_options
+from bench.spec import SpecError
 from infogan.data import DataError
 from infogan.data.base import one_line
 
@@ -25,53 +26,6 @@ from infogan.data.base import one_line
 DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO}
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
-
-Experiments = Annotated[
-    list[str] | None, typer.Argument(help="Experiments of experiments.toml; none: all.", show_default=False)
-]
-SpecOption = Annotated[
-    Path, typer.Option("--spec", help="Which file declares the experiments.", show_default="experiments.toml")
-]
-Results = Annotated[Path, typer.Option("--results", help="Folder that holds cells, MLflow store and report.")]
-Profile = Annotated[
-    str | None,
-    typer.Option(help=f"Budget: {', '.join(PROFILES)}. Default: paper on a GPU, cpu otherwise.", show_default=False),
-]
-Arms = Annotated[str | None, typer.Option(help="Only these arms, separated by commas.", show_default=False)]
-Variants = Annotated[str | None, typer.Option(help="Only these variants, separated by commas.", show_default=False)]
-Seeds = Annotated[str | None, typer.Option(help="Only these seeds: 0-4 or 0,2,5-9.", show_default=False)]
-DataDir = Annotated[
-    Path | None,
-    typer.Option(
-        envvar="INFOGAN_DATA", help="Folder with the real data in torchvision's layout; only read.", show_default=False
-    ),
-]
-Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
-Jobs = Annotated[
-    int | None,
-    typer.Option(
-        min=1,
-        max=1024,
-        help="Cells at a time. Default: one per core, one on a GPU, all that fit on a cluster.",
-        show_default=False,
-    ),
-]
-
-ExecutorOption = Annotated[
-    str,
-    typer.Option(
-        "--executor",
-        help="local: processes of this machine. ray: tasks of a cluster, with the results on shared storage; "
-        "experiments.toml says in a profile's resources what each gets (docs/CLUSTER.md).",
-    ),
-]
-RayAddress = Annotated[
-    str | None,
-    typer.Option(
-        help="HOST:PORT of the cluster's head. Default: RAY_ADDRESS, or the cluster that runs on this machine.",
-        show_default=False,
-    ),
-]
 
 
 @app.callback()
@@ -84,17 +38,9 @@ def _about() -> None:
 
 
 @app.command()
+@with_options
 def plan(
     experiments: Experiments = None,
-    spec: SpecOption = DEFAULT_SPEC,
-    results: Results = DEFAULT_RESULTS,
-    profile: Profile = None,
-    arms: Arms = None,
-    variants: Variants = None,
-    seeds: Seeds = None,
-    data_dir: DataDir = None,
-    device: Device = "auto",
-    jobs: Jobs = None,
     estimate: Annotated[
         bool, typer.Option("--estimate", help="Measure: train every kind of cell for a moment, as many as --jobs.")
     ] = False,
@@ -102,67 +48,29 @@ def plan(
         float | None,
         typer.Option(min=0, help="With --estimate: what the machine costs an hour.", show_default=False),
     ] = None,
-    executor: ExecutorOption = "local",
-    ray_address: RayAddress = None,
+    **options: Unpack[CellOptions],
 ) -> None:
     """List the cells with their state, and what the missing ones will take. Changes nothing in the results."""
     if price_per_hour is not None and not estimate:
         raise BadInput("--price-per-hour needs --estimate: a guess is no basis for a price")
-    context = Context(
-        experiments,
-        spec=spec,
-        results=results,
-        profile=profile,
-        arms=arms,
-        variants=variants,
-        seeds=seeds,
-        data_dir=data_dir,
-        device=device,
-        jobs=jobs,
-        download=estimate,
-        executor=executor,
-        ray_address=ray_address,
-    )
+    context = Context(experiments, **options, download=estimate)
     commands.plan(context)
     if estimate:
         raise typer.Exit(int(commands.plan_measured(context, price_per_hour)))
 
 
 @app.command()
+@with_options
 def run(
     experiments: Experiments = None,
-    spec: SpecOption = DEFAULT_SPEC,
-    results: Results = DEFAULT_RESULTS,
-    profile: Profile = None,
-    arms: Arms = None,
-    variants: Variants = None,
-    seeds: Seeds = None,
-    data_dir: DataDir = None,
-    device: Device = "auto",
-    jobs: Jobs = None,
-    executor: ExecutorOption = "local",
-    ray_address: RayAddress = None,
     checkpoint_every_s: Annotated[float, typer.Option(min=1, help="Seconds between checkpoints of a cell.")] = 60.0,
     checkpoint_every: Annotated[
         int | None, typer.Option(min=1, help="Iterations between checkpoints, beside the seconds.", show_default=False)
     ] = None,
+    **options: Unpack[CellOptions],
 ) -> None:
     """Train every cell that is missing, mirror all to MLflow. Ctrl-C loses nothing: the next run goes on."""
-    context = Context(
-        experiments,
-        spec=spec,
-        results=results,
-        profile=profile,
-        arms=arms,
-        variants=variants,
-        seeds=seeds,
-        data_dir=data_dir,
-        device=device,
-        jobs=jobs,
-        executor=executor,
-        ray_address=ray_address,
-        download=True,
-    )
+    context = Context(experiments, **options, download=True)
     raise typer.Exit(int(commands.run(context, checkpoint_every_s, checkpoint_every)))
 
 
@@ -231,6 +139,7 @@ Train = Annotated[bool, typer.Option("--run", help="Train the missing seeds firs
 
 
 @app.command()
+@with_options
 def check(
     experiment: GateExperiment = "mi-gate",
     baseline_file: Annotated[
@@ -241,16 +150,7 @@ def check(
     record: Annotated[
         bool, typer.Option("--record", help="Add the result to the committed history beside the baselines too.")
     ] = False,
-    spec: SpecOption = DEFAULT_SPEC,
-    results: Results = DEFAULT_RESULTS,
-    profile: Profile = None,
-    arms: Arms = None,
-    seeds: Seeds = None,
-    data_dir: DataDir = None,
-    device: Device = "auto",
-    jobs: Jobs = None,
-    executor: ExecutorOption = "local",
-    ray_address: RayAddress = None,
+    **options: Unpack[GateOptions],
 ) -> None:
     """Has MI convergence regressed? 0 ok, 1 regressed, 2 bad use, 3 inconclusive, which is never "passed".
 
@@ -259,22 +159,11 @@ def check(
     """
     from bench import gate_commands
 
-    options = {
-        "spec": spec,
-        "results": results,
-        "profile": profile,
-        "arms": arms,
-        "seeds": seeds,
-        "data_dir": data_dir,
-        "device": device,
-        "jobs": jobs,
-        "executor": executor,
-        "ray_address": ray_address,
-    }
     raise typer.Exit(int(gate_commands.check(experiment, baseline_file, train=train, record=record, **options)))
 
 
 @app.command()
+@with_options
 def baseline(
     experiment: GateExperiment = "mi-gate",
     to: Annotated[
@@ -282,32 +171,11 @@ def baseline(
         typer.Option("--to", help="Default: results/baseline/EXPERIMENT.json.", show_default=False),
     ] = None,
     train: Train = False,
-    spec: SpecOption = DEFAULT_SPEC,
-    results: Results = DEFAULT_RESULTS,
-    profile: Profile = None,
-    arms: Arms = None,
-    seeds: Seeds = None,
-    data_dir: DataDir = None,
-    device: Device = "auto",
-    jobs: Jobs = None,
-    executor: ExecutorOption = "local",
-    ray_address: RayAddress = None,
+    **options: Unpack[GateOptions],
 ) -> None:
     """Store finished runs as the baseline that ``check`` compares with. Not after a red check: that would hide it."""
     from bench import gate_commands
 
-    options = {
-        "spec": spec,
-        "results": results,
-        "profile": profile,
-        "arms": arms,
-        "seeds": seeds,
-        "data_dir": data_dir,
-        "device": device,
-        "jobs": jobs,
-        "executor": executor,
-        "ray_address": ray_address,
-    }
     raise typer.Exit(int(gate_commands.baseline(experiment, to, train=train, **options)))
 
 

@@ -259,9 +259,8 @@ def print_claims(claims: "list[ClaimResult]") -> None:
     for c in claims:
         style = next((style for start, style in styles.items() if c.verdict.startswith(start)), "red")
         value = "-" if c.value is None else f"{c.value:.3g} \\[{c.low:.3g}, {c.high:.3g}] {c.unit}"
-        group = c.arm if c.variant is None else f"{c.variant}/{c.arm}"
         seeds = f"{c.seeds_holding} of {c.num_seeds}" if c.conditions[0].over != "pairs" else "-"
-        table.add_row(c.id, group, f"[{style}]{c.verdict}[/]", value, seeds)
+        table.add_row(c.id, c.group, f"[{style}]{c.verdict}[/]", value, seeds)
     if claims:
         console.print(table)
     for data, budget in dict.fromkeys((c.data, c.budget) for c in claims):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.claims import ClaimResult, ConditionResult
+from bench.claims import ClaimResult, ConditionResult, claim_result
 from bench.criteria import CostTable
 
 FORMAT = 1
@@ -93,30 +93,18 @@ def judge_cost(claim: CostTable, cost: Cost | None) -> list[ClaimResult]:
 def _result(
     claim: CostTable, arm: str, cost: NetworkCost | None, verdict: str, reason: str, budget: str
 ) -> ClaimResult:
-    value, low, high = (cost.ratio, cost.low, cost.high) if cost else (None, None, None)
-    upper = math.nan if high is None else high
-    holds = not math.isnan(upper) and upper <= claim.at_most
+    upper = cost.high if cost else math.nan
     bound = f"at most {claim.at_most:g}"
+    holds = upper <= claim.at_most  # NaN is not
     condition = ConditionResult("cost_ratio", "", "pairs", bound, claim.basis, upper, holds, {})
-    return ClaimResult(
-        id=claim.id,
-        arm=arm,
-        variant=None,
-        text=claim.text,
-        source=claim.source,
+    return claim_result(
+        claim,
+        arm,
         verdict=verdict,
+        reason=reason,
         data="random pixels, which cost what the data do",
         budget=budget,
-        value=value,
-        low=low,
-        high=high,
-        unit="",
-        num_seeds=0,
-        seeds_holding=0,
-        seeds_low=0.0,
-        seeds_high=1.0,
+        interval=(cost.ratio, cost.low, cost.high) if cost else None,
         criterion=f"cost_ratio, upper end of its interval, {bound}",
-        reason=reason,
         conditions=(condition,),
-        beside=(),
     )

@@ -5,7 +5,6 @@ A kind is what a step's time depends on: network, width, batch, codes, device, w
 of weights. As many cells run at once as the sweep will run: neighbours slow each other.
 """
 
-import heapq
 import shutil
 import statistics
 import tempfile
@@ -19,6 +18,7 @@ from bench.cells import Cell, digest
 from bench.executors.base import Executor, StopRequest
 from bench.grid import BYTES, PlannedCell, cell_costs
 from bench.records import CellFolder
+from bench.schedule import makespan_s
 from bench.tasks import STRETCH, CellTask
 
 TRIAL_STRETCHES = {"cpu": 2, "cuda": 10}  # of a trial; the first warms up and does not count
@@ -186,11 +186,3 @@ def left(results: Path, planned: list[PlannedCell], measured: Measured, jobs: in
         round(sum(kept)),
         round(sum(kept)) + 6 * BYTES * sum(parameters[:jobs]),  # two checkpoints, each weights and two Adam moments
     )
-
-
-def makespan_s(seconds: list[float], jobs: int) -> float:
-    """When the last of these ends, started in their order, ``jobs`` at a time."""
-    free = [0.0] * jobs
-    for duration in seconds:
-        heapq.heapreplace(free, free[0] + duration)
-    return max(free)

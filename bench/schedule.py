@@ -22,6 +22,11 @@ class Span:
     end_s: float
     train_s: float
 
+    @property
+    def group(self) -> str:
+        """Variant and arm: the name without its seed."""
+        return self.name.rpartition("/")[0]
+
 
 @dataclass(frozen=True)
 class Schedule:
@@ -43,7 +48,7 @@ class Schedule:
     @property
     def ideal_s(self) -> float:
         """Shortest wall time found for these trainings on as many slots, with nothing beside training."""
-        return makespan_s([span.train_s for span in self.spans], self.jobs)
+        return makespan_s(longest_first(span.train_s for span in self.spans), self.jobs)
 
     @property
     def of_ideal(self) -> float:
@@ -52,11 +57,16 @@ class Schedule:
 
 
 def makespan_s(durations_s: Iterable[float], jobs: int) -> float:
-    """Wall time of these durations on ``jobs`` slots, longest first: optimal for equal ones, at most 4/3 of it else."""
+    """When the last of these durations ends, started in their order on ``jobs`` slots."""
     ends = [0.0] * jobs
-    for duration in sorted(durations_s, reverse=True):
+    for duration in durations_s:
         heapq.heapreplace(ends, ends[0] + duration)
     return max(ends)
+
+
+def longest_first(durations_s: Iterable[float]) -> list[float]:
+    """The order whose makespan is the best for equal durations, and at most 4/3 of the best for others."""
+    return sorted(durations_s, reverse=True)
 
 
 def schedule(launch: dict[str, Any]) -> Schedule | None:

@@ -188,7 +188,7 @@ class Spec(Table):
                 _require_known(budget.arms or [], experiment.arms, where, f"profiles.{profile}.arms")
                 _require_unique(budget.arms or [], where, f"profiles.{profile}.arms")
                 _require_unique(budget.seeds or [], where, f"profiles.{profile}.seeds")
-                known = [*experiment.arms, *(f"{v}/{a}" for v, a in groups(experiment, experiment.arms) if v)]
+                known = [*experiment.arms, *(group_name(v, a) for v, a in groups(experiment, experiment.arms) if v)]
                 _require_known(list(budget.group_seeds), known, where, f"profiles.{profile}.group_seeds")
             for index, claim in enumerate(experiment.claims):
                 _require_known(claim.arms, experiment.arms, where, f"claims.{index}.arms")
@@ -239,6 +239,28 @@ def groups(
     chosen = list(experiment.variants) if variants is None else variants
     tables = [(name, experiment.variants[name]) for name in chosen]
     return [(name, arm) for name, table in tables for arm in arms if table.arms is None or arm in table.arms]
+
+
+def group_name(variant: str | None, arm: str) -> str:
+    """``variant/arm``, or the arm alone: what runs are grouped by."""
+    return arm if variant is None else f"{variant}/{arm}"
+
+
+def variant_of(group: str) -> str:
+    """Empty for a group without a variant."""
+    return group.rpartition("/")[0]
+
+
+def arm_of(group: str) -> str:
+    return group.rpartition("/")[2]
+
+
+def by_variant(groups: Sequence[str]) -> dict[str, list[str]]:
+    """Groups by their variant, each in its order."""
+    found: dict[str, list[str]] = {}
+    for group in groups:
+        found.setdefault(variant_of(group), []).append(group)
+    return found
 
 
 def _require(holds: bool, where: str, field: str, value: Any, expected: str) -> None:

@@ -8,6 +8,7 @@ import pandas as pd
 
 from bench import statistics
 from bench.runs import Run, Sweep
+from bench.spec import arm_of
 
 SUMMARY_COLUMNS = (
     "t80",
@@ -93,7 +94,7 @@ def settings_table(sweep: Sweep, reference: str) -> pd.DataFrame:
     against: dict[str, dict[str, Any]] = {}
     for arm in dict.fromkeys(run.cell.arm for run in sweep.runs):
         compared = comparisons_table(sweep, f"{reference}/{arm}").to_dict("records")
-        against |= {row["arm"]: row for row in compared if row["arm"].rpartition("/")[2] == arm}
+        against |= {row["arm"]: row for row in compared if arm_of(row["arm"]) == arm}
     for group, runs in sweep.groups().items():
         done = [run.summary for run in runs if run.state == "done"]
         if not done:

@@ -11,6 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 FILES = [*sorted((ROOT / "infogan").rglob("*.py")), *sorted((ROOT / "bench").rglob("*.py"))]
+TESTS = sorted((ROOT / "tests").rglob("*.py"))
 
 
 def imported(file: Path) -> Iterator[str]:
@@ -44,9 +45,15 @@ def test_statistics_and_tables_import_no_torch() -> None:
         assert f"bench/{name}.py" not in torch_users
 
 
-@pytest.mark.parametrize("file", FILES, ids=lambda f: f.relative_to(ROOT).as_posix())
+@pytest.mark.parametrize("file", [*FILES, *TESTS], ids=lambda f: f.relative_to(ROOT).as_posix())
 def test_files_are_short_enough_to_read(file: Path) -> None:
     assert len(file.read_text().splitlines()) <= 400
+
+
+def test_no_two_test_modules_share_a_name() -> None:
+    """Outside of packages pytest imports a file by its name alone."""
+    loose = [f.name for f in TESTS if f.name != "conftest.py" and not f.with_name("__init__.py").exists()]
+    assert sorted(set(loose)) == sorted(loose)
 
 
 @pytest.mark.parametrize("module", ["bench.cli", "bench.report", "bench.tracking", "infogan.data"])

@@ -28,7 +28,7 @@ from bench.report import (
 from bench.report.factor_tables import factor_tables
 from bench.runs import Run, Sweep, load
 from bench.schedule import largest
-from bench.spec import PROFILES, Spec
+from bench.spec import PROFILES, Spec, arm_of, by_variant, variant_of
 from bench.storage import CorruptRecord, read_lines, write_atomic
 
 if TYPE_CHECKING:  # matplotlib is imported where something is drawn
@@ -247,12 +247,9 @@ class _Builder:
 
         views = []
         checks = [check for check in self.checks if check.get("experiment") == sweep.experiment]
-        variants: dict[str, list[str]] = {}
-        for group in order:
-            variants.setdefault(group.rpartition("/")[0], []).append(group)
-        for variant, groups in variants.items():
+        for variant, groups in by_variant(order).items():
             base = f"figures/{stem}-{wording.file_part(variant)}" if variant else f"figures/{stem}"
-            histories = [draw_history(checks, group) for group in groups if group.endswith(BASE_ARM)]
+            histories = [draw_history(checks, group) for group in groups if arm_of(group) == BASE_ARM]
             drawings = [*draw(sweep, groups, arms), *draw_digits(sweep, groups, arms), *(h for h in histories if h)]
             views += [self._figure(drawing, base, f"{variant}: " if variant else "") for drawing in drawings]
         found = largest(sweep.launches, sweep.definition_key)
@@ -272,9 +269,9 @@ class _Builder:
         from bench.report.figures import draw_codes, draw_runs
 
         views = []
-        for variant in dict.fromkeys(of.group.rpartition("/")[0] for of in found):
+        for variant in dict.fromkeys(variant_of(of.group) for of in found):
             base = f"figures/{stem}-{wording.file_part(variant)}" if variant else f"figures/{stem}"
-            own = [of for of in found if of.group.rpartition("/")[0] == variant]
+            own = [of for of in found if variant_of(of.group) == variant]
             for of in own:
                 if of.is_first and of.is_claimed_of:
                     drawing = draw_runs(self._with_grids(of))
@@ -307,7 +304,7 @@ class _Builder:
         stem: str,
         of_factors: list[tabular.Table],
     ) -> list[tuple[tabular.Table, str]]:
-        recorded = [group.rpartition("/")[2] for group in order]
+        recorded = [arm_of(group) for group in order]
         base = BASE_ARM if BASE_ARM in recorded else next(iter(recorded), BASE_ARM)
         found = [*of_factors, *codes.codes_tables(sweep, order), *tabular.sweep_tables(sweep, order, base)]
         if choices:

@@ -7,7 +7,7 @@ from typing import Any
 from bench.report import wording
 from bench.report.tabular import Table, csv_bytes
 from bench.runs import Run, Sweep
-from bench.schedule import Schedule, makespan_s, schedule
+from bench.schedule import Schedule, longest_first, makespan_s, schedule
 
 SEEDS = (1, 3, 5, 10)
 
@@ -51,7 +51,7 @@ def seeds_table(sweeps: Sequence[Sweep]) -> Table | None:
             spans_s = _by_group([s for s in found if s.jobs == jobs], sweep.definition_key)
             beside_s = [s.wall_s - max(span.end_s for span in s.spans) for s in found if s.jobs == jobs]
             if spans_s:
-                walls = [makespan_s([t for t in spans_s for _ in range(n)], jobs) for n in SEEDS]
+                walls = [makespan_s(longest_first(t for t in spans_s for _ in range(n)), jobs) for n in SEEDS]
                 shown = [(statistics.median(beside_s) + wall) / 60 for wall in walls]
                 values.append([sweep.experiment, sweep.profile, jobs, len(spans_s), *shown])
     if not values:
@@ -72,5 +72,5 @@ def _by_group(schedules: list[Schedule], definition: str) -> list[float]:
     for found in schedules:
         for span in found.spans:
             if span.definition == definition and span.outcome == "done" and span.train_s:
-                groups.setdefault(span.name.rpartition("/")[0], []).append(span.end_s - span.start_s)
+                groups.setdefault(span.group, []).append(span.end_s - span.start_s)
     return [statistics.median(seconds) for seconds in groups.values()]

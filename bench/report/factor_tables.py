@@ -11,6 +11,7 @@ from bench.report import wording
 from bench.report.factors import MAX_OUTSIDE, FactorRun, FactorRuns, entry, factor_of
 from bench.report.tabular import Table, csv_bytes
 from bench.runs import Run, Sweep
+from bench.spec import group_name, variant_of
 from infogan.measures.catalogue import DISENTANGLEMENT
 
 BASELINE = "gan"
@@ -72,7 +73,7 @@ def _record(of: FactorRuns, run: FactorRun) -> list[Any]:
 
 
 def _baseline(of: FactorRuns, found: Sequence[FactorRuns]) -> FactorRuns | None:
-    group = f"{of.group.rpartition('/')[0]}/{BASELINE}".lstrip("/")
+    group = group_name(variant_of(of.group) or None, BASELINE)
     return next((other for other in found if (other.group, other.measure) == (group, of.measure)), None)
 
 

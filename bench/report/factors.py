@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from bench.runs import Run, Sweep
-from bench.spec import ExperimentTable
+from bench.spec import ExperimentTable, arm_of, by_variant
 from bench.summary import code_names
 from infogan.measures.catalogue import FACTORS
 
@@ -66,25 +66,17 @@ class FactorRuns:
         return ordered[(len(ordered) - 1) // 2] if ordered else None
 
 
-def variants(groups: Sequence[str]) -> dict[str, list[str]]:
-    """Groups by variant, "" where there is none."""
-    found: dict[str, list[str]] = {}
-    for group in groups:
-        found.setdefault(group.rpartition("/")[0], []).append(group)
-    return found
-
-
 def studied(sweep: Sweep, experiment: ExperimentTable | None, groups: Sequence[str]) -> list[FactorRuns]:
     """Every factor, measure and group, claimed measures first; empty where the family was not measured."""
     found = []
-    for variant, members in variants(groups).items():
+    for variant, members in by_variant(groups).items():
         known = _factors([run for group in members for run in sweep.done(group)])
         wanted = [asked for asked in _claimed(experiment, variant) if asked.factor in known]
         wanted += [_default(sweep, f) for f in known if f not in {asked.factor for asked in wanted}]
         for asked in wanted:
             for group in members:
                 runs = tuple(_factor_run(run, asked) for run in sweep.done(group))
-                is_claimed = group.rpartition("/")[2] in asked.arms
+                is_claimed = arm_of(group) in asked.arms
                 if runs:
                     found.append(replace(asked, group=group, runs=runs, is_claimed_of=is_claimed))
     return found

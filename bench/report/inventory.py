@@ -7,7 +7,7 @@ from typing import Any
 from bench.cells import seeds_of
 from bench.report import wording
 from bench.runs import Run, Sweep
-from bench.spec import ExperimentTable, groups
+from bench.spec import ExperimentTable, group_name, groups
 
 NUM_PACKAGES = 40  # more than any record holds
 
@@ -18,7 +18,7 @@ def planned(experiment: ExperimentTable | None, profile: str) -> dict[str, tuple
     if experiment is None or budget is None:
         return {}
     wanted = {
-        arm if variant is None else f"{variant}/{arm}": seeds_of(experiment, budget, variant, arm)
+        group_name(variant, arm): seeds_of(experiment, budget, variant, arm)
         for variant, arm in groups(experiment, budget.arms or experiment.arms)
     }
     return {group: seeds for group, seeds in wanted.items() if seeds}

@@ -13,6 +13,7 @@ from bench.cost import Cost, NetworkCost
 from bench.criteria import CostTable
 from bench.report import wording
 from bench.runs import Sweep
+from bench.spec import arm_of, variant_of
 from infogan.measures.catalogue import DISENTANGLEMENT
 
 ARM_MEASURES = (  # shown; the file has all of bench.tables
@@ -166,9 +167,9 @@ def _comparisons(sweep: Sweep, order: list[str], base_arm: str) -> Table | None:
     if not sweep.entropy_nats:
         return None
     records: list[dict[str, Any]] = []
-    for base in [group for group in order if group.rpartition("/")[2] == base_arm]:
+    for base in [group for group in order if arm_of(group) == base_arm]:
         found = _records(comparisons_table(sweep, base), order)
-        records += [r for r in found if r["arm"].rpartition("/")[0] == base.rpartition("/")[0]]
+        records += [r for r in found if variant_of(r["arm"]) == variant_of(base)]
     if not records:
         return None
     rows = [

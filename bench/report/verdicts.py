@@ -68,7 +68,7 @@ def _arm(result: ClaimResult) -> ArmVerdict:
     holding += f", {diverged} diverged" if diverged else ""
     value = wording.with_interval(measure, result.value, result.low, result.high)
     return ArmVerdict(
-        arm=result.arm if result.variant is None else f"{result.variant}/{result.arm}",
+        arm=result.group,
         badge=badge(result.verdict),
         measure=wording.measure_words(measure),
         value=value,
@@ -145,8 +145,7 @@ def _by_verdict(results: list[ClaimResult]) -> str:
     """``Reproduced on a substitute: F2c (infogan). Not measured: F2a (infogan).``"""
     found: dict[str, list[str]] = {}
     for r in results:
-        group = r.arm if r.variant is None else f"{r.variant}/{r.arm}"
-        found.setdefault(r.verdict, []).append(f"{r.id} ({group})")
+        found.setdefault(r.verdict, []).append(f"{r.id} ({r.group})")
     order = ("reproduced", "partly", "not reproduced", "not reached", "not measured")
     verdicts = sorted(found, key=lambda v: next((i for i, start in enumerate(order) if v.startswith(start)), 9))
     return " ".join(f"{v[:1].upper()}{v[1:]}: {wording.listed(found[v])}." for v in verdicts)

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from bench import estimate
 from bench.context import Context
-from bench.estimate import Kind, Measured, kind_of, makespan_s, trial_of
+from bench.estimate import Kind, Measured, kind_of, trial_of
 from bench.grid import PlannedCell
+from bench.schedule import makespan_s
 from tests.end_to_end.harness import Bench
 
 

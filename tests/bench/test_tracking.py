@@ -1,136 +1,31 @@
-"""The MLflow mirror against real stores: SQLite, a real server, a closed port, a file that is no database."""
+"""One cell in a real store: every point once, whatever was killed, repeated or spoiled before."""
 
-import contextlib
 import json
 import math
-import os
-import shutil
-import signal
-import socket
 import subprocess
 import sys
-import time
-import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from bench import mirrored, store_uri, tracking
-from bench.cells import Cell
-from bench.mirror import Mirror, sync
-from bench.records import CellFolder, History
+from bench import mirrored, store_uri
 from bench.tracking import default_uri, is_synced, mirror_cell, redacted
-
-ITERATIONS = 60
-CATEGORICAL = {"kind": "categorical", "num_categories": 10}
-CONTINUOUS = {"kind": "continuous", "std": "learned", "log_std_clamp": [-4.0, 2.0]}
-
-
-def make_cell(seed: int = 0, codes: tuple[dict[str, Any], ...] = (CATEGORICAL, CONTINUOUS)) -> Cell:
-    config = {
-        "experiment": "toy",
-        "profile": "smoke",
-        "data": {"name": "mnist", "source": "embedded", "digest": "ab" * 32, "num_images": 2000},
-        "noise": {"size": 62, "prior": "uniform"},
-        "codes": list(codes),
-        "device": "cpu",
-        "variant": None,
-        "arm": "infogan",
-        "seed": seed,
-        "training": {
-            "iterations": ITERATIONS,
-            "batch_size": 128,
-            "learning_rate_discriminator": 2e-4,
-            "learning_rate_generator": 1e-3,
-            "learning_rate_q": 2e-4,
-            "mi_trains_trunk": True,
-            "mi_weight_generator": [1.0] * len(codes),
-        },
-    }
-    return Cell("toy", "smoke", None, "infogan", seed, config, {"codes": list(codes)})
+from tests.bench.tracked_cells import (
+    CONTINUOUS,
+    ITERATIONS,
+    assert_holds,
+    begin,
+    done_cell,
+    finish,
+    make_cell,
+    make_history,
+    stored,
+    the_run,
+)
 
 
-def make_history(cell: Cell, num: int = ITERATIONS, *, learns: bool = True) -> History:
-    """Losses with one NaN, a categorical curve that rises to H(c) or stays near 0, a continuous one."""
-    t = np.arange(1, num + 1)
-    columns = {"loss/discriminator": 1.0 + 0.3 * np.sin(t), "loss/generator": 0.7 + 0.1 * np.cos(t)}
-    columns["loss/generator"][4] = np.nan
-    for i, code in enumerate(cell.config["codes"], 1):
-        if code["kind"] == "categorical":
-            columns[f"mi/c{i}"] = math.log(10) * (1 - np.exp(-t / 8)) if learns else 0.05 * np.sin(t / 9)
-        else:
-            columns |= {f"mi/c{i}": 0.5 + t / 100, f"explained/c{i}": t / 200}
-    stretches = np.arange(25, num + 1, 25)
-    values = np.stack(list(columns.values()), axis=1).astype(np.float32)
-    return History(tuple(columns), values, stretches, stretches / 10.0)
-
-
-def begin(results: Path, cell: Cell, num: int) -> CellFolder:
-    """A cell that was interrupted after ``num`` iterations."""
-    folder = CellFolder.of(results, cell)
-    folder.write_identity(cell, {"git_commit": "0123456789ab", "python": "3.11"}, cell.config["data"])
-    folder.write_history(make_history(cell, num))
-    return folder
-
-
-def finish(folder: CellFolder, *, learns: bool = True) -> CellFolder:
-    """The same cell, done."""
-    cell = folder.cell()
-    folder.write_history(make_history(cell, learns=learns))
-    grid = np.arange(5 * 10 * 28 * 28, dtype=np.uint32).astype(np.uint8).reshape(5, 10, 28, 28, 1)
-    folder.write_traversals({f"c{i}": grid for i in range(1, len(cell.config["codes"]) + 1)})
-    folder.write_weights(b"weights" * 100)
-    frozen = {f"c{i}": 2.0 for i in range(1, len(cell.config["codes"]) + 1)}
-    folder.write_result({"status": "done", "iterations": ITERATIONS, "mi_frozen_nats": frozen, "notes": []})
-    return folder
-
-
-def done_cell(results: Path, cell: Cell, *, learns: bool = True) -> CellFolder:
-    return finish(begin(results, cell, 10), learns=learns)
-
-
-@pytest.fixture
-def results(tmp_path: Path, empty_database: Path) -> Path:
-    shutil.copy(empty_database, tmp_path / "mlflow.db")
-    return tmp_path
-
-
-@pytest.fixture
-def client(results: Path) -> Any:
-    return tracking._connect(default_uri(results))
-
-
-@pytest.fixture
-def refusing_uri() -> str:
-    """A port of this machine where nobody listens, with credentials that must not be told."""
-    return f"http://someone:s3cret-word@127.0.0.1:{free_port()}"
-
-
-def free_port() -> int:
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
-def the_run(client: Any, name: str = "toy-smoke") -> Any:
-    (run,) = client.search_runs([client.get_experiment_by_name(name).experiment_id])
-    return run
-
-
-def stored(client: Any, run_id: str, metric: str) -> list[tuple[int, float]]:
-    return sorted((m.step, m.value) for m in client.get_metric_history(run_id, metric))
-
-
-def assert_holds(client: Any, run_id: str, metric: str, column: np.ndarray) -> None:
-    steps, values = zip(*stored(client, run_id, metric), strict=True)
-    assert steps == tuple(range(1, len(column) + 1))
-    np.testing.assert_array_equal(values, column.astype(np.float64))  # NaN equals NaN
-
-
-# ---------------------------------------------------------------- one cell
 def test_health_is_a_tag_and_points_of_the_cells_that_have_it(results: Path, client: Any) -> None:
     old, new = done_cell(results, make_cell(seed=0)), done_cell(results, make_cell(seed=1))
     health = {"status": "collapsed", "reason": "r", "variety": 0.5, "distinctness": 0.001, "saturation": 0.25}
@@ -373,131 +268,6 @@ def test_inf_is_left_out_of_the_points() -> None:
     assert points.keys() == set(range(1, ITERATIONS + 1)) - {3}
 
 
-def test_a_grid_is_tiled_with_separators() -> None:
-    import io
-
-    from PIL import Image
-
-    grid = np.zeros((2, 3, 4, 5, 3), np.uint8)
-    grid[1, 2] = (10, 20, 30)
-    picture = np.asarray(Image.open(io.BytesIO(mirrored.grid_png(grid))))
-    assert picture.shape == (2 * (2 * 4 + 2), 2 * (3 * 5 + 2 * 2), 3)
-    assert (picture[-8:, -10:] == (10, 20, 30)).all()
-    assert (picture[8:12] == 255).all()
-    assert (picture[:8, :10] == 0).all()
-
-
-# ---------------------------------------------------------------- many cells, and stores that fail
-def test_the_mirror_follows_cells_as_they_grow(results: Path, client: Any) -> None:
-    folders = [begin(results, make_cell(seed), 10) for seed in range(3)]
-    mirror = Mirror(results, default_uri(results))
-    mirror.start()
-    for num in (20, 30, 40):
-        for folder in folders:
-            folder.write_history(make_history(folder.cell(), num))
-            mirror.submit(folder)
-    for folder in folders:
-        mirror.submit(finish(folder))
-    assert mirror.close(60) == []
-    assert mirror.status == "tracking: up to date"
-    assert all(is_synced(folder, default_uri(results)) for folder in folders)
-
-
-def test_a_damaged_cell_does_not_hold_up_the_others(results: Path) -> None:
-    damaged, sound = done_cell(results, make_cell(0)), done_cell(results, make_cell(1))
-    (damaged.path / "history.npz").write_bytes(b"damaged")
-    mirror = Mirror(results, default_uri(results))
-    mirror.start()
-    mirror.submit(damaged)
-    mirror.submit(sound)
-    (line,) = mirror.close(60)
-    assert line.startswith("toy/smoke/infogan/seed-0: history.npz: checksum does not match")
-    assert is_synced(sound, default_uri(results))
-    assert "1 not mirrored" in mirror.status
-    (left,) = sync(results, [damaged, sound], default_uri(results))
-    assert str(left) == line
-
-
-def test_a_refusing_server_stops_nothing(results: Path, refusing_uri: str) -> None:
-    folder = done_cell(results, make_cell())
-    mirror = Mirror(results, refusing_uri)
-    mirror.start()
-    started = time.monotonic()
-    for _ in range(100):
-        mirror.submit(folder)
-    assert time.monotonic() - started < 0.5
-    assert mirror.status == "tracking: 1 cell waiting"
-    started = time.monotonic()
-    lines = mirror.close(30)
-    assert time.monotonic() - started < 31
-    assert lines == ["toy/smoke/infogan/seed-0: tracking server does not answer"]
-    assert mirror.status == "tracking: tracking server does not answer, 1 cell waiting"
-    assert folder.tracking() is None
-
-
-def test_close_keeps_its_bound_with_a_server_that_hangs(results: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as silent:  # takes connections and never answers
-        mirror = Mirror(results, f"http://127.0.0.1:{silent.getsockname()[1]}")
-        mirror.start()
-        mirror.submit(done_cell(results, make_cell()))
-        started = time.monotonic()
-        lines = mirror.close(0.5)
-        assert time.monotonic() - started < 1
-    assert lines == ["toy/smoke/infogan/seed-0: not mirrored within 0.5 s"]
-    assert Mirror(results, "http://127.0.0.1:1").close(1) == []  # never started
-
-
-def test_sync_with_a_refusing_server_names_every_cell(
-    results: Path, refusing_uri: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("bench.mirror.SYNC_DELAYS_S", (0.1,))
-    folders = [done_cell(results, make_cell(seed)) for seed in (0, 1)]
-    lines = [str(u) for u in sync(results, folders, refusing_uri)]
-    assert lines == [f"toy/smoke/infogan/seed-{seed}: tracking server does not answer" for seed in (0, 1)]
-
-
-def test_a_file_that_is_no_database_is_said_and_left_alone(tmp_path: Path) -> None:
-    database = tmp_path / "mlflow.db"
-    database.write_bytes(b"not a database at all" * 50)
-    folder = done_cell(tmp_path, make_cell())
-    (left,) = sync(tmp_path, [folder], default_uri(tmp_path))
-    assert left.reason == "mlflow.db is not a database; move it away and run `python -m bench sync`"
-    mirror = Mirror(tmp_path, default_uri(tmp_path))
-    mirror.start()
-    mirror.submit(folder)
-    assert mirror.close(20) == [str(left)]
-    assert database.read_bytes() == b"not a database at all" * 50
-
-
-def test_a_damaged_database_is_said(results: Path) -> None:
-    database = results / "mlflow.db"
-    content = database.read_bytes()
-    database.write_bytes(content[:100] + b"\xff" * 8000 + content[8100:])
-    (left,) = sync(results, [done_cell(results, make_cell())], default_uri(results))
-    assert left.reason == tracking.NOT_A_DATABASE
-
-
-def test_a_database_that_was_moved_away_is_filled_again(results: Path, empty_database: Path) -> None:
-    folder = done_cell(results, make_cell())
-    assert sync(results, [folder], default_uri(results)) == []
-    (results / "mlflow.db").unlink()
-    assert not is_synced(folder, default_uri(results))
-    shutil.copy(empty_database, results / "mlflow.db")  # an empty one in its place: the record alone cannot tell
-    assert sync(results, [folder], default_uri(results)) == []
-    client = tracking._connect(default_uri(results))
-    assert len(stored(client, the_run(client).info.run_id, "mi/c1")) == ITERATIONS
-
-
-def test_results_that_were_moved_keep_no_artifacts_behind(results: Path, tmp_path: Path) -> None:
-    assert sync(results, [done_cell(results, make_cell())], default_uri(results)) == []
-    moved = tmp_path / "elsewhere"
-    shutil.copytree(results, moved, ignore=shutil.ignore_patterns("elsewhere"))
-    folder = CellFolder.of(moved, make_cell())
-    assert not is_synced(folder, default_uri(moved))
-    (left,) = sync(moved, [folder], default_uri(moved))
-    assert "artifacts in another folder" in left.reason
-
-
 def test_credentials_are_neither_stored_nor_told(results: Path) -> None:
     uri = "postgresql+psycopg2://someone:s3cret%2Fword@db.example:5432/mlflow?password=other"
     assert redacted(uri) == "postgresql+psycopg2://db.example:5432/mlflow"
@@ -510,58 +280,3 @@ def test_credentials_are_neither_stored_nor_told(results: Path) -> None:
 def test_importing_the_module_imports_no_mlflow() -> None:
     code = "import sys, bench.tracking; sys.exit(bool({'mlflow', 'torch', 'PIL', 'pandas'} & sys.modules.keys()))"
     assert subprocess.run([sys.executable, "-c", code], timeout=60).returncode == 0
-
-
-# ---------------------------------------------------------------- a real server
-@contextlib.contextmanager
-def server(folder: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
-    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
-    command += ["--backend-store-uri", f"sqlite:///{folder}/mlflow.db", "--artifacts-destination", str(folder / "art")]
-    environment = os.environ | {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-    with (folder / "server.log").open("wb") as log:
-        process = subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)
-    try:
-        yield process
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-
-
-def wait_until_healthy(port: int, process: subprocess.Popen[bytes], timeout_s: float) -> None:
-    end = time.monotonic() + timeout_s
-    while time.monotonic() < end and process.poll() is None:
-        with contextlib.suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=2):
-            return
-        time.sleep(0.5)
-    pytest.fail("the MLflow server did not become healthy")
-
-
-@pytest.mark.slow
-def test_a_server_that_comes_late_gets_everything(
-    tmp_path: Path, empty_database: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The launcher starts without a server, trains on, and the server that appears later is brought up to date."""
-    monkeypatch.setattr("bench.mirror.LAST_DELAY_S", 2.0)
-    shutil.copy(empty_database, tmp_path / "mlflow.db")
-    results, port = tmp_path / "results", free_port()
-    uri = f"http://127.0.0.1:{port}"
-    folders = [begin(results, make_cell(seed), 20) for seed in (0, 1)]
-    mirror = Mirror(results, uri)
-    mirror.start()
-    for folder in folders:
-        mirror.submit(folder)
-    with server(tmp_path, port) as process:
-        wait_until_healthy(port, process, 90)
-        for folder in folders:
-            mirror.submit(finish(folder))
-        assert mirror.close(60) == []
-        assert all(is_synced(folder, uri) for folder in folders)
-        client = tracking._connect(uri)
-        run_id = (folders[0].tracking() or {})["run_id"]
-        history = make_history(folders[0].cell())
-        for name in history.names:
-            assert_holds(client, run_id, name, history.column(name))
-        assert {a.path for a in client.list_artifacts(run_id)} >= {"weights.pt", "config.json", "traversals"}
-        assert sync(results, folders, uri) == []
-    assert [u.reason for u in sync(results, folders[:1], uri)] == ["tracking server does not answer"]

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from bench.report.codes import best_run, confusion, digit_of_categories
 from bench.report.figures.style import COLOURS, DASHES, STYLE, Drawing, save
 from bench.runs import Run, Sweep
+from bench.spec import arm_of
 
 _PANELS = (("digit_error", "one-to-one error of Q's category"), ("kid", "KID to real digits"))
 
@@ -33,7 +34,7 @@ def _trajectory(sweep: Sweep, groups: Sequence[str], arms: Sequence[str]) -> Dra
     for panel, (name, words) in enumerate(_PANELS):
         axes = figure.add_axes((0.08 + 0.49 * panel, 0.14, 0.41, 0.74))
         for group, columns in held.items():
-            arm = group.rpartition("/")[2]
+            arm = arm_of(group)
             rank = list(arms).index(arm) if arm in arms else len(arms)
             colour, dashes = COLOURS[rank % len(COLOURS)], DASHES[rank % len(DASHES)]
             for series in columns:

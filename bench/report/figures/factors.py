@@ -12,6 +12,7 @@ from bench.report import wording
 from bench.report.factors import FactorRun, FactorRuns, entry, is_of_categories
 from bench.report.figures.style import STYLE, Drawing, save
 from bench.runs import Run
+from bench.spec import arm_of
 from bench.summary import code_names
 from infogan.measures.catalogue import FACTORS
 
@@ -51,7 +52,7 @@ def draw_runs(found: FactorRuns) -> Drawing | None:
             left = MARGIN + column * (width + MARGIN)
             at = top - row * (small_height + 1.5 * _LINE) - 1.2 * _LINE
             _grid_axes(figure, left, at, width, small_height, grid, title, 7.5)
-        name = f"factor-{found.factor.replace('_', '-')}-{found.group.rpartition('/')[2]}"
+        name = f"factor-{found.factor.replace('_', '-')}-{arm_of(found.group)}"
         return save(figure, name, _figure_title(found), _caption(found, first))
 
 
@@ -133,7 +134,7 @@ def draw_codes(runs_of: dict[str, list[Run]]) -> Drawing | None:
             bottom = 1 - (row * panel + 0.25 + 0.2 * len(codes)) / height
             axes = figure.add_axes((left, bottom, width, 0.2 * len(codes) / height))
             _matrix(axes, table, codes, factors)
-            axes.set_title(f"{group.rpartition('/')[2]}, seed {run.cell.seed}", fontsize=7.5, pad=2, loc="left")
+            axes.set_title(f"{arm_of(group)}, seed {run.cell.seed}", fontsize=7.5, pad=2, loc="left")
         caption = (
             "First-order Sobol index of every code on every factor as the readers see it, scored on samples that chose "
             f"nothing: 1, the code alone decides the factor. Last row, {NOISE_ROW}: the dimension of all that "

@@ -14,13 +14,13 @@ OTHER = "#CCCCCC"  # cells of another experiment in the same launch
 def draw_schedule(schedule: Schedule, definition: str) -> Drawing:
     """Training is solid, what a cell does beside it pale; colours tell arms apart."""
     own = [span for span in schedule.spans if span.definition == definition]
-    arms = list(dict.fromkeys(span.name.rpartition("/")[0] for span in own))
+    arms = list(dict.fromkeys(span.group for span in own))
     with rc_context(STYLE):
         figure = Figure(figsize=(8.4, 0.9 + 0.42 * schedule.jobs + 0.2 * (len(arms) > 0)), layout="constrained")
         axes = figure.subplots()
         for span in schedule.spans:
             mine = span.definition == definition
-            colour = COLOURS[arms.index(span.name.rpartition("/")[0]) % len(COLOURS)] if mine else OTHER
+            colour = COLOURS[arms.index(span.group) % len(COLOURS)] if mine else OTHER
             bar: dict[str, Any] = {"height": 0.72, "left": span.start_s / 60, "color": colour}
             axes.barh(span.slot, (span.end_s - span.start_s) / 60, alpha=0.35, **bar)
             axes.barh(span.slot, span.train_s / 60, edgecolor="white", linewidth=0.6, **bar)

@@ -1,0 +1,91 @@
+"""Options of the command line that several commands take: each is declared here once, with its help."""
+
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, TypedDict, get_args, get_type_hints
+
+import typer
+
+from bench.context import Context
+from bench.spec import PROFILES
+
+Experiments = Annotated[
+    list[str] | None, typer.Argument(help="Experiments of experiments.toml; none: all.", show_default=False)
+]
+SpecOption = Annotated[
+    Path, typer.Option("--spec", help="Which file declares the experiments.", show_default="experiments.toml")
+]
+Results = Annotated[Path, typer.Option("--results", help="Folder that holds cells, MLflow store and report.")]
+Profile = Annotated[
+    str | None,
+    typer.Option(help=f"Budget: {', '.join(PROFILES)}. Default: paper on a GPU, cpu otherwise.", show_default=False),
+]
+Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
+
+
+class GateOptions(TypedDict):
+    """Which cells of an experiment, and where they run. Defaults are those of :class:`bench.context.Context`."""
+
+    spec: SpecOption
+    results: Results
+    profile: Profile
+    arms: Annotated[str | None, typer.Option(help="Only these arms, separated by commas.", show_default=False)]
+    seeds: Annotated[str | None, typer.Option(help="Only these seeds: 0-4 or 0,2,5-9.", show_default=False)]
+    data_dir: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="INFOGAN_DATA",
+            help="Folder with the real data in torchvision's layout; only read.",
+            show_default=False,
+        ),
+    ]
+    device: Device
+    jobs: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=1024,
+            help="Cells at a time. Default: one per core, one on a GPU, all that fit on a cluster.",
+            show_default=False,
+        ),
+    ]
+    executor: Annotated[
+        str,
+        typer.Option(
+            "--executor",
+            help="local: processes of this machine. ray: tasks of a cluster, with the results on shared storage; "
+            "experiments.toml says in a profile's resources what each gets (docs/CLUSTER.md).",
+        ),
+    ]
+    ray_address: Annotated[
+        str | None,
+        typer.Option(
+            help="HOST:PORT of the cluster's head. Default: RAY_ADDRESS, or the cluster that runs on this machine.",
+            show_default=False,
+        ),
+    ]
+
+
+class CellOptions(GateOptions):
+    """The same for every experiment: the gate's have no variants."""
+
+    variants: Annotated[str | None, typer.Option(help="Only these variants, separated by commas.", show_default=False)]
+
+
+def with_options(command: Callable[..., None]) -> Callable[..., None]:
+    """A command whose ``**options: Unpack[...]`` typer sees as one option a key, in the order of Context's parameters.
+
+    Typer reads the signature, which it otherwise could not take keywords from.
+    """
+    signature = inspect.signature(command)
+    *own, options = signature.parameters.values()
+    (table,) = get_args(options.annotation)
+    annotations: dict[str, Any] = get_type_hints(table, include_extras=True)
+    shared = [
+        parameter.replace(annotation=annotations[name])
+        for name, parameter in inspect.signature(Context).parameters.items()
+        if name in annotations
+    ]
+    command.__signature__ = signature.replace(parameters=[*own, *shared])  # type: ignore[attr-defined]
+    return command

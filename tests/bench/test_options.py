@@ -1,0 +1,47 @@
+"""Options that commands share: every one of a command's group is there, once, with the default that Context has."""
+
+import inspect
+from pathlib import Path
+from typing import Any, get_type_hints
+
+import pytest
+import typer
+
+from bench import cli
+from bench.context import BadInput, Context
+from bench.options import CellOptions, GateOptions
+
+GROUPS = {"plan": CellOptions, "run": CellOptions, "check": GateOptions, "baseline": GateOptions}
+OWN = {
+    "plan": {"experiments", "estimate", "price_per_hour"},
+    "run": {"experiments", "checkpoint_every_s", "checkpoint_every"},
+    "check": {"experiment", "baseline_file", "train", "record"},
+    "baseline": {"experiment", "to", "train"},
+}
+
+
+@pytest.mark.parametrize("name", GROUPS)
+def test_a_command_has_its_own_options_and_its_group_s(name: str) -> None:
+    command = typer.main.get_command(cli.app).commands[name]  # type: ignore[attr-defined]
+    found = {parameter.name: parameter for parameter in command.params}
+    shared = set(get_type_hints(GROUPS[name]))
+    assert found.keys() == OWN[name] | shared
+    context = inspect.signature(Context).parameters
+    assert {option: found[option].default for option in shared} == {o: context[o].default for o in shared}
+
+
+def test_what_is_given_arrives_and_the_rest_are_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: dict[str, Any] = {}
+
+    def recorded(experiments: list[str], **options: Any) -> None:
+        seen.update(options, experiments=experiments)
+        raise BadInput("far enough")
+
+    monkeypatch.setattr(cli, "Context", recorded)
+    monkeypatch.setenv("INFOGAN_DATA", "somewhere")
+    given = {"experiments": ["mnist", "faces"], "seeds": "0-4", "jobs": 3, "variants": "a,b", "results": Path("r")}
+    arguments = ["run", "mnist", "faces", "--seeds", "0-4", "--jobs", "3", "--variants", "a,b", "--results", "r"]
+    with pytest.raises(BadInput, match="far enough"):
+        typer.main.get_command(cli.app)(arguments, standalone_mode=False)
+    defaults = {name: p.default for name, p in inspect.signature(Context).parameters.items() if name != "experiments"}
+    assert seen == defaults | given | {"data_dir": Path("somewhere"), "download": True}
