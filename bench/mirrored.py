@@ -1,15 +1,13 @@
 """What of a cell's record is mirrored, in plain values: points, files, what a person reads in the UI."""
 
 import contextlib
-import io
 import json
 import math
 import zlib
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-import numpy as np
-
+from bench import pictures
 from bench.cells import Cell
 from bench.records import CellFolder, History
 from bench.summary import categorical_entropy_nats, code_names, measured_values, mi_curve, summarise
@@ -84,27 +82,13 @@ def artifacts(folder: CellFolder, identity: dict[str, Any]) -> Iterator[tuple[st
     """Path and content; pictures and weights only where the cell has them."""
     for name in ("environment", "config"):
         yield f"{name}.json", (json.dumps(identity[name], indent=1) + "\n").encode()
-    grids = folder.traversals() | folder.snapshots()
-    for family in folder.measures():
+    grids, measures = folder.traversals() | folder.snapshots(), folder.measures()
+    for family in measures:
         grids |= folder.measured_grids(family)
     for name, grid in grids.items():
-        yield f"traversals/{name}.png", grid_png(grid)
+        yield f"traversals/{name}.png", pictures.png(name, grid, identity["config"], measures, zoom=2)
     with contextlib.suppress(FileNotFoundError):
         yield "weights.pt", folder.weights()
-
-
-def grid_png(grid_RCHWK: np.ndarray, separator_px: int = 2, scale: int = 2) -> bytes:
-    """A grid of images (rows, columns, H, W, channels) uint8 as one picture."""
-    from PIL import Image
-
-    padding = [(0, 0), (0, 0), (0, separator_px), (0, separator_px), (0, 0)]
-    padded = np.pad(grid_RCHWK, padding, constant_values=255)
-    rows, columns, height, width, channels = padded.shape
-    tiled = padded.transpose(0, 2, 1, 3, 4).reshape(rows * height, columns * width, channels)
-    tiled = tiled[:-separator_px, :-separator_px].repeat(scale, axis=0).repeat(scale, axis=1)
-    content = io.BytesIO()
-    Image.fromarray(tiled[..., 0] if channels == 1 else tiled).save(content, "PNG")
-    return content.getvalue()
 
 
 # ---------------------------------------------------------------- what a person reads

@@ -157,6 +157,7 @@ def mirror_cell(client: "MlflowClient", folder: CellFolder, memory: Memory | Non
         if history is None:
             raise CorruptRecord("history.npz is missing")
         points |= summary_points(cell.config, history, result) | measure_points(folder.measures())
+    is_known = is_synced(folder, client.tracking_uri)
     try:
         run = memory.get(cell.key) or _open_run(client, folder, cell, identity, points)
         memory[cell.key] = run
@@ -171,7 +172,7 @@ def mirror_cell(client: "MlflowClient", folder: CellFolder, memory: Memory | Non
             _send(client, run, points)
         synced = _holds(client, run, points)
         if synced:
-            _send_artifacts(client, run, artifacts(folder, identity))
+            _send_artifacts(client, run, artifacts(folder, identity), is_known=is_known)
             _end(client, run, folder, result)
             memory.pop(cell.key)  # what a sweep keeps in memory does not grow with its ended cells
     except BaseException:
@@ -309,9 +310,15 @@ def _holds(client: "MlflowClient", run: KnownRun, points: Points) -> bool:
     return are_equal(_stored(client, run.run_id, points), points)
 
 
-def _send_artifacts(client: "MlflowClient", run: KnownRun, artifacts: Iterable[tuple[str, bytes]]) -> None:
-    """Those that the store lacks or holds at another size."""
-    held = {a.path: a.file_size for path in (None, "traversals") for a in client.list_artifacts(run.run_id, path)}
+def _send_artifacts(
+    client: "MlflowClient", run: KnownRun, artifacts: Iterable[tuple[str, bytes]], *, is_known: bool
+) -> None:
+    """Those that the store lacks or holds at another size; all pictures unless this end of the cell ``is_known`` there.
+
+    A cell may have been mirrored before it was measured, which changes labels, and other labels may have the same size.
+    """
+    folders = (None, "traversals") if is_known else (None,)
+    held = {a.path: a.file_size for path in folders for a in client.list_artifacts(run.run_id, path)}
     with tempfile.TemporaryDirectory() as folder:
         for path, content in artifacts:
             if held.get(path) != len(content):

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench import pictures
 from bench.cells import digest
 from bench.claims import ClaimResult, claims_digest, judge
 from bench.cost import Cost, judge_cost, read_cost
@@ -16,7 +17,6 @@ from bench.report import (
     codes,
     costs,
     factors,
-    images,
     inventory,
     pages,
     settings,
@@ -35,6 +35,7 @@ if TYPE_CHECKING:  # matplotlib is imported where something is drawn
     from bench.report.figures import Drawing
 
 MAX_GRID_BYTES = 1_600_000  # of all traversal grids on the page; beyond it further seeds are left out
+MAX_GRID_WIDTH = 320  # pixels
 BASE_ARM = "infogan"  # whose T80 the others are compared with
 # names that only a report gives: an earlier report's files that this one does not make are removed
 OWN_FILES = re.compile(
@@ -346,17 +347,14 @@ class _Builder:
         """(code, PNG) of each grid of a cell; a damaged record is said and passed over."""
         if run.folder is None:
             return []
-        kinds = {f"c{i}": code for i, code in enumerate(run.cell.config["codes"], 1)}
-        first = next((name for name, code in kinds.items() if code["kind"] == "categorical"), None)
-        digits = codes.digit_of_categories(run)
+        config, measures = run.cell.config, run.measures
+        known = [f"c{i}" for i in range(1, len(config["codes"]) + 1)]
         try:
-            grids = {name: grid for name, grid in run.folder.traversals().items() if name in kinds}
-            labelled = [
-                (n, g, images.column_labels(kinds[n], g.shape[1], digits if n == first else None))
-                for n, g in sorted(grids.items())
+            grids = [(name, grid) for name, grid in sorted(run.folder.traversals().items()) if name in known]
+            grids += sorted(run.folder.measured_grids("samples").items())
+            return [
+                (name, pictures.png(name, grid, config, measures, max_width=MAX_GRID_WIDTH)) for name, grid in grids
             ]
-            labelled += [(name, grid, []) for name, grid in sorted(run.folder.measured_grids("samples").items())]
-            return [(name, images.grid_png(grid, labels)) for name, grid, labels in labelled]
         except (CorruptRecord, ValueError, IndexError, OSError) as error:
             self.damaged.append(
                 wording.scrubbed(f"traversals of {run.cell.experiment}, {run.cell.profile}, {run.cell.name}: {error}")

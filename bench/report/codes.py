@@ -20,13 +20,6 @@ def best_run(runs: list[Run]) -> Run | None:
     return min(having, key=lambda run: (run.summary[CHOSEN_BY], run.cell.seed)) if having else None
 
 
-def digit_of_categories(run: Run) -> list[int] | None:
-    """The digit of each category of c1, fitted on training images; None where that was not recorded."""
-    errors = run.measures.get("digits", {}).get("details", {}).get("errors", {})
-    digits = errors.get("one_to_one_digits")
-    return [int(digit) for digit in digits] if digits else None
-
-
 def confusion(run: Run) -> np.ndarray | None:
     """Held-out images by category and digit, (K, D); None where that was not recorded."""
     counts = run.measures.get("digits", {}).get("details", {}).get("errors", {}).get("confusion_KD")

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from bench.pictures import labels_of
 from bench.runs import Run, Sweep
 from bench.spec import ExperimentTable, arm_of, by_variant
 from bench.summary import code_names
@@ -103,11 +104,9 @@ def _with_grid(of: FactorRun, found: FactorRuns) -> FactorRun:
     names = [name for name in code_names(of.run.cell.config, kind) if f"{found.factor}-{name}" in grids]
     if not names:
         return of
-    grid = grids[f"{found.factor}-{names[0]}"]
-    details = entry(of.run).get("factors", {}).get(found.factor, {})
-    columns = tuple(f"{value:.1f}".replace("-0.0", "0.0") for value in np.linspace(-1, 1, grid.shape[1]))
-    if kind == "categorical":
-        columns = tuple(str(category) for category in details.get("category_order", range(grid.shape[1])))
+    name = f"{found.factor}-{names[0]}"
+    grid = grids[name]
+    columns = tuple(labels_of(name, grid.shape[1], of.run.cell.config, of.run.measures))
     noise = None if kind == "categorical" else grids.get(f"{found.factor}-noise")
     return FactorRun(of.run, of.value, of.chosen_by, names[0], of.reason, grid, noise, columns)
 

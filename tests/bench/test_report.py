@@ -14,7 +14,7 @@ import pytest
 
 from bench.cells import Cell, Selection, cells
 from bench.records import CellFolder, History
-from bench.report import images, report_of_sweeps, wording, write_report
+from bench.report import report_of_sweeps, wording, write_report
 from bench.runs import load, read_curves, write_curves
 from bench.spec import Spec, load_spec
 from infogan.data import DataInfo
@@ -316,13 +316,6 @@ def test_only_own_leftovers_are_removed(spec: Spec, tmp_path: Path) -> None:
     write_report(tmp_path, spec)
     assert not stale.exists()
     assert kept.exists()
-
-
-def test_sweep_ends_are_the_library_s() -> None:
-    from infogan.measures.traversals import SWEEP
-
-    assert images.SWEEP == SWEEP
-    assert images.column_labels({"kind": "continuous"}, 3) == ["-2.0", "0.0", "2.0"]
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,7 @@ import numpy as np
 from bench.cells import Selection, cells
 from bench.context import DEFAULT_SPEC
 from bench.records import CellFolder, History
-from bench.report.codes import best_run, codes_tables, digit_of_categories
-from bench.report.images import column_labels
+from bench.report.codes import best_run, codes_tables
 from bench.report.wording import ABSENT
 from bench.runs import Run, Sweep
 from bench.spec import load_spec
@@ -54,14 +53,6 @@ def test_the_best_seed_is_chosen_on_training_images_and_kid_is_paired_by_seed() 
     assert digits.rows[0][2:] == ["0.300", "0.310", ABSENT, "0.450", ABSENT, ABSENT]
     # seed 2 has no GAN of its own: +0.1 and -0.05 are left
     assert free.rows == [["infogan", "0: 0.5000 / 0.4000, 1: 0.3000 / 0.3500", "+0.0250 [-0.0500, +0.1000]", "1 of 2"]]
-
-
-def test_a_category_is_labelled_with_its_digit() -> None:
-    digits = digit_of_categories(sweep().runs[0])
-    categorical = {"kind": "categorical"}
-    assert column_labels(categorical, 10, digits) == ["3", "-", "0", "1", "2", "3", "4", "5", "6", "7"]
-    assert column_labels(categorical, 10, None) == [str(k) for k in range(10)]
-    assert digit_of_categories(Run(sweep().runs[0].cell, "done", {}, {}, None, {})) is None
 
 
 def test_every_figure_of_the_codes_is_drawn_and_is_the_same_twice() -> None:

@@ -7,7 +7,8 @@ import numpy as np
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-from bench.report.codes import best_run, confusion, digit_of_categories
+from bench.pictures import digit_of_categories
+from bench.report.codes import best_run, confusion
 from bench.report.figures.style import COLOURS, DASHES, STYLE, Drawing, save
 from bench.runs import Run, Sweep
 from bench.spec import arm_of
@@ -92,7 +93,7 @@ def _usable(sweep: Sweep, groups: Sequence[str]) -> Drawing | None:
 def _confusion(sweep: Sweep, groups: Sequence[str]) -> Drawing | None:
     """Of each arm's best seed: held-out images by category and digit, categories in the order of their digit."""
     best = {group: best_run(sweep.done(group)) for group in groups}
-    found = {g: (run, confusion(run), digit_of_categories(run)) for g, run in best.items() if run is not None}
+    found = {g: (run, confusion(run), digit_of_categories(run.measures)) for g, run in best.items() if run is not None}
     found = {g: parts for g, parts in found.items() if parts[1] is not None and parts[2] is not None}
     if not found:
         return None

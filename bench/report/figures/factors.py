@@ -8,6 +8,7 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from bench.pictures import GAP, tiled
 from bench.report import wording
 from bench.report.factors import FactorRun, FactorRuns, entry, is_of_categories
 from bench.report.figures.style import STYLE, Drawing, save
@@ -17,7 +18,6 @@ from bench.summary import code_names
 from infogan.measures.catalogue import FACTORS
 
 WIDTH, MARGIN = 8.4, 0.1  # inches
-GAP = 1  # pixels between images
 SMALL_COLUMNS = 3
 _LINE = 0.17  # inches of a line of text
 NOISE_ROW = "noise"
@@ -99,13 +99,8 @@ def _grid_axes(
     """``grid`` with its upper edge at ``top``, all in inches."""
     full = figure.get_size_inches()[1]
     axes = figure.add_axes((left / WIDTH, (top - height) / full, width / WIDTH, height / full))
-    rows, columns, height_px, width_px, channels = grid.shape
-    page = np.full((rows * (height_px + GAP) - GAP, columns * (width_px + GAP) - GAP, channels), 255, np.uint8)
-    for row in range(rows):
-        for column in range(columns):
-            y, x = row * (height_px + GAP), column * (width_px + GAP)
-            page[y : y + height_px, x : x + width_px] = grid[row, column]
-    axes.imshow(page[..., 0] if channels == 1 else page, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+    page = tiled(grid)
+    axes.imshow(page[..., 0] if page.shape[-1] == 1 else page, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
     axes.set_title(title, fontsize=size, pad=2.5, loc="left")
     axes.set_yticks([])
     axes.set_xticks([])
