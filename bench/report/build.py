@@ -259,11 +259,14 @@ class _Builder:
         return views
 
     def _figure(self, drawing: "Drawing", base: str, before_title: str = "") -> pages.FigureView:
-        """Its two files, and the figure on the page."""
+        """Its file or two, and the figure on the page."""
         path = f"{base}/{drawing.name}" if base == "figures" else f"{base}-{drawing.name}"
-        self.files |= {f"{path}.svg": drawing.svg, f"{path}.png": drawing.png}
-        inline = pages.figure_uri(drawing.svg, drawing.png)
-        return pages.FigureView(before_title + drawing.title, drawing.caption, f"{path}.png", f"{path}.svg", inline)
+        self.files[f"{path}.png"] = drawing.png
+        files, uri = [f"{path}.png"], pages.data_uri(drawing.png, "image/png")
+        if len(drawing.svg) <= pages.MAX_SVG:
+            self.files[f"{path}.svg"] = drawing.svg
+            files, uri = [f"{path}.svg", *files], pages.data_uri(drawing.svg, "image/svg+xml")
+        return pages.FigureView(before_title + drawing.title, drawing.caption, tuple(files), uri)
 
     def _factors(self, found: Sequence[factors.FactorRuns], stem: str) -> list[pages.FigureView]:
         """Of each claim on a factor the pictures of every run, then code by factor of each variant."""

@@ -9,17 +9,16 @@ from bench.report.tabular import Table
 from bench.report.verdicts import ClaimRows
 
 TEMPLATES = Path(__file__).parent / "templates"
-MAX_INLINE_SVG = 400_000  # bytes; a larger figure is inlined as PNG
+MAX_SVG = 400_000  # bytes; a larger one is mostly pixels, and the PNG stands alone
 
 
 @dataclass(frozen=True)
 class FigureView:
-    """A figure on the page: files beside it and the bytes inlined."""
+    """A figure on the page: files beside it, the PNG last, and the bytes inlined."""
 
     title: str
     caption: str
-    png_path: str
-    svg_path: str
+    paths: tuple[str, ...]
     inline: str  # data URI
 
 
@@ -92,11 +91,6 @@ class ReportView:
 def data_uri(content: bytes, kind: str) -> str:
     """``kind`` is a media type."""
     return f"data:{kind};base64,{base64.b64encode(content).decode()}"
-
-
-def figure_uri(svg: bytes, png: bytes) -> str:
-    """The sharper of the two as long as it is not heavy."""
-    return data_uri(svg, "image/svg+xml") if len(svg) <= MAX_INLINE_SVG else data_uri(png, "image/png")
 
 
 def render(view: ReportView) -> tuple[bytes, bytes]:
