@@ -13,12 +13,11 @@ from rich.table import Table
 
 from bench import cells as cell_module
 from bench import environment, grid, mirror, tracking
-from bench.context import BadInput, Context, data_record
+from bench.context import BadInput, Context, data_record, require_profile
 from bench.executors.base import Executor, StopRequest
 from bench.grid import Exit
 from bench.records import find_cells
-from bench.schema import suggest
-from bench.spec import PROFILES, load_spec
+from bench.spec import load_spec
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -223,8 +222,7 @@ def cost(spec: Path, results: Path, profile: str | None) -> None:
     if claim is None:
         raise BadInput(f"{spec} has no table [cost]")
     profile = profile or "cpu"
-    if profile not in claim.profiles:
-        raise BadInput(f"unknown profile {profile!r}{suggest(profile, list(claim.profiles))}")
+    require_profile(profile, claim.profiles)
     require_writable(results)
     from bench.throughput.cost import measure_cost
 
@@ -238,8 +236,7 @@ def report(experiments: list[str] | None, spec: Path, results: Path, profile: st
     loaded = load_spec(spec)
     for name in experiments or []:
         cell_module.experiment_table(loaded, name)
-    if profile is not None and profile not in PROFILES:
-        raise BadInput(f"unknown profile {profile!r}{suggest(profile, list(PROFILES))}")
+    require_profile(profile)
     require_writable(results)
     written = write_report(results.absolute(), loaded, experiments=experiments, profile=profile)
     print_claims(written.claims)

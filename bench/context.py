@@ -1,6 +1,6 @@
 """What a command resolves from its options first: device, profiles, data, cells. Bad input ends here."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,12 @@ DEFAULT_RESULTS = Path("results/latest")
 
 class BadInput(Exception):
     """The user's mistake, in one line."""
+
+
+def require_profile(profile: str | None, known: Collection[str] = PROFILES) -> None:
+    """Raises BadInput with the choices; None stands for a default."""
+    if profile is not None and profile not in known:
+        raise BadInput(f"unknown profile {profile!r}{suggest(profile, list(known))}")
 
 
 class Context:
@@ -54,8 +60,7 @@ class Context:
         self.data_dir = data_dir.absolute() if data_dir else None
         self.executor, self.ray_address = executor, ray_address
         self.device = self._device(device)
-        if profile is not None and profile not in PROFILES:
-            raise BadInput(f"unknown profile {profile!r}{suggest(profile, list(PROFILES))}")
+        require_profile(profile)
         self.wanted_jobs = jobs
         self.jobs = jobs or (1 if self.device == "cuda" else usable_cores())
         self.selection = Selection(

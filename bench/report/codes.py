@@ -11,7 +11,7 @@ from bench.runs import Run, Sweep
 
 ERROR, CHOSEN_BY = "digit_error", "digit_error_train"
 _BASELINES = ("digit_error_untrained", "digit_error_kmeans_pixels", "digit_error_kmeans_trunk", "digit_error_probe")
-BASELINE_ARM = "gan"  # InfoGAN "comes for free" against it
+BASELINE_ARM = "gan"  # what InfoGAN "comes for free" against, and what shows how a factor is found by chance
 
 
 def best_run(runs: list[Run]) -> Run | None:

@@ -8,13 +8,12 @@ import numpy as np
 
 from bench import statistics
 from bench.report import wording
+from bench.report.codes import BASELINE_ARM
 from bench.report.factors import MAX_OUTSIDE, FactorRun, FactorRuns, entry, factor_of
 from bench.report.tabular import Table, csv_bytes
 from bench.runs import Run, Sweep
 from bench.spec import group_name, variant_of
 from infogan.measures.catalogue import DISENTANGLEMENT
-
-BASELINE = "gan"
 
 
 def factor_tables(sweep: Sweep, found: Sequence[FactorRuns], groups: Sequence[str]) -> list[Table]:
@@ -73,7 +72,7 @@ def _record(of: FactorRuns, run: FactorRun) -> list[Any]:
 
 
 def _baseline(of: FactorRuns, found: Sequence[FactorRuns]) -> FactorRuns | None:
-    group = group_name(variant_of(of.group) or None, BASELINE)
+    group = group_name(variant_of(of.group) or None, BASELINE_ARM)
     return next((other for other in found if (other.group, other.measure) == (group, of.measure)), None)
 
 
