@@ -135,6 +135,7 @@ def test_faults_lose_and_double_nothing(server: TrackingServer, undisturbed: Ben
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_a_server_that_is_gone_for_a_minute(server: TrackingServer, tmp_path: Path) -> None:
     """In the middle of a sweep: cells end in the meantime, and the run itself brings the server up to date."""
     with Proxy(server.port) as proxy:
@@ -148,7 +149,7 @@ def test_a_server_that_is_gone_for_a_minute(server: TrackingServer, tmp_path: Pa
         assert len(list(bench.results.glob("cells/**/result.json"))) > ended
         assert process.poll() is None
         proxy.listen()
-        output, _ = process.communicate(timeout=280)
+        output, _ = process.communicate(timeout=600)
         assert process.returncode == 0, output
     check_in_full(server, bench, 40)
 
