@@ -11,7 +11,7 @@
 STAMP := .venv/.installed
 PYTHON3 ?= python3
 APT_PACKAGES := chromium chromium-driver postgresql
-LOCKED_TORCH = $(shell grep -E '^(torch|torchvision)==' requirements.lock)
+LOCKED_TORCH = $(shell grep -oE '^(torch|torchvision)==[^ ]+' requirements.lock)
 
 # Without PYTHON, the environment is .venv and the stamp says that it is complete. With PYTHON, nothing is installed.
 ifeq ($(strip $(PYTHON)),)
@@ -42,6 +42,11 @@ define reproduce
 	( set -x; "$(PY)" -m bench report $(RESULTS_FLAG) ) || exit $$?; \
 	exit $${status:-0}
 endef
+
+# A program of the house's own, $(1), for target $(2): kept apart from .venv.
+tool = [ -x .tools/bin/$(1) ] || said=$$({ "$(PYTHON3)" -m venv .tools && \
+	.tools/bin/python -m pip --disable-pip-version-check -qqq install $(1); } 2>&1) || \
+	{ echo "$(2): could not be done: $(1) cannot be installed: $$(echo "$$said" | tail -1 | cut -c1-200)" >&2; exit 3; }
 
 help: ## list the targets and variables
 	@awk '/^## ?/ { sub(/^## ?/, ""); print } \
@@ -117,17 +122,18 @@ system-deps: ## install the Debian packages that optional tests use (needs root)
 		apt-get install -y -qq --no-install-recommends $(APT_PACKAGES); \
 	fi
 
-lock: ## resolve pyproject.toml anew into requirements.lock (installs nothing)
-	@command -v "$(PY)" >/dev/null || { echo "lock: no $(PY) to resolve with; make setup first" >&2; exit 1; }
-	@"$(PY)" -c "$$LOCK_PROGRAM"
+# What is locked already stays as long as it fits; without the file, everything is the newest that fits.
+lock: ## resolve pyproject.toml into requirements.lock for every platform, with hashes (UPGRADE=package: to its newest)
+	@$(call tool,uv,lock)
+	@.tools/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --extra dev \
+		--custom-compile-command "make lock" $(call flag,UPGRADE,--upgrade-package) --output-file requirements.lock pyproject.toml
+	@echo "requirements.lock: $$(grep -c == requirements.lock) packages; make setup installs them"
 
 # Nothing is installed into .venv. What could not be looked up never reads as sound.
 audit: ## look the locked packages up for known vulnerabilities: 0 none, 1 some, 3 could not be done
-	@[ -x .audit/bin/pip-audit ] || { "$(PYTHON3)" -m venv .audit && \
-		.audit/bin/python -m pip --disable-pip-version-check -qqq install pip-audit; } || \
-		{ rm -rf .audit; echo "audit: could not be done: pip-audit cannot be installed" >&2; exit 3; }
-	@said=.audit/said.txt; \
-	if .audit/bin/pip-audit --requirement requirements.lock --no-deps --disable-pip --strict --progress-spinner off 2>$$said; then \
+	@$(call tool,pip-audit,audit)
+	@said=.tools/audit.txt; \
+	if .tools/bin/pip-audit --requirement requirements.lock --no-deps --disable-pip --strict --progress-spinner off 2>$$said; then \
 		cat $$said; \
 	elif grep -q "^Found " $$said; then \
 		cat $$said; exit 1; \
@@ -137,7 +143,7 @@ audit: ## look the locked packages up for known vulnerabilities: 0 none, 1 some,
 
 clean: ## remove caches and build products, never results or .venv
 	find . \( -path ./.venv -o -path ./results -o -path ./.git \) -prune -o -type d -name __pycache__ -exec rm -rf {} +
-	rm -rf .audit .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks build dist *.egg-info
+	rm -rf .tools .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks build dist *.egg-info
 
 ##
 ## Variables:
@@ -155,7 +161,8 @@ clean: ## remove caches and build products, never results or .venv
 ## Exit codes beyond "failed" come from the tool itself: .venv/bin/python -m bench --help
 
 # .venv/.incomplete stands while an installation is under way: an interrupted one starts again from an emptied .venv.
-# A second make waits on the lock (where flock exists).
+# A second make waits on the lock (where flock exists). A torch from TORCH_INDEX is another file than PyPI's, with hashes
+# and CUDA libraries of its own, or none: it is taken on trust, all else by hash.
 $(STAMP): requirements.lock pyproject.toml
 	@set -eu; \
 	fail() { echo "setup: $$*" >&2; exit 1; }; \
@@ -177,8 +184,14 @@ $(STAMP): requirements.lock pyproject.toml
 	rm -f $@; \
 	: >.venv/.incomplete; \
 	pip_install() { .venv/bin/python -m pip --disable-pip-version-check --no-input install "$$@"; }; \
-	if [ -n "$(TORCH_INDEX)" ]; then pip_install --no-deps --index-url "$(TORCH_INDEX)" $(LOCKED_TORCH); fi; \
-	pip_install -r requirements.lock; \
+	if [ -n "$(TORCH_INDEX)" ]; then \
+		awk '/^[a-z]/ { keep = !/^(cuda-|nvidia-|torch==|torchvision==|triton==)/ } keep' requirements.lock >.venv/apart.txt; \
+		pip_install --no-deps --index-url "$(TORCH_INDEX)" $(LOCKED_TORCH) && \
+			pip_install --require-hashes --no-deps -r .venv/apart.txt && \
+			pip_install $(LOCKED_TORCH); \
+	else \
+		pip_install --require-hashes -r requirements.lock; \
+	fi || fail "not everything could be installed (pip says why); the next make setup starts again"; \
 	rm .venv/.incomplete; \
 	.venv/bin/python -c "$$CHECK_PROGRAM" dev || fail "requirements.lock is behind pyproject.toml: make lock"; \
 	: >$@
@@ -232,25 +245,3 @@ if lacking:
     sys.exit("%s lacks %s; %s" % (sys.executable, ", ".join(lacking), advice))
 endef
 export CHECK_PROGRAM
-
-# pip resolves without installing. What torch itself pins (CUDA, triton) differs by platform and stays out.
-define LOCK_PROGRAM
-import json, re, subprocess, sys, tomllib
-with open("pyproject.toml", "rb") as file:
-    project = tomllib.load(file)["project"]
-wanted = project["dependencies"] + project["optional-dependencies"]["dev"]
-options = ["--disable-pip-version-check", "--quiet", "--dry-run", "--ignore-installed", "--report", "-"]
-pip = [sys.executable, "-m", "pip", "install", *options, *wanted]
-resolved = subprocess.run(pip, check=True, stdout=subprocess.PIPE, text=True).stdout
-pins = {}
-for item in json.loads(resolved)["install"]:
-    name = re.sub(r"[-_.]+", "-", item["metadata"]["name"]).lower()
-    if not re.match(r"(nvidia|cuda)-|(triton|pip|setuptools|wheel)\Z", name):
-        pins[name] = item["metadata"]["version"].partition("+")[0]
-with open("requirements.lock", "w") as file:
-    file.write("# Everything that pyproject.toml and its dev extra bring, pinned. Regenerate with: make lock\n")
-    file.write("# Not listed: what torch itself brings by platform (CUDA libraries, triton), and pip's own tools.\n")
-    file.writelines(f"{name}=={pins[name]}\n" for name in sorted(pins))
-print(f"requirements.lock: {len(pins)} packages; make setup installs them")
-endef
-export LOCK_PROGRAM

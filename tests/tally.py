@@ -4,17 +4,23 @@ from collections import Counter
 from typing import Any
 
 FAULTS: Counter[str] = Counter()  # rounds, losses, and faults by kind
+SEEDS: list[int] = []  # of the rounds: faults and times follow from them
 MUTANTS: dict[str, Counter[str]] = {}  # by reader: accepted, refused, and findings: neither of the two
 
 
 def state() -> dict[str, Any]:
     """What another process can ``add``."""
-    return {"faults": dict(FAULTS), "mutants": {reader: dict(counts) for reader, counts in MUTANTS.items()}}
+    return {
+        "faults": dict(FAULTS),
+        "seeds": SEEDS,
+        "mutants": {reader: dict(counts) for reader, counts in MUTANTS.items()},
+    }
 
 
 def add(other: dict[str, Any]) -> None:
     """The counts of another process, as its ``state``."""
     FAULTS.update(other.get("faults", {}))
+    SEEDS.extend(other.get("seeds", []))
     for reader, counts in other.get("mutants", {}).items():
         MUTANTS.setdefault(reader, Counter()).update(counts)
 
@@ -26,6 +32,7 @@ def lines() -> list[str]:
         kinds = ", ".join(f"{n} {kind}" for kind, n in sorted(FAULTS.items()) if kind not in ("rounds", "losses"))
         num_faults = FAULTS.total() - FAULTS["rounds"] - FAULTS["losses"]
         told.append(f"rounds {FAULTS['rounds']}, faults {num_faults}, losses {FAULTS['losses']} ({kinds})")
+        told.append(f"  seeds {' '.join(map(str, sorted(SEEDS)))}")
     if MUTANTS:
         num = sum(counts.total() for counts in MUTANTS.values())
         findings = sum(counts["findings"] for counts in MUTANTS.values())

@@ -24,7 +24,7 @@ import pytest
 from bench.records import CellFolder
 from bench.storage import CorruptRecord
 from tests.end_to_end.harness import PATIENCE_S, ROOT, Bench, same_bits, wait_for
-from tests.tally import FAULTS
+from tests.tally import FAULTS, SEEDS
 
 SELECTION = ("tiny", "--arms", "infogan", "--seeds", "0-1")
 RUN = ("run", *SELECTION, "--checkpoint-every", "3")
@@ -266,9 +266,11 @@ def strike(bench: Bench, process: subprocess.Popen[str], kind: str) -> tuple[int
     return (143,)
 
 
-def round_of(bench: Bench, witness: Witness, kind: str, rng: random.Random) -> tuple[str, list[str]]:
-    """One disturbed run: output and losses. The fault comes at a random time, from before the first iteration on."""
+def round_of(bench: Bench, witness: Witness, kind: str, seed: int) -> list[str]:
+    """One disturbed run: its losses. The fault's time is drawn from ``seed``, from before the first iteration on."""
+    rng = random.Random(seed)
     FAULTS["rounds"] += 1
+    SEEDS.append(seed)
     with running(bench, *RUN) as process:
         wait_for(lambda: process.poll() is not None or len(workers(process.pid)) > 0)
         if rng.random() < 0.7:
@@ -286,4 +288,4 @@ def round_of(bench: Bench, witness: Witness, kind: str, rng: random.Random) -> t
             damage(folder / "checkpoint.pt", rng)
     lost += witness.losses()
     FAULTS["losses"] += len(lost)
-    return output, [f"{kind}: {line}" for line in lost]
+    return [f"{kind}, seed {seed}: {line}" for line in lost]

@@ -16,11 +16,13 @@ from tests.end_to_end.faults import (
     Witness,
     check_same,
     damage,
+    file_digests,
     num_checkpoints,
     round_of,
     running,
+    session,
 )
-from tests.end_to_end.harness import PATIENCE_S, Bench, wait_for
+from tests.end_to_end.harness import PATIENCE_S, Bench, same_bits, wait_for
 
 pytestmark = pytest.mark.timeout(900)  # on a machine that is busy with other work
 ONE = ("run", "tiny", "--arms", "infogan", "--seeds", "0", "--checkpoint-every", "3")
@@ -43,7 +45,6 @@ def volume(tmp_path: Path) -> Iterator[Volume]:
 @pytest.mark.parametrize("num_rounds", [5, pytest.param(30, marks=[pytest.mark.slow, pytest.mark.timeout(3000)])])
 def test_random_faults_lose_nothing(undisturbed: Bench, tmp_path: Path, empty_database: Path, num_rounds: int) -> None:
     """Each kind in turn at random times; a sweep that ends all the same is checked, and the next one begins."""
-    rng = random.Random(num_rounds)
     sweeps = iter(range(num_rounds + 1))
     bench: Bench | None = None
     for k in range(num_rounds):
@@ -52,7 +53,7 @@ def test_random_faults_lose_nothing(undisturbed: Bench, tmp_path: Path, empty_da
             folder.mkdir()
             bench = Bench(folder, ITERATIONS).use_database(empty_database)
             witness = Witness(bench)
-        _, lost = round_of(bench, witness, KINDS[k % len(KINDS)], rng)
+        lost = round_of(bench, witness, KINDS[k % len(KINDS)], 100 * num_rounds + k)
         assert lost == [], lost
         if len(witness.finished) == 2:
             finish(bench, witness, undisturbed)
@@ -171,3 +172,26 @@ def test_two_damaged_checkpoints_start_anew(undisturbed: Bench, tmp_path: Path, 
     assert "neither is used" in output
     assert "no checkpoint can be used; the cell starts anew" in output
     check_same(bench, undisturbed)
+
+
+# ---------------------------------------------------------------- another definition
+def test_a_definition_changed_half_way_mixes_nothing(undisturbed: Bench, tmp_path: Path, empty_database: Path) -> None:
+    """A rate is changed beside half-trained cells: they stay as they are, and go on once it is changed back."""
+    bench = Bench(tmp_path, ITERATIONS).use_database(empty_database)
+    with running(bench, *ONE) as process:
+        wait_for(lambda: num_checkpoints(bench) == 1)
+        process.kill()  # without a chance to finish
+        process.communicate(timeout=PATIENCE_S)
+        wait_for(lambda: not session(process.pid))
+    old = bench.cells()["infogan/seed-0"]
+    before, sound = file_digests(old), bench.spec.read_text()
+    bench.spec.write_text(sound.replace("learning_rate_generator = 1e-3", "learning_rate_generator = 2e-3"))
+    assert "1 missing" in bench("plan", *ONE[1:6])
+    assert "resumed" not in bench(*ONE)
+    assert file_digests(old) == before
+    new = next(path.parent for path in (bench.results / "cells").rglob("result.json"))
+    assert new != old
+    bench.spec.write_text(sound)
+    assert "resumed at iteration" in bench(*ONE)
+    assert same_bits(old, undisturbed.cells()["infogan/seed-0"])
+    assert not same_bits(new, old)
