@@ -3,17 +3,19 @@
 The measurement is bench.throughput.cost's; here it is read and judged. No torch. No record, no verdict.
 """
 
-import json
 import math
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any
 
 from bench.claims import ClaimResult, ConditionResult, claim_result
 from bench.criteria import CostTable
+from bench.storage import read_plain_json
+from infogan.data.base import one_line
 
 FORMAT = 1
 RECORD = Path("throughput", "cost.json")  # in a results folder
+MAX_NUMBER = 1e15  # of a record; what is larger was not measured
 
 
 @dataclass(frozen=True)
@@ -48,22 +50,27 @@ class Cost:
 def read_cost(results: Path) -> Cost | None:
     """None where nothing was measured. Raises ValueError, in one line, for a file that is no such record."""
     try:
-        raw: dict[str, Any] = json.loads((results / RECORD).read_bytes())
+        raw: dict[str, Any] = read_plain_json(results / RECORD)
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
-        raise ValueError(f"{RECORD.as_posix()}: {' '.join(str(error).split())}") from error
+        raise ValueError(one_line(f"{RECORD.as_posix()}: {error}")) from error
     try:
         if raw["format"] != FORMAT:
             raise ValueError(f"format {raw['format']}, this version reads {FORMAT}")
         f = raw["fingerprint"]
         machine = f"{f['cpu']} ({f['instructions']}), {f['threads']} thread, torch {f['torch']}, load {raw['load']}"
         networks = [NetworkCost(**entry) for entry in raw["networks"]]
-        if not all(math.isfinite(v) for n in networks for v in (n.ratio, n.low, n.high)):
-            raise ValueError("a ratio is not a number")
+        for network in networks:
+            if not isinstance(network.network, str) or not all(map(_is_number, astuple(network)[1:])):
+                raise ValueError(f"network {network.network!r}: a value is not a number")
         return Cost(networks, int(raw["batch_size"]), float(raw["width"]), str(raw["clock"]), machine)
-    except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{RECORD.as_posix()}: not a record of `python -m bench cost`: {error}") from error
+    except (LookupError, TypeError, ValueError, ArithmeticError) as error:
+        raise ValueError(one_line(f"{RECORD.as_posix()}: not a record of `python -m bench cost`: {error}")) from error
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) in (int, float) and 0 < value < MAX_NUMBER
 
 
 def judge_cost(claim: CostTable, cost: Cost | None) -> list[ClaimResult]:

@@ -1,5 +1,6 @@
 """What a check prints and writes: lines for people, JSON, JUnit XML for other people's CI, and the history."""
 
+import contextlib
 import json
 import math
 import time
@@ -7,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from xml.etree import ElementTree
 
 from bench import statistics
@@ -15,8 +16,9 @@ from bench.criteria import GateTable
 from bench.gate import ArmCheck, Check
 from bench.gate_health import NOT_MEASURED
 from bench.runs import Run, Sweep
-from bench.storage import append_line, plain_json, write_atomic
-from bench.throughput.stored import newest_ratio
+from bench.schema import Label, Recorded
+from bench.storage import append_line, plain_json, read_lines, write_atomic
+from bench.throughput.stored import Ratio, StoredRatio, newest_ratio
 
 
 def _times(values: dict[int, float]) -> str:
@@ -157,6 +159,30 @@ def history_line(check: Check, new: Sweep | None, results: Path) -> dict[str, An
         "arms": plain_json(arms),
         "throughput": plain_json(newest_ratio(results, run)) if run else None,
     }
+
+
+class _Arm(Recorded):
+    ratio: Ratio | None
+    low: Ratio | None  # None: without a bound
+    high: Ratio | None
+
+
+class _Line(Recorded):
+    experiment: str
+    outcome: Literal["ok", "regressed", "inconclusive"]
+    arms: dict[str, _Arm]
+    commit: Label = "?"
+    throughput: StoredRatio | None = None
+
+
+def read_history(path: Path) -> list[dict[str, Any]]:
+    """Lines of history.jsonl, oldest first; one that ``history_line`` did not write is passed over."""
+    lines = []
+    for line in read_lines(path):
+        with contextlib.suppress(ValueError):
+            _Line.model_validate(line)
+            lines.append(line)
+    return lines
 
 
 def write(check: Check, rule: GateTable, new: Sweep | None, folder: Path, histories: list[Path]) -> None:

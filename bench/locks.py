@@ -19,12 +19,15 @@ from pathlib import Path
 from typing import Any, Literal
 
 from bench.environment import node_name
+from infogan.data.base import one_line
 
 BEAT_S = 5.0
 LAPSE_S = 30.0  # six beats: a busy file server delays some, and it shows others what it cached seconds ago
 POLL_S = 0.1
 LONG_SILENCE_S = 600.0  # of the file's time, for a single look: it decides a word that people read, never who writes
 RECORD_BYTES = 1024  # every lease has this size, so that a beat overwrites it in place, in one write
+
+FREE = {"free": True}  # the lease of a lock that was given back
 
 Standing = Literal["free", "held", "unknown"]
 
@@ -34,7 +37,7 @@ class Locked(Exception):
 
     def __init__(self, path: Path, holder: str) -> None:
         self.path, self.holder = path, holder
-        super().__init__(f"{path.parent} is in use by {holder or 'another process'}")
+        super().__init__(one_line(f"{path.parent} is in use by {holder or 'another process'}"))
 
 
 class LockLost(Exception):
@@ -100,18 +103,22 @@ def _in_force(folder: Path) -> tuple[int, bytes]:
 
 
 def _lease(content: bytes) -> dict[str, Any]:
-    """Empty for one that is being written, or was cut short by its writer's death."""
+    """Empty for one that is being written, was cut short by its writer's death, or was damaged since."""
     try:
         lease = json.loads(content)
-    except ValueError:
+        kinds = {"holder": str, "pid": int, "started": str}
+        sound = lease == FREE or (
+            all(type(lease[k]) is kind for k, kind in kinds.items()) and 0 < lease["pid"] < 1 << 31
+        )
+    except (ValueError, KeyError, TypeError, RecursionError):
         return {}
-    return lease if isinstance(lease, dict) else {}
+    return lease if sound else {}
 
 
 def _standing(number: int, content: bytes, machine: str | None) -> Standing:
     """What a single look tells; "unknown" is a lease whose holder is not to be seen from here."""
     lease = _lease(content)
-    if not number or lease.get("free"):
+    if not number or lease == FREE:
         return "free"
     if machine is not None and lease.get("machine") == machine:
         running = _is_running(lease["pid"], lease["started"])
@@ -243,5 +250,5 @@ class Lock:
         self._released.set()
         self._thread.join()
         with contextlib.suppress(OSError):  # then the lease ends with this process, or lapses
-            self._write({"free": True})
+            self._write(FREE)
         os.close(self._file)

@@ -100,7 +100,7 @@ class CellFolder:
         identity = read_json(self._file("cell.json"))
         if identity.get("format") != FORMAT:
             raise CorruptRecord(f"cell.json: record format {identity.get('format')}, this version reads {FORMAT}")
-        wrong = [name for name, kind in IDENTITY.items() if not isinstance(identity.get(name), kind)]
+        wrong = [n for n, kind in IDENTITY.items() if n not in identity or not isinstance(identity[n], kind)]
         if wrong:
             raise CorruptRecord(f"cell.json: no cell's identity: {', '.join(wrong)}")
         return identity

@@ -156,12 +156,17 @@ def load(results: Path, experiments: Iterable[str] | None = None, profile: str |
     shown: set[tuple[str, str]] = set()
     for key in sorted(by_definition, key=lambda k: -newest[k]):
         runs = by_definition[key]
-        own = [launch for launch in launches if key[2] in launch.get("definitions", [])]
+        own = [launch for launch in launches if _is_of(launch, key[2])]
         sweep = Sweep(key[0], key[1], runs[0].cell.definition, key[2], runs, own)
         (loaded.kept_apart if key[:2] in shown else loaded.sweeps).append(sweep)
         shown.add(key[:2])
     loaded.sweeps.sort(key=lambda s: (s.experiment, s.profile))
     return loaded
+
+
+def _is_of(launch: dict[str, Any], definition: str) -> bool:
+    definitions = launch.get("definitions")
+    return isinstance(definitions, list) and definition in definitions
 
 
 # ---- compact curves: a sweep in one JSON file, for committed references and baselines

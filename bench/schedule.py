@@ -1,12 +1,34 @@
 """When the cells of a launch ran, and how near that comes to the best there is: numbers from launches.jsonl.
 
-A launch is a line of launches.jsonl; those of earlier versions have no cells and give no schedule.
+A launch is a line of launches.jsonl; those of earlier versions have no cells and give no schedule, as do damaged ones.
 """
 
 import heapq
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from bench.schema import Label, Recorded
+
+Seconds = Annotated[float, Field(ge=0, le=1e10)]
+
+
+class _Cell(Recorded):
+    experiment: str
+    name: Label
+    definition: str
+    outcome: str
+    start_s: Seconds
+    end_s: Seconds
+    train_s: Seconds
+
+
+class _Launch(Recorded):
+    jobs: Annotated[int, Field(ge=1, le=1024)]
+    wall_s: Seconds
+    cells: list[_Cell]
 
 
 @dataclass(frozen=True)
@@ -70,29 +92,24 @@ def longest_first(durations_s: Iterable[float]) -> list[float]:
 
 
 def schedule(launch: dict[str, Any]) -> Schedule | None:
-    """None for a launch that trained nothing to its end, and for a record without cells."""
-    cells = sorted(launch.get("cells", []), key=lambda cell: cell["start_s"])
-    if not any(cell["train_s"] for cell in cells) or launch["wall_s"] <= 0:
+    """None for a launch that trained nothing to its end, for a record without cells, and for one that does not fit."""
+    try:
+        read = _Launch.model_validate(launch)
+    except ValueError:
+        return None
+    cells = sorted(read.cells, key=lambda cell: cell.start_s)
+    if not any(cell.train_s for cell in cells) or read.wall_s <= 0 or any(c.end_s < c.start_s for c in cells):
         return None
     free_at: list[float] = []  # by slot
     spans = []
     for cell in cells:
-        slot = next((i for i, end in enumerate(free_at) if end <= cell["start_s"]), len(free_at))
-        free_at[slot : slot + 1] = [cell["end_s"]]
-        train_s = min(cell["train_s"], cell["end_s"] - cell["start_s"])
+        slot = next((i for i, end in enumerate(free_at) if end <= cell.start_s), len(free_at))
+        free_at[slot : slot + 1] = [cell.end_s]
+        train_s = min(cell.train_s, cell.end_s - cell.start_s)
         spans.append(
-            Span(
-                cell["experiment"],
-                cell["name"],
-                cell["definition"],
-                cell["outcome"],
-                slot,
-                cell["start_s"],
-                cell["end_s"],
-                train_s,
-            )
+            Span(cell.experiment, cell.name, cell.definition, cell.outcome, slot, cell.start_s, cell.end_s, train_s)
         )
-    return Schedule(max(launch["jobs"], len(free_at)), launch["wall_s"], tuple(spans))
+    return Schedule(max(read.jobs, len(free_at)), read.wall_s, tuple(spans))
 
 
 def largest(launches: Sequence[dict[str, Any]], definition: str) -> Schedule | None:

@@ -15,6 +15,17 @@ class Table(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
+class Recorded(BaseModel):
+    """What is read of a record of ours that carries no checksum; it may hold more. Anything that does not fit is a
+    ``ValueError``, pydantic's.
+    """
+
+    model_config = ConfigDict(extra="ignore", frozen=True, strict=True, allow_inf_nan=False)
+
+
+Label = Annotated[str, Field(pattern=r"^[ -#%-~]*$")]  # of a figure: every font has it, and "$" would begin mathematics
+
+
 def as_float(value: Any) -> Any:
     if not isinstance(value, int) or isinstance(value, bool):
         return value

@@ -97,11 +97,19 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
     """JSON lines; a line that does not read is passed over, an absent file is empty."""
     values = []
     for line in path.read_text(errors="replace").splitlines() if path.exists() else []:
-        with contextlib.suppress(ValueError):
+        with contextlib.suppress(ValueError, RecursionError):
             value = json.loads(line)
             if isinstance(value, dict):
                 values.append(value)
     return values
+
+
+def read_plain_json(path: Path) -> Any:
+    """JSON without a checksum. Raises OSError, or ValueError in one line."""
+    try:
+        return json.loads(path.read_bytes())
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"not JSON: {' '.join(str(error).split())[:200]}") from error
 
 
 def _json_digest(value: dict[str, Any]) -> str:

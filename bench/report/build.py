@@ -12,6 +12,7 @@ from bench.cells import digest
 from bench.claims import ClaimResult, claims_digest, judge
 from bench.cost import Cost, judge_cost, read_cost
 from bench.criteria import CostTable
+from bench.gate_output import read_history
 from bench.records import THROUGHPUT
 from bench.report import (
     codes,
@@ -29,7 +30,7 @@ from bench.report.factor_tables import factor_tables
 from bench.runs import Run, Sweep, load
 from bench.schedule import largest
 from bench.spec import PROFILES, Spec, arm_of, by_variant, variant_of
-from bench.storage import CorruptRecord, read_lines, write_atomic
+from bench.storage import CorruptRecord, write_atomic
 
 if TYPE_CHECKING:  # matplotlib is imported where something is drawn
     from bench.report.figures import Drawing
@@ -72,7 +73,7 @@ def write_report(
     except ValueError as error:
         cost, damaged = None, [str(error)]
     loaded = load(results, names, profile)
-    checks = read_lines(results / "history.jsonl")
+    checks = read_history(results / "history.jsonl")
     return report_of_sweeps(
         loaded.sweeps,
         spec,
@@ -247,7 +248,7 @@ class _Builder:
         from bench.report.figures import draw, draw_digits, draw_history, draw_schedule
 
         views = []
-        checks = [check for check in self.checks if check.get("experiment") == sweep.experiment]
+        checks = [check for check in self.checks if check["experiment"] == sweep.experiment]
         for variant, groups in by_variant(order).items():
             base = f"figures/{stem}-{wording.file_part(variant)}" if variant else f"figures/{stem}"
             histories = [draw_history(checks, group) for group in groups if arm_of(group) == BASE_ARM]

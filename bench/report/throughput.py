@@ -3,13 +3,13 @@
 Numbers are those of the records; what was not measured is named with the command that measures it.
 """
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from bench.report import wording
 from bench.report.tabular import Table, csv_bytes
+from bench.storage import read_plain_json
 
 SUITE, PAIRED = "python -m bench throughput --suite", "python -m bench throughput"
 NO_GPU = "GPU: not measured, no record here was made on one"
@@ -37,12 +37,14 @@ def read_records(folder: Path) -> Records:
     unreadable = []
     for path in sorted(folder.glob("*.json"), key=lambda path: path.stat().st_mtime):
         try:
-            record = json.loads(path.read_bytes())
+            record = read_plain_json(path)
             if record["kind"] not in ("paired", "suite"):
                 continue
-            tables(Records(**{record["kind"]: record}))  # whatever it lacks shows here
+            shown = Records(**{record["kind"]: record})
+            for show in (tables, missing, machines):  # whatever it lacks shows here
+                show(shown)
             newest[record["kind"]] = record
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        except (OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError) as error:
             unreadable.append(f"throughput/{path.name}: {type(error).__name__}: {wording.scrubbed(error)}")
     return Records(newest.get("paired"), newest.get("suite"), unreadable)
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from bench.convergence import MEASURED
+from infogan.data.base import one_line
 
 ABSENT = "\u2013"  # a dash
 NOT_REACHED = "not reached"
@@ -108,7 +109,7 @@ _ABSOLUTE_PATH = re.compile(r"(?<![\w./:~])(?:~|[A-Za-z]:)?(?:[/\\][\w.@%+=-]+){
 
 def scrubbed(text: Any, limit: int = 300) -> str:
     """One line of a message, absolute paths cut to their last part: a report may be published."""
-    line = " ".join(str(text).split())
+    line = one_line(" ".join(str(text).split()))
     line = _ABSOLUTE_PATH.sub(lambda m: "…/" + re.split(r"[/\\]", m.group().rstrip("/\\"))[-1], line)
     return line if len(line) <= limit else line[: limit - 1] + "…"
 

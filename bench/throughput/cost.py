@@ -4,7 +4,6 @@ Interleaved pairs, the processor time of one thread, and beside it parameters an
 the same machine, code and protocol is kept: the command does nothing a second time.
 """
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from rich.console import Console
 
 from bench.cost import FORMAT, RECORD, read_cost
 from bench.criteria import CostTable
+from bench.storage import read_plain_json
 from bench.throughput import paired
 from bench.throughput.ceiling import executed_flops
 from bench.throughput.session import Session, write
@@ -48,11 +48,11 @@ def _is_held(results: Path, record: dict[str, Any]) -> bool:
     try:
         if read_cost(results) is None:
             return False
-    except ValueError:
+        held = read_plain_json(results / RECORD)
+        same = ("fingerprint", "code", "batch_size", "width", "clock")
+        return all(held[name] == record[name] for name in same) and held["pairs"] >= record["pairs"]
+    except (LookupError, TypeError, ValueError):
         return False
-    held = json.loads((results / RECORD).read_bytes())
-    same = ("fingerprint", "code", "batch_size", "width", "clock")
-    return all(held.get(name) == record[name] for name in same) and held["pairs"] >= record["pairs"]
 
 
 def _network(session: Session, name: str, wanted: dict[str, Any]) -> dict[str, Any]:

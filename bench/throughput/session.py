@@ -12,11 +12,12 @@ from typing import Any
 import torch
 
 from bench import environment
-from bench.storage import write_atomic
+from bench.storage import read_plain_json, write_atomic
 from bench.throughput import gate, paired
 from bench.throughput.ceiling import MatrixProduct, direct_flops, executed_flops
 from bench.throughput.paired import Clock, Pairs
 from bench.throughput.workloads import Workload, iteration
+from infogan.data.base import one_line
 from infogan.runtime import keep_heap
 from infogan.version import library_versions
 
@@ -173,11 +174,11 @@ class BadBaseline(ValueError):
 def read_baseline(path: Path) -> dict[str, Any]:
     """A record that ``write`` wrote, checked as far as the gate reads it. Raises BadBaseline."""
     try:
-        record = json.loads(path.read_bytes())
+        record = read_plain_json(path)
     except OSError as error:
         raise BadBaseline(f"{path}: {error.strerror or error}") from error
     except ValueError as error:
-        raise BadBaseline(f"{path}: not JSON: {error}") from error
+        raise BadBaseline(one_line(f"{path}: {error}")) from error
     if not isinstance(record, dict) or record.get("kind") != "paired" or record.get("format") != FORMAT:
         raise BadBaseline(f"{path}: not a record of `python -m bench throughput` in format {FORMAT}")
     try:
@@ -187,6 +188,6 @@ def read_baseline(path: Path) -> dict[str, Any]:
             logs = measurement["comparisons"]["reference"]["log_ratios"]
             if not all(isinstance(v, float) for clock in paired.CLOCKS for v in logs[clock]) or not logs["wall"]:
                 raise TypeError("log ratios")
-    except (KeyError, TypeError) as error:
-        raise BadBaseline(f"{path}: incomplete: {error}") from error
+    except (LookupError, TypeError, AttributeError) as error:
+        raise BadBaseline(one_line(f"{path}: incomplete: {error}")) from error
     return record

@@ -1,13 +1,30 @@
 """Reads the records of ``python -m bench throughput`` without torch: the ratio that belongs to a run."""
 
-import json
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field
 
 from bench.records import THROUGHPUT
 from bench.runs import Run
+from bench.schema import Recorded
+from bench.storage import read_plain_json
 
 CELL_THREADS = 1  # on a CPU a cell trains on one thread
+
+Ratio = Annotated[float, Field(gt=0, lt=1e6)]
+
+
+class StoredRatio(Recorded):
+    """What ``newest_ratio`` gives, and a line of history.jsonl holds."""
+
+    network: str
+    batch_size: int
+    width: float
+    ratio: Ratio
+    low: Ratio
+    high: Ratio
+    clock: str
 
 
 def newest_ratio(results: Path, run: Run) -> dict[str, Any] | None:
@@ -17,12 +34,14 @@ def newest_ratio(results: Path, run: Run) -> dict[str, Any] | None:
     records = sorted((results / THROUGHPUT).glob("*.json"), key=lambda path: path.stat().st_mtime, reverse=True)
     for path in records:
         try:
-            record = json.loads(path.read_bytes())
+            record = read_plain_json(path)
             ratio = _ratio(record, run.cell.config["architecture"]) if _belongs(record, run) else None
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, ZeroDivisionError):
+            if ratio:
+                stored = StoredRatio.model_validate(ratio)
+                if stored.low <= stored.ratio <= stored.high:
+                    return ratio
+        except (OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError):
             continue  # no record of this version
-        if ratio:
-            return ratio
     return None
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from infogan.data.base import DataError, Progress
+from infogan.data.npz import HEADER_DAMAGE
 from infogan.runtime import usable_cores
 
 CHUNK = 256  # images a thread decodes before it reports
@@ -104,10 +105,10 @@ def decode_images(
 def cached_images(path: Path, shape: tuple[int, ...], make: Callable[[], np.ndarray]) -> np.ndarray:
     """The array kept in ``path``, read as it is used; else made, and kept where the cache can be written."""
     try:
-        kept = np.load(path, mmap_mode="r", allow_pickle=False)
+        kept = np.lib.format.open_memmap(path, mode="r")
         if kept.shape == shape and kept.dtype == np.uint8:
             return kept
-    except (OSError, ValueError, EOFError):
+    except (OSError, *HEADER_DAMAGE):
         pass  # none yet, or damaged: made anew below
     images = make()
     temporary = None

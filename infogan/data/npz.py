@@ -18,6 +18,9 @@ DAMAGE = (  # what zipfile raises on a damaged archive
     *(OSError, EOFError, KeyError, ValueError, RuntimeError, NotImplementedError, OverflowError),
     *(zipfile.BadZipFile, zlib.error, struct.error, lzma.LZMAError),
 )
+HEADER_DAMAGE = (  # what numpy raises on a damaged header
+    *(ValueError, TypeError, OverflowError, SyntaxError, tokenize.TokenError, RecursionError, MemoryError),
+)
 MAX_BYTES = 1 << 30  # of all members together, decompressed
 
 
@@ -47,7 +50,7 @@ def _array(raw: bytes) -> np.ndarray:
         if version != (1, 0):
             raise NpzError(f"an array of format {version}, expected (1, 0)")
         shape, is_fortran, dtype = np.lib.format.read_array_header_1_0(stream)
-    except (ValueError, TypeError, SyntaxError, tokenize.TokenError, RecursionError, MemoryError) as error:
+    except HEADER_DAMAGE as error:
         raise NpzError(f"an array without a sound header: {' '.join(str(error).split())[:200]}") from error
     values = raw[stream.tell() :]
     if dtype.hasobject or min(shape, default=0) < 0 or math.prod(shape) * dtype.itemsize != len(values):

@@ -5,8 +5,6 @@ image n of a factor depends on the kind, on ``sets.SEED`` and on n alone.
 """
 
 import io
-import zipfile
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -14,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from infogan.data.base import array_digest, cache_dir, write_cached
+from infogan.data.npz import NpzError, read_npz
 from infogan.data.rendering import sets
 
 FIRST = 1 << 40  # index of the first controlled image: no other of the set comes near it
@@ -58,11 +57,11 @@ class ControlledImages:
         folder = cache_dir() / "rendered" / f"{self.kind}-{sets.recipe(self.kind)[:16]}"
         file = folder / f"{name}-{rows}x{columns}.npz"
         try:
-            with np.load(io.BytesIO(file.read_bytes()), allow_pickle=False) as content:
-                images, digest = content["images"], str(content["digest"])
+            held = read_npz(file.read_bytes())
+            images, digest = held["images"], str(held["digest"])
             if digest == array_digest(images) and images.shape == shape:
                 return images
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
+        except (OSError, NpzError, KeyError):
             pass  # none yet, or damaged
         images = np.stack(
             [np.stack([module.render(parameters(row, column)) for column in range(columns)]) for row in range(rows)]
