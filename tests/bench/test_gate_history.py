@@ -129,8 +129,8 @@ def test_the_newest_counts(here: Sweep, tmp_path: Path) -> None:
 def test_another_machines_or_codes_ratio_is_not_this_runs(here: Sweep, tmp_path: Path, changed: dict[str, Any]) -> None:
     put(tmp_path, "paired.json", a_record(**changed))
     assert newest_ratio(tmp_path, here.runs[0]) is None
-    put(tmp_path, "older.json", a_record(ratio=0.7), age_s=10)
-    assert (newest_ratio(tmp_path, here.runs[0]) or {})["ratio"] == 0.7
+    put(tmp_path, "older.json", a_record(ratio=0.91), age_s=10)
+    assert (newest_ratio(tmp_path, here.runs[0]) or {})["ratio"] == 0.91
 
 
 def test_damaged_and_foreign_files_are_passed_over(here: Sweep, tmp_path: Path) -> None:
