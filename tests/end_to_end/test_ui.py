@@ -124,7 +124,7 @@ def test_a_run_shows_its_note_its_data_set_and_its_pictures(
     assert f"mnist ({digest[:32]})" in text
     page.open(f"{run_page}/artifacts/traversals/c1.png")
     sizes = "return [...document.images].map(i => [i.naturalWidth, i.naturalHeight])"
-    wanted = [2 * (10 * 28 + 9 * 2), 2 * (5 * 28 + 4 * 2)]  # twice: digits and separators
+    wanted = [2 * (10 * 28 + 9), 2 * (13 + 5 * 28 + 4)]  # twice: labels, digits and separators
     assert wanted in page.until(lambda: page.run(sizes), lambda found: wanted in found)
     assert page.errors() == []
 
