@@ -34,15 +34,23 @@ def record(device: str) -> dict[str, Any]:
 
 
 @cache
+def _cpuinfo() -> dict[str, str]:
+    """What Linux says of the first processor; empty elsewhere."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().partition("\n\n")[0].splitlines()
+    except OSError:
+        return {}
+    return {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+
+
 def cpu_model() -> str:
     """The processor's own name."""
-    try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    except OSError:
-        pass
-    return platform.processor() or "unknown"
+    return _cpuinfo().get("model name") or platform.processor() or "unknown"
+
+
+def cpu_kind() -> list[str]:
+    """Family, model and instructions: what tells apart processors to which a virtual machine gives one name."""
+    return [_cpuinfo().get(name, "") for name in ("cpu family", "model", "flags")]
 
 
 def node_name() -> str:

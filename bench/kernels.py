@@ -49,6 +49,7 @@ def _machine() -> dict[str, Any]:
     return {
         "format": FORMAT,
         "cpu": environment.cpu_model(),
+        "kind": digest(environment.cpu_kind())[:16],
         "torch": library_versions(("torch",))["torch"],
     }
 

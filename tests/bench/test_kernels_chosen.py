@@ -57,9 +57,13 @@ def test_an_unreadable_cache_is_measured_again_and_replaced(asked: list[str], tm
     assert json.loads(file.read_bytes())["ratios"] == {f"{FAST.name} batch 128": 0.8}
 
 
-def test_another_processor_does_not_believe_it(asked: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("what", "other"), [("cpu_model", "another"), ("cpu_kind", ["25", "17", "fpu avx2"])])
+def test_another_processor_does_not_believe_it(
+    asked: list[str], monkeypatch: pytest.MonkeyPatch, what: str, other: object
+) -> None:
+    """Also one of the same name: virtual machines call many "AMD EPYC"."""
     choose(asked, FAST)
-    monkeypatch.setattr(kernels.environment, "cpu_model", lambda: "another")
+    monkeypatch.setattr(kernels.environment, what, lambda: other)
     choose(asked, FAST)
     assert len(asked) == 2
 
