@@ -1,6 +1,7 @@
 """Shared by all tests: one thread (as cells train), no network, caches of this session's own."""
 
 import os
+import signal
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ os.environ["INFOGAN_OFFLINE"] = "1"
 os.environ.pop("INFOGAN_DATA", None)
 os.environ.pop("MLFLOW_TRACKING_URI", None)
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # `make test &`: what tests start would ignore Ctrl-C, too
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)

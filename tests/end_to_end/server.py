@@ -60,7 +60,7 @@ class TrackingServer:
         """The command's exit code, once no process of the server is left."""
         family = psutil.Process(self.process.pid).children(recursive=True)
         self.process.send_signal(signum)
-        self.output += self.process.communicate(timeout=180)[0]
+        self.output += self.process.communicate(timeout=90)[0]
         assert psutil.wait_procs(family, timeout=30)[1] == []
         return self.process.returncode
 
