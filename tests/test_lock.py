@@ -84,8 +84,9 @@ def wheel(folder: Path, name: str) -> Path:
 
 
 def make(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """In a folder of its own; pip sees no network and no configuration of this machine."""
-    alone = {name: v for name, v in os.environ.items() if not name.startswith(("PIP_", "MAKE", "VIRTUAL_ENV"))}
+    """In a folder of its own: pip sees no network, make no variable of an outer make, no settings of the machine."""
+    others = ("PIP_", "MAKE", "VIRTUAL_ENV", "PYTHON", "TORCH_INDEX")
+    alone = {name: v for name, v in os.environ.items() if not name.startswith(others)}
     alone |= {"PIP_CONFIG_FILE": os.devnull, "PIP_RETRIES": "0"} | environment
     shutil.copy(ROOT / "Makefile", folder)
     return subprocess.run(["make", *arguments], cwd=folder, env=alone, capture_output=True, text=True, timeout=280)
