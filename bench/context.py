@@ -16,7 +16,7 @@ from bench.tasks import Resources
 from infogan import data
 from infogan.runtime import available_device, usable_cores
 
-DEFAULT_SPEC = Path(__file__).parent.parent / "experiments.toml"
+DEFAULT_SPEC = environment.ROOT / "experiments.toml"
 DEFAULT_RESULTS = Path("results/latest")
 
 

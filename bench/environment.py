@@ -11,6 +11,7 @@ from typing import Any
 from infogan.runtime import usable_cores
 from infogan.version import code_digest, library_versions
 
+ROOT = Path(__file__).parent.parent  # of this checkout
 PACKAGES = ("torch", "torchvision", "numpy", "scipy", "mlxtend", "mlflow", "pandas", "matplotlib")
 
 
@@ -67,10 +68,9 @@ def _gpu_name() -> str:
 @cache
 def git_commit() -> str:
     """Commit of this checkout, with "+" where tracked files differ from it; "unknown" outside a checkout."""
-    folder = Path(__file__).parent.parent
     try:
         run = [
-            subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, timeout=10, check=True)
+            subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, timeout=10, check=True)
             for arguments in (["rev-parse", "--short=12", "HEAD"], ["status", "--porcelain", "--untracked-files=no"])
         ]
     except (OSError, subprocess.SubprocessError):

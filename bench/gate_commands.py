@@ -10,6 +10,7 @@ from bench.cells import Cell
 from bench.commands import say
 from bench.context import BadInput, Context
 from bench.criteria import GateTable
+from bench.environment import ROOT
 from bench.grid import Exit
 from bench.records import CellFolder
 from bench.runs import Sweep, load_run, read_curves, write_curves
@@ -17,7 +18,7 @@ from bench.storage import CorruptRecord
 from bench.summary import code_names
 from infogan.data.base import one_line
 
-BASELINES = Path(__file__).parent.parent / "results" / "baseline"
+BASELINES = ROOT / "results" / "baseline"
 CODES = {"ok": Exit.OK, "regressed": Exit.FAILED, "inconclusive": Exit.INCONCLUSIVE}
 COLOURS = {"ok": "green", "regressed": "red", "inconclusive": "yellow"}
 

@@ -11,13 +11,13 @@ from pathlib import Path
 
 from bench.claims import ClaimResult, judge
 from bench.context import DEFAULT_SPEC
+from bench.environment import ROOT
 from bench.report import settings, wording, write_report
 from bench.report.verdicts import claim_rows, left_out_sentence
 from bench.runs import Sweep, load, read_curves, write_curves
 from bench.spec import load_spec
 from bench.storage import write_atomic
 
-ROOT = Path(__file__).parent.parent
 REFERENCES = ROOT / "results" / "reference"
 README = ROOT / "README.md"
 DEVIATIONS = ROOT / "docs" / "DEVIATIONS.md"

@@ -20,13 +20,14 @@ from typing import Any
 import numpy as np
 
 from bench.context import DEFAULT_SPEC, Context
+from bench.environment import ROOT
 from bench.records import LAUNCHES, CellFolder, History, find_cells
 from bench.reference import with_block
 from bench.spec import load_spec
 from bench.storage import read_json, read_lines, write_atomic, write_json
 from infogan.runtime import usable_cores
 
-DOCS = DEFAULT_SPEC.parent / "docs"
+DOCS = ROOT / "docs"
 SIZES = (5, 15, 50, 150, 500)
 EXPERIMENT = """
 
@@ -104,7 +105,7 @@ def _timed(*arguments: str) -> tuple[float, float]:
     """Processor and wall seconds of a command of ``bench`` and its children, over its output file."""
     command, started = [sys.executable, "-m", "bench", *arguments], time.perf_counter()
     environment = os.environ | {"MLFLOW_TRACKING_URI": ""}  # the folder's own store
-    process = subprocess.Popen(command, cwd=DEFAULT_SPEC.parent, env=environment, stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL)
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:

@@ -10,10 +10,10 @@ import threading
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from bench.environment import ROOT
 from bench.executors.base import ExecutorError
 from bench.tasks import Resources
 
-ROOT = Path(__file__).parents[2]
 PROBE_LIMIT_S = 5.0
 CONNECT_LIMIT_S = 60.0
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from bench.environment import ROOT
 from bench.records import find_cells
 from bench.storage import write_sealed
 from bench.throughput.session import synchroniser
@@ -96,7 +97,7 @@ def cell_overhead(device: str) -> dict[str, Any]:
         command = [sys.executable, "-m", "bench", "run", *CELL, "--device", device, "--results", str(folder)]
         environment = {k: v for k, v in os.environ.items() if k != "MLFLOW_TRACKING_URI"}
         started = time.perf_counter()
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd=Path(__file__).parents[2], env=environment)
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd=ROOT, env=environment)
         seconds = time.perf_counter() - started
         (cell,) = find_cells(folder)
         result = cell.result()
