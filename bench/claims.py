@@ -5,7 +5,6 @@ The unit is the seed. A verdict never changes an exit code.
 """
 
 import math
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -13,25 +12,13 @@ import numpy as np
 
 from bench import statistics
 from bench.cells import digest, seeds_of
-from bench.criteria import MEASURES, ClaimTable, ConditionTable, CostTable
+from bench.conditions import ConditionResult, check, holds_for
+from bench.criteria import MEASURES, ClaimTable, CostTable
 from bench.runs import Run, Sweep
 from bench.spec import ExperimentTable, group_name, groups
 from bench.storage import plain_json
-from bench.summary import curve_measures
 
-
-@dataclass(frozen=True)
-class ConditionResult:
-    """One number of a claim against its bound."""
-
-    measure: str
-    unit: str
-    over: str
-    bound: str  # "at least 0.95"
-    basis: str
-    value: float  # what the bound was held against: the worst seed, the median, or the median curve's
-    holds: bool
-    seeds: dict[int, float]
+UNSTATED = "not stated by the paper"
 
 
 @dataclass(frozen=True)
@@ -61,6 +48,7 @@ class ClaimResult:
     low: float | None
     high: float | None
     unit: str
+    num_measured: int  # seeds of which value, low and high are
     num_seeds: int
     seeds_holding: int
     seeds_low: float  # Clopper-Pearson, 95 %
@@ -121,7 +109,7 @@ def _judge_arm(
     runs = sweep.done(group)
     num_diverged = sum(run.diverged for run in sweep.groups().get(group, []))
     num_seeds = len(runs) + num_diverged
-    conditions = tuple(_check(condition, sweep, group, runs, num_diverged) for condition in claim.conditions)
+    conditions = tuple(check(condition, sweep, group, runs, num_diverged) for condition in claim.conditions)
     headline = [v for v in conditions[0].seeds.values() if not math.isnan(v)]
     interval = statistics.median_interval(headline) if headline else None
     verdict, reason = _verdict(claim, conditions, runs, num_diverged, sweep, experiment)
@@ -134,8 +122,9 @@ def _judge_arm(
         data=data_part(sweep, experiment),
         budget=budget_part(sweep, experiment),
         interval=(interval.median, interval.low, interval.high) if interval else None,
+        num_measured=len(headline),
         num_seeds=num_seeds,
-        seeds_holding=sum(_seed_holds(claim, run) for run in runs),
+        seeds_holding=sum(holds_for(claim.conditions, run) is True for run in runs),
         criterion="; ".join(f"{c.measure} {c.bound} ({c.over})" for c in conditions),
         conditions=conditions,
         beside=tuple(_beside(b.measure, b.paper, runs) for b in claim.beside),
@@ -154,6 +143,7 @@ def claim_result(
     interval: tuple[float, float, float] | None,
     criterion: str,
     conditions: tuple[ConditionResult, ...],
+    num_measured: int = 0,
     num_seeds: int = 0,
     seeds_holding: int = 0,
     beside: tuple[BesideResult, ...] = (),
@@ -177,6 +167,7 @@ def claim_result(
         low=low,
         high=high,
         unit=conditions[0].unit,
+        num_measured=num_measured,
         num_seeds=num_seeds,
         seeds_holding=seeds_holding,
         seeds_low=seeds_low,
@@ -186,46 +177,6 @@ def claim_result(
         conditions=conditions,
         beside=beside,
     )
-
-
-def _bound(condition: ConditionTable) -> tuple[str, Callable[[float], bool]]:
-    if condition.at_least is not None:
-        bound = condition.at_least
-        return f"at least {bound:g}", lambda value: value >= bound
-    assert condition.at_most is not None
-    limit = condition.at_most
-    return f"at most {limit:g}", lambda value: value <= limit
-
-
-def _seed_holds(claim: ClaimTable, run: Run) -> bool:
-    """Whether one seed meets every condition that speaks of seeds; a bound on the median curve is none."""
-    own = [c for c in claim.conditions if c.over != "median curve"]
-    return all(_bound(c)[1](run.summary.get(c.measure, math.nan)) for c in own)
-
-
-def _check(condition: ConditionTable, sweep: Sweep, group: str, runs: list[Run], num_diverged: int) -> ConditionResult:
-    text, holds = _bound(condition)
-    seeds = {run.cell.seed: run.summary.get(condition.measure, math.nan) for run in runs}
-    values = np.array(list(seeds.values()))
-    if condition.over == "best seed":
-        by = condition.chosen_by or ""
-        chosen = {run.cell.seed: run.summary[by] for run in runs if by in run.summary}
-        value = seeds[max(chosen, key=lambda seed: chosen[seed])] if chosen else math.nan
-    elif not runs or np.isnan(values).any():
-        value = math.nan
-    elif condition.over == "median curve":
-        curve = sweep.median_curve(group)
-        value = (
-            math.nan if curve is None else curve_measures(runs[0].cell.config, curve).get(condition.measure, math.nan)
-        )
-    elif condition.over == "median seed":
-        value = float(np.median(values))
-    else:
-        value = float(values.min() if condition.at_least is not None else values.max())
-    every_seed = condition.over == "every seed"
-    met = not math.isnan(value) and holds(value) and not (every_seed and num_diverged)
-    unit = MEASURES[condition.measure]
-    return ConditionResult(condition.measure, unit, condition.over, text, condition.basis, value, met, seeds)
 
 
 def _why_not(measure: str, runs: list[Run]) -> str:
@@ -248,24 +199,26 @@ def _beside(measure: str, paper: float, runs: list[Run]) -> BesideResult:
 
 def data_part(sweep: Sweep, experiment: ExperimentTable) -> str:
     """``the paper's``, ``a part of the paper's`` or ``a substitute``."""
-    data = sweep.definition["data"]
+    num_images = sweep.definition["data"]["num_images"]
     is_papers = any(run.data.get("is_papers") for run in sweep.runs)
     if not is_papers:
         return "a substitute"
-    if experiment.paper and data["num_images"] < experiment.paper.num_images:
-        return f"a part of the paper's ({data['num_images']:,} images)"
+    if experiment.paper and experiment.paper.num_images and num_images < experiment.paper.num_images:
+        return f"a part of the paper's ({num_images:,} images)"
     return "the paper's"
 
 
 def budget_part(sweep: Sweep, experiment: ExperimentTable) -> str:
-    """``the paper's``, or what was cut."""
+    """``the paper's``, or what was cut; and what the paper does not state."""
     iterations, width = sweep.definition["training"]["iterations"], sweep.definition["network"]["width"]
     paper = experiment.paper
     if paper is None:
-        return "not stated by the paper"
+        return UNSTATED
     cuts = []
     if width < paper.width:
         cuts.append(f"width {width:g}")
+    if paper.iterations is None:
+        return f"reduced ({', '.join(cuts)}); iterations {UNSTATED}" if cuts else f"iterations {UNSTATED}"
     if iterations < paper.iterations:
         cuts.append(f"{iterations:,} of {paper.iterations:,} iterations")
     return f"reduced ({', '.join(cuts)})" if cuts else "the paper's"
@@ -286,17 +239,38 @@ def _verdict(
     if iterations < claim.min_iterations:
         return "not measured", f"a budget of {iterations} iterations, {claim.min_iterations} needed"
     unmeasured = [c.measure for c in conditions if math.isnan(c.value)]
-    if unmeasured and not num_diverged:
+    if unmeasured:
         return "not measured", "; ".join(f"no value for {measure}{_why_not(measure, runs)}" for measure in unmeasured)
+    together, remark = _hold_together(claim, runs, num_seeds)
+    if together is None:
+        return "not measured", remark
     reason = "; ".join(f"{c.measure} = {c.value:.3g} {'meets' if c.holds else 'misses'} {c.bound}" for c in conditions)
     if num_diverged:
         reason += f"; {num_diverged} of {num_seeds} seeds diverged"
-    met = [c.holds for c in conditions]
-    substitute = {"the paper's": "", "a substitute": " on a substitute"}.get(data_part(sweep, experiment), " on a part")
-    if all(met):
-        return f"reproduced{substitute}", reason
-    if any(met):
-        return f"partly reproduced{substitute}", reason
+    on = {"the paper's": "", "a substitute": " on a substitute"}.get(data_part(sweep, experiment), " on a part")
+    if all(c.holds for c in conditions):
+        return (f"reproduced{on}", reason) if together else (f"partly reproduced{on}", f"{reason}; {remark}")
+    if any(c.holds for c in conditions if not c.guard):
+        return f"partly reproduced{on}", reason
     if budget_part(sweep, experiment).startswith("reduced"):
-        return "not reached within budget", reason
-    return "not reproduced", reason
+        return f"not reached within budget{on}", reason
+    return f"not reproduced{on}", reason
+
+
+def _hold_together(claim: ClaimTable, runs: list[Run], num_seeds: int) -> tuple[bool | None, str]:
+    """Medians of several numbers can each hold on other seeds: then more than half of the seeds must hold them all.
+
+    None where seeds without a value decide that; with a remark where it is not so.
+    """
+    medians = [condition for condition in claim.conditions if condition.over == "median seed"]
+    if len(medians) < 2:
+        return True, ""
+    found = [holds_for(medians, run) for run in runs]
+    if 2 * found.count(True) > num_seeds:
+        return True, ""
+    if 2 * (found.count(True) + found.count(None)) > num_seeds:
+        return (
+            None,
+            f"{found.count(None)} of {num_seeds} seeds lack a value of the conditions that a seed must hold together",
+        )
+    return False, f"no more than {found.count(True)} of {num_seeds} seeds meet all of it"

@@ -9,14 +9,11 @@ the same numbers of the run cut at a half and at three quarters.
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from infogan.measures import catalogue
-
-if TYPE_CHECKING:  # what may be claimed is declared before there are records
-    from bench.records import History
 
 SHARES = (0.8, 0.9)
 CUTS = {"": 1.0, "_three_quarters": 0.75, "_half": 0.5}  # ends of names: parts of the run
@@ -51,18 +48,18 @@ def iterations_to_share(iterations: Sequence[float], values: Sequence[float], sh
     return float(np.exp(x[after - 1] + step * (x[after] - x[after - 1])))
 
 
-def improvement(config: dict[str, Any], history: "History", measures: dict[str, dict[str, Any]]) -> dict[str, float]:
+def improvement(
+    config: dict[str, Any], mi_T: np.ndarray | None, measures: dict[str, dict[str, Any]]
+) -> dict[str, float]:
     """The numbers of QUANTITIES that a cell has: of one that is trained on L_I, with probes from its first iteration
-    to its last, where L_I rises and KID falls."""
+    to its last, where L_I rises and KID falls. ``mi_T``: the categorical L_I of each iteration, nats; None without."""
     series = measures.get("trajectory", {}).get("series", {})
     probed = [int(i) for i in series.get("iteration", [])]
     budget = int(config["training"]["iterations"])
-    is_complete = len(probed) > 2 and probed[-1] == budget == len(history)
-    if not is_complete or not any(config["training"]["mi_weight_generator"]):
+    is_complete = len(probed) > 2 and probed[-1] == budget == (0 if mi_T is None else len(mi_T))
+    if mi_T is None or not is_complete or not any(config["training"]["mi_weight_generator"]):
         return {}
-    names = [name for name in history.names if name.startswith("mi/c")]
-    curve = np.stack([history.column(name) for name in names]).sum(axis=0, dtype=np.float64)
-    mi = [float(curve[max(0, i - 1 - _HALF_WINDOW) : i + _HALF_WINDOW].mean()) for i in probed]
+    mi = [float(mi_T[max(0, i - 1 - _HALF_WINDOW) : i + _HALF_WINDOW].mean()) for i in probed]
     found: dict[str, float] = {}
     for cut, part in CUTS.items():
         kept = [k for k, i in enumerate(probed) if i <= round(part * budget)]

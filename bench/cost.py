@@ -8,7 +8,8 @@ from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.claims import ClaimResult, ConditionResult, claim_result
+from bench.claims import UNSTATED, ClaimResult, claim_result
+from bench.conditions import ConditionResult
 from bench.criteria import CostTable
 from bench.storage import read_plain_json
 from infogan.data.base import one_line
@@ -81,7 +82,7 @@ def judge_cost(claim: CostTable, cost: Cost | None) -> list[ClaimResult]:
     """
     if cost is None or not cost.networks:
         reason = "nothing recorded; `python -m bench cost` measures it"
-        return [_result(claim, "all networks", None, "not measured", reason, "not stated by the paper")]
+        return [_result(claim, "all networks", None, "not measured", reason, UNSTATED)]
     results = []
     budget = f"width {cost.width:g}, batch {cost.batch_size}, one thread"
     for network in cost.networks:

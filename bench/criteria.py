@@ -33,7 +33,8 @@ class ConditionTable(Table):
     """One number against one bound, with the reason for the bound.
 
     ``best seed`` is the paper's "best of 5 runs" as a rule: the seed with the largest ``chosen_by``, a number measured
-    on other samples than the one that is judged.
+    on other samples than the one that is judged. A ``guard`` is met also where nothing happens: it must hold for
+    "reproduced", and alone makes nothing "partly reproduced".
     """
 
     measure: Measure
@@ -41,6 +42,7 @@ class ConditionTable(Table):
     chosen_by: Measure | None = None
     at_least: Number | None = None
     at_most: Number | None = None
+    guard: bool = False
     basis: str = Field(min_length=10)
 
     @model_validator(mode="after")
@@ -69,6 +71,12 @@ class ClaimTable(Table):
     min_iterations: int = Field(ge=1)
     conditions: list[ConditionTable] = Field(min_length=1)
     beside: list[BesideTable] = Field(default_factory=list)
+
+    @model_validator(mode="after")
+    def _more_than_guards(self) -> "ClaimTable":
+        if all(condition.guard for condition in self.conditions):
+            raise ValueError("needs a condition that is not a guard")
+        return self
 
 
 class CostTable(Table):

@@ -42,7 +42,7 @@ class Run:
             return {}
         config, history = self.cell.config, self.history
         found = summarise(config, history, self.result) | measured_values(self.measures)
-        return found | improvement(config, history, self.measures)
+        return found | improvement(config, mi_curve(config, history), self.measures)
 
     @property
     def diverged(self) -> bool:

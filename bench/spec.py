@@ -132,9 +132,11 @@ class ProfileTable(Table):
 
 
 class PaperBudget(Table):
-    iterations: int
+    """None: the paper does not say."""
+
+    iterations: int | None = None
     width: Number
-    num_images: int
+    num_images: int | None = None
 
 
 class ExperimentTable(Table):

@@ -31,9 +31,6 @@ def _factors(found: Sequence[FactorRuns]) -> Table | None:
         values = [run.value for run in of.measured]
         interval = statistics.median_interval(values) if values else None
         noise, ceiling = (_median_of(of, row) for row in ("noise", "ceiling"))
-        beyond = ""
-        if best is not None and beside is not None and beside is not of and beside.best is not None:
-            beyond = "yes" if best.value > beside.best.value else "no"
         rows.append(
             [
                 of.claim,
@@ -48,7 +45,7 @@ def _factors(found: Sequence[FactorRuns]) -> Table | None:
                 else wording.ABSENT,
                 wording.measured(of.measure, noise),
                 wording.measured(of.measure, ceiling),
-                beyond or wording.ABSENT,
+                _beyond(of, beside),
             ]
         )
         records += [_record(of, run) for run in of.runs]
@@ -57,7 +54,8 @@ def _factors(found: Sequence[FactorRuns]) -> Table | None:
     caption = (
         "Best by rule: the run with the largest first-order index of its code, judged by this number on other samples. "
         "Noise dimension: the same search over the noise dimensions, median over seeds. Ceiling: the factor itself, "
-        "moved by the renderer or cut into categories, as the same readers see it."
+        "moved by the renderer or cut into categories, as the same readers see it. "
+        "Beyond the GAN's best: both the best by rule of the seeds that both were measured with."
     )
     keys = ["claim", "factor", "arm", "seed", "measure", "value", "rule", "chosen_by", "code", "is_best", "is_median"]
     keys += ["noise", "ceiling", "reason"]
@@ -74,6 +72,18 @@ def _record(of: FactorRuns, run: FactorRun) -> list[Any]:
 def _baseline(of: FactorRuns, found: Sequence[FactorRuns]) -> FactorRuns | None:
     group = group_name(variant_of(of.group) or None, BASELINE_ARM)
     return next((other for other in found if (other.group, other.measure) == (group, of.measure)), None)
+
+
+def _beyond(of: FactorRuns, baseline: FactorRuns | None) -> str:
+    """Whether the best run goes beyond the plain GAN's, each the best of the seeds that both have."""
+    if baseline is None or baseline is of:
+        return wording.ABSENT
+    common = {run.run.cell.seed for run in of.measured} & {run.run.cell.seed for run in baseline.measured}
+    ours, theirs = of.of_seeds(common).best, baseline.of_seeds(common).best
+    if ours is None or theirs is None:
+        return wording.ABSENT
+    is_beyond = ours.value < theirs.value if of.is_low_better else ours.value > theirs.value
+    return f"{'yes' if is_beyond else 'no'}, of {wording.plural(len(common), 'seed')}"
 
 
 def _every_run(of: FactorRuns) -> str:

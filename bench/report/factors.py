@@ -4,7 +4,7 @@
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -49,6 +49,7 @@ class FactorRuns:
     arms: tuple[str, ...] = ()  # of which the claim speaks
     is_first: bool = False  # of the claim's numbers
     is_claimed_of: bool = False  # the claim speaks of this group's arm
+    is_low_better: bool = False  # the claim's bound is an upper one
 
     @property
     def measured(self) -> list[FactorRun]:
@@ -59,6 +60,10 @@ class FactorRuns:
         """By the rule; None where no run was measured."""
         known = [run for run in self.measured if not math.isnan(run.chosen_by)]
         return max(known, key=lambda run: run.chosen_by, default=None)
+
+    def of_seeds(self, seeds: Collection[int]) -> "FactorRuns":
+        """The same of these seeds alone."""
+        return replace(self, runs=tuple(run for run in self.runs if run.run.cell.seed in seeds))
 
     @property
     def median(self) -> FactorRun | None:
@@ -139,6 +144,7 @@ def _claimed(experiment: ExperimentTable | None, variant: str) -> Iterator[Facto
                     is_first=number == 0,
                     title=f"{claim.text} {claim.source}",
                     arms=tuple(claim.arms),
+                    is_low_better=condition.at_most is not None,
                 )
 
 

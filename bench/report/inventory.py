@@ -1,10 +1,10 @@
 """What a sweep lacks or holds besides its curves: cells not done, other definitions, the machine, the command."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from bench.cells import seeds_of
+from bench.cells import measure_key, seeds_of
 from bench.report import wording
 from bench.runs import Run, Sweep
 from bench.spec import ExperimentTable, group_name, groups
@@ -42,7 +42,24 @@ def missing_cells(sweep: Sweep, experiment: ExperimentTable | None) -> list[str]
     for group in ordered_groups(sweep, experiment):
         lines += [_unfinished(run) for run in sweep.groups()[group] if run.state != "done"]
         lines += [_unmeasured(run) for run in sweep.groups()[group] if any("error" in m for m in run.measures.values())]
-    return lines
+    return lines + _measured_by_other_code(sweep.runs)
+
+
+def _measured_by_other_code(runs: Sequence[Run]) -> list[str]:
+    """At most one line: numbers of several versions of the measures do not belong into one median."""
+    old = {
+        (run.cell.name, family)
+        for run in runs
+        for family, entry in run.measures.items()
+        if "key" in entry and "values" in entry and entry["key"] != measure_key(run.cell, family)
+    }
+    if not old:
+        return []
+    num_cells, families = len({name for name, _ in old}), sorted({family for _, family in old})
+    return [
+        f"measured by other code than this, and not to be compared with the rest: {wording.listed(families)} of "
+        f"{wording.plural(num_cells, 'cell')}; `bench run` measures them anew"
+    ]
 
 
 def _unmeasured(run: Run) -> str:

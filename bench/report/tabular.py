@@ -120,26 +120,29 @@ def _measures(sweep: Sweep, order: list[str]) -> Table | None:
         return None
     cells = {(r["measure"], r["arm"]): r for r in records}
     arms = list(dict.fromkeys(r["arm"] for r in records))
+    counts = {arm: max(r["num_seeds"] for r in records if r["arm"] == arm) for arm in arms}
     rows = []
     for measure in dict.fromkeys(r["measure"] for r in records if not BESIDE.search(r["measure"])):
         found = [cells.get((measure, arm)) for arm in arms]
-        shown = [
-            wording.with_interval(measure, r["median"], r["low"], r["high"]) if r else wording.ABSENT for r in found
-        ]
+        shown = [_of_seeds(r, counts[r["arm"]]) if r else wording.ABSENT for r in found]
         rows.append([wording.measure_heading(measure), *shown])
     rows.sort(key=lambda row: [wording.measure_heading(m) for m in MEASURED].index(row[0]))
     keys = ["arm", "measure", "unit", "median", "low", "high", "level", "num_seeds", "seeds"]
     for r in records:
         r["unit"] = wording.measure_unit(r["measure"])
         r["seeds"] = "; ".join(r["seeds"].split())
-    counts = {r["arm"]: r["num_seeds"] for r in records}
     seeds = wording.listed(f"{arm} {wording.plural(n, 'seed')}" for arm, n in counts.items())
     caption = (
         "Median [low, high] over the finished seeds, with the exact interval of the table above: "
-        f"{seeds}. Batch-norm statistics are frozen. A dash: not measured, or it does not apply."
+        f"{seeds}; fewer where said. Batch-norm statistics are frozen. A dash: not measured, or it does not apply."
     )
     content = csv_bytes(keys, [[r[k] for k in keys] for r in records])
     return Table("measures", "What was measured of the networks", caption, ["measure", *arms], rows, content)
+
+
+def _of_seeds(r: dict[str, Any], num_all: int) -> str:
+    shown = wording.with_interval(r["measure"], r["median"], r["low"], r["high"])
+    return shown if r["num_seeds"] == num_all else f"{shown} ({wording.plural(r['num_seeds'], 'seed')})"
 
 
 def _seeds(sweep: Sweep, order: list[str]) -> Table | None:

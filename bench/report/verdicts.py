@@ -3,7 +3,8 @@
 import math
 from dataclasses import dataclass
 
-from bench.claims import BesideResult, ClaimResult, ConditionResult, budget_part, data_part, left_out
+from bench.claims import BesideResult, ClaimResult, budget_part, data_part, left_out
+from bench.conditions import ConditionResult
 from bench.report import wording
 from bench.runs import Sweep
 from bench.spec import ExperimentTable
@@ -72,12 +73,17 @@ def _arm(result: ClaimResult) -> ArmVerdict:
         badge=badge(result.verdict),
         measure=wording.measure_words(measure),
         value=value,
-        unit="" if value in (wording.ABSENT, wording.NOT_REACHED) else result.unit,
+        unit="" if value in (wording.ABSENT, wording.NOT_REACHED) else f"{result.unit}{_of_seeds(result)}",
         holding=holding,
         criteria=[_criterion(condition) for condition in result.conditions],
         beside=[_beside(b) for b in result.beside],
         reason=result.reason if result.verdict == "not measured" else "",
     )
+
+
+def _of_seeds(result: ClaimResult) -> str:
+    """Where the value is not of all seeds, of how many."""
+    return f" ({result.num_measured} of {result.num_seeds} seeds)" if 0 < result.num_measured < result.num_seeds else ""
 
 
 def badge(verdict: str) -> Badge:

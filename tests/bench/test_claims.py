@@ -1,16 +1,20 @@
 """Verdicts by hand: what "best seed" and "median seed" hold against a bound, and for which variants a claim speaks."""
 
+import math
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from bench.cells import Selection, cells
-from bench.claims import judge, left_out
+from bench.claims import ClaimResult, budget_part, judge, left_out
+from bench.criteria import ClaimTable
 from bench.records import History
-from bench.report.verdicts import headline, left_out_sentence
+from bench.report.verdicts import claim_rows, headline, left_out_sentence
 from bench.runs import Run, Sweep
-from bench.spec import Spec, load_spec
+from bench.spec import PaperBudget, Spec, load_spec
 from infogan.data import DataInfo
 
 EXPERIMENT = """
@@ -57,6 +61,9 @@ basis = "A bound made up for this test."
 """
 
 
+DIVERGED = "diverged"
+
+
 @pytest.fixture(scope="module")
 def spec(tmp_path_factory: pytest.TempPathFactory) -> Spec:
     file = tmp_path_factory.mktemp("claims") / "experiments.toml"
@@ -64,16 +71,20 @@ def spec(tmp_path_factory: pytest.TempPathFactory) -> Spec:
     return load_spec(file)
 
 
-def sweep(spec: Spec, purity: list[float], nmi: list[float], num_done: int = 5) -> Sweep:
-    """Both variants alike: five seeds with these two measures."""
+def sweep(spec: Spec, purity: list[Any], nmi: list[Any], num_done: int = 5) -> Sweep:
+    """Both variants alike: five seeds with these two measures; None: not measured."""
     info = DataInfo("mnist", "embedded", "A substitute.", "ab" * 32, 4000, 1000, False)
     runs = []
     for cell in cells(spec, "two", "cpu", Selection(), info, "cpu", {"torch": "2"}):
-        values = {"sample_purity": purity[cell.seed], "sample_nmi": nmi[cell.seed]}
+        measured = {"sample_purity": purity[cell.seed], "sample_nmi": nmi[cell.seed]}
+        values = {name: value for name, value in measured.items() if value not in (None, DIVERGED)}
         names = ("loss/discriminator", "loss/generator", "mi/c1")
         history = History(names, np.zeros((20, 3)), np.array([20]), np.array([1.0]))
-        state = "done" if cell.seed < num_done else "partial"
-        runs.append(Run(cell, state, {}, {"is_papers": False}, history, {}, measures={"digits": {"values": values}}))
+        state, result = "done" if cell.seed < num_done else "partial", {}
+        if nmi[cell.seed] == DIVERGED:
+            state, result = "failed", {"error": "NonFiniteLoss"}
+        run = Run(cell, state, {}, {"is_papers": False}, history, result, measures={"digits": {"values": values}})
+        runs.append(run)
     return Sweep("two", "cpu", runs[0].cell.definition, runs[0].cell.definition_key, runs)
 
 
@@ -83,13 +94,94 @@ def test_the_best_seed_is_chosen_by_one_number_and_judged_by_another(spec: Spec)
     best = [r for r in found if r.id == "F9a"]
     assert [(r.variant, r.conditions[0].value, r.conditions[0].holds) for r in best] == [("one", 0.5, False)]
     assert best[0].seeds_holding == 4
-    assert best[0].verdict.startswith("not")
+    assert best[0].verdict == "not reproduced on a substitute"
     median = [r for r in found if r.id == "F9b"]
     assert [(r.variant, r.conditions[0].value) for r in median] == [("one", 0.85), ("other", 0.85)]
     assert {r.verdict for r in median} == {"reproduced on a substitute"}
     assert headline(found) == (
-        "Reproduced on a substitute: F9b (one/infogan) and F9b (other/infogan). Not reproduced: F9a (one/infogan)."
+        "Reproduced on a substitute: F9b (one/infogan) and F9b (other/infogan). "
+        "Not reproduced on a substitute: F9a (one/infogan)."
     )
+
+
+@pytest.mark.parametrize(
+    ("nmi", "verdict", "value", "num_measured"),
+    [
+        ([0.9, 0.9, 0.9, None, None], "reproduced on a substitute", 0.9, 3),  # the median holds whatever two are
+        ([0.1, 0.2, 0.3, None, None], "not reproduced on a substitute", 0.2, 3),  # and misses here
+        ([0.9, 0.9, 0.1, None, None], "not measured", None, 3),
+        ([None] * 5, "not measured", None, 0),
+        ([0.9, 0.9, DIVERGED, DIVERGED, DIVERGED], "not reproduced on a substitute", -math.inf, 2),
+        ([0.9, 0.9, 0.9, DIVERGED, DIVERGED], "reproduced on a substitute", 0.9, 3),
+        ([0.9, 0.9, None, DIVERGED, DIVERGED], "not measured", None, 2),  # was "not reproduced": it is not known
+    ],
+)
+def test_a_missing_seed_may_have_any_value_and_a_diverged_one_has_the_worst(
+    spec: Spec, nmi: list[Any], verdict: str, value: float | None, num_measured: int
+) -> None:
+    (found, _) = [r for r in judge(spec.experiments["two"], sweep(spec, [0.5] * 5, nmi)) if r.id == "F9b"]
+    assert (found.verdict, found.num_seeds, found.num_measured) == (verdict, 5, num_measured)
+    assert math.isnan(found.conditions[0].value) if value is None else found.conditions[0].value == value
+    shown = claim_rows([found])[0].arms[0].unit
+    assert ("seeds)" in shown) == (0 < num_measured < 5)
+
+
+def test_a_best_seed_that_misses_decides_nothing_while_another_is_unmeasured(spec: Spec) -> None:
+    def verdict(purity: list[Any], nmi: list[Any]) -> str:
+        return next(r.verdict for r in judge(spec.experiments["two"], sweep(spec, purity, nmi)) if r.id == "F9a")
+
+    assert verdict([0.1, 0.2, 0.3, 0.4, None], [0.9, 0.9, 0.9, 0.5, None]) == "not measured"
+    assert verdict([0.1, 0.2, 0.3, 0.4, None], [0.1, 0.1, 0.1, 0.9, None]) == "reproduced on a substitute"
+
+
+def judged(spec: Spec, conditions: list[dict[str, Any]], purity: list[Any], nmi: list[Any]) -> ClaimResult:
+    """The second claim with other conditions."""
+    experiment = spec.experiments["two"]
+    claim = experiment.claims[1].model_dump() | {
+        "conditions": [{"basis": "Made up for this test.", **c} for c in conditions]
+    }
+    changed = experiment.model_copy(update={"claims": [ClaimTable.model_validate(claim)]})
+    return judge(changed, sweep(spec, purity, nmi))[0]
+
+
+def test_medians_must_hold_on_the_same_seeds(spec: Spec) -> None:
+    """Two generators that always draw glasses and two that never do, with one that does both."""
+    both = [
+        {"measure": "sample_nmi", "over": "median seed", "at_least": 0.8},
+        {"measure": "sample_purity", "over": "median seed", "at_most": 0.2},
+    ]
+    apart = judged(spec, both, [0.9, 0.9, 0.1, 0.1, 0.1], [0.9, 0.9, 0.9, 0.1, 0.1])
+    assert [c.holds for c in apart.conditions] == [True, True]
+    assert (apart.verdict, apart.seeds_holding) == ("partly reproduced on a substitute", 1)
+    assert "no more than 1 of 5 seeds meet all of it" in apart.reason
+    together = judged(spec, both, [0.1, 0.1, 0.1, 0.9, 0.9], [0.9, 0.9, 0.9, 0.1, 0.1])
+    assert (together.verdict, together.seeds_holding) == ("reproduced on a substitute", 3)
+    unknown = judged(spec, both, [0.1, 0.1, 0.1, 0.9, None], [0.9, 0.9, None, 0.9, 0.9])
+    assert unknown.verdict == "not measured"
+
+
+def test_a_guard_alone_reproduces_nothing(spec: Spec) -> None:
+    conditions = [
+        {"measure": "sample_nmi", "over": "median seed", "at_least": 0.8},
+        {"measure": "sample_purity", "over": "median seed", "at_least": 0.8, "guard": True},
+    ]
+    dead = judged(spec, conditions, [1.0] * 5, [0.0] * 5)
+    assert [c.holds for c in dead.conditions] == [False, True]
+    assert dead.verdict == "not reproduced on a substitute"
+    assert judged(spec, conditions, [0.0] * 5, [1.0] * 5).verdict == "partly reproduced on a substitute"
+    with pytest.raises(ValueError, match="needs a condition that is not a guard"):
+        judged(spec, conditions[1:], [1.0] * 5, [1.0] * 5)
+
+
+def test_what_the_paper_states_of_the_budget_is_enough_to_call_it_reduced(spec: Spec) -> None:
+    held = sweep(spec, [0.1] * 5, [0.1] * 5)
+    definition = held.definition | {"network": held.definition["network"] | {"width": 0.5}}
+    narrow = replace(held, definition=definition)
+    stated = spec.experiments["two"].model_copy(update={"paper": PaperBudget(width=1.0)})
+    assert budget_part(held, stated) == "iterations not stated by the paper"
+    assert budget_part(narrow, stated) == "reduced (width 0.5); iterations not stated by the paper"
+    assert {r.verdict for r in judge(stated, narrow)} == {"not reached within budget on a substitute"}
+    assert {spec.experiments[name].paper for name in ("faces", "chairs", "svhn", "celeba")} == {PaperBudget(width=1.0)}
 
 
 def test_too_few_seeds_are_not_measured(spec: Spec) -> None:

@@ -7,7 +7,6 @@ import pytest
 
 from bench.convergence import QUANTITIES, improvement, iterations_to_share
 from bench.criteria import MEASURES
-from bench.records import History
 
 PROBED = [1, 5, 10, 50, 75, 100]
 
@@ -16,9 +15,8 @@ def cell(kid: list[float], rises_at: int = 20, weight: float = 1.0, probed: list
     """A run of 100 iterations whose L_I jumps from 0 to 2 nats at an iteration."""
     config = {"training": {"iterations": 100, "mi_weight_generator": [weight]}}
     curve = np.where(np.arange(1, 101) >= rises_at, 2.0, 0.0)
-    history = History(("mi/c1", "mi/c2"), np.stack([0.75 * curve, 0.25 * curve], axis=1), np.array([100]), np.ones(1))
     series = {"iteration": probed or PROBED, "kid": kid, "digit_error": [0.5] * len(kid)}
-    return config, history, {"trajectory": {"series": series}}
+    return config, curve, {"trajectory": {"series": series}}
 
 
 def test_a_share_of_the_way_is_read_between_probes_on_a_logarithmic_axis() -> None:
@@ -47,5 +45,5 @@ def test_what_has_no_improvement_has_no_ratio() -> None:
     assert improvement(*cell(kid, weight=0.0)) == {}  # a baseline is not trained on L_I
     assert improvement(*cell(kid[::-1])) == {}  # KID grew
     assert improvement(*cell(kid[:-1], probed=PROBED[:-1])) == {}  # the last probe is missing
-    config, history, _ = cell(kid)
-    assert improvement(config, history, {}) == {}  # trained without probes
+    config, curve, _ = cell(kid)
+    assert improvement(config, curve, {}) == {}  # trained without probes

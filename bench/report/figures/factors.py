@@ -83,7 +83,7 @@ def _caption(found: FactorRuns, first: FactorRun) -> str:
         return text + f"No run could be measured ({reason}): the code is the readers' guess and none is the best."
     chosen = wording.measure_words(found.rule)
     return text + (
-        f"Large: the best of {wording.plural(len(found.runs), 'run')} by rule ({chosen}), "
+        f"Large: the best of {wording.plural(len(found.measured), 'run')} by rule ({chosen}), "
         f"judged on other samples; small: every other run. Numbers: {wording.measure_words(found.measure)}."
     )
 

@@ -1,0 +1,103 @@
+"""One condition of a claim, held against the seeds of a group: the number, and whether it decides.
+
+A diverged seed has the worst of all values. A seed without a value may have any: where it could turn the answer, the
+condition is undecided (its number is NaN), and never met.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from bench.criteria import MEASURES, ConditionTable
+from bench.runs import Run, Sweep
+from bench.summary import curve_measures
+
+
+@dataclass(frozen=True)
+class ConditionResult:
+    """One number of a claim against its bound."""
+
+    measure: str
+    unit: str
+    over: str
+    bound: str  # "at least 0.95"
+    basis: str
+    value: float  # what the bound was held against: the worst seed, the median, or the median curve's; NaN: undecided
+    holds: bool
+    seeds: dict[int, float]
+    guard: bool = False
+
+
+def bound(condition: ConditionTable) -> tuple[str, Callable[[float], bool]]:
+    """In words, and as a rule; NaN meets none."""
+    if condition.at_least is not None:
+        least = condition.at_least
+        return f"at least {least:g}", lambda value: value >= least
+    assert condition.at_most is not None
+    most = condition.at_most
+    return f"at most {most:g}", lambda value: value <= most
+
+
+def check(
+    condition: ConditionTable, sweep: Sweep, group: str, runs: Sequence[Run], num_diverged: int
+) -> ConditionResult:
+    """``runs`` are the group's finished ones, ``num_diverged`` more ended because a loss stopped being a number."""
+    text, holds = bound(condition)
+    seeds = {run.cell.seed: run.summary.get(condition.measure, math.nan) for run in runs}
+    if condition.over == "best seed":
+        value = _best(condition, runs, seeds)
+    elif condition.over == "median curve":
+        value = _of_median_curve(condition, sweep, group, runs)
+    else:
+        value = _over_all(condition, list(seeds.values()), num_diverged)
+    unit = MEASURES[condition.measure]
+    of = (condition.measure, unit, condition.over, text, condition.basis)
+    return ConditionResult(*of, value, holds(value), seeds, condition.guard)
+
+
+def holds_for(conditions: Sequence[ConditionTable], run: Run) -> bool | None:
+    """Whether one seed meets every condition that speaks of seeds; None where a missing value decides that.
+
+    A bound on the median curve speaks of no seed.
+    """
+    found = [(c, run.summary.get(c.measure, math.nan)) for c in conditions if c.over != "median curve"]
+    if any(not math.isnan(value) and not bound(c)[1](value) for c, value in found):
+        return False
+    return None if any(math.isnan(value) for _, value in found) else True
+
+
+def _over_all(condition: ConditionTable, values: list[float], num_diverged: int) -> float:
+    worst = -math.inf if condition.at_least is not None else math.inf
+    known = [value for value in values if not math.isnan(value)] + [worst] * num_diverged
+    if not known:
+        return math.nan
+    holds = bound(condition)[1]
+
+    def number(seeds: list[float]) -> float:
+        if condition.over == "every seed":
+            return min(seeds) if worst < 0 else max(seeds)
+        lower, upper = np.sort(seeds)[[(len(seeds) - 1) // 2, len(seeds) // 2]]
+        return float(lower if lower == upper else (lower + upper) / 2)
+
+    num_unknown = len(values) + num_diverged - len(known)
+    answers = [number(known + [fill] * num_unknown) for fill in (worst, -worst)] if num_unknown else [number(known)]
+    is_decided = len({holds(answer) for answer in answers}) == 1 and not any(map(math.isnan, answers))
+    return number(known) if is_decided else math.nan
+
+
+def _best(condition: ConditionTable, runs: Sequence[Run], seeds: dict[int, float]) -> float:
+    """A best seed that misses says nothing as long as another one could not be measured."""
+    by = condition.chosen_by or ""
+    chosen = {run.cell.seed: run.summary[by] for run in runs if by in run.summary}
+    value = seeds[max(chosen, key=lambda seed: chosen[seed])] if chosen else math.nan
+    is_whole = len(chosen) == len(runs) and not any(map(math.isnan, seeds.values()))
+    return value if is_whole or bound(condition)[1](value) else math.nan
+
+
+def _of_median_curve(condition: ConditionTable, sweep: Sweep, group: str, runs: Sequence[Run]) -> float:
+    curve = sweep.median_curve(group)
+    if curve is None or any(condition.measure not in run.summary for run in runs):
+        return math.nan
+    return curve_measures(runs[0].cell.config, curve).get(condition.measure, math.nan)
