@@ -5,6 +5,7 @@ block of that name; of an experiment of single choices also the values marked in
 all of them from the committed curves.
 """
 
+import argparse
 import re
 import sys
 from pathlib import Path
@@ -102,5 +103,21 @@ def publish(results: Path, experiment: str, profile: str) -> Path:
     return folder
 
 
+def main() -> int:
+    """0; 2 with one line where there is nothing to publish, or no place for it in README."""
+    parser = argparse.ArgumentParser(prog="python -m bench.reference", description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("results", type=Path, help="the folder that holds the finished cells")
+    parser.add_argument("experiment", help="its name in experiments.toml")
+    parser.add_argument("profile", help="smoke, cpu or paper")
+    options = parser.parse_args()
+    if options.experiment not in load_spec(DEFAULT_SPEC).experiments:
+        parser.error(f"experiments.toml has no experiment {options.experiment!r}")
+    try:
+        print(publish(options.results, options.experiment, options.profile))
+    except ValueError as error:
+        parser.error(str(error))
+    return 0
+
+
 if __name__ == "__main__":
-    print(publish(Path(sys.argv[1]), sys.argv[2], sys.argv[3]))
+    sys.exit(main())

@@ -73,7 +73,7 @@ def _arm(result: ClaimResult) -> ArmVerdict:
         badge=badge(result.verdict),
         measure=wording.measure_words(measure),
         value=value,
-        unit="" if value in (wording.ABSENT, wording.NOT_REACHED) else f"{result.unit}{_of_seeds(result)}",
+        unit="" if value in (wording.ABSENT, wording.NOT_REACHED) else f"{result.unit}{_of_seeds(result)}".lstrip(),
         holding=holding,
         criteria=[_criterion(condition) for condition in result.conditions],
         beside=[_beside(b) for b in result.beside],

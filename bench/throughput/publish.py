@@ -4,6 +4,7 @@
 results/reference/throughput/ and fills README's block. A test recomputes the block from the committed records.
 """
 
+import argparse
 import json
 import sys
 from pathlib import Path
@@ -83,5 +84,19 @@ def committed_block() -> str:
     return readme_block(read_records(FOLDER), shown)
 
 
+def main() -> int:
+    """0; 2 with one line where there are no records."""
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.throughput.publish", description=(__doc__ or "").partition("\n")[0]
+    )
+    parser.add_argument("results", type=Path, help="the folder that holds throughput/")
+    options = parser.parse_args()
+    try:
+        print(publish(options.results))
+    except ValueError as error:
+        parser.error(str(error))
+    return 0
+
+
 if __name__ == "__main__":
-    print(publish(Path(sys.argv[1])))
+    sys.exit(main())
