@@ -114,11 +114,14 @@ def _timed(*arguments: str) -> tuple[float, float]:
 
 
 def slope(sizes: list[int], costs: list[float]) -> float | None:
-    """Of log(cost beyond the smallest size's) on log(size beyond it): the power with which the cost grows.
+    """Of log(cost beyond the cheapest size's) on log(size beyond it): the power with which the cost grows.
 
-    None where fewer than two sizes cost more than the smallest: nothing grows.
+    The cheapest is the smallest size, but where starting a process scatters by more than a few cells cost. None where
+    fewer than two larger sizes cost more: nothing grows.
     """
-    grown = [(n - sizes[0], c - costs[0]) for n, c in zip(sizes[1:], costs[1:], strict=True) if c > costs[0]]
+    cheapest = costs.index(min(costs))
+    base_n, base = sizes[cheapest], costs[cheapest]
+    grown = [(n - base_n, c - base) for n, c in zip(sizes, costs, strict=True) if n > base_n and c > base]
     if len(grown) < 2:
         return None
     x, y = np.log(np.array(grown, dtype=float)).T

@@ -23,3 +23,11 @@ def test_known_costs_have_their_power(name: str) -> None:
 
 def test_what_does_not_grow_has_no_power() -> None:
     assert slope([5, 15, 50], [1.0, 0.9, 1.0]) is None
+
+
+def test_a_start_that_was_slow_by_chance_is_not_taken_for_growth() -> None:
+    """A linear cost of 1 ms a cell above a start of 0.5 s that took 0.6 s for the first two."""
+    sizes = list(SIZES)
+    costs = [0.1 * (n <= 15) + 0.5 + 0.001 * n for n in sizes]
+    assert costs[0] > costs[2] < costs[3]
+    assert slope(sizes, costs) == pytest.approx(1, abs=0.01)
