@@ -4,7 +4,8 @@ import math
 
 import pytest
 
-from bench.scaling import MAX_SLOPE, SIZES, slope
+from bench.report.figures.scaling import draw_scaling
+from bench.scaling import COLUMNS, MAX_SLOPE, SIZES, slope
 
 GROWTH = {
     "linear": (lambda n: 3.0 + 0.2 * n, 1.0),
@@ -31,3 +32,10 @@ def test_a_start_that_was_slow_by_chance_is_not_taken_for_growth() -> None:
     costs = [0.1 * (n <= 15) + 0.5 + 0.001 * n for n in sizes]
     assert costs[0] > costs[2] < costs[3]
     assert slope(sizes, costs) == pytest.approx(1, abs=0.01)
+
+
+def test_the_figure_has_plain_numbers_at_its_axes() -> None:
+    rows = [dict.fromkeys(COLUMNS, 0.4 * n) | {"cells": n} for n in SIZES]
+    drawing = draw_scaling(rows, COLUMNS)
+    assert b"<!-- 100 -->" in drawing.svg  # a comment names what a path draws
+    assert b"mathdefault" not in drawing.svg

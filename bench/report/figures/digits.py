@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from bench.pictures import digit_of_categories
 from bench.report.codes import best_run, confusion
-from bench.report.figures.style import COLOURS, DASHES, STYLE, Drawing, save
+from bench.report.figures.style import COLOURS, DASHES, STYLE, Drawing, logarithmic, save
 from bench.runs import Run, Sweep
 from bench.spec import arm_of
 
@@ -46,6 +46,7 @@ def _trajectory(sweep: Sweep, groups: Sequence[str], arms: Sequence[str]) -> Dra
                 label = f"{group} ({len(same)})"
                 axes.plot(same[0]["iteration"], median, color=colour, dashes=dashes or (None, None), label=label)
         axes.set_xscale("log")
+        logarithmic(axes.xaxis, (1,))
         axes.set_xlabel("iteration (logarithmic)")
         axes.set_title(words, fontsize=9.5)
         axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]))

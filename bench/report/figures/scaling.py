@@ -6,7 +6,7 @@ from typing import Any
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-from bench.report.figures.style import COLOURS, MARKERS, STYLE, Drawing, save
+from bench.report.figures.style import COLOURS, MARKERS, STYLE, Drawing, logarithmic, save
 
 PANELS = (
     ("MB", ("launcher_peak_mb",)),
@@ -34,6 +34,7 @@ def draw_scaling(rows: Sequence[Mapping[str, Any]], names: Mapping[str, str]) ->
             axes.minorticks_off()
             if unit == "seconds of processor":
                 axes.set_yscale("log")
+                logarithmic(axes.yaxis)
             else:
                 axes.set_ylim(0, 1.25 * max(row[quantities[0]] for row in rows))
             axes.set_xlabel("cells")

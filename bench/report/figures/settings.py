@@ -9,9 +9,8 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from bench.report.figures.style import COLOURS, MARKERS, STYLE, Drawing, save
+from bench.report.figures.style import COLOURS, MARKERS, STYLE, Drawing, logarithmic, save
 from bench.report.settings import Choice, arms_of
 
 PAPER_HUMP_NATS = 0.55  # height of the baseline's hump in the paper's digitised Figure 1
@@ -48,9 +47,7 @@ def draw_settings(listed: Sequence[Choice], arms: Sequence[str]) -> Drawing | No
         ratios.set_yticks(range(len(listed)), [choice.variant for choice in listed])
         ratios.axvline(1, color="black", linewidth=0.9, zorder=1)
         ratios.set_xscale("log")
-        ratios.xaxis.set_major_locator(LogLocator(10, (1, 1.5, 2, 3, 5, 7)))
-        ratios.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
-        ratios.xaxis.set_minor_formatter(NullFormatter())
+        logarithmic(ratios.xaxis, (1, 1.5, 2, 3, 5, 7))
         ratios.set_xlabel("T80, ratio to the reference (logarithmic)")
         peaks.axvline(PAPER_HUMP_NATS, color="black", linewidth=0.9, dashes=(4, 2), zorder=1)
         peaks.set_yticks(range(len(listed)), [""] * len(listed))

@@ -1,10 +1,13 @@
 """How every figure of the report looks, and how it becomes files with the same bytes for the same records."""
 
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 # Okabe and Ito's colours, each with its own line style: told apart by the colour-blind and in black and white
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#B88700", "#56B4E9", "#5A5A5A")
@@ -45,6 +48,13 @@ class Drawing:
     caption: str
     svg: bytes
     png: bytes
+
+
+def logarithmic(axis: Axis, steps: Sequence[float] = (1, 2, 5)) -> None:
+    """Ticks at ``steps`` of every decade in plain numbers: powers of ten are set in mathematics, which is off here."""
+    axis.set_major_locator(LogLocator(10, steps))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def save(figure: Figure, name: str, title: str, caption: str) -> Drawing:

@@ -9,12 +9,11 @@ import numpy as np
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from bench.cells import T80_RULE
 from bench.paper import FIGURE1_GAN, FIGURE1_INFOGAN, PaperCurve
 from bench.report.curves import SweepCurves, spread
-from bench.report.figures.style import COLOURS, DASHES, PANEL, STYLE, Drawing, save
+from bench.report.figures.style import COLOURS, DASHES, PANEL, STYLE, Drawing, logarithmic, save
 from bench.runs import Sweep
 
 FIRST_ITERATIONS = 100  # shown once more, wider
@@ -189,9 +188,7 @@ class SweepFigures:
             axes.axvline(PAPER_T80, color="black", linewidth=1.1, dashes=(5, 2), zorder=1)
             top = -0.95 if self.budget < 4 * PAPER_T80 else -0.55  # above the budget's label where they would touch
             axes.text(PAPER_T80, top, f" the paper's curve: {PAPER_T80}", ha="left", va="bottom", color="black")
-        axes.xaxis.set_major_locator(LogLocator(10, (1, 2, 5)))
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
-        axes.xaxis.set_minor_formatter(NullFormatter())
+        logarithmic(axes.xaxis)
         axes.set_yticks(range(len(times)), [curves.arm_of[group] for group in times])
         axes.tick_params(axis="y", length=0)
         axes.set_ylim(len(times) - 0.45, -0.75)

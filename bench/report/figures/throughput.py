@@ -5,9 +5,8 @@ from typing import Any
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator
 
-from bench.report.figures.style import COLOURS, DASHES, STYLE, Drawing, save
+from bench.report.figures.style import COLOURS, DASHES, STYLE, Drawing, logarithmic, save
 
 
 def draw_throughput(record: dict[str, Any]) -> Drawing | None:
@@ -47,7 +46,6 @@ def _panel(axes: Axes, rows: list[dict[str, Any]], quantity: str, label: str) ->
     axes.set_yscale("log")
     axes.set_xticks(sizes, [str(size) for size in sizes])
     axes.minorticks_off()
-    axes.yaxis.set_major_locator(LogLocator(10, (1, 2, 5)))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:g}"))
+    logarithmic(axes.yaxis)
     axes.set_xlabel("batch size (MNIST, one thread)")
     axes.set_ylabel(label)
