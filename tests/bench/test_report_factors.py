@@ -4,6 +4,7 @@ import csv
 import json
 import math
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from PIL import Image
 
 from bench.cells import Cell, Selection, cells
 from bench.records import CellFolder, History
-from bench.report import factors, write_report
+from bench.report import factor_tables, factors, wording, write_report
 from bench.runs import load
 from bench.spec import Spec, load_spec
 from infogan.data import DataInfo
@@ -109,10 +110,22 @@ def test_the_table_holds_the_best_against_the_gans_best(faces: Path) -> None:
     markdown = (faces / "report/report.md").read_text()
     row = next(line for line in markdown.splitlines() if line.startswith("| F3a | azimuth | azimuth/infogan |"))
     assert "0: 0.31, 1: 0.62\\*, 2: 0.71, 3: 0.12, 4: 0.44°" in row
-    assert "| 0.62, seed 1 | 0.44 \\[0.12, 0.71\\] | 0.04 | 1.01 | yes |" in row
+    assert "| 0.62, seed 1 | 0.44 \\[0.12, 0.71\\] | 0.04 | 1.01 | yes, of 2 seeds |" in row
     assert "up to 20 % of samples read beyond the data's range" in row
     gan = next(line for line in markdown.splitlines() if line.startswith("| F3a | azimuth | azimuth/gan |"))
     assert "| 0.10, seed 0 |" in gan
+
+
+def test_the_best_are_compared_on_common_seeds_and_an_upper_bound_turns_the_answer(faces: Path, spec: Spec) -> None:
+    found = factors.studied(
+        load(faces, ["faces"]).sweeps[0], spec.experiments["faces"], ["azimuth/infogan", "azimuth/gan"]
+    )
+    ours = next(of for of in found if of.group == "azimuth/infogan" and of.measure == "azimuth_range_share")
+    theirs = next(of for of in found if of.group == "azimuth/gan" and of.measure == "azimuth_range_share")
+    assert factor_tables._beyond(ours, theirs) == "yes, of 2 seeds"
+    assert factor_tables._beyond(replace(ours, is_low_better=True), theirs) == "no, of 2 seeds"
+    assert factor_tables._beyond(ours.of_seeds({0}), theirs) == "yes, of 1 seed"
+    assert factor_tables._beyond(ours.of_seeds({4}), theirs) == wording.ABSENT  # no seed in common
 
 
 def test_a_factor_that_was_not_read_says_why_everywhere(faces: Path) -> None:
