@@ -1,14 +1,13 @@
 """One condition of a claim, held against the seeds of a group: the number, and whether it decides.
 
-A diverged seed has the worst of all values. A seed without a value may have any: where it could turn the answer, the
-condition is undecided (its number is NaN), and never met.
+A diverged seed has the worst of all values; the median curve alone is of the finished seeds. A seed without a value may
+have any: where it could turn the answer, the condition is undecided (its number is NaN), and never met.
 """
 
 import math
+import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-
-import numpy as np
 
 from bench.criteria import MEASURES, ConditionTable
 from bench.runs import Run, Sweep
@@ -78,8 +77,7 @@ def _over_all(condition: ConditionTable, values: list[float], num_diverged: int)
     def number(seeds: list[float]) -> float:
         if condition.over == "every seed":
             return min(seeds) if worst < 0 else max(seeds)
-        lower, upper = np.sort(seeds)[[(len(seeds) - 1) // 2, len(seeds) // 2]]
-        return float(lower if lower == upper else (lower + upper) / 2)
+        return statistics.median(seeds)
 
     num_unknown = len(values) + num_diverged - len(known)
     answers = [number(known + [fill] * num_unknown) for fill in (worst, -worst)] if num_unknown else [number(known)]

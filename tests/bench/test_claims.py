@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench.cells import Selection, cells
+from bench.cells import Selection, cells, measure_key
 from bench.claims import ClaimResult, budget_part, judge, left_out
 from bench.criteria import ClaimTable
 from bench.records import History
+from bench.report.inventory import missing_cells
 from bench.report.verdicts import claim_rows, headline, left_out_sentence
 from bench.runs import Run, Sweep
 from bench.spec import PaperBudget, Spec, load_spec
@@ -113,6 +114,7 @@ def test_the_best_seed_is_chosen_by_one_number_and_judged_by_another(spec: Spec)
         ([None] * 5, "not measured", None, 0),
         ([0.9, 0.9, DIVERGED, DIVERGED, DIVERGED], "not reproduced on a substitute", -math.inf, 2),
         ([0.9, 0.9, 0.9, DIVERGED, DIVERGED], "reproduced on a substitute", 0.9, 3),
+        ([0.9, None, None, None, DIVERGED], "not measured", None, 1),
         ([0.9, 0.9, None, DIVERGED, DIVERGED], "not measured", None, 2),  # was "not reproduced": it is not known
     ],
 )
@@ -182,6 +184,16 @@ def test_what_the_paper_states_of_the_budget_is_enough_to_call_it_reduced(spec: 
     assert budget_part(narrow, stated) == "reduced (width 0.5); iterations not stated by the paper"
     assert {r.verdict for r in judge(stated, narrow)} == {"not reached within budget on a substitute"}
     assert {spec.experiments[name].paper for name in ("faces", "chairs", "svhn", "celeba")} == {PaperBudget(width=1.0)}
+
+
+def test_measures_of_other_code_are_named(spec: Spec) -> None:
+    held = sweep(spec, [0.5] * 5, [0.5] * 5)
+    for run in held.runs:
+        run.measures["digits"]["key"] = measure_key(run.cell, "digits")
+    assert not any("other code" in line for line in missing_cells(held, spec.experiments["two"]))
+    held.runs[3].measures["digits"]["key"] = "that of last week"
+    (line,) = [line for line in missing_cells(held, spec.experiments["two"]) if "other code" in line]
+    assert "digits of 1 cell;" in line
 
 
 def test_too_few_seeds_are_not_measured(spec: Spec) -> None:

@@ -2,7 +2,6 @@
 
 import json
 import random
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -211,7 +210,10 @@ def test_kept_arrays(num: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     images = rng.integers(0, 256, (6, 3, 8, 8), np.uint8)
     decoded = tmp_path / "decoded.npy"
     assert (cached_images(decoded, images.shape, lambda: images) == images).all()
-    swept: Callable[[], np.ndarray] = lambda: controlled.ControlledImages("chairs", 512).swept("rotation", 2)  # noqa: E731
+
+    def swept() -> np.ndarray:
+        return controlled.ControlledImages("chairs", 512).swept("rotation", 2)
+
     rendered = swept()
     (archive,) = (tmp_path / "rendered").rglob("swept-*.npz")
     sound = {decoded: decoded.read_bytes(), archive: archive.read_bytes()}
