@@ -213,7 +213,8 @@ def _print_outcome(context: Context, outcome: grid.Outcome, num_tasks: int) -> N
         say(f"[yellow]not fully tracked:[/yellow] {escape(line)}")
     if outcome.untracked:
         say("the cells themselves are safe; `python -m bench sync` completes the mirror")
-    say(f"{outcome.done} of {num_tasks} cells finished; records in {escape(str(context.results))}")
+    finished = f"{outcome.done} of {num_tasks} cells finished" if num_tasks else "nothing was left to train"
+    say(f"{finished}; records in {escape(str(context.results))}")
 
 
 def cost(spec: Path, results: Path, profile: str | None) -> None:
