@@ -238,6 +238,8 @@ def report(experiments: list[str] | None, spec: Path, results: Path, profile: st
     for name in experiments or []:
         cell_module.experiment_table(loaded, name)
     require_profile(profile)
+    if not results.is_dir():
+        raise BadInput(f"{results} does not exist; `python -m bench run` makes it")
     require_writable(results)
     written = write_report(results.absolute(), loaded, experiments=experiments, profile=profile)
     print_claims(written.claims)

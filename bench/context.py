@@ -145,7 +145,7 @@ def _announce(text: str) -> None:
 
 
 def _listed(text: str | None) -> tuple[str, ...] | None:
-    return tuple(part.strip() for part in text.split(",")) if text else None
+    return tuple(part.strip() for part in text.split(",")) if text is not None else None
 
 
 def data_record(info: data.DataInfo) -> dict[str, Any]:

@@ -4,6 +4,7 @@ Estimate, sweep, estimate: the sweep is compared with the mean of both, and how 
 machine was. Two to four minutes on two quiet cores.
 """
 
+import argparse
 import subprocess
 import sys
 import tempfile
@@ -56,6 +57,7 @@ def swept_s(spec: Path, results: Path) -> float:
 
 def main() -> int:
     """0: within the tolerance; 1: not; 3: the machine was not steady enough to tell."""
+    argparse.ArgumentParser(prog="python -m bench.estimate_proof", description=__doc__).parse_args()
     with tempfile.TemporaryDirectory(prefix="infogan-estimate-proof-") as home:
         folder = Path(home)
         spec = folder / "experiments.toml"

@@ -94,6 +94,8 @@ def check(experiment: str, baseline_file: Path | None, *, train: bool, record: b
     context = Context([experiment], **options)
     rule = _rule(context, experiment)
     base = _read_baseline(baseline_file or default_baseline(experiment), experiment)
+    if baseline_file is not None and isinstance(base, str):
+        raise BadInput(f"--baseline: {base}")
     chosen = context.selection.seeds
     looks = [chosen] if chosen else [tuple(rule.new_seeds), (*rule.new_seeds, *rule.more_seeds)]
     if not chosen and not train and isinstance(base, Sweep):

@@ -5,6 +5,7 @@ baseline, the other half the new runs, their curves stretched in time by a known
 converging.
 """
 
+import argparse
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ from bench.gate import compare
 from bench.gate_commands import default_baseline
 from bench.records import History
 from bench.runs import Run, Sweep, read_curves
+from infogan.data.base import one_line
 
 FACTORS = (1.0, 1.1, 1.2, 1.5, 2.0)
 FAILED = (0, 1, 2, 3)
@@ -77,8 +79,20 @@ def table(sweep: Sweep, rule: GateTable, every: int = 1) -> str:
     return "\n".join(lines)
 
 
-if __name__ == "__main__":
-    path = Path(sys.argv[1]) if len(sys.argv) > 1 else default_baseline("mi-gate")
-    baseline = read_curves(path)
+def main() -> int:
+    """0: the table was printed; 2: no baseline."""
+    parser = argparse.ArgumentParser(prog="python -m bench.gate_proof", description=__doc__)
+    parser.add_argument("baseline", nargs="?", type=Path, default=default_baseline("mi-gate"), help="a baseline's file")
+    path = parser.parse_args().baseline
+    try:
+        baseline = read_curves(path)
+    except (OSError, ValueError) as error:
+        print(one_line(f"error: {path} is not a baseline: {error}"), file=sys.stderr)
+        return 2
     seeds = [run.cell.seed for run in baseline.runs]
     print(table(baseline, GateTable(baseline_seeds=seeds, new_seeds=seeds, more_seeds=seeds)))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -37,7 +37,9 @@ def winograd_layers(
     ratios = _read(path)
     missing = [layer for layer in layers if _entry(layer, batch_size) not in ratios]
     if missing:
-        announce(f"measuring which of {len(missing)} convolutions this processor does faster another way: only once")
+        announce(
+            f"measuring which of {len(missing)} convolutions this processor does faster another way: once, into {path}"
+        )
         measured = (measure or _in_a_process)(missing, batch_size)
         ratios |= {_entry(layer, batch_size): ratio for layer, ratio in zip(missing, measured, strict=True)}
         known = {name: ratio for name, ratio in ratios.items() if math.isfinite(ratio)}

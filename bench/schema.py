@@ -47,8 +47,14 @@ Seed = Annotated[int, Field(ge=0, le=MAX_SEED, strict=True)]
 Seeds = Annotated[list[Seed], Field(min_length=1)]
 
 
+MAX_CHOICES = 40  # in one line; of more, those that resemble the word
+
+
 def suggest(value: str, choices: list[str]) -> str:
     """`` (did you mean ...?), choose from ...`` for an error message."""
     close = difflib.get_close_matches(value, choices, n=1)
     hint = f" (did you mean {close[0]!r}?)" if close else ""
-    return f"{hint}; choose from {', '.join(choices)}"
+    shown = choices
+    if len(choices) > MAX_CHOICES:
+        shown = [*difflib.get_close_matches(value, choices, n=5, cutoff=0.3), f"{len(choices)} in all"]
+    return f"{hint}; choose from {', '.join(shown)}"

@@ -175,7 +175,7 @@ class _Builder:
         # where every variant is one choice, the pages show the reference's curves and images, and a table of choices
         reference = experiment.reference_variant if experiment else None
         shown = [g for g in order if reference is None or g.startswith(f"{reference}/")]
-        choices, arms = settings.listed_choices(sweep, experiment), list(experiment.arms) if experiment else []
+        choices, arms = settings.listed_choices(sweep, experiment), list(self.spec.arms)
         found = factors.studied(sweep, experiment, shown)
         grids, grids_note = self._grids(sweep, shown, stem)
         return pages.SweepView(
@@ -354,7 +354,8 @@ class _Builder:
         config, measures = run.cell.config, run.measures
         known = [f"c{i}" for i in range(1, len(config["codes"]) + 1)]
         try:
-            grids = [(name, grid) for name, grid in sorted(run.folder.traversals().items()) if name in known]
+            traversals = run.folder.traversals()
+            grids = [(name, traversals[name]) for name in known if name in traversals]
             grids += sorted(run.folder.measured_grids("samples").items())
             return [
                 (name, pictures.png(name, grid, config, measures, max_width=MAX_GRID_WIDTH)) for name, grid in grids

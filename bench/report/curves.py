@@ -7,7 +7,7 @@ import numpy as np
 
 from bench.paper import FIGURE1_CODES
 from bench.runs import Run, Sweep
-from bench.summary import mi_curve
+from bench.summary import continuous_ceiling_nats, mi_curve
 
 MAX_POINTS = 1500  # of a drawn curve; beyond it every k-th iteration is drawn
 
@@ -21,11 +21,16 @@ class SweepCurves:
         self.stride = max(1, math.ceil(self.iterations / MAX_POINTS))
         self.entropy_nats = sweep.entropy_nats
         self.kind = "categorical" if self.entropy_nats else "continuous"
+        self.ceiling_nats = self.entropy_nats or continuous_ceiling_nats(sweep.definition)
         self.is_figure1 = sweep.definition["codes"] == FIGURE1_CODES and sweep.definition["data"]["name"] == "mnist"
         order = {arm: i for i, arm in enumerate(arms)}
         recorded = sweep.groups()
         self.arm_of = {group: recorded[group][0].cell.arm for group in groups}
         self.rank_of = {group: order.setdefault(arm, len(order)) for group, arm in self.arm_of.items()}
+
+    def is_ceiling_near(self, low: float, high: float) -> bool:
+        """Whether a ceiling belongs on an axis of curves between ``low`` and ``high``, in nats."""
+        return self.ceiling_nats - high <= max(high - low, 0.1)
 
     def runs(self, group: str) -> list[Run]:
         """Runs with a curve of any length."""

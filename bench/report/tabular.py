@@ -14,6 +14,7 @@ from bench.criteria import CostTable
 from bench.report import wording
 from bench.runs import Sweep
 from bench.spec import arm_of, variant_of
+from bench.summary import continuous_ceiling_nats
 from infogan.measures.catalogue import DISENTANGLEMENT
 
 ARM_MEASURES = (  # shown; the file has all of bench.tables
@@ -24,6 +25,7 @@ ARM_MEASURES = (  # shown; the file has all of bench.tables
     "hump_nats",
     "hump_iteration",
 )
+NEITHER = "neither reached"  # 0.8 H(c), of two arms
 SEED_MEASURES = (
     *ARM_MEASURES,
     "mi_final_fraction",
@@ -100,15 +102,19 @@ def _arms(sweep: Sweep, order: list[str]) -> Table | None:
             r = cells.get((arm, measure))
             row.append(wording.with_interval(measure, r["median"], r["low"], r["high"]) if r else wording.ABSENT)
         rows.append(row)
-    levels = {r["num_seeds"]: r["level"] for r in records}
-    shown = wording.listed(f"{100 * levels[n]:.4g} % ({wording.plural(n, 'seed')})" for n in sorted(levels))
-    caption = f"Median [low, high] over the finished seeds. The interval is exact, from the seeds' order: {shown}."
+    caption = "Median [low, high] over the finished seeds. The interval is exact, from the seeds' order: "
+    caption += f"{_levels(records)}."
     keys = ["arm", "measure", "unit", "median", "low", "high", "level", "num_seeds", "num_failed", "seeds"]
     for r in records:
         r["unit"] = wording.measure_unit(r["measure"])
         r["seeds"] = "; ".join(wording.NOT_REACHED if v == "inf" else v for v in r["seeds"].split())
     headings = ["arm", "finished seeds", *map(wording.measure_heading, measures)]
     return Table("arms", "Arms", caption, headings, rows, csv_bytes(keys, [[r[k] for k in keys] for r in records]))
+
+
+def _levels(records: list[dict[str, Any]]) -> str:
+    levels = {r["num_seeds"]: r["level"] for r in records}
+    return wording.listed(f"{100 * levels[n]:.4g} % ({wording.plural(n, 'seed')})" for n in sorted(levels))
 
 
 def _measures(sweep: Sweep, order: list[str]) -> Table | None:
@@ -133,8 +139,9 @@ def _measures(sweep: Sweep, order: list[str]) -> Table | None:
         r["seeds"] = "; ".join(r["seeds"].split())
     seeds = wording.listed(f"{arm} {wording.plural(n, 'seed')}" for arm, n in counts.items())
     caption = (
-        "Median [low, high] over the finished seeds, with the exact interval of the table above: "
-        f"{seeds}; fewer where said. Batch-norm statistics are frozen. A dash: not measured, or it does not apply."
+        "Median [low, high] over the finished seeds. The interval is exact, from the seeds' order: "
+        f"{_levels(records)}. {seeds}; fewer where said. Batch-norm statistics are frozen. A dash: not measured, or "
+        "it does not apply."
     )
     content = csv_bytes(keys, [[r[k] for k in keys] for r in records])
     return Table("measures", "What was measured of the networks", caption, ["measure", *arms], rows, content)
@@ -160,6 +167,10 @@ def _seeds(sweep: Sweep, order: list[str]) -> Table | None:
     content = csv_bytes(list(frame.columns), [[r[c] for c in frame.columns] for r in records])
     headings = ["arm", "seed", "state", *map(wording.measure_heading, measures)]
     caption = "Every seed. A seed that is not finished shows what it has so far and enters no summary."
+    if of_continuous:
+        ceiling = continuous_ceiling_nats(sweep.definition)
+        caption += f" L_I of the continuous codes together cannot exceed {ceiling:.3f} nats, given the standard "
+        caption += "deviation that Q may have; what Q knows of a code is its explained share."
     return Table("seeds", "Every seed", caption, headings, rows, content, num_text=3)
 
 
@@ -175,18 +186,7 @@ def _comparisons(sweep: Sweep, order: list[str], base_arm: str) -> Table | None:
         records += [r for r in found if variant_of(r["arm"]) == variant_of(base)]
     if not records:
         return None
-    rows = [
-        [
-            r["arm"],
-            r["against"],
-            _ratio(sweep, r),
-            f"{wording.number(r['low'], 2)} to {wording.number(r['high'], 2, 'unbounded')}",
-            f"{100 * r['level']:.4g} %",
-            wording.number(r["p_slower"], 4),
-            f"{r['not_reached']} of {r['num_seeds']}",
-        ]
-        for r in records
-    ]
+    rows = [[r["arm"], r["against"], *_compared(sweep, r), f"{r['not_reached']} of {r['num_seeds']}"] for r in records]
     caption = (
         "Ratio of T80 to the base arm's (Hodges and Lehmann), above 1: slower; the interval is exact by rank. "
         "p: one-sided Mann-Whitney test of slower. A seed that did not reach 0.8 H(c) counts as later than the budget."
@@ -197,13 +197,22 @@ def _comparisons(sweep: Sweep, order: list[str], base_arm: str) -> Table | None:
     return Table("comparisons", "Comparisons", caption, headings, rows, csv_bytes(keys, values), num_text=2)
 
 
+def _compared(sweep: Sweep, record: dict[str, Any]) -> list[str]:
+    """Ratio, interval, level and p; where neither arm gets there, equal failures are no sign of equality."""
+    ratio = _ratio(sweep, record)
+    if ratio == NEITHER:
+        return [ratio, wording.ABSENT, wording.ABSENT, wording.ABSENT]
+    interval = f"{wording.number(record['low'], 2)} to {wording.number(record['high'], 2, 'unbounded')}"
+    return [ratio, interval, f"{100 * record['level']:.4g} %", wording.number(record["p_slower"], 4)]
+
+
 def _ratio(sweep: Sweep, record: dict[str, Any]) -> str:
     """The estimate takes failures at the budget: once they reach the middle of the pairs it is a bound, and says so."""
     base = [run.summary["t80"] for run in sweep.done(record["against"]) if "t80" in run.summary]
     base_failed = sum(math.isinf(t) for t in base) / len(base)
     new_failed = record["not_reached"] / record["num_seeds"]
     if base_failed * new_failed >= 0.5:
-        return "neither reached"
+        return NEITHER
     text = wording.number(record["t80_ratio"], 2)
     if new_failed * (1 - base_failed) >= 0.5:
         return f"at least {text}"

@@ -11,10 +11,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from bench.cells import Cell, Selection, cells
 from bench.records import CellFolder, History
 from bench.report import report_of_sweeps, wording, write_report
+from bench.report.figures import sweep as sweep_figures
+from bench.report.figures.style import Drawing
 from bench.runs import load, read_curves, write_curves
 from bench.spec import Spec, load_spec
 from infogan.data import DataInfo
@@ -298,6 +301,45 @@ def test_continuous_codes_and_variants(spec: Spec, tmp_path: Path) -> None:
     assert any("portraits, cpu: experiments.toml has no such experiment" in line for line in report.missing)
     assert "final L_I of c1 (nats)" in report.html.read_text()
     assert "0.500" in report.html.read_text()
+
+
+@pytest.mark.parametrize(("std", "ceiling"), [(1.0, math.log(2) - 0.5 * math.log(2 * math.pi)), (0.1, None)])
+def test_curves_of_continuous_codes_lie_inside_their_axes(
+    spec: Spec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, std: float, ceiling: float | None
+) -> None:
+    """Five codes with a fixed deviation sum to -1.1 nats at most; a deviation that allows far more shows no ceiling."""
+    codes = {"codes": [{"kind": "continuous", "std": std, "log_std_clamp": [-4.0, 2.0]}] * 5}
+    cell = planned(spec, (0,))[0]
+    config = cell.config | codes | {"variant": None}
+    other = Cell("faces", "cpu", None, cell.arm, 0, config, cell.definition | codes)
+    folder = record(tmp_path, other, done=False, length=20)
+    names = ("loss/discriminator", "loss/generator", *(f"mi/c{i}" for i in range(1, 6)))
+    names = (*names, *(f"explained/c{i}" for i in range(1, 6)))
+    curve = np.linspace(-0.4, -0.24, 300)
+    curve[:2] = -9.0  # the first iterations may lie anywhere
+    values = np.stack([np.ones(300), np.ones(300), *[curve] * 10], axis=1)
+    folder.write_history(History(names, values, np.array([300]), np.array([9.0])))
+    folder.write_result({"status": "done", "notes": []})
+    drawn: list[tuple[float, float, list[float]]] = []
+    add = sweep_figures.save
+
+    def keep(figure: Figure, name: str, title: str, caption: str) -> Drawing:
+        if name == "mutual-information":
+            (axes,) = figure.axes
+            levels = [line.get_ydata()[0] for line in axes.get_lines() if list(line.get_xdata()) == [0, 1]]  # axhline
+            drawn.append((*axes.get_ylim(), levels))
+        return add(figure, name, title, caption)
+
+    monkeypatch.setattr(sweep_figures, "save", keep)
+    write_report(tmp_path, spec)
+    ((low, high, levels),) = drawn
+    assert -5 * 0.45 < low < -5 * 0.39
+    assert high > -5 * 0.24
+    if ceiling is None:
+        assert levels == []
+    else:
+        assert levels == pytest.approx([5 * ceiling])
+        assert high > 5 * ceiling
 
 
 def test_other_definitions_are_kept_apart(spec: Spec, tmp_path: Path) -> None:

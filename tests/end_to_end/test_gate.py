@@ -72,10 +72,17 @@ def test_a_real_cause_regresses(bench: Bench, tmp_path: Path, empty_database: Pa
     assert json.loads(history[-1])["arms"]["infogan"]["ratio"] > 1.3
 
 
-def test_what_cannot_be_measured_is_neither_passed_nor_failed(bench: Bench, tmp_path: Path) -> None:
-    assert "no baseline at" in bench("check", "gate", "--baseline", str(tmp_path / "none.json"), code=3)
+def test_a_baseline_that_was_named_and_is_none_is_bad_use(bench: Bench, tmp_path: Path) -> None:
+    history = bench.results / "history.jsonl"
+    before = history.read_bytes() if history.exists() else None
+    assert "no baseline at" in bench("check", "gate", "--baseline", str(tmp_path / "none.json"), code=2)
     (tmp_path / "broken.json").write_text('{"format": 1, "runs": [')
-    assert "is not a baseline" in bench("check", "gate", "--baseline", str(tmp_path / "broken.json"), code=3)
+    assert "is not a baseline" in bench("check", "gate", "--baseline", str(tmp_path / "broken.json"), code=2)
+    assert (history.read_bytes() if history.exists() else None) == before
+
+
+def test_what_cannot_be_measured_is_neither_passed_nor_failed(bench: Bench) -> None:
+    assert "no baseline at" in bench("check", "gate", code=3)  # the default place, where none is committed
     text = bench.spec.read_text()
     bench.spec.write_text(text.replace("iterations = 110", "iterations = 90"))
     try:

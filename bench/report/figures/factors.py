@@ -133,9 +133,16 @@ def draw_codes(runs_of: dict[str, list[Run]]) -> Drawing | None:
         caption = (
             "First-order Sobol index of every code on every factor as the readers see it, scored on samples that chose "
             f"nothing: 1, the code alone decides the factor. Last row, {NOISE_ROW}: the dimension of all that "
-            "the same search finds. Grey: not measured."
+            f"the same search finds. Grey: not measured. *: a continuous code.{_without_panel(runs_of)}"
         )
         return save(figure, "codes", "Which code moves which factor", caption)
+
+
+def _without_panel(runs_of: dict[str, list[Run]]) -> str:
+    absent = [
+        f"{group} seed {run.cell.seed}" for group, runs in runs_of.items() for run in runs if not _table(run)[0].size
+    ]
+    return f" No panel, since the readers could read no factor: {wording.listed(absent)}." if absent else ""
 
 
 def _table(run: Run) -> tuple[np.ndarray, list[str], list[str]]:
@@ -161,7 +168,9 @@ def _matrix(axes: Axes, table: np.ndarray, rows: Sequence[str], columns: Sequenc
     for (row, column), value in np.ndenumerate(table):
         if value >= 0.05:
             colour = "white" if value > 0.55 else "#222222"
-            axes.text(column, row, f"{value:.2f}", ha="center", va="center", fontsize=6, color=colour)
+            axes.text(
+                column, row, f"{value:.2f}".removeprefix("0"), ha="center", va="center", fontsize=5.5, color=colour
+            )
     axes.set_yticks(range(len(rows)), rows, fontsize=6.5)
     axes.set_xticks(
         range(len(columns)), [name.replace("_", " ") for name in columns], rotation=55, ha="right", fontsize=6.5

@@ -53,7 +53,7 @@ class SweepFigures:
                     drawings.append(self._mutual_information(FIRST_ITERATIONS))
             if any(curves.finished(group) is not None for group in curves.groups):
                 drawings.append(self._losses())
-            if any(curves.times().values()):
+            if any(math.isfinite(t) for times in curves.times().values() for t in times):
                 drawings.append(self._t80())
         return drawings
 
@@ -78,8 +78,10 @@ class SweepFigures:
             labels += [_draw_paper(axes, FIGURE1_INFOGAN, "o", last), _draw_paper(axes, FIGURE1_GAN, "s", last)]
         if curves.entropy_nats:
             labels += self._ceiling(axes)
-        highest = max([curves.entropy_nats, *finite])
-        axes.set_ylim(max(min([0.0, *finite]), -0.5) - 0.05, highest + 0.08)
+        elif finite.size and curves.is_ceiling_near(float(np.quantile(finite, 0.02)), float(max(finite))):
+            axes.axhline(curves.ceiling_nats, color="black", linewidth=0.9, zorder=1)
+            labels.append(_Label(curves.ceiling_nats, f"ceiling, {curves.ceiling_nats:.3f} nats", "black", width=0.9))
+        axes.set_ylim(*self._limits(finite))
         axes.set_xlabel("iteration")
         axes.set_ylabel(f"$L_I$ of the {curves.kind} codes (nats)", parse_math=True)
         _direct_labels(axes, labels)
@@ -88,6 +90,19 @@ class SweepFigures:
             return save(figure, "mutual-information", title, self._caption())
         caption = f"The same curves up to iteration {last}, where the arms part."
         return save(figure, "first-iterations", f"The first {last} iterations", caption)
+
+    def _limits(self, finite: np.ndarray) -> tuple[float, float]:
+        """Of the vertical axis. The first iterations may lie far below: they are cut off, not the rest flattened."""
+        curves = self.curves
+        if curves.entropy_nats:
+            return max(min([0.0, *finite]), -0.5) - 0.05, max([curves.entropy_nats, *finite]) + 0.08
+        if not finite.size:
+            return -1.0, curves.ceiling_nats
+        low, high = float(np.quantile(finite, 0.02)), float(max(finite))
+        if curves.is_ceiling_near(low, high):
+            high = curves.ceiling_nats
+        margin = 0.06 * (high - low) or 0.05
+        return low - margin, high + margin
 
     def _arm(self, axes: Axes, group: str, last: int) -> list[_Label]:
         """Every seed thin, the finished ones' median and band; gives the arm's label."""
