@@ -75,6 +75,10 @@ class BatchNorm(nn.Module):
         rows, mean, square = self._sums or (0, torch.zeros_like(self.frozen_mean), torch.zeros_like(self.frozen_var))
         self._sums = (rows + len(x), mean + x.mean(axes) * len(x), square + x.square().mean(axes) * len(x))
 
+    def forget_collected(self) -> None:
+        """Drop what was collected and never finished."""
+        self._sums = None
+
     def finish_collecting(self) -> None:
         """Turn the sums into the frozen mean and variance."""
         if self._sums is None:
@@ -104,7 +108,12 @@ def _mode(module: nn.Module, mode: Literal["batch", "collect", "frozen"]) -> Ite
 
 @contextmanager
 def collecting(module: nn.Module) -> Iterator[None]:
-    """Inside, every batch that passes is averaged into the frozen batch-norm statistics (pooled mean and variance)."""
+    """Inside, every batch that passes is averaged into the frozen batch-norm statistics (pooled mean and variance).
+
+    What an earlier collection that broke off has left counts no more.
+    """
+    for norm in _norms(module):
+        norm.forget_collected()
     with _mode(module, "collect"):
         yield
     for norm in _norms(module):

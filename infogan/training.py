@@ -79,7 +79,7 @@ class BatchStream:
         return {"epoch_state": self._epoch_state, "position": self._position}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.generator.set_state(state["epoch_state"])
+        self.generator.set_state(state["epoch_state"].cpu())  # a checkpoint may have been loaded onto a GPU
         self._begin_epoch()
         self._position = state["position"]
 

@@ -3,6 +3,7 @@
 import ast
 import hashlib
 import importlib.metadata
+import sys
 from functools import cache
 from pathlib import Path
 
@@ -30,6 +31,16 @@ def _without_docstrings(tree: ast.AST) -> ast.AST:
     return tree
 
 
+def _dump(tree: ast.AST) -> str:
+    """As Python 3.11 writes it: later versions have ``type_params`` in a tree and leave empty fields out."""
+    for node in ast.walk(tree):
+        if hasattr(node, "type_params") and not node.type_params:
+            del node.type_params
+    if sys.version_info >= (3, 13):
+        return ast.dump(tree, show_empty=True)
+    return ast.dump(tree)
+
+
 @cache
 def code_digest(names: tuple[str, ...] = TRAINING_FILES) -> str:
     """Digest of the syntax trees of the named files or folders of this package: comments and docstrings don't count."""
@@ -39,7 +50,7 @@ def code_digest(names: tuple[str, ...] = TRAINING_FILES) -> str:
         path = folder / name
         for file in sorted(path.rglob("*.py")) if path.is_dir() else [path.with_suffix(".py")]:
             if file.exists():
-                digest.update(ast.dump(_without_docstrings(ast.parse(file.read_text()))).encode())
+                digest.update(_dump(_without_docstrings(ast.parse(file.read_text()))).encode())
     return digest.hexdigest()[:16]
 
 

@@ -1,5 +1,6 @@
 """What every data set gives, where caches lie, and digests that need not read the data twice."""
 
+import contextlib
 import hashlib
 import json
 import os
@@ -123,6 +124,7 @@ def cache_dir() -> Path:
 
 def write_cached(path: Path, content: bytes) -> bool:
     """Write a cache file atomically; False where the cache cannot be written, which is never an error."""
+    temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name)
@@ -130,6 +132,9 @@ def write_cached(path: Path, content: bytes) -> bool:
             file.write(content)
         os.replace(temporary, path)
     except OSError:
+        if temporary is not None:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
         return False
     return True
 

@@ -24,7 +24,7 @@ def calibrate_on_prior(
     """Freeze G's statistics over prior samples, then D's and Q's over the images that the frozen G makes of them."""
     inputs_NZ = calibrate_generator(generator, spec, stream, num_samples)
     with frozen(generator), collecting(discriminator):
-        for batch in inputs_NZ.split(BATCH):
+        for batch in _batches(inputs_NZ):
             discriminator.q_of(generator(batch))
 
 
@@ -35,7 +35,7 @@ def calibrate_generator(
     """Freeze G's statistics over prior samples; returns the inputs (num_samples, Z) that it saw."""
     inputs_NZ = spec.sample(num_samples, stream, next(generator.parameters()).dtype).inputs_NZ
     with collecting(generator):
-        for batch in inputs_NZ.split(BATCH):
+        for batch in _batches(inputs_NZ):
             generator(batch)
     return inputs_NZ
 
@@ -44,5 +44,11 @@ def calibrate_generator(
 def calibrate_on_images(discriminator: Discriminator, images_NCHW: Tensor) -> None:
     """Freeze D's and Q's statistics over real images, already shuffled and scaled as in training."""
     with collecting(discriminator):
-        for batch in images_NCHW.split(BATCH):
+        for batch in _batches(images_NCHW):
             discriminator.q_of(batch)
+
+
+def _batches(rows: Tensor) -> list[Tensor]:
+    """Of BATCH rows; a last one of one row, which has no variance after a linear layer, joins the one before."""
+    *whole, last = rows.split(BATCH)
+    return [*whole[:-1], torch.cat([whole[-1], last])] if whole and len(last) == 1 else [*whole, last]

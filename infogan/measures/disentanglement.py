@@ -100,7 +100,13 @@ def scores(codes: Sequence[CodeOutput], factors: FactorValues, seed: int) -> Sco
         reason = f"not defined: a gap between codes needs two, there is {len(codes)}"
         reasons |= dict.fromkeys(("mig", "sap", "dci_completeness"), reason)
     else:
-        mig, sap = _mean_gap(_information_LF(codes, factors)), _mean_gap(_predictability_LF(codes, factors))
+        sap = _mean_gap(_predictability_LF(codes, factors))
+        # nine images in ten at the lowest value leave one quantile state, of which nothing can be known
+        spread = [(f, v) for f, v in factors if len(np.unique(_states(f, f.scalar(f.components(v))))) > 1]
+        if spread:
+            mig = _mean_gap(_information_LF(codes, spread))
+        else:
+            reasons["mig"] = "not defined: no factor has more than one state"
     importance_LF, informative = _forests(codes, factors, seed)
     if len(codes) > 1:
         complete = _mean_purity(importance_LF.T)

@@ -48,7 +48,7 @@ def variety(images_NCHW: Tensor, real_NCHW: Tensor) -> float:
     A common factor or shift of both sets changes nothing; contrast of the first alone is what it measures.
     """
     spreads = [x.flatten(1).double().var(dim=0).sum().sqrt() for x in (images_NCHW, real_NCHW)]
-    return float(spreads[0] / spreads[1])
+    return _over_real(float(spreads[0]), float(spreads[1]))
 
 
 def distinctness(images_NCHW: Tensor, real_NCHW: Tensor) -> float:
@@ -58,7 +58,14 @@ def distinctness(images_NCHW: Tensor, real_NCHW: Tensor) -> float:
     """
     num = min(len(images_NCHW), len(real_NCHW))  # the distance falls with the number
     distances = [_nearest(x[:num].flatten(1).double()).mean() for x in (images_NCHW, real_NCHW)]
-    return float(distances[0] / distances[1])
+    return _over_real(float(distances[0]), float(distances[1]))
+
+
+def _over_real(generated: float, real: float) -> float:
+    """Raises ValueError where real images give no yardstick."""
+    if not real > 0:
+        raise ValueError("the real images do not differ from each other: no yardstick for the samples")
+    return generated / real
 
 
 def _nearest(x_ND: Tensor) -> Tensor:

@@ -44,12 +44,16 @@ def _read(path: Path, model: nn.Module) -> dict[str, float] | None:
         saved = torch.load(io.BytesIO(content), weights_only=True)
     except Exception:  # the unpickler fails on damaged opcodes in every way there is
         return None
+    before = {name: value.clone() for name, value in model.state_dict().items()}
     try:
         model.load_state_dict(saved["model"])
         numbers = {str(name): float(value) for name, value in saved["numbers"].items()}
+        if all(bool(torch.isfinite(value).all()) for value in model.state_dict().values()):
+            return numbers
     except (KeyError, TypeError, ValueError, AttributeError, RuntimeError):
-        return None
-    return numbers if all(bool(torch.isfinite(value).all()) for value in model.state_dict().values()) else None
+        pass
+    model.load_state_dict(before)  # what is trained then starts where it would without a file
+    return None
 
 
 @contextmanager

@@ -142,3 +142,15 @@ def test_q_is_represented_by_its_means_and_probabilities() -> None:
     assert kind.columns_NM.sum(axis=1) == pytest.approx(1)
     assert kind.states_N.tolist() == [1, 0]
     assert value.columns_NM[:, 0] == pytest.approx([0.7, -0.2])
+
+
+def test_a_factor_of_one_quantile_state_is_left_out_of_the_gap() -> None:
+    """Nineteen images in twenty have the lowest value: it varies, but its states do not."""
+    rare = np.where(np.arange(1000) % 20 == 0, np.linspace(1, 2, 1000), 0.0)
+    factors = describe_factors((*NAMES, "rare"), np.column_stack([TRUE_NF, rare]))
+    columns = np.column_stack([TRUE_NF, rare])
+    result = of(columns, list(zip(factors, columns.T, strict=True)))
+    assert result.mig == pytest.approx(of(columns).mig)
+    alone = of(columns, [(factors[-1], rare)])
+    assert alone.mig is None
+    assert "more than one state" in alone.reasons["mig"]

@@ -122,3 +122,10 @@ def test_samples_depend_on_their_stream_alone(generator: Generator) -> None:
     assert torch.equal(one, two)
     assert not torch.equal(one, other)
     assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize("measure", [variety, distinctness])
+def test_real_images_that_do_not_differ_are_no_yardstick(measure) -> None:
+    """Not infinity, which would stop the record of a whole training."""
+    with pytest.raises(ValueError, match="do not differ"):
+        measure(torch.rand(8, 1, 4, 4), torch.ones(8, 1, 4, 4))

@@ -179,3 +179,13 @@ def test_noise_and_lone_pixels_give_numbers_or_none_never_a_warning(row: int, co
         assert finite.pop("ink")
         assert len(set(finite.values())) == 1
     assert M.num_blank(measured) <= 1
+
+
+@pytest.mark.parametrize("background", [1 / 255, 0.01])
+def test_a_background_that_no_eye_sees_moves_no_property(background: float) -> None:
+    """It has no mass for moments and extents; with it a dim frame would read as a digit as wide as the image."""
+    images = real_images(200)
+    plain, lifted = M.measure(images), M.measure(images.clamp(min=background))
+    deviations = M.standard_deviations(plain)
+    for name in ("slant", "width_px", "height_px", "thickness_px"):
+        assert np.nanmean(np.abs(lifted[name] - plain[name])) < 0.1 * deviations[name], name

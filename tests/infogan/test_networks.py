@@ -120,3 +120,14 @@ def test_a_generator_table_of_the_wrong_size_is_refused() -> None:
     wrong = replace(ARCHITECTURES["mnist"], image_CHW=(1, 32, 32))
     with pytest.raises(ValueError, match="side 28, not 32"):
         Generator(wrong, MNIST_SPEC)
+
+
+def test_a_collection_that_broke_off_leaves_nothing_behind() -> None:
+    """Its sums would enter the next one's statistics, silently."""
+    norm, x = BatchNorm(4, 1e-5), torch.randn(30, 4, generator=stream(0, "latents"))
+    with pytest.raises(RuntimeError, match="size"), collecting(norm):  # the second batch has too many features
+        _ = norm(x * 100), norm(torch.ones(8, 5))
+    with collecting(norm):
+        norm(x)
+    torch.testing.assert_close(norm.frozen_mean, x.mean(0))
+    torch.testing.assert_close(norm.frozen_var, x.var(0, unbiased=False))

@@ -82,6 +82,23 @@ def test_resumed_equals_uninterrupted(images: torch.Tensor, stops: tuple[int, ..
     assert equal(finish(trainer).state_dict(), whole.state_dict())
 
 
+def test_the_state_of_a_generator_comes_back_to_the_cpu() -> None:
+    """torch.load onto a GPU moves every tensor there, and a generator takes its state from the CPU only."""
+
+    class OfAGpu(torch.Tensor):  # stands for one, where this machine has none
+        came_back = False
+
+        def cpu(self) -> torch.Tensor:
+            OfAGpu.came_back = True
+            return self.as_subclass(torch.Tensor)
+
+    batches, other = BatchStream(50, 8, stream(3, "data")), BatchStream(50, 8, stream(4, "data"))
+    state = batches.state_dict()
+    other.load_state_dict(state | {"epoch_state": state["epoch_state"].as_subclass(OfAGpu)})
+    assert OfAGpu.came_back
+    assert torch.equal(other.next(), batches.next())
+
+
 def test_how_often_one_looks_changes_nothing(images: torch.Tensor) -> None:
     assert np.array_equal(
         finish(Trainer(CONFIG, images, 3)).history(), advance_to(Trainer(CONFIG, images, 3), 23).history()
@@ -173,6 +190,17 @@ def test_calibration_on_images_replaces_calibration_on_fakes(trained: Trainer, i
     on_fakes = norm.frozen_mean.clone()
     calibrate_on_images(trained.players.discriminator, trained.scaled(images))
     assert not torch.allclose(norm.frozen_mean, on_fakes)
+
+
+def test_a_last_batch_of_one_image_joins_the_one_before(trained: Trainer, images: torch.Tensor) -> None:
+    """Batch norm after a linear layer needs two rows: 251 images, or a user's folder of 2,001, are no error."""
+    many = trained.scaled(images).repeat(4, 1, 1, 1)[:251]
+    calibrate_on_images(trained.players.discriminator, many)
+    norm = trained.players.discriminator.body[1].norm
+    frozen_mean = norm.frozen_mean.clone()
+    calibrate_on_images(trained.players.discriminator, many[:250])
+    torch.testing.assert_close(frozen_mean, norm.frozen_mean, rtol=0.1, atol=0.02)
+    calibrate_on_prior(trained.players.generator, trained.players.discriminator, SPEC, stream(1, "evaluation"), 501)
 
 
 def test_traversals_vary_one_code_and_nothing_else(trained: Trainer) -> None:

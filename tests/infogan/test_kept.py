@@ -1,0 +1,44 @@
+"""Networks that are trained once: what a file on disk may and may not change."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from infogan.measures.kept import initialise, trained_once
+
+
+def made(model: nn.Module) -> dict[str, float]:
+    """A training of one call: weights from a fixed stream, batch norm as it was."""
+
+    def train() -> dict[str, float]:
+        initialise(model, torch.Generator().manual_seed(3))
+        return {"accuracy": 0.5}
+
+    return trained_once(model, "tests", "recipe", ("measures/kept",), train)
+
+
+def network() -> nn.Module:
+    return nn.Sequential(nn.Linear(4, 3), nn.BatchNorm1d(3))
+
+
+@pytest.mark.parametrize("damage", ["a NaN in a gain", "no numbers", "half of the weights"])
+def test_a_damaged_file_leaves_no_trace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: str) -> None:
+    monkeypatch.setenv("INFOGAN_CACHE", str(tmp_path))
+    first = network()
+    assert made(first) == {"accuracy": 0.5}
+    (path,) = tmp_path.glob("tests/*.pt")
+    saved = torch.load(path, weights_only=True)
+    saved["model"]["1.weight"].fill_(7.0)
+    if damage == "a NaN in a gain":
+        saved["model"]["1.weight"][0] = torch.nan
+    elif damage == "no numbers":
+        del saved["numbers"]
+    else:
+        del saved["model"]["0.weight"]
+    torch.save(saved, path)
+    again = network()
+    assert made(again) == {"accuracy": 0.5}
+    for name, value in first.state_dict().items():
+        assert torch.equal(value, again.state_dict()[name]), name
