@@ -205,7 +205,9 @@ def measure_key(cell: Cell, family: str) -> str:
 
     The cell's own key holds the other libraries.
     """
-    return digest([cell.key, family, code_digest(("measures",)), library_versions(("scikit-learn",))])
+    return digest(
+        [cell.key, family, code_digest(("measures", "data/rendering/controlled")), library_versions(("scikit-learn",))]
+    )
 
 
 @dataclass(frozen=True)

@@ -32,8 +32,9 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode="
 def _about() -> None:
     """Reproduce InfoGAN (Chen et al., 2016): train every cell, mirror it to MLflow, answer the paper's claims.
 
-    A cell is one (experiment, variant, arm, seed). [bold]plan[/bold] lists cells and changes no result, [bold]run[/bold]
-    trains what is missing and can be stopped and repeated at any time, [bold]report[/bold] writes the claim table.
+    A cell is one (experiment, variant, arm, seed). [bold]plan[/bold] lists cells and changes no result,
+    [bold]run[/bold] trains what is missing and can be stopped and repeated at any time, [bold]report[/bold] writes the
+    claim table.
     """
 
 

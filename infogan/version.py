@@ -13,6 +13,7 @@ TRAINING_FILES = (
     "codes",
     "networks",
     "objectives",
+    "runtime",
     "step",
     "streams",
     "thin",

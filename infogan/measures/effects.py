@@ -14,7 +14,7 @@ Shape suffixes: N rows of the design, Z width of the generator's input, D factor
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -36,22 +36,13 @@ MIN_SHARE_MEASURED = 0.8  # below, a property counts as not measured
 CONSTANT = 1e-6  # standard deviation over root mean square that is only rounding in float32
 
 
-class Strongest(NamedTuple):
-    """The code that moves a property most, and by how much its first-order index leads."""
-
-    code: str
-    first_order: float
-    gap_to_second_code: float  # on the same property; the index itself where there is no other code
-    gap_to_second_property: float  # of the same code; negative where the code moves another property more
-
-
 @dataclass(frozen=True)
 class PropertyIndices:
     """Indices of one property by factor; of components together, by their summed variances (Gamboa et al. 2014)."""
 
     first_order: dict[str, float]  # an estimate, so a factor without effect may lie just below 0
     total: dict[str, float]
-    standard_error: dict[str, float]  # of ``first_order``, as if rows were independent: an upper bound
+    standard_error: dict[str, float]  # of ``first_order``, as if rows were independent
     standard_deviation: float  # over the prior, in the property's unit
     share_measured: float  # of all images
 
@@ -71,20 +62,6 @@ class SobolIndices:
         if indices is None or not self.noise:
             return None
         return max(indices.first_order[z] for z in self.noise)
-
-    def strongest(self, name: str) -> Strongest | None:
-        """Which code takes this property; None where there is no code or nothing was measured.
-
-        Found on these samples: its score is that of the same code and property on fresh ones.
-        """
-        indices = self.properties[name]
-        if indices is None or not self.codes:
-            return None
-        ranked = sorted(self.codes, key=lambda code: -indices.first_order[code])
-        index = indices.first_order[ranked[0]]
-        runner_up = indices.first_order[ranked[1]] if len(ranked) > 1 else 0.0
-        others = [p.first_order[ranked[0]] for other, p in self.properties.items() if p is not None and other != name]
-        return Strongest(ranked[0], index, index - runner_up, index - max(others, default=0.0))
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

@@ -273,7 +273,9 @@ class Study:
             noise = self._strongest(factor, noise_names(spec))
             if noise is not None:
                 positions = torch.linspace(-PRIOR_SWEEP, PRIOR_SWEEP, COLUMNS).tolist()
-                images = swept_images(cell.generator, spec, noise, cell.stream(), positions, ROWS)
+                images = swept_images(
+                    cell.generator, spec, noise, cell.stream(), positions, ROWS, spread_categories=False
+                )
                 grids[f"{factor.name}-noise"] = self._grid(images)
         code = result.details.get("category_code") or self._strongest(factor, list(self.categorical))
         if code is not None:

@@ -40,14 +40,13 @@ PROPERTIES = (
     Property("thickness_px", "pixels"),
     Property("ink", "mean intensity in [0, 1]"),
 )
-PERIODS = {p.name: p.period for p in PROPERTIES if p.period is not None}
 
 
 def measure(images_NCHW: Tensor) -> dict[str, np.ndarray]:
     """All of ``PROPERTIES`` of each image, name to (N,) float64.
 
     Images are floats in [0, 1] with one channel. An image without a stroke (less contrast than ``BLANK_CONTRAST``, or a
-    single row) has NaN in all but ``ink``; :func:`num_blank` counts them.
+    single row) has NaN in all but ``ink``.
     Raises ValueError for other shapes, no image or pixels out of range.
     """
     if images_NCHW.dim() != 4 or images_NCHW.shape[1] != 1 or len(images_NCHW) == 0:
@@ -58,11 +57,6 @@ def measure(images_NCHW: Tensor) -> dict[str, np.ndarray]:
         raise ValueError(f"morphology needs pixels in [0, 1], got {low:g} to {high:g}")
     parts = [_measure_chunk(chunk) for chunk in images_NCHW.split(_CHUNK)]
     return {p.name: np.concatenate([part[p.name] for part in parts]) for p in PROPERTIES}
-
-
-def num_blank(measured: dict[str, np.ndarray]) -> int:
-    """How many images had no stroke to measure."""
-    return int(np.isnan(measured["slant"]).sum())
 
 
 def standard_deviations(measured: dict[str, np.ndarray]) -> dict[str, float]:

@@ -127,7 +127,8 @@ def _reader(dataset: Dataset, factors: tuple[Factor, ...], recipe: Recipe) -> Fa
 
     # not of the whole data digest alone: a set may be used in part
     made_of = f"{dataset.info.digest} {len(dataset.train.images)} {factors} {asdict(recipe)}"
-    trained_once(model, "readers", made_of, ("measures/factor_kinds", "measures/reader_network"), fit)
+    code = ("measures/factor_kinds", "measures/reader_network", "streams", "training")
+    trained_once(model, "readers", made_of, code, fit)
     return model
 
 

@@ -112,17 +112,20 @@ def swept_images(
     stream: torch.Generator,
     positions_K: Sequence[float],
     num_rows: int,
+    *,
+    spread_categories: bool = True,
 ) -> Tensor:
     """Images (R * K, C, H, W), row by row: in each the latent takes every position and all others stay.
 
-    With the generator's frozen statistics; the rows run evenly through the categories of the first categorical code.
+    With the generator's frozen statistics. ``spread_categories``: the rows run evenly through the categories of the
+    first categorical code, else they have what the stream draws, as in :func:`infogan.measures.traversals.traversal`.
     Raises ValueError for a latent that is neither a continuous code nor a noise dimension.
     """
     dtype, num_columns = next(generator.parameters()).dtype, len(positions_K)
     noise_NZ = spec.noise.sample(num_rows, stream, dtype).repeat_interleave(num_columns, dim=0)
     values = [code.sample(num_rows, stream, dtype) for code in spec.codes]
     for index, code in enumerate(spec.codes):
-        if isinstance(code, Categorical):
+        if spread_categories and isinstance(code, Categorical):
             values[index] = torch.arange(num_rows, device=stream.device) % code.num_categories
             break
     values = [v.repeat_interleave(num_columns) for v in values]

@@ -14,6 +14,7 @@ import numpy as np
 from infogan.data.base import array_digest, cache_dir, write_cached
 from infogan.data.npz import NpzError, read_npz
 from infogan.data.rendering import sets
+from infogan.version import code_digest
 
 FIRST = 1 << 40  # index of the first controlled image: no other of the set comes near it
 GROUP_SIZE = 24  # images that share a value
@@ -55,7 +56,7 @@ class ControlledImages:
         module = sets.kind_module(self.kind)
         shape = (rows, columns, *module.SHAPE_CHW)
         folder = cache_dir() / "rendered" / f"{self.kind}-{sets.recipe(self.kind)[:16]}"
-        file = folder / f"{name}-{rows}x{columns}.npz"
+        file = folder / f"{name}-{rows}x{columns}-{code_digest(('data/rendering/controlled',))[:8]}.npz"
         try:
             held = read_npz(file.read_bytes())
             images, digest = held["images"], str(held["digest"])
