@@ -28,10 +28,6 @@ class SweepCurves:
         self.arm_of = {group: recorded[group][0].cell.arm for group in groups}
         self.rank_of = {group: order.setdefault(arm, len(order)) for group, arm in self.arm_of.items()}
 
-    def is_ceiling_near(self, low: float, high: float) -> bool:
-        """Whether a ceiling belongs on an axis of curves between ``low`` and ``high``, in nats."""
-        return self.ceiling_nats - high <= max(high - low, 0.1)
-
     def runs(self, group: str) -> list[Run]:
         """Runs with a curve of any length."""
         return [run for run in self.sweep.groups()[group] if run.history is not None and len(run.history)]

@@ -76,12 +76,13 @@ class SweepFigures:
         finite = np.concatenate([y[np.isfinite(y)] for y in map(np.asarray, shown)])
         if curves.is_figure1:
             labels += [_draw_paper(axes, FIGURE1_INFOGAN, "o", last), _draw_paper(axes, FIGURE1_GAN, "s", last)]
+        low, high = self._limits(finite)
         if curves.entropy_nats:
             labels += self._ceiling(axes)
-        elif finite.size and curves.is_ceiling_near(float(np.quantile(finite, 0.02)), float(max(finite))):
+        elif low < curves.ceiling_nats < high:
             axes.axhline(curves.ceiling_nats, color="black", linewidth=0.9, zorder=1)
             labels.append(_Label(curves.ceiling_nats, f"ceiling, {curves.ceiling_nats:.3f} nats", "black", width=0.9))
-        axes.set_ylim(*self._limits(finite))
+        axes.set_ylim(low, high)
         axes.set_xlabel("iteration")
         axes.set_ylabel(f"$L_I$ of the {curves.kind} codes (nats)", parse_math=True)
         _direct_labels(axes, labels)
@@ -92,14 +93,17 @@ class SweepFigures:
         return save(figure, "first-iterations", f"The first {last} iterations", caption)
 
     def _limits(self, finite: np.ndarray) -> tuple[float, float]:
-        """Of the vertical axis. The first iterations may lie far below: they are cut off, not the rest flattened."""
+        """Of the vertical axis. The first iterations may lie far below: they are cut off, not the rest flattened.
+
+        A ceiling of continuous codes belongs to it where the curves take up half of the way to it or more.
+        """
         curves = self.curves
         if curves.entropy_nats:
             return max(min([0.0, *finite]), -0.5) - 0.05, max([curves.entropy_nats, *finite]) + 0.08
         if not finite.size:
             return -1.0, curves.ceiling_nats
         low, high = float(np.quantile(finite, 0.02)), float(max(finite))
-        if curves.is_ceiling_near(low, high):
+        if curves.ceiling_nats - high <= max(high - low, 0.1):
             high = curves.ceiling_nats
         margin = 0.06 * (high - low) or 0.05
         return low - margin, high + margin
