@@ -6,11 +6,11 @@ With batch statistics a picture or a prediction depends on its batch, and L_I bo
 import torch
 from torch import Tensor
 
-from infogan.codes import LatentSpec
-from infogan.networks import Discriminator, Generator, collecting, frozen
+from infogan.codes import Latents, LatentSpec
+from infogan.measures.images import BATCH, generated
+from infogan.networks import Discriminator, Generator, collecting
 
-NUM_SAMPLES = 10_000
-BATCH = 250  # 40 batches: above the 30 below which estimates are unstable
+NUM_SAMPLES = 10_000  # 40 batches: above the 30 below which estimates are unstable
 
 
 @torch.no_grad()
@@ -20,29 +20,32 @@ def calibrate_on_prior(
     spec: LatentSpec,
     stream: torch.Generator,
     num_samples: int = NUM_SAMPLES,
-) -> None:
-    """Freeze G's statistics over prior samples, then D's and Q's over the images that the frozen G makes of them."""
-    inputs_NZ = calibrate_generator(generator, spec, stream, num_samples)
-    with frozen(generator), collecting(discriminator):
-        for batch in _batches(inputs_NZ):
-            discriminator.q_of(generator(batch))
+) -> tuple[Latents, Tensor]:
+    """Freeze G's statistics over prior samples, then D's and Q's over the images that the frozen G makes of them.
+
+    Returns those samples and their images (num_samples, C, H, W), as G puts them out.
+    """
+    latents = calibrate_generator(generator, spec, stream, num_samples)
+    images_NCHW = generated(generator, latents.inputs_NZ)
+    calibrate_on_images(discriminator, images_NCHW)
+    return latents, images_NCHW
 
 
 @torch.no_grad()
 def calibrate_generator(
     generator: Generator, spec: LatentSpec, stream: torch.Generator, num_samples: int = NUM_SAMPLES
-) -> Tensor:
-    """Freeze G's statistics over prior samples; returns the inputs (num_samples, Z) that it saw."""
-    inputs_NZ = spec.sample(num_samples, stream, next(generator.parameters()).dtype).inputs_NZ
+) -> Latents:
+    """Freeze G's statistics over prior samples; returns the samples that it saw."""
+    latents = spec.sample(num_samples, stream, next(generator.parameters()).dtype)
     with collecting(generator):
-        for batch in _batches(inputs_NZ):
+        for batch in _batches(latents.inputs_NZ):
             generator(batch)
-    return inputs_NZ
+    return latents
 
 
 @torch.no_grad()
 def calibrate_on_images(discriminator: Discriminator, images_NCHW: Tensor) -> None:
-    """Freeze D's and Q's statistics over real images, already shuffled and scaled as in training."""
+    """Freeze D's and Q's statistics over images, already shuffled and scaled as in training."""
     with collecting(discriminator):
         for batch in _batches(images_NCHW):
             discriminator.q_of(batch)

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from infogan.data.base import Dataset
+from infogan.measures.images import unit
 from infogan.measures.kept import initialise, trained_once
 from infogan.streams import stream
 from infogan.training import BatchStream
@@ -105,17 +106,14 @@ def digit_classifier(dataset: Dataset, recipe: Recipe | None = None) -> TrainedC
 
     def train() -> dict[str, float]:
         _train(model, dataset, recipe)
-        predicted = model.digits(_scaled(dataset.test.images))
+        predicted = model.digits(unit(dataset.test.images))
         return {"test_accuracy": float((predicted == dataset.test.labels).mean())}
 
     # not of the whole data digest alone: a cell may be trained on a part of the images
     made_of = f"{dataset.info.digest} {len(dataset.train.images)} {asdict(recipe)}"
-    numbers = trained_once(model, "classifiers", made_of, ("measures/classifier", "streams", "training"), train)
+    code = ("measures/classifier", "measures/images", "streams", "training")
+    numbers = trained_once(model, "classifiers", made_of, code, train)
     return TrainedClassifier(model, numbers["test_accuracy"], len(dataset.train.images), len(dataset.test.images))
-
-
-def _scaled(images_NCHW: np.ndarray) -> Tensor:
-    return torch.from_numpy(images_NCHW).float().div_(255)
 
 
 def _augmented(images_NCHW: Tensor, recipe: Recipe, generator: torch.Generator) -> Tensor:

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-import torch
 
 from infogan.data.base import Dataset
 from infogan.measures.categories import equal_parts, score_categories
 from infogan.measures.factor_kinds import Factor
 from infogan.measures.factor_sweeps import NUM_COLUMNS, factor_change, turning
+from infogan.measures.images import unit
 from infogan.measures.readers import ReaderSet
 
 NUM_HELD_OUT = 2_000  # images
@@ -34,7 +34,7 @@ class Ceilings:
         return self._read(self.dataset.test.images[:NUM_HELD_OUT])
 
     def _read(self, images_NCHW: np.ndarray) -> dict[str, np.ndarray]:
-        return self.readers.read(torch.from_numpy(images_NCHW).float() / 255)
+        return self.readers.read(unit(images_NCHW))
 
     def of(self, factor: Factor) -> dict[str, float]:
         """Numbers by name, as far as the data set and the codes have them."""

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from infogan.measures import disentanglement as D
 from infogan.measures.calibration import calibrate_on_images
+from infogan.measures.images import unit
 from infogan.measures.readers import ReaderSet
 
 if TYPE_CHECKING:  # families imports what imports this module
@@ -40,7 +40,7 @@ def representation_scores(cell: "Trained", readers: ReaderSet, rng: np.random.Ge
         return D.q_codes(cell.discriminator, cell.spec, cell.real(images_NCHW))
 
     def of_readers(images_NCHW: np.ndarray) -> Sequence[D.CodeOutput]:
-        return D.reader_codes(readers.read(_scaled(images_NCHW)), factors)
+        return D.reader_codes(readers.read(unit(images_NCHW)), factors)
 
     codes, read = of_q(images_NCHW), of_readers(images_NCHW)
     shuffled = rng.permutation(len(images_NCHW))
@@ -84,7 +84,3 @@ def _with_factor_vae(
         value = D.factor_vae(batch, reference, len(groups), rng, num_votes=len(own))
     reasons = {} if value is not None else {"factor_vae": reason}
     return replace(scores, factor_vae=value, reasons=scores.reasons | reasons)
-
-
-def _scaled(images_NCHW: np.ndarray) -> Tensor:
-    return torch.from_numpy(images_NCHW).float() / 255

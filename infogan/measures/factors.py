@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from infogan.codes import Categorical, Continuous
-from infogan.measures.calibration import BATCH, calibrate_generator
+from infogan.measures.calibration import calibrate_generator
 from infogan.measures.catalogue import FACTORS, FAMILIES
 from infogan.measures.categories import (
     NUM_BINS,
@@ -34,10 +34,10 @@ from infogan.measures.factor_ceilings import Ceilings
 from infogan.measures.factor_kinds import Factor
 from infogan.measures.factor_scores import representation_scores
 from infogan.measures.factor_sweeps import NUM_ROWS, FactorChange, factor_change, sweep_positions, turning
+from infogan.measures.images import generated
 from infogan.measures.readers import MIN_AGREEMENT, ReaderSet, factor_readers
 from infogan.measures.sweeps import swept_images
 from infogan.measures.traversals import COLUMNS, PRIOR_SWEEP, ROWS, as_grid, traversal_images
-from infogan.networks import frozen
 
 if TYPE_CHECKING:  # families imports this module
     from infogan.measures.families import Trained
@@ -130,9 +130,7 @@ class Study:
     def _sample(self) -> Sample:
         generator, spec = self.cell.generator, self.cell.spec
         latents = spec.sample(NUM_SAMPLES, self.draws, next(generator.parameters()).dtype)
-        with frozen(generator):
-            images_NCHW = torch.cat([generator(batch) for batch in latents.inputs_NZ.split(BATCH)])
-        each = self.readers.each(self.cell.unscaled(images_NCHW))
+        each = self.readers.each(self.cell.unscaled(generated(generator, latents.inputs_NZ)))
         noise_NZ = latents.inputs_NZ[:, : spec.noise.size].cpu().numpy()
         return Sample(noise_NZ, tuple(v.cpu().numpy() for v in latents.values), each, self.readers.mean(each))
 

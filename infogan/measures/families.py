@@ -16,15 +16,16 @@ from torch import Tensor
 from infogan.codes import Categorical, Continuous, LatentSpec
 from infogan.data.base import Dataset
 from infogan.measures import digits, morphology, quality
-from infogan.measures.calibration import BATCH, calibrate_generator, calibrate_on_images
+from infogan.measures.calibration import calibrate_generator, calibrate_on_images
 from infogan.measures.cell import Measured
 from infogan.measures.classifier import TrainedClassifier, digit_classifier
 from infogan.measures.effects import sobol_indices
 from infogan.measures.factors import measure_factors
+from infogan.measures.images import generated, pixels, unit
 from infogan.measures.probes import measure_trajectory
 from infogan.measures.sweeps import sweep
 from infogan.measures.usable import measure_usable
-from infogan.networks import Discriminator, Generator, frozen
+from infogan.networks import Discriminator, Generator
 from infogan.streams import stream
 
 NUM_SAMPLES = 5_000  # for agreement, quality and diversity, and as many real images
@@ -74,9 +75,7 @@ class Trained:
     def samples(self, num: int, draws: torch.Generator) -> tuple[Tensor, tuple[Tensor, ...]]:
         """Images in [0, 1] of the calibrated, frozen generator, (N, C, H, W), and their code values."""
         latents = self.spec.sample(num, draws, next(self.generator.parameters()).dtype)
-        with frozen(self.generator):
-            images = torch.cat([self.generator(batch) for batch in latents.inputs_NZ.split(BATCH)])
-        return self.unscaled(images), latents.values
+        return self.unscaled(generated(self.generator, latents.inputs_NZ)), latents.values
 
 
 def measure_digits(cell: Trained) -> Measured:
@@ -166,7 +165,7 @@ def measure_strokes(cell: Trained) -> Measured:
     continuous = {
         name for name, code in zip(cell.spec.names, cell.spec.codes, strict=True) if isinstance(code, Continuous)
     }
-    real = morphology.measure(torch.from_numpy(cell.dataset.train.images[:NUM_SAMPLES]).float() / 255)
+    real = morphology.measure(unit(cell.dataset.train.images[:NUM_SAMPLES]))
     data_std = {name: float(np.nanstd(real[name])) for name in STROKES.values()}
     result = Measured(details={"selection": found.to_json(), "scoring": scored.to_json(), "sweeps": {}})
     ratios = []
@@ -213,7 +212,7 @@ def measure_samples(cell: Trained) -> Measured:
     samples_NCHW, values = cell.samples(NUM_SAMPLES, draws)
     model = cell.classifier.model
     num = min(NUM_SAMPLES, len(train.images))
-    real_NCHW = torch.from_numpy(train.images[:num]).float() / 255
+    real_NCHW = unit(train.images[:num])
     samples_NF, real_NF = model.features(samples_NCHW[:num]), model.features(real_NCHW)
     manifold = quality.precision_recall(samples_NF, real_NF)
     seen = model.digits(samples_NCHW)
@@ -236,7 +235,7 @@ def measure_samples(cell: Trained) -> Measured:
 def _nearest_sheet(samples_NCHW: Tensor, training_NCHW: Tensor) -> np.ndarray:
     """Samples, unselected, each above the training image that is closest in pixels: (rows, columns, H, W, C) uint8."""
     rows, columns = NUM_SHOWN
-    samples_NCHW = samples_NCHW[: rows * columns].mul(255).round().to(torch.uint8).cpu()
+    samples_NCHW = pixels(samples_NCHW[: rows * columns]).cpu()
     flat, training = samples_NCHW.flatten(1).float(), training_NCHW.flatten(1).float()
     closest_NCHW = training_NCHW[torch.from_numpy(quality.nearest(flat, training).indices)]
     sheet = torch.stack([part.unflatten(0, (rows, columns)) for part in (samples_NCHW, closest_NCHW)], dim=1)

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from infogan.codes import LatentSpec
-from infogan.measures.calibration import BATCH
-from infogan.networks import Generator, frozen
+from infogan.measures.images import generated
+from infogan.networks import Generator
 
 NUM_SAMPLES = 1_000
 # Basis: docs/REGRESSION.md, "Health of a seed". From iteration 100 on healthy seeds lie at four times the first bound
@@ -98,8 +98,7 @@ def prior_samples(
 ) -> Tensor:
     """G's images of fresh prior samples with its frozen batch-norm statistics, (N, C, H, W), as G puts them out."""
     inputs_NZ = spec.sample(num_samples, stream, next(generator.parameters()).dtype).inputs_NZ
-    with frozen(generator):
-        return torch.cat([generator(batch) for batch in inputs_NZ.split(BATCH)])
+    return generated(generator, inputs_NZ)
 
 
 def health(samples_NCHW: Tensor, real_NCHW: Tensor, saturated: float, silent: tuple[str, ...] = ()) -> Health:

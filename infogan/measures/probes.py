@@ -14,9 +14,10 @@ from torch import Tensor
 from infogan.codes import Categorical, LatentSpec
 from infogan.data.base import Part
 from infogan.measures import digits, quality
-from infogan.measures.calibration import BATCH, calibrate_generator, calibrate_on_images
+from infogan.measures.calibration import calibrate_generator, calibrate_on_images
 from infogan.measures.cell import Measured
-from infogan.networks import Discriminator, Generator, frozen
+from infogan.measures.images import generated, pixels, unit
+from infogan.networks import Discriminator, Generator
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,12 +63,10 @@ def take(
 
     ``scaled``: uint8 images to what D reads. ``signed``: G's output is in [-1, 1].
     """
-    inputs_NZ = calibrate_generator(generator, spec, draws, NUM_SAMPLES)
-    with frozen(generator):
-        samples_NCHW = torch.cat([generator(batch) for batch in inputs_NZ.split(BATCH)])
+    samples_NCHW = generated(generator, calibrate_generator(generator, spec, draws, NUM_SAMPLES).inputs_NZ)
     if signed:
         samples_NCHW = (samples_NCHW + 1) / 2
-    found = {"samples": samples_NCHW.clamp(0, 1).mul(255).round().to(torch.uint8).cpu().numpy()}
+    found = {"samples": pixels(samples_NCHW).cpu().numpy()}
     index = next((i for i, code in enumerate(spec.codes) if isinstance(code, Categorical)), None)
     if index is None or train.labels is None or test.labels is None:
         return found
@@ -100,14 +99,14 @@ def measure_trajectory(cell: "Trained") -> Measured:
     num_categories = cell.spec.codes[index].input_width
     model = cell.classifier.model
     rows = torch.randperm(len(train.images), generator=torch.Generator().manual_seed(cell.seed))[:NUM_REAL].numpy()
-    real_NF = model.features(torch.from_numpy(train.images[rows]).float() / 255)
+    real_NF = model.features(unit(train.images[rows]))
     series: dict[str, list[float]] = {"iteration": [], "kid": [], "digit_error": []}
     for iteration, arrays in probes.items():
         categories, test_categories = (arrays[f"{part}-categories"].astype(np.int64) for part in ("train", "test"))
         errors = digits.score(
             categories, arrays["train-labels"], test_categories, arrays["test-labels"], num_categories
         )
-        samples_NF = model.features(torch.from_numpy(arrays["samples"]).float() / 255)
+        samples_NF = model.features(unit(arrays["samples"]))
         series["iteration"].append(iteration)
         series["kid"].append(quality.kid(samples_NF, real_NF))
         series["digit_error"].append(errors.one_to_one.error)

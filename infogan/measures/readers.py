@@ -10,11 +10,11 @@ from dataclasses import asdict, dataclass, replace
 from itertools import combinations
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from infogan.data.base import Dataset
 from infogan.measures.factor_kinds import Factor, describe_factors
+from infogan.measures.images import unit
 from infogan.measures.kept import trained_once
 from infogan.measures.reader_network import FactorReader, Recipe, train
 
@@ -101,7 +101,7 @@ def factor_readers(dataset: Dataset, recipe: Recipe | None = None, num_readers: 
         raise ValueError(f"every factor of {name} is constant: there is nothing to be read")
     readers = tuple(_reader(dataset, factors, replace(recipe, seed=recipe.seed + k)) for k in range(num_readers))
     constant = tuple(n for n in dataset.factor_names if n not in {factor.name for factor in factors})
-    images_NCHW = _scaled(test.images)
+    images_NCHW = unit(test.images)
     readings = ReaderSet(readers, factors, constant, {})
     each = readings.each(images_NCHW)
     all_readings = [*each, readings.mean(each)]
@@ -130,7 +130,3 @@ def _reader(dataset: Dataset, factors: tuple[Factor, ...], recipe: Recipe) -> Fa
     code = ("measures/factor_kinds", "measures/reader_network", "streams", "training")
     trained_once(model, "readers", made_of, code, fit)
     return model
-
-
-def _scaled(images_NCHW: np.ndarray) -> Tensor:
-    return torch.from_numpy(images_NCHW).float().div_(255)

@@ -14,9 +14,9 @@ import torch
 from torch import Tensor
 
 from infogan.codes import Categorical, LatentSpec
-from infogan.measures.calibration import BATCH
 from infogan.measures.effects import Measure, noise_names
-from infogan.networks import Generator, frozen
+from infogan.measures.images import generated
+from infogan.networks import Generator
 
 NUM_ROWS = 100
 MIN_ROWS = 10
@@ -137,9 +137,7 @@ def swept_images(
     else:
         known = ", ".join((*spec.names, *noise_names(spec)[:1], *noise_names(spec)[1:][-1:]))
         raise ValueError(f"a sweep needs a continuous code or a noise dimension of {known}, got {latent!r}")
-    inputs_NZ = spec.assemble(noise_NZ, tuple(values)).inputs_NZ
-    with frozen(generator):
-        return torch.cat([generator(batch) for batch in inputs_NZ.split(BATCH)])
+    return generated(generator, spec.assemble(noise_NZ, tuple(values)).inputs_NZ)
 
 
 def _change(changes_R: np.ndarray, data_std: float) -> Change | None:

@@ -4,7 +4,8 @@ import torch
 from torch import Tensor
 
 from infogan.codes import Categorical, LatentSpec
-from infogan.networks import Generator, frozen
+from infogan.measures.images import generated, pixels
+from infogan.networks import Generator
 
 ROWS, COLUMNS = 5, 10
 SWEEP = 2.0  # Figure 2 sweeps a code trained on -1..1 over -2..2
@@ -37,11 +38,10 @@ def traversal_images(
     noise_NZ = spec.noise.sample(ROWS, stream, dtype).repeat_interleave(len(columns), dim=0)
     values = [c.sample(ROWS, stream, dtype).repeat_interleave(len(columns)) for c in spec.codes]
     values[code_index] = columns.repeat(ROWS)
-    with frozen(generator):
-        return generator(spec.assemble(noise_NZ, tuple(values)).inputs_NZ)
+    return generated(generator, spec.assemble(noise_NZ, tuple(values)).inputs_NZ)
 
 
 def as_grid(images_NCHW: Tensor) -> Tensor:
     """Images in [0, 1], row by row, to (rows, columns, H, W, C) uint8."""
-    pixels = images_NCHW.clamp(0, 1).mul(255).round().to(torch.uint8).permute(0, 2, 3, 1)
-    return pixels.reshape(ROWS, -1, *pixels.shape[1:])
+    images_NHWC = pixels(images_NCHW).permute(0, 2, 3, 1)
+    return images_NHWC.reshape(ROWS, -1, *images_NHWC.shape[1:])

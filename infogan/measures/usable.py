@@ -13,10 +13,11 @@ import torch
 from torch import Tensor, nn
 
 from infogan.codes import LatentSpec
-from infogan.measures.calibration import BATCH, calibrate_generator
+from infogan.measures.calibration import calibrate_generator
 from infogan.measures.cell import Measured
+from infogan.measures.images import generated
 from infogan.measures.probes import by_iteration
-from infogan.networks import Generator, frozen
+from infogan.networks import Generator
 
 if TYPE_CHECKING:  # families imports this module
     from infogan.measures.families import Trained
@@ -105,9 +106,7 @@ def _samples(
     generator: Generator, spec: LatentSpec, stream: torch.Generator, num: int
 ) -> tuple[Tensor, tuple[Tensor, ...]]:
     latents = spec.sample(num, stream, next(generator.parameters()).dtype)
-    with frozen(generator):
-        images = torch.cat([generator(batch) for batch in latents.inputs_NZ.split(BATCH)])
-    return images, latents.values
+    return generated(generator, latents.inputs_NZ), latents.values
 
 
 def _reader(capacity: Capacity, image_CHW: torch.Size, num_parameters: int, stream: torch.Generator) -> nn.Module:

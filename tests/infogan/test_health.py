@@ -9,10 +9,9 @@ import torch
 from infogan import data
 from infogan.architectures import ARCHITECTURES
 from infogan.codes import Categorical, Continuous, LatentSpec, Noise
-from infogan.measures import health as module
 from infogan.measures.calibration import calibrate_generator
 from infogan.measures.health import distinctness, health, prior_samples, saturation, silent_codes, variety
-from infogan.networks import Generator, NetworkSettings, initialise
+from infogan.networks import Generator, NetworkSettings, frozen, initialise
 
 SPEC = LatentSpec(Noise(62, "uniform"), (Categorical(10),))
 
@@ -74,7 +73,7 @@ def test_a_generator_that_ignores_its_noise_is_collapsed(real: torch.Tensor, gen
     """Its ten images differ by rounding alone, if at all. The same weights with noise are not collapsed."""
     latents = SPEC.sample(300, torch.Generator().manual_seed(2), torch.float32)
     same_noise = SPEC.noise.sample(1, torch.Generator().manual_seed(3), torch.float32).expand(300, -1)
-    with torch.no_grad(), module.frozen(generator):
+    with torch.no_grad(), frozen(generator):
         ten = generator(SPEC.assemble(same_noise, latents.values).inputs_NZ)
     assert health(ten, real, saturated=0.0).status == "collapsed"
     samples = prior_samples(generator, SPEC, torch.Generator().manual_seed(2), 300)
