@@ -36,7 +36,7 @@ from infogan.streams import stream
 from infogan.training import NonFiniteLoss, Trainer, TrainingConfig
 
 NUM_PARTS = 4  # pictures are taken after each quarter of the training
-SNAPSHOT_SAMPLES = 2_000  # of the prior, to freeze G's batch norm for a picture
+SNAPSHOT_SAMPLES = 1_280  # of the prior, to freeze G's batch norm for a picture
 
 Report = Callable[[str, dict[str, Any]], None]  # kind of event, its values
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from bench.claims import ClaimResult, judge
 from bench.context import DEFAULT_SPEC
+from bench.cost import RECORD, judge_cost, read_cost
 from bench.environment import ROOT
 from bench.report import settings, wording, write_report
 from bench.report.verdicts import claim_rows, left_out_sentence
@@ -78,13 +79,22 @@ def with_values(text: str, sweep: Sweep) -> str:
     return _VALUE.sub(quoted, text)
 
 
-def readme_table(sweep: Sweep) -> str:
-    """README's table for a reference sweep."""
+def judged(sweep: Sweep, folder: Path) -> list[ClaimResult]:
+    """The claims of a reference sweep, and that of cost beside its experiment, from the record in ``folder``."""
+    spec = load_spec(DEFAULT_SPEC)
+    results = judge(spec.experiments[sweep.experiment], sweep)
+    if spec.cost is not None and spec.cost.beside == sweep.experiment:
+        results += judge_cost(spec.cost, read_cost(folder))
+    return results
+
+
+def readme_table(sweep: Sweep, folder: Path) -> str:
+    """README's table for the reference sweep in ``folder``."""
     experiment = load_spec(DEFAULT_SPEC).experiments[sweep.experiment]
     if experiment.reference_variant:
         return choices_table(sweep)
     left_out = left_out_sentence(sweep, experiment)
-    return claims_table(judge(experiment, sweep)) + (f"\n\n{left_out}" if left_out else "")
+    return claims_table(judged(sweep, folder)) + (f"\n\n{left_out}" if left_out else "")
 
 
 def publish(results: Path, experiment: str, profile: str) -> Path:
@@ -97,8 +107,11 @@ def publish(results: Path, experiment: str, profile: str) -> Path:
     write_report(results, load_spec(DEFAULT_SPEC), folder, [experiment], profile)
     write_curves(folder / "curves.json", sweeps[0])
     sweep = read_curves(folder / "curves.json")
-    write_atomic(README, with_block(README.read_text(), name, readme_table(sweep)).encode())
-    if load_spec(DEFAULT_SPEC).experiments[experiment].reference_variant:
+    spec = load_spec(DEFAULT_SPEC)
+    if spec.cost is not None and spec.cost.beside == experiment and (results / RECORD).exists():
+        write_atomic(folder / RECORD, (results / RECORD).read_bytes())
+    write_atomic(README, with_block(README.read_text(), name, readme_table(sweep, folder)).encode())
+    if spec.experiments[experiment].reference_variant:
         write_atomic(DEVIATIONS, with_values(DEVIATIONS.read_text(), sweep).encode())
     return folder
 

@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.claims import judge
 from bench.context import DEFAULT_SPEC
-from bench.reference import DEVIATIONS, README, REFERENCES, readme_table, with_block, with_values
+from bench.reference import DEVIATIONS, README, REFERENCES, judged, readme_table, with_block, with_values
 from bench.runs import read_curves
 from bench.spec import load_spec
 
@@ -35,7 +34,7 @@ def test_the_reference_recomputes_from_its_curves(folder: Path) -> None:
     sweep = read_curves(folder / "curves.json")
     experiment = load_spec(DEFAULT_SPEC).experiments[sweep.experiment]
     committed = json.loads((folder / "claims.json").read_text())
-    recomputed = [r.to_json() for r in judge(experiment, sweep)]
+    recomputed = [r.to_json() for r in judged(sweep, folder)]
     assert len(committed) == len(recomputed)
     assert bool(committed) == bool(experiment.claims)
     for old, new in zip(committed, recomputed, strict=True):
@@ -45,7 +44,7 @@ def test_the_reference_recomputes_from_its_curves(folder: Path) -> None:
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda f: f.name)
 def test_readme_shows_the_reference(folder: Path) -> None:
     text = README.read_text()
-    table = readme_table(read_curves(folder / "curves.json"))
+    table = readme_table(read_curves(folder / "curves.json"), folder)
     assert with_block(text, folder.name, table) == text
 
 

@@ -84,7 +84,7 @@ def write_report(
         damaged=[*loaded.damaged, *damaged],
         checks=checks,
         cost=cost,
-        with_cost=names is None,
+        with_cost=names is None or (spec.cost is not None and spec.cost.beside in names),
         measured=throughput.read_records(results / THROUGHPUT),
     )
 

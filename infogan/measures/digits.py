@@ -23,7 +23,7 @@ from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
 from infogan.codes import Categorical, LatentSpec
-from infogan.measures.calibration import BATCH
+from infogan.measures.images import BATCH
 from infogan.networks import Discriminator, frozen
 
 NUM_DIGITS = 10

@@ -17,9 +17,9 @@ from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 from torch import Tensor
 
 from infogan.codes import Categorical, LatentSpec
-from infogan.measures.calibration import BATCH
 from infogan.measures.categories import entropy_nats, mutual_information_nats
 from infogan.measures.factor_kinds import Factor
+from infogan.measures.images import BATCH
 from infogan.measures.readers import explained
 from infogan.networks import Discriminator, frozen
 

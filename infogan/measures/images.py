@@ -9,7 +9,7 @@ from torch import Tensor
 
 from infogan.networks import Generator, frozen
 
-BATCH = 250  # of images through a network; 40 of them make the 10,000 samples of a calibration
+BATCH = 128  # of images through a network: the size of a training batch, whose statistics a calibration averages
 
 
 @torch.no_grad()
