@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Annotated, Unpack
 
 import typer
+from typer.exceptions import TyperException
 
 from bench import commands
 from bench.context import DEFAULT_RESULTS, DEFAULT_SPEC, BadInput, Context
@@ -218,7 +219,14 @@ def cost(spec: SpecOption = DEFAULT_SPEC, results: Results = DEFAULT_RESULTS, pr
 def main() -> None:
     """Entry point: a user's mistake is one line and exit code 2."""
     try:
-        app()
+        sys.exit(app(standalone_mode=False))  # what a typer.Exit holds; None, which is 0, without one
+    except TyperException as error:  # of the command line itself; without a message it has shown the help
+        message = one_line(" ".join(error.format_message().split()))
+        if message:
+            context = getattr(error, "ctx", None)
+            hint = f" ({context.command_path} --help)" if context else ""
+            print(f"error: {message}{hint}", file=sys.stderr)
+        sys.exit(int(Exit.BAD_INPUT))
     except (BadInput, SpecError, DataError, ExecutorError, Locked) as error:
         print(f"error: {one_line(' '.join(str(error).split()))}", file=sys.stderr)
         sys.exit(int(Exit.BAD_INPUT))

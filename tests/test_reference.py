@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bench.context import DEFAULT_SPEC
-from bench.reference import DEVIATIONS, README, REFERENCES, judged, readme_table, with_block, with_values
+from bench.reference import DEVIATIONS, QUOTED, README, REFERENCES, judged, readme_table, with_block, with_values
 from bench.runs import read_curves
 from bench.spec import load_spec
 
@@ -50,7 +50,7 @@ def test_readme_shows_the_reference(folder: Path) -> None:
 
 def test_deviations_quote_the_choices_of_their_reference() -> None:
     text = DEVIATIONS.read_text()
-    sweep = read_curves(REFERENCES / "mnist-mi-ambiguities-cpu" / "curves.json")
+    sweep = read_curves(REFERENCES / f"{QUOTED}-cpu" / "curves.json")
     assert with_values(text, sweep) == text
     assert "<!--/-->" in text
     assert "><!--/-->" not in text  # no value is empty

@@ -40,7 +40,7 @@ MAX_GRID_WIDTH = 320  # pixels
 BASE_ARM = "infogan"  # whose T80 the others are compared with
 # names that only a report gives: an earlier report's files that this one does not make are removed
 OWN_FILES = re.compile(
-    r"figures/.+-(mutual-information|first-iterations|losses|t80|history|schedule|settings|codes|factor-.+|trajectory|usable"
+    r"figures/.+-(mutual-information|first-iterations|losses|t80|history|schedule|settings|choices|codes|factor-.+|trajectory|usable"
     r"|confusion)\.(png|svg)|figures/throughput\.(png|svg)|figures/.+-traversal-.+\.png"
     r"|tables/(claims|cost|throughput-[a-z]+|memory|seeds-cost)\.csv"
     r"|tables/.+-(arms|measures|digits|for-free|seeds|comparisons|settings|timing|factors|disentanglement)\.csv"
@@ -193,7 +193,7 @@ class _Builder:
             left_out=left_out,
             arms=[(group, self._note(sweep, group), inventory.arm_settings(sweep, group)) for group in order],
             figures=[
-                *self._choices(choices, arms, stem),
+                *self._choices(sweep, choices, arms, stem),
                 *self._factors(found, stem),
                 *self._figures(sweep, arms, shown, stem),
             ],
@@ -293,12 +293,14 @@ class _Builder:
             self.damaged.append(wording.scrubbed(f"pictures of {of.factor}, {of.group}: {error}"))
             return of
 
-    def _choices(self, choices: list[settings.Choice], arms: list[str], stem: str) -> list[pages.FigureView]:
-        """The figure of an experiment whose variants are single choices."""
-        from bench.report.figures import draw_settings
+    def _choices(
+        self, sweep: Sweep, choices: list[settings.Choice], arms: list[str], stem: str
+    ) -> list[pages.FigureView]:
+        """The figures of an experiment whose variants are single choices."""
+        from bench.report.figures import draw_choice_curves, draw_settings
 
-        drawing = draw_settings(choices, arms)
-        return [self._figure(drawing, f"figures/{stem}")] if drawing else []
+        drawings = (draw_settings(choices, arms), draw_choice_curves(sweep, choices, arms))
+        return [self._figure(drawing, f"figures/{stem}") for drawing in drawings if drawing]
 
     def _tables(
         self,

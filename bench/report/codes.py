@@ -8,6 +8,7 @@ from bench import statistics
 from bench.report import wording
 from bench.report.tabular import Table, csv_bytes
 from bench.runs import Run, Sweep
+from bench.spec import group_name, variant_of
 
 ERROR, CHOSEN_BY = "digit_error", "digit_error_train"
 _BASELINES = ("digit_error_untrained", "digit_error_kmeans_pixels", "digit_error_kmeans_trunk", "digit_error_probe")
@@ -66,12 +67,13 @@ def _digits(sweep: Sweep, order: list[str]) -> Table | None:
 
 def _for_free(sweep: Sweep, order: list[str]) -> Table | None:
     """KID of every arm against the plain GAN's, paired by seed."""
-    base = {run.cell.seed: run.summary["kid"] for run in _with_kid(sweep, BASELINE_ARM)}
     rows: list[list[str]] = []
     records: list[list[Any]] = []
     for group in order:
-        if group == BASELINE_ARM:
+        baseline = group_name(variant_of(group) or None, BASELINE_ARM)
+        if group == baseline:
             continue
+        base = {run.cell.seed: run.summary["kid"] for run in _with_kid(sweep, baseline)}
         paired = {r.cell.seed: r.summary["kid"] for r in _with_kid(sweep, group) if r.cell.seed in base}
         if not paired:
             continue
@@ -84,7 +86,7 @@ def _for_free(sweep: Sweep, order: list[str]) -> Table | None:
     if not rows:
         return None
     caption = (
-        "Kernel inception distance to real digits in the features of our own classifier; smaller is better. "
+        "Kernel inception distance to training images in the features of a network of our own; smaller is better. "
         "A seed of an arm is paired with the same seed of the plain GAN: they share data order and latents. "
         "Median difference with the exact interval from the seeds' order; with two seeds that is their range."
     )

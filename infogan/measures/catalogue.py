@@ -133,9 +133,11 @@ FAMILIES: dict[str, dict[str, Quantity]] = {
             )
         },
     },
-    "samples": {  # quality and variety, in the features of a digit classifier of our own
-        "kid": Quantity("kernel inception distance to real digits", "", 4),
-        "precision": Quantity("samples within the real manifold", "of samples"),
+    "samples": {  # quality and variety, in the features of a network of our own
+        "kid": Quantity("kernel inception distance to training images", "", 4),
+        "kid_held_out": Quantity("the same of held-out images", "", 4),
+        "precision": Quantity("samples within the training images' manifold", "of samples"),
+        "precision_held_out": Quantity("held-out images within it", "of images"),
         "recall": Quantity("real images within the samples' manifold", "of images"),
         "digits_covered": Quantity("digits that samples show", "of 10", 0),
         "diversity": Quantity("mean distance of samples over real images'", ""),

@@ -15,23 +15,23 @@ from torch import Tensor
 
 from infogan.codes import Categorical, Continuous, LatentSpec
 from infogan.data.base import Dataset
-from infogan.measures import digits, morphology, quality
+from infogan.measures import digits, morphology
 from infogan.measures.calibration import calibrate_generator, calibrate_on_images
 from infogan.measures.cell import Measured
 from infogan.measures.classifier import TrainedClassifier, digit_classifier
 from infogan.measures.effects import sobol_indices
 from infogan.measures.factors import measure_factors
-from infogan.measures.images import generated, pixels, unit
+from infogan.measures.images import generated, unit
 from infogan.measures.probes import measure_trajectory
+from infogan.measures.samples import measure_samples
 from infogan.measures.sweeps import sweep
 from infogan.measures.usable import measure_usable
 from infogan.networks import Discriminator, Generator
 from infogan.streams import stream
 
-NUM_SAMPLES = 5_000  # for agreement, quality and diversity, and as many real images
+NUM_SAMPLES = 5_000  # whose digits and strokes are read
 NUM_CALIBRATION_IMAGES = 10_000
 NUM_BASELINE_IMAGES = 10_000  # training images of k-means and of the linear probe
-NUM_SHOWN = (3, 10)  # rows and columns of samples over their nearest training images
 SELECTION_ROWS, SCORING_ROWS = 64, 256  # of the Sobol designs: the first finds a property's code, the second scores it
 STROKES = {"slant": "slant", "width": "width_px", "thickness": "thickness_px"}  # name of the numbers: property
 
@@ -199,47 +199,6 @@ def measure_strokes(cell: Trained) -> Measured:
     if ratios:
         result.values["code_over_noise"] = max(ratios)
     return result
-
-
-def measure_samples(cell: Trained) -> Measured:
-    """How good and how varied samples are, in the features of the digit classifier."""
-    index = cell.first_categorical()
-    train = cell.dataset.train
-    if train.labels is None:
-        return Measured()
-    draws = cell.stream()
-    calibrate_generator(cell.generator, cell.spec, draws)
-    samples_NCHW, values = cell.samples(NUM_SAMPLES, draws)
-    model = cell.classifier.model
-    num = min(NUM_SAMPLES, len(train.images))
-    real_NCHW = unit(train.images[:num])
-    samples_NF, real_NF = model.features(samples_NCHW[:num]), model.features(real_NCHW)
-    manifold = quality.precision_recall(samples_NF, real_NF)
-    seen = model.digits(samples_NCHW)
-    groups = values[index].cpu().numpy() if index is not None else seen
-    diversity = quality.diversity(samples_NF, groups[:num], real_NF, train.labels[:num])
-    return Measured(
-        {
-            "kid": quality.kid(samples_NF, real_NF),
-            "precision": manifold.precision,
-            "recall": manifold.recall,
-            "digits_covered": float(quality.coverage(seen)),
-            "diversity": diversity.overall,
-            "diversity_within": diversity.within,
-        },
-        {"diversity": diversity.to_json(), "num_images": num, "classifier_accuracy": cell.classifier.test_accuracy},
-        grids={"nearest": _nearest_sheet(samples_NCHW, torch.from_numpy(train.images[: cell.num_images]))},
-    )
-
-
-def _nearest_sheet(samples_NCHW: Tensor, training_NCHW: Tensor) -> np.ndarray:
-    """Samples, unselected, each above the training image that is closest in pixels: (rows, columns, H, W, C) uint8."""
-    rows, columns = NUM_SHOWN
-    samples_NCHW = pixels(samples_NCHW[: rows * columns]).cpu()
-    flat, training = samples_NCHW.flatten(1).float(), training_NCHW.flatten(1).float()
-    closest_NCHW = training_NCHW[torch.from_numpy(quality.nearest(flat, training).indices)]
-    sheet = torch.stack([part.unflatten(0, (rows, columns)) for part in (samples_NCHW, closest_NCHW)], dim=1)
-    return sheet.flatten(0, 1).movedim(2, -1).numpy()
 
 
 FAMILIES: dict[str, Callable[[Trained], Measured]] = {

@@ -61,6 +61,11 @@ class FactorReader(nn.Module):
         """Outputs (N, P) of images in [0, 1]: standardised values, cosine and sine, logits."""
         return self.head(self.body(images_NCHW))
 
+    @torch.no_grad()
+    def features(self, images_NCHW: Tensor) -> Tensor:
+        """The hidden layer (N, F) of images in [0, 1]: where images are compared."""
+        return torch.cat([self.body(batch) for batch in self._batches(images_NCHW)])
+
     def blocks(self, outputs_NP: Tensor) -> list[tuple[Factor, Tensor]]:
         """Each factor with its outputs."""
         parts = outputs_NP.split([factor.num_outputs for factor in self.factors], dim=1)
@@ -69,12 +74,15 @@ class FactorReader(nn.Module):
     @torch.no_grad()
     def components(self, images_NCHW: Tensor) -> dict[str, np.ndarray]:
         """Of each factor as read, (N, M) float64."""
+        outputs_NP = torch.cat([self(batch) for batch in self._batches(images_NCHW)])
+        return {factor.name: _components(factor, block.double()) for factor, block in self.blocks(outputs_NP)}
+
+    def _batches(self, images_NCHW: Tensor) -> tuple[Tensor, ...]:
         if self.training:
             raise RuntimeError("a reader reads in eval mode only: in training its answers depend on the batch")
         weight = self.head.weight
         images_NCHW = images_NCHW.to(weight.device, weight.dtype, memory_format=torch.channels_last)
-        outputs_NP = torch.cat([self(batch) for batch in images_NCHW.split(_EVALUATION_BATCH)])
-        return {factor.name: _components(factor, block.double()) for factor, block in self.blocks(outputs_NP)}
+        return images_NCHW.split(_EVALUATION_BATCH)
 
 
 def _components(factor: Factor, outputs_NP: Tensor) -> np.ndarray:

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from itertools import combinations
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from infogan.data.base import Dataset
@@ -39,6 +40,10 @@ class ReaderSet:
     def each(self, images_NCHW: Tensor) -> list[dict[str, np.ndarray]]:
         """Every reader's components (N, M) by factor."""
         return [reader.components(images_NCHW) for reader in self.readers]
+
+    def features(self, images_NCHW: Tensor) -> Tensor:
+        """All readers' hidden layers side by side (N, F), of images in [0, 1]."""
+        return torch.cat([reader.features(images_NCHW) for reader in self.readers], dim=1)
 
     def read(self, images_NCHW: Tensor) -> dict[str, np.ndarray]:
         """The readers' mean components (N, M) by factor, of images in [0, 1]; directions have length 1."""

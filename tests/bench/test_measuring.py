@@ -18,7 +18,7 @@ from bench.runs import load, read_curves, write_curves
 from bench.spec import load_spec
 from bench.tasks import CellTask
 from infogan import data
-from infogan.measures import families, usable
+from infogan.measures import families, samples, usable
 from infogan.measures.catalogue import FAMILIES
 from infogan.measures.classifier import Recipe, digit_classifier
 
@@ -32,6 +32,7 @@ num_images = 600"""
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """The same code on fewer samples and a classifier that has hardly been trained."""
     monkeypatch.setattr(families, "NUM_SAMPLES", 200)
+    monkeypatch.setattr(samples, "NUM_SAMPLES", 200)
     monkeypatch.setattr(families, "SELECTION_ROWS", 16)
     monkeypatch.setattr(families, "SCORING_ROWS", 16)
     monkeypatch.setattr(families, "NUM_CALIBRATION_IMAGES", 500)

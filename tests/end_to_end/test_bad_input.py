@@ -22,6 +22,9 @@ CASES = {
     "device": (["run", "tiny", "--device", "tpu"], "choose from auto, cpu, cuda"),
     "data folder": (["run", "tiny", "--data-dir", "nowhere-at-all"], "does not exist"),
     "jobs": (["run", "tiny", "--jobs", "0"], "--jobs"),
+    "jobs that are no number": (["run", "tiny", "--jobs", "two"], "--jobs"),
+    "option": (["run", "tiny", "--seed", "0"], "--seeds"),
+    "command": (["rum", "tiny"], "No such command 'rum'"),
     "report's experiment": (["report", "tinny"], "did you mean 'tiny'"),
     "gate on what has no baseline file": (["check", "tinny"], "did you mean 'tiny'"),
 }
@@ -33,7 +36,9 @@ def test_a_mistake_is_one_line_and_changes_nothing(bench: Bench, name: str) -> N
     if name == "data folder":
         bench.spec.write_text(bench.spec.read_text().replace('source = "embedded"', 'source = "auto"'))
     output = bench(*arguments, code=2)
-    assert message in " ".join(output.split())
+    assert output.startswith("error: ")
+    assert message in output
+    assert output.count("\n") == 1
     assert not bench.results.exists()
 
 

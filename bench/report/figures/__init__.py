@@ -5,7 +5,7 @@ from bench.report.figures.factors import draw_codes, draw_runs
 from bench.report.figures.history import draw_history
 from bench.report.figures.scaling import draw_scaling
 from bench.report.figures.schedule import draw_schedule
-from bench.report.figures.settings import draw_settings
+from bench.report.figures.settings import draw_choice_curves, draw_settings
 from bench.report.figures.style import Drawing
 from bench.report.figures.sweep import draw
 from bench.report.figures.throughput import draw_throughput
@@ -13,6 +13,7 @@ from bench.report.figures.throughput import draw_throughput
 __all__ = [
     "Drawing",
     "draw",
+    "draw_choice_curves",
     "draw_codes",
     "draw_digits",
     "draw_history",

@@ -1,0 +1,89 @@
+"""How good and how varied a cell's samples are, whatever they show.
+
+Images are compared in the features of a network of our own: the readers of the factors where these are known, else the
+digit classifier. Shape suffixes: N images, F features, C channels, H height, W width.
+"""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from infogan.measures import quality
+from infogan.measures.calibration import calibrate_generator
+from infogan.measures.cell import Measured
+from infogan.measures.images import pixels, unit
+from infogan.measures.readers import factor_readers
+
+if TYPE_CHECKING:
+    from infogan.measures.families import Trained
+
+NUM_SAMPLES = 5_000  # and as many real images
+NUM_SHOWN = (3, 10)  # rows and columns of samples over their nearest training images
+
+Features = Callable[[Tensor], Tensor]  # images in [0, 1] (N, C, H, W) to (N, F)
+
+
+def measure_samples(cell: "Trained") -> Measured:
+    """KID, precision, recall and diversity against training images, and held-out images' as the yardstick.
+
+    Of digits also how many are covered and the diversity within categories. Absent, with the reason, where the images
+    have neither factors nor labels.
+    """
+    train, test = cell.dataset.train, cell.dataset.test
+    index = cell.first_categorical()
+    details: dict[str, object] = {}
+    features: Features
+    if train.factors is not None:
+        try:
+            features = factor_readers(cell.dataset).features
+        except ValueError as error:  # too few images, constant factors
+            return Measured(reasons={"": str(error)})
+    elif train.labels is not None:
+        features = cell.classifier.model.features
+        details["classifier_accuracy"] = cell.classifier.test_accuracy
+    else:
+        return Measured(reasons={"": f"the images of {cell.dataset.info.name} have neither factors nor labels"})
+    draws = cell.stream()
+    calibrate_generator(cell.generator, cell.spec, draws)
+    samples_NCHW, values = cell.samples(NUM_SAMPLES, draws)
+    num = min(NUM_SAMPLES, len(train.images))
+    samples_NF, real_NF = features(samples_NCHW[:num]), features(unit(train.images[:num]))
+    held_out_NF = features(unit(test.images[:num]))
+    manifold = quality.precision_recall(samples_NF, real_NF)
+    result = Measured(
+        {
+            "kid": quality.kid(samples_NF, real_NF),
+            "kid_held_out": quality.kid(held_out_NF, real_NF),
+            "precision": manifold.precision,
+            "precision_held_out": quality.precision_recall(held_out_NF, real_NF).precision,
+            "recall": manifold.recall,
+        },
+        details | {"num_images": num, "num_held_out": len(held_out_NF)},
+        grids={"nearest": _nearest_sheet(samples_NCHW, torch.from_numpy(train.images[: cell.num_images]))},
+    )
+    if train.factors is not None or train.labels is None:
+        result.values["diversity"] = quality.mean_distance(samples_NF) / quality.mean_distance(real_NF)
+        return result
+    seen = cell.classifier.model.digits(samples_NCHW)
+    groups = values[index].cpu().numpy() if index is not None else seen
+    diversity = quality.diversity(samples_NF, groups[:num], real_NF, train.labels[:num])
+    result.values |= {
+        "digits_covered": float(quality.coverage(seen)),
+        "diversity": diversity.overall,
+        "diversity_within": diversity.within,
+    }
+    result.details["diversity"] = diversity.to_json()
+    return result
+
+
+def _nearest_sheet(samples_NCHW: Tensor, training_NCHW: Tensor) -> np.ndarray:
+    """Samples, unselected, each above the training image that is closest in pixels: (rows, columns, H, W, C) uint8."""
+    rows, columns = NUM_SHOWN
+    samples_NCHW = pixels(samples_NCHW[: rows * columns]).cpu()
+    flat, training = samples_NCHW.flatten(1).float(), training_NCHW.flatten(1).float()
+    closest_NCHW = training_NCHW[torch.from_numpy(quality.nearest(flat, training).indices)]
+    sheet = torch.stack([part.unflatten(0, (rows, columns)) for part in (samples_NCHW, closest_NCHW)], dim=1)
+    return sheet.flatten(0, 1).movedim(2, -1).numpy()
