@@ -12,7 +12,7 @@ import numpy as np
 
 from bench import statistics
 from bench.cells import digest, seeds_of
-from bench.conditions import ConditionResult, check, holds_for
+from bench.conditions import ConditionResult, blank_seeds, check, holds_for
 from bench.criteria import MEASURES, ClaimTable, CostTable
 from bench.runs import Run, Sweep
 from bench.spec import ExperimentTable, group_name, groups
@@ -70,7 +70,8 @@ class ClaimResult:
 
 def claims_digest(experiment: ExperimentTable) -> str:
     """Hash of the claims table, printed with every verdict."""
-    return digest([claim.model_dump() for claim in experiment.claims])[:12]
+    rules = [claim.model_dump() for claim in experiment.claims]
+    return digest([*rules, experiment.blank.model_dump()] if experiment.blank else rules)[:12]
 
 
 def judge(experiment: ExperimentTable, sweep: Sweep) -> list[ClaimResult]:
@@ -109,7 +110,8 @@ def _judge_arm(
     runs = sweep.done(group)
     num_diverged = sum(run.diverged for run in sweep.groups().get(group, []))
     num_seeds = len(runs) + num_diverged
-    conditions = tuple(check(condition, sweep, group, runs, num_diverged) for condition in claim.conditions)
+    blank = blank_seeds(experiment.blank, runs)
+    conditions = tuple(check(condition, sweep, group, runs, num_diverged, blank) for condition in claim.conditions)
     headline = [v for v in conditions[0].seeds.values() if not math.isnan(v)]
     interval = statistics.median_interval(headline) if headline else None
     verdict, reason = _verdict(claim, conditions, runs, num_diverged, sweep, experiment)
@@ -124,7 +126,7 @@ def _judge_arm(
         interval=(interval.median, interval.low, interval.high) if interval else None,
         num_measured=len(headline),
         num_seeds=num_seeds,
-        seeds_holding=sum(holds_for(claim.conditions, run) is True for run in runs),
+        seeds_holding=sum(holds_for(claim.conditions, run, blank) is True for run in runs),
         criterion="; ".join(f"{c.measure} {c.bound} ({c.over})" for c in conditions),
         conditions=conditions,
         beside=tuple(_beside(b.measure, b.paper, runs) for b in claim.beside),
@@ -241,10 +243,14 @@ def _verdict(
     unmeasured = [c.measure for c in conditions if math.isnan(c.value)]
     if unmeasured:
         return "not measured", "; ".join(f"no value for {measure}{_why_not(measure, runs)}" for measure in unmeasured)
-    together, remark = _hold_together(claim, runs, num_seeds)
+    blank = blank_seeds(experiment.blank, runs)
+    together, remark = _hold_together(claim, runs, num_seeds, blank)
     if together is None:
         return "not measured", remark
     reason = "; ".join(f"{c.measure} = {c.value:.3g} {'meets' if c.holds else 'misses'} {c.bound}" for c in conditions)
+    if blank and experiment.blank is not None:
+        rule = f"{experiment.blank.measure} below {experiment.blank.below:g}"
+        reason += f"; {len(blank)} of {num_seeds} seeds show nothing of the data ({rule})"
     if num_diverged:
         reason += f"; {num_diverged} of {num_seeds} seeds diverged"
     on = {"the paper's": "", "a substitute": " on a substitute"}.get(data_part(sweep, experiment), " on a part")
@@ -257,7 +263,9 @@ def _verdict(
     return f"not reproduced{on}", reason
 
 
-def _hold_together(claim: ClaimTable, runs: list[Run], num_seeds: int) -> tuple[bool | None, str]:
+def _hold_together(
+    claim: ClaimTable, runs: list[Run], num_seeds: int, blank: frozenset[int]
+) -> tuple[bool | None, str]:
     """Medians of several numbers can each hold on other seeds: then more than half of the seeds must hold them all.
 
     None where seeds without a value decide that; with a remark where it is not so.
@@ -265,7 +273,7 @@ def _hold_together(claim: ClaimTable, runs: list[Run], num_seeds: int) -> tuple[
     medians = [condition for condition in claim.conditions if condition.over == "median seed"]
     if len(medians) < 2:
         return True, ""
-    found = [holds_for(medians, run) for run in runs]
+    found = [holds_for(medians, run, blank) for run in runs]
     if 2 * found.count(True) > num_seeds:
         return True, ""
     if 2 * (found.count(True) + found.count(None)) > num_seeds:

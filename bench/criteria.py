@@ -54,6 +54,17 @@ class ConditionTable(Table):
         return self
 
 
+class BlankTable(Table):
+    """Which runs show nothing of their data: what could not be read of them counts as the worst of all values.
+
+    It can only count against a claim. Without it a run that nobody can read may have any value.
+    """
+
+    measure: Measure
+    below: Number
+    basis: str = Field(min_length=10)
+
+
 class BesideTable(Table):
     """A number shown beside a claim with the paper's, without a bound."""
 

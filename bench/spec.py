@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
-from bench.criteria import ClaimTable, CostTable, GateTable
+from bench.criteria import BlankTable, ClaimTable, CostTable, GateTable
 from bench.schema import Name, Number, Rate, Seed, Seeds, Table, Weight, as_float, suggest
 from infogan.architectures import ARCHITECTURES
 from infogan.data import DATASETS, sources
@@ -157,6 +157,7 @@ class ExperimentTable(Table):
     profiles: dict[Literal["smoke", "cpu", "paper"], ProfileTable] = Field(min_length=1)
     measures: list[str] = Field(default_factory=list)  # families of infogan.measures.catalogue, of every finished cell
     claims: list[ClaimTable] = Field(default_factory=list)
+    blank: BlankTable | None = None  # runs that show nothing of the data, for the claims
 
 
 class Defaults(Table):

@@ -10,7 +10,7 @@ import pytest
 
 from bench.cells import Selection, cells, measure_key
 from bench.claims import ClaimResult, budget_part, judge, left_out
-from bench.criteria import ClaimTable
+from bench.criteria import BlankTable, ClaimTable
 from bench.records import History
 from bench.report.inventory import missing_cells
 from bench.report.verdicts import claim_rows, headline, left_out_sentence
@@ -72,12 +72,15 @@ def spec(tmp_path_factory: pytest.TempPathFactory) -> Spec:
     return load_spec(file)
 
 
-def sweep(spec: Spec, purity: list[Any], nmi: list[Any], num_done: int = 5) -> Sweep:
-    """Both variants alike: five seeds with these two measures; None: not measured."""
+def sweep(
+    spec: Spec, purity: list[Any], nmi: list[Any], num_done: int = 5, precision: list[Any] | None = None
+) -> Sweep:
+    """Both variants alike: five seeds with these measures; None: not measured."""
     info = DataInfo("mnist", "embedded", "A substitute.", "ab" * 32, 4000, 1000, False)
     runs = []
     for cell in cells(spec, "two", "cpu", Selection(), info, "cpu", {"torch": "2"}):
         measured = {"sample_purity": purity[cell.seed], "sample_nmi": nmi[cell.seed]}
+        measured["precision"] = precision[cell.seed] if precision else None
         values = {name: value for name, value in measured.items() if value not in (None, DIVERGED)}
         names = ("loss/discriminator", "loss/generator", "mi/c1")
         history = History(names, np.zeros((20, 3)), np.array([20]), np.array([1.0]))
@@ -134,6 +137,41 @@ def test_a_best_seed_that_misses_decides_nothing_while_another_is_unmeasured(spe
 
     assert verdict([0.1, 0.2, 0.3, 0.4, None], [0.9, 0.9, 0.9, 0.5, None]) == "not measured"
     assert verdict([0.1, 0.2, 0.3, 0.4, None], [0.1, 0.1, 0.1, 0.9, None]) == "reproduced on a substitute"
+
+
+BLANK = BlankTable(measure="precision", below=0.01, basis="Made up for this test.")
+
+
+@pytest.mark.parametrize(
+    ("nmi", "precision", "best", "median"),
+    [
+        # what could not be read of a blank seed counts as the worst, and no longer leaves the claim open
+        ([0.1, 0.2, 0.3, None, None], [0.5, 0.5, 0.5, 0.0, 0.0], ("not", 0.3), ("not", 0.1)),
+        ([0.1, 0.9, 0.9, None, None], [0.5, 0.5, 0.5, 0.0, 0.0], ("", 0.9), ("not", 0.1)),
+        # one that shows something, or of which that is not known, may have any value
+        ([0.1, 0.2, 0.3, None, None], [0.5, 0.5, 0.5, 0.0, 0.02], ("open", None), ("not", 0.15)),
+        ([0.9, 0.9, 0.1, None, None], [0.5, 0.5, 0.5, 0.0, None], ("open", None), ("open", None)),
+        # a value that was read counts, blank or not
+        ([0.1, 0.2, 0.9, 0.9, 0.9], [0.5, 0.5, 0.0, 0.0, 0.0], ("", 0.9), ("", 0.9)),
+        ([None] * 5, [0.0] * 5, ("not", -math.inf), ("not", -math.inf)),
+    ],
+)
+def test_a_run_that_shows_nothing_of_the_data_counts_against_a_claim(
+    spec: Spec, nmi: list[Any], precision: list[Any], best: tuple[str, float], median: tuple[str, float]
+) -> None:
+    words = {"not": "not reproduced on a substitute", "": "reproduced on a substitute", "open": "not measured"}
+    experiment = spec.experiments["two"].model_copy(update={"blank": BLANK})
+    purity = [None if value is None else 0.1 * k for k, value in enumerate(nmi)]
+    found = {r.id: r for r in judge(experiment, sweep(spec, purity, nmi, precision=precision)) if r.variant == "one"}
+    for result, (verdict, value) in ((found["F9a"], best), (found["F9b"], median)):
+        assert result.verdict == words[verdict]
+        got = result.conditions[0].value
+        assert math.isnan(got) if value is None else got == pytest.approx(value)
+    if best[0] == "not":
+        num = sum(p == 0.0 for p in precision)
+        assert f"{num} of 5 seeds show nothing of the data (precision below 0.01)" in found["F9a"].reason
+    without = judge(spec.experiments["two"], sweep(spec, purity, nmi))
+    assert all(r.verdict != words["not"] or None not in nmi or r.id == "F9b" for r in without)
 
 
 def judged(spec: Spec, conditions: list[dict[str, Any]], purity: list[Any], nmi: list[Any]) -> ClaimResult:
