@@ -48,6 +48,7 @@ _OF_A_FACTOR = (  # name, kinds of factor that have it, words, unit, decimals
     ("sign", _SIGNED, "direction in which its code moves it", "", 0),
     ("sign_share", _SIGNED, "rows of the sweep in that direction", "of rows", 2),
     ("degrees", _PERIODIC, "angle covered over a sweep of -1 to 1", "degrees", 0),
+    ("error_degrees", _PERIODIC, "standard error of that angle over rows", "degrees", 0),
     ("monotone", _PERIODIC, "steps of that sweep in its direction", "of steps", 2),
     ("resultant", _PERIODIC, "resultant length of the angle less the best slope times the code", "", 2),
     ("flips", _PERIODIC, "rows of that sweep with a step above 90 degrees", "of rows", 2),

@@ -222,7 +222,7 @@ class Study:
         if factor.kind == "periodic":
             turned = turning(factor, self._sweep(code)[name])
             details["turning"] = turned.to_json()
-            numbers |= {w: getattr(turned, w) for w in ("degrees", "monotone", "resultant", "flips")}
+            numbers |= {w: getattr(turned, w) for w in ("degrees", "error_degrees", "monotone", "resultant", "flips")}
 
     def _of_categorical_codes(self, factor: Factor, result: FactorResult) -> None:
         name, numbers, details = factor.name, result.numbers, result.details

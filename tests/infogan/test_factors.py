@@ -283,6 +283,10 @@ def test_turning_knows_a_full_turn_an_offset_and_a_flip() -> None:
     full = turning(ROTATION, angles(math.pi, np.full(50, 0.3)))
     assert (full.degrees, full.monotone, full.resultant, full.flips) == pytest.approx((360, 1, 1, 0), abs=0.01)
     assert full.slope_degrees == pytest.approx(180, abs=1)
+    assert full.error_degrees == pytest.approx(0, abs=1e-6)
+    both = np.concatenate([angles(s * math.pi / 4, np.zeros(25)) for s in (1, -1)])
+    assert turning(ROTATION, both).degrees == pytest.approx(0, abs=1e-6)
+    assert turning(ROTATION, both).error_degrees == pytest.approx(90 / math.sqrt(49))  # 25 rows at 90, 25 at -90
     spread = turning(ROTATION, angles(-math.pi / 2, np.linspace(0, 2 * math.pi, 50, endpoint=False)))
     assert (spread.degrees, spread.monotone) == pytest.approx((180, 1))
     assert spread.resultant < 0.01  # the code does not say which angle, only how far
