@@ -12,8 +12,8 @@ import numpy as np
 
 from infogan.measures.factor_kinds import PERIOD, Factor
 
-# The mean of an angle that a code turns one way in some rows and the other way in the rest is not to be had from 50 rows:
-# of one run of the chairs, rows drawn anew made 3 degrees of 56. Its standard error stands beside it.
+# The mean of an angle that a code turns one way in some rows and the other way in the rest is not to be had from 50
+# rows: of one run of the chairs, rows drawn anew made 3 degrees of 56. Its standard error stands beside it.
 NUM_ROWS = 200
 NUM_COLUMNS = 41  # 40 steps: a full turn is 9 degrees a step, so a flip by 180 stands out
 MAX_SLOPE = 2 * PERIOD  # radians per unit of the code: two turns over half the prior's range
