@@ -230,6 +230,9 @@ def main() -> None:
     except (BadInput, SpecError, DataError, ExecutorError, Locked) as error:
         print(f"error: {one_line(' '.join(str(error).split()))}", file=sys.stderr)
         sys.exit(int(Exit.BAD_INPUT))
+    except typer.Abort:
+        print("error: aborted", file=sys.stderr)
+        sys.exit(int(Exit.FAILED))
     except BrokenPipeError:  # `... | head`: the reader has left
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(int(Exit.OK))

@@ -57,7 +57,7 @@ class ConditionTable(Table):
 class BlankTable(Table):
     """Which runs show nothing of their data: what could not be read of them counts as the worst of all values.
 
-    It can only count against a claim. Without it a run that nobody can read may have any value.
+    It can make no condition hold. Without it a run that nobody can read may have any value.
     """
 
     measure: Measure

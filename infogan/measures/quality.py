@@ -5,6 +5,7 @@ own choice (those of :mod:`infogan.measures.classifier`, or pixels); every row c
 Shape suffixes: N images, M other images, F features, D digits.
 """
 
+import math
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
@@ -164,6 +165,10 @@ def diversity(samples_NF: Tensor, categories_N: ArrayLike, real_MF: Tensor, digi
 def nearest(samples_NF: Tensor, training_MF: Tensor) -> Nearest:
     """The training image closest to each sample: a copy has distance 0. The first of several equally close ones."""
     _check(samples_NF, training_MF, 1)
-    closest = [_distances(rows, training_MF).min(dim=1) for rows in samples_NF.split(_ROWS_AT_ONCE)]
-    indices, distances = torch.cat([c.indices for c in closest]), torch.cat([c.values for c in closest])
+    distances = torch.full((len(samples_NF),), math.inf, dtype=torch.float64, device=samples_NF.device)
+    indices = torch.zeros(len(samples_NF), dtype=torch.int64, device=samples_NF.device)
+    for start in range(0, len(training_MF), _ROWS_AT_ONCE):  # a data set in float64 would not fit beside itself
+        found = _distances(samples_NF, training_MF[start : start + _ROWS_AT_ONCE]).min(dim=1)
+        closer = found.values < distances
+        distances, indices = found.values.where(closer, distances), (found.indices + start).where(closer, indices)
     return Nearest(indices.cpu().numpy(), distances.cpu().numpy())

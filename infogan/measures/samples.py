@@ -49,6 +49,8 @@ def measure_samples(cell: "Trained") -> Measured:
     draws = cell.stream()
     calibrate_generator(cell.generator, cell.spec, draws)
     samples_NCHW, values = cell.samples(NUM_SAMPLES, draws)
+    if not torch.isfinite(samples_NCHW).all():  # a generator that is broken shows nothing; distances to it are none
+        return Measured({"precision": 0.0, "recall": 0.0}, reasons={"": "the samples are not finite"})
     num = min(NUM_SAMPLES, len(train.images))
     samples_NF, real_NF = features(samples_NCHW[:num]), features(unit(train.images[:num]))
     held_out_NF = features(unit(test.images[:num]))
@@ -56,14 +58,15 @@ def measure_samples(cell: "Trained") -> Measured:
     result = Measured(
         {
             "kid": quality.kid(samples_NF, real_NF),
-            "kid_held_out": quality.kid(held_out_NF, real_NF),
             "precision": manifold.precision,
-            "precision_held_out": quality.precision_recall(held_out_NF, real_NF).precision,
             "recall": manifold.recall,
         },
         details | {"num_images": num, "num_held_out": len(held_out_NF)},
         grids={"nearest": _nearest_sheet(samples_NCHW, torch.from_numpy(train.images[: cell.num_images]))},
     )
+    if len(held_out_NF) > quality.NEIGHBOURS:  # a set of a user's own may hold out fewer
+        result.values["kid_held_out"] = quality.kid(held_out_NF, real_NF)
+        result.values["precision_held_out"] = quality.precision_recall(held_out_NF, real_NF).precision
     if train.factors is not None or train.labels is None:
         result.values["diversity"] = quality.mean_distance(samples_NF) / quality.mean_distance(real_NF)
         return result
@@ -83,7 +86,7 @@ def _nearest_sheet(samples_NCHW: Tensor, training_NCHW: Tensor) -> np.ndarray:
     """Samples, unselected, each above the training image that is closest in pixels: (rows, columns, H, W, C) uint8."""
     rows, columns = NUM_SHOWN
     samples_NCHW = pixels(samples_NCHW[: rows * columns]).cpu()
-    flat, training = samples_NCHW.flatten(1).float(), training_NCHW.flatten(1).float()
+    flat, training = samples_NCHW.flatten(1), training_NCHW.flatten(1)
     closest_NCHW = training_NCHW[torch.from_numpy(quality.nearest(flat, training).indices)]
     sheet = torch.stack([part.unflatten(0, (rows, columns)) for part in (samples_NCHW, closest_NCHW)], dim=1)
     return sheet.flatten(0, 1).movedim(2, -1).numpy()
