@@ -57,6 +57,7 @@ class ClaimResult:
     reason: str
     conditions: tuple[ConditionResult, ...]
     beside: tuple[BesideResult, ...]
+    num_blank: int = 0  # seeds that show nothing of the data; in the JSON where there are any
 
     @property
     def group(self) -> str:
@@ -65,7 +66,8 @@ class ClaimResult:
 
     def to_json(self) -> dict[str, Any]:
         """Plain values; a number that is not finite becomes None with its meaning left to the reason."""
-        return plain_json(asdict(self))
+        values = asdict(self)
+        return plain_json(values if self.num_blank else {k: v for k, v in values.items() if k != "num_blank"})
 
 
 def claims_digest(experiment: ExperimentTable) -> str:
@@ -130,6 +132,7 @@ def _judge_arm(
         criterion="; ".join(f"{c.measure} {c.bound} ({c.over})" for c in conditions),
         conditions=conditions,
         beside=tuple(_beside(b.measure, b.paper, runs) for b in claim.beside),
+        num_blank=len(blank),
     )
 
 
@@ -149,6 +152,7 @@ def claim_result(
     num_seeds: int = 0,
     seeds_holding: int = 0,
     beside: tuple[BesideResult, ...] = (),
+    num_blank: int = 0,
 ) -> ClaimResult:
     """A judged claim. ``interval``: value, low and high in the first condition's unit, None where nothing was measured.
 
@@ -178,6 +182,7 @@ def claim_result(
         reason=reason,
         conditions=conditions,
         beside=beside,
+        num_blank=num_blank,
     )
 
 
@@ -247,7 +252,12 @@ def _verdict(
     together, remark = _hold_together(claim, runs, num_seeds, blank)
     if together is None:
         return "not measured", remark
-    reason = "; ".join(f"{c.measure} = {c.value:.3g} {'meets' if c.holds else 'misses'} {c.bound}" for c in conditions)
+    reason = "; ".join(
+        f"{c.measure}: no seed shows it, {c.bound} asked"
+        if math.isinf(c.value) and len(blank) == num_seeds
+        else f"{c.measure} = {c.value:.3g} {'meets' if c.holds else 'misses'} {c.bound}"
+        for c in conditions
+    )
     if blank and experiment.blank is not None:
         rule = f"{experiment.blank.measure} below {experiment.blank.below:g}"
         reason += f"; {len(blank)} of {num_seeds} seeds show nothing of the data ({rule})"

@@ -67,6 +67,7 @@ def _arm(result: ClaimResult) -> ArmVerdict:
     holding = f"{result.seeds_holding} of {result.num_seeds} [{low}, {high}]" if result.num_seeds else wording.ABSENT
     diverged = result.num_seeds - len(result.conditions[0].seeds)  # they count as seeds and have no value
     holding += f", {diverged} diverged" if diverged else ""
+    holding += f", {result.num_blank} show nothing of the data" if result.num_blank else ""
     value = wording.with_interval(measure, result.value, result.low, result.high)
     return ArmVerdict(
         arm=result.group,
@@ -104,7 +105,11 @@ def _criterion(condition: ConditionResult) -> Criterion:
     unknown = math.isnan(condition.value)
     sign = wording.ABSENT if unknown else "✓" if condition.holds else "✗"
     where = "worst seed" if condition.over == "every seed" and not unknown else condition.over
-    found = "" if unknown else f" {wording.measured(condition.measure, condition.value)}"
+    is_nothing = math.isinf(condition.value) and all(
+        map(math.isnan, condition.seeds.values())
+    )  # blank or diverged, all
+    number = "none shows it" if is_nothing else wording.measured(condition.measure, condition.value)
+    found = "" if unknown else f" {number}"
     asked = f"{wording.measure_words(condition.measure)} {condition.bound} {condition.unit}".rstrip()
     text = f"{asked}; {where}{found}"
     return Criterion(sign, text, condition.basis)

@@ -170,7 +170,13 @@ def test_a_run_that_shows_nothing_of_the_data_counts_against_a_claim(
     if best[0] == "not":
         num = sum(p == 0.0 for p in precision)
         assert f"{num} of 5 seeds show nothing of the data (precision below 0.01)" in found["F9a"].reason
-    without = judge(spec.experiments["two"], sweep(spec, purity, nmi))
+        assert claim_rows([found["F9a"]])[0].arms[0].holding.endswith(f", {num} show nothing of the data")
+        assert found["F9a"].to_json()["num_blank"] == num
+    if best[1] == -math.inf:
+        (row,) = claim_rows([found["F9a"]])[0].arms
+        assert ("none shows it" in row.criteria[0].text, "inf" in row.criteria[0].text) == (True, False)
+        assert "inf" not in found["F9a"].reason
+    without = judge(spec.experiments["two"], sweep(spec, purity, nmi, precision=precision))
     assert all(r.verdict != words["not"] or None not in nmi or r.id == "F9b" for r in without)
 
 
