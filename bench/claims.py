@@ -12,7 +12,7 @@ import numpy as np
 
 from bench import statistics
 from bench.cells import digest, seeds_of
-from bench.conditions import ConditionResult, blank_seeds, check, holds_for
+from bench.conditions import Asked, ConditionResult, ask, blank_seeds, check, holds_for
 from bench.criteria import MEASURES, ClaimTable, CostTable
 from bench.runs import Run, Sweep
 from bench.spec import ExperimentTable, group_name, groups
@@ -73,6 +73,9 @@ class ClaimResult:
 def claims_digest(experiment: ExperimentTable) -> str:
     """Hash of the claims table, printed with every verdict."""
     rules = [claim.model_dump() for claim in experiment.claims]
+    for condition in (condition for rule in rules for condition in rule["conditions"]):
+        if condition["above_best_of"] is None:  # a table without this later key keeps the hash that its reports print
+            del condition["above_best_of"]
     return digest([*rules, experiment.blank.model_dump()] if experiment.blank else rules)[:12]
 
 
@@ -113,10 +116,11 @@ def _judge_arm(
     num_diverged = sum(run.diverged for run in sweep.groups().get(group, []))
     num_seeds = len(runs) + num_diverged
     blank = blank_seeds(experiment.blank, runs)
-    conditions = tuple(check(condition, sweep, group, runs, num_diverged, blank) for condition in claim.conditions)
+    asked = [ask(condition, sweep, group, experiment.blank) for condition in claim.conditions]
+    conditions = tuple(check(one, sweep, group, runs, num_diverged, blank) for one in asked)
     headline = [v for v in conditions[0].seeds.values() if not math.isnan(v)]
     interval = statistics.median_interval(headline) if headline else None
-    verdict, reason = _verdict(claim, conditions, runs, num_diverged, sweep, experiment)
+    verdict, reason = _verdict(claim, asked, conditions, runs, num_diverged, sweep, experiment)
     return claim_result(
         claim,
         arm,
@@ -128,7 +132,7 @@ def _judge_arm(
         interval=(interval.median, interval.low, interval.high) if interval else None,
         num_measured=len(headline),
         num_seeds=num_seeds,
-        seeds_holding=sum(holds_for(claim.conditions, run, blank) is True for run in runs),
+        seeds_holding=sum(holds_for(asked, run, blank) is True for run in runs),
         criterion="; ".join(f"{c.measure} {c.bound} ({c.over})" for c in conditions),
         conditions=conditions,
         beside=tuple(_beside(b.measure, b.paper, runs) for b in claim.beside),
@@ -186,6 +190,14 @@ def claim_result(
     )
 
 
+def _no_value(asked: Asked, condition: ConditionResult, runs: list[Run]) -> str:
+    """In words: of the runs themselves, or of those that they have to exceed."""
+    measure, arm = condition.measure, asked.table.above_best_of
+    if asked.is_open and any(asked.meets(value) for value in condition.seeds.values()):
+        return f"no best of {arm} for {measure}{_why_not(measure, list(asked.rivals))}"
+    return f"no value for {measure}{_why_not(measure, runs)}"
+
+
 def _why_not(measure: str, runs: list[Run]) -> str:
     """The reason that the first seed without the measure recorded, if it recorded one."""
     for run in runs:
@@ -233,6 +245,7 @@ def budget_part(sweep: Sweep, experiment: ExperimentTable) -> str:
 
 def _verdict(
     claim: ClaimTable,
+    asked: list[Asked],
     conditions: tuple[ConditionResult, ...],
     runs: list[Run],
     num_diverged: int,
@@ -245,11 +258,11 @@ def _verdict(
         return "not measured", f"{num_seeds} seeds ended, {claim.min_seeds} needed"
     if iterations < claim.min_iterations:
         return "not measured", f"a budget of {iterations} iterations, {claim.min_iterations} needed"
-    unmeasured = [c.measure for c in conditions if math.isnan(c.value)]
+    unmeasured = [(one, c) for one, c in zip(asked, conditions, strict=True) if math.isnan(c.value)]
     if unmeasured:
-        return "not measured", "; ".join(f"no value for {measure}{_why_not(measure, runs)}" for measure in unmeasured)
+        return "not measured", "; ".join(_no_value(one, c, runs) for one, c in unmeasured)
     blank = blank_seeds(experiment.blank, runs)
-    together, remark = _hold_together(claim, runs, num_seeds, blank)
+    together, remark = _hold_together(asked, runs, num_seeds, blank)
     if together is None:
         return "not measured", remark
     reason = "; ".join(
@@ -274,13 +287,13 @@ def _verdict(
 
 
 def _hold_together(
-    claim: ClaimTable, runs: list[Run], num_seeds: int, blank: frozenset[int]
+    asked: list[Asked], runs: list[Run], num_seeds: int, blank: frozenset[int]
 ) -> tuple[bool | None, str]:
     """Medians of several numbers can each hold on other seeds: then more than half of the seeds must hold them all.
 
     None where seeds without a value decide that; with a remark where it is not so.
     """
-    medians = [condition for condition in claim.conditions if condition.over == "median seed"]
+    medians = [one for one in asked if one.table.over == "median seed"]
     if len(medians) < 2:
         return True, ""
     found = [holds_for(medians, run, blank) for run in runs]

@@ -33,7 +33,8 @@ class ConditionTable(Table):
     """One number against one bound, with the reason for the bound.
 
     ``best seed`` is the paper's "best of 5 runs" as a rule: the seed with the largest ``chosen_by``, a number measured
-    on other samples than the one that is judged. A ``guard`` is met also where nothing happens: it must hold for
+    on other samples than the one that is judged. ``above_best_of`` names an arm whose best run, of the same variant and
+    by the same number, has to be exceeded. A ``guard`` is met also where nothing happens: it must hold for
     "reproduced", and alone makes nothing "partly reproduced".
     """
 
@@ -42,13 +43,14 @@ class ConditionTable(Table):
     chosen_by: Measure | None = None
     at_least: Number | None = None
     at_most: Number | None = None
+    above_best_of: Name | None = None
     guard: bool = False
     basis: str = Field(min_length=10)
 
     @model_validator(mode="after")
     def _one_bound(self) -> "ConditionTable":
-        if (self.at_least is None) == (self.at_most is None):
-            raise ValueError("needs exactly one of at_least, at_most")
+        if sum(bound is not None for bound in (self.at_least, self.at_most, self.above_best_of)) != 1:
+            raise ValueError("needs exactly one of at_least, at_most, above_best_of")
         if (self.over == "best seed") != (self.chosen_by is not None):
             raise ValueError("chosen_by goes with over = 'best seed', and only with it")
         return self

@@ -201,6 +201,8 @@ class Spec(Table):
                 experiment.variants,
                 where,
                 "reference_variant",
+                beside = [c.above_best_of for c in claim.conditions if c.above_best_of is not None]
+                _require_known(beside, experiment.arms, where, f"claims.{index}.conditions.above_best_of")
             )
             for variant, table in experiment.variants.items():
                 _require_known(table.arms or [], experiment.arms, where, f"variants.{variant}.arms")

@@ -219,6 +219,53 @@ def test_a_guard_alone_reproduces_nothing(spec: Spec) -> None:
         judged(spec, conditions[1:], [1.0] * 5, [1.0] * 5)
 
 
+@pytest.mark.parametrize(
+    ("ours", "theirs", "verdict", "value"),
+    [
+        ([0.5, 0.6, 0.7], [0.1, 0.59], "reproduced on a substitute", 0.6),
+        ([0.5, 0.6, 0.7], [0.1, 0.6], "not reproduced on a substitute", 0.6),  # as high is not beyond
+        ([0.5, 0.6, 0.7], [0.1, None], "not measured", None),  # the one that was not read may be higher
+        ([0.5, 0.6, 0.7], [0.65, None], "not reproduced on a substitute", 0.6),  # below the one that was, whatever
+        ([0.5, 0.6, 0.7], [], "not measured", None),
+        ([0.6, 0.7, None], [0.1, 0.59], "reproduced on a substitute", 0.65),
+        ([0.5, 0.6, None], [0.1, 0.55], "not measured", None),
+    ],
+)
+def test_a_number_must_exceed_the_best_run_of_another_arm(
+    spec: Spec, ours: list[Any], theirs: list[Any], verdict: str, value: float | None
+) -> None:
+    experiment = spec.experiments["two"]
+    condition = {"measure": "sample_nmi", "over": "median seed", "above_best_of": "gan", "basis": "Made up for a test."}
+    claim = ClaimTable.model_validate(experiment.claims[1].model_dump() | {"conditions": [condition], "min_seeds": 3})
+    held = sweep(spec, [0.5] * 5, [*ours, None, None])
+    own = [run for run in held.runs if run.cell.variant == "one" and run.cell.seed < 3]
+    rivals = [
+        replace(run, cell=replace(run.cell, arm="gan"), measures={"digits": {"values": value}})
+        for run, nmi in zip(own, theirs, strict=False)
+        for value in [{} if nmi is None else {"sample_nmi": nmi}]
+    ]
+    alone = replace(held, runs=[*own, *rivals])
+    found = judge(experiment.model_copy(update={"claims": [claim]}), alone)[0]
+    assert (found.verdict, math.isnan(found.conditions[0].value)) == (verdict, value is None)
+    if value is not None:
+        assert found.conditions[0].value == pytest.approx(value)
+    if theirs and None not in theirs:
+        assert found.conditions[0].bound == f"above the best of gan ({max(theirs):g})"
+    if None not in ours and (verdict, value) == ("not measured", None):
+        assert found.reason.startswith("no best of gan for sample_nmi")
+
+
+def test_a_bound_of_another_arm_names_one_that_there_is(tmp_path: Path) -> None:
+    file = tmp_path / "experiments.toml"
+    text = (Path(__file__).parents[2] / "experiments.toml").read_text() + EXPERIMENT
+    file.write_text(text.replace("at_least = 0.8", 'above_best_of = "infogna"', 1))
+    with pytest.raises(Exception, match=r"above_best_of names 'infogna'.*did you mean 'infogan'"):
+        load_spec(file)
+    file.write_text(text.replace("at_least = 0.8", 'at_least = 0.8\nabove_best_of = "infogan"'))
+    with pytest.raises(Exception, match="exactly one of at_least, at_most, above_best_of"):
+        load_spec(file)
+
+
 def test_what_the_paper_states_of_the_budget_is_enough_to_call_it_reduced(spec: Spec) -> None:
     held = sweep(spec, [0.1] * 5, [0.1] * 5)
     definition = held.definition | {"network": held.definition["network"] | {"width": 0.5}}
