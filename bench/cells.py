@@ -21,7 +21,7 @@ from bench.spec import (
     merged_network,
     merged_training,
 )
-from infogan.architectures import ARCHITECTURES, Strided, strided_layers
+from infogan.architectures import ARCHITECTURES, Dense, Strided, choosable_layers
 from infogan.data import DataInfo
 from infogan.version import code_digest, library_versions
 
@@ -111,22 +111,22 @@ def _training(spec: Spec, experiment: ExperimentTable, variant: str | None, arm:
     return merged | {"learning_rate_q": rate_q, "mi_weight_discriminator": weights, "mi_weight_generator": weights_g}
 
 
-Winograd = Callable[[tuple[Strided, ...], int], Sequence[str]]  # names of those to compute so, at a batch size
+Choose = Callable[[tuple[Strided | Dense, ...], int], Sequence[str]]  # names of those to do otherwise, by batch size
 
 
-def all_that_may_gain(layers: Sequence[Strided], batch_size: int) -> list[str]:
+def all_that_may_gain(layers: Sequence[Strided | Dense], batch_size: int) -> list[str]:
     """The choice without a measurement."""
     return [layer.name for layer in layers]
 
 
 def _network(
-    table: dict[str, Any], architecture: str, batch_size: int, device: str, winograd: Winograd
+    table: dict[str, Any], experiment: ExperimentTable, batch_size: int, device: str, choose: Choose
 ) -> dict[str, Any]:
     """Network settings with the formulation of every layer that may have several."""
-    if device != "cpu" or table.get("convolutions") != "fastest" or table.get("precision") == "bf16":
+    if device != "cpu" or table.get("kernels") != "fastest" or table.get("precision") == "bf16":
         return table
-    layers = tuple(layer for layer in strided_layers(ARCHITECTURES[architecture], table["width"]) if layer.may_gain)
-    return table | {"winograd_layers": list(winograd(layers, batch_size))} if layers else table
+    layers = choosable_layers(ARCHITECTURES[experiment.architecture], experiment.input_width, table["width"])
+    return table | {"fast_layers": list(choose(layers, batch_size))}
 
 
 def resolve(
@@ -139,7 +139,7 @@ def resolve(
     data: DataInfo,
     device: str,
     versions: dict[str, str],
-    winograd: Winograd = all_that_may_gain,
+    choose: Choose = all_that_may_gain,
 ) -> Cell:
     """One cell with its configuration in full. ``versions``: of torch and of the training code."""
     experiment = spec.experiments[experiment_name]
@@ -149,7 +149,7 @@ def resolve(
 
     def network(variant: str | None = None) -> dict[str, Any]:
         table = merged_network(spec, experiment, variant) | {"width": budget.width}
-        return _network(table, experiment.architecture, common["batch_size"], device, winograd)
+        return _network(table, experiment, common["batch_size"], device, choose)
 
     shared: dict[str, Any] = {
         "format": FORMAT,
@@ -227,7 +227,7 @@ def cells(
     data: DataInfo,
     device: str,
     versions: dict[str, str],
-    winograd: Winograd = all_that_may_gain,
+    choose: Choose = all_that_may_gain,
 ) -> list[Cell]:
     """The cells of one experiment, ordered by seed, then variant, then arm: a sweep cut short has whole seeds.
 
@@ -241,7 +241,7 @@ def cells(
     if selection.seeds is not None:
         seeds = {group: selection.seeds for group, own in seeds.items() if own}
     return [
-        resolve(spec, experiment_name, profile, variant, arm, seed, data, device, versions, winograd)
+        resolve(spec, experiment_name, profile, variant, arm, seed, data, device, versions, choose)
         for seed in sorted({seed for own in seeds.values() for seed in own})
         for (variant, arm), own in seeds.items()
         if seed in own

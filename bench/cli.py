@@ -188,10 +188,10 @@ def throughput(
     batch_size: Annotated[int, typer.Option(min=2, max=65536, help="Images of a batch.")] = 128,
     width: Annotated[float, typer.Option(help="Width multiplier of the networks.")] = 1.0,
     threads: Annotated[int, typer.Option(min=1, max=1024, help="Threads of torch; cells train on one.")] = 1,
-    convolutions: Annotated[
+    kernels: Annotated[
         str,
         typer.Option(
-            help="Of the fused step: direct, winograd or fastest, as experiments have them; every other step is direct."
+            help="Of the fused step: torch, winograd or fastest, as experiments have them; other steps have torch's."
         ),
     ] = "fastest",
     device: Device = "auto",
@@ -203,7 +203,7 @@ def throughput(
     """Measure the fused step against other ways to write it and against the machine's matrix products."""
     from bench.throughput import command
 
-    options = command.Options(networks, batch_size, width, threads, convolutions, device, against, suite)
+    options = command.Options(networks, batch_size, width, threads, kernels, device, against, suite)
     try:
         raise typer.Exit(command.throughput(results, options))
     except command.BadOption as error:

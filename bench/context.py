@@ -72,7 +72,7 @@ class Context:
         self.profiles = {name: self._profile(name, profile) for name in self.names}
         self.uri = tracking.resolve_uri(self.results)
         self.infos = {name: self._data(name, download=download) for name in self.names}
-        self._winograd = cache(partial(kernels.winograd_layers, announce=_announce))
+        self._choose = cache(partial(kernels.fast_layers, announce=_announce))
         self.cells = [cell for name in self.names for cell in self._cells(name)]
 
     def _device(self, wanted: str) -> str:
@@ -125,7 +125,7 @@ class Context:
     def _cells(self, name: str) -> list[Cell]:
         versions = environment.key_versions()
         profile, info = self.profiles[name], self.infos[name]
-        return cell_module.cells(self.spec, name, profile, self.selection, info, self.device, versions, self._winograd)
+        return cell_module.cells(self.spec, name, profile, self.selection, info, self.device, versions, self._choose)
 
 
 def _prepared(name: str, source: str, data_dir: Path | None, num_images: int | None) -> data.DataInfo:

@@ -1,4 +1,4 @@
-"""Which layers a sweep computes with Winograd-type products: those that gain on the launcher's processor.
+"""Which layers a sweep computes in another way than PyTorch: those that gain on the launcher's processor.
 
 Measured once for a processor and a torch, kept in the cache, then part of every cell's configuration: a resumed cell,
 or one of a cluster's other machines, has the same formulations and so the same bits.
@@ -15,18 +15,19 @@ from typing import Any
 
 from bench import environment
 from bench.cells import digest
-from infogan.architectures import Strided
+from infogan.architectures import Dense, Strided
 from infogan.data.base import cache_dir, write_cached
 from infogan.version import library_versions
 
 FORMAT = 1
 WORTH = 0.97  # of a ratio of times: another formulation, with other roundings, must earn its place
 
-Measure = Callable[[Sequence[Strided], int], list[float]]
+Layers = Sequence[Strided | Dense]
+Measure = Callable[[Layers, int], list[float]]
 
 
-def winograd_layers(
-    layers: Sequence[Strided],
+def fast_layers(
+    layers: Layers,
     batch_size: int,
     *,
     announce: Callable[[str], None] = lambda text: None,
@@ -37,9 +38,7 @@ def winograd_layers(
     ratios = _read(path)
     missing = [layer for layer in layers if _entry(layer, batch_size) not in ratios]
     if missing:
-        announce(
-            f"measuring which of {len(missing)} convolutions this processor does faster another way: once, into {path}"
-        )
+        announce(f"measuring which of {len(missing)} layers this processor does faster another way: once, into {path}")
         measured = (measure or _in_a_process)(missing, batch_size)
         ratios |= {_entry(layer, batch_size): ratio for layer, ratio in zip(missing, measured, strict=True)}
         known = {name: ratio for name, ratio in ratios.items() if math.isfinite(ratio)}
@@ -56,7 +55,7 @@ def _machine() -> dict[str, Any]:
     }
 
 
-def _entry(layer: Strided, batch_size: int) -> str:
+def _entry(layer: Strided | Dense, batch_size: int) -> str:
     return f"{layer.name} batch {batch_size}"
 
 
@@ -70,7 +69,7 @@ def _read(path: Path) -> dict[str, float]:
         return {}
 
 
-def _in_a_process(layers: Sequence[Strided], batch_size: int) -> list[float]:
+def _in_a_process(layers: Layers, batch_size: int) -> list[float]:
     """In a process of its own: one thread and a cell's heap, which this one must not have. Infinite where it dies."""
     try:
         with ProcessPoolExecutor(1, get_context("spawn")) as pool:
@@ -79,7 +78,7 @@ def _in_a_process(layers: Sequence[Strided], batch_size: int) -> list[float]:
         return [math.inf] * len(layers)
 
 
-def _measured(layers: Sequence[Strided], batch_size: int) -> list[float]:
-    from infogan.kernels import winograd_ratios  # torch is the process's, not the launcher's
+def _measured(layers: Layers, batch_size: int) -> list[float]:
+    from infogan.kernels import time_ratios  # torch is the process's, not the launcher's
 
-    return winograd_ratios(layers, batch_size)
+    return time_ratios(layers, batch_size)

@@ -89,7 +89,7 @@ class NetworkTable(Table):
     batch_norm_eps: float | None = Field(None, gt=0, le=1)
     batch_norm_order: Literal["before", "after"] | None = None
     q_network: Literal["shared", "separate"] | None = None
-    convolutions: Literal["direct", "winograd", "fastest"] | None = None
+    kernels: Literal["torch", "winograd", "fastest"] | None = None
     precision: Literal["float32", "tf32", "bf16"] | None = None
 
 
@@ -159,6 +159,11 @@ class ExperimentTable(Table):
     claims: list[ClaimTable] = Field(default_factory=list)
     blank: BlankTable | None = None  # runs that show nothing of the data, for the claims
 
+    @property
+    def input_width(self) -> int:
+        """Of the generator: noise and codes."""
+        return self.noise.size + sum(c.num_categories if c.kind == "categorical" else 1 for c in self.codes)
+
 
 class Defaults(Table):
     training: TrainingTable
@@ -196,13 +201,13 @@ class Spec(Table):
             for index, claim in enumerate(experiment.claims):
                 _require_known(claim.arms, experiment.arms, where, f"claims.{index}.arms")
                 _require_known(claim.variants or [], experiment.variants, where, f"claims.{index}.variants")
+                beside = [c.above_best_of for c in claim.conditions if c.above_best_of is not None]
+                _require_known(beside, experiment.arms, where, f"claims.{index}.conditions.above_best_of")
             _require_known(
                 [experiment.reference_variant] if experiment.reference_variant else [],
                 experiment.variants,
                 where,
                 "reference_variant",
-                beside = [c.above_best_of for c in claim.conditions if c.above_best_of is not None]
-                _require_known(beside, experiment.arms, where, f"claims.{index}.conditions.above_best_of")
             )
             for variant, table in experiment.variants.items():
                 _require_known(table.arms or [], experiment.arms, where, f"variants.{variant}.arms")

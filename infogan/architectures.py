@@ -148,6 +148,52 @@ class Strided:
         return self.image_side % 2 == 0 and self.image_channels >= 48 and self.feature_channels >= 96
 
 
+@dataclass(frozen=True)
+class Dense:
+    """A linear layer's three products: of its output, and of both gradients."""
+
+    in_width: int
+    out_width: int
+
+    @property
+    def name(self) -> str:
+        return f"linear {self.in_width}-{self.out_width}"
+
+    @property
+    def may_gain(self) -> bool:
+        """Whether another library may multiply faster (:mod:`infogan.products`): not for a head's few outputs."""
+        return min(self.in_width, self.out_width) >= 16
+
+
+def choosable_layers(architecture: Architecture, input_width: int, multiplier: float) -> tuple[Strided | Dense, ...]:
+    """Every layer that a CPU may do faster in another formulation. ``input_width``: of the generator."""
+    layers: list[Strided | Dense] = [*strided_layers(architecture, multiplier)]
+    layers += dense_layers(architecture, input_width, multiplier)
+    return tuple(layer for layer in layers if layer.may_gain)
+
+
+def dense_layers(architecture: Architecture, input_width: int, multiplier: float) -> tuple[Dense, ...]:
+    """The linear layers of G, of the trunk and of Q before its output, once each, in the order of the tables."""
+    found: list[Dense] = []
+
+    def add(layers: tuple[Layer, ...], width: int, side: int, multiplier: float) -> tuple[int, int]:
+        for layer in layers:
+            out_width = scaled_width(layer.width, multiplier)
+            if layer.kind == "linear":
+                found.append(Dense(width * side**2, out_width * layer.spatial**2))
+                side = layer.spatial
+            else:
+                side = side // layer.stride if layer.kind == "conv" else side * layer.stride
+            width = out_width
+        return width, side
+
+    channels, side, _ = architecture.image_CHW
+    add(architecture.generator, input_width, 1, multiplier)
+    width, side = add(architecture.trunk, channels, side, multiplier)
+    add(architecture.q_hidden, width * side**2, 1, 1.0)  # not scaled: see Discriminator
+    return tuple(dict.fromkeys(found))
+
+
 def strided_layers(architecture: Architecture, multiplier: float) -> tuple[Strided, ...]:
     """Every layer of G and of the trunk of stride 2, once each, in the order of the tables."""
     channels, image_side, _ = architecture.image_CHW

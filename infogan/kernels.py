@@ -1,8 +1,8 @@
 """Which formulation of a layer is faster on the processor at hand: measured, in the process that asks.
 
-Whether Winograd-type products pay hangs on the processor as much as on the layer. On a Xeon they take 0.85 of the time
-of the MNIST networks' iteration, on an AMD EPYC 1.10: there PyTorch's own convolutions of 7x7 features run near the
-rate of a matrix product, while those of 8x8 features still gain (bench/throughput/NOTES.md).
+What pays hangs on the processor as much as on the layer. Winograd-type products take 0.85 of the time of the MNIST
+networks' iteration on a Xeon and 1.10 on one AMD EPYC; oneDNN's products of linear layers take 0.45 of the time of
+MKL's on an AMD EPYC of the next generation, and gain nothing where MKL knows the processor (bench/throughput/NOTES.md).
 """
 
 import math
@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from infogan.architectures import KERNEL, Strided
+from infogan.architectures import KERNEL, Dense, Strided
+from infogan.products import has_onednn_product, linear
 from infogan.runtime import prepare_worker
 from infogan.winograd import conv4x4_stride2, conv_transpose4x4_stride2
 
@@ -23,24 +24,17 @@ MIN_PAIRS, MAX_PAIRS = 4, 12
 CLEAR = 0.05  # pairs that all lie this far on one side decide early
 
 
-def winograd_ratio(layer: Strided, batch_size: int) -> float:
-    """Processor time of the layer with Winograd-type products over that with PyTorch's own, forward and backward.
+def time_ratio(layer: Strided | Dense, batch_size: int) -> float:
+    """Processor time of the layer's other formulation over that of PyTorch's own, forward and backward.
 
-    The median of interleaved pairs. Raises ValueError where the layer cannot be done so: an odd image.
+    The median of interleaved pairs; infinite where there is no other. Raises ValueError for an odd image.
     """
-    sizes = (layer.image_channels, layer.image_side), (layer.feature_channels, layer.image_side // 2)
-    images, features = (
-        torch.randn(batch_size, channels, side, side).to(memory_format=torch.channels_last) for channels, side in sizes
-    )
-    weight = torch.randn(layer.feature_channels, layer.image_channels, KERNEL, KERNEL)
-    weight = weight.to(memory_format=torch.channels_last).requires_grad_()
-    if layer.kind == "conv":
-        inputs, gradient = images.requires_grad_(), features
-        times = _pair(conv4x4_stride2, partial(F.conv2d, stride=2, padding=1), inputs, weight, gradient)
+    if isinstance(layer, Dense):
+        times = _dense_pair(layer, batch_size) if has_onednn_product() else None
     else:
-        inputs, gradient = features.requires_grad_(), images
-        own = partial(F.conv_transpose2d, stride=2, padding=1)
-        times = _pair(conv_transpose4x4_stride2, own, inputs, weight, gradient)
+        times = _strided_pair(layer, batch_size)
+    if times is None:
+        return math.inf
     times()  # both warm up
     log_ratios: list[float] = []
     while len(log_ratios) < MAX_PAIRS:
@@ -51,18 +45,38 @@ def winograd_ratio(layer: Strided, batch_size: int) -> float:
     return math.exp(statistics.median(log_ratios))
 
 
-def winograd_ratios(layers: Sequence[Strided], batch_size: int) -> list[float]:
+def time_ratios(layers: Sequence[Strided | Dense], batch_size: int) -> list[float]:
     """The ratio of each layer, in a process set up as a cell's: call it in one of its own."""
     prepare_worker("cpu")
-    return [winograd_ratio(layer, batch_size) for layer in layers]
+    return [time_ratio(layer, batch_size) for layer in layers]
 
 
 Operation = Callable[[Tensor, Tensor], Tensor]
+Times = Callable[[], float]  # runs both once and returns the log of the ratio
 
 
-def _pair(a: Operation, b: Operation, inputs: Tensor, weight: Tensor, gradient: Tensor) -> Callable[[], float]:
-    """A callable that runs both once and returns the log of a's processor time over b's."""
+def _dense_pair(layer: Dense, batch_size: int) -> Times:
+    inputs = torch.randn(batch_size, layer.in_width, requires_grad=True)
+    weight = torch.randn(layer.out_width, layer.in_width, requires_grad=True)
+    return _pair(linear, F.linear, inputs, weight, torch.randn(batch_size, layer.out_width))
 
+
+def _strided_pair(layer: Strided, batch_size: int) -> Times:
+    sizes = (layer.image_channels, layer.image_side), (layer.feature_channels, layer.image_side // 2)
+    images, features = (
+        torch.randn(batch_size, channels, side, side).to(memory_format=torch.channels_last) for channels, side in sizes
+    )
+    weight = torch.randn(layer.feature_channels, layer.image_channels, KERNEL, KERNEL)
+    weight = weight.to(memory_format=torch.channels_last).requires_grad_()
+    if layer.kind == "conv":
+        inputs, gradient = images.requires_grad_(), features
+        return _pair(conv4x4_stride2, partial(F.conv2d, stride=2, padding=1), inputs, weight, gradient)
+    inputs, gradient = features.requires_grad_(), images
+    own = partial(F.conv_transpose2d, stride=2, padding=1)
+    return _pair(conv_transpose4x4_stride2, own, inputs, weight, gradient)
+
+
+def _pair(a: Operation, b: Operation, inputs: Tensor, weight: Tensor, gradient: Tensor) -> Times:
     def seconds(operation: Operation) -> float:
         start = time.process_time()
         operation(inputs, weight).backward(gradient)

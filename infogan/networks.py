@@ -14,8 +14,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from infogan.architectures import KERNEL, Architecture, Layer, Strided, scaled_width
+from infogan.architectures import KERNEL, Architecture, Dense, Layer, Strided, scaled_width
 from infogan.codes import LatentSpec
+from infogan.products import linear
 from infogan.runtime import Precision
 from infogan.thin import THIN_CHANNELS, upconv_to_few
 from infogan.winograd import conv4x4_stride2, conv_transpose4x4_stride2
@@ -35,8 +36,8 @@ class NetworkSettings:
     batch_norm_eps: float = 1e-5
     batch_norm_order: Literal["before", "after"] = "before"  # the activation; the tables print it after
     q_network: Literal["shared", "separate"] = "shared"  # "separate": Q has convolutions of its own, as D's trunk
-    convolutions: Literal["direct", "winograd", "fastest"] = "direct"  # the same function, with other roundings
-    winograd_layers: tuple[str, ...] | None = None  # names of those that "fastest" does so; None: all that may gain
+    kernels: Literal["torch", "winograd", "fastest"] = "torch"  # on a CPU: the same function, with other roundings
+    fast_layers: tuple[str, ...] | None = None  # those that "fastest" does in another way than torch; None: all it may
     precision: Precision = "float32"  # "bf16": products and convolutions under autocast; "tf32": on a GPU only
 
 
@@ -127,27 +128,34 @@ def frozen(*modules: nn.Module) -> Iterator[None]:
         yield
 
 
-Kernel = Literal["torch", "winograd", "thin"]
+Kernel = Literal["torch", "winograd", "thin", "onednn"]
 
 
 def _kernel(layer: Layer, in_width: int, out_width: int, side: int, settings: NetworkSettings) -> Kernel:
     """Which formulation of a layer a CPU uses; on another device it is always torch's.
 
-    "winograd": wherever that is defined; "fastest": in the layers that were measured to gain, or may gain.
+    "winograd": wherever that is defined; "fastest": what was measured to gain, or may gain.
     """
-    is_upconv = layer.kind == "upconv"
-    defined = layer.stride == 2 and (is_upconv or (layer.kind == "conv" and side % 2 == 0))
-    if settings.convolutions == "direct" or settings.precision == "bf16" or not defined:
+    if settings.kernels == "torch" or settings.precision == "bf16":
         return "torch"
-    if settings.convolutions == "winograd":
+    is_upconv, chosen = layer.kind == "upconv", settings.fast_layers
+
+    def is_fast(formulation: Strided | Dense) -> bool:
+        return formulation.may_gain if chosen is None else formulation.name in chosen
+
+    if layer.kind == "linear":
+        own = Dense(in_width, out_width * layer.spatial**2)
+        return "onednn" if settings.kernels == "fastest" and is_fast(own) else "torch"
+    if layer.stride != 2 or (layer.kind == "conv" and side % 2):
+        return "torch"
+    if settings.kernels == "winograd":
         return "winograd"
     if is_upconv and out_width <= THIN_CHANNELS:
         return "thin"
     strided = (
         Strided("upconv", out_width, in_width, 2 * side) if is_upconv else Strided("conv", in_width, out_width, side)
     )
-    chosen = settings.winograd_layers
-    return "winograd" if (strided.may_gain if chosen is None else strided.name in chosen) else "torch"
+    return "winograd" if is_fast(strided) else "torch"
 
 
 class Block(nn.Module):
@@ -191,6 +199,9 @@ class Block(nn.Module):
         weight, bias = self.op.weight, self.op.bias
         if self.kernel == "thin":
             return upconv_to_few(x, weight, bias)
+        if self.kernel == "onednn":
+            x = linear(x, weight)
+            return x if bias is None else x + bias
         convolve = conv4x4_stride2 if self.layer.kind == "conv" else conv_transpose4x4_stride2
         x = convolve(x, weight)
         return x if bias is None else x + bias.view(-1, 1, 1)

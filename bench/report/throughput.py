@@ -18,7 +18,7 @@ STEPS = {
     "plain": "a plain alternating loop",
     "as_commonly_written": "the structure of the popular ports",
     "plain_gan": "a plain GAN, without codes and Q",
-    "fused_direct": "itself with PyTorch's own convolutions",
+    "fused_torch": "itself with PyTorch's own kernels",
 }
 
 
@@ -94,10 +94,10 @@ def _interval(value: dict[str, Any], key: str, decimals: int, factor: float = 1.
 
 
 def _where(workload: dict[str, Any]) -> list[Any]:
-    return [workload["network"], workload["batch_size"], workload["width"], workload["convolutions"]]
+    return [workload["network"], workload["batch_size"], workload["width"], workload["kernels"]]
 
 
-WHERE = ["network", "batch", "width", "convolutions"]
+WHERE = ["network", "batch", "width", "kernels"]
 
 
 def _ratios(record: dict[str, Any]) -> Table:
@@ -137,7 +137,8 @@ def _ceiling(record: dict[str, Any]) -> Table:
     size = record["measurements"][0]["ceiling"]["matrix_size"]
     caption = (
         f"Arithmetic of an iteration per second of the fused step, over the rate of a product of two {size} x {size} "
-        "matrices in the same process. Direct: what the layers as the paper states them need; executed: what was "
+        "matrices in the same process, by the faster of PyTorch's BLAS and oneDNN. Direct: what the layers as the "
+        "paper states them need; executed: what was "
         "really computed, less where Winograd-type convolutions are used."
     )
     keys = [*WHERE, "share_direct", "direct_low", "direct_high", "share_executed", "executed_low", "executed_high"]
@@ -168,7 +169,7 @@ def _suite(record: dict[str, Any]) -> Table:
     clocks = wording.listed(f"{c} time" for c in dict.fromkeys(r["clock"] for r in record["rows"]))
     caption = (
         f"Medians of blocks that take turns in one process, in {clocks}: processor time on one thread, wall time on "
-        "more. Fused, reference and the plain steps have PyTorch's own convolutions; fused fastest has those of the "
+        "more. Fused, reference and the plain steps have PyTorch's own kernels; fused fastest has those of the "
         "experiments."
     )
     headings = ["network", "width", "batch", "threads", "step", "iteration (ms)", "images/s", "of fused [interval]"]

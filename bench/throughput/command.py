@@ -16,7 +16,7 @@ from infogan.runtime import available_device, usable_cores
 if TYPE_CHECKING:
     from bench.throughput.gate import Verdict
 
-CONVOLUTIONS = ("direct", "winograd", "fastest")
+KERNELS = ("torch", "winograd", "fastest")
 RECORD = "paired.json"
 
 
@@ -32,7 +32,7 @@ class Options:
     batch_size: int = 128
     width: float = 1.0
     threads: int = 1
-    convolutions: str = "fastest"
+    kernels: str = "fastest"
     device: str = "auto"
     against: Path | None = None
     suite: bool = False
@@ -58,7 +58,7 @@ def throughput(results: Path, options: Options, console: Console | None = None) 
 
         run_suite(results / FOLDER, device, console)
         return 0
-    workloads = [(name, options.batch_size, options.width, options.convolutions, device) for name in names]
+    workloads = [(name, options.batch_size, options.width, options.kernels, device) for name in names]
     return _measure(results / FOLDER / RECORD, workloads, device, options.threads, baseline, console)
 
 
@@ -68,10 +68,8 @@ def _checked(options: Options) -> tuple[list[str], str]:
     for name in names:
         if name not in ARCHITECTURES:
             raise BadOption(f"unknown network {name!r}{suggest(name, list(ARCHITECTURES))}")
-    if options.convolutions not in CONVOLUTIONS:
-        raise BadOption(
-            f"unknown convolutions {options.convolutions!r}{suggest(options.convolutions, list(CONVOLUTIONS))}"
-        )
+    if options.kernels not in KERNELS:
+        raise BadOption(f"unknown kernels {options.kernels!r}{suggest(options.kernels, list(KERNELS))}")
     if not 0 < options.width <= 8:
         raise BadOption(f"--width must be above 0 and at most 8, got {options.width:g}")
     if options.threads > usable_cores():
@@ -136,7 +134,7 @@ def print_measurement(measurement: dict[str, Any], console: Console) -> None:
     clock = comparisons["reference"]["clock"]
     console.print(
         f"[bold]{workload['network']}[/bold] batch {workload['batch_size']}, width {workload['width']:g}, "
-        f"{workload['convolutions']} convolutions: "
+        f"kernels {workload['kernels']}: "
         f"step_time_ratio {interval(comparisons['reference']['ratio'][clock])} in {clock} time",
         highlight=False, soft_wrap=True,
     )  # fmt: skip

@@ -14,10 +14,10 @@ from bench.throughput.paired import ALPHA, Clock
 
 TOLERANCE = 0.05  # a regression is at least this much slower
 MARGIN = 0.10  # ok excludes this much
-PROTOCOL = 1  # changes with what is measured and how; other protocols are not compared
+PROTOCOL = 2  # changes with what is measured and how; other protocols are not compared
 EXIT: dict[Outcome, int] = {"ok": 0, "regressed": 1, "inconclusive": 3}
 SAME_MACHINE = ("protocol", "cpu", "instructions", "cores", "threads", "device", "gpu", "torch")
-SAME_WORKLOAD = ("network", "batch_size", "width", "convolutions", "winograd_layers", "device")
+SAME_WORKLOAD = ("network", "batch_size", "width", "kernels", "fast_layers", "device")
 
 LogRatios = Mapping[Clock, Sequence[float]]
 

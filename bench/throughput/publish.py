@@ -37,8 +37,8 @@ def readme_block(records: Records, figure: str | None) -> str:
 def _ratios(measurement: dict[str, Any]) -> str:
     w = measurement["workload"]
     lines = [
-        f"| fused step ({w['network']}, batch {w['batch_size']}, width {w['width']:g}, `{w['convolutions']}` "
-        "convolutions) against | ratio of step times |",
+        f"| fused step ({w['network']}, batch {w['batch_size']}, width {w['width']:g}, kernels `{w['kernels']}`) "
+        "against | ratio of step times |",
         "|---|---|",
     ]
     for name, c in measurement["comparisons"].items():
@@ -55,7 +55,8 @@ def _ceiling(measurement: dict[str, Any]) -> str:
     return (
         f"An iteration is {c['direct_gflop']:.1f} GFLOP as the paper states its layers, done at {direct} of the rate "
         f"of a {c['matrix_size']} x {c['matrix_size']} matrix product in the same process "
-        f"({c['matrix_gflops_per_s']:.0f} GFLOP/s); {c['executed_gflop']:.1f} GFLOP are executed, {executed} of it."
+        f"({c['matrix_gflops_per_s']:.0f} GFLOP/s, {c['matrix_library']}'s); {c['executed_gflop']:.1f} GFLOP are "
+        f"executed, {executed} of it."
     )
 
 

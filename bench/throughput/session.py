@@ -73,7 +73,7 @@ class Session:
         """The fused step of a workload against the reference, the yardsticks and the matrix product."""
         fused = iteration("fused", workload)
         comparisons = {"reference": self.against_reference(workload, baseline, fused)}
-        yardsticks = YARDSTICKS if workload.convolutions == "direct" else (*YARDSTICKS, "fused_direct")
+        yardsticks = YARDSTICKS if workload.kernels == "torch" else (*YARDSTICKS, "fused_torch")
         for name in yardsticks:
             self.announce(f"{workload.name}: fused against {name}")
             pairs = self.pairs(fused, iteration(name, workload), looks=YARDSTICK_LOOKS)
@@ -111,6 +111,7 @@ class Session:
 
         return {
             "matrix_size": product.size,
+            "matrix_library": product.library,
             "matrix_gflops_per_s": product.flops / statistics.median(pairs.b_s[self.clock]) / 1e9,
             "direct_gflop": direct / 1e9,
             "executed_gflop": executed / 1e9,

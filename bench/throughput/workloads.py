@@ -10,10 +10,10 @@ from typing import Any, Literal
 
 import torch
 
-from bench.kernels import winograd_layers
+from bench.kernels import fast_layers
 from bench.throughput.as_commonly_written import AsCommonlyWritten
 from bench.throughput.plain import PlainGan, plain_step
-from infogan.architectures import ARCHITECTURES, strided_layers
+from infogan.architectures import ARCHITECTURES, choosable_layers
 from infogan.capture import CapturedStep
 from infogan.codes import Categorical, Continuous, LatentSpec, Noise
 from infogan.networks import NetworkSettings
@@ -32,7 +32,7 @@ LATENTS: dict[str, LatentSpec] = {
     "chairs": LatentSpec(Noise(128), (*(Categorical(20),) * 3, Continuous())),
 }
 NETWORKS = tuple(LATENTS)
-Convolutions = Literal["direct", "winograd", "fastest"]
+Kernels = Literal["torch", "winograd", "fastest"]
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Workload:
     network: str
     batch_size: int = 128
     width: float = 1.0
-    convolutions: Convolutions = "direct"  # of the fused step; every other variant has direct ones
+    kernels: Kernels = "torch"  # of the fused step; every other variant has PyTorch's
     device: str = "cpu"
 
     @property
@@ -51,16 +51,16 @@ class Workload:
         return f"{self.network}{width}, batch {self.batch_size}"
 
     @property
-    def winograd_layers(self) -> tuple[str, ...] | None:
+    def fast_layers(self) -> tuple[str, ...] | None:
         """The choice that cells of this machine make, too."""
-        if self.convolutions != "fastest" or self.device != "cpu":
+        if self.kernels != "fastest" or self.device != "cpu":
             return None
-        layers = strided_layers(ARCHITECTURES[self.network], self.width)
-        return winograd_layers([layer for layer in layers if layer.may_gain], self.batch_size)
+        layers = choosable_layers(ARCHITECTURES[self.network], LATENTS[self.network].input_width, self.width)
+        return fast_layers(layers, self.batch_size)
 
     def record(self) -> dict[str, Any]:
-        chosen = self.winograd_layers
-        return asdict(self) | {"winograd_layers": None if chosen is None else list(chosen)}
+        chosen = self.fast_layers
+        return asdict(self) | {"fast_layers": None if chosen is None else list(chosen)}
 
 
 Iterate = Callable[[], object]  # one iteration
@@ -82,9 +82,7 @@ def trainer(workload: Workload, step_kind: Literal["fused", "reference"]) -> Tra
         latents,
         settings,
         iterations=1,
-        network=NetworkSettings(
-            width=workload.width, convolutions=workload.convolutions, winograd_layers=workload.winograd_layers
-        ),
+        network=NetworkSettings(width=workload.width, kernels=workload.kernels, fast_layers=workload.fast_layers),
         batch_size=workload.batch_size,
         step_kind=step_kind,
         device=workload.device,
@@ -128,13 +126,13 @@ def _as_commonly_written(workload: Workload) -> Iterate:
 
 _VARIANTS: dict[str, Callable[[Workload], Iterate]] = {
     "fused": lambda workload: _library("fused", workload),
-    "fused_direct": lambda workload: _library("fused", replace(workload, convolutions="direct")),
-    "fused_fastest": lambda workload: _library("fused", replace(workload, convolutions="fastest")),
+    "fused_torch": lambda workload: _library("fused", replace(workload, kernels="torch")),
+    "fused_fastest": lambda workload: _library("fused", replace(workload, kernels="fastest")),
     "fused_graph": _fused_graph,  # on a GPU only
-    "reference": lambda workload: _library("reference", replace(workload, convolutions="direct")),
-    "plain": lambda workload: _plain(replace(workload, convolutions="direct")),
+    "reference": lambda workload: _library("reference", replace(workload, kernels="torch")),
+    "plain": lambda workload: _plain(replace(workload, kernels="torch")),
     "plain_gan": _plain_gan,
-    "as_commonly_written": lambda workload: _as_commonly_written(replace(workload, convolutions="direct")),
+    "as_commonly_written": lambda workload: _as_commonly_written(replace(workload, kernels="torch")),
 }
 VARIANTS = tuple(_VARIANTS)
 

@@ -36,9 +36,7 @@ def a_record(kind: str = "paired", ratio: float = 0.9, **changed: Any) -> dict[s
     """As `python -m bench throughput` writes it here; ``changed``: of the fingerprint or the record."""
     session = Session("cpu", 1, lambda _: None)
     if kind == "paired":
-        workloads = [
-            {"network": n, "batch_size": 128, "width": 1.0, "convolutions": "direct"} for n in ("svhn", "mnist")
-        ]
+        workloads = [{"network": n, "batch_size": 128, "width": 1.0, "kernels": "torch"} for n in ("svhn", "mnist")]
         ratios = {clock: {"ratio": ratio, "low": 0.88, "high": 0.92} for clock in ("processor", "wall")}
         comparison = {"reference": {"clock": "processor", "ratio": ratios}}
         record = session.record(kind, measurements=[{"workload": w, "comparisons": comparison} for w in workloads])

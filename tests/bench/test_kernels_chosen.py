@@ -30,7 +30,7 @@ def choose(asked: list[str], *layers: Strided, batch_size: int = 128) -> tuple[s
         asked.extend(f"{layer.name}@{size}" for layer in missing)
         return [0.8 if layer is FAST else 1.2 for layer in missing]
 
-    return kernels.winograd_layers(layers, batch_size, measure=measure)
+    return kernels.fast_layers(layers, batch_size, measure=measure)
 
 
 def test_those_that_gain_are_chosen_and_nothing_is_measured_twice(asked: list[str]) -> None:
@@ -69,13 +69,13 @@ def test_another_processor_does_not_believe_it(
 
 
 def test_a_process_that_dies_chooses_nothing_and_leaves_nothing(asked: list[str], tmp_path: Path) -> None:
-    assert kernels.winograd_layers([FAST], 128, measure=lambda layers, size: [float("inf")]) == ()
+    assert kernels.fast_layers([FAST], 128, measure=lambda layers, size: [float("inf")]) == ()
     (file,) = (tmp_path / "kernels").iterdir()
     assert json.loads(file.read_bytes())["ratios"] == {}
 
 
 def test_measured_for_real_in_a_process_of_its_own(asked: list[str], tmp_path: Path) -> None:
-    kernels.winograd_layers([Strided("conv", 48, 96, 4)], 2)
+    kernels.fast_layers([Strided("conv", 48, 96, 4)], 2)
     (file,) = (tmp_path / "kernels").iterdir()
     assert json.loads(file.read_bytes())["ratios"]["conv 48x4-96 batch 2"] > 0
 
@@ -86,9 +86,16 @@ def mnist_cell(profile: str, **options):
 
 def test_the_choice_is_part_of_a_cells_key() -> None:
     all_of_them = mnist_cell("paper", device="cpu")
-    none_of_them = mnist_cell("paper", device="cpu", winograd=lambda layers, size: ())
-    assert all_of_them.config["network"]["winograd_layers"] == ["upconv 64x14-128", "conv 64x14-128"]
-    assert none_of_them.config["network"]["winograd_layers"] == []
+    none_of_them = mnist_cell("paper", device="cpu", choose=lambda layers, size: ())
+    assert all_of_them.config["network"]["fast_layers"] == [
+        "upconv 64x14-128",
+        "conv 64x14-128",
+        "linear 72-1024",
+        "linear 1024-6272",
+        "linear 6272-1024",
+        "linear 1024-128",
+    ]
+    assert none_of_them.config["network"]["fast_layers"] == []
     assert all_of_them.key != none_of_them.key
     assert all_of_them.comparison == none_of_them.comparison
 
@@ -97,5 +104,9 @@ def test_where_there_is_no_choice_nobody_is_asked() -> None:
     def never(layers, size):
         raise AssertionError
 
-    for cell in (mnist_cell("cpu", device="cpu", winograd=never), mnist_cell("paper", device="cuda", winograd=never)):
-        assert "winograd_layers" not in cell.config["network"]
+    rounded = Selection(variants=("bf16",), arms=("infogan",), seeds=(100,))
+    for cell in (
+        mnist_cell("paper", device="cuda", choose=never),
+        cells(SPEC, "mnist-mi-settings", "cpu", rounded, DATA, "cuda", {}, never)[0],
+    ):
+        assert "fast_layers" not in cell.config["network"]

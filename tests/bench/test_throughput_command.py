@@ -30,7 +30,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bench.throughput.ceiling.SIZES", {"cpu": 64})
 
 
-QUICK = Options(networks="mnist,faces", batch_size=4, width=0.03, convolutions="direct", device="cpu")
+QUICK = Options(networks="mnist,faces", batch_size=4, width=0.03, kernels="torch", device="cpu")
 
 
 @pytest.mark.usefixtures("quick")
@@ -87,7 +87,7 @@ def test_against_a_record_of_this_machine_the_outcome_is_the_exit_code(tmp_path:
     ("options", "message"),
     [
         (Options(networks="mnits"), "unknown network 'mnits'.*did you mean 'mnist'"),
-        (Options(convolutions="fast"), "unknown convolutions 'fast'.*choose from direct, winograd, fastest"),
+        (Options(kernels="fast"), "unknown kernels 'fast'.*choose from torch, winograd, fastest"),
         (Options(width=0.0), "--width must be above 0"),
         (Options(threads=1000), "--threads 1000 is more than the"),
         (Options(device="tpu"), "unknown device 'tpu'"),
@@ -134,7 +134,7 @@ def test_the_suite_measures_every_step_and_each_network_it_names() -> None:
     assert {step for case in cases for step in case.steps} <= set(VARIANTS)
     assert {case.threads for case in cases} == {1, 2}
     assert all(case.threads == 1 for case in suite.cases("cpu", 1))
-    assert all(case.workload.convolutions == "direct" for case in suite.cases("cuda", 8))
+    assert all(case.workload.kernels == "torch" for case in suite.cases("cuda", 8))
 
 
 @pytest.mark.usefixtures("quick")

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from bench.throughput.as_commonly_written import AsCommonlyWritten
-from bench.throughput.ceiling import direct_flops, executed_flops
+from bench.throughput.ceiling import MatrixProduct, direct_flops, executed_flops
 from bench.throughput.plain import PlainGan, plain_step
 from bench.throughput.workloads import NETWORKS, Workload, iteration, trainer
 from infogan.networks import BatchNorm
@@ -142,5 +142,17 @@ def test_the_counted_operations_are_those_of_the_tables(network: str) -> None:
 
 def test_winograd_convolutions_execute_fewer_operations() -> None:
     direct = executed_flops(iteration("fused", Workload("mnist", batch_size=32)))
-    winograd = executed_flops(iteration("fused", Workload("mnist", batch_size=32, convolutions="winograd")))
+    winograd = executed_flops(iteration("fused", Workload("mnist", batch_size=32, kernels="winograd")))
     assert 0.7 * direct < winograd < 0.9 * direct
+
+
+def test_onednns_products_are_counted_as_pytorchs() -> None:
+    """At a width at which no convolution has another formulation but the last."""
+    counted = [executed_flops(iteration("fused", Workload("faces", 8, 0.25, kernels=k))) for k in ("torch", "fastest")]
+    assert counted[1] == pytest.approx(counted[0], rel=0.02)
+
+
+@pytest.mark.parametrize("faster", ["BLAS", "oneDNN"])
+def test_the_ceiling_is_the_faster_librarys(faster: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(MatrixProduct, "_seconds", lambda self, library: 1.0 if library == faster else 2.0)
+    assert MatrixProduct().library == faster

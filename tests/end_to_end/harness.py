@@ -35,7 +35,7 @@ init_std = 0.02
 gain_std = 0.02
 batch_norm_eps = 1e-5
 batch_norm_order = "before"
-convolutions = "direct"
+kernels = "torch"
 
 [arms.infogan]
 

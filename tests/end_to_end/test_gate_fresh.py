@@ -43,14 +43,12 @@ def test_disjoint_fresh_seeds_raise_no_alarm(bench: Bench, seeds: str) -> None:
     assert_no_alarm(bench.results, 5)
 
 
-def test_convolutions_with_other_roundings_raise_no_alarm(bench: Bench) -> None:
-    text, num_changed = re.subn(
-        r'^convolutions = "\w+"', 'convolutions = "direct"', bench.spec.read_text(), flags=re.MULTILINE
-    )
+def test_kernels_with_other_roundings_raise_no_alarm(bench: Bench) -> None:
+    text, num_changed = re.subn(r'^kernels = "\w+"', 'kernels = "torch"', bench.spec.read_text(), flags=re.MULTILINE)
     assert num_changed == 1
     bench.spec.write_text(text)
     output = bench("check", "mi-gate", "--run", "--seeds", "0-4")
-    assert "network.convolutions: fastest -> direct" in output
+    assert "network.kernels: fastest -> torch" in output
     assert_no_alarm(bench.results, 5)
 
 

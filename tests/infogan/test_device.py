@@ -25,7 +25,7 @@ CONFIG = TrainingConfig(
     SPEC,
     StepSettings(mi_weight_discriminator=(1.0, 0.1), mi_weight_generator=(1.0, 0.1)),
     iterations=20,
-    network=NetworkSettings(width=0.05, convolutions="fastest"),
+    network=NetworkSettings(width=0.05, kernels="fastest"),
     batch_size=16,
 )
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from infogan import kernels
-from infogan.architectures import ARCHITECTURES, Strided, strided_layers
+from infogan.architectures import ARCHITECTURES, Dense, Strided, choosable_layers, dense_layers, strided_layers
 from infogan.codes import Categorical, LatentSpec, Noise
 from infogan.networks import Block, Discriminator, Generator, NetworkSettings
 
@@ -33,7 +33,7 @@ def winograd_blocks(architecture: str, settings: NetworkSettings) -> set[str]:
 @pytest.mark.parametrize("architecture", sorted(ARCHITECTURES))
 @pytest.mark.parametrize("width", [0.4, 1.0])
 def test_the_listed_layers_that_may_gain_are_those_that_the_networks_have(architecture: str, width: float) -> None:
-    settings = NetworkSettings(width=width, convolutions="fastest")
+    settings = NetworkSettings(width=width, kernels="fastest")
     may_gain = {layer.name for layer in strided_layers(ARCHITECTURES[architecture], width) if layer.may_gain}
     assert winograd_blocks(architecture, settings) == may_gain
 
@@ -48,9 +48,9 @@ def test_the_papers_mnist_layers_by_hand() -> None:
 
 
 def test_only_the_chosen_layers_are_done_so() -> None:
-    chosen = NetworkSettings(convolutions="fastest", winograd_layers=("conv 128x8-256",))
+    chosen = NetworkSettings(kernels="fastest", fast_layers=("conv 128x8-256",))
     assert winograd_blocks("celeba", chosen) == {"conv 128x8-256"}
-    assert winograd_blocks("celeba", replace(chosen, winograd_layers=())) == set()
+    assert winograd_blocks("celeba", replace(chosen, fast_layers=())) == set()
 
 
 def test_wide_layers_may_gain_and_narrow_ones_may_not() -> None:
@@ -62,9 +62,14 @@ def test_wide_layers_may_gain_and_narrow_ones_may_not() -> None:
     assert not Strided("conv", 64, 128, 7).may_gain  # odd
 
 
-@pytest.mark.parametrize("kind", ["conv", "upconv"])
-def test_the_ratio_is_of_processor_times_of_the_same_function(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Against a clock that charges Winograd-type products three seconds and PyTorch's own two."""
+LAYERS = [Strided("conv", 6, 8, 8), Strided("upconv", 6, 8, 8), Dense(20, 30)]
+
+
+@pytest.mark.parametrize("layer", LAYERS, ids=lambda layer: layer.name)
+def test_the_ratio_is_of_processor_times_of_the_same_function(
+    layer: Strided | Dense, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Against a clock that charges the other formulation three seconds and PyTorch's own two."""
     now, outputs = [0.0], []
 
     def charged(operation, seconds):
@@ -76,15 +81,44 @@ def test_the_ratio_is_of_processor_times_of_the_same_function(kind: str, monkeyp
         return run
 
     monkeypatch.setattr(kernels.time, "process_time", lambda: now[0])
-    for name in ("conv4x4_stride2", "conv_transpose4x4_stride2"):
+    for name in ("conv4x4_stride2", "conv_transpose4x4_stride2", "linear"):
         monkeypatch.setattr(kernels, name, charged(getattr(kernels, name), 3.0))
-    for name in ("conv2d", "conv_transpose2d"):
+    for name in ("conv2d", "conv_transpose2d", "linear"):
         monkeypatch.setattr(kernels.F, name, charged(getattr(kernels.F, name), 2.0))
-    ratio = kernels.winograd_ratio(Strided(kind, 6, 8, 8), batch_size=2)  # type: ignore[arg-type]
-    assert ratio == pytest.approx(1.5)
+    assert kernels.time_ratio(layer, batch_size=2) == pytest.approx(1.5)
     assert len(outputs) == 2 * (1 + kernels.MIN_PAIRS)
     torch.testing.assert_close(outputs[0], outputs[1], rtol=1e-4, atol=1e-4)
 
 
-def test_a_real_clock_gives_a_ratio() -> None:
-    assert math.isfinite(kernels.winograd_ratio(Strided("conv", 16, 16, 8), batch_size=8))
+@pytest.mark.parametrize("layer", [Strided("conv", 16, 16, 8), Dense(64, 32)], ids=lambda layer: layer.name)
+def test_a_real_clock_gives_a_ratio(layer: Strided | Dense) -> None:
+    assert math.isfinite(kernels.time_ratio(layer, batch_size=8))
+
+
+def test_without_the_other_library_no_linear_layer_gains(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kernels, "has_onednn_product", lambda: False)
+    assert kernels.time_ratio(Dense(64, 32), batch_size=8) == math.inf
+
+
+def test_the_papers_linear_layers_by_hand() -> None:
+    assert [layer.name for layer in dense_layers(ARCHITECTURES["mnist"], 74, 1.0)] == [
+        "linear 74-1024",
+        "linear 1024-6272",
+        "linear 6272-1024",
+        "linear 1024-128",
+    ]
+    assert not Dense(1024, 1).may_gain
+
+
+@pytest.mark.parametrize("architecture", sorted(ARCHITECTURES))
+@pytest.mark.parametrize("width", [0.05, 0.4, 1.0])
+def test_the_listed_linear_layers_are_those_that_the_networks_have(architecture: str, width: float) -> None:
+    table, settings = ARCHITECTURES[architecture], NetworkSettings(width=width, kernels="fastest")
+    networks = (Generator(table, LATENTS, settings), Discriminator(table, LATENTS, settings))
+    blocks = [b for network in networks for b in network.modules() if isinstance(b, Block) and b.kernel == "onednn"]
+    found = {f"linear {block.op.weight.shape[1]}-{block.op.weight.shape[0]}" for block in blocks}
+    listed = choosable_layers(table, LATENTS.input_width, width)
+    assert found == {layer.name for layer in listed if isinstance(layer, Dense)}
+    only = replace(settings, fast_layers=(min(found),)) if found else settings
+    chosen = [b for b in Generator(table, LATENTS, only).modules() if isinstance(b, Block) and b.kernel == "onednn"]
+    assert len(chosen) <= 1

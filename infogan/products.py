@@ -1,0 +1,48 @@
+"""Matrix products of linear layers by oneDNN, instead of the BLAS that PyTorch was built with. For CPUs.
+
+PyTorch's wheels for x86 multiply float32 matrices with Intel's MKL, which does not use the widest instructions of other
+makers' processors, and convolve with oneDNN, which does. Through the operator that PyTorch's compiler uses for linear
+layers, oneDNN multiplies too: the same function in other roundings. Transposed operands are read as they lie.
+Shape suffixes: N rows, I inputs, O outputs.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+from torch.nn import functional as F
+
+
+def has_onednn_product() -> bool:
+    """Whether this PyTorch has the operator and a oneDNN behind it; it is no part of PyTorch's public interface."""
+    return torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
+
+
+def product(a_NI: Tensor, b_OI: Tensor) -> Tensor:
+    """`a @ b.T` (N, O), of float32 matrices on a CPU."""
+    return torch.ops.mkldnn._linear_pointwise(a_NI, b_OI, None, "none", [], "")
+
+
+class _Linear(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, inputs_NI: Tensor, weight_OI: Tensor) -> Tensor:
+        ctx.save_for_backward(inputs_NI, weight_OI)
+        return product(inputs_NI, weight_OI)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient_NO: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        inputs_NI, weight_OI = ctx.saved_tensors
+        needs_inputs, needs_weight = ctx.needs_input_grad
+        return (
+            product(gradient_NO, weight_OI.t()) if needs_inputs else None,
+            product(gradient_NO.t(), inputs_NI.t()) if needs_weight else None,
+        )
+
+
+def linear(inputs_NI: Tensor, weight_OI: Tensor) -> Tensor:
+    """`F.linear(inputs, weight)`; in any type but float32, or without oneDNN, that itself."""
+    if inputs_NI.dtype != torch.float32 or not has_onednn_product():
+        return F.linear(inputs_NI, weight_OI)
+    return _Linear.apply(inputs_NI, weight_OI)
