@@ -76,6 +76,7 @@ class TrainingTable(Table):
     latents: Literal["fresh", "reused"] | None = None
     q_learns_with: Literal["discriminator", "generator"] | None = None
     real_and_fake: Literal["apart", "together"] | None = None
+    instance_noise: Annotated[float, BeforeValidator(as_float), Field(ge=0, le=1)] | None = None
     tiny: Annotated[float, BeforeValidator(as_float), Field(ge=0, le=1e-3)] | None = None
     step: Literal["fused", "reference"] | None = None
     capture: Literal["off", "graph"] | None = None  # "graph" needs a GPU

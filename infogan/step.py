@@ -33,6 +33,7 @@ class StepSettings:
     latents: Literal["fresh", "reused"] = "fresh"  # "reused": G's phase takes the fake batch that D's phase has drawn
     q_learns_with: Literal["discriminator", "generator"] = "discriminator"  # "generator": L_I counts in G's phase only
     real_and_fake: Literal["apart", "together"] = "apart"  # in D's batch norm; "together": one set of statistics
+    instance_noise: float = 0.0  # standard deviation of normal noise on every image that D and Q see; of what D reads
     tiny: float = 0.0  # added to probabilities before a logarithm (1e-8 in the authors' code); 0: exact, on logits
 
 
@@ -105,6 +106,18 @@ class Players:
     def sample(self, num: int) -> Latents:
         return self.spec.sample(num, self.latents, self.dtype)
 
+    def seen(self, images_NCHW: Tensor) -> Tensor:
+        """Images as D and Q see them in training: with instance noise (Sonderby et al. 2016, arXiv 1610.04490).
+
+        What no eye can see, neither D nor Q can read then. The noise is of the stream of the latents.
+        """
+        if not self.settings.instance_noise:
+            return images_NCHW
+        noise_NCHW = torch.randn(
+            images_NCHW.shape, generator=self.latents, device=images_NCHW.device, dtype=images_NCHW.dtype
+        )
+        return images_NCHW + self.settings.instance_noise * noise_NCHW
+
     @property
     def generator_reads_q(self) -> bool:
         return any(self.settings.mi_weight_generator)
@@ -138,13 +151,14 @@ def reference_step(players: Players, real_NCHW: Tensor) -> Tensor:
 
     latents = players.sample(num)
     fake_NCHW = g(latents.inputs_NZ)
+    seen_real_NCHW, seen_fake_NCHW = players.seen(real_NCHW), players.seen(fake_NCHW.detach())
     if settings.real_and_fake == "apart":
-        real_features = d.trunk(real_NCHW)
-        fake_features = d.trunk(fake_NCHW.detach())
+        real_features = d.trunk(seen_real_NCHW)
+        fake_features = d.trunk(seen_fake_NCHW)
     else:
-        real_features, fake_features = d.trunk(torch.cat([real_NCHW, fake_NCHW.detach()])).chunk(2)
+        real_features, fake_features = d.trunk(torch.cat([seen_real_NCHW, seen_fake_NCHW])).chunk(2)
     loss_d = discriminator_loss(d.logits(real_features), d.logits(fake_features), tiny)
-    parameters_q = d.q(fake_NCHW.detach(), fake_features if settings.mi_trains_trunk else fake_features.detach())
+    parameters_q = d.q(seen_fake_NCHW, fake_features if settings.mi_trains_trunk else fake_features.detach())
     bounds = spec.bounds_nats(parameters_q, latents.values, tiny)
     explained = spec.explained(parameters_q, latents.values)
     objective = loss_d
@@ -156,11 +170,12 @@ def reference_step(players: Players, real_NCHW: Tensor) -> Tensor:
     if settings.latents == "fresh":
         latents = players.sample(num)
         fake_NCHW = g(latents.inputs_NZ)
-    fake_features = d.trunk(fake_NCHW)
+    seen_fake_NCHW = players.seen(fake_NCHW)
+    fake_features = d.trunk(seen_fake_NCHW)
     loss_g = generator_loss(d.logits(fake_features), tiny)
     objective = loss_g
     if players.generator_reads_q:
-        bounds_g = spec.bounds_nats(d.q(fake_NCHW, fake_features), latents.values, tiny)
+        bounds_g = spec.bounds_nats(d.q(seen_fake_NCHW, fake_features), latents.values, tiny)
         objective = regularised(loss_g, bounds_g, players.weights_generator)
     _set_gradients(objective, players.optimizer_generator)
     players.optimizer_generator.step()
@@ -178,7 +193,7 @@ def fused_step(players: Players, real_NCHW: Tensor) -> Tensor:
     latents = players.sample(num)
     with torch.set_grad_enabled(settings.latents == "reused"):
         fake_NCHW = g(latents.inputs_NZ)
-    both_NCHW = torch.cat([real_NCHW, fake_NCHW.detach()])
+    both_NCHW = torch.cat([players.seen(real_NCHW), players.seen(fake_NCHW.detach())])
     features = d.trunk(both_NCHW, groups=2 if settings.real_and_fake == "apart" else 1)
     logits = d.logits(features)
     loss_d = discriminator_loss(logits[:num], logits[num:], tiny)
@@ -199,11 +214,12 @@ def fused_step(players: Players, real_NCHW: Tensor) -> Tensor:
     if settings.latents == "fresh":
         latents = players.sample(num)
         fake_NCHW = g(latents.inputs_NZ)
-    fake_features = d.trunk(fake_NCHW)
+    seen_NCHW = players.seen(fake_NCHW)
+    fake_features = d.trunk(seen_NCHW)
     loss_g = generator_loss(d.logits(fake_features), tiny)
     objective = loss_g
     if players.generator_reads_q:
-        bounds_g = spec.bounds_nats(d.q(fake_NCHW, fake_features), latents.values, tiny)
+        bounds_g = spec.bounds_nats(d.q(seen_NCHW, fake_features), latents.values, tiny)
         objective = regularised(loss_g, bounds_g, players.weights_generator)
     players.optimizer_generator.zero_grad(set_to_none=True)
     objective.backward()

@@ -31,6 +31,8 @@ ARMS = {
     "Q learns with G": replace(INFOGAN, q_learns_with="generator", learning_rate_q=1e-3),
     "one batch norm": replace(INFOGAN, real_and_fake="together"),
     "tiny": replace(INFOGAN, tiny=1e-8),
+    "instance noise": replace(INFOGAN, instance_noise=0.1),
+    "instance noise, reused latents": replace(INFOGAN, instance_noise=0.1, latents="reused"),
 }
 ITERATIONS = 20
 
@@ -237,6 +239,39 @@ def test_q_that_learns_with_g_leaves_the_trunk_to_d() -> None:
     assert not torch.allclose(run["q gradient"], plain["q gradient"])
     with pytest.raises(ValueError, match="nothing else trains Q"):
         trainer("mnist", replace(ARMS["Q learns with G"], mi_weight_generator=ZERO), "fused", torch.float32)
+
+
+@pytest.mark.parametrize(
+    "blind",
+    [
+        ("players.seen(real_NCHW)", "real_NCHW"),
+        ("players.seen(fake_NCHW.detach())", "fake_NCHW.detach()"),
+        ("seen_NCHW = players.seen(fake_NCHW)", "seen_NCHW = fake_NCHW"),
+        ("d.q(seen_NCHW, fake_features)", "d.q(fake_NCHW, fake_features)"),
+        ("d.q(both_NCHW[num:], fake_features", "d.q(fake_NCHW, fake_features"),
+    ],
+    ids=["real", "fake", "G's phase", "a separate Q in G's phase", "a separate Q in D's phase"],
+)
+def test_equality_fails_where_an_image_is_seen_without_its_noise(blind: tuple[str, str]) -> None:
+    network = NetworkSettings(width=0.06, q_network="separate")
+    settings = ARMS["instance noise"]
+    mutated = state_after(trainer("mnist", settings, "fused", torch.float64, network), mutant(blind), 3)
+    reference = state_after(trainer("mnist", settings, "reference", torch.float64, network), reference_step, 3)
+    assert largest_difference(mutated, reference) > 1e-6
+    fused = state_after(trainer("mnist", settings, "fused", torch.float64, network), fused_step, 3)
+    assert largest_difference(fused, reference) < 1e-9
+
+
+def test_instance_noise_has_its_standard_deviation_and_leaves_a_run_without_it_alone() -> None:
+    players = trainer("mnist", ARMS["instance noise"], "fused", torch.float32).players
+    images = torch.rand(64, 1, 28, 28)
+    noise = players.seen(images) - images
+    assert float(noise.std()) == pytest.approx(0.1, rel=0.02)
+    assert abs(float(noise.mean())) < 0.003
+    without = trainer("mnist", INFOGAN, "fused", torch.float32).players
+    before = without.latents.get_state()
+    assert without.seen(images) is images
+    assert torch.equal(without.latents.get_state(), before)
 
 
 def test_tiny_bounds_the_losses_where_the_logits_do_not() -> None:
