@@ -34,7 +34,7 @@ class Recipe:
     peak_learning_rate: float = 6e-3  # of a one-cycle schedule
     weight_decay: float = 1e-2
     max_blur: float = 1.0  # share of the blurred image, with a kernel of about 1.2 pixels
-    max_noise: float = 0.06  # standard deviation, of the range of brightness
+    max_noise: float = 0.2  # standard deviation, of the range of brightness; young generators leave grain
     max_contrast: float = 0.15  # relative change about the image's mean, which itself may be a factor
     seed: int = 0
 
