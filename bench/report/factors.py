@@ -126,7 +126,7 @@ def _factor_run(run: Run, asked: FactorRuns) -> FactorRun:
 
 
 def _claimed(experiment: ExperimentTable | None, variant: str) -> Iterator[FactorRuns]:
-    """What each condition on a factor asks of a variant."""
+    """What the conditions on a factor ask of a variant, each number of a claim once."""
     if experiment is None or FAMILY not in experiment.measures:
         return
     for claim in experiment.claims:
@@ -134,7 +134,8 @@ def _claimed(experiment: ExperimentTable | None, variant: str) -> Iterator[Facto
             continue
         for number, condition in enumerate(claim.conditions):
             factor = factor_of(condition.measure)
-            if factor is not None:
+            is_new = condition.measure not in [before.measure for before in claim.conditions[:number]]
+            if factor is not None and is_new:
                 kind = "category_first_order" if is_of_categories(condition.measure) else "first_order"
                 yield FactorRuns(
                     factor,
