@@ -1,8 +1,8 @@
 """Which formulation of a layer is faster on the processor at hand: measured, in the process that asks.
 
 What pays hangs on the processor as much as on the layer. Winograd-type products take 0.85 of the time of the MNIST
-networks' iteration on a Xeon and 1.10 on one AMD EPYC; oneDNN's products of linear layers take 0.45 of the time of
-MKL's on an AMD EPYC of the next generation, and gain nothing where MKL knows the processor (bench/throughput/NOTES.md).
+networks' iteration on a Xeon and 1.10 on an AMD EPYC; oneDNN's products of wide linear layers take half the time of
+MKL's on an AMD EPYC, and were not measured elsewhere (bench/throughput/NOTES.md).
 """
 
 import math

@@ -1,11 +1,13 @@
 """Matrix products of linear layers by oneDNN, instead of the BLAS that PyTorch was built with. For CPUs.
 
-PyTorch's wheels for x86 multiply float32 matrices with Intel's MKL, which does not use the widest instructions of other
-makers' processors, and convolve with oneDNN, which does. Through the operator that PyTorch's compiler uses for linear
-layers, oneDNN multiplies too: the same function in other roundings. Transposed operands are read as they lie.
+PyTorch's wheels for x86 multiply float32 matrices with Intel's MKL and convolve with oneDNN. On an AMD EPYC the former
+runs at less than half the rate of the latter (bench/throughput/NOTES.md). Through the operator that PyTorch's compiler
+uses for linear layers, oneDNN multiplies too: the same function in other roundings. Transposed operands are read as they
+lie.
 Shape suffixes: N rows, I inputs, O outputs.
 """
 
+from functools import cache
 from typing import Any
 
 import torch
@@ -14,9 +16,16 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 
+@cache
 def has_onednn_product() -> bool:
-    """Whether this PyTorch has the operator and a oneDNN behind it; it is no part of PyTorch's public interface."""
-    return torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
+    """Whether this PyTorch has the operator and a oneDNN that does it; it is no part of PyTorch's public interface."""
+    if not torch.backends.mkldnn.is_available() or not hasattr(torch.ops.mkldnn, "_linear_pointwise"):
+        return False
+    try:
+        product(torch.ones(2, 2), torch.ones(2, 2))
+    except RuntimeError:  # NotImplementedError is one
+        return False
+    return True
 
 
 def product(a_NI: Tensor, b_OI: Tensor) -> Tensor:

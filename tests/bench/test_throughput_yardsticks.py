@@ -12,6 +12,7 @@ from bench.throughput.ceiling import MatrixProduct, direct_flops, executed_flops
 from bench.throughput.plain import PlainGan, plain_step
 from bench.throughput.workloads import NETWORKS, Workload, iteration, trainer
 from infogan.networks import BatchNorm
+from infogan.products import has_onednn_product
 from infogan.step import Players, reference_step
 from infogan.training import Trainer
 from tests.bench.throughput_records import SMALL
@@ -152,6 +153,7 @@ def test_onednns_products_are_counted_as_pytorchs() -> None:
     assert counted[1] == pytest.approx(counted[0], rel=0.02)
 
 
+@pytest.mark.skipif(not has_onednn_product(), reason="this PyTorch has no oneDNN product")
 @pytest.mark.parametrize("faster", ["BLAS", "oneDNN"])
 def test_the_ceiling_is_the_faster_librarys(faster: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(MatrixProduct, "_seconds", lambda self, library: 1.0 if library == faster else 2.0)

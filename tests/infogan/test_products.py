@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional as F
 
+from infogan import products
 from infogan.products import has_onednn_product, linear, product
 
 pytestmark = pytest.mark.skipif(not has_onednn_product(), reason="this PyTorch has no oneDNN product")
@@ -45,6 +46,14 @@ def test_only_the_gradients_that_are_needed_are_computed() -> None:
     assert weight.grad is not None
     frozen = torch.randn(6, 8)
     assert not linear(inputs, frozen).requires_grad
+
+
+def test_an_operator_that_fails_counts_as_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: object) -> Tensor:
+        raise NotImplementedError("no kernel for this processor")
+
+    monkeypatch.setattr(products, "product", fails)
+    assert has_onednn_product.__wrapped__() is False
 
 
 def test_another_precision_is_left_to_pytorch() -> None:
