@@ -2,8 +2,7 @@
 
 PyTorch's wheels for x86 multiply float32 matrices with Intel's MKL and convolve with oneDNN. On an AMD EPYC the former
 runs at less than half the rate of the latter (bench/throughput/NOTES.md). Through the operator that PyTorch's compiler
-uses for linear layers, oneDNN multiplies too: the same function in other roundings. Transposed operands are read as they
-lie.
+uses for linear layers, oneDNN multiplies too: the same function in other roundings.
 Shape suffixes: N rows, I inputs, O outputs.
 """
 
