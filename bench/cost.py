@@ -46,6 +46,7 @@ class Cost:
     width: float
     clock: str
     machine: str
+    kernels: str  # of both sides, as a network's setting of that name
 
 
 def read_cost(results: Path) -> Cost | None:
@@ -65,7 +66,8 @@ def read_cost(results: Path) -> Cost | None:
         for network in networks:
             if not isinstance(network.network, str) or not all(map(_is_number, astuple(network)[1:])):
                 raise ValueError(f"network {network.network!r}: a value is not a number")
-        return Cost(networks, int(raw["batch_size"]), float(raw["width"]), str(raw["clock"]), machine)
+        kernels = str(raw.get("kernels", "torch"))  # records without had PyTorch's
+        return Cost(networks, int(raw["batch_size"]), float(raw["width"]), str(raw["clock"]), machine, kernels)
     except (LookupError, TypeError, ValueError, ArithmeticError) as error:
         raise ValueError(one_line(f"{RECORD.as_posix()}: not a record of `python -m bench cost`: {error}")) from error
 
@@ -84,7 +86,7 @@ def judge_cost(claim: CostTable, cost: Cost | None) -> list[ClaimResult]:
         reason = "nothing recorded; `python -m bench cost` measures it"
         return [_result(claim, "all networks", None, "not measured", reason, UNSTATED)]
     results = []
-    budget = f"width {cost.width:g}, batch {cost.batch_size}, one thread"
+    budget = f"width {cost.width:g}, batch {cost.batch_size}, one thread, kernels {cost.kernels}"
     for network in cost.networks:
         if network.num_pairs < claim.min_pairs:
             verdict, reason = "not measured", f"{network.num_pairs} pairs, {claim.min_pairs} needed"

@@ -279,7 +279,7 @@ def cost_table(claim: CostTable, cost: Cost | None, results: list[ClaimResult]) 
         caption += (
             f" {cost.clock.capitalize()} time in interleaved pairs, batch {cost.batch_size}, width {cost.width:g}, "
         )
-        caption += f"on {cost.machine}."
+        caption += f"kernels {cost.kernels}, on {cost.machine}."
     keys = [f.name for f in fields(NetworkCost)]
     content = csv_bytes(
         ["verdict", *keys], [[r.verdict, *(getattr(held.get(r.arm), k, None) for k in keys)] for r in results]

@@ -15,9 +15,10 @@ from bench.storage import read_plain_json
 from bench.throughput import paired
 from bench.throughput.ceiling import executed_flops
 from bench.throughput.session import Session, write
-from bench.throughput.workloads import NETWORKS, Workload, iteration, trainer
+from bench.throughput.workloads import NETWORKS, Kernels, Workload, iteration, trainer
 
 CLOCK: paired.Clock = "processor"
+KERNELS: Kernels = "fastest"  # those that cells train with, on both sides of a pair
 BLOCK_S = 0.05
 SEED = 0  # of the order within each pair
 
@@ -40,7 +41,7 @@ def measure_cost(results: Path, claim: CostTable, profile: str, console: Console
 def _protocol(claim: CostTable, profile: str) -> dict[str, Any]:
     """What is measured; two records of the same protocol on the same machine say the same."""
     pairs = claim.profiles[profile]  # type: ignore[index]
-    return {"batch_size": claim.batch_size, "width": claim.width, "pairs": pairs}
+    return {"batch_size": claim.batch_size, "width": claim.width, "kernels": KERNELS, "pairs": pairs}
 
 
 def _is_held(results: Path, record: dict[str, Any]) -> bool:
@@ -49,7 +50,7 @@ def _is_held(results: Path, record: dict[str, Any]) -> bool:
         if read_cost(results) is None:
             return False
         held = read_plain_json(results / RECORD)
-        same = ("fingerprint", "code", "batch_size", "width", "clock")
+        same = ("fingerprint", "code", "batch_size", "width", "clock", "kernels")
         return all(held[name] == record[name] for name in same) and held["pairs"] >= record["pairs"]
     except (LookupError, TypeError, ValueError):
         return False
@@ -57,7 +58,7 @@ def _is_held(results: Path, record: dict[str, Any]) -> bool:
 
 def _network(session: Session, name: str, wanted: dict[str, Any]) -> dict[str, Any]:
     """One network's pairs, as bench.cost.NetworkCost reads them."""
-    workload = Workload(name, wanted["batch_size"], wanted["width"])
+    workload = Workload(name, wanted["batch_size"], wanted["width"], wanted["kernels"])
     session.announce(f"cost of codes and Q: {workload.name}")
     infogan, gan = iteration("fused", workload), iteration("plain_gan", workload)
     looks = (wanted["pairs"],)

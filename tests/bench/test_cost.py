@@ -22,7 +22,7 @@ def claim() -> CostTable:
 
 def cost(low: float, high: float, num_pairs: int = 20) -> Cost:
     network = NetworkCost("mnist", (low + high) / 2, low, high, 0.95, num_pairs, 11.0, 10.0, 5, 4, 1.1, 1.0)
-    return Cost([network], 16, 1.0, "processor", "a machine")
+    return Cost([network], 16, 1.0, "processor", "a machine", "fastest")
 
 
 def test_the_whole_interval_decides(claim: CostTable) -> None:
@@ -45,6 +45,7 @@ def test_the_report_shows_the_claim_and_its_networks(tmp_path: Path) -> None:
         assert "What codes and Q cost" in text
         assert "upper end 1.050 meets at most 1.1" in text
         assert "11.0 / 10.0" in text
+        assert "kernels fastest" in text
     assert "mnist" in (tmp_path / "tables" / "cost.csv").read_text()
     assert report_of_sweeps([], spec, tmp_path, cost=cost(1.01, 1.05)).claims == []  # not asked for
     assert report_of_sweeps([], spec, tmp_path, with_cost=True).claims == []  # neither MNIST nor a measurement is there
@@ -58,6 +59,7 @@ def test_a_real_measurement_is_read_judged_and_not_repeated(claim: CostTable, tm
         measuring.measure_cost(tmp_path, small, "smoke", Console(file=log))
     held = read_cost(tmp_path)
     assert held
+    assert held.kernels == "fastest"  # as cells train
     network = held.networks[0]
     assert 0 < network.low <= network.ratio <= network.high
     assert network.infogan_parameters > network.gan_parameters
