@@ -130,7 +130,7 @@ lock: ## resolve pyproject.toml into requirements.lock for every platform, with 
 	@echo "requirements.lock: $$(grep -c == requirements.lock) packages; make setup installs them"
 
 # Nothing is installed into .venv. What could not be looked up never reads as sound.
-audit: ## look the locked packages up for known vulnerabilities: 0 none, 1 some, 3 could not be done
+audit: ## look the locked packages up for known vulnerabilities; an error where there are some, or it could not be done
 	@$(call tool,pip-audit,audit)
 	@said=.tools/audit.txt; \
 	if .tools/bin/pip-audit --requirement requirements.lock --no-deps --disable-pip --strict --progress-spinner off 2>$$said; then \
@@ -152,13 +152,13 @@ clean: ## remove caches and build products, never results or .venv
 ##   JOBS=n                   cells at a time (--jobs)
 ##   RESULTS=folder           where results go (--results); unset: results/latest
 ##   SERVER=folder, PORT=n, HOST=address, ALLOWED_HOSTS=names, STORE=postgresql|sqlite   of the tracking server
-##   DATA=folder              where the real data sets are, in torchvision's layout (--data-dir)
+##   DATA=folder              where the real data sets are, laid out as docs/DATA.md says (--data-dir)
 ##   PYTHON=path              existing interpreter or environment to use instead of making .venv; it is only checked
 ##   PYTHON3=python3.12       interpreter that makes .venv; unset: python3
 ##   TORCH_INDEX=url          at set-up, index to take torch from, e.g. https://download.pytorch.org/whl/cpu
 ##
 ## Example: make reproduce-mnist PROFILE=smoke RESULTS=/tmp/first-look
-## Exit codes beyond "failed" come from the tool itself: .venv/bin/python -m bench --help
+## make ends with 2 on every failure; the exit codes of the tool itself: .venv/bin/python -m bench --help
 
 # .venv/.incomplete stands while an installation is under way: an interrupted one starts again from an emptied .venv.
 # A second make waits on the lock (where flock exists). A torch from TORCH_INDEX is another file than PyPI's, with hashes

@@ -233,19 +233,28 @@ def cells(
 
     Raises SpecError for a selection that the experiment does not have.
     """
-    experiment = experiment_table(spec, experiment_name)
-    budget = profile_table(experiment, experiment_name, profile)
-    arms = _select("arm", selection.arms, budget.arms or experiment.arms, experiment.arms)
-    variants = _select("variant", selection.variants, list(experiment.variants), list(experiment.variants))
-    seeds = {(v, a): seeds_of(experiment, budget, v, a) for v, a in groups(experiment, arms, variants)}
-    if selection.seeds is not None:
-        seeds = {group: selection.seeds for group, own in seeds.items() if own}
+    seeds = selected_seeds(spec, experiment_name, profile, selection)
     return [
         resolve(spec, experiment_name, profile, variant, arm, seed, data, device, versions, choose)
         for seed in sorted({seed for own in seeds.values() for seed in own})
         for (variant, arm), own in seeds.items()
         if seed in own
     ]
+
+
+def selected_seeds(
+    spec: Spec, experiment_name: str, profile: str, selection: Selection
+) -> dict[tuple[str | None, str], tuple[int, ...]]:
+    """The seeds of every (variant, arm) that is selected. Raises SpecError for what the experiment does not have."""
+    experiment = experiment_table(spec, experiment_name)
+    budget = profile_table(experiment, experiment_name, profile)
+    all_variants = list(experiment.variants)
+    arms = _select(experiment_name, "arm", selection.arms, budget.arms or experiment.arms, experiment.arms)
+    variants = _select(experiment_name, "variant", selection.variants, all_variants, all_variants)
+    seeds = {(v, a): seeds_of(experiment, budget, v, a) for v, a in groups(experiment, arms, variants)}
+    if selection.seeds is not None:
+        seeds = {group: selection.seeds for group, own in seeds.items() if own}
+    return seeds
 
 
 def seeds_of(experiment: ExperimentTable, budget: ProfileTable, variant: str | None, arm: str) -> tuple[int, ...]:
@@ -268,14 +277,15 @@ def profile_table(experiment: ExperimentTable, experiment_name: str, profile: st
     return experiment.profiles[profile]
 
 
-def _select(what: str, wanted: tuple[str, ...] | None, default: list[str], known: list[str]) -> list[str]:
+def _select(
+    experiment_name: str, what: str, wanted: tuple[str, ...] | None, default: list[str], known: list[str]
+) -> list[str]:
     if wanted is None:
         return default
     for name in wanted:
         if name not in known:
-            raise SpecError(
-                f"unknown {what} {name!r}{suggest(name, known) if known else f'; this experiment has no {what}s'}"
-            )
+            choices = suggest(name, known) if known else f"; this experiment has no {what}s"
+            raise SpecError(f"{experiment_name}: unknown {what} {name!r}{choices}")
     return list(wanted)
 
 

@@ -1,8 +1,4 @@
-"""``python -m bench``: a command here parses, then calls a plain function.
-
-Exit codes: 0 all well; 1 a cell failed, or the gate found a regression; 2 bad input, nothing was changed;
-3 the gate is inconclusive; 4 trained but not fully tracked; 130 or 143 interrupted.
-"""
+"""``python -m bench``: a command here parses, then calls a plain function. ``--help`` lists the exit codes."""
 
 import errno
 import os
@@ -36,6 +32,9 @@ def _about() -> None:
     A cell is one (experiment, variant, arm, seed). [bold]plan[/bold] lists cells and changes no result,
     [bold]run[/bold] trains what is missing and can be stopped and repeated at any time, [bold]report[/bold] writes the
     claim table.
+
+    Exit codes: 0 all well; 1 a cell failed, or the gate found a regression; 2 bad input, nothing was changed;
+    3 the gate is inconclusive; 4 trained but not fully tracked; 130 or 143 interrupted.
     """
 
 

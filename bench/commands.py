@@ -13,7 +13,7 @@ from rich.table import Table
 
 from bench import cells as cell_module
 from bench import environment, grid, mirror, tracking
-from bench.context import BadInput, Context, data_record, require_profile
+from bench.context import BadInput, Context, data_record, require_folder, require_profile
 from bench.executors.base import Executor, StopRequest
 from bench.grid import Exit
 from bench.records import find_cells
@@ -42,7 +42,7 @@ def _size(num_bytes: float) -> str:
 def _print_data(context: Context) -> None:
     for name, info in context.infos.items():
         style = "green" if info.is_papers else "yellow"
-        say(f"[bold]{escape(name)}[/bold] on [{style}]{escape(info.note)}[/{style}] digest {info.digest[:12]}")
+        say(f"[bold]{escape(name)}[/bold]: [{style}]{escape(info.note)}[/{style}] (digest {info.digest[:12]})")
 
 
 def _print_estimate(context: Context, planned: list[grid.PlannedCell], jobs: int) -> None:
@@ -238,7 +238,8 @@ def report(experiments: list[str] | None, spec: Path, results: Path, profile: st
     for name in experiments or []:
         cell_module.experiment_table(loaded, name)
     require_profile(profile)
-    if not results.is_dir():
+    require_folder("results", results)
+    if not results.exists():
         raise BadInput(f"{results} does not exist; `python -m bench run` makes it")
     require_writable(results)
     written = write_report(results.absolute(), loaded, experiments=experiments, profile=profile)

@@ -30,6 +30,14 @@ def require_profile(profile: str | None, known: Collection[str] = PROFILES) -> N
         raise BadInput(f"unknown profile {profile!r}{suggest(profile, list(known))}")
 
 
+def require_folder(what: str, path: Path) -> None:
+    """Raises BadInput where ``path`` is no folder and cannot become one; a path that is not there yet can."""
+    nearest = next((p for p in (path.absolute(), *path.absolute().parents) if p.exists()), None)
+    if nearest is not None and not nearest.is_dir():
+        inside = "" if nearest == path.absolute() else f": {nearest.name} is a file"
+        raise BadInput(f"{what} {path} is not a folder{inside}")
+
+
 class Context:
     """Experiments with their data and cells.
 
@@ -55,8 +63,9 @@ class Context:
     ) -> None:
         self.spec = load_spec(spec)
         self.results = results.absolute()
-        if self.results.exists() and not self.results.is_dir():
-            raise BadInput(f"results {results} is not a folder")
+        require_folder("results", results)
+        if data_dir:
+            require_folder("data", data_dir)
         self.data_dir = data_dir.absolute() if data_dir else None
         self.executor, self.ray_address = executor, ray_address
         self.device = self._device(device)
@@ -70,6 +79,8 @@ class Context:
         )
         self.names = list(dict.fromkeys(experiments or self.spec.experiments))
         self.profiles = {name: self._profile(name, profile) for name in self.names}
+        for name in self.names:  # before anything is measured for the first of them
+            cell_module.selected_seeds(self.spec, name, self.profiles[name], self.selection)
         self.uri = tracking.resolve_uri(self.results)
         self.infos = {name: self._data(name, download=download) for name in self.names}
         self._choose = cache(partial(kernels.fast_layers, announce=_announce))

@@ -36,7 +36,7 @@ class GateOptions(TypedDict):
         Path | None,
         typer.Option(
             envvar="INFOGAN_DATA",
-            help="Folder with the real data in torchvision's layout; only read.",
+            help="Folder with the real data, laid out as docs/DATA.md says; only read.",
             show_default=False,
         ),
     ]

@@ -14,7 +14,7 @@ from rich.markup import escape
 
 from bench import postgres, tracking
 from bench.commands import console, require_writable, say
-from bench.context import BadInput
+from bench.context import BadInput, require_folder
 from bench.grid import Exit
 from bench.locks import Lock
 from bench.serving import (
@@ -49,8 +49,7 @@ class Options:
 def serve(options: Options) -> Exit:
     """Start database and server, say how to use them, stop both on a signal. Raises BadInput, Locked."""
     folder = options.folder.absolute()
-    if folder.exists() and not folder.is_dir():
-        raise BadInput(f"folder {folder} is not a folder")
+    require_folder("folder", folder)
     if options.store not in STORES and "://" not in options.store:
         raise BadInput(f"--store {options.store!r}: choose {' or '.join(STORES)}, or give a database's address (URI)")
     if options.store == "postgresql":

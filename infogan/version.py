@@ -13,6 +13,7 @@ TRAINING_FILES = (
     "codes",
     "networks",
     "objectives",
+    "products",
     "runtime",
     "step",
     "streams",

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from infogan.version import TRAINING_FILES
+
 ROOT = Path(__file__).parents[1]
 FILES = [*sorted((ROOT / "infogan").rglob("*.py")), *sorted((ROOT / "bench").rglob("*.py"))]
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
@@ -48,6 +50,17 @@ def test_statistics_and_tables_import_no_torch() -> None:
 @pytest.mark.parametrize("file", [*FILES, *TESTS], ids=lambda f: f.relative_to(ROOT).as_posix())
 def test_files_are_short_enough_to_read(file: Path) -> None:
     assert len(file.read_text().splitlines()) <= 400
+
+
+def test_a_cells_key_covers_all_code_that_training_imports() -> None:
+    """A change of any of it must give new cells: what is left out of the key would pass off old bits as its own."""
+    library, found, todo = ROOT / "infogan", set(), ["training"]
+    while todo:
+        name = todo.pop()
+        found.add(name)
+        used = [m.removeprefix("infogan.") for m in imported(library / f"{name}.py") if m.startswith("infogan.")]
+        todo += [module for module in used if module not in found]
+    assert found == set(TRAINING_FILES)
 
 
 def test_no_two_test_modules_share_a_name() -> None:

@@ -176,9 +176,9 @@ def test_a_variant_changes_one_thing_and_only_for_its_arms() -> None:
 
 def test_selections_that_do_not_exist_are_refused() -> None:
     spec = load_spec(SHIPPED)
-    with pytest.raises(SpecError, match=r"unknown arm 'infogam'.*did you mean 'infogan'"):
+    with pytest.raises(SpecError, match=r"mnist-mi: unknown arm 'infogam'.*did you mean 'infogan'"):
         cells(spec, "mnist-mi", "cpu", Selection(arms=("infogam",)), DATA, "cpu", VERSIONS)
-    with pytest.raises(SpecError, match="unknown variant 'x'; this experiment has no variants"):
+    with pytest.raises(SpecError, match="mnist-mi: unknown variant 'x'; this experiment has no variants"):
         cells(spec, "mnist-mi", "cpu", Selection(variants=("x",)), DATA, "cpu", VERSIONS)
     with pytest.raises(SpecError, match="unknown profile 'quick'"):
         cells(spec, "mnist-mi", "quick", Selection(), DATA, "cpu", VERSIONS)

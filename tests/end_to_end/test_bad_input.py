@@ -71,6 +71,13 @@ def test_a_results_folder_that_cannot_be_written(bench: Bench) -> None:
     output = bench("run", "tiny", code=2)
     assert "is not a folder" in output
     assert bench.results.read_text() == "a file stands where the folder should be"
+    file, bench.results = bench.results, bench.results / "deeper"
+    for command in ("plan", "tiny"), ("report",):
+        assert f"{bench.results} is not a folder: {file.name} is a file" in bench(*command, code=2)
+
+
+def test_a_data_folder_that_is_a_file(bench: Bench) -> None:
+    assert "experiments.toml is not a folder" in bench("plan", "tiny", "--data-dir", str(bench.spec), code=2)
 
 
 def test_sync_without_cells(bench: Bench) -> None:
