@@ -28,7 +28,7 @@ _VALUE = re.compile(r"<!--=([a-z0-9-]+)-->.*?<!--/-->")  # a quoted value: its c
 
 
 def claims_table(results: list[ClaimResult]) -> str:
-    """The claim table as Markdown."""
+    """The claim table as Markdown, and below it what each claim says."""
     lines = [
         "| claim | arm | verdict | value, median [interval] | seeds holding | the paper's number |",
         "|---" * 6 + "|",
@@ -40,7 +40,8 @@ def claims_table(results: list[ClaimResult]) -> str:
             verdict = f"{arm.badge.sign} {arm.badge.text}"
             value = f"{arm.measure} {arm.value} {arm.unit}".rstrip()
             lines.append(f"| {row.id} | `{arm.arm}` | {verdict} | {value} | {holding} | {beside} |")
-    return "\n".join(lines)
+    texts = {result.id: result.text for result in results}
+    return "\n".join([*lines, "", "<br>".join(f"{claim}: {text}" for claim, text in texts.items())])
 
 
 def with_block(text: str, name: str, block: str) -> str:
