@@ -62,8 +62,9 @@ class Check:
 
 def compare(rule: GateTable, base: Sweep, new: Sweep, expected_seeds: tuple[int, ...]) -> Check:
     """Compare finished sweeps. Missing, crashed or incomparable runs make it inconclusive, never ok."""
-    arms, not_gated, problems = [], {}, []
+    arms, problems = [], []
     base_groups, new_groups = base.groups(), new.groups()
+    not_gated = {group: "the baseline has no such arm" for group in new_groups if group not in base_groups}
     for group, base_runs in base_groups.items():
         ended = [run for run in base_runs if run.state == "done"]
         reached = sum(math.isfinite(run.summary.get("t80", math.inf)) for run in ended)

@@ -98,7 +98,7 @@ def check(experiment: str, baseline_file: Path | None, *, train: bool, record: b
         raise BadInput(f"--baseline: {base}")
     chosen = context.selection.seeds
     looks = [chosen] if chosen else [tuple(rule.new_seeds), (*rule.new_seeds, *rule.more_seeds)]
-    if not chosen and not train and isinstance(base, Sweep):
+    if not chosen and isinstance(base, Sweep):
         everything = Context([experiment], **(options | {"seeds": looks[-1]}))
         if all(_is_done(everything, cell) for cell in everything.cells):
             looks = looks[-1:]  # all ten are there: it is decided on ten against ten

@@ -83,6 +83,16 @@ class Sweep:
         """Finished runs of one group, sorted by seed."""
         return [run for run in self.groups().get(group, []) if run.state == "done"]
 
+    def t80(self, group: str) -> dict[int, float]:
+        """T80 by seed of the finished runs and of those that diverged, in iterations; infinity: later than the budget,
+        as a seed counts that diverged."""
+        ended = [run for run in self.groups().get(group, []) if run.diverged or "t80" in run.summary]
+        return {
+            run.cell.seed: math.inf if run.diverged else run.summary["t80"]
+            for run in ended
+            if run.diverged or run.state == "done"
+        }
+
     def median_curve(self, group: str) -> np.ndarray | None:
         """Median over finished seeds of the categorical L_I at each iteration, (T,) nats."""
         histories = [(r.cell.config, r.history) for r in self.done(group) if r.history is not None]
@@ -171,8 +181,12 @@ def _is_of(launch: dict[str, Any], definition: str) -> bool:
 
 # ---- compact curves: a sweep in one JSON file, for committed references and baselines
 def to_json(sweep: Sweep) -> dict[str, Any]:
-    """A finished sweep with every seed's curves, rounded; weights and images stay behind."""
-    finished = [run for run in sweep.runs if run.state in ("done", "failed") and run.history is not None]
+    """A finished sweep with every seed's curves, rounded; weights and images stay behind.
+
+    A seed that diverged before its first checkpoint has no curves, and is there all the same: claims count it.
+    """
+    ended = [run for run in sweep.runs if run.state in ("done", "failed")]
+    finished = [run for run in ended if run.history is not None or run.diverged]
     return {
         "format": FORMAT,
         "experiment": sweep.experiment,
@@ -187,12 +201,14 @@ def to_json(sweep: Sweep) -> dict[str, Any]:
 
 def _run_to_json(run: Run) -> dict[str, Any]:
     history, result = run.history, dict(run.result or {})
-    assert history is not None
     result.pop("traceback", None)
     definition = run.cell.definition
     changed = {k: v for k, v in run.cell.config.items() if k not in definition or definition[k] != v}
-    columns = {name: _rounded(history.column(name)) for name in history.names}
-    timing = {"step_iterations": history.step_iterations.tolist(), "step_ms": _rounded(history.step_ms)}
+    columns: dict[str, Any] = {}
+    timing: dict[str, Any] = {"step_iterations": [], "step_ms": []}
+    if history is not None:
+        columns = {name: _rounded(history.column(name)) for name in history.names}
+        timing = {"step_iterations": history.step_iterations.tolist(), "step_ms": _rounded(history.step_ms)}
     measures = {
         family: {name: entry[name] for name in ("key", "values") if name in entry}
         | {name: entry[name] for name in ("reasons", "series") if entry.get(name)}
@@ -232,18 +248,13 @@ def _from_json(raw: dict[str, Any]) -> Sweep:
             config,
             raw["definition"],
         )
-        names = tuple(entry["curves"])
-        values = np.array([[math.nan if v is None else v for v in entry["curves"][n]] for n in names]).T.reshape(
-            -1, len(names)
-        )
-        history = History(names, values, np.array(entry["step_iterations"]), np.array(entry["step_ms"], dtype=float))
         runs.append(
             Run(
                 cell,
                 entry["state"],
                 raw["environment"],
                 raw["data"],
-                history,
+                _history(entry),
                 entry["result"],
                 None,
                 entry.get("measures", {}),
@@ -252,6 +263,16 @@ def _from_json(raw: dict[str, Any]) -> Sweep:
         require_usable(runs[-1])
     key = digest(raw["definition"])
     return Sweep(raw["experiment"], raw["profile"], raw["definition"], key, runs, raw.get("launches", []))
+
+
+def _history(entry: dict[str, Any]) -> History | None:
+    """None for a run without curves: it diverged before its first checkpoint."""
+    names = tuple(entry["curves"])
+    if not names:
+        return None
+    columns = [[math.nan if v is None else v for v in entry["curves"][n]] for n in names]
+    values = np.array(columns).T.reshape(-1, len(names))
+    return History(names, values, np.array(entry["step_iterations"]), np.array(entry["step_ms"], dtype=float))
 
 
 def write_curves(path: Path, sweep: Sweep) -> None:

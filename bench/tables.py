@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from bench import statistics
-from bench.runs import Run, Sweep
+from bench.runs import Sweep
 from bench.spec import arm_of
 
 SUMMARY_COLUMNS = (
@@ -28,12 +28,17 @@ def seeds_table(sweep: Sweep) -> pd.DataFrame:
 
 
 def arms_table(sweep: Sweep, measures: Sequence[str] = SUMMARY_COLUMNS) -> pd.DataFrame:
-    """One row per group and measure: median over finished seeds with its exact interval, and every seed's value."""
+    """One row per group and measure: median over finished seeds with its exact interval, and every seed's value.
+
+    Of T80 also over those that diverged, as later than the budget.
+    """
     rows = []
     for group in sweep.groups():
         runs = sweep.done(group)
         for measure in measures:
             values = [run.summary[measure] for run in runs if measure in run.summary]
+            if measure == "t80":
+                values = list(sweep.t80(group).values())
             if values:
                 interval = statistics.median_interval(values)
                 rows.append(
@@ -55,13 +60,13 @@ def arms_table(sweep: Sweep, measures: Sequence[str] = SUMMARY_COLUMNS) -> pd.Da
 def comparisons_table(sweep: Sweep, base: str) -> pd.DataFrame:
     """T80 of each group against ``base``: Hodges-Lehmann ratio with its exact rank interval, Mann-Whitney p.
 
-    A seed that did not reach 0.8 H(c) enters as later than the budget, never dropped.
+    A seed that did not reach 0.8 H(c), or diverged, enters as later than the budget, never dropped.
     """
     budget = float(sweep.definition["training"]["iterations"])
-    base_times = _t80(sweep.done(base))
+    base_times = list(sweep.t80(base).values())
     rows: list[dict[str, Any]] = []
     for group in sweep.groups():
-        times = _t80(sweep.done(group))
+        times = list(sweep.t80(group).values())
         if group == base or min(len(times), len(base_times)) < 2:
             continue
         ratio = statistics.hodges_lehmann_ratio(base_times, times, budget)
@@ -79,10 +84,6 @@ def comparisons_table(sweep: Sweep, base: str) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(rows)
-
-
-def _t80(runs: list[Run]) -> list[float]:
-    return [run.summary["t80"] for run in runs if "t80" in run.summary]
 
 
 def settings_table(sweep: Sweep, reference: str) -> pd.DataFrame:

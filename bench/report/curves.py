@@ -52,10 +52,10 @@ class SweepCurves:
         return np.stack([c[:length] for c in curves]) if length else None
 
     def times(self) -> dict[str, list[float]]:
-        """T80 of every finished seed, by group; empty where there is no such time."""
+        """T80 of every finished or diverged seed, by group; empty where there is no such time."""
         if not self.entropy_nats:
             return {}
-        return {g: [r.summary["t80"] for r in self.sweep.done(g) if "t80" in r.summary] for g in self.groups}
+        return {g: list(self.sweep.t80(g).values()) for g in self.groups}
 
     def thin(self, curve: np.ndarray, last: int | None = None) -> tuple[np.ndarray, np.ndarray]:
         """(iterations, values) up to ``last``: every k-th point and the last."""

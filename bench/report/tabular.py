@@ -96,14 +96,16 @@ def _arms(sweep: Sweep, order: list[str]) -> Table | None:
     cells = {(r["arm"], r["measure"]): r for r in records}
     rows = []
     for arm in dict.fromkeys(r["arm"] for r in records):
-        present = [cells[arm, m] for m in measures if (arm, m) in cells]
-        row = [arm, str(present[0]["num_seeds"])]
+        diverged = sum(run.diverged for run in sweep.groups()[arm])
+        row = [arm, f"{len(sweep.done(arm))}" + (f", {diverged} diverged" if diverged else "")]
         for measure in measures:
             r = cells.get((arm, measure))
             row.append(wording.with_interval(measure, r["median"], r["low"], r["high"]) if r else wording.ABSENT)
         rows.append(row)
     caption = "Median [low, high] over the finished seeds. The interval is exact, from the seeds' order: "
     caption += f"{_levels(records)}."
+    if any(run.diverged for run in sweep.runs):
+        caption += " In T80 a seed that diverged counts too, as later than the budget."
     keys = ["arm", "measure", "unit", "median", "low", "high", "level", "num_seeds", "num_failed", "seeds"]
     for r in records:
         r["unit"] = wording.measure_unit(r["measure"])
@@ -208,7 +210,7 @@ def _compared(sweep: Sweep, record: dict[str, Any]) -> list[str]:
 
 def _ratio(sweep: Sweep, record: dict[str, Any]) -> str:
     """The estimate takes failures at the budget: once they reach the middle of the pairs it is a bound, and says so."""
-    base = [run.summary["t80"] for run in sweep.done(record["against"]) if "t80" in run.summary]
+    base = list(sweep.t80(record["against"]).values())
     base_failed = sum(math.isinf(t) for t in base) / len(base)
     new_failed = record["not_reached"] / record["num_seeds"]
     if base_failed * new_failed >= 0.5:

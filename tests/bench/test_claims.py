@@ -1,5 +1,6 @@
 """Verdicts by hand: what "best seed" and "median seed" hold against a bound, and for which variants a claim speaks."""
 
+import json
 import math
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +15,7 @@ from bench.criteria import BlankTable, ClaimTable
 from bench.records import History
 from bench.report.inventory import missing_cells
 from bench.report.verdicts import claim_rows, headline, left_out_sentence
-from bench.runs import Run, Sweep
+from bench.runs import Run, Sweep, from_json, to_json
 from bench.spec import PaperBudget, Spec, load_spec
 from infogan.data import DataInfo
 
@@ -129,6 +130,20 @@ def test_a_missing_seed_may_have_any_value_and_a_diverged_one_has_the_worst(
     assert math.isnan(found.conditions[0].value) if value is None else found.conditions[0].value == value
     shown = claim_rows([found])[0].arms[0].unit
     assert ("seeds)" in shown) == (0 < num_measured < 5)
+
+
+def test_a_seed_that_diverged_at_once_is_in_the_committed_curves_too(spec: Spec) -> None:
+    """It has no history; without it five seeds of which one failed would read as four that all hold."""
+    made = sweep(spec, [0.5] * 5, [0.9, 0.9, 0.1, DIVERGED, DIVERGED])
+    made = replace(made, runs=[replace(run, history=None) if run.diverged else run for run in made.runs])
+    read = from_json(json.loads(json.dumps(to_json(made))))
+    assert [(r.cell.name, r.state, r.diverged) for r in read.runs] == [
+        (r.cell.name, r.state, r.diverged) for r in sorted(made.runs, key=lambda r: (r.cell.group, r.cell.seed))
+    ]
+    experiment = spec.experiments["two"]
+    before, after = ([r.to_json() for r in judge(experiment, of)] for of in (made, read))
+    assert json.dumps(before) == json.dumps(after)
+    assert {r["verdict"] for r in after if r["id"] == "F9b"} == {"not reproduced on a substitute"}
 
 
 def test_a_best_seed_that_misses_decides_nothing_while_another_is_unmeasured(spec: Spec) -> None:

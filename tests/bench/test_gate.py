@@ -16,6 +16,7 @@ from bench.gate import compare, inconclusive
 from bench.gate_proof import failing, outcomes, stretched
 from bench.records import History
 from bench.runs import Run, Sweep, from_json, read_curves, to_json
+from bench.tables import arms_table, comparisons_table
 
 BASELINE = Path(__file__).parents[2] / "results" / "baseline" / "mi-gate.json"
 RULE = GateTable(baseline_seeds=list(range(10)), new_seeds=[0, 1, 2, 3, 4], more_seeds=[5, 6, 7, 8, 9])
@@ -104,6 +105,26 @@ def test_a_diverged_seed_counts_as_failed_and_a_crash_as_unmeasured(base: Sweep)
     check = compare(RULE, base, replace(base, runs=crashed), FIVE)
     assert check.outcome == "inconclusive"
     assert "seed 0 crashed: it broke" in check.reason
+
+
+def test_a_diverged_seed_is_later_than_the_budget_in_tables_too(base: Sweep) -> None:
+    runs = take(base, FIVE).runs
+    diverged = [with_state(r, "failed", "NonFiniteLoss") if r.cell.seed < 2 else r for r in runs]
+    ours = [replace(r, cell=replace(r.cell, arm="other")) for r in diverged]
+    both = replace(base, runs=[*base.runs, *ours])
+    row = comparisons_table(both, "infogan").to_dict("records")[0]
+    assert (row["arm"], row["num_seeds"], row["not_reached"]) == ("other", 5, 2)
+    t80 = next(r for r in arms_table(both).to_dict("records") if (r["arm"], r["measure"]) == ("other", "t80"))
+    assert (t80["num_seeds"], t80["num_failed"], t80["high"]) == (5, 2, math.inf)
+    assert next(r for r in arms_table(both).to_dict("records") if r["arm"] == "other" and r["num_seeds"] == 3)
+
+
+def test_an_arm_that_the_baseline_lacks_is_named(base: Sweep) -> None:
+    runs = take(base, FIVE).runs
+    new = replace(base, runs=[*runs, *(replace(r, cell=replace(r.cell, arm="added")) for r in runs)])
+    check = compare(RULE, base, new, FIVE)
+    assert check.not_gated == {"added": "the baseline has no such arm"}
+    assert any("added" in line for line in gate_output.lines(check, RULE))
 
 
 def test_missing_seeds_are_inconclusive(base: Sweep) -> None:
