@@ -135,7 +135,10 @@ class CellRun:
         release_heap()
 
     def _is_trained(self) -> bool:
-        return (self.folder.result() or {}).get("status") == "done"
+        if (self.folder.result() or {}).get("status") != "done" or self.folder.end_damage():
+            return False
+        self.folder.remove_checkpoints()  # of a process that was killed between its result and this
+        return True
 
     def _run(self) -> bool:
         """False where it was told to stop before the end."""
@@ -145,7 +148,7 @@ class CellRun:
         self.dataset = load_dataset(wanted, task.data_dir)
         images = torch.from_numpy(self.dataset.train.images[: wanted["num_images"]])
         self.folder.write_identity(task.cell, task.environment, task.data)
-        damage = self.folder.result_damage()
+        damage = self.folder.end_damage()
         if damage:
             self._note(f"{damage}; the cell is trained again")
         self.folder.remove_result()
@@ -175,7 +178,7 @@ class CellRun:
             clock = state["clock"]
             self.clock = _Clock(clock["seconds"], clock["step_iterations"], clock["step_ms"], clock["resumes"] + 1)
             self.notes = state["notes"] + self.notes
-            self.report("resumed", {"iteration": self.trainer.iteration})
+            self.report("resumed", {"iteration": self.trainer.iteration, "train_s": clock["seconds"]["train"]})
             return
         if name:
             self._note("no checkpoint can be used; the cell starts anew")
@@ -191,6 +194,7 @@ class CellRun:
         probed = probes.probe_iterations(iterations) if set(OF_PROBES) & set(self.task.cell.measures) else []
         probed = [i for i in probed if i > self.trainer.iteration]
         saved_at, stretch_start, stretch_s = time.perf_counter(), self.trainer.iteration, 0.0
+        saved_iteration, every = self.trainer.iteration, self.task.checkpoint_every or 0
         while True:
             started = time.perf_counter()
             progress = next(steps, None)
@@ -212,10 +216,11 @@ class CellRun:
                 self._probe(set(kept))
             stop = self.should_stop() and not self.trainer.done
             due = time.perf_counter() - saved_at >= self.task.checkpoint_every_s
-            every = self.task.checkpoint_every
-            if stop or due or (every and progress.iteration % every == 0):
+            # passed, not met: a GPU is read from only now and then
+            passed = every > 0 and progress.iteration // every > saved_iteration // every
+            if stop or due or passed:
                 self._checkpoint()
-                saved_at = time.perf_counter()
+                saved_at, saved_iteration = time.perf_counter(), progress.iteration
             if stop:
                 self.report("stopped", {"iteration": progress.iteration})
                 return False

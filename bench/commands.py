@@ -186,7 +186,8 @@ def _train(
 
     task_of = task_maker(context, every_s, every)
     tasks = [task_of(item.cell, context.results) for item in todo]
-    with display_for(tasks, console) as display:
+    measured_only = {item.cell.key for item in todo if not item.to_train}
+    with display_for(tasks, console, measured_only) as display:
         return grid.run(context.results, planned, tasks, executor, display, context.uri)
 
 

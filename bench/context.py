@@ -79,12 +79,19 @@ class Context:
         )
         self.names = list(dict.fromkeys(experiments or self.spec.experiments))
         self.profiles = {name: self._profile(name, profile) for name in self.names}
-        for name in self.names:  # before anything is measured for the first of them
-            cell_module.selected_seeds(self.spec, name, self.profiles[name], self.selection)
+        self._require_cells()
         self.uri = tracking.resolve_uri(self.results)
         self.infos = {name: self._data(name, download=download) for name in self.names}
         self._choose = cache(partial(kernels.fast_layers, announce=_announce))
         self.cells = [cell for name in self.names for cell in self._cells(name)]
+
+    def _require_cells(self) -> None:
+        """Before anything is measured or drawn for the first experiment. Raises SpecError, or BadInput for no cell."""
+        selected = [
+            cell_module.selected_seeds(self.spec, name, self.profiles[name], self.selection) for name in self.names
+        ]
+        if not any(seeds for groups_of in selected for seeds in groups_of.values()):
+            raise BadInput(f"nothing selected: {', '.join(self.names)} has no cell with these arms, variants and seeds")
 
     def _device(self, wanted: str) -> str:
         """The executor's device: a cluster's workers may have the GPU that the launcher lacks."""

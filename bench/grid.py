@@ -66,7 +66,9 @@ def plan(results: Path, cells: list[Cell], uri: str) -> list[PlannedCell]:
         folder = CellFolder.of(results, cell)
         state: str = folder.state()
         detail = ""
-        if state == "failed":
+        if state == "done" and (damage := folder.end_damage(quick=True)):
+            state, detail = "partial", f"{damage}; it will be trained again"
+        elif state == "failed":
             detail = (folder.result() or {}).get("message", "")
         elif state == "done" and (families := folder.unmeasured(cell)):
             errors = [entry["error"] for entry in folder.measures().values() if "error" in entry]
@@ -184,10 +186,13 @@ def run(
                 mirror.submit(CellFolder.of(results, item.cell))
 
         spans: dict[str, list[float]] = {}  # by cell key: seconds of the launch at which it began and ended
+        earlier_s = {item.cell.key: 0.0 for item in planned if item.to_train}  # of training, before this launch
 
         def on_event(task: CellTask, kind: str, values: dict[str, Any]) -> None:
             if kind in ("started", "done", "failed", "stopped"):
                 spans.setdefault(task.cell.key, []).append(time.monotonic() - started[0])
+            if kind == "resumed" and len(spans.get(task.cell.key, [])) == 1:  # not after a worker's death within it
+                earlier_s[task.cell.key] = values["train_s"]
             folder = CellFolder.of(results, task.cell)
             if kind in ("durable", "done", "failed", "stopped") and folder.state() != "missing":
                 mirror.submit(folder)  # a cell that failed before its first record has nothing to mirror
@@ -205,7 +210,7 @@ def run(
         untracked = mirror.close(10.0 if stop.requested else 120.0)
         wall_s, cpu_s = time.monotonic() - started[0], time.process_time() - started[1]
         try:
-            _record_launch(results, tasks, outcomes, executor.jobs, spans, wall_s, cpu_s)
+            _record_launch(results, tasks, outcomes, executor.jobs, spans, earlier_s, wall_s, cpu_s)
         except OSError as error:
             display.message(f"{LAUNCHES} lacks this launch, which costs the report a line: {error}")
     names = {task.cell.key: task.cell.name for task in tasks}
@@ -226,13 +231,22 @@ def _record_launch(
     outcomes: dict[str, str],
     jobs: int,
     spans: dict[str, list[float]],
+    earlier_s: dict[str, float],
     wall_s: float,
     cpu_s: float,
 ) -> None:
-    """A line in launches.jsonl: when each cell ran, and what tracking and progress cost the launcher beside them."""
+    """A line in launches.jsonl: when each cell ran, and what tracking and progress cost the launcher beside them.
+
+    A cell that is not in ``earlier_s`` was only measured.
+    """
     done = [task for task in tasks if outcomes.get(task.cell.key) == "done"]
-    ended = [CellFolder.of(results, task.cell).result() for task in done]
-    train_s = {task.cell.key: result["seconds"]["train"] for task, result in zip(done, ended, strict=True) if result}
+    trained = [task for task in done if task.cell.key in earlier_s]
+    ended = [CellFolder.of(results, task.cell).result() for task in trained]
+    train_s = {
+        task.cell.key: result["seconds"]["train"] - earlier_s[task.cell.key]
+        for task, result in zip(trained, ended, strict=True)
+        if result
+    }
     line = {
         "definitions": sorted({task.cell.definition_key for task in tasks}),
         "num_done": len(done),
@@ -250,7 +264,8 @@ def _record_launch(
                 "outcome": outcomes[task.cell.key],
                 "start_s": round(spans[task.cell.key][0], 2),
                 "end_s": round(spans[task.cell.key][-1], 2),
-                "train_s": round(train_s.get(task.cell.key, 0.0), 2),  # of all its launches, if it was resumed
+                "train_s": round(max(0.0, train_s.get(task.cell.key, 0.0)), 2),  # in this launch alone
+                "resumed": earlier_s.get(task.cell.key, 0.0) > 0,
             }
             for task in tasks
             if task.cell.key in outcomes and task.cell.key in spans

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from bench.cells import measure_key
+from bench.cells import digest, measure_key
 from bench.records import CellFolder
 from bench.tasks import CellTask
 from infogan import data
@@ -90,9 +90,11 @@ def measure(
                 folder.write_measured_grids(family, measured.grids)  # before the entry that speaks of them
             entry |= {"values": measured.values, "reasons": measured.reasons, "details": measured.details}
             entry |= {"series": measured.series}
+            digest(entry)  # a number that JSON lacks is this family's failure, not the worker's
         except Exception as error:
             message = " ".join(str(error).split())
-            entry |= {"error": f"{type(error).__name__}: {message}", "traceback": traceback.format_exc()}
+            entry = {"key": entry["key"], "error": f"{type(error).__name__}: {message}"}
+            entry["traceback"] = traceback.format_exc()
             failures.append(f"{family} not measured: {message}")
         folder.write_measures(
             family, entry | {"seconds": time.perf_counter() - started, "peak_memory_mb": peak_memory_mb()}

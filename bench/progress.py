@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -20,7 +20,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from bench.grid import training_flops
+from bench.grid import ASSUMED_CELL_S, ASSUMED_FLOPS_PER_S, training_flops
 from bench.tasks import CellTask
 
 LINE_EVERY_S = 20.0
@@ -45,10 +45,16 @@ def _node(values: dict[str, Any]) -> str:
 
 
 class _Sweep:
-    """Overall progress in arithmetic, so that cells of different size count by their work."""
+    """Overall progress in arithmetic, so that cells of different size count by their work.
 
-    def __init__(self, tasks: list[CellTask]) -> None:
-        self.work = {task.cell.key: training_flops(task.cell) for task in tasks}
+    ``measured_only``: keys of cells that are trained already, whose work is a guess.
+    """
+
+    def __init__(self, tasks: list[CellTask], measured_only: Collection[str] = ()) -> None:
+        measuring = ASSUMED_CELL_S * ASSUMED_FLOPS_PER_S
+        self.work = {
+            task.cell.key: measuring if task.cell.key in measured_only else training_flops(task.cell) for task in tasks
+        }
         self.reached = dict.fromkeys(self.work, 0.0)
         self.resumed = dict.fromkeys(self.work, 0.0)
         self.finished = 0
@@ -88,8 +94,8 @@ class _Sweep:
 class LineDisplay:
     """For logs: a line when a cell starts or ends, and one now and then."""
 
-    def __init__(self, tasks: list[CellTask], console: Console) -> None:
-        self.sweep, self.console = _Sweep(tasks), console
+    def __init__(self, tasks: list[CellTask], console: Console, measured_only: Collection[str] = ()) -> None:
+        self.sweep, self.console = _Sweep(tasks, measured_only), console
         self.last_line = time.monotonic()
         self.running: dict[str, str] = {}
 
@@ -144,8 +150,8 @@ class _Eta(ProgressColumn):
 class BarDisplay:
     """For terminals: a bar per running cell with its current L_I, and one for all."""
 
-    def __init__(self, tasks: list[CellTask], console: Console) -> None:
-        self.sweep, self.console = _Sweep(tasks), console
+    def __init__(self, tasks: list[CellTask], console: Console, measured_only: Collection[str] = ()) -> None:
+        self.sweep, self.console = _Sweep(tasks, measured_only), console
         overall: list[TaskID] = []
         self.progress = Progress(
             SpinnerColumn(),
@@ -215,6 +221,9 @@ def preparing(name: str, console: Console) -> Iterator[Callable[[int, int], None
     yield line
 
 
-def display_for(tasks: list[CellTask], console: Console) -> LineDisplay | BarDisplay:
+def display_for(
+    tasks: list[CellTask], console: Console, measured_only: Collection[str] = ()
+) -> LineDisplay | BarDisplay:
     """Bars where somebody watches, lines where nobody does."""
-    return BarDisplay(tasks, console) if console.is_terminal and sys.stdout.isatty() else LineDisplay(tasks, console)
+    kind = BarDisplay if console.is_terminal and sys.stdout.isatty() else LineDisplay
+    return kind(tasks, console, measured_only)

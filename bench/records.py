@@ -23,7 +23,7 @@ import numpy as np
 
 from bench.cells import FORMAT, Cell, digest, measure_key
 from bench.locks import Lock, is_locked
-from bench.storage import CorruptRecord, read_json, read_sealed, sync_folder, write_json, write_sealed
+from bench.storage import CorruptRecord, has_seal, read_json, read_sealed, sync_folder, write_json, write_sealed
 from infogan.data.npz import NpzError, read_npz
 
 NEWEST = "checkpoint.pt"
@@ -147,8 +147,10 @@ class CellFolder:
                 yield name, error
 
     def remove_checkpoints(self) -> None:
-        for name in ("checkpoint.pt", "checkpoint.previous.pt", "checkpoint.incoming.pt"):
-            self._own(name).unlink(missing_ok=True)
+        """All of them, and what a killed process left of one."""
+        for pattern in ("checkpoint*.pt", ".checkpoint*"):
+            for path in self.path.glob(pattern):
+                self._own(path.name).unlink(missing_ok=True)
 
     # ---- history
     def write_history(self, history: History) -> None:
@@ -189,13 +191,23 @@ class CellFolder:
         except (FileNotFoundError, CorruptRecord):
             return None
 
-    def result_damage(self) -> str | None:
-        """What is wrong with the record of the end, in words; None where it is sound or not there."""
+    def end_damage(self, *, quick: bool = False) -> str | None:
+        """What is wrong with the records of the end, in words; None where they are sound, or it was not reached.
+
+        A finished cell's history and weights belong to them: without either it has to be trained again. ``quick`` asks
+        of the weights only whether they are whole.
+        """
         try:
-            self._sound_result()
+            if self._sound_result()["status"] == "done":
+                if self.history() is None:
+                    raise CorruptRecord("history.npz: not there")
+                if not has_seal(self._file("weights.pt")):
+                    raise CorruptRecord("weights.pt: cut off, or not there")
+                if not quick:
+                    self.weights()
         except CorruptRecord as error:
             return str(error)
-        except FileNotFoundError:
+        except FileNotFoundError:  # no result yet
             pass
         return None
 

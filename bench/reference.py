@@ -106,6 +106,7 @@ def publish(results: Path, experiment: str, profile: str) -> Path:
         raise ValueError(f"{results} holds no cells of {experiment} at profile {profile}")
     name = f"{experiment}-{profile}"
     folder = REFERENCES / name
+    with_block(README.read_text(), name, "")  # before anything is written
     write_report(results, load_spec(DEFAULT_SPEC), folder, [experiment], profile)
     write_curves(folder / "curves.json", sweeps[0])
     sweep = read_curves(folder / "curves.json")

@@ -23,6 +23,7 @@ class _Cell(Recorded):
     start_s: Seconds
     end_s: Seconds
     train_s: Seconds
+    resumed: bool = False  # had trained in an earlier launch
 
 
 class _Launch(Recorded):
@@ -33,7 +34,10 @@ class _Launch(Recorded):
 
 @dataclass(frozen=True)
 class Span:
-    """A cell in its slot; seconds since the launch began. ``train_s``: within this launch."""
+    """A cell in its slot; seconds since the launch began. ``train_s``: within this launch, 0 if only measured.
+
+    ``whole``: trained from its first iteration to its last within this launch.
+    """
 
     experiment: str
     name: str
@@ -43,6 +47,7 @@ class Span:
     start_s: float
     end_s: float
     train_s: float
+    whole: bool
 
     @property
     def group(self) -> str:
@@ -106,9 +111,9 @@ def schedule(launch: dict[str, Any]) -> Schedule | None:
         slot = next((i for i, end in enumerate(free_at) if end <= cell.start_s), len(free_at))
         free_at[slot : slot + 1] = [cell.end_s]
         train_s = min(cell.train_s, cell.end_s - cell.start_s)
-        spans.append(
-            Span(cell.experiment, cell.name, cell.definition, cell.outcome, slot, cell.start_s, cell.end_s, train_s)
-        )
+        whole = cell.outcome == "done" and train_s > 0 and not cell.resumed
+        times = cell.start_s, cell.end_s, train_s
+        spans.append(Span(cell.experiment, cell.name, cell.definition, cell.outcome, slot, *times, whole))
     return Schedule(max(read.jobs, len(free_at)), read.wall_s, tuple(spans))
 
 

@@ -1,4 +1,4 @@
-"""experiments.toml as typed, strict tables, and the pure function from them to an ordered list of cells.
+"""experiments.toml as typed, strict tables; :mod:`bench.cells` makes cells of them.
 
 The file's errors are one line with file, table, field, value and valid choices; nothing has been written by then.
 """
@@ -19,7 +19,7 @@ from infogan.measures.catalogue import FAMILIES
 
 REQUIRED_DEFAULTS = (  # of training: what every cell needs and only this table is sure to state
     *("batch_size", "learning_rate_discriminator", "learning_rate_generator", "learning_rate_q"),
-    *("mi_weight", "mi_weight_generator", "step"),
+    *("mi_weight", "mi_weight_generator", "mi_trains_trunk", "step"),
 )
 PROFILES = ("smoke", "cpu", "paper")
 
@@ -40,7 +40,7 @@ class CategoricalTable(Table):
 
 class ContinuousTable(Table):
     kind: Literal["continuous"]
-    std: Literal["learned"] | Annotated[float, BeforeValidator(as_float), Field(gt=0)] = "learned"
+    std: Literal["learned"] | Annotated[float, BeforeValidator(as_float), Field(gt=0, le=1e6)] = "learned"
     log_std_clamp: Annotated[tuple[Number, Number], Field(strict=False)] = (-4.0, 2.0)  # TOML knows lists only
 
     @model_validator(mode="after")

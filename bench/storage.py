@@ -57,6 +57,16 @@ def read_sealed(path: Path) -> bytes:
     return content
 
 
+def has_seal(path: Path) -> bool:
+    """Whether a binary record is there with its end: quick, and blind to a change within."""
+    try:
+        with path.open("rb") as file:
+            file.seek(-_TRAILER, os.SEEK_END)
+            return file.read(len(_MAGIC)) == _MAGIC
+    except OSError:
+        return False
+
+
 def write_json(path: Path, value: dict[str, Any]) -> None:
     """Write a JSON record that people can read and that carries its checksum as its last key."""
     checked = value | {"sha256": _json_digest(value)}
@@ -90,6 +100,8 @@ def plain_json(value: Any) -> Any:
 def append_line(path: Path, value: dict[str, Any]) -> None:
     """Add a JSON line; the file is rewritten whole, so that a crash leaves no half line."""
     before = path.read_bytes() if path.exists() else b""
+    if before and not before.endswith(b"\n"):
+        before += b"\n"  # a hand's edit
     write_atomic(path, before + (json.dumps(value, allow_nan=False) + "\n").encode())
 
 

@@ -67,10 +67,10 @@ def seeds_table(sweeps: Sequence[Sweep]) -> Table | None:
 
 
 def _by_group(schedules: list[Schedule], definition: str) -> list[float]:
-    """Median seconds in the slot of the finished cells of each group."""
+    """Median seconds in the slot of the cells of each group that were trained there from beginning to end."""
     groups: dict[str, list[float]] = {}
     for found in schedules:
         for span in found.spans:
-            if span.definition == definition and span.outcome == "done" and span.train_s:
+            if span.definition == definition and span.whole:
                 groups.setdefault(span.group, []).append(span.end_s - span.start_s)
     return [statistics.median(seconds) for seconds in groups.values()]

@@ -93,6 +93,24 @@ def test_a_cell_is_trained_measured_and_measured_again_without_training(tmp_path
     assert read_curves(tmp_path / "curves.json").runs[0].summary["kid"] == again["samples"]["values"]["kid"]
 
 
+def test_a_number_that_json_lacks_fails_its_family_alone(tmp_path: Path, monkeypatch) -> None:
+    cell, results = planned(tmp_path), tmp_path / "results"
+    sound = families.FAMILIES["usable"]
+
+    def broken(trained: families.Trained) -> families.Measured:
+        return replace(sound(trained), details={"nested": [math.nan]})
+
+    with monkeypatch.context() as patch:
+        patch.setitem(families.FAMILIES, "strokes", broken)
+        outcome, _ = run(cell, results)
+    entry = CellFolder.of(results, cell).measures()["strokes"]
+    assert outcome == "failed"
+    assert "not JSON compliant" in entry["error"]
+    assert "details" not in entry
+    assert CellFolder.of(results, cell).unmeasured(cell) == ["strokes"]
+    assert run(cell, results)[0] == "done"
+
+
 def test_a_measure_that_fails_is_told_and_leaves_training_and_other_measures(tmp_path: Path, monkeypatch) -> None:
     cell, results = planned(tmp_path), tmp_path / "results"
 

@@ -1,10 +1,15 @@
 """What a person sees while a data set is prepared where nobody watches a terminal."""
 
 import io
+from pathlib import Path
 
+import pytest
 from rich.console import Console
 
 from bench import progress
+from bench.grid import ASSUMED_CELL_S, ASSUMED_FLOPS_PER_S
+from bench.tasks import CellTask
+from tests.bench.tracked_cells import make_cell
 
 
 def test_a_log_gets_a_line_now_and_then(monkeypatch) -> None:
@@ -18,3 +23,16 @@ def test_a_log_gets_a_line_now_and_then(monkeypatch) -> None:
         "preparing faces: 300 of 2000 images",
         "preparing faces: 1000 of 2000 images",
     ]
+
+
+def test_a_cell_that_is_only_measured_weighs_little_in_the_time_left(tmp_path: Path, monkeypatch) -> None:
+    seconds = iter((0.0, 20.0))
+    monkeypatch.setattr(progress.time, "monotonic", lambda: next(seconds))
+    beside = ASSUMED_CELL_S * ASSUMED_FLOPS_PER_S
+    monkeypatch.setattr(progress, "training_flops", lambda cell: 9 * beside)
+    tasks = [CellTask(make_cell(seed), tmp_path, None, {}, {}) for seed in range(3)]
+    sweep = progress._Sweep(tasks, {task.cell.key for task in tasks[:2]})
+    for task in tasks[:2]:
+        sweep.update(task, "done", {})
+    assert sweep.share == pytest.approx(2 / 11)
+    assert sweep.eta_s() == pytest.approx(20 * 9 / 2)

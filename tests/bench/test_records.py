@@ -13,7 +13,7 @@ from bench.cells import Selection, cells
 from bench.locks import LockLost
 from bench.records import CellFolder, History, find_cells
 from bench.spec import load_spec
-from bench.storage import CorruptRecord, read_json, read_sealed, write_json, write_sealed
+from bench.storage import CorruptRecord, append_line, read_json, read_lines, read_sealed, write_json, write_sealed
 from infogan.data import DataInfo
 
 SPEC = load_spec(Path(__file__).parents[2] / "experiments.toml")
@@ -118,6 +118,42 @@ def test_checkpoints_newest_first_and_damage_is_given_as_an_error(folder: CellFo
     assert list(folder.checkpoints()) == [("checkpoint.previous.pt", b"two")]
     folder.remove_checkpoints()
     assert list(folder.checkpoints()) == []
+
+
+def test_a_finished_cell_without_sound_curves_or_weights_is_damaged(folder: CellFolder) -> None:
+    assert folder.end_damage() is None  # not at its end
+    folder.write_result({"status": "done"})
+    assert folder.end_damage(quick=True) == "history.npz: not there"
+    folder.write_history(HISTORY)
+    assert folder.end_damage(quick=True) == "weights.pt: cut off, or not there"
+    folder.write_weights(b"weights" * 100)
+    assert folder.end_damage() is None
+    path = folder.path / "weights.pt"
+    sound = path.read_bytes()
+    path.write_bytes(b"W" + sound[1:])
+    assert folder.end_damage(quick=True) is None  # a changed byte is found by who reads them all
+    assert "weights.pt: checksum does not match" in str(folder.end_damage())
+    path.write_bytes(sound[:-1])
+    assert "cut off" in str(folder.end_damage(quick=True))
+    folder.write_result({"status": "failed"})
+    assert folder.end_damage() is None  # it is tried again in any case
+
+
+def test_nothing_of_a_checkpoint_stays(folder: CellFolder) -> None:
+    for content in (b"one", b"two"):
+        folder.write_checkpoint(content)
+    (folder.path / ".checkpoint.incoming.pt.4711.4712").write_bytes(b"of a killed process")
+    folder.write_weights(b"weights")
+    folder.remove_checkpoints()
+    assert sorted(path.name for path in folder.path.iterdir()) == ["cell.json", "weights.pt"]
+
+
+def test_a_line_is_added_below_one_that_a_hand_left_open(tmp_path: Path) -> None:
+    path = tmp_path / "history.jsonl"
+    path.write_text('{"a": 1}\n{"b": 2}')
+    append_line(path, {"c": 3})
+    assert read_lines(path) == [{"a": 1}, {"b": 2}, {"c": 3}]
+    assert path.read_bytes().endswith(b"\n")
 
 
 def test_another_format_is_not_read_as_this_one(folder: CellFolder) -> None:

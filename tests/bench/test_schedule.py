@@ -1,15 +1,21 @@
 """The schedule of a launch by hand: slots, efficiency, the ideal, the figure and the cost against seeds."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bench import grid
+from bench.records import LAUNCHES, CellFolder
 from bench.report.costs import seeds_table
 from bench.report.figures import draw_schedule
 from bench.runs import Sweep
 from bench.schedule import largest, longest_first, makespan_s, schedule
+from bench.storage import read_lines
+from bench.tasks import CellTask
+from tests.bench.tracked_cells import make_cell
 
 
 def cell(name: str, start_s: float, end_s: float, train_s: float, definition: str = "d") -> dict[str, Any]:
@@ -49,6 +55,30 @@ def test_a_cell_trained_in_part_by_an_earlier_launch_counts_with_its_time_in_thi
 def test_a_launch_without_cells_has_no_schedule(empty: dict[str, Any]) -> None:
     assert schedule(empty) is None
     assert largest([empty], "d") is None
+
+
+def test_a_launch_counts_what_it_trained_itself(tmp_path: Path) -> None:
+    """Not what an earlier launch trained, and nothing where only measures were missing."""
+    cells = [make_cell(seed) for seed in range(3)]
+    tasks = [CellTask(c, tmp_path, None, {}, {}) for c in cells]
+    for c in cells:
+        CellFolder.of(tmp_path, c).write_result({"status": "done", "seconds": {"train": 30.0}})
+    whole, resumed, measured = (c.key for c in cells)
+    outcomes = {c.key: "done" for c in cells}
+    spans = {whole: [1.0, 33.0], resumed: [1.0, 13.0], measured: [33.0, 38.0]}
+    grid._record_launch(tmp_path, tasks, outcomes, 2, spans, {whole: 0.0, resumed: 20.0}, 40.0, 0.5)
+    (line,) = read_lines(tmp_path / LAUNCHES)
+    assert line["train_s"] == 40
+    assert [(c["train_s"], c["resumed"]) for c in line["cells"]] == [(30, False), (10, True), (0, False)]
+    found = schedule(line)
+    assert found is not None
+    assert [span.whole for span in found.spans] == [True, False, False]
+    sweep = Sweep("toy", "smoke", {}, cells[0].definition_key, [], [line])
+    table = seeds_table([sweep])
+    assert table is not None
+    assert float(table.rows[0][4]) == pytest.approx(
+        (32 + 2) / 60, abs=0.05
+    )  # a seed: 32 s, and 2 s after the last cell
 
 
 def test_the_launch_with_most_training_of_a_definition_is_shown() -> None:

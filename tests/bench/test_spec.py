@@ -62,6 +62,8 @@ ERRORS = {
     "a Q that nothing trains": ('q_learns_with = "discriminator" ', 'q_learns_with = "generator" ', r"q_learns_with \(arm gan\).*nothing else would train Q"),
     "share of images above 1": ("share_of_images = 0.9166667", "share_of_images = 1.1", "share_of_images = 1.1"),
     "not TOML": ("[defaults.training]", "[defaults.training", "not valid TOML"),
+    "a default that every cell needs": ("mi_trains_trunk = true ", "", "mi_trains_trunk"),
+    "a standard deviation without end": ("std = 1.0 }", "std = inf }", "std = inf"),
     "missing field": ('title = "Figure 1: mutual information of one categorical code on MNIST"', "", "title: missing"),
 }  # fmt: skip
 

@@ -17,6 +17,8 @@ CASES = {
     "experiment": (["run", "tinny"], "did you mean 'tiny'"),
     "arm": (["run", "tiny", "--arms", "infogam"], "did you mean 'infogan'"),
     "seeds": (["run", "tiny", "--seeds", "4-1"], "rising range"),
+    "seeds that only look like numbers": (["run", "tiny", "--seeds", "\u00b2"], "write numbers and ranges"),
+    "a seed of many digits": (["run", "tiny", "--seeds", "9" * 5000], "write numbers and ranges"),
     "profile": (["run", "tiny", "--profile", "fast"], "choose from smoke, cpu, paper"),
     "profile that the experiment lacks": (["plan", "tiny", "--profile", "paper"], "unknown profile 'paper'"),
     "device": (["run", "tiny", "--device", "tpu"], "choose from auto, cpu, cuda"),
@@ -78,6 +80,14 @@ def test_a_results_folder_that_cannot_be_written(bench: Bench) -> None:
 
 def test_a_data_folder_that_is_a_file(bench: Bench) -> None:
     assert "experiments.toml is not a folder" in bench("plan", "tiny", "--data-dir", str(bench.spec), code=2)
+
+
+def test_a_selection_without_cells_is_no_success(bench: Bench) -> None:
+    bench.spec.write_text(bench.spec.read_text().replace("width = 0.06", "width = 0.06\ngroup_seeds = { gan = [] }"))
+    for command in ("run", "plan", "check", "baseline"):
+        output = bench(command, "tiny", "--arms", "gan", code=2)
+        assert "nothing selected: tiny has no cell" in output
+    assert not bench.results.exists()
 
 
 def test_sync_without_cells(bench: Bench) -> None:

@@ -138,21 +138,25 @@ def test_a_corrupt_database_is_left_alone(undisturbed: Bench, tmp_path: Path, em
 
 
 def test_damaged_records_of_a_finished_cell_are_said(undisturbed: Bench, tmp_path: Path, empty_database: Path) -> None:
-    """The end's record damaged: the cell is no longer done, and is trained again to the same bits. Curves: named."""
+    """Result, curves or weights damaged: the cell is no longer done, and is trained again to the same bits."""
     bench = Bench(tmp_path, ITERATIONS)
     shutil.copytree(undisturbed.results, bench.results)
     bench.use_database(empty_database)  # a copied one keeps its artifacts elsewhere
     folders = bench.cells()
     damage(folders["infogan/seed-0"] / "result.json", random.Random(2))
     damage(folders["infogan/seed-1"] / "history.npz", random.Random(3))
-    assert "1 partial" in bench(*PLAN)
+    assert "2 partial" in bench(*PLAN)
     assert "damaged: cells/tiny/cpu/infogan/seed-1" in " ".join(bench("report", "tiny").split())
-    output = bench(*ONE)
-    assert "result.json: " in output
-    assert "the cell is trained again" in output
     assert "history.npz: checksum does not match" in bench("sync", code=4)
-    shutil.rmtree(folders["infogan/seed-1"])
-    bench(*RUN)
+    output = bench(*RUN)
+    assert "result.json: " in output
+    assert "history.npz: checksum does not match" in output
+    assert output.count("the cell is trained again") == 2
+    check_same(bench, undisturbed)
+    weights = folders["infogan/seed-0"] / "weights.pt"
+    weights.write_bytes(weights.read_bytes()[:-1])
+    assert "weights.pt: cut off, or not there; it will be trained again" in " ".join(bench(*PLAN).split())
+    assert "the cell is trained again" in bench(*RUN)
     check_same(bench, undisturbed)
 
 

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from bench.records import LAUNCHES
+from bench.storage import read_lines
 from tests.end_to_end.faults import ITERATIONS, PLAN, RUN, check_same, damage, num_checkpoints, running
 from tests.end_to_end.harness import PATIENCE_S, Bench, wait_for
 
@@ -42,6 +44,10 @@ def test_a_polite_stop_writes_checkpoints_and_resumes(
     assert "partial" in states
     assert "resumed at iteration" in bench(*RUN)
     check_same(bench, undisturbed)
+    resumed = [cell for cell in read_lines(bench.results / LAUNCHES)[-1]["cells"] if cell["resumed"]]
+    assert resumed
+    for cell in resumed:  # what the stopped launch trained is not this one's
+        assert 0 < cell["train_s"] < bench.records()[cell["name"]]["seconds"]["train"]
 
 
 def test_a_damaged_checkpoint_is_said_and_the_one_before_used(
