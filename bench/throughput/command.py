@@ -43,6 +43,9 @@ def throughput(results: Path, options: Options, console: Console | None = None) 
     console = console or Console()
     results = results.absolute()
     names, device = _checked(options)
+    record = results / FOLDER / RECORD
+    if options.against is not None and options.against.resolve() == record.resolve():
+        raise BadOption(f"--against {options.against} is what this measurement would replace: copy it elsewhere first")
     unwritable = check_writable(results)
     if unwritable:
         raise BadOption(unwritable)
@@ -59,7 +62,7 @@ def throughput(results: Path, options: Options, console: Console | None = None) 
         run_suite(results / FOLDER, device, console)
         return 0
     workloads = [(name, options.batch_size, options.width, options.kernels, device) for name in names]
-    return _measure(results / FOLDER / RECORD, workloads, device, options.threads, baseline, console)
+    return _measure(record, workloads, device, options.threads, baseline, console)
 
 
 def _checked(options: Options) -> tuple[list[str], str]:
@@ -74,8 +77,12 @@ def _checked(options: Options) -> tuple[list[str], str]:
         raise BadOption(f"--width must be above 0 and at most 8, got {options.width:g}")
     if options.threads > usable_cores():
         raise BadOption(f"--threads {options.threads} is more than the {usable_cores()} cores of this machine")
-    if options.suite and options.against is not None:
-        raise BadOption("--against compares single measurements; leave out --suite")
+    if options.suite:
+        single = ("networks", "batch_size", "width", "threads", "kernels", "against")
+        given = [name for name in single if getattr(options, name) != getattr(Options(), name)]
+        if given:
+            flag = given[0].replace("_", "-")
+            raise BadOption(f"--{flag} is for single measurements, --suite has its own; leave one of them out")
     try:
         device = available_device(options.device)
     except ValueError as error:

@@ -21,6 +21,7 @@ class StoredRatio(Recorded):
     network: str
     batch_size: int
     width: float
+    kernels: str = ""  # empty: of a line that does not say
     ratio: Ratio
     low: Ratio
     high: Ratio
@@ -54,17 +55,13 @@ def _belongs(record: dict[str, Any], run: Run) -> bool:
 
 
 def _ratio(record: dict[str, Any], network: str) -> dict[str, Any] | None:
-    """Of the record's first workload with this network; the suite states the inverse, reference over fused."""
-    shown = ("network", "batch_size", "width")
-    if record["kind"] == "paired":
-        for measurement in record["measurements"]:
-            workload, reference = measurement["workload"], measurement["comparisons"]["reference"]
-            if workload["network"] == network:
-                r = reference["ratio"][reference["clock"]]
-                ratio = {name: r[name] for name in ("ratio", "low", "high")}
-                return {name: workload[name] for name in shown} | ratio | {"clock": reference["clock"]}
-    for row in record.get("rows", []):
-        if (row["network"], row["step"], row["threads"]) == (network, "reference", record["fingerprint"]["threads"]):
-            ratio = {"ratio": 1 / row["of_fused"], "low": 1 / row["of_fused_high"], "high": 1 / row["of_fused_low"]}
-            return {name: row[name] for name in shown} | ratio | {"clock": row["clock"]}
+    """Of the record's first workload with this network. The suite measures the fused step with PyTorch's kernels, which
+    cells do not train with: it has no such ratio."""
+    for measurement in record["measurements"] if record["kind"] == "paired" else []:
+        workload, reference = measurement["workload"], measurement["comparisons"]["reference"]
+        if workload["network"] == network:
+            r = reference["ratio"][reference["clock"]]
+            ratio = {name: r[name] for name in ("ratio", "low", "high")}
+            shown = {name: workload[name] for name in ("network", "batch_size", "width", "kernels")}
+            return shown | ratio | {"clock": reference["clock"]}
     return None

@@ -1,8 +1,8 @@
 """Data sets behind one registry. Importing this is cheap; a data set's own file is imported when it is asked for.
 
-A data set's module has ``SOURCES`` and three functions with the registry's signatures: ``load``, ``describe`` and
-``prepare``. ``num_images`` is how many training images are wanted: a rendered set renders no more than that, a
-recorded one is always read whole and cut by the caller.
+A data set's module has ``SOURCES``, of which the last is its substitute, and three functions with the registry's
+signatures: ``load``, ``describe`` and ``prepare``. ``num_images`` is how many training images are wanted: a rendered
+set renders no more than that, a recorded one is always read whole and cut by the caller.
 """
 
 from importlib import import_module
@@ -40,6 +40,16 @@ def _module(name: str) -> Any:
     return import_module(DATASETS[name])
 
 
+def _checked(name: str, source: str, data_dir: Path | None) -> Any:
+    """The module, for a source that it knows and a folder that is there. The substitute asks for no folder."""
+    module = _module(name)
+    if source not in module.SOURCES:
+        raise DataError(f"{name}: unknown source {source!r}, choose from {', '.join(module.SOURCES)}")
+    if source != module.SOURCES[-1] and data_dir is not None and not data_dir.is_dir():
+        raise DataError(f"data folder {data_dir} does not exist")
+    return module
+
+
 def sources(name: str) -> tuple[str, ...]:
     """Values of ``source`` that this data set knows."""
     return _module(name).SOURCES
@@ -47,14 +57,14 @@ def sources(name: str) -> tuple[str, ...]:
 
 def load(name: str, source: str = "auto", data_dir: Path | None = None, *, num_images: int | None = None) -> Dataset:
     """Read a data set; never downloads. Raises DataError, one line: missing, corrupt, or the source unknown."""
-    return _module(name).load(source, data_dir, num_images)
+    return _checked(name, source, data_dir).load(source, data_dir, num_images)
 
 
 def describe(
     name: str, source: str = "auto", data_dir: Path | None = None, *, num_images: int | None = None
 ) -> DataInfo:
     """What :func:`load` would give, at once where it can be known without reading; never downloads or renders."""
-    return _module(name).describe(source, data_dir, num_images)
+    return _checked(name, source, data_dir).describe(source, data_dir, num_images)
 
 
 def prepare(
@@ -69,4 +79,4 @@ def prepare(
 
     ``progress`` is called with how many images are done and how many there will be.
     """
-    return _module(name).prepare(source, data_dir, num_images, progress)
+    return _checked(name, source, data_dir).prepare(source, data_dir, num_images, progress)

@@ -71,12 +71,8 @@ def prepare(
 
 def _find_folder(source: str, data_dir: Path | None) -> Path | None:
     """Folder that holds img_align_celeba, or None for the rendered portraits."""
-    if source not in SOURCES:
-        raise DataError(f"celeba: unknown source {source!r}, choose from {', '.join(SOURCES)}")
     if source == "rendered":
         return None
-    if data_dir is not None and not data_dir.is_dir():
-        raise DataError(f"data folder {data_dir} does not exist")
     for folder in [data_dir / "celeba", data_dir] if data_dir else []:
         if (folder / "img_align_celeba").is_dir():
             return folder

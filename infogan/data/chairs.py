@@ -60,12 +60,8 @@ def _load(source: str, data_dir: Path | None, num_images: int | None, progress: 
 
 def _find_folder(source: str, data_dir: Path | None) -> Path | None:
     """Folder of the models, or None for rendered chairs."""
-    if source not in SOURCES:
-        raise DataError(f"chairs: unknown source {source!r}, choose from {', '.join(SOURCES)}")
     if source == "rendered":
         return None
-    if data_dir is not None and not data_dir.is_dir():
-        raise DataError(f"data folder {data_dir} does not exist")
     if data_dir is not None and (data_dir / FOLDER).is_dir():
         return data_dir / FOLDER
     if source == "real":

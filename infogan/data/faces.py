@@ -78,12 +78,8 @@ def _load(source: str, data_dir: Path | None, num_images: int | None, progress: 
 
 def _find(source: str, data_dir: Path | None) -> Path | None:
     """The file or folder of a real set, or None for rendered heads."""
-    if source not in SOURCES:
-        raise DataError(f"faces: unknown source {source!r}, choose from {', '.join(SOURCES)}")
     if source == "rendered":
         return None
-    if data_dir is not None and not data_dir.is_dir():
-        raise DataError(f"data folder {data_dir} does not exist")
     if data_dir is not None and (data_dir / BASEL_FILE).is_file():
         return data_dir / BASEL_FILE
     if data_dir is not None and (data_dir / FOLDER).is_dir():

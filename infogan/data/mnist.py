@@ -72,12 +72,8 @@ def _load(root: Path | None) -> Dataset:
 
 def _find_root(source: str, data_dir: Path | None) -> Path | None:
     """Folder that holds MNIST/raw, or None for the embedded digits."""
-    if source not in SOURCES:
-        raise DataError(f"mnist: unknown source {source!r}, choose from {', '.join(SOURCES)}")
     if source == "embedded":
         return None
-    if data_dir is not None and not data_dir.is_dir():
-        raise DataError(f"data folder {data_dir} does not exist")
     for root in [data_dir, cache_dir() / "torchvision"]:
         if root is not None and (root / "MNIST" / "raw").is_dir():
             return root

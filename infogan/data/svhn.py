@@ -59,12 +59,8 @@ def _file(folder: Path, split: str) -> Path:
 
 def _find_folder(source: str, data_dir: Path | None) -> Path | None:
     """Folder with SVHN's files, or None for the rendered house numbers."""
-    if source not in SOURCES:
-        raise DataError(f"svhn: unknown source {source!r}, choose from {', '.join(SOURCES)}")
     if source == "rendered":
         return None
-    if data_dir is not None and not data_dir.is_dir():
-        raise DataError(f"data folder {data_dir} does not exist")
     given = [data_dir, data_dir / "svhn"] if data_dir else []
     for folder in [*given, cache_dir() / "torchvision" / "svhn"]:
         if any(_file(folder, split).is_file() for split in NUM_IMAGES):

@@ -84,7 +84,7 @@ def take(
 def by_iteration(probes: Mapping[str, np.ndarray]) -> dict[int, Arrays]:
     """Arrays named ``NNNNNN-what`` to those of each iteration, rising."""
     found: dict[int, Arrays] = {}
-    for name in sorted(probes):
+    for name in sorted(probes, key=lambda name: int(name.partition("-")[0])):  # seven digits sort after six
         iteration, _, what = name.partition("-")
         found.setdefault(int(iteration), {})[what] = probes[name]
     return found

@@ -91,7 +91,8 @@ def test_against_a_record_of_this_machine_the_outcome_is_the_exit_code(tmp_path:
         (Options(width=0.0), "--width must be above 0"),
         (Options(threads=1000), "--threads 1000 is more than the"),
         (Options(device="tpu"), "unknown device 'tpu'"),
-        (Options(suite=True, against=Path("x.json")), "leave out --suite"),
+        (Options(suite=True, against=Path("x.json")), "--against is for single measurements"),
+        (Options(suite=True, threads=2), "--threads is for single measurements"),
         (Options(against=Path("missing.json")), "missing.json: No such file"),
     ],
 )
@@ -99,6 +100,27 @@ def test_a_wrong_option_is_one_line(tmp_path: Path, options: Options, message: s
     with pytest.raises(BadOption, match=message) as caught:
         command.throughput(tmp_path, options)
     assert "\n" not in str(caught.value)
+
+
+def test_a_baseline_is_not_the_file_that_the_measurement_replaces(tmp_path: Path) -> None:
+    file = tmp_path / "throughput" / "paired.json"
+    file.parent.mkdir()
+    file.write_text(json.dumps(a_record(logs(0.8))))
+    before = file.read_bytes()
+    with pytest.raises(BadOption, match="copy it elsewhere first"):
+        command.throughput(tmp_path, replace(QUICK, against=file))
+    assert file.read_bytes() == before
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf, 1e5])
+def test_a_baseline_with_numbers_that_nobody_measured_is_refused(tmp_path: Path, bad: float) -> None:
+    file = tmp_path / "baseline.json"
+    for values in ([0.1] * 39 + [bad], []):
+        record = a_record([0.1] * 40)
+        record["measurements"][0]["comparisons"]["reference"]["log_ratios"]["processor"] = values
+        file.write_text(json.dumps(record))
+        with pytest.raises(session.BadBaseline, match="log ratios"):
+            session.read_baseline(file)
 
 
 @pytest.mark.parametrize(

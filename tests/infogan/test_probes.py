@@ -69,6 +69,11 @@ def test_probes_are_even_on_a_logarithmic_axis_and_hold_the_cuts() -> None:
     assert probes.generator_iterations(128) == [8, 32, 128]
 
 
+def test_iterations_of_seven_digits_come_after_those_of_six() -> None:
+    kept = {f"{i:06d}-samples": np.zeros(1) for i in (1_000_000, 125, 93_750, 2_000_000)}
+    assert list(probes.by_iteration(kept)) == [125, 93_750, 1_000_000, 2_000_000]
+
+
 def test_a_perfect_q_and_copies_of_real_images_score_as_such() -> None:
     train, test = part(200, 0), part(60, 1)
     assert train.labels is not None
