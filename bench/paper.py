@@ -21,5 +21,7 @@ FIGURE1_INFOGAN = PaperCurve(
 FIGURE1_GAN = PaperCurve(
     "GAN + Q, the paper's Figure 1", _ITERATIONS, (0.08, 0.13, 0.19, 0.29, 0.53, 0.53, 0.14, 0.05, 0.06, 0.07, 0.06)
 )
+FIGURE1_T80 = 21  # where InfoGAN's crosses 0.8 H(c), between two of its points
+FIGURE1_HUMP_NATS, FIGURE1_HUMP_ITERATION = 0.55, 120  # the baseline's peak, between two of its points
 FIGURE1_ITERATIONS = (20, 30, 50, 100, 200, 300)  # where our curve is held against the paper's
 FIGURE1_CODES = [{"kind": "categorical", "num_categories": 10}]

@@ -3,7 +3,7 @@
 cell.json        who it is, its configuration in full, versions, machine, data: written before training
 checkpoint.pt    newest state to resume from, and checkpoint.previous.pt the one before; gone when the cell is done
 history.npz      metrics of every iteration that a checkpoint covers
-result.json      how it ended: done or failed, with times and the measures of the finished networks
+result.json      how it ended: done or failed, with times, frozen L_I and health
 weights.pt       final weights with frozen batch-norm statistics
 traversals.npz   generated images, one grid per code; snapshots.npz: the same during training
 probes.npz       what was kept at a few iterations, for measures against the iteration
@@ -229,9 +229,7 @@ class CellFolder:
         return read_sealed(self._file("weights.pt"))
 
     def write_traversals(self, grids: dict[str, np.ndarray]) -> None:
-        content = io.BytesIO()
-        np.savez_compressed(content, **grids)  # type: ignore[arg-type]
-        write_sealed(self._own("traversals.npz"), content.getvalue())
+        self._write_grids("traversals.npz", grids)
 
     def write_snapshot(self, iteration: int, grids: dict[str, np.ndarray]) -> None:
         """Grids during training, beside those written before; the same iteration again replaces its own."""
@@ -251,8 +249,11 @@ class CellFolder:
             held = self._grids(name)
         except CorruptRecord:
             held = {}
+        self._write_grids(name, held | arrays)
+
+    def _write_grids(self, name: str, grids: dict[str, np.ndarray]) -> None:
         content = io.BytesIO()
-        np.savez_compressed(content, **(held | arrays))  # type: ignore[arg-type]
+        np.savez_compressed(content, **grids)  # type: ignore[arg-type]
         write_sealed(self._own(name), content.getvalue())
 
     def snapshots(self) -> dict[str, np.ndarray]:
@@ -280,9 +281,7 @@ class CellFolder:
 
     def write_measured_grids(self, family: str, grids: dict[str, np.ndarray]) -> None:
         """Pictures (rows, columns, H, W, C) uint8 that go with a family's entry; replaces those before."""
-        content = io.BytesIO()
-        np.savez_compressed(content, **grids)  # type: ignore[arg-type]
-        write_sealed(self._own(f"{family}.npz"), content.getvalue())
+        self._write_grids(f"{family}.npz", grids)
 
     def measured_grids(self, family: str) -> dict[str, np.ndarray]:
         """By name; empty where there are none. Raises CorruptRecord."""

@@ -125,14 +125,6 @@ def sd_log(values: ArrayLike) -> float:
 # Two sets of values, base (num_base,) and new (num_new,).
 
 
-def rank_k(num_base: int, num_new: int, alpha: float) -> int:
-    """Largest k such that the k-th smallest of all differences new - base is a lower bound with error `alpha`, or 0.
-
-    By the null distribution of Mann and Whitney's U: P(U <= k - 1) <= alpha, exact up to some 170 values on each side.
-    """
-    return _shift_rank(num_base, num_new, alpha)[0]
-
-
 def hodges_lehmann_ratio(
     base: ArrayLike, new: ArrayLike, budget: float | None = None, alpha: float = 0.05
 ) -> RatioInterval:

@@ -59,11 +59,11 @@ def release_heap() -> None:
         ctypes.CDLL(None).malloc_trim(0)
 
 
-def prepare_worker(device: str, seed_everything: int = 0) -> None:
+def prepare_worker(device: str) -> None:
     """Make a fresh process ready to train one cell: on a CPU one thread, so that neighbours cannot change its bits."""
     import torch
 
-    torch.manual_seed(seed_everything)  # nothing draws from the global stream; if something did, it would repeat
+    torch.manual_seed(0)  # nothing draws from the global stream; if something did, it would repeat
     if device == "cpu":
         torch.set_num_threads(1)
         keep_heap()

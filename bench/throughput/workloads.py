@@ -134,7 +134,6 @@ _VARIANTS: dict[str, Callable[[Workload], Iterate]] = {
     "plain_gan": _plain_gan,
     "as_commonly_written": lambda workload: _as_commonly_written(replace(workload, kernels="torch")),
 }
-VARIANTS = tuple(_VARIANTS)
 
 
 def iteration(variant: str, workload: Workload) -> Iterate:

@@ -8,8 +8,6 @@ Axes: x to the right, y upwards, so that a positive slant leans to the right.
 Shape suffixes: N images, C channels (one), H height, W width, E edges of a profile's cells.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 from scipy import ndimage
 from torch import Tensor
@@ -23,22 +21,14 @@ CELLS_PER_PIXEL = 4  # of the profile that a sheared image is projected to
 _CHUNK = 1000  # images at a time: bounds memory
 
 
-@dataclass(frozen=True)
-class Property:
-    """What a column of :func:`measure` means. ``period``: values that differ by it are the same, as an axis' angles."""
-
-    name: str
-    unit: str
-    period: float | None = None
-
-
+# what :func:`measure` gives of an image
 PROPERTIES = (
-    Property("slant", "pixels to the right per pixel upwards (the tangent of the angle from the vertical)"),
-    Property("axis_deg", "degrees from the vertical, positive to the right, in [-90, 90]", period=180.0),
-    Property("width_px", "pixels, with the slant taken out"),
-    Property("height_px", "pixels"),
-    Property("thickness_px", "pixels"),
-    Property("ink", "mean intensity in [0, 1]"),
+    "slant",  # pixels to the right per pixel upwards: the tangent of the angle from the vertical
+    "axis_deg",  # degrees from the vertical, positive to the right, in [-90, 90]
+    "width_px",  # pixels, with the slant taken out
+    "height_px",  # pixels
+    "thickness_px",  # pixels
+    "ink",  # mean intensity in [0, 1]
 )
 
 
@@ -56,28 +46,7 @@ def measure(images_NCHW: Tensor) -> dict[str, np.ndarray]:
     if not (low >= 0 and high <= 1):
         raise ValueError(f"morphology needs pixels in [0, 1], got {low:g} to {high:g}")
     parts = [_measure_chunk(chunk) for chunk in images_NCHW.split(_CHUNK)]
-    return {p.name: np.concatenate([part[p.name] for part in parts]) for p in PROPERTIES}
-
-
-def standard_deviations(measured: dict[str, np.ndarray]) -> dict[str, float]:
-    """Of each property over the images that are not blank: the yardstick for effects.
-
-    An angle's is that of its distance to the circular mean.
-    Raises ValueError below two images or where a property is constant.
-    """
-    result = {}
-    for p in PROPERTIES:
-        values = measured[p.name][~np.isnan(measured[p.name])]
-        if len(values) < 2:
-            raise ValueError(f"a standard deviation of {p.name} needs two images that are not blank, got {len(values)}")
-        if p.period is not None:
-            turn = 2 * np.pi / p.period
-            centre = np.angle(np.exp(1j * turn * values).mean()) / turn
-            values = (values - centre + p.period / 2) % p.period
-        result[p.name] = float(values.std())
-        if result[p.name] == 0:
-            raise ValueError(f"{p.name} is the same in all {len(values)} images: no yardstick for an effect")
-    return result
+    return {name: np.concatenate([part[name] for part in parts]) for name in PROPERTIES}
 
 
 def _measure_chunk(images_NCHW: Tensor) -> dict[str, np.ndarray]:
@@ -85,7 +54,7 @@ def _measure_chunk(images_NCHW: Tensor) -> dict[str, np.ndarray]:
     contrast_N = everything_NHW.max(axis=(1, 2)) - everything_NHW.min(axis=(1, 2))
     # a single row has no slant
     drawn_N = (contrast_N >= BLANK_CONTRAST) & (everything_NHW.any(axis=2).sum(axis=1) > 1)
-    result = {p.name: np.full(len(images_NCHW), np.nan) for p in PROPERTIES}
+    result = {name: np.full(len(images_NCHW), np.nan) for name in PROPERTIES}
     result["ink"] = everything_NHW.mean(axis=(1, 2), dtype=np.float64)
     if drawn_N.any():
         images_NHW = _on_black(everything_NHW[drawn_N].astype(np.float64))

@@ -67,15 +67,14 @@ def sweep(
     stream: torch.Generator,
     *,
     data_std: Mapping[str, float],
-    periods: Mapping[str, float] | None = None,
     digits: Callable[[Tensor], np.ndarray] | None = None,
     num_rows: int = NUM_ROWS,
 ) -> Sweep:
     """Sweep ``latent``, a continuous code or a noise dimension by name, with the generator's frozen statistics.
 
     The rows run evenly through the categories of the first categorical code. ``data_std``: standard deviation of each
-    property over real images; only these properties are reported. ``periods``: of properties that wrap around.
-    ``digits``: a classifier's digit of each image. Makes ``9 * num_rows`` images.
+    property over real images; only these properties are reported. ``digits``: a classifier's digit of each
+    image. Makes ``9 * num_rows`` images.
     Raises ValueError for an unknown or a categorical latent, fewer than ``MIN_ROWS`` rows or a yardstick of 0.
     """
     if num_rows < MIN_ROWS:
@@ -93,8 +92,6 @@ def sweep(
         changes = {}
         for name, std in data_std.items():
             values_RK = np.asarray(measured[name], dtype=np.float64).reshape(num_rows, -1)
-            if periods and name in periods:
-                values_RK = np.unwrap(values_RK, period=periods[name], axis=1)
             changes[name] = _change(values_RK[:, last] - values_RK[:, first], std)
         kept = None
         if digits_RK is not None:

@@ -1,5 +1,6 @@
 """experiments.toml: the shipped file is sound, and a wrong one gives one line that names table, field and choices."""
 
+import math
 import re
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.cells import Selection, cells, parse_seeds
+from bench.paper import FIGURE1_HUMP_ITERATION, FIGURE1_HUMP_NATS, FIGURE1_INFOGAN, FIGURE1_T80
 from bench.spec import SpecError, load_spec
 from infogan.data import DataInfo
 
@@ -174,6 +176,15 @@ def test_a_variant_changes_one_thing_and_only_for_its_arms() -> None:
                     name
                 )
     assert by_name["images-55-of-60/infogan"].config["data"]["num_images"] == round(4000 * 0.9166667)
+
+
+def test_the_papers_numbers_are_the_same_in_claims_and_figures() -> None:
+    claims = {claim.id: claim for claim in load_spec(SHIPPED).experiments["mnist-mi"].claims}
+    beside = {row.measure: row.paper for claim in claims.values() for row in claim.beside}
+    stated = [beside[name] for name in ("t80", "hump_nats", "hump_iteration")]
+    assert stated == [FIGURE1_T80, FIGURE1_HUMP_NATS, FIGURE1_HUMP_ITERATION]
+    before, after = (FIGURE1_INFOGAN.at(i) for i in (20, 30))
+    assert before < 0.8 * math.log(10) < after  # T80 lies between these two
 
 
 def test_selections_that_do_not_exist_are_refused() -> None:

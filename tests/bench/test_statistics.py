@@ -22,7 +22,6 @@ from bench.statistics import (
     median_interval,
     prob_slower,
     proportion_interval,
-    rank_k,
     same_seed_ratios,
     sd_log,
     smallest_detectable_ratio,
@@ -102,6 +101,11 @@ def test_sd_log():
 
 
 # ranks
+
+
+def rank_k(num_base, num_new, alpha):
+    """Largest k such that the k-th smallest difference new - base is a lower bound with error alpha, or 0."""
+    return statistics._shift_rank(num_base, num_new, alpha)[0]
 
 
 @pytest.mark.parametrize(

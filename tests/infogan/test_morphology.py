@@ -132,15 +132,6 @@ def test_images_without_a_stroke_are_counted_and_never_silent() -> None:
         assert np.isnan(values).tolist() == ([False] * 4 if name == "ink" else [False, True, True, True])
 
 
-def test_spreads_are_over_what_was_measured_and_angles_go_round() -> None:
-    images = real_images(200)
-    with_blank = M.measure(torch.cat([images, torch.zeros(1, 1, 28, 28)]))
-    spread, expected = M.standard_deviations(with_blank), M.measure(images)
-    assert spread["slant"] == pytest.approx(expected["slant"].std())
-    measured = {name: np.array([1.0, 2.0]) for name in expected} | {"axis_deg": np.array([89.0, -89.0])}
-    assert M.standard_deviations(measured)["axis_deg"] == pytest.approx(1)
-
-
 @pytest.mark.parametrize(
     ("images", "message"),
     [
@@ -153,13 +144,6 @@ def test_spreads_are_over_what_was_measured_and_angles_go_round() -> None:
 def test_what_is_no_digit_is_refused(images: torch.Tensor, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         M.measure(images)
-
-
-def test_a_yardstick_needs_images_that_differ() -> None:
-    with pytest.raises(ValueError, match="two images that are not blank, got 0"):
-        M.standard_deviations(M.measure(torch.zeros(5, 1, 28, 28)))
-    with pytest.raises(ValueError, match="the same in all 2 images"):
-        M.standard_deviations(M.measure(real_images(1).repeat(2, 1, 1, 1)))
 
 
 @given(row=st.integers(0, 27), column=st.integers(0, 27), seed=st.integers(0, 1000))
@@ -183,6 +167,5 @@ def test_a_background_that_no_eye_sees_moves_no_property(background: float) -> N
     """It has no mass for moments and extents; with it a dim frame would read as a digit as wide as the image."""
     images = real_images(200)
     plain, lifted = M.measure(images), M.measure(images.clamp(min=background))
-    deviations = M.standard_deviations(plain)
     for name in ("slant", "width_px", "height_px", "thickness_px"):
-        assert np.nanmean(np.abs(lifted[name] - plain[name])) < 0.1 * deviations[name], name
+        assert np.nanmean(np.abs(lifted[name] - plain[name])) < 0.1 * np.nanstd(plain[name]), name

@@ -10,13 +10,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from bench.paper import FIGURE1_HUMP_NATS
 from bench.report.curves import SweepCurves
 from bench.report.figures.style import COLOURS, DASHES, MARKERS, STYLE, Drawing, logarithmic, save
 from bench.report.settings import Choice, arms_of
 from bench.runs import Sweep
 
 NARROW = 2.0  # of the ratios' axis, largest over smallest: below it the ticks are closer
-PAPER_HUMP_NATS = 0.55  # height of the baseline's hump in the paper's digitised Figure 1
 
 
 def draw_settings(listed: Sequence[Choice], arms: Sequence[str]) -> Drawing | None:
@@ -54,7 +54,7 @@ def draw_settings(listed: Sequence[Choice], arms: Sequence[str]) -> Drawing | No
         logarithmic(ratios.xaxis, (1, 1.05, 1.1, 1.2, 8, 9, 9.5) if high < NARROW * low else (1, 1.5, 2, 3, 5, 7))
         ratios.set_xlabel("T80, ratio to the reference (logarithmic)")
         if peaks is not None:
-            peaks.axvline(PAPER_HUMP_NATS, color="black", linewidth=0.9, dashes=(4, 2), zorder=1)
+            peaks.axvline(FIGURE1_HUMP_NATS, color="black", linewidth=0.9, dashes=(4, 2), zorder=1)
             peaks.set_yticks(range(len(listed)), [""] * len(listed))
             peaks.set_xlim(left=0)
             peaks.set_xlabel("baseline's peak $L_I$ (nats)", parse_math=True)

@@ -11,13 +11,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from bench.cells import T80_RULE
-from bench.paper import FIGURE1_GAN, FIGURE1_INFOGAN, PaperCurve
+from bench.paper import FIGURE1_GAN, FIGURE1_INFOGAN, FIGURE1_T80, PaperCurve
 from bench.report.curves import SweepCurves, spread
 from bench.report.figures.style import COLOURS, DASHES, PANEL, STYLE, Drawing, logarithmic, save
 from bench.runs import Sweep
 
 FIRST_ITERATIONS = 100  # shown once more, wider
-PAPER_T80 = 21  # where the paper's digitised curve crosses 0.8 H(c)
 
 
 @dataclass(frozen=True)
@@ -185,7 +184,7 @@ class SweepFigures:
         bottom = 0.68 / figure.get_size_inches()[1]
         axes = figure.add_axes((0.17, bottom, 0.80, 0.93 - bottom))
         finite = [t for values in times.values() for t in values if math.isfinite(t)]
-        left = min([*finite, self.budget, *([PAPER_T80] if curves.is_figure1 else [])]) / 1.35
+        left = min([*finite, self.budget, *([FIGURE1_T80] if curves.is_figure1 else [])]) / 1.35
         beyond = (self.budget / left) ** 0.02  # a factor: a little to the right of the budget on the logarithmic axis
         for row, (group, values) in enumerate(times.items()):
             colour = self._colour(group)
@@ -204,9 +203,9 @@ class SweepFigures:
         axes.axvline(self.budget, color="#888888", linewidth=0.9, dashes=(2, 2), zorder=1)
         axes.text(self.budget, -0.55, f"budget {self.budget:,} ", ha="right", va="bottom", color="#555555")
         if curves.is_figure1:
-            axes.axvline(PAPER_T80, color="black", linewidth=1.1, dashes=(5, 2), zorder=1)
-            top = -0.95 if self.budget < 4 * PAPER_T80 else -0.55  # above the budget's label where they would touch
-            axes.text(PAPER_T80, top, f" the paper's curve: {PAPER_T80}", ha="left", va="bottom", color="black")
+            axes.axvline(FIGURE1_T80, color="black", linewidth=1.1, dashes=(5, 2), zorder=1)
+            top = -0.95 if self.budget < 4 * FIGURE1_T80 else -0.55  # above the budget's label where they would touch
+            axes.text(FIGURE1_T80, top, f" the paper's curve: {FIGURE1_T80}", ha="left", va="bottom", color="black")
         logarithmic(axes.xaxis)
         axes.set_yticks(range(len(times)), [curves.arm_of[group] for group in times])
         axes.tick_params(axis="y", length=0)
