@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from bench.cells import evaluation_code
 from bench.locks import Lock, LockLost
 from bench.measuring import load_dataset, measure
 from bench.records import NEWEST, CellFolder, History
@@ -336,6 +337,7 @@ class CellRun:
             "health": asdict(judged),
             "seconds": self.clock.seconds,
             "resumes": self.clock.resumes,
+            "evaluation_code": evaluation_code(),
             "peak_memory_mb": peak_memory_mb(),
             "notes": self.notes,
         }

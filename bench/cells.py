@@ -200,6 +200,12 @@ def _check_capture(where: str, training: dict[str, Any], device: str) -> None:
         raise SpecError(f"{where}: capture = 'graph' needs step = 'fused', got {training['step']!r}")
 
 
+def evaluation_code() -> str:
+    """Digest of what takes the rest of a cell's record: frozen L_I, health, pictures and probes."""
+    names = ("bound", "calibration", "health", "traversals", "probes")
+    return code_digest(tuple(f"measures/{name}" for name in names))
+
+
 def measure_key(cell: Cell, family: str) -> str:
     """Which recorded measure may be reused: that of this result by this code and this scikit-learn.
 

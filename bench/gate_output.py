@@ -8,8 +8,10 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from xml.etree import ElementTree
+
+from pydantic import Field
 
 from bench import statistics
 from bench.criteria import GateTable
@@ -136,7 +138,7 @@ def _printable(text: str) -> str:
     return "".join(c if c.isprintable() or c in "\n\t" else "?" for c in text)
 
 
-def history_line(check: Check, new: Sweep | None, results: Path) -> dict[str, Any]:
+def history_line(check: Check, rule: GateTable, new: Sweep | None, results: Path) -> dict[str, Any]:
     """One line of history.jsonl: commit, versions, ratio with interval, outcome, and the throughput measured beside it.
 
     ``results``: where ``python -m bench throughput`` leaves its records.
@@ -156,6 +158,8 @@ def history_line(check: Check, new: Sweep | None, results: Path) -> dict[str, An
         "training_code": run.cell.config["versions"].get("training_code") if run else None,
         "cpu": environment.get("cpu"),
         "outcome": check.outcome,
+        "tolerance": rule.tolerance,
+        "margin": rule.margin,
         "arms": plain_json(arms),
         "throughput": plain_json(newest_ratio(results, run)) if run else None,
     }
@@ -172,6 +176,8 @@ class _Line(Recorded):
     outcome: Literal["ok", "regressed", "inconclusive"]
     arms: dict[str, _Arm]
     commit: Label = "?"
+    tolerance: Annotated[float, Field(gt=0, lt=10)] | None = None  # a line of an earlier version does not say
+    margin: Annotated[float, Field(gt=0, lt=10)] | None = None
     throughput: StoredRatio | None = None
 
 
@@ -191,4 +197,4 @@ def write(check: Check, rule: GateTable, new: Sweep | None, folder: Path, histor
     write_atomic(folder / "check" / f"{check.experiment}.json", text.encode())
     write_atomic(folder / "check" / f"{check.experiment}.xml", to_junit(check, rule))
     for history in histories:
-        append_line(history, history_line(check, new, folder))
+        append_line(history, history_line(check, rule, new, folder))

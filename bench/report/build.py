@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench import pictures
 from bench.cells import digest
 from bench.claims import ClaimResult, claims_digest, judge
 from bench.cost import Cost, judge_cost, read_cost
@@ -27,7 +26,8 @@ from bench.report import (
     wording,
 )
 from bench.report.factor_tables import factor_tables
-from bench.runs import Run, Sweep, load
+from bench.report.grids import Grids
+from bench.runs import Sweep, load
 from bench.schedule import largest
 from bench.spec import PROFILES, Spec, arm_of, by_variant, variant_of
 from bench.storage import CorruptRecord, write_atomic
@@ -35,8 +35,6 @@ from bench.storage import CorruptRecord, write_atomic
 if TYPE_CHECKING:  # matplotlib is imported where something is drawn
     from bench.report.figures import Drawing
 
-MAX_GRID_BYTES = 1_600_000  # of all traversal grids on the page; beyond it further seeds are left out
-MAX_GRID_WIDTH = 320  # pixels
 BASE_ARM = "infogan"  # whose T80 the others are compared with
 # names that only a report gives: an earlier report's files that this one does not make are removed
 OWN_FILES = re.compile(
@@ -155,7 +153,9 @@ class _Builder:
     results: list[ClaimResult] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
-    grid_bytes: int = 0
+
+    def __post_init__(self) -> None:
+        self.grids = Grids(self.files, self.damaged)
 
     def sweep(self, sweep: Sweep) -> pages.SweepView:
         experiment = self.spec.experiments.get(sweep.experiment)
@@ -177,7 +177,7 @@ class _Builder:
         shown = [g for g in order if reference is None or g.startswith(f"{reference}/")]
         choices, arms = settings.listed_choices(sweep, experiment), list(self.spec.arms)
         found = factors.studied(sweep, experiment, shown)
-        grids, grids_note = self._grids(sweep, shown, stem)
+        grids, grids_note = self.grids.of_sweep(sweep, shown, stem)
         return pages.SweepView(
             anchor=stem,
             experiment=sweep.experiment,
@@ -320,53 +320,6 @@ class _Builder:
         tables = [(table, f"tables/{stem}-{table.name}.csv") for table in found]
         self.files |= {path: table.csv for table, path in tables}
         return tables
-
-    # ---- traversal grids
-    def _grids(self, sweep: Sweep, order: list[str], stem: str) -> tuple[dict[str, list[pages.GridView]], str]:
-        """Grids by group: every arm's first seed before any second one, while the page has room."""
-        grids: dict[str, list[pages.GridView]] = {group: [] for group in order}
-        by_rank = [(rank, group, run) for group in order for rank, run in enumerate(sweep.done(group))]
-        best = {group: codes.best_run(sweep.done(group)) for group in order}
-        left_out = 0
-        for rank, group, run in sorted(by_rank, key=lambda item: (item[0], order.index(item[1]))):
-            for code, png in self._pngs(run):
-                if self.grid_bytes + len(png) > MAX_GRID_BYTES:
-                    left_out += 1
-                    continue
-                self.grid_bytes += len(png)
-                path = None
-                if rank == 0:
-                    path = f"figures/{stem}-traversal-{wording.file_part(group)}-{wording.file_part(code)}.png"
-                    self.files[path] = png
-                is_best = run is best[group]
-                uri = pages.data_uri(png, "image/png")
-                grids[group].append(pages.GridView(group, run.cell.seed, code, uri, path, is_best))
-        note = (
-            f"{wording.plural(left_out, 'grid')} left out to keep the page small; they are in the cells' folders."
-            if left_out
-            else ""
-        )
-        shown = {group: views for group, views in grids.items() if views}
-        return shown, note or ("" if shown else "No traversal grids in these records.")
-
-    def _pngs(self, run: Run) -> list[tuple[str, bytes]]:
-        """(code, PNG) of each grid of a cell; a damaged record is said and passed over."""
-        if run.folder is None:
-            return []
-        config, measures = run.cell.config, run.measures
-        known = [f"c{i}" for i in range(1, len(config["codes"]) + 1)]
-        try:
-            traversals = run.folder.traversals()
-            grids = [(name, traversals[name]) for name in known if name in traversals]
-            grids += sorted(run.folder.measured_grids("samples").items())
-            return [
-                (name, pictures.png(name, grid, config, measures, max_width=MAX_GRID_WIDTH)) for name, grid in grids
-            ]
-        except (CorruptRecord, ValueError, IndexError, OSError) as error:
-            self.damaged.append(
-                wording.scrubbed(f"traversals of {run.cell.experiment}, {run.cell.profile}, {run.cell.name}: {error}")
-            )
-            return []
 
 
 def _claims_csv(claims: list[dict[str, Any]]) -> bytes:

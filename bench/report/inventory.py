@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from bench.cells import measure_key, seeds_of
+from bench.cells import evaluation_code, measure_key, seeds_of
 from bench.report import wording
 from bench.runs import Run, Sweep
 from bench.spec import ExperimentTable, group_name, groups
@@ -42,7 +42,7 @@ def missing_cells(sweep: Sweep, experiment: ExperimentTable | None) -> list[str]
     for group in ordered_groups(sweep, experiment):
         lines += [_unfinished(run) for run in sweep.groups()[group] if run.state != "done"]
         lines += [_unmeasured(run) for run in sweep.groups()[group] if any("error" in m for m in run.measures.values())]
-    return lines + _measured_by_other_code(sweep.runs)
+    return lines + _measured_by_other_code(sweep.runs) + _evaluated_by_other_code(sweep.runs)
 
 
 def _measured_by_other_code(runs: Sequence[Run]) -> list[str]:
@@ -59,6 +59,18 @@ def _measured_by_other_code(runs: Sequence[Run]) -> list[str]:
     return [
         f"measured by other code than this, and not to be compared with the rest: {wording.listed(families)} of "
         f"{wording.plural(num_cells, 'cell')}; `bench run` measures them anew"
+    ]
+
+
+def _evaluated_by_other_code(runs: Sequence[Run]) -> list[str]:
+    """At most one line, for what no measure can be asked for again. A cell of an earlier version does not say."""
+    stated = [result["evaluation_code"] for run in runs if (result := run.result or {}).get("evaluation_code")]
+    num = sum(code != evaluation_code() for code in stated)
+    if not num:
+        return []
+    return [
+        f"health, frozen L_I, pictures and probes of {wording.plural(num, 'cell')} were taken by other code than this; "
+        "only training anew would change that"
     ]
 
 

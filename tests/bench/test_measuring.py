@@ -14,6 +14,7 @@ from bench.cell import CellRun
 from bench.cells import Cell, Selection, cells
 from bench.mirrored import measure_points
 from bench.records import CellFolder
+from bench.report.inventory import missing_cells
 from bench.runs import load, read_curves, write_curves
 from bench.spec import load_spec
 from bench.tasks import CellTask
@@ -76,6 +77,7 @@ def test_a_cell_is_trained_measured_and_measured_again_without_training(tmp_path
         assert name in load(results).sweeps[0].runs[0].summary
     assert [item.state for item in grid.plan(results, [cell], "sqlite:///none.db")] == ["unsynced"]
 
+    assert missing_cells(load(results).sweeps[0], None) == []
     trained = (folder.path / "history.npz").read_bytes()
     monkeypatch.setattr(cell_module, "code_digest", lambda names: "other code")
     assert [item.state for item in grid.plan(results, [cell], "sqlite:///none.db")] == ["unmeasured"]
@@ -86,6 +88,9 @@ def test_a_cell_is_trained_measured_and_measured_again_without_training(tmp_path
     again = folder.measures()
     assert {f: e["values"] for f, e in again.items()} == {f: e["values"] for f, e in measured.items()}
     assert all(again[family]["key"] != measured[family]["key"] for family in measured)
+
+    sweep = load(results).sweeps[0]
+    assert any("probes of 1 cell were taken by other code" in line for line in missing_cells(sweep, None))
 
     points = measure_points(again)
     assert points["measure/digit_error"] == {0: again["digits"]["values"]["digit_error"]}

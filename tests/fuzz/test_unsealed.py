@@ -93,7 +93,7 @@ def test_history_of_the_gate(num: int, tmp_path: Path, base: Sweep) -> None:
     new = replace(base, runs=base.runs[:5])
     check = gate.compare(rule, base, new, tuple(rule.new_seeds))
     write(tmp_path / "throughput" / "paired.json", here(json.loads(COMMITTED.read_text())))
-    sound = gate_output.history_line(check, new, tmp_path)
+    sound = gate_output.history_line(check, rule, new, tmp_path)
     assert sound["throughput"] is None or sound["throughput"]["ratio"] > 0
     sound["throughput"] = {"network": "mnist", "batch_size": 128, "width": 1.0, "clock": "processor"}
     sound["throughput"] |= {"ratio": 0.9, "low": 0.8, "high": 1.0}
@@ -107,6 +107,7 @@ def test_history_of_the_gate(num: int, tmp_path: Path, base: Sweep) -> None:
         drawn = draw_history([line for line in lines if line["experiment"] == "mi-gate"], group)
         assert drawn is not None
         assert "0.900 [0.800, 1.000]" in drawn.caption
+        assert f"the tolerance of {100 * rule.tolerance:g} % and the margin of" in drawn.caption
 
     fuzz("gate history", num, 1, read, (), lambda: {"history.jsonl": file.read_bytes()}, tmp_path)
 

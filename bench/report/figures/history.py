@@ -19,7 +19,8 @@ def draw_history(checks: Sequence[dict[str, Any]], group: str) -> Drawing | None
     with rc_context(STYLE):
         figure = Figure(figsize=(8.4, 3.2))
         axes = figure.add_axes((PANEL[0], 0.25, 0.9, 0.7))
-        for height in (1.0, 1.1, 1.2):
+        bounds = {name: value for name in ("tolerance", "margin") if (value := shown[-1][0].get(name)) is not None}
+        for height in (1.0, *(1 + value for value in bounds.values())):
             axes.axhline(height, color="#888888", linewidth=0.7, dashes=(1, 2) if height > 1 else (None, None))
         for x, (check, arm) in enumerate(shown):
             marker, colour = OUTCOME_MARKERS.get(check["outcome"], ("D", "#B88700"))
@@ -31,9 +32,11 @@ def draw_history(checks: Sequence[dict[str, Any]], group: str) -> Drawing | None
         )
         axes.set_xlim(-0.6, max(len(shown) - 0.4, 3.6))
         axes.set_ylabel("T80, ratio to the baseline")
+        dotted = " and ".join(f"the {name} of {100 * value:g} %" for name, value in bounds.items())
+        dotted = f"Dotted: the newest check's rule, {dotted}. " if dotted else ""
         caption = (
             "Each check against the stored baseline, oldest first: T80's ratio with its interval; above 1 is slower. "
-            f"Dotted: the tolerance of 10 % and the margin of 20 %. {_throughput(shown[-1][0].get('throughput'))}"
+            f"{dotted}{_throughput(shown[-1][0].get('throughput'))}"
         )
         return save(figure, "history", f"MI convergence over commits, {group}", caption)
 

@@ -1,0 +1,60 @@
+"""Traversal grids of a report: every arm's first seed before any second one, while the page has room."""
+
+from dataclasses import dataclass
+
+from bench import pictures
+from bench.report import codes, pages, wording
+from bench.runs import Run, Sweep
+from bench.storage import CorruptRecord
+
+MAX_BYTES = 1_600_000  # of all grids on the page; beyond it further seeds are left out
+MAX_WIDTH = 320  # pixels
+
+
+@dataclass
+class Grids:
+    """Pictures for the pages of one report: ``files`` gets each arm's first seed, ``damaged`` what cannot be read."""
+
+    files: dict[str, bytes]
+    damaged: list[str]
+    used_bytes: int = 0
+
+    def of_sweep(self, sweep: Sweep, order: list[str], stem: str) -> tuple[dict[str, list[pages.GridView]], str]:
+        """Grids by group, and a note where there are none or some were left out."""
+        grids: dict[str, list[pages.GridView]] = {group: [] for group in order}
+        by_rank = [(rank, group, run) for group in order for rank, run in enumerate(sweep.done(group))]
+        best = {group: codes.best_run(sweep.done(group)) for group in order}
+        left_out = 0
+        for rank, group, run in sorted(by_rank, key=lambda item: (item[0], order.index(item[1]))):
+            for code, png in self._pngs(run):
+                if self.used_bytes + len(png) > MAX_BYTES:
+                    left_out += 1
+                    continue
+                self.used_bytes += len(png)
+                path = None
+                if rank == 0:
+                    path = f"figures/{stem}-traversal-{wording.file_part(group)}-{wording.file_part(code)}.png"
+                    self.files[path] = png
+                uri = pages.data_uri(png, "image/png")
+                grids[group].append(pages.GridView(group, run.cell.seed, code, uri, path, run is best[group]))
+        shown = {group: views for group, views in grids.items() if views}
+        if left_out:
+            text = wording.plural(left_out, "grid")
+            return shown, f"{text} left out to keep the page small; they are in the cells' folders."
+        return shown, "" if shown else "No traversal grids in these records."
+
+    def _pngs(self, run: Run) -> list[tuple[str, bytes]]:
+        """(code, PNG) of each grid of a cell; a damaged record is said and passed over."""
+        if run.folder is None:
+            return []
+        config, measures = run.cell.config, run.measures
+        known = [f"c{i}" for i in range(1, len(config["codes"]) + 1)]
+        try:
+            traversals = run.folder.traversals()
+            grids = [(name, traversals[name]) for name in known if name in traversals]
+            grids += sorted(run.folder.measured_grids("samples").items())
+            return [(name, pictures.png(name, grid, config, measures, max_width=MAX_WIDTH)) for name, grid in grids]
+        except (CorruptRecord, ValueError, IndexError, OSError) as error:
+            cell = f"{run.cell.experiment}, {run.cell.profile}, {run.cell.name}"
+            self.damaged.append(wording.scrubbed(f"traversals of {cell}: {error}"))
+            return []
