@@ -253,16 +253,18 @@ def report(experiments: list[str] | None, spec: Path, results: Path, profile: st
 
 
 def print_claims(claims: "list[ClaimResult]") -> None:
-    """The claim table on the console."""
+    """The claim table on the console, in the report's words."""
+    from bench.report.verdicts import claim_rows
+
     table = Table(box=None, pad_edge=False)
     for column in ("claim", "arm", "verdict", "value", "seeds"):  # long words wrap: no verdict is ever cut
         table.add_column(column, no_wrap=column in ("claim", "seeds"), overflow="fold")
-    styles = {"reproduced": "green", "partly": "yellow", "not measured": "dim"}
-    for c in claims:
-        style = next((style for start, style in styles.items() if c.verdict.startswith(start)), "red")
-        value = "-" if c.value is None else f"{c.value:.3g} \\[{c.low:.3g}, {c.high:.3g}] {c.unit}"
-        seeds = f"{c.seeds_holding} of {c.num_seeds}" if c.conditions[0].over != "pairs" else "-"
-        table.add_row(c.id, c.group, f"[{style}]{c.verdict}[/]", value, seeds)
+    styles = {"yes": "green", "part": "yellow", "none": "dim"}
+    for row in claim_rows(claims):
+        for arm in row.arms:
+            verdict = f"[{styles.get(arm.badge.kind, 'red')}]{escape(arm.badge.text)}[/]"
+            value = escape(f"{arm.value} {arm.unit}".rstrip())
+            table.add_row(row.id, escape(arm.arm), verdict, value, arm.holding_short)
     if claims:
         console.print(table)
     for data, budget in dict.fromkeys((c.data, c.budget) for c in claims):

@@ -38,6 +38,7 @@ class ArmVerdict:
     value: str
     unit: str
     holding: str
+    holding_short: str  # without the interval
     criteria: list[Criterion]
     beside: list[str]
     reason: str
@@ -64,10 +65,11 @@ def claim_rows(results: list[ClaimResult]) -> list[ClaimRows]:
 def _arm(result: ClaimResult) -> ArmVerdict:
     measure = result.conditions[0].measure
     low, high = wording.number(result.seeds_low, 2), wording.number(result.seeds_high, 2)
-    holding = f"{result.seeds_holding} of {result.num_seeds} [{low}, {high}]" if result.num_seeds else wording.ABSENT
+    count = f"{result.seeds_holding} of {result.num_seeds}" if result.num_seeds else wording.ABSENT
     diverged = result.num_seeds - len(result.conditions[0].seeds)  # they count as seeds and have no value
-    holding += f", {diverged} diverged" if diverged else ""
-    holding += f", {result.num_blank} show nothing of the data" if result.num_blank else ""
+    notes = f", {diverged} diverged" if diverged else ""
+    show = "shows" if result.num_blank == 1 else "show"
+    notes += f", {result.num_blank} {show} nothing of the data" if result.num_blank else ""
     value = wording.with_interval(measure, result.value, result.low, result.high)
     return ArmVerdict(
         arm=result.group,
@@ -75,7 +77,8 @@ def _arm(result: ClaimResult) -> ArmVerdict:
         measure=wording.measure_words(measure),
         value=value,
         unit="" if value in (wording.ABSENT, wording.NOT_REACHED) else f"{result.unit}{_of_seeds(result)}".lstrip(),
-        holding=holding,
+        holding=f"{count} [{low}, {high}]{notes}" if result.num_seeds else count,
+        holding_short=f"{count}{notes}",
         criteria=[_criterion(condition) for condition in result.conditions],
         beside=[_beside(b) for b in result.beside],
         reason=result.reason if result.verdict == "not measured" else "",
