@@ -264,7 +264,7 @@ def print_claims(claims: "list[ClaimResult]") -> None:
         for arm in row.arms:
             verdict = f"[{styles.get(arm.badge.kind, 'red')}]{escape(arm.badge.text)}[/]"
             value = escape(f"{arm.value} {arm.unit}".rstrip())
-            table.add_row(row.id, escape(arm.arm), verdict, value, arm.holding_short)
+            table.add_row(row.id, escape(arm.arm), verdict, value, arm.holding)
     if claims:
         console.print(table)
     for data, budget in dict.fromkeys((c.data, c.budget) for c in claims):

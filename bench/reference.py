@@ -38,7 +38,7 @@ def claims_table(results: list[ClaimResult]) -> str:
             beside = "; ".join(arm.beside) or wording.ABSENT
             verdict = f"{arm.badge.sign} {arm.badge.text}"
             value = f"{arm.measure} {arm.value} {arm.unit}".rstrip()
-            lines.append(f"| {row.id} | `{arm.arm}` | {verdict} | {value} | {arm.holding_short} | {beside} |")
+            lines.append(f"| {row.id} | `{arm.arm}` | {verdict} | {value} | {arm.holding} | {beside} |")
     texts = {result.id: result.text for result in results}
     return "\n".join([*lines, "", "<br>".join(f"{claim}: {text}" for claim, text in texts.items())])
 

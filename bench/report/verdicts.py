@@ -38,7 +38,7 @@ class ArmVerdict:
     value: str
     unit: str
     holding: str
-    holding_short: str  # without the interval
+    holding_interval: str  # Clopper and Pearson's, of the share of seeds; empty where no seed is asked
     criteria: list[Criterion]
     beside: list[str]
     reason: str
@@ -77,8 +77,8 @@ def _arm(result: ClaimResult) -> ArmVerdict:
         measure=wording.measure_words(measure),
         value=value,
         unit="" if value in (wording.ABSENT, wording.NOT_REACHED) else f"{result.unit}{_of_seeds(result)}".lstrip(),
-        holding=f"{count} [{low}, {high}]{notes}" if result.num_seeds else count,
-        holding_short=f"{count}{notes}",
+        holding=f"{count}{notes}",
+        holding_interval=f"[{low}, {high}]" if result.num_seeds else "",
         criteria=[_criterion(condition) for condition in result.conditions],
         beside=[_beside(b) for b in result.beside],
         reason=result.reason if result.verdict == "not measured" else "",
