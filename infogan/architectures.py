@@ -98,29 +98,6 @@ def scaled_width(width: int, multiplier: float) -> int:
     return max(1, round(width * multiplier))
 
 
-def layer_costs(
-    layers: tuple[Layer, ...], in_width: int, side: int, multiplier: float, last: int | None = None
-) -> tuple[Costs, int, int]:
-    """Costs of a stack, with the width and side of its output. ``last``: fixed width of its last layer."""
-    total = Costs(0, 0)
-    for index, layer in enumerate(layers):
-        is_output = last is not None and index == len(layers) - 1
-        out_width = last if is_output and last is not None else scaled_width(layer.width, multiplier)
-        if layer.kind == "linear":
-            out_side, taps = layer.spatial, in_width * side**2
-            weights = taps * out_width * out_side**2
-            macs = weights
-        else:
-            out_side = side // layer.stride if layer.kind == "conv" else side * layer.stride
-            weights = in_width * out_width * KERNEL**2
-            # a transposed convolution spreads each input pixel, a convolution gathers for each output pixel
-            macs = weights * (out_side if layer.kind == "conv" else side) ** 2
-        features = out_width * (out_side**2 if layer.kind == "linear" else 1)
-        total += Costs(macs, weights + (2 * features if layer.batch_norm else features))
-        in_width, side = out_width, out_side
-    return total, in_width, side
-
-
 @dataclass(frozen=True)
 class Strided:
     """A 4x4 convolution of stride 2, or its transpose, between an image and features of half its side."""
@@ -165,72 +142,107 @@ class Dense:
         return min(self.in_width, self.out_width) >= 16
 
 
+@dataclass(frozen=True)
+class Placed:
+    """A layer in its network: width and side of what it reads and of what it makes."""
+
+    layer: Layer
+    in_width: int
+    in_side: int
+    out_width: int
+    is_output: bool  # of a network whose last width is given
+
+    @property
+    def out_side(self) -> int:
+        if self.layer.kind == "linear":
+            return self.layer.spatial
+        return self.in_side // self.layer.stride if self.layer.kind == "conv" else self.in_side * self.layer.stride
+
+    @property
+    def costs(self) -> Costs:
+        if self.layer.kind == "linear":
+            macs = weights = self.in_width * self.in_side**2 * self.out_width * self.out_side**2
+            features = self.out_width * self.out_side**2
+        else:
+            weights, features = self.in_width * self.out_width * KERNEL**2, self.out_width
+            # a transposed convolution spreads each input pixel, a convolution gathers for each output pixel
+            macs = weights * (self.out_side if self.layer.kind == "conv" else self.in_side) ** 2
+        return Costs(macs, weights + (2 * features if self.layer.batch_norm else features))
+
+    @property
+    def formulation(self) -> Strided | Dense | None:
+        """What a CPU may compute in another way; None of a convolution of stride 1."""
+        if self.layer.kind == "linear":
+            return Dense(self.in_width * self.in_side**2, self.out_width * self.layer.spatial**2)
+        if self.layer.stride != 2:
+            return None
+        if self.layer.kind == "conv":
+            return Strided("conv", self.in_width, self.out_width, self.in_side)
+        return Strided("upconv", self.out_width, self.in_width, self.out_side)
+
+
+def placed(
+    layers: tuple[Layer, ...], in_width: int, side: int, multiplier: float, last: int | None = None
+) -> tuple[list[Placed], int, int]:
+    """A stack's layers in their places, then width and side of its output. ``last``: fixed width of the last layer."""
+    found: list[Placed] = []
+    for index, layer in enumerate(layers):
+        is_output = last is not None and index == len(layers) - 1
+        out_width = last if is_output and last is not None else scaled_width(layer.width, multiplier)
+        found.append(Placed(layer, in_width, side, out_width, is_output))
+        in_width, side = out_width, found[-1].out_side
+    return found, in_width, side
+
+
+@dataclass(frozen=True)
+class Networks:
+    """The layers of the three networks in their places; D's head and Q's output come on top."""
+
+    generator: list[Placed]
+    trunk: list[Placed]
+    q_hidden: list[Placed]
+    features: int  # that the trunk makes of an image
+    q_width: int  # of what Q's output reads
+
+    @classmethod
+    def of(cls, architecture: Architecture, input_width: int, multiplier: float) -> "Networks":
+        """``input_width``: of the generator."""
+        channels, side, _ = architecture.image_CHW
+        generator, _, _ = placed(architecture.generator, input_width, 1, multiplier, last=channels)
+        trunk, width, side = placed(architecture.trunk, channels, side, multiplier)
+        q_hidden, q_width, _ = placed(architecture.q_hidden, width * side**2, 1, 1.0)  # not scaled: see Discriminator
+        return cls(generator, trunk, q_hidden, width * side**2, q_width)
+
+
+def formulations(architecture: Architecture, input_width: int, multiplier: float) -> tuple[Strided | Dense, ...]:
+    """Of every layer that has one, once each: strided ones first, in the order of the tables."""
+    networks = Networks.of(architecture, input_width, multiplier)
+    listed = [p.formulation for p in (*networks.generator, *networks.trunk, *networks.q_hidden)]
+    unique = dict.fromkeys(found for found in listed if found is not None)
+    return tuple(sorted(unique, key=lambda found: isinstance(found, Dense)))
+
+
 def choosable_layers(architecture: Architecture, input_width: int, multiplier: float) -> tuple[Strided | Dense, ...]:
     """Every layer that a CPU may do faster in another formulation. ``input_width``: of the generator."""
-    layers: list[Strided | Dense] = [*strided_layers(architecture, multiplier)]
-    layers += dense_layers(architecture, input_width, multiplier)
-    return tuple(layer for layer in layers if layer.may_gain)
-
-
-def dense_layers(architecture: Architecture, input_width: int, multiplier: float) -> tuple[Dense, ...]:
-    """The linear layers of G, of the trunk and of Q before its output, once each, in the order of the tables."""
-    found: list[Dense] = []
-
-    def add(layers: tuple[Layer, ...], width: int, side: int, multiplier: float) -> tuple[int, int]:
-        for layer in layers:
-            out_width = scaled_width(layer.width, multiplier)
-            if layer.kind == "linear":
-                found.append(Dense(width * side**2, out_width * layer.spatial**2))
-                side = layer.spatial
-            else:
-                side = side // layer.stride if layer.kind == "conv" else side * layer.stride
-            width = out_width
-        return width, side
-
-    channels, side, _ = architecture.image_CHW
-    add(architecture.generator, input_width, 1, multiplier)
-    width, side = add(architecture.trunk, channels, side, multiplier)
-    add(architecture.q_hidden, width * side**2, 1, 1.0)  # not scaled: see Discriminator
-    return tuple(dict.fromkeys(found))
-
-
-def strided_layers(architecture: Architecture, multiplier: float) -> tuple[Strided, ...]:
-    """Every layer of G and of the trunk of stride 2, once each, in the order of the tables."""
-    channels, image_side, _ = architecture.image_CHW
-    found: list[Strided] = []
-    width, side = 0, 1
-    for index, layer in enumerate(architecture.generator):
-        is_output = index == len(architecture.generator) - 1
-        out_width = channels if is_output else scaled_width(layer.width, multiplier)
-        if layer.kind == "upconv":
-            side *= layer.stride
-            if layer.stride == 2:
-                found.append(Strided("upconv", out_width, width, side))
-        else:
-            side = layer.spatial
-        width = out_width
-    width, side = channels, image_side
-    for layer in architecture.trunk:
-        out_width = scaled_width(layer.width, multiplier)
-        if layer.kind == "conv" and layer.stride == 2:
-            found.append(Strided("conv", width, out_width, side))
-            side //= 2
-        width = out_width
-    return tuple(dict.fromkeys(found))
+    return tuple(found for found in formulations(architecture, input_width, multiplier) if found.may_gain)
 
 
 def network_costs(
     architecture: Architecture, input_width: int, parameter_width: int, multiplier: float
 ) -> dict[str, Costs]:
     """Costs of ``generator``, ``discriminator`` (trunk and D's head) and ``q`` (Q's head alone)."""
-    channels, side, _ = architecture.image_CHW
-    generator, _, _ = layer_costs(architecture.generator, input_width, 1, multiplier, last=channels)
-    trunk, width, side = layer_costs(architecture.trunk, channels, side, multiplier)
-    features = width * side**2
-    q, q_width, _ = layer_costs(architecture.q_hidden, features, 1, 1.0)  # not scaled: see Discriminator
-    head = Costs(features, features + 1)
-    q_out = Costs(q_width * parameter_width, (q_width + 1) * parameter_width)
-    return {"generator": generator, "discriminator": trunk + head, "q": q + q_out}
+    networks = Networks.of(architecture, input_width, multiplier)
+    head = Costs(networks.features, networks.features + 1)
+    q_out = Costs(networks.q_width * parameter_width, (networks.q_width + 1) * parameter_width)
+    return {
+        "generator": _total(networks.generator),
+        "discriminator": _total(networks.trunk) + head,
+        "q": _total(networks.q_hidden) + q_out,
+    }
+
+
+def _total(layers: list[Placed]) -> Costs:
+    return sum((p.costs for p in layers), Costs(0, 0))
 
 
 def iteration_flops(costs: dict[str, Costs], batch_size: int) -> float:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from infogan.architectures import KERNEL, Architecture, Dense, Layer, Strided, scaled_width
+from infogan.architectures import KERNEL, Architecture, Dense, Layer, Placed, placed
 from infogan.codes import LatentSpec
 from infogan.products import linear
 from infogan.runtime import Precision
@@ -131,41 +131,33 @@ def frozen(*modules: nn.Module) -> Iterator[None]:
 Kernel = Literal["torch", "winograd", "thin", "onednn"]
 
 
-def _kernel(layer: Layer, in_width: int, out_width: int, side: int, settings: NetworkSettings) -> Kernel:
+def _kernel(own: Placed, settings: NetworkSettings) -> Kernel:
     """Which formulation of a layer a CPU uses; on another device it is always torch's.
 
     "winograd": wherever that is defined; "fastest": what was measured to gain, or may gain.
     """
-    if settings.kernels == "torch" or settings.precision == "bf16":
+    formulation = own.formulation
+    if settings.kernels == "torch" or settings.precision == "bf16" or formulation is None:
         return "torch"
-    is_upconv, chosen = layer.kind == "upconv", settings.fast_layers
-
-    def is_fast(formulation: Strided | Dense) -> bool:
-        return formulation.may_gain if chosen is None else formulation.name in chosen
-
-    if layer.kind == "linear":
-        own = Dense(in_width, out_width * layer.spatial**2)
-        return "onednn" if settings.kernels == "fastest" and is_fast(own) else "torch"
-    if layer.stride != 2 or (layer.kind == "conv" and side % 2):
+    is_fast = formulation.may_gain if settings.fast_layers is None else formulation.name in settings.fast_layers
+    if isinstance(formulation, Dense):
+        return "onednn" if settings.kernels == "fastest" and is_fast else "torch"
+    if formulation.image_side % 2:
         return "torch"
     if settings.kernels == "winograd":
         return "winograd"
-    if is_upconv and out_width <= THIN_CHANNELS:
+    if own.layer.kind == "upconv" and own.out_width <= THIN_CHANNELS:
         return "thin"
-    strided = (
-        Strided("upconv", out_width, in_width, 2 * side) if is_upconv else Strided("conv", in_width, out_width, side)
-    )
-    return "winograd" if is_fast(strided) else "torch"
+    return "winograd" if is_fast else "torch"
 
 
 class Block(nn.Module):
     """Convolution, up-convolution or linear layer, then batch norm and activation in the chosen order."""
 
-    def __init__(
-        self, layer: Layer, in_width: int, out_width: int, side: int, settings: NetworkSettings, slope: float | None
-    ) -> None:
+    def __init__(self, own: Placed, settings: NetworkSettings, slope: float) -> None:
         super().__init__()
-        self.layer, self.slope, self.order = layer, slope, settings.batch_norm_order
+        layer, in_width, out_width = own.layer, own.in_width, own.out_width
+        self.layer, self.slope, self.order = layer, None if own.is_output else slope, settings.batch_norm_order
         padding = 1 if layer.stride == 2 else 0
         bias = not layer.batch_norm  # batch norm subtracts any bias again
         self.op: nn.Conv2d | nn.ConvTranspose2d | nn.Linear
@@ -174,8 +166,8 @@ class Block(nn.Module):
         elif layer.kind == "upconv":
             self.op = nn.ConvTranspose2d(in_width, out_width, KERNEL, layer.stride, 1, bias=bias)
         else:
-            self.op = nn.Linear(in_width, out_width * layer.spatial**2, bias=bias)
-        self.kernel = _kernel(layer, in_width, out_width, side, settings)
+            self.op = nn.Linear(in_width * own.in_side**2, out_width * layer.spatial**2, bias=bias)
+        self.kernel = _kernel(own, settings)
         features = out_width * layer.spatial**2
         self.norm = BatchNorm(features, settings.batch_norm_eps) if layer.batch_norm else None
 
@@ -233,18 +225,8 @@ def _stack(
     last: int | None = None,
 ) -> tuple[Stack, int, int]:
     """Blocks for ``layers``; returns them with the width and the side of their output. ``last``: fixed final width."""
-    blocks = []
-    for index, layer in enumerate(layers):
-        is_output = last is not None and index == len(layers) - 1
-        out_width = last if is_output and last is not None else scaled_width(layer.width, settings.width)
-        flat_in = in_width * side**2 if layer.kind == "linear" else in_width
-        blocks.append(Block(layer, flat_in, out_width, side, settings, None if is_output else slope))
-        in_width = out_width
-        if layer.kind == "linear":
-            side = layer.spatial
-        else:
-            side = side // layer.stride if layer.kind == "conv" else side * layer.stride
-    return Stack(*blocks), in_width, side
+    own, width, side = placed(layers, in_width, side, settings.width, last)
+    return Stack(*(Block(layer, settings, slope) for layer in own)), width, side
 
 
 def _products(settings: NetworkSettings, x: Tensor) -> AbstractContextManager[None]:

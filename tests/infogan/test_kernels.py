@@ -7,17 +7,27 @@ import pytest
 import torch
 
 from infogan import kernels
-from infogan.architectures import ARCHITECTURES, Dense, Strided, choosable_layers, dense_layers, strided_layers
+from infogan.architectures import ARCHITECTURES, Dense, Strided, choosable_layers, formulations
 from infogan.codes import Categorical, LatentSpec, Noise
 from infogan.networks import Block, Discriminator, Generator, NetworkSettings
 
 LATENTS = LatentSpec(Noise(6), (Categorical(10),))
 
 
+def strided_layers(architecture: str, width: float) -> list[Strided]:
+    found = formulations(ARCHITECTURES[architecture], LATENTS.input_width, width)
+    return [layer for layer in found if isinstance(layer, Strided)]
+
+
+def dense_layers(architecture: str, input_width: int, width: float) -> list[Dense]:
+    found = formulations(ARCHITECTURES[architecture], input_width, width)
+    return [layer for layer in found if isinstance(layer, Dense)]
+
+
 def winograd_blocks(architecture: str, settings: NetworkSettings) -> set[str]:
     """Names of the layers that were built so, from the weights themselves."""
     table, found = ARCHITECTURES[architecture], set()
-    sides = {layer.name: layer for layer in strided_layers(table, settings.width)}
+    sides = {layer.name: layer for layer in strided_layers(architecture, settings.width)}
     networks = (Generator(table, LATENTS, settings), Discriminator(table, LATENTS, settings))
     for block in (b for network in networks for b in network.modules() if isinstance(b, Block)):
         if block.kernel == "winograd":
@@ -34,12 +44,12 @@ def winograd_blocks(architecture: str, settings: NetworkSettings) -> set[str]:
 @pytest.mark.parametrize("width", [0.4, 1.0])
 def test_the_listed_layers_that_may_gain_are_those_that_the_networks_have(architecture: str, width: float) -> None:
     settings = NetworkSettings(width=width, kernels="fastest")
-    may_gain = {layer.name for layer in strided_layers(ARCHITECTURES[architecture], width) if layer.may_gain}
+    may_gain = {layer.name for layer in strided_layers(architecture, width) if layer.may_gain}
     assert winograd_blocks(architecture, settings) == may_gain
 
 
 def test_the_papers_mnist_layers_by_hand() -> None:
-    assert [layer.name for layer in strided_layers(ARCHITECTURES["mnist"], 1.0)] == [
+    assert [layer.name for layer in strided_layers("mnist", 1.0)] == [
         "upconv 64x14-128",
         "upconv 1x28-64",
         "conv 1x28-64",
@@ -101,7 +111,7 @@ def test_without_the_other_library_no_linear_layer_gains(monkeypatch: pytest.Mon
 
 
 def test_the_papers_linear_layers_by_hand() -> None:
-    assert [layer.name for layer in dense_layers(ARCHITECTURES["mnist"], 74, 1.0)] == [
+    assert [layer.name for layer in dense_layers("mnist", 74, 1.0)] == [
         "linear 74-1024",
         "linear 1024-6272",
         "linear 6272-1024",

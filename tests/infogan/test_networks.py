@@ -83,12 +83,12 @@ def test_collecting_without_a_batch_is_an_error() -> None:
 
 def test_stride_one_convolutions_keep_the_size_and_mirror_each_other() -> None:
     """An up-convolution is the adjoint of the convolution with the same weights: <conv(x), y> = <x, upconv(y)>."""
-    from infogan.architectures import Layer
+    from infogan.architectures import Layer, Placed
     from infogan.networks import Block
 
     settings = NetworkSettings()
-    conv = Block(Layer("conv", 3, batch_norm=False, stride=1), 2, 3, 6, settings, None)
-    up = Block(Layer("upconv", 2, batch_norm=False, stride=1), 3, 2, 6, settings, None)
+    conv = Block(Placed(Layer("conv", 3, batch_norm=False, stride=1), 2, 6, 3, True), settings, 0.0)
+    up = Block(Placed(Layer("upconv", 2, batch_norm=False, stride=1), 3, 6, 2, True), settings, 0.0)
     for block in (conv, up):
         torch.nn.init.zeros_(block.op.bias)
     x, y = torch.randn(1, 2, 6, 6), torch.randn(1, 3, 6, 6)

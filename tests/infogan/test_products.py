@@ -28,8 +28,9 @@ def test_linear_and_its_gradients_against_double_precision(N: int, I: int, O: in
     inputs, weight, gradient = (torch.randn(*shape, generator=draws) for shape in ((N, I), (O, I), (N, O)))
     found = with_gradients(linear, inputs, weight, gradient)
     exact = with_gradients(F.linear, inputs.double(), weight.double(), gradient.double())
-    for ours, true in zip(found, exact, strict=True):
-        assert (ours - true).norm() <= 1e-6 * true.norm()
+    sizes = with_gradients(F.linear, inputs.double().abs(), weight.double().abs(), gradient.double().abs())
+    for ours, true, size in zip(found, exact, sizes, strict=True):
+        assert ((ours - true).abs() <= 2e-6 * size).all()  # of the terms' sizes: a sum may cancel to anything
 
 
 def test_transposed_and_cut_operands_are_read_as_they_lie() -> None:
