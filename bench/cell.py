@@ -102,7 +102,13 @@ class CellRun:
     def run(self) -> str:
         """``done``, ``stopped`` or ``failed``; a failure is recorded with its traceback. Raises LockLost."""
         try:
-            trained = self._is_trained() or self._run()
+            trained = self._is_trained()
+        except (OSError, MemoryError) as error:  # what was trained stays done
+            message = f"its records cannot be read: {error}"
+            self.report("failed", {"message": message})
+            return "failed"
+        try:
+            trained = trained or self._run()
         except LockLost:
             raise
         except Exception as error:
@@ -152,6 +158,7 @@ class CellRun:
         damage = self.folder.end_damage()
         if damage:
             self._note(f"{damage}; the cell is trained again")
+            self.folder.remove_measures(task.cell.measures)  # on another processor the networks may come out otherwise
         self.folder.remove_result()
         self.trainer = Trainer(training_config(task.cell.config), images, task.cell.seed)
         self._resume()
@@ -285,7 +292,7 @@ class CellRun:
         self.folder.write_checkpoint(content.getvalue())
         self._write_history()
         clock.add("checkpoint", started)
-        self.report("durable", {"iteration": self.trainer.iteration})
+        self.report("durable", {"iteration": self.trainer.iteration, "train_s": clock.seconds["train"]})
 
     def _write_history(self) -> None:
         names, values = self.trainer.metric_names, self.trainer.history()

@@ -29,6 +29,10 @@ FORMAT = 1  # of records; another format is never read as this one
 T80_RULE = {"fraction": 0.8, "window": 11}  # of T80: share of H(c), iterations of the centred mean
 
 
+# of infogan/measures: what bench.cell takes of the networks, with what that imports
+EVALUATION_FILES = ("bound", "calibration", "digits", "health", "images", "probes", "traversals")
+
+
 def digest(value: Any) -> str:
     """sha256 of a value's canonical JSON."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
@@ -202,8 +206,7 @@ def _check_capture(where: str, training: dict[str, Any], device: str) -> None:
 
 def evaluation_code() -> str:
     """Digest of what takes the rest of a cell's record: frozen L_I, health, pictures and probes."""
-    names = ("bound", "calibration", "health", "traversals", "probes")
-    return code_digest(tuple(f"measures/{name}" for name in names))
+    return code_digest(tuple(f"measures/{name}" for name in EVALUATION_FILES))
 
 
 def measure_key(cell: Cell, family: str) -> str:

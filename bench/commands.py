@@ -258,7 +258,7 @@ def print_claims(claims: "list[ClaimResult]") -> None:
 
     table = Table(box=None, pad_edge=False)
     for column in ("claim", "arm", "verdict", "value", "seeds"):  # long words wrap: no verdict is ever cut
-        table.add_column(column, no_wrap=column in ("claim", "seeds"), overflow="fold")
+        table.add_column(column, no_wrap=column == "claim", overflow="fold")
     styles = {"yes": "green", "part": "yellow", "none": "dim"}
     for row in claim_rows(claims):
         for arm in row.arms:

@@ -19,6 +19,7 @@ from bench.executors.base import Executor, StopRequest
 from bench.grid import BYTES, PlannedCell, cell_costs
 from bench.records import CellFolder
 from bench.schedule import makespan_s
+from bench.storage import CorruptRecord
 from bench.tasks import STRETCH, CellTask
 
 TRIAL_STRETCHES = {"cpu": 2, "cuda": 10}  # of a trial; the first warms up and does not count
@@ -167,14 +168,22 @@ def _kind(results: Path, cells: list[Cell], clock: _Clock) -> Kind:
     return Kind(statistics.median(steps), statistics.median(outside), sum(sizes.values()), mirrored, row)
 
 
+def _reached(folder: CellFolder) -> int:
+    """Iterations up to the last checkpoint, where a partial cell goes on; 0 for one that starts anew."""
+    try:
+        history = folder.history() if folder.has_checkpoint() else None
+    except CorruptRecord:
+        history = None
+    return 0 if history is None else len(history)
+
+
 def left(results: Path, planned: list[PlannedCell], measured: Measured, jobs: int) -> Left:
     """Hours and bytes of the cells still to train, in their order, ``jobs`` at a time. Each kind must be measured."""
     cells = [(item.cell, measured.kinds[kind_of(item.cell)]) for item in planned if item.to_train]
     seconds = []
     for cell, kind in cells:
-        reached = CellFolder.of(results, cell).history()  # a partial cell goes on where its last checkpoint is
-        remaining = cell.iterations - (len(reached) if reached is not None else 0)
-        seconds.append(max(0, remaining) * kind.iteration_ms / 1e3 + kind.outside_s)
+        remaining = max(0, cell.iterations - _reached(CellFolder.of(results, cell)))
+        seconds.append(remaining * kind.iteration_ms / 1e3 + kind.outside_s)
     kept = [kind.fixed_bytes + kind.mirrored_bytes + kind.history_bytes * cell.iterations for cell, kind in cells]
     parameters = sorted((sum(c.parameters for c in cell_costs(cell).values()) for cell, _ in cells), reverse=True)
     iteration_ms = [kind.iteration_ms for _, kind in cells]

@@ -2,10 +2,8 @@
 
 import contextlib
 import os
-import resource
 import shutil
 import signal
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
@@ -15,10 +13,10 @@ from typing import Any, Protocol
 from bench import tracking
 from bench.cells import Cell
 from bench.executors.base import Executor, StopRequest
+from bench.launches import Launch
 from bench.locks import Lock
 from bench.mirror import Mirror
 from bench.records import LAUNCHES, CellFolder
-from bench.storage import append_line
 from bench.tasks import CellTask
 from infogan.architectures import ARCHITECTURES, Costs, iteration_flops, network_costs
 
@@ -185,14 +183,10 @@ def run(
             if item.state == "unsynced":
                 mirror.submit(CellFolder.of(results, item.cell))
 
-        spans: dict[str, list[float]] = {}  # by cell key: seconds of the launch at which it began and ended
-        earlier_s = {item.cell.key: 0.0 for item in planned if item.to_train}  # of training, before this launch
+        launch = Launch()
 
         def on_event(task: CellTask, kind: str, values: dict[str, Any]) -> None:
-            if kind in ("started", "done", "failed", "stopped"):
-                spans.setdefault(task.cell.key, []).append(time.monotonic() - started[0])
-            if kind == "resumed" and len(spans.get(task.cell.key, [])) == 1:  # not after a worker's death within it
-                earlier_s[task.cell.key] = values["train_s"]
+            launch.event(task, kind, values)
             folder = CellFolder.of(results, task.cell)
             if kind in ("durable", "done", "failed", "stopped") and folder.state() != "missing":
                 mirror.submit(folder)  # a cell that failed before its first record has nothing to mirror
@@ -204,13 +198,11 @@ def run(
                 stop.signals.append(signal.SIGTERM)
             display.tick(mirror.status)
 
-        started = time.monotonic(), time.process_time()
         outcomes = executor.run(tasks, on_event, stop, tick)
         display.message("training has ended; finishing the mirror in MLflow")
         untracked = mirror.close(10.0 if stop.requested else 120.0)
-        wall_s, cpu_s = time.monotonic() - started[0], time.process_time() - started[1]
         try:
-            _record_launch(results, tasks, outcomes, executor.jobs, spans, earlier_s, wall_s, cpu_s)
+            launch.record(results, tasks, outcomes, executor.jobs)
         except OSError as error:
             display.message(f"{LAUNCHES} lacks this launch, which costs the report a line: {error}")
     names = {task.cell.key: task.cell.name for task in tasks}
@@ -223,55 +215,6 @@ def run(
     else:
         code = Exit.NOT_TRACKED if untracked else Exit.OK
     return Outcome(code, done, failed, untracked)
-
-
-def _record_launch(
-    results: Path,
-    tasks: list[CellTask],
-    outcomes: dict[str, str],
-    jobs: int,
-    spans: dict[str, list[float]],
-    earlier_s: dict[str, float],
-    wall_s: float,
-    cpu_s: float,
-) -> None:
-    """A line in launches.jsonl: when each cell ran, and what tracking and progress cost the launcher beside them.
-
-    A cell that is not in ``earlier_s`` was only measured.
-    """
-    done = [task for task in tasks if outcomes.get(task.cell.key) == "done"]
-    trained = [task for task in done if task.cell.key in earlier_s]
-    ended = [CellFolder.of(results, task.cell).result() for task in trained]
-    train_s = {
-        task.cell.key: result["seconds"]["train"] - earlier_s[task.cell.key]
-        for task, result in zip(trained, ended, strict=True)
-        if result
-    }
-    line = {
-        "definitions": sorted({task.cell.definition_key for task in tasks}),
-        "num_done": len(done),
-        "wall_s": wall_s,
-        "launcher_cpu_s": cpu_s,
-        "launcher_peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
-        "train_s": sum(train_s.values()),
-        "jobs": jobs,
-        "cells": [
-            {
-                "experiment": task.cell.experiment,
-                "profile": task.cell.profile,
-                "name": task.cell.name,
-                "definition": task.cell.definition_key,
-                "outcome": outcomes[task.cell.key],
-                "start_s": round(spans[task.cell.key][0], 2),
-                "end_s": round(spans[task.cell.key][-1], 2),
-                "train_s": round(max(0.0, train_s.get(task.cell.key, 0.0)), 2),  # in this launch alone
-                "resumed": earlier_s.get(task.cell.key, 0.0) > 0,
-            }
-            for task in tasks
-            if task.cell.key in outcomes and task.cell.key in spans
-        ],
-    }
-    append_line(results / LAUNCHES, line)
 
 
 def check_writable(results: Path) -> str | None:

@@ -14,7 +14,7 @@ lease/           who may write here: bench/locks.py
 """
 
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -145,6 +145,9 @@ class CellFolder:
                 continue
             except CorruptRecord as error:
                 yield name, error
+
+    def has_checkpoint(self) -> bool:
+        return any(self._file(name).exists() for name in (NEWEST, "checkpoint.previous.pt"))
 
     def remove_checkpoints(self) -> None:
         """All of them, and what a killed process left of one."""
@@ -282,6 +285,11 @@ class CellFolder:
     def write_measured_grids(self, family: str, grids: dict[str, np.ndarray]) -> None:
         """Pictures (rows, columns, H, W, C) uint8 that go with a family's entry; replaces those before."""
         self._write_grids(f"{family}.npz", grids)
+
+    def remove_measures(self, families: Iterable[str]) -> None:
+        """All entries, and the pictures of these families."""
+        for name in ("measures.json", *(f"{family}.npz" for family in families)):
+            self._own(name).unlink(missing_ok=True)
 
     def measured_grids(self, family: str) -> dict[str, np.ndarray]:
         """By name; empty where there are none. Raises CorruptRecord."""

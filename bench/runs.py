@@ -64,8 +64,9 @@ class Sweep:
     @property
     def launcher_share(self) -> float | None:
         """Processor time of tracking and progress over training time, of the launches that trained these cells."""
-        train_s = sum(launch["train_s"] for launch in self.launches)
-        return sum(launch["launcher_cpu_s"] for launch in self.launches) / train_s if train_s else None
+        trained = [launch for launch in self.launches if launch["train_s"]]
+        train_s = sum(launch["train_s"] for launch in trained)
+        return sum(launch["launcher_cpu_s"] for launch in trained) / train_s if train_s else None
 
     @property
     def entropy_nats(self) -> float:
@@ -84,14 +85,15 @@ class Sweep:
         return [run for run in self.groups().get(group, []) if run.state == "done"]
 
     def t80(self, group: str) -> dict[int, float]:
-        """T80 by seed of the finished runs and of those that diverged, in iterations; infinity: later than the budget,
-        as a seed counts that diverged."""
-        ended = [run for run in self.groups().get(group, []) if run.diverged or "t80" in run.summary]
-        return {
-            run.cell.seed: math.inf if run.diverged else run.summary["t80"]
-            for run in ended
-            if run.diverged or run.state == "done"
-        }
+        """T80 by seed of the finished runs and of those that diverged, in iterations; empty without a categorical code.
+
+        Infinity: later than the budget, as a seed counts that diverged.
+        """
+        if not self.entropy_nats:
+            return {}
+        runs = self.groups().get(group, [])
+        finished = {run.cell.seed: run.summary["t80"] for run in runs if run.state == "done" and "t80" in run.summary}
+        return finished | {run.cell.seed: math.inf for run in runs if run.diverged}
 
     def median_curve(self, group: str) -> np.ndarray | None:
         """Median over finished seeds of the categorical L_I at each iteration, (T,) nats."""

@@ -61,9 +61,11 @@ def has_seal(path: Path) -> bool:
     """Whether a binary record is there with its end: quick, and blind to a change within."""
     try:
         with path.open("rb") as file:
+            if os.fstat(file.fileno()).st_size < _TRAILER:
+                return False
             file.seek(-_TRAILER, os.SEEK_END)
             return file.read(len(_MAGIC)) == _MAGIC
-    except OSError:
+    except FileNotFoundError:
         return False
 
 

@@ -89,7 +89,8 @@ def comparisons_table(sweep: Sweep, base: str) -> pd.DataFrame:
 def settings_table(sweep: Sweep, reference: str) -> pd.DataFrame:
     """One row per variant and arm: T80 against the same arm of the reference variant, final L_I and its peak.
 
-    Columns as :func:`comparisons_table`, then medians over finished seeds; the reference's own rows have no ratio.
+    Columns as :func:`comparisons_table`, then medians over finished seeds, T80's also over those that diverged; the
+    reference's own rows have no ratio.
     """
     rows: list[dict[str, Any]] = []
     against: dict[str, dict[str, Any]] = {}
@@ -98,14 +99,17 @@ def settings_table(sweep: Sweep, reference: str) -> pd.DataFrame:
         against |= {row["arm"]: row for row in compared if arm_of(row["arm"]) == arm}
     for group, runs in sweep.groups().items():
         done = [run.summary for run in runs if run.state == "done"]
-        if not done:
+        num_ended = len(done) + sum(run.diverged for run in runs)
+        if not num_ended:
             continue
         cell = runs[0].cell
-        row: dict[str, Any] = {"variant": cell.variant, "arm": cell.arm, "num_seeds": len(done)}
+        row: dict[str, Any] = {"variant": cell.variant, "arm": cell.arm, "num_seeds": num_ended}
         for column in ("t80_ratio", "low", "high", "level", "not_reached"):
             row[column] = against.get(group, {}).get(column, math.nan)
         for measure in ("t80", "mi_final_nats", "hump_nats", "hump_iteration"):
             values = [summary[measure] for summary in done if measure in summary]
+            if measure == "t80":
+                values = list(sweep.t80(group).values())
             row[measure] = float(pd.Series(values).median()) if values else math.nan
             row[f"{measure}_seeds"] = " ".join(f"{v:.4g}" for v in values)
         row["is_baseline"] = not any(cell.config["training"]["mi_weight_generator"])

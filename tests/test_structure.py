@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from bench.cells import EVALUATION_FILES
 from infogan.version import TRAINING_FILES
 
 ROOT = Path(__file__).parents[1]
@@ -23,6 +24,18 @@ def imported(file: Path) -> Iterator[str]:
         elif isinstance(node, ast.ImportFrom) and node.module:
             yield node.module
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def own_modules(file: Path) -> set[str]:
+    """Modules of the library that a file imports, as paths below infogan/ without their end."""
+    found = set()
+    for module in imported(file):
+        path = module.replace(".", "/").removeprefix("infogan/")
+        if module.startswith("infogan.") and (ROOT / "infogan" / f"{path}.py").exists():
+            found.add(path)
+        elif module.startswith("infogan.") and (ROOT / "infogan" / path / "__init__.py").exists():
+            found.add(f"{path}/__init__")
+    return found
 
 
 def users(package: str, folder: str) -> set[str]:
@@ -59,9 +72,20 @@ def test_a_cells_key_covers_all_code_that_training_imports() -> None:
     while todo:
         name = todo.pop()
         found.add(name)
-        used = [m.removeprefix("infogan.") for m in imported(library / f"{name}.py") if m.startswith("infogan.")]
-        todo += [m for m in used if m not in found and (library / f"{m}.py").exists()]
+        used = own_modules(library / f"{name}.py")
+        todo += [module for module in used if module not in found]
     assert found == set(TRAINING_FILES)
+
+
+def test_the_key_of_what_a_record_holds_beyond_training_covers_what_that_imports() -> None:
+    """Beside the measures that are asked for later, which have keys of their own."""
+    folder, of_measures = (
+        ROOT / "infogan" / "measures",
+        {f"measures/{name}" for name in ("__init__", "cell", "families", "quality")},
+    )
+    for name in EVALUATION_FILES:
+        used = {module for module in own_modules(folder / f"{name}.py") if module.startswith("measures/")}
+        assert used - of_measures <= {f"measures/{other}" for other in EVALUATION_FILES}, name
 
 
 def test_no_two_test_modules_share_a_name() -> None:

@@ -62,7 +62,8 @@ def conclude(task: CellTask, death: str, *, stopping: bool) -> tuple[str, str]:
     """
     folder = CellFolder.of(task.results, task.cell)
     result = folder.result()
-    if result is not None and (result["status"] == "failed" or not folder.unmeasured(task.cell)):
+    is_sound = result is not None and not folder.end_damage(quick=True)  # else it died before it was trained again
+    if result is not None and is_sound and (result["status"] == "failed" or not folder.unmeasured(task.cell)):
         return result["status"], result.get("message", "")
     if stopping:
         return "stopped", ""

@@ -53,8 +53,6 @@ class SweepCurves:
 
     def times(self) -> dict[str, list[float]]:
         """T80 of every finished or diverged seed, by group; empty where there is no such time."""
-        if not self.entropy_nats:
-            return {}
         return {g: list(self.sweep.t80(g).values()) for g in self.groups}
 
     def thin(self, curve: np.ndarray, last: int | None = None) -> tuple[np.ndarray, np.ndarray]:

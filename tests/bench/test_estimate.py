@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,6 +12,7 @@ from bench import estimate
 from bench.context import Context
 from bench.estimate import Kind, Measured, kind_of, trial_of
 from bench.grid import PlannedCell
+from bench.records import CellFolder, History
 from bench.schedule import makespan_s
 from tests.end_to_end.harness import Bench
 
@@ -67,6 +69,24 @@ def test_hours_and_bytes_of_known_kinds(tmp_path: Path) -> None:
     assert left.peak_bytes > left.kept_bytes
     done = [PlannedCell(cell, "done" if cell.arm == "gan" else "missing", "") for cell in cells]
     assert estimate.left(tmp_path, done, measured, 2).seconds == pytest.approx(7 + 8)
+
+
+def test_a_partial_cell_is_estimated_from_where_it_will_go_on(tmp_path: Path) -> None:
+    """From its last checkpoint; without one, or where its curves are damaged, from the beginning."""
+    cell = Context(["mnist-mi"], results=tmp_path, profile="cpu", arms="gan", seeds="0", device="cpu").cells[0]
+    measured = Measured({kind_of(cell): Kind(10.0, 0.0, 0, 0, 0.0)}, 0.0, [])
+    folder = CellFolder.of(tmp_path, cell)
+
+    def seconds() -> float:
+        return estimate.left(tmp_path, [PlannedCell(cell, "partial", "")], measured, 1).seconds
+
+    folder.write_history(History(("a",), np.zeros((100, 1)), np.array([100]), np.array([1.0])))
+    assert seconds() == pytest.approx(3)  # a finished cell whose weights are gone
+    folder.write_checkpoint(b"state")
+    assert seconds() == pytest.approx(2)
+    path = folder.path / "history.npz"
+    path.write_bytes(path.read_bytes()[:-1])
+    assert seconds() == pytest.approx(3)
 
 
 def test_the_command_measures_and_changes_nothing(tmp_path: Path) -> None:

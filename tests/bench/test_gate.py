@@ -116,6 +116,8 @@ def test_a_diverged_seed_is_later_than_the_budget_in_tables_too(base: Sweep) -> 
     assert (row["arm"], row["num_seeds"], row["not_reached"]) == ("other", 5, 2)
     t80 = next(r for r in arms_table(both).to_dict("records") if (r["arm"], r["measure"]) == ("other", "t80"))
     assert (t80["num_seeds"], t80["num_failed"], t80["high"]) == (5, 2, math.inf)
+    continuous = base.definition | {"codes": []}
+    assert replace(both, definition=continuous).t80("other") == {}  # no categorical code, no T80
     assert next(r for r in arms_table(both).to_dict("records") if r["arm"] == "other" and r["num_seeds"] == 3)
 
 

@@ -1,5 +1,6 @@
 """Measures of a finished cell: recorded by family, redone when their code changes, without training again."""
 
+import errno
 import json
 import math
 from dataclasses import replace
@@ -12,6 +13,7 @@ from bench import cells as cell_module
 from bench import grid
 from bench.cell import CellRun
 from bench.cells import Cell, Selection, cells
+from bench.executors.worker import conclude
 from bench.mirrored import measure_points
 from bench.records import CellFolder
 from bench.report.inventory import missing_cells
@@ -96,6 +98,36 @@ def test_a_cell_is_trained_measured_and_measured_again_without_training(tmp_path
     assert points["measure/digit_error"] == {0: again["digits"]["values"]["digit_error"]}
     write_curves(tmp_path / "curves.json", load(results).sweeps[0])
     assert read_curves(tmp_path / "curves.json").runs[0].summary["kid"] == again["samples"]["values"]["kid"]
+
+
+def test_records_that_cannot_be_read_now_leave_a_finished_cell_done(tmp_path: Path, monkeypatch) -> None:
+    cell, results = planned(tmp_path), tmp_path / "results"
+    run(cell, results)
+    folder = CellFolder.of(results, cell)
+    before = folder.result()
+
+    def broken(_: CellFolder) -> bytes:
+        raise OSError(errno.EIO, "Input/output error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(CellFolder, "weights", broken)
+        assert run(cell, results) == ("failed", ["failed"])
+    assert folder.result() == before
+    assert conclude(CellTask(cell, results, None, {}, {}), "it died", stopping=False)[0] == "done"
+
+
+def test_a_cell_that_is_trained_again_is_measured_again(tmp_path: Path) -> None:
+    cell, results = planned(tmp_path), tmp_path / "results"
+    run(cell, results)
+    folder = CellFolder.of(results, cell)
+    folder.write_measures("digits", folder.measures()["digits"] | {"of the old weights": True})
+    (folder.path / "weights.pt").unlink()
+    task = CellTask(cell, results, None, {}, {})
+    assert conclude(task, "it died", stopping=False) == ("failed", "it died")  # it promised to train, and has not
+    outcome, kinds = run(cell, results)
+    assert outcome == "done"
+    assert "progress" in kinds
+    assert "of the old weights" not in folder.measures()["digits"]
 
 
 def test_a_number_that_json_lacks_fails_its_family_alone(tmp_path: Path, monkeypatch) -> None:

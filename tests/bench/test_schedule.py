@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench import grid
+from bench import launches
 from bench.records import LAUNCHES, CellFolder
 from bench.report.costs import seeds_table
 from bench.report.figures import draw_schedule
@@ -57,28 +57,61 @@ def test_a_launch_without_cells_has_no_schedule(empty: dict[str, Any]) -> None:
     assert largest([empty], "d") is None
 
 
-def test_a_launch_counts_what_it_trained_itself(tmp_path: Path) -> None:
+def test_a_launch_counts_what_it_trained_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Not what an earlier launch trained, and nothing where only measures were missing."""
-    cells = [make_cell(seed) for seed in range(3)]
-    tasks = [CellTask(c, tmp_path, None, {}, {}) for c in cells]
-    for c in cells:
-        CellFolder.of(tmp_path, c).write_result({"status": "done", "seconds": {"train": 30.0}})
-    whole, resumed, measured = (c.key for c in cells)
-    outcomes = {c.key: "done" for c in cells}
-    spans = {whole: [1.0, 33.0], resumed: [1.0, 13.0], measured: [33.0, 38.0]}
-    grid._record_launch(tmp_path, tasks, outcomes, 2, spans, {whole: 0.0, resumed: 20.0}, 40.0, 0.5)
+    now = [0.0]
+    monkeypatch.setattr(launches.time, "monotonic", lambda: now[0])
+    names = ("whole", "resumed", "died once", "died at once", "measured", "stopped")
+    tasks = {name: CellTask(make_cell(seed), tmp_path, None, {}, {}) for seed, name in enumerate(names)}
+    written = launches.Launch()
+
+    def hear(name: str, *kinds: str, **values: float) -> None:
+        for kind in kinds:
+            written.event(tasks[name], kind, values)
+
+    now[0] = 1.0
+    for name in names:
+        hear(name, "started")
+    hear("whole", "progress")
+    hear("resumed", "resumed", train_s=20.0)
+    hear("died once", "progress")
+    hear("died once", "started")
+    hear("died once", "resumed", train_s=12.0)  # from its own checkpoint of this launch
+    hear("died at once", "started")
+    hear("died at once", "resumed", train_s=20.0)  # from an earlier launch's: the first worker had not got so far
+    hear("stopped", "resumed", train_s=5.0)
+    hear("stopped", "durable", train_s=15.0)
+    hear("stopped", "stopped")
+    now[0] = 33.0
+    for name in names[:-1]:
+        CellFolder.of(tmp_path, tasks[name].cell).write_result({"status": "done", "seconds": {"train": 30.0}})
+        hear(name, "done")
+    now[0] = 35.0
+    outcomes = {task.cell.key: "stopped" if name == "stopped" else "done" for name, task in tasks.items()}
+    written.record(tmp_path, list(tasks.values()), outcomes, 6)
     (line,) = read_lines(tmp_path / LAUNCHES)
-    assert line["train_s"] == 40
-    assert [(c["train_s"], c["resumed"]) for c in line["cells"]] == [(30, False), (10, True), (0, False)]
-    found = schedule(line)
-    assert found is not None
-    assert [span.whole for span in found.spans] == [True, False, False]
-    sweep = Sweep("toy", "smoke", {}, cells[0].definition_key, [], [line])
-    table = seeds_table([sweep])
+    found = {name: (cell["train_s"], cell["resumed"]) for name, cell in zip(names, line["cells"], strict=True)}
+    assert found == {
+        "whole": (30, False),
+        "resumed": (10, True),
+        "died once": (30, False),
+        "died at once": (10, True),
+        "measured": (0, False),
+        "stopped": (10, True),
+    }
+    assert line["train_s"] == 90
+    shown = schedule(line)
+    assert shown is not None
+    assert [span.whole for span in shown.spans] == [True, False, True, False, False, False]
+    table = seeds_table([Sweep("toy", "smoke", {}, tasks["whole"].cell.definition_key, [], [line])])
     assert table is not None
-    assert float(table.rows[0][4]) == pytest.approx(
-        (32 + 2) / 60, abs=0.05
-    )  # a seed: 32 s, and 2 s after the last cell
+    assert float(table.rows[0][4]) == pytest.approx((32 + 2) / 60, abs=0.05)  # 32 s, and 2 s after the last cell
+
+
+def test_what_the_launcher_costs_is_of_launches_that_trained() -> None:
+    told = [{"train_s": 1000.0, "launcher_cpu_s": 10.0}, {"train_s": 0.0, "launcher_cpu_s": 5.0}]
+    assert Sweep("toy", "smoke", {}, "d", [], told).launcher_share == pytest.approx(0.01)
+    assert Sweep("toy", "smoke", {}, "d", [], told[1:]).launcher_share is None
 
 
 def test_the_launch_with_most_training_of_a_definition_is_shown() -> None:
