@@ -6,6 +6,7 @@ import math
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,6 +25,7 @@ from infogan import data
 from infogan.measures import families, samples, usable
 from infogan.measures.catalogue import FAMILIES
 from infogan.measures.classifier import Recipe, digit_classifier
+from infogan.training import Trainer
 
 SPEC = Path(__file__).parents[2] / "experiments.toml"
 SMALL = """iterations = 3
@@ -146,6 +148,26 @@ def test_a_number_that_json_lacks_fails_its_family_alone(tmp_path: Path, monkeyp
     assert "details" not in entry
     assert CellFolder.of(results, cell).unmeasured(cell) == ["strokes"]
     assert run(cell, results)[0] == "done"
+
+
+def test_a_checkpoint_is_due_once_its_multiple_is_passed(tmp_path: Path, monkeypatch) -> None:
+    """A GPU is read from only every so many iterations, which need not be multiples of --checkpoint-every."""
+    info, versions = data.describe("mnist", "embedded"), {"torch": "2", "training_code": "c0de"}
+    selection = Selection(arms=("infogan",), seeds=(0,))
+    cell = cells(load_spec(SPEC), "mnist-mi", "smoke", selection, info, "cpu", versions)[0]
+    assert cell.iterations == 24
+    original = Trainer.run
+    monkeypatch.setattr(Trainer, "run", lambda self, log_every: original(self, log_every=5))
+    task = CellTask(cell, tmp_path, None, {"git_commit": "0", "packages": {}}, {}, checkpoint_every=7)
+    saved: list[int] = []
+
+    def report(kind: str, values: dict[str, Any]) -> None:
+        if kind == "durable":
+            saved.append(values["iteration"])
+
+    with CellFolder.of(tmp_path, cell).lock("test"):
+        assert CellRun(task, report, lambda: False).run() == "done"
+    assert saved == [10, 15, 24]  # past 7, 14 and 21
 
 
 def test_a_measure_that_fails_is_told_and_leaves_training_and_other_measures(tmp_path: Path, monkeypatch) -> None:

@@ -70,6 +70,11 @@ def test_a_real_cause_regresses(bench: Bench, tmp_path: Path, empty_database: Pa
     history = (slow.results / "history.jsonl").read_text().splitlines()
     assert [json.loads(line)["outcome"] for line in history] == ["inconclusive", "regressed"]
     assert json.loads(history[-1])["arms"]["infogan"]["ratio"] > 1.3
+    # all seven are there now: with and without --run it is decided once, on all of them
+    again, looked = slow(*arguments, "--run", code=1), slow(*arguments, code=1)
+    assert "first look" not in again
+    verdicts = {next(line for line in text.splitlines() if line.startswith("regressed: ")) for text in (again, looked)}
+    assert len(verdicts) == 1
 
 
 def test_a_baseline_that_was_named_and_is_none_is_bad_use(bench: Bench, tmp_path: Path) -> None:
