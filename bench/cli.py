@@ -9,13 +9,13 @@ from typing import Annotated, Unpack
 import typer
 from typer.exceptions import TyperException
 
-from bench import commands
+from bench.commands import run as commands
 from bench.context import DEFAULT_RESULTS, DEFAULT_SPEC, BadInput, Context
-from bench.executors.base import ExecutorError
-from bench.grid import Exit
-from bench.locks import Locked
 from bench.options import CellOptions, Device, Experiments, GateOptions, Profile, Results, SpecOption, with_options
-from bench.spec import SpecError
+from bench.records.locks import Locked
+from bench.run.executors.base import ExecutorError
+from bench.run.plan import Exit
+from bench.spec.tables import SpecError
 from infogan.data import DataError
 from infogan.data.base import one_line
 
@@ -101,7 +101,7 @@ def ui(
     no_browser: Annotated[bool, typer.Option("--no-browser", help="Only print the addresses.")] = False,
 ) -> None:
     """Serve the MLflow pages of the results on this machine alone, until Ctrl-C."""
-    from bench.ui import show
+    from bench.serve.ui import show
 
     raise typer.Exit(int(show(results, port, open_browser=not no_browser)))
 
@@ -130,7 +130,7 @@ def server(
     workers: Annotated[int, typer.Option(min=1, max=64, help="Processes that answer.")] = 1,
 ) -> None:
     """Serve one tracking store for all sweeps, until Ctrl-C: MLflow with PostgreSQL and an artifact folder."""
-    from bench.server import Options, serve
+    from bench.serve.server import Options, serve
 
     raise typer.Exit(int(serve(Options(folder, store, host, port, allowed_hosts, workers))))
 
@@ -158,7 +158,7 @@ def check(
     Five new seeds are held against the baseline's ten: T80, its ratio with an exact interval, and the final L_I. When
     that is not ok, five more decide once; with --run they are trained at once, without it they are named.
     """
-    from bench import gate_commands
+    from bench.commands import gate as gate_commands
 
     raise typer.Exit(int(gate_commands.check(experiment, baseline_file, train=train, record=record, **options)))
 
@@ -175,7 +175,7 @@ def baseline(
     **options: Unpack[GateOptions],
 ) -> None:
     """Store finished runs as the baseline that ``check`` compares with. Not after a red check: that would hide it."""
-    from bench import gate_commands
+    from bench.commands import gate as gate_commands
 
     raise typer.Exit(int(gate_commands.baseline(experiment, to, train=train, **options)))
 
@@ -200,7 +200,7 @@ def throughput(
     suite: Annotated[bool, typer.Option("--suite", help="All networks, batches and threads, with a figure.")] = False,
 ) -> None:
     """Measure the fused step against other ways to write it and against the machine's matrix products."""
-    from bench.throughput import command
+    from bench.commands import throughput as command
 
     options = command.Options(networks, batch_size, width, threads, kernels, device, against, suite)
     try:

@@ -5,14 +5,16 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-from bench import cells as cell_module
-from bench import environment, kernels, tracking
-from bench.cells import Cell, Selection, parse_seeds
-from bench.executors import EXECUTORS
-from bench.executors.cluster_connection import require_ray
-from bench.schema import suggest
-from bench.spec import PROFILES, groups, load_spec
-from bench.tasks import Resources
+from bench import environment
+from bench.records.tasks import Resources
+from bench.run import kernels
+from bench.run.executors import EXECUTORS
+from bench.run.executors.cluster_connection import require_ray
+from bench.spec import cells as cell_module
+from bench.spec.cells import Cell, Selection, parse_seeds
+from bench.spec.schema import suggest
+from bench.spec.tables import PROFILES, groups, load_spec
+from bench.tracking import store as tracking
 from infogan import data
 from infogan.runtime import available_device, usable_cores
 
@@ -150,7 +152,7 @@ def _prepared(name: str, source: str, data_dir: Path | None, num_images: int | N
     """The data set, downloaded, decoded or rendered into the cache where it is not there yet."""
     from rich.console import Console
 
-    from bench.progress import preparing
+    from bench.run.progress import preparing
 
     with preparing(name, Console()) as progress:
         return data.prepare(name, source, data_dir, num_images=num_images, progress=progress)

@@ -8,7 +8,7 @@ from typing import Annotated, Any, TypedDict, get_args, get_type_hints
 import typer
 
 from bench.context import Context
-from bench.spec import PROFILES
+from bench.spec.tables import PROFILES
 
 Experiments = Annotated[
     list[str] | None, typer.Argument(help="Experiments of experiments.toml; none: all.", show_default=False)

@@ -6,10 +6,19 @@ from pathlib import Path
 
 import pytest
 
+from bench.analysis.runs import read_curves
 from bench.context import DEFAULT_SPEC
-from bench.reference import DEVIATIONS, QUOTED, README, REFERENCES, judged, readme_table, with_block, with_values
-from bench.runs import read_curves
-from bench.spec import load_spec
+from bench.publish.reference import (
+    DEVIATIONS,
+    QUOTED,
+    README,
+    REFERENCES,
+    judged,
+    readme_table,
+    with_block,
+    with_values,
+)
+from bench.spec.tables import load_spec
 
 FOLDERS = sorted(path.parent for path in REFERENCES.glob("*/curves.json"))
 

@@ -10,11 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from bench import environment, server, serving
-from bench.cells import Selection, cells
-from bench.records import CellFolder
-from bench.spec import SpecError, load_spec
-from bench.tracking import mirror_cell
+from bench import environment
+from bench.records.folder import CellFolder
+from bench.serve import process as serving
+from bench.serve import server
+from bench.spec.cells import Selection, cells
+from bench.spec.tables import SpecError, load_spec
+from bench.tracking.store import mirror_cell
 from infogan import data
 from infogan.data import DataError
 from tests.end_to_end.harness import SPEC, Bench
@@ -101,14 +103,14 @@ def test_a_record_that_names_another_cell_is_not_mirrored(tmp_path: Path) -> Non
         def __getattr__(self, name: str) -> None:
             raise AssertionError(f"the store was asked: {name}")
 
-    from bench.storage import CorruptRecord
+    from bench.records.storage import CorruptRecord
 
     with pytest.raises(CorruptRecord, match="names another cell than its folder"):
         mirror_cell(NoClient(), folder)  # type: ignore[arg-type]
 
 
 def test_a_link_in_the_results_is_replaced_not_followed(tmp_path: Path) -> None:
-    from bench.storage import write_atomic
+    from bench.records.storage import write_atomic
 
     outside = tmp_path / "outside"
     outside.write_text("mine")

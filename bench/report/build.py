@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.cells import digest
-from bench.claims import ClaimResult, claims_digest, judge
-from bench.cost import Cost, judge_cost, read_cost
-from bench.criteria import CostTable
-from bench.gate_output import read_history
-from bench.records import THROUGHPUT
+from bench.analysis.runs import Sweep, load
+from bench.claims.cost import Cost, judge_cost, read_cost
+from bench.claims.judge import ClaimResult, claims_digest, judge
+from bench.gate.output import read_history
+from bench.records.folder import THROUGHPUT
+from bench.records.schedule import largest
+from bench.records.storage import CorruptRecord, write_atomic
 from bench.report import (
     codes,
     costs,
@@ -27,10 +28,9 @@ from bench.report import (
 )
 from bench.report.factor_tables import factor_tables
 from bench.report.grids import Grids
-from bench.runs import Sweep, load
-from bench.schedule import largest
-from bench.spec import PROFILES, Spec, arm_of, by_variant, variant_of
-from bench.storage import CorruptRecord, write_atomic
+from bench.spec.cells import digest
+from bench.spec.criteria import CostTable
+from bench.spec.tables import PROFILES, Spec, arm_of, by_variant, variant_of
 
 if TYPE_CHECKING:  # matplotlib is imported where something is drawn
     from bench.report.figures import Drawing

@@ -4,10 +4,10 @@ import statistics
 from collections.abc import Sequence
 from typing import Any
 
+from bench.analysis.runs import Run, Sweep
+from bench.records.schedule import Schedule, longest_first, makespan_s, schedule
 from bench.report import wording
 from bench.report.tabular import Table, csv_bytes
-from bench.runs import Run, Sweep
-from bench.schedule import Schedule, longest_first, makespan_s, schedule
 
 SEEDS = (1, 3, 5, 10)
 

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from bench.paper import FIGURE1_CODES
-from bench.runs import Run, Sweep
-from bench.summary import continuous_ceiling_nats, mi_curve
+from bench.analysis.paper import FIGURE1_CODES
+from bench.analysis.runs import Run, Sweep
+from bench.analysis.summary import continuous_ceiling_nats, mi_curve
 
 MAX_POINTS = 1500  # of a drawn curve; beyond it every k-th iteration is drawn
 

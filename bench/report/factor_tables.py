@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from bench import statistics
+from bench.analysis import statistics
+from bench.analysis.runs import Run, Sweep
 from bench.report import wording
 from bench.report.codes import BASELINE_ARM
 from bench.report.factors import MAX_OUTSIDE, FactorRun, FactorRuns, entry, factor_of
 from bench.report.tabular import Table, csv_bytes
-from bench.runs import Run, Sweep
-from bench.spec import group_name, variant_of
+from bench.spec.tables import group_name, variant_of
 from infogan.measures.catalogue import DISENTANGLEMENT
 
 

@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from bench.pictures import labels_of
-from bench.runs import Run, Sweep
-from bench.spec import ExperimentTable, arm_of, by_variant
-from bench.summary import code_names
+from bench.analysis.pictures import labels_of
+from bench.analysis.runs import Run, Sweep
+from bench.analysis.summary import code_names
+from bench.spec.tables import ExperimentTable, arm_of, by_variant
 from infogan.measures.catalogue import FACTORS
 
 FAMILY = "factors"

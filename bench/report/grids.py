@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
-from bench import pictures
+from bench.analysis import pictures
+from bench.analysis.runs import Run, Sweep
+from bench.records.storage import CorruptRecord
 from bench.report import codes, pages, wording
-from bench.runs import Run, Sweep
-from bench.storage import CorruptRecord
 
 MAX_BYTES = 1_600_000  # of all grids on the page; beyond it further seeds are left out
 MAX_WIDTH = 320  # pixels

@@ -4,10 +4,10 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from bench.cells import evaluation_code, measure_key, seeds_of
+from bench.analysis.runs import Run, Sweep
 from bench.report import wording
-from bench.runs import Run, Sweep
-from bench.spec import ExperimentTable, group_name, groups
+from bench.spec.cells import evaluation_code, measure_key, seeds_of
+from bench.spec.tables import ExperimentTable, group_name, groups
 
 NUM_PACKAGES = 40  # more than any record holds
 

@@ -4,10 +4,10 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+from bench.analysis.runs import Sweep
 from bench.report import wording
 from bench.report.tabular import Table, csv_bytes
-from bench.runs import Sweep
-from bench.spec import ExperimentTable
+from bench.spec.tables import ExperimentTable
 
 COLUMNS = (
     *("variant", "arm", "num_seeds", "t80", "t80_seeds", "t80_ratio", "low", "high", "level", "not_reached"),
@@ -26,7 +26,7 @@ class Choice:
 
 def choices(sweep: Sweep, reference: str, variants: dict[str, str]) -> list[Choice]:
     """Every variant with a finished cell, the reference first. ``variants``: notes by name, in the file's order."""
-    from bench.tables import settings_table
+    from bench.analysis.tables import settings_table
 
     frame: Any = settings_table(sweep, reference)
     rows = frame.to_dict("records")

@@ -1,4 +1,4 @@
-"""Tables of a sweep for people, each with its CSV. Numbers come from bench.tables; here they get words and units."""
+"""Tables of a sweep for people, each with its CSV. Numbers come from bench.analysis.tables."""
 
 import csv
 import io
@@ -7,17 +7,17 @@ import re
 from dataclasses import dataclass, fields
 from typing import Any
 
-from bench.claims import ClaimResult
-from bench.convergence import MEASURED
-from bench.cost import Cost, NetworkCost
-from bench.criteria import CostTable
+from bench.analysis.convergence import MEASURED
+from bench.analysis.runs import Sweep
+from bench.analysis.summary import continuous_ceiling_nats
+from bench.claims.cost import Cost, NetworkCost
+from bench.claims.judge import ClaimResult
 from bench.report import wording
-from bench.runs import Sweep
-from bench.spec import arm_of, variant_of
-from bench.summary import continuous_ceiling_nats
+from bench.spec.criteria import CostTable
+from bench.spec.tables import arm_of, variant_of
 from infogan.measures.catalogue import DISENTANGLEMENT
 
-ARM_MEASURES = (  # shown; the file has all of bench.tables
+ARM_MEASURES = (  # shown; the file has all of bench.analysis.tables
     "t80",
     "mi_final_nats",
     "mi_frozen_nats",
@@ -87,7 +87,7 @@ def _records(frame: Any, order: list[str]) -> list[dict[str, Any]]:
 
 
 def _arms(sweep: Sweep, order: list[str]) -> Table | None:
-    from bench.tables import arms_table
+    from bench.analysis.tables import arms_table
 
     records = _records(arms_table(sweep), order)
     if not records:
@@ -121,7 +121,7 @@ def _levels(records: list[dict[str, Any]]) -> str:
 
 def _measures(sweep: Sweep, order: list[str]) -> Table | None:
     """What was measured of the finished networks: a row a number, a column an arm; the file has every seed."""
-    from bench.tables import arms_table
+    from bench.analysis.tables import arms_table
 
     records = _records(arms_table(sweep, tuple(MEASURED)), order)
     if not records:
@@ -155,7 +155,7 @@ def _of_seeds(r: dict[str, Any], num_all: int) -> str:
 
 
 def _seeds(sweep: Sweep, order: list[str]) -> Table | None:
-    from bench.tables import seeds_table
+    from bench.analysis.tables import seeds_table
 
     frame = seeds_table(sweep)
     records = _records(frame, order)
@@ -178,7 +178,7 @@ def _seeds(sweep: Sweep, order: list[str]) -> Table | None:
 
 def _comparisons(sweep: Sweep, order: list[str], base_arm: str) -> Table | None:
     """Each arm's T80 against the base arm of the same variant."""
-    from bench.tables import comparisons_table
+    from bench.analysis.tables import comparisons_table
 
     if not sweep.entropy_nats:
         return None
@@ -222,7 +222,7 @@ def _ratio(sweep: Sweep, record: dict[str, Any]) -> str:
 
 
 def _timing(sweep: Sweep, order: list[str]) -> Table | None:
-    from bench.tables import timing_table
+    from bench.analysis.tables import timing_table
 
     frame = timing_table(sweep)
     records = _records(frame, order)

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from bench.records.storage import read_plain_json
 from bench.report import wording
 from bench.report.tabular import Table, csv_bytes
-from bench.storage import read_plain_json
 
 SUITE, PAIRED = "python -m bench throughput --suite", "python -m bench throughput"
 NO_GPU = "GPU: not measured, no record here was made on one"

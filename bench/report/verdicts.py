@@ -3,11 +3,11 @@
 import math
 from dataclasses import dataclass
 
-from bench.claims import BesideResult, ClaimResult, budget_part, data_part, left_out
-from bench.conditions import ConditionResult
+from bench.analysis.runs import Sweep
+from bench.claims.conditions import ConditionResult
+from bench.claims.judge import BesideResult, ClaimResult, budget_part, data_part, left_out
 from bench.report import wording
-from bench.runs import Sweep
-from bench.spec import ExperimentTable
+from bench.spec.tables import ExperimentTable
 
 DISTANCE = "figure1_distance_nats"
 

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from bench.convergence import MEASURED
+from bench.analysis.convergence import MEASURED
 from infogan.data.base import one_line
 
 ABSENT = "\u2013"  # a dash

@@ -9,9 +9,9 @@ from typing import Any
 
 from rich.console import Console
 
-from bench.cost import FORMAT, RECORD, read_cost
-from bench.criteria import CostTable
-from bench.storage import read_plain_json
+from bench.claims.cost import FORMAT, RECORD, read_cost
+from bench.records.storage import read_plain_json
+from bench.spec.criteria import CostTable
 from bench.throughput import paired
 from bench.throughput.ceiling import executed_flops
 from bench.throughput.session import Session, write
@@ -57,7 +57,7 @@ def _is_held(results: Path, record: dict[str, Any]) -> bool:
 
 
 def _network(session: Session, name: str, wanted: dict[str, Any]) -> dict[str, Any]:
-    """One network's pairs, as bench.cost.NetworkCost reads them."""
+    """One network's pairs, as bench.claims.cost.NetworkCost reads them."""
     workload = Workload(name, wanted["batch_size"], wanted["width"], wanted["kernels"])
     session.announce(f"cost of codes and Q: {workload.name}")
     infogan, gan = iteration("fused", workload), iteration("plain_gan", workload)

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from bench.statistics import Outcome, RatioInterval, hodges_lehmann_ratio
+from bench.analysis.statistics import Outcome, RatioInterval, hodges_lehmann_ratio
 from bench.throughput.paired import ALPHA, Clock
 
 TOLERANCE = 0.05  # a regression is at least this much slower

@@ -14,8 +14,8 @@ from typing import Any
 import torch
 
 from bench.environment import ROOT
-from bench.records import find_cells
-from bench.storage import write_sealed
+from bench.records.folder import find_cells
+from bench.records.storage import write_sealed
 from bench.throughput.session import synchroniser
 from bench.throughput.workloads import Workload, trainer
 from infogan.measures.bound import frozen_bounds_nats

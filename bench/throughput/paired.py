@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from bench.statistics import MedianInterval, binomial_median_interval
+from bench.analysis.statistics import MedianInterval, binomial_median_interval
 
 Clock = Literal["wall", "processor"]
 CLOCKS: tuple[Clock, ...] = ("wall", "processor")

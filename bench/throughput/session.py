@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from bench import environment
-from bench.storage import read_plain_json, write_atomic
+from bench.records.storage import read_plain_json, write_atomic
 from bench.throughput import gate, paired
 from bench.throughput.ceiling import MatrixProduct, direct_flops, executed_flops
 from bench.throughput.paired import Clock, Pairs

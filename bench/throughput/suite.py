@@ -16,8 +16,8 @@ from typing import Any
 from rich.console import Console
 from rich.progress import Progress
 
-from bench.statistics import median_interval
-from bench.storage import write_atomic
+from bench.analysis.statistics import median_interval
+from bench.records.storage import write_atomic
 from bench.throughput import gate, paired, session
 from bench.throughput.ceiling import MatrixProduct, direct_flops, executed_flops
 from bench.throughput.overhead import cell_overhead, evaluation_ms, sampling_ms

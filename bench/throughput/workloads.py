@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import torch
 
-from bench.kernels import fast_layers
+from bench.run.kernels import fast_layers
 from bench.throughput.as_commonly_written import AsCommonlyWritten
 from bench.throughput.plain import PlainGan, plain_step
 from infogan.architectures import ARCHITECTURES, choosable_layers

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from bench import tracking
-from bench.tracking import default_uri
+from bench.tracking import store as tracking
+from bench.tracking.store import default_uri
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from bench.cells import Cell
-from bench.records import CellFolder, History
+from bench.records.folder import CellFolder, History
+from bench.spec.cells import Cell
 
 ITERATIONS = 60
 

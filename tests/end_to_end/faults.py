@@ -21,8 +21,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.records import CellFolder
-from bench.storage import CorruptRecord
+from bench.records.folder import CellFolder
+from bench.records.storage import CorruptRecord
 from tests.end_to_end.harness import PATIENCE_S, ROOT, Bench, same_bits, wait_for
 from tests.tally import FAULTS, SEEDS
 

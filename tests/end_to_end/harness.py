@@ -148,7 +148,7 @@ def same_bits(a: Path, b: Path) -> bool:
     import numpy as np
     import torch
 
-    from bench.records import CellFolder
+    from bench.records.folder import CellFolder
 
     one, two = CellFolder(a), CellFolder(b)
     states = [torch.load(io.BytesIO(f.weights()), weights_only=True) for f in (one, two)]

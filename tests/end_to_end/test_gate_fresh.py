@@ -11,10 +11,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from bench import cell, environment, gate_commands
+from bench import environment
+from bench.commands import gate as gate_commands
 from bench.context import Context, data_record
-from bench.grid import Exit
-from bench.tasks import CellTask
+from bench.records.tasks import CellTask
+from bench.run import train_cell as cell
+from bench.run.plan import Exit
 from infogan.step import Players
 from infogan.training import Trainer
 from tests.end_to_end.harness import ROOT, Bench

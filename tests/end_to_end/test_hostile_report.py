@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bench.report import write_report
-from bench.spec import load_spec
+from bench.spec.tables import load_spec
 from tests.end_to_end.browser import browser, missing
 from tests.end_to_end.harness import SPEC
 from tests.fuzz.records import finished_cell

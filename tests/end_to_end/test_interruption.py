@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.records import LAUNCHES
-from bench.storage import read_lines
+from bench.records.folder import LAUNCHES
+from bench.records.storage import read_lines
 from tests.end_to_end.faults import ITERATIONS, PLAN, RUN, check_same, damage, num_checkpoints, running
 from tests.end_to_end.harness import PATIENCE_S, Bench, wait_for
 

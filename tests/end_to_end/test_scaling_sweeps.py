@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.scaling import MAX_SLOPE, TOTALS
+from bench.publish.scaling import MAX_SLOPE, TOTALS
 from tests.end_to_end.harness import ROOT
 
 SIZES = (5, 20, 80, 500)
@@ -18,7 +18,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(5400)]
 
 
 def test_500_cells_cost_no_more_than_in_proportion(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "bench.scaling", "--folder", str(tmp_path), "--sizes", ",".join(map(str, SIZES))]
+    sizes = ",".join(map(str, SIZES))
+    command = [sys.executable, "-m", "bench.publish.scaling", "--folder", str(tmp_path), "--sizes", sizes]
     ended = subprocess.run(command, cwd=ROOT, env=os.environ | {"INFOGAN_OFFLINE": "1"}, capture_output=True, text=True)
     assert ended.returncode in (0, 1), ended.stdout + ended.stderr  # 1: something grows worse, which is asked below
     measured = json.loads((tmp_path / "scaling.json").read_text())

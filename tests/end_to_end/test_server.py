@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench import postgres
-from bench.records import CellFolder
+from bench.records.folder import CellFolder
+from bench.serve import postgres
 from tests.end_to_end.harness import Bench, same_bits, wait_for
 from tests.end_to_end.server import Proxy, TrackingServer, free_port, pause_until
 

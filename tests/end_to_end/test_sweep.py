@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from bench.context import Context
-from bench.records import CellFolder
+from bench.records.folder import CellFolder
 from tests.end_to_end.harness import Bench, same_bits
 
 

@@ -11,9 +11,10 @@ import numpy as np
 import psutil
 import pytest
 
-from bench import mirror, tracking
 from bench.context import Context
-from bench.records import CellFolder, History, find_cells
+from bench.records.folder import CellFolder, History, find_cells
+from bench.tracking import mirror
+from bench.tracking import store as tracking
 from tests.end_to_end.browser import Browser, browser, missing, served, start
 
 ARMS = ("gan", "infogan", "infogan-fast-q")

@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from bench.cells import Selection, cells
-from bench.records import CellFolder, History
-from bench.spec import load_spec
+from bench.records.folder import CellFolder, History
+from bench.spec.cells import Selection, cells
+from bench.spec.tables import load_spec
 from infogan.data import DataInfo
 from tests.end_to_end.harness import SPEC
 

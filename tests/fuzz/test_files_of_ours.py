@@ -9,13 +9,15 @@ from typing import Any
 
 import pytest
 
-from bench import gate, gate_commands, gate_output
-from bench.cell import training_config
-from bench.cells import Selection, cells
-from bench.records import CellFolder
-from bench.runs import Sweep, load
-from bench.spec import Spec, SpecError, load_spec
-from bench.storage import write_json, write_sealed
+from bench.analysis.runs import Sweep, load
+from bench.commands import gate as gate_commands
+from bench.gate import compare as gate
+from bench.gate import output as gate_output
+from bench.records.folder import CellFolder
+from bench.records.storage import write_json, write_sealed
+from bench.run.train_cell import training_config
+from bench.spec.cells import Selection, cells
+from bench.spec.tables import Spec, SpecError, load_spec
 from tests.end_to_end.harness import SPEC, Bench
 from tests.fuzz.engine import fuzz
 from tests.fuzz.mutations import changed_json, damaged, rewritten
@@ -77,9 +79,9 @@ def test_any_line_of_experiments_toml_may_be_missing(tmp_path: Path) -> None:
 @pytest.mark.parametrize("num", [3, pytest.param(40, marks=SLOW)])
 def test_experiments_toml_through_the_command(num: int, tmp_path: Path) -> None:
     bench = Bench(tmp_path)
-    small = bench.spec.read_text()
+    small = bench.spec.tables.read_text()
     for k in range(num):
-        bench.spec.write_bytes(rewritten(small, random.Random(f"command {k}")))
+        bench.spec.tables.write_bytes(rewritten(small, random.Random(f"command {k}")))
         process = bench.start("plan", "tiny")
         output, _ = process.communicate(timeout=60)
         assert process.returncode in (0, 2), output

@@ -9,22 +9,25 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench import environment, gate, gate_output, locks
+from bench import environment
+from bench.analysis.runs import Sweep, load, read_curves
+from bench.analysis.throughput import newest_ratio
+from bench.claims.cost import RECORD, judge_cost, read_cost
 from bench.context import DEFAULT_SPEC
-from bench.cost import RECORD, judge_cost, read_cost
+from bench.gate import compare as gate
+from bench.gate import output as gate_output
+from bench.records import locks
+from bench.records.schedule import largest
 from bench.report import throughput
 from bench.report.costs import seeds_table
 from bench.report.figures import draw_history, draw_schedule, draw_throughput
 from bench.report.tabular import cost_table
-from bench.runs import Sweep, load, read_curves
-from bench.schedule import largest
-from bench.spec import load_spec
+from bench.spec.tables import load_spec
 from bench.throughput import cost as measuring
 from bench.throughput.session import BadBaseline, Session, read_baseline, write
-from bench.throughput.stored import newest_ratio
 from infogan.data.folders import cached_images
 from infogan.data.rendering import controlled
-from tests.bench.test_schedule import cell, launch
+from tests.bench.records.test_schedule import cell, launch
 from tests.fuzz.engine import fuzz
 from tests.fuzz.mutations import changed_json, damaged, rewritten
 from tests.fuzz.records import finished_cell

@@ -7,11 +7,11 @@ import numpy as np
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-from bench.pictures import digit_of_categories
+from bench.analysis.pictures import digit_of_categories
+from bench.analysis.runs import Run, Sweep
 from bench.report.codes import best_run, confusion
 from bench.report.figures.style import COLOURS, DASHES, STYLE, Drawing, logarithmic, save
-from bench.runs import Run, Sweep
-from bench.spec import arm_of
+from bench.spec.tables import arm_of
 
 _PANELS = (("digit_error", "one-to-one error of Q's category"), ("kid", "KID to real digits"))
 

@@ -8,13 +8,13 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from bench.pictures import GAP, tiled
+from bench.analysis.pictures import GAP, tiled
+from bench.analysis.runs import Run
+from bench.analysis.summary import code_names
 from bench.report import wording
 from bench.report.factors import FactorRun, FactorRuns, entry, is_of_categories
 from bench.report.figures.style import STYLE, Drawing, save
-from bench.runs import Run
-from bench.spec import arm_of
-from bench.summary import code_names
+from bench.spec.tables import arm_of
 from infogan.measures.catalogue import FACTORS
 
 WIDTH, MARGIN = 8.4, 0.1  # inches

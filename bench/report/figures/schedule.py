@@ -5,8 +5,8 @@ from typing import Any
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
+from bench.records.schedule import Schedule
 from bench.report.figures.style import COLOURS, STYLE, Drawing, save
-from bench.schedule import Schedule
 
 OTHER = "#CCCCCC"  # cells of another experiment in the same launch
 

@@ -10,11 +10,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from bench.paper import FIGURE1_HUMP_NATS
+from bench.analysis.paper import FIGURE1_HUMP_NATS
+from bench.analysis.runs import Sweep
 from bench.report.curves import SweepCurves
 from bench.report.figures.style import COLOURS, DASHES, MARKERS, STYLE, Drawing, logarithmic, save
 from bench.report.settings import Choice, arms_of
-from bench.runs import Sweep
 
 NARROW = 2.0  # of the ratios' axis, largest over smallest: below it the ticks are closer
 

@@ -10,11 +10,11 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from bench.cells import T80_RULE
-from bench.paper import FIGURE1_GAN, FIGURE1_INFOGAN, FIGURE1_T80, PaperCurve
+from bench.analysis.paper import FIGURE1_GAN, FIGURE1_INFOGAN, FIGURE1_T80, PaperCurve
+from bench.analysis.runs import Sweep
 from bench.report.curves import SweepCurves, spread
 from bench.report.figures.style import COLOURS, DASHES, PANEL, STYLE, Drawing, logarithmic, save
-from bench.runs import Sweep
+from bench.spec.cells import T80_RULE
 
 FIRST_ITERATIONS = 100  # shown once more, wider
 

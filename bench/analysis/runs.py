@@ -1,0 +1,294 @@
+"""Records to runs and sweeps: what reports, claims and the gate read.
+
+A sweep shares one definition; cells of another are kept apart.
+"""
+
+import json
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bench.analysis.convergence import improvement
+from bench.analysis.summary import categorical_entropy_nats, measured_values, mi_curve, summarise
+from bench.records.folder import LAUNCHES, CellFolder, History, State, find_cells
+from bench.records.storage import CorruptRecord, read_lines, write_atomic
+from bench.spec.cells import FORMAT, Cell, digest
+
+CURVE_DIGITS = 5  # nats to 1e-5: far below the noise between minibatches
+
+
+@dataclass(frozen=True)
+class Run:
+    """One cell as recorded."""
+
+    cell: Cell
+    state: State
+    environment: dict[str, Any]
+    data: dict[str, Any]
+    history: History | None
+    result: dict[str, Any] | None
+    folder: CellFolder | None = None
+    measures: dict[str, dict[str, Any]] = field(default_factory=dict)  # by family, as recorded
+
+    @cached_property
+    def summary(self) -> dict[str, float]:
+        """Measures so far; empty before the first checkpoint."""
+        if self.history is None or not len(self.history):
+            return {}
+        config, history = self.cell.config, self.history
+        found = summarise(config, history, self.result) | measured_values(self.measures)
+        return found | improvement(config, mi_curve(config, history), self.measures)
+
+    @property
+    def diverged(self) -> bool:
+        """Failed because a loss stopped being a number: a result about the seed, unlike a crash."""
+        return self.state == "failed" and (self.result or {}).get("error") == "NonFiniteLoss"
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """Runs of one experiment at one profile with one definition."""
+
+    experiment: str
+    profile: str
+    definition: dict[str, Any]
+    definition_key: str
+    runs: list[Run]
+    launches: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def launcher_share(self) -> float | None:
+        """Processor time of tracking and progress over training time, of the launches that trained these cells."""
+        trained = [launch for launch in self.launches if launch["train_s"]]
+        train_s = sum(launch["train_s"] for launch in trained)
+        return sum(launch["launcher_cpu_s"] for launch in trained) / train_s if train_s else None
+
+    @property
+    def entropy_nats(self) -> float:
+        """H(c) of the categorical codes together."""
+        return categorical_entropy_nats(self.definition)
+
+    def groups(self) -> dict[str, list[Run]]:
+        """Runs by variant and arm, each sorted by seed."""
+        groups: dict[str, list[Run]] = {}
+        for run in sorted(self.runs, key=lambda r: (r.cell.group, r.cell.seed)):
+            groups.setdefault(run.cell.group, []).append(run)
+        return groups
+
+    def done(self, group: str) -> list[Run]:
+        """Finished runs of one group, sorted by seed."""
+        return [run for run in self.groups().get(group, []) if run.state == "done"]
+
+    def t80(self, group: str) -> dict[int, float]:
+        """T80 by seed of the finished runs and of those that diverged, in iterations; empty without a categorical code.
+
+        Infinity: later than the budget, as a seed counts that diverged.
+        """
+        if not self.entropy_nats:
+            return {}
+        runs = self.groups().get(group, [])
+        finished = {run.cell.seed: run.summary["t80"] for run in runs if run.state == "done" and "t80" in run.summary}
+        return finished | {run.cell.seed: math.inf for run in runs if run.diverged}
+
+    def median_curve(self, group: str) -> np.ndarray | None:
+        """Median over finished seeds of the categorical L_I at each iteration, (T,) nats."""
+        histories = [(r.cell.config, r.history) for r in self.done(group) if r.history is not None]
+        curves = [mi_curve(config, history) for config, history in histories]
+        present = [c for c in curves if c is not None]
+        return np.median(np.stack(present), axis=0) if present else None
+
+
+@dataclass
+class Loaded:
+    """A results folder: the newest definition of each experiment and profile, and what is kept apart."""
+
+    sweeps: list[Sweep] = field(default_factory=list)
+    kept_apart: list[Sweep] = field(default_factory=list)
+    damaged: list[str] = field(default_factory=list)  # one line for each record that failed its checksum
+
+
+def load_run(folder: CellFolder) -> Run:
+    """One cell's records. Raises CorruptRecord, also where sound ones do not fit together."""
+    identity = folder.identity()
+    run = Run(
+        folder.cell(),
+        folder.state(),
+        identity["environment"],
+        identity["data"],
+        folder.history(),
+        folder.result(),
+        folder,
+        folder.measures(),
+    )
+    try:
+        require_usable(run)
+    except ValueError as error:
+        raise CorruptRecord(f"its records {error}") from error
+    return run
+
+
+def require_usable(run: Run) -> None:
+    """Raises ValueError for a run whose records lack what reports and the gate compute from them."""
+    try:
+        described = run.cell.comparison, run.summary, run.cell.definition_key
+        stated = [run.result or {}, *run.measures.values()]
+        health = [result["health"]["status"] for result in stated if result.get("health")]
+        notes = [note for result in stated for note in result.get("notes", ())]
+        if not all(isinstance(text, str) for text in (*health, *notes)):
+            raise TypeError("health and notes are text")
+        if run.state == "done" and run.cell.comparison["codes"] and not described[1]:
+            raise KeyError("history")
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
+        raise ValueError(f"do not fit together: {type(error).__name__}: {error}") from error
+
+
+def load(results: Path, experiments: Iterable[str] | None = None, profile: str | None = None) -> Loaded:
+    """Read records; damaged ones are named, never guessed at."""
+    loaded = Loaded()
+    by_definition: dict[tuple[str, str, str], list[Run]] = {}
+    newest: dict[tuple[str, str, str], float] = {}
+    for folder in find_cells(results):
+        try:
+            run = load_run(folder)
+        except CorruptRecord as error:
+            loaded.damaged.append(f"{folder.path.relative_to(results)}: {error}")
+            continue
+        cell = run.cell
+        if (experiments and cell.experiment not in experiments) or (profile and cell.profile != profile):
+            continue
+        key = (cell.experiment, cell.profile, cell.definition_key)
+        by_definition.setdefault(key, []).append(run)
+        newest[key] = max(newest.get(key, 0.0), (folder.path / "cell.json").stat().st_mtime)
+    launches = read_lines(results / LAUNCHES)
+    shown: set[tuple[str, str]] = set()
+    for key in sorted(by_definition, key=lambda k: -newest[k]):
+        runs = by_definition[key]
+        own = [launch for launch in launches if _is_of(launch, key[2])]
+        sweep = Sweep(key[0], key[1], runs[0].cell.definition, key[2], runs, own)
+        (loaded.kept_apart if key[:2] in shown else loaded.sweeps).append(sweep)
+        shown.add(key[:2])
+    loaded.sweeps.sort(key=lambda s: (s.experiment, s.profile))
+    return loaded
+
+
+def _is_of(launch: dict[str, Any], definition: str) -> bool:
+    definitions = launch.get("definitions")
+    return isinstance(definitions, list) and definition in definitions
+
+
+# ---- compact curves: a sweep in one JSON file, for committed references and baselines
+def to_json(sweep: Sweep) -> dict[str, Any]:
+    """A finished sweep with every seed's curves, rounded; weights and images stay behind.
+
+    A seed that diverged before its first checkpoint has no curves, and is there all the same: claims count it.
+    """
+    ended = [run for run in sweep.runs if run.state in ("done", "failed")]
+    finished = [run for run in ended if run.history is not None or run.diverged]
+    return {
+        "format": FORMAT,
+        "experiment": sweep.experiment,
+        "profile": sweep.profile,
+        "definition": sweep.definition,
+        "environment": finished[0].environment if finished else {},
+        "data": finished[0].data if finished else {},
+        "launches": sweep.launches,
+        "runs": [_run_to_json(run) for run in sorted(finished, key=lambda r: (r.cell.group, r.cell.seed))],
+    }
+
+
+def _run_to_json(run: Run) -> dict[str, Any]:
+    history, result = run.history, dict(run.result or {})
+    result.pop("traceback", None)
+    definition = run.cell.definition
+    changed = {k: v for k, v in run.cell.config.items() if k not in definition or definition[k] != v}
+    columns: dict[str, Any] = {}
+    timing: dict[str, Any] = {"step_iterations": [], "step_ms": []}
+    if history is not None:
+        columns = {name: _rounded(history.column(name)) for name in history.names}
+        timing = {"step_iterations": history.step_iterations.tolist(), "step_ms": _rounded(history.step_ms)}
+    measures = {
+        family: {name: entry[name] for name in ("key", "values") if name in entry}
+        | {name: entry[name] for name in ("reasons", "series") if entry.get(name)}
+        for family, entry in run.measures.items()
+    }
+    return {
+        "state": run.state, "config": changed, "result": result, "measures": measures, "curves": columns, **timing
+    }  # fmt: skip
+
+
+def _rounded(values: np.ndarray) -> list[float | None]:
+    return [round(float(v), CURVE_DIGITS) if math.isfinite(v) else None for v in values]
+
+
+def from_json(raw: dict[str, Any]) -> Sweep:
+    """Inverse of :func:`to_json` up to rounding. Raises ValueError for another format or a damaged one."""
+    try:
+        return _from_json(raw)
+    except (LookupError, TypeError, AttributeError, ArithmeticError) as error:
+        raise ValueError(f"no sweep's curves: {type(error).__name__}: {error}") from error
+
+
+def _from_json(raw: dict[str, Any]) -> Sweep:
+    if raw["format"] != FORMAT:
+        raise ValueError(f"record format {raw['format']}, this version reads {FORMAT}")
+    if not isinstance(raw["definition"], dict) or not isinstance(raw["environment"], dict):
+        raise TypeError("definition and environment are tables")
+    runs = []
+    for entry in raw["runs"]:
+        config = raw["definition"] | entry["config"]
+        cell = Cell(
+            raw["experiment"],
+            raw["profile"],
+            config["variant"],
+            config["arm"],
+            config["seed"],
+            config,
+            raw["definition"],
+        )
+        runs.append(
+            Run(
+                cell,
+                entry["state"],
+                raw["environment"],
+                raw["data"],
+                _history(entry),
+                entry["result"],
+                None,
+                entry.get("measures", {}),
+            )
+        )
+        require_usable(runs[-1])
+    key = digest(raw["definition"])
+    return Sweep(raw["experiment"], raw["profile"], raw["definition"], key, runs, raw.get("launches", []))
+
+
+def _history(entry: dict[str, Any]) -> History | None:
+    """None for a run without curves: it diverged before its first checkpoint."""
+    names = tuple(entry["curves"])
+    if not names:
+        return None
+    columns = [[math.nan if v is None else v for v in entry["curves"][n]] for n in names]
+    values = np.array(columns).T.reshape(-1, len(names))
+    return History(names, values, np.array(entry["step_iterations"]), np.array(entry["step_ms"], dtype=float))
+
+
+def write_curves(path: Path, sweep: Sweep) -> None:
+    """One JSON file, one line per run."""
+    raw = to_json(sweep)
+    runs = raw.pop("runs")
+    head = json.dumps(raw, indent=1)[:-2]
+    lines = ",\n".join(json.dumps(run, separators=(",", ":"), allow_nan=False) for run in runs)
+    write_atomic(path, f'{head},\n "runs": [\n{lines}\n]}}\n'.encode())
+
+
+def read_curves(path: Path) -> Sweep:
+    """Raises OSError, or ValueError where the file is not one."""
+    try:
+        return from_json(json.loads(path.read_text(encoding="utf-8")))
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error

@@ -1,0 +1,102 @@
+"""One cell's curves to its numbers: the only place that says what T80, the final L_I and the hump of a cell are."""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from bench.analysis import curves
+from bench.analysis.paper import FIGURE1_CODES, FIGURE1_INFOGAN, FIGURE1_ITERATIONS
+from bench.records.folder import History
+from bench.spec.cells import T80_RULE
+
+
+def code_names(config: dict[str, Any], kind: str) -> list[str]:
+    """``c1``, ``c2``, ... of one kind of code, numbered over all codes."""
+    return [f"c{i}" for i, code in enumerate(config["codes"], 1) if code["kind"] == kind]
+
+
+def categorical_entropy_nats(config: dict[str, Any]) -> float:
+    """Sum of H(c) over the categorical codes; 0 where there are none."""
+    return sum(math.log(code["num_categories"]) for code in config["codes"] if code["kind"] == "categorical")
+
+
+def continuous_ceiling_nats(config: dict[str, Any]) -> float:
+    """The largest L_I of the continuous codes together: every mean right, at the smallest deviation that Q may have.
+
+    -0.226 nats for a code of Unif(-1, 1), as all of experiments.toml are, whose Q has a fixed standard deviation of 1:
+    there L_I is always below 0, and ``explained`` tells what Q knows. 0 where there is no such code.
+    """
+    found = [code for code in config["codes"] if code["kind"] == "continuous"]
+    log_stds = [code["log_std_clamp"][0] if code["std"] == "learned" else math.log(code["std"]) for code in found]
+    return sum(math.log(2) - log_std - 0.5 * math.log(2 * math.pi) for log_std in log_stds)
+
+
+def mi_curve(config: dict[str, Any], history: History, kind: str = "categorical") -> np.ndarray | None:
+    """L_I summed over the codes of one kind, per iteration, (T,) nats; None where there is no such code."""
+    names = code_names(config, kind)
+    if not names:
+        return None
+    return np.stack([history.column(f"mi/{name}") for name in names]).sum(axis=0, dtype=np.float64)
+
+
+def figure1_distance_nats(mi_nats: np.ndarray) -> float:
+    """Largest distance to the paper's InfoGAN curve at the named iterations within the budget; NaN without any."""
+    distances = [abs(mi_nats[i - 1] - FIGURE1_INFOGAN.at(i)) for i in FIGURE1_ITERATIONS if i <= len(mi_nats)]
+    return float(max(distances)) if distances else math.nan
+
+
+def curve_measures(config: dict[str, Any], mi_nats: np.ndarray) -> dict[str, float]:
+    """Measures of one categorical L_I curve, of a seed or the median over seeds."""
+    entropy = categorical_entropy_nats(config)
+    final = curves.final_value(mi_nats)
+    window = int(T80_RULE["window"])
+    t80 = curves.iterations_to_threshold(mi_nats, entropy, T80_RULE["fraction"], window)
+    measures = {
+        "mi_final_nats": final,
+        "mi_final_fraction": final / entropy,
+        "t80": t80,
+        "t80_reached": float(math.isfinite(t80)),
+        "area_under_curve": curves.area_under_curve(mi_nats, entropy),
+    }
+    if len(mi_nats) >= window:  # a cell that has just begun has no hump yet
+        hump_nats, hump_iteration = curves.hump(mi_nats, window)
+        measures |= {"hump_nats": hump_nats, "hump_iteration": float(hump_iteration)}
+    if config["codes"] == FIGURE1_CODES:
+        measures["figure1_distance_nats"] = figure1_distance_nats(mi_nats)
+    return measures
+
+
+def health_measures(result: dict[str, Any] | None) -> dict[str, float]:
+    """``collapsed`` (0 or 1) and the numbers behind it; empty for a cell that was recorded without its health."""
+    health = (result or {}).get("health")
+    if not health:
+        return {}
+    numbers = {name: health[name] for name in ("variety", "distinctness", "saturation")}
+    measured = {name: float(value) for name, value in numbers.items() if value is not None}
+    return measured | {"collapsed": float(health["status"] == "collapsed")}
+
+
+def measured_values(measures: dict[str, dict[str, Any]]) -> dict[str, float]:
+    """Numbers of every family that was measured."""
+    return {name: float(v) for entry in measures.values() for name, v in entry.get("values", {}).items()}
+
+
+def summarise(config: dict[str, Any], history: History, result: dict[str, Any] | None) -> dict[str, float]:
+    """Every measure of a cell. ``t80`` is inf where 0.8 H(c) was not reached; what does not apply is absent."""
+    summary: dict[str, float] = {}
+    curve = mi_curve(config, history)
+    if curve is not None and len(curve) and np.isfinite(curve).all():
+        summary |= curve_measures(config, curve)
+    for name in code_names(config, "continuous"):
+        summary[f"mi_final_{name}_nats"] = curves.final_value(history.column(f"mi/{name}"))
+        summary[f"explained_final_{name}"] = curves.final_value(history.column(f"explained/{name}"))
+    if len(history.step_ms):
+        summary["step_ms"] = float(np.median(history.step_ms))
+    summary |= health_measures(result)
+    frozen = (result or {}).get("mi_frozen_nats")
+    categorical = code_names(config, "categorical")
+    if frozen and categorical:
+        summary["mi_frozen_nats"] = sum(frozen[name] for name in categorical)
+        summary["mi_frozen_fraction"] = summary["mi_frozen_nats"] / categorical_entropy_nats(config)
+    return summary

@@ -1,0 +1,67 @@
+"""Reads the records of ``python -m bench throughput`` without torch: the ratio that belongs to a run."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from bench.analysis.runs import Run
+from bench.records.folder import THROUGHPUT
+from bench.records.storage import read_plain_json
+from bench.spec.schema import Recorded
+
+CELL_THREADS = 1  # on a CPU a cell trains on one thread
+
+Ratio = Annotated[float, Field(gt=0, lt=1e6)]
+
+
+class StoredRatio(Recorded):
+    """What ``newest_ratio`` gives, and a line of history.jsonl holds."""
+
+    network: str
+    batch_size: int
+    width: float
+    kernels: str = ""  # empty: of a line that does not say
+    ratio: Ratio
+    low: Ratio
+    high: Ratio
+    clock: str
+
+
+def newest_ratio(results: Path, run: Run) -> dict[str, Any] | None:
+    """step_time_ratio, fused over reference, with its interval and workload: the newest measured on the run's machine,
+    torch and training code. None without one: another machine's or another code's ratio says nothing about this run.
+    """
+    records = sorted((results / THROUGHPUT).glob("*.json"), key=lambda path: path.stat().st_mtime, reverse=True)
+    for path in records:
+        try:
+            record = read_plain_json(path)
+            ratio = _ratio(record, run.cell.config["architecture"]) if _belongs(record, run) else None
+            if ratio:
+                stored = StoredRatio.model_validate(ratio)
+                if stored.low <= stored.ratio <= stored.high:
+                    return ratio
+        except (OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError):
+            continue  # no record of this version
+    return None
+
+
+def _belongs(record: dict[str, Any], run: Run) -> bool:
+    f, e, versions = record["fingerprint"], run.environment, run.cell.config["versions"]
+    here = {name: e.get(name) for name in ("cpu", "cores", "device", "gpu")} | {"torch": versions["torch"]}
+    threads = CELL_THREADS if run.cell.config["device"] == "cpu" else f["threads"]
+    same_code = record["code"] == versions["training_code"]
+    return same_code and f["threads"] == threads and all(f[name] == value for name, value in here.items())
+
+
+def _ratio(record: dict[str, Any], network: str) -> dict[str, Any] | None:
+    """Of the record's first workload with this network. The suite measures the fused step with PyTorch's kernels, which
+    cells do not train with: it has no such ratio."""
+    for measurement in record["measurements"] if record["kind"] == "paired" else []:
+        workload, reference = measurement["workload"], measurement["comparisons"]["reference"]
+        if workload["network"] == network:
+            r = reference["ratio"][reference["clock"]]
+            ratio = {name: r[name] for name in ("ratio", "low", "high")}
+            shown = {name: workload[name] for name in ("network", "batch_size", "width", "kernels")}
+            return shown | ratio | {"clock": reference["clock"]}
+    return None

@@ -1,0 +1,149 @@
+"""One condition of a claim, held against the seeds of a group: the number, and whether it decides.
+
+A diverged seed has the worst of all values, and so has a blank one where it has none; the median curve alone is of the
+finished seeds. Any other seed without a value may have any: where it could turn the answer, the condition is undecided
+(its number is NaN), and never met.
+"""
+
+import math
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from bench.analysis.runs import Run, Sweep
+from bench.analysis.summary import curve_measures
+from bench.spec.criteria import MEASURES, BlankTable, ConditionTable
+from bench.spec.tables import group_name, variant_of
+
+
+@dataclass(frozen=True)
+class ConditionResult:
+    """One number of a claim against its bound."""
+
+    measure: str
+    unit: str
+    over: str
+    bound: str  # "at least 0.95"
+    basis: str
+    value: float  # what the bound was held against: the worst seed, the median, or the median curve's; NaN: undecided
+    holds: bool
+    seeds: dict[int, float]
+    guard: bool = False
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A condition with its bound as it stands for one group."""
+
+    table: ConditionTable
+    bound: str  # in words
+    meets: Callable[[float], bool]  # NaN meets none
+    worst: float
+    rivals: tuple[Run, ...] = ()  # that have to be exceeded
+    is_open: bool = False  # one of them has no value: what meets the bound may still miss the true one
+
+    def decide(self, value: float) -> bool | None:
+        """None where a missing value decides it."""
+        met = self.meets(value)
+        return None if math.isnan(value) or (met and self.is_open) else met
+
+
+def ask(condition: ConditionTable, sweep: Sweep, group: str, blank: BlankTable | None = None) -> Asked:
+    """``condition`` for a group; what it must exceed are the runs of another arm of the same variant."""
+    if condition.at_least is not None:
+        least = condition.at_least
+        return Asked(condition, f"at least {least:g}", lambda value: value >= least, -math.inf)
+    if condition.at_most is not None:
+        most = condition.at_most
+        return Asked(condition, f"at most {most:g}", lambda value: value <= most, math.inf)
+    assert condition.above_best_of is not None
+    arm = condition.above_best_of
+    runs = sweep.done(group_name(variant_of(group) or None, arm))
+    lost = blank_seeds(blank, runs)
+    values = {run.cell.seed: run.summary.get(condition.measure, math.nan) for run in runs}
+    known = [value for value in values.values() if not math.isnan(value)]
+    is_open = len(known) + sum(math.isnan(values[seed]) for seed in lost) < len(runs) or not runs
+    best = max(known, default=-math.inf)
+    found = f"{best:.3g}" if known else "not measured" if is_open else "shows nothing of the data"
+    words = f"above the best of {arm} ({found})"
+    return Asked(condition, words, lambda value: value > best, -math.inf, tuple(runs), is_open)
+
+
+def blank_seeds(blank: BlankTable | None, runs: Sequence[Run]) -> frozenset[int]:
+    """Seeds whose images show nothing of the data; one where that was not measured is none of them."""
+    if blank is None:
+        return frozenset()
+    return frozenset(run.cell.seed for run in runs if run.summary.get(blank.measure, math.inf) < blank.below)
+
+
+def check(
+    asked: Asked,
+    sweep: Sweep,
+    group: str,
+    runs: Sequence[Run],
+    num_diverged: int,
+    blank: frozenset[int] = frozenset(),
+) -> ConditionResult:
+    """``runs`` are the group's finished ones, ``num_diverged`` more ended because a loss stopped being a number."""
+    condition = asked.table
+    seeds = {run.cell.seed: run.summary.get(condition.measure, math.nan) for run in runs}
+    lost = {seed for seed in blank if math.isnan(seeds[seed])}
+    able = [run for run in runs if run.cell.seed not in lost]
+    if condition.over == "median curve":
+        value = _of_median_curve(condition, sweep, group, runs)
+    elif runs and not able:
+        value = asked.worst
+    elif condition.over == "best seed":
+        value = _best(asked, able, seeds)
+    else:
+        value = _over_all(asked, [seeds[run.cell.seed] for run in able], num_diverged + len(lost))
+    holds = asked.decide(value)
+    unit = MEASURES[condition.measure]
+    of = (condition.measure, unit, condition.over, asked.bound, condition.basis)
+    return ConditionResult(*of, math.nan if holds is None else value, bool(holds), seeds, condition.guard)
+
+
+def holds_for(conditions: Sequence[Asked], run: Run, blank: frozenset[int] = frozenset()) -> bool | None:
+    """Whether one seed meets every condition that speaks of seeds; None where a missing value decides that.
+
+    A bound on the median curve speaks of no seed. A blank seed meets no condition that lacks its value.
+    """
+    of_seeds = [asked for asked in conditions if asked.table.over != "median curve"]
+    values = [run.summary.get(asked.table.measure, math.nan) for asked in of_seeds]
+    found = [asked.decide(value) for asked, value in zip(of_seeds, values, strict=True)]
+    if False in found or (run.cell.seed in blank and any(map(math.isnan, values))):
+        return False
+    return None if None in found else True
+
+
+def _over_all(asked: Asked, values: list[float], num_diverged: int) -> float:
+    known = [value for value in values if not math.isnan(value)] + [asked.worst] * num_diverged
+    if not known:
+        return math.nan
+
+    def number(seeds: list[float]) -> float:
+        if asked.table.over == "every seed":
+            return min(seeds) if asked.worst < 0 else max(seeds)
+        return statistics.median(seeds)
+
+    num_unknown = len(values) + num_diverged - len(known)
+    fills = (asked.worst, -asked.worst)
+    answers = [number(known + [fill] * num_unknown) for fill in fills] if num_unknown else [number(known)]
+    is_decided = len({asked.meets(answer) for answer in answers}) == 1 and not any(map(math.isnan, answers))
+    return number(known) if is_decided else math.nan
+
+
+def _best(asked: Asked, runs: Sequence[Run], seeds: dict[int, float]) -> float:
+    """Of ``runs``. A best seed that misses says nothing as long as another one could not be measured."""
+    by = asked.table.chosen_by or ""
+    chosen = {run.cell.seed: run.summary[by] for run in runs if by in run.summary}
+    value = seeds[max(chosen, key=lambda seed: chosen[seed])] if chosen else math.nan
+    is_whole = len(chosen) == len(runs) and not any(math.isnan(seeds[run.cell.seed]) for run in runs)
+    return value if is_whole or asked.meets(value) else math.nan
+
+
+def _of_median_curve(condition: ConditionTable, sweep: Sweep, group: str, runs: Sequence[Run]) -> float:
+    curve = sweep.median_curve(group)
+    if curve is None or any(condition.measure not in run.summary for run in runs):
+        return math.nan
+    return curve_measures(runs[0].cell.config, curve).get(condition.measure, math.nan)

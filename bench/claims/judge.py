@@ -1,0 +1,307 @@
+"""The paper's claims to verdicts. Criteria stand in experiments.toml; here is only the rule that applies them.
+
+A verdict has three parts: outcome, data (the paper's or a substitute), budget (the paper's or reduced).
+The unit is the seed. A verdict never changes an exit code.
+"""
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from bench.analysis import statistics
+from bench.analysis.runs import Run, Sweep
+from bench.claims.conditions import Asked, ConditionResult, ask, blank_seeds, check, holds_for
+from bench.records.storage import plain_json
+from bench.spec.cells import digest, seeds_of
+from bench.spec.criteria import MEASURES, ClaimTable, CostTable
+from bench.spec.tables import ExperimentTable, group_name, groups
+
+UNSTATED = "not stated by the paper"
+
+
+@dataclass(frozen=True)
+class BesideResult:
+    """A number shown beside the paper's, without a bound."""
+
+    measure: str
+    unit: str
+    paper: float
+    median: float
+    seeds: dict[int, float]
+
+
+@dataclass(frozen=True)
+class ClaimResult:
+    """One claim for one arm or variant."""
+
+    id: str
+    arm: str
+    variant: str | None
+    text: str
+    source: str
+    verdict: str
+    data: str
+    budget: str
+    value: float | None  # median over seeds of the first condition's measure
+    low: float | None
+    high: float | None
+    unit: str
+    num_measured: int  # seeds of which value, low and high are
+    num_seeds: int
+    seeds_holding: int
+    seeds_low: float  # Clopper-Pearson, 95 %
+    seeds_high: float
+    criterion: str
+    reason: str
+    conditions: tuple[ConditionResult, ...]
+    beside: tuple[BesideResult, ...]
+    num_blank: int = 0  # seeds that show nothing of the data; in the JSON where there are any
+
+    @property
+    def group(self) -> str:
+        """Variant and arm."""
+        return group_name(self.variant, self.arm)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values; a number that is not finite becomes None with its meaning left to the reason."""
+        values = asdict(self)
+        return plain_json(values if self.num_blank else {k: v for k, v in values.items() if k != "num_blank"})
+
+
+def claims_digest(experiment: ExperimentTable) -> str:
+    """Hash of the claims table, printed with every verdict."""
+    rules = [claim.model_dump() for claim in experiment.claims]
+    for condition in (condition for rule in rules for condition in rule["conditions"]):
+        if condition["above_best_of"] is None:  # a table without this later key keeps the hash that its reports print
+            del condition["above_best_of"]
+    return digest([*rules, experiment.blank.model_dump()] if experiment.blank else rules)[:12]
+
+
+def judge(experiment: ExperimentTable, sweep: Sweep) -> list[ClaimResult]:
+    """Every claim of an experiment for each of its arms and variants, on what the sweep holds.
+
+    What the profile leaves out is not judged, unless it was run all the same: see :func:`left_out`.
+    """
+    absent = left_out(experiment, sweep)
+    return [
+        _judge_arm(claim, experiment, sweep, variant, arm)
+        for claim in experiment.claims
+        for variant, arm in groups(experiment, claim.arms, claim.variants)
+        if claim.id not in absent.get(group_name(variant, arm), ())
+    ]
+
+
+def left_out(experiment: ExperimentTable, sweep: Sweep) -> dict[str, list[str]]:
+    """Groups that the sweep's profile leaves out by design and nobody ran: the ids of the claims that speak of them."""
+    budget = experiment.profiles.get(sweep.profile)  # type: ignore[call-overload]
+    found: dict[str, list[str]] = {}
+    if budget is None:
+        return found
+    recorded = sweep.groups()
+    for claim in experiment.claims:
+        for variant, arm in groups(experiment, claim.arms, claim.variants):
+            planned = arm in (budget.arms or experiment.arms) and seeds_of(experiment, budget, variant, arm)
+            if not planned and group_name(variant, arm) not in recorded:
+                found.setdefault(group_name(variant, arm), []).append(claim.id)
+    return found
+
+
+def _judge_arm(
+    claim: ClaimTable, experiment: ExperimentTable, sweep: Sweep, variant: str | None, arm: str
+) -> ClaimResult:
+    group = group_name(variant, arm)
+    runs = sweep.done(group)
+    num_diverged = sum(run.diverged for run in sweep.groups().get(group, []))
+    num_seeds = len(runs) + num_diverged
+    blank = blank_seeds(experiment.blank, runs)
+    asked = [ask(condition, sweep, group, experiment.blank) for condition in claim.conditions]
+    conditions = tuple(check(one, sweep, group, runs, num_diverged, blank) for one in asked)
+    headline = [v for v in conditions[0].seeds.values() if not math.isnan(v)]
+    interval = statistics.median_interval(headline) if headline else None
+    verdict, reason = _verdict(claim, asked, conditions, runs, num_diverged, sweep, experiment)
+    return claim_result(
+        claim,
+        arm,
+        variant,
+        verdict=verdict,
+        reason=reason,
+        data=data_part(sweep, experiment),
+        budget=budget_part(sweep, experiment),
+        interval=(interval.median, interval.low, interval.high) if interval else None,
+        num_measured=len(headline),
+        num_seeds=num_seeds,
+        seeds_holding=sum(holds_for(asked, run, blank) is True for run in runs),
+        criterion="; ".join(f"{c.measure} {c.bound} ({c.over})" for c in conditions),
+        conditions=conditions,
+        beside=tuple(_beside(b.measure, b.paper, runs) for b in claim.beside),
+        num_blank=len(blank),
+    )
+
+
+def claim_result(
+    claim: ClaimTable | CostTable,
+    arm: str,
+    variant: str | None = None,
+    *,
+    verdict: str,
+    reason: str,
+    data: str,
+    budget: str,
+    interval: tuple[float, float, float] | None,
+    criterion: str,
+    conditions: tuple[ConditionResult, ...],
+    num_measured: int = 0,
+    num_seeds: int = 0,
+    seeds_holding: int = 0,
+    beside: tuple[BesideResult, ...] = (),
+    num_blank: int = 0,
+) -> ClaimResult:
+    """A judged claim. ``interval``: value, low and high in the first condition's unit, None where nothing was measured.
+
+    A claim that does not speak of seeds has ``num_seeds`` 0.
+    """
+    value, low, high = interval or (None, None, None)
+    seeds_low, seeds_high = statistics.proportion_interval(seeds_holding, num_seeds) if num_seeds else (0.0, 1.0)
+    return ClaimResult(
+        id=claim.id,
+        arm=arm,
+        variant=variant,
+        text=claim.text,
+        source=claim.source,
+        verdict=verdict,
+        data=data,
+        budget=budget,
+        value=value,
+        low=low,
+        high=high,
+        unit=conditions[0].unit,
+        num_measured=num_measured,
+        num_seeds=num_seeds,
+        seeds_holding=seeds_holding,
+        seeds_low=seeds_low,
+        seeds_high=seeds_high,
+        criterion=criterion,
+        reason=reason,
+        conditions=conditions,
+        beside=beside,
+        num_blank=num_blank,
+    )
+
+
+def _no_value(asked: Asked, condition: ConditionResult, runs: list[Run]) -> str:
+    """In words: of the runs themselves, or of those that they have to exceed."""
+    measure, arm = condition.measure, asked.table.above_best_of
+    if asked.is_open and any(asked.meets(value) for value in condition.seeds.values()):
+        return f"no best of {arm} for {measure}{_why_not(measure, list(asked.rivals))}"
+    return f"no value for {measure}{_why_not(measure, runs)}"
+
+
+def _why_not(measure: str, runs: list[Run]) -> str:
+    """The reason that the first seed without the measure recorded, if it recorded one."""
+    for run in runs:
+        if measure in run.summary:
+            continue
+        for entry in run.measures.values():
+            for beginning, reason in entry.get("reasons", {}).items():
+                if not beginning or measure.startswith(f"{beginning}_"):
+                    return f" (seed {run.cell.seed}: {reason.removeprefix('not measured: ')})"
+    return ""
+
+
+def _beside(measure: str, paper: float, runs: list[Run]) -> BesideResult:
+    seeds = {run.cell.seed: run.summary.get(measure, math.nan) for run in runs}
+    median = float(np.median(list(seeds.values()))) if seeds else math.nan
+    return BesideResult(measure, MEASURES[measure], paper, median, seeds)
+
+
+def data_part(sweep: Sweep, experiment: ExperimentTable) -> str:
+    """``the paper's``, ``a part of the paper's`` or ``a substitute``."""
+    num_images = sweep.definition["data"]["num_images"]
+    is_papers = any(run.data.get("is_papers") for run in sweep.runs)
+    if not is_papers:
+        return "a substitute"
+    if experiment.paper and experiment.paper.num_images and num_images < experiment.paper.num_images:
+        return f"a part of the paper's ({num_images:,} images)"
+    return "the paper's"
+
+
+def budget_part(sweep: Sweep, experiment: ExperimentTable) -> str:
+    """``the paper's``, or what was cut; and what the paper does not state."""
+    iterations, width = sweep.definition["training"]["iterations"], sweep.definition["network"]["width"]
+    paper = experiment.paper
+    if paper is None:
+        return UNSTATED
+    cuts = []
+    if width < paper.width:
+        cuts.append(f"width {width:g}")
+    if paper.iterations is None:
+        return f"reduced ({', '.join(cuts)}); iterations {UNSTATED}" if cuts else f"iterations {UNSTATED}"
+    if iterations < paper.iterations:
+        cuts.append(f"{iterations:,} of {paper.iterations:,} iterations")
+    return f"reduced ({', '.join(cuts)})" if cuts else "the paper's"
+
+
+def _verdict(
+    claim: ClaimTable,
+    asked: list[Asked],
+    conditions: tuple[ConditionResult, ...],
+    runs: list[Run],
+    num_diverged: int,
+    sweep: Sweep,
+    experiment: ExperimentTable,
+) -> tuple[str, str]:
+    num_seeds = len(runs) + num_diverged
+    iterations = sweep.definition["training"]["iterations"]
+    if num_seeds < claim.min_seeds:
+        return "not measured", f"{num_seeds} seeds ended, {claim.min_seeds} needed"
+    if iterations < claim.min_iterations:
+        return "not measured", f"a budget of {iterations} iterations, {claim.min_iterations} needed"
+    unmeasured = [(one, c) for one, c in zip(asked, conditions, strict=True) if math.isnan(c.value)]
+    if unmeasured:
+        return "not measured", "; ".join(_no_value(one, c, runs) for one, c in unmeasured)
+    blank = blank_seeds(experiment.blank, runs)
+    together, remark = _hold_together(asked, runs, num_seeds, blank)
+    if together is None:
+        return "not measured", remark
+    reason = "; ".join(
+        f"{c.measure}: no seed shows it, {c.bound} asked"
+        if math.isinf(c.value) and len(blank) == num_seeds
+        else f"{c.measure} = {c.value:.3g} {'meets' if c.holds else 'misses'} {c.bound}"
+        for c in conditions
+    )
+    if blank and experiment.blank is not None:
+        rule = f"{experiment.blank.measure} below {experiment.blank.below:g}"
+        reason += f"; {len(blank)} of {num_seeds} seeds show nothing of the data ({rule})"
+    if num_diverged:
+        reason += f"; {num_diverged} of {num_seeds} seeds diverged"
+    on = {"the paper's": "", "a substitute": " on a substitute"}.get(data_part(sweep, experiment), " on a part")
+    if all(c.holds for c in conditions):
+        return (f"reproduced{on}", reason) if together else (f"partly reproduced{on}", f"{reason}; {remark}")
+    if any(c.holds for c in conditions if not c.guard):
+        return f"partly reproduced{on}", reason
+    if budget_part(sweep, experiment).startswith("reduced"):
+        return f"not reached within budget{on}", reason
+    return f"not reproduced{on}", reason
+
+
+def _hold_together(
+    asked: list[Asked], runs: list[Run], num_seeds: int, blank: frozenset[int]
+) -> tuple[bool | None, str]:
+    """Medians of several numbers can each hold on other seeds: then more than half of the seeds must hold them all.
+
+    None where seeds without a value decide that; with a remark where it is not so.
+    """
+    medians = [one for one in asked if one.table.over == "median seed"]
+    if len(medians) < 2:
+        return True, ""
+    found = [holds_for(medians, run, blank) for run in runs]
+    if 2 * found.count(True) > num_seeds:
+        return True, ""
+    if 2 * (found.count(True) + found.count(None)) > num_seeds:
+        return (
+            None,
+            f"{found.count(None)} of {num_seeds} seeds lack a value of the conditions that a seed must hold together",
+        )
+    return False, f"no more than {found.count(True)} of {num_seeds} seeds meet all of it"

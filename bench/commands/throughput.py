@@ -1,0 +1,172 @@
+"""``python -m bench throughput``: checks its options before anything heavy is imported, measures, prints, writes."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.markup import escape
+
+from bench.records.folder import THROUGHPUT as FOLDER
+from bench.run.plan import check_writable
+from bench.spec.schema import suggest
+from infogan.architectures import ARCHITECTURES
+from infogan.runtime import available_device, usable_cores
+
+if TYPE_CHECKING:
+    from bench.throughput.gate import Verdict
+
+KERNELS = ("torch", "winograd", "fastest")
+RECORD = "paired.json"
+
+
+class BadOption(ValueError):
+    """A wrong option, in one line."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """The command line's, as given."""
+
+    networks: str = "mnist"
+    batch_size: int = 128
+    width: float = 1.0
+    threads: int = 1
+    kernels: str = "fastest"
+    device: str = "auto"
+    against: Path | None = None
+    suite: bool = False
+
+
+def throughput(results: Path, options: Options, console: Console | None = None) -> int:
+    """Measure, print and write; returns the exit code: 0, or with ``against`` the gate's. Raises BadOption."""
+    console = console or Console()
+    results = results.absolute()
+    names, device = _checked(options)
+    record = results / FOLDER / RECORD
+    if options.against is not None and options.against.resolve() == record.resolve():
+        raise BadOption(f"--against {options.against} is what this measurement would replace: copy it elsewhere first")
+    unwritable = check_writable(results)
+    if unwritable:
+        raise BadOption(unwritable)
+
+    from bench.throughput.session import BadBaseline, read_baseline
+
+    try:
+        baseline = read_baseline(options.against) if options.against is not None else None
+    except BadBaseline as error:
+        raise BadOption(str(error)) from error
+    if options.suite:
+        from bench.throughput.suite import run_suite
+
+        run_suite(results / FOLDER, device, console)
+        return 0
+    workloads = [(name, options.batch_size, options.width, options.kernels, device) for name in names]
+    return _measure(record, workloads, device, options.threads, baseline, console)
+
+
+def _checked(options: Options) -> tuple[list[str], str]:
+    """The networks and the device."""
+    names = [name.strip() for name in options.networks.split(",")]
+    for name in names:
+        if name not in ARCHITECTURES:
+            raise BadOption(f"unknown network {name!r}{suggest(name, list(ARCHITECTURES))}")
+    if options.kernels not in KERNELS:
+        raise BadOption(f"unknown kernels {options.kernels!r}{suggest(options.kernels, list(KERNELS))}")
+    if not 0 < options.width <= 8:
+        raise BadOption(f"--width must be above 0 and at most 8, got {options.width:g}")
+    if options.threads > usable_cores():
+        raise BadOption(f"--threads {options.threads} is more than the {usable_cores()} cores of this machine")
+    if options.suite:
+        single = ("networks", "batch_size", "width", "threads", "kernels", "against")
+        given = [name for name in single if getattr(options, name) != getattr(Options(), name)]
+        if given:
+            flag = given[0].replace("_", "-")
+            raise BadOption(f"--{flag} is for single measurements, --suite has its own; leave one of them out")
+    try:
+        device = available_device(options.device)
+    except ValueError as error:
+        raise BadOption(str(error)) from error
+    return list(dict.fromkeys(names)), device
+
+
+def _measure(
+    path: Path,
+    workloads: list[tuple[Any, ...]],
+    device: str,
+    threads: int,
+    baseline: dict[str, Any] | None,
+    console: Console,
+) -> int:
+    from bench.throughput import gate
+    from bench.throughput.session import Session, write
+    from bench.throughput.workloads import Workload
+
+    session = Session(device, threads, lambda text: console.print(f"[dim]{escape(text)}[/dim]", highlight=False))
+    measurements, verdicts = [], []
+    for workload in workloads:
+        measurement = session.measure(Workload(*workload), baseline)
+        measurements.append(measurement)
+        print_measurement(measurement, console)
+        write(path, session.record("paired", measurements=measurements))
+        if baseline is not None:
+            record = session.record("paired")
+            verdict = gate.against(baseline, record["fingerprint"], measurement)
+            verdicts.append(verdict)
+            _print_verdict(verdict, measurement["workload"]["network"], console)
+    record = session.record("paired", measurements=measurements)
+    write(path, record)
+    console.print(machine(record), highlight=False, soft_wrap=True)
+    console.print(f"record: {path}", highlight=False, soft_wrap=True)
+    return gate.EXIT[gate.worst([v.outcome for v in verdicts])] if verdicts else 0
+
+
+def machine(record: dict[str, Any]) -> str:
+    """The machine in one line."""
+    f, load = record["fingerprint"], record["load"]
+    device = "" if f["gpu"] is None else f", {f['gpu']}"
+    return (
+        f"{f['cpu']} ({f['instructions']}), {f['cores']} cores, {f['threads']} threads, torch {f['torch']}{device}; "
+        f"load {load['before']:g} before, {load['after']:g} after"
+    )
+
+
+def interval(ratio: dict[str, Any]) -> str:
+    return f"{ratio['ratio']:.3f} [{ratio['low']:.3f}, {ratio['high']:.3f}]"
+
+
+def print_measurement(measurement: dict[str, Any], console: Console) -> None:
+    """step_time_ratio, then every comparison with both clocks, then the share of the ceiling."""
+    workload, comparisons = measurement["workload"], measurement["comparisons"]
+    clock = comparisons["reference"]["clock"]
+    console.print(
+        f"[bold]{workload['network']}[/bold] batch {workload['batch_size']}, width {workload['width']:g}, "
+        f"kernels {workload['kernels']}: "
+        f"step_time_ratio {interval(comparisons['reference']['ratio'][clock])} in {clock} time",
+        highlight=False, soft_wrap=True,
+    )  # fmt: skip
+    for name, c in comparisons.items():
+        processor, wall = (interval(c["ratio"][k]) for k in ("processor", "wall"))
+        console.print(
+            f"  fused / {name}: {processor} processor, {wall} wall; {c['ratio'][clock]['num']} pairs; "
+            f"{c['step_ms'][clock]:.1f} / {c['other_ms'][clock]:.1f} ms",
+            highlight=False, soft_wrap=True,
+        )  # fmt: skip
+    ceiling = measurement["ceiling"]
+    shares = " | ".join(
+        f"{ceiling[f'{kind}_gflop']:.1f} GFLOP {kind}: {ceiling[kind]['share']:.1%} "
+        f"[{ceiling[kind]['low']:.1%}, {ceiling[kind]['high']:.1%}]"
+        for kind in ("direct", "executed")
+    )
+    console.print(
+        f"share of the matrix product's {ceiling['matrix_gflops_per_s']:.0f} GFLOP/s: {shares}",
+        highlight=False, soft_wrap=True,
+    )  # fmt: skip
+
+
+def _print_verdict(verdict: "Verdict", network: str, console: Console) -> None:
+    style = {"ok": "green", "regressed": "red", "inconclusive": "yellow"}[verdict.outcome]
+    console.print(
+        f"[{style}]{verdict.outcome}[/{style}] {escape(network)}: {escape(verdict.reason)}",
+        highlight=False, soft_wrap=True,
+    )  # fmt: skip

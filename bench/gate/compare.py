@@ -1,0 +1,210 @@
+"""The regression gate: has MI convergence changed against a stored baseline?
+
+Per arm that converges in the baseline: T80 by the exact Mann-Whitney test in the form of its Hodges-Lehmann interval,
+and beside it, since T80 is blind to late collapse, the final L_I by non-inferiority; both share alpha. Then the guard
+against collapsed seeds. Numbers only; what is printed and written is in :mod:`bench.gate.output`.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from bench.analysis import statistics
+from bench.analysis.runs import Run, Sweep
+from bench.analysis.statistics import Comparison, Outcome, SameSeedRatios, ShiftInterval
+from bench.gate.health import NOT_MEASURED, HealthCheck, check_health
+from bench.spec.criteria import GateTable
+
+NUM_TESTS = 2  # T80 and final L_I: alpha is split between them
+DRIFT = 1.03  # all seeds slower and the median by this much: worth a line, no verdict
+NO_INFORMATION_NATS = 0.0  # what a seed that diverged counts as at its end
+
+
+@dataclass(frozen=True)
+class ArmCheck:
+    """One arm's comparison."""
+
+    group: str
+    outcome: Outcome
+    reason: str
+    t80: Comparison | None
+    final: ShiftInterval | None
+    final_outcome: Outcome | None
+    health: HealthCheck
+    base_t80: dict[int, float]  # by seed; inf: 0.8 H(c) was not reached
+    new_t80: dict[int, float]
+    base_final_nats: dict[int, float]
+    new_final_nats: dict[int, float]
+    base_area: dict[int, float]
+    new_area: dict[int, float]
+    same_seed: SameSeedRatios | None
+    smallest_detectable: float
+
+    @property
+    def drifts(self) -> bool:
+        """Every common seed slower and the median by 3 % or more: below the gate's tolerance, but not chance."""
+        s = self.same_seed
+        return s is not None and s.num_slower == s.interval.num and s.interval.median >= DRIFT
+
+
+@dataclass(frozen=True)
+class Check:
+    """The gate's answer."""
+
+    experiment: str
+    outcome: Outcome
+    reason: str
+    arms: list[ArmCheck]
+    not_gated: dict[str, str]  # arm: why
+    treatment: list[str]  # what differs and is under test
+    next_seeds: tuple[int, ...]  # to run before deciding; empty when decided
+
+
+def compare(rule: GateTable, base: Sweep, new: Sweep, expected_seeds: tuple[int, ...]) -> Check:
+    """Compare finished sweeps. Missing, crashed or incomparable runs make it inconclusive, never ok."""
+    arms, problems = [], []
+    base_groups, new_groups = base.groups(), new.groups()
+    not_gated = {group: "the baseline has no such arm" for group in new_groups if group not in base_groups}
+    for group, base_runs in base_groups.items():
+        ended = [run for run in base_runs if run.state == "done"]
+        reached = sum(math.isfinite(run.summary.get("t80", math.inf)) for run in ended)
+        if not ended or reached == 0:
+            not_gated[group] = "no seed of the baseline reaches 0.8 H(c)"
+            continue
+        problem = _incomparable(group, ended, new_groups.get(group, []), expected_seeds)
+        if problem:
+            problems.append(problem)
+            continue
+        arms.append(_check_arm(rule, group, ended, new_groups[group]))
+    outcome, reason = _overall(arms, problems)
+    used = {run.cell.seed for runs in new_groups.values() for run in runs}
+    more = () if outcome == "ok" or problems or set(rule.more_seeds) <= used else tuple(rule.more_seeds)
+    return Check(base.experiment, outcome, reason, arms, not_gated, treatment(base, new), more)
+
+
+def inconclusive(experiment: str, reason: str) -> Check:
+    """Nothing could be compared."""
+    return Check(experiment, "inconclusive", reason, [], {}, [], ())
+
+
+def _incomparable(group: str, base: list[Run], new: list[Run], expected_seeds: tuple[int, ...]) -> str | None:
+    """Why two sets of runs cannot be compared, or None."""
+    ended = {run.cell.seed: run for run in new if run.state == "done" or run.diverged}
+    missing = [seed for seed in expected_seeds if seed not in ended]
+    crashed = [run for run in new if run.state == "failed" and not run.diverged and run.cell.seed in expected_seeds]
+    if crashed:
+        message = (crashed[0].result or {}).get("message", "no message")
+        return f"{group}: seed {crashed[0].cell.seed} crashed: {message}"
+    if missing:
+        return f"{group}: no finished run for seeds {', '.join(map(str, missing))}"
+    ours, theirs = next(iter(ended.values())).cell.comparison, base[0].cell.comparison
+    different = [key for key in theirs if ours.get(key) != theirs[key]]
+    if different:
+        listed = "; ".join(f"{key}: baseline {_short(theirs[key])}, new {_short(ours.get(key))}" for key in different)
+        return f"{group}: not comparable with the baseline ({listed})"
+    return None
+
+
+def _short(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= 40 else f"{text[:12]}..."
+
+
+def _values(runs: list[Run], measure: str, diverged: float) -> dict[int, float]:
+    return {run.cell.seed: diverged if run.diverged else run.summary[measure] for run in runs}
+
+
+def _check_arm(rule: GateTable, group: str, base: list[Run], new: list[Run]) -> ArmCheck:
+    new = [run for run in new if run.state == "done" or run.diverged]
+    budget = float(base[0].cell.iterations)
+    alpha = rule.alpha / NUM_TESTS
+    base_t80, new_t80 = _values(base, "t80", math.inf), _values(new, "t80", math.inf)
+    t80 = statistics.compare_convergence(
+        list(base_t80.values()), list(new_t80.values()), budget, rule.tolerance, rule.margin, alpha
+    )
+    base_final = _values(base, "mi_final_nats", NO_INFORMATION_NATS)
+    new_final = _values(new, "mi_final_nats", NO_INFORMATION_NATS)
+    final, final_outcome = statistics.non_inferior(
+        list(base_final.values()), list(new_final.values()), rule.final_margin_nats, alpha
+    )
+    shown = "" if final is None else f": shift {final.shift:+.3f} nats [{final.low:+.3f}, {final.high:+.3f}]"
+    what = "has fallen" if final_outcome == "regressed" else "may have fallen"
+    health = check_health(base, new, alpha)
+    outcome, reason = _worst(
+        [
+            (t80.outcome, t80.reason),
+            (final_outcome, f"The final L_I {what} by more than {rule.final_margin_nats:g} nats{shown}."),
+            ("ok" if health.outcome == NOT_MEASURED else health.outcome, f"Collapse: {health.reason}."),
+        ]
+    )
+    if health.outcome == NOT_MEASURED:
+        reason += f" Collapse was not measured: {health.reason}."
+    return ArmCheck(
+        group=group,
+        outcome=outcome,
+        reason=reason,
+        t80=t80,
+        final=final,
+        final_outcome=final_outcome,
+        health=health,
+        base_t80=base_t80,
+        new_t80=new_t80,
+        base_final_nats=base_final,
+        new_final_nats=new_final,
+        base_area=_values(base, "area_under_curve", 0.0),
+        new_area=_values(new, "area_under_curve", 0.0),
+        same_seed=statistics.same_seed_ratios(base_t80, new_t80),
+        smallest_detectable=statistics.smallest_detectable_ratio(
+            list(base_t80.values()), list(new_t80.values()), rule.tolerance, alpha
+        ),
+    )
+
+
+def _worst(findings: list[tuple[Outcome, str]]) -> tuple[Outcome, str]:
+    """The first regression, else the first doubt, else the first finding."""
+    for outcome in ("regressed", "inconclusive"):
+        for finding in findings:
+            if finding[0] == outcome:
+                return finding
+    return findings[0]
+
+
+def _overall(arms: list[ArmCheck], problems: list[str]) -> tuple[Outcome, str]:
+    """The worst arm's; a problem is never ok."""
+    for arm in arms:
+        if arm.outcome == "regressed":
+            return "regressed", f"{arm.group}: {arm.reason}"
+    if problems:
+        return "inconclusive", "; ".join(problems)
+    for arm in arms:
+        if arm.outcome == "inconclusive":
+            return "inconclusive", f"{arm.group}: {arm.reason}"
+    if not arms:
+        return "inconclusive", "no arm of the baseline converges, so there is nothing to compare"
+    return "ok", "; ".join(f"{arm.group}: {arm.reason}" for arm in arms)
+
+
+def treatment(base: Sweep, new: Sweep) -> list[str]:
+    """Every setting, version and machine property that differs: what the check is about."""
+    if not base.runs or not new.runs:
+        return []
+    pairs = {
+        **_differences("", base.definition, new.definition),
+        **_differences("", base.runs[0].environment, new.runs[0].environment),
+    }
+    base_arms = {run.cell.group: run.cell.config["training"] for run in base.runs}
+    for run in new.runs:
+        if run.cell.group in base_arms:
+            pairs |= _differences(f"{run.cell.group}: ", base_arms[run.cell.group], run.cell.config["training"])
+    return [f"{name}: {old} -> {now}" for name, (old, now) in pairs.items()]
+
+
+def _differences(prefix: str, old: dict[str, Any], new: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
+    found: dict[str, tuple[Any, Any]] = {}
+    for key in [*old, *(k for k in new if k not in old)]:
+        a, b = old.get(key), new.get(key)
+        if isinstance(a, dict) and isinstance(b, dict):
+            found |= _differences(f"{prefix}{key}.", a, b)
+        elif a != b:
+            found[f"{prefix}{key}"] = (a, b)
+    return found

@@ -1,0 +1,98 @@
+"""Proof that the gate works, on the real curves of a baseline: false alarms and power over every split of its seeds.
+
+``python -m bench.publish.gate_proof [BASELINE.json]`` prints the table of docs/REGRESSION.md. Half of the seeds
+play the baseline, the other half the new runs, their curves stretched in time by a known factor and some of them kept
+from converging.
+"""
+
+import argparse
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+
+from bench.analysis.runs import Run, Sweep, read_curves
+from bench.commands.gate import default_baseline
+from bench.gate.compare import compare
+from bench.records.folder import History
+from bench.spec.criteria import GateTable
+from infogan.data.base import one_line
+
+FACTORS = (1.0, 1.1, 1.2, 1.5, 2.0)
+FAILED = (0, 1, 2, 3)
+FAILING_SHARE = 0.75  # a seed that fails stays at this share of its curve, below the threshold of 0.8 H(c)
+
+
+def stretched(run: Run, factor: float) -> Run:
+    """The same run, slower by ``factor``: its value at iteration t is the old one at t / factor."""
+    assert run.history is not None
+    iterations = np.arange(1, len(run.history) + 1)
+    slower = [np.interp(iterations / factor, iterations, column) for column in run.history.values.T]
+    return _with_values(run, np.stack(slower, axis=1))
+
+
+def failing(run: Run) -> Run:
+    """The same run, kept below the threshold."""
+    assert run.history is not None
+    values = run.history.values.copy()
+    values[:, run.history.names.index("mi/c1")] *= FAILING_SHARE
+    return _with_values(run, values)
+
+
+def _with_values(run: Run, values: np.ndarray) -> Run:
+    old = run.history
+    assert old is not None
+    return replace(run, history=History(old.names, values, old.step_iterations, old.step_ms))
+
+
+def outcomes(sweep: Sweep, rule: GateTable, factor: float, num_failed: int, every: int = 1) -> Counter[str]:
+    """Outcomes over all ways to take half of the seeds as new (or over each ``every``-th of them)."""
+    counts: Counter[str] = Counter()
+    slower = [stretched(run, factor) for run in sweep.runs]
+    broken = [failing(run) for run in slower]
+    for chosen in _splits(len(sweep.runs), every):
+        new = [(broken if k < num_failed else slower)[i] for k, i in enumerate(chosen)]
+        base = [run for i, run in enumerate(sweep.runs) if i not in chosen]
+        seeds = tuple(run.cell.seed for run in new)
+        counts[compare(rule, replace(sweep, runs=base), replace(sweep, runs=new), seeds).outcome] += 1
+    return counts
+
+
+def _splits(num: int, every: int) -> Iterator[tuple[int, ...]]:
+    yield from list(combinations(range(num), num // 2))[::every]
+
+
+def table(sweep: Sweep, rule: GateTable, every: int = 1) -> str:
+    """Markdown: a row per factor, a column per number of failed seeds, cells regressed / inconclusive / ok."""
+    lines = ["| slower by | " + " | ".join(f"{n} of {len(sweep.runs) // 2} fail" for n in FAILED) + " |"]
+    lines.append("|---" * (len(FAILED) + 1) + "|")
+    for factor in FACTORS:
+        cells = []
+        for num_failed in FAILED:
+            counts = outcomes(sweep, rule, factor, num_failed, every)
+            cells.append(" / ".join(str(counts[o]) for o in ("regressed", "inconclusive", "ok")))
+        lines.append(f"| x{factor:g} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def main() -> int:
+    """0: the table was printed; 2: no baseline."""
+    parser = argparse.ArgumentParser(prog="python -m bench.publish.gate_proof", description=__doc__)
+    parser.add_argument("baseline", nargs="?", type=Path, default=default_baseline("mi-gate"), help="a baseline's file")
+    path = parser.parse_args().baseline
+    try:
+        baseline = read_curves(path)
+    except (OSError, ValueError) as error:
+        print(one_line(f"error: {path} is not a baseline: {error}"), file=sys.stderr)
+        return 2
+    seeds = [run.cell.seed for run in baseline.runs]
+    print(table(baseline, GateTable(baseline_seeds=seeds, new_seeds=seeds, more_seeds=seeds)))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

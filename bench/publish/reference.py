@@ -1,0 +1,140 @@
+"""Publish a finished sweep as a reference: its report, every seed's curves, and the numbers that documents quote.
+
+``python -m bench.publish.reference RESULTS EXPERIMENT PROFILE`` writes results/reference/EXPERIMENT-PROFILE/ and
+fills README's block of that name; of what Figure 1 hinges on also the values marked in docs/DEVIATIONS.md. A
+test recomputes all of them from the committed curves.
+"""
+
+import argparse
+import re
+import sys
+from pathlib import Path
+
+from bench.analysis.runs import Sweep, load, read_curves, write_curves
+from bench.claims.cost import RECORD, judge_cost, read_cost
+from bench.claims.judge import ClaimResult, judge
+from bench.context import DEFAULT_SPEC
+from bench.environment import ROOT
+from bench.records.storage import write_atomic
+from bench.report import settings, wording, write_report
+from bench.report.verdicts import claim_rows, left_out_sentence
+from bench.spec.tables import load_spec
+
+REFERENCES = ROOT / "results" / "reference"
+README = ROOT / "README.md"
+DEVIATIONS = ROOT / "docs" / "DEVIATIONS.md"
+QUOTED = "mnist-mi-ambiguities"  # whose choices docs/DEVIATIONS.md quotes
+_VALUE = re.compile(r"<!--=([a-z0-9-]+)-->.*?<!--/-->")  # a quoted value: its choice, and the text that is replaced
+
+
+def claims_table(results: list[ClaimResult]) -> str:
+    """The claim table as Markdown, and below it what each claim says."""
+    lines = [
+        "| claim | arm | verdict | value, median [interval] | seeds holding | the paper's number |",
+        "|---" * 6 + "|",
+    ]
+    for row in claim_rows(results):
+        for arm in row.arms:
+            beside = "; ".join(arm.beside) or wording.ABSENT
+            verdict = f"{arm.badge.sign} {arm.badge.text}"
+            value = f"{arm.measure} {arm.value} {arm.unit}".rstrip()
+            lines.append(f"| {row.id} | `{arm.arm}` | {verdict} | {value} | {arm.holding} | {beside} |")
+    texts = {result.id: result.text for result in results}
+    return "\n".join([*lines, "", "<br>".join(f"{claim}: {text}" for claim, text in texts.items())])
+
+
+def with_block(text: str, name: str, block: str) -> str:
+    """``text`` with the block between its markers replaced. Raises ValueError where the markers are not there."""
+    begin, end = f"<!-- {name} -->\n", f"<!-- /{name} -->"
+    pattern = re.compile(re.escape(begin) + ".*?" + re.escape(end), re.DOTALL)
+    if not pattern.search(text):
+        raise ValueError(f"no markers of {name} in the text")
+    return pattern.sub(lambda _: f"{begin}{block}\n{end}", text)
+
+
+def _choices(sweep: Sweep) -> list[settings.Choice]:
+    return settings.listed_choices(sweep, load_spec(DEFAULT_SPEC).experiments[sweep.experiment])
+
+
+def choices_table(sweep: Sweep) -> str:
+    """What each unstated choice does, as Markdown."""
+    listed = _choices(sweep)
+    arms = load_spec(DEFAULT_SPEC).experiments[sweep.experiment].arms
+    table = settings.settings_table(listed, arms)
+    lines = ["| " + " | ".join(table.columns) + " |", "|---" * len(table.columns) + "|"]
+    return "\n".join([*lines, *("| " + " | ".join([f"`{row[0]}`", *row[1:]]) + " |" for row in table.rows)])
+
+
+def with_values(text: str, sweep: Sweep) -> str:
+    """``text`` with every marked value replaced by what the sweep says of that choice. Raises KeyError for another."""
+    listed = {choice.variant: choice for choice in _choices(sweep)}
+    arms = load_spec(DEFAULT_SPEC).experiments[sweep.experiment].arms
+
+    def quoted(match: re.Match[str]) -> str:
+        choice = listed[match[1]]
+        trained, baselines = settings.arms_of([choice], arms)
+        parts = [" / ".join(settings.ratio_words(choice.rows[arm]) for arm in trained)] if trained else []
+        parts += [f"`{arm}` peaks at {choice.rows[arm]['hump_nats']:.2f} nats" for arm in baselines]
+        return f"<!--={match[1]}-->{'; '.join(parts)}<!--/-->"
+
+    return _VALUE.sub(quoted, text)
+
+
+def judged(sweep: Sweep, folder: Path) -> list[ClaimResult]:
+    """The claims of a reference sweep, and that of cost beside its experiment, from the record in ``folder``."""
+    spec = load_spec(DEFAULT_SPEC)
+    results = judge(spec.experiments[sweep.experiment], sweep)
+    if spec.cost is not None and spec.cost.beside == sweep.experiment:
+        results += judge_cost(spec.cost, read_cost(folder))
+    return results
+
+
+def readme_table(sweep: Sweep, folder: Path) -> str:
+    """README's table for the reference sweep in ``folder``."""
+    experiment = load_spec(DEFAULT_SPEC).experiments[sweep.experiment]
+    if experiment.reference_variant:
+        return choices_table(sweep)
+    left_out = left_out_sentence(sweep, experiment)
+    return claims_table(judged(sweep, folder)) + (f"\n\n{left_out}" if left_out else "")
+
+
+def publish(results: Path, experiment: str, profile: str) -> Path:
+    """Write the reference folder and README's block; returns the folder. ValueError where nothing is recorded."""
+    sweeps = load(results, [experiment], profile).sweeps
+    if not sweeps:
+        raise ValueError(f"{results} holds no cells of {experiment} at profile {profile}")
+    name = f"{experiment}-{profile}"
+    folder = REFERENCES / name
+    with_block(README.read_text(), name, "")  # before anything is written
+    write_report(results, load_spec(DEFAULT_SPEC), folder, [experiment], profile)
+    write_curves(folder / "curves.json", sweeps[0])
+    sweep = read_curves(folder / "curves.json")
+    spec = load_spec(DEFAULT_SPEC)
+    if spec.cost is not None and spec.cost.beside == experiment and (results / RECORD).exists():
+        write_atomic(folder / RECORD, (results / RECORD).read_bytes())
+    write_atomic(README, with_block(README.read_text(), name, readme_table(sweep, folder)).encode())
+    if experiment == QUOTED:
+        write_atomic(DEVIATIONS, with_values(DEVIATIONS.read_text(), sweep).encode())
+    return folder
+
+
+def main() -> int:
+    """0; 2 with one line where there is nothing to publish, or no place for it in README."""
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.publish.reference", description=(__doc__ or "").partition("\n")[0]
+    )
+    parser.add_argument("results", type=Path, help="the folder that holds the finished cells")
+    parser.add_argument("experiment", help="its name in experiments.toml")
+    parser.add_argument("profile", help="smoke, cpu or paper")
+    options = parser.parse_args()
+    if options.experiment not in load_spec(DEFAULT_SPEC).experiments:
+        parser.error(f"experiments.toml has no experiment {options.experiment!r}")
+    try:
+        print(publish(options.results, options.experiment, options.profile))
+    except ValueError as error:
+        parser.error(str(error))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

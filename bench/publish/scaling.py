@@ -1,0 +1,251 @@
+"""``python -m bench.publish.scaling``: how the harness's cost grows with the number of cells.
+
+Runs sweeps of tiny real cells through the real command line and records the launcher's memory, the time outside
+training and the processor time of plan, report and sync. A size that has its record is not run again.
+"""
+
+import argparse
+import csv
+import io
+import json
+import math
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bench.context import DEFAULT_SPEC, Context
+from bench.environment import ROOT
+from bench.publish.reference import with_block
+from bench.records.folder import LAUNCHES, CellFolder, History, find_cells
+from bench.records.storage import read_json, read_lines, write_atomic, write_json
+from bench.spec.tables import load_spec
+from infogan.runtime import usable_cores
+
+DOCS = ROOT / "docs"
+SIZES = (5, 15, 50, 150, 500)
+EXPERIMENT = """
+
+[experiments.scaling]
+title = "Tiny cells"
+data = "mnist"
+source = "embedded"
+architecture = "mnist"
+noise = { size = 10 }
+codes = [{ kind = "categorical", num_categories = 10 }]
+arms = ["infogan"]
+seeds = [0]
+paper = { iterations = 100, width = 1.0, num_images = 60000 }
+
+[experiments.scaling.training]
+batch_size = 32
+
+[experiments.scaling.profiles.cpu]
+iterations = 10
+width = 0.05
+num_images = 640
+"""
+COLUMNS = {  # quantity -> what a person reads
+    "launcher_peak_mb": "launcher's peak memory (MB)",
+    "outside_s_per_cell": "per cell outside training (s)",
+    "launcher_cpu_s": "launcher's processor time (s)",
+    "plan_cpu_s": "plan (s)",
+    "report_cpu_s": "report (s)",
+    "sync_cpu_s": "sync (s)",
+    "database_bytes_per_point": "MLflow's file, bytes a point",
+}
+# what must grow no worse than linearly
+TOTALS = ("launcher_peak_mb", "outside_s", "launcher_cpu_s", "plan_cpu_s", "report_cpu_s", "sync_cpu_s")
+# Of log(cost beyond the smallest sweep's) on log(cells beyond it): 1 is linear, whatever the fixed cost; on SIZES n^2
+# has 1.83 and n log n 1.17 (both computed), which passes as room for noise.
+MAX_SLOPE = 1.2
+REPORT = {"mnist-mi": ("paper", "0-15"), "mnist": ("cpu", "0-34")}  # 80 and 70 cells, 1.1 million points
+
+
+# ---------------------------------------------------------------- sweeps of real cells
+def measure_sweep(folder: Path, num_cells: int) -> dict[str, Any]:
+    """One size, from its record where there is one. Raises CalledProcessError where a command fails."""
+    record, results, spec = folder / f"{num_cells}.json", folder / f"sweep-{num_cells}", folder / "experiments.toml"
+    if record.exists():
+        return read_json(record)
+    shutil.rmtree(results, ignore_errors=True)  # half a sweep is no measurement
+    folder.mkdir(parents=True, exist_ok=True)
+    spec.write_text(DEFAULT_SPEC.read_text() + EXPERIMENT)
+    cells, where = ["scaling", "--device", "cpu", "--seeds", f"0-{num_cells - 1}"], ["--results", str(results)]
+    declared = ["--spec", str(spec)]
+    _timed("run", *cells, *declared, *where)
+    (launch,) = read_lines(results / LAUNCHES)
+    if launch["num_done"] != num_cells:
+        raise RuntimeError(f"{launch['num_done']} of {num_cells} cells are done")
+    outside_s = launch["wall_s"] * usable_cores() - launch["train_s"]
+    points = sum((cell.tracking() or {})["points"] for cell in find_cells(results))
+    row = {
+        "cells": num_cells,
+        "launcher_peak_mb": launch["launcher_peak_mb"],
+        "outside_s": outside_s,
+        "outside_s_per_cell": outside_s / num_cells,
+        "launcher_cpu_s": launch["launcher_cpu_s"],
+        "wall_s": launch["wall_s"],
+        "database_bytes_per_point": (results / "mlflow.db").stat().st_size / points,
+    }
+    for command, options in {"plan": [*cells, *declared], "report": declared, "sync": []}.items():
+        cpu_s, wall_s = _timed(command, *options, *where)
+        row |= {f"{command}_cpu_s": cpu_s, f"{command}_wall_s": wall_s}
+    write_json(record, row)
+    shutil.rmtree(results)
+    return row
+
+
+def _timed(*arguments: str) -> tuple[float, float]:
+    """Processor and wall seconds of a command of ``bench`` and its children, over its output file."""
+    command, started = [sys.executable, "-m", "bench", *arguments], time.perf_counter()
+    environment = os.environ | {"MLFLOW_TRACKING_URI": ""}  # the folder's own store
+    process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, command)
+    return usage.ru_utime + usage.ru_stime, time.perf_counter() - started
+
+
+def slope(sizes: list[int], costs: list[float]) -> float | None:
+    """Of log(cost beyond the cheapest size's) on log(size beyond it): the power with which the cost grows.
+
+    The cheapest is the smallest size, but where starting a process scatters by more than a few cells cost. None where
+    fewer than two larger sizes cost more: nothing grows.
+    """
+    cheapest = costs.index(min(costs))
+    base_n, base = sizes[cheapest], costs[cheapest]
+    grown = [(n - base_n, c - base) for n, c in zip(sizes, costs, strict=True) if n > base_n and c > base]
+    if len(grown) < 2:
+        return None
+    x, y = np.log(np.array(grown, dtype=float)).T
+    return float(np.polyfit(x, y, 1)[0])
+
+
+def slopes(rows: list[dict[str, Any]]) -> dict[str, float | None]:
+    """Of every total."""
+    sizes = [row["cells"] for row in rows]
+    return {name: slope(sizes, [row[name] for row in rows]) for name in TOTALS}
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    """Markdown, with the slopes below."""
+    lines = ["| cells | " + " | ".join(COLUMNS.values()) + " |", "|---" * (len(COLUMNS) + 1) + "|"]
+    lines += [f"| {row['cells']} | " + " | ".join(f"{row[name]:.3g}" for name in COLUMNS) + " |" for row in rows]
+    grown = {name: "does not grow" if s is None else f"{s:.2f}" for name, s in slopes(rows).items()}
+    told = ", ".join(f"{name} {text}" for name, text in grown.items())
+    return "\n".join([*lines, "", f"Power of growth (1: linear; at most {MAX_SLOPE:g} passes): {told}."]) + "\n"
+
+
+# ---------------------------------------------------------------- a report of a million points
+def synthetic_records(results: Path) -> tuple[int, int]:
+    """Finished cells with made curves, through the real writers; gives the numbers of cells and of points."""
+    num_cells = num_points = 0
+    for name, (profile, seeds) in REPORT.items():
+        for cell in Context([name], results=results, profile=profile, seeds=seeds, device="cpu").cells:
+            folder, rng = CellFolder.of(results, cell), np.random.default_rng(cell.seed)
+            t = np.arange(1, cell.iterations + 1)
+            ceiling, pace = rng.uniform(2.0, 2.3), rng.uniform(20, 60)
+            noise = rng.normal(0, 0.02, (7, len(t)))
+            columns = {"loss/discriminator": 1.2 + noise[0], "loss/generator": 0.7 + noise[1]}
+            for number, code in enumerate(cell.config["codes"], 1):
+                columns[f"mi/c{number}"] = ceiling * (1 - np.exp(-t / pace)) + noise[1 + number]
+                if code["kind"] == "continuous":
+                    columns[f"explained/c{number}"] = 1 - np.exp(-t / pace) + noise[3 + number]
+            values = np.stack(list(columns.values()), axis=1).astype(np.float32)
+            folder.write_identity(cell, {"git_commit": "-"}, {**cell.config["data"], "note": "-", "is_papers": False})
+            folder.write_history(History(tuple(columns), values, t[24::25], np.full(len(t) // 25, 30.0)))
+            folder.write_traversals({"c1": rng.integers(0, 255, (10, 10, 28, 28, 1), dtype=np.uint8)})
+            codes = {f"c{number}": ceiling for number in range(1, len(cell.config["codes"]) + 1)}
+            seconds = {"train": 30.0, "checkpoint": 0.1, "evaluate": 1.0, "prepare": 0.1}
+            folder.write_result(
+                {"status": "done", "iterations": cell.iterations, "mi_frozen_nats": codes, "seconds": seconds,
+                 "resumes": 0, "peak_memory_mb": 500.0, "notes": []}
+            )  # fmt: skip
+            num_cells, num_points = num_cells + 1, num_points + values.size
+    return num_cells, num_points
+
+
+def measure_report(folder: Path) -> dict[str, Any]:
+    """Of 150 cells; the records stay, so that it can be repeated."""
+    results, counts = folder / "report", folder / "report-records.json"
+    if not counts.exists():
+        shutil.rmtree(results, ignore_errors=True)
+        num_cells, num_points = synthetic_records(results)
+        write_json(counts, {"cells": num_cells, "points": num_points})
+    cpu_s, wall_s = _timed("report", "--results", str(results))
+    return read_json(counts) | {"cpu_s": cpu_s, "wall_s": wall_s}
+
+
+# ---------------------------------------------------------------- the command
+def main() -> int:
+    """0: everything grows no worse than linearly; 1: something does; 3: too few sizes to tell."""
+    parser = argparse.ArgumentParser(prog="python -m bench.publish.scaling", description=__doc__)
+    parser.add_argument("--sizes", default=",".join(map(str, SIZES)), help="numbers of cells, separated by commas")
+    parser.add_argument("--folder", type=Path, default=Path("results/latest/scaling"), help="records, table, figure")
+    parser.add_argument("--report", action="store_true", help="only the report of a million points")
+    parser.add_argument("--docs", action="store_true", help="put table and figure into docs/")
+    options = parser.parse_args()
+    folder = options.folder.absolute()
+    if options.report:
+        folder.mkdir(parents=True, exist_ok=True)
+        measured = measure_report(folder)
+        took = f"{measured['cpu_s']:.1f} s of processor, {measured['wall_s']:.1f} s"
+        print(f"report of {measured['cells']} cells with {measured['points']:,} points: {took}")
+        return 0
+    try:
+        sizes = sorted({int(size) for size in options.sizes.split(",")})
+    except ValueError:
+        parser.error(f"--sizes {options.sizes!r}: numbers separated by commas, such as 5,15,50")
+    if sizes[0] < 1:
+        parser.error("--sizes: at least 1 cell")
+    load_spec(DEFAULT_SPEC)
+    rows = []
+    for size in sizes:
+        print(f"{size} cells", flush=True)
+        rows.append(measure_sweep(folder, size))
+        write(folder, rows)
+    print(table(rows))
+    if options.docs:
+        publish(folder, rows)
+    grown = slopes(rows)
+    if len(sizes) < 4:
+        print("fewer than 4 sizes tell nothing about growth")
+        return 3
+    worse = [name for name, power in grown.items() if power is not None and (power > MAX_SLOPE or math.isnan(power))]
+    for name in worse:
+        print(f"{name} grows worse than linearly: power {grown[name]:.2f}")
+    return 1 if worse else 0
+
+
+def write(folder: Path, rows: list[dict[str, Any]]) -> None:
+    """scaling.json, .csv, .md, .svg and .png."""
+    from bench.report.figures import draw_scaling
+
+    content = io.StringIO()
+    writer = csv.DictWriter(content, list(rows[0]))
+    writer.writeheader()
+    writer.writerows(rows)
+    drawing = draw_scaling(rows, COLUMNS)
+    files = {"csv": content.getvalue().encode(), "md": table(rows).encode(), "svg": drawing.svg, "png": drawing.png}
+    record = {"cores": usable_cores(), "rows": rows, "slopes": slopes(rows)}
+    files["json"] = (json.dumps(record, indent=1) + "\n").encode()
+    for kind, data in files.items():
+        write_atomic(folder / f"scaling.{kind}", data)
+
+
+def publish(folder: Path, rows: list[dict[str, Any]]) -> None:
+    """The table into docs/SCALING.md, the figure beside the other pictures."""
+    document = DOCS / "SCALING.md"
+    write_atomic(document, with_block(document.read_text(), "scaling", table(rows)).encode())
+    write_atomic(DOCS / "images" / "scaling.png", (folder / "scaling.png").read_bytes())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,103 @@
+"""Publish throughput records as the reference: the records, their figure, and README's section on speed.
+
+``python -m bench.publish.throughput RESULTS`` copies the newest records of RESULTS/throughput to
+results/reference/throughput/ and fills README's block. A test recomputes the block from the committed records.
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from bench.publish.reference import README, REFERENCES, with_block
+from bench.records.folder import THROUGHPUT
+from bench.records.storage import write_atomic
+from bench.report.throughput import STEPS, Records, machines, read_records
+
+FOLDER = REFERENCES / THROUGHPUT
+BLOCK = "throughput"
+FIGURE = "throughput.png"
+NOTHING = "No record is published yet; what was measured on a Xeon stands in [the notes](bench/throughput/NOTES.md)."
+
+
+def readme_block(records: Records, figure: str | None) -> str:
+    """The section as Markdown: a table per measured network, the share of the ceiling, the machine, the figure."""
+    parts: list[str] = []
+    if records.paired is None:
+        return NOTHING
+    for measurement in records.paired["measurements"]:
+        parts += [_ratios(measurement), _ceiling(measurement)]
+    parts += [f"Measured with `{words.replace(' on ', '` on ', 1)}." for _, words in machines(records)]
+    if figure is not None:
+        parts.append(f"![Images per second and time of an iteration against the batch size]({figure})")
+    return "\n\n".join(parts)
+
+
+def _ratios(measurement: dict[str, Any]) -> str:
+    w = measurement["workload"]
+    lines = [
+        f"| fused step ({w['network']}, batch {w['batch_size']}, width {w['width']:g}, kernels `{w['kernels']}`) "
+        "against | ratio of step times |",
+        "|---|---|",
+    ]
+    for name, c in measurement["comparisons"].items():
+        r = c["ratio"][c["clock"]]
+        lines.append(f"| {STEPS.get(name, name)} | {r['ratio']:.3f} [{r['low']:.3f}, {r['high']:.3f}] |")
+    return "\n".join(lines)
+
+
+def _ceiling(measurement: dict[str, Any]) -> str:
+    c = measurement["ceiling"]
+    direct, executed = (
+        f"{c[kind]['share']:.1%} [{c[kind]['low']:.1%}, {c[kind]['high']:.1%}]" for kind in ("direct", "executed")
+    )
+    return (
+        f"An iteration is {c['direct_gflop']:.1f} GFLOP as the paper states its layers, done at {direct} of the rate "
+        f"of a {c['matrix_size']} x {c['matrix_size']} matrix product in the same process "
+        f"({c['matrix_gflops_per_s']:.0f} GFLOP/s, {c['matrix_library']}'s); {c['executed_gflop']:.1f} GFLOP are "
+        f"executed, {executed} of it."
+    )
+
+
+def publish(results: Path) -> Path:
+    """Write the reference folder and README's block; returns the folder. ValueError where nothing was measured."""
+    records = read_records(results / THROUGHPUT)
+    if records.paired is None:
+        raise ValueError(f"{results / THROUGHPUT} holds no record of python -m bench throughput")
+    for name, record in (("paired", records.paired), ("suite", records.suite)):
+        if record is not None:
+            write_atomic(FOLDER / f"{name}.json", (json.dumps(record, indent=1, allow_nan=False) + "\n").encode())
+    if records.suite is not None:
+        from bench.report.figures import draw_throughput
+
+        drawing = draw_throughput(records.suite)
+        if drawing is not None:
+            write_atomic(FOLDER / FIGURE, drawing.png)
+    write_atomic(README, with_block(README.read_text(), BLOCK, committed_block()).encode())
+    return FOLDER
+
+
+def committed_block() -> str:
+    """README's block from the committed records."""
+    figure = FOLDER / FIGURE
+    shown = figure.relative_to(README.parent).as_posix() if figure.exists() else None
+    return readme_block(read_records(FOLDER), shown)
+
+
+def main() -> int:
+    """0; 2 with one line where there are no records."""
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.publish.throughput", description=(__doc__ or "").partition("\n")[0]
+    )
+    parser.add_argument("results", type=Path, help="the folder that holds throughput/")
+    options = parser.parse_args()
+    try:
+        print(publish(options.results))
+    except ValueError as error:
+        parser.error(str(error))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

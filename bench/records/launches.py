@@ -1,0 +1,71 @@
+"""What one launch did, as a line of launches.jsonl: when each cell ran, and what it trained here and not before."""
+
+import resource
+import time
+from pathlib import Path
+from typing import Any
+
+from bench.records.folder import LAUNCHES, CellFolder
+from bench.records.storage import append_line
+from bench.records.tasks import CellTask
+
+
+class Launch:
+    """Listens to the events of a run."""
+
+    def __init__(self) -> None:
+        self._wall, self._cpu = time.monotonic(), time.process_time()
+        self._spans: dict[str, list[float]] = {}  # by cell key: seconds of the launch at which it began and ended
+        self._training: set[str] = set()  # cells of which this launch heard that they train
+        self._before_s: dict[str, float] = {}  # a resumed cell's training in earlier launches
+        self._clock_s: dict[str, float] = {}  # a cell's training in all launches, at its last checkpoint
+
+    def event(self, task: CellTask, kind: str, values: dict[str, Any]) -> None:
+        key = task.cell.key
+        if kind in ("started", "done", "failed", "stopped"):
+            self._spans.setdefault(key, []).append(time.monotonic() - self._wall)
+        if kind == "resumed" and key not in self._training:  # else from a checkpoint of this launch: its worker died
+            self._before_s[key] = values["train_s"]
+        if kind in ("resumed", "progress"):
+            self._training.add(key)
+        if kind == "durable":
+            self._clock_s[key] = values["train_s"]
+
+    def record(self, results: Path, tasks: list[CellTask], outcomes: dict[str, str], jobs: int) -> None:
+        """Add the line, with what tracking and progress cost the launcher. Raises OSError."""
+        train_s = {task.cell.key: self._train_s(results, task, outcomes) for task in tasks}
+        line = {
+            "definitions": sorted({task.cell.definition_key for task in tasks}),
+            "num_done": sum(outcomes.get(task.cell.key) == "done" for task in tasks),
+            "wall_s": time.monotonic() - self._wall,
+            "launcher_cpu_s": time.process_time() - self._cpu,
+            "launcher_peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+            "train_s": sum(train_s.values()),
+            "jobs": jobs,
+            "cells": [
+                {
+                    "experiment": task.cell.experiment,
+                    "profile": task.cell.profile,
+                    "name": task.cell.name,
+                    "definition": task.cell.definition_key,
+                    "outcome": outcomes[task.cell.key],
+                    "start_s": round(self._spans[task.cell.key][0], 2),
+                    "end_s": round(self._spans[task.cell.key][-1], 2),
+                    "train_s": round(train_s[task.cell.key], 2),  # in this launch alone
+                    "resumed": self._before_s.get(task.cell.key, 0.0) > 0,
+                }
+                for task in tasks
+                if task.cell.key in outcomes and task.cell.key in self._spans
+            ],
+        }
+        append_line(results / LAUNCHES, line)
+
+    def _train_s(self, results: Path, task: CellTask, outcomes: dict[str, str]) -> float:
+        """0 for a cell that was only measured, or that ended before its first checkpoint."""
+        key = task.cell.key
+        if key not in self._training:
+            return 0.0
+        clock_s = self._clock_s.get(key, 0.0)
+        if outcomes.get(key) == "done":
+            clock_s = (CellFolder.of(results, task.cell).result() or {}).get("seconds", {}).get("train", clock_s)
+        return max(0.0, clock_s - self._before_s.get(key, 0.0))

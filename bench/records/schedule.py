@@ -1,0 +1,125 @@
+"""When the cells of a launch ran, and how near that comes to the best there is: numbers from launches.jsonl.
+
+A launch is a line of launches.jsonl; those of earlier versions have no cells and give no schedule, as do damaged ones.
+"""
+
+import heapq
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from bench.spec.schema import Label, Recorded
+
+Seconds = Annotated[float, Field(ge=0, le=1e10)]
+
+
+class _Cell(Recorded):
+    experiment: str
+    name: Label
+    definition: str
+    outcome: str
+    start_s: Seconds
+    end_s: Seconds
+    train_s: Seconds
+    resumed: bool = False  # had trained in an earlier launch
+
+
+class _Launch(Recorded):
+    jobs: Annotated[int, Field(ge=1, le=1024)]
+    wall_s: Seconds
+    cells: list[_Cell]
+
+
+@dataclass(frozen=True)
+class Span:
+    """A cell in its slot; seconds since the launch began. ``train_s``: within this launch, 0 if only measured.
+
+    ``whole``: trained from its first iteration to its last within this launch.
+    """
+
+    experiment: str
+    name: str
+    definition: str
+    outcome: str
+    slot: int
+    start_s: float
+    end_s: float
+    train_s: float
+    whole: bool
+
+    @property
+    def group(self) -> str:
+        """Variant and arm: the name without its seed."""
+        return self.name.rpartition("/")[0]
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """A launch whose cells are known."""
+
+    jobs: int
+    wall_s: float
+    spans: tuple[Span, ...]
+
+    @property
+    def train_s(self) -> float:
+        return sum(span.train_s for span in self.spans)
+
+    @property
+    def efficiency(self) -> float:
+        """Training over all slots' time: 1 if every slot trained from the launch's first second to its last."""
+        return self.train_s / (self.jobs * self.wall_s)
+
+    @property
+    def ideal_s(self) -> float:
+        """Shortest wall time found for these trainings on as many slots, with nothing beside training."""
+        return makespan_s(longest_first(span.train_s for span in self.spans), self.jobs)
+
+    @property
+    def of_ideal(self) -> float:
+        """Ideal wall time over the real one: start-up, idle slots, measuring and records are what it loses."""
+        return self.ideal_s / self.wall_s
+
+
+def makespan_s(durations_s: Iterable[float], jobs: int) -> float:
+    """When the last of these durations ends, started in their order on ``jobs`` slots."""
+    ends = [0.0] * jobs
+    for duration in durations_s:
+        heapq.heapreplace(ends, ends[0] + duration)
+    return max(ends)
+
+
+def longest_first(durations_s: Iterable[float]) -> list[float]:
+    """The order whose makespan is the best for equal durations, and at most 4/3 of the best for others."""
+    return sorted(durations_s, reverse=True)
+
+
+def schedule(launch: dict[str, Any]) -> Schedule | None:
+    """None for a launch that trained nothing to its end, for a record without cells, and for one that does not fit."""
+    try:
+        read = _Launch.model_validate(launch)
+    except ValueError:
+        return None
+    cells = sorted(read.cells, key=lambda cell: cell.start_s)
+    if not any(cell.train_s for cell in cells) or read.wall_s <= 0 or any(c.end_s < c.start_s for c in cells):
+        return None
+    free_at: list[float] = []  # by slot
+    spans = []
+    for cell in cells:
+        slot = next((i for i, end in enumerate(free_at) if end <= cell.start_s), len(free_at))
+        free_at[slot : slot + 1] = [cell.end_s]
+        train_s = min(cell.train_s, cell.end_s - cell.start_s)
+        whole = cell.outcome == "done" and train_s > 0 and not cell.resumed
+        times = cell.start_s, cell.end_s, train_s
+        spans.append(Span(cell.experiment, cell.name, cell.definition, cell.outcome, slot, *times, whole))
+    return Schedule(max(read.jobs, len(free_at)), read.wall_s, tuple(spans))
+
+
+def largest(launches: Sequence[dict[str, Any]], definition: str) -> Schedule | None:
+    """That of the launch with the most training of one definition's cells; the newest of equals."""
+    found = [s for s in map(schedule, launches) if s is not None]
+    own = [(sum(span.train_s for span in s.spans if span.definition == definition), i) for i, s in enumerate(found)]
+    best = max(own, default=(0.0, -1))
+    return found[best[1]] if best[0] else None

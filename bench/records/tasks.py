@@ -1,0 +1,36 @@
+"""What an executor hands to a worker. Cheap to import and to pickle: only workers import torch."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench.spec.cells import Cell
+
+STRETCH = 25  # iterations between two entries of the step-time record, and between two reads from a GPU
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What a cluster sets aside for a cell while it trains; no part of what the cell is."""
+
+    cpus: float = 1.0
+    gpus: float = 0.0
+    memory_gb: float = 0.0  # 0: nothing is set aside
+
+    def __str__(self) -> str:
+        parts = [f"cpus = {self.cpus:g}", f"gpus = {self.gpus:g}" if self.gpus else ""]
+        return ", ".join(part for part in [*parts, f"memory_gb = {self.memory_gb:g}" if self.memory_gb else ""] if part)
+
+
+@dataclass(frozen=True)
+class CellTask:
+    """A cell and where its data and records are."""
+
+    cell: Cell
+    results: Path
+    data_dir: Path | None
+    environment: dict[str, Any]
+    data: dict[str, Any]  # source, note, digest: what the record says of the images
+    checkpoint_every_s: float = 60.0
+    checkpoint_every: int | None = None  # iterations, beside the seconds
+    resources: Resources = Resources()

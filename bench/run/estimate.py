@@ -1,0 +1,197 @@
+"""``plan --estimate``: real cells of every kind, cut short, trained and measured here; from them the hours, the disk
+and the price of what is left.
+
+A kind is what a step's time depends on: network, width, batch, codes, device, what is trained; not seeds, rates, sizes
+of weights. As many cells run at once as the sweep will run: neighbours slow each other.
+"""
+
+import shutil
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from bench.records.folder import CellFolder
+from bench.records.schedule import makespan_s
+from bench.records.storage import CorruptRecord
+from bench.records.tasks import STRETCH, CellTask
+from bench.run.executors.base import Executor, StopRequest
+from bench.run.plan import BYTES, PlannedCell, cell_costs
+from bench.spec.cells import Cell, digest
+
+TRIAL_STRETCHES = {"cpu": 2, "cuda": 10}  # of a trial; the first warms up and does not count
+POINT_BYTES = 268  # a row and its indexes in SQLite with MLflow 3.17's schema, see bench.publish.scaling
+ONLY_NUMBERS = {  # settings that change values, not arithmetic
+    "learning_rate_discriminator", "learning_rate_generator", "learning_rate_q", "beta1", "beta2", "adam_eps",
+    "mi_weight_discriminator", "mi_weight_generator", "iterations", "init", "init_std", "gain_std", "slope",
+    "batch_norm_eps",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What was measured of one kind of cell."""
+
+    iteration_ms: float
+    outside_s: float  # of a cell: start, evaluation, measures, records
+    fixed_bytes: int  # of a cell's folder, whatever its iterations
+    mirrored_bytes: int  # of its artifacts in MLflow
+    history_bytes: float  # per iteration, in the folder and in MLflow
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Trials by kind; ``start_s``: what the first cells wait for the workers' server."""
+
+    kinds: dict[str, Kind]
+    start_s: float
+    failures: list[str]
+
+
+@dataclass(frozen=True)
+class Left:
+    """Of the cells still to train of one experiment, or of all."""
+
+    num_cells: int
+    iteration_ms: tuple[float, float]  # of the fastest and of the slowest kind
+    outside_s: float  # mean of a cell
+    seconds: float
+    kept_bytes: int
+    peak_bytes: int
+
+
+def kind_of(cell: Cell) -> str:
+    """Key of the cells that take the same time for an iteration and outside training."""
+    c = cell.config
+
+    def relevant(table: dict[str, Any]) -> dict[str, Any]:
+        return {name: value for name, value in table.items() if name not in ONLY_NUMBERS}
+
+    trained = [any(c["training"][f"mi_weight_{player}"]) for player in ("discriminator", "generator")]
+    same = [c[name] for name in ("architecture", "noise", "codes", "device", "data")]
+    return digest([cell.experiment, relevant(c["network"]), relevant(c["training"]), trained, *same])
+
+
+def trial_of(cell: Cell, number: int) -> Cell:
+    """The cell with few iterations and a seed of its own, so that several of one kind can run side by side."""
+    wanted = STRETCH * TRIAL_STRETCHES[cell.config["device"]]
+    training = cell.config["training"] | {"iterations": min(wanted, cell.iterations)}
+    return replace(cell, seed=number, config=cell.config | {"seed": number, "training": training})
+
+
+def measure(
+    planned: list[PlannedCell],
+    task_of: Callable[[Cell, Path], CellTask],
+    executor: Executor,
+    stop: StopRequest,
+    scratch: Path | None = None,
+) -> Measured:
+    """Run the trials, in a folder under ``scratch`` that is removed again.
+
+    The first kind of each experiment runs twice: its first cells draw data and train readers into caches, which a sweep
+    then finds there.
+    """
+    todo = [item.cell for item in planned if item.to_train]
+    examples = {kind_of(cell): cell for cell in reversed(todo)}
+    trials: list[tuple[str, Cell]] = []
+    warmed: set[str] = set()
+    for kind, cell in reversed(examples.items()):
+        rounds = 1 if cell.experiment in warmed else 2
+        warmed.add(cell.experiment)
+        trials += [(kind, trial_of(cell, number)) for number in range(rounds * executor.jobs)]
+    folder = Path(tempfile.mkdtemp(prefix="infogan-estimate-", dir=scratch))
+    try:
+        clock = _Clock()
+        outcomes = executor.run([task_of(cell, folder) for _, cell in trials], clock.event, stop)
+        if stop.requested:
+            return Measured({}, 0.0, ["interrupted"])
+        failures = [
+            f"{cell.experiment}: {cell.name} not measured: {clock.messages.get(cell.key) or 'it did not finish'}"
+            for _, cell in trials
+            if outcomes.get(cell.key) != "done"
+        ]
+        by_kind = {
+            kind: [cell for own, cell in trials if own == kind and outcomes.get(cell.key) == "done"][-executor.jobs :]
+            for kind in examples
+        }
+        kinds = {kind: _kind(folder, cells, clock) for kind, cells in by_kind.items() if cells}
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    return Measured(kinds, clock.start_s(trials[0][1].key, trials[-1][1].key), failures)
+
+
+class _Clock:
+    """When each trial started, first gave a sign, and ended; seconds."""
+
+    def __init__(self) -> None:
+        self.started: dict[str, float] = {}
+        self.heard: dict[str, float] = {}
+        self.ended: dict[str, float] = {}
+        self.messages: dict[str, str] = {}
+        self._begun = time.perf_counter()
+
+    def event(self, task: CellTask, kind: str, values: dict[str, Any]) -> None:
+        now, key = time.perf_counter(), task.cell.key
+        if kind == "started":
+            self.started[key] = now
+        else:
+            self.heard.setdefault(key, now)
+        if kind in ("done", "failed", "stopped"):
+            self.ended[key], self.messages[key] = now, values.get("message", "")
+
+    def start_s(self, first: str, last: str) -> float:
+        """How much longer the first cell needed to its first sign than the last."""
+        if not {first, last} <= self.heard.keys():
+            return 0.0
+        return max(0.0, self.heard[first] - self._begun - (self.heard[last] - self.started[last]))
+
+
+def _kind(results: Path, cells: list[Cell], clock: _Clock) -> Kind:
+    """Medians over trials of one kind."""
+    steps, outside, folders = [], [], [CellFolder.of(results, cell) for cell in cells]
+    for cell, folder in zip(cells, folders, strict=True):
+        history, result = folder.history(), folder.result()
+        assert history is not None
+        assert result is not None
+        # the first stretch warms up
+        steps.append(float(history.step_ms[1:].mean() if len(history.step_ms) > 1 else history.step_ms.mean()))
+        outside.append(clock.ended[cell.key] - clock.started[cell.key] - result["seconds"]["train"])
+    path = folders[-1].path
+    sizes = {file.name: file.stat().st_size for file in path.iterdir() if file.is_file()}
+    history_size = sizes.pop("history.npz", 0)
+    assert history is not None
+    row = history_size / len(history) + POINT_BYTES * (len(history.names) + 2)  # and the sums over codes
+    mirrored = sizes.get("weights.pt", 0) + 2 * sizes.get("traversals.npz", 0) + 2 * sizes.get("snapshots.npz", 0)
+    return Kind(statistics.median(steps), statistics.median(outside), sum(sizes.values()), mirrored, row)
+
+
+def _reached(folder: CellFolder) -> int:
+    """Iterations up to the last checkpoint, where a partial cell goes on; 0 for one that starts anew."""
+    try:
+        history = folder.history() if folder.has_checkpoint() else None
+    except CorruptRecord:
+        history = None
+    return 0 if history is None else len(history)
+
+
+def left(results: Path, planned: list[PlannedCell], measured: Measured, jobs: int) -> Left:
+    """Hours and bytes of the cells still to train, in their order, ``jobs`` at a time. Each kind must be measured."""
+    cells = [(item.cell, measured.kinds[kind_of(item.cell)]) for item in planned if item.to_train]
+    seconds = []
+    for cell, kind in cells:
+        remaining = max(0, cell.iterations - _reached(CellFolder.of(results, cell)))
+        seconds.append(remaining * kind.iteration_ms / 1e3 + kind.outside_s)
+    kept = [kind.fixed_bytes + kind.mirrored_bytes + kind.history_bytes * cell.iterations for cell, kind in cells]
+    parameters = sorted((sum(c.parameters for c in cell_costs(cell).values()) for cell, _ in cells), reverse=True)
+    iteration_ms = [kind.iteration_ms for _, kind in cells]
+    return Left(
+        len(cells),
+        (min(iteration_ms), max(iteration_ms)),
+        statistics.fmean(kind.outside_s for _, kind in cells),
+        measured.start_s + makespan_s(seconds, jobs),
+        round(sum(kept)),
+        round(sum(kept)) + 6 * BYTES * sum(parameters[:jobs]),  # two checkpoints, each weights and two Adam moments
+    )

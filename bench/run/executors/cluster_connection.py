@@ -1,0 +1,122 @@
+"""Connecting to a Ray cluster in bounded time, and what of it a cell can have."""
+
+import contextlib
+import importlib.util
+import logging
+import os
+import socket
+import sys
+import threading
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from bench.environment import ROOT
+from bench.records.tasks import Resources
+from bench.run.executors.base import ExecutorError
+
+PROBE_LIMIT_S = 5.0
+CONNECT_LIMIT_S = 60.0
+
+
+def first_line(error: Exception) -> str:
+    """What Ray says before it goes into detail."""
+    return str(error).strip().partition("\n")[0]
+
+
+def require_ray(address: str | None) -> None:
+    """Raises ExecutorError where Ray is not installed, or nothing listens at the address; imports nothing heavy."""
+    if importlib.util.find_spec("ray") is None:
+        raise ExecutorError("--executor ray needs the ray package: make setup brings it, or: pip install ray")
+    address = address or os.environ.get("RAY_ADDRESS")
+    if address in (None, "auto"):
+        return
+    assert address is not None
+    host, colon, port = address.rpartition(":")
+    if "://" in address or not (colon and host and port.isdigit() and 0 < int(port) < 65536):
+        raise ExecutorError(
+            f"--ray-address {address!r}: expected HOST:PORT of the cluster's head, or auto; "
+            "run the command on a node of the cluster"
+        )
+    if host in ("localhost", "127.0.0.1"):  # Ray takes this for the machine's address on its network, so ask there
+        from ray.util import get_node_ip_address
+
+        host = get_node_ip_address()
+    try:
+        socket.create_connection((host, int(port)), PROBE_LIMIT_S).close()
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise ExecutorError(f"no Ray cluster answers at {host}:{port}: {reason}; see `ray status` there") from error
+
+
+@contextlib.contextmanager
+def connected(address: str | None) -> Iterator[None]:
+    """This process as a driver of the cluster. Raises ExecutorError; call ``require_ray`` first."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    import ray
+
+    variables = {"PYTHONPATH": str(ROOT)}
+    if "INFOGAN_CACHE" in os.environ:  # where a worker finds the data sets that are prepared once
+        variables["INFOGAN_CACHE"] = str(Path(os.environ["INFOGAN_CACHE"]).absolute())
+    if "INFOGAN_OFFLINE" in os.environ:
+        variables["INFOGAN_OFFLINE"] = os.environ["INFOGAN_OFFLINE"]
+    try:
+        with _muted_stderr() as stderr, _limited(address, stderr):
+            ray.init(
+                address=address or os.environ.get("RAY_ADDRESS", "auto"),
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+                runtime_env={"env_vars": variables},
+            )
+    except (OSError, RuntimeError, ValueError) as error:  # ConnectionError where no cluster runs on this machine
+        raise ExecutorError(
+            f"no Ray cluster to connect to: {first_line(error) or type(error).__name__}; "
+            "start one with `ray start --head`, or name its head: --ray-address HOST:PORT"
+        ) from error
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+@contextlib.contextmanager
+def _muted_stderr() -> Iterator[int]:
+    """A line for every attempt to connect comes from Ray's C++, past Python and before its log level counts.
+
+    Gives the real stderr's descriptor.
+    """
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield kept
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+
+
+@contextlib.contextmanager
+def _limited(address: str | None, stderr: int) -> Iterator[None]:
+    """Ray's own attempts to connect may have no limit and cannot be interrupted; nothing was written by now."""
+
+    def give_up() -> None:
+        where = address or "the address found"
+        os.write(
+            stderr,
+            f"error: what answers at {where} is no Ray cluster; no connection in {CONNECT_LIMIT_S:g} s\n".encode(),
+        )
+        os._exit(2)
+
+    watchdog = threading.Timer(CONNECT_LIMIT_S, give_up)
+    watchdog.start()
+    try:
+        yield
+    finally:
+        watchdog.cancel()
+
+
+def slots(nodes: Iterable[dict[str, float]], needs: Resources) -> int:
+    """How many such cells fit into the nodes' resources (Ray's names) at a time."""
+    wanted = {"CPU": needs.cpus, "GPU": needs.gpus, "memory": 1e9 * needs.memory_gb}
+    wanted = {name: amount for name, amount in wanted.items() if amount > 0}
+    return sum(int(min(node.get(name, 0.0) / amount + 1e-9 for name, amount in wanted.items())) for node in nodes)

@@ -1,0 +1,74 @@
+"""A worker's whole life, the same on every executor: only the channel to the launcher differs."""
+
+import contextlib
+import os
+import time
+from collections.abc import Callable
+from typing import Any
+
+from bench.records.folder import CellFolder
+from bench.records.locks import Locked, LockLost
+from bench.records.tasks import CellTask
+
+OUTCOMES = ("done", "failed", "stopped")
+PROGRESS_EVERY_S = 0.25
+LOCK_PATIENCE_S = 60.0  # a worker whose launcher was killed needs a moment to notice and to leave its cell
+
+Send = Callable[[str, dict[str, Any]], None]  # kind of event, its values; raises OSError where nobody listens any more
+
+
+def work(task: CellTask, send: Send, told_to_stop: Callable[[], bool]) -> tuple[str, str]:
+    """Train one cell in this process. Its outcome, ``done``, ``failed`` or ``stopped``, and a message."""
+    from bench.run.train_cell import CellRun
+    from infogan.runtime import prepare_worker
+
+    outcome, alone, sent_at = ("stopped", ""), False, 0.0
+
+    def report(kind: str, values: dict[str, Any]) -> None:
+        nonlocal outcome, alone, sent_at
+        if kind in OUTCOMES:
+            outcome = kind, values.get("message", "")
+            return
+        if kind == "progress":
+            now = time.monotonic()
+            if now - sent_at < PROGRESS_EVERY_S and values["iteration"] < task.cell.iterations:
+                return
+            sent_at = now
+        try:
+            send(kind, values)
+        except OSError:
+            alone = True
+
+    def should_stop() -> bool:
+        return alone or lock.lost or told_to_stop()
+
+    prepare_worker(task.cell.config["device"])
+    folder = CellFolder.of(task.results, task.cell)
+    lock = folder.lock(f"process {os.getpid()}", patience_s=LOCK_PATIENCE_S, give_up=told_to_stop)
+    try:
+        with lock:
+            CellRun(task, report, should_stop, lock).run()
+    except (Locked, LockLost) as error:
+        return ("stopped" if told_to_stop() else "failed"), str(error)
+    except OSError as error:
+        return "failed", f"the cell's folder cannot be used: {error}"
+    return outcome
+
+
+def conclude(task: CellTask, death: str, *, stopping: bool) -> tuple[str, str]:
+    """Outcome and message of a cell whose worker ended without saying how, from its record.
+
+    Where the record does not say it either, ``death`` is recorded as its failure, unless somebody is at work on it.
+    """
+    folder = CellFolder.of(task.results, task.cell)
+    result = folder.result()
+    is_sound = result is not None and not folder.end_damage(quick=True)  # else it died before it was trained again
+    if result is not None and is_sound and (result["status"] == "failed" or not folder.unmeasured(task.cell)):
+        return result["status"], result.get("message", "")
+    if stopping:
+        return "stopped", ""
+    if result is None:
+        # on a full disk the message alone tells
+        with contextlib.suppress(Locked, OSError), folder.lock(f"launcher {os.getpid()}", give_up=lambda: True):
+            folder.write_result({"status": "failed", "error": "WorkerDied", "message": death, "notes": []})
+    return "failed", death

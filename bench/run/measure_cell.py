@@ -1,0 +1,102 @@
+"""Measures a finished cell in its worker: the families of its experiment whose record is missing or out of date.
+
+Imports torch, as train_cell does. Training is never repeated for a measure; a measure that fails leaves it alone.
+"""
+
+import io
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from bench.records.folder import CellFolder
+from bench.records.tasks import CellTask
+from bench.spec.cells import digest, measure_key
+from infogan import data
+from infogan.architectures import ARCHITECTURES
+from infogan.measures.catalogue import FAMILIES as CATALOGUE
+from infogan.runtime import peak_memory_mb
+from infogan.training import Trainer, TrainingConfig
+
+if TYPE_CHECKING:  # brings scipy and scikit-learn: a cell that measures nothing does without
+    from infogan.measures.families import Trained
+
+Report = Callable[[str, dict[str, Any]], None]
+
+
+def load_dataset(wanted: dict[str, Any], data_dir: Path | None) -> data.Dataset:
+    """The data set that a cell's configuration names. Raises DataError where the bytes are not those."""
+    dataset = data.load(wanted["name"], wanted["source"], data_dir, num_images=wanted["num_images"])
+    if dataset.info.digest != wanted["digest"]:
+        raise data.DataError(
+            f"{wanted['name']}: digest {dataset.info.digest[:12]} is not the {wanted['digest'][:12]} of the plan"
+        )
+    return dataset
+
+
+def trained_cell(task: CellTask, folder: CellFolder, config: TrainingConfig, dataset: data.Dataset) -> "Trained":
+    """The cell's networks with their final weights. Raises CorruptRecord or FileNotFoundError."""
+    from infogan.measures.families import Trained
+
+    wanted, seed = task.cell.config["data"], task.cell.seed
+    images = torch.from_numpy(dataset.train.images[: wanted["num_images"]])
+
+    def fresh() -> Trainer:
+        return Trainer(config, images, seed)
+
+    trainer = fresh()
+    weights = torch.load(io.BytesIO(folder.weights()), weights_only=True, map_location=config.device)
+    trainer.players.generator.load_state_dict(weights["generator"])
+    trainer.players.discriminator.load_state_dict(weights["discriminator"])
+    signed = ARCHITECTURES[config.architecture].output == "tanh"
+    return Trained(
+        generator=trainer.players.generator,
+        discriminator=trainer.players.discriminator,
+        spec=config.latents,
+        dataset=dataset,
+        num_images=wanted["num_images"],
+        seed=seed,
+        scaled=trainer.scaled,
+        unscaled=lambda x: ((x + 1) / 2 if signed else x).clamp(0, 1),
+        untrained=lambda: fresh().players.discriminator,
+        probes=folder.probes(),
+    )
+
+
+def measure(
+    task: CellTask, folder: CellFolder, config: TrainingConfig, report: Report, should_stop: Callable[[], bool]
+) -> tuple[str, str]:
+    """("done" | "stopped" | "failed", message). Each family is recorded as soon as it is measured."""
+    failures = []
+    cell: Trained | None = None
+    if folder.unmeasured(task.cell):
+        from infogan.measures.families import FAMILIES
+    for family in folder.unmeasured(task.cell):
+        if should_stop():
+            return "stopped", ""
+        report("evaluating", {"family": family})
+        started = time.perf_counter()
+        entry: dict[str, Any] = {"key": measure_key(task.cell, family)}
+        try:
+            cell = cell or trained_cell(task, folder, config, load_dataset(task.cell.config["data"], task.data_dir))
+            measured = FAMILIES[family](cell)
+            unknown = measured.values.keys() - CATALOGUE[family].keys()
+            if unknown:
+                raise KeyError(f"family {family} gives numbers that the catalogue lacks: {', '.join(sorted(unknown))}")
+            if measured.grids:
+                folder.write_measured_grids(family, measured.grids)  # before the entry that speaks of them
+            entry |= {"values": measured.values, "reasons": measured.reasons, "details": measured.details}
+            entry |= {"series": measured.series}
+            digest(entry)  # a number that JSON lacks is this family's failure, not the worker's
+        except Exception as error:
+            message = " ".join(str(error).split())
+            entry = {"key": entry["key"], "error": f"{type(error).__name__}: {message}"}
+            entry["traceback"] = traceback.format_exc()
+            failures.append(f"{family} not measured: {message}")
+        folder.write_measures(
+            family, entry | {"seconds": time.perf_counter() - started, "peak_memory_mb": peak_memory_mb()}
+        )
+    return ("failed", "; ".join(failures)) if failures else ("done", "")

@@ -1,0 +1,234 @@
+"""Which cells are there, which are missing, and running them. All are awaited; the exit code tells."""
+
+import contextlib
+import os
+import shutil
+import signal
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import IntEnum
+from pathlib import Path
+from typing import Any, Protocol
+
+from bench.records.folder import LAUNCHES, CellFolder
+from bench.records.launches import Launch
+from bench.records.locks import Lock
+from bench.records.tasks import CellTask
+from bench.run.executors.base import Executor, StopRequest
+from bench.spec.cells import Cell
+from bench.tracking import store as tracking
+from bench.tracking.mirror import Mirror
+from infogan.architectures import ARCHITECTURES, Costs, iteration_flops, network_costs
+
+ASSUMED_FLOPS_PER_S = 60e9  # of one core, for an estimate before anything was measured here
+ASSUMED_CELL_S = 3.0  # of a cell outside training: start, measures, records
+BYTES = 4
+
+
+class Exit(IntEnum):
+    """Exit codes promised by ``python -m bench``."""
+
+    OK = 0
+    FAILED = 1
+    BAD_INPUT = 2
+    INCONCLUSIVE = 3
+    NOT_TRACKED = 4
+    INTERRUPTED = 130
+    TERMINATED = 143
+
+
+@dataclass(frozen=True)
+class PlannedCell:
+    """A cell and where it stands: missing, partial, running, failed, done, unmeasured or unsynced.
+
+    Unmeasured: trained, but measures are missing or made by other code. Unsynced: done, not mirrored in full.
+    """
+
+    cell: Cell
+    state: str
+    detail: str  # iteration reached, or the error of a failed cell
+
+    @property
+    def to_train(self) -> bool:
+        return self.state in ("missing", "partial", "running", "failed")
+
+    @property
+    def to_run(self) -> bool:
+        return self.to_train or self.state == "unmeasured"
+
+
+def plan(results: Path, cells: list[Cell], uri: str) -> list[PlannedCell]:
+    """States from the records alone."""
+    planned = []
+    for cell in cells:
+        folder = CellFolder.of(results, cell)
+        state: str = folder.state()
+        detail = ""
+        if state == "done" and (damage := folder.end_damage(quick=True)):
+            state, detail = "partial", f"{damage}; it will be trained again"
+        elif state == "failed":
+            detail = (folder.result() or {}).get("message", "")
+        elif state == "done" and (families := folder.unmeasured(cell)):
+            errors = [entry["error"] for entry in folder.measures().values() if "error" in entry]
+            state, detail = "unmeasured", errors[0] if errors else ", ".join(families)
+        elif state == "done" and not tracking.is_synced(folder, uri):
+            state = "unsynced"
+        planned.append(PlannedCell(cell, state, detail))
+    return planned
+
+
+def cell_costs(cell: Cell) -> dict[str, Costs]:
+    """Costs of a cell's networks."""
+    c = cell.config
+    widths = [
+        (k["num_categories"], k["num_categories"])
+        if k["kind"] == "categorical"
+        else (1, 2 if k["std"] == "learned" else 1)
+        for k in c["codes"]
+    ]
+    input_width = c["noise"]["size"] + sum(w[0] for w in widths)
+    return network_costs(
+        ARCHITECTURES[c["architecture"]], input_width, sum(w[1] for w in widths), c["network"]["width"]
+    )
+
+
+def training_flops(cell: Cell) -> float:
+    """Arithmetic of a whole cell, which weighs it in the overall progress."""
+    return iteration_flops(cell_costs(cell), cell.config["training"]["batch_size"]) * cell.iterations
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Seconds and bytes for what is left; ``measured``: from finished cells of the same kind, else from arithmetic."""
+
+    seconds: float
+    peak_bytes: int
+    kept_bytes: int
+    measured: bool
+
+
+def estimate(results: Path, planned: list[PlannedCell], jobs: int) -> Estimate:
+    """What the cells still to train will take on this machine, ``jobs`` at a time."""
+    flops_per_s, outside_s, measured = _measured_speed(results, planned) or (ASSUMED_FLOPS_PER_S, ASSUMED_CELL_S, False)
+    todo = [item.cell for item in planned if item.to_train]
+    sizes = sorted((BYTES * sum(c.parameters for c in cell_costs(cell).values()) for cell in todo), reverse=True)
+    kept = sum(2 * size for size in sizes)  # weights in the cell's folder and in the mirror's artifacts
+    peak = kept + sum(6 * size for size in sizes[:jobs])  # two checkpoints, each weights and two Adam moments
+    seconds = sum(training_flops(cell) / flops_per_s + outside_s for cell in todo) / max(1, min(jobs, len(todo)))
+    return Estimate(seconds, peak, kept, measured)
+
+
+def _measured_speed(results: Path, planned: list[PlannedCell]) -> tuple[float, float, bool] | None:
+    """Arithmetic per second while training and seconds outside training, from the finished cells among these."""
+    finished = [(item.cell, CellFolder.of(results, item.cell).result()) for item in planned]
+    seconds = [
+        (training_flops(cell), result["seconds"]) for cell, result in finished if result and result["status"] == "done"
+    ]
+    if not seconds:
+        return None
+    train_s = sum(s["train"] for _, s in seconds)
+    outside_s = sum(sum(s.values()) - s["train"] for _, s in seconds) / len(seconds)
+    return sum(flops for flops, _ in seconds) / train_s, outside_s, True
+
+
+class Display(Protocol):
+    """Shows events to a person."""
+
+    def event(self, task: CellTask, kind: str, values: dict[str, Any]) -> None: ...
+    def tick(self, tracking_status: str) -> None: ...
+    def message(self, text: str) -> None: ...
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended."""
+
+    exit_code: Exit
+    done: int
+    failed: list[str]
+    untracked: list[str]
+
+
+@contextlib.contextmanager
+def _signals(stop: StopRequest, display: Display) -> Iterator[None]:
+    def handle(signum: int, _: object) -> None:
+        stop.signals.append(signum)
+        if len(stop.signals) == 1:
+            display.message(
+                "stopping: cells write a checkpoint first (once more to stop at once); the next run goes on from there"
+            )
+
+    before = {signum: signal.signal(signum, handle) for signum in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for signum, handler in before.items():
+            signal.signal(signum, handler)
+
+
+def run(
+    results: Path,
+    planned: list[PlannedCell],
+    tasks: list[CellTask],
+    executor: Executor,
+    display: Display,
+    uri: str,
+) -> Outcome:
+    """Train what is to train and mirror what is not mirrored. Raises Locked where another run uses the results."""
+    stop = StopRequest()
+    with Lock(results / "run.lease", f"process {os.getpid()}") as lock, _signals(stop, display):
+        mirror = Mirror(results, uri)
+        mirror.start()
+        for item in planned:
+            if item.state == "unsynced":
+                mirror.submit(CellFolder.of(results, item.cell))
+
+        launch = Launch()
+
+        def on_event(task: CellTask, kind: str, values: dict[str, Any]) -> None:
+            launch.event(task, kind, values)
+            folder = CellFolder.of(results, task.cell)
+            if kind in ("durable", "done", "failed", "stopped") and folder.state() != "missing":
+                mirror.submit(folder)  # a cell that failed before its first record has nothing to mirror
+            display.event(task, kind, values)
+
+        def tick() -> None:
+            if lock.lost and not stop.requested:
+                display.message("another launcher took the results folder over while this one was silent: stopping")
+                stop.signals.append(signal.SIGTERM)
+            display.tick(mirror.status)
+
+        outcomes = executor.run(tasks, on_event, stop, tick)
+        display.message("training has ended; finishing the mirror in MLflow")
+        untracked = mirror.close(10.0 if stop.requested else 120.0)
+        try:
+            launch.record(results, tasks, outcomes, executor.jobs)
+        except OSError as error:
+            display.message(f"{LAUNCHES} lacks this launch, which costs the report a line: {error}")
+    names = {task.cell.key: task.cell.name for task in tasks}
+    failed = [names[key] for key, outcome in outcomes.items() if outcome == "failed"]
+    done = sum(outcome == "done" for outcome in outcomes.values())
+    if stop.requested:
+        code = Exit.TERMINATED if stop.signals[0] == signal.SIGTERM else Exit.INTERRUPTED
+    elif failed:
+        code = Exit.FAILED
+    else:
+        code = Exit.NOT_TRACKED if untracked else Exit.OK
+    return Outcome(code, done, failed, untracked)
+
+
+def check_writable(results: Path) -> str | None:
+    """One line where the results folder cannot be used."""
+    try:
+        results.mkdir(parents=True, exist_ok=True)
+        probe = results / f".probe-{os.getpid()}"
+        probe.write_bytes(b"x")
+        probe.unlink()
+    except OSError as error:
+        return f"results folder {results} cannot be written: {error.strerror}"
+    return None
+
+
+def free_bytes(results: Path) -> int:
+    """Free space where the results lie."""
+    return shutil.disk_usage(results).free

@@ -1,0 +1,229 @@
+"""What a person sees while cells train: bars with an ETA on a terminal, plain lines elsewhere."""
+
+import sys
+import time
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    SpinnerColumn,
+    Task,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
+
+from bench.records.tasks import CellTask
+from bench.run.plan import ASSUMED_CELL_S, ASSUMED_FLOPS_PER_S, training_flops
+
+LINE_EVERY_S = 20.0
+
+
+def duration(seconds: float) -> str:
+    """A person's reading of seconds."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
+
+
+def _information(metrics: dict[str, float]) -> str:
+    """``L_I c1 2.12`` per code, nats."""
+    return " ".join(
+        f"{name.removeprefix('mi/')} {value:.2f}" for name, value in metrics.items() if name.startswith("mi/")
+    )
+
+
+def _node(values: dict[str, Any]) -> str:
+    return f" on {values['node']}" if "node" in values else ""
+
+
+class _Sweep:
+    """Overall progress in arithmetic, so that cells of different size count by their work.
+
+    ``measured_only``: keys of cells that are trained already, whose work is a guess.
+    """
+
+    def __init__(self, tasks: list[CellTask], measured_only: Collection[str] = ()) -> None:
+        measuring = ASSUMED_CELL_S * ASSUMED_FLOPS_PER_S
+        self.work = {
+            task.cell.key: measuring if task.cell.key in measured_only else training_flops(task.cell) for task in tasks
+        }
+        self.reached = dict.fromkeys(self.work, 0.0)
+        self.resumed = dict.fromkeys(self.work, 0.0)
+        self.finished = 0
+        self.failed = 0
+        self.started = time.monotonic()
+
+    def update(self, task: CellTask, kind: str, values: dict[str, Any]) -> None:
+        key = task.cell.key
+        share = values.get("iteration", 0) / task.cell.iterations
+        if kind in ("started", "progress", "resumed"):  # a cell may start again, on a cluster, from before
+            self.reached[key] = share * self.work[key]
+        if kind == "resumed":
+            self.resumed[key] = self.reached[key]
+        if kind in ("done", "failed"):
+            self.reached[key] = self.work[key]
+            self.finished += kind == "done"
+            self.failed += kind == "failed"
+
+    @property
+    def share(self) -> float:
+        return sum(self.reached.values()) / max(1.0, sum(self.work.values()))
+
+    def eta_s(self) -> float | None:
+        """Seconds left at the speed so far; None before anything was trained."""
+        trained = sum(self.reached.values()) - sum(self.resumed.values())
+        elapsed = time.monotonic() - self.started
+        left = sum(self.work.values()) - sum(self.reached.values())
+        return left * elapsed / trained if trained > 0 else None
+
+    def line(self) -> str:
+        eta = self.eta_s()
+        left = "" if eta is None else f", about {duration(eta)} left"
+        failed = f", {self.failed} failed" if self.failed else ""
+        return f"{self.finished}/{len(self.work)} cells{failed}, {self.share:.0%}{left}"
+
+
+class LineDisplay:
+    """For logs: a line when a cell starts or ends, and one now and then."""
+
+    def __init__(self, tasks: list[CellTask], console: Console, measured_only: Collection[str] = ()) -> None:
+        self.sweep, self.console = _Sweep(tasks, measured_only), console
+        self.last_line = time.monotonic()
+        self.running: dict[str, str] = {}
+
+    def __enter__(self) -> "LineDisplay":
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def event(self, task: CellTask, kind: str, values: dict[str, Any]) -> None:
+        self.sweep.update(task, kind, values)
+        name = f"{task.cell.experiment} {task.cell.name}"
+        if kind == "progress":
+            self.running[name] = (
+                f"{name} {values['iteration']}/{task.cell.iterations} {_information(values['metrics'])}"
+            )
+        elif kind == "started":
+            again = values.get("attempt", 1) > 1
+            self.message(f"{name} started{_node(values)}{', again: its worker died' if again else ''}")
+        elif kind == "resumed":
+            self.message(f"{name} resumed at iteration {values['iteration']}")
+        elif kind == "note":
+            self.message(f"{name}: {values['text']}")
+        elif kind in ("done", "failed", "stopped"):
+            last = self.running.pop(name, "")
+            detail = values.get("message") or last.removeprefix(name).strip()
+            self.message(f"{name} {kind}{': ' + detail if detail else ''} ({self.sweep.line()})")
+
+    def tick(self, tracking_status: str) -> None:
+        if time.monotonic() - self.last_line >= LINE_EVERY_S:
+            tracking = f"; {tracking_status}" if tracking_status else ""
+            self.message(f"{self.sweep.line()}; {'; '.join(self.running.values())}{tracking}")
+
+    def message(self, text: str) -> None:
+        self.last_line = time.monotonic()
+        self.console.print(Text(text), soft_wrap=True)
+
+
+class _Eta(ProgressColumn):
+    """ETA of the sweep from its own arithmetic, of a cell from its own speed."""
+
+    def __init__(self, sweep: _Sweep, overall: list[TaskID]) -> None:
+        self.sweep, self.overall, self.of_cell = sweep, overall, TimeRemainingColumn()
+        super().__init__()
+
+    def render(self, task: Task) -> Text:
+        if task.id not in self.overall:
+            return self.of_cell.render(task)
+        eta = self.sweep.eta_s()
+        return Text("" if eta is None else f"about {duration(eta)} left", style="progress.remaining")
+
+
+class BarDisplay:
+    """For terminals: a bar per running cell with its current L_I, and one for all."""
+
+    def __init__(self, tasks: list[CellTask], console: Console, measured_only: Collection[str] = ()) -> None:
+        self.sweep, self.console = _Sweep(tasks, measured_only), console
+        overall: list[TaskID] = []
+        self.progress = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=30),
+            MofNCompleteColumn(),
+            _Eta(self.sweep, overall),
+            TextColumn("{task.fields[detail]}"),
+            console=console,
+        )
+        self.overall = self.progress.add_task("all cells", total=len(tasks), detail="")
+        overall.append(self.overall)
+        self.bars: dict[str, TaskID] = {}
+
+    def __enter__(self) -> "BarDisplay":
+        self.progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.progress.stop()
+
+    def event(self, task: CellTask, kind: str, values: dict[str, Any]) -> None:
+        self.sweep.update(task, kind, values)
+        key, name = task.cell.key, f"{task.cell.experiment} {task.cell.name}"
+        if kind == "started":
+            if key in self.bars:
+                self.message(f"{name} started{_node(values)}, again: its worker died")
+                self.progress.remove_task(self.bars[key])
+            self.bars[key] = self.progress.add_task(name, total=task.cell.iterations, detail="starting")
+        elif kind in ("progress", "resumed"):
+            detail = f"L_I {_information(values['metrics'])} nats" if kind == "progress" else "resumed"
+            self.progress.update(self.bars[key], completed=values["iteration"], detail=detail)
+        elif kind == "evaluating":
+            self.progress.update(self.bars[key], detail="measuring")
+        elif kind == "note":
+            self.message(f"{name}: {values['text']}")
+        elif kind in ("done", "failed", "stopped"):
+            if key in self.bars:  # a worker may die before it could say that it started
+                self.progress.remove_task(self.bars.pop(key))
+            if kind == "failed":
+                self.message(f"{name} failed: {values.get('message', '')}")
+        self.progress.update(self.overall, completed=self.sweep.finished + self.sweep.failed)
+
+    def tick(self, tracking_status: str) -> None:
+        self.progress.update(self.overall, detail=tracking_status)
+
+    def message(self, text: str) -> None:
+        self.console.print(Text(text), soft_wrap=True)
+
+
+@contextmanager
+def preparing(name: str, console: Console) -> Iterator[Callable[[int, int], None]]:
+    """Progress of a data set that is decoded or rendered first: a bar with an ETA, or a line now and then."""
+    if console.is_terminal and sys.stdout.isatty():
+        with Progress(*Progress.get_default_columns(), MofNCompleteColumn(), console=console, transient=True) as bars:
+            bar = bars.add_task(f"preparing {name}", total=None)
+            yield lambda done, total: bars.update(bar, completed=done, total=total)
+        return
+    last = time.monotonic()
+
+    def line(done: int, total: int) -> None:
+        nonlocal last
+        if time.monotonic() - last >= LINE_EVERY_S:
+            last = time.monotonic()
+            console.print(Text(f"preparing {name}: {done} of {total} images"), soft_wrap=True)
+
+    yield line
+
+
+def display_for(
+    tasks: list[CellTask], console: Console, measured_only: Collection[str] = ()
+) -> LineDisplay | BarDisplay:
+    """Bars where somebody watches, lines where nobody does."""
+    kind = BarDisplay if console.is_terminal and sys.stdout.isatty() else LineDisplay
+    return kind(tasks, console, measured_only)

@@ -1,0 +1,150 @@
+"""A PostgreSQL cluster of our own in a folder: made on first use, reachable on loopback alone, by password alone.
+
+FOLDER/database    PostgreSQL's files; FOLDER/pgpass: the password as libpq reads it, for its owner alone
+"""
+
+import contextlib
+import os
+import pwd
+import secrets
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from bench.context import BadInput
+from bench.serve.process import LOOPBACK, Account, Server, ServerFailed, running, usable_port, wait_until
+
+USER, DATABASE, ACCOUNT = "infogan", "mlflow", "postgres"
+DEBIAN = Path("/usr/lib/postgresql")  # Debian keeps the server's programs off the PATH, a folder for each version
+STOPS = (signal.SIGINT, signal.SIGQUIT)  # fast shutdown, which ends clients; then the one that recovers at next start
+STOP_LIMIT_S = 60.0
+
+
+@dataclass(frozen=True)
+class Database:
+    """A running cluster."""
+
+    port: int
+    passfile: Path
+    server: Server
+
+    @property
+    def uri(self) -> str:
+        """For SQLAlchemy, without the password: that is in PGPASSFILE."""
+        return f"postgresql+psycopg2://{USER}@{LOOPBACK}:{self.port}/{DATABASE}"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What a client of :attr:`uri` needs."""
+        return {"PGPASSFILE": str(self.passfile)}
+
+
+def programs() -> Path | None:
+    """The folder of ``initdb`` and ``postgres``: of the PATH, else the newest of Debian's; None where there is none."""
+    found = shutil.which("initdb")
+    versions = sorted(DEBIAN.glob("*/bin/initdb"), key=lambda p: [int(n) for n in p.parts[4].split(".") if n.isdigit()])
+    candidates = [Path(found).resolve().parent] if found else [path.parent for path in reversed(versions)]
+    return next((folder for folder in candidates if (folder / "postgres").exists()), None)
+
+
+def require(folder: Path) -> tuple[Path, Account | None]:
+    """The programs and whom they run as. Raises BadInput, in one line, where PostgreSQL cannot be used."""
+    found = programs()
+    if found is None:
+        raise BadInput("PostgreSQL is not installed: `sudo make system-deps` (Debian), or --store sqlite")
+    try:
+        import psycopg2  # noqa: F401
+    except ImportError:
+        raise BadInput("psycopg2 is missing: `pip install psycopg2-binary`, or --store sqlite") from None
+    return found, _account(folder)
+
+
+def _account(folder: Path) -> Account | None:
+    """PostgreSQL refuses root: then it runs as the system's postgres, which must be able to enter the folder."""
+    if os.geteuid() != 0:
+        return None
+    try:
+        entry = pwd.getpwnam(ACCOUNT)
+    except KeyError:
+        raise BadInput(f"PostgreSQL does not run as root and there is no user {ACCOUNT}: use another account") from None
+    account = Account(entry.pw_uid, entry.pw_gid)
+    existing = next(path for path in (folder, *folder.parents) if path.exists())
+    entered = subprocess.run(
+        ["/usr/bin/test", "-x", str(existing)], cwd="/", user=account.user, group=account.group, extra_groups=[]
+    )
+    if entered.returncode:
+        raise BadInput(f"user {ACCOUNT}, as whom PostgreSQL runs for root, cannot enter {existing}: choose --folder")
+    return account
+
+
+@contextlib.contextmanager
+def database(folder: Path, log: IO[bytes], signals: list[int]) -> Iterator[Database]:
+    """The folder's cluster, made where it is not there, until the end of the block. Raises BadInput, ServerFailed."""
+    found, account = require(folder)
+    passfile, files = folder / "pgpass", folder / "database"
+    if files.exists() and not passfile.exists():
+        raise BadInput(f"{passfile}, the password of the database beside it, is missing")
+    if not files.exists():
+        _create(found, files, passfile, account)
+    port = usable_port(None)
+    command = [str(found / "postgres"), "-D", str(files), "-p", str(port)]
+    command += ["-c", f"listen_addresses={LOOPBACK}", "-c", "unix_socket_directories="]
+    with running("PostgreSQL", command, log, stops=STOPS, stop_limit_s=STOP_LIMIT_S, account=account) as server:
+        wait_until(lambda: _is_ready(port, passfile), server, signals)
+        yield Database(port, passfile, server)
+
+
+def _create(found: Path, files: Path, passfile: Path, account: Account | None) -> None:
+    """Made aside and renamed: a kill in the middle leaves no half cluster. Raises ServerFailed."""
+    incoming, password = files.with_name(f".{files.name}.incoming"), secrets.token_urlsafe(32)
+    shutil.rmtree(incoming, ignore_errors=True)
+    incoming.mkdir(mode=0o700)
+    given = files.with_name(".password")
+    _write_private(given, password)
+    _write_private(passfile, f"{LOOPBACK}:*:*:{USER}:{password}\n")
+    who = {"user": account.user, "group": account.group, "extra_groups": []} if account else {}
+    if account:
+        for path in (incoming, given):
+            os.chown(path, account.user, account.group)
+    command = [str(found / "initdb"), "--pgdata", str(incoming), "--username", USER, "--pwfile", str(given)]
+    command += ["--auth", "scram-sha-256", "--encoding", "UTF8", "--locale", "C"]
+    try:
+        made = subprocess.run(command, cwd="/", capture_output=True, text=True, **who)  # type: ignore[call-overload]
+    finally:
+        given.unlink()
+    if made.returncode:
+        lines = made.stderr.strip().splitlines()
+        raise ServerFailed(f"initdb ended with code {made.returncode}: {lines[-1][:300] if lines else 'no word'}")
+    incoming.rename(files)
+
+
+def _write_private(path: Path, text: str) -> None:
+    """Readable by its owner alone from the first moment."""
+    path.unlink(missing_ok=True)
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _is_ready(port: int, passfile: Path) -> bool:
+    """Whether the cluster answers; makes MLflow's database where it is not there."""
+    import psycopg2
+
+    try:
+        connection = psycopg2.connect(
+            host=LOOPBACK, port=port, user=USER, dbname="postgres", passfile=str(passfile), connect_timeout=5
+        )
+    except psycopg2.OperationalError:
+        return False
+    with contextlib.closing(connection):
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", (DATABASE,))
+            if cursor.fetchone() is None:
+                cursor.execute(f"CREATE DATABASE {DATABASE}")
+    return True

@@ -1,0 +1,138 @@
+"""``server``: one MLflow tracking server for everybody, with a database and an artifact folder of its own."""
+
+import contextlib
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from rich.markup import escape
+
+from bench.commands.run import console, require_writable, say
+from bench.context import BadInput, require_folder
+from bench.records.locks import Lock
+from bench.run.plan import Exit
+from bench.serve import postgres
+from bench.serve.process import (
+    LOOPBACK,
+    POLL_S,
+    Server,
+    ServerFailed,
+    is_healthy,
+    mlflow_server,
+    received_signals,
+    usable_port,
+    wait_until,
+)
+from bench.tracking import store as tracking
+
+STORES = ("postgresql", "sqlite")
+LOG_LIMIT_BYTES = 50e6  # a log beyond it is begun anew at the next start; the one before is kept
+EVERY_ADDRESS = ("0.0.0.0", "::")
+
+
+@dataclass(frozen=True)
+class Options:
+    """The command line's, as given."""
+
+    folder: Path
+    store: str = "postgresql"
+    host: str = LOOPBACK
+    port: int = 5000
+    allowed_hosts: str | None = None
+    workers: int = 1
+
+
+def serve(options: Options) -> Exit:
+    """Start database and server, say how to use them, stop both on a signal. Raises BadInput, Locked."""
+    folder = options.folder.absolute()
+    require_folder("folder", folder)
+    if options.store not in STORES and "://" not in options.store:
+        raise BadInput(f"--store {options.store!r}: choose {' or '.join(STORES)}, or give a database's address (URI)")
+    if options.store == "postgresql":
+        postgres.require(folder)
+    port = usable_port(options.port, options.host)
+    require_writable(folder)
+    try:
+        with Lock(folder / "server.lease", f"process {os.getpid()}"):
+            return _serve(options, folder, port)
+    except ServerFailed as error:
+        print(f"error: {error}; logs are in {folder / 'logs'}", file=sys.stderr)
+        return Exit.FAILED
+
+
+def _serve(options: Options, folder: Path, port: int) -> Exit:
+    artifacts, logs = folder / "artifacts", folder / "logs"
+    for path in (artifacts, logs):
+        path.mkdir(exist_ok=True)
+    with (
+        received_signals() as signals,
+        _log(logs / "postgresql.log") as database_log,
+        _log(logs / "mlflow.log") as mlflow_log,
+        console.status("starting, about 20 s"),
+        _store(options, folder, database_log, signals) as store,
+        mlflow_server(
+            store.uri,
+            artifacts,
+            port,
+            mlflow_log,
+            host=options.host,
+            allowed_hosts=options.allowed_hosts,
+            workers=options.workers,
+            environment=store.environment,
+        ) as mlflow,
+    ):
+        servers = [mlflow, *store.servers]
+        reached = LOOPBACK if options.host in EVERY_ADDRESS else options.host
+        wait_until(lambda: is_healthy(_address(reached, port)), mlflow, signals)
+        if not signals:
+            _print_use(options, folder, _address(reached, port), store)
+        while not signals:
+            for server in servers:
+                server.check()
+            time.sleep(POLL_S)
+    return Exit.OK if signals[0] == signal.SIGINT else Exit.TERMINATED
+
+
+@dataclass(frozen=True)
+class _Store:
+    uri: str
+    environment: dict[str, str]
+    servers: list[Server]
+
+
+@contextlib.contextmanager
+def _store(options: Options, folder: Path, log: IO[bytes], signals: list[int]) -> Iterator[_Store]:
+    """Where MLflow keeps what it is sent."""
+    if options.store == "postgresql":
+        with postgres.database(folder, log, signals) as database:
+            yield _Store(database.uri, database.environment, [database.server])
+    else:
+        uri = f"sqlite:///{folder}/mlflow.db" if options.store == "sqlite" else options.store
+        yield _Store(uri, {}, [])
+
+
+@contextlib.contextmanager
+def _log(path: Path) -> Iterator[IO[bytes]]:
+    if path.exists() and path.stat().st_size > LOG_LIMIT_BYTES:
+        path.replace(path.with_suffix(".old.log"))
+    with path.open("a+b") as log:
+        log.seek(0, os.SEEK_END)
+        yield log
+
+
+def _address(host: str, port: int) -> str:
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _print_use(options: Options, folder: Path, address: str, store: _Store) -> None:
+    say(f"tracking server at {escape(address)}, Ctrl-C stops it and loses nothing")
+    say(f"  export MLFLOW_TRACKING_URI={escape(address)}")
+    say(f"store {escape(tracking.redacted(store.uri))}; artifacts and logs in {escape(str(folder))}")
+    if options.host not in (LOOPBACK, "localhost", "::1"):
+        named = f"names {options.allowed_hosts}" if options.allowed_hosts else "private addresses and localhost"
+        say(f"[yellow]open to the network without a password;[/yellow] it answers to {escape(named)}")

@@ -1,0 +1,316 @@
+"""Cells: what one run is, resolved to plain values, and the keys that say what may be reused and what compared.
+
+A cell is (experiment, variant, arm, seed) at a profile. ``cells`` is a pure function to an ordered list.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any
+
+from bench.spec.schema import MAX_SEED, suggest
+from bench.spec.tables import (
+    ExperimentTable,
+    ProfileTable,
+    Spec,
+    SpecError,
+    group_name,
+    groups,
+    merged_network,
+    merged_training,
+)
+from infogan.architectures import ARCHITECTURES, Dense, Strided, choosable_layers
+from infogan.data import DataInfo
+from infogan.version import code_digest, library_versions
+
+FORMAT = 1  # of records; another format is never read as this one
+T80_RULE = {"fraction": 0.8, "window": 11}  # of T80: share of H(c), iterations of the centred mean
+
+
+# of infogan/measures: what bench.run.train_cell takes of the networks, with what that imports
+EVALUATION_FILES = ("bound", "calibration", "digits", "health", "images", "probes", "traversals")
+
+
+def digest(value: Any) -> str:
+    """sha256 of a value's canonical JSON."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One run. ``config`` is JSON: everything that its result is a function of."""
+
+    experiment: str
+    profile: str
+    variant: str | None
+    arm: str
+    seed: int
+    config: dict[str, Any]
+    definition: dict[str, Any]  # what all arms, variants and seeds of a sweep share
+    measures: tuple[str, ...] = ()  # families of measures that the experiment wants; no part of the result's key
+
+    @property
+    def key(self) -> str:
+        """Which result may be reused."""
+        return digest(self.config)
+
+    @property
+    def definition_key(self) -> str:
+        """Which cells belong in one table."""
+        return digest(self.definition)
+
+    @property
+    def comparison(self) -> dict[str, Any]:
+        """What two sets of runs must share to be compared; all else is the treatment under test."""
+        c = self.config
+        return {
+            "experiment": self.experiment,
+            "variant": self.variant,
+            "arm": self.arm,
+            "data_digest": c["data"]["digest"],
+            "num_images": c["data"]["num_images"],
+            "codes": c["codes"],
+            "iterations": c["training"]["iterations"],
+            "batch_size": c["training"]["batch_size"],
+            "width": c["network"]["width"],
+            "t80": T80_RULE,
+        }
+
+    @property
+    def group(self) -> str:
+        """Variant and arm."""
+        return group_name(self.variant, self.arm)
+
+    @property
+    def name(self) -> str:
+        """``variant/arm/seed-k``."""
+        return f"{self.group}/seed-{self.seed}"
+
+    @property
+    def folder(self) -> PurePosixPath:
+        """Where its records lie under the results folder; cells of another definition lie beside it, never in it."""
+        return PurePosixPath("cells", self.experiment, self.profile, self.name, self.key[:12])
+
+    @property
+    def iterations(self) -> int:
+        return int(self.config["training"]["iterations"])
+
+
+def _training(spec: Spec, experiment: ExperimentTable, variant: str | None, arm: str | None) -> dict[str, Any]:
+    """Training settings as numbers: one lambda per code and phase, Q's rate resolved."""
+    merged = merged_training(spec, experiment, variant, arm)
+    num_codes = len(experiment.codes)
+    weights = merged.pop("mi_weight")
+    weights = weights if isinstance(weights, list) else [weights] * num_codes
+    weights_g = merged.pop("mi_weight_generator")
+    weights_g = (
+        weights if weights_g == "same" else weights_g if isinstance(weights_g, list) else [weights_g] * num_codes
+    )
+    rate_q = merged["learning_rate_q"]
+    if isinstance(rate_q, str):
+        rate_q = merged[f"learning_rate_{rate_q}"]
+    return merged | {"learning_rate_q": rate_q, "mi_weight_discriminator": weights, "mi_weight_generator": weights_g}
+
+
+Choose = Callable[[tuple[Strided | Dense, ...], int], Sequence[str]]  # names of those to do otherwise, by batch size
+
+
+def all_that_may_gain(layers: Sequence[Strided | Dense], batch_size: int) -> list[str]:
+    """The choice without a measurement."""
+    return [layer.name for layer in layers]
+
+
+def _network(
+    table: dict[str, Any], experiment: ExperimentTable, batch_size: int, device: str, choose: Choose
+) -> dict[str, Any]:
+    """Network settings with the formulation of every layer that may have several."""
+    if device != "cpu" or table.get("kernels") != "fastest" or table.get("precision") == "bf16":
+        return table
+    layers = choosable_layers(ARCHITECTURES[experiment.architecture], experiment.input_width, table["width"])
+    return table | {"fast_layers": list(choose(layers, batch_size))}
+
+
+def resolve(
+    spec: Spec,
+    experiment_name: str,
+    profile: str,
+    variant: str | None,
+    arm: str,
+    seed: int,
+    data: DataInfo,
+    device: str,
+    versions: dict[str, str],
+    choose: Choose = all_that_may_gain,
+) -> Cell:
+    """One cell with its configuration in full. ``versions``: of torch and of the training code."""
+    experiment = spec.experiments[experiment_name]
+    budget = experiment.profiles[profile]  # type: ignore[index]
+    num_images = min(budget.num_images or data.num_train, data.num_train)
+    common = _training(spec, experiment, None, None)
+
+    def network(variant: str | None = None) -> dict[str, Any]:
+        table = merged_network(spec, experiment, variant) | {"width": budget.width}
+        return _network(table, experiment, common["batch_size"], device, choose)
+
+    shared: dict[str, Any] = {
+        "format": FORMAT,
+        "experiment": experiment_name,
+        "profile": profile,
+        "data": {
+            "name": data.name,
+            "source": data.source,
+            "digest": data.digest,
+            "num_images": num_images,
+        },
+        "architecture": experiment.architecture,
+        "network": network(),
+        "noise": experiment.noise.model_dump(),
+        "codes": [code.model_dump(mode="json") for code in experiment.codes],
+        "device": device,
+        "versions": versions,
+    }
+    iterations = {"iterations": budget.iterations}
+    own: dict[str, Any] = {}
+    if variant is not None:
+        table = experiment.variants[variant]
+        own["network"] = network(variant)
+        own["noise"] = shared["noise"] | ({"prior": table.noise_prior} if table.noise_prior else {})
+        own["data"] = shared["data"] | {"num_images": round(num_images * table.share_of_images)}
+    config = (
+        shared
+        | own
+        | {
+            "variant": variant,
+            "arm": arm,
+            "seed": seed,
+            "training": _training(spec, experiment, variant, arm) | iterations,
+        }
+    )
+    _check_capture(f"experiments.{experiment_name}", config["training"], device)
+    definition = shared | {"training": common | iterations}
+    return Cell(experiment_name, profile, variant, arm, seed, config, definition, tuple(experiment.measures))
+
+
+def _check_capture(where: str, training: dict[str, Any], device: str) -> None:
+    """Raises SpecError where an iteration cannot be one CUDA graph."""
+    if training.get("capture", "off") == "off":
+        return
+    if device != "cuda":
+        raise SpecError(f"{where}: capture = 'graph' needs a GPU, and the device is {device}; choose 'off'")
+    if training["step"] != "fused":
+        raise SpecError(f"{where}: capture = 'graph' needs step = 'fused', got {training['step']!r}")
+
+
+def evaluation_code() -> str:
+    """Digest of what takes the rest of a cell's record: frozen L_I, health, pictures and probes."""
+    return code_digest(tuple(f"measures/{name}" for name in EVALUATION_FILES))
+
+
+def measure_key(cell: Cell, family: str) -> str:
+    """Which recorded measure may be reused: that of this result by this code and this scikit-learn.
+
+    The cell's own key holds the other libraries.
+    """
+    return digest(
+        [cell.key, family, code_digest(("measures", "data/rendering/controlled")), library_versions(("scikit-learn",))]
+    )
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What the command line selects; None leaves the file's choice."""
+
+    arms: tuple[str, ...] | None = None
+    variants: tuple[str, ...] | None = None
+    seeds: tuple[int, ...] | None = None
+
+
+def cells(
+    spec: Spec,
+    experiment_name: str,
+    profile: str,
+    selection: Selection,
+    data: DataInfo,
+    device: str,
+    versions: dict[str, str],
+    choose: Choose = all_that_may_gain,
+) -> list[Cell]:
+    """The cells of one experiment, ordered by seed, then variant, then arm: a sweep cut short has whole seeds.
+
+    Raises SpecError for a selection that the experiment does not have.
+    """
+    seeds = selected_seeds(spec, experiment_name, profile, selection)
+    return [
+        resolve(spec, experiment_name, profile, variant, arm, seed, data, device, versions, choose)
+        for seed in sorted({seed for own in seeds.values() for seed in own})
+        for (variant, arm), own in seeds.items()
+        if seed in own
+    ]
+
+
+def selected_seeds(
+    spec: Spec, experiment_name: str, profile: str, selection: Selection
+) -> dict[tuple[str | None, str], tuple[int, ...]]:
+    """The seeds of every (variant, arm) that is selected. Raises SpecError for what the experiment does not have."""
+    experiment = experiment_table(spec, experiment_name)
+    budget = profile_table(experiment, experiment_name, profile)
+    all_variants = list(experiment.variants)
+    arms = _select(experiment_name, "arm", selection.arms, budget.arms or experiment.arms, experiment.arms)
+    variants = _select(experiment_name, "variant", selection.variants, all_variants, all_variants)
+    seeds = {(v, a): seeds_of(experiment, budget, v, a) for v, a in groups(experiment, arms, variants)}
+    if selection.seeds is not None:
+        seeds = {group: selection.seeds for group, own in seeds.items() if own}
+    return seeds
+
+
+def seeds_of(experiment: ExperimentTable, budget: ProfileTable, variant: str | None, arm: str) -> tuple[int, ...]:
+    """The seeds that the file gives an arm of a variant at a budget; none where the budget leaves it out."""
+    default = budget.group_seeds.get(arm, budget.seeds or experiment.seeds)
+    return tuple(default if variant is None else budget.group_seeds.get(group_name(variant, arm), default))
+
+
+def experiment_table(spec: Spec, name: str) -> ExperimentTable:
+    """Raises SpecError with the choices."""
+    if name not in spec.experiments:
+        raise SpecError(f"unknown experiment {name!r}{suggest(name, list(spec.experiments))}")
+    return spec.experiments[name]
+
+
+def profile_table(experiment: ExperimentTable, experiment_name: str, profile: str) -> ProfileTable:
+    """Raises SpecError with the choices."""
+    if profile not in experiment.profiles:
+        raise SpecError(f"{experiment_name}: unknown profile {profile!r}{suggest(profile, list(experiment.profiles))}")
+    return experiment.profiles[profile]
+
+
+def _select(
+    experiment_name: str, what: str, wanted: tuple[str, ...] | None, default: list[str], known: list[str]
+) -> list[str]:
+    if wanted is None:
+        return default
+    for name in wanted:
+        if name not in known:
+            choices = suggest(name, known) if known else f"; this experiment has no {what}s"
+            raise SpecError(f"{experiment_name}: unknown {what} {name!r}{choices}")
+    return list(wanted)
+
+
+def parse_seeds(text: str) -> tuple[int, ...]:
+    """``0-4``, ``7`` or ``0,2,5-9``. Raises SpecError."""
+    seeds: list[int] = []
+    for part in text.split(","):
+        first, dash, last = part.strip().partition("-")
+        if not first.isdecimal() or (dash and not last.isdecimal()) or max(len(first), len(last)) > len(str(MAX_SEED)):
+            raise SpecError(f"seeds {text!r}: write numbers and ranges such as 0-4 or 0,2,5-9")
+        low, high = int(first), int(last or first)
+        if high < low or high > MAX_SEED or high - low > 10_000:
+            raise SpecError(
+                f"seeds {text!r}: {part.strip()!r} is not a rising range of at most 10,001 seeds up to {MAX_SEED}"
+            )
+        seeds.extend(range(low, high + 1))
+    if len(set(seeds)) != len(seeds):
+        raise SpecError(f"seeds {text!r}: a seed is named twice")
+    return tuple(seeds)

@@ -1,0 +1,121 @@
+"""Tables of experiments.toml that judge: the paper's claims with their criteria, and the regression gate's rule."""
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+
+from bench.analysis.convergence import MEASURED
+from bench.spec.schema import Name, Number, Seeds, Table, as_float, suggest
+
+MEASURES = {  # what claims may speak of, with units: of the curves (bench.analysis.summary), of the finished networks
+    "mi_final_nats": "nats",
+    "mi_final_fraction": "of H(c)",
+    "mi_frozen_fraction": "of H(c)",
+    "t80": "iterations",
+    "area_under_curve": "of H(c)",
+    "hump_nats": "nats",
+    "hump_iteration": "iterations",
+    "figure1_distance_nats": "nats",
+    **{name: quantity.unit for name, quantity in MEASURED.items()},
+}
+
+
+def _known_measure(name: str) -> str:
+    if name not in MEASURES:
+        raise ValueError(f"unknown measure{suggest(name, list(MEASURES))}")
+    return name
+
+
+Measure = Annotated[str, AfterValidator(_known_measure)]
+
+
+class ConditionTable(Table):
+    """One number against one bound, with the reason for the bound.
+
+    ``best seed`` is the paper's "best of 5 runs" as a rule: the seed with the largest ``chosen_by``, a number measured
+    on other samples than the one that is judged. ``above_best_of`` names an arm whose best run, of the same variant and
+    by the same number, has to be exceeded. A ``guard`` is met also where nothing happens: it must hold for
+    "reproduced", and alone makes nothing "partly reproduced".
+    """
+
+    measure: Measure
+    over: Literal["every seed", "median seed", "median curve", "best seed"]
+    chosen_by: Measure | None = None
+    at_least: Number | None = None
+    at_most: Number | None = None
+    above_best_of: Name | None = None
+    guard: bool = False
+    basis: str = Field(min_length=10)
+
+    @model_validator(mode="after")
+    def _one_bound(self) -> "ConditionTable":
+        if sum(bound is not None for bound in (self.at_least, self.at_most, self.above_best_of)) != 1:
+            raise ValueError("needs exactly one of at_least, at_most, above_best_of")
+        if (self.over == "best seed") != (self.chosen_by is not None):
+            raise ValueError("chosen_by goes with over = 'best seed', and only with it")
+        return self
+
+
+class BlankTable(Table):
+    """Which runs show nothing of their data: what could not be read of them counts as the worst of all values.
+
+    It can make no condition hold. Without it a run that nobody can read may have any value.
+    """
+
+    measure: Measure
+    below: Number
+    basis: str = Field(min_length=10)
+
+
+class BesideTable(Table):
+    """A number shown beside a claim with the paper's, without a bound."""
+
+    measure: Measure
+    paper: Number
+
+
+class ClaimTable(Table):
+    id: Annotated[str, Field(pattern=r"^[A-Z][0-9]+[a-z]?$")]
+    text: str = Field(min_length=5)
+    source: str = Field(min_length=3)
+    arms: list[Name] = Field(min_length=1)
+    variants: list[Name] | None = None  # None: all of the experiment's
+    min_seeds: int = Field(ge=1)
+    min_iterations: int = Field(ge=1)
+    conditions: list[ConditionTable] = Field(min_length=1)
+    beside: list[BesideTable] = Field(default_factory=list)
+
+    @model_validator(mode="after")
+    def _more_than_guards(self) -> "ClaimTable":
+        if all(condition.guard for condition in self.conditions):
+            raise ValueError("needs a condition that is not a guard")
+        return self
+
+
+class CostTable(Table):
+    """A claim about the cost of an iteration: judged on interleaved pairs, not on cells; see bench.claims.cost."""
+
+    id: Annotated[str, Field(pattern=r"^[A-Z][0-9]+[a-z]?$")]
+    text: str = Field(min_length=5)
+    source: str = Field(min_length=3)
+    beside: Name  # the experiment without whose records, and without a measurement, the claim is not asked
+    at_most: Annotated[float, Field(gt=1, lt=10)]  # of the ratio interval's upper end
+    basis: str = Field(min_length=10)
+    min_pairs: int = Field(ge=6)
+    batch_size: int = Field(ge=2, le=65536)
+    width: Annotated[float, BeforeValidator(as_float), Field(gt=0, le=8)] = 1.0
+    profiles: dict[
+        Literal["smoke", "cpu", "paper"], Annotated[int, Field(ge=8, le=10_000)]
+    ]  # pairs; fewer have no interval
+
+
+class GateTable(Table):
+    """The regression gate's rule for an experiment; see README, "Tracking regressions"."""
+
+    baseline_seeds: Seeds
+    new_seeds: Seeds
+    more_seeds: Seeds  # run too when the first look is not ok; then it is decided once
+    tolerance: Annotated[float, Field(gt=0, lt=10)] = 0.10
+    margin: Annotated[float, Field(gt=0, lt=10)] = 0.20
+    alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.05  # shared by the tests of one check
+    final_margin_nats: Annotated[float, Field(gt=0)] = 0.05

@@ -1,0 +1,368 @@
+"""experiments.toml as typed, strict tables; :mod:`bench.spec.cells` makes cells of them.
+
+The file's errors are one line with file, table, field, value and valid choices; nothing has been written by then.
+"""
+
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, ValidationError, model_validator
+
+from bench.spec.criteria import BlankTable, ClaimTable, CostTable, GateTable
+from bench.spec.schema import Name, Number, Rate, Seed, Seeds, Table, Weight, as_float, suggest
+from infogan.architectures import ARCHITECTURES
+from infogan.data import DATASETS, sources
+from infogan.data.base import one_line
+from infogan.measures.catalogue import FAMILIES
+
+REQUIRED_DEFAULTS = (  # of training: what every cell needs and only this table is sure to state
+    *("batch_size", "learning_rate_discriminator", "learning_rate_generator", "learning_rate_q"),
+    *("mi_weight", "mi_weight_generator", "mi_trains_trunk", "step"),
+)
+PROFILES = ("smoke", "cpu", "paper")
+
+
+class SpecError(Exception):
+    """experiments.toml or a selection from it is wrong; the message is one line for the user."""
+
+
+class NoiseTable(Table):
+    size: int = Field(ge=0, le=4096)
+    prior: Literal["uniform", "normal"] = "uniform"
+
+
+class CategoricalTable(Table):
+    kind: Literal["categorical"]
+    num_categories: int = Field(ge=2, le=4096)
+
+
+class ContinuousTable(Table):
+    kind: Literal["continuous"]
+    std: Literal["learned"] | Annotated[float, BeforeValidator(as_float), Field(gt=0, le=1e6)] = "learned"
+    log_std_clamp: Annotated[tuple[Number, Number], Field(strict=False)] = (-4.0, 2.0)  # TOML knows lists only
+
+    @model_validator(mode="after")
+    def _clamp_rises(self) -> "ContinuousTable":
+        if not self.log_std_clamp[0] < self.log_std_clamp[1]:
+            raise ValueError(f"log_std_clamp must rise, got {list(self.log_std_clamp)}")
+        return self
+
+
+CodeTable = Annotated[CategoricalTable | ContinuousTable, Field(discriminator="kind")]
+
+
+class TrainingTable(Table):
+    """Optimisation. ``None`` here means "as the defaults"; the merged table has no None."""
+
+    batch_size: int | None = Field(None, ge=2, le=65536)
+    learning_rate_discriminator: Rate | None = None
+    learning_rate_generator: Rate | None = None
+    learning_rate_q: Literal["discriminator", "generator"] | Rate | None = None
+    mi_weight: (
+        Annotated[Weight, BeforeValidator(as_float)] | list[Annotated[Weight, BeforeValidator(as_float)]] | None
+    ) = None
+    mi_weight_generator: (
+        Literal["same"]
+        | Annotated[Weight, BeforeValidator(as_float)]
+        | list[Annotated[Weight, BeforeValidator(as_float)]]
+        | None
+    ) = None
+    mi_trains_trunk: bool | None = None
+    beta1: float | None = Field(None, ge=0, lt=1)
+    beta2: float | None = Field(None, ge=0, lt=1)
+    adam_eps: float | None = Field(None, gt=0, le=1)
+    latents: Literal["fresh", "reused"] | None = None
+    q_learns_with: Literal["discriminator", "generator"] | None = None
+    real_and_fake: Literal["apart", "together"] | None = None
+    instance_noise: Annotated[float, BeforeValidator(as_float), Field(ge=0, le=1)] | None = None
+    tiny: Annotated[float, BeforeValidator(as_float), Field(ge=0, le=1e-3)] | None = None
+    step: Literal["fused", "reference"] | None = None
+    capture: Literal["off", "graph"] | None = None  # "graph" needs a GPU
+
+
+class NetworkTable(Table):
+    slope: Annotated[float, BeforeValidator(as_float), Field(ge=0, lt=1)] | None = None
+    init: Literal["normal", "truncated", "torch"] | None = None
+    init_std: float | None = Field(None, gt=0, le=1)
+    gain_std: Annotated[float, BeforeValidator(as_float), Field(ge=0, le=1)] | None = None
+    batch_norm_eps: float | None = Field(None, gt=0, le=1)
+    batch_norm_order: Literal["before", "after"] | None = None
+    q_network: Literal["shared", "separate"] | None = None
+    kernels: Literal["torch", "winograd", "fastest"] | None = None
+    precision: Literal["float32", "tf32", "bf16"] | None = None
+
+
+class ArmTable(TrainingTable):
+    """An arm states only its difference from the experiment's training table."""
+
+    note: str = ""
+
+
+class VariantTable(Table):
+    """What the experiment is run with in turn: one factor's rates, or one choice that differs from the reference's."""
+
+    note: str = ""
+    arms: list[Name] | None = None  # which of the experiment's arms; None: all
+    training: TrainingTable = TrainingTable()
+    network: NetworkTable = NetworkTable()
+    noise_prior: Literal["uniform", "normal"] | None = None
+    share_of_images: Annotated[float, BeforeValidator(as_float), Field(gt=0, le=1)] = 1.0
+
+
+class ResourcesTable(Table):
+    """What a cluster sets aside for a cell. The local executor takes no notice of it."""
+
+    cpus: Annotated[float, BeforeValidator(as_float), Field(gt=0, le=1024)] = 1.0
+    gpus: Annotated[float, BeforeValidator(as_float), Field(ge=0, le=1)] = 1.0  # a share of one; 0 on a CPU in any case
+    memory_gb: Annotated[float, BeforeValidator(as_float), Field(ge=0, le=65536)] = 0.0  # 0: nothing is set aside
+
+
+class ProfileTable(Table):
+    """A budget."""
+
+    iterations: int = Field(ge=1, le=10_000_000)
+    width: Annotated[float, BeforeValidator(as_float), Field(gt=0, le=8)] = 1.0
+    num_images: int | None = Field(None, ge=2)  # None: all of the data set
+    seeds: Seeds | None = None
+    arms: list[Name] | None = None
+    # seeds of an arm, or of one variant's arm ("azimuth/gan"), that differ from the others'; none: it is left out
+    group_seeds: dict[str, list[Seed]] = Field(default_factory=dict)
+    resources: ResourcesTable = ResourcesTable()
+
+
+class PaperBudget(Table):
+    """None: the paper does not say."""
+
+    iterations: int | None = None
+    width: Number
+    num_images: int | None = None
+
+
+class ExperimentTable(Table):
+    title: str = Field(min_length=5)
+    data: str
+    source: str = "auto"
+    architecture: str
+    noise: NoiseTable
+    codes: list[CodeTable] = Field(min_length=1)
+    arms: list[Name] = Field(min_length=1)
+    seeds: Seeds
+    paper: PaperBudget | None = None
+    gate: GateTable = GateTable(baseline_seeds=list(range(10)), new_seeds=[0, 1, 2, 3, 4], more_seeds=[5, 6, 7, 8, 9])
+    training: TrainingTable = TrainingTable()
+    network: NetworkTable = NetworkTable()
+    variants: dict[Name, VariantTable] = Field(default_factory=dict)
+    reference_variant: Name | None = None  # set where the other variants are single choices, each held against this one
+    profiles: dict[Literal["smoke", "cpu", "paper"], ProfileTable] = Field(min_length=1)
+    measures: list[str] = Field(default_factory=list)  # families of infogan.measures.catalogue, of every finished cell
+    claims: list[ClaimTable] = Field(default_factory=list)
+    blank: BlankTable | None = None  # runs that show nothing of the data, for the claims
+
+    @property
+    def input_width(self) -> int:
+        """Of the generator: noise and codes."""
+        return self.noise.size + sum(c.num_categories if c.kind == "categorical" else 1 for c in self.codes)
+
+
+class Defaults(Table):
+    training: TrainingTable
+    network: NetworkTable
+
+    @model_validator(mode="after")
+    def _is_complete(self) -> "Defaults":
+        for field in REQUIRED_DEFAULTS:
+            if getattr(self.training, field) is None:
+                raise ValueError(f"training.{field}: missing; no other table can be relied on for it")
+        return self
+
+
+class Spec(Table):
+    """The whole file."""
+
+    defaults: Defaults
+    arms: dict[Name, ArmTable] = Field(min_length=1)
+    experiments: dict[Name, ExperimentTable] = Field(min_length=1)
+    cost: CostTable | None = None
+
+    @model_validator(mode="after")
+    def _references_exist(self) -> "Spec":
+        for name, experiment in self.experiments.items():
+            where = f"experiments.{name}"
+            _require_known(experiment.arms, self.arms, where, "arms")
+            _require_unique(experiment.arms, where, "arms")
+            _require_unique(experiment.seeds, where, "seeds")
+            for profile, budget in experiment.profiles.items():
+                _require_known(budget.arms or [], experiment.arms, where, f"profiles.{profile}.arms")
+                _require_unique(budget.arms or [], where, f"profiles.{profile}.arms")
+                _require_unique(budget.seeds or [], where, f"profiles.{profile}.seeds")
+                known = [*experiment.arms, *(group_name(v, a) for v, a in groups(experiment, experiment.arms) if v)]
+                _require_known(list(budget.group_seeds), known, where, f"profiles.{profile}.group_seeds")
+            for index, claim in enumerate(experiment.claims):
+                _require_known(claim.arms, experiment.arms, where, f"claims.{index}.arms")
+                _require_known(claim.variants or [], experiment.variants, where, f"claims.{index}.variants")
+                beside = [c.above_best_of for c in claim.conditions if c.above_best_of is not None]
+                _require_known(beside, experiment.arms, where, f"claims.{index}.conditions.above_best_of")
+            _require_known(
+                [experiment.reference_variant] if experiment.reference_variant else [],
+                experiment.variants,
+                where,
+                "reference_variant",
+            )
+            for variant, table in experiment.variants.items():
+                _require_known(table.arms or [], experiment.arms, where, f"variants.{variant}.arms")
+            self._check_training(name, experiment)
+        if self.cost:
+            _require_known([self.cost.beside], self.experiments, "cost", "beside")
+        return self
+
+    def _check_training(self, name: str, experiment: ExperimentTable) -> None:
+        where = f"experiments.{name}"
+        _require_known([experiment.data], DATASETS, where, "data")
+        _require_known([experiment.source], sources(experiment.data), where, "source")
+        _require_known([experiment.architecture], ARCHITECTURES, where, "architecture")
+        _require_known(experiment.measures, FAMILIES, where, "measures")
+        for variant, arm in groups(experiment, experiment.arms):
+            merged = merged_training(self, experiment, variant, arm)
+            of = f"arm {arm}" if variant is None else f"variant {variant}, arm {arm}"
+            for field in ("mi_weight", "mi_weight_generator"):
+                value = merged[field]
+                fits = not isinstance(value, list) or len(value) == len(experiment.codes)
+                _require(fits, where, f"{field} ({of})", value, f"one number or {len(experiment.codes)}, one per code")
+            weight = merged["mi_weight" if merged["mi_weight_generator"] == "same" else "mi_weight_generator"]
+            learns = all(weight) if isinstance(weight, list) else bool(weight)
+            _require(
+                learns or merged.get("q_learns_with", "discriminator") == "discriminator",
+                where,
+                f"q_learns_with ({of})",
+                merged.get("q_learns_with"),
+                "'discriminator' where mi_weight_generator is 0: nothing else would train Q",
+            )
+
+
+def groups(
+    experiment: ExperimentTable, arms: Sequence[str], variants: Sequence[str] | None = None
+) -> list[tuple[str | None, str]]:
+    """(variant, arm) in the file's order: each variant with those of ``arms`` that it has."""
+    if not experiment.variants:
+        return [(None, arm) for arm in arms]
+    chosen = list(experiment.variants) if variants is None else variants
+    tables = [(name, experiment.variants[name]) for name in chosen]
+    return [(name, arm) for name, table in tables for arm in arms if table.arms is None or arm in table.arms]
+
+
+def group_name(variant: str | None, arm: str) -> str:
+    """``variant/arm``, or the arm alone: what runs are grouped by."""
+    return arm if variant is None else f"{variant}/{arm}"
+
+
+def variant_of(group: str) -> str:
+    """Empty for a group without a variant."""
+    return group.rpartition("/")[0]
+
+
+def arm_of(group: str) -> str:
+    return group.rpartition("/")[2]
+
+
+def by_variant(groups: Sequence[str]) -> dict[str, list[str]]:
+    """Groups by their variant, each in its order."""
+    found: dict[str, list[str]] = {}
+    for group in groups:
+        found.setdefault(variant_of(group), []).append(group)
+    return found
+
+
+def _require(holds: bool, where: str, field: str, value: Any, expected: str) -> None:
+    if not holds:
+        raise ValueError(f"{where}: {field} = {value!r}: expected {expected}")
+
+
+def _require_unique(values: Sequence[Any], where: str, field: str) -> None:
+    _require(len(set(values)) == len(values), where, field, values, "values that do not repeat")
+
+
+def _require_known(names: list[str], known: Any, where: str, field: str) -> None:
+    for name in names:
+        if name not in known:
+            raise ValueError(f"{where}: {field} names {name!r}{suggest(name, list(known))}")
+
+
+def load_spec(path: Path) -> Spec:
+    """Read and check experiments.toml. Raises SpecError."""
+    try:
+        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SpecError(f"{path}: {error.strerror or error}") from error
+    except (ValueError, RecursionError) as error:  # TOMLDecodeError, UnicodeDecodeError, a number of 5,000 digits
+        raise SpecError(one_line(f"{path}: not valid TOML: {error}")) from error
+    try:
+        return Spec.model_validate(raw)
+    except ValidationError as error:
+        raise SpecError(one_line(_explain(path, error))) from error
+    except RecursionError as error:
+        raise SpecError(f"{path}: tables are nested too deeply") from error
+
+
+def _explain(path: Path, error: ValidationError) -> str:
+    errors = sorted(error.errors(), key=lambda e: e["type"] == "missing")  # a mistyped key explains a missing one
+    first = errors[0]
+    # pydantic puts the tag of a union's member into the location; it is not a key of the file
+    location = [
+        str(part)
+        for part in first["loc"]
+        if not (isinstance(part, str) and ("[" in part or part in ("categorical", "continuous")))
+    ]
+    table, field = ".".join(location[:-1]), location[-1] if location else ""
+    more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+    if not location:
+        return f"{path}: {first['msg'].removeprefix('Value error, ')}{more}"
+    if not table and first["type"] == "value_error":
+        return f"{path}: [{field}] {first['msg'].removeprefix('Value error, ')}{more}"
+    try:
+        shown = repr(first["input"])
+    except RecursionError:
+        shown = "tables nested too deeply"
+    shown = shown if len(shown) <= 80 else shown[:77] + "..."
+    message = first["msg"].removeprefix("Value error, ")
+    if first["type"] == "extra_forbidden":
+        message = f"unknown key{_valid_keys(first['loc'])}"
+    elif first["type"] == "missing":
+        return f"{path}: [{table}] {field}: missing{more}"
+    return f"{path}: [{table}] {field} = {shown}: {message}{more}"
+
+
+def _valid_keys(location: tuple[Any, ...]) -> str:
+    """Choices for an unknown key, from the table's model."""
+    model: Any = Spec
+    for part in location[:-1]:
+        fields = getattr(model, "model_fields", {})
+        if part in fields:
+            model = fields[part].annotation
+        for _ in range(3):  # unwrap dict, list, optional and annotated types down to a table
+            arguments = [a for a in getattr(model, "__args__", ()) if isinstance(a, type) and issubclass(a, Table)]
+            model = arguments[0] if arguments else model
+    keys = list(getattr(model, "model_fields", {}))
+    return suggest(str(location[-1]), keys) if keys else ""
+
+
+def merged_training(spec: Spec, experiment: ExperimentTable, variant: str | None, arm: str | None) -> dict[str, Any]:
+    """Training settings in effect: defaults, then the experiment's, the variant's, the arm's."""
+    layers: list[TrainingTable] = [spec.defaults.training, experiment.training]
+    if variant is not None:
+        layers.append(experiment.variants[variant].training)
+    if arm is not None:
+        layers.append(spec.arms[arm])
+    merged: dict[str, Any] = {}
+    for layer in layers:
+        merged |= {k: v for k, v in layer.model_dump(exclude_none=True).items() if k != "note"}
+    return merged
+
+
+def merged_network(spec: Spec, experiment: ExperimentTable, variant: str | None = None) -> dict[str, Any]:
+    """Network settings in effect: defaults, then the experiment's, the variant's."""
+    layers = [spec.defaults.network, experiment.network]
+    if variant is not None:
+        layers.append(experiment.variants[variant].network)
+    return {k: v for layer in layers for k, v in layer.model_dump(exclude_none=True).items()}

@@ -1,0 +1,180 @@
+"""What of a cell's record is mirrored, in plain values: points, files, what a person reads in the UI."""
+
+import contextlib
+import json
+import math
+import zlib
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from bench.analysis import pictures
+from bench.analysis.summary import categorical_entropy_nats, code_names, measured_values, mi_curve, summarise
+from bench.records.folder import CellFolder, History
+from bench.spec.cells import Cell
+
+NOTE, COLOUR = "mlflow.note.content", "mlflow.runColor"  # tags that a person may edit in the UI
+# Okabe and Ito's, ordered so that this repository's arms have the colours of the report's figures
+COLOURS = ("#56B4E9", "#5A5A5A", "#0072B2", "#B88700", "#CC79A7", "#009E73", "#D55E00")
+
+Points = dict[str, dict[int, float]]  # metric -> iteration -> value
+Stored = dict[str, list[tuple[int, float]]]  # metric -> (iteration, value), as often as a store holds it
+
+
+# ---------------------------------------------------------------- numbers and files
+def recorded_points(config: dict[str, Any], history: History) -> Points:
+    """Every metric of the history, iterations from 1. MLflow turns inf into a number, so inf is left out."""
+    curves = {name: history.column(name) for name in history.names}
+    for kind in ("categorical", "continuous"):
+        curve = mi_curve(config, history, kind)
+        if curve is not None:
+            curves[f"mi/{kind}"] = curve
+    if "mi/categorical" in curves:
+        curves["mi/fraction"] = curves["mi/categorical"] / categorical_entropy_nats(config)
+    points = {name: _finite_or_nan(enumerate(curve.tolist(), 1)) for name, curve in curves.items()}
+    steps = zip(history.step_iterations.tolist(), history.step_ms.tolist(), strict=True)
+    return points | {"time/step_ms": _finite_or_nan(steps)}
+
+
+def are_equal(stored: Stored, points: Points) -> bool:
+    """Whether a store holds exactly these values of these metrics, each once. NaN equals NaN."""
+    if stored.keys() != points.keys():
+        return False
+    counts = all(len(column) == len(points[name]) == len(dict(column)) for name, column in stored.items())
+    return (
+        counts
+        and all(step in points[name] for name in stored for step, _ in stored[name])
+        and (contradicts_nothing(stored, points))
+    )
+
+
+def contradicts_nothing(stored: Stored, points: Points) -> bool:
+    """Whether every value that is in both is the same. NaN equals NaN."""
+    pairs = [(value, points.get(name, {}).get(step, value)) for name in stored for step, value in stored[name]]
+    return all(a == b or (math.isnan(a) and math.isnan(b)) for a, b in pairs)
+
+
+def _finite_or_nan(column: Iterable[tuple[int, float]]) -> dict[int, float]:
+    return {iteration: value for iteration, value in column if not math.isinf(value)}
+
+
+def summary_points(config: dict[str, Any], history: History, result: dict[str, Any]) -> Points:
+    """``summary/...``, one point each; a T80 that was not reached is the budget, and ``t80_reached`` says so."""
+    summary = summarise(config, history, result)
+    if math.isinf(summary.get("t80", 0.0)):
+        summary["t80"] = float(config["training"]["iterations"])
+    finals = [summary[f"mi_final_{name}_nats"] for name in code_names(config, "continuous")]
+    summary["mi_final"] = summary.get("mi_final_nats", math.fsum(finals))
+    return {f"summary/{name}": {0: float(v)} for name, v in summary.items() if v is not None and math.isfinite(v)}
+
+
+def measure_points(measures: dict[str, dict[str, Any]]) -> Points:
+    """``measure/...``, of every family that was measured: one point each; a point per probe of what has a series."""
+    points: Points = {f"measure/{name}": {0: value} for name, value in measured_values(measures).items()}
+    for family, entry in measures.items():
+        columns = dict(entry.get("series", {}))
+        iterations = columns.pop("iteration", [])
+        for name, column in columns.items():
+            points[f"measure/{family}/{name}"] = dict(zip(map(int, iterations), column, strict=True))
+    return points
+
+
+def artifacts(folder: CellFolder, identity: dict[str, Any]) -> Iterator[tuple[str, bytes]]:
+    """Path and content; pictures and weights only where the cell has them."""
+    for name in ("environment", "config"):
+        yield f"{name}.json", (json.dumps(identity[name], indent=1) + "\n").encode()
+    grids, measures = folder.traversals() | folder.snapshots(), folder.measures()
+    for family in measures:
+        grids |= folder.measured_grids(family)
+    for name, grid in grids.items():
+        yield f"traversals/{name}.png", pictures.png(name, grid, identity["config"], measures, zoom=2)
+    with contextlib.suppress(FileNotFoundError):
+        yield "weights.pt", folder.weights()
+
+
+# ---------------------------------------------------------------- what a person reads
+def flatten(config: dict[str, Any], prefix: str = "") -> dict[str, str]:
+    """Parameters with dots between names; codes are c1, c2, ...; other lists as JSON."""
+    flat: dict[str, str] = {}
+    for name, value in config.items():
+        if name == "codes":
+            value = {f"c{i}": code for i, code in enumerate(value, 1)}
+        if isinstance(value, dict):
+            flat |= flatten(value, f"{prefix}{name}.")
+        else:
+            flat[prefix + name] = "-" if value is None else value if isinstance(value, str) else json.dumps(value)
+    return flat
+
+
+def labels(cell: Cell) -> dict[str, str]:
+    """What runs are grouped by: tags and parameters alike."""
+    variant = cell.variant or "-"
+    labels = {"experiment": cell.experiment, "variant": variant, "arm": cell.arm, "group": cell.group}
+    return labels | {"seed": str(cell.seed)}
+
+
+def tags_of(cell: Cell, identity: dict[str, Any]) -> dict[str, str]:
+    config, data, training = cell.config, cell.config["data"], cell.config["training"]
+    told = "G is trained on L_I" if any(training["mi_weight_generator"]) else "G is a plain GAN's, trained on no L_I"
+    trunk = "trains" if training["mi_trains_trunk"] else "does not train"
+    note = (
+        f"Arm `{cell.arm}`: {told}, Q's head learns at {training['learning_rate_q']:g} (D "
+        f"{training['learning_rate_discriminator']:g}, G {training['learning_rate_generator']:g}) and {trunk} the "
+        f"layers it shares with D. It saw {data['num_images']} images of {data['name']} (source {data['source']}, "
+        f"digest {data['digest'][:12]}) in {training['iterations']} iterations of {training['batch_size']}."
+    )
+    return labels(cell) | {
+        "profile": cell.profile,
+        "cell_key": cell.key,
+        "definition_key": cell.definition_key,
+        "git_commit": identity["environment"]["git_commit"],
+        "device": config["device"],
+        "data_source": data["source"],
+        NOTE: note,
+        COLOUR: run_colour(cell.arm, cell.seed),
+    }
+
+
+def run_colour(arm: str, seed: int) -> str:
+    """One hue for an arm, of its name alone; five shades for its seeds."""
+    hue = COLOURS[zlib.crc32(arm.encode()) % len(COLOURS)]
+    towards_white = 0.13 * (seed % 5)
+    return "#" + "".join(f"{round(c + (255 - c) * towards_white):02X}" for c in bytes.fromhex(hue[1:]))
+
+
+def shared_view(config: dict[str, Any], *, by_arm: bool) -> str:
+    """A prepared view of an experiment's charts. The format is MLflow's own, undocumented and bound to its version."""
+    kinds = [kind for kind in ("categorical", "continuous") if code_names(config, kind)]
+    bars = ["summary/t80", "summary/mi_final"] if "categorical" in kinds else ["summary/mi_final"]
+    losses = ["loss/discriminator", "loss/generator"]
+    sections = {"Mutual information": [f"mi/{kind}" for kind in kinds] + bars, "Losses": losses}
+    plain = {"runsCountToCompare": 100, "deleted": False, "isGenerated": False}
+    line = {
+        "type": "LINE", "lineSmoothness": 0, "xAxisScaleType": "linear", "scaleType": "linear", "range": {},
+        "xAxisKey": "step", "selectedXAxisMetricKey": "", "yAxisKey": "metric", "yAxisExpressions": [],
+        "displayPoints": False, "ignoreOutliers": False, "useGlobalXaxisKey": True, "useGlobalLineSmoothing": True,
+    }  # fmt: skip
+    charts: list[dict[str, Any]] = []
+    for section, metrics in sections.items():
+        for metric in metrics:
+            chart = plain | {"uuid": metric, "metricSectionId": section, "displayName": metric, "metricKey": metric}
+            charts.append(chart | ({"type": "BAR"} if metric in bars else line | {"selectedMetricKeys": [metric]}))
+    widths = {"params.`arm`": 130, "params.`seed`": 60} | {f"metrics.`{bar}`": 130 for bar in bars}
+    widths |= {"tags.`profile`": 80}  # pixels, in the order of the columns
+    order = ["attributes.`Run Name`", "runDateAndNestInfo", *widths, "duration"]
+    view = {
+        "searchFilter": "", "orderByKey": "tags.`mlflow.runName`", "orderByAsc": True, "startTime": "ALL",
+        "lifecycleFilter": "Active", "datasetsFilter": [], "modelVersionFilter": "All Runs",
+        "selectedColumns": list(widths), "columnOrder": order, "columnWidths": widths,
+        "runsExpanded": {}, "runsPinned": [], "runsHidden": [], "runsVisibilityMap": {}, "runsHiddenMode": "SHOW_ALL",
+        "compareRunCharts": charts,
+        "compareRunSections": [
+            {"uuid": name, "name": name, "display": True, "isReordered": True, "deleted": False, "isGenerated": False}
+            for name in sections
+        ],
+        "viewMaximized": False, "runListHidden": False, "isAccordionReordered": True, "useGroupedValuesInCharts": True,
+        "hideEmptyCharts": True, "groupsExpanded": {}, "autoRefreshEnabled": True,
+        "globalLineChartConfig": {"xAxisKey": "step", "lineSmoothness": 0, "selectedXAxisMetricKey": ""},
+    }  # fmt: skip
+    if by_arm:
+        view["groupBy"] = {"aggregateFunction": "average", "groupByKeys": [{"mode": "param", "groupByData": "arm"}]}
+    return json.dumps(view, separators=(",", ":"))

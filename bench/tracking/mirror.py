@@ -1,0 +1,150 @@
+"""Which cells to mirror when: a thread beside a run, a loop for ``sync``. A store that is down delays only this."""
+
+import threading
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.records.folder import CellFolder
+from bench.tracking.store import Store, StoreError
+from bench.tracking.uri import NOT_A_DATABASE
+
+FIRST_DELAY_S, LAST_DELAY_S = 1.0, 60.0  # between attempts at a store that is down
+ATTEMPTS_AT_CLOSE = 3
+SYNC_DELAYS_S = (1.0, 3.0, 8.0)
+
+
+def _name(results: Path, path: Path) -> str:
+    """``experiment/profile/variant/arm/seed-k`` of a cell's folder."""
+    return path.parent.relative_to(results / "cells").as_posix()
+
+
+@dataclass(frozen=True)
+class Unsynced:
+    """A cell that the store does not fully hold, and why."""
+
+    name: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.reason}"
+
+
+def sync(
+    results: Path,
+    folders: Iterable[CellFolder],
+    uri: str,
+    on_progress: Callable[[int, int], None] | None = None,  # done, total
+) -> list[Unsynced]:
+    """Mirror and verify cells in the foreground, synced ones too; gives those that could not be."""
+    store, todo = Store(uri), list(folders)
+    unsynced: list[Unsynced] = []
+    for done, folder in enumerate(todo):
+        for delay_s in (*SYNC_DELAYS_S, None):
+            try:
+                reason = store.mirror(folder)
+                break
+            except StoreError as error:
+                if delay_s is None or str(error) == NOT_A_DATABASE:
+                    return unsynced + [Unsynced(_name(results, f.path), str(error)) for f in todo[done:]]
+                time.sleep(delay_s)
+        if reason:
+            unsynced.append(Unsynced(_name(results, folder.path), reason))
+        if on_progress:
+            on_progress(done + 1, len(todo))
+    return unsynced
+
+
+class Mirror:
+    """Mirrors cells from a thread of the launcher: nothing here blocks or raises into training."""
+
+    def __init__(self, results: Path, uri: str) -> None:
+        self._results, self._store = results, Store(uri)
+        self._changed = threading.Condition()
+        self._waiting: dict[Path, CellFolder] = {}  # in the order of their first submission
+        self._failed: dict[Path, tuple[CellFolder, str]] = {}  # cells with a fault of their own, and which
+        self._in_hand: set[Path] = set()  # the one that is being mirrored
+        self._outage = ""
+        self._closing = self._last_round = False
+        self._thread = threading.Thread(target=self._run, name="mlflow-mirror", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def submit(self, folder: CellFolder) -> None:
+        """The cell has durable news. Several submissions before its turn are one."""
+        with self._changed:
+            self._waiting.setdefault(folder.path, folder)
+            self._changed.notify_all()
+
+    @property
+    def status(self) -> str:
+        """One line for the progress display."""
+        with self._changed:
+            num_waiting = len(self._waiting.keys() | self._in_hand)
+            parts = [self._outage] if self._outage else []
+            parts += [f"{num_waiting} {'cell' if num_waiting == 1 else 'cells'} waiting"] if num_waiting else []
+            parts += [f"{len(self._failed)} not mirrored"] if self._failed else []
+        return "tracking: " + (", ".join(parts) or "up to date")
+
+    def close(self, timeout_s: float) -> list[str]:
+        """Drain within the bound; one line for each cell that is not fully mirrored."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify_all()
+        if self._thread.ident is not None:
+            self._thread.join(timeout_s)
+        with self._changed:
+            late = self._outage or f"not mirrored within {timeout_s:g} s"
+            left = {path: reason for path, (_, reason) in self._failed.items()}
+            left |= dict.fromkeys(self._waiting.keys() | self._in_hand, late)
+        return sorted(f"{_name(self._results, path)}: {reason}" for path, reason in left.items())
+
+    def _run(self) -> None:
+        delay_s, attempts_at_close = FIRST_DELAY_S, 0
+        while (folder := self._next()) is not None:
+            try:
+                reason = self._store.mirror(folder)
+            except Exception as error:  # StoreError; anything else must not end the thread either
+                self._put_back(folder, str(error))
+                attempts_at_close += self._closing
+                if attempts_at_close == ATTEMPTS_AT_CLOSE:
+                    return
+                self._pause(delay_s)
+                delay_s = min(2 * delay_s, LAST_DELAY_S)
+                continue
+            delay_s = FIRST_DELAY_S
+            with self._changed:
+                self._in_hand, self._outage = set(), ""
+                if reason:
+                    self._failed[folder.path] = folder, reason
+
+    def _next(self) -> CellFolder | None:
+        """The cell that waits longest; None when closing and none waits. A cell with a fault has one more try then:
+        a server that answers with errors now and then must not leave it behind.
+        """
+        with self._changed:
+            self._changed.wait_for(lambda: self._waiting or self._closing)
+            if self._closing and not self._waiting and not self._last_round:
+                self._last_round = True
+                self._waiting = {path: folder for path, (folder, _) in self._failed.items()}
+            if not self._waiting:
+                return None
+            path = next(iter(self._waiting))
+            self._in_hand = {path}
+            self._failed.pop(path, None)
+            return self._waiting.pop(path)
+
+    def _put_back(self, folder: CellFolder, outage: str) -> None:
+        with self._changed:
+            self._in_hand, self._outage = set(), outage
+            self._waiting = {folder.path: folder} | self._waiting
+
+    def _pause(self, delay_s: float) -> None:
+        """Until the next attempt; closing cuts it short, and then the pauses are short."""
+        with self._changed:
+            if self._closing:
+                self._changed.wait_for(lambda: False, FIRST_DELAY_S)
+            else:
+                self._changed.wait_for(lambda: self._closing, delay_s)

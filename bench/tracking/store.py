@@ -1,0 +1,385 @@
+"""MLflow as a verified mirror of the cells' folders, for people. The only file that imports mlflow, inside functions.
+
+One writer, the launcher; a store that is down or slow delays nothing but the mirror. A cell is synced when what the
+store holds equals what the cell recorded; only then does its tracking.json say so. A point's timestamp is the run's
+start plus its iteration in milliseconds, so that a batch sent twice is the same rows, which SQL stores keep once.
+"""
+
+import json
+import logging
+import os
+import platform
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from bench.records.folder import CellFolder
+from bench.records.locks import Lock
+from bench.records.storage import CorruptRecord
+from bench.spec.cells import Cell, digest
+from bench.tracking.content import (
+    COLOUR,
+    NOTE,
+    Points,
+    Stored,
+    are_equal,
+    artifacts,
+    contradicts_nothing,
+    flatten,
+    labels,
+    measure_points,
+    recorded_points,
+    shared_view,
+    summary_points,
+    tags_of,
+)
+from bench.tracking.uri import NOT_A_DATABASE, reason, redacted, sqlite_file
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+
+MAX_METRICS, MAX_PARAMS = 1000, 100  # of one log_batch call, MLflow's limits
+SETTINGS = {  # of MLflow's client, unless the user sets them; what fails is sent again from the records
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",  # seconds
+    "MLFLOW_LOGGING_LEVEL": "CRITICAL",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+}
+
+
+class StoreError(Exception):
+    """The store cannot be used now, whatever the cell; the message is one line without credentials."""
+
+
+# ---------------------------------------------------------------- where
+def default_uri(results: Path) -> str:
+    """SQLite in the results folder."""
+    return f"sqlite:///{results.resolve()}/mlflow.db"
+
+
+def resolve_uri(results: Path) -> str:
+    """MLFLOW_TRACKING_URI, or the default."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or default_uri(results)
+
+
+def is_synced(folder: CellFolder, uri: str) -> bool:
+    """Whether the cell's end was verified to be in the store. Trusts the cell's record; ``sync`` asks the store."""
+    tracking = folder.tracking()
+    if tracking is None or folder.result() is None or tracking.get("status") != "synced":
+        return False
+    if not may_exist(uri):
+        return False
+    return {"uri": redacted(uri), "result": folder.end_digest()}.items() <= tracking.items()
+
+
+def may_exist(uri: str) -> bool:
+    """Whether there is a database; of a store elsewhere only the attempt tells."""
+    database = sqlite_file(uri)
+    return database is None or (database.exists() and database.stat().st_size > 0)
+
+
+def prepared_experiments(uri: str) -> dict[str, str]:
+    """Names and ids of the experiments that have prepared views, the newest first. Raises StoreError."""
+    try:
+        found = _connect(uri).search_experiments(order_by=["last_update_time DESC"])
+    except Exception as error:
+        raise StoreError(reason(error, uri)) from None
+    return {e.name: e.experiment_id for e in found if "mlflow.sharedViewState.seeds" in e.tags}
+
+
+def _connect(uri: str) -> "MlflowClient":
+    """A client with MLflow quiet and its database there. The first use of a database takes about 10 s."""
+    for name, value in SETTINGS.items():
+        os.environ.setdefault(name, value)
+    database = sqlite_file(uri)
+    if database is not None and database.exists() and database.stat().st_size:
+        with database.open("rb") as file:
+            if file.read(16) != b"SQLite format 3\0":
+                raise StoreError(NOT_A_DATABASE)
+    from mlflow import MlflowClient
+
+    for name in ("mlflow", "alembic", "urllib3.connectionpool"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)  # MLflow logs a stack for what is reported in one line
+    if database is not None and not (database.exists() and database.stat().st_size):
+        _create_database(database)
+    return MlflowClient(tracking_uri=uri)
+
+
+def _create_database(database: Path) -> None:
+    """Made aside and renamed: a kill during MLflow's migrations leaves a file that MLflow can never open again."""
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+    incoming = database.with_name(f".{database.name}.incoming")
+    with Lock(database.with_name(f".{database.name}.lease"), f"process {os.getpid()}"):
+        if database.exists() and database.stat().st_size:
+            return
+        for leftover in (incoming, incoming.with_name(f"{incoming.name}-journal")):
+            leftover.unlink(missing_ok=True)
+        store = SqlAlchemyStore(f"sqlite:///{incoming}", str(database.parent.resolve() / "artifacts"))
+        store.engine.dispose()
+        incoming.replace(database)
+
+
+# ---------------------------------------------------------------- one cell
+@dataclass
+class KnownRun:
+    """What this process knows of a run in the store."""
+
+    run_id: str
+    experiment_id: str
+    start_ms: int
+    status: str
+    tags: dict[str, str]
+    steps: dict[str, set[int]] = field(default_factory=dict)  # metric -> iterations that the store holds
+
+
+Memory = dict[str, KnownRun]  # by cell key
+
+
+def mirror_cell(client: "MlflowClient", folder: CellFolder, memory: Memory | None = None) -> bool:
+    """Send what the store lacks of a cell. True where it holds all recorded so far; of an ended cell that is verified.
+
+    A run that holds other points than the record, or a point twice, is set aside (MLflow's "deleted") and made anew.
+    Raises what MLflow raises; ``memory`` saves asking the store again, and is dropped for the cell after any exception.
+    """
+    memory = {} if memory is None else memory
+    identity, cell, result = folder.identity(), folder.cell(), folder.result()
+    if folder.path.parts[-len(cell.folder.parts) :] != cell.folder.parts:
+        raise CorruptRecord("cell.json names another cell than its folder does")  # its names become folders too
+    history = folder.history()  # after the result, which is written last
+    points = recorded_points(cell.config, history) if history is not None else {}
+    if result is not None and result["status"] == "done":
+        if history is None:
+            raise CorruptRecord("history.npz is missing")
+        points |= summary_points(cell.config, history, result) | measure_points(folder.measures())
+    is_known = is_synced(folder, client.tracking_uri)
+    try:
+        run = memory.get(cell.key) or _open_run(client, folder, cell, identity, points)
+        memory[cell.key] = run
+        if result is None:
+            _reopen(client, run, "RUNNING" if folder.state() == "running" else "KILLED")
+            _send(client, run, points)
+            return True
+        _send(client, run, points)
+        if not _holds(client, run, points):
+            _set_aside(client, run.run_id)
+            memory[cell.key] = run = _open_run(client, folder, cell, identity, points)
+            _send(client, run, points)
+        synced = _holds(client, run, points)
+        if synced:
+            _send_artifacts(client, run, artifacts(folder, identity), is_known=is_known)
+            _end(client, run, folder, result)
+            memory.pop(cell.key)  # what a sweep keeps in memory does not grow with its ended cells
+    except BaseException:
+        memory.pop(cell.key, None)
+        raise
+    folder.write_tracking(
+        {
+            "uri": redacted(client.tracking_uri),
+            "run_id": run.run_id,
+            "experiment_id": run.experiment_id,
+            "points": sum(map(len, points.values())),
+            "status": "synced" if synced else "incomplete",
+            "key": cell.key,
+            "result": folder.end_digest(),
+        }
+    )
+    return synced
+
+
+def _experiment_id(client: "MlflowClient", folder: CellFolder, cell: Cell) -> str:
+    """The experiment of the cell, made where it is missing, with its views."""
+    from mlflow import MlflowException
+
+    name, uri = f"{cell.experiment}-{cell.profile}", client.tracking_uri
+    results = folder.path.parents[len(cell.folder.parts) - 1]
+    views = {f"mlflow.sharedViewState.{k}": shared_view(cell.config, by_arm=k == "arms") for k in ("seeds", "arms")}
+    tags = views | {"mlflow.experimentKind": "custom_model_development"}
+    location = None if urlsplit(uri).scheme in ("http", "https") else str(results.resolve() / "artifacts" / name)
+    experiment = client.get_experiment_by_name(name)
+    if experiment is None:
+        note = (
+            f"{cell.experiment} at profile {cell.profile}, one run per variant, arm and seed; a mirror of the records."
+        )
+        try:
+            return client.create_experiment(name, artifact_location=location, tags=tags | {NOTE: note})
+        except MlflowException:  # another sweep may have been quicker
+            experiment = client.get_experiment_by_name(name)
+            if experiment is None:
+                raise
+    if experiment.lifecycle_stage == "deleted":
+        raise StoreError(f"MLflow experiment {name} was deleted; restore it and run `python -m bench sync`")
+    if uri == default_uri(results) and experiment.artifact_location != location:
+        raise StoreError("mlflow.db keeps its artifacts in another folder; move it away and run `python -m bench sync`")
+    for key, value in tags.items():
+        if experiment.tags.get(key) != value:
+            client.set_experiment_tag(experiment.experiment_id, key, value)
+    return experiment.experiment_id
+
+
+def _stored(client: "MlflowClient", run_id: str, names: Iterable[str]) -> Stored:
+    return {name: [(m.step, m.value) for m in client.get_metric_history(run_id, name)] for name in names}
+
+
+def _owner(folder: CellFolder) -> str:
+    """Whose run it is where many sweeps share a store: a name for this folder on this machine that tells neither."""
+    return digest([platform.node(), str(folder.path.resolve())])[:12]
+
+
+def _find_run(
+    client: "MlflowClient", folder: CellFolder, experiment_id: str, key: str, points: Points
+) -> "tuple[Run, Stored] | None":
+    """The run that the folder names; else one that it made; else one of the same cell that ended with the same points.
+
+    Another folder's run that has not ended is left alone, however alike: its step times will be others.
+    """
+    record = folder.tracking() or {}
+    own = record.get("run_id") if record.get("uri") == redacted(client.tracking_uri) else None
+    found = client.search_runs([experiment_id], f"tags.cell_key = '{key}'")
+    for run in sorted(found, key=lambda r: r.info.run_id != own):
+        made_here = run.info.run_id == own or run.data.tags.get("owner") == _owner(folder)
+        if made_here or (folder.result() is not None and "synced" in run.data.tags):
+            stored = _stored(client, run.info.run_id, run.data.metrics)
+            agrees = contradicts_nothing(stored, points) if made_here else are_equal(stored, points)
+            if run.info.run_id == own or agrees:
+                return run, stored
+    return None
+
+
+def _open_run(
+    client: "MlflowClient", folder: CellFolder, cell: Cell, identity: dict[str, Any], points: Points
+) -> KnownRun:
+    """The cell's run, found or made, with what the store holds of it."""
+    from mlflow.entities import Dataset, DatasetInput, InputTag, Param, RunTag
+
+    experiment_id = _experiment_id(client, folder, cell)
+    tags = tags_of(cell, identity)
+    found = _find_run(client, folder, experiment_id, cell.key, points)
+    if found:
+        run, stored = found
+        for name in {NOTE, COLOUR} & run.data.tags.keys():
+            del tags[name]  # a person may have edited it
+    else:
+        start_ms = int((folder.path / "cell.json").stat().st_mtime * 1000)
+        new_tags = {"cell_key": cell.key, "owner": _owner(folder)}
+        run, stored = client.create_run(experiment_id, start_ms, new_tags, cell.name), {}
+    known = KnownRun(run.info.run_id, experiment_id, run.info.start_time, run.info.status, dict(run.data.tags) | tags)
+    known.steps = {name: {step for step, _ in column} for name, column in stored.items()}
+    if (folder.tracking() or {}).get("run_id") != known.run_id:
+        folder.write_tracking({"uri": redacted(client.tracking_uri), "run_id": known.run_id, "status": "incomplete"})
+    params = [Param(k, v) for k, v in (flatten(cell.config) | labels(cell)).items()]
+    for start in range(0, len(params), MAX_PARAMS):
+        client.log_batch(known.run_id, params=params[start : start + MAX_PARAMS], synchronous=True)
+    client.log_batch(known.run_id, tags=[RunTag(k, v) for k, v in tags.items()], synchronous=True)
+    if not (run.inputs and run.inputs.dataset_inputs):
+        data = cell.config["data"]
+        source, profile = json.dumps({"source": data["source"]}), json.dumps({"num_images": data["num_images"]})
+        dataset = Dataset(data["name"], data["digest"][:32], "local", source, profile=profile)
+        client.log_inputs(known.run_id, [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])])
+    return known
+
+
+def _set_aside(client: "MlflowClient", run_id: str) -> None:
+    client.set_tag(run_id, "superseded", "the record of the cell holds other points")
+    client.delete_run(run_id)
+
+
+def _send(client: "MlflowClient", run: KnownRun, points: Points) -> None:
+    """The points that the store lacks, gaps included."""
+    from mlflow.entities import Metric
+
+    missing = [
+        Metric(name, column[step], run.start_ms + step, step)
+        for name, column in points.items()
+        for step in sorted(column.keys() - run.steps.get(name, set()))
+    ]
+    for start in range(0, len(missing), MAX_METRICS):
+        batch = missing[start : start + MAX_METRICS]
+        client.log_batch(run.run_id, metrics=batch, synchronous=True)
+        for metric in batch:
+            run.steps.setdefault(metric.key, set()).add(metric.step)
+
+
+def _holds(client: "MlflowClient", run: KnownRun, points: Points) -> bool:
+    """Whether the store holds exactly these values of these metrics, each once. NaN equals NaN."""
+    return are_equal(_stored(client, run.run_id, points), points)
+
+
+def _send_artifacts(
+    client: "MlflowClient", run: KnownRun, artifacts: Iterable[tuple[str, bytes]], *, is_known: bool
+) -> None:
+    """Those that the store lacks or holds at another size; all pictures unless this end of the cell ``is_known`` there.
+
+    A cell may have been mirrored before it was measured, which changes labels, and other labels may have the same size.
+    """
+    folders = (None, "traversals") if is_known else (None,)
+    held = {a.path: a.file_size for path in folders for a in client.list_artifacts(run.run_id, path)}
+    with tempfile.TemporaryDirectory() as folder:
+        for path, content in artifacts:
+            if held.get(path) != len(content):
+                file = Path(folder, Path(path).name)
+                file.write_bytes(content)
+                parent = str(Path(path).parent)
+                client.log_artifact(run.run_id, str(file), None if parent == "." else parent)
+                file.unlink()
+
+
+def _reopen(client: "MlflowClient", run: KnownRun, status: str) -> None:
+    """A run whose cell has not ended: training, or interrupted."""
+    for tag in ("synced", "error"):
+        if tag in run.tags:
+            client.delete_tag(run.run_id, tag)
+            del run.tags[tag]
+    if run.status != status:
+        client.update_run(run.run_id, status)
+        run.status = status
+
+
+def _end(client: "MlflowClient", run: KnownRun, folder: CellFolder, result: dict[str, Any]) -> None:
+    """Status and tags of an ended cell; ``synced`` last."""
+    run.status = "FINISHED" if result["status"] == "done" else "FAILED"
+    if run.status == "FAILED":
+        run.tags["error"] = f"{result.get('error', 'error')}: {result.get('message', '')}"[:2000]
+        client.set_tag(run.run_id, "error", run.tags["error"])
+    elif "error" in run.tags:
+        client.delete_tag(run.run_id, "error")
+        del run.tags["error"]
+    if "health" in result:
+        client.set_tag(run.run_id, "health", result["health"]["status"])
+    end_ms = int((folder.path / "result.json").stat().st_mtime * 1000)
+    client.set_terminated(run.run_id, run.status, max(end_ms, run.start_ms))
+    client.set_tag(run.run_id, "synced", "true")
+    run.tags["synced"] = "true"
+
+
+class Store:
+    """A store that may be down, and what is known of it."""
+
+    def __init__(self, uri: str) -> None:
+        self.uri = uri
+        self._client: MlflowClient | None = None
+        self._memory: Memory = {}
+
+    def mirror(self, folder: CellFolder) -> str | None:
+        """None, or why this cell cannot be mirrored. Raises StoreError where no cell can."""
+        try:
+            self._client = self._client or _connect(self.uri)
+        except Exception as error:
+            raise StoreError(reason(error, self.uri)) from None
+        try:
+            synced = mirror_cell(self._client, folder, self._memory)
+            return None if synced else "the store holds other points than the record"
+        except Exception as error:
+            cause = reason(error, self.uri)
+        try:
+            self._client.search_experiments(max_results=1)
+        except Exception as error:
+            self._client = None
+            self._memory.clear()
+            raise StoreError(reason(error, self.uri)) from None
+        return cause

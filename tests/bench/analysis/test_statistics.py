@@ -1,0 +1,346 @@
+"""Intervals and tests against hand-computed values, enumeration and scipy."""
+
+import itertools
+import math
+import subprocess
+import sys
+from unittest.mock import patch
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import binom, mannwhitneyu
+
+from bench.analysis import statistics
+from bench.analysis.statistics import (
+    binomial_median_interval,
+    compare_convergence,
+    fisher_failures,
+    hodges_lehmann_ratio,
+    mann_whitney,
+    median_interval,
+    prob_slower,
+    proportion_interval,
+    same_seed_ratios,
+    sd_log,
+    smallest_detectable_ratio,
+)
+
+INF = math.inf
+BASE_10 = [95.0, 96.0, 97.0, 98.0, 99.0, 100.0, 101.0, 102.0, 103.0, 104.0]
+BASE_5 = BASE_10[::2]
+times = st.integers(10, 400).map(float)  # against a budget of 300: some fail, many tie
+few_times = st.lists(times, min_size=3, max_size=5)
+
+
+def close(*values):
+    return pytest.approx(values if len(values) > 1 else values[0], rel=1e-9)
+
+
+def test_import_leaves_the_heavy_packages_alone():
+    code = (
+        "import sys, bench.analysis.statistics; print({'scipy', 'torch', 'pandas', 'matplotlib'} & sys.modules.keys())"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"
+
+
+# one set of values
+
+
+@pytest.mark.parametrize(
+    ("num", "rank", "level"), [(1, 1, 0.0), (4, 1, 0.875), (5, 1, 0.9375), (7, 1, 63 / 64), (8, 2, 1 - 18 / 256)]
+)
+def test_median_interval(num, rank, level):
+    interval = median_interval(np.arange(num, 0, -1.0))
+    assert (interval.low, interval.high, interval.num) == (rank, num + 1 - rank, num)
+    assert (interval.median, interval.level) == close((num + 1) / 2, level)
+
+
+@pytest.mark.parametrize("num", range(5, 60))
+def test_median_interval_is_the_narrowest_of_its_level(num):
+    interval = median_interval(np.arange(1.0, num + 1))
+    rank = int(interval.low)
+    assert interval.level == close(1 - 2 * binom.cdf(rank - 1, num, 0.5))
+    assert interval.level >= 0.9 > 1 - 2 * binom.cdf(rank, num, 0.5)
+
+
+def test_median_interval_keeps_failed_seeds():
+    interval = median_interval([INF, 3, 1, 2, INF])
+    assert (interval.low, interval.median, interval.high, interval.num) == (1, 3, INF, 5)
+    assert median_interval([1, INF]).median == INF
+    assert median_interval([INF, INF]).low == INF
+
+
+def test_binomial_median_interval_follows_binom_ppf():
+    for num in range(1, 200):
+        values, rank = np.arange(1.0, num + 1), int(binom.ppf(0.05, num, 0.5))
+        interval = binomial_median_interval(values)
+        assert (interval.low, interval.high) == ((rank, num + 1 - rank) if rank else (-INF, INF))
+        assert interval.level == close(1 - 2 * binom.cdf(rank - 1, num, 0.5))
+    assert binomial_median_interval(np.arange(1.0, 41)).low == 15
+    with pytest.raises(ValueError, match="finite"):
+        binomial_median_interval([0.1, INF])
+
+
+def test_clopper_pearson():
+    assert proportion_interval(0, 5) == (0.0, close(1 - 0.025**0.2))
+    assert proportion_interval(5, 5) == (close(0.025**0.2), 1.0)
+    assert proportion_interval(5, 5, level=0.9)[0] == close(0.05**0.2)
+    low, high = proportion_interval(3, 10)
+    assert binom.sf(2, 10, low) == close(0.025)
+    assert binom.cdf(3, 10, high) == close(0.025)
+    with pytest.raises(ValueError, match="k=6"):
+        proportion_interval(6, 5)
+
+
+def test_sd_log():
+    assert sd_log([1.0, math.e, math.e**2]) == close(1.0)
+    assert sd_log([70.0, 70.0]) == 0.0
+    assert sd_log([1.0, 2.0, INF]) == INF
+    with pytest.raises(ValueError, match="two"):
+        sd_log([1.0])
+
+
+# ranks
+
+
+def rank_k(num_base, num_new, alpha):
+    """Largest k such that the k-th smallest difference new - base is a lower bound with error alpha, or 0."""
+    return statistics._shift_rank(num_base, num_new, alpha)[0]
+
+
+@pytest.mark.parametrize(
+    ("num_base", "num_new", "k"), [(5, 5, 5), (10, 5, 12), (10, 10, 28), (3, 3, 1), (2, 2, 0), (10, 2, 2), (10, 1, 0)]
+)
+def test_rank_k_at_five_percent(num_base, num_new, k):
+    assert rank_k(num_base, num_new, 0.05) == rank_k(num_new, num_base, 0.05) == k
+
+
+@pytest.mark.parametrize(("num_base", "num_new"), [(1, 1), (1, 4), (3, 3), (4, 2), (5, 4), (6, 5)])
+@pytest.mark.parametrize("alpha", [0.01, 0.05, 0.1, 0.25, 0.4])
+def test_rank_k_by_enumeration(num_base, num_new, alpha):
+    places = range(num_base + num_new)
+    u = [sum(new) - num_new * (num_new - 1) // 2 for new in itertools.combinations(places, num_new)]
+    expected = sum(np.mean([value <= k for value in u]) <= alpha for k in range(num_base * num_new))
+    assert rank_k(num_base, num_new, alpha) == expected
+
+
+def test_large_sets_take_the_normal_law():
+    exact = rank_k(60, 50, 0.05)
+    with patch.object(statistics, "EXACT_RANK_WORK", 0):
+        approximate, level = statistics._shift_rank.__wrapped__(60, 50, 0.05)
+    assert level == close(0.9)
+    assert abs(approximate - exact) <= 1
+    assert 470_000 < rank_k(1000, 1000, 0.05) < 490_000
+
+
+@pytest.mark.parametrize(
+    ("num_base", "num_new", "alpha"), [(0, 5, 0.05), (5, -1, 0.05), (5, 5, 0.0), (5, 5, 0.5), (5, 5, math.nan)]
+)
+def test_rank_k_refuses(num_base, num_new, alpha):
+    with pytest.raises(ValueError, match=r"positive|alpha"):
+        rank_k(num_base, num_new, alpha)
+
+
+# ratios
+
+
+def test_ratio_by_hand():
+    interval = hodges_lehmann_ratio([10, 20, 25], [15, 30, 40])
+    # new / base: 1.5 .75 .6 | 3 1.5 1.2 | 4 2 1.6; k = 1
+    assert (interval.low, interval.ratio, interval.high) == close(0.6, 1.5, 4.0)
+    assert (interval.level, interval.num_base, interval.num_new) == (close(0.9), 3, 3)
+    assert hodges_lehmann_ratio([1, 4], [2, 2]).ratio == close(1.0)  # 2 2 .5 .5: the geometric middle
+    assert hodges_lehmann_ratio(BASE_5, BASE_5).level == close(1 - 24 / 252)
+
+
+def test_ratio_by_hand_with_failed_seeds():
+    def interval(base, new):
+        found = hodges_lehmann_ratio(base, new, budget=100)
+        return found.low, found.ratio, found.high
+
+    assert interval([10, 20, INF], [15, 30, 40]) == close(
+        0.0, 1.5, 4.0
+    )  # the failed base seed: (0, .15], (0, .3], (0, .4]
+    assert interval([10, 20, 25], [15, 30, INF]) == close(
+        0.6, 1.5, INF
+    )  # the failed new seed: [10, inf) [5, inf) [4, inf)
+    assert interval([10, 20, INF], [15, 30, INF]) == close(0.0, 1.5, INF)
+    assert interval([10, 20, 25], [INF, INF, INF]) == close(4.0, 5.0, INF)
+    assert interval([INF, INF, INF], [10, 20, 25]) == close(0.0, 0.2, 0.25)
+    assert interval([INF, INF, INF], [INF, INF, INF]) == close(1.0, 1.0, 1.0)  # nothing but ties
+    assert interval([10, 20, 100], [15, 30, 500]) == interval([10, 20, INF], [15, 30, INF])  # budget or more = failed
+
+
+def test_too_few_values_for_an_interval():
+    interval = hodges_lehmann_ratio([1, 2], [3, 4])
+    assert (interval.low, interval.high, interval.level) == (0.0, INF, 1.0)
+    assert interval.ratio == close(math.sqrt(2 * 3))
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    values=st.lists(st.integers(1, 10**6), unique=True, min_size=2, max_size=14),
+    share=st.floats(0, 1),
+    alpha=st.sampled_from([0.025, 0.05, 0.1]),
+)
+def test_interval_above_one_exactly_when_mann_whitney_rejects(values, share, alpha):
+    cut = min(max(1, round(share * len(values))), len(values) - 1)
+    base, new = values[:cut], values[cut:]
+    p = mannwhitneyu(new, base, alternative="greater", method="exact").pvalue
+    assert (hodges_lehmann_ratio(base, new, alpha=alpha).low > 1) == (p <= alpha + 1e-12)
+    assert (hodges_lehmann_ratio(new, base, alpha=alpha).high < 1) == (p <= alpha + 1e-12)
+
+
+@settings(max_examples=100, deadline=None)
+@given(base=few_times, new=few_times, factor=st.floats(0.01, 100))
+def test_ratio_is_scale_free_and_inverts(base, new, factor):
+    found = hodges_lehmann_ratio(base, new, budget=300)
+    scaled = hodges_lehmann_ratio(np.multiply(base, factor), np.multiply(new, factor), budget=300.5 * factor)
+    inverse = hodges_lehmann_ratio(new, base, budget=300)
+    original = hodges_lehmann_ratio(
+        base, new, budget=300.5
+    )  # no whole time is at 300.5, so rounding moves no seed across
+    assert (scaled.low, scaled.ratio, scaled.high) == close(original.low, original.ratio, original.high)
+    assert (1 / found.ratio, 1 / found.high) == close(inverse.ratio, inverse.low)  # 1 / inf = 0
+    assert inverse.high == (close(1 / found.low) if found.low else INF)
+
+
+@settings(max_examples=100, deadline=None)
+@given(base=few_times, new=few_times, slowdown=st.floats(1, 5))
+def test_a_slowdown_never_looks_better(base, new, slowdown):
+    slower = np.multiply(new, slowdown)
+    before, after = hodges_lehmann_ratio(base, new, 300), hodges_lehmann_ratio(base, slower, 300)
+    assert before.low <= before.ratio <= before.high
+    for name in ("low", "ratio", "high"):
+        assert getattr(after, name) >= getattr(before, name) * (1 - 1e-12)
+    order = ["ok", "inconclusive", "regressed"]
+    with patch.object(statistics, "mann_whitney", return_value=0.5):  # printed only, and slow
+        outcomes = [compare_convergence(base, sample, 300).outcome for sample in (new, slower)]
+    assert order.index(outcomes[0]) <= order.index(outcomes[1])
+
+
+@pytest.mark.parametrize("bad", [math.nan, 0.0, -1.0, -INF])
+def test_broken_times_are_errors(bad):
+    good, broken = [1.0, 2.0, 3.0], [1.0, bad, 3.0]
+    for measure in (hodges_lehmann_ratio, compare_convergence):
+        for sides in ((good, broken), (broken, good)):
+            with pytest.raises(ValueError, match=r"(base|new) must be positive.* \[1\]"):
+                measure(*sides, 10.0)
+    with pytest.raises(ValueError, match="positive"):
+        sd_log(broken)
+
+
+def test_ratio_refuses_inf_without_a_budget_and_odd_shapes():
+    for budget in (None, INF):
+        with pytest.raises(ValueError, match="budget"):
+            hodges_lehmann_ratio([1.0, INF], [1.0, 2.0], budget)
+    with pytest.raises(ValueError, match="base"):
+        hodges_lehmann_ratio([], [1.0])
+    with pytest.raises(ValueError, match="new"):
+        hodges_lehmann_ratio([1.0], [[1.0]])
+    with pytest.raises(ValueError, match="budget"):
+        hodges_lehmann_ratio([1.0], [1.0], budget=0.0)
+
+
+def test_coverage_and_false_alarms_by_simulation():
+    rng = np.random.default_rng(0)
+    intervals = [
+        hodges_lehmann_ratio(rng.lognormal(4.6, 0.1, 5), 1.2 * rng.lognormal(4.6, 0.1, 5)) for _ in range(2500)
+    ]
+    above = np.mean([interval.low > 1.2 for interval in intervals])
+    below = np.mean([interval.high < 1.2 for interval in intervals])
+    assert 0.0476 - 0.013 < above < 0.0476 + 0.013  # 12 / 252 each, three standard errors
+    assert 0.0476 - 0.013 < below < 0.0476 + 0.013
+    assert 1.19 < np.median([interval.ratio for interval in intervals]) < 1.21
+
+
+# p-values
+
+
+def test_mann_whitney_by_hand():
+    assert mann_whitney([1, 2, 3], [4, 5, 6]) == close(1 / 20)
+    assert mann_whitney([4, 5, 6], [1, 2, 3]) == close(1.0)
+    assert mann_whitney(BASE_5, [200, 201, 202, 203, 204]) == close(1 / 252)
+    assert mann_whitney([1, 2, 3], [3, INF, INF]) == close(2 / 20)  # tied threes: either may be the new one
+    assert mann_whitney([INF] * 3, [INF] * 3) == close(1.0)
+
+
+def test_mann_whitney_with_one_value():
+    assert mann_whitney([1, 2, 3], [4]) == close(1 / 4)
+    assert mann_whitney([2], [1, 2, 3]) == close(3 / 4)
+    assert mann_whitney([1], [2]) == close(1 / 2)
+
+
+@settings(max_examples=15, deadline=None)
+@given(base=few_times, new=few_times)
+def test_mann_whitney_by_enumeration(base, new):
+    base, new = ([INF if value >= 300 else value for value in side] for side in (base, new))
+    pooled = np.array(base + new)
+    found = prob_slower(base, new)
+    shares = []
+    for chosen in itertools.combinations(range(len(pooled)), len(new)):
+        rest = np.delete(pooled, chosen)
+        shares.append(prob_slower(rest, pooled[list(chosen)]))
+    assert mann_whitney(base, new) == close(np.mean(np.array(shares) >= found - 1e-9))
+
+
+def test_mann_whitney_is_reproducible_where_it_samples():
+    new = [value * 1.03 for value in BASE_10]
+    np.random.seed(1)  # noqa: NPY002  the global state is neither used
+    p = mann_whitney(BASE_10, new)
+    state = np.random.get_state()[1].copy()  # noqa: NPY002  nor touched
+    assert mann_whitney(BASE_10, new) == p
+    assert (np.random.get_state()[1] == state).all()  # noqa: NPY002
+    assert p == pytest.approx(mannwhitneyu(new, BASE_10, alternative="greater", method="exact").pvalue, abs=0.01)
+
+
+def test_prob_slower():
+    assert prob_slower([1, 2], [3, 4]) == 1.0
+    assert prob_slower([3, 4], [1, 2]) == 0.0
+    assert prob_slower([1, 2, INF], [2, INF]) == close((1 + 0.5 + 0 + 1 + 1 + 0.5) / 6)
+
+
+def test_fisher_failures():
+    assert fisher_failures(0, 10, 3, 5) == close(10 / 455)
+    assert fisher_failures(0, 10, 2, 5) == close(10 / 105)
+    assert fisher_failures(0, 5, 4, 5) == close(5 / 210)
+    assert fisher_failures(0, 5, 3, 5) == close(10 / 120)
+    assert fisher_failures(3, 5, 0, 10) == close(1.0)  # fewer failures are no alarm
+    with pytest.raises(ValueError, match="6 of 5"):
+        fisher_failures(0, 5, 6, 5)
+
+
+def test_smallest_detectable_ratio():
+    spread = 0.033
+    base = np.exp(spread * np.array([-1.0, 0.0, 1.0]) + 4.6)  # sd of the logs is the spread
+    error = spread * math.sqrt(2 / 3)
+    assert smallest_detectable_ratio(base, base * 3, 0.1, 0.05) == pytest.approx(
+        1.1 * math.exp(0.8416 * error), rel=1e-4
+    )
+    # tolerance 0: t(.95, 4) = 2.1318 decides
+    assert smallest_detectable_ratio(base, base, 0.0, 0.05) == pytest.approx(
+        math.exp((2.1318 + 0.8416) * 1.05 * error), rel=1e-4
+    )
+    assert smallest_detectable_ratio(base, [90.0], 0.1, 0.05) > 1.1
+    assert smallest_detectable_ratio(base, [90.0, INF], 0.1, 0.05) == INF
+    with pytest.raises(ValueError, match="three"):
+        smallest_detectable_ratio([1.0], [1.0], 0.1, 0.05)
+
+
+def test_same_seed_ratios():
+    found = same_seed_ratios({4: 100.0, 0: 100.0, 2: 50.0, 1: 10.0}, {0: 103.0, 2: 49.0, 4: 110.0, 7: 1.0})
+    assert list(found.ratios) == [0, 2, 4]
+    assert tuple(found.ratios.values()) == close(1.03, 0.98, 1.1)
+    assert (found.interval.low, found.interval.median, found.interval.high) == close(0.98, 1.03, 1.1)
+    assert (found.interval.level, found.num_slower) == (0.75, 2)
+    assert same_seed_ratios({0: 1.0}, {1: 1.0}) is None
+
+
+def test_same_seed_ratios_keep_failed_seeds():
+    found = same_seed_ratios(
+        {0: 100.0, 1: INF, 2: INF, 3: 100.0, 4: 50.0}, {0: INF, 1: 90.0, 2: INF, 3: 100.0, 4: 60.0}
+    )
+    assert found.ratios == {0: INF, 1: 0.0, 2: 1.0, 3: 1.0, 4: 1.2}
+    assert (found.interval.low, found.interval.median, found.interval.high, found.num_slower) == (0.0, 1.0, INF, 2)

@@ -1,0 +1,331 @@
+"""Verdicts by hand: what "best seed" and "median seed" hold against a bound, and for which variants a claim speaks."""
+
+import json
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bench.analysis.runs import Run, Sweep, from_json, to_json
+from bench.claims.judge import ClaimResult, budget_part, judge, left_out
+from bench.records.folder import History
+from bench.report.inventory import missing_cells
+from bench.report.verdicts import claim_rows, headline, left_out_sentence
+from bench.spec.cells import Selection, cells, measure_key
+from bench.spec.criteria import BlankTable, ClaimTable
+from bench.spec.tables import PaperBudget, Spec, load_spec
+from infogan.data import DataInfo
+
+EXPERIMENT = """
+[experiments.two]
+title = "Two variants, two claims"
+data = "mnist"
+architecture = "mnist"
+noise = { size = 4 }
+codes = [{ kind = "categorical", num_categories = 10 }]
+arms = ["infogan"]
+seeds = [0, 1, 2, 3, 4]
+variants = { one = {}, other = {} }
+profiles = { cpu = { iterations = 20 } }
+
+[[experiments.two.claims]]
+id = "F9a"
+text = "The best run, chosen on other samples."
+source = "nowhere"
+arms = ["infogan"]
+variants = ["one"]
+min_seeds = 5
+min_iterations = 10
+
+[[experiments.two.claims.conditions]]
+measure = "sample_nmi"
+over = "best seed"
+chosen_by = "sample_purity"
+at_least = 0.8
+basis = "A bound made up for this test."
+
+[[experiments.two.claims]]
+id = "F9b"
+text = "The median run."
+source = "nowhere"
+arms = ["infogan"]
+min_seeds = 5
+min_iterations = 10
+
+[[experiments.two.claims.conditions]]
+measure = "sample_nmi"
+over = "median seed"
+at_least = 0.8
+basis = "A bound made up for this test."
+"""
+
+
+DIVERGED = "diverged"
+
+
+@pytest.fixture(scope="module")
+def spec(tmp_path_factory: pytest.TempPathFactory) -> Spec:
+    file = tmp_path_factory.mktemp("claims") / "experiments.toml"
+    file.write_text((Path(__file__).parents[3] / "experiments.toml").read_text() + EXPERIMENT)
+    return load_spec(file)
+
+
+def sweep(
+    spec: Spec, purity: list[Any], nmi: list[Any], num_done: int = 5, precision: list[Any] | None = None
+) -> Sweep:
+    """Both variants alike: five seeds with these measures; None: not measured."""
+    info = DataInfo("mnist", "embedded", "A substitute.", "ab" * 32, 4000, 1000, False)
+    runs = []
+    for cell in cells(spec, "two", "cpu", Selection(), info, "cpu", {"torch": "2"}):
+        measured = {"sample_purity": purity[cell.seed], "sample_nmi": nmi[cell.seed]}
+        measured["precision"] = precision[cell.seed] if precision else None
+        values = {name: value for name, value in measured.items() if value not in (None, DIVERGED)}
+        names = ("loss/discriminator", "loss/generator", "mi/c1")
+        history = History(names, np.zeros((20, 3)), np.array([20]), np.array([1.0]))
+        state, result = "done" if cell.seed < num_done else "partial", {}
+        if nmi[cell.seed] == DIVERGED:
+            state, result = "failed", {"error": "NonFiniteLoss"}
+        run = Run(cell, state, {}, {"is_papers": False}, history, result, measures={"digits": {"values": values}})
+        runs.append(run)
+    return Sweep("two", "cpu", runs[0].cell.definition, runs[0].cell.definition_key, runs)
+
+
+def test_the_best_seed_is_chosen_by_one_number_and_judged_by_another(spec: Spec) -> None:
+    # by purity the best is seed 3, whose NMI is 0.5; the largest NMI, 0.95, must not be chosen
+    found = judge(spec.experiments["two"], sweep(spec, [0.1, 0.2, 0.3, 0.9, 0.4], [0.95, 0.9, 0.85, 0.5, 0.82]))
+    best = [r for r in found if r.id == "F9a"]
+    assert [(r.variant, r.conditions[0].value, r.conditions[0].holds) for r in best] == [("one", 0.5, False)]
+    assert best[0].seeds_holding == 4
+    assert best[0].verdict == "not reproduced on a substitute"
+    median = [r for r in found if r.id == "F9b"]
+    assert [(r.variant, r.conditions[0].value) for r in median] == [("one", 0.85), ("other", 0.85)]
+    assert {r.verdict for r in median} == {"reproduced on a substitute"}
+    assert headline(found) == (
+        "Reproduced on a substitute: F9b (one/infogan) and F9b (other/infogan). "
+        "Not reproduced on a substitute: F9a (one/infogan)."
+    )
+
+
+@pytest.mark.parametrize(
+    ("nmi", "verdict", "value", "num_measured"),
+    [
+        ([0.9, 0.9, 0.9, None, None], "reproduced on a substitute", 0.9, 3),  # the median holds whatever two are
+        ([0.1, 0.2, 0.3, None, None], "not reproduced on a substitute", 0.2, 3),  # and misses here
+        ([0.9, 0.9, 0.1, None, None], "not measured", None, 3),
+        ([None] * 5, "not measured", None, 0),
+        ([0.9, 0.9, DIVERGED, DIVERGED, DIVERGED], "not reproduced on a substitute", -math.inf, 2),
+        ([0.9, 0.9, 0.9, DIVERGED, DIVERGED], "reproduced on a substitute", 0.9, 3),
+        ([0.9, None, None, None, DIVERGED], "not measured", None, 1),
+        ([0.9, 0.9, None, DIVERGED, DIVERGED], "not measured", None, 2),  # was "not reproduced": it is not known
+    ],
+)
+def test_a_missing_seed_may_have_any_value_and_a_diverged_one_has_the_worst(
+    spec: Spec, nmi: list[Any], verdict: str, value: float | None, num_measured: int
+) -> None:
+    (found, _) = [r for r in judge(spec.experiments["two"], sweep(spec, [0.5] * 5, nmi)) if r.id == "F9b"]
+    assert (found.verdict, found.num_seeds, found.num_measured) == (verdict, 5, num_measured)
+    assert math.isnan(found.conditions[0].value) if value is None else found.conditions[0].value == value
+    shown = claim_rows([found])[0].arms[0].unit
+    assert ("seeds)" in shown) == (0 < num_measured < 5)
+
+
+def test_a_seed_that_diverged_at_once_is_in_the_committed_curves_too(spec: Spec) -> None:
+    """It has no history; without it five seeds of which one failed would read as four that all hold."""
+    made = sweep(spec, [0.5] * 5, [0.9, 0.9, 0.1, DIVERGED, DIVERGED])
+    made = replace(made, runs=[replace(run, history=None) if run.diverged else run for run in made.runs])
+    read = from_json(json.loads(json.dumps(to_json(made))))
+    assert [(r.cell.name, r.state, r.diverged) for r in read.runs] == [
+        (r.cell.name, r.state, r.diverged) for r in sorted(made.runs, key=lambda r: (r.cell.group, r.cell.seed))
+    ]
+    experiment = spec.experiments["two"]
+    before, after = ([r.to_json() for r in judge(experiment, of)] for of in (made, read))
+    assert json.dumps(before) == json.dumps(after)
+    assert {r["verdict"] for r in after if r["id"] == "F9b"} == {"not reproduced on a substitute"}
+
+
+def test_a_best_seed_that_misses_decides_nothing_while_another_is_unmeasured(spec: Spec) -> None:
+    def verdict(purity: list[Any], nmi: list[Any]) -> str:
+        return next(r.verdict for r in judge(spec.experiments["two"], sweep(spec, purity, nmi)) if r.id == "F9a")
+
+    assert verdict([0.1, 0.2, 0.3, 0.4, None], [0.9, 0.9, 0.9, 0.5, None]) == "not measured"
+    assert verdict([0.1, 0.2, 0.3, 0.4, None], [0.1, 0.1, 0.1, 0.9, None]) == "reproduced on a substitute"
+
+
+BLANK = BlankTable(measure="precision", below=0.01, basis="Made up for this test.")
+
+
+@pytest.mark.parametrize(
+    ("nmi", "precision", "best", "median"),
+    [
+        # what could not be read of a blank seed counts as the worst, and no longer leaves the claim open
+        ([0.1, 0.2, 0.3, None, None], [0.5, 0.5, 0.5, 0.0, 0.0], ("not", 0.3), ("not", 0.1)),
+        ([0.1, 0.9, 0.9, None, None], [0.5, 0.5, 0.5, 0.0, 0.0], ("", 0.9), ("not", 0.1)),
+        # one that shows something, or of which that is not known, may have any value
+        ([0.1, 0.2, 0.3, None, None], [0.5, 0.5, 0.5, 0.0, 0.02], ("open", None), ("not", 0.15)),
+        ([0.9, 0.9, 0.1, None, None], [0.5, 0.5, 0.5, 0.0, None], ("open", None), ("open", None)),
+        # a value that was read counts, blank or not
+        ([0.1, 0.2, 0.9, 0.9, 0.9], [0.5, 0.5, 0.0, 0.0, 0.0], ("", 0.9), ("", 0.9)),
+        ([None] * 5, [0.0] * 5, ("not", -math.inf), ("not", -math.inf)),
+    ],
+)
+def test_a_run_that_shows_nothing_of_the_data_counts_against_a_claim(
+    spec: Spec, nmi: list[Any], precision: list[Any], best: tuple[str, float], median: tuple[str, float]
+) -> None:
+    words = {"not": "not reproduced on a substitute", "": "reproduced on a substitute", "open": "not measured"}
+    experiment = spec.experiments["two"].model_copy(update={"blank": BLANK})
+    purity = [None if value is None else 0.1 * k for k, value in enumerate(nmi)]
+    found = {r.id: r for r in judge(experiment, sweep(spec, purity, nmi, precision=precision)) if r.variant == "one"}
+    for result, (verdict, value) in ((found["F9a"], best), (found["F9b"], median)):
+        assert result.verdict == words[verdict]
+        got = result.conditions[0].value
+        assert math.isnan(got) if value is None else got == pytest.approx(value)
+    if best[0] == "not":
+        num = sum(p == 0.0 for p in precision)
+        assert f"{num} of 5 seeds show nothing of the data (precision below 0.01)" in found["F9a"].reason
+        assert claim_rows([found["F9a"]])[0].arms[0].holding.endswith(f", {num} show nothing of the data")
+        assert found["F9a"].to_json()["num_blank"] == num
+    if best[1] == -math.inf:
+        (row,) = claim_rows([found["F9a"]])[0].arms
+        assert ("none shows it" in row.criteria[0].text, "inf" in row.criteria[0].text) == (True, False)
+        assert "inf" not in found["F9a"].reason
+    without = judge(spec.experiments["two"], sweep(spec, purity, nmi, precision=precision))
+    assert all(r.verdict != words["not"] or None not in nmi or r.id == "F9b" for r in without)
+
+
+def judged(spec: Spec, conditions: list[dict[str, Any]], purity: list[Any], nmi: list[Any]) -> ClaimResult:
+    """The second claim with other conditions."""
+    experiment = spec.experiments["two"]
+    claim = experiment.claims[1].model_dump() | {
+        "conditions": [{"basis": "Made up for this test.", **c} for c in conditions]
+    }
+    changed = experiment.model_copy(update={"claims": [ClaimTable.model_validate(claim)]})
+    return judge(changed, sweep(spec, purity, nmi))[0]
+
+
+def test_medians_must_hold_on_the_same_seeds(spec: Spec) -> None:
+    """Two generators that always draw glasses and two that never do, with one that does both."""
+    both = [
+        {"measure": "sample_nmi", "over": "median seed", "at_least": 0.8},
+        {"measure": "sample_purity", "over": "median seed", "at_most": 0.2},
+    ]
+    apart = judged(spec, both, [0.9, 0.9, 0.1, 0.1, 0.1], [0.9, 0.9, 0.9, 0.1, 0.1])
+    assert [c.holds for c in apart.conditions] == [True, True]
+    assert (apart.verdict, apart.seeds_holding) == ("partly reproduced on a substitute", 1)
+    assert "no more than 1 of 5 seeds meet all of it" in apart.reason
+    together = judged(spec, both, [0.1, 0.1, 0.1, 0.9, 0.9], [0.9, 0.9, 0.9, 0.1, 0.1])
+    assert (together.verdict, together.seeds_holding) == ("reproduced on a substitute", 3)
+    unknown = judged(spec, both, [0.1, 0.1, 0.1, 0.9, None], [0.9, 0.9, None, 0.9, 0.9])
+    assert unknown.verdict == "not measured"
+
+
+def test_a_guard_alone_reproduces_nothing(spec: Spec) -> None:
+    conditions = [
+        {"measure": "sample_nmi", "over": "median seed", "at_least": 0.8},
+        {"measure": "sample_purity", "over": "median seed", "at_least": 0.8, "guard": True},
+    ]
+    dead = judged(spec, conditions, [1.0] * 5, [0.0] * 5)
+    assert [c.holds for c in dead.conditions] == [False, True]
+    assert dead.verdict == "not reproduced on a substitute"
+    assert judged(spec, conditions, [0.0] * 5, [1.0] * 5).verdict == "partly reproduced on a substitute"
+    with pytest.raises(ValueError, match="needs a condition that is not a guard"):
+        judged(spec, conditions[1:], [1.0] * 5, [1.0] * 5)
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "verdict", "value"),
+    [
+        ([0.5, 0.6, 0.7], [0.1, 0.59], "reproduced on a substitute", 0.6),
+        ([0.5, 0.6, 0.7], [0.1, 0.6], "not reproduced on a substitute", 0.6),  # as high is not beyond
+        ([0.5, 0.6, 0.7], [0.1, None], "not measured", None),  # the one that was not read may be higher
+        ([0.5, 0.6, 0.7], [0.65, None], "not reproduced on a substitute", 0.6),  # below the one that was, whatever
+        ([0.5, 0.6, 0.7], [], "not measured", None),
+        ([0.6, 0.7, None], [0.1, 0.59], "reproduced on a substitute", 0.65),
+        ([0.5, 0.6, None], [0.1, 0.55], "not measured", None),
+    ],
+)
+def test_a_number_must_exceed_the_best_run_of_another_arm(
+    spec: Spec, ours: list[Any], theirs: list[Any], verdict: str, value: float | None
+) -> None:
+    experiment = spec.experiments["two"]
+    condition = {"measure": "sample_nmi", "over": "median seed", "above_best_of": "gan", "basis": "Made up for a test."}
+    claim = ClaimTable.model_validate(experiment.claims[1].model_dump() | {"conditions": [condition], "min_seeds": 3})
+    held = sweep(spec, [0.5] * 5, [*ours, None, None])
+    own = [run for run in held.runs if run.cell.variant == "one" and run.cell.seed < 3]
+    rivals = [
+        replace(run, cell=replace(run.cell, arm="gan"), measures={"digits": {"values": value}})
+        for run, nmi in zip(own, theirs, strict=False)
+        for value in [{} if nmi is None else {"sample_nmi": nmi}]
+    ]
+    alone = replace(held, runs=[*own, *rivals])
+    found = judge(experiment.model_copy(update={"claims": [claim]}), alone)[0]
+    assert (found.verdict, math.isnan(found.conditions[0].value)) == (verdict, value is None)
+    if value is not None:
+        assert found.conditions[0].value == pytest.approx(value)
+    if theirs and None not in theirs:
+        assert found.conditions[0].bound == f"above the best of gan ({max(theirs):g})"
+    if None not in ours and (verdict, value) == ("not measured", None):
+        assert found.reason.startswith("no best of gan for sample_nmi")
+
+
+def test_a_bound_of_another_arm_names_one_that_there_is(tmp_path: Path) -> None:
+    file = tmp_path / "experiments.toml"
+    text = (Path(__file__).parents[3] / "experiments.toml").read_text() + EXPERIMENT
+    file.write_text(text.replace("at_least = 0.8", 'above_best_of = "infogna"', 1))
+    with pytest.raises(Exception, match=r"above_best_of names 'infogna'.*did you mean 'infogan'"):
+        load_spec(file)
+    file.write_text(text.replace("at_least = 0.8", 'at_least = 0.8\nabove_best_of = "infogan"'))
+    with pytest.raises(Exception, match="exactly one of at_least, at_most, above_best_of"):
+        load_spec(file)
+
+
+def test_what_the_paper_states_of_the_budget_is_enough_to_call_it_reduced(spec: Spec) -> None:
+    held = sweep(spec, [0.1] * 5, [0.1] * 5)
+    definition = held.definition | {"network": held.definition["network"] | {"width": 0.5}}
+    narrow = replace(held, definition=definition)
+    stated = spec.experiments["two"].model_copy(update={"paper": PaperBudget(width=1.0)})
+    assert budget_part(held, stated) == "iterations not stated by the paper"
+    assert budget_part(narrow, stated) == "reduced (width 0.5); iterations not stated by the paper"
+    assert {r.verdict for r in judge(stated, narrow)} == {"not reached within budget on a substitute"}
+    assert {spec.experiments[name].paper for name in ("faces", "chairs", "svhn", "celeba")} == {PaperBudget(width=1.0)}
+
+
+def test_measures_of_other_code_are_named(spec: Spec) -> None:
+    held = sweep(spec, [0.5] * 5, [0.5] * 5)
+    for run in held.runs:
+        run.measures["digits"]["key"] = measure_key(run.cell, "digits")
+    assert not any("other code" in line for line in missing_cells(held, spec.experiments["two"]))
+    held.runs[3].measures["digits"]["key"] = "that of last week"
+    (line,) = [line for line in missing_cells(held, spec.experiments["two"]) if "other code" in line]
+    assert "digits of 1 cell;" in line
+
+
+def test_too_few_seeds_are_not_measured(spec: Spec) -> None:
+    found = judge(spec.experiments["two"], sweep(spec, [1.0] * 5, [1.0] * 5, num_done=4))
+    assert {r.verdict for r in found} == {"not measured"}
+
+
+def test_what_a_profile_leaves_out_is_not_judged_unless_it_was_run(spec: Spec) -> None:
+    held = sweep(spec, [1.0] * 5, [1.0] * 5)
+    alone = Sweep("two", "cpu", held.definition, held.definition_key, [r for r in held.runs if r.cell.variant == "one"])
+    experiment = spec.experiments["two"]
+    assert [(r.variant, r.verdict) for r in judge(experiment, alone) if r.id == "F9b"][1] == ("other", "not measured")
+    budget = experiment.profiles["cpu"].model_copy(update={"group_seeds": {"other/infogan": []}})
+    experiment = experiment.model_copy(update={"profiles": {"cpu": budget}})
+    assert left_out(experiment, alone) == {"other/infogan": ["F9b"]}
+    assert [(r.id, r.variant) for r in judge(experiment, alone)] == [("F9a", "one"), ("F9b", "one")]
+    assert left_out_sentence(alone, experiment) == "Not part of profile cpu: other/infogan (F9b)."
+    assert left_out(experiment, held) == {}
+
+
+def test_a_best_seed_needs_what_it_is_chosen_by(tmp_path: Path) -> None:
+    file = tmp_path / "experiments.toml"
+    text = (Path(__file__).parents[3] / "experiments.toml").read_text() + EXPERIMENT
+    file.write_text(text.replace('chosen_by = "sample_purity"\n', ""))
+    with pytest.raises(Exception, match="chosen_by goes with over = 'best seed'"):
+        load_spec(file)
+    file.write_text(text.replace('variants = ["one"]', 'variants = ["on"]'))
+    with pytest.raises(Exception, match=r"claims.0.variants names 'on'.*did you mean 'one'"):
+        load_spec(file)

@@ -1,0 +1,81 @@
+"""S6a: verdicts by hand on made records, and one real measurement of the smallest network."""
+
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from bench.claims.cost import RECORD, Cost, NetworkCost, judge_cost, read_cost
+from bench.context import DEFAULT_SPEC
+from bench.report.build import report_of_sweeps
+from bench.spec.criteria import CostTable
+from bench.spec.tables import load_spec
+from bench.throughput import cost as measuring
+
+
+@pytest.fixture(scope="module")
+def claim() -> CostTable:
+    found = load_spec(DEFAULT_SPEC).cost
+    assert found
+    return found
+
+
+def cost(low: float, high: float, num_pairs: int = 20) -> Cost:
+    network = NetworkCost("mnist", (low + high) / 2, low, high, 0.95, num_pairs, 11.0, 10.0, 5, 4, 1.1, 1.0)
+    return Cost([network], 16, 1.0, "processor", "a machine", "fastest")
+
+
+def test_the_whole_interval_decides(claim: CostTable) -> None:
+    def verdict(held: Cost | None) -> str:
+        return judge_cost(claim, held)[0].verdict
+
+    assert verdict(cost(1.01, 1.10)) == "reproduced"
+    assert verdict(cost(1.101, 1.2)) == "not reproduced"
+    assert verdict(cost(1.05, 1.15)) == "not measured"
+    assert verdict(cost(1.01, 1.05, num_pairs=claim.min_pairs - 1)) == "not measured"
+    assert verdict(None) == "not measured"
+
+
+def test_the_report_shows_the_claim_and_its_networks(tmp_path: Path) -> None:
+    spec = load_spec(DEFAULT_SPEC)
+    found = report_of_sweeps([], spec, tmp_path, cost=cost(1.01, 1.05), with_cost=True)
+    assert [(c.id, c.arm, c.verdict) for c in found.claims] == [("S6a", "mnist", "reproduced")]
+    for file in (found.html, found.markdown):
+        text = file.read_text()
+        assert "What codes and Q cost" in text
+        assert "upper end 1.050 meets at most 1.1" in text
+        assert "11.0 / 10.0" in text
+        assert "kernels fastest" in text
+    assert "mnist" in (tmp_path / "tables" / "cost.csv").read_text()
+    assert report_of_sweeps([], spec, tmp_path, cost=cost(1.01, 1.05)).claims == []  # not asked for
+    assert report_of_sweeps([], spec, tmp_path, with_cost=True).claims == []  # neither MNIST nor a measurement is there
+
+
+def test_a_real_measurement_is_read_judged_and_not_repeated(claim: CostTable, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(measuring, "NETWORKS", ("mnist",))
+    small = claim.model_copy(update={"width": 0.0625, "batch_size": 2, "profiles": {"smoke": 8}})
+    assert read_cost(tmp_path) is None
+    with (tmp_path / "log").open("w") as log:
+        measuring.measure_cost(tmp_path, small, "smoke", Console(file=log))
+    held = read_cost(tmp_path)
+    assert held
+    assert held.kernels == "fastest"  # as cells train
+    network = held.networks[0]
+    assert 0 < network.low <= network.ratio <= network.high
+    assert network.infogan_parameters > network.gan_parameters
+    assert network.infogan_gflop > network.gan_gflop > 0
+    assert judge_cost(small, held)[0].reason == f"8 pairs, {claim.min_pairs} needed"
+    written = (tmp_path / RECORD).read_bytes()
+    with (tmp_path / "log").open("w") as log:
+        measuring.measure_cost(tmp_path, small, "smoke", Console(file=log))
+    assert "measured already" in (tmp_path / "log").read_text()
+    assert (tmp_path / RECORD).read_bytes() == written
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"format": 0}', '{"format": 1}'])
+def test_a_file_that_is_no_record_is_one_line(content: str, tmp_path: Path) -> None:
+    (tmp_path / RECORD).parent.mkdir()
+    (tmp_path / RECORD).write_text(content)
+    with pytest.raises(ValueError, match=r"throughput/cost.json: ") as raised:
+        read_cost(tmp_path)
+    assert "\n" not in str(raised.value)

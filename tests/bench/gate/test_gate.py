@@ -1,0 +1,210 @@
+"""The gate on real curves: no alarm where nothing changed, an alarm where something did, and never a silent pass."""
+
+import json
+import math
+import re
+from dataclasses import replace
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+
+from bench.analysis.runs import Run, Sweep, from_json, read_curves, to_json
+from bench.analysis.tables import arms_table, comparisons_table
+from bench.gate import output as gate_output
+from bench.gate.compare import compare, inconclusive
+from bench.publish.gate_proof import failing, outcomes, stretched
+from bench.records.folder import History
+from bench.spec.criteria import GateTable
+
+BASELINE = Path(__file__).parents[3] / "results" / "baseline" / "mi-gate.json"
+RULE = GateTable(baseline_seeds=list(range(10)), new_seeds=[0, 1, 2, 3, 4], more_seeds=[5, 6, 7, 8, 9])
+FIVE = (0, 1, 2, 3, 4)
+
+
+@pytest.fixture(scope="module")
+def base() -> Sweep:
+    return read_curves(BASELINE)
+
+
+def take(sweep: Sweep, seeds: tuple[int, ...], factor: float = 1.0) -> Sweep:
+    return replace(sweep, runs=[stretched(run, factor) for run in sweep.runs if run.cell.seed in seeds])
+
+
+def with_state(run: Run, state: str, error: str) -> Run:
+    return replace(run, state=state, result={"status": state, "error": error, "message": "it broke"})
+
+
+def test_the_committed_baseline_converges_well_within_its_budget(base: Sweep) -> None:
+    times = [run.summary["t80"] for run in base.runs]
+    assert [run.cell.seed for run in base.runs] == list(range(10))
+    assert all(run.cell.config["data"]["source"] == "embedded" for run in base.runs)
+    assert max(times) < base.definition["training"]["iterations"] / 2
+
+
+def test_identical_runs_are_ok_and_nothing_is_under_test(base: Sweep) -> None:
+    check = compare(RULE, base, take(base, FIVE), FIVE)
+    assert check.outcome == "ok"
+    assert check.treatment == []
+    assert check.next_seeds == ()
+    assert check.arms[0].same_seed is not None
+    assert check.arms[0].same_seed.interval.median == pytest.approx(1, abs=1e-6)
+    assert not check.arms[0].drifts
+
+
+@pytest.mark.parametrize(("factor", "outcome"), [(1.3, "regressed"), (2.0, "regressed"), (0.8, "ok"), (1.02, "ok")])
+def test_slower_runs_regress_and_faster_ones_do_not(base: Sweep, factor: float, outcome: str) -> None:
+    check = compare(RULE, base, take(base, FIVE, factor), FIVE)
+    assert check.outcome == outcome
+    assert check.arms[0].t80 is not None
+    assert check.arms[0].t80.ratio is not None
+    assert check.arms[0].t80.ratio.ratio == pytest.approx(factor, rel=0.06)
+    assert check.next_seeds == (() if outcome == "ok" else (5, 6, 7, 8, 9))
+
+
+def test_a_small_drift_of_every_seed_is_said_without_an_alarm(base: Sweep) -> None:
+    check = compare(RULE, base, take(base, FIVE, 1.05), FIVE)
+    assert check.outcome == "ok"
+    assert check.arms[0].drifts
+    assert any("drift warning" in line for line in gate_output.lines(check, RULE))
+
+
+def test_false_alarms_and_power_over_splits(base: Sweep) -> None:
+    """Every 9th of the 252 splits here; docs/REGRESSION.md has all of them."""
+    assert outcomes(base, RULE, 1.0, 0, every=9) == {"ok": 28}
+    slow = outcomes(base, RULE, 1.5, 0, every=9)
+    assert slow == {"regressed": 28}
+    assert outcomes(base, RULE, 1.2, 0, every=9)["ok"] == 0
+    assert outcomes(base, RULE, 1.0, 3, every=9)["ok"] == 0
+    assert outcomes(base, RULE, 1.0, 2, every=9)["ok"] == 0  # two failures of five are never silent
+
+
+def test_a_late_collapse_is_found_though_t80_does_not_see_it(base: Sweep) -> None:
+    def collapsed(run: Run) -> Run:
+        assert run.history is not None
+        values = run.history.values.copy()
+        values[-60:, run.history.names.index("mi/c1")] *= 0.8
+        old = run.history
+        return replace(run, history=History(old.names, values, old.step_iterations, old.step_ms))
+
+    check = compare(RULE, base, replace(base, runs=[collapsed(r) for r in take(base, FIVE).runs]), FIVE)
+    assert check.arms[0].t80 is not None
+    assert check.arms[0].t80.outcome == "ok"
+    assert check.outcome == "regressed"
+    assert "final L_I has fallen" in check.reason
+
+
+def test_a_diverged_seed_counts_as_failed_and_a_crash_as_unmeasured(base: Sweep) -> None:
+    runs = take(base, FIVE).runs
+    diverged = [with_state(r, "failed", "NonFiniteLoss") if r.cell.seed < 3 else r for r in runs]
+    check = compare(RULE, base, replace(base, runs=diverged), FIVE)
+    assert check.outcome == "regressed"
+    assert sum(math.isinf(v) for v in check.arms[0].new_t80.values()) == 3
+    crashed = [with_state(runs[0], "failed", "WorkerDied"), *runs[1:]]
+    check = compare(RULE, base, replace(base, runs=crashed), FIVE)
+    assert check.outcome == "inconclusive"
+    assert "seed 0 crashed: it broke" in check.reason
+
+
+def test_a_diverged_seed_is_later_than_the_budget_in_tables_too(base: Sweep) -> None:
+    runs = take(base, FIVE).runs
+    diverged = [with_state(r, "failed", "NonFiniteLoss") if r.cell.seed < 2 else r for r in runs]
+    ours = [replace(r, cell=replace(r.cell, arm="other")) for r in diverged]
+    both = replace(base, runs=[*base.runs, *ours])
+    row = comparisons_table(both, "infogan").to_dict("records")[0]
+    assert (row["arm"], row["num_seeds"], row["not_reached"]) == ("other", 5, 2)
+    t80 = next(r for r in arms_table(both).to_dict("records") if (r["arm"], r["measure"]) == ("other", "t80"))
+    assert (t80["num_seeds"], t80["num_failed"], t80["high"]) == (5, 2, math.inf)
+    continuous = base.definition | {"codes": []}
+    assert replace(both, definition=continuous).t80("other") == {}  # no categorical code, no T80
+    assert next(r for r in arms_table(both).to_dict("records") if r["arm"] == "other" and r["num_seeds"] == 3)
+
+
+def test_an_arm_that_the_baseline_lacks_is_named(base: Sweep) -> None:
+    runs = take(base, FIVE).runs
+    new = replace(base, runs=[*runs, *(replace(r, cell=replace(r.cell, arm="added")) for r in runs)])
+    check = compare(RULE, base, new, FIVE)
+    assert check.not_gated == {"added": "the baseline has no such arm"}
+    assert any("added" in line for line in gate_output.lines(check, RULE))
+
+
+def test_missing_seeds_are_inconclusive(base: Sweep) -> None:
+    check = compare(RULE, base, take(base, (0, 1)), FIVE)
+    assert check.outcome == "inconclusive"
+    assert "no finished run for seeds 2, 3, 4" in check.reason
+    assert compare(RULE, base, take(base, ()), FIVE).outcome == "inconclusive"
+
+
+def changed(sweep: Sweep, **training: object) -> Sweep:
+    raw = json.loads(json.dumps(to_json(take(sweep, FIVE))))
+    raw["definition"]["training"] |= training
+    for run in raw["runs"]:
+        run["config"]["training"] = raw["definition"]["training"]
+    return from_json(raw)
+
+
+def test_another_budget_is_not_compared_and_named(base: Sweep) -> None:
+    check = compare(RULE, base, changed(base, batch_size=128), FIVE)
+    assert check.outcome == "inconclusive"
+    assert "batch_size: baseline 64, new 128" in check.reason
+
+
+def test_everything_else_is_the_treatment(base: Sweep) -> None:
+    check = compare(RULE, base, changed(base, learning_rate_q=1e-4), FIVE)
+    assert check.outcome == "ok"
+    assert "training.learning_rate_q: 0.0002 -> 0.0001" in check.treatment
+
+
+def test_a_baseline_that_does_not_converge_gates_nothing(base: Sweep) -> None:
+    low = replace(base, runs=[failing(run) for run in base.runs])
+    check = compare(RULE, low, take(base, FIVE), FIVE)
+    assert check.outcome == "inconclusive"
+    assert check.not_gated == {"infogan": "no seed of the baseline reaches 0.8 H(c)"}
+
+
+def test_ten_seeds_decide_without_a_third_look(base: Sweep) -> None:
+    check = compare(RULE, base, take(base, tuple(range(10)), 1.5), tuple(range(10)))
+    assert check.outcome == "regressed"
+    assert check.next_seeds == ()
+
+
+@pytest.mark.parametrize("factor", [1.0, 1.5])
+def test_outputs_hold_every_seed_and_nothing_that_is_not_a_number(base: Sweep, tmp_path: Path, factor: float) -> None:
+    new = take(base, FIVE, factor)
+    new = replace(new, runs=[failing(new.runs[0]), *new.runs[1:]])
+    check = compare(RULE, base, new, FIVE)
+    for _ in range(2):
+        gate_output.write(check, RULE, new, tmp_path, [tmp_path / "history.jsonl"])
+    written = json.loads((tmp_path / "check" / "mi-gate.json").read_text())
+    assert written["outcome"] == check.outcome
+    assert written["arms"][0]["new_t80"]["0"] is None
+    assert set(written["arms"][0]["base_t80"]) == {str(s) for s in range(10)}
+    history = [json.loads(line) for line in (tmp_path / "history.jsonl").read_text().splitlines()]
+    assert len(history) == 2
+    assert history[0]["outcome"] == check.outcome
+    text = "\n".join(gate_output.lines(check, RULE))
+    assert "not reached" in text
+    assert not re.search(r"\binf\b|\bnan\b", text)
+    assert "smallest ratio detectable" in text
+
+
+def test_junit_never_reads_passed_unless_ok(base: Sweep) -> None:
+    def counts(check) -> tuple[str, str, str]:
+        suite = ElementTree.fromstring(gate_output.to_junit(check, RULE))
+        return suite.attrib["tests"], suite.attrib["failures"], suite.attrib["errors"]
+
+    assert counts(compare(RULE, base, take(base, FIVE), FIVE)) == ("1", "0", "0")
+    assert counts(compare(RULE, base, take(base, FIVE, 1.5), FIVE)) == ("1", "1", "0")
+    assert counts(compare(RULE, base, take(base, (0,)), FIVE)) == ("1", "0", "1")
+    assert counts(inconclusive("mi-gate", "no <baseline> \x00 & more")) == ("1", "0", "1")
+
+
+def test_curves_survive_the_compact_file(base: Sweep) -> None:
+    again = from_json(json.loads(json.dumps(to_json(base))))
+    assert again.definition_key == base.definition_key
+    for a, b in zip(base.runs, again.runs, strict=True):
+        assert a.history is not None
+        assert b.history is not None
+        assert np.array_equal(a.history.values, b.history.values)
+        assert a.summary == b.summary

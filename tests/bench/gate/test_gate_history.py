@@ -1,0 +1,143 @@
+"""The line of a check in history.jsonl: what it holds, where it goes, and whose throughput ratio it may take."""
+
+import json
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench import environment
+from bench.analysis.runs import Run, Sweep, read_curves
+from bench.analysis.throughput import newest_ratio
+from bench.commands import gate as gate_commands
+from bench.gate import output as gate_output
+from bench.gate.compare import compare
+from bench.spec.criteria import GateTable
+from bench.throughput.session import Session, write
+
+BASELINE = Path(__file__).parents[3] / "results" / "baseline" / "mi-gate.json"
+SEEDS = (0, 1, 2, 3, 4)
+RULE = GateTable(baseline_seeds=list(range(10)), new_seeds=list(SEEDS), more_seeds=[5, 6, 7, 8, 9])
+RATIO = {"ratio": 0.9, "low": 0.88, "high": 0.92}
+
+
+@pytest.fixture(scope="module")
+def here() -> Sweep:
+    """The baseline's runs as if made by this machine and code."""
+    base = read_curves(BASELINE)
+    runs = []
+    for run in base.runs:
+        config = run.cell.config | {"versions": environment.key_versions()}
+        runs.append(replace(run, cell=replace(run.cell, config=config), environment=environment.record("cpu")))
+    return replace(base, runs=runs)
+
+
+def a_record(kind: str = "paired", ratio: float = 0.9, **changed: Any) -> dict[str, Any]:
+    """As `python -m bench throughput` writes it here; ``changed``: of the fingerprint or the record."""
+    session = Session("cpu", 1, lambda _: None)
+    if kind == "paired":
+        workloads = [{"network": n, "batch_size": 128, "width": 1.0, "kernels": "torch"} for n in ("svhn", "mnist")]
+        ratios = {clock: {"ratio": ratio, "low": 0.88, "high": 0.92} for clock in ("processor", "wall")}
+        comparison = {"reference": {"clock": "processor", "ratio": ratios}}
+        record = session.record(kind, measurements=[{"workload": w, "comparisons": comparison} for w in workloads])
+    else:
+        row = {"network": "mnist", "batch_size": 32, "width": 1.0, "threads": 1, "clock": "processor"}
+        of_fused = {"of_fused": 1.25, "of_fused_low": 1.0, "of_fused_high": 2.0}
+        rows = [row | {"step": step} | of_fused for step in ("plain", "reference")]
+        record = session.record(kind, rows=rows)
+    for name, value in changed.items():
+        (record["fingerprint"] if name in record["fingerprint"] else record)[name] = value
+    return record
+
+
+def put(results: Path, name: str, record: dict[str, Any], age_s: int = 0) -> None:
+    path = results / "throughput" / name
+    path.parent.mkdir(exist_ok=True)
+    write(path, record)
+    os.utime(path, (1e9 - age_s, 1e9 - age_s))
+
+
+def line(results: Path, sweep: Sweep) -> dict[str, Any]:
+    check = compare(RULE, sweep, replace(sweep, runs=sweep.runs[:5]), SEEDS)
+    gate_output.write(check, RULE, sweep, results, [results / "history.jsonl"])
+    return json.loads((results / "history.jsonl").read_text().splitlines()[-1])
+
+
+def test_the_line_holds_commit_versions_ratio_and_outcome(here: Sweep, tmp_path: Path) -> None:
+    written = line(tmp_path, here)
+    assert written["commit"] == environment.git_commit()
+    assert written["torch"] == environment.key_versions()["torch"]
+    assert written["training_code"] == environment.key_versions()["training_code"]
+    assert written["outcome"] == "ok"
+    assert written["arms"]["infogan"]["low"] < written["arms"]["infogan"]["ratio"] < written["arms"]["infogan"]["high"]
+
+
+@pytest.mark.parametrize("record", [True, False])
+def test_the_committed_history_gets_it_on_request(
+    here: Sweep, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, record: bool
+) -> None:
+    monkeypatch.setattr(gate_commands, "BASELINES", tmp_path / "committed")
+    (tmp_path / "committed").mkdir()
+    new = replace(here, runs=here.runs[:5])
+    check = compare(RULE, here, new, SEEDS)
+    gate_commands._print_and_write(check, RULE, new, tmp_path / "results", record=record)
+    own = (tmp_path / "results" / "history.jsonl").read_text()
+    assert len(own.splitlines()) == 1
+    committed = tmp_path / "committed" / "history.jsonl"
+    assert (committed.read_text() if committed.exists() else "") == (own if record else "")
+
+
+def test_the_line_holds_the_ratio_with_interval_and_workload(here: Sweep, tmp_path: Path) -> None:
+    assert line(tmp_path, here)["throughput"] is None
+    put(tmp_path, "paired.json", a_record())
+    assert line(tmp_path, here)["throughput"] == RATIO | {
+        "network": "mnist",
+        "batch_size": 128,
+        "width": 1.0,
+        "kernels": "torch",
+        "clock": "processor",
+    }
+
+
+def test_the_suite_says_nothing_of_the_step_that_cells_train_with(here: Sweep, tmp_path: Path) -> None:
+    put(tmp_path, "suite.json", a_record("suite"))
+    assert newest_ratio(tmp_path, here.runs[0]) is None
+
+
+def test_the_newest_counts(here: Sweep, tmp_path: Path) -> None:
+    put(tmp_path, "paired.json", a_record(), age_s=10)
+    put(tmp_path, "kept.json", a_record(ratio=0.91))
+    assert (newest_ratio(tmp_path, here.runs[0]) or {})["ratio"] == 0.91
+    put(tmp_path, "kept.json", a_record(ratio=0.91), age_s=20)
+    assert (newest_ratio(tmp_path, here.runs[0]) or {})["ratio"] == 0.9
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"cpu": "another"},
+        {"cores": 999},
+        {"torch": "2.0"},
+        {"gpu": "one"},
+        {"device": "cuda"},
+        {"threads": 2},
+        {"code": "x"},
+    ],
+)
+def test_another_machines_or_codes_ratio_is_not_this_runs(here: Sweep, tmp_path: Path, changed: dict[str, Any]) -> None:
+    put(tmp_path, "paired.json", a_record(**changed))
+    assert newest_ratio(tmp_path, here.runs[0]) is None
+    put(tmp_path, "older.json", a_record(ratio=0.91), age_s=10)
+    assert (newest_ratio(tmp_path, here.runs[0]) or {})["ratio"] == 0.91
+
+
+def test_damaged_and_foreign_files_are_passed_over(here: Sweep, tmp_path: Path) -> None:
+    put(tmp_path, "paired.json", a_record(), age_s=10)
+    for name, text in {"a": "{", "b": "[]", "c": "{}", "d": '{"fingerprint": null}'}.items():
+        (tmp_path / "throughput" / f"{name}.json").write_text(text)
+    run: Run = here.runs[0]
+    assert (newest_ratio(tmp_path, run) or {})["ratio"] == 0.9
+    other = replace(run, cell=replace(run.cell, config=run.cell.config | {"architecture": "celeba"}))
+    assert newest_ratio(tmp_path, other) is None

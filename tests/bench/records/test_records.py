@@ -1,0 +1,196 @@
+"""Storage and a cell's records: whole or not at all, damage is found, nothing is written without the lock."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bench.records.folder import CellFolder, History, find_cells
+from bench.records.locks import LockLost
+from bench.records.storage import (
+    CorruptRecord,
+    append_line,
+    read_json,
+    read_lines,
+    read_sealed,
+    write_json,
+    write_sealed,
+)
+from bench.spec.cells import Selection, cells
+from bench.spec.tables import load_spec
+from infogan.data import DataInfo
+
+SPEC = load_spec(Path(__file__).parents[3] / "experiments.toml")
+DATA = DataInfo("mnist", "embedded", "note", "ab" * 32, 4000, 1000, False)
+CELL = cells(SPEC, "mnist-mi", "smoke", Selection(), DATA, "cpu", {"torch": "2", "training_code": "1"})[0]
+HISTORY = History(("loss/discriminator", "mi/c1"), np.arange(8.0).reshape(4, 2), np.array([4]), np.array([12.5]))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> CellFolder:
+    folder = CellFolder.of(tmp_path, CELL)
+    folder.write_identity(CELL, {"python": "3"}, {"source": "embedded"})
+    return folder
+
+
+@given(content=st.binary(max_size=300), position=st.integers(0, 400), flip=st.integers(1, 255))
+@settings(max_examples=60, deadline=None)
+def test_any_flipped_byte_or_cut_is_found(tmp_path_factory, content: bytes, position: int, flip: int) -> None:
+    path = tmp_path_factory.mktemp("sealed") / "record"
+    write_sealed(path, content)
+    assert read_sealed(path) == content
+    raw = bytearray(path.read_bytes())
+    position %= len(raw)
+    raw[position] ^= flip
+    path.write_bytes(raw)
+    with pytest.raises(CorruptRecord):
+        read_sealed(path)
+    raw[position] ^= flip
+    path.write_bytes(raw[:position])
+    with pytest.raises(CorruptRecord):
+        read_sealed(path)
+
+
+def test_json_records_are_checked(tmp_path: Path) -> None:
+    path = tmp_path / "record.json"
+    write_json(path, {"a": [1, 2.5, None], "b": {"c": "text"}})
+    assert read_json(path) == {"a": [1, 2.5, None], "b": {"c": "text"}}
+    for damaged in (
+        path.read_text().replace("2.5", "2.6"),
+        path.read_text()[:-20],
+        "[]",
+        "null",
+        "",
+        "\x00",
+        '{"a": 1}',
+    ):
+        path.write_text(damaged)
+        with pytest.raises(CorruptRecord):
+            read_json(path)
+
+
+def test_a_failing_write_leaves_the_old_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "record"
+    write_sealed(path, b"old")
+
+    def no_space(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", no_space)
+    with pytest.raises(OSError, match="No space"):
+        write_sealed(path, b"new")
+    monkeypatch.undo()
+    assert read_sealed(path) == b"old"
+    assert [p.name for p in tmp_path.iterdir()] == ["record"]
+
+
+def test_states_follow_the_records(folder: CellFolder, tmp_path: Path) -> None:
+    assert CellFolder(tmp_path / "nowhere").state() == "missing"
+    assert folder.state() == "partial"
+    with folder.lock("process 1"):
+        assert folder.state() == "running"
+    folder.write_result({"status": "failed", "message": "m"})
+    assert folder.state() == "failed"
+    folder.write_result({"status": "done"})
+    assert folder.state() == "done"
+    result = folder.path / "result.json"
+    result.write_text(result.read_text().replace("done", "dine"))
+    assert folder.state() == "partial"  # never a wrong "done"
+
+
+def test_a_cell_comes_back_as_it_was(folder: CellFolder, tmp_path: Path) -> None:
+    assert [found.cell() for found in find_cells(tmp_path)] == [CELL]
+    assert folder.history() is None
+    folder.write_history(HISTORY)
+    history = folder.history()
+    assert history is not None
+    assert history.names == HISTORY.names
+    assert np.array_equal(history.values, HISTORY.values)
+    assert history.column("mi/c1").tolist() == [1, 3, 5, 7]
+
+
+def test_checkpoints_newest_first_and_damage_is_given_as_an_error(folder: CellFolder) -> None:
+    assert list(folder.checkpoints()) == []
+    for content in (b"one", b"two", b"three"):
+        folder.write_checkpoint(content)
+    assert list(folder.checkpoints()) == [("checkpoint.pt", b"three"), ("checkpoint.previous.pt", b"two")]
+    current = folder.path / "checkpoint.pt"
+    current.write_bytes(current.read_bytes()[:-3])
+    names = [(name, type(content)) for name, content in folder.checkpoints()]
+    assert names == [("checkpoint.pt", CorruptRecord), ("checkpoint.previous.pt", bytes)]
+    current.unlink()  # killed between the two renames
+    assert list(folder.checkpoints()) == [("checkpoint.previous.pt", b"two")]
+    folder.remove_checkpoints()
+    assert list(folder.checkpoints()) == []
+
+
+def test_a_finished_cell_without_sound_curves_or_weights_is_damaged(folder: CellFolder) -> None:
+    assert folder.end_damage() is None  # not at its end
+    folder.write_result({"status": "done"})
+    assert folder.end_damage(quick=True) == "history.npz: not there"
+    folder.write_history(HISTORY)
+    assert folder.end_damage(quick=True) == "weights.pt: cut off, or not there"
+    folder.write_weights(b"weights" * 100)
+    assert folder.end_damage() is None
+    path = folder.path / "weights.pt"
+    sound = path.read_bytes()
+    path.write_bytes(b"W" + sound[1:])
+    assert folder.end_damage(quick=True) is None  # a changed byte is found by who reads them all
+    assert "weights.pt: checksum does not match" in str(folder.end_damage())
+    path.write_bytes(sound[:-1])
+    assert "cut off" in str(folder.end_damage(quick=True))
+    folder.write_result({"status": "failed"})
+    assert folder.end_damage() is None  # it is tried again in any case
+
+
+def test_nothing_of_a_checkpoint_stays(folder: CellFolder) -> None:
+    for content in (b"one", b"two"):
+        folder.write_checkpoint(content)
+    (folder.path / ".checkpoint.incoming.pt.4711.4712").write_bytes(b"of a killed process")
+    folder.write_weights(b"weights")
+    folder.remove_checkpoints()
+    assert sorted(path.name for path in folder.path.iterdir()) == ["cell.json", "weights.pt"]
+
+
+def test_a_line_is_added_below_one_that_a_hand_left_open(tmp_path: Path) -> None:
+    path = tmp_path / "history.jsonl"
+    path.write_text('{"a": 1}\n{"b": 2}')
+    append_line(path, {"c": 3})
+    assert read_lines(path) == [{"a": 1}, {"b": 2}, {"c": 3}]
+    assert path.read_bytes().endswith(b"\n")
+
+
+def test_another_format_is_not_read_as_this_one(folder: CellFolder) -> None:
+    identity = folder.identity()
+    write_json(folder.path / "cell.json", identity | {"format": 999})
+    with pytest.raises(CorruptRecord, match="record format 999"):
+        folder.identity()
+
+
+def test_nothing_is_written_once_the_cells_lock_is_lost(folder: CellFolder, tmp_path: Path) -> None:
+    with folder.lock("process 1") as held:
+        own = CellFolder.of(tmp_path, CELL, held)
+        own.write_checkpoint(b"mine")
+        (folder.path / "lease" / "2").write_bytes(b"another's")
+        before = {path: path.read_bytes() for path in folder.path.iterdir() if path.is_file()}
+        grids = {"c1": np.zeros((1, 1, 2, 2, 1), np.uint8)}
+        writes: list[Callable[[], None]] = [
+            lambda: own.write_checkpoint(b"late"),
+            lambda: own.write_history(HISTORY),
+            lambda: own.write_result({"status": "done"}),
+            lambda: own.write_weights(b"late"),
+            lambda: own.write_traversals(grids),
+            lambda: own.write_snapshot(1, grids),
+            lambda: own.write_measures("digits", {}),
+            lambda: own.write_identity(CELL, {}, {}),
+            own.remove_result,
+            own.remove_checkpoints,
+        ]
+        for write in writes:
+            with pytest.raises(LockLost):
+                write()
+        assert {path: path.read_bytes() for path in folder.path.iterdir() if path.is_file()} == before

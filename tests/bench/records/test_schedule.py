@@ -1,0 +1,153 @@
+"""The schedule of a launch by hand: slots, efficiency, the ideal, the figure and the cost against seeds."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bench.analysis.runs import Sweep
+from bench.records import launches
+from bench.records.folder import LAUNCHES, CellFolder
+from bench.records.schedule import largest, longest_first, makespan_s, schedule
+from bench.records.storage import read_lines
+from bench.records.tasks import CellTask
+from bench.report.costs import seeds_table
+from bench.report.figures import draw_schedule
+from tests.bench.tracked_cells import make_cell
+
+
+def cell(name: str, start_s: float, end_s: float, train_s: float, definition: str = "d") -> dict[str, Any]:
+    return {
+        "experiment": "e", "profile": "cpu", "name": name, "definition": definition, "outcome": "done",
+        "start_s": start_s, "end_s": end_s, "train_s": train_s,
+    }  # fmt: skip
+
+
+def launch(*cells: dict[str, Any], wall_s: float = 40.0, jobs: int = 2) -> dict[str, Any]:
+    train_s = sum(c["train_s"] for c in cells)
+    return {
+        "definitions": ["d"], "num_done": len(cells), "wall_s": wall_s, "launcher_cpu_s": 0.1, "train_s": train_s,
+        "jobs": jobs, "cells": list(cells),
+    }  # fmt: skip
+
+
+THREE = launch(cell("a/seed-0", 2, 12, 8), cell("a/seed-1", 2, 22, 18), cell("b/seed-0", 12.5, 35, 20))
+
+
+def test_cells_take_the_first_free_slot_and_the_numbers_are_those_of_the_bars() -> None:
+    found = schedule(THREE)
+    assert found is not None
+    assert [span.slot for span in found.spans] == [0, 1, 0]
+    assert found.efficiency == pytest.approx((8 + 18 + 20) / (2 * 40))
+    assert found.ideal_s == 26  # 20, and 18 + 8 on the other slot
+    assert found.of_ideal == pytest.approx(26 / 40)
+
+
+def test_a_cell_trained_in_part_by_an_earlier_launch_counts_with_its_time_in_this_one() -> None:
+    found = schedule(launch(cell("a/seed-0", 1, 4, 500)))
+    assert found is not None
+    assert found.train_s == 3
+
+
+@pytest.mark.parametrize("empty", [launch(), {"wall_s": 3.0, "train_s": 1.0, "definitions": ["d"]}])
+def test_a_launch_without_cells_has_no_schedule(empty: dict[str, Any]) -> None:
+    assert schedule(empty) is None
+    assert largest([empty], "d") is None
+
+
+def test_a_launch_counts_what_it_trained_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not what an earlier launch trained, and nothing where only measures were missing."""
+    now = [0.0]
+    monkeypatch.setattr(launches.time, "monotonic", lambda: now[0])
+    names = ("whole", "resumed", "died once", "died at once", "measured", "stopped")
+    tasks = {name: CellTask(make_cell(seed), tmp_path, None, {}, {}) for seed, name in enumerate(names)}
+    written = launches.Launch()
+
+    def hear(name: str, *kinds: str, **values: float) -> None:
+        for kind in kinds:
+            written.event(tasks[name], kind, values)
+
+    now[0] = 1.0
+    for name in names:
+        hear(name, "started")
+    hear("whole", "progress")
+    hear("resumed", "resumed", train_s=20.0)
+    hear("died once", "progress")
+    hear("died once", "started")
+    hear("died once", "resumed", train_s=12.0)  # from its own checkpoint of this launch
+    hear("died at once", "started")
+    hear("died at once", "resumed", train_s=20.0)  # from an earlier launch's: the first worker had not got so far
+    hear("stopped", "resumed", train_s=5.0)
+    hear("stopped", "durable", train_s=15.0)
+    hear("stopped", "stopped")
+    now[0] = 33.0
+    for name in names[:-1]:
+        CellFolder.of(tmp_path, tasks[name].cell).write_result({"status": "done", "seconds": {"train": 30.0}})
+        hear(name, "done")
+    now[0] = 35.0
+    outcomes = {task.cell.key: "stopped" if name == "stopped" else "done" for name, task in tasks.items()}
+    written.record(tmp_path, list(tasks.values()), outcomes, 6)
+    (line,) = read_lines(tmp_path / LAUNCHES)
+    found = {name: (cell["train_s"], cell["resumed"]) for name, cell in zip(names, line["cells"], strict=True)}
+    assert found == {
+        "whole": (30, False),
+        "resumed": (10, True),
+        "died once": (30, False),
+        "died at once": (10, True),
+        "measured": (0, False),
+        "stopped": (10, True),
+    }
+    assert line["train_s"] == 90
+    shown = schedule(line)
+    assert shown is not None
+    assert [span.whole for span in shown.spans] == [True, False, True, False, False, False]
+    table = seeds_table([Sweep("toy", "smoke", {}, tasks["whole"].cell.definition_key, [], [line])])
+    assert table is not None
+    assert float(table.rows[0][4]) == pytest.approx((32 + 2) / 60, abs=0.05)  # 32 s, and 2 s after the last cell
+
+
+def test_what_the_launcher_costs_is_of_launches_that_trained() -> None:
+    told = [{"train_s": 1000.0, "launcher_cpu_s": 10.0}, {"train_s": 0.0, "launcher_cpu_s": 5.0}]
+    assert Sweep("toy", "smoke", {}, "d", [], told).launcher_share == pytest.approx(0.01)
+    assert Sweep("toy", "smoke", {}, "d", [], told[1:]).launcher_share is None
+
+
+def test_the_launch_with_most_training_of_a_definition_is_shown() -> None:
+    small, other = launch(cell("a/seed-0", 0, 5, 4)), launch(cell("x/seed-0", 0, 90, 80, "other"), wall_s=99)
+    assert largest([small, THREE, other], "d") == schedule(THREE)
+    assert largest([small, THREE, other], "other") == schedule(other)
+    assert largest([other], "d") is None
+
+
+@given(st.lists(st.floats(0.1, 100), min_size=1, max_size=30), st.integers(1, 8))
+def test_the_ideal_lies_between_its_bounds(durations_s: list[float], jobs: int) -> None:
+    found = makespan_s(longest_first(durations_s), jobs)
+    bound = max(max(durations_s), sum(durations_s) / jobs)
+    assert bound * (1 - 1e-9) <= found <= 4 / 3 * bound * (1 + 1e-9) or len(durations_s) > jobs
+    assert found <= sum(durations_s) / jobs + max(durations_s) + 1e-9
+
+
+@given(st.integers(1, 40), st.integers(1, 8))
+def test_equal_cells_come_in_rounds(num: int, jobs: int) -> None:
+    assert makespan_s([3.0] * num, jobs) == pytest.approx(3.0 * -(-num // jobs))
+
+
+def test_the_figure_says_its_numbers_and_is_the_same_bytes_again() -> None:
+    found = schedule(THREE)
+    assert found is not None
+    drawings = [draw_schedule(found, "d") for _ in range(2)]
+    assert drawings[0] == drawings[1]
+    assert "2 slots trained 57.5% of the wall time" in drawings[0].caption
+    assert "65.0% of it" in drawings[0].caption
+
+
+def test_cost_against_seeds_is_the_packing_of_each_arms_median_time() -> None:
+    sweep = Sweep("e", "cpu", {}, "d", [], [THREE])
+    table = seeds_table([sweep])
+    assert table is not None
+    assert table.rows[0][:4] == ["e", "cpu", "2", "2"]
+    one_seed_s = max(15.0, 22.5) + (40 - 35)  # a: median of 10 and 20 seconds; b: 22.5; what came after the last cell
+    assert table.rows[0][4] == f"{one_seed_s / 60:.1f}"
+    assert seeds_table([Sweep("e", "cpu", {}, "other", [], [THREE])]) is None

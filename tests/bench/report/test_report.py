@@ -1,0 +1,395 @@
+"""The report on synthetic records written through the real records API: contents, escapes, absences, same bytes."""
+
+import csv
+import json
+import math
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from bench.analysis.runs import load, read_curves, write_curves
+from bench.records.folder import CellFolder, History
+from bench.report import report_of_sweeps, wording, write_report
+from bench.report.figures import sweep as sweep_figures
+from bench.report.figures.style import Drawing
+from bench.spec.cells import Cell, Selection, cells
+from bench.spec.tables import Spec, load_spec
+from infogan.data import DataInfo
+
+ROOT = Path(__file__).parents[3]
+HOSTILE = '<script>alert("x")</script> | [a](http://evil.example) /home/somebody/secret/data.gz'
+
+
+@pytest.fixture(scope="module")
+def spec() -> Spec:
+    return load_spec(ROOT / "experiments.toml")
+
+
+def planned(
+    spec: Spec, seeds: tuple[int, ...] = (0, 1, 2, 3, 4), profile: str = "cpu", digest: str = "ab" * 32
+) -> list[Cell]:
+    info = DataInfo("mnist", "files", "Real MNIST.", digest, 60000, 10000, True)
+    return cells(
+        spec, "mnist-mi", profile, Selection(seeds=seeds), info, "cpu", {"torch": "2", "training_code": "c0de"}
+    )
+
+
+def curve(cell: Cell, length: int) -> np.ndarray:
+    """L_I of a cell: infogan-fast-q follows the paper's curve, infogan comes later, the baselines stay low."""
+    t = np.arange(1, length + 1)
+    if cell.arm == "infogan-fast-q":
+        mi = np.interp(t, (0, 10, 20, 30, 50, 100), (0.0, 1.05, 1.79, 2.07, 2.17, 2.25))
+    elif cell.arm == "infogan":
+        mi = 2.25 / (1 + np.exp(-(t - 60) / 15))
+    else:
+        mi = 0.05 + 0.5 * np.exp(-(((t - 100) / 30) ** 2))
+    return mi + 0.001 * cell.seed + np.random.default_rng(cell.seed).normal(0, 0.002, length)
+
+
+def record(
+    results: Path,
+    cell: Cell,
+    *,
+    done: bool = True,
+    length: int | None = None,
+    result: dict[str, Any] | None = None,
+    note: str = "A note.",
+) -> CellFolder:
+    folder = CellFolder.of(results, cell)
+    environment = {
+        "python": "3.11",
+        "packages": {"torch": "2"},
+        "cpu": "a cpu",
+        "cores": 2,
+        "device": "cpu",
+        "gpu": None,
+        "git_commit": "0123",
+        "host": "secret-host",
+    }
+    folder.write_identity(cell, environment, cell.config["data"] | {"is_papers": True, "note": note})
+    length = cell.iterations if length is None else length
+    if length:
+        mi = curve(cell, length)
+        losses = np.full(length, 2 * math.log(2)), np.full(length, math.log(2))
+        folder.write_history(
+            History(
+                ("loss/discriminator", "loss/generator", "mi/c1"),
+                np.stack([*losses, mi], 1),
+                np.array([length]),
+                np.array([150.5]),
+            )
+        )
+    if done:
+        grid = np.random.default_rng(cell.seed).integers(0, 255, (5, 10, 28, 28, 1), dtype=np.uint8)
+        folder.write_traversals({"c1": grid})
+        seconds = {"train": 45.0, "checkpoint": 0.5, "evaluate": 3.0, "prepare": 0.1}
+        final = {
+            "status": "done",
+            "iterations": length,
+            "mi_frozen_nats": {"c1": 2.2},
+            "seconds": seconds,
+            "resumes": 0,
+            "peak_memory_mb": 900.0,
+            "notes": [],
+        }
+        folder.write_result(final | (result or {}))
+    elif result:
+        folder.write_result({"status": "failed", "notes": []} | result)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def full(spec: Spec, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Five arms and five seeds, reported."""
+    results = tmp_path_factory.mktemp("full")
+    for cell in planned(spec):
+        record(results, cell)
+    write_report(results, spec)
+    return results
+
+
+def texts(destination: Path) -> dict[str, str]:
+    """Every text of a report, images taken out."""
+    paths = [
+        destination / "index.html",
+        destination / "report.md",
+        destination / "claims.json",
+        *destination.glob("tables/*.csv"),
+    ]
+    return {p.name: re.sub(r'"data:[^"]*"', '"IMAGE"', p.read_text()) for p in paths}
+
+
+def test_claims_json_says_what_the_curves_say(full: Path) -> None:
+    claims = json.loads((full / "report/claims.json").read_text())
+    contract = {
+        "id",
+        "arm",
+        "variant",
+        "text",
+        "verdict",
+        "data",
+        "budget",
+        "value",
+        "low",
+        "high",
+        "unit",
+        "num_seeds",
+        "criterion",
+        "reason",
+    }
+    assert all(contract | {"experiment", "profile", "claims_digest"} <= set(claim) for claim in claims)
+    verdicts = {(c["id"], c["arm"]): c["verdict"] for c in claims}
+    assert verdicts["F1", "infogan-fast-q"] == "reproduced"
+    assert verdicts["F1", "infogan"] == "partly reproduced"
+    assert verdicts["F1b", "gan"] == "reproduced"
+    fast = next(c for c in claims if c["arm"] == "infogan-fast-q")
+    assert fast["value"] == pytest.approx(2.252 / math.log(10), abs=0.002)
+    assert (fast["num_seeds"], fast["experiment"], fast["profile"]) == (5, "mnist-mi", "cpu")
+
+
+def test_headline_is_drawn_from_the_verdicts(full: Path) -> None:
+    for name in ("index.html", "report.md"):
+        page = texts(full / "report")[name].replace("&#39;", "'")
+        assert (
+            "The paper's curve appears with Q's head at the generator's rate (infogan-fast-q), not with the rates"
+            in page
+        )
+        assert "93.75 % (5 seeds)" in page
+
+
+def test_headline_turns_with_the_data(spec: Spec, tmp_path: Path) -> None:
+    for cell in planned(spec):
+        if cell.arm == "infogan":
+            record(tmp_path, cell)
+    write_report(tmp_path, spec)
+    page = texts(tmp_path / "report")["report.md"]
+    assert "The paper's curve does not appear (infogan). Not measured: infogan-fast-q." in page
+
+
+def test_page_is_self_contained(full: Path) -> None:
+    page = (full / "report/index.html").read_text()
+    assert "<script" not in page
+    assert "default-src 'none'; style-src 'unsafe-inline'; img-src data:" in page
+    assert not re.search(r"""(?:src|href)=["'](?!data:|#)""", page)
+    assert not re.search(r"url\(|@import|https?://", re.sub(r'"data:[^"]*"', "", page))
+    assert len(page) < 3_000_000
+    assert page.count("seed 4: generated images") == 5  # every seed's grid
+
+
+def test_every_seed_stands_in_the_table(full: Path) -> None:
+    with (full / "report/tables/mnist-mi-cpu-seeds.csv").open() as file:
+        rows = {(row["arm"], int(row["seed"])): row for row in csv.DictReader(file)}
+    sweep = load(full).sweeps[0]
+    assert len(rows) == len(sweep.runs) == 25
+    for run in sweep.runs:
+        row = rows[run.cell.group, run.cell.seed]
+        assert float(row["mi_final_nats"]) == pytest.approx(run.summary["mi_final_nats"], rel=1e-9)
+        if math.isfinite(run.summary["t80"]):
+            assert float(row["t80"]) == pytest.approx(run.summary["t80"], rel=1e-9)
+        else:
+            assert row["t80"] == "not reached"
+        assert wording.measured("mi_final_nats", run.summary["mi_final_nats"]) in texts(full / "report")["index.html"]
+
+
+def test_infinity_and_nan_have_words(full: Path) -> None:
+    for name, text in texts(full / "report").items():
+        assert not re.search(r"(?<![\w-])[-+]?(inf|nan|infinity)(?![\w-])", text, re.IGNORECASE), name
+    assert "not reached" in texts(full / "report")["mnist-mi-cpu-arms.csv"]
+
+
+def test_nothing_of_the_machine(full: Path) -> None:
+    for name, text in texts(full / "report").items():
+        assert str(full) not in text, name
+        assert "secret-host" not in text, name
+    assert "python -m bench run mnist-mi --profile cpu" in texts(full / "report")["index.html"]
+
+
+def test_same_records_same_bytes(spec: Spec, full: Path, tmp_path: Path) -> None:
+    write_report(full, spec, tmp_path)
+    names = {p.relative_to(tmp_path) for p in tmp_path.rglob("*") if p.is_file()}
+    assert names == {p.relative_to(full / "report") for p in (full / "report").rglob("*") if p.is_file()}
+    for name in names:
+        assert (tmp_path / name).read_bytes() == (full / "report" / name).read_bytes(), name
+
+
+def test_committed_curves_give_the_same_verdicts(spec: Spec, full: Path, tmp_path: Path) -> None:
+    write_curves(tmp_path / "curves.json", load(full).sweeps[0])
+    report = report_of_sweeps([read_curves(tmp_path / "curves.json")], spec, tmp_path / "report")
+    ours, theirs = (json.loads((p / "report/claims.json").read_text()) for p in (tmp_path, full))
+    assert [c["verdict"] for c in ours] == [c["verdict"] for c in theirs]
+    assert report.missing == []
+    assert "No traversal grids in these records." in report.html.read_text()
+
+
+def test_empty_folder(spec: Spec, tmp_path: Path) -> None:
+    report = write_report(tmp_path / "results", spec)
+    assert report.claims == []
+    assert report.missing[0].startswith("mnist-mi, mnist, faces, ")
+    assert report.missing[0].endswith(" and celeba: nothing recorded")
+    assert "Nothing is recorded here yet" in report.html.read_text()
+    assert json.loads(report.claims_json.read_text()) == []
+
+
+def test_partial_failed_and_damaged_are_named(spec: Spec, tmp_path: Path) -> None:
+    by_name = {(c.arm, c.seed): c for c in planned(spec)}
+    record(tmp_path, by_name["infogan", 0], done=False, length=120)
+    record(tmp_path, by_name["infogan", 1], done=False, length=8)  # shorter than the window of T80
+    record(tmp_path, by_name["infogan", 2], done=False, length=0)
+    failure = {"error": "NonFiniteLoss", "message": "loss is nan at iteration 40", "traceback": "..."}
+    record(tmp_path, by_name["gan", 0], done=False, length=40, result=failure)
+    folder = record(tmp_path, by_name["gan", 1])
+    (folder.path / "traversals.npz").write_bytes(b"broken")
+    folder = record(tmp_path, by_name["gan", 2])
+    (folder.path / "history.npz").write_bytes(b"broken")
+    report = write_report(tmp_path, spec)
+    lines = "\n".join(report.missing)
+    for expected in (
+        "infogan, seed 0: partial, 120 of 300 iterations recorded",
+        "infogan, seed 1: partial, 8 of 300",
+        "infogan, seed 2: partial, 0 of 300",
+        "gan, seed 0: failed, 40 of 300 iterations recorded; NonFiniteLoss: loss is nan at iteration 40",
+        "infogan: seeds 3-4 planned, not recorded",
+        "damaged: traversals of mnist-mi, cpu, gan/seed-1: traversals.npz",
+        "history.npz: checksum",
+    ):
+        assert expected in lines
+    assert {claim.verdict for claim in report.claims} == {"not measured"}
+    assert "is not measured yet" in report.html.read_text()
+
+
+def test_somebody_elses_text_is_escaped(spec: Spec, tmp_path: Path) -> None:
+    first, second, third = planned(spec, (0, 1, 2))[:15:5]
+    record(tmp_path, first, note=HOSTILE, result={"notes": [HOSTILE]})
+    record(tmp_path, second, done=False, length=30, result={"error": "<b>E</b>", "message": HOSTILE})
+    hostile = Cell("../../x<script>", "<i>p", None, "<img src=x>", 0, third.config, third.definition)
+    folder = CellFolder(tmp_path / "cells" / "x")
+    record(tmp_path, third)
+    folder.write_identity(hostile, {"cpu": HOSTILE}, {"note": HOSTILE})
+    report = write_report(tmp_path, spec)
+    html, markdown = report.html.read_text(), report.markdown.read_text()
+    for text in (html, markdown):
+        assert "&lt;script&gt;" in text
+        assert not re.search(r"<script|<b>E|<img src=x|<i>p", text)
+        assert "/home/somebody" not in text
+    assert "[a](http" not in markdown
+    assert "\\| \\[a\\](http://evil.example) …/data.gz" in markdown
+    assert {p.parent for p in report.html.parent.rglob("*") if p.is_file()} <= {
+        report.html.parent / d for d in ("", "figures", "tables")
+    }
+
+
+def test_continuous_codes_and_variants(spec: Spec, tmp_path: Path) -> None:
+    """No H(c), no T80, a figure for each variant; an experiment that experiments.toml does not have."""
+    codes = {"codes": [{"kind": "continuous", "std": "learned", "log_std_clamp": [-4.0, 2.0]}]}
+    for cell in planned(spec, (0, 1))[::5]:
+        for variant in ("azimuth", "$wide"):
+            config = cell.config | codes | {"variant": variant}
+            other = Cell("portraits", "cpu", variant, cell.arm, cell.seed, config, cell.definition | codes)
+            folder = record(tmp_path, other, done=False, length=20)
+            names = ("loss/discriminator", "loss/generator", "mi/c1", "explained/c1")
+            folder.write_history(History(names, np.full((300, 4), 0.5), np.array([300]), np.array([9.0])))
+            folder.write_result({"status": "done", "notes": []})
+    report = write_report(tmp_path, spec)
+    assert (report.html.parent / "figures/portraits-cpu-azimuth-mutual-information.svg").exists()
+    assert not list(report.html.parent.glob("figures/*t80*"))
+    assert any("portraits, cpu: experiments.toml has no such experiment" in line for line in report.missing)
+    assert "final L_I of c1 (nats)" in report.html.read_text()
+    assert "0.500" in report.html.read_text()
+
+
+@pytest.mark.parametrize(("std", "ceiling"), [(1.0, math.log(2) - 0.5 * math.log(2 * math.pi)), (0.1, None)])
+def test_curves_of_continuous_codes_lie_inside_their_axes(
+    spec: Spec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, std: float, ceiling: float | None
+) -> None:
+    """Five codes with a fixed deviation sum to -1.1 nats at most; a deviation that allows far more shows no ceiling."""
+    codes = {"codes": [{"kind": "continuous", "std": std, "log_std_clamp": [-4.0, 2.0]}] * 5}
+    cell = planned(spec, (0,))[0]
+    config = cell.config | codes | {"variant": None}
+    other = Cell("faces", "cpu", None, cell.arm, 0, config, cell.definition | codes)
+    folder = record(tmp_path, other, done=False, length=20)
+    names = ("loss/discriminator", "loss/generator", *(f"mi/c{i}" for i in range(1, 6)))
+    names = (*names, *(f"explained/c{i}" for i in range(1, 6)))
+    curve = np.linspace(-0.4, -0.24, 300)
+    curve[:2] = -9.0  # the first iterations may lie anywhere
+    values = np.stack([np.ones(300), np.ones(300), *[curve] * 10], axis=1)
+    folder.write_history(History(names, values, np.array([300]), np.array([9.0])))
+    folder.write_result({"status": "done", "notes": []})
+    drawn: list[tuple[float, float, list[float]]] = []
+    add = sweep_figures.save
+
+    def keep(figure: Figure, name: str, title: str, caption: str) -> Drawing:
+        if name == "mutual-information":
+            (axes,) = figure.axes
+            levels = [line.get_ydata()[0] for line in axes.get_lines() if list(line.get_xdata()) == [0, 1]]  # axhline
+            drawn.append((*axes.get_ylim(), levels))
+        return add(figure, name, title, caption)
+
+    monkeypatch.setattr(sweep_figures, "save", keep)
+    write_report(tmp_path, spec)
+    ((low, high, levels),) = drawn
+    assert -5 * 0.45 < low < -5 * 0.39
+    assert high > -5 * 0.24
+    if ceiling is None:
+        assert levels == []
+    else:
+        assert levels == pytest.approx([5 * ceiling])
+        assert high > 5 * ceiling
+
+
+def test_other_definitions_are_kept_apart(spec: Spec, tmp_path: Path) -> None:
+    for cell in [*planned(spec, (0,)), planned(spec, (0,), digest="cd" * 32)[0]]:
+        record(tmp_path, cell)
+    page = texts(write_report(tmp_path, spec).html.parent)["index.html"]
+    assert "of another definition" in page
+    assert re.search(r"data\.digest: (abab|cdcd)\w+… \(shown: (abab|cdcd)", page)
+
+
+def test_only_own_leftovers_are_removed(spec: Spec, tmp_path: Path) -> None:
+    stale, kept = tmp_path / "report/figures/mnist-mi-smoke-losses.png", tmp_path / "report/figures/mine.png"
+    stale.parent.mkdir(parents=True)
+    stale.touch()
+    kept.touch()
+    write_report(tmp_path, spec)
+    assert not stale.exists()
+    assert kept.exists()
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (None, wording.ABSENT),
+        (math.nan, wording.ABSENT),
+        (math.inf, "not reached"),
+        (1234.5678, "1,234.568"),
+        (-0.0001, "0.000"),
+    ],
+)
+def test_number(value: float | None, expected: str) -> None:
+    assert wording.number(value) == expected
+
+
+@pytest.mark.parametrize(
+    ("message", "expected"),
+    [
+        ("no file /root/data/mnist.gz here", "no file …/mnist.gz here"),
+        ("see ~/a/b", "see …/b"),
+        (r"C:\Users\me\x.npz", "…/x.npz"),
+        ("loss/generator 3 images/s", "loss/generator 3 images/s"),
+        ("https://example.org/a/b", "https://example.org/a/b"),
+    ],
+)
+def test_scrubbed(message: str, expected: str) -> None:
+    assert wording.scrubbed(message) == expected
+
+
+def test_import_is_cheap() -> None:
+    heavy = ("matplotlib", "pandas", "jinja2", "torch", "scipy", "PIL")
+    program = f"import sys, bench.report; print([m for m in {heavy} if m in sys.modules])"
+    found = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"

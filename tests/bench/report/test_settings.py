@@ -1,0 +1,119 @@
+"""An experiment whose variants are single choices: ratios, bounds, the table, its file and the figure."""
+
+import csv
+import io
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bench.analysis.runs import Sweep, load
+from bench.context import Context
+from bench.records.folder import CellFolder, History
+from bench.report import settings, write_report
+from bench.report.figures import draw_settings
+from bench.spec.cells import Cell, Selection, cells
+from bench.spec.tables import Spec, SpecError, load_spec
+from infogan.data import DataInfo
+
+ROOT = Path(__file__).parents[3]
+EXPERIMENT = "mnist-mi-ambiguities"
+T80 = {"reference": 50.0, "slope-0-01": 100.0, "tiny": math.inf, "norm-together": 25.0}
+
+
+@pytest.fixture(scope="module")
+def spec() -> Spec:
+    return load_spec(ROOT / "experiments.toml")
+
+
+def straight_to_the_ceiling(cell: Cell) -> np.ndarray:
+    """L_I that rises in a line through 0.8 H(c) at T80; seeds differ by 1 %; a baseline has a hump of 0.4 nats."""
+    t = np.arange(1, cell.iterations + 1)
+    if cell.arm.startswith("gan"):
+        return 0.4 * np.exp(-(((t - 120) / 40) ** 2))
+    t80 = T80[cell.variant or ""] * (1 + 0.01 * (cell.seed - 101))
+    return np.minimum(0.8 * math.log(10) * t / t80, math.log(10))
+
+
+@pytest.fixture(scope="module")
+def results(spec: Spec, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("choices")
+    info = DataInfo("mnist", "files", "Real MNIST.", "ab" * 32, 60000, 10000, True)
+    versions = {"torch": "2", "training_code": "c0de"}
+    for cell in cells(spec, EXPERIMENT, "cpu", Selection(variants=tuple(T80)), info, "cpu", versions):
+        records = CellFolder.of(folder, cell)
+        records.write_identity(cell, {"packages": {}}, cell.config["data"] | {"is_papers": True, "note": "A note."})
+        mi = straight_to_the_ceiling(cell)
+        values = np.stack([np.full_like(mi, 1.4), np.full_like(mi, 0.7), mi], 1)
+        names = ("loss/discriminator", "loss/generator", "mi/c1")
+        records.write_history(History(names, values, np.array([len(mi)]), np.array([50.0])))
+        seconds = {"train": 45.0, "checkpoint": 0.5, "evaluate": 3.0, "prepare": 0.1}
+        final = {"iterations": len(mi), "mi_frozen_nats": {"c1": 2.2}, "seconds": seconds, "resumes": 0}
+        records.write_result({"status": "done", "peak_memory_mb": 900.0, "notes": []} | final)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def sweep(results: Path) -> Sweep:
+    return load(results).sweeps[0]
+
+
+def test_each_choice_is_held_against_the_same_arm_of_the_reference(spec: Spec, sweep: Sweep) -> None:
+    listed = {c.variant: c for c in settings.listed_choices(sweep, spec.experiments[EXPERIMENT])}
+    assert list(listed) == ["reference", "norm-together", "slope-0-01", "tiny"]  # the file's order, the reference first
+    slower = listed["slope-0-01"].rows["infogan"]
+    assert slower["t80_ratio"] == pytest.approx(2.0, rel=0.02)
+    # three against three: the exact interval runs from the smallest to the largest of the nine ratios
+    assert slower["low"] == pytest.approx(2 * 0.99 / 1.01, rel=0.02)
+    assert slower["high"] == pytest.approx(2 * 1.01 / 0.99, rel=0.02)
+    assert listed["norm-together"].rows["infogan-fast-q"]["t80_ratio"] == pytest.approx(0.5, rel=0.05)
+    assert math.isnan(listed["reference"].rows["infogan"]["t80_ratio"])
+    baseline = listed["slope-0-01"].rows["gan-fast-q"]
+    assert baseline["hump_nats"] == pytest.approx(0.4, rel=0.02)
+    assert baseline["hump_iteration"] == pytest.approx(120, abs=6)
+
+
+def test_a_choice_that_never_gets_there_is_a_bound_without_a_ceiling(spec: Spec, sweep: Sweep) -> None:
+    listed = {c.variant: c for c in settings.listed_choices(sweep, spec.experiments[EXPERIMENT])}
+    record = listed["tiny"].rows["infogan"]
+    assert record["not_reached"] == 3
+    assert record["high"] == math.inf
+    words = settings.ratio_words(record)
+    assert words.startswith("at least 6.0")  # the budget of 300 over 50
+    assert "unbounded" in words
+
+
+def test_table_file_and_figure_stand_in_the_report(spec: Spec, results: Path) -> None:
+    written = write_report(results, spec)
+    folder = written.html.parent
+    rows = list(csv.DictReader(io.StringIO((folder / f"tables/{EXPERIMENT}-cpu-settings.csv").read_text())))
+    assert {(r["variant"], r["arm"]) for r in rows} >= {("reference", "gan"), ("tiny", "infogan")}
+    assert "gan" not in {r["arm"] for r in rows if r["variant"] == "tiny"}
+    text = written.markdown.read_text()
+    assert "What each choice does" in text
+    assert spec.experiments[EXPERIMENT].variants["tiny"].note in text
+    for kind in ("png", "svg"):
+        assert (folder / f"figures/{EXPERIMENT}-cpu-settings.{kind}").stat().st_size > 5_000
+    names = {path.name for path in (folder / "figures").iterdir()}
+    assert not any("slope" in name for name in names)  # curves are drawn for the reference alone
+    assert not (folder / f"tables/{EXPERIMENT}-cpu-comparisons.csv").exists()
+
+
+def test_variants_are_selected_by_name(tmp_path: Path) -> None:
+    context = Context([EXPERIMENT], profile="smoke", variants="tiny, separate-q", seeds="100", results=tmp_path)
+    assert [cell.name for cell in context.cells] == [
+        "tiny/infogan/seed-100",
+        "tiny/infogan-fast-q/seed-100",
+        "separate-q/infogan/seed-100",
+        "separate-q/infogan-fast-q/seed-100",
+        "separate-q/gan-fast-q/seed-100",
+    ]  # in the order asked for
+    with pytest.raises(SpecError, match=r"unknown variant 'seperate-q'.*did you mean 'separate-q'"):
+        Context([EXPERIMENT], profile="smoke", variants="seperate-q", results=tmp_path)
+
+
+def test_a_reference_alone_has_no_figure(spec: Spec, sweep: Sweep) -> None:
+    listed = settings.listed_choices(sweep, spec.experiments[EXPERIMENT])
+    assert draw_settings(listed[:1], spec.experiments[EXPERIMENT].arms) is None
+    assert settings.listed_choices(sweep, spec.experiments["mnist-mi"]) == []

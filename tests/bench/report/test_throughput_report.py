@@ -1,0 +1,101 @@
+"""The report's throughput section and README's block, from records that the real command wrote."""
+
+import json
+import random
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from bench.commands import throughput as command
+from bench.context import DEFAULT_SPEC
+from bench.publish import throughput as publish
+from bench.publish.reference import README, with_block
+from bench.report import throughput, write_report
+from bench.spec.tables import load_spec
+from bench.throughput import paired, session, suite
+from bench.throughput.workloads import Workload
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A results folder with a paired record and a suite's, both of small networks and short blocks."""
+    results = tmp_path_factory.mktemp("results")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(paired, "WARM_UP_S", 0.0)
+        patch.setattr(paired, "BLOCK_S", 0.0)
+        patch.setattr(paired, "LOOKS", (6,))
+        patch.setattr(session, "YARDSTICK_LOOKS", (6,))
+        patch.setattr(suite, "ROUNDS", 2)
+        patch.setattr("bench.throughput.ceiling.SIZES", {"cpu": 64})
+        options = command.Options(networks="mnist", batch_size=4, width=0.03, device="cpu")
+        assert command.throughput(results, options, Console(quiet=True)) == 0
+        rows = [
+            row for n in (2, 4) for row in suite.measure_case(suite.Case(Workload("mnist", n, 0.03)), random.Random(0))
+        ]
+    cell = {
+        "command": "mnist-mi", "parts_s": {"train": 1.0, "evaluate": 0.5}, "beside_training_s": 2.0,
+        "share_of_typical_cell": 0.011, "checkpoint": {"ms": 3.0, "size_mb": 1.0},
+    }  # fmt: skip
+    others = {"sampling": {"batch_size": 500, "ms": 10.0, "images_per_s": 5e4}, "evaluation": {"ms": 7.0}, "cell": cell}
+    record = session.Session("cpu", 1, lambda _: None).record("suite", rows=rows, **others)
+    session.write(results / "throughput" / "suite.json", record)
+    return results
+
+
+def test_the_section_shows_ratios_shares_and_what_is_missing(measured: Path, tmp_path: Path) -> None:
+    report = write_report(measured, load_spec(DEFAULT_SPEC), tmp_path)
+    record = json.loads((measured / "throughput" / "paired.json").read_text())
+    comparison = record["measurements"][0]["comparisons"]["reference"]
+    ratio = comparison["ratio"][comparison["clock"]]
+    for page in (report.html.read_text(), report.markdown.read_text().replace("\\", "")):
+        assert f"{ratio['ratio']:.3f} [{ratio['low']:.3f}, {ratio['high']:.3f}]" in page
+        assert "the structure of the popular ports" in page
+        assert throughput.NO_GPU in page
+        assert record["fingerprint"]["cpu"] in page
+    names = {path.name for path in (tmp_path / "tables").iterdir()}
+    assert names >= {f"throughput-{n}.csv" for n in ("ratios", "ceiling", "suite", "beside")}
+    assert (tmp_path / "figures" / "throughput.svg").read_bytes().lstrip().startswith(b"<?xml")
+    suite_csv = (tmp_path / "tables" / "throughput-suite.csv").read_text().splitlines()
+    assert len(suite_csv) == 1 + 2 * len(suite.STEPS)
+
+
+def test_without_records_the_section_names_the_commands(tmp_path: Path) -> None:
+    page = write_report(tmp_path, load_spec(DEFAULT_SPEC)).markdown.read_text()
+    assert throughput.PAIRED in page
+    assert throughput.SUITE in page
+    assert "## Throughput" in page
+
+
+def test_a_file_that_is_no_record_is_named_and_another_kind_is_not(measured: Path, tmp_path: Path) -> None:
+    good = json.loads((measured / "throughput" / "paired.json").read_text())
+    for name, content in (("a.json", "{"), ("b.json", '{"kind": "paired"}'), ("c.json", '{"kind": "another"}')):
+        (tmp_path / name).write_text(content)
+    (tmp_path / "good.json").write_text(json.dumps(good))
+    records = throughput.read_records(tmp_path)
+    assert records.paired == good
+    assert sorted(line.split(":")[0] for line in records.unreadable) == ["throughput/a.json", "throughput/b.json"]
+    assert any(line.startswith("unreadable: throughput/a.json") for line in throughput.missing(records))
+
+
+def test_publishing_fills_the_block_from_the_records(
+    measured: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    readme = tmp_path / "README.md"
+    readme.write_text("before\n<!-- throughput -->\n<!-- /throughput -->\nafter\n")
+    monkeypatch.setattr(publish, "README", readme)
+    monkeypatch.setattr(publish, "FOLDER", tmp_path / "reference")
+    publish.publish(measured)
+    text = readme.read_text()
+    assert with_block(text, publish.BLOCK, publish.committed_block()) == text
+    assert "| the reference step |" in text
+    assert "(reference/throughput.png)" in text
+    with pytest.raises(ValueError, match="holds no record of python -m bench throughput"):
+        publish.publish(tmp_path / "empty")
+
+
+def test_readme_shows_the_committed_records() -> None:
+    """Or that there are none."""
+    text = README.read_text()
+    assert with_block(text, publish.BLOCK, publish.committed_block()) == text
+    assert (publish.committed_block() == publish.NOTHING) == (not (publish.FOLDER / "paired.json").exists())

@@ -1,0 +1,105 @@
+"""``plan --estimate``: what counts as one kind of cell, how times add up, and the command against a real sweep."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bench.context import Context
+from bench.records.folder import CellFolder, History
+from bench.records.schedule import makespan_s
+from bench.run import estimate
+from bench.run.estimate import Kind, Measured, kind_of, trial_of
+from bench.run.plan import PlannedCell
+from tests.end_to_end.harness import Bench
+
+
+@pytest.mark.parametrize(
+    ("seconds", "jobs", "end"),
+    [([], 2, 0.0), ([3.0], 4, 3.0), ([1, 2, 3, 4], 1, 10.0), ([4, 1, 1, 1, 5], 2, 8.0), ([5, 5, 5], 2, 10.0)],
+)
+def test_the_makespan_of_known_lists(seconds: list[float], jobs: int, end: float) -> None:
+    assert makespan_s(seconds, jobs) == end
+
+
+@given(st.lists(st.floats(0.1, 100.0), min_size=1, max_size=30), st.integers(1, 8))
+def test_the_makespan_lies_between_its_bounds(seconds: list[float], jobs: int) -> None:
+    """No schedule beats the longest cell or the mean load; Graham: a list schedule is below their sum."""
+    end = makespan_s(seconds, jobs)
+    load, longest = sum(seconds) / jobs, max(seconds)
+    assert max(load, longest) <= end * (1 + 1e-12)
+    assert end <= (load + longest) * (1 + 1e-12)
+
+
+def test_seeds_and_rates_are_one_kind_and_what_is_trained_another(tmp_path: Path) -> None:
+    cells = Context(["mnist-mi"], results=tmp_path, profile="cpu", device="cpu").cells
+    by_arm = {cell.arm: {kind_of(c) for c in cells if c.arm == cell.arm} for cell in cells}
+    assert all(len(kinds) == 1 for kinds in by_arm.values())
+    assert by_arm["infogan"] == by_arm["infogan-fast-q"]  # another rate of Q
+    assert by_arm["gan"] == by_arm["gan-fast-q"]
+    assert by_arm["infogan"] != by_arm["gan"] != by_arm["gan-shared"]
+    smaller = Context(["mnist-mi"], results=tmp_path, profile="smoke", device="cpu").cells
+    assert kind_of(smaller[0]) not in set.union(*by_arm.values())
+
+
+def test_a_trial_is_the_cell_cut_short(tmp_path: Path) -> None:
+    cell = Context(["mnist-mi"], results=tmp_path, profile="cpu", device="cpu", seeds="0").cells[0]
+    trial = trial_of(cell, 3)
+    assert (trial.iterations, trial.seed, trial.config["seed"]) == (50, 3, 3)
+    assert trial.measures == cell.measures
+    assert kind_of(trial) == kind_of(cell)
+    assert trial.key != cell.key
+    short = Context(["mnist-mi"], results=tmp_path, profile="smoke", device="cpu", seeds="0").cells[0]
+    assert trial_of(short, 0).iterations == short.iterations == 24
+
+
+def test_hours_and_bytes_of_known_kinds(tmp_path: Path) -> None:
+    """Two arms, by hand: 300 iterations of 10 ms and 5 s beside, 300 of 20 ms and 1 s; two at a time."""
+    cells = Context(["mnist-mi"], results=tmp_path, profile="cpu", arms="infogan,gan", seeds="0-1", device="cpu").cells
+    kinds = {"infogan": Kind(10.0, 5.0, 1000, 100, 2.0), "gan": Kind(20.0, 1.0, 3000, 300, 4.0)}
+    measured = Measured({kind_of(cell): kinds[cell.arm] for cell in cells}, 7.0, [])
+    planned = [PlannedCell(cell, "missing", "") for cell in cells]
+    left = estimate.left(tmp_path, planned, measured, 2)
+    assert (left.num_cells, left.iteration_ms, left.outside_s) == (4, (10.0, 20.0), 3.0)
+    assert left.seconds == pytest.approx(7 + 15)  # 8 and 7 beside each other, then 8 after the 7
+    assert left.kept_bytes == 2 * (1000 + 100 + 2 * 300) + 2 * (3000 + 300 + 4 * 300)
+    assert left.peak_bytes > left.kept_bytes
+    done = [PlannedCell(cell, "done" if cell.arm == "gan" else "missing", "") for cell in cells]
+    assert estimate.left(tmp_path, done, measured, 2).seconds == pytest.approx(7 + 8)
+
+
+def test_a_partial_cell_is_estimated_from_where_it_will_go_on(tmp_path: Path) -> None:
+    """From its last checkpoint; without one, or where its curves are damaged, from the beginning."""
+    cell = Context(["mnist-mi"], results=tmp_path, profile="cpu", arms="gan", seeds="0", device="cpu").cells[0]
+    measured = Measured({kind_of(cell): Kind(10.0, 0.0, 0, 0, 0.0)}, 0.0, [])
+    folder = CellFolder.of(tmp_path, cell)
+
+    def seconds() -> float:
+        return estimate.left(tmp_path, [PlannedCell(cell, "partial", "")], measured, 1).seconds
+
+    folder.write_history(History(("a",), np.zeros((100, 1)), np.array([100]), np.array([1.0])))
+    assert seconds() == pytest.approx(3)  # a finished cell whose weights are gone
+    folder.write_checkpoint(b"state")
+    assert seconds() == pytest.approx(2)
+    path = folder.path / "history.npz"
+    path.write_bytes(path.read_bytes()[:-1])
+    assert seconds() == pytest.approx(3)
+
+
+def test_the_command_measures_and_changes_nothing(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, 30)
+    output = bench(
+        "plan", "tiny", "--arms", "infogan", "--seeds", "0-9", "--jobs", "1", "--estimate", "--price-per-hour", "3600"
+    )
+    (row,) = re.findall(r"^tiny +10 +([\d.]+) +([\d.]+) +(?:(\d+) min )?(\d+) s ", output, re.MULTILINE)
+    iteration_ms, outside_s, seconds = float(row[0]), float(row[1]), 60 * int(row[2] or 0) + int(row[3])
+    (price,) = re.findall(r", ([\d.]+) at 3600 an hour", output)
+    assert iteration_ms > 0
+    assert outside_s > 0
+    cells_s = 10 * (30 * iteration_ms / 1e3 + outside_s)
+    assert cells_s - 3 <= seconds == pytest.approx(float(price), abs=0.51)  # a price of a second an hour's 3600th
+    assert not bench.results.exists()
+    assert "--estimate" in bench("plan", "tiny", "--price-per-hour", "1", code=2)

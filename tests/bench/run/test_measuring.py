@@ -1,0 +1,205 @@
+"""Measures of a finished cell: recorded by family, redone when their code changes, without training again."""
+
+import errno
+import json
+import math
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench.analysis.runs import load, read_curves, write_curves
+from bench.records.folder import CellFolder
+from bench.records.tasks import CellTask
+from bench.report.inventory import missing_cells
+from bench.run import plan as grid
+from bench.run.executors.worker import conclude
+from bench.run.train_cell import CellRun
+from bench.spec import cells as cell_module
+from bench.spec.cells import Cell, Selection, cells
+from bench.spec.tables import load_spec
+from bench.tracking.content import measure_points
+from infogan import data
+from infogan.measures import families, samples, usable
+from infogan.measures.catalogue import FAMILIES
+from infogan.measures.classifier import Recipe, digit_classifier
+from infogan.training import Trainer
+
+SPEC = Path(__file__).parents[3] / "experiments.toml"
+SMALL = """iterations = 3
+width = 0.0625
+num_images = 600"""
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same code on fewer samples and a classifier that has hardly been trained."""
+    monkeypatch.setattr(families, "NUM_SAMPLES", 200)
+    monkeypatch.setattr(samples, "NUM_SAMPLES", 200)
+    monkeypatch.setattr(families, "SELECTION_ROWS", 16)
+    monkeypatch.setattr(families, "SCORING_ROWS", 16)
+    monkeypatch.setattr(families, "NUM_CALIBRATION_IMAGES", 500)
+    monkeypatch.setattr(families, "digit_classifier", partial(digit_classifier, recipe=Recipe(iterations=30)))
+
+
+def planned(tmp_path: Path, arm: str = "infogan") -> Cell:
+    text = SPEC.read_text()
+    start = text.index("[experiments.mnist.profiles.smoke]")
+    old = text[start : text.index("seeds", start)]
+    file = tmp_path / "experiments.toml"
+    file.write_text(text.replace(old, f"[experiments.mnist.profiles.smoke]\n{SMALL}\n", 1))
+    info = data.describe("mnist", "embedded")
+    versions = {"torch": "2", "training_code": "c0de"}
+    selection = Selection(arms=(arm,), seeds=(0,))
+    return cells(load_spec(file), "mnist", "smoke", selection, info, "cpu", versions)[0]
+
+
+def run(cell: Cell, results: Path) -> tuple[str, list[str]]:
+    """Outcome and the kinds of event of one attempt in this process."""
+    kinds: list[str] = []
+    task = CellTask(
+        cell, results, None, {"git_commit": "0", "packages": {}}, cell.config["data"] | {"is_papers": False}
+    )
+    folder = CellFolder.of(results, cell)
+    with folder.lock("test"):
+        outcome = CellRun(task, lambda kind, _: kinds.append(kind), lambda: False).run()
+    return outcome, kinds
+
+
+def test_a_cell_is_trained_measured_and_measured_again_without_training(tmp_path: Path, monkeypatch) -> None:
+    cell, results = planned(tmp_path), tmp_path / "results"
+    assert cell.measures == ("digits", "strokes", "samples", "trajectory", "usable")
+    assert run(cell, results)[0] == "done"
+    folder = CellFolder.of(results, cell)
+    measured = folder.measures()
+    for family, entry in measured.items():
+        assert entry["values"].keys() <= FAMILIES[family].keys()
+        assert all(math.isfinite(value) for value in entry["values"].values())
+    for name in ("digit_error", "sample_nmi", "digits_covered", "kid"):
+        assert name in load(results).sweeps[0].runs[0].summary
+    assert [item.state for item in grid.plan(results, [cell], "sqlite:///none.db")] == ["unsynced"]
+
+    assert missing_cells(load(results).sweeps[0], None) == []
+    trained = (folder.path / "history.npz").read_bytes()
+    monkeypatch.setattr(cell_module, "code_digest", lambda names: "other code")
+    assert [item.state for item in grid.plan(results, [cell], "sqlite:///none.db")] == ["unmeasured"]
+    outcome, kinds = run(cell, results)
+    assert outcome == "done"
+    assert "progress" not in kinds
+    assert (folder.path / "history.npz").read_bytes() == trained
+    again = folder.measures()
+    assert {f: e["values"] for f, e in again.items()} == {f: e["values"] for f, e in measured.items()}
+    assert all(again[family]["key"] != measured[family]["key"] for family in measured)
+
+    sweep = load(results).sweeps[0]
+    assert any("probes of 1 cell were taken by other code" in line for line in missing_cells(sweep, None))
+
+    points = measure_points(again)
+    assert points["measure/digit_error"] == {0: again["digits"]["values"]["digit_error"]}
+    write_curves(tmp_path / "curves.json", load(results).sweeps[0])
+    assert read_curves(tmp_path / "curves.json").runs[0].summary["kid"] == again["samples"]["values"]["kid"]
+
+
+def test_records_that_cannot_be_read_now_leave_a_finished_cell_done(tmp_path: Path, monkeypatch) -> None:
+    cell, results = planned(tmp_path), tmp_path / "results"
+    run(cell, results)
+    folder = CellFolder.of(results, cell)
+    before = folder.result()
+
+    def broken(_: CellFolder) -> bytes:
+        raise OSError(errno.EIO, "Input/output error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(CellFolder, "weights", broken)
+        assert run(cell, results) == ("failed", ["failed"])
+    assert folder.result() == before
+    assert conclude(CellTask(cell, results, None, {}, {}), "it died", stopping=False)[0] == "done"
+
+
+def test_a_cell_that_is_trained_again_is_measured_again(tmp_path: Path) -> None:
+    cell, results = planned(tmp_path), tmp_path / "results"
+    run(cell, results)
+    folder = CellFolder.of(results, cell)
+    folder.write_measures("digits", folder.measures()["digits"] | {"of the old weights": True})
+    (folder.path / "weights.pt").unlink()
+    task = CellTask(cell, results, None, {}, {})
+    assert conclude(task, "it died", stopping=False) == ("failed", "it died")  # it promised to train, and has not
+    outcome, kinds = run(cell, results)
+    assert outcome == "done"
+    assert "progress" in kinds
+    assert "of the old weights" not in folder.measures()["digits"]
+
+
+def test_a_number_that_json_lacks_fails_its_family_alone(tmp_path: Path, monkeypatch) -> None:
+    cell, results = planned(tmp_path), tmp_path / "results"
+    sound = families.FAMILIES["usable"]
+
+    def broken(trained: families.Trained) -> families.Measured:
+        return replace(sound(trained), details={"nested": [math.nan]})
+
+    with monkeypatch.context() as patch:
+        patch.setitem(families.FAMILIES, "strokes", broken)
+        outcome, _ = run(cell, results)
+    entry = CellFolder.of(results, cell).measures()["strokes"]
+    assert outcome == "failed"
+    assert "not JSON compliant" in entry["error"]
+    assert "details" not in entry
+    assert CellFolder.of(results, cell).unmeasured(cell) == ["strokes"]
+    assert run(cell, results)[0] == "done"
+
+
+def test_a_checkpoint_is_due_once_its_multiple_is_passed(tmp_path: Path, monkeypatch) -> None:
+    """A GPU is read from only every so many iterations, which need not be multiples of --checkpoint-every."""
+    info, versions = data.describe("mnist", "embedded"), {"torch": "2", "training_code": "c0de"}
+    selection = Selection(arms=("infogan",), seeds=(0,))
+    cell = cells(load_spec(SPEC), "mnist-mi", "smoke", selection, info, "cpu", versions)[0]
+    assert cell.iterations == 24
+    original = Trainer.run
+    monkeypatch.setattr(Trainer, "run", lambda self, log_every: original(self, log_every=5))
+    task = CellTask(cell, tmp_path, None, {"git_commit": "0", "packages": {}}, {}, checkpoint_every=7)
+    saved: list[int] = []
+
+    def report(kind: str, values: dict[str, Any]) -> None:
+        if kind == "durable":
+            saved.append(values["iteration"])
+
+    with CellFolder.of(tmp_path, cell).lock("test"):
+        assert CellRun(task, report, lambda: False).run() == "done"
+    assert saved == [10, 15, 24]  # past 7, 14 and 21
+
+
+def test_a_measure_that_fails_is_told_and_leaves_training_and_other_measures(tmp_path: Path, monkeypatch) -> None:
+    cell, results = planned(tmp_path), tmp_path / "results"
+
+    def broken(_: families.Trained) -> families.Measured:
+        raise ValueError("constant images")
+
+    with monkeypatch.context() as patch:
+        patch.setitem(families.FAMILIES, "strokes", broken)
+        outcome, kinds = run(cell, results)
+    assert outcome == "failed"
+    assert kinds[-1] == "failed"
+    folder = CellFolder.of(results, cell)
+    assert (folder.result() or {})["status"] == "done"
+    assert folder.unmeasured(cell) == ["strokes"]
+    item = grid.plan(results, [cell], "sqlite:///none.db")[0]
+    assert (item.state, item.to_train, item.to_run) == ("unmeasured", False, True)
+    assert "constant images" in item.detail
+    digits = json.dumps(folder.measures()["digits"])
+    assert run(cell, results)[0] == "done"
+    assert json.dumps(folder.measures()["digits"]) == digits  # only what was missing is measured
+
+
+def test_a_baseline_keeps_its_generators_for_fresh_qs(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(usable, "ITERATIONS_OF_A_CELL", 2)
+    monkeypatch.setattr(usable, "NUM_EVALUATED", 50)
+    cell, results = replace(planned(tmp_path, "gan"), measures=("usable",)), tmp_path / "results"
+    assert run(cell, results)[0] == "done"
+    folder = CellFolder.of(results, cell)
+    kept = {name.partition("-")[0] for name in folder.probes() if "-generator/" in name}
+    entry = folder.measures()["usable"]
+    assert sorted(map(int, kept)) == entry["series"]["iteration"] == [1, 3]
+    assert entry["values"]["usable_linear_nats"] == entry["series"]["usable_linear_nats"][-1]
+    assert measure_points(folder.measures())["measure/usable/usable_linear_nats"].keys() == {1, 3}

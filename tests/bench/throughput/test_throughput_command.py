@@ -1,0 +1,179 @@
+"""``python -m bench throughput``: what the record holds, what is compared, what is refused, and the suite."""
+
+import json
+import math
+import random
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from bench.commands import throughput as command
+from bench.commands.throughput import BadOption, Options
+from bench.throughput import gate, paired, session, suite, workloads
+from bench.throughput.workloads import Workload
+from tests.bench.throughput_records import a_record, logs
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Few, short blocks: these tests are about what is written."""
+    monkeypatch.setattr(paired, "WARM_UP_S", 0.0)
+    monkeypatch.setattr(paired, "BLOCK_S", 0.0)
+    monkeypatch.setattr(paired, "LOOKS", (6,))
+    monkeypatch.setattr(session, "YARDSTICK_LOOKS", (6,))
+    monkeypatch.setattr("bench.throughput.ceiling.SIZES", {"cpu": 64})
+
+
+QUICK = Options(networks="mnist,faces", batch_size=4, width=0.03, kernels="torch", device="cpu")
+
+
+@pytest.mark.usefixtures("quick")
+def test_the_record_holds_log_ratios_shares_and_the_machine(tmp_path: Path) -> None:
+    console = Console(record=True, width=200)
+    assert command.throughput(tmp_path, QUICK, console) == 0
+    record = json.loads((tmp_path / "throughput" / "paired.json").read_text())
+    assert [m["workload"]["network"] for m in record["measurements"]] == ["mnist", "faces"]
+    assert set(gate.SAME_MACHINE) == set(record["fingerprint"])
+    assert record["fingerprint"]["threads"] == 1
+    assert set(record["load"]) == {"before", "after"}
+    for measurement in record["measurements"]:
+        assert set(measurement["comparisons"]) == {"reference", "plain", "plain_gan", "as_commonly_written"}
+        for comparison in measurement["comparisons"].values():
+            for clock in paired.CLOCKS:
+                values, ratio = comparison["log_ratios"][clock], comparison["ratio"][clock]
+                assert ratio["num"] == len(values) == 6
+                assert ratio["ratio"] == pytest.approx(math.exp(np.median(values)), rel=1e-5)
+        ceiling = measurement["ceiling"]
+        rate = ceiling["matrix_gflops_per_s"]
+        ms = measurement["ceiling"]["time_ratio"]["step_ms"]["processor"]
+        assert ceiling["direct"]["share"] == pytest.approx(ceiling["direct_gflop"] / rate / ms * 1e3, rel=0.9)
+        assert ceiling["executed_gflop"] == pytest.approx(ceiling["direct_gflop"], rel=0.1)
+    text = console.export_text()
+    assert text.count("step_time_ratio") == 2
+    assert "GFLOP direct" in text
+    assert "GFLOP executed" in text
+    assert str(ROOT) not in json.dumps(record)
+
+
+@pytest.mark.usefixtures("quick")
+def test_against_a_record_of_another_machine_ends_with_3(tmp_path: Path) -> None:
+    file = tmp_path / "baseline.json"
+    file.write_text(json.dumps(a_record(logs(0.8))))
+    console = Console(record=True, width=200)
+    options = replace(QUICK, networks="mnist", against=file)
+    assert command.throughput(tmp_path, options, console) == 3
+    assert "inconclusive mnist: the baseline is another machine's: cpu: 'X', now" in console.export_text()
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize(("ratio", "code"), [(1000.0, 0), (1e-3, 1)])
+def test_against_a_record_of_this_machine_the_outcome_is_the_exit_code(tmp_path: Path, ratio: float, code: int) -> None:
+    here = session.fingerprint("cpu")
+    baseline = a_record(logs(ratio), **here)
+    baseline["measurements"][0]["workload"] = Workload("mnist", 4, 0.03).record()
+    file = tmp_path / "baseline.json"
+    file.write_text(json.dumps(baseline))
+    options = replace(QUICK, networks="mnist", against=file)
+    assert command.throughput(tmp_path, options, Console(quiet=True)) == code
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (Options(networks="mnits"), "unknown network 'mnits'.*did you mean 'mnist'"),
+        (Options(kernels="fast"), "unknown kernels 'fast'.*choose from torch, winograd, fastest"),
+        (Options(width=0.0), "--width must be above 0"),
+        (Options(threads=1000), "--threads 1000 is more than the"),
+        (Options(device="tpu"), "unknown device 'tpu'"),
+        (Options(suite=True, against=Path("x.json")), "--against is for single measurements"),
+        (Options(suite=True, threads=2), "--threads is for single measurements"),
+        (Options(against=Path("missing.json")), "missing.json: No such file"),
+    ],
+)
+def test_a_wrong_option_is_one_line(tmp_path: Path, options: Options, message: str) -> None:
+    with pytest.raises(BadOption, match=message) as caught:
+        command.throughput(tmp_path, options)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_baseline_is_not_the_file_that_the_measurement_replaces(tmp_path: Path) -> None:
+    file = tmp_path / "throughput" / "paired.json"
+    file.parent.mkdir()
+    file.write_text(json.dumps(a_record(logs(0.8))))
+    before = file.read_bytes()
+    with pytest.raises(BadOption, match="copy it elsewhere first"):
+        command.throughput(tmp_path, replace(QUICK, against=file))
+    assert file.read_bytes() == before
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf, 1e5])
+def test_a_baseline_with_numbers_that_nobody_measured_is_refused(tmp_path: Path, bad: float) -> None:
+    file = tmp_path / "baseline.json"
+    for values in ([0.1] * 39 + [bad], []):
+        record = a_record([0.1] * 40)
+        record["measurements"][0]["comparisons"]["reference"]["log_ratios"]["processor"] = values
+        file.write_text(json.dumps(record))
+        with pytest.raises(session.BadBaseline, match="log ratios"):
+            session.read_baseline(file)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("{", "not JSON"),
+        ("[]", "not a record"),
+        ('{"kind": "suite", "format": 1}', "not a record"),
+        ('{"kind": "paired", "format": 1, "fingerprint": {}, "measurements": []}', "incomplete"),
+    ],
+)
+def test_a_file_that_is_no_baseline_is_refused(tmp_path: Path, content: str, message: str) -> None:
+    file = tmp_path / "b.json"
+    file.write_text(content)
+    with pytest.raises(session.BadBaseline, match=message):
+        session.read_baseline(file)
+
+
+def test_bad_use_ends_with_2_through_the_command_line(tmp_path: Path) -> None:
+    arguments = ["throughput", "--networks", "dcgan", "--results", str(tmp_path / "new")]
+    run = subprocess.run(
+        [sys.executable, "-m", "bench", *arguments], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert (run.returncode, len(run.stderr.strip().splitlines())) == (2, 1)
+    assert "unknown network 'dcgan'" in run.stderr
+    assert not (tmp_path / "new").exists()
+
+
+def test_the_suite_measures_every_step_and_each_network_it_names() -> None:
+    cases = suite.cases("cpu", 2)
+    assert {case.workload.network for case in cases} == {"mnist", "chairs", "svhn", "celeba"}
+    assert {case.workload.batch_size for case in cases if case.workload.network == "mnist"} == {32, 128}
+    assert {step for case in cases for step in case.steps} <= workloads._VARIANTS.keys()
+    assert {case.threads for case in cases} == {1, 2}
+    assert all(case.threads == 1 for case in suite.cases("cpu", 1))
+    assert all(case.workload.kernels == "torch" for case in suite.cases("cuda", 8))
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_case_gives_a_row_a_step_a_table_and_a_figure(monkeypatch: pytest.MonkeyPatch) -> None:
+    from bench.report.figures import draw_throughput
+
+    monkeypatch.setattr(suite, "ROUNDS", 2)
+    rows = []
+    for size in (2, 4):
+        rows += suite.measure_case(suite.Case(Workload("mnist", size, 0.03)), random.Random(0))
+    assert [row["step"] for row in rows[:5]] == list(suite.STEPS)
+    assert all(row["of_fused"] == 1 for row in rows if row["step"] == "fused")
+    table = suite.to_csv(rows).splitlines()
+    assert table[0] == ",".join(suite.COLUMNS)
+    assert len(table) == 11
+    drawing = draw_throughput({"rows": rows})
+    assert drawing is not None
+    assert drawing.svg.lstrip().startswith(b"<?xml")
+    assert drawing.png.startswith(b"\x89PNG")

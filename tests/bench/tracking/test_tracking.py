@@ -1,0 +1,283 @@
+"""One cell in a real store: every point once, whatever was killed, repeated or spoiled before."""
+
+import json
+import math
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bench.tracking import content as mirrored
+from bench.tracking import uri as store_uri
+from bench.tracking.store import default_uri, is_synced, mirror_cell, redacted
+from tests.bench.tracked_cells import (
+    CONTINUOUS,
+    ITERATIONS,
+    assert_holds,
+    begin,
+    done_cell,
+    finish,
+    make_cell,
+    make_history,
+    stored,
+    the_run,
+)
+
+
+def test_health_is_a_tag_and_points_of_the_cells_that_have_it(results: Path, client: Any) -> None:
+    old, new = done_cell(results, make_cell(seed=0)), done_cell(results, make_cell(seed=1))
+    health = {"status": "collapsed", "reason": "r", "variety": 0.5, "distinctness": 0.001, "saturation": 0.25}
+    new.write_result((new.result() or {}) | {"health": health})
+    assert mirror_cell(client, old)
+    assert mirror_cell(client, new)
+    runs = {
+        run.data.params["seed"]: run
+        for run in client.search_runs([client.get_experiment_by_name("toy-smoke").experiment_id])
+    }
+    assert "health" not in runs["0"].data.tags
+    assert not {"summary/variety", "summary/collapsed"} & runs["0"].data.metrics.keys()
+    assert runs["1"].data.tags["health"] == "collapsed"
+    expected = {"variety": 0.5, "distinctness": 0.001, "saturation": 0.25, "collapsed": 1.0}
+    assert {f"summary/{name}": value for name, value in expected.items()}.items() <= runs["1"].data.metrics.items()
+
+
+def test_a_done_cell_is_mirrored_in_full(results: Path, client: Any) -> None:
+    folder = done_cell(results, make_cell(seed=3))
+    assert not is_synced(folder, default_uri(results))
+    assert mirror_cell(client, folder)
+
+    run, history = the_run(client), make_history(folder.cell())
+    assert run.info.run_name == "infogan/seed-3"
+    assert run.info.status == "FINISHED"
+    assert run.info.end_time >= run.info.start_time
+    labels = {"experiment": "toy", "variant": "-", "arm": "infogan", "seed": "3", "group": "infogan"}
+    assert labels.items() <= run.data.tags.items()
+    assert labels.items() <= run.data.params.items()
+    tags = {"cell_key": folder.cell().key, "git_commit": "0123456789ab", "data_source": "embedded", "synced": "true"}
+    assert tags.items() <= run.data.tags.items()
+    assert "2000 images of mnist" in run.data.tags["mlflow.note.content"]
+    params = {"training.learning_rate_q": "0.0002", "codes.c2.kind": "continuous", "noise.prior": "uniform"}
+    assert params.items() <= run.data.params.items()
+    (dataset,) = run.inputs.dataset_inputs
+    assert (dataset.dataset.name, dataset.dataset.digest) == ("mnist", "ab" * 16)
+    assert "embedded" in dataset.dataset.source
+
+    run_id, categorical = run.info.run_id, history.column("mi/c1").astype(np.float64)
+    for name in history.names:
+        assert_holds(client, run_id, name, history.column(name))
+    assert_holds(client, run_id, "mi/categorical", categorical)
+    assert_holds(client, run_id, "mi/continuous", history.column("mi/c2"))
+    assert_holds(client, run_id, "mi/fraction", categorical / math.log(10))
+    assert stored(client, run_id, "time/step_ms") == [(25, 2.5), (50, 5.0)]
+    metrics = run.data.metrics
+    assert metrics["summary/t80_reached"] == 1
+    assert 8 < metrics["summary/t80"] < 18  # 1 - exp(-t / 8) = 0.8 at 12.9
+    assert metrics["summary/mi_final"] == metrics["summary/mi_final_nats"] == pytest.approx(math.log(10), abs=0.01)
+
+    artifacts = {a.path: a.file_size for path in (None, "traversals") for a in client.list_artifacts(run_id, path)}
+    assert set(artifacts) == {
+        "config.json", "environment.json", "traversals", "traversals/c1.png", "traversals/c2.png", "weights.pt",
+    }  # fmt: skip
+    assert artifacts["weights.pt"] == 700
+    assert (results / "artifacts" / "toy-smoke" / run_id / "artifacts" / "config.json").exists()
+
+    tags = client.get_experiment(run.info.experiment_id).tags
+    assert tags["mlflow.experimentKind"] == "custom_model_development"
+    arms, seeds = (json.loads(tags[f"mlflow.sharedViewState.{key}"]) for key in ("arms", "seeds"))
+    assert [c["metricKey"] for c in arms["compareRunCharts"]] == [
+        "mi/categorical", "mi/continuous", "summary/t80", "summary/mi_final", "loss/discriminator", "loss/generator",
+    ]  # fmt: skip
+    assert arms["groupBy"]["groupByKeys"] == [{"mode": "param", "groupByData": "arm"}]
+    assert "groupBy" not in seeds
+
+    record = folder.tracking()
+    assert record is not None
+    assert (record["run_id"], record["status"]) == (run_id, "synced")
+    num_stored = sum(len(client.get_metric_history(run_id, m)) for m in metrics)
+    assert record["points"] == num_stored
+    assert is_synced(folder, default_uri(results))
+    assert not is_synced(folder, "http://127.0.0.1:5000")
+    assert not is_synced(begin(results, make_cell(seed=4), 20), default_uri(results))
+
+
+def test_mirrored_twice_changes_nothing(results: Path, client: Any) -> None:
+    folder = done_cell(results, make_cell())
+    assert mirror_cell(client, folder)
+    before, record = the_run(client), folder.tracking()
+    assert mirror_cell(client, folder)
+    after = the_run(client)
+    assert before.data.metrics.keys() == after.data.metrics.keys()
+    assert len(stored(client, after.info.run_id, "mi/c1")) == ITERATIONS
+    assert folder.tracking() == record
+
+
+def test_a_mirror_killed_half_way_is_completed_without_duplicates(results: Path, client: Any) -> None:
+    """The store holds the start of each curve, part of the next batch, and points after a gap."""
+    from mlflow.entities import Metric
+
+    folder = begin(results, make_cell(), 20)
+    assert mirror_cell(client, folder)
+    run = the_run(client)
+    assert (run.info.status, len(stored(client, run.info.run_id, "mi/c1"))) == ("KILLED", 20)
+    finish(folder)
+    values = make_history(folder.cell()).column("mi/c1").tolist()
+    after_the_kill = [Metric("mi/c1", values[step - 1], 123456, step) for step in (21, 22, 23, 41, 42)]
+    client.log_batch(run.info.run_id, metrics=after_the_kill, synchronous=True)
+    client.update_run(run.info.run_id, "RUNNING")  # as a SIGKILL leaves it
+
+    assert mirror_cell(client, folder)
+    assert the_run(client).info.run_id == run.info.run_id
+    assert the_run(client).info.status == "FINISHED"
+    assert_holds(client, run.info.run_id, "mi/c1", make_history(folder.cell()).column("mi/c1"))
+
+
+@pytest.mark.parametrize(
+    ("step", "offset"), [(7, 0.0), (7, 0.5), (ITERATIONS + 1, 0.0)], ids=["twice", "other", "extra"]
+)
+def test_a_run_with_other_points_is_set_aside(results: Path, client: Any, step: int, offset: float) -> None:
+    folder = done_cell(results, make_cell())
+    assert mirror_cell(client, folder)
+    spoiled = the_run(client).info.run_id
+    values = make_history(folder.cell()).column("mi/c1").tolist()
+    client.log_metric(spoiled, "mi/c1", values[min(step, ITERATIONS) - 1] + offset, timestamp=123456, step=step)
+
+    assert mirror_cell(client, folder)
+    assert the_run(client).info.run_id != spoiled
+    assert client.get_run(spoiled).info.lifecycle_stage == "deleted"
+    assert_holds(client, the_run(client).info.run_id, "mi/c1", make_history(folder.cell()).column("mi/c1"))
+
+
+def test_a_cell_in_training_is_running_and_memory_sends_only_news(results: Path, client: Any) -> None:
+    folder, memory = begin(results, make_cell(), 20), {}
+    with folder.lock("worker"):
+        assert mirror_cell(client, folder, memory)
+        assert the_run(client).info.status == "RUNNING"
+        folder.write_history(make_history(folder.cell(), 35))
+        assert mirror_cell(client, folder, memory)
+    assert_holds(client, the_run(client).info.run_id, "mi/c1", make_history(folder.cell(), 35).column("mi/c1"))
+    assert (folder.tracking() or {})["status"] == "incomplete"
+
+
+def test_a_failed_cell_and_its_repetition_share_one_run(results: Path, client: Any) -> None:
+    folder = begin(results, make_cell(), 20)
+    folder.write_result({"status": "failed", "error": "NonFiniteLoss", "message": "loss is nan at 23", "notes": []})
+    assert mirror_cell(client, folder)
+    failed = the_run(client)
+    assert (failed.info.status, failed.data.tags["error"]) == ("FAILED", "NonFiniteLoss: loss is nan at 23")
+    assert is_synced(folder, default_uri(results))
+
+    folder.remove_result()
+    assert mirror_cell(client, folder)
+    assert not {"error", "synced"} & the_run(client).data.tags.keys()
+    assert mirror_cell(client, finish(folder))
+    repeated = the_run(client)
+    assert (repeated.info.run_id, repeated.info.status) == (failed.info.run_id, "FINISHED")
+
+
+def test_a_new_end_is_not_synced_until_it_is_mirrored(results: Path, client: Any) -> None:
+    folder = begin(results, make_cell(), 20)
+    folder.write_result({"status": "failed", "error": "OSError", "message": "", "notes": []})
+    assert mirror_cell(client, folder)
+    finish(folder)
+    assert not is_synced(folder, default_uri(results))
+
+
+def test_two_folders_with_the_same_cell_share_a_store(results: Path, client: Any, tmp_path: Path) -> None:
+    """Two people, one server: equal curves, other step times. Neither touches the other's run."""
+    mine, theirs = (done_cell(tmp_path / who, make_cell()) for who in ("mine", "theirs"))
+    history = make_history(theirs.cell())
+    history.step_ms[:] *= 2
+    theirs.write_history(history)
+    for folder in (mine, theirs, mine):
+        assert mirror_cell(client, folder)
+    run_ids = {(folder.tracking() or {})["run_id"] for folder in (mine, theirs)}
+    assert len(run_ids) == 2
+    assert {client.get_run(run_id).info.lifecycle_stage for run_id in run_ids} == {"active"}
+
+
+def test_two_folders_training_the_same_cell_have_a_run_each(results: Path, client: Any, tmp_path: Path) -> None:
+    """At the same time, so that neither's points contradict the other's yet."""
+    mine, theirs = (begin(tmp_path / who, make_cell(), 20) for who in ("mine", "theirs"))
+    for folder in (mine, theirs):
+        assert mirror_cell(client, folder)
+    run_ids = [(folder.tracking() or {})["run_id"] for folder in (mine, theirs)]
+    assert run_ids[0] != run_ids[1]
+    history = make_history(finish(theirs).cell())
+    history.step_ms[:] *= 2
+    theirs.write_history(history)
+    for folder in (finish(mine), theirs, mine):
+        assert mirror_cell(client, folder)
+    assert [(folder.tracking() or {})["run_id"] for folder in (mine, theirs)] == run_ids
+    assert {client.get_run(run_id).info.lifecycle_stage for run_id in run_ids} == {"active"}
+
+
+def test_a_run_made_just_before_a_kill_is_found_again(results: Path, client: Any) -> None:
+    """The store has the run, the folder does not name it yet."""
+    folder = begin(results, make_cell(), 20)
+    assert mirror_cell(client, folder)
+    before = the_run(client).info.run_id
+    (folder.path / "tracking.json").unlink()
+    assert mirror_cell(client, finish(folder))
+    assert the_run(client).info.run_id == before
+
+
+def test_memory_keeps_no_ended_cell(results: Path, client: Any) -> None:
+    memory: dict[str, Any] = {}
+    running, ended = begin(results, make_cell(0), 20), done_cell(results, make_cell(1))
+    for folder in (running, ended):
+        assert mirror_cell(client, folder, memory)
+    assert list(memory) == [running.cell().key]
+
+
+def test_a_folder_without_its_record_finds_its_run_again(results: Path, client: Any) -> None:
+    folder = done_cell(results, make_cell())
+    assert mirror_cell(client, folder)
+    before = the_run(client).info.run_id
+    (folder.path / "tracking.json").unlink()
+    assert mirror_cell(client, folder)
+    assert the_run(client).info.run_id == before
+    assert is_synced(folder, default_uri(results))
+
+
+def test_a_t80_that_is_not_reached_is_the_budget(results: Path, client: Any) -> None:
+    assert mirror_cell(client, done_cell(results, make_cell(), learns=False))
+    metrics = the_run(client).data.metrics
+    assert (metrics["summary/t80"], metrics["summary/t80_reached"]) == (ITERATIONS, 0)
+    assert all(math.isfinite(value) and abs(value) < 1e6 for name, value in metrics.items() if "summary" in name)
+
+
+def test_without_a_categorical_code_there_is_no_t80(results: Path, client: Any) -> None:
+    folder = done_cell(results, make_cell(codes=(CONTINUOUS, CONTINUOUS)))
+    assert mirror_cell(client, folder)
+    run, history = the_run(client), make_history(folder.cell())
+    assert not {"mi/categorical", "mi/fraction", "summary/t80"} & run.data.metrics.keys()
+    total = history.column("mi/c1").astype(np.float64) + history.column("mi/c2")
+    assert_holds(client, run.info.run_id, "mi/continuous", total)
+    assert run.data.metrics["summary/mi_final"] == pytest.approx(2 * (0.5 + 0.575), abs=1e-5)  # means of 55..60
+    view = json.loads(client.get_experiment(run.info.experiment_id).tags["mlflow.sharedViewState.seeds"])
+    assert [c["metricKey"] for c in view["compareRunCharts"]][:2] == ["mi/continuous", "summary/mi_final"]
+
+
+def test_inf_is_left_out_of_the_points() -> None:
+    cell = make_cell()
+    history = make_history(cell)
+    history.values[2, 0] = np.inf
+    points = mirrored.recorded_points(cell.config, history)["loss/discriminator"]
+    assert points.keys() == set(range(1, ITERATIONS + 1)) - {3}
+
+
+def test_credentials_are_neither_stored_nor_told(results: Path) -> None:
+    uri = "postgresql+psycopg2://someone:s3cret%2Fword@db.example:5432/mlflow?password=other"
+    assert redacted(uri) == "postgresql+psycopg2://db.example:5432/mlflow"
+    text = store_uri.reason(RuntimeError(f"cannot use {uri} with s3cret/word"), uri)
+    assert "s3cret" not in text
+    assert "other" not in text
+    assert redacted(default_uri(results)) == default_uri(results)
+
+
+def test_importing_the_module_imports_no_mlflow() -> None:
+    code = "import sys, bench.tracking.store; sys.exit(bool({'mlflow', 'torch', 'PIL', 'pandas'} & sys.modules.keys()))"
+    assert subprocess.run([sys.executable, "-c", code], timeout=60).returncode == 0
