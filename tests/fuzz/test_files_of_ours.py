@@ -79,9 +79,9 @@ def test_any_line_of_experiments_toml_may_be_missing(tmp_path: Path) -> None:
 @pytest.mark.parametrize("num", [3, pytest.param(40, marks=SLOW)])
 def test_experiments_toml_through_the_command(num: int, tmp_path: Path) -> None:
     bench = Bench(tmp_path)
-    small = bench.spec.tables.read_text()
+    small = bench.spec.read_text()
     for k in range(num):
-        bench.spec.tables.write_bytes(rewritten(small, random.Random(f"command {k}")))
+        bench.spec.write_bytes(rewritten(small, random.Random(f"command {k}")))
         process = bench.start("plan", "tiny")
         output, _ = process.communicate(timeout=60)
         assert process.returncode in (0, 2), output
