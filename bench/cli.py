@@ -71,7 +71,7 @@ def run(
     **options: Unpack[CellOptions],
 ) -> None:
     """Train every cell that is missing, mirror all to MLflow. Ctrl-C loses nothing: the next run goes on."""
-    context = Context(experiments, **options, download=True)
+    context = Context(experiments, **options, download=True, trains=True)
     raise typer.Exit(int(commands.run(context, checkpoint_every_s, checkpoint_every)))
 
 

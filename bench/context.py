@@ -1,11 +1,11 @@
 """What a command resolves from its options first: device, profiles, data, cells. Bad input ends here."""
 
 from collections.abc import Collection, Sequence
-from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 from bench import environment
+from bench.records.locks import Locked
 from bench.records.tasks import Resources
 from bench.run import kernels
 from bench.run.executors import EXECUTORS
@@ -16,6 +16,7 @@ from bench.spec.schema import suggest
 from bench.spec.tables import PROFILES, groups, load_spec
 from bench.tracking import store as tracking
 from infogan import data
+from infogan.data.base import one_line
 from infogan.runtime import available_device, usable_cores
 
 DEFAULT_SPEC = environment.ROOT / "experiments.toml"
@@ -41,9 +42,9 @@ def require_folder(what: str, path: Path) -> None:
 
 
 class Context:
-    """Experiments with their data and cells.
+    """Experiments with their data and cells; ``trains``: those cells will be trained, not only looked at.
 
-    Raises BadInput, SpecError, DataError or ExecutorError before anything is written.
+    Raises BadInput, SpecError, DataError or ExecutorError before any cell's record is written.
     """
 
     def __init__(
@@ -62,6 +63,7 @@ class Context:
         executor: str = "local",
         ray_address: str | None = None,
         download: bool = False,
+        trains: bool = False,
     ) -> None:
         self.spec = load_spec(spec)
         self.results = results.absolute()
@@ -84,8 +86,14 @@ class Context:
         self._require_cells()
         self.uri = tracking.resolve_uri(self.results)
         self.infos = {name: self._data(name, download=download) for name in self.names}
-        self._choose = cache(partial(kernels.fast_layers, announce=_announce))
-        self.cells = [cell for name in self.names for cell in self._cells(name)]
+        self._choose = kernels.Chooser(self.results, trains=trains, announce=_announce)
+        try:
+            self.cells = [cell for name in self.names for cell in self._cells(name)]
+        except kernels.UnreadableChoice as error:
+            raise BadInput(str(error)) from error
+        except (OSError, Locked) as error:
+            why = getattr(error, "strerror", None) or error
+            raise BadInput(one_line(f"results folder {results} cannot be written: {why}")) from error
 
     def _require_cells(self) -> None:
         """Before anything is measured or drawn for the first experiment. Raises SpecError, or BadInput for no cell."""

@@ -1,4 +1,4 @@
-"""What is recorded of the machine and the code: an allow-list, with no host names, users, paths or variables."""
+"""What is recorded of the machine and the code: an allow-list, with no host names, users or paths."""
 
 import os
 import platform
@@ -13,6 +13,13 @@ from infogan.version import code_digest, library_versions
 
 ROOT = Path(__file__).parent.parent  # of this checkout
 PACKAGES = ("torch", "torchvision", "numpy", "scipy", "mlxtend", "mlflow", "pandas", "matplotlib")
+# variables of the environment that change a result's last bits: which instructions the libraries use, how they round
+BIT_VARIABLES = (
+    *("ATEN_CPU_CAPABILITY", "MKL_CBWR", "MKL_ENABLE_INSTRUCTIONS", "MKL_DEBUG_CPU_TYPE"),
+    *("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA", "ONEDNN_DEFAULT_FPMATH_MODE", "DNNL_DEFAULT_FPMATH_MODE"),
+    *("CUBLAS_WORKSPACE_CONFIG", "NVIDIA_TF32_OVERRIDE", "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE"),
+)
+MAX_VARIABLE = 64  # characters of a value; what is longer is none of theirs
 
 
 def key_versions() -> dict[str, str]:
@@ -27,6 +34,8 @@ def record(device: str) -> dict[str, Any]:
         "packages": library_versions(PACKAGES),
         "platform": f"{platform.system()} {platform.machine()}",
         "cpu": cpu_model(),
+        "processor": processor_kind(),
+        "variables": {name: os.environ[name][:MAX_VARIABLE] for name in BIT_VARIABLES if name in os.environ},
         "cores": usable_cores(),
         "device": device,
         "gpu": _gpu_name() if device == "cuda" else None,
@@ -49,9 +58,19 @@ def cpu_model() -> str:
     return _cpuinfo().get("model name") or platform.processor() or "unknown"
 
 
-def cpu_kind() -> list[str]:
-    """Family, model and instructions: what tells apart processors to which a virtual machine gives one name."""
-    return [_cpuinfo().get(name, "") for name in ("cpu family", "model", "flags")]
+def processor_kind() -> str:
+    """Maker and widest instructions, such as ``amd-avx512``: few kinds, so that a machine's neighbours share its own.
+
+    What chooses between the formulations of a layer, and most of what decides a result's last bits.
+    """
+    info = _cpuinfo()
+    has = set((info.get("flags") or info.get("Features") or "").split())
+    if platform.machine() in ("aarch64", "arm64"):
+        return "arm-sve" if "sve" in has else "arm-neon"
+    maker = {"GenuineIntel": "intel", "AuthenticAMD": "amd"}.get(info.get("vendor_id", ""), "other")
+    if has >= {"avx512f", "avx512bw", "avx512dq", "avx512vl"}:
+        return f"{maker}-amx" if "amx_tile" in has else f"{maker}-avx512"
+    return f"{maker}-avx2" if has >= {"avx2", "fma"} else f"{maker}-plain"
 
 
 def node_name() -> str:

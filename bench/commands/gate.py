@@ -56,7 +56,7 @@ def baseline(experiment: str, destination: Path | None, *, train: bool, **option
     context = Context([experiment], **options)
     rule = _rule(context, experiment)
     seeds = context.selection.seeds or tuple(rule.baseline_seeds)
-    context = Context([experiment], **(options | {"seeds": seeds, "download": train}))
+    context = Context([experiment], **(options | {"seeds": seeds, "download": train, "trains": train}))
     if train:
         code = commands.run(context)
         if code not in (Exit.OK, Exit.NOT_TRACKED):
@@ -108,7 +108,7 @@ def check(experiment: str, baseline_file: Path | None, *, train: bool, record: b
     for index, seeds in enumerate(looks):
         if isinstance(base, str):
             break
-        context = Context([experiment], **(options | {"seeds": seeds, "download": train}))
+        context = Context([experiment], **(options | {"seeds": seeds, "download": train, "trains": train}))
         if train:
             code = commands.run(context)
             if code in (Exit.INTERRUPTED, Exit.TERMINATED):

@@ -1,72 +1,141 @@
-"""Which layers a sweep computes in another way than PyTorch: those that gain on the launcher's processor.
+"""Which layers a sweep computes in another way than PyTorch: the choice for a kind of processor, part of every key.
 
-Measured once for a processor and a torch, kept in the cache, then part of every cell's configuration: a resumed cell,
-or one of a cluster's other machines, has the same formulations and so the same bits.
+For the kinds in ``kernels.toml`` the choice is committed. For any other kind the first ``run`` measures every layer
+that its cells have, once, and the choice lies with the results from then on, in ``kernels.json``. So a cell's key hangs
+on what is declared or recorded: never on a clock that runs later, and never on a cache.
 """
 
-import json
 import math
+import tomllib
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from fnmatch import fnmatchcase
+from functools import cache
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 from bench import environment
-from bench.spec.cells import digest
+from bench.records.locks import Lock
+from bench.records.storage import CorruptRecord, read_json, write_json
+from bench.spec.cells import Choice
 from infogan.architectures import Dense, Strided
-from infogan.data.base import cache_dir, write_cached
-from infogan.version import library_versions
 
 FORMAT = 1
 WORTH = 0.97  # of a ratio of times: another formulation, with other roundings, must earn its place
+TABLE = Path(__file__).with_name("kernels.toml")
+RECORD = "kernels.json"  # in the results folder
+LOCK_PATIENCE_S = 600.0  # another launcher measures, for minutes
 
 Layers = Sequence[Strided | Dense]
 Measure = Callable[[Layers, int], list[float]]
 
 
-def fast_layers(
-    layers: Layers,
-    batch_size: int,
-    *,
-    announce: Callable[[str], None] = lambda text: None,
-    measure: Measure | None = None,
-) -> tuple[str, ...]:
-    """Names of those ``layers`` that gain here, at ``batch_size`` images; measures what the cache does not know."""
-    path = cache_dir() / "kernels" / f"{digest(_machine())[:16]}.json"
-    ratios = _read(path)
-    missing = [layer for layer in layers if _entry(layer, batch_size) not in ratios]
-    if missing:
-        announce(f"measuring which of {len(missing)} layers this processor does faster another way: once, into {path}")
-        measured = (measure or _in_a_process)(missing, batch_size)
-        ratios |= {_entry(layer, batch_size): ratio for layer, ratio in zip(missing, measured, strict=True)}
-        known = {name: ratio for name, ratio in ratios.items() if math.isfinite(ratio)}
-        write_cached(path, json.dumps({"machine": _machine(), "ratios": known}, indent=1).encode())
-    return tuple(layer.name for layer in layers if ratios[_entry(layer, batch_size)] < WORTH)
+class UnreadableChoice(Exception):
+    """The results' record of the choice is damaged; one line for the user."""
 
 
-def _machine() -> dict[str, Any]:
-    return {
-        "format": FORMAT,
-        "cpu": environment.cpu_model(),
-        "kind": digest(environment.cpu_kind())[:16],
-        "torch": library_versions(("torch",))["torch"],
-    }
+@cache
+def _table() -> dict[str, list[str]]:
+    """Patterns of layer names that gain, by kind of processor."""
+    return {kind: list(entry["fast"]) for kind, entry in tomllib.loads(TABLE.read_text(encoding="utf-8")).items()}
+
+
+def declared(kind: str, layers: Layers) -> tuple[str, ...] | None:
+    """Names of those ``layers`` that gain on a kind of processor, by the committed table; None for an unknown kind."""
+    patterns = _table().get(kind)
+    if patterns is None:
+        return None
+    return tuple(layer.name for layer in layers if any(fnmatchcase(layer.name, pattern) for pattern in patterns))
+
+
+class Chooser:
+    """Chooses for the cells of one results folder.
+
+    A folder keeps the kind of processor that its first cells were chosen for, wherever it is taken; ``trains``: what
+    nobody has chosen yet is measured here and recorded. Otherwise nothing is measured or written, and what nobody has
+    chosen stays PyTorch's: no cell can have been trained with it. Calling it raises UnreadableChoice, and OSError
+    where the record cannot be written.
+    """
+
+    def __init__(
+        self,
+        results: Path,
+        *,
+        trains: bool,
+        announce: Callable[[str], None] = lambda text: None,
+        measure: Measure | None = None,
+    ) -> None:
+        self.results, self.trains, self.announce = results, trains, announce
+        self.measure = measure or _in_a_process
+        self._known: dict[tuple[Layers, int], Choice] = {}
+
+    def __call__(self, layers: Layers, batch_size: int) -> Choice:
+        asked = (tuple(layers), batch_size)
+        if asked not in self._known:
+            self._known[asked] = self._choose(layers, batch_size)
+        return self._known[asked]
+
+    def _choose(self, layers: Layers, batch_size: int) -> Choice:
+        record = self._read()
+        here = environment.processor_kind()
+        if self.trains and not self._known and record["processor"] != here:
+            self.announce(
+                f"{self.results / RECORD}: layers are chosen for a processor of kind {record['processor']}, "
+                f"and stay so on this one, {here}"
+            )
+        if self.trains and not _answers(record, layers, batch_size):
+            with Lock(self.results / ".kernels.lease", "a launcher that chooses kernels", patience_s=LOCK_PATIENCE_S):
+                record = self._read()  # another launcher may have been quicker
+                if not _answers(record, layers, batch_size):
+                    self._extend(record, layers, batch_size)
+                    write_json(self.results / RECORD, record)
+        fast = record["fast"]
+        known = declared(record["processor"], layers) or ()
+        names = (layer.name for layer in layers if fast.get(_entry(layer, batch_size), layer.name in known))
+        return Choice(tuple(names), record["processor"])
+
+    def _extend(self, record: dict[str, Any], layers: Layers, batch_size: int) -> None:
+        missing = [layer for layer in layers if _entry(layer, batch_size) not in record["fast"]]
+        chosen = declared(record["processor"], missing)
+        if chosen is None:
+            where = self.results / RECORD
+            self.announce(
+                f"measuring which of {len(missing)} layers a processor of kind {record['processor']} does faster "
+                f"another way: once for these results, into {where}"
+            )
+            ratios = dict(zip((layer.name for layer in missing), self.measure(missing, batch_size), strict=True))
+            chosen = tuple(name for name, ratio in ratios.items() if ratio < WORTH)
+            record["ratios"] |= {
+                _entry(layer, batch_size): ratios[layer.name] for layer in missing if math.isfinite(ratios[layer.name])
+            }
+        record["fast"] |= {_entry(layer, batch_size): layer.name in chosen for layer in missing}
+
+    def _read(self) -> dict[str, Any]:
+        """Of these results: ``processor``, ``fast`` by layer and batch size, and the ``ratios`` that were measured."""
+        path = self.results / RECORD
+        try:
+            record = read_json(path)
+            fits = record["format"] == FORMAT and isinstance(record["processor"], str)
+            fits = fits and all(isinstance(is_fast, bool) for is_fast in record["fast"].values())
+            if not fits or not isinstance(record["ratios"], dict):
+                raise ValueError("not a record of this version")
+        except FileNotFoundError:
+            return {"format": FORMAT, "processor": environment.processor_kind(), "fast": {}, "ratios": {}}
+        except (OSError, CorruptRecord, ValueError, KeyError, AttributeError, TypeError) as error:
+            raise UnreadableChoice(
+                f"{path} cannot be read ({error}): it says which layers the cells here compute in which way; restore it"
+            ) from error
+        return record
+
+
+def _answers(record: dict[str, Any], layers: Layers, batch_size: int) -> bool:
+    return all(_entry(layer, batch_size) in record["fast"] for layer in layers)
 
 
 def _entry(layer: Strided | Dense, batch_size: int) -> str:
     return f"{layer.name} batch {batch_size}"
-
-
-def _read(path: Path) -> dict[str, float]:
-    """The cache's ratios; none where it cannot be read or holds anything else."""
-    try:
-        content = json.loads(path.read_bytes())
-        ratios = content["ratios"] if content["machine"] == _machine() else {}
-        return {name: float(ratio) for name, ratio in ratios.items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        return {}
 
 
 def _in_a_process(layers: Layers, batch_size: int) -> list[float]:

@@ -58,6 +58,7 @@ def training_config(config: dict[str, Any]) -> TrainingConfig:
     training = dict(config["training"])
     batch_size, step_kind, iterations = training.pop("batch_size"), training.pop("step"), training.pop("iterations")
     capture = training.pop("capture", "off")
+    network = {name: value for name, value in config["network"].items() if name != "chosen_for"}
     for name in ("mi_weight_discriminator", "mi_weight_generator"):
         training[name] = tuple(training[name])
     return TrainingConfig(
@@ -65,7 +66,7 @@ def training_config(config: dict[str, Any]) -> TrainingConfig:
         latents=latent_spec(config),
         step=StepSettings(**training),
         iterations=iterations,
-        network=NetworkSettings(**config["network"]),
+        network=NetworkSettings(**network),
         batch_size=batch_size,
         step_kind=step_kind,
         capture=capture,

@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, NamedTuple
 
 from bench.spec.schema import MAX_SEED, suggest
 from bench.spec.tables import (
@@ -115,22 +115,30 @@ def _training(spec: Spec, experiment: ExperimentTable, variant: str | None, arm:
     return merged | {"learning_rate_q": rate_q, "mi_weight_discriminator": weights, "mi_weight_generator": weights_g}
 
 
-Choose = Callable[[tuple[Strided | Dense, ...], int], Sequence[str]]  # names of those to do otherwise, by batch size
+class Choice(NamedTuple):
+    """Names of the layers to compute in another way than PyTorch, and the kind of processor that this suits."""
+
+    fast_layers: tuple[str, ...]
+    processor: str
 
 
-def all_that_may_gain(layers: Sequence[Strided | Dense], batch_size: int) -> list[str]:
-    """The choice without a measurement."""
-    return [layer.name for layer in layers]
+Choose = Callable[[tuple[Strided | Dense, ...], int], Choice]  # of layers, by batch size
+
+
+def all_that_may_gain(layers: Sequence[Strided | Dense], batch_size: int) -> Choice:
+    """The choice for no processor in particular."""
+    return Choice(tuple(layer.name for layer in layers), "any")
 
 
 def _network(
     table: dict[str, Any], experiment: ExperimentTable, batch_size: int, device: str, choose: Choose
 ) -> dict[str, Any]:
-    """Network settings with the formulation of every layer that may have several."""
+    """Network settings with the formulation of every layer that may have several, and whose choice that is."""
     if device != "cpu" or table.get("kernels") != "fastest" or table.get("precision") == "bf16":
         return table
     layers = choosable_layers(ARCHITECTURES[experiment.architecture], experiment.input_width, table["width"])
-    return table | {"fast_layers": list(choose(layers, batch_size))}
+    choice = choose(layers, batch_size)
+    return table | {"fast_layers": list(choice.fast_layers), "chosen_for": choice.processor}
 
 
 def resolve(

@@ -10,7 +10,8 @@ from typing import Any, Literal
 
 import torch
 
-from bench.run.kernels import fast_layers
+from bench.environment import processor_kind
+from bench.run.kernels import declared
 from bench.throughput.as_commonly_written import AsCommonlyWritten
 from bench.throughput.plain import PlainGan, plain_step
 from infogan.architectures import ARCHITECTURES, choosable_layers
@@ -52,11 +53,11 @@ class Workload:
 
     @property
     def fast_layers(self) -> tuple[str, ...] | None:
-        """The choice that cells of this machine make, too."""
+        """The choice that is committed for this kind of processor; another kind keeps PyTorch's kernels here."""
         if self.kernels != "fastest" or self.device != "cpu":
             return None
         layers = choosable_layers(ARCHITECTURES[self.network], LATENTS[self.network].input_width, self.width)
-        return fast_layers(layers, self.batch_size)
+        return declared(processor_kind(), layers) or ()
 
     def record(self) -> dict[str, Any]:
         chosen = self.fast_layers
