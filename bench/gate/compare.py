@@ -11,8 +11,10 @@ from typing import Any
 
 from bench.analysis import statistics
 from bench.analysis.runs import Run, Sweep
-from bench.analysis.statistics import Comparison, Outcome, SameSeedRatios, ShiftInterval
+from bench.analysis.statistics import Outcome, SameSeedRatios, ShiftInterval
+from bench.gate import rules
 from bench.gate.health import NOT_MEASURED, HealthCheck, check_health
+from bench.gate.rules import Comparison
 from bench.spec.criteria import GateTable
 
 NUM_TESTS = 2  # T80 and final L_I: alpha is split between them
@@ -119,12 +121,12 @@ def _check_arm(rule: GateTable, group: str, base: list[Run], new: list[Run]) -> 
     budget = float(base[0].cell.iterations)
     alpha = rule.alpha / NUM_TESTS
     base_t80, new_t80 = _values(base, "t80", math.inf), _values(new, "t80", math.inf)
-    t80 = statistics.compare_convergence(
+    t80 = rules.compare_convergence(
         list(base_t80.values()), list(new_t80.values()), budget, rule.tolerance, rule.margin, alpha
     )
     base_final = _values(base, "mi_final_nats", NO_INFORMATION_NATS)
     new_final = _values(new, "mi_final_nats", NO_INFORMATION_NATS)
-    final, final_outcome = statistics.non_inferior(
+    final, final_outcome = rules.non_inferior(
         list(base_final.values()), list(new_final.values()), rule.final_margin_nats, alpha
     )
     shown = "" if final is None else f": shift {final.shift:+.3f} nats [{final.low:+.3f}, {final.high:+.3f}]"

@@ -18,6 +18,7 @@ from bench.analysis.runs import Run, Sweep
 from bench.analysis.throughput import Ratio, StoredRatio, newest_ratio
 from bench.gate.compare import ArmCheck, Check
 from bench.gate.health import NOT_MEASURED
+from bench.gate.rules import percent
 from bench.records.storage import append_line, plain_json, read_lines, write_atomic
 from bench.spec.criteria import GateTable
 from bench.spec.schema import Label, Recorded
@@ -30,6 +31,10 @@ def _times(values: dict[int, float]) -> str:
 def _number(value: float, digits: int = 3) -> str:
     """A ratio or a spread; failed seeds leave it without a bound."""
     return f"{value:.{digits}f}" if math.isfinite(value) else "unbounded"
+
+
+def _ratio(value: float) -> str:
+    return "not comparable" if math.isnan(value) else f"{value:.3f}"
 
 
 def _side(name: str, values: dict[int, float]) -> str:
@@ -61,12 +66,11 @@ def arm_lines(arm: ArmCheck, rule: GateTable) -> Iterator[str]:
     line = f"T80 {arm.group}: {_side('base', arm.base_t80)} | {_side('new', arm.new_t80)}"
     if t80.ratio is not None:
         r = t80.ratio
-        line += f" | ratio {r.ratio:.3f}, {r.level:.0%} CI [{_number(r.low)}, {_number(r.high)}]"
+        line += f" | ratio {_ratio(r.ratio)}, {percent(r.level)} CI [{_number(r.low)}, {_number(r.high)}]"
         line += f", P(slower) {t80.prob_slower:.2f}, MWU p {t80.p_slower:.3f}, Fisher p {t80.p_failures:.3f}"
         excluded = "yes" if r.high < 1 + rule.margin else "no"
-        line += (
-            f" -> {t80.outcome} (slowdown of {rule.margin:.0%} excluded: {excluded}; tolerance {rule.tolerance:.0%})"
-        )
+        line += f" -> {t80.outcome} (slowdown of {percent(rule.margin)} excluded: {excluded}; "
+        line += f"tolerance {percent(rule.tolerance)})"
     yield line
     if arm.same_seed is not None:
         s = arm.same_seed
@@ -81,7 +85,7 @@ def arm_lines(arm: ArmCheck, rule: GateTable) -> Iterator[str]:
         f = arm.final
         yield (
             f"final L_I: base {_median(arm.base_final_nats):.3f}, new {_median(arm.new_final_nats):.3f} nats, shift "
-            f"{f.shift:+.3f}, {f.level:.0%} CI [{f.low:+.3f}, {f.high:+.3f}] -> {arm.final_outcome} "
+            f"{f.shift:+.3f}, {percent(f.level)} CI [{f.low:+.3f}, {f.high:+.3f}] -> {arm.final_outcome} "
             f"(margin {rule.final_margin_nats:g})"
         )
     statuses = " | ".join(f"{name} {_statuses(side)}" for name, side in (("base", h.base), ("new", h.new)))

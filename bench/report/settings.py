@@ -6,7 +6,7 @@ from typing import Any
 
 from bench.analysis.runs import Sweep
 from bench.report import wording
-from bench.report.tabular import Table, csv_bytes
+from bench.report.tabular import NEITHER, Table, csv_bytes, is_neither, ratio_value
 from bench.spec.tables import ExperimentTable
 
 COLUMNS = (
@@ -97,7 +97,9 @@ def settings_table(listed: list[Choice], arms: list[str]) -> Table:
             )
         row += [_hump(choice.rows.get(arm)) for arm in baselines]
         rows.append(row)
-    values = [[record[column] for column in COLUMNS] for choice in listed for record in choice.rows.values()]
+    values = [
+        [ratio_value(record, column) for column in COLUMNS] for choice in listed for record in choice.rows.values()
+    ]
     seeds = max(int(record["num_seeds"]) for choice in listed for record in choice.rows.values())
     level = max((r["level"] for c in listed for r in c.rows.values() if not math.isnan(r["level"])), default=math.nan)
     caption = (
@@ -110,6 +112,8 @@ def settings_table(listed: list[Choice], arms: list[str]) -> Table:
 
 def ratio_words(record: dict[str, Any]) -> str:
     """``1.23 [1.10, 1.40]``; the reference's own T80; a bound where half of the seeds did not reach 0.8 H(c)."""
+    if is_neither(record):
+        return NEITHER
     if math.isnan(record["t80_ratio"]):
         return f"T80 = {wording.measured('t80', record['t80'])}"
     interval = f"[{wording.number(record['low'], 2)}, {wording.number(record['high'], 2, 'unbounded')}]"

@@ -25,7 +25,8 @@ ARM_MEASURES = (  # shown; the file has all of bench.analysis.tables
     "hump_nats",
     "hump_iteration",
 )
-NEITHER = "neither reached"  # 0.8 H(c), of two arms
+NEITHER = "not comparable: neither reached"  # 0.8 H(c), of two arms
+RATIO_COLUMNS = ("t80_ratio", "low", "high", "level")
 SEED_MEASURES = (
     *ARM_MEASURES,
     "mi_final_fraction",
@@ -193,17 +194,30 @@ def _comparisons(sweep: Sweep, order: list[str], base_arm: str) -> Table | None:
         "Ratio of T80 to the base arm's (Hodges and Lehmann), above 1: slower; the interval is exact by rank. "
         "p: one-sided Mann-Whitney test of slower. A seed that did not reach 0.8 H(c) counts as later than the budget."
     )
-    keys = ["arm", "against", "t80_ratio", "low", "high", "level", "p_slower", "not_reached", "num_seeds"]
-    values = [[("unbounded" if r[k] == math.inf else r[k]) for k in keys] for r in records]
+    keys = ["arm", "against", *RATIO_COLUMNS, "p_slower", "not_reached", "num_seeds"]
+    values = [[ratio_value(r, k) for k in keys] for r in records]
     headings = ["arm", "against", "T80 ratio", "interval", "level", "p (slower)", "T80 not reached"]
     return Table("comparisons", "Comparisons", caption, headings, rows, csv_bytes(keys, values), num_text=2)
 
 
+def ratio_value(record: dict[str, Any], column: str) -> Any:
+    """Of a ratio's row, for its file: a bound that there is not is "unbounded", and so is the ratio of no seeds."""
+    value = record[column]
+    if column == "t80_ratio" and is_neither(record):
+        return NEITHER
+    return "unbounded" if column in RATIO_COLUMNS and value == math.inf else value
+
+
+def is_neither(record: dict[str, Any]) -> bool:
+    """Whether two arms were compared, and failures of both leave no ratio."""
+    return math.isnan(record["t80_ratio"]) and not math.isnan(record["level"])
+
+
 def _compared(sweep: Sweep, record: dict[str, Any]) -> list[str]:
     """Ratio, interval, level and p; where neither arm gets there, equal failures are no sign of equality."""
+    if is_neither(record):
+        return [NEITHER, wording.ABSENT, wording.ABSENT, wording.ABSENT]
     ratio = _ratio(sweep, record)
-    if ratio == NEITHER:
-        return [ratio, wording.ABSENT, wording.ABSENT, wording.ABSENT]
     interval = f"{wording.number(record['low'], 2)} to {wording.number(record['high'], 2, 'unbounded')}"
     return [ratio, interval, f"{100 * record['level']:.4g} %", wording.number(record["p_slower"], 4)]
 
@@ -213,8 +227,6 @@ def _ratio(sweep: Sweep, record: dict[str, Any]) -> str:
     base = list(sweep.t80(record["against"]).values())
     base_failed = sum(math.isinf(t) for t in base) / len(base)
     new_failed = record["not_reached"] / record["num_seeds"]
-    if base_failed * new_failed >= 0.5:
-        return NEITHER
     text = wording.number(record["t80_ratio"], 2)
     if new_failed * (1 - base_failed) >= 0.5:
         return f"at least {text}"

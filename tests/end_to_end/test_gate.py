@@ -51,7 +51,7 @@ def check(bench: Bench, *arguments: str, code: int) -> str:
 
 def test_the_same_code_is_ok(bench: Bench) -> None:
     output = check(bench, code=0)
-    assert "ok: infogan: A slowdown of 20% or more is excluded" in output
+    assert "ok: infogan: A slowdown of 20 % or more is excluded" in output
     assert "nothing differs from the baseline" in output
     assert json.loads((bench.results / "check" / "gate.json").read_text())["outcome"] == "ok"
     assert ElementTree.parse(bench.results / "check" / "gate.xml").getroot().attrib["failures"] == "0"
@@ -66,7 +66,7 @@ def test_a_real_cause_regresses(bench: Bench, tmp_path: Path, empty_database: Pa
     assert "first look: regressed" in output
     assert "training.learning_rate_q: 0.001 -> 0.0004" in output
     assert output.count("7/7 slower") == 1 or "slower" in output
-    assert "regressed: infogan: Slower by the tolerance of 10% or more" in output
+    assert "regressed: infogan: Slower by the tolerance of 10 % or more" in output
     history = (slow.results / "history.jsonl").read_text().splitlines()
     assert [json.loads(line)["outcome"] for line in history] == ["inconclusive", "regressed"]
     assert json.loads(history[-1])["arms"]["infogan"]["ratio"] > 1.3

@@ -1,5 +1,7 @@
 """The gate on real curves: no alarm where nothing changed, an alarm where something did, and never a silent pass."""
 
+import csv
+import io
 import json
 import math
 import re
@@ -16,6 +18,8 @@ from bench.gate import output as gate_output
 from bench.gate.compare import compare, inconclusive
 from bench.publish.gate_proof import failing, outcomes, stretched
 from bench.records.folder import History
+from bench.report.tabular import NEITHER, sweep_tables
+from bench.report.wording import ABSENT
 from bench.spec.criteria import GateTable
 
 BASELINE = Path(__file__).parents[3] / "results" / "baseline" / "mi-gate.json"
@@ -119,6 +123,17 @@ def test_a_diverged_seed_is_later_than_the_budget_in_tables_too(base: Sweep) -> 
     continuous = base.definition | {"codes": []}
     assert replace(both, definition=continuous).t80("other") == {}  # no categorical code, no T80
     assert next(r for r in arms_table(both).to_dict("records") if r["arm"] == "other" and r["num_seeds"] == 3)
+
+
+def test_arms_of_which_no_seed_converges_are_not_comparable(base: Sweep) -> None:
+    """In the table and in its file: equal failures are no ratio of 1."""
+    both = [failing(run) for run in base.runs]
+    sweep = replace(base, runs=[*both, *(replace(r, cell=replace(r.cell, arm="gan")) for r in both)])
+    table = next(t for t in sweep_tables(sweep, ["infogan", "gan"], "infogan") if t.name == "comparisons")
+    assert table.rows[0][2:5] == [NEITHER, ABSENT, ABSENT]
+    (row,) = csv.DictReader(io.StringIO(table.csv.decode()))
+    assert row["t80_ratio"] == "not comparable: neither reached"
+    assert (row["low"], row["high"], row["not_reached"]) == ("0", "unbounded", "10")
 
 
 def test_an_arm_that_the_baseline_lacks_is_named(base: Sweep) -> None:
