@@ -1,7 +1,6 @@
 """``python -m bench``: a command here parses, then calls a plain function. ``--help`` lists the exit codes."""
 
 import errno
-import os
 import sys
 from pathlib import Path
 from typing import Annotated, Unpack
@@ -9,12 +8,11 @@ from typing import Annotated, Unpack
 import typer
 from typer.exceptions import TyperException
 
-from bench.commands import run as commands
-from bench.context import DEFAULT_RESULTS, DEFAULT_SPEC, BadInput, Context
+from bench.console import BadInput, Exit, guard_streams
+from bench.context import DEFAULT_RESULTS, DEFAULT_SPEC, Context
 from bench.options import CellOptions, Device, Experiments, GateOptions, Profile, Results, SpecOption, with_options
 from bench.records.locks import Locked
 from bench.run.executors.base import ExecutorError
-from bench.run.plan import Exit
 from bench.spec.tables import SpecError
 from infogan.data import DataError
 from infogan.data.base import one_line
@@ -54,10 +52,14 @@ def plan(
     """List the cells with their state, and what the missing ones will take. Changes nothing in the results."""
     if price_per_hour is not None and not estimate:
         raise BadInput("--price-per-hour needs --estimate: a guess is no basis for a price")
+    from bench.commands import plan as command
+
     context = Context(experiments, **options, download=estimate)
-    commands.plan(context)
+    command.plan(context)
     if estimate:
-        raise typer.Exit(int(commands.plan_measured(context, price_per_hour)))
+        from bench.commands.estimate import plan_measured
+
+        raise typer.Exit(int(plan_measured(context, price_per_hour)))
 
 
 @app.command()
@@ -71,8 +73,10 @@ def run(
     **options: Unpack[CellOptions],
 ) -> None:
     """Train every cell that is missing, mirror all to MLflow. Ctrl-C loses nothing: the next run goes on."""
+    from bench.commands import run as command
+
     context = Context(experiments, **options, download=True, trains=True)
-    raise typer.Exit(int(commands.run(context, checkpoint_every_s, checkpoint_every)))
+    raise typer.Exit(int(command.run(context, checkpoint_every_s, checkpoint_every)))
 
 
 @app.command()
@@ -85,13 +89,17 @@ def report(
     ] = None,
 ) -> None:
     """Write the report (index.html, report.md, claims.json) from what is there, and print the claim table."""
-    commands.report(experiments, spec, results, profile)
+    from bench.commands import report as command
+
+    command.report(experiments, spec, results, profile)
 
 
 @app.command()
 def sync(results: Results = DEFAULT_RESULTS) -> None:
     """Complete the MLflow mirror of every recorded cell. Ends with 4 where something is still missing."""
-    raise typer.Exit(int(commands.sync(results)))
+    from bench.commands import sync as command
+
+    raise typer.Exit(int(command.sync(results)))
 
 
 @app.command()
@@ -158,9 +166,9 @@ def check(
     Five new seeds are held against the baseline's ten: T80, its ratio with an exact interval, and the final L_I. When
     that is not ok, five more decide once; with --run they are trained at once, without it they are named.
     """
-    from bench.commands import gate as gate_commands
+    from bench.commands import gate as command
 
-    raise typer.Exit(int(gate_commands.check(experiment, baseline_file, train=train, record=record, **options)))
+    raise typer.Exit(int(command.check(experiment, baseline_file, train=train, record=record, **options)))
 
 
 @app.command()
@@ -175,9 +183,9 @@ def baseline(
     **options: Unpack[GateOptions],
 ) -> None:
     """Store finished runs as the baseline that ``check`` compares with. Not after a red check: that would hide it."""
-    from bench.commands import gate as gate_commands
+    from bench.commands import gate as command
 
-    raise typer.Exit(int(gate_commands.baseline(experiment, to, train=train, **options)))
+    raise typer.Exit(int(command.baseline(experiment, to, train=train, **options)))
 
 
 @app.command()
@@ -203,20 +211,20 @@ def throughput(
     from bench.commands import throughput as command
 
     options = command.Options(networks, batch_size, width, threads, kernels, device, against, suite)
-    try:
-        raise typer.Exit(command.throughput(results, options))
-    except command.BadOption as error:
-        raise BadInput(str(error)) from error
+    raise typer.Exit(command.throughput(results, options))
 
 
 @app.command()
 def cost(spec: SpecOption = DEFAULT_SPEC, results: Results = DEFAULT_RESULTS, profile: Profile = None) -> None:
     """Measure what codes and Q add to a plain GAN's iteration, on one CPU thread, for claim S6a of the report."""
-    commands.cost(spec, results, profile)
+    from bench.commands import cost as command
+
+    command.cost(spec, results, profile)
 
 
 def main() -> None:
     """Entry point: a user's mistake is one line and exit code 2."""
+    guard_streams()
     try:
         sys.exit(app(standalone_mode=False))  # what a typer.Exit holds; None, which is 0, without one
     except TyperException as error:  # of the command line itself; without a message it has shown the help
@@ -232,9 +240,6 @@ def main() -> None:
     except typer.Abort:
         print("error: aborted", file=sys.stderr)
         sys.exit(int(Exit.FAILED))
-    except BrokenPipeError:  # `... | head`: the reader has left
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(int(Exit.OK))
     except OSError as error:
         if error.errno not in DISK_ERRORS:
             raise

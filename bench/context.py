@@ -1,10 +1,12 @@
 """What a command resolves from its options first: device, profiles, data, cells. Bad input ends here."""
 
+import os
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
 from bench import environment
+from bench.console import BadInput, console, escape, say
 from bench.records.locks import Locked
 from bench.records.tasks import Resources
 from bench.run import kernels
@@ -23,10 +25,6 @@ DEFAULT_SPEC = environment.ROOT / "experiments.toml"
 DEFAULT_RESULTS = Path("results/latest")
 
 
-class BadInput(Exception):
-    """The user's mistake, in one line."""
-
-
 def require_profile(profile: str | None, known: Collection[str] = PROFILES) -> None:
     """Raises BadInput with the choices; None stands for a default."""
     if profile is not None and profile not in known:
@@ -39,6 +37,17 @@ def require_folder(what: str, path: Path) -> None:
     if nearest is not None and not nearest.is_dir():
         inside = "" if nearest == path.absolute() else f": {nearest.name} is a file"
         raise BadInput(f"{what} {path} is not a folder{inside}")
+
+
+def require_writable(results: Path) -> None:
+    """Raises BadInput where the results folder cannot be written; makes it."""
+    try:
+        results.mkdir(parents=True, exist_ok=True)
+        probe = results / f".probe-{os.getpid()}"
+        probe.write_bytes(b"x")
+        probe.unlink()
+    except OSError as error:
+        raise BadInput(f"results folder {results} cannot be written: {error.strerror}") from error
 
 
 class Context:
@@ -158,18 +167,14 @@ class Context:
 
 def _prepared(name: str, source: str, data_dir: Path | None, num_images: int | None) -> data.DataInfo:
     """The data set, downloaded, decoded or rendered into the cache where it is not there yet."""
-    from rich.console import Console
-
     from bench.run.progress import preparing
 
-    with preparing(name, Console()) as progress:
+    with preparing(name, console) as progress:
         return data.prepare(name, source, data_dir, num_images=num_images, progress=progress)
 
 
 def _announce(text: str) -> None:
-    from rich.console import Console
-
-    Console().print(text, highlight=False)
+    say(escape(text))
 
 
 def _listed(text: str | None) -> tuple[str, ...] | None:

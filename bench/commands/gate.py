@@ -3,19 +3,16 @@
 from pathlib import Path
 from typing import Any
 
-from rich.markup import escape
-
 from bench.analysis.runs import Sweep, load_run, read_curves, write_curves
 from bench.analysis.summary import code_names
-from bench.commands import run as commands
-from bench.commands.run import say
-from bench.context import BadInput, Context
+from bench.commands.run import run
+from bench.console import BadInput, Exit, escape, say
+from bench.context import Context, require_writable
 from bench.environment import ROOT
 from bench.gate import compare as gate
 from bench.gate import output as gate_output
 from bench.records.folder import CellFolder
 from bench.records.storage import CorruptRecord
-from bench.run.plan import Exit
 from bench.spec.cells import Cell
 from bench.spec.criteria import GateTable
 from infogan.data.base import one_line
@@ -58,7 +55,7 @@ def baseline(experiment: str, destination: Path | None, *, train: bool, **option
     seeds = context.selection.seeds or tuple(rule.baseline_seeds)
     context = Context([experiment], **(options | {"seeds": seeds, "download": train, "trains": train}))
     if train:
-        code = commands.run(context)
+        code = run(context)
         if code not in (Exit.OK, Exit.NOT_TRACKED):
             return code
     sweep = current_sweep(context, context.cells)
@@ -110,7 +107,7 @@ def check(experiment: str, baseline_file: Path | None, *, train: bool, record: b
             break
         context = Context([experiment], **(options | {"seeds": seeds, "download": train, "trains": train}))
         if train:
-            code = commands.run(context)
+            code = run(context)
             if code in (Exit.INTERRUPTED, Exit.TERMINATED):
                 return code
         new = current_sweep(context, context.cells)
@@ -134,7 +131,7 @@ def _print_and_write(result: gate.Check, rule: GateTable, new: Sweep | None, res
     say(f"[{COLOURS[result.outcome]}]{escape(verdict)}[/]")
     if advice:
         say(escape(advice))
-    commands.require_writable(results)
+    require_writable(results)
     histories = [results / "history.jsonl"] + ([BASELINES / "history.jsonl"] if record else [])
     gate_output.write(result, rule, new, results, histories)
     say(f"written: {escape(str(results / 'check' / result.experiment))}.json and .xml")

@@ -5,10 +5,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.markup import escape
 
+from bench.console import BadInput, escape
+from bench.console import console as shared_console
+from bench.context import require_writable
 from bench.records.folder import THROUGHPUT as FOLDER
-from bench.run.plan import check_writable
 from bench.spec.schema import suggest
 from infogan.architectures import ARCHITECTURES
 from infogan.runtime import available_device, usable_cores
@@ -18,10 +19,6 @@ if TYPE_CHECKING:
 
 KERNELS = ("torch", "winograd", "fastest")
 RECORD = "paired.json"
-
-
-class BadOption(ValueError):
-    """A wrong option, in one line."""
 
 
 @dataclass(frozen=True)
@@ -39,23 +36,21 @@ class Options:
 
 
 def throughput(results: Path, options: Options, console: Console | None = None) -> int:
-    """Measure, print and write; returns the exit code: 0, or with ``against`` the gate's. Raises BadOption."""
-    console = console or Console()
+    """Measure, print and write; returns the exit code: 0, or with ``against`` the gate's. Raises BadInput."""
+    console = console or shared_console
     results = results.absolute()
     names, device = _checked(options)
     record = results / FOLDER / RECORD
     if options.against is not None and options.against.resolve() == record.resolve():
-        raise BadOption(f"--against {options.against} is what this measurement would replace: copy it elsewhere first")
-    unwritable = check_writable(results)
-    if unwritable:
-        raise BadOption(unwritable)
+        raise BadInput(f"--against {options.against} is what this measurement would replace: copy it elsewhere first")
+    require_writable(results)
 
     from bench.throughput.session import BadBaseline, read_baseline
 
     try:
         baseline = read_baseline(options.against) if options.against is not None else None
     except BadBaseline as error:
-        raise BadOption(str(error)) from error
+        raise BadInput(str(error)) from error
     if options.suite:
         from bench.throughput.suite import run_suite
 
@@ -70,23 +65,23 @@ def _checked(options: Options) -> tuple[list[str], str]:
     names = [name.strip() for name in options.networks.split(",")]
     for name in names:
         if name not in ARCHITECTURES:
-            raise BadOption(f"unknown network {name!r}{suggest(name, list(ARCHITECTURES))}")
+            raise BadInput(f"unknown network {name!r}{suggest(name, list(ARCHITECTURES))}")
     if options.kernels not in KERNELS:
-        raise BadOption(f"unknown kernels {options.kernels!r}{suggest(options.kernels, list(KERNELS))}")
+        raise BadInput(f"unknown kernels {options.kernels!r}{suggest(options.kernels, list(KERNELS))}")
     if not 0 < options.width <= 8:
-        raise BadOption(f"--width must be above 0 and at most 8, got {options.width:g}")
+        raise BadInput(f"--width must be above 0 and at most 8, got {options.width:g}")
     if options.threads > usable_cores():
-        raise BadOption(f"--threads {options.threads} is more than the {usable_cores()} cores of this machine")
+        raise BadInput(f"--threads {options.threads} is more than the {usable_cores()} cores of this machine")
     if options.suite:
         single = ("networks", "batch_size", "width", "threads", "kernels", "against")
         given = [name for name in single if getattr(options, name) != getattr(Options(), name)]
         if given:
             flag = given[0].replace("_", "-")
-            raise BadOption(f"--{flag} is for single measurements, --suite has its own; leave one of them out")
+            raise BadInput(f"--{flag} is for single measurements, --suite has its own; leave one of them out")
     try:
         device = available_device(options.device)
     except ValueError as error:
-        raise BadOption(str(error)) from error
+        raise BadInput(str(error)) from error
     return list(dict.fromkeys(names)), device
 
 
@@ -116,8 +111,8 @@ def _measure(
             _print_verdict(verdict, measurement["workload"]["network"], console)
     record = session.record("paired", measurements=measurements)
     write(path, record)
-    console.print(machine(record), highlight=False, soft_wrap=True)
-    console.print(f"record: {path}", highlight=False, soft_wrap=True)
+    console.print(escape(machine(record)), highlight=False, soft_wrap=True)
+    console.print(f"record: {escape(str(path))}", highlight=False, soft_wrap=True)
     return gate.EXIT[gate.worst([v.outcome for v in verdicts])] if verdicts else 0
 
 

@@ -11,7 +11,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from bench.commands import run as commands
+from bench.commands.run import task_maker
 from bench.context import DEFAULT_SPEC, Context
 from bench.run import plan as grid
 from bench.run.estimate import Left, left, measure
@@ -41,7 +41,7 @@ def estimated(spec: Path, results: Path) -> Left:
     """What ``plan --estimate`` says. Raises RuntimeError where a cell could not be measured."""
     context = Context(["estimated"], spec=spec, results=results, profile="cpu", device="cpu")
     planned = grid.plan(results, context.cells, context.uri)
-    task_of = commands.task_maker(context, 60.0, None)
+    task_of = task_maker(context, 60.0, None)
     measured = measure(planned, task_of, LocalExecutor(context.jobs), StopRequest())
     if measured.failures:
         raise RuntimeError(measured.failures[0])

@@ -6,10 +6,10 @@ import shutil
 import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
-from enum import IntEnum
 from pathlib import Path
 from typing import Any, Protocol
 
+from bench.console import Exit
 from bench.records.folder import LAUNCHES, CellFolder
 from bench.records.launches import Launch
 from bench.records.locks import Lock
@@ -23,18 +23,6 @@ from infogan.architectures import ARCHITECTURES, Costs, iteration_flops, network
 ASSUMED_FLOPS_PER_S = 60e9  # of one core, for an estimate before anything was measured here
 ASSUMED_CELL_S = 3.0  # of a cell outside training: start, measures, records
 BYTES = 4
-
-
-class Exit(IntEnum):
-    """Exit codes promised by ``python -m bench``."""
-
-    OK = 0
-    FAILED = 1
-    BAD_INPUT = 2
-    INCONCLUSIVE = 3
-    NOT_TRACKED = 4
-    INTERRUPTED = 130
-    TERMINATED = 143
 
 
 @dataclass(frozen=True)
@@ -215,18 +203,6 @@ def run(
     else:
         code = Exit.NOT_TRACKED if untracked else Exit.OK
     return Outcome(code, done, failed, untracked)
-
-
-def check_writable(results: Path) -> str | None:
-    """One line where the results folder cannot be used."""
-    try:
-        results.mkdir(parents=True, exist_ok=True)
-        probe = results / f".probe-{os.getpid()}"
-        probe.write_bytes(b"x")
-        probe.unlink()
-    except OSError as error:
-        return f"results folder {results} cannot be written: {error.strerror}"
-    return None
 
 
 def free_bytes(results: Path) -> int:

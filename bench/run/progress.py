@@ -1,6 +1,5 @@
 """What a person sees while cells train: bars with an ETA on a terminal, plain lines elsewhere."""
 
-import sys
 import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from bench.console import is_watched
 from bench.records.tasks import CellTask
 from bench.run.plan import ASSUMED_CELL_S, ASSUMED_FLOPS_PER_S, training_flops
 
@@ -155,11 +155,11 @@ class BarDisplay:
         overall: list[TaskID] = []
         self.progress = Progress(
             SpinnerColumn(),
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=30),
             MofNCompleteColumn(),
             _Eta(self.sweep, overall),
-            TextColumn("{task.fields[detail]}"),
+            TextColumn("{task.fields[detail]}", markup=False),
             console=console,
         )
         self.overall = self.progress.add_task("all cells", total=len(tasks), detail="")
@@ -205,7 +205,7 @@ class BarDisplay:
 @contextmanager
 def preparing(name: str, console: Console) -> Iterator[Callable[[int, int], None]]:
     """Progress of a data set that is decoded or rendered first: a bar with an ETA, or a line now and then."""
-    if console.is_terminal and sys.stdout.isatty():
+    if console.is_terminal and is_watched():
         with Progress(*Progress.get_default_columns(), MofNCompleteColumn(), console=console, transient=True) as bars:
             bar = bars.add_task(f"preparing {name}", total=None)
             yield lambda done, total: bars.update(bar, completed=done, total=total)
@@ -225,5 +225,5 @@ def display_for(
     tasks: list[CellTask], console: Console, measured_only: Collection[str] = ()
 ) -> LineDisplay | BarDisplay:
     """Bars where somebody watches, lines where nobody does."""
-    kind = BarDisplay if console.is_terminal and sys.stdout.isatty() else LineDisplay
+    kind = BarDisplay if console.is_terminal and is_watched() else LineDisplay
     return kind(tasks, console, measured_only)

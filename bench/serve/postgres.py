@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from bench.context import BadInput
+from bench.console import BadInput
 from bench.serve.process import LOOPBACK, Account, Server, ServerFailed, running, usable_port, wait_until
 
 USER, DATABASE, ACCOUNT = "infogan", "mlflow", "postgres"

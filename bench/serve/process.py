@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from bench.context import BadInput
+from bench.console import BadInput
 
 LOOPBACK = "127.0.0.1"
 START_LIMIT_S, POLL_S = 180.0, 0.2

@@ -10,12 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from rich.markup import escape
-
-from bench.commands.run import console, require_writable, say
-from bench.context import BadInput, require_folder
+from bench.console import BadInput, Exit, console, escape, say
+from bench.context import require_folder, require_writable
 from bench.records.locks import Lock
-from bench.run.plan import Exit
 from bench.serve import postgres
 from bench.serve.process import (
     LOOPBACK,

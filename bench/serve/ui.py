@@ -8,11 +8,7 @@ import time
 import webbrowser
 from pathlib import Path
 
-from rich.markup import escape
-
-from bench.commands.run import console, say
-from bench.context import BadInput
-from bench.run.plan import Exit
+from bench.console import BadInput, Exit, console, escape, is_watched, say
 from bench.serve.process import (
     LOOPBACK,
     POLL_S,
@@ -64,7 +60,7 @@ def _print_views(base: str, experiments: dict[str, str]) -> None:
 
 def _open_browser(address: str) -> None:
     has_display = sys.platform == "darwin" or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
-    if has_display and sys.stdout.isatty():
+    if has_display and is_watched():
         webbrowser.open(address)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 
 from bench.claims.cost import FORMAT, RECORD, read_cost
 from bench.records.storage import read_plain_json
@@ -26,16 +27,16 @@ SEED = 0  # of the order within each pair
 def measure_cost(results: Path, claim: CostTable, profile: str, console: Console) -> None:
     """Measure every network and write the record, unless it is there."""
     wanted = _protocol(claim, profile)
-    session = Session("cpu", 1, lambda text: console.print(text, highlight=False), seed=SEED)
+    session = Session("cpu", 1, lambda text: console.print(escape(text), highlight=False), seed=SEED)
     path = results / RECORD
     record = session.record("cost") | {"format": FORMAT, "clock": CLOCK, **wanted}
     if _is_held(results, record):
-        console.print(f"cost: measured already, {path}", highlight=False, soft_wrap=True)
+        console.print(f"cost: measured already, {escape(str(path))}", highlight=False, soft_wrap=True)
         return
     networks = [_network(session, name, wanted) for name in NETWORKS]
     load = session.record("cost")["load"]
     write(path, record | {"load": f"{load['before']:g} to {load['after']:g}", "networks": networks})
-    console.print(f"cost: {path}", highlight=False, soft_wrap=True)
+    console.print(f"cost: {escape(str(path))}", highlight=False, soft_wrap=True)
 
 
 def _protocol(claim: CostTable, profile: str) -> dict[str, Any]:

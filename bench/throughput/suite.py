@@ -14,9 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import Progress
 
 from bench.analysis.statistics import median_interval
+from bench.console import is_watched
 from bench.records.storage import write_atomic
 from bench.throughput import gate, paired, session
 from bench.throughput.ceiling import MatrixProduct, direct_flops, executed_flops
@@ -109,7 +111,7 @@ def run_suite(folder: Path, device: str, console: Console) -> Path:
         "cell": lambda: cell_overhead(device),
     }
     others: dict[str, Any] = {}
-    with Progress(*Progress.get_default_columns(), console=console, disable=not console.is_terminal) as progress:
+    with Progress(*Progress.get_default_columns(), console=console, disable=not is_watched()) as progress:
         bar = progress.add_task("measuring", total=len(todo) + len(parts))
         for case in todo:
             rows += measure_case(case, rng)
@@ -128,7 +130,8 @@ def run_suite(folder: Path, device: str, console: Console) -> Path:
         for kind, content in (("svg", drawing.svg), ("png", drawing.png)):
             write_atomic(folder / f"{drawing.name}.{kind}", content)
     _print(rows, others, console)
-    console.print(f"suite.json, suite.csv, throughput.svg and .png in {folder}", highlight=False, soft_wrap=True)
+    written = f"suite.json, suite.csv, throughput.svg and .png in {escape(str(folder))}"
+    console.print(written, highlight=False, soft_wrap=True)
     return folder / "suite.json"
 
 

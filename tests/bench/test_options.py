@@ -8,7 +8,8 @@ import pytest
 import typer
 
 from bench import cli
-from bench.context import BadInput, Context
+from bench.console import BadInput
+from bench.context import Context
 from bench.options import CellOptions, GateOptions
 
 GROUPS = {"plan": CellOptions, "run": CellOptions, "check": GateOptions, "baseline": GateOptions}

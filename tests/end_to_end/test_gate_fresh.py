@@ -13,10 +13,10 @@ import torch
 
 from bench import environment
 from bench.commands import gate as gate_commands
+from bench.console import Exit
 from bench.context import Context, data_record
 from bench.records.tasks import CellTask
 from bench.run import train_cell as cell
-from bench.run.plan import Exit
 from infogan.step import Players
 from infogan.training import Trainer
 from tests.end_to_end.harness import ROOT, Bench

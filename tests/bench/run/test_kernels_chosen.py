@@ -11,7 +11,8 @@ from threading import Event
 import pytest
 
 from bench import context, environment
-from bench.context import BadInput, Context
+from bench.console import BadInput
+from bench.context import Context
 from bench.records.storage import read_json
 from bench.run import kernels
 from bench.run.kernels import RECORD, TABLE, Chooser, declared

@@ -13,7 +13,8 @@ import pytest
 from rich.console import Console
 
 from bench.commands import throughput as command
-from bench.commands.throughput import BadOption, Options
+from bench.commands.throughput import Options
+from bench.console import BadInput
 from bench.throughput import gate, paired, session, suite, workloads
 from bench.throughput.workloads import Workload
 from tests.bench.throughput_records import a_record, logs
@@ -98,7 +99,7 @@ def test_against_a_record_of_this_machine_the_outcome_is_the_exit_code(tmp_path:
     ],
 )
 def test_a_wrong_option_is_one_line(tmp_path: Path, options: Options, message: str) -> None:
-    with pytest.raises(BadOption, match=message) as caught:
+    with pytest.raises(BadInput, match=message) as caught:
         command.throughput(tmp_path, options)
     assert "\n" not in str(caught.value)
 
@@ -108,7 +109,7 @@ def test_a_baseline_is_not_the_file_that_the_measurement_replaces(tmp_path: Path
     file.parent.mkdir()
     file.write_text(json.dumps(a_record(logs(0.8))))
     before = file.read_bytes()
-    with pytest.raises(BadOption, match="copy it elsewhere first"):
+    with pytest.raises(BadInput, match="copy it elsewhere first"):
         command.throughput(tmp_path, replace(QUICK, against=file))
     assert file.read_bytes() == before
 

@@ -1,0 +1,20 @@
+"""``cost``: measures what codes and Q cost, unless this machine's record of it is there."""
+
+from pathlib import Path
+
+from bench.console import BadInput, console
+from bench.context import require_profile, require_writable
+from bench.spec.tables import load_spec
+
+
+def cost(spec: Path, results: Path, profile: str | None) -> None:
+    """Measure the cost of codes and Q, unless this machine's record of it is there."""
+    claim = load_spec(spec).cost
+    if claim is None:
+        raise BadInput(f"{spec} has no table [cost]")
+    profile = profile or "cpu"
+    require_profile(profile, claim.profiles)
+    require_writable(results)
+    from bench.throughput.cost import measure_cost
+
+    measure_cost(results.absolute(), claim, profile, console)

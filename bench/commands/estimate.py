@@ -1,0 +1,61 @@
+"""``plan --estimate``: what is left, measured on cells of each kind that are trained here for a moment."""
+
+import signal
+from typing import TYPE_CHECKING
+
+from bench.commands.plan import size_text
+from bench.commands.run import executor_of, task_maker
+from bench.console import Exit, console, escape, new_table, say
+from bench.context import Context
+from bench.run import plan as grid
+from bench.run.executors.base import StopRequest
+
+if TYPE_CHECKING:
+    from bench.run.estimate import Left
+
+
+def plan_measured(context: Context, price_per_hour: float | None = None) -> Exit:
+    """Time, disk and price of what is left, from cells of each kind trained here for a moment."""
+    from bench.run import estimate
+    from bench.serve.process import received_signals
+
+    planned = grid.plan(context.results, context.cells, context.uri)
+    num_kinds = len({estimate.kind_of(item.cell) for item in planned if item.to_train})
+    if not num_kinds:
+        say("nothing to train, nothing to measure")
+        return Exit.OK
+    task_of = task_maker(context, 60.0, None)
+    kinds = f"{num_kinds} {'kind' if num_kinds == 1 else 'kinds'} of cell"
+    scratch = None if context.executor == "local" else context.results.parent  # on the shared storage
+    with executor_of(context) as executor, received_signals() as signals:
+        jobs = executor.jobs
+        with console.status(f"measuring {kinds}, {jobs} at a time"):
+            measured = estimate.measure(planned, task_of, executor, StopRequest(signals), scratch)
+    if signals:
+        return Exit.TERMINATED if signals[0] == signal.SIGTERM else Exit.INTERRUPTED
+    for failure in measured.failures:
+        say(f"[red]failed:[/red] {escape(failure)}")
+    columns = "to train", "cells", "ms/iteration", "s/cell outside", "time", "disk", "at most"
+    table = new_table(*columns, right=True)
+    known = [item for item in planned if item.to_train and estimate.kind_of(item.cell) in measured.kinds]
+    groups = {name: [item for item in known if item.cell.experiment == name] for name in context.names}
+    groups = {name: items for name, items in groups.items() if items}
+    if len(groups) > 1:
+        groups["all"] = known
+    for name, items in groups.items():
+        table.add_row(escape(name), *_measured_row(estimate.left(context.results, items, measured, jobs)))
+    console.print(table)
+    if known:
+        total = estimate.left(context.results, known, measured, jobs)
+        price = f", {total.seconds / 3600 * price_per_hour:.2f} at {price_per_hour:g} an hour" if price_per_hour else ""
+        say(f"{total.seconds / 3600:.2f} hours with {jobs} at a time{price} (measured here, now, {kinds})")
+    return Exit.FAILED if measured.failures else Exit.OK
+
+
+def _measured_row(left: "Left") -> list[str]:
+    from bench.run.progress import duration
+
+    low, high = left.iteration_ms
+    span = f"{low:.1f}" if high < 1.005 * low else f"{low:.1f} to {high:.1f}"
+    sizes = [size_text(left.kept_bytes), size_text(left.peak_bytes)]
+    return [str(left.num_cells), span, f"{left.outside_s:.1f}", duration(left.seconds), *sizes]

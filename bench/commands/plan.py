@@ -1,0 +1,53 @@
+"""``plan``: which cells are there, which are missing, and about how long those will take."""
+
+from bench.console import console, escape, new_table, say
+from bench.context import Context
+from bench.run import plan as grid
+
+STYLES = {
+    "done": "green",
+    "failed": "red",
+    "unsynced": "yellow",
+    "unmeasured": "yellow",
+    "partial": "yellow",
+    "running": "cyan",
+}
+
+
+def plan(context: Context) -> None:
+    """List cells with their states."""
+    planned = grid.plan(context.results, context.cells, context.uri)
+    print_data(context)
+    table = new_table("experiment", "profile", "arm", "seed", "iterations", "state", "")
+    for item in planned:
+        c = item.cell
+        state = f"[{STYLES.get(item.state, 'dim')}]{item.state}[/]"
+        names = [escape(text) for text in (c.experiment, c.profile, c.group)]
+        table.add_row(*names, str(c.seed), str(c.iterations), state, escape(item.detail))
+    console.print(table)
+    print_estimate(context, planned, context.jobs)
+
+
+def print_data(context: Context) -> None:
+    """Say of each experiment which data it has."""
+    for name, info in context.infos.items():
+        style = "green" if info.is_papers else "yellow"
+        say(f"[bold]{escape(name)}[/bold]: [{style}]{escape(info.note)}[/{style}] (digest {info.digest[:12]})")
+
+
+def print_estimate(context: Context, planned: list[grid.PlannedCell], jobs: int) -> None:
+    """Say how many cells are in which state, and what those still to train will take."""
+    from bench.run.progress import duration
+
+    counts = {state: sum(p.state == state for p in planned) for state in dict.fromkeys(p.state for p in planned)}
+    say(f"{len(planned)} cells: " + ", ".join(f"{n} {state}" for state, n in counts.items()))
+    if any(p.to_train for p in planned):
+        left = grid.estimate(context.results, planned, jobs)
+        basis = "from the cells finished here" if left.measured else "a guess from the arithmetic, nothing measured yet"
+        sizes = f"disk {size_text(left.kept_bytes)}, at most {size_text(left.peak_bytes)} on the way"
+        say(f"still to train: about {duration(left.seconds)} with {jobs} at a time ({basis}); {sizes}")
+
+
+def size_text(num_bytes: float) -> str:
+    """A person's reading of bytes."""
+    return f"{num_bytes / 1e9:.1f} GB" if num_bytes >= 1e9 else f"{num_bytes / 1e6:.0f} MB"

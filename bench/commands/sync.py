@@ -1,0 +1,27 @@
+"""``sync``: completes the mirror of every recorded cell."""
+
+from pathlib import Path
+
+from rich.progress import Progress
+
+from bench.console import BadInput, Exit, console, escape, is_watched, say
+from bench.records.folder import find_cells
+from bench.tracking import mirror
+from bench.tracking import store as tracking
+
+
+def sync(results: Path) -> Exit:
+    """Complete the mirror of every recorded cell."""
+    if not (results / "cells").is_dir():
+        raise BadInput(f"{results} holds no cells")
+    results = results.absolute()
+    folders = list(find_cells(results))
+    with Progress(*Progress.get_default_columns(), console=console, disable=not is_watched()) as progress:
+        bar = progress.add_task("mirroring", total=len(folders))
+        left = mirror.sync(
+            results, folders, tracking.resolve_uri(results), lambda done, _: progress.update(bar, completed=done)
+        )
+    for item in left:
+        say(f"[yellow]not fully tracked:[/yellow] {escape(str(item))}")
+    say(f"{len(folders) - len(left)} of {len(folders)} cells are mirrored in full")
+    return Exit.NOT_TRACKED if left else Exit.OK
