@@ -13,24 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from infogan.measures import catalogue
+from bench.spec.vocabulary import CUTS, SHARES, improvement_name
 
-SHARES = (0.8, 0.9)
-CUTS = {"": 1.0, "_three_quarters": 0.75, "_half": 0.5}  # ends of names: parts of the run
 _HALF_WINDOW = 5  # iterations on either side over which L_I is averaged at a probe, as in T80's centred mean
-
-QUANTITIES = {
-    f"{what}_{round(100 * share)}{cut}": catalogue.Quantity(f"{words}{of}".format(f"{100 * share:g} %"), unit, decimals)
-    for cut, of in (("", ""), ("_three_quarters", ", run cut at three quarters"), ("_half", ", run cut at a half"))
-    for share in SHARES
-    for what, words, unit, decimals in (
-        ("improvement_mi", "iterations to {} of L_I's improvement", "iterations", 0),
-        ("improvement_kid", "iterations to {} of KID's improvement", "iterations", 0),
-        ("improvement_ratio", "iterations to {} of the improvement, L_I's over KID's", "", 2),
-    )
-}
-
-MEASURED = catalogue.QUANTITIES | QUANTITIES  # of cells, beyond their curves of L_I
 
 
 def iterations_to_share(iterations: Sequence[float], values: Sequence[float], share: float) -> float:
@@ -51,7 +36,7 @@ def iterations_to_share(iterations: Sequence[float], values: Sequence[float], sh
 def improvement(
     config: dict[str, Any], mi_T: np.ndarray | None, measures: dict[str, dict[str, Any]]
 ) -> dict[str, float]:
-    """The numbers of QUANTITIES that a cell has: of one that is trained on L_I, with probes from its first iteration
+    """Iterations to shares of the improvement, of a cell that is trained on L_I, with probes from its first iteration
     to its last, where L_I rises and KID falls. ``mi_T``: the categorical L_I of each iteration, nats; None without."""
     series = measures.get("trajectory", {}).get("series", {})
     probed = [int(i) for i in series.get("iteration", [])]
@@ -69,7 +54,6 @@ def improvement(
             continue
         for share in SHARES:
             t = {what: iterations_to_share(at, column, share) for what, column in times.items()}
-            percent = round(100 * share)
-            found |= {f"improvement_{what}_{percent}{cut}": value for what, value in t.items()}
-            found[f"improvement_ratio_{percent}{cut}"] = t["mi"] / t["kid"]
+            found |= {improvement_name(what, share, cut): value for what, value in t.items()}
+            found[improvement_name("ratio", share, cut)] = t["mi"] / t["kid"]
     return found

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 
 from bench.analysis.runs import Run, Sweep
 from bench.analysis.summary import curve_measures
-from bench.spec.criteria import MEASURES, BlankTable, ConditionTable
+from bench.spec.criteria import BlankTable, ConditionTable
 from bench.spec.tables import group_name, variant_of
+from bench.spec.vocabulary import MEASURES
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,7 @@ def check(
     else:
         value = _over_all(asked, [seeds[run.cell.seed] for run in able], num_diverged + len(lost))
     holds = asked.decide(value)
-    unit = MEASURES[condition.measure]
+    unit = MEASURES[condition.measure].unit
     of = (condition.measure, unit, condition.over, asked.bound, condition.basis)
     return ConditionResult(*of, math.nan if holds is None else value, bool(holds), seeds, condition.guard)
 

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from bench.claims.conditions import ConditionResult
-from bench.claims.judge import UNSTATED, ClaimResult, claim_result
+from bench.claims.judge import ClaimResult, claim_result
+from bench.claims.verdict import Budget, BudgetKind, Data, DataKind, Outcome, Verdict
 from bench.records.storage import read_plain_json
 from bench.spec.criteria import CostTable
 from infogan.data.base import one_line
@@ -84,36 +85,38 @@ def judge_cost(claim: CostTable, cost: Cost | None) -> list[ClaimResult]:
     """
     if cost is None or not cost.networks:
         reason = "nothing recorded; `python -m bench cost` measures it"
-        return [_result(claim, "all networks", None, "not measured", reason, UNSTATED)]
+        return [_result(claim, "all networks", None, Outcome.NOT_MEASURED, reason, BudgetKind.UNSTATED)]
     results = []
     budget = f"width {cost.width:g}, batch {cost.batch_size}, one thread, kernels {cost.kernels}"
     for network in cost.networks:
         if network.num_pairs < claim.min_pairs:
-            verdict, reason = "not measured", f"{network.num_pairs} pairs, {claim.min_pairs} needed"
+            outcome, reason = Outcome.NOT_MEASURED, f"{network.num_pairs} pairs, {claim.min_pairs} needed"
         elif network.high <= claim.at_most:
-            verdict, reason = "reproduced", f"upper end {network.high:.3f} meets at most {claim.at_most:g}"
+            outcome, reason = Outcome.REPRODUCED, f"upper end {network.high:.3f} meets at most {claim.at_most:g}"
         elif network.low > claim.at_most:
-            verdict, reason = "not reproduced", f"lower end {network.low:.3f} is above {claim.at_most:g}"
+            outcome, reason = Outcome.NOT_REPRODUCED, f"lower end {network.low:.3f} is above {claim.at_most:g}"
         else:
-            verdict, reason = "not measured", f"the interval [{network.low:.3f}, {network.high:.3f}] holds the bound"
-        results.append(_result(claim, network.network, network, verdict, reason, budget))
+            outcome, reason = (
+                Outcome.NOT_MEASURED,
+                f"the interval [{network.low:.3f}, {network.high:.3f}] holds the bound",
+            )
+        results.append(_result(claim, network.network, network, outcome, reason, budget))
     return results
 
 
 def _result(
-    claim: CostTable, arm: str, cost: NetworkCost | None, verdict: str, reason: str, budget: str
+    claim: CostTable, arm: str, cost: NetworkCost | None, outcome: Outcome, reason: str, budget: str
 ) -> ClaimResult:
     upper = cost.high if cost else math.nan
     bound = f"at most {claim.at_most:g}"
     holds = upper <= claim.at_most  # NaN is not
     condition = ConditionResult("cost_ratio", "", "pairs", bound, claim.basis, upper, holds, {})
+    data = Data(DataKind.ANY, "random pixels, which cost what the data do")
     return claim_result(
         claim,
         arm,
-        verdict=verdict,
+        verdict=Verdict(outcome, data, Budget(BudgetKind.UNSTATED, budget)),
         reason=reason,
-        data="random pixels, which cost what the data do",
-        budget=budget,
         interval=(cost.ratio, cost.low, cost.high) if cost else None,
         criterion=f"cost_ratio, upper end of its interval, {bound}",
         conditions=(condition,),

@@ -13,12 +13,12 @@ import numpy as np
 from bench.analysis import statistics
 from bench.analysis.runs import Run, Sweep
 from bench.claims.conditions import Asked, ConditionResult, ask, blank_seeds, check, holds_for
+from bench.claims.verdict import Budget, BudgetKind, Data, DataKind, Outcome, Verdict
 from bench.records.storage import plain_json
 from bench.spec.cells import digest, seeds_of
-from bench.spec.criteria import MEASURES, ClaimTable, CostTable
+from bench.spec.criteria import BlankTable, ClaimTable, CostTable
 from bench.spec.tables import ExperimentTable, group_name, groups
-
-UNSTATED = "not stated by the paper"
+from bench.spec.vocabulary import MEASURES
 
 
 @dataclass(frozen=True)
@@ -41,9 +41,7 @@ class ClaimResult:
     variant: str | None
     text: str
     source: str
-    verdict: str
-    data: str
-    budget: str
+    verdict: Verdict
     value: float | None  # median over seeds of the first condition's measure
     low: float | None
     high: float | None
@@ -66,8 +64,14 @@ class ClaimResult:
 
     def to_json(self) -> dict[str, Any]:
         """Plain values; a number that is not finite becomes None with its meaning left to the reason."""
-        values = asdict(self)
-        return plain_json(values if self.num_blank else {k: v for k, v in values.items() if k != "num_blank"})
+        values: dict[str, Any] = {}
+        for name, value in asdict(self).items():
+            if name == "verdict":
+                parts = {"verdict": str(self.verdict), "data": self.verdict.data.words}
+                values |= parts | {"budget": self.verdict.budget.words}
+            elif name != "num_blank" or value:
+                values[name] = value
+        return plain_json(values)
 
 
 def claims_digest(experiment: ExperimentTable) -> str:
@@ -120,15 +124,15 @@ def _judge_arm(
     conditions = tuple(check(one, sweep, group, runs, num_diverged, blank) for one in asked)
     headline = [v for v in conditions[0].seeds.values() if not math.isnan(v)]
     interval = statistics.median_interval(headline) if headline else None
-    verdict, reason = _verdict(claim, asked, conditions, runs, num_diverged, sweep, experiment)
+    data, budget = data_used(sweep, experiment), budget_used(sweep, experiment)
+    reduced = budget.kind is BudgetKind.REDUCED
+    outcome, reason = _outcome(claim, asked, conditions, runs, num_diverged, sweep, experiment.blank, reduced=reduced)
     return claim_result(
         claim,
         arm,
         variant,
-        verdict=verdict,
+        verdict=Verdict(outcome, data, budget),
         reason=reason,
-        data=data_part(sweep, experiment),
-        budget=budget_part(sweep, experiment),
         interval=(interval.median, interval.low, interval.high) if interval else None,
         num_measured=len(headline),
         num_seeds=num_seeds,
@@ -145,10 +149,8 @@ def claim_result(
     arm: str,
     variant: str | None = None,
     *,
-    verdict: str,
+    verdict: Verdict,
     reason: str,
-    data: str,
-    budget: str,
     interval: tuple[float, float, float] | None,
     criterion: str,
     conditions: tuple[ConditionResult, ...],
@@ -171,8 +173,6 @@ def claim_result(
         text=claim.text,
         source=claim.source,
         verdict=verdict,
-        data=data,
-        budget=budget,
         value=value,
         low=low,
         high=high,
@@ -213,77 +213,82 @@ def _why_not(measure: str, runs: list[Run]) -> str:
 def _beside(measure: str, paper: float, runs: list[Run]) -> BesideResult:
     seeds = {run.cell.seed: run.summary.get(measure, math.nan) for run in runs}
     median = float(np.median(list(seeds.values()))) if seeds else math.nan
-    return BesideResult(measure, MEASURES[measure], paper, median, seeds)
+    return BesideResult(measure, MEASURES[measure].unit, paper, median, seeds)
 
 
-def data_part(sweep: Sweep, experiment: ExperimentTable) -> str:
-    """``the paper's``, ``a part of the paper's`` or ``a substitute``."""
+def data_used(sweep: Sweep, experiment: ExperimentTable) -> Data:
+    """What a sweep was trained on, as the claims of its experiment see it."""
     num_images = sweep.definition["data"]["num_images"]
     is_papers = any(run.data.get("is_papers") for run in sweep.runs)
     if not is_papers:
-        return "a substitute"
+        return Data(DataKind.SUBSTITUTE, DataKind.SUBSTITUTE)
     if experiment.paper and experiment.paper.num_images and num_images < experiment.paper.num_images:
-        return f"a part of the paper's ({num_images:,} images)"
-    return "the paper's"
+        return Data(DataKind.PART, f"{DataKind.PART} ({num_images:,} images)")
+    return Data(DataKind.PAPERS, DataKind.PAPERS)
 
 
-def budget_part(sweep: Sweep, experiment: ExperimentTable) -> str:
-    """``the paper's``, or what was cut; and what the paper does not state."""
+def budget_used(sweep: Sweep, experiment: ExperimentTable) -> Budget:
+    """The paper's budget, or what was cut of it, or that the paper does not state it."""
     iterations, width = sweep.definition["training"]["iterations"], sweep.definition["network"]["width"]
     paper = experiment.paper
     if paper is None:
-        return UNSTATED
+        return Budget(BudgetKind.UNSTATED, BudgetKind.UNSTATED)
     cuts = []
     if width < paper.width:
         cuts.append(f"width {width:g}")
     if paper.iterations is None:
-        return f"reduced ({', '.join(cuts)}); iterations {UNSTATED}" if cuts else f"iterations {UNSTATED}"
+        unstated = f"iterations {BudgetKind.UNSTATED}"
+        return _reduced(cuts, f"; {unstated}") if cuts else Budget(BudgetKind.UNSTATED, unstated)
     if iterations < paper.iterations:
         cuts.append(f"{iterations:,} of {paper.iterations:,} iterations")
-    return f"reduced ({', '.join(cuts)})" if cuts else "the paper's"
+    return _reduced(cuts) if cuts else Budget(BudgetKind.PAPERS, BudgetKind.PAPERS)
 
 
-def _verdict(
+def _reduced(cuts: list[str], rest: str = "") -> Budget:
+    return Budget(BudgetKind.REDUCED, f"reduced ({', '.join(cuts)}){rest}")
+
+
+def _outcome(
     claim: ClaimTable,
     asked: list[Asked],
     conditions: tuple[ConditionResult, ...],
     runs: list[Run],
     num_diverged: int,
     sweep: Sweep,
-    experiment: ExperimentTable,
-) -> tuple[str, str]:
+    rule_of_blank: BlankTable | None,
+    *,
+    reduced: bool,
+) -> tuple[Outcome, str]:
+    """The outcome, and its reason in words."""
     num_seeds = len(runs) + num_diverged
     iterations = sweep.definition["training"]["iterations"]
     if num_seeds < claim.min_seeds:
-        return "not measured", f"{num_seeds} seeds ended, {claim.min_seeds} needed"
+        return Outcome.NOT_MEASURED, f"{num_seeds} seeds ended, {claim.min_seeds} needed"
     if iterations < claim.min_iterations:
-        return "not measured", f"a budget of {iterations} iterations, {claim.min_iterations} needed"
+        return Outcome.NOT_MEASURED, f"a budget of {iterations} iterations, {claim.min_iterations} needed"
     unmeasured = [(one, c) for one, c in zip(asked, conditions, strict=True) if math.isnan(c.value)]
     if unmeasured:
-        return "not measured", "; ".join(_no_value(one, c, runs) for one, c in unmeasured)
-    blank = blank_seeds(experiment.blank, runs)
+        return Outcome.NOT_MEASURED, "; ".join(_no_value(one, c, runs) for one, c in unmeasured)
+    blank = blank_seeds(rule_of_blank, runs)
     together, remark = _hold_together(asked, runs, num_seeds, blank)
     if together is None:
-        return "not measured", remark
+        return Outcome.NOT_MEASURED, remark
     reason = "; ".join(
         f"{c.measure}: no seed shows it, {c.bound} asked"
         if math.isinf(c.value) and len(blank) == num_seeds
         else f"{c.measure} = {c.value:.3g} {'meets' if c.holds else 'misses'} {c.bound}"
         for c in conditions
     )
-    if blank and experiment.blank is not None:
-        rule = f"{experiment.blank.measure} below {experiment.blank.below:g}"
+    if blank and rule_of_blank is not None:
+        rule = f"{rule_of_blank.measure} below {rule_of_blank.below:g}"
         reason += f"; {len(blank)} of {num_seeds} seeds show nothing of the data ({rule})"
     if num_diverged:
         reason += f"; {num_diverged} of {num_seeds} seeds diverged"
-    on = {"the paper's": "", "a substitute": " on a substitute"}.get(data_part(sweep, experiment), " on a part")
     if all(c.holds for c in conditions):
-        return (f"reproduced{on}", reason) if together else (f"partly reproduced{on}", f"{reason}; {remark}")
+        return (Outcome.REPRODUCED, reason) if together else (Outcome.PARTLY, f"{reason}; {remark}")
     if any(c.holds for c in conditions if not c.guard):
-        return f"partly reproduced{on}", reason
-    if budget_part(sweep, experiment).startswith("reduced"):
-        return f"not reached within budget{on}", reason
-    return f"not reproduced{on}", reason
+        return Outcome.PARTLY, reason
+    return Outcome.NOT_REACHED if reduced else Outcome.NOT_REPRODUCED, reason
 
 
 def _hold_together(

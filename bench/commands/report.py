@@ -47,5 +47,5 @@ def print_claims(claims: "list[ClaimResult]") -> None:
             table.add_row(escape(row.id), escape(arm.arm), verdict, value, arm.holding)
     if claims:
         console.print(table)
-    for data, budget in dict.fromkeys((c.data, c.budget) for c in claims):
+    for data, budget in dict.fromkeys((c.verdict.data.words, c.verdict.budget.words) for c in claims):
         say(f"data: {escape(data)}; budget: {escape(budget)}")

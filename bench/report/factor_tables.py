@@ -10,8 +10,9 @@ from bench.analysis import statistics
 from bench.analysis.runs import Run, Sweep
 from bench.report import wording
 from bench.report.codes import BASELINE_ARM
-from bench.report.factors import MAX_OUTSIDE, FactorRun, FactorRuns, entry, factor_of
+from bench.report.factors import MAX_OUTSIDE, FactorRun, FactorRuns, entry
 from bench.report.tabular import Table, csv_bytes
+from bench.spec import vocabulary
 from bench.spec.tables import group_name, variant_of
 from infogan.measures.catalogue import DISENTANGLEMENT
 
@@ -36,7 +37,7 @@ def _factors(found: Sequence[FactorRuns]) -> Table | None:
                 of.claim,
                 of.factor.replace("_", " "),
                 of.group,
-                wording.measure_heading(of.measure).partition(": ")[2],
+                vocabulary.measure(of.measure).without_factor,
                 _every_run(of),
                 _note(of),
                 f"{wording.measured(of.measure, best.value)}, seed {best.run.cell.seed}" if best else wording.ABSENT,
@@ -96,8 +97,9 @@ def _every_run(of: FactorRuns) -> str:
 
 def _beside(run: Run, measure: str, row: str) -> float:
     """The same number of the noise's or the ceiling's row."""
-    factor = factor_of(measure) or ""
-    return run.summary.get(f"{factor}_{row}_{measure.removeprefix(f'{factor}_')}", math.nan)
+    known = vocabulary.measure(measure)
+    beside = vocabulary.of_factor(known.factor or "", f"{row}_{known.number}")
+    return run.summary.get(beside.name, math.nan) if beside else math.nan
 
 
 def _median_of(of: FactorRuns, row: str) -> float:

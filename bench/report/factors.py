@@ -13,11 +13,11 @@ import numpy as np
 from bench.analysis.pictures import labels_of
 from bench.analysis.runs import Run, Sweep
 from bench.analysis.summary import code_names
+from bench.spec import vocabulary
 from bench.spec.tables import ExperimentTable, arm_of, by_variant
 from infogan.measures.catalogue import FACTORS
 
 FAMILY = "factors"
-OF_CATEGORIES = ("information", "omega_squared", "span", "tau", "highest", "lowest")
 MAX_OUTSIDE = 0.05  # share of readings beyond the data's range above which they are flagged
 
 
@@ -88,10 +88,6 @@ def studied(sweep: Sweep, experiment: ExperimentTable | None, groups: Sequence[s
     return found
 
 
-def is_of_categories(measure: str) -> bool:
-    return measure.endswith(tuple(f"_{what}" for what in OF_CATEGORIES))
-
-
 def entry(run: Run) -> dict[str, Any]:
     """Details of the family; empty where it was not measured, or the records hold numbers alone."""
     details: dict[str, Any] = run.measures.get(FAMILY, {}).get("details", {})
@@ -105,7 +101,7 @@ def with_grids(found: FactorRuns) -> FactorRuns:
 
 def _with_grid(of: FactorRun, found: FactorRuns) -> FactorRun:
     grids = of.run.folder.measured_grids(FAMILY) if of.run.folder else {}
-    kind = "categorical" if is_of_categories(found.measure) else "continuous"
+    kind = "categorical" if vocabulary.measure(found.measure).is_of_categories else "continuous"
     names = [name for name in code_names(of.run.cell.config, kind) if f"{found.factor}-{name}" in grids]
     if not names:
         return of
@@ -119,7 +115,7 @@ def _with_grid(of: FactorRun, found: FactorRuns) -> FactorRun:
 def _factor_run(run: Run, asked: FactorRuns) -> FactorRun:
     reasons = run.measures.get(FAMILY, {}).get("reasons", {})
     details = entry(run).get("factors", {}).get(asked.factor, {})
-    code = details.get("category_code" if is_of_categories(asked.measure) else "code")
+    code = details.get("category_code" if vocabulary.measure(asked.measure).is_of_categories else "code")
     value, chosen_by = (run.summary.get(name, math.nan) for name in (asked.measure, asked.rule))
     reason = reasons.get(asked.factor) or reasons.get("", "")
     return FactorRun(run, value, chosen_by, code, reason.removeprefix("not measured: "))
@@ -133,10 +129,11 @@ def _claimed(experiment: ExperimentTable | None, variant: str) -> Iterator[Facto
         if variant and claim.variants is not None and variant not in claim.variants:
             continue
         for number, condition in enumerate(claim.conditions):
-            factor = factor_of(condition.measure)
+            measure = vocabulary.measure(condition.measure)
+            factor = measure.factor
             is_new = condition.measure not in [before.measure for before in claim.conditions[:number]]
             if factor is not None and is_new:
-                kind = "category_first_order" if is_of_categories(condition.measure) else "first_order"
+                kind = "category_first_order" if measure.is_of_categories else "first_order"
                 yield FactorRuns(
                     factor,
                     condition.measure,
@@ -147,11 +144,6 @@ def _claimed(experiment: ExperimentTable | None, variant: str) -> Iterator[Facto
                     arms=tuple(claim.arms),
                     is_low_better=condition.at_most is not None,
                 )
-
-
-def factor_of(measure: str) -> str | None:
-    """The known factor that a measure of the family speaks of."""
-    return max((name for name in FACTORS if measure.startswith(f"{name}_")), key=len, default=None)
 
 
 def _factors(runs: Sequence[Run]) -> list[str]:

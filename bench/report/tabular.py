@@ -7,7 +7,6 @@ import re
 from dataclasses import dataclass, fields
 from typing import Any
 
-from bench.analysis.convergence import MEASURED
 from bench.analysis.runs import Sweep
 from bench.analysis.summary import continuous_ceiling_nats
 from bench.claims.cost import Cost, NetworkCost
@@ -15,6 +14,7 @@ from bench.claims.judge import ClaimResult
 from bench.report import wording
 from bench.spec.criteria import CostTable
 from bench.spec.tables import arm_of, variant_of
+from bench.spec.vocabulary import MEASURED
 from infogan.measures.catalogue import DISENTANGLEMENT
 
 ARM_MEASURES = (  # shown; the file has all of bench.analysis.tables

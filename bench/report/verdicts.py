@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from bench.analysis.runs import Sweep
 from bench.claims.conditions import ConditionResult
-from bench.claims.judge import BesideResult, ClaimResult, budget_part, data_part, left_out
+from bench.claims.judge import BesideResult, ClaimResult, budget_used, data_used, left_out
+from bench.claims.verdict import BudgetKind, DataKind, Outcome, Verdict
 from bench.report import wording
 from bench.spec.tables import ExperimentTable
 
@@ -81,7 +82,7 @@ def _arm(result: ClaimResult) -> ArmVerdict:
         holding_interval=f"[{low}, {high}]" if result.num_seeds else "",
         criteria=[_criterion(condition) for condition in result.conditions],
         beside=[_beside(b) for b in result.beside],
-        reason=result.reason if result.verdict == "not measured" else "",
+        reason="" if result.verdict.is_measured else result.reason,
     )
 
 
@@ -90,18 +91,18 @@ def _of_seeds(result: ClaimResult) -> str:
     return f" ({result.num_measured} of {result.num_seeds} seeds)" if 0 < result.num_measured < result.num_seeds else ""
 
 
-def badge(verdict: str) -> Badge:
-    """Longest beginnings first."""
-    kinds = (
-        ("reproduced", "yes", "✓"),
-        ("partly", "part", "◐"),
-        ("not reached", "budget", "○"),
-        ("not measured", "none", wording.ABSENT),
-    )
-    for beginning, kind, sign in kinds:
-        if verdict.startswith(beginning):
-            return Badge(kind, sign, verdict)
-    return Badge("no", "✗", verdict)
+_BADGES = {
+    Outcome.REPRODUCED: ("yes", "✓"),
+    Outcome.PARTLY: ("part", "◐"),
+    Outcome.NOT_REPRODUCED: ("no", "✗"),
+    Outcome.NOT_REACHED: ("budget", "○"),
+    Outcome.NOT_MEASURED: ("none", wording.ABSENT),
+}
+
+
+def badge(verdict: Verdict) -> Badge:
+    """How a verdict is shown."""
+    return Badge(*_BADGES[verdict.outcome], str(verdict))
 
 
 def _criterion(condition: ConditionResult) -> Criterion:
@@ -131,12 +132,12 @@ def headline(results: list[ClaimResult]) -> str:
     asked = [(r, c) for r in results for c in r.conditions if c.measure == DISTANCE]
     if not asked:
         return _by_verdict(results)
-    decided = [(r, c) for r, c in asked if r.verdict != "not measured"]
+    decided = [(r, c) for r, c in asked if r.verdict.is_measured]
     if not decided:
         return f"Whether the paper's curve appears is not measured yet: {asked[0][0].reason}."
     matching = [r.arm for r, c in decided if c.holds]
     others = [r.arm for r, c in decided if not c.holds]
-    reproduced = {r.arm for r, _ in decided if r.verdict.startswith("reproduced")}
+    reproduced = {r.arm for r, _ in decided if r.verdict.outcome is Outcome.REPRODUCED}
     if matching == ["infogan-fast-q"] and others == ["infogan"] and reproduced == {"infogan-fast-q"}:
         sentence = (
             "The paper's curve appears with Q's head at the generator's rate (infogan-fast-q), "
@@ -148,9 +149,10 @@ def headline(results: list[ClaimResult]) -> str:
         sentence = f"The paper's curve appears with {wording.listed(matching)}, not with {wording.listed(others)}"
     else:
         sentence = f"The paper's curve appears with {wording.listed(matching)}"
-    data = decided[0][0].data
-    on = {"the paper's": "", "a substitute": ", on a substitute for its data"}.get(data, f", on {data}")
-    undecided = [r.arm for r, c in asked if r.verdict == "not measured"]
+    data = decided[0][0].verdict.data
+    ons = {DataKind.PAPERS: "", DataKind.SUBSTITUTE: ", on a substitute for its data"}
+    on = ons.get(data.kind, f", on {data.words}")
+    undecided = [r.arm for r, c in asked if not r.verdict.is_measured]
     rest = f" Not measured: {wording.listed(undecided)}." if undecided else ""
     return f"{sentence}{on}.{rest}"
 
@@ -158,11 +160,10 @@ def headline(results: list[ClaimResult]) -> str:
 def _by_verdict(results: list[ClaimResult]) -> str:
     """``Reproduced on a substitute: F2c (infogan). Not measured: F2a (infogan).``"""
     found: dict[str, list[str]] = {}
-    for r in results:
-        found.setdefault(r.verdict, []).append(f"{r.id} ({r.group})")
-    order = ("reproduced", "partly", "not reproduced", "not reached", "not measured")
-    verdicts = sorted(found, key=lambda v: next((i for i, start in enumerate(order) if v.startswith(start)), 9))
-    return " ".join(f"{v[:1].upper()}{v[1:]}: {wording.listed(found[v])}." for v in verdicts)
+    order = list(Outcome)
+    for r in sorted(results, key=lambda r: order.index(r.verdict.outcome)):
+        found.setdefault(str(r.verdict), []).append(f"{r.id} ({r.group})")
+    return " ".join(f"{v[:1].upper()}{v[1:]}: {wording.listed(ids)}." for v, ids in found.items())
 
 
 def left_out_sentence(sweep: Sweep, experiment: ExperimentTable | None) -> str:
@@ -175,7 +176,7 @@ def left_out_sentence(sweep: Sweep, experiment: ExperimentTable | None) -> str:
 def headline_numbers(results: list[ClaimResult]) -> str:
     """What the headline rests on: the distances to the paper's curve, and T80 beside the paper's."""
     sentences = []
-    results = [r for r in results if r.verdict != "not measured"]
+    results = [r for r in results if r.verdict.is_measured]
     distances = [(r.arm, c) for r in results for c in r.conditions if c.measure == DISTANCE and not math.isnan(c.value)]
     if distances:
         found = ", ".join(f"{arm} {wording.measured(DISTANCE, c.value)}" for arm, c in distances)
@@ -198,10 +199,10 @@ def data_sentence(sweep: Sweep, experiment: ExperimentTable | None) -> str:
     text += f" {wording.scrubbed(described[0])}" if described else ""
     if experiment is None:
         return text
-    part = data_part(sweep, experiment)
-    if part == "a substitute":
+    used = data_used(sweep, experiment).kind
+    if used is DataKind.SUBSTITUTE:
         return f"{text} This is a substitute, not the paper's data."
-    return f"{text} This is {'the paper' if part.startswith('the') else 'a part of the paper'}'s data set."
+    return f"{text} This is {used} data set."
 
 
 def budget_sentence(sweep: Sweep, experiment: ExperimentTable | None) -> str:
@@ -212,5 +213,5 @@ def budget_sentence(sweep: Sweep, experiment: ExperimentTable | None) -> str:
     text += f"{done} of {len(sweep.runs)} recorded cells finished."
     if experiment is None:
         return text
-    part = budget_part(sweep, experiment)
-    return f"{text} Against the paper's: {'the same' if part.startswith('the paper') else part}."
+    used = budget_used(sweep, experiment)
+    return f"{text} Against the paper's: {'the same' if used.kind is BudgetKind.PAPERS else used.words}."

@@ -5,61 +5,31 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from bench.analysis.convergence import MEASURED
+from bench.spec import vocabulary
 from infogan.data.base import one_line
 
 ABSENT = "\u2013"  # a dash
 NOT_REACHED = "not reached"
 
-# measure: (words, unit, decimals)
-_MEASURES = {
-    "t80": ("T80", "iterations", 1),
-    "mi_final_nats": ("final L_I", "nats", 3),
-    "mi_final_fraction": ("final L_I", "of H(c)", 3),
-    "mi_frozen_nats": ("final L_I, frozen statistics", "nats", 3),
-    "mi_frozen_fraction": ("final L_I, frozen statistics", "of H(c)", 3),
-    "area_under_curve": ("mean L_I over the run", "of H(c)", 3),
-    "hump_nats": ("peak L_I", "nats", 3),
-    "hump_iteration": ("peak at", "iteration", 0),
-    "figure1_distance_nats": ("distance to the paper's curve", "nats", 3),
-    "variety": ("variety of samples", "of the data's", 2),
-    "distinctness": ("distinctness of samples", "of the data's", 3),
-    "saturation": ("D sure at the end", "of iterations", 2),
-    "collapsed": ("collapsed", "1: yes", 0),
-    "step_ms": ("step", "ms", 1),
-    **{name: (quantity.words, quantity.unit, quantity.decimals) for name, quantity in MEASURED.items()},
-}
-
-
-def _measure(name: str) -> tuple[str, str, int]:
-    """Those of continuous codes carry the code's name."""
-    if name in _MEASURES:
-        return _MEASURES[name]
-    code = re.fullmatch(r"(mi_final|explained_final)_(c\d+)(_nats)?", name)
-    if code:
-        return (f"final L_I of {code[2]}", "nats", 3) if code[3] else (f"explained share of {code[2]}", "", 3)
-    return name.replace("_", " "), "", 3
-
 
 def measure_words(measure: str) -> str:
     """A measure's name without its unit."""
-    return _measure(measure)[0]
+    return vocabulary.measure(measure).words
 
 
 def measure_unit(measure: str) -> str:
     """Empty for a share or an unknown measure."""
-    return _measure(measure)[1]
+    return vocabulary.measure(measure).unit
 
 
 def measure_heading(measure: str) -> str:
     """``T80 (iterations)``."""
-    words, unit, _ = _measure(measure)
-    return f"{words} ({unit})" if unit else words
+    return vocabulary.measure(measure).heading
 
 
 def measured(measure: str, value: float | None) -> str:
     """A measure's value; an infinite one was not reached within the budget."""
-    return number(value, _measure(measure)[2])
+    return number(value, vocabulary.measure(measure).decimals)
 
 
 def number(value: float | None, decimals: int = 3, infinite: str = NOT_REACHED) -> str:

@@ -4,25 +4,13 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from bench.analysis.convergence import MEASURED
 from bench.spec.schema import Name, Number, Seeds, Table, as_float, suggest
-
-MEASURES = {  # what claims may speak of, with units: of the curves (bench.analysis.summary), of the finished networks
-    "mi_final_nats": "nats",
-    "mi_final_fraction": "of H(c)",
-    "mi_frozen_fraction": "of H(c)",
-    "t80": "iterations",
-    "area_under_curve": "of H(c)",
-    "hump_nats": "nats",
-    "hump_iteration": "iterations",
-    "figure1_distance_nats": "nats",
-    **{name: quantity.unit for name, quantity in MEASURED.items()},
-}
+from bench.spec.vocabulary import CLAIMED
 
 
 def _known_measure(name: str) -> str:
-    if name not in MEASURES:
-        raise ValueError(f"unknown measure{suggest(name, list(MEASURES))}")
+    if name not in CLAIMED:
+        raise ValueError(f"unknown measure{suggest(name, CLAIMED)}")
     return name
 
 

@@ -14,6 +14,8 @@ class Quantity:
     words: str
     unit: str  # empty for a ratio
     decimals: int = 3
+    factor: str | None = None  # the known factor that it speaks of
+    number: str = ""  # which of that factor's numbers
 
 
 FACTORS = {  # of the data sets, with the kinds that they are there (infogan.measures.readers)
@@ -119,7 +121,7 @@ FAMILIES: dict[str, dict[str, Quantity]] = {
     },
     "factors": {  # what the codes do to factors that are known, as readers of our own see them
         **{
-            f"{factor}_{name}": Quantity(f"{factor.replace('_', ' ')}: {words}", unit, decimals)
+            f"{factor}_{name}": Quantity(f"{factor.replace('_', ' ')}: {words}", unit, decimals, factor, name)
             for factor, kinds in FACTORS.items()
             for name, of_kinds, words, unit, decimals in _OF_A_FACTOR
             if set(kinds) & set(of_kinds)

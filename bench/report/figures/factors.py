@@ -12,8 +12,9 @@ from bench.analysis.pictures import GAP, tiled
 from bench.analysis.runs import Run
 from bench.analysis.summary import code_names
 from bench.report import wording
-from bench.report.factors import FactorRun, FactorRuns, entry, is_of_categories
+from bench.report.factors import FactorRun, FactorRuns, entry
 from bench.report.figures.style import STYLE, Drawing, save
+from bench.spec import vocabulary
 from bench.spec.tables import arm_of
 from infogan.measures.catalogue import FACTORS
 
@@ -71,7 +72,7 @@ def _title(found: FactorRuns, run: FactorRun) -> str:
 
 def _caption(found: FactorRuns, first: FactorRun) -> str:
     text = "Rows: other noise and other codes. "
-    if is_of_categories(found.measure):
+    if vocabulary.measure(found.measure).is_of_categories:
         text += (
             f"Columns: the categories of {first.code}, ordered by {found.factor.replace('_', ' ')} as the readers see "
             "it on a sample of its own. "

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from bench.analysis.runs import Run, Sweep, from_json, to_json
-from bench.claims.judge import ClaimResult, budget_part, judge, left_out
+from bench.claims.judge import ClaimResult, budget_used, judge, left_out
 from bench.records.folder import History
 from bench.report.inventory import missing_cells
 from bench.report.verdicts import claim_rows, headline, left_out_sentence
@@ -99,10 +99,10 @@ def test_the_best_seed_is_chosen_by_one_number_and_judged_by_another(spec: Spec)
     best = [r for r in found if r.id == "F9a"]
     assert [(r.variant, r.conditions[0].value, r.conditions[0].holds) for r in best] == [("one", 0.5, False)]
     assert best[0].seeds_holding == 4
-    assert best[0].verdict == "not reproduced on a substitute"
+    assert str(best[0].verdict) == "not reproduced on a substitute"
     median = [r for r in found if r.id == "F9b"]
     assert [(r.variant, r.conditions[0].value) for r in median] == [("one", 0.85), ("other", 0.85)]
-    assert {r.verdict for r in median} == {"reproduced on a substitute"}
+    assert {str(r.verdict) for r in median} == {"reproduced on a substitute"}
     assert headline(found) == (
         "Reproduced on a substitute: F9b (one/infogan) and F9b (other/infogan). "
         "Not reproduced on a substitute: F9a (one/infogan)."
@@ -126,7 +126,7 @@ def test_a_missing_seed_may_have_any_value_and_a_diverged_one_has_the_worst(
     spec: Spec, nmi: list[Any], verdict: str, value: float | None, num_measured: int
 ) -> None:
     (found, _) = [r for r in judge(spec.experiments["two"], sweep(spec, [0.5] * 5, nmi)) if r.id == "F9b"]
-    assert (found.verdict, found.num_seeds, found.num_measured) == (verdict, 5, num_measured)
+    assert (str(found.verdict), found.num_seeds, found.num_measured) == (verdict, 5, num_measured)
     assert math.isnan(found.conditions[0].value) if value is None else found.conditions[0].value == value
     shown = claim_rows([found])[0].arms[0].unit
     assert ("seeds)" in shown) == (0 < num_measured < 5)
@@ -148,7 +148,7 @@ def test_a_seed_that_diverged_at_once_is_in_the_committed_curves_too(spec: Spec)
 
 def test_a_best_seed_that_misses_decides_nothing_while_another_is_unmeasured(spec: Spec) -> None:
     def verdict(purity: list[Any], nmi: list[Any]) -> str:
-        return next(r.verdict for r in judge(spec.experiments["two"], sweep(spec, purity, nmi)) if r.id == "F9a")
+        return next(str(r.verdict) for r in judge(spec.experiments["two"], sweep(spec, purity, nmi)) if r.id == "F9a")
 
     assert verdict([0.1, 0.2, 0.3, 0.4, None], [0.9, 0.9, 0.9, 0.5, None]) == "not measured"
     assert verdict([0.1, 0.2, 0.3, 0.4, None], [0.1, 0.1, 0.1, 0.9, None]) == "reproduced on a substitute"
@@ -179,7 +179,7 @@ def test_a_run_that_shows_nothing_of_the_data_counts_against_a_claim(
     purity = [None if value is None else 0.1 * k for k, value in enumerate(nmi)]
     found = {r.id: r for r in judge(experiment, sweep(spec, purity, nmi, precision=precision)) if r.variant == "one"}
     for result, (verdict, value) in ((found["F9a"], best), (found["F9b"], median)):
-        assert result.verdict == words[verdict]
+        assert str(result.verdict) == words[verdict]
         got = result.conditions[0].value
         assert math.isnan(got) if value is None else got == pytest.approx(value)
     if best[0] == "not":
@@ -192,7 +192,7 @@ def test_a_run_that_shows_nothing_of_the_data_counts_against_a_claim(
         assert ("none shows it" in row.criteria[0].text, "inf" in row.criteria[0].text) == (True, False)
         assert "inf" not in found["F9a"].reason
     without = judge(spec.experiments["two"], sweep(spec, purity, nmi, precision=precision))
-    assert all(r.verdict != words["not"] or None not in nmi or r.id == "F9b" for r in without)
+    assert all(str(r.verdict) != words["not"] or None not in nmi or r.id == "F9b" for r in without)
 
 
 def judged(spec: Spec, conditions: list[dict[str, Any]], purity: list[Any], nmi: list[Any]) -> ClaimResult:
@@ -213,12 +213,12 @@ def test_medians_must_hold_on_the_same_seeds(spec: Spec) -> None:
     ]
     apart = judged(spec, both, [0.9, 0.9, 0.1, 0.1, 0.1], [0.9, 0.9, 0.9, 0.1, 0.1])
     assert [c.holds for c in apart.conditions] == [True, True]
-    assert (apart.verdict, apart.seeds_holding) == ("partly reproduced on a substitute", 1)
+    assert (str(apart.verdict), apart.seeds_holding) == ("partly reproduced on a substitute", 1)
     assert "no more than 1 of 5 seeds meet all of it" in apart.reason
     together = judged(spec, both, [0.1, 0.1, 0.1, 0.9, 0.9], [0.9, 0.9, 0.9, 0.1, 0.1])
-    assert (together.verdict, together.seeds_holding) == ("reproduced on a substitute", 3)
+    assert (str(together.verdict), together.seeds_holding) == ("reproduced on a substitute", 3)
     unknown = judged(spec, both, [0.1, 0.1, 0.1, 0.9, None], [0.9, 0.9, None, 0.9, 0.9])
-    assert unknown.verdict == "not measured"
+    assert str(unknown.verdict) == "not measured"
 
 
 def test_a_guard_alone_reproduces_nothing(spec: Spec) -> None:
@@ -228,8 +228,8 @@ def test_a_guard_alone_reproduces_nothing(spec: Spec) -> None:
     ]
     dead = judged(spec, conditions, [1.0] * 5, [0.0] * 5)
     assert [c.holds for c in dead.conditions] == [False, True]
-    assert dead.verdict == "not reproduced on a substitute"
-    assert judged(spec, conditions, [0.0] * 5, [1.0] * 5).verdict == "partly reproduced on a substitute"
+    assert str(dead.verdict) == "not reproduced on a substitute"
+    assert str(judged(spec, conditions, [0.0] * 5, [1.0] * 5).verdict) == "partly reproduced on a substitute"
     with pytest.raises(ValueError, match="needs a condition that is not a guard"):
         judged(spec, conditions[1:], [1.0] * 5, [1.0] * 5)
 
@@ -261,7 +261,7 @@ def test_a_number_must_exceed_the_best_run_of_another_arm(
     ]
     alone = replace(held, runs=[*own, *rivals])
     found = judge(experiment.model_copy(update={"claims": [claim]}), alone)[0]
-    assert (found.verdict, math.isnan(found.conditions[0].value)) == (verdict, value is None)
+    assert (str(found.verdict), math.isnan(found.conditions[0].value)) == (verdict, value is None)
     if value is not None:
         assert found.conditions[0].value == pytest.approx(value)
     if theirs and None not in theirs:
@@ -286,9 +286,9 @@ def test_what_the_paper_states_of_the_budget_is_enough_to_call_it_reduced(spec: 
     definition = held.definition | {"network": held.definition["network"] | {"width": 0.5}}
     narrow = replace(held, definition=definition)
     stated = spec.experiments["two"].model_copy(update={"paper": PaperBudget(width=1.0)})
-    assert budget_part(held, stated) == "iterations not stated by the paper"
-    assert budget_part(narrow, stated) == "reduced (width 0.5); iterations not stated by the paper"
-    assert {r.verdict for r in judge(stated, narrow)} == {"not reached within budget on a substitute"}
+    assert budget_used(held, stated).words == "iterations not stated by the paper"
+    assert budget_used(narrow, stated).words == "reduced (width 0.5); iterations not stated by the paper"
+    assert {str(r.verdict) for r in judge(stated, narrow)} == {"not reached within budget on a substitute"}
     assert {spec.experiments[name].paper for name in ("faces", "chairs", "svhn", "celeba")} == {PaperBudget(width=1.0)}
 
 
@@ -304,14 +304,15 @@ def test_measures_of_other_code_are_named(spec: Spec) -> None:
 
 def test_too_few_seeds_are_not_measured(spec: Spec) -> None:
     found = judge(spec.experiments["two"], sweep(spec, [1.0] * 5, [1.0] * 5, num_done=4))
-    assert {r.verdict for r in found} == {"not measured"}
+    assert {str(r.verdict) for r in found} == {"not measured"}
 
 
 def test_what_a_profile_leaves_out_is_not_judged_unless_it_was_run(spec: Spec) -> None:
     held = sweep(spec, [1.0] * 5, [1.0] * 5)
     alone = Sweep("two", "cpu", held.definition, held.definition_key, [r for r in held.runs if r.cell.variant == "one"])
     experiment = spec.experiments["two"]
-    assert [(r.variant, r.verdict) for r in judge(experiment, alone) if r.id == "F9b"][1] == ("other", "not measured")
+    found = [(r.variant, str(r.verdict)) for r in judge(experiment, alone) if r.id == "F9b"]
+    assert found[1] == ("other", "not measured")
     budget = experiment.profiles["cpu"].model_copy(update={"group_seeds": {"other/infogan": []}})
     experiment = experiment.model_copy(update={"profiles": {"cpu": budget}})
     assert left_out(experiment, alone) == {"other/infogan": ["F9b"]}

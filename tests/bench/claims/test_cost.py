@@ -27,7 +27,7 @@ def cost(low: float, high: float, num_pairs: int = 20) -> Cost:
 
 def test_the_whole_interval_decides(claim: CostTable) -> None:
     def verdict(held: Cost | None) -> str:
-        return judge_cost(claim, held)[0].verdict
+        return str(judge_cost(claim, held)[0].verdict)
 
     assert verdict(cost(1.01, 1.10)) == "reproduced"
     assert verdict(cost(1.101, 1.2)) == "not reproduced"
@@ -39,7 +39,7 @@ def test_the_whole_interval_decides(claim: CostTable) -> None:
 def test_the_report_shows_the_claim_and_its_networks(tmp_path: Path) -> None:
     spec = load_spec(DEFAULT_SPEC)
     found = report_of_sweeps([], spec, tmp_path, cost=cost(1.01, 1.05), with_cost=True)
-    assert [(c.id, c.arm, c.verdict) for c in found.claims] == [("S6a", "mnist", "reproduced")]
+    assert [(c.id, c.arm, str(c.verdict)) for c in found.claims] == [("S6a", "mnist", "reproduced")]
     for file in (found.html, found.markdown):
         text = file.read_text()
         assert "What codes and Q cost" in text

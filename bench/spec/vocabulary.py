@@ -1,0 +1,98 @@
+"""Every measure of a cell: its words, unit and decimals. Built once here; nobody takes a name apart again."""
+
+from dataclasses import dataclass
+
+from infogan.measures import catalogue
+
+SHARES = (0.8, 0.9)  # of an improvement: bench.analysis.convergence
+CUTS = {"": 1.0, "_three_quarters": 0.75, "_half": 0.5}  # ends of names: parts of the run
+MAX_CODES = 64  # of an experiment; those of continuous kind have measures of their own
+OF_CATEGORIES = ("information", "omega_squared", "span", "tau", "highest", "lowest")
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A number that is known of a finished cell. ``factor`` and ``number`` are of measures of a known factor."""
+
+    name: str
+    words: str
+    unit: str = ""  # empty for a ratio or a share
+    decimals: int = 3
+    factor: str | None = None
+    number: str = ""  # which of a factor's numbers
+
+    @property
+    def heading(self) -> str:
+        """``T80 (iterations)``."""
+        return f"{self.words} ({self.unit})" if self.unit else self.words
+
+    @property
+    def without_factor(self) -> str:
+        """The heading where the factor stands beside it."""
+        return self.heading.removeprefix(f"{(self.factor or '').replace('_', ' ')}: ")
+
+    @property
+    def is_of_categories(self) -> bool:
+        """Whether it tells what a categorical code does to its factor."""
+        return self.number in OF_CATEGORIES
+
+
+def improvement_name(what: str, share: float, cut: str) -> str:
+    """``improvement_mi_80_half``."""
+    return f"improvement_{what}_{round(100 * share)}{cut}"
+
+
+_CURVES = (
+    Measure("t80", "T80", "iterations", 1),
+    Measure("mi_final_nats", "final L_I", "nats"),
+    Measure("mi_final_fraction", "final L_I", "of H(c)"),
+    Measure("mi_frozen_nats", "final L_I, frozen statistics", "nats"),
+    Measure("mi_frozen_fraction", "final L_I, frozen statistics", "of H(c)"),
+    Measure("area_under_curve", "mean L_I over the run", "of H(c)"),
+    Measure("hump_nats", "peak L_I", "nats"),
+    Measure("hump_iteration", "peak at", "iterations", 0),
+    Measure("figure1_distance_nats", "distance to the paper's curve", "nats"),
+)
+_HEALTH = (
+    Measure("variety", "variety of samples", "of the data's", 2),
+    Measure("distinctness", "distinctness of samples", "of the data's"),
+    Measure("saturation", "D sure at the end", "of iterations", 2),
+    Measure("collapsed", "collapsed", "1: yes", 0),
+    Measure("step_ms", "step", "ms", 1),
+)
+_CODES = tuple(
+    measure
+    for code in (f"c{number}" for number in range(1, MAX_CODES + 1))
+    for measure in (
+        Measure(f"mi_final_{code}_nats", f"final L_I of {code}", "nats"),
+        Measure(f"explained_final_{code}", f"explained share of {code}"),
+    )
+)
+_IMPROVEMENT = tuple(
+    Measure(improvement_name(what, share, cut), f"{words}{of}".format(f"{100 * share:g} %"), unit, decimals)
+    for cut, of in (("", ""), ("_three_quarters", ", run cut at three quarters"), ("_half", ", run cut at a half"))
+    for share in SHARES
+    for what, words, unit, decimals in (
+        ("mi", "iterations to {} of L_I's improvement", "iterations", 0),
+        ("kid", "iterations to {} of KID's improvement", "iterations", 0),
+        ("ratio", "iterations to {} of the improvement, L_I's over KID's", "", 2),
+    )
+)
+_FAMILIES = tuple(
+    Measure(name, q.words, q.unit, q.decimals, q.factor, q.number) for name, q in catalogue.QUANTITIES.items()
+)
+
+MEASURED = {m.name: m for m in (*_FAMILIES, *_IMPROVEMENT)}  # of cells, beyond their curves of L_I
+MEASURES = {m.name: m for m in (*_CURVES, *_HEALTH, *_CODES, *MEASURED.values())}
+CLAIMED = [m.name for m in _CURVES if m.name != "mi_frozen_nats"] + list(MEASURED)  # what a claim may speak of
+_OF_FACTORS = {(m.factor, m.number): m for m in _FAMILIES if m.factor}
+
+
+def measure(name: str) -> Measure:
+    """The measure of a name; a record made by other code may hold one that is not known here, with no unit."""
+    return MEASURES.get(name) or Measure(name, name.replace("_", " "))
+
+
+def of_factor(factor: str, number: str) -> Measure | None:
+    """The measure of one of a factor's numbers; None where a factor of its kind has no such number."""
+    return _OF_FACTORS.get((factor, number))
