@@ -1,6 +1,7 @@
 """The house keeps its shape: one direction of imports, one file for MLflow, one that draws, quick start-up."""
 
 import ast
+import graphlib
 import subprocess
 import sys
 import time
@@ -53,6 +54,43 @@ def test_one_file_talks_to_mlflow_and_one_package_draws() -> None:
     drawing = users("matplotlib", "bench")
     assert drawing
     assert all(f.startswith("bench/report/figures/") for f in drawing)
+
+
+# from the bottom up: a package of the harness imports from those in earlier rows, never from its own row or a later one
+LAYERS = (
+    ("console", "environment"),
+    ("spec",),
+    ("records",),
+    ("analysis",),
+    ("tracking",),
+    ("run", "claims", "gate"),
+    ("report", "context"),
+    ("throughput", "serve"),
+    ("options", "commands"),
+    ("publish", "cli"),
+    ("__main__",),
+)
+
+
+def test_the_harness_is_built_in_layers() -> None:
+    level = {name: number for number, row in enumerate(LAYERS) for name in row}
+    wrong = []
+    for file in (f for f in FILES if f.is_relative_to(ROOT / "bench")):
+        own = file.relative_to(ROOT / "bench").parts[0].removesuffix(".py")
+        if own == "__init__":
+            continue
+        used = {module.split(".")[1] for module in imported(file) if module.startswith("bench.")}
+        wrong += [f"{file.relative_to(ROOT)}: {name}" for name in used - {own} if level[name] >= level[own]]
+    assert wrong == []
+
+
+def test_no_imports_go_in_a_circle() -> None:
+    """Between files, those within functions too: what may not be imported at the top is in the wrong place."""
+    files = [f for f in FILES if f.is_relative_to(ROOT / "bench")]
+    modules = {".".join(f.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): f for f in files}
+    graph = {name: {m for m in imported(file) if m in modules} - {name} for name, file in modules.items()}
+    sorter = graphlib.TopologicalSorter(graph)
+    sorter.prepare()  # raises CycleError, which names the circle
 
 
 def test_statistics_and_tables_import_no_torch() -> None:

@@ -130,8 +130,8 @@ def paired_design(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Blocks A and B, uniform on [0, 1), (num_rows, num_factors) each, as independent designs of ``net_rows`` rows.
 
-    Within each of these a factor's pair of columns is a (0, m, 2)-net in base 2, the Hammersley points with Owen's nested
-    scrambling; its rows are permuted for each factor alone. Both numbers of rows are powers of two.
+    Within each of these a factor's pair of columns is a (0, m, 2)-net in base 2, the Hammersley points with Owen's
+    nested scrambling; its rows are permuted for each factor alone. Both numbers of rows are powers of two.
     """
     num_bits = net_rows.bit_length() - 1
     num_nets = num_rows // net_rows * num_factors
