@@ -129,7 +129,7 @@ def hodges_lehmann_ratio(
     logs = np.log(np.minimum(new_times, limit))[:, None] - np.log(np.minimum(base_times, limit))  # (num_new, num_base)
     lower, upper = np.where(base_failed, -np.inf, logs), np.where(new_failed, np.inf, logs)
     estimate, low, high, level = rank_interval(lower, logs, upper, alpha)
-    ends = [float(np.quantile(side, 0.5, method=method)) for side, method in ((lower, "lower"), (upper, "higher"))]
+    ends = np.quantile(lower, 0.5, method="lower"), np.quantile(upper, 0.5, method="higher")
     if np.isinf(ends).all():
         estimate = math.nan
     if math.isinf(low) and math.isinf(high):

@@ -136,7 +136,9 @@ def paired_design(
     num_bits = net_rows.bit_length() - 1
     num_nets = num_rows // net_rows * num_factors
     places = np.arange(net_rows)
-    reversed_bits = sum((places >> bit & 1) << (num_bits - 1 - bit) for bit in range(num_bits))
+    reversed_bits = np.zeros_like(places)
+    for bit in range(num_bits):
+        reversed_bits |= (places >> bit & 1) << (num_bits - 1 - bit)
     columns = [_scrambled(points, num_bits, num_nets, rng) for points in (places, reversed_bits)]
     order = rng.permuted(np.tile(places, (num_nets, 1)), axis=1)
     shape = (num_rows // net_rows, num_factors, net_rows)
