@@ -103,6 +103,35 @@ def sync(results: Results = DEFAULT_RESULTS) -> None:
 
 
 @app.command()
+def pack(
+    results: Annotated[Path, typer.Argument(help="Folder that holds the cells.")],
+    to: Annotated[Path, typer.Option("--to", help="The archive to write, for instance cells.zip.")],
+    weights: Annotated[
+        bool, typer.Option("--weights", help="Take the trained networks along: only measuring anew needs them.")
+    ] = False,
+    max_mb: Annotated[
+        float | None,
+        typer.Option(min=0.1, help="Largest file; of more, FILE-1, FILE-2, ... are written.", show_default=False),
+    ] = None,
+) -> None:
+    """Write the finished cells as one archive: records, curves, measures and pictures, to be carried elsewhere."""
+    from bench.commands import packs as command
+
+    command.pack(results, to, weights=weights, max_mb=max_mb)
+
+
+@app.command()
+def unpack(
+    files: Annotated[list[Path], typer.Argument(help="Archives that pack has written.")],
+    results: Results = DEFAULT_RESULTS,
+) -> None:
+    """Add the cells of archives to a results folder. Nothing is overwritten: other bits are an error."""
+    from bench.commands import packs as command
+
+    command.unpack(files, results)
+
+
+@app.command()
 def ui(
     results: Results = DEFAULT_RESULTS,
     port: Annotated[int | None, typer.Option(min=1, max=65535, help="Default: a free one.", show_default=False)] = None,

@@ -41,6 +41,8 @@ def print_estimate(context: Context, planned: list[grid.PlannedCell], jobs: int)
 
     counts = {state: sum(p.state == state for p in planned) for state in dict.fromkeys(p.state for p in planned)}
     say(f"{len(planned)} cells: " + ", ".join(f"{n} {state}" for state, n in counts.items()))
+    if outdated := sum(bool(p.detail) and not p.to_run for p in planned):
+        say(f"{outdated} of them came without weights, and what was measured by other code stays as it is")
     if any(p.to_train for p in planned):
         left = grid.estimate(context.results, planned, jobs)
         basis = "from the cells finished here" if left.measured else "a guess from the arithmetic, nothing measured yet"

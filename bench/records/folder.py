@@ -10,6 +10,7 @@ probes.npz       what was kept at a few iterations, for measures against the ite
 measures.json    what was measured of the finished networks, by family, each with the key of its code; pictures that go
                  with a family are in FAMILY.npz
 tracking.json    what the MLflow mirror was verified to hold
+left_out.json    files of a finished cell that did not travel with it: bench/records/packs.py
 lease/           who may write here: bench/records/locks.py
 """
 
@@ -27,6 +28,9 @@ from bench.spec.cells import FORMAT, Cell, digest, measure_key
 from infogan.data.npz import NpzError, read_npz
 
 NEWEST = "checkpoint.pt"
+WEIGHTS, PROBES = "weights.pt", "probes.npz"
+NETWORKS = (WEIGHTS, PROBES)  # only measuring anew needs them; a pack may leave them out
+LEFT_OUT = "left_out.json"
 LAUNCHES = "launches.jsonl"  # in the results folder: what each launch cost beside its training
 
 THROUGHPUT = "throughput"  # folder in the results folder: records of `python -m bench throughput`
@@ -97,18 +101,11 @@ class CellFolder:
 
     def identity(self) -> dict[str, Any]:
         """Raises CorruptRecord, also for a record of another format."""
-        identity = read_json(self._file("cell.json"))
-        if identity.get("format") != FORMAT:
-            raise CorruptRecord(f"cell.json: record format {identity.get('format')}, this version reads {FORMAT}")
-        wrong = [n for n, kind in IDENTITY.items() if n not in identity or not isinstance(identity[n], kind)]
-        if wrong:
-            raise CorruptRecord(f"cell.json: no cell's identity: {', '.join(wrong)}")
-        return identity
+        return checked_identity(read_json(self._file("cell.json")))
 
     def cell(self) -> Cell:
         """The cell as recorded."""
-        i = self.identity()
-        return Cell(i["experiment"], i["profile"], i["variant"], i["arm"], i["seed"], i["config"], i["definition"])
+        return identified_cell(self.identity())
 
     # ---- state
     def lock(self, holder: str, *, patience_s: float = 0.0, give_up: Callable[[], bool] = lambda: False) -> Lock:
@@ -197,15 +194,17 @@ class CellFolder:
     def end_damage(self, *, quick: bool = False) -> str | None:
         """What is wrong with the records of the end, in words; None where they are sound, or it was not reached.
 
-        A finished cell's history and weights belong to them: without either it has to be trained again. ``quick`` asks
-        of the weights only whether they are whole.
+        A finished cell's history and weights belong to them: without either it has to be trained again, unless it is
+        known that the weights did not travel with it. ``quick`` asks of the weights only whether they are whole.
         """
         try:
             if self._sound_result()["status"] == "done":
                 if self.history() is None:
                     raise CorruptRecord("history.npz: not there")
-                if not has_seal(self._file("weights.pt")):
-                    raise CorruptRecord("weights.pt: cut off, or not there")
+                if self.lacks_weights():
+                    return None
+                if not has_seal(self._file(WEIGHTS)):
+                    raise CorruptRecord(f"{WEIGHTS}: cut off, or not there")
                 if not quick:
                     self.weights()
         except CorruptRecord as error:
@@ -225,11 +224,23 @@ class CellFolder:
         self._own("result.json").unlink(missing_ok=True)
 
     def write_weights(self, content: bytes) -> None:
-        write_sealed(self._own("weights.pt"), content)
+        write_sealed(self._own(WEIGHTS), content)
 
     def weights(self) -> bytes:
         """Raises CorruptRecord or FileNotFoundError."""
-        return read_sealed(self._file("weights.pt"))
+        return read_sealed(self._file(WEIGHTS))
+
+    def left_out(self) -> list[str]:
+        """Files that did not travel with the cell and have not followed since."""
+        try:
+            names = read_json(self._file(LEFT_OUT)).get("files")
+        except (FileNotFoundError, CorruptRecord):
+            return []
+        return [n for n in NETWORKS if isinstance(names, list) and n in names and not self._file(n).exists()]
+
+    def lacks_weights(self) -> bool:
+        """Whether the cell came without its weights: it is done, and cannot be measured anew."""
+        return WEIGHTS in self.left_out()
 
     def write_traversals(self, grids: dict[str, np.ndarray]) -> None:
         self._write_grids("traversals.npz", grids)
@@ -240,11 +251,11 @@ class CellFolder:
 
     def write_probe(self, iteration: int, arrays: dict[str, np.ndarray]) -> None:
         """What a probe kept, beside those before; the same iteration again replaces its own."""
-        self._add("probes.npz", {f"{iteration:06d}-{name}": array for name, array in arrays.items()})
+        self._add(PROBES, {f"{iteration:06d}-{name}": array for name, array in arrays.items()})
 
     def probes(self) -> dict[str, np.ndarray]:
         """Arrays by ``iteration-name``; empty for a cell that was trained without. Raises CorruptRecord."""
-        return self._grids("probes.npz")
+        return self._grids(PROBES)
 
     def _add(self, name: str, arrays: dict[str, np.ndarray]) -> None:
         """To those in the file, of which a damaged one counts as empty."""
@@ -304,7 +315,11 @@ class CellFolder:
         return {family: entry for family, entry in entries.items() if isinstance(entry, dict)}
 
     def unmeasured(self, cell: Cell) -> list[str]:
-        """Families of the cell's experiment that are missing, failed or were measured by other code."""
+        """Families of the cell's experiment to measure: those outdated, if the weights are there."""
+        return [] if self.lacks_weights() else self.outdated(cell)
+
+    def outdated(self, cell: Cell) -> list[str]:
+        """Families that are missing, failed or were measured by other code."""
         held = self.measures()
         return [
             family
@@ -330,6 +345,21 @@ class CellFolder:
             return read_json(self._file("tracking.json"))
         except (FileNotFoundError, CorruptRecord):
             return None
+
+
+def checked_identity(identity: dict[str, Any]) -> dict[str, Any]:
+    """What cell.json holds. Raises CorruptRecord where it is no cell's, or of another format."""
+    if identity.get("format") != FORMAT:
+        raise CorruptRecord(f"cell.json: record format {identity.get('format')}, this version reads {FORMAT}")
+    wrong = [n for n, kind in IDENTITY.items() if n not in identity or not isinstance(identity[n], kind)]
+    if wrong:
+        raise CorruptRecord(f"cell.json: no cell's identity: {', '.join(wrong)}")
+    return identity
+
+
+def identified_cell(i: dict[str, Any]) -> Cell:
+    """The cell of an identity."""
+    return Cell(i["experiment"], i["profile"], i["variant"], i["arm"], i["seed"], i["config"], i["definition"])
 
 
 def find_cells(results: Path) -> Iterator[CellFolder]:

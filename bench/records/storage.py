@@ -6,8 +6,9 @@ import json
 import math
 import os
 import threading
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 _MAGIC = b"infogan-record-1"  # ends every binary record, before its sha256
 _TRAILER = len(_MAGIC) + hashlib.sha256().digest_size
@@ -18,13 +19,20 @@ class CorruptRecord(Exception):
 
 
 def write_atomic(path: Path, *content: bytes) -> None:
-    """Replace ``path`` by the parts of ``content``: after a crash either the old or the new file is there in full."""
+    """Replace ``path`` by the parts of ``content``."""
+    with atomic_file(path) as file:
+        for part in content:
+            file.write(part)
+
+
+@contextlib.contextmanager
+def atomic_file(path: Path) -> Iterator[IO[bytes]]:
+    """A file that becomes ``path`` at the end: after a crash either the old or the new one is there in full."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.parent / f".{path.name}.{os.getpid()}.{threading.get_ident()}"
     try:
         with temporary.open("wb") as file:
-            for part in content:
-                file.write(part)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
@@ -50,10 +58,14 @@ def write_sealed(path: Path, content: bytes) -> None:
 
 def read_sealed(path: Path) -> bytes:
     """Content of a binary record. Raises CorruptRecord, or FileNotFoundError."""
-    raw = path.read_bytes()
+    return unsealed(path.name, path.read_bytes())
+
+
+def unsealed(name: str, raw: bytes) -> bytes:
+    """Content of a binary record's bytes. Raises CorruptRecord."""
     content, trailer = raw[:-_TRAILER], raw[-_TRAILER:]
     if len(raw) < _TRAILER or trailer != _MAGIC + hashlib.sha256(content).digest():
-        raise CorruptRecord(f"{path.name}: checksum does not match, {len(raw)} bytes")
+        raise CorruptRecord(f"{name}: checksum does not match, {len(raw)} bytes")
     return content
 
 
@@ -71,20 +83,30 @@ def has_seal(path: Path) -> bool:
 
 def write_json(path: Path, value: dict[str, Any]) -> None:
     """Write a JSON record that people can read and that carries its checksum as its last key."""
+    write_atomic(path, sealed_json(value))
+
+
+def sealed_json(value: dict[str, Any]) -> bytes:
+    """The bytes of a JSON record."""
     checked = value | {"sha256": _json_digest(value)}
-    write_atomic(path, (json.dumps(checked, indent=1, allow_nan=False) + "\n").encode())
+    return (json.dumps(checked, indent=1, allow_nan=False) + "\n").encode()
 
 
 def read_json(path: Path) -> dict[str, Any]:
     """A JSON record without its checksum. Raises CorruptRecord, or FileNotFoundError."""
+    return unsealed_json(path.name, path.read_bytes())
+
+
+def unsealed_json(name: str, raw: bytes) -> dict[str, Any]:
+    """The JSON record of these bytes, without its checksum. Raises CorruptRecord."""
     try:
-        value = json.loads(path.read_bytes())
+        value = json.loads(raw)
         stated = value.pop("sha256")
         found = _json_digest(value)
     except (ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
-        raise CorruptRecord(f"{path.name}: not a record: {error}") from error
+        raise CorruptRecord(f"{name}: not a record: {error}") from error
     if stated != found:
-        raise CorruptRecord(f"{path.name}: checksum does not match")
+        raise CorruptRecord(f"{name}: checksum does not match")
     return value
 
 

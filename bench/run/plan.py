@@ -61,6 +61,8 @@ def plan(results: Path, cells: list[Cell], uri: str) -> list[PlannedCell]:
             state, detail = "unmeasured", errors[0] if errors else ", ".join(families)
         elif state == "done" and not tracking.is_synced(folder, uri):
             state = "unsynced"
+        if state in ("done", "unsynced") and folder.lacks_weights() and (families := folder.outdated(cell)):
+            detail = f"came without weights: {', '.join(families)} not measured anew"
         planned.append(PlannedCell(cell, state, detail))
     return planned
 

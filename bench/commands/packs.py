@@ -1,0 +1,58 @@
+"""``pack`` and ``unpack`` as plain functions."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from bench.console import BadInput, escape, say
+from bench.context import require_folder, require_writable
+from bench.records.pack_format import PackError
+from bench.records.packs import pack as write_pack
+from bench.records.unpacking import unpack as add_packs
+from infogan.data.base import one_line
+
+BYTES_OF_MB = 1_000_000
+
+
+def pack(results: Path, destination: Path, *, weights: bool, max_mb: float | None) -> None:
+    """Write the finished cells as one archive, or several."""
+    require_folder("results", results)
+    if not (results / "cells").is_dir():
+        raise BadInput(f"{results} holds no cells")
+    if destination.is_dir():
+        raise BadInput(f"--to {destination} is a folder; name a file in it")
+    require_folder("--to", destination.parent)
+    max_bytes = None if max_mb is None else int(max_mb * BYTES_OF_MB)
+    try:
+        packed = write_pack(results.absolute(), destination, weights=weights, max_bytes=max_bytes)
+    except PackError as error:
+        raise BadInput(str(error)) from error
+    for line in packed.left_out:
+        say(f"[yellow]left out:[/yellow] {escape(line)}")
+    for path in packed.files:
+        say(f"{escape(str(path))}: {path.stat().st_size / BYTES_OF_MB:.1f} MB")
+    without = "" if weights else ", without weights: --weights takes them along"
+    say(f"{_cells(len(packed.cells))} packed{without}")
+
+
+def unpack(packs: Sequence[Path], results: Path) -> None:
+    """Add the packs' cells to a results folder."""
+    require_folder("results", results)
+    absolute = results.absolute()
+    try:
+        unpacked = add_packs(packs, absolute, before_writing=lambda: require_writable(absolute))
+    except PackError as error:
+        raise BadInput(one_line(str(error))) from error
+    for name in unpacked.completed:
+        say(f"{escape(name)}: was there, and lacked files that are added")
+    for name in unpacked.skipped:
+        say(f"{escape(name)}: is there already, with the same bits")
+    counts = f"{_cells(len(unpacked.added))} added, {len(unpacked.skipped)} there already"
+    if unpacked.completed:
+        counts += f", {len(unpacked.completed)} completed"
+    say(f"{counts}; records in {escape(str(results))}")
+    if unpacked.without_weights:
+        say(f"{_cells(unpacked.without_weights)} came without weights: done, but nothing can be measured anew of them")
+
+
+def _cells(number: int) -> str:
+    return f"{number} {'cell' if number == 1 else 'cells'}"

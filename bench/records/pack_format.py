@@ -1,0 +1,211 @@
+"""A pack: finished cells of a results folder in one zip archive. Here stands what one holds, and how it is read.
+
+manifest.json   format, version, and of every cell its folder, its key, what was left out, and each file's size, sha256
+                and time; the launches that trained these cells; its own checksum
+cells/...       the cells' files, under the names they have in a results folder
+
+A pack may come from anybody. Its names, kinds, sizes and sums are checked before a caller sees a byte; a reader never
+takes more memory than a file declares, nor does the whole declare more than ``MAX_RATIO`` times the archive's size.
+"""
+
+import hashlib
+import stat
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, ValidationError
+
+from bench.records.folder import NETWORKS, WEIGHTS, checked_identity, identified_cell
+from bench.records.storage import CorruptRecord, sealed_json, unsealed, unsealed_json
+from bench.spec.schema import Table
+from infogan.data.base import one_line
+from infogan.data.npz import DAMAGE
+
+KIND: Literal["infogan-pack"] = "infogan-pack"
+VERSION: Literal[1] = 1
+MANIFEST = "manifest.json"
+MAX_ENTRIES, MAX_FILE, MAX_MANIFEST = 200_000, 1 << 30, 1 << 26  # entries; bytes; bytes
+MAX_RATIO, ALLOWANCE = 50, 1 << 24  # of all bytes unpacked to the archive's, beyond the allowance in bytes
+_NAME = "[a-z0-9][a-z0-9-]{0,40}"
+_FOLDER = rf"^cells(/{_NAME}){{3,4}}/seed-[0-9]{{1,10}}/[0-9a-f]{{12}}$"
+_FILE = rf"^((cell|result|measures)\.json|[a-z0-9][a-z0-9_-]{{0,60}}\.npz|{WEIGHTS.replace('.', chr(92) + '.')})$"
+
+
+class PackError(ValueError):
+    """A pack that cannot be made, read or added; the message is one line."""
+
+
+class PackedFile(Table):
+    """One file of a cell."""
+
+    size: Annotated[int, Field(ge=1, le=MAX_FILE)]  # bytes
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+    modified_ms: Annotated[int, Field(ge=0, lt=1 << 42)]  # since 1970: reports and the mirror show the cell's times
+
+
+class PackedCell(Table):
+    """One cell: where it lies under a results folder, and its files."""
+
+    folder: Annotated[str, Field(pattern=_FOLDER)]
+    key: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+    left_out: Annotated[list[str], Field(max_length=len(NETWORKS))]
+    files: dict[Annotated[str, Field(pattern=_FILE)], PackedFile]
+
+    @property
+    def name(self) -> str:
+        """``experiment/profile/[variant/]arm/seed-k``."""
+        return self.folder.removeprefix("cells/").rpartition("/")[0]
+
+
+class Manifest(Table):
+    """What a pack says of itself."""
+
+    kind: Literal["infogan-pack"] = KIND
+    version: Literal[1] = VERSION
+    cells: Annotated[list[PackedCell], Field(min_length=1)]
+    launches: list[dict[str, Any]]
+
+    def to_bytes(self) -> bytes:
+        return sealed_json(self.model_dump())
+
+
+class Pack:
+    """An open pack whose names, kinds and declared sizes are sound. Raises PackError."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            if not path.is_file():  # a device or a pipe has no end
+                raise PackError("not a file" if path.exists() else "does not exist")
+            self._archive = zipfile.ZipFile(path)
+        except (PackError, *DAMAGE) as error:
+            raise self._error(error) from error
+        try:
+            self._entries = _checked_entries(self._archive.infolist(), path.stat().st_size)
+            if MANIFEST not in self._entries:
+                raise PackError("no pack of cells: manifest.json is missing")
+            self.manifest = _manifest(self._read(MANIFEST, MAX_MANIFEST))
+            self._compare()
+        except (PackError, *DAMAGE) as error:
+            self.close()
+            raise self._error(error) from error
+
+    def __enter__(self) -> "Pack":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._archive.close()
+
+    @property
+    def cells(self) -> list[PackedCell]:
+        return self.manifest.cells
+
+    def check(self) -> None:
+        """Read every file: sums, records' own checksums, and that each cell is the one its folder says."""
+        for cell in self.cells:
+            for _, _ in self.files(cell):
+                pass
+
+    def files(self, cell: PackedCell) -> Iterator[tuple[str, bytes]]:
+        """Names and contents of a cell's files, result.json last, each checked. Raises PackError."""
+        for name in sorted(cell.files, key=lambda name: (name == "result.json", name)):
+            try:
+                declared, content = cell.files[name], self._read(f"{cell.folder}/{name}", MAX_FILE)
+                if len(content) != declared.size or hashlib.sha256(content).hexdigest() != declared.sha256:
+                    raise PackError("its sum is not the manifest's")
+                _check_record(cell, name, content)
+            except (PackError, CorruptRecord, *DAMAGE) as error:
+                raise self._error(f"{cell.name}: {name}: {error}") from error
+            yield name, content
+
+    def _read(self, name: str, most: int) -> bytes:
+        entry = self._entries[name]
+        if entry.file_size > most:
+            raise PackError(f"{name}: {entry.file_size:,} bytes")
+        return self._archive.read(entry)  # no more than its declared size, whatever the compressed data hold
+
+    def _compare(self) -> None:
+        """The archive holds what the manifest says, and no more."""
+        folders = [cell.folder for cell in self.cells]
+        if len(set(folders)) < len(folders):
+            raise PackError("the manifest names a cell twice")
+        told = {f"{c.folder}/{name}": file.size for c in self.cells for name, file in c.files.items()}
+        held = {name: entry.file_size for name, entry in self._entries.items() if name != MANIFEST}
+        for name in sorted(told.keys() ^ held.keys()):
+            raise PackError(f"{name}: in the {'manifest' if name in told else 'archive'} alone")
+        for name, size in told.items():
+            if held[name] != size:
+                raise PackError(f"{name}: {held[name]:,} bytes, the manifest says {size:,}")
+        for cell in self.cells:
+            if not {"cell.json", "result.json"} <= cell.files.keys():
+                raise PackError(f"{cell.name}: no finished cell, cell.json or result.json is missing")
+            if set(cell.left_out) - set(NETWORKS) or set(cell.left_out) & cell.files.keys():
+                raise PackError(f"{cell.name}: left out is {', '.join(cell.left_out)}")
+
+    def _error(self, error: object) -> PackError:
+        return PackError(one_line(f"{self.path}: {' '.join(str(error).split()) or 'damaged'}"))
+
+
+def _checked_entries(entries: list[zipfile.ZipInfo], archive_size: int) -> dict[str, zipfile.ZipInfo]:
+    """By name. Raises PackError for what no pack holds: links, devices, folders, doubles, too much."""
+    if len(entries) > MAX_ENTRIES:
+        raise PackError(f"{len(entries):,} entries, more than {MAX_ENTRIES:,}")
+    total = sum(entry.file_size for entry in entries)
+    if total > MAX_RATIO * archive_size + ALLOWANCE:
+        raise PackError(f"{total:,} bytes in an archive of {archive_size:,}: more than any pack of cells unfolds to")
+    by_name: dict[str, zipfile.ZipInfo] = {}
+    for entry in entries:
+        name, kind = entry.filename, stat.S_IFMT(entry.external_attr >> 16)
+        if entry.orig_filename != name or name.startswith(("/", "\\")) or ".." in name or name.endswith("/"):
+            raise PackError(f"{entry.orig_filename!r} is no name of a cell's file")
+        if kind not in (0, stat.S_IFREG):
+            raise PackError(f"{name!r} is no plain file")
+        if name in by_name:
+            raise PackError(f"{name!r} is there twice")
+        if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise PackError(f"{name!r}: compression {entry.compress_type}, which packs do not use")
+        by_name[name] = entry
+    return by_name
+
+
+def _manifest(raw: bytes) -> Manifest:
+    try:
+        value = unsealed_json(MANIFEST, raw)
+    except CorruptRecord as error:
+        raise PackError(str(error)) from error
+    kind, version = value.get("kind"), value.get("version")
+    if kind != KIND:
+        raise PackError("no pack of cells: the manifest is of another kind")
+    if version != VERSION:
+        raise PackError(f"a pack of version {version!r}, this program reads {VERSION}")
+    try:
+        return Manifest.model_validate(value)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(map(str, first["loc"]))
+        raise PackError(f"manifest.json: {where}: {first['msg']}") from error
+
+
+def _check_record(cell: PackedCell, name: str, content: bytes) -> None:
+    """Raises CorruptRecord for a record that its own checksum denies, and for another cell's."""
+    if not name.endswith(".json"):
+        unsealed(name, content)
+        return
+    value = unsealed_json(name, content)
+    if name == "cell.json":
+        found = identified_cell(checked_identity(value))
+        try:
+            is_same = (found.key, found.folder.as_posix()) == (cell.key, cell.folder)
+        except (ValueError, TypeError, RecursionError) as error:
+            raise CorruptRecord(f"no cell's configuration: {error}") from error
+        if not is_same:
+            raise CorruptRecord("the cell is another than its folder says")
+    if name == "result.json":
+        status = value.get("status")
+        if status not in ("done", "failed") or (status == "done" and "history.npz" not in cell.files):
+            raise CorruptRecord("no finished cell")

@@ -1,0 +1,181 @@
+"""Packs finished cells: records, curves of all iterations, measures and pictures, so that they travel without a store.
+
+The networks, and what was kept of them during training, go along only when asked: they are most of the bytes, and only
+measuring anew needs them. The same cells give the same archive, to the last bit.
+"""
+
+import hashlib
+import re
+import zipfile
+import zlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from bench.records.folder import LAUNCHES, NETWORKS, CellFolder, find_cells
+from bench.records.pack_format import (
+    MANIFEST,
+    MAX_FILE,
+    Manifest,
+    Pack,
+    PackedCell,
+    PackedFile,
+    PackError,
+)
+from bench.records.storage import CorruptRecord, atomic_file, read_lines
+
+RECORDS = ("cell.json", "history.npz", "measures.json", "result.json")
+_EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest that zip knows
+_PLAIN_FILE = 0o100644 << 16
+_ENTRY_BYTES = 400  # of a file in the archive's directories and in the manifest, at most
+
+
+@dataclass(frozen=True)
+class Packed:
+    """What was written."""
+
+    files: list[Path]
+    cells: list[str]  # experiment/profile/[variant/]arm/seed-k
+    left_out: list[str]  # one line each: cells that are not finished, or damaged
+
+
+def pack(
+    results: Path,
+    destination: Path,
+    *,
+    weights: bool = False,
+    pictures: bool = True,
+    max_bytes: int | None = None,
+    replace: bool = False,
+) -> Packed:
+    """Write the finished cells of ``results`` to ``destination``, or to ``destination``-1, -2, ... of ``max_bytes``.
+
+    A cell is never split. ``replace``: over an earlier pack of that name, of which nothing is left. Raises PackError
+    where no cell is finished, one alone is larger than ``max_bytes``, or a file is in the way.
+    """
+    found, left_out = _finished(results)
+    if not found:
+        reasons = f": {left_out[0]}" if left_out else ""
+        raise PackError(f"{results} holds no finished cell{reasons}")
+    chosen = [(folder, _names(folder, weights=weights, pictures=pictures)) for folder in found]
+    parts = _parts(results, chosen, max_bytes)
+    paths = [destination] if len(parts) == 1 else [_numbered(destination, k) for k in range(1, len(parts) + 1)]
+    earlier = _earlier(destination)
+    if earlier and not replace:
+        raise PackError(f"{earlier[0]} is there already; name another file, or move it away")
+    for path in earlier:
+        Pack(path).close()  # what is replaced is a pack
+    launches = read_lines(results / LAUNCHES)
+    for path, part in zip(paths, parts, strict=True):
+        with atomic_file(path) as file:
+            _write(file, results, part, launches)
+    for path in set(earlier) - set(paths):
+        path.unlink()
+    return Packed(paths, [_name(results, folder) for folder in found], left_out)
+
+
+def _finished(results: Path) -> tuple[list[CellFolder], list[str]]:
+    """Cells that are done or diverged, which is a result too, and a line for each that is neither."""
+    found, left_out = [], []
+    for folder in find_cells(results):
+        state, result = folder.state(), folder.result() or {}
+        damage = folder.end_damage(quick=True) if state == "done" else None
+        try:
+            sound = folder.cell().folder.parts == folder.path.relative_to(results).parts
+            damage = damage or (None if sound else "cell.json names another cell than its folder does")
+        except CorruptRecord as error:
+            damage = str(error)
+        if damage or not (state == "done" or (state == "failed" and result.get("error") == "NonFiniteLoss")):
+            left_out.append(f"{_name(results, folder)}: {damage or state}")
+        else:
+            found.append(folder)
+    return found, left_out
+
+
+def _name(results: Path, folder: CellFolder) -> str:
+    return folder.path.parent.relative_to(results / "cells").as_posix()
+
+
+def _names(folder: CellFolder, *, weights: bool, pictures: bool) -> list[str]:
+    """Files of a cell that travel, sorted."""
+    held = {path.name for path in folder.path.iterdir() if path.suffix in (".json", ".npz", ".pt")}
+    grids = {name for name in held if name.endswith(".npz")} - {*RECORDS, *NETWORKS} if pictures else set()
+    return sorted((held & {*RECORDS, *(NETWORKS if weights else ())}) | grids)
+
+
+def _parts(
+    results: Path, chosen: list[tuple[CellFolder, list[str]]], max_bytes: int | None
+) -> list[list[tuple[CellFolder, list[str]]]]:
+    """Neighbours together, as many as fit."""
+    if max_bytes is None:
+        return [chosen]
+    launches = (results / LAUNCHES).stat().st_size if (results / LAUNCHES).exists() else 0
+    empty = 1000 + 2 * launches  # bytes of a pack without cells
+    parts: list[list[tuple[CellFolder, list[str]]]] = [[]]
+    filled = empty
+    for folder, names in chosen:
+        contents = ((folder.path / name).read_bytes() for name in names)
+        size = sum(len(zlib.compress(content)) + _ENTRY_BYTES for content in contents) + _ENTRY_BYTES
+        if empty + size > max_bytes:
+            raise PackError(f"{_name(results, folder)} alone has {size / 1e6:.1f} MB, more than a file may have")
+        if parts[-1] and filled + size > max_bytes:
+            parts.append([])
+            filled = empty
+        parts[-1].append((folder, names))
+        filled += size
+    return parts
+
+
+def _numbered(destination: Path, k: int) -> Path:
+    return destination.with_name(f"{destination.stem}-{k}{destination.suffix}")
+
+
+def _earlier(destination: Path) -> list[Path]:
+    """Files of an earlier pack of that name."""
+    pattern = re.compile(re.escape(destination.stem) + r"(-[1-9][0-9]*)?" + re.escape(destination.suffix))
+    folder = destination.absolute().parent
+    found = [path for path in sorted(folder.iterdir()) if pattern.fullmatch(path.name)] if folder.is_dir() else []
+    return [destination.with_name(path.name) for path in found]
+
+
+def _write(
+    file: IO[bytes], results: Path, part: Iterable[tuple[CellFolder, list[str]]], launches: list[dict[str, Any]]
+) -> None:
+    cells, definitions = [], set()
+    with zipfile.ZipFile(file, "w") as archive:
+        for folder, names in part:
+            place = folder.path.relative_to(results).as_posix()
+            files = {}
+            for name in names:
+                path = folder.path / name
+                content, modified_ns = path.read_bytes(), path.stat().st_mtime_ns
+                if len(content) > MAX_FILE:
+                    raise PackError(f"{path}: {len(content):,} bytes are too many for a pack")
+                _add(archive, f"{place}/{name}", content)
+                files[name] = PackedFile(
+                    size=len(content),
+                    sha256=hashlib.sha256(content).hexdigest(),
+                    modified_ms=modified_ns // 1_000_000,
+                )
+            cell = folder.cell()
+            definitions.add(cell.definition_key)
+            absent = [name for name in NETWORKS if name not in files and _had(folder, name)]
+            cells.append(PackedCell(folder=place, key=cell.key, left_out=absent, files=files))
+        own = [line for line in launches if definitions & set(_listed(line.get("definitions")))]
+        manifest = Manifest(cells=cells, launches=own)
+        _add(archive, MANIFEST, manifest.to_bytes())
+
+
+def _had(folder: CellFolder, name: str) -> bool:
+    return (folder.path / name).exists() or name in folder.left_out()
+
+
+def _listed(value: Any) -> Iterator[str]:
+    return iter([v for v in value if isinstance(v, str)] if isinstance(value, list) else [])
+
+
+def _add(archive: zipfile.ZipFile, name: str, content: bytes) -> None:
+    entry = zipfile.ZipInfo(name, _EPOCH)
+    entry.create_system, entry.external_attr = 3, _PLAIN_FILE  # whatever system packs
+    archive.writestr(entry, content, zipfile.ZIP_DEFLATED, 9)

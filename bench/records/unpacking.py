@@ -1,0 +1,119 @@
+"""Adds the cells of packs to a results folder. All packs are read and checked before anything is written."""
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from bench.records.folder import LAUNCHES, LEFT_OUT, CellFolder
+from bench.records.locks import Lock
+from bench.records.pack_format import Pack, PackedCell, PackedFile, PackError
+from bench.records.storage import append_line, read_lines, sync_folder, write_atomic, write_json
+
+STAGING = ".unpacking"  # in the results folder, while cells come in
+
+
+@dataclass
+class Unpacked:
+    """Cells by what became of them: ``experiment/profile/[variant/]arm/seed-k``."""
+
+    added: list[str] = field(default_factory=list)
+    completed: list[str] = field(default_factory=list)  # were there, and lacked files that this pack has
+    skipped: list[str] = field(default_factory=list)  # were there with the same bits
+    without_weights: int = 0  # number of cells that lack them afterwards
+
+
+def unpack(packs: Sequence[Path], results: Path, *, before_writing: Callable[[], None] = lambda: None) -> Unpacked:
+    """Add every cell that is not there; files of the same cell must have the same bits.
+
+    Raises PackError before anything is written: for a pack that is not sound, and for a cell that is there, or in an
+    earlier pack, with other bits. Raises Locked while a run uses the results. ``before_writing`` is called once in
+    between, and may raise.
+    """
+    with contextlib.ExitStack() as stack:
+        opened = [stack.enter_context(Pack(path)) for path in packs]
+        _compare_packs(opened)
+        for pack in opened:
+            pack.check()
+        for pack in opened:
+            for cell in pack.cells:
+                _compare_folder(pack, cell, results / cell.folder)
+        before_writing()
+        results.mkdir(parents=True, exist_ok=True)
+        with Lock(results / "run.lease", f"process {os.getpid()}"):
+            return _add_all(opened, results)
+
+
+def _compare_packs(packs: list[Pack]) -> None:
+    """Raises PackError where two hold the same file of a cell with other bits."""
+    seen: dict[tuple[str, str], tuple[Pack, PackedFile]] = {}
+    for pack in packs:
+        for cell in pack.cells:
+            for name, file in cell.files.items():
+                other, held = seen.setdefault((cell.folder, name), (pack, file))
+                if held.sha256 != file.sha256:
+                    raise PackError(f"{cell.name}: {name} has other bits in {pack.path} than in {other.path}")
+
+
+def _compare_folder(pack: Pack, cell: PackedCell, folder: Path) -> None:
+    """Raises PackError where the results hold the cell with other bits."""
+    for name, file in cell.files.items():
+        with contextlib.suppress(FileNotFoundError):
+            if hashlib.sha256((folder / name).read_bytes()).hexdigest() != file.sha256:
+                raise PackError(
+                    f"{cell.name}: {name} has other bits in {pack.path} than in {folder}; nothing was added"
+                )
+
+
+def _add_all(packs: list[Pack], results: Path) -> Unpacked:
+    unpacked, staging = Unpacked(), results / STAGING
+    shutil.rmtree(staging, ignore_errors=True)  # of a process that was killed
+    folders = {}
+    try:
+        for pack in packs:
+            for cell in pack.cells:
+                getattr(unpacked, _add(pack, cell, results, staging)).append(cell.name)
+                folders[cell.folder] = CellFolder(results / cell.folder)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+    for pack in packs:
+        _add_launches(pack.manifest.launches, results)
+    unpacked.without_weights = sum(folder.lacks_weights() for folder in folders.values())
+    return unpacked
+
+
+def _add(pack: Pack, cell: PackedCell, results: Path, staging: Path) -> str:
+    """A new cell appears whole, by one renaming; of one that is there only the missing files are added."""
+    folder = results / cell.folder
+    is_new = not folder.exists()
+    missing = [name for name in cell.files if not (folder / name).exists()]
+    if not missing:
+        return "skipped"
+    destination = staging / cell.key if is_new else folder
+    for name, content in pack.files(cell):
+        if name in missing:
+            write_atomic(destination / name, content)
+            modified_ns = cell.files[name].modified_ms * 1_000_000
+            os.utime(destination / name, ns=(modified_ns, modified_ns))
+    absent = [name for name in cell.left_out if not (folder / name).exists()]
+    if absent:
+        write_json(destination / LEFT_OUT, {"files": absent})
+    if is_new:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        destination.rename(folder)
+        sync_folder(folder.parent)
+    return "added" if is_new else "completed"
+
+
+def _add_launches(launches: list[dict[str, Any]], results: Path) -> None:
+    """Those that the results do not know yet."""
+    path = results / LAUNCHES
+    known = {json.dumps(line, sort_keys=True) for line in read_lines(path)}
+    for line in launches:
+        if json.dumps(line, sort_keys=True) not in known:
+            append_line(path, line)

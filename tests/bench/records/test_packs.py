@@ -1,0 +1,196 @@
+"""Cells travel as archives: the same bits on the other side, nothing overwritten, and no weights needed to be done."""
+
+import shutil
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bench.records.folder import LAUNCHES, CellFolder, find_cells
+from bench.records.locks import Lock, Locked
+from bench.records.pack_format import PackError
+from bench.records.packs import pack
+from bench.records.storage import append_line, read_lines
+from bench.records.unpacking import unpack
+from bench.run import plan as grid
+from tests.bench.tracked_cells import begin, done_cell, make_cell
+
+NEVER_TRAVEL = {"tracking.json", "lease", "checkpoint.pt"}
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Path:
+    """Two finished cells with everything, one diverged, one failed, one under way, and the launches' lines."""
+    results = tmp_path / "there"
+    for seed in (0, 1):
+        folder = done_cell(results, make_cell(seed))
+        folder.write_snapshot(30, {"c1": np.zeros((2, 3, 28, 28, 1), np.uint8)})
+        folder.write_probe(10, {"samples": np.ones((5, 7), np.float32)})
+        folder.write_measures("digits", {"key": "k", "seconds": 1.0, "values": {"digit_error": 0.25}})
+        folder.write_tracking({"uri": "sqlite:///elsewhere.db", "status": "synced"})
+    diverged = begin(results, make_cell(2), 10)
+    diverged.write_result({"status": "failed", "error": "NonFiniteLoss", "message": "loss/generator is nan"})
+    begin(results, make_cell(3), 10).write_result({"status": "failed", "error": "OSError", "message": "disk full"})
+    begin(results, make_cell(4), 10)
+    for definition in (make_cell().definition_key, "another"):
+        append_line(results / LAUNCHES, {"definitions": [definition], "train_s": 2.0, "launcher_cpu_s": 0.1})
+    return results
+
+
+def contents(results: Path) -> dict[str, bytes]:
+    files = [path for path in results.rglob("*") if path.is_file() and path.name != "left_out.json"]
+    return {p.relative_to(results).as_posix(): p.read_bytes() for p in files if "run.lease" not in p.parts}
+
+
+def test_finished_cells_come_back_to_the_last_bit(results: Path, tmp_path: Path) -> None:
+    packed = pack(results, tmp_path / "cells.zip")
+    assert packed.files == [tmp_path / "cells.zip"]
+    assert packed.cells == [f"toy/smoke/infogan/seed-{seed}" for seed in (0, 1, 2)]
+    assert packed.left_out == ["toy/smoke/infogan/seed-3: failed", "toy/smoke/infogan/seed-4: partial"]
+    here = tmp_path / "here"
+    unpacked = unpack(packed.files, here)
+    assert (unpacked.added, unpacked.skipped, unpacked.without_weights) == (packed.cells, [], 2)
+    before, after = contents(results), contents(here)
+    travelling = {name for name in before if "seed-3" not in name and "seed-4" not in name and "cells/" in name}
+    travelling -= {name for name in travelling if Path(name).name in {"weights.pt", "probes.npz", "tracking.json"}}
+    assert after.keys() == travelling | {LAUNCHES}
+    assert {name: after[name] for name in travelling} == {name: before[name] for name in travelling}
+    assert [line["definitions"] for line in read_lines(here / LAUNCHES)] == [[make_cell().definition_key]]
+    old, new = next(find_cells(results)).path / "cell.json", next(find_cells(here)).path / "cell.json"
+    assert new.stat().st_mtime_ns // 1_000_000 == old.stat().st_mtime_ns // 1_000_000  # the mirror shows these times
+    assert not (here / ".unpacking").exists()
+
+
+def test_the_same_cells_make_the_same_archive_wherever_they_lie(results: Path, tmp_path: Path) -> None:
+    first = pack(results, tmp_path / "a.zip").files[0].read_bytes()
+    assert pack(results, tmp_path / "b.zip").files[0].read_bytes() == first
+    unpack([tmp_path / "a.zip"], tmp_path / "here")
+    assert pack(tmp_path / "here", tmp_path / "c.zip").files[0].read_bytes() == first
+
+
+def test_a_packed_cell_is_done_and_only_measuring_anew_misses_its_weights(results: Path, tmp_path: Path) -> None:
+    here, cell = tmp_path / "here", replace(make_cell(0), measures=("digits",))
+    assert grid.plan(results, [cell], "sqlite:///none.db")[0].state == "unmeasured"  # by other code
+    unpack(pack(results, tmp_path / "cells.zip").files, here)
+    (item,) = grid.plan(here, [cell], "sqlite:///none.db")
+    assert (item.state, item.to_run) == ("unsynced", False)
+    assert item.detail == "came without weights: digits not measured anew"
+    folder = CellFolder.of(here, cell)
+    assert folder.end_damage() is None
+    assert folder.unmeasured(cell) == []
+    assert folder.probes() == {}
+    (folder.path / "history.npz").unlink()  # a packed cell that is damaged is trained again, as any
+    assert grid.plan(here, [cell], "sqlite:///none.db")[0].state == "partial"
+
+
+def test_weights_follow_later(results: Path, tmp_path: Path) -> None:
+    here = tmp_path / "here"
+    unpack(pack(results, tmp_path / "cells.zip").files, here)
+    unpacked = unpack(pack(results, tmp_path / "all.zip", weights=True).files, here)
+    assert len(unpacked.completed) == 2
+    assert unpacked.without_weights == 0
+    folder, cell = CellFolder.of(here, make_cell(0)), replace(make_cell(0), measures=("digits",))
+    assert folder.weights() == CellFolder.of(results, cell).weights()
+    assert folder.probes().keys() == {"000010-samples"}
+    assert folder.unmeasured(cell) == ["digits"]
+    assert len(unpack([tmp_path / "cells.zip"], here).skipped) == 3
+    assert CellFolder.of(results, cell).left_out() == []
+
+
+def test_a_cell_that_is_there_is_never_overwritten(results: Path, tmp_path: Path) -> None:
+    pack(results, tmp_path / "cells.zip")
+    assert len(unpack([tmp_path / "cells.zip"], results).skipped) == 3
+    assert not list(results.rglob("left_out.json"))
+    other = tmp_path / "other"
+    done_cell(other, make_cell(1), learns=False)
+    before = contents(other)
+    with pytest.raises(PackError) as refusal:
+        unpack([tmp_path / "cells.zip"], other)
+    assert str(tmp_path / "cells.zip") in str(refusal.value)
+    assert str(CellFolder.of(other, make_cell(1)).path) in str(refusal.value)
+    assert contents(other) == before  # seed 0, which would have fitted, is not there either
+    pack(other, tmp_path / "other.zip")
+    with pytest.raises(PackError, match=r"has other bits in .*other\.zip than in .*cells\.zip"):
+        unpack([tmp_path / "cells.zip", tmp_path / "other.zip"], tmp_path / "here")
+    assert not (tmp_path / "here").exists()
+
+
+def test_several_packs_meet_in_one_folder(results: Path, tmp_path: Path) -> None:
+    second = tmp_path / "second"
+    for seed in (1, 5):
+        source = CellFolder.of(results, make_cell(1)) if seed == 1 else done_cell(second, make_cell(5))
+        if seed == 1:
+            shutil.copytree(source.path, second / make_cell(1).folder)
+    files = pack(results, tmp_path / "a.zip").files + pack(second, tmp_path / "b.zip").files
+    unpacked = unpack(files, tmp_path / "here")
+    assert sorted(unpacked.added) == [f"toy/smoke/infogan/seed-{seed}" for seed in (0, 1, 2, 5)]
+    assert unpacked.skipped == ["toy/smoke/infogan/seed-1"]
+
+
+def test_parts_of_a_size_split_between_cells(results: Path, tmp_path: Path) -> None:
+    whole = pack(results, tmp_path / "whole.zip").files[0].stat().st_size
+    most = whole - 100
+    packed = pack(results, tmp_path / "cells.zip", max_bytes=most)
+    assert [path.name for path in packed.files] == ["cells-1.zip", "cells-2.zip"]
+    assert all(path.stat().st_size <= most for path in packed.files)
+    assert len(unpack(packed.files, tmp_path / "here").added) == 3
+    with pytest.raises(PackError, match=r"cells-1\.zip is there already"):
+        pack(results, tmp_path / "cells.zip")
+    again = pack(results, tmp_path / "cells.zip", replace=True)
+    assert sorted(tmp_path.glob("cells*.zip")) == again.files == [tmp_path / "cells.zip"]
+    (tmp_path / "cells-3.zip").write_bytes(b"somebody's own")
+    with pytest.raises(PackError, match=r"cells-3\.zip"):
+        pack(results, tmp_path / "cells.zip", replace=True)
+    with pytest.raises(PackError, match="seed-0 alone has"):
+        pack(results, tmp_path / "small.zip", max_bytes=500)
+    assert not list(tmp_path.glob("small*"))
+
+
+def test_damaged_and_misplaced_cells_stay_behind_and_are_named(results: Path, tmp_path: Path) -> None:
+    (CellFolder.of(results, make_cell(0)).path / "weights.pt").unlink()
+    misplaced = results / "cells" / "toy" / "smoke" / "gan" / "seed-1" / make_cell(1).key[:12]
+    shutil.copytree(CellFolder.of(results, make_cell(1)).path, misplaced)
+    packed = pack(results, tmp_path / "cells.zip")
+    assert packed.left_out[0] == "toy/smoke/gan/seed-1: cell.json names another cell than its folder does"
+    assert packed.left_out[1] == "toy/smoke/infogan/seed-0: weights.pt: cut off, or not there"
+    with pytest.raises(PackError, match="no finished cell"):
+        pack(tmp_path / "here", tmp_path / "none.zip")
+
+
+def test_nothing_comes_in_while_a_run_uses_the_results(results: Path, tmp_path: Path) -> None:
+    pack(results, tmp_path / "cells.zip")
+    with Lock(tmp_path / "here" / "run.lease", "a sweep"), pytest.raises(Locked):
+        unpack([tmp_path / "cells.zip"], tmp_path / "here")
+    assert not (tmp_path / "here" / "cells").exists()
+
+
+def test_a_killed_unpacking_is_completed_by_the_next(results: Path, tmp_path: Path, monkeypatch: Any) -> None:
+    pack(results, tmp_path / "cells.zip")
+    here, renamed = tmp_path / "here", []
+    sound = Path.rename
+
+    def rename(self: Path, target: Path) -> Path:
+        if renamed:
+            raise KeyboardInterrupt
+        renamed.append(target)
+        return sound(self, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", rename)
+        with pytest.raises(KeyboardInterrupt):
+            unpack([tmp_path / "cells.zip"], here)
+    assert [folder.end_damage() for folder in find_cells(here)] == [None]  # each cell whole, or not there
+    unpacked = unpack([tmp_path / "cells.zip"], here)
+    assert (len(unpacked.added), len(unpacked.skipped)) == (2, 1)
+
+
+def test_a_pack_opens_with_any_zip_tool(results: Path, tmp_path: Path) -> None:
+    pack(results, tmp_path / "cells.zip", pictures=False)
+    with zipfile.ZipFile(tmp_path / "cells.zip") as archive:
+        assert archive.testzip() is None
+        names = {Path(name).name for name in archive.namelist()}
+    assert names == {"manifest.json", "cell.json", "history.npz", "measures.json", "result.json"}
+    assert not names & NEVER_TRAVEL
