@@ -1,4 +1,4 @@
-## InfoGAN reproduction harness. A fresh machine needs python3 (3.11 or newer) and make; the first target that needs it
+## InfoGAN reproduction harness. A fresh machine needs python3 (3.11 to 3.13) and make; the first target that needs it
 ## sets up .venv (about 6 GB with the CUDA build of torch, 1 GB with a CPU build: see TORCH_INDEX).
 ##
 ## Targets:
@@ -28,7 +28,7 @@ endif
 flag = $(if $(strip $($(1))),$(2) "$($(1))")
 RESULTS_FLAG = $(call flag,RESULTS,--results)
 RUN_FLAGS = $(strip $(call flag,PROFILE,--profile) $(call flag,SEEDS,--seeds) $(call flag,JOBS,--jobs) \
-	$(call flag,DATA,--data-dir) $(RESULTS_FLAG))
+	$(call flag,DATA,--data-dir) $(if $(strip $(NO_TRACKING)),--no-tracking) $(RESULTS_FLAG))
 
 # Tests of one file share fixtures that cost seconds, so they stay in one process.
 IN_PARALLEL := -n auto --maxprocesses 4 --dist loadfile
@@ -153,6 +153,7 @@ clean: ## remove caches and build products, never results or .venv
 ##   RESULTS=folder           where results go (--results); unset: results/latest
 ##   SERVER=folder, PORT=n, HOST=address, ALLOWED_HOSTS=names, STORE=postgresql|sqlite   of the tracking server
 ##   DATA=folder              where the real data sets are, laid out as docs/DATA.md says (--data-dir)
+##   NO_TRACKING=1            mirror nothing to MLflow (--no-tracking); python -m bench sync can later
 ##   PYTHON=path              existing interpreter or environment to use instead of making .venv; it is only checked
 ##   PYTHON3=python3.12       interpreter that makes .venv; unset: python3
 ##   TORCH_INDEX=url          at set-up, index to take torch from, e.g. https://download.pytorch.org/whl/cpu
@@ -174,7 +175,7 @@ $(STAMP): requirements.lock pyproject.toml
 		if [ -e .venv/bin ] && [ ! -e .venv/.incomplete ] && [ ! -e $@ ]; then \
 			fail ".venv is not of this Makefile's making and has no pip or a Python older than 3.11; move it away"; \
 		fi; \
-		command -v "$(PYTHON3)" >/dev/null || fail "$(PYTHON3) not found; Python 3.11 or newer is needed (PYTHON3=path)"; \
+		command -v "$(PYTHON3)" >/dev/null || fail "$(PYTHON3) not found; Python 3.11 to 3.13 is needed (PYTHON3=path)"; \
 		"$(PYTHON3)" -c "$$PREFLIGHT_PROGRAM"; \
 		mkdir -p .venv; \
 		: >.venv/.incomplete; \
@@ -204,8 +205,8 @@ check-environment check-environment-dev:
 define PREFLIGHT_PROGRAM
 import sys
 name, version = sys.executable, "%d.%d" % sys.version_info[:2]
-if sys.version_info < (3, 11):
-    sys.exit("setup: Python 3.11 or newer is needed, %s is %s; name another: PYTHON3=python3.12" % (name, version))
+if not (3, 11) <= sys.version_info[:2] <= (3, 13):
+    sys.exit("setup: Python 3.11 to 3.13 is needed, %s is %s; name another: PYTHON3=python3.12" % (name, version))
 try:
     import ensurepip, venv
 except ImportError:
@@ -217,11 +218,12 @@ if free < 8:
 endef
 export PREFLIGHT_PROGRAM
 
-# What of pyproject.toml the environment lacks; with argument "dev", the development tools too.
+# What of pyproject.toml the environment lacks; with argument "dev", the development tools too. Without it MLflow and
+# mlxtend are not asked for: runs do without (NO_TRACKING=1, DATA=folder).
 define CHECK_PROGRAM
 import sys
-if sys.version_info < (3, 11):
-    sys.exit("%s is Python %d.%d; 3.11 or newer is needed" % ((sys.executable,) + tuple(sys.version_info[:2])))
+if not (3, 11) <= sys.version_info[:2] <= (3, 13):
+    sys.exit("%s is Python %d.%d; 3.11 to 3.13 is needed" % ((sys.executable,) + tuple(sys.version_info[:2])))
 import tomllib
 from importlib.metadata import PackageNotFoundError, version
 advice = "to install: %s -m pip install -r requirements.lock" % sys.executable

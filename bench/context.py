@@ -50,6 +50,12 @@ def require_writable(results: Path) -> None:
         raise BadInput(f"results folder {results} cannot be written: {error.strerror}") from error
 
 
+def require_mlflow(advice: str) -> None:
+    """Raises BadInput with the advice where MLflow, which only tracking needs, is not installed."""
+    if not tracking.is_installed():
+        raise BadInput(f"mlflow is not installed here: {advice}; python -m pip install mlflow")
+
+
 class Context:
     """Experiments with their data and cells; ``trains``: those cells will be trained, not only looked at.
 
@@ -71,6 +77,7 @@ class Context:
         jobs: int | None = None,
         executor: str = "local",
         ray_address: str | None = None,
+        no_tracking: bool = False,
         download: bool = False,
         trains: bool = False,
     ) -> None:
@@ -93,7 +100,9 @@ class Context:
         self.names = list(dict.fromkeys(experiments or self.spec.experiments))
         self.profiles = {name: self._profile(name, profile) for name in self.names}
         self._require_cells()
-        self.uri = tracking.resolve_uri(self.results)
+        self.uri = None if no_tracking else tracking.resolve_uri(self.results)
+        if trains and self.uri is not None:
+            require_mlflow("add --no-tracking and sync later, or install it")
         self.infos = {name: self._data(name, download=download) for name in self.names}
         self._choose = kernels.Chooser(self.results, trains=trains, announce=_announce)
         try:

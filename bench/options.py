@@ -58,6 +58,10 @@ class GateOptions(TypedDict):
             "experiments.toml says in a profile's resources what each gets (docs/CLUSTER.md).",
         ),
     ]
+    no_tracking: Annotated[
+        bool,
+        typer.Option("--no-tracking", help="Mirror nothing to MLflow, which need not be installed; `sync` can later."),
+    ]
     ray_address: Annotated[
         str | None,
         typer.Option(

@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import tomllib
 import zipfile
 from importlib.metadata import PackageNotFoundError, distribution
@@ -178,3 +179,36 @@ def test_without_a_network_one_line_says_so(project: Path, target: str) -> None:
     assert len(said) == 1
     assert ended.stdout == ""
     assert lock.read_text() == "packaging==1.0\n"
+
+
+# ---------------------------------------------------------------- PYTHON=
+@needs_make
+def test_another_environment_may_lack_what_is_optional_and_not_what_is_needed(tmp_path: Path) -> None:
+    """Runs do without MLflow and mlxtend, which `make setup` installs: an extra that the lock holds all the same."""
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    (tmp_path / "sitecustomize.py").write_text(
+        "import importlib.metadata as m\n"
+        "known = m.version\n"
+        "def version(name):\n"
+        "    if name in ('mlflow', 'mlxtend'): raise m.PackageNotFoundError(name)\n"
+        "    return {'torch': '2.11.0+cu130', 'torchvision': '0.26.0'}.get(name) or known(name)\n"
+        "m.version = version\n"
+    )
+    other = {"PYTHONPATH": str(tmp_path)}
+    for_runs = make(tmp_path, "check-environment", f"PYTHON={sys.executable}", **other)
+    assert (for_runs.returncode, for_runs.stderr) == (0, "")
+    for_tests = make(tmp_path, "check-environment-dev", f"PYTHON={sys.executable}", **other)
+    assert for_tests.returncode == 2
+    assert "lacks mlflow<3.18,>=3.17, mlxtend; to install" in for_tests.stderr
+    older = (tmp_path / "sitecustomize.py").read_text().replace("2.11.0+cu130", "2.10.0")
+    (tmp_path / "sitecustomize.py").write_text(older)
+    refused = make(tmp_path, "check-environment", f"PYTHON={sys.executable}", **other)
+    assert "lacks torch<2.15,>=2.11 (has 2.10.0)" in refused.stderr
+
+
+@needs_make
+def test_a_run_without_tracking_has_its_flag() -> None:
+    shown = subprocess.run(
+        ["make", "-n", "reproduce-mnist", "PYTHON=python3", "NO_TRACKING=1"], cwd=ROOT, capture_output=True, text=True
+    )
+    assert "-m bench run mnist-mi mnist --no-tracking )" in shown.stdout

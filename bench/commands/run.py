@@ -50,7 +50,7 @@ def _run(context: Context, executor: Executor, checkpoint_every_s: float, checkp
     if left.peak_bytes > free:
         raise BadInput(f"needs {size_text(left.peak_bytes)} on disk, {size_text(free)} are free at {context.results}")
     if not todo and all(item.state == "done" for item in planned):
-        say("nothing to do: every cell is done and mirrored")
+        say(f"nothing to do: every cell is done{' and mirrored' if context.uri is not None else ''}")
         return Exit.OK
     outcome = _train(context, executor, planned, todo, checkpoint_every_s, checkpoint_every)
     _print_outcome(context, outcome, len(todo))
@@ -97,5 +97,7 @@ def _print_outcome(context: Context, outcome: grid.Outcome, num_tasks: int) -> N
         say(f"[yellow]not fully tracked:[/yellow] {escape(line)}")
     if outcome.untracked:
         say("the cells themselves are safe; `python -m bench sync` completes the mirror")
+    if context.uri is None:
+        say("not tracked, as asked; sync later: python -m bench sync")
     finished = f"{outcome.done} of {num_tasks} cells finished" if num_tasks else "nothing was left to train"
     say(f"{finished}; records in {escape(str(context.results))}")

@@ -5,6 +5,7 @@ from pathlib import Path
 from rich.progress import Progress
 
 from bench.console import BadInput, Exit, console, escape, is_watched, say
+from bench.context import require_mlflow
 from bench.records.folder import find_cells
 from bench.tracking import mirror
 from bench.tracking import store as tracking
@@ -14,6 +15,7 @@ def sync(results: Path) -> Exit:
     """Complete the mirror of every recorded cell."""
     if not (results / "cells").is_dir():
         raise BadInput(f"{results} holds no cells")
+    require_mlflow("carry the results to where it is, or install it")
     results = results.absolute()
     folders = list(find_cells(results))
     with Progress(*Progress.get_default_columns(), console=console, disable=not is_watched()) as progress:

@@ -17,7 +17,7 @@ from bench.records.tasks import CellTask
 from bench.run.executors.base import Executor, StopRequest
 from bench.spec.cells import Cell
 from bench.tracking import store as tracking
-from bench.tracking.mirror import Mirror
+from bench.tracking.mirror import Mirror, NoMirror
 from infogan.architectures import ARCHITECTURES, Costs, iteration_flops, network_costs
 
 ASSUMED_FLOPS_PER_S = 60e9  # of one core, for an estimate before anything was measured here
@@ -45,8 +45,8 @@ class PlannedCell:
         return self.to_train or self.state == "unmeasured"
 
 
-def plan(results: Path, cells: list[Cell], uri: str) -> list[PlannedCell]:
-    """States from the records alone."""
+def plan(results: Path, cells: list[Cell], uri: str | None) -> list[PlannedCell]:
+    """States from the records alone; without the address of a store nobody asks whether a cell is mirrored."""
     planned = []
     for cell in cells:
         folder = CellFolder.of(results, cell)
@@ -59,7 +59,7 @@ def plan(results: Path, cells: list[Cell], uri: str) -> list[PlannedCell]:
         elif state == "done" and (families := folder.unmeasured(cell)):
             errors = [entry["error"] for entry in folder.measures().values() if "error" in entry]
             state, detail = "unmeasured", errors[0] if errors else ", ".join(families)
-        elif state == "done" and not tracking.is_synced(folder, uri):
+        elif state == "done" and uri is not None and not tracking.is_synced(folder, uri):
             state = "unsynced"
         if state in ("done", "unsynced") and folder.lacks_weights() and (families := folder.outdated(cell)):
             detail = f"came without weights: {', '.join(families)} not measured anew"
@@ -162,12 +162,15 @@ def run(
     tasks: list[CellTask],
     executor: Executor,
     display: Display,
-    uri: str,
+    uri: str | None,
 ) -> Outcome:
-    """Train what is to train and mirror what is not mirrored. Raises Locked where another run uses the results."""
+    """Train what is to train and mirror what is not mirrored, into no store where ``uri`` is None.
+
+    Raises Locked where another run uses the results.
+    """
     stop = StopRequest()
     with Lock(results / "run.lease", f"process {os.getpid()}") as lock, _signals(stop, display):
-        mirror = Mirror(results, uri)
+        mirror = Mirror(results, uri) if uri is not None else NoMirror()
         mirror.start()
         for item in planned:
             if item.state == "unsynced":
@@ -189,7 +192,8 @@ def run(
             display.tick(mirror.status)
 
         outcomes = executor.run(tasks, on_event, stop, tick)
-        display.message("training has ended; finishing the mirror in MLflow")
+        if uri is not None:
+            display.message("training has ended; finishing the mirror in MLflow")
         untracked = mirror.close(10.0 if stop.requested else 120.0)
         try:
             launch.record(results, tasks, outcomes, executor.jobs)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO
 
 from bench.console import BadInput, Exit, console, escape, say
-from bench.context import require_folder, require_writable
+from bench.context import require_folder, require_mlflow, require_writable
 from bench.records.locks import Lock
 from bench.serve import postgres
 from bench.serve.process import (
@@ -50,6 +50,7 @@ def serve(options: Options) -> Exit:
     require_folder("folder", folder)
     if options.store not in STORES and "://" not in options.store:
         raise BadInput(f"--store {options.store!r}: choose {' or '.join(STORES)}, or give a database's address (URI)")
+    require_mlflow("install it")
     if options.store == "postgresql":
         postgres.require(folder)
     port = usable_port(options.port, options.host)

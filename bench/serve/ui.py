@@ -9,6 +9,7 @@ import webbrowser
 from pathlib import Path
 
 from bench.console import BadInput, Exit, console, escape, is_watched, say
+from bench.context import require_mlflow
 from bench.serve.process import (
     LOOPBACK,
     POLL_S,
@@ -31,6 +32,7 @@ VIEWS = {  # options of an experiment's page; the keys are those of the experime
 def show(results: Path, port: int | None, *, open_browser: bool) -> Exit:
     """Serve the results' store until Ctrl-C. Of a store behind a server of its own, only the addresses are printed."""
     uri = tracking.resolve_uri(results)
+    require_mlflow("`python -m bench report` does without it; or install it")
     try:
         if uri.startswith(("http://", "https://")):
             _print_views(tracking.redacted(uri).rstrip("/"), tracking.prepared_experiments(uri))

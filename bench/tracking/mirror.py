@@ -148,3 +148,16 @@ class Mirror:
                 self._changed.wait_for(lambda: False, FIRST_DELAY_S)
             else:
                 self._changed.wait_for(lambda: self._closing, delay_s)
+
+
+class NoMirror:
+    """In the place of a Mirror where nothing is to be tracked."""
+
+    status = ""
+
+    def start(self) -> None: ...
+    def submit(self, folder: CellFolder) -> None: ...
+
+    def close(self, timeout_s: float) -> list[str]:
+        """No cell is missing from a store that nobody asked for."""
+        return []

@@ -5,6 +5,7 @@ store holds equals what the cell recorded; only then does its tracking.json say 
 start plus its iteration in milliseconds, so that a batch sent twice is the same rows, which SQL stores keep once.
 """
 
+import importlib.util
 import json
 import logging
 import os
@@ -54,6 +55,12 @@ SETTINGS = {  # of MLflow's client, unless the user sets them; what fails is sen
 
 class StoreError(Exception):
     """The store cannot be used now, whatever the cell; the message is one line without credentials."""
+
+
+def is_installed() -> bool:
+    """Whether MLflow is there; nothing but this package needs it. A mere folder of that name is not it."""
+    found = importlib.util.find_spec("mlflow")
+    return found is not None and found.origin is not None
 
 
 # ---------------------------------------------------------------- where

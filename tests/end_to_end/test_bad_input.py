@@ -92,3 +92,15 @@ def test_a_selection_without_cells_is_no_success(bench: Bench) -> None:
 
 def test_sync_without_cells(bench: Bench) -> None:
     assert "holds no cells" in bench("sync", code=2)
+
+
+@pytest.mark.parametrize(("name", "said"), [("pydantic", "pydantic"), ("typer.exceptions", "typer")])
+def test_an_environment_that_lacks_a_package_is_told_so(bench: Bench, tmp_path: Path, name: str, said: str) -> None:
+    """A machine without network has what it has: an older typer, no pydantic."""
+    (tmp_path / "sitecustomize.py").write_text(f"import sys\nsys.modules[{name!r}] = None\n")
+    bench.environment = {"PYTHONPATH": str(tmp_path)}
+    output = bench("plan", "tiny", code=2)
+    assert output.startswith("error: ")
+    assert output.count("\n") == 1
+    assert "lacks what pyproject.toml asks for" in output
+    assert said in output
