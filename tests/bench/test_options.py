@@ -45,4 +45,4 @@ def test_what_is_given_arrives_and_the_rest_are_defaults(monkeypatch: pytest.Mon
     with pytest.raises(BadInput, match="far enough"):
         typer.main.get_command(cli.app)(arguments, standalone_mode=False)
     defaults = {name: p.default for name, p in inspect.signature(Context).parameters.items() if name != "experiments"}
-    assert seen == defaults | given | {"data_dir": Path("somewhere"), "download": True}
+    assert seen == defaults | given | {"data_dir": Path("somewhere"), "download": True, "trains": True}
