@@ -14,7 +14,7 @@ from bench.report.factors import MAX_OUTSIDE, FactorRun, FactorRuns, entry
 from bench.report.tabular import Table, csv_bytes
 from bench.spec import vocabulary
 from bench.spec.tables import group_name, variant_of
-from infogan.measures.catalogue import DISENTANGLEMENT
+from infogan.measures.catalogue import DISENTANGLEMENT, VOTES
 
 
 def factor_tables(sweep: Sweep, found: Sequence[FactorRuns], groups: Sequence[str]) -> list[Table]:
@@ -119,6 +119,15 @@ def _note(of: FactorRuns) -> str:
     return "; ".join(notes)
 
 
+def _votes(runs: Sequence[Run]) -> str:
+    """How far a seed's share of votes is from certain; empty where it was recorded without its interval."""
+    ends = [tuple(run.summary[end] for end in VOTES) for run in runs if VOTES.keys() <= run.summary.keys()]
+    if not ends:
+        return ""
+    low, high = max(ends, key=lambda pair: pair[1] - pair[0])
+    return f"95 % interval over the votes of one seed, the widest: {low:.2f} to {high:.2f}"
+
+
 def _disentanglement(sweep: Sweep, groups: Sequence[str]) -> Table | None:
     rows, records = [], []
     for group in groups:
@@ -129,13 +138,15 @@ def _disentanglement(sweep: Sweep, groups: Sequence[str]) -> Table | None:
                 values = [run.summary[name + suffix] for run in runs if name + suffix in run.summary]
                 interval = statistics.median_interval(values) if values else None
                 columns.append(interval)
+                own = [name + suffix, *(end + suffix for end in VOTES if end.startswith(name))]
                 records += [
-                    [group, name + suffix, run.cell.seed, run.summary[name + suffix]]
+                    [group, number, run.cell.seed, run.summary[number]]
+                    for number in own
                     for run in runs
-                    if name + suffix in run.summary
+                    if number in run.summary
                 ]
             reasons = [entry(run).get("disentanglement", {}).get("", {}).get("reasons", {}).get(name) for run in runs]
-            reason = next((r for r in reasons if r), "")
+            reason = next((r for r in reasons if r), "") or (_votes(runs) if name == "factor_vae" else "")
             if not any(columns) and not reason:
                 continue
             shown = [wording.with_interval(name, i.median, i.low, i.high) if i else wording.ABSENT for i in columns]
@@ -145,7 +156,8 @@ def _disentanglement(sweep: Sweep, groups: Sequence[str]) -> Table | None:
     caption = (
         "Median [interval] over seeds, of Q's mean (a categorical code: its probabilities) on held-out images, "
         "batch-norm statistics frozen over training images; states are 10 equally filled bins. Bias: the factors "
-        "shuffled. Ceiling: the readers' outputs in Q's place. Not comparable with other codebases."
+        "shuffled. Ceiling: the readers' outputs in Q's place. DCI: random forests whose trees see every code at every "
+        "split; published tables mostly use boosted trees. Not comparable with other codebases (docs/MEASURES.md)."
     )
     headings = ["arm", "score", "note", "Q", "bias: factors shuffled", "ceiling: the readers"]
     content = csv_bytes(["arm", "score", "seed", "value"], records)

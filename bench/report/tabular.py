@@ -15,7 +15,7 @@ from bench.report import wording
 from bench.spec.criteria import CostTable
 from bench.spec.tables import arm_of, variant_of
 from bench.spec.vocabulary import MEASURED
-from infogan.measures.catalogue import DISENTANGLEMENT
+from infogan.measures.catalogue import DISENTANGLEMENT, VOTES
 
 ARM_MEASURES = (  # shown; the file has all of bench.analysis.tables
     "t80",
@@ -37,7 +37,7 @@ SEED_MEASURES = (
     "step_ms",
 )
 # of the table of measures; they stand beside their number in tables of their own
-BESIDE = re.compile(rf"_(noise|ceiling)_|_(shuffled|ceiling)$|^({'|'.join(DISENTANGLEMENT)})$")
+BESIDE = re.compile(rf"_(noise|ceiling)_|_(shuffled|ceiling)$|^({'|'.join(DISENTANGLEMENT | VOTES)})$")
 
 
 @dataclass(frozen=True)

@@ -85,10 +85,14 @@ _OF_A_FACTOR = (  # name, kinds of factor that have it, words, unit, decimals
 DISENTANGLEMENT = {
     "mig": "mutual information gap of Q on held-out images",
     "sap": "SAP of Q on held-out images, by R2",
-    "dci_disentanglement": "DCI disentanglement of Q on held-out images",
-    "dci_completeness": "DCI completeness of Q on held-out images",
-    "dci_informativeness": "DCI informativeness of Q on held-out images",
+    "dci_disentanglement": "DCI disentanglement of Q on held-out images, by random forests",
+    "dci_completeness": "DCI completeness of Q on held-out images, by random forests",
+    "dci_informativeness": "DCI informativeness of Q on held-out images, by random forests",
     "factor_vae": "FactorVAE score of Q on images with one factor fixed",
+}
+VOTES = {  # stands beside every score of FactorVAE, which rests on a few hundred votes
+    "factor_vae_low": "its 95 % Wilson interval over votes, low end",
+    "factor_vae_high": "its 95 % Wilson interval over votes, high end",
 }
 
 FAMILIES: dict[str, dict[str, Quantity]] = {
@@ -128,7 +132,7 @@ FAMILIES: dict[str, dict[str, Quantity]] = {
         },
         **{
             f"{name}{suffix}": Quantity(f"{words}{of}", "")
-            for name, words in DISENTANGLEMENT.items()
+            for name, words in (DISENTANGLEMENT | VOTES).items()
             for suffix, of in (
                 ("", ""),
                 ("_shuffled", ", factors shuffled"),

@@ -2,8 +2,8 @@
 
 Of InfoGAN the representation is Q on real images: the mean of a continuous code and, since categories have no order,
 all probabilities of a categorical one as one block, whose state is the most likely category. No number here is
-comparable with other codebases': bins, regressors and representations differ; a bias row (factors shuffled) and a
-ceiling row (the factor readers' outputs) stand beside every score instead.
+comparable with other codebases': bins, regressors and representations differ (docs/MEASURES.md says how); a bias row
+(factors shuffled) and a ceiling row (the factor readers' outputs) stand beside every score instead.
 Shape suffixes: N images, M columns of a code, L codes, F factors.
 """
 
@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from scipy.stats import binomtest
 from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 from torch import Tensor
 
@@ -25,7 +26,9 @@ from infogan.networks import Discriminator, frozen
 
 NUM_BINS = 10  # equally filled, of continuous codes and factors
 MIN_ROWS = 40
-NUM_TREES, TREE_DEPTH, LEAF_IMAGES = 20, 8, 4
+# Of every tree, all codes at every split: by default a classifier sees the square root of their number, and where the
+# code of a factor is not among them its trees split on codes that say nothing, which then count as important.
+FOREST: dict[str, Any] = {"n_estimators": 20, "max_depth": 8, "min_samples_leaf": 4, "max_features": None}
 COLLAPSED = 1e-8  # variance below which a code says nothing
 
 FactorValues = Sequence[tuple[Factor, np.ndarray]]  # each with its true values (N,)
@@ -49,6 +52,8 @@ class Scores:
     dci_completeness: float | None = None
     dci_informativeness: float | None = None  # mean R^2 or, of discrete factors, gain over the most frequent value
     factor_vae: float | None = None  # Kim and Mnih 2018; :func:`factor_vae` gives it, from other images
+    factor_vae_low: float | None = None  # ends of its 95 % Wilson interval over the votes that are scored
+    factor_vae_high: float | None = None
     reasons: dict[str, str] = field(default_factory=dict)
 
     def numbers(self) -> dict[str, float]:
@@ -56,6 +61,18 @@ class Scores:
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
+
+
+_HERE = ("mig", "sap", "dci_disentanglement", "dci_completeness", "dci_informativeness")  # what :func:`scores` gives
+
+
+@dataclass(frozen=True)
+class Votes:
+    """A share of votes that are right, with its 95 % Wilson interval over these votes."""
+
+    score: float
+    low: float
+    high: float
 
 
 @torch.no_grad()
@@ -88,12 +105,18 @@ def reader_codes(read: dict[str, np.ndarray], factors: FactorValues) -> tuple[Co
 
 
 def scores(codes: Sequence[CodeOutput], factors: FactorValues, seed: int) -> Scores:
-    """All scores that so many codes and factors define; regressions learn even rows and are scored on odd ones."""
+    """All scores that so many codes and factors define; regressions learn even rows and are scored on odd ones.
+
+    A constant factor is left out. Where a factor or a code is not finite nothing is measured, and the reason names it.
+    """
+    broken = _not_finite(codes, factors)
+    if broken:
+        return Scores(reasons=dict.fromkeys(_HERE, f"not measured: {broken}"))
     factors = [(f, values_N.astype(np.float64)) for f, values_N in factors if np.ptp(values_N) > 0]
     num_rows = len(factors[0][1]) if factors else 0
     if num_rows < MIN_ROWS:
         reason = f"not defined: {num_rows} images with varying factors, {MIN_ROWS} are needed"
-        return Scores(reasons=dict.fromkeys(Scores().to_json().keys() - {"reasons", "factor_vae"}, reason))
+        return Scores(reasons=dict.fromkeys(_HERE, reason))
     reasons: dict[str, str] = {}
     mig = sap = disentangled = complete = None
     if len(codes) < 2:
@@ -117,6 +140,14 @@ def scores(codes: Sequence[CodeOutput], factors: FactorValues, seed: int) -> Sco
     return Scores(mig, sap, disentangled, complete, informative, reasons=reasons)
 
 
+def _not_finite(codes: Sequence[CodeOutput], factors: FactorValues) -> str:
+    """What is not: a name with how many of its images; empty where all is finite."""
+    named = [(f"factor {factor.name}", values_N[:, None]) for factor, values_N in factors]
+    named += [(f"code {k} of {len(codes)}", code.columns_NM) for k, code in enumerate(codes, 1)]
+    found = [(name, int((~np.isfinite(rows)).any(axis=1).sum()), len(rows)) for name, rows in named]
+    return ", ".join(f"{name} is not finite in {num} of {num_all} images" for name, num, num_all in found if num)
+
+
 def factor_vae(
     batch: Callable[[int, np.random.Generator], Sequence[CodeOutput]],
     reference: Sequence[CodeOutput],
@@ -124,12 +155,13 @@ def factor_vae(
     rng: np.random.Generator,
     *,
     num_votes: int = 100,
-) -> float | None:
+) -> Votes | None:
     """Accuracy of the majority vote that names the fixed factor from the code that varies least (Kim and Mnih 2018).
 
     ``batch`` gives the representation of images of which that factor, by number, is the same and all else random.
     ``reference``: of images of the whole set, for each code's own variance. Half of the votes fit the majority, the
-    other half is scored. None, for not defined, with fewer than two factors or no code that varies.
+    other half is scored. A code that does not vary has no vote. None, for not defined, with fewer than two
+    factors or no code that varies.
     """
     own_L = np.array([_variance(code) for code in reference])
     if num_factors < 2 or not (own_L > COLLAPSED).any():
@@ -141,7 +173,9 @@ def factor_vae(
         varying_L = np.array([_variance(code) for code in batch(factor, rng)])
         votes[vote % 2, alive[(varying_L[alive] / own_L[alive]).argmin()], factor] += 1
     majority_L = votes[0].argmax(axis=1)
-    return float(votes[1][np.arange(len(own_L)), majority_L].sum() / votes[1].sum())
+    num_right, num_scored = int(votes[1][np.arange(len(own_L)), majority_L].sum()), int(votes[1].sum())
+    interval = binomtest(num_right, num_scored).proportion_ci(method="wilson")
+    return Votes(num_right / num_scored, float(interval.low), float(interval.high))
 
 
 def _variance(code: CodeOutput) -> float:
@@ -195,23 +229,17 @@ def _forests(codes: Sequence[CodeOutput], factors: FactorValues, seed: int) -> t
     columns_NM = np.concatenate([code.columns_NM for code in codes], axis=1)
     starts = np.cumsum([0, *(code.columns_NM.shape[1] for code in codes)])[:-1]
     importance, known = [], []
-    options: dict[str, Any] = {
-        "n_estimators": NUM_TREES,
-        "max_depth": TREE_DEPTH,
-        "min_samples_leaf": LEAF_IMAGES,
-        "random_state": seed,
-    }
     for factor, values_N in factors:
         if factor.is_discrete:
             states_N = np.searchsorted(factor.values, values_N)
-            model = RandomForestClassifier(**options).fit(columns_NM[::2], states_N[::2])
+            model = RandomForestClassifier(**FOREST, random_state=seed).fit(columns_NM[::2], states_N[::2])
             right = float((model.predict(columns_NM[1::2]) == states_N[1::2]).mean())
             frequent = float((states_N[1::2] == np.bincount(states_N[::2]).argmax()).mean())
             score = (right - frequent) / (1 - frequent) if frequent < 1 else 0.0
         else:
             target_NM = factor.components(values_N)
             target_NM = target_NM[:, 0] if target_NM.shape[1] == 1 else target_NM
-            model = RandomForestRegressor(**options).fit(columns_NM[::2], target_NM[::2])
+            model = RandomForestRegressor(**FOREST, random_state=seed).fit(columns_NM[::2], target_NM[::2])
             score = explained(target_NM[1::2], model.predict(columns_NM[1::2])) if np.ptp(values_N[1::2]) > 0 else 0.0
         importance.append(np.add.reduceat(model.feature_importances_, starts))
         known.append(max(0.0, score))

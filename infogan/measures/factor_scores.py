@@ -67,7 +67,7 @@ def _with_factor_vae(
     is_shuffled: bool,
 ) -> D.Scores:
     """FactorVAE's score beside the others. ``groups``: of each factor (G, N, C, H, W), one value of it per group."""
-    value = None
+    votes = None
     if groups is None:
         reason = "not defined: it needs images of which one factor is fixed, which only a renderer gives"
     elif len(reference) < 2:
@@ -81,6 +81,7 @@ def _with_factor_vae(
         def batch(factor: int, _: np.random.Generator) -> Sequence[D.CodeOutput]:
             return next(represented[next(shown) if is_shuffled else factor])
 
-        value = D.factor_vae(batch, reference, len(groups), rng, num_votes=len(own))
-    reasons = {} if value is not None else {"factor_vae": reason}
-    return replace(scores, factor_vae=value, reasons=scores.reasons | reasons)
+        votes = D.factor_vae(batch, reference, len(groups), rng, num_votes=len(own))
+    if votes is None:
+        return replace(scores, reasons=scores.reasons | {"factor_vae": reason})
+    return replace(scores, factor_vae=votes.score, factor_vae_low=votes.low, factor_vae_high=votes.high)

@@ -116,8 +116,11 @@ def test_factor_vae_names_the_factor_that_was_fixed() -> None:
     def blind(_: int, rng: np.random.Generator) -> list[CodeOutput]:
         return [value_code(column) for column in rng.uniform(-1, 1, (64, 3)).T]
 
-    assert factor_vae(perfect, reference, 3, np.random.default_rng(0)) == 1
-    assert factor_vae(blind, reference, 3, np.random.default_rng(0), num_votes=600) == pytest.approx(1 / 3, abs=0.1)
+    assert factor_vae(perfect, reference, 3, np.random.default_rng(0)).score == 1
+    guessed = factor_vae(blind, reference, 3, np.random.default_rng(0), num_votes=600)
+    assert guessed.score == pytest.approx(1 / 3, abs=0.1)
+    assert (guessed.low, guessed.high) == pytest.approx(proportion_confint(round(300 * guessed.score), 300))
+    assert guessed.low < 1 / 3 < guessed.high
     collapsed = [value_code(np.zeros(1000))]
     assert factor_vae(perfect, collapsed, 3, np.random.default_rng(0)) is None
     assert factor_vae(perfect, reference, 1, np.random.default_rng(0)) is None
@@ -125,7 +128,40 @@ def test_factor_vae_names_the_factor_that_was_fixed() -> None:
     def with_a_dead_code(factor: int, rng: np.random.Generator) -> list[CodeOutput]:
         return [value_code(np.zeros(64)), *perfect(factor, rng)]
 
-    assert factor_vae(with_a_dead_code, [*collapsed, *reference], 3, np.random.default_rng(0)) == 1
+    assert factor_vae(with_a_dead_code, [*collapsed, *reference], 3, np.random.default_rng(0)).score == 1
+
+
+def proportion_confint(num_right: int, num: int) -> tuple[float, float]:
+    """Wilson's interval written out."""
+    z, share = 1.959963984540054, num_right / num
+    centre, half = share + z**2 / (2 * num), z * np.sqrt(share * (1 - share) / num + z**2 / (4 * num**2))
+    return (centre - half) / (1 + z**2 / num), (centre + half) / (1 + z**2 / num)
+
+
+@pytest.mark.parametrize(("num_perfect", "num_random"), [(3, 0), (5, 0), (10, 0), (4, 6)])
+def test_perfect_codes_of_discrete_factors_score_1(num_perfect: int, num_random: int) -> None:
+    """Also beside codes that say nothing. Trees that see the square root of the codes give 0.56 to 0.98."""
+    rng = np.random.default_rng(0)
+    true = rng.integers([2 + k % 5 for k in range(num_perfect)], size=(1000, num_perfect)).astype(np.float64)
+    factors = describe_factors([f"factor {k}" for k in range(num_perfect)], true)
+    codes = [*true.T, *rng.normal(size=(num_random, 1000))]
+    result = scores([value_code(code) for code in codes], list(zip(factors, true.T, strict=True)), seed=0)
+    for name in ("dci_disentanglement", "dci_completeness", "dci_informativeness"):
+        assert result.numbers()[name] > 0.99, name
+
+
+@pytest.mark.parametrize("broken", [np.nan, np.inf])
+def test_what_is_not_finite_is_named_and_nothing_is_measured(broken: float) -> None:
+    values = VALUES[2][1].copy()
+    values[[3, 500]] = broken
+    of_factor = of(TRUE_NF, [*VALUES[:2], (FACTORS[2], values)])
+    codes = TRUE_NF.copy()
+    codes[7, 1] = broken
+    of_code = of(codes)
+    for result, words in ((of_factor, "factor width is not finite in 2 of 1000"), (of_code, "code 2 of 3 is not")):
+        assert result.numbers() == {}
+        assert set(result.reasons) == set(NUMBERS)
+        assert all(words in reason for reason in result.reasons.values())
 
 
 class KnownQ(nn.Module):

@@ -12,7 +12,18 @@ from PIL import Image
 from infogan import version
 from infogan.data import DataError
 from infogan.data.rendering import __main__ as command
-from infogan.data.rendering import chairs, controlled, factor_values, heads, portraits, sets, sheets, tracer
+from infogan.data.rendering import (
+    chairs,
+    controlled,
+    factor_values,
+    heads,
+    kinds,
+    pool,
+    portraits,
+    sets,
+    sheets,
+    tracer,
+)
 
 GOLDEN = Path(__file__).parent / "golden"  # each kind's first six pictures, side by side
 KINDS = {"faces": heads, "chairs": chairs, "portraits": portraits}
@@ -20,7 +31,7 @@ KIND_IDS = [pytest.param(module, id=name) for name, module in KINDS.items()]
 
 
 def drawn(kind: ModuleType, index: int):
-    return kind.draw(np.random.default_rng([sets.SEED, index]))
+    return kind.draw(np.random.default_rng([kinds.SEED, index]))
 
 
 def level(image_CHW: np.ndarray) -> np.ndarray:
@@ -206,7 +217,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sets, "CHUNK", 8)
-    monkeypatch.setattr(sets, "MIN_PARALLEL", 16)
+    monkeypatch.setattr(pool, "MIN_PARALLEL", 16)
 
 
 def cached_files(cache: Path) -> list[Path]:
@@ -281,7 +292,7 @@ def test_an_interruption_leaves_whole_chunks_that_the_next_call_uses(cache: Path
 def test_a_dead_worker_costs_time_and_no_image(
     cache: Path, small_chunks: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sets, "_start_worker", sets.os.abort)
+    monkeypatch.setattr(pool, "_start_worker", pool.os.abort)
     assert len(sets.rendered("faces", 16, 1, num_processes=2)[0].images) == 16
 
 
@@ -314,11 +325,22 @@ def test_controlled_images_keep_or_move_one_factor_alone(cache: Path, monkeypatc
         assert len(asked) == (6 if content else 0)
 
 
+def test_processes_change_no_controlled_image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = []
+    for num_processes in (1, 2):
+        monkeypatch.setenv("INFOGAN_CACHE", str(tmp_path / str(num_processes)))
+        monkeypatch.setattr(controlled, "usable_cores", lambda num=num_processes: num)
+        found.append(controlled.ControlledImages("house-numbers", 512).fixed("digit"))
+    assert found[0].shape == (4, 24, 3, 32, 32)
+    assert np.array_equal(*found)
+    assert controlled.ControlledImages("house-numbers", sets.DEFAULT_NUM_IMAGES).num_groups == 64
+
+
 def test_the_recipe_changes_with_all_that_decides_pixels(monkeypatch: pytest.MonkeyPatch) -> None:
     digests = {sets.recipe_digest(*recipe) for recipe in (("faces", 9, 3), ("faces", 9, 4), ("chairs", 9, 3))}
     digest = sets.recipe_digest("faces", 9, 3)
     assert digest == sets.recipe_digest("faces", 9, 3)
-    monkeypatch.setattr(sets, "SEED", 1)
+    monkeypatch.setattr(kinds, "SEED", 1)
     digests.add(sets.recipe_digest("faces", 9, 3))
     monkeypatch.setattr(heads, "RANGES", {**heads.RANGES, "width": (0.8, 1.2)})
     digests.add(sets.recipe_digest("faces", 9, 3))
@@ -327,9 +349,9 @@ def test_the_recipe_changes_with_all_that_decides_pixels(monkeypatch: pytest.Mon
     assert len(digests) == 6
 
 
-@pytest.mark.parametrize("name", sets.KINDS)
+@pytest.mark.parametrize("name", kinds.KINDS)
 def test_the_recipe_covers_every_file_that_a_kind_imports_from_here(name: str) -> None:
-    kind = sets.kind_module(name)
+    kind = kinds.kind_module(name)
     folder = Path(sets.__file__).parent
     for covered in kind.CODE:
         assert (folder / f"{covered}.py").is_file()
@@ -345,7 +367,7 @@ def test_sizes_and_unknown_kinds() -> None:
     assert sets.set_sizes(4_000) == (4_000, 400)
     assert sets.set_sizes(50_000) == (50_000, 2_000)
     with pytest.raises(DataError, match="unknown kind of rendering 'tables', choose from faces, chairs"):
-        sets.kind_module("tables")
+        kinds.kind_module("tables")
 
 
 # --- sheets
@@ -377,8 +399,8 @@ def test_the_command_explains_mistakes(tmp_path: Path, capsys: pytest.CaptureFix
     assert "cannot write" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("name", sets.KINDS)
+@pytest.mark.parametrize("name", kinds.KINDS)
 def test_the_page_of_data_sets_gives_the_ranges_of_every_factor(name: str) -> None:
     page = (Path(__file__).parents[2] / "docs/DATA.md").read_text()
-    for factor, (low, high) in sets.kind_module(name).RANGES.items():
+    for factor, (low, high) in kinds.kind_module(name).RANGES.items():
         assert f"| {name}: {factor} | {low:.2f} to {high:.2f} |" in page

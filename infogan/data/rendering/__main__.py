@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from infogan.data.rendering import sets, sheets
+from infogan.data.rendering import kinds, sheets
 
 NUM_COLUMNS = {"sheet": 8, "sweep": 10}
 
@@ -17,7 +17,7 @@ def main(arguments: list[str] | None = None) -> int:
         description="Draw what a rendered set looks like: random samples, or each factor moved alone.",
         epilog="example: python -m infogan.data.rendering chairs --sheet chairs.png --sweep chairs-sweep.png --seed 4",
     )
-    parser.add_argument("kind", choices=list(sets.KINDS), help="kind of object")
+    parser.add_argument("kind", choices=list(kinds.KINDS), help="kind of object")
     parser.add_argument("--sheet", type=Path, metavar="FILE.png", help="8 x 8 random samples")
     parser.add_argument(
         "--sweep",
@@ -31,7 +31,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if not options.sheet and not options.sweep:
         parser.error("nothing to draw: give --sheet FILE.png or --sweep FILE.png")
-    kind = sets.kind_module(options.kind)
+    kind = kinds.kind_module(options.kind)
     pictures = {}
     if options.sheet:
         pictures["sheet"] = sheets.sample_images(kind, NUM_COLUMNS["sheet"] ** 2, options.seed)

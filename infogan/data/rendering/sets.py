@@ -1,51 +1,27 @@
 """Rendered sets: drawn once, over all cores, into a cache of small checked files, and the digest of their recipe.
 
-Image k of a set depends on its kind, on ``SEED`` and on k alone: a set's first images are the same whatever its size,
-and neither the number of processes nor an interruption changes a byte.
+Image k of a set depends on its kind, on ``kinds.SEED`` and on k alone: a set's first images are the same whatever its
+size, and neither the number of processes nor an interruption changes a byte.
 """
 
 import hashlib
 import io
-import json
-import multiprocessing
-import os
-import signal
-import threading
-from collections.abc import Generator
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from infogan.data.base import DataError, DataInfo, Dataset, Part, Progress, array_digest, cache_dir, write_cached
+from infogan.data.base import DataInfo, Dataset, Part, Progress, array_digest, cache_dir, write_cached
 from infogan.data.npz import NpzError, read_npz
-from infogan.data.rendering import factor_values
+from infogan.data.rendering import factor_values, kinds, pool
+from infogan.data.rendering.controlled import ControlledImages
+from infogan.data.rendering.kinds import FIRST_HELD_OUT, kind_module, recipe
 from infogan.runtime import usable_cores
-from infogan.version import code_digest
 
-KINDS: dict[str, str] = {
-    "faces": "infogan.data.rendering.heads",
-    "chairs": "infogan.data.rendering.chairs",
-    "portraits": "infogan.data.rendering.portraits",
-    "house-numbers": "infogan.data.rendering.house_numbers",
-}
-SEED = 0
-FIRST_HELD_OUT = 1 << 31  # index of the first held-out image: no training set grows that far
 DEFAULT_NUM_IMAGES = 20_000
 CHUNK = 100  # images per file and task: about a second of one core
-MIN_PARALLEL = 100  # images from which starting processes pays
-
-
-def kind_module(kind: str) -> Any:
-    """The module of a kind, which has what :class:`infogan.data.rendering.Kind` says."""
-    if kind not in KINDS:
-        raise DataError(f"unknown kind of rendering {kind!r}, choose from {', '.join(KINDS)}")
-    return import_module(KINDS[kind])
 
 
 def set_sizes(num_images: int | None) -> tuple[int, int]:
@@ -65,8 +41,6 @@ def rendered_dataset(
     name: str, kind: str, num_images: int | None, note: str, progress: Progress | None = None
 ) -> Dataset:
     """The set as a data set of that name; ``progress`` is called only where images must be rendered."""
-    from infogan.data.rendering.controlled import ControlledImages  # which imports this module
-
     info = rendered_info(name, kind, num_images, note)
     train, test, factor_names = rendered(kind, info.num_train, info.num_test, progress)
     return Dataset(info, train, test, factor_names, ControlledImages(kind, info.num_train))
@@ -98,8 +72,9 @@ def rendered(
     missing = [k for k, (chunk, arrays) in enumerate(zip(chunks, done, strict=True)) if len(arrays) < chunk.num]
     if missing and progress:
         progress(num_done, num_all)
-    tasks = {k: range(chunks[k].first + len(done[k]), chunks[k].first + chunks[k].num) for k in missing}
-    with closing(_render_all(kind, tasks, num_processes or usable_cores())) as results:
+    tasks = {k: (kind, range(chunks[k].first + len(done[k]), chunks[k].first + chunks[k].num)) for k in missing}
+    num_processes = num_processes or usable_cores()
+    with closing(pool.results(_render, tasks, num_all - num_done, num_processes)) as results:
         for k, fresh in results:
             done[k] = done[k].joined(fresh)
             write_cached(chunks[k].file, done[k].to_bytes())
@@ -115,14 +90,6 @@ def rendered(
         for part in (done[:num_train_chunks], done[num_train_chunks:])
     ]
     return parts[0], parts[1], module.FACTORS
-
-
-def recipe(kind: str) -> str:
-    """Digest of what decides image k, so that sets of all sizes share one folder of chunks."""
-    module = kind_module(kind)
-    code = code_digest(tuple(f"data/rendering/{name}" for name in module.CODE))
-    parts = [kind, SEED, FIRST_HELD_OUT, module.FACTORS, dict(module.RANGES), module.SHAPE_CHW, code]
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -180,48 +147,6 @@ def _read(chunk: _Chunk, module: Any) -> _Arrays:
 
 def _render(kind: str, indices: range) -> _Arrays:
     module = kind_module(kind)
-    drawn = [module.draw(np.random.default_rng([SEED, index])) for index in indices]
+    drawn = [module.draw(np.random.default_rng([kinds.SEED, index])) for index in indices]
     images = np.stack([module.render(parameters) for parameters in drawn])
     return _Arrays(images, np.array([factor_values(module, parameters) for parameters in drawn], np.float32))
-
-
-def _render_all(kind: str, tasks: dict[int, range], num_processes: int) -> Generator[tuple[int, _Arrays], None, None]:
-    """Results of the tasks as they come; in this process where others would not pay or cannot be had."""
-    remaining = dict(tasks)
-    num_images = sum(len(indices) for indices in tasks.values())
-    is_daemon = multiprocessing.current_process().daemon  # which may not have children
-    if min(num_processes, len(tasks)) > 1 and num_images >= MIN_PARALLEL and not is_daemon:
-        yield from _render_parallel(kind, remaining, num_processes)
-    for k, indices in remaining.items():
-        yield k, _render(kind, indices)
-
-
-def _render_parallel(
-    kind: str, tasks: dict[int, range], num_processes: int
-) -> Generator[tuple[int, _Arrays], None, None]:
-    """Takes each task that is done out of ``tasks``; some stay where a process was killed or cannot start."""
-    context = multiprocessing.get_context("spawn")  # safe beside the threads of torch, and the same on every system
-    pool = ProcessPoolExecutor(min(num_processes, len(tasks)), context, initializer=_start_worker)
-    try:
-        futures = {pool.submit(_render, kind, indices): k for k, indices in tasks.items()}
-        for future in as_completed(futures):
-            result = future.result()
-            del tasks[futures[future]]
-            yield futures[future], result
-    except BrokenProcessPool:
-        pass
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _start_worker() -> None:
-    """Ctrl-C ends a worker at once and silently, and so does the end of its parent, however that came about."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    parent = multiprocessing.parent_process()
-    if parent:
-
-        def follow() -> None:
-            parent.join()
-            os._exit(1)
-
-        threading.Thread(target=follow, daemon=True).start()
