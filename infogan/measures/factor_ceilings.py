@@ -15,6 +15,7 @@ from infogan.measures.factor_kinds import Factor
 from infogan.measures.factor_sweeps import NUM_COLUMNS, factor_change, turning
 from infogan.measures.images import unit
 from infogan.measures.readers import ReaderSet
+from infogan.measures.subsets import random_rows
 
 NUM_HELD_OUT = 2_000  # images
 
@@ -30,8 +31,12 @@ class Ceilings:
     rng: np.random.Generator
 
     @cached_property
+    def _rows(self) -> np.ndarray:
+        return random_rows(len(self.dataset.test.images), NUM_HELD_OUT)
+
+    @cached_property
     def _held_out(self) -> dict[str, np.ndarray]:
-        return self._read(self.dataset.test.images[:NUM_HELD_OUT])
+        return self._read(self.dataset.test.images[self._rows])
 
     def _read(self, images_NCHW: np.ndarray) -> dict[str, np.ndarray]:
         return self.readers.read(unit(images_NCHW))
@@ -56,7 +61,7 @@ class Ceilings:
         true_NF, name = self.dataset.test.factors, factor.name
         assert true_NF is not None  # data that has readers has factors
         assert self.num_categories
-        true_N = true_NF[:NUM_HELD_OUT, self.dataset.factor_names.index(name)].astype(np.float64)
+        true_N = true_NF[self._rows, self.dataset.factor_names.index(name)].astype(np.float64)
         cut_N = np.searchsorted(factor.values, true_N) if factor.is_discrete else None
         cut_N = equal_parts(true_N[:, None], self.num_categories)[:, 0] if cut_N is None else cut_N
         halves = [(cut_N[half::2], self._held_out[name][half::2]) for half in (0, 1)]

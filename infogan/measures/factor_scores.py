@@ -16,6 +16,7 @@ from infogan.measures import disentanglement as D
 from infogan.measures.calibration import calibrate_on_images
 from infogan.measures.images import unit
 from infogan.measures.readers import ReaderSet
+from infogan.measures.subsets import random_rows
 
 if TYPE_CHECKING:  # families imports what imports this module
     from infogan.measures.families import Trained
@@ -32,9 +33,10 @@ def representation_scores(cell: "Trained", readers: ReaderSet, rng: np.random.Ge
         return {}
     order = torch.randperm(cell.num_images, generator=torch.Generator().manual_seed(cell.seed)).numpy()
     calibrate_on_images(cell.discriminator, cell.real(cell.dataset.train.images[order[:NUM_REAL_IMAGES]]))
-    images_NCHW = test.images[:NUM_REAL_IMAGES]
+    rows = random_rows(len(test.images), NUM_REAL_IMAGES)
+    images_NCHW = test.images[rows]
     names = cell.dataset.factor_names
-    factors = [(f, test.factors[: len(images_NCHW), names.index(f.name)]) for f in readers.factors]
+    factors = [(f, test.factors[rows, names.index(f.name)]) for f in readers.factors]
 
     def of_q(images_NCHW: np.ndarray) -> Sequence[D.CodeOutput]:
         return D.q_codes(cell.discriminator, cell.spec, cell.real(images_NCHW))

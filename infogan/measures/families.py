@@ -24,6 +24,7 @@ from infogan.measures.factors import measure_factors
 from infogan.measures.images import generated, unit
 from infogan.measures.probes import measure_trajectory
 from infogan.measures.samples import measure_samples
+from infogan.measures.subsets import random_rows
 from infogan.measures.sweeps import sweep
 from infogan.measures.usable import measure_usable
 from infogan.networks import Discriminator, Generator
@@ -99,7 +100,8 @@ def measure_digits(cell: Trained) -> Measured:
         return digits.score(categories[0], labels_N, categories[1], test_labels_N, num_categories)
 
     untrained, errors = scores(cell.untrained()), scores(cell.discriminator)
-    baselines = _digit_baselines(cell, images_NCHW[:NUM_BASELINE_IMAGES], labels_N[:NUM_BASELINE_IMAGES])
+    rows = random_rows(len(images_NCHW), NUM_BASELINE_IMAGES)
+    baselines = _digit_baselines(cell, images_NCHW[rows], labels_N[rows])
     calibrate_generator(cell.generator, cell.spec, draws)
     samples_NCHW, values = cell.samples(NUM_SAMPLES, draws)
     seen = cell.classifier.model.digits(samples_NCHW)
@@ -165,7 +167,8 @@ def measure_strokes(cell: Trained) -> Measured:
     continuous = {
         name for name, code in zip(cell.spec.names, cell.spec.codes, strict=True) if isinstance(code, Continuous)
     }
-    real = morphology.measure(unit(cell.dataset.train.images[:NUM_SAMPLES]))
+    train_NCHW = cell.dataset.train.images
+    real = morphology.measure(unit(train_NCHW[random_rows(len(train_NCHW), NUM_SAMPLES)]))
     data_std = {name: float(np.nanstd(real[name])) for name in STROKES.values()}
     result = Measured(details={"selection": found.to_json(), "scoring": scored.to_json(), "sweeps": {}})
     ratios = []

@@ -1,4 +1,4 @@
-"""How good and how varied samples are: KID, precision and recall, coverage, diversity, nearest image.
+"""How good and how varied samples are: KID, Frechet distance, precision, recall, density, coverage, diversity.
 
 L_I = H(c) can be reached with one image per category, so these stand beside every claim. All are in features of one's
 own choice (those of :mod:`infogan.measures.classifier`, or pixels); every row counts alone, so none depends on a batch.
@@ -15,6 +15,8 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 NEIGHBOURS = 3  # Kynkaanniemi et al. 2019
+BALL_NEIGHBOURS = 5  # Naeem et al. 2020
+NUM_SUBSETS, SUBSET_ROWS = 30, 1_000  # of KID's deviation; 100 subsets are usual, and say it no better for a table
 COVERED_SHARE = 0.01  # of samples, a tenth of a digit's even share
 # m images shown over and over have a mean pairwise distance of (1 - 1 / m) of that of endless ones: below one half
 # samples are less diverse than two images in turn
@@ -28,6 +30,13 @@ class PrecisionRecall(NamedTuple):
 
     precision: float
     recall: float
+
+
+class DensityCoverage(NamedTuple):
+    """Real neighbourhoods that a sample lies in, over their mean; share of real neighbourhoods with a sample."""
+
+    density: float
+    coverage: float
 
 
 class Nearest(NamedTuple):
@@ -46,7 +55,7 @@ class Diversity:
 
     overall: float
     within: float  # within a sample's category, against within a real image's class; the mean over groups
-    low: bool  # either is below LOW_DIVERSITY; all samples being one digit is a matter for ``coverage``
+    low: bool  # either is below LOW_DIVERSITY; all samples being one digit is a matter for ``digits_covered``
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -70,11 +79,48 @@ def kid(samples_NF: Tensor, real_MF: Tensor) -> float:
     distributions, and since unbiased it may lie just below; that of held-out against training images says how near 0 a
     perfect generator comes. In float64. Raises ValueError below two rows and where the real features are all 0.
     """
+    x_NF, y_MF = _scaled(samples_NF, real_MF)
+    return _kid(x_NF, y_MF)
+
+
+def kid_deviation(samples_NF: Tensor, real_MF: Tensor, rng: np.random.Generator) -> float:
+    """Standard deviation of KID over ``NUM_SUBSETS`` random subsets of ``SUBSET_ROWS`` rows, or of half of fewer rows.
+
+    What is published behind a plus-minus. It is of the subsets' size: KID over all rows varies less.
+    """
+    x_NF, y_MF = _scaled(samples_NF, real_MF)
+    num = min(SUBSET_ROWS, len(x_NF) // 2, len(y_MF) // 2)
+    if num < 2:
+        raise ValueError(f"a deviation over subsets needs four rows, got {len(x_NF)} and {len(y_MF)}")
+    found = [_kid(*(rows[rng.permutation(len(rows))[:num]] for rows in (x_NF, y_MF))) for _ in range(NUM_SUBSETS)]
+    return float(np.std(found, ddof=1))
+
+
+def frechet(samples_NF: Tensor, real_MF: Tensor) -> float:
+    """Frechet distance of two normal distributions with the rows' means and covariances (Heusel et al. 2017).
+
+    FID's formula in other features, divided by the real ones' root mean square as in :func:`kid`. Biased upwards by
+    few rows, so only distances of equal numbers of rows compare. In float64.
+    """
+    x_NF, y_MF = _scaled(samples_NF, real_MF)
+    x_cov_FF, y_cov_FF = (torch.atleast_2d(rows.T.cov()) for rows in (x_NF, y_MF))
+    values_F, vectors_FF = torch.linalg.eigh(y_cov_FF)
+    root_FF = vectors_FF * values_F.clamp_min(0).sqrt() @ vectors_FF.T
+    # the trace of a root of the product, whose eigenvalues are those of this symmetric matrix
+    cross = torch.linalg.eigvalsh(root_FF @ x_cov_FF @ root_FF).clamp_min(0).sqrt().sum()
+    shift = (x_NF.mean(dim=0) - y_MF.mean(dim=0)).square().sum()
+    return float(shift + x_cov_FF.trace() + y_cov_FF.trace() - 2 * cross)
+
+
+def _scaled(samples_NF: Tensor, real_MF: Tensor) -> tuple[Tensor, Tensor]:
     _check(samples_NF, real_MF, 2)
     scale = real_MF.double().square().mean().sqrt()
     if scale == 0:
         raise ValueError("the features of real images are all 0")
-    x_NF, y_MF = samples_NF.double() / scale, real_MF.double() / scale
+    return samples_NF.double() / scale, real_MF.double() / scale
+
+
+def _kid(x_NF: Tensor, y_MF: Tensor) -> float:
     return _mean_kernel(x_NF) + _mean_kernel(y_MF) - 2 * _kernel_sum(x_NF, y_MF) / (len(x_NF) * len(y_MF))
 
 
@@ -108,20 +154,42 @@ def precision_recall(samples_NF: Tensor, real_MF: Tensor, neighbours: int = NEIG
     )
 
 
-def _share_within(points_NF: Tensor, members_MF: Tensor, neighbours: int) -> float:
-    radii = [  # the nearest member is the member itself
+def density_coverage(samples_NF: Tensor, real_MF: Tensor, neighbours: int = BALL_NEIGHBOURS) -> DensityCoverage:
+    """Density and coverage (Naeem et al. 2020, arXiv 2002.09797), which one outlier among real images cannot inflate.
+
+    A real image's neighbourhood reaches to its k-th real neighbour. Density: how many of them a sample lies in, over k;
+    it is 1 for equal distributions and may be above. Coverage: the share with a sample inside; for as many samples of
+    an equal distribution about 1 - 2^-k. Raises ValueError at ``neighbours`` rows or fewer.
+    """
+    _check(samples_NF, real_MF, neighbours + 1)
+    radius_M = _radii(real_MF, neighbours)
+    num_within, covered_M = 0, torch.zeros(len(real_MF), dtype=torch.bool, device=real_MF.device)
+    for rows in samples_NF.split(_ROWS_AT_ONCE):
+        within_NM = _distances(rows, real_MF) < radius_M
+        num_within += int(within_NM.sum())
+        covered_M |= within_NM.any(dim=0)
+    return DensityCoverage(num_within / (neighbours * len(samples_NF)), float(covered_M.float().mean()))
+
+
+def _radii(members_MF: Tensor, neighbours: int) -> Tensor:
+    """Distance of each row to its k-th neighbour, (M,); the nearest row is the row itself."""
+    radii = [
         _distances(rows, members_MF).kthvalue(neighbours + 1, dim=1).values for rows in members_MF.split(_ROWS_AT_ONCE)
     ]
-    radius_M = torch.cat(radii)
+    return torch.cat(radii)
+
+
+def _share_within(points_NF: Tensor, members_MF: Tensor, neighbours: int) -> float:
+    radius_M = _radii(members_MF, neighbours)
     within = [(_distances(rows, members_MF) <= radius_M).any(dim=1) for rows in points_NF.split(_ROWS_AT_ONCE)]
     return float(torch.cat(within).float().mean())
 
 
-def coverage(digits_N: ArrayLike, num_digits: int = 10) -> int:
+def digits_covered(digits_N: ArrayLike, num_digits: int = 10) -> int:
     """How many digits a classifier finds in at least ``COVERED_SHARE`` of the samples."""
     digits = np.asarray(digits_N)
     if digits.ndim != 1 or len(digits) < 1 / COVERED_SHARE:
-        raise ValueError(f"coverage needs one digit for each of at least {1 / COVERED_SHARE:.0f} samples")
+        raise ValueError(f"covered digits need one digit for each of at least {1 / COVERED_SHARE:.0f} samples")
     return int((np.bincount(digits, minlength=num_digits) >= COVERED_SHARE * len(digits)).sum())
 
 

@@ -16,21 +16,23 @@ from infogan.measures.calibration import calibrate_generator
 from infogan.measures.cell import Measured
 from infogan.measures.images import pixels, unit
 from infogan.measures.readers import factor_readers
+from infogan.measures.subsets import random_rows
 
 if TYPE_CHECKING:
     from infogan.measures.families import Trained
 
-NUM_SAMPLES = 5_000  # and as many real images
+NUM_SAMPLES = 5_000  # and as many real images; of a small set half of its training images, for two halves to compare
 NUM_SHOWN = (3, 10)  # rows and columns of samples over their nearest training images
 
 Features = Callable[[Tensor], Tensor]  # images in [0, 1] (N, C, H, W) to (N, F)
 
 
 def measure_samples(cell: "Trained") -> Measured:
-    """KID, precision, recall and diversity against training images, and held-out images' as the yardstick.
+    """Distances, precision, recall, density, coverage and diversity of samples against random training images.
 
-    Of digits also how many are covered and the diversity within categories. Absent, with the reason, where the images
-    have neither factors nor labels.
+    Beside them the same of other random training images, which no generator can better, and of held-out ones. Of digits
+    also how many are covered and the diversity within categories. Absent, with the reason, where the images have
+    neither factors nor labels.
     """
     train, test = cell.dataset.train, cell.dataset.test
     index = cell.first_categorical()
@@ -51,16 +53,16 @@ def measure_samples(cell: "Trained") -> Measured:
     samples_NCHW, values = cell.samples(NUM_SAMPLES, draws)
     if not torch.isfinite(samples_NCHW).all():  # a generator that is broken shows nothing; distances to it are none
         return Measured({"precision": 0.0, "recall": 0.0}, reasons={"": "the samples are not finite"})
-    num = min(NUM_SAMPLES, len(train.images))
-    samples_NF, real_NF = features(samples_NCHW[:num]), features(unit(train.images[:num]))
-    held_out_NF = features(unit(test.images[:num]))
-    manifold = quality.precision_recall(samples_NF, real_NF)
+    num = min(NUM_SAMPLES, len(train.images) // 2)
+    rows, other_rows = (random_rows(len(train.images), num, skip) for skip in (0, num))
+    samples_NF, real_NF = features(samples_NCHW[:num]), features(unit(train.images[rows]))
+    training_NF = features(unit(train.images[other_rows]))
+    held_out_NF = features(unit(test.images[random_rows(len(test.images), num)]))
+    rng = np.random.default_rng(cell.seed)
     result = Measured(
-        {
-            "kid": quality.kid(samples_NF, real_NF),
-            "precision": manifold.precision,
-            "recall": manifold.recall,
-        },
+        _judged(samples_NF, real_NF)
+        | {f"{name}_training": value for name, value in _judged(training_NF, real_NF).items()}
+        | {"kid_deviation": quality.kid_deviation(samples_NF, real_NF, rng)},
         details | {"num_images": num, "num_held_out": len(held_out_NF)},
         grids={"nearest": _nearest_sheet(samples_NCHW, torch.from_numpy(train.images[: cell.num_images]))},
     )
@@ -72,14 +74,25 @@ def measure_samples(cell: "Trained") -> Measured:
         return result
     seen = cell.classifier.model.digits(samples_NCHW)
     groups = values[index].cpu().numpy() if index is not None else seen
-    diversity = quality.diversity(samples_NF, groups[:num], real_NF, train.labels[:num])
+    diversity = quality.diversity(samples_NF, groups[:num], real_NF, train.labels[rows])
     result.values |= {
-        "digits_covered": float(quality.coverage(seen)),
+        "digits_covered": float(quality.digits_covered(seen)),
         "diversity": diversity.overall,
         "diversity_within": diversity.within,
     }
     result.details["diversity"] = diversity.to_json()
     return result
+
+
+def _judged(points_NF: Tensor, real_NF: Tensor) -> dict[str, float]:
+    """What compares a set of images with as many real ones."""
+    manifold, balls = quality.precision_recall(points_NF, real_NF), quality.density_coverage(points_NF, real_NF)
+    return {
+        "kid": quality.kid(points_NF, real_NF),
+        "frechet": quality.frechet(points_NF, real_NF),
+        **manifold._asdict(),
+        **balls._asdict(),
+    }
 
 
 def _nearest_sheet(samples_NCHW: Tensor, training_NCHW: Tensor) -> np.ndarray:

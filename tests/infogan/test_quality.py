@@ -59,10 +59,10 @@ def test_precision_counted_by_hand() -> None:
 
 
 def test_coverage_counts_the_digits_that_are_shown() -> None:
-    assert Q.coverage(np.tile(np.arange(10), 20)) == 10
-    assert Q.coverage([0] * 197 + [1] * 2 + [2]) == 2  # one in 200 is below 1 %
+    assert Q.digits_covered(np.tile(np.arange(10), 20)) == 10
+    assert Q.digits_covered([0] * 197 + [1] * 2 + [2]) == 2  # one in 200 is below 1 %
     with pytest.raises(ValueError, match="at least 100"):
-        Q.coverage([1] * 99)
+        Q.digits_covered([1] * 99)
 
 
 @given(st.integers(2, 30), st.integers(1, 5), st.integers(0, 1000))
