@@ -206,6 +206,8 @@ def _check_record(cell: PackedCell, name: str, content: bytes) -> None:
         if not is_same:
             raise CorruptRecord("the cell is another than its folder says")
     if name == "result.json":
-        status = value.get("status")
-        if status not in ("done", "failed") or (status == "done" and "history.npz" not in cell.files):
+        lacking = {"history.npz", WEIGHTS} - cell.files.keys() - set(cell.left_out)
+        if value.get("status") not in ("done", "failed"):
             raise CorruptRecord("no finished cell")
+        if value["status"] == "done" and lacking:
+            raise CorruptRecord(f"no finished cell without {min(lacking)}, which is not said to be left out")

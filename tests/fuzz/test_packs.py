@@ -1,0 +1,64 @@
+"""Packs under mutation: refused in one line with nothing written, or read as cells that lie where cells lie."""
+
+import io
+import random
+import shutil
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from bench.analysis.runs import load
+from bench.records.folder import find_cells
+from bench.records.pack_format import PackError
+from bench.records.packs import pack
+from bench.records.storage import sealed_json, unsealed_json
+from bench.records.unpacking import unpack
+from tests.fuzz.engine import fuzz
+from tests.fuzz.mutations import changed_json, damaged
+from tests.fuzz.records import finished_cell
+
+SLOW = [pytest.mark.slow, pytest.mark.timeout(1800)]
+
+
+def lying(sound: bytes, rng: random.Random) -> bytes:
+    """A well-formed archive with one entry damaged, or with a manifest that lies and is sealed again."""
+    content = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(sound)) as old, zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as new:
+        chosen = rng.choice([*old.namelist(), *["manifest.json"] * 10])
+        for name in old.namelist():
+            data = old.read(name)
+            if name == chosen == "manifest.json":
+                changed = changed_json(unsealed_json(name, data), rng)
+                data = sealed_json(changed) if isinstance(changed, dict) else b"[]"
+            elif name == chosen:
+                data = damaged(data, rng)
+            new.writestr(name, data)
+    return content.getvalue()
+
+
+@pytest.mark.parametrize("num", [80, pytest.param(3000, marks=SLOW)])
+def test_packs(num: int, tmp_path: Path) -> None:
+    finished_cell(tmp_path / "there").write_weights(b"weights" * 10)
+    sound = pack(tmp_path / "there", tmp_path / "sound.zip").files[0].read_bytes()
+    home = tmp_path / "home"
+    file, results, content = home / "mutant.zip", home / "results", b""
+
+    def read(rng: random.Random) -> None:
+        nonlocal content
+        shutil.rmtree(home, ignore_errors=True)
+        home.mkdir()
+        content = lying(sound, rng) if rng.random() < 0.6 else damaged(sound, rng)
+        file.write_bytes(content)
+        try:
+            unpack([file], results)
+        except PackError:
+            assert not results.exists()
+            raise
+        assert {path.name for path in home.iterdir()} == {"mutant.zip", "results"}
+        assert {path.name for path in results.iterdir()} <= {"cells", "run.lease", "launches.jsonl"}
+        assert [folder.end_damage() for folder in find_cells(results)] == [None]
+        assert len(load(results).sweeps[0].runs) == 1
+
+    found = fuzz("packs", num, 1, read, PackError, lambda: {"mutant.zip": content}, tmp_path)
+    assert found["refused"] > num // 2
