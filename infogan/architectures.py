@@ -1,7 +1,8 @@
 """The paper's networks (appendix C, tables 1 to 6) as data. Importing this is cheap: no torch."""
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 KERNEL = 4  # every kernel of the paper is 4x4
 
@@ -80,6 +81,22 @@ ARCHITECTURES: dict[str, Architecture] = {
         output="sigmoid",
     ),
 }
+
+
+def adapted(architecture: Architecture, choices: Mapping[str, Any]) -> Architecture:
+    """The tables as network settings change them: ``discriminator_fc_norm``, ``generator_norm`` and ``heads``.
+
+    Other settings, and those that are missing, change nothing here.
+    """
+    trunk, q_hidden, generator = architecture.trunk, architecture.q_hidden, architecture.generator
+    if choices.get("heads", "table") == "linear":
+        q_hidden = ()
+        trunk = trunk if trunk[-1].kind == "linear" else (*trunk, _fc(1024))
+    if not choices.get("discriminator_fc_norm", True):
+        trunk = tuple(replace(layer, batch_norm=False) if layer.kind == "linear" else layer for layer in trunk)
+    if choices.get("generator_norm", "table") == "hidden":
+        generator = (*(replace(layer, batch_norm=True) for layer in generator[:-1]), generator[-1])
+    return replace(architecture, trunk=trunk, q_hidden=q_hidden, generator=generator)
 
 
 @dataclass(frozen=True)

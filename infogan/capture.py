@@ -1,8 +1,10 @@
 """One iteration as a CUDA graph: captured once, then replayed, so that a GPU is not kept waiting for some 500 launches.
 
 It computes what the step it captures computes: the same kernels in the same order on the same streams of chance. It was
-never run on a GPU by its authors, so it is off unless ``capture = "graph"`` asks for it.
+never run on a GPU by its authors, so ``capture = "auto"`` goes on without a graph where none can be captured.
 """
+
+import warnings
 
 import torch
 from torch import Tensor
@@ -30,6 +32,11 @@ class CapturedStep:
         self._calls = 0
         self._graph: torch.cuda.CUDAGraph | None = None
 
+    @property
+    def captures_next(self) -> bool:
+        """Whether the next call captures the graph."""
+        return self._graph is None and self._calls >= WARM_UP
+
     def __call__(self, players: Players, real_NCHW: Tensor) -> Tensor:
         """One iteration; returns metrics (M,), which the next call overwrites."""
         if players is not self._players:
@@ -38,8 +45,7 @@ class CapturedStep:
             self._calls += 1
             return self._warm_up(real_NCHW)
         if self._graph is None:
-            self._capture(real_NCHW)
-            assert self._graph is not None
+            self._graph = self._capture(real_NCHW)
         self._real_NCHW.copy_(real_NCHW)
         self._graph.replay()
         return self._metrics_M
@@ -53,13 +59,44 @@ class CapturedStep:
         here.wait_stream(aside)
         return metrics_M
 
-    def _capture(self, real_NCHW: Tensor) -> None:
+    def _capture(self, real_NCHW: Tensor) -> torch.cuda.CUDAGraph:
         """Records without computing: weights, moments and the stream of latents stay where they are."""
         self._real_NCHW = real_NCHW.clone()
         for optimizer in (self._players.optimizer_discriminator, self._players.optimizer_generator):
             optimizer.zero_grad(set_to_none=True)  # so that the graph allocates the gradients from its own memory
         graph = torch.cuda.CUDAGraph()
-        graph.register_generator_state(self._players.latents)
+        _register(graph, self._players.latents)
         with torch.cuda.graph(graph):
             self._metrics_M = self._step(self._players, self._real_NCHW)
-        self._graph = graph
+        return graph
+
+
+def _register(graph: torch.cuda.CUDAGraph, generator: torch.Generator) -> None:
+    """Let replays draw on: torch 2.11 must be told of a generator, 2.14 sees it by itself and warns of the call."""
+    if hasattr(graph, "register_generator_state"):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            graph.register_generator_state(generator)
+
+
+class AutoStep:
+    """A captured step that goes on as the step itself, eagerly, where the capture fails; ``note`` says why, else None.
+
+    The iteration whose capture failed is done eagerly from the state before it.
+    """
+
+    def __init__(self, step: Step, players: Players) -> None:
+        self._step, self._captured = step, CapturedStep(step, players)
+        self.note: str | None = None
+
+    def __call__(self, players: Players, real_NCHW: Tensor) -> Tensor:
+        """One iteration; returns metrics (M,), which the next call may overwrite."""
+        if self.note is None and self._captured.captures_next:
+            before = players.latents.get_state()
+            try:
+                return self._captured(players, real_NCHW)
+            except RuntimeError as error:  # what CUDA and PyTorch raise; weights did not move, since nothing ran
+                players.latents.set_state(before)
+                players.discriminator.requires_grad_(True)  # a step that broke off may have left it frozen
+                self.note = f"no CUDA graph, each iteration launched anew: {' '.join(str(error).split())[:200]}"
+        return self._step(players, real_NCHW) if self.note else self._captured(players, real_NCHW)

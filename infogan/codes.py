@@ -83,22 +83,34 @@ class Continuous:
 
     Q outputs the mean and, with ``std="learned"``, the log standard deviation (paper, appendix C: std = exp(output)).
     A learned std makes L_I unbounded above, hence the clamp of the log std; a number fixes the std instead.
+    ``"sqrt-exp"``: sqrt(exp(output)), clipped to ``std_clip`` where that is given, as in the authors' research code.
     """
 
     prior: Prior = "uniform"
     low: float = -1.0
     high: float = 1.0
-    std: float | Literal["learned"] = "learned"
-    log_std_clamp: tuple[float, float] = (-4.0, 2.0)
+    std: float | Literal["learned", "sqrt-exp"] = "learned"
+    log_std_clamp: tuple[float, float] = (-4.0, 2.0)  # of "learned"
+    std_clip: tuple[float, float] | None = None  # of "sqrt-exp"
     kind = "continuous"
 
     def __post_init__(self) -> None:
         if not self.low < self.high:
             raise ValueError(f"a continuous code needs low < high, got {self.low} and {self.high}")
-        if self.std != "learned" and not self.std > 0:
-            raise ValueError(f'std must be positive or "learned", got {self.std}')
+        if not self.is_learned and (isinstance(self.std, str) or not self.std > 0):
+            raise ValueError(f'std must be positive, "learned" or "sqrt-exp", got {self.std}')
         if not self.log_std_clamp[0] < self.log_std_clamp[1]:
             raise ValueError(f"log_std_clamp must rise, got {self.log_std_clamp}")
+        if self.std_clip is not None:
+            if self.std != "sqrt-exp":
+                raise ValueError(f'std_clip needs std "sqrt-exp", got {self.std}')
+            if not 0 < self.std_clip[0] < self.std_clip[1]:
+                raise ValueError(f"std_clip must be positive and rise, got {self.std_clip}")
+
+    @property
+    def is_learned(self) -> bool:
+        """Whether Q puts out the standard deviation, too."""
+        return self.std in ("learned", "sqrt-exp")
 
     @property
     def input_width(self) -> int:
@@ -106,7 +118,7 @@ class Continuous:
 
     @property
     def parameter_width(self) -> int:
-        return 2 if self.std == "learned" else 1
+        return 2 if self.is_learned else 1
 
     @property
     def entropy_nats(self) -> float:
@@ -132,7 +144,10 @@ class Continuous:
         """q(c|x) from Q's raw outputs."""
         mean_N = parameters_NP[:, 0]
         if self.std == "learned":
-            std: Tensor | float = parameters_NP[:, 1].clamp(*self.log_std_clamp).exp()
+            std = parameters_NP[:, 1].clamp(*self.log_std_clamp).exp()
+        elif self.std == "sqrt-exp":
+            std = parameters_NP[:, 1].exp().sqrt()
+            std = std if self.std_clip is None else std.clamp(*self.std_clip)
         else:
             std = torch.full_like(mean_N, self.std)
         return distributions.Normal(mean_N, std, validate_args=False)

@@ -5,8 +5,7 @@ Features are flattened in (H, W, C) order: with channels_last memory that is a v
 the linear layer's columns.
 """
 
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -14,8 +13,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from infogan.architectures import KERNEL, Architecture, Dense, Layer, Placed, placed
-from infogan.codes import LatentSpec
+from infogan.architectures import KERNEL, Architecture, Dense, Layer, Placed, adapted, placed
+from infogan.batch_norm import BatchNorm
+from infogan.codes import Code, LatentSpec
 from infogan.products import linear
 from infogan.runtime import Precision
 from infogan.thin import THIN_CHANNELS, upconv_to_few
@@ -35,97 +35,15 @@ class NetworkSettings:
     gain_std: float = 0.02  # batch-norm gain ~ N(1, gain_std)
     batch_norm_eps: float = 1e-5
     batch_norm_order: Literal["before", "after"] = "before"  # the activation; the tables print it after
-    q_network: Literal["shared", "separate"] = "shared"  # "separate": Q has convolutions of its own, as D's trunk
+    # "separate": Q has convolutions of its own, as D's trunk; "separate-categories": for the categorical codes alone
+    q_network: Literal["shared", "separate", "separate-categories"] = "shared"
+    discriminator_fc_norm: bool = True  # of D's fully connected layer of 1024; False in the authors' research code
+    generator_norm: Literal["table", "hidden"] = "table"  # "hidden": after every hidden layer, as in that code
+    heads: Literal["table", "linear"] = "table"  # "linear": one linear layer on a layer of 1024, as in that code
+    scale_init: bool = False  # init_std / sqrt(width): a narrow network starts with a wide one's spread
     kernels: Literal["torch", "winograd", "fastest"] = "torch"  # on a CPU: the same function, with other roundings
     fast_layers: tuple[str, ...] | None = None  # those that "fastest" does in another way than torch; None: all it may
     precision: Precision = "float32"  # "bf16": products and convolutions under autocast; "tf32": on a GPU only
-
-
-class BatchNorm(nn.Module):
-    """Batch normalisation over all axes but channels, with own statistics in each of ``groups`` equal parts of a batch.
-
-    Training always uses the batch's own statistics. Running averages are not kept: after a few hundred iterations they
-    are far off. For measuring, :func:`collecting` estimates the statistics once and :func:`frozen` applies them.
-    """
-
-    frozen_mean: Tensor
-    frozen_var: Tensor
-
-    def __init__(self, num_features: int, eps: float) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.ones(num_features))
-        self.bias = nn.Parameter(torch.zeros(num_features))
-        self.register_buffer("frozen_mean", torch.zeros(num_features))
-        self.register_buffer("frozen_var", torch.ones(num_features))
-        self.eps = eps
-        self.mode: Literal["batch", "collect", "frozen"] = "batch"
-        self._sums: tuple[int, Tensor, Tensor] | None = None
-
-    def forward(self, x: Tensor, groups: int = 1) -> Tensor:
-        if self.mode == "frozen":
-            return F.batch_norm(x, self.frozen_mean, self.frozen_var, self.weight, self.bias, False, 0.0, self.eps)
-        if self.mode == "collect":
-            self._accumulate(x.to(self.frozen_mean.dtype))
-        if groups == 1:
-            return F.batch_norm(x, None, None, self.weight, self.bias, True, 0.0, self.eps)
-        parts = [F.batch_norm(p, None, None, self.weight, self.bias, True, 0.0, self.eps) for p in x.chunk(groups)]
-        return torch.cat(parts)
-
-    def _accumulate(self, x: Tensor) -> None:
-        axes = [axis for axis in range(x.dim()) if axis != 1]
-        rows, mean, square = self._sums or (0, torch.zeros_like(self.frozen_mean), torch.zeros_like(self.frozen_var))
-        self._sums = (rows + len(x), mean + x.mean(axes) * len(x), square + x.square().mean(axes) * len(x))
-
-    def forget_collected(self) -> None:
-        """Drop what was collected and never finished."""
-        self._sums = None
-
-    def finish_collecting(self) -> None:
-        """Turn the sums into the frozen mean and variance."""
-        if self._sums is None:
-            raise RuntimeError("no batch was seen while collecting batch-norm statistics")
-        rows, mean, square = self._sums
-        self.frozen_mean.copy_(mean / rows)
-        self.frozen_var.copy_((square / rows - (mean / rows).square()).clamp_min(0))
-        self._sums = None
-
-
-def _norms(module: nn.Module) -> list[BatchNorm]:
-    return [m for m in module.modules() if isinstance(m, BatchNorm)]
-
-
-@contextmanager
-def _mode(module: nn.Module, mode: Literal["batch", "collect", "frozen"]) -> Iterator[None]:
-    norms = _norms(module)
-    before = [norm.mode for norm in norms]
-    for norm in norms:
-        norm.mode = mode
-    try:
-        yield
-    finally:
-        for norm, old in zip(norms, before, strict=True):
-            norm.mode = old
-
-
-@contextmanager
-def collecting(module: nn.Module) -> Iterator[None]:
-    """Inside, every batch that passes is averaged into the frozen batch-norm statistics (pooled mean and variance).
-
-    What an earlier collection that broke off has left counts no more.
-    """
-    for norm in _norms(module):
-        norm.forget_collected()
-    with _mode(module, "collect"):
-        yield
-    for norm in _norms(module):
-        norm.finish_collecting()
-
-
-@contextmanager
-def frozen(*modules: nn.Module) -> Iterator[None]:
-    """Inside, batch norm uses the collected statistics: an output no longer depends on its batch."""
-    with _mode(nn.ModuleList(modules), "frozen"):
-        yield
 
 
 Kernel = Literal["torch", "winograd", "thin", "onednn"]
@@ -252,6 +170,7 @@ class Generator(nn.Module):
     ) -> None:
         super().__init__()
         settings = settings or NetworkSettings()
+        architecture = adapted(architecture, vars(settings))
         channels = architecture.image_CHW[0]
         self.body, _, side = _stack(architecture.generator, latents.input_width, 1, settings, 0.0, last=channels)
         if side != architecture.image_CHW[1]:
@@ -273,20 +192,40 @@ class Discriminator(nn.Module):
     ) -> None:
         super().__init__()
         settings = settings or NetworkSettings()
+        architecture = adapted(architecture, vars(settings))
         channels, side, _ = architecture.image_CHW
         self.body, width, side = _stack(architecture.trunk, channels, side, settings, settings.slope)
         num_features = width * side**2
         self.d_head = nn.Linear(num_features, 1)
-        # Q's own layer keeps the paper's size: how fast its logits can grow, and so T80, is in proportion to its width
-        full_width = replace(settings, width=1.0)
-        self.q_hidden, q_width, _ = _stack(architecture.q_hidden, num_features, 1, full_width, settings.slope)
-        self.q_out = nn.Linear(q_width, latents.parameter_width)
-        self.settings = settings
+        self._apart = settings.q_network == "separate-categories"
+        own = [code for code in latents.codes if self._is_own(code)]
+        others = [code for code in latents.codes if not self._is_own(code)]
+        if not own:
+            raise ValueError("q_network='separate-categories' needs a categorical code")
+        self.q_hidden, q_width = self._q_hidden(architecture, num_features, settings)
+        self.q_out = nn.Linear(q_width, sum(code.parameter_width for code in own))
+        self.settings, self._codes = settings, latents.codes
         self.q_body: Stack | None = None
-        if settings.q_network == "separate":
+        if settings.q_network != "shared":
             self.q_body, _, _ = _stack(
                 architecture.trunk, channels, architecture.image_CHW[1], settings, settings.slope
             )
+        self.continuous_hidden: Stack | None = None
+        self.continuous_out: nn.Linear | None = None
+        if others:
+            self.continuous_hidden, q_width = self._q_hidden(architecture, num_features, settings)
+            self.continuous_out = nn.Linear(q_width, sum(code.parameter_width for code in others))
+
+    @staticmethod
+    def _q_hidden(architecture: Architecture, num_features: int, settings: NetworkSettings) -> tuple[Stack, int]:
+        """Q's own layer keeps the paper's size: how fast its logits can grow, and so T80, is in proportion to it."""
+        full_width = replace(settings, width=1.0)
+        hidden, width, _ = _stack(architecture.q_hidden, num_features, 1, full_width, settings.slope)
+        return hidden, width
+
+    def _is_own(self, code: Code) -> bool:
+        """Whether Q's own network reads this code, where it has one; without, there is one Q for all."""
+        return code.kind == "categorical" or not self._apart
 
     def trunk(self, images_NCHW: Tensor, groups: int = 1) -> Tensor:
         """Features (N, F) that D's head reads, and Q's unless Q has a network of its own."""
@@ -301,11 +240,26 @@ class Discriminator(nn.Module):
     def q(self, images_NCHW: Tensor, features_NF: Tensor) -> Tensor:
         """Q's raw parameters (N, P); ``LatentSpec.split`` cuts them into codes.
 
-        Q reads the trunk's features of the images, or the images where it has a network of its own.
+        Q reads the trunk's features of the images, or the images where it has a network of its own; with
+        "separate-categories" the categorical codes are read from the images, the continuous ones from the features.
         """
         with _products(self.settings, features_NF):
             read_NF = features_NF if self.q_body is None else _flat(self.q_body(images_NCHW))
-            return self.q_out(self.q_hidden(read_NF)).to(features_NF.dtype)
+            parameters_NP = self.q_out(self.q_hidden(read_NF))
+            if self.continuous_out is not None and self.continuous_hidden is not None:
+                others_NP = self.continuous_out(self.continuous_hidden(features_NF))
+                parameters_NP = self._in_order(parameters_NP, others_NP)
+            return parameters_NP.to(features_NF.dtype)
+
+    def _in_order(self, own_NP: Tensor, others_NP: Tensor) -> Tensor:
+        """The blocks of both in the order of the codes."""
+        parts = []
+        for code in self._codes:
+            block, rest = (own_NP, others_NP) if self._is_own(code) else (others_NP, own_NP)
+            head, tail = block.split([code.parameter_width, block.shape[1] - code.parameter_width], dim=1)
+            parts.append(head)
+            own_NP, others_NP = (tail, rest) if self._is_own(code) else (rest, tail)
+        return torch.cat(parts, dim=1)
 
     def q_of(self, images_NCHW: Tensor) -> Tensor:
         """Q's raw parameters (N, P) of images, for measuring."""
@@ -313,8 +267,8 @@ class Discriminator(nn.Module):
 
     def q_parameters(self) -> list[nn.Parameter]:
         """Parameters of Q alone, without the shared trunk."""
-        own = [] if self.q_body is None else list(self.q_body.parameters())
-        return [*self.q_hidden.parameters(), *self.q_out.parameters(), *own]
+        parts = (self.q_hidden, self.q_out, self.q_body, self.continuous_hidden, self.continuous_out)
+        return [parameter for part in parts if part is not None for parameter in part.parameters()]
 
     def d_parameters(self) -> list[nn.Parameter]:
         """Parameters of the trunk and D's head."""
@@ -339,7 +293,7 @@ def _initialise_weight(
     child: nn.Conv2d | nn.ConvTranspose2d | nn.Linear, settings: NetworkSettings, generator: torch.Generator
 ) -> None:
     weight = child.weight
-    std = settings.init_std
+    std = settings.init_std / settings.width**0.5 if settings.scale_init else settings.init_std
     if settings.init == "torch":
         nn.init.kaiming_uniform_(weight, a=5**0.5, generator=generator)
     elif settings.init == "truncated" and isinstance(child, nn.Conv2d):

@@ -4,8 +4,10 @@ import ctypes
 import ctypes.util
 import os
 import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 Device = Literal["auto", "cpu", "cuda"]
 Precision = Literal["float32", "tf32", "bf16"]  # of products and convolutions; weights and Adam stay as they are
@@ -59,6 +61,9 @@ def release_heap() -> None:
         ctypes.CDLL(None).malloc_trim(0)
 
 
+GPU_WORKER_THREADS = 2  # of a CPU's: many cells share a GPU's host, and each would take all of its cores
+
+
 def prepare_worker(device: str) -> None:
     """Make a fresh process ready to train one cell: on a CPU one thread, so that neighbours cannot change its bits."""
     import torch
@@ -68,19 +73,35 @@ def prepare_worker(device: str) -> None:
         torch.set_num_threads(1)
         keep_heap()
     else:
-        set_gpu_products("float32")
+        torch.set_num_threads(min(GPU_WORKER_THREADS, usable_cores()))
+        for switch in _product_switches():
+            switch.fp32_precision = "ieee"  # for measuring; training says for itself what it wants
 
 
-def set_gpu_products(precision: Precision) -> None:
-    """Whether a GPU rounds the factors of float32 products to TF32, for this process; a CPU has no such thing.
-
-    PyTorch's own default rounds those of convolutions and keeps those of matrix products: "float32" keeps both.
-    """
+def _product_switches() -> list[Any]:
+    """Where PyTorch keeps how a GPU rounds float32 products: unless all agree, its older getters raise."""
     import torch
 
-    rounding = "tf32" if precision == "tf32" else "ieee"
-    torch.backends.cuda.matmul.fp32_precision = rounding
-    torch.backends.cudnn.conv.fp32_precision = rounding  # type: ignore[attr-defined]
+    backends: Any = torch.backends
+    return [backends.cuda.matmul, backends.cudnn.conv, backends.cudnn.rnn]
+
+
+@contextmanager
+def gpu_products(precision: Precision) -> Iterator[None]:
+    """Inside, a GPU rounds the factors of float32 products to TF32, or keeps them; a CPU has no such thing.
+
+    The switches belong to the process and are put back, so that trainers of several precisions may take turns.
+    PyTorch's own default rounds those of convolutions and keeps those of matrix products: "float32" keeps both.
+    """
+    switches = _product_switches()
+    before = [switch.fp32_precision for switch in switches]
+    try:
+        for switch in switches:
+            switch.fp32_precision = "tf32" if precision == "tf32" else "ieee"
+        yield
+    finally:
+        for switch, value in zip(switches, before, strict=True):
+            switch.fp32_precision = value
 
 
 def usable_cores() -> int:

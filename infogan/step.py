@@ -35,6 +35,8 @@ class StepSettings:
     real_and_fake: Literal["apart", "together"] = "apart"  # in D's batch norm; "together": one set of statistics
     instance_noise: float = 0.0  # standard deviation of normal noise on every image that D and Q see; of what D reads
     tiny: float = 0.0  # added to probabilities before a logarithm (1e-8 in the authors' code); 0: exact, on logits
+    warm_up_iterations: int = 0  # the first ones, which train on L_I alone
+    give_up: Literal["never", "authors"] = "never"  # "authors": see infogan/giving_up.py
 
 
 @dataclass
@@ -51,6 +53,7 @@ class Players:
     weights_discriminator: Tensor
     weights_generator: Tensor
     dtype: torch.dtype
+    gan_weight: Tensor | None  # of the GAN losses: 0 during a warm-up, then 1; None: there is none
 
     @classmethod
     def create(
@@ -101,7 +104,17 @@ class Players:
             torch.tensor(settings.mi_weight_discriminator, dtype=dtype, device=device),
             torch.tensor(settings.mi_weight_generator, dtype=dtype, device=device),
             dtype,
+            torch.zeros((), dtype=dtype, device=device) if settings.warm_up_iterations else None,
         )
+
+    def begin(self, iteration: int) -> None:
+        """Before the iteration that follows ``iteration`` others; on the device, so that a captured step sees it."""
+        if self.gan_weight is not None:
+            self.gan_weight.fill_(float(iteration >= self.settings.warm_up_iterations))
+
+    def gan(self, loss: Tensor) -> Tensor:
+        """A GAN loss as it counts in this iteration."""
+        return loss if self.gan_weight is None else self.gan_weight * loss
 
     def sample(self, num: int) -> Latents:
         return self.spec.sample(num, self.latents, self.dtype)
@@ -127,11 +140,25 @@ class Players:
         return self.settings.q_learns_with == "generator"
 
 
-def metric_names(spec: LatentSpec) -> tuple[str, ...]:
-    """Names of a step's metrics, in order: GAN losses, L_I per code in nats, 1 - MSE / Var(c) per continuous code."""
+FAKE_MAX = "fake/max"  # largest D(x) of D's fake batch, a probability: where a rule of giving up needs it
+
+
+def metric_names(spec: LatentSpec, settings: StepSettings | None = None) -> tuple[str, ...]:
+    """Names of a step's metrics, in order: GAN losses, L_I per code in nats, 1 - MSE / Var(c) per continuous code, and
+    what a rule of giving up needs beside them.
+    """
     named = zip(spec.names, spec.codes, strict=True)
     explained = [f"explained/{name}" for name, code in named if code.kind == "continuous"]
-    return ("loss/discriminator", "loss/generator", *(f"mi/{name}" for name in spec.names), *explained)
+    fake = [FAKE_MAX] if settings is not None and settings.give_up == "authors" else []
+    return ("loss/discriminator", "loss/generator", *(f"mi/{name}" for name in spec.names), *explained, *fake)
+
+
+def _metrics(
+    players: Players, losses: tuple[Tensor, Tensor], bounds: Tensor, explained: Tensor, fake_logits_N: Tensor
+) -> Tensor:
+    """As :func:`metric_names` names them, (M,)."""
+    fake = [] if players.settings.give_up == "never" else [torch.sigmoid(fake_logits_N.max())[None]]
+    return torch.cat([torch.stack(losses), bounds, explained, *fake]).detach()
 
 
 def _set_gradients(loss: Tensor, optimizer: torch.optim.Adam) -> None:
@@ -157,13 +184,14 @@ def reference_step(players: Players, real_NCHW: Tensor) -> Tensor:
         fake_features = d.trunk(seen_fake_NCHW)
     else:
         real_features, fake_features = d.trunk(torch.cat([seen_real_NCHW, seen_fake_NCHW])).chunk(2)
-    loss_d = discriminator_loss(d.logits(real_features), d.logits(fake_features), tiny)
+    fake_logits = d.logits(fake_features)
+    loss_d = discriminator_loss(d.logits(real_features), fake_logits, tiny)
     parameters_q = d.q(seen_fake_NCHW, fake_features if settings.mi_trains_trunk else fake_features.detach())
     bounds = spec.bounds_nats(parameters_q, latents.values, tiny)
     explained = spec.explained(parameters_q, latents.values)
-    objective = loss_d
+    objective = players.gan(loss_d)
     if not players.q_learns_with_generator:
-        objective = regularised(loss_d, bounds, players.weights_discriminator)
+        objective = regularised(objective, bounds, players.weights_discriminator)
     _set_gradients(objective, players.optimizer_discriminator)
     players.optimizer_discriminator.step()
 
@@ -173,14 +201,14 @@ def reference_step(players: Players, real_NCHW: Tensor) -> Tensor:
     seen_fake_NCHW = players.seen(fake_NCHW)
     fake_features = d.trunk(seen_fake_NCHW)
     loss_g = generator_loss(d.logits(fake_features), tiny)
-    objective = loss_g
+    objective = players.gan(loss_g)
     if players.generator_reads_q:
         bounds_g = spec.bounds_nats(d.q(seen_fake_NCHW, fake_features), latents.values, tiny)
-        objective = regularised(loss_g, bounds_g, players.weights_generator)
+        objective = regularised(objective, bounds_g, players.weights_generator)
     _set_gradients(objective, players.optimizer_generator)
     players.optimizer_generator.step()
 
-    return torch.cat([torch.stack([loss_d, loss_g]), bounds, explained]).detach()
+    return _metrics(players, (loss_d, loss_g), bounds, explained, fake_logits)
 
 
 def fused_step(players: Players, real_NCHW: Tensor) -> Tensor:
@@ -204,7 +232,8 @@ def fused_step(players: Players, real_NCHW: Tensor) -> Tensor:
     with torch.no_grad():
         explained = spec.explained(parameters_q, latents.values)
     players.optimizer_discriminator.zero_grad(set_to_none=True)
-    (loss_d if q_waits else regularised(loss_d, bounds, players.weights_discriminator)).backward()
+    objective = players.gan(loss_d)
+    (objective if q_waits else regularised(objective, bounds, players.weights_discriminator)).backward()
     players.optimizer_discriminator.step()
 
     d.requires_grad_(False)
@@ -217,16 +246,16 @@ def fused_step(players: Players, real_NCHW: Tensor) -> Tensor:
     seen_NCHW = players.seen(fake_NCHW)
     fake_features = d.trunk(seen_NCHW)
     loss_g = generator_loss(d.logits(fake_features), tiny)
-    objective = loss_g
+    objective = players.gan(loss_g)
     if players.generator_reads_q:
         bounds_g = spec.bounds_nats(d.q(seen_NCHW, fake_features), latents.values, tiny)
-        objective = regularised(loss_g, bounds_g, players.weights_generator)
+        objective = regularised(objective, bounds_g, players.weights_generator)
     players.optimizer_generator.zero_grad(set_to_none=True)
     objective.backward()
     players.optimizer_generator.step()
     d.requires_grad_(True)
 
-    return torch.cat([torch.stack([loss_d, loss_g]), bounds, explained]).detach()
+    return _metrics(players, (loss_d, loss_g), bounds, explained, logits[num:])
 
 
 Step = Callable[[Players, Tensor], Tensor]

@@ -1,10 +1,12 @@
 """The only training loop. It draws batches, steps, keeps the history and can be stopped and resumed to the same bits.
 
-It logs nothing and writes nothing: whoever drives it decides what to do between two yields.
+It logs nothing and writes nothing: whoever drives it decides what to do between two reads.
 Shape suffixes: N images, C channels, H height, W width, B batch, T iterations, M metrics.
 """
 
-from collections.abc import Iterator
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
@@ -13,10 +15,11 @@ import torch
 from torch import Tensor
 
 from infogan.architectures import ARCHITECTURES
-from infogan.capture import CapturedStep
+from infogan.capture import AutoStep, CapturedStep
 from infogan.codes import LatentSpec
+from infogan.giving_up import EPOCH_ITERATIONS, given_up_at
 from infogan.networks import Discriminator, Generator, NetworkSettings, initialise
-from infogan.runtime import set_gpu_products
+from infogan.runtime import gpu_products
 from infogan.step import STEPS, Players, Step, StepSettings, metric_names
 from infogan.streams import stream
 
@@ -32,9 +35,16 @@ class TrainingConfig:
     network: NetworkSettings = field(default_factory=NetworkSettings)
     batch_size: int = 128
     step_kind: Literal["fused", "reference"] = "fused"
-    capture: Literal["off", "graph"] = "off"  # "graph": an iteration is one CUDA graph; never run on a GPU yet
+    # "graph": an iteration is one CUDA graph; "auto": on a GPU, where it can be captured; never run on a GPU yet
+    capture: Literal["off", "graph", "auto"] = "off"
     device: str = "cpu"
     dtype: torch.dtype = torch.float32
+
+    @property
+    def memory_format(self) -> torch.memory_format:
+        """Of images and weights: channels last wherever products are rounded for a GPU's matrix units, and on a CPU."""
+        is_exact = self.device == "cuda" and self.network.precision == "float32"
+        return torch.contiguous_format if is_exact else torch.channels_last
 
 
 class NonFiniteLoss(RuntimeError):
@@ -101,11 +111,9 @@ class Trainer:
         if images_NCHW.dtype != torch.uint8:
             raise ValueError(f"images must be uint8, got {images_NCHW.dtype}")
         self.config, self.seed = config, seed
-        if config.device == "cuda":
-            set_gpu_products(config.network.precision)
         self.images_NCHW = images_NCHW.to(config.device)
         self.scale, self.shift = (1 / 255, 0.0) if architecture.output == "sigmoid" else (2 / 255, -1.0)
-        self.metric_names = metric_names(config.latents)
+        self.metric_names = metric_names(config.latents, config.step)
         self.players = self._create_players()
         self.batches = BatchStream(len(images_NCHW), config.batch_size, stream(seed, "data", config.device))
         self.iteration = 0
@@ -113,6 +121,7 @@ class Trainer:
             config.iterations, len(self.metric_names), dtype=config.dtype, device=config.device
         )
         self._checked = 0
+        self.given_up_at: int | None = None  # iteration at which the rule of giving up ended the run
         self._step = self._create_step()
 
     def _create_players(self) -> Players:
@@ -124,46 +133,76 @@ class Trainer:
         for network in (generator, discriminator):
             initialise(network, config.network, init)
             network.to(device=config.device, dtype=config.dtype)
-            network.to(memory_format=torch.channels_last)
+            network.to(memory_format=config.memory_format)
         latents = stream(self.seed, "latents", config.device)
         fused_adam = config.step_kind == "fused"
         return Players.create(generator, discriminator, config.latents, config.step, latents, fused_adam=fused_adam)
 
     def _create_step(self) -> Step:
-        step = STEPS[self.config.step_kind]
-        return CapturedStep(step, self.players) if self.config.capture == "graph" else step
+        step, capture = STEPS[self.config.step_kind], self.config.capture
+        if capture == "graph":
+            return CapturedStep(step, self.players)
+        if capture == "auto" and self.config.device == "cuda" and self.config.step_kind == "fused":
+            return AutoStep(step, self.players)
+        return step
+
+    @property
+    def capture_note(self) -> str | None:
+        """Why ``capture="auto"`` went on without a graph, in one line."""
+        return self._step.note if isinstance(self._step, AutoStep) else None
 
     @property
     def done(self) -> bool:
-        return self.iteration >= self.config.iterations
+        """At the last iteration, or given up."""
+        return self.iteration >= self.config.iterations or self.given_up_at is not None
 
     def scaled(self, images: Tensor) -> Tensor:
-        """uint8 images to what D reads, in memory order channels_last."""
+        """uint8 images to what D reads, in the networks' memory order."""
         images = images.to(self.config.dtype).mul_(self.scale)
         if self.shift:
             images.add_(self.shift)
-        return images.contiguous(memory_format=torch.channels_last)
+        return images.contiguous(memory_format=self.config.memory_format)
 
-    def run(self, log_every: int = 25) -> Iterator[Progress]:
-        """Train to the last iteration, yielding every ``log_every`` iterations and at the end.
+    def run(self, log_every: int = 25, also_at: Sequence[int] = ()) -> Iterator[Progress]:
+        """Train to the last iteration, yielding every ``log_every`` iterations, at those in ``also_at``, at the end.
 
         Only there does the host wait for the device. Raises NonFiniteLoss with the first bad iteration.
         """
+        stops = sorted(set(also_at))
         while not self.done:
-            images = self.scaled(self.images_NCHW[self.batches.next()])
-            self._history_TM[self.iteration] = self._step(self.players, images)
-            self.iteration += 1
-            if self.iteration % log_every == 0 or self.done:
-                yield Progress(self.iteration, self._read_last())
+            self.enqueue(self.until_read(log_every, stops))
+            yield self.read()
 
-    def _read_last(self) -> dict[str, float]:
+    def until_read(self, log_every: int, stops: Sequence[int] = ()) -> int:
+        """Number of iterations from here to the next read; ``stops`` rise."""
+        ends = [self.iteration + log_every - self.iteration % log_every, self.config.iterations]
+        ends += stops[(later := bisect_right(stops, self.iteration)) : later + 1]
+        if self.config.step.give_up != "never":  # it is asked at the end of each epoch, however seldom one looks
+            ends.append(self.iteration + EPOCH_ITERATIONS - self.iteration % EPOCH_ITERATIONS)
+        return min(ends) - self.iteration
+
+    def enqueue(self, num: int) -> None:
+        """Give the device its next ``num`` iterations, at most as many as are left, and wait for none of them."""
+        config = self.config
+        num = 0 if self.done else min(num, config.iterations - self.iteration)
+        with gpu_products(config.network.precision) if config.device == "cuda" else nullcontext():
+            for _ in range(num):
+                self.players.begin(self.iteration)
+                images = self.scaled(self.images_NCHW[self.batches.next()])
+                self._history_TM[self.iteration] = self._step(self.players, images)
+                self.iteration += 1
+
+    def read(self) -> Progress:
+        """Wait for what was enqueued. Raises NonFiniteLoss with the first bad iteration since the last read."""
         rows = self._history_TM[self._checked : self.iteration].cpu()
         bad = (~torch.isfinite(rows)).any(dim=1).nonzero()
         if len(bad):
             first = int(bad[0])
             raise NonFiniteLoss(self._checked + first + 1, self._named(rows[first]))
         self._checked = self.iteration
-        return self._named(rows[-1])
+        if self.config.step.give_up != "never" and self.iteration % EPOCH_ITERATIONS == 0:
+            self.given_up_at = given_up_at(self.history(), self.config.latents, self.config.step)
+        return Progress(self.iteration, self._named(rows[-1]))
 
     def _named(self, row_M: Tensor) -> dict[str, float]:
         return dict(zip(self.metric_names, row_M.tolist(), strict=True))
@@ -197,4 +236,5 @@ class Trainer:
         self.batches.load_state_dict(state["batches"])
         self.iteration = self._checked = state["iteration"]
         self._history_TM[: self.iteration] = state["history"]
+        self.given_up_at = given_up_at(self.history(), self.config.latents, self.config.step)
         self._step = self._create_step()  # a captured one holds the optimisers' tensors, which were replaced

@@ -9,8 +9,10 @@ from pathlib import Path
 
 TRAINING_FILES = (
     "architectures",
+    "batch_norm",
     "capture",
     "codes",
+    "giving_up",
     "networks",
     "objectives",
     "products",

@@ -96,11 +96,12 @@ class Sweep:
         return finished | {run.cell.seed: math.inf for run in runs if run.diverged}
 
     def median_curve(self, group: str) -> np.ndarray | None:
-        """Median over finished seeds of the categorical L_I at each iteration, (T,) nats."""
+        """Median over finished seeds of the categorical L_I at each iteration that all of them have, (T,) nats."""
         histories = [(r.cell.config, r.history) for r in self.done(group) if r.history is not None]
         curves = [mi_curve(config, history) for config, history in histories]
         present = [c for c in curves if c is not None]
-        return np.median(np.stack(present), axis=0) if present else None
+        length = min(map(len, present), default=0)  # a run may have been given up
+        return np.median(np.stack([c[:length] for c in present]), axis=0) if length else None
 
 
 @dataclass

@@ -25,11 +25,19 @@ def continuous_ceiling_nats(config: dict[str, Any]) -> float:
     """The largest L_I of the continuous codes together: every mean right, at the smallest deviation that Q may have.
 
     -0.226 nats for a code of Unif(-1, 1), as all of experiments.toml are, whose Q has a fixed standard deviation of 1:
-    there L_I is always below 0, and ``explained`` tells what Q knows. 0 where there is no such code.
+    there L_I is always below 0, and ``explained`` tells what Q knows. 0 where there is no such code; infinite where
+    nothing bounds the deviation from below.
     """
-    found = [code for code in config["codes"] if code["kind"] == "continuous"]
-    log_stds = [code["log_std_clamp"][0] if code["std"] == "learned" else math.log(code["std"]) for code in found]
+    log_stds = [_least_log_std(code) for code in config["codes"] if code["kind"] == "continuous"]
     return sum(math.log(2) - log_std - 0.5 * math.log(2 * math.pi) for log_std in log_stds)
+
+
+def _least_log_std(code: dict[str, Any]) -> float:
+    if code["std"] == "learned":
+        return float(code["log_std_clamp"][0])
+    if code["std"] == "sqrt-exp":
+        return math.log(code["std_clip"][0]) if "std_clip" in code else -math.inf
+    return math.log(code["std"])
 
 
 def mi_curve(config: dict[str, Any], history: History, kind: str = "categorical") -> np.ndarray | None:

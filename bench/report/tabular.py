@@ -172,8 +172,9 @@ def _seeds(sweep: Sweep, order: list[str]) -> Table | None:
     caption = "Every seed. A seed that is not finished shows what it has so far and enters no summary."
     if of_continuous:
         ceiling = continuous_ceiling_nats(sweep.definition)
-        caption += f" L_I of the continuous codes together cannot exceed {ceiling:.3f} nats, given the standard "
-        caption += "deviation that Q may have; what Q knows of a code is its explained share."
+        limit = f"cannot exceed {ceiling:.3f} nats, given" if math.isfinite(ceiling) else "has no ceiling, given"
+        caption += f" L_I of the continuous codes together {limit} the standard deviation that Q may have; what Q "
+        caption += "knows of a code is its explained share."
     return Table("seeds", "Every seed", caption, headings, rows, content, num_text=3)
 
 

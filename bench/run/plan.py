@@ -18,7 +18,7 @@ from bench.run.executors.base import Executor, StopRequest
 from bench.spec.cells import Cell
 from bench.tracking import store as tracking
 from bench.tracking.mirror import Mirror, NoMirror
-from infogan.architectures import ARCHITECTURES, Costs, iteration_flops, network_costs
+from infogan.architectures import ARCHITECTURES, Costs, adapted, iteration_flops, network_costs
 
 ASSUMED_FLOPS_PER_S = 60e9  # of one core, for an estimate before anything was measured here
 ASSUMED_CELL_S = 3.0  # of a cell outside training: start, measures, records
@@ -61,10 +61,20 @@ def plan(results: Path, cells: list[Cell], uri: str | None) -> list[PlannedCell]
             state, detail = "unmeasured", errors[0] if errors else ", ".join(families)
         elif state == "done" and uri is not None and not tracking.is_synced(folder, uri):
             state = "unsynced"
-        if state in ("done", "unsynced") and folder.lacks_weights() and (families := folder.outdated(cell)):
-            detail = f"came without weights: {', '.join(families)} not measured anew"
+        if state in ("done", "unsynced"):
+            detail = _detail(folder, cell)
         planned.append(PlannedCell(cell, state, detail))
     return planned
+
+
+def _detail(folder: CellFolder, cell: Cell) -> str:
+    """Of a finished cell: what one should know of it."""
+    found = []
+    if given_up_at := (folder.result() or {}).get("given_up_at"):
+        found.append(f"given up at iteration {given_up_at} by the authors' rule")
+    if folder.lacks_weights() and (families := folder.outdated(cell)):
+        found.append(f"came without weights: {', '.join(families)} not measured anew")
+    return "; ".join(found)
 
 
 def cell_costs(cell: Cell) -> dict[str, Costs]:
@@ -73,12 +83,15 @@ def cell_costs(cell: Cell) -> dict[str, Costs]:
     widths = [
         (k["num_categories"], k["num_categories"])
         if k["kind"] == "categorical"
-        else (1, 2 if k["std"] == "learned" else 1)
+        else (1, 2 if isinstance(k["std"], str) else 1)
         for k in c["codes"]
     ]
     input_width = c["noise"]["size"] + sum(w[0] for w in widths)
     return network_costs(
-        ARCHITECTURES[c["architecture"]], input_width, sum(w[1] for w in widths), c["network"]["width"]
+        adapted(ARCHITECTURES[c["architecture"]], c["network"]),
+        input_width,
+        sum(w[1] for w in widths),
+        c["network"]["width"],
     )
 
 

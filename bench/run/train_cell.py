@@ -49,7 +49,8 @@ def latent_spec(config: dict[str, Any]) -> LatentSpec:
         if code["kind"] == "categorical":
             codes.append(Categorical(code["num_categories"]))
         else:
-            codes.append(Continuous(std=code["std"], log_std_clamp=tuple(code["log_std_clamp"])))
+            clip = tuple(code["std_clip"]) if "std_clip" in code else None
+            codes.append(Continuous(std=code["std"], log_std_clamp=tuple(code["log_std_clamp"]), std_clip=clip))
     return LatentSpec(Noise(**config["noise"]), tuple(codes))
 
 
@@ -195,13 +196,10 @@ class CellRun:
     def _train(self) -> bool:
         """False where it was told to stop before the end."""
         on_gpu = self.trainer.config.device != "cpu"
-        steps = self.trainer.run(log_every=STRETCH if on_gpu else 1)
         iterations = self.trainer.config.iterations
-        snapshots = [
-            i for i in (iterations * k // NUM_PARTS for k in range(1, NUM_PARTS)) if i > self.trainer.iteration
-        ]
-        probed = probes.probe_iterations(iterations) if set(OF_PROBES) & set(self.task.cell.measures) else []
-        probed = [i for i in probed if i > self.trainer.iteration]
+        snapshots = {iterations * k // NUM_PARTS for k in range(1, NUM_PARTS)}
+        probed = set(probes.probe_iterations(iterations)) if set(OF_PROBES) & set(self.task.cell.measures) else set()
+        steps = self.trainer.run(STRETCH if on_gpu else 1, also_at=[*snapshots, *probed])
         saved_at, stretch_start, stretch_s = time.perf_counter(), self.trainer.iteration, 0.0
         saved_iteration, every = self.trainer.iteration, self.task.checkpoint_every or 0
         while True:
@@ -216,13 +214,12 @@ class CellRun:
                 self.clock.step_ms.append(1e3 * stretch_s / (progress.iteration - stretch_start))
                 stretch_start, stretch_s = progress.iteration, 0.0
             self.report("progress", {"iteration": progress.iteration, "metrics": progress.metrics})
-            if snapshots and progress.iteration >= snapshots[0]:
-                snapshots.pop(0)
+            if self.trainer.capture_note not in (None, *self.notes):
+                self._note(str(self.trainer.capture_note))
+            if progress.iteration in snapshots:
                 self._snapshot()
-            if probed and progress.iteration >= probed[0]:
-                kept = [i for i in probed if i <= progress.iteration]  # a GPU is read from only now and then
-                probed = probed[len(kept) :]
-                self._probe(set(kept))
+            if progress.iteration in probed:
+                self._probe()
             stop = self.should_stop() and not self.trainer.done
             due = time.perf_counter() - saved_at >= self.task.checkpoint_every_s
             # passed, not met: a GPU is read from only now and then
@@ -251,7 +248,7 @@ class CellRun:
         self.folder.write_snapshot(self.trainer.iteration, self._traversals(evaluation))
         self.clock.add("evaluate", started)
 
-    def _probe(self, planned: set[int]) -> None:
+    def _probe(self) -> None:
         """What measures against the iteration need, with the same independence as pictures."""
         started = time.perf_counter()
         config, players, seed = self.trainer.config, self.trainer.players, self.task.cell.seed
@@ -268,7 +265,7 @@ class CellRun:
         )
         is_baseline = not any(config.step.mi_weight_generator)
         is_wanted = is_baseline and bool(set(OF_GENERATORS) & set(self.task.cell.measures))
-        if is_wanted and planned & set(probes.generator_iterations(config.iterations)):
+        if is_wanted and self.trainer.iteration in probes.generator_iterations(config.iterations):
             state = players.generator.state_dict()
             arrays |= {f"generator/{name}": value.cpu().numpy() for name, value in state.items()}
         self.folder.write_probe(self.trainer.iteration, arrays)
@@ -328,6 +325,9 @@ class CellRun:
         judged = self._health(evaluation)  # draws after all else, so that no other number depends on it
         if judged.status != "ok":
             self._note(f"{judged.status}: {judged.reason}")
+        given_up_at = self.trainer.given_up_at
+        if given_up_at is not None:
+            self._note(f"given up at iteration {given_up_at} by the authors' rule")
         self.clock.add("evaluate", started)
         started = time.perf_counter()
         self._write_history()
@@ -338,7 +338,7 @@ class CellRun:
         )
         self.folder.write_weights(weights.getvalue())
         self.clock.add("checkpoint", started)
-        result = {
+        result: dict[str, Any] = {
             "status": "done",
             "iterations": self.trainer.iteration,
             "mi_frozen_nats": dict(zip(spec.names, bounds.tolist(), strict=True)),
@@ -349,5 +349,7 @@ class CellRun:
             "peak_memory_mb": peak_memory_mb(),
             "notes": self.notes,
         }
+        if given_up_at is not None:
+            result["given_up_at"] = given_up_at
         self.folder.write_result(result)
         self.folder.remove_checkpoints()

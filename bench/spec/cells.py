@@ -18,10 +18,11 @@ from bench.spec.tables import (
     SpecError,
     group_name,
     groups,
+    merged_codes,
     merged_network,
     merged_training,
 )
-from infogan.architectures import ARCHITECTURES, Dense, Strided, choosable_layers
+from infogan.architectures import ARCHITECTURES, Dense, Strided, adapted, choosable_layers
 from infogan.data import DataInfo
 from infogan.version import code_digest, library_versions
 
@@ -115,6 +116,10 @@ def _training(spec: Spec, experiment: ExperimentTable, variant: str | None, arm:
     return merged | {"learning_rate_q": rate_q, "mi_weight_discriminator": weights, "mi_weight_generator": weights_g}
 
 
+def _codes(experiment: ExperimentTable, variant: str | None) -> list[dict[str, Any]]:
+    return [code.model_dump(mode="json", exclude_none=True) for code in merged_codes(experiment, variant)]
+
+
 class Choice(NamedTuple):
     """Names of the layers to compute in another way than PyTorch, and the kind of processor that this suits."""
 
@@ -136,7 +141,8 @@ def _network(
     """Network settings with the formulation of every layer that may have several, and whose choice that is."""
     if device != "cpu" or table.get("kernels") != "fastest" or table.get("precision") == "bf16":
         return table
-    layers = choosable_layers(ARCHITECTURES[experiment.architecture], experiment.input_width, table["width"])
+    architecture = adapted(ARCHITECTURES[experiment.architecture], table)
+    layers = choosable_layers(architecture, experiment.input_width, table["width"])
     choice = choose(layers, batch_size)
     return table | {"fast_layers": list(choice.fast_layers), "chosen_for": choice.processor}
 
@@ -176,7 +182,7 @@ def resolve(
         "architecture": experiment.architecture,
         "network": network(),
         "noise": experiment.noise.model_dump(),
-        "codes": [code.model_dump(mode="json") for code in experiment.codes],
+        "codes": _codes(experiment, None),
         "device": device,
         "versions": versions,
     }
@@ -185,6 +191,7 @@ def resolve(
     if variant is not None:
         table = experiment.variants[variant]
         own["network"] = network(variant)
+        own["codes"] = _codes(experiment, variant)
         own["noise"] = shared["noise"] | ({"prior": table.noise_prior} if table.noise_prior else {})
         own["data"] = shared["data"] | {"num_images": round(num_images * table.share_of_images)}
     config = (
@@ -198,18 +205,26 @@ def resolve(
         }
     )
     _check_capture(f"experiments.{experiment_name}", config["training"], device)
+    _check_warm_up(f"experiments.{experiment_name}.profiles.{profile}", config["training"])
     definition = shared | {"training": common | iterations}
     return Cell(experiment_name, profile, variant, arm, seed, config, definition, tuple(experiment.measures))
 
 
 def _check_capture(where: str, training: dict[str, Any], device: str) -> None:
     """Raises SpecError where an iteration cannot be one CUDA graph."""
-    if training.get("capture", "off") == "off":
+    if training.get("capture", "off") != "graph":
         return
     if device != "cuda":
         raise SpecError(f"{where}: capture = 'graph' needs a GPU, and the device is {device}; choose 'off'")
     if training["step"] != "fused":
         raise SpecError(f"{where}: capture = 'graph' needs step = 'fused', got {training['step']!r}")
+
+
+def _check_warm_up(where: str, training: dict[str, Any]) -> None:
+    """Raises SpecError where a warm-up leaves nothing of the budget."""
+    warm_up = training.get("warm_up_iterations", 0)
+    if warm_up and warm_up >= training["iterations"]:
+        raise SpecError(f"{where}: warm_up_iterations = {warm_up}: expected fewer than its {training['iterations']}")
 
 
 def evaluation_code() -> str:

@@ -11,7 +11,17 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from bench.spec.criteria import BlankTable, ClaimTable, CostTable, GateTable
-from bench.spec.schema import Name, Number, Rate, Seed, Seeds, Table, Weight, as_float, suggest
+from bench.spec.schema import Name, Number, Seed, Seeds, Table, as_float, suggest
+from bench.spec.settings import (
+    CodeTable,
+    ContinuousTable,
+    Deviation,
+    NetworkTable,
+    NoiseTable,
+    Span,
+    TrainingTable,
+    refusal,
+)
 from infogan.architectures import ARCHITECTURES
 from infogan.data import DATASETS, sources
 from infogan.data.base import one_line
@@ -28,72 +38,6 @@ class SpecError(Exception):
     """experiments.toml or a selection from it is wrong; the message is one line for the user."""
 
 
-class NoiseTable(Table):
-    size: int = Field(ge=0, le=4096)
-    prior: Literal["uniform", "normal"] = "uniform"
-
-
-class CategoricalTable(Table):
-    kind: Literal["categorical"]
-    num_categories: int = Field(ge=2, le=4096)
-
-
-class ContinuousTable(Table):
-    kind: Literal["continuous"]
-    std: Literal["learned"] | Annotated[float, BeforeValidator(as_float), Field(gt=0, le=1e6)] = "learned"
-    log_std_clamp: Annotated[tuple[Number, Number], Field(strict=False)] = (-4.0, 2.0)  # TOML knows lists only
-
-    @model_validator(mode="after")
-    def _clamp_rises(self) -> "ContinuousTable":
-        if not self.log_std_clamp[0] < self.log_std_clamp[1]:
-            raise ValueError(f"log_std_clamp must rise, got {list(self.log_std_clamp)}")
-        return self
-
-
-CodeTable = Annotated[CategoricalTable | ContinuousTable, Field(discriminator="kind")]
-
-
-class TrainingTable(Table):
-    """Optimisation. ``None`` here means "as the defaults"; the merged table has no None."""
-
-    batch_size: int | None = Field(None, ge=2, le=65536)
-    learning_rate_discriminator: Rate | None = None
-    learning_rate_generator: Rate | None = None
-    learning_rate_q: Literal["discriminator", "generator"] | Rate | None = None
-    mi_weight: (
-        Annotated[Weight, BeforeValidator(as_float)] | list[Annotated[Weight, BeforeValidator(as_float)]] | None
-    ) = None
-    mi_weight_generator: (
-        Literal["same"]
-        | Annotated[Weight, BeforeValidator(as_float)]
-        | list[Annotated[Weight, BeforeValidator(as_float)]]
-        | None
-    ) = None
-    mi_trains_trunk: bool | None = None
-    beta1: float | None = Field(None, ge=0, lt=1)
-    beta2: float | None = Field(None, ge=0, lt=1)
-    adam_eps: float | None = Field(None, gt=0, le=1)
-    latents: Literal["fresh", "reused"] | None = None
-    q_learns_with: Literal["discriminator", "generator"] | None = None
-    real_and_fake: Literal["apart", "together"] | None = None
-    instance_noise: Annotated[float, BeforeValidator(as_float), Field(ge=0, le=1)] | None = None
-    tiny: Annotated[float, BeforeValidator(as_float), Field(ge=0, le=1e-3)] | None = None
-    step: Literal["fused", "reference"] | None = None
-    capture: Literal["off", "graph"] | None = None  # "graph" needs a GPU
-
-
-class NetworkTable(Table):
-    slope: Annotated[float, BeforeValidator(as_float), Field(ge=0, lt=1)] | None = None
-    init: Literal["normal", "truncated", "torch"] | None = None
-    init_std: float | None = Field(None, gt=0, le=1)
-    gain_std: Annotated[float, BeforeValidator(as_float), Field(ge=0, le=1)] | None = None
-    batch_norm_eps: float | None = Field(None, gt=0, le=1)
-    batch_norm_order: Literal["before", "after"] | None = None
-    q_network: Literal["shared", "separate"] | None = None
-    kernels: Literal["torch", "winograd", "fastest"] | None = None
-    precision: Literal["float32", "tf32", "bf16"] | None = None
-
-
 class ArmTable(TrainingTable):
     """An arm states only its difference from the experiment's training table."""
 
@@ -108,6 +52,8 @@ class VariantTable(Table):
     training: TrainingTable = TrainingTable()
     network: NetworkTable = NetworkTable()
     noise_prior: Literal["uniform", "normal"] | None = None
+    std: Deviation | None = None  # of every continuous code; its clip is the variant's own, too
+    std_clip: Span | None = None
     share_of_images: Annotated[float, BeforeValidator(as_float), Field(gt=0, le=1)] = 1.0
 
 
@@ -239,6 +185,11 @@ class Spec(Table):
                 merged.get("q_learns_with"),
                 "'discriminator' where mi_weight_generator is 0: nothing else would train Q",
             )
+            codes, network = merged_codes(experiment, variant), merged_network(self, experiment, variant)
+            refused = refusal(merged, network, codes)
+            if refused:
+                field, value, expected = refused
+                _require(False, where, f"{field} ({of})", value, expected)
 
 
 def groups(
@@ -366,3 +317,22 @@ def merged_network(spec: Spec, experiment: ExperimentTable, variant: str | None 
     if variant is not None:
         layers.append(experiment.variants[variant].network)
     return {k: v for layer in layers for k, v in layer.model_dump(exclude_none=True).items()}
+
+
+def merged_codes(experiment: ExperimentTable, variant: str | None = None) -> list[CodeTable]:
+    """The experiment's codes with the variant's standard deviation. Raises ValueError for a clip that does not fit."""
+    table = experiment.variants[variant] if variant is not None else None
+    if table is None or (table.std is None and table.std_clip is None):
+        return list(experiment.codes)
+    codes: list[CodeTable] = []
+    for code in experiment.codes:
+        if isinstance(code, ContinuousTable):
+            own = {"std": code.std if table.std is None else table.std, "std_clip": table.std_clip}
+            try:
+                code = ContinuousTable.model_validate(code.model_dump() | own)
+            except ValidationError as error:
+                raise ValueError(
+                    f"variant {variant}: {error.errors()[0]['msg'].removeprefix('Value error, ')}"
+                ) from error
+        codes.append(code)
+    return codes

@@ -3,10 +3,11 @@
 import torch
 from torch import Tensor
 
+from infogan.batch_norm import frozen
 from infogan.codes import LatentSpec
 from infogan.measures.calibration import NUM_SAMPLES, calibrate_on_prior
 from infogan.measures.images import BATCH
-from infogan.networks import Discriminator, Generator, frozen
+from infogan.networks import Discriminator, Generator
 
 
 @torch.no_grad()

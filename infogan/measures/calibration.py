@@ -6,9 +6,10 @@ With batch statistics a picture or a prediction depends on its batch, and L_I bo
 import torch
 from torch import Tensor
 
+from infogan.batch_norm import collecting
 from infogan.codes import Latents, LatentSpec
 from infogan.measures.images import BATCH, generated
-from infogan.networks import Discriminator, Generator, collecting
+from infogan.networks import Discriminator, Generator
 
 # 40 batches: above the 30 below which estimates are unstable. Against 10,000 samples in batches of 250 a finished
 # cell's frozen L_I moved by less than 0.003 nats, its spread over six streams from 0.0005 to 0.0009 (NOTES.md there:

@@ -22,9 +22,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
+from infogan.batch_norm import frozen
 from infogan.codes import Categorical, LatentSpec
 from infogan.measures.images import BATCH
-from infogan.networks import Discriminator, frozen
+from infogan.networks import Discriminator
 
 NUM_DIGITS = 10
 NO_DIGIT = -1

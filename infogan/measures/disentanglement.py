@@ -17,12 +17,13 @@ from scipy.stats import binomtest
 from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 from torch import Tensor
 
+from infogan.batch_norm import frozen
 from infogan.codes import Categorical, LatentSpec
 from infogan.measures.categories import entropy_nats, mutual_information_nats
 from infogan.measures.factor_kinds import Factor
 from infogan.measures.images import BATCH
 from infogan.measures.readers import explained
-from infogan.networks import Discriminator, frozen
+from infogan.networks import Discriminator
 
 NUM_BINS = 10  # equally filled, of continuous codes and factors
 MIN_ROWS = 40

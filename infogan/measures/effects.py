@@ -26,8 +26,9 @@ import torch
 from scipy.special import ndtri
 from torch import Tensor
 
+from infogan.batch_norm import frozen
 from infogan.codes import Categorical, LatentSpec
-from infogan.networks import Generator, frozen
+from infogan.networks import Generator
 
 # images (N, C, H, W) as the generator makes them, to values by property: (N,), or (N, M) where its components belong
 # together, such as the probabilities of ten digits; NaN where an image cannot be measured

@@ -7,7 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from infogan.networks import Generator, frozen
+from infogan.batch_norm import frozen
+from infogan.networks import Generator
 
 BATCH = 128  # of images through a network: the size of a training batch, whose statistics a calibration averages
 

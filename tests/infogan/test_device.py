@@ -17,7 +17,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from infogan.codes import Categorical, Continuous, LatentSpec, Noise
 from infogan.networks import NetworkSettings
 from infogan.step import Players, StepSettings, fused_step
-from infogan.training import Trainer, TrainingConfig
+from infogan.training import Progress, Trainer, TrainingConfig
 
 SPEC = LatentSpec(Noise(6), (Categorical(10), Continuous()))
 CONFIG = TrainingConfig(
@@ -64,15 +64,15 @@ class HostReads(TorchDispatchMode):
 
 def host_reads(monkeypatch: pytest.MonkeyPatch, run: Trainer, log_every: int = 10) -> HostReads:
     """Of a whole training, without its log steps."""
-    counter, read_last = HostReads(), Trainer._read_last
+    counter, read_last = HostReads(), Trainer.read
 
-    def at_log_step(self: Trainer) -> dict[str, float]:
+    def at_log_step(self: Trainer) -> Progress:
         counter.watching = False
-        metrics = read_last(self)
+        progress = read_last(self)
         counter.watching = True
-        return metrics
+        return progress
 
-    monkeypatch.setattr(Trainer, "_read_last", at_log_step)
+    monkeypatch.setattr(Trainer, "read", at_log_step)
     with counter:
         num_log_steps = sum(1 for _ in run.run(log_every))
     assert num_log_steps == run.config.iterations / log_every
@@ -197,13 +197,13 @@ def test_on_a_gpu_an_iteration_waits_for_nothing(images: Tensor, capture: Any) -
     run = Trainer(replace(ON_GPU, capture=capture), images, 3)
     steps = run.run(log_every=5)
     next(steps)
-    read_last = run._read_last
+    read_last = run.read
 
-    def at_log_step() -> dict[str, float]:
+    def at_log_step() -> Progress:
         torch.cuda.set_sync_debug_mode("default")
         return read_last()
 
-    run._read_last = at_log_step  # type: ignore[method-assign]
+    run.read = at_log_step  # type: ignore[method-assign]
     torch.cuda.set_sync_debug_mode("error")
     try:
         assert next(steps).iteration == 10

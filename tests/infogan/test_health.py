@@ -8,10 +8,11 @@ import torch
 
 from infogan import data
 from infogan.architectures import ARCHITECTURES
+from infogan.batch_norm import frozen
 from infogan.codes import Categorical, Continuous, LatentSpec, Noise
 from infogan.measures.calibration import calibrate_generator
 from infogan.measures.health import distinctness, health, prior_samples, saturation, silent_codes, variety
-from infogan.networks import Generator, NetworkSettings, frozen, initialise
+from infogan.networks import Generator, NetworkSettings, initialise
 
 SPEC = LatentSpec(Noise(62, "uniform"), (Categorical(10),))
 

@@ -5,8 +5,9 @@ import torch
 from torch.nn import functional as F
 
 from infogan.architectures import ARCHITECTURES, iteration_flops, network_costs
+from infogan.batch_norm import BatchNorm, collecting, frozen
 from infogan.codes import Categorical, Continuous, LatentSpec, Noise
-from infogan.networks import BatchNorm, Discriminator, Generator, NetworkSettings, collecting, frozen, initialise
+from infogan.networks import Discriminator, Generator, NetworkSettings, initialise
 from infogan.streams import stream
 
 MNIST_SPEC = LatentSpec(Noise(62), (Categorical(10), Continuous(), Continuous()))

@@ -59,7 +59,10 @@ def trainer(
 def state_after(run: Trainer, step: Step, num_iterations: int) -> dict[str, Tensor]:
     """Metrics, weights and gradients after some iterations. Gradients matter: a step that leaves both phases
     mixed in D's gradients would show only in the next update of whoever forgets to clear them."""
-    metrics = [step(run.players, run.scaled(run.images_NCHW[run.batches.next()])) for _ in range(num_iterations)]
+    metrics = []
+    for iteration in range(num_iterations):
+        run.players.begin(iteration)
+        metrics.append(step(run.players, run.scaled(run.images_NCHW[run.batches.next()])))
     state = {"metrics": torch.stack(metrics)}
     parts = {
         "generator": run.players.generator.parameters(),
@@ -157,7 +160,7 @@ MUTANTS: dict[str, Callable[[], Step]] = {
     "stale fake batch": lambda: mutant(('settings.latents == "reused"', "True"), (FRESH, "if False:")),
     "lambda of G off by 10 %": lambda: mutant(("players.weights_generator", "0.9 * players.weights_generator")),
     "lambda of D off by 10 %": lambda: mutant(("players.weights_discriminator", "1.1 * players.weights_discriminator")),
-    "D's loss halved": lambda: mutant(("loss_d, bounds, players", "0.5 * loss_d, bounds, players")),
+    "D's loss halved": lambda: mutant(("players.gan(loss_d)", "0.5 * loss_d")),
     "G learns before D": lambda: mutant(("players.optimizer_discriminator.step()", "pass")),
     "Q updated in G's phase": lambda: mutant(
         ("players.optimizer_generator.step()", f"players.optimizer_generator.step(); {D_UPDATE}")
@@ -177,6 +180,24 @@ def test_equality_fails_without_the_stop_gradient() -> None:
     mutated = state_after(trainer("mnist", ARMS["gan"], "fused", torch.float64), step, 3)
     reference = state_after(trainer("mnist", ARMS["gan"], "reference", torch.float64), reference_step, 3)
     assert largest_difference(mutated, reference) > 1e-6
+
+
+@pytest.mark.parametrize(
+    "blind",
+    [
+        ("players.gan(loss_d)", "loss_d"),
+        ("players.gan(loss_g)", "loss_g"),
+        ("explained, logits[num:])", "explained, logits[:num])"),
+    ],
+    ids=["D does not warm up", "G does not warm up", "largest D(real)"],
+)
+def test_equality_fails_where_a_warm_up_or_the_rule_of_giving_up_is_missed(blind: tuple[str, str]) -> None:
+    settings = replace(INFOGAN, warm_up_iterations=2, give_up="authors")
+    reference = state_after(trainer("mnist", settings, "reference", torch.float64), reference_step, 3)
+    mutated = state_after(trainer("mnist", settings, "fused", torch.float64), mutant(blind), 3)
+    assert largest_difference(mutated, reference) > 1e-6
+    fused = state_after(trainer("mnist", settings, "fused", torch.float64), fused_step, 3)
+    assert largest_difference(fused, reference) < 1e-9
 
 
 @pytest.mark.parametrize(

@@ -100,7 +100,7 @@ class SweepFigures:
         if curves.entropy_nats:
             return max(min([0.0, *finite]), -0.5) - 0.05, max([curves.entropy_nats, *finite]) + 0.08
         if not finite.size:
-            return -1.0, curves.ceiling_nats
+            return -1.0, curves.ceiling_nats if math.isfinite(curves.ceiling_nats) else 1.0
         low, high = float(np.quantile(finite, 0.02)), float(max(finite))
         if curves.ceiling_nats - high <= max(high - low, 0.1):
             high = curves.ceiling_nats

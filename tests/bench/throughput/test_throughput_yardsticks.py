@@ -11,7 +11,7 @@ from bench.throughput.as_commonly_written import AsCommonlyWritten
 from bench.throughput.ceiling import MatrixProduct, direct_flops, executed_flops
 from bench.throughput.plain import PlainGan, plain_step
 from bench.throughput.workloads import NETWORKS, Workload, iteration, trainer
-from infogan.networks import BatchNorm
+from infogan.batch_norm import BatchNorm
 from infogan.products import has_onednn_product
 from infogan.step import Players, reference_step
 from infogan.training import Trainer

@@ -1,0 +1,106 @@
+"""The settings of one training as typed, strict tables: noise, codes, optimisation, networks (see the library)."""
+
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from bench.spec.schema import Number, Rate, Table, Weight, as_float
+
+
+class NoiseTable(Table):
+    size: int = Field(ge=0, le=4096)
+    prior: Literal["uniform", "normal"] = "uniform"
+
+
+class CategoricalTable(Table):
+    kind: Literal["categorical"]
+    num_categories: int = Field(ge=2, le=4096)
+
+
+Deviation = Literal["learned", "sqrt-exp"] | Annotated[float, BeforeValidator(as_float), Field(gt=0, le=1e6)]
+Span = Annotated[tuple[Number, Number], Field(strict=False)]  # TOML knows lists only
+
+
+class ContinuousTable(Table):
+    kind: Literal["continuous"]
+    std: Deviation = "learned"
+    log_std_clamp: Span = (-4.0, 2.0)  # of "learned"
+    std_clip: Span | None = None  # of "sqrt-exp"
+
+    @model_validator(mode="after")
+    def _spans_rise(self) -> "ContinuousTable":
+        if not self.log_std_clamp[0] < self.log_std_clamp[1]:
+            raise ValueError(f"log_std_clamp must rise, got {list(self.log_std_clamp)}")
+        if self.std_clip is not None:
+            if self.std != "sqrt-exp":
+                raise ValueError(f"std_clip needs std = 'sqrt-exp', got {self.std!r}")
+            if not 0 < self.std_clip[0] < self.std_clip[1]:
+                raise ValueError(f"std_clip must be positive and rise, got {list(self.std_clip)}")
+        return self
+
+
+CodeTable = Annotated[CategoricalTable | ContinuousTable, Field(discriminator="kind")]
+
+
+class TrainingTable(Table):
+    """Optimisation. ``None`` here means "as the defaults"; the merged table has no None."""
+
+    batch_size: int | None = Field(None, ge=2, le=65536)
+    learning_rate_discriminator: Rate | None = None
+    learning_rate_generator: Rate | None = None
+    learning_rate_q: Literal["discriminator", "generator"] | Rate | None = None
+    mi_weight: (
+        Annotated[Weight, BeforeValidator(as_float)] | list[Annotated[Weight, BeforeValidator(as_float)]] | None
+    ) = None
+    mi_weight_generator: (
+        Literal["same"]
+        | Annotated[Weight, BeforeValidator(as_float)]
+        | list[Annotated[Weight, BeforeValidator(as_float)]]
+        | None
+    ) = None
+    mi_trains_trunk: bool | None = None
+    beta1: float | None = Field(None, ge=0, lt=1)
+    beta2: float | None = Field(None, ge=0, lt=1)
+    adam_eps: float | None = Field(None, gt=0, le=1)
+    latents: Literal["fresh", "reused"] | None = None
+    q_learns_with: Literal["discriminator", "generator"] | None = None
+    real_and_fake: Literal["apart", "together"] | None = None
+    instance_noise: Annotated[float, BeforeValidator(as_float), Field(ge=0, le=1)] | None = None
+    tiny: Annotated[float, BeforeValidator(as_float), Field(ge=0, le=1e-3)] | None = None
+    step: Literal["fused", "reference"] | None = None
+    capture: Literal["off", "graph", "auto"] | None = None  # "graph" needs a GPU
+    warm_up_iterations: int | None = Field(None, ge=0, le=10_000_000)
+    give_up: Literal["never", "authors"] | None = None
+
+
+class NetworkTable(Table):
+    slope: Annotated[float, BeforeValidator(as_float), Field(ge=0, lt=1)] | None = None
+    init: Literal["normal", "truncated", "torch"] | None = None
+    init_std: float | None = Field(None, gt=0, le=1)
+    gain_std: Annotated[float, BeforeValidator(as_float), Field(ge=0, le=1)] | None = None
+    batch_norm_eps: float | None = Field(None, gt=0, le=1)
+    batch_norm_order: Literal["before", "after"] | None = None
+    q_network: Literal["shared", "separate", "separate-categories"] | None = None
+    discriminator_fc_norm: bool | None = None
+    generator_norm: Literal["table", "hidden"] | None = None
+    heads: Literal["table", "linear"] | None = None
+    scale_init: bool | None = None
+    kernels: Literal["torch", "winograd", "fastest"] | None = None
+    precision: Literal["float32", "tf32", "bf16"] | None = None
+
+
+def refusal(
+    training: dict[str, Any], network: dict[str, Any], codes: Sequence[CodeTable]
+) -> tuple[str, Any, str] | None:
+    """Field, value and what is expected where merged settings do not go together; else None."""
+    continuous = [code for code in codes if isinstance(code, ContinuousTable)]
+    if network.get("q_network") == "separate-categories" and len(continuous) == len(codes):
+        return "q_network", "separate-categories", "'shared' or 'separate' where no code is categorical"
+    if network.get("scale_init") and network.get("init") == "torch":
+        return "scale_init", True, "false with init = 'torch', whose deviation hangs on the width anyway"
+    fixed = [code.std for code in continuous if not isinstance(code.std, str)]
+    if training.get("give_up") == "authors" and fixed:
+        expected = f"'never' with a fixed std ({fixed[0]:g}): a bound below 0 is nothing unusual then"
+        return "give_up", "authors", expected
+    return None
