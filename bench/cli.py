@@ -188,16 +188,25 @@ def check(
     record: Annotated[
         bool, typer.Option("--record", help="Add the result to the committed history beside the baselines too.")
     ] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="1 too where it is slower, or L_I lower, within what is tolerated.")
+    ] = False,
+    json: Annotated[
+        str | None,
+        typer.Option("--json", help="A file for the JSON too; -: print it, the rest goes to the standard error."),
+    ] = None,
     **options: Unpack[GateOptions],
 ) -> None:
     """Has MI convergence regressed? 0 ok, 1 regressed, 2 bad use, 3 inconclusive, which is never "passed".
 
     Five new seeds are held against the baseline's ten: T80, its ratio with an exact interval, and the final L_I. When
-    that is not ok, five more decide once; with --run they are trained at once, without it they are named.
+    that is not ok, five more decide once; with --run they are trained at once, without it they are named. What is
+    tolerated but changed is said: "ok, but slower: 4 % [2, 6]".
     """
     from bench.commands import gate as command
 
-    raise typer.Exit(int(command.check(experiment, baseline_file, train=train, record=record, **options)))
+    how = command.CheckOptions(train, record, strict, json)
+    raise typer.Exit(int(command.check(experiment, baseline_file, how, **options)))
 
 
 @app.command()

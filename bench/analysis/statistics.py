@@ -129,8 +129,8 @@ def hodges_lehmann_ratio(
     logs = np.log(np.minimum(new_times, limit))[:, None] - np.log(np.minimum(base_times, limit))  # (num_new, num_base)
     lower, upper = np.where(base_failed, -np.inf, logs), np.where(new_failed, np.inf, logs)
     estimate, low, high, level = rank_interval(lower, logs, upper, alpha)
-    ends = np.quantile(lower, 0.5, method="lower"), np.quantile(upper, 0.5, method="higher")
-    if np.isinf(ends).all():
+    half = (logs.size + 1) // 2  # the middle: a quantile between two infinite ends of one sign would be NaN
+    if np.sort(lower, axis=None)[half - 1] == -np.inf and np.sort(upper, axis=None)[-half] == np.inf:
         estimate = math.nan
     if math.isinf(low) and math.isinf(high):
         level = 1.0

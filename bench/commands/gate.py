@@ -1,5 +1,8 @@
 """``baseline`` and ``check`` as plain functions."""
 
+import sys
+from contextlib import redirect_stdout
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -7,12 +10,12 @@ from bench.analysis.runs import Sweep, load_run, read_curves, write_curves
 from bench.analysis.summary import code_names
 from bench.commands.run import run
 from bench.console import BadInput, Exit, escape, say
-from bench.context import Context, require_writable
+from bench.context import Context, require_folder, require_writable
 from bench.environment import ROOT
 from bench.gate import compare as gate
 from bench.gate import output as gate_output
 from bench.records.folder import CellFolder
-from bench.records.storage import CorruptRecord
+from bench.records.storage import CorruptRecord, write_atomic
 from bench.spec.cells import Cell
 from bench.spec.criteria import GateTable
 from infogan.data.base import one_line
@@ -85,11 +88,33 @@ def _read_baseline(path: Path, experiment: str) -> Sweep | str:
     return sweep
 
 
-def check(experiment: str, baseline_file: Path | None, *, train: bool, record: bool = False, **options: Any) -> Exit:
+@dataclass(frozen=True)
+class CheckOptions:
+    """What a check does beside comparing."""
+
+    train: bool = False
+    record: bool = False  # in the committed history too
+    strict: bool = False  # what is tolerated but changed for the worse does not pass
+    json: str | None = None  # a file for the JSON, or "-" for the standard output
+
+
+def check(experiment: str, baseline_file: Path | None, how: CheckOptions, **options: Any) -> Exit:
     """Compare the current definition's runs with the baseline; with ``train``, run what is missing first.
 
     The first look is at five seeds. When it is not ok, five more decide once, ten against ten.
     """
+    if how.json is not None:
+        require_folder("--json: the folder", Path(how.json).parent)
+    if how.json != "-":
+        return _check(experiment, baseline_file, how, **options)[0]
+    with redirect_stdout(sys.stderr):  # for people; the standard output holds the JSON alone
+        code, text = _check(experiment, baseline_file, how, **options)
+    sys.stdout.write(text)
+    return code
+
+
+def _check(experiment: str, baseline_file: Path | None, how: CheckOptions, **options: Any) -> tuple[Exit, str]:
+    """The exit code, and the JSON's text."""
     context = Context([experiment], **options)
     rule = _rule(context, experiment)
     base = _read_baseline(baseline_file or default_baseline(experiment), experiment)
@@ -105,22 +130,23 @@ def check(experiment: str, baseline_file: Path | None, *, train: bool, record: b
     for index, seeds in enumerate(looks):
         if isinstance(base, str):
             break
-        context = Context([experiment], **(options | {"seeds": seeds, "download": train, "trains": train}))
-        if train:
+        context = Context([experiment], **(options | {"seeds": seeds, "download": how.train, "trains": how.train}))
+        if how.train:
             code = run(context)
             if code in (Exit.INTERRUPTED, Exit.TERMINATED):
-                return code
+                return code, ""
         new = current_sweep(context, context.cells)
         result = gate.compare(rule, base, new, seeds)
-        if result.outcome == "ok" or not result.next_seeds or not train:
+        if result.outcome == "ok" or not result.next_seeds or not how.train:
             break
         if index + 1 < len(looks):
             say(f"first look: {result.outcome}: {escape(result.reason)}; running more seeds to decide once")
-    _print_and_write(result, rule, new, context.results, record=record)
-    return CODES[result.outcome]
+    return _print_and_write(result, rule, new, context.results, how)
 
 
-def _print_and_write(result: gate.Check, rule: GateTable, new: Sweep | None, results: Path, *, record: bool) -> None:
+def _print_and_write(
+    result: gate.Check, rule: GateTable, new: Sweep | None, results: Path, how: CheckOptions
+) -> tuple[Exit, str]:
     *details, verdict = gate_output.lines(result, rule)
     if result.next_seeds:
         details, verdict, advice = details[:-1], details[-1], verdict
@@ -128,10 +154,18 @@ def _print_and_write(result: gate.Check, rule: GateTable, new: Sweep | None, res
         advice = ""
     for line in details:
         say(escape(line))
-    say(f"[{COLOURS[result.outcome]}]{escape(verdict)}[/]")
+    outcome = gate_output.outcome_of(result, how.strict)
+    colour = "yellow" if outcome == "ok" and result.is_worse else COLOURS[outcome]
+    say(f"[{colour}]{escape(verdict)}[/]")
+    if outcome != result.outcome:
+        say(f"[{colour}]--strict: a change for the worse does not pass, though it is tolerated[/]")
     if advice:
         say(escape(advice))
     require_writable(results)
-    histories = [results / "history.jsonl"] + ([BASELINES / "history.jsonl"] if record else [])
-    gate_output.write(result, rule, new, results, histories)
+    histories = [results / "history.jsonl"] + ([BASELINES / "history.jsonl"] if how.record else [])
+    gate_output.write(result, rule, new, results, histories, strict=how.strict)
+    text = gate_output.as_text(result, rule, strict=how.strict)
+    if how.json not in (None, "-"):
+        write_atomic(Path(how.json), text.encode())
     say(f"written: {escape(str(results / 'check' / result.experiment))}.json and .xml")
+    return CODES[outcome], text

@@ -2,7 +2,8 @@
 
 Per arm that converges in the baseline: T80 by the exact Mann-Whitney test in the form of its Hodges-Lehmann interval,
 and beside it, since T80 is blind to late collapse, the final L_I by non-inferiority; both share alpha. Then the guard
-against collapsed seeds. Numbers only; what is printed and written is in :mod:`bench.gate.output`.
+against collapsed seeds. Beside that answer, whether anything changed at all (:mod:`bench.gate.change`). Numbers only;
+what is printed and written is in :mod:`bench.gate.output`.
 """
 
 import math
@@ -13,12 +14,13 @@ from bench.analysis import statistics
 from bench.analysis.runs import Run, Sweep
 from bench.analysis.statistics import Outcome, SameSeedRatios, ShiftInterval
 from bench.gate import rules
+from bench.gate.change import Change, find_change, why_not_paired
 from bench.gate.health import NOT_MEASURED, HealthCheck, check_health
 from bench.gate.rules import Comparison
+from bench.gate.treatment import treatment
 from bench.spec.criteria import GateTable
 
 NUM_TESTS = 2  # T80 and final L_I: alpha is split between them
-DRIFT = 1.03  # all seeds slower and the median by this much: worth a line, no verdict
 NO_INFORMATION_NATS = 0.0  # what a seed that diverged counts as at its end
 
 
@@ -39,14 +41,9 @@ class ArmCheck:
     new_final_nats: dict[int, float]
     base_area: dict[int, float]
     new_area: dict[int, float]
+    change: Change
     same_seed: SameSeedRatios | None
     smallest_detectable: float
-
-    @property
-    def drifts(self) -> bool:
-        """Every common seed slower and the median by 3 % or more: below the gate's tolerance, but not chance."""
-        s = self.same_seed
-        return s is not None and s.num_slower == s.interval.num and s.interval.median >= DRIFT
 
 
 @dataclass(frozen=True)
@@ -60,6 +57,11 @@ class Check:
     not_gated: dict[str, str]  # arm: why
     treatment: list[str]  # what differs and is under test
     next_seeds: tuple[int, ...]  # to run before deciding; empty when decided
+
+    @property
+    def is_worse(self) -> bool:
+        """Whether an arm that is within the tolerance has changed for the worse: what --strict does not let pass."""
+        return any(arm.change.is_worse for arm in self.arms)
 
 
 def compare(rule: GateTable, base: Sweep, new: Sweep, expected_seeds: tuple[int, ...]) -> Check:
@@ -121,24 +123,12 @@ def _check_arm(rule: GateTable, group: str, base: list[Run], new: list[Run]) -> 
     budget = float(base[0].cell.iterations)
     alpha = rule.alpha / NUM_TESTS
     base_t80, new_t80 = _values(base, "t80", math.inf), _values(new, "t80", math.inf)
-    t80 = rules.compare_convergence(
-        list(base_t80.values()), list(new_t80.values()), budget, rule.tolerance, rule.margin, alpha
-    )
     base_final = _values(base, "mi_final_nats", NO_INFORMATION_NATS)
     new_final = _values(new, "mi_final_nats", NO_INFORMATION_NATS)
-    final, final_outcome = rules.non_inferior(
-        list(base_final.values()), list(new_final.values()), rule.final_margin_nats, alpha
-    )
-    shown = "" if final is None else f": shift {final.shift:+.3f} nats [{final.low:+.3f}, {final.high:+.3f}]"
-    what = "has fallen" if final_outcome == "regressed" else "may have fallen"
+    t80, final, final_outcome, findings = decide(rule, budget, (base_t80, new_t80), (base_final, new_final))
     health = check_health(base, new, alpha)
-    outcome, reason = _worst(
-        [
-            (t80.outcome, t80.reason),
-            (final_outcome, f"The final L_I {what} by more than {rule.final_margin_nats:g} nats{shown}."),
-            ("ok" if health.outcome == NOT_MEASURED else health.outcome, f"Collapse: {health.reason}."),
-        ]
-    )
+    collapse = "ok" if health.outcome == NOT_MEASURED else health.outcome, f"Collapse: {health.reason}."
+    outcome, reason = worst([*findings, collapse])
     if health.outcome == NOT_MEASURED:
         reason += f" Collapse was not measured: {health.reason}."
     return ArmCheck(
@@ -155,6 +145,7 @@ def _check_arm(rule: GateTable, group: str, base: list[Run], new: list[Run]) -> 
         new_final_nats=new_final,
         base_area=_values(base, "area_under_curve", 0.0),
         new_area=_values(new, "area_under_curve", 0.0),
+        change=find_change(rule, budget, (base_t80, new_t80), (base_final, new_final), why_not_paired(base, new)),
         same_seed=statistics.same_seed_ratios(base_t80, new_t80),
         smallest_detectable=statistics.smallest_detectable_ratio(
             list(base_t80.values()), list(new_t80.values()), rule.tolerance, alpha
@@ -162,7 +153,25 @@ def _check_arm(rule: GateTable, group: str, base: list[Run], new: list[Run]) -> 
     )
 
 
-def _worst(findings: list[tuple[Outcome, str]]) -> tuple[Outcome, str]:
+def decide(
+    rule: GateTable,
+    budget: float,
+    t80: tuple[dict[int, float], dict[int, float]],
+    final_nats: tuple[dict[int, float], dict[int, float]],
+) -> tuple[Comparison, ShiftInterval | None, Outcome, list[tuple[Outcome, str]]]:
+    """One look at (base, new) of both measures by seed: T80, the final L_I with its outcome, and both as findings."""
+    alpha = rule.alpha / NUM_TESTS
+    base, new = (list(side.values()) for side in t80)
+    compared = rules.compare_convergence(base, new, budget, rule.tolerance, rule.margin, alpha)
+    base, new = (list(side.values()) for side in final_nats)
+    final, outcome = rules.non_inferior(base, new, rule.final_margin_nats, alpha)
+    shown = "" if final is None else f": shift {final.shift:+.3f} nats [{final.low:+.3f}, {final.high:+.3f}]"
+    what = "has fallen" if outcome == "regressed" else "may have fallen"
+    fallen = f"The final L_I {what} by more than {rule.final_margin_nats:g} nats{shown}."
+    return compared, final, outcome, [(compared.outcome, compared.reason), (outcome, fallen)]
+
+
+def worst(findings: list[tuple[Outcome, str]]) -> tuple[Outcome, str]:
     """The first regression, else the first doubt, else the first finding."""
     for outcome in ("regressed", "inconclusive"):
         for finding in findings:
@@ -184,29 +193,3 @@ def _overall(arms: list[ArmCheck], problems: list[str]) -> tuple[Outcome, str]:
     if not arms:
         return "inconclusive", "no arm of the baseline converges, so there is nothing to compare"
     return "ok", "; ".join(f"{arm.group}: {arm.reason}" for arm in arms)
-
-
-def treatment(base: Sweep, new: Sweep) -> list[str]:
-    """Every setting, version and machine property that differs: what the check is about."""
-    if not base.runs or not new.runs:
-        return []
-    pairs = {
-        **_differences("", base.definition, new.definition),
-        **_differences("", base.runs[0].environment, new.runs[0].environment),
-    }
-    base_arms = {run.cell.group: run.cell.config["training"] for run in base.runs}
-    for run in new.runs:
-        if run.cell.group in base_arms:
-            pairs |= _differences(f"{run.cell.group}: ", base_arms[run.cell.group], run.cell.config["training"])
-    return [f"{name}: {old} -> {now}" for name, (old, now) in pairs.items()]
-
-
-def _differences(prefix: str, old: dict[str, Any], new: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
-    found: dict[str, tuple[Any, Any]] = {}
-    for key in [*old, *(k for k in new if k not in old)]:
-        a, b = old.get(key), new.get(key)
-        if isinstance(a, dict) and isinstance(b, dict):
-            found |= _differences(f"{prefix}{key}.", a, b)
-        elif a != b:
-            found[f"{prefix}{key}"] = (a, b)
-    return found

@@ -1,27 +1,24 @@
-"""What a check prints and writes: lines for people, JSON, JUnit XML for other people's CI, and the history."""
+"""What a check prints and writes: lines for people, JSON, and JUnit XML for other people's CI."""
 
-import contextlib
 import json
 import math
-import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 from xml.etree import ElementTree
 
-from pydantic import Field
-
 from bench.analysis import statistics
-from bench.analysis.runs import Run, Sweep
-from bench.analysis.throughput import Ratio, StoredRatio, newest_ratio
+from bench.analysis.runs import Sweep
+from bench.analysis.statistics import Outcome
+from bench.gate.change import Change, Shift
 from bench.gate.compare import ArmCheck, Check
 from bench.gate.health import NOT_MEASURED
+from bench.gate.history import history_line
 from bench.gate.rules import percent
-from bench.records.storage import append_line, plain_json, read_lines, write_atomic
+from bench.records.storage import append_line, plain_json, write_atomic
 from bench.spec.criteria import GateTable
-from bench.spec.schema import Label, Recorded
 
 
 def _times(values: dict[int, float]) -> str:
@@ -59,6 +56,72 @@ def _statuses(side: dict[int, str]) -> str:
     return ", ".join(shown)
 
 
+def change_line(change: Change) -> str:
+    """Whether anything changed, and on what that rests."""
+    how = f"{change.num_pairs} pairs of the same seed" if change.is_paired else "two samples"
+    if change.not_paired:
+        how += f", since pairs do not hold: {', '.join(change.not_paired)}"
+    nats, (low, high) = change.final, (f"{_nats(end)}" for end in (change.final.low, change.final.high))
+    p = [f", p {shift.p:.2g}" if shift.p is not None else "" for shift in (change.t80, nats)]
+    return (
+        f"changed at all? ({how}) T80 {_in_percent(change.t80)}{p[0]}: {_WORDS['t80'][change.t80.direction]}; final "
+        f"L_I {_nats(nats.estimate)} nats [{low}, {high}]{p[1]}: {_WORDS['final'][nats.direction]}"
+    )
+
+
+_WORDS = {
+    "t80": {"none": "no change shown", "worse": "slower", "better": "faster", "not tested": "not tested"},
+    "final": {"none": "no change shown", "worse": "lower", "better": "higher", "not tested": "not tested"},
+}
+
+
+def _nats(value: float) -> str:
+    return f"{value:+.3f}" if math.isfinite(value) else "unbounded"
+
+
+def _in_percent(shift: Shift, sign: int = 1) -> str:
+    """``4 % [2, 6]``: how much later T80 is; with ``sign`` -1 how much earlier."""
+    values = [100 * sign * math.expm1(v) if v < math.inf else math.inf for v in (shift.estimate, shift.low, shift.high)]
+    middle, *ends = (f"{v:.1f}".removesuffix(".0") if math.isfinite(v) else "unbounded" for v in values)
+    return f"{middle} % [{', '.join(ends[::sign])}]"
+
+
+def verdict(found: ArmCheck | Check, rule: GateTable) -> str:
+    """``ok, but slower: 4 % [2, 6], within the tolerance of 10 %``, with the reason; of an arm or of a whole check."""
+    if isinstance(found, Check):
+        changed = [(arm.group, arm.change) for arm in found.arms]
+        said = [f"{group}: {words}" for group, change in changed if (words := _change_words(change, rule))]
+    else:
+        changed = [("", found.change)]
+        said = [words] if (words := _change_words(found.change, rule)) else []
+    if found.outcome != "ok" or not said:
+        return f"{found.outcome}: {found.reason}"
+    kinds = dict.fromkeys(kind for _, change in changed for kind in _kinds(change))
+    joined = "but" if any(change.is_worse for _, change in changed) else "and"
+    return f"ok, {joined} {' and '.join(kinds)}: {'; '.join(said)}. {found.reason}"
+
+
+def _kinds(change: Change) -> list[str]:
+    t80, final = change.t80.direction, change.final.direction
+    named = [_WORDS["t80"][t80]] if t80 in ("worse", "better") else []
+    return named + ([f"{_WORDS['final'][final]} L_I"] if final in ("worse", "better") else [])
+
+
+def _change_words(change: Change, rule: GateTable) -> str:
+    """Of each measure that changed how much, and what is tolerated where it is for the worse."""
+    basis = "on the same seeds" if change.is_paired else "of two samples"
+    said = []
+    if change.t80.direction in ("worse", "better"):
+        worse = change.t80.direction == "worse"
+        within = f", within the tolerance of {percent(rule.tolerance)}" if worse else ""
+        said.append(f"{_in_percent(change.t80, 1 if worse else -1)} {basis}{within}")
+    if change.final.direction in ("worse", "better"):
+        nats = change.final
+        within = f", within the margin of {rule.final_margin_nats:g}" if nats.direction == "worse" else ""
+        said.append(f"L_I {_nats(nats.estimate)} nats [{_nats(nats.low)}, {_nats(nats.high)}] {basis}{within}")
+    return "; ".join(said)
+
+
 def arm_lines(arm: ArmCheck, rule: GateTable) -> Iterator[str]:
     """Everything that the decision rests on, every seed included."""
     t80, h = arm.t80, arm.health
@@ -74,11 +137,11 @@ def arm_lines(arm: ArmCheck, rule: GateTable) -> Iterator[str]:
     yield line
     if arm.same_seed is not None:
         s = arm.same_seed
-        drift = " -> drift warning" if arm.drifts else ""
         yield (
             f"same seeds: {_number(s.interval.median)} [{_number(s.interval.low)}-{_number(s.interval.high)}] "
-            f"{s.num_slower}/{s.interval.num} slower{drift}"
+            f"{s.num_slower}/{s.interval.num} slower"
         )
+    yield change_line(arm.change)
     spread = " / ".join(_number(statistics.sd_log(list(v.values()))) for v in (arm.base_t80, arm.new_t80))
     yield f"sd log T80 {spread} | smallest ratio detectable at 80 %: {_number(arm.smallest_detectable, 2)}"
     if arm.final is not None:
@@ -105,36 +168,53 @@ def lines(check: Check, rule: GateTable) -> Iterator[str]:
         yield "under test: " + "; ".join(check.treatment)
     elif check.arms:
         yield "under test: nothing differs from the baseline's definition, versions and machine"
-    yield f"{check.outcome}: {check.reason}"
+    yield verdict(check, rule)
     if check.next_seeds:
         yield f"to decide, run seeds {check.next_seeds[0]}-{check.next_seeds[-1]} too, once: the answer is then final"
 
 
-def to_json(check: Check, rule: GateTable) -> dict[str, Any]:
-    """Every number, with None for what is not finite."""
-    return {"rule": rule.model_dump(), **plain_json(asdict(check))}
+def to_json(check: Check, rule: GateTable, *, strict: bool = False) -> dict[str, Any]:
+    """Every number, with None for what is not finite; ``verdict`` is the line for people."""
+    answer = {"verdict": verdict(check, rule), "is_worse": check.is_worse, "passed": outcome_of(check, strict) == "ok"}
+    return {"rule": rule.model_dump(), "strict": strict, **answer, **plain_json(asdict(check))}
 
 
-def to_junit(check: Check, rule: GateTable) -> bytes:
-    """One test case per arm: regressed is a failure, inconclusive an error, so that neither reads as passed."""
-    cases = [(arm.group, arm.outcome, arm.reason, "\n".join(arm_lines(arm, rule))) for arm in check.arms]
+def as_text(check: Check, rule: GateTable, *, strict: bool = False) -> str:
+    """The JSON file's text."""
+    return json.dumps(to_json(check, rule, strict=strict), indent=1, allow_nan=False) + "\n"
+
+
+def to_junit(check: Check, rule: GateTable, *, strict: bool = False) -> bytes:
+    """One test case per arm: regressed is a failure, inconclusive an error, so that neither reads as passed.
+
+    A change within the tolerance is a note in system-out; with ``strict`` one for the worse is a failure too.
+    """
+    cases = [
+        (arm.group, outcome_of(arm, strict), verdict(arm, rule), "\n".join(arm_lines(arm, rule))) for arm in check.arms
+    ]
     if not cases or (check.outcome == "inconclusive" and all(c[1] == "ok" for c in cases)):
-        cases.append(("comparison", check.outcome, check.reason, ""))
+        cases.append(("comparison", check.outcome, f"{check.outcome}: {check.reason}", ""))
     counts = {kind: str(sum(c[1] == outcome for c in cases)) for kind, outcome in _JUNIT.items()}
     name = f"mi-convergence.{check.experiment}"
     suite = ElementTree.Element(
         "testsuite", name=name, tests=str(len(cases)), failures=counts["failure"], errors=counts["error"]
     )
-    for group, outcome, reason, detail in cases:
+    for group, outcome, said, detail in cases:
         case = ElementTree.SubElement(suite, "testcase", classname=name, name=_printable(group))
         kind = next((k for k, o in _JUNIT.items() if o == outcome), None)
         if kind:
-            ElementTree.SubElement(case, kind, message=_printable(f"{outcome}: {reason}"))
-        ElementTree.SubElement(case, "system-out").text = _printable(detail)
+            ElementTree.SubElement(case, kind, message=_printable(said))
+        ElementTree.SubElement(case, "system-out").text = _printable(f"{said}\n{detail}")
     return ElementTree.tostring(suite, encoding="utf-8", xml_declaration=True)
 
 
 _JUNIT = {"failure": "regressed", "error": "inconclusive"}
+
+
+def outcome_of(found: ArmCheck | Check, strict: bool) -> Outcome:
+    """An arm's or a check's outcome; with ``strict`` a change for the worse that is tolerated is a regression."""
+    is_worse = found.change.is_worse if isinstance(found, ArmCheck) else found.is_worse
+    return "regressed" if strict and is_worse and found.outcome == "ok" else found.outcome
 
 
 def _printable(text: str) -> str:
@@ -142,63 +222,11 @@ def _printable(text: str) -> str:
     return "".join(c if c.isprintable() or c in "\n\t" else "?" for c in text)
 
 
-def history_line(check: Check, rule: GateTable, new: Sweep | None, results: Path) -> dict[str, Any]:
-    """One line of history.jsonl: commit, versions, ratio with interval, outcome, and the throughput measured beside it.
-
-    ``results``: where ``python -m bench throughput`` leaves its records.
-    """
-    run: Run | None = new.runs[0] if new and new.runs else None
-    environment = run.environment if run else {}
-    arms = {
-        arm.group: {"ratio": r.ratio, "low": r.low, "high": r.high, "num_new": r.num_new}
-        for arm in check.arms
-        if arm.t80 is not None and (r := arm.t80.ratio) is not None
-    }
-    return {
-        "time_utc": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "experiment": check.experiment,
-        "commit": environment.get("git_commit", "unknown"),
-        "torch": environment.get("packages", {}).get("torch"),
-        "training_code": run.cell.config["versions"].get("training_code") if run else None,
-        "cpu": environment.get("cpu"),
-        "outcome": check.outcome,
-        "tolerance": rule.tolerance,
-        "margin": rule.margin,
-        "arms": plain_json(arms),
-        "throughput": plain_json(newest_ratio(results, run)) if run else None,
-    }
-
-
-class _Arm(Recorded):
-    ratio: Ratio | None
-    low: Ratio | None  # None: without a bound
-    high: Ratio | None
-
-
-class _Line(Recorded):
-    experiment: str
-    outcome: Literal["ok", "regressed", "inconclusive"]
-    arms: dict[str, _Arm]
-    commit: Label = "?"
-    tolerance: Annotated[float, Field(gt=0, lt=10)] | None = None  # a line of an earlier version does not say
-    margin: Annotated[float, Field(gt=0, lt=10)] | None = None
-    throughput: StoredRatio | None = None
-
-
-def read_history(path: Path) -> list[dict[str, Any]]:
-    """Lines of history.jsonl, oldest first; one that ``history_line`` did not write is passed over."""
-    lines = []
-    for line in read_lines(path):
-        with contextlib.suppress(ValueError):
-            _Line.model_validate(line)
-            lines.append(line)
-    return lines
-
-
-def write(check: Check, rule: GateTable, new: Sweep | None, folder: Path, histories: list[Path]) -> None:
+def write(
+    check: Check, rule: GateTable, new: Sweep | None, folder: Path, histories: list[Path], *, strict: bool = False
+) -> None:
     """``check/<experiment>.json`` and ``.xml`` under ``folder``, and a line in each history."""
-    text = json.dumps(to_json(check, rule), indent=1, allow_nan=False) + "\n"
-    write_atomic(folder / "check" / f"{check.experiment}.json", text.encode())
-    write_atomic(folder / "check" / f"{check.experiment}.xml", to_junit(check, rule))
+    write_atomic(folder / "check" / f"{check.experiment}.json", as_text(check, rule, strict=strict).encode())
+    write_atomic(folder / "check" / f"{check.experiment}.xml", to_junit(check, rule, strict=strict))
     for history in histories:
         append_line(history, history_line(check, rule, new, folder))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from bench.analysis.runs import Sweep, load
 from bench.claims.cost import Cost, judge_cost, read_cost
 from bench.claims.judge import ClaimResult, claims_digest, judge
-from bench.gate.output import read_history
+from bench.gate.history import read_history
 from bench.records.folder import THROUGHPUT
 from bench.records.schedule import largest
 from bench.records.storage import CorruptRecord, write_atomic

@@ -107,3 +107,6 @@ class GateTable(Table):
     margin: Annotated[float, Field(gt=0, lt=10)] = 0.20
     alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.05  # shared by the tests of one check
     final_margin_nats: Annotated[float, Field(gt=0)] = 0.05
+    change_alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.01  # of the question whether anything changed at all
+    notice: Annotated[float, Field(ge=0, lt=1)] = 0.01  # a smaller change of T80 is not worth a word
+    final_notice_nats: Annotated[float, Field(ge=0, lt=10)] = 0.01  # nor one of the final L_I

@@ -1,12 +1,13 @@
 """The gate through the command line: ok, a real cause that regresses, bad use, and what could not be measured."""
 
 import json
+import subprocess
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 
-from tests.end_to_end.harness import Bench
+from tests.end_to_end.harness import PATIENCE_S, Bench
 
 # Q's rate is what T80 hangs on: at 1e-3 these small networks converge near iteration 25, at 4e-4 about twice as late.
 EXPERIMENT = """
@@ -55,6 +56,17 @@ def test_the_same_code_is_ok(bench: Bench) -> None:
     assert "nothing differs from the baseline" in output
     assert json.loads((bench.results / "check" / "gate.json").read_text())["outcome"] == "ok"
     assert ElementTree.parse(bench.results / "check" / "gate.xml").getroot().attrib["failures"] == "0"
+
+
+def test_json_alone_on_the_standard_output(bench: Bench) -> None:
+    arguments = ("check", "gate", "--baseline", str(bench.folder / "baseline.json"), "--strict", "--json", "-")
+    process = bench.start(*arguments, stderr=subprocess.PIPE)
+    output, errors = process.communicate(timeout=PATIENCE_S)
+    assert process.returncode == 0
+    found = json.loads(output)
+    assert (found["outcome"], found["passed"], found["is_worse"], found["strict"]) == ("ok", True, False, True)
+    assert found["arms"][0]["change"]["not_paired"] == []
+    assert "5 pairs of the same seed" in errors
 
 
 def test_a_real_cause_regresses(bench: Bench, tmp_path: Path, empty_database: Path) -> None:

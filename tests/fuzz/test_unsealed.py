@@ -15,7 +15,7 @@ from bench.analysis.throughput import newest_ratio
 from bench.claims.cost import RECORD, judge_cost, read_cost
 from bench.context import DEFAULT_SPEC
 from bench.gate import compare as gate
-from bench.gate import output as gate_output
+from bench.gate import history as gate_history
 from bench.records import locks
 from bench.records.schedule import largest
 from bench.report import throughput
@@ -96,7 +96,7 @@ def test_history_of_the_gate(num: int, tmp_path: Path, base: Sweep) -> None:
     new = replace(base, runs=base.runs[:5])
     check = gate.compare(rule, base, new, tuple(rule.new_seeds))
     write(tmp_path / "throughput" / "paired.json", here(json.loads(COMMITTED.read_text())))
-    sound = gate_output.history_line(check, rule, new, tmp_path)
+    sound = gate_history.history_line(check, rule, new, tmp_path)
     assert sound["throughput"] is None or sound["throughput"]["ratio"] > 0
     sound["throughput"] = {"network": "mnist", "batch_size": 128, "width": 1.0, "clock": "processor"}
     sound["throughput"] |= {"ratio": 0.9, "low": 0.8, "high": 1.0}
@@ -105,7 +105,7 @@ def test_history_of_the_gate(num: int, tmp_path: Path, base: Sweep) -> None:
 
     def read(rng: random.Random) -> None:
         file.write_bytes(mutant(sound, rng) + b"\n" + json.dumps(sound).encode() + b"\n")
-        lines = gate_output.read_history(file)
+        lines = gate_history.read_history(file)
         assert lines[-1] == sound
         drawn = draw_history([line for line in lines if line["experiment"] == "mi-gate"], group)
         assert drawn is not None

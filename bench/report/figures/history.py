@@ -13,7 +13,8 @@ OUTCOME_MARKERS = {"ok": ("o", "#009E73"), "regressed": ("X", "#D55E00"), "incon
 
 def draw_history(checks: Sequence[dict[str, Any]], group: str) -> Drawing | None:
     """MI convergence over commits: the T80 ratio to the baseline of each check of one arm, with its interval."""
-    shown = [(check, check["arms"][group]) for check in checks if group in check.get("arms", {})]
+    arms = [(check, check["arms"].get(group)) for check in checks]
+    shown = [(check, arm) for check, arm in arms if arm is not None and arm["ratio"] is not None]
     if not shown:
         return None
     with rc_context(STYLE):
@@ -28,7 +29,7 @@ def draw_history(checks: Sequence[dict[str, Any]], group: str) -> Drawing | None
             axes.plot([x, x], ends, color=colour, linewidth=1.4)
             axes.plot([x], [arm["ratio"]], marker=marker, color=colour, markersize=7, markeredgecolor="black")
         axes.set_xticks(
-            range(len(shown)), [f"{c.get('commit', '?')[:8]}\n{c['outcome']}" for c, _ in shown], fontsize=7
+            range(len(shown)), [f"{c.get('commit', '?')[:8]}\n{_outcome(c, group)}" for c, _ in shown], fontsize=7
         )
         axes.set_xlim(-0.6, max(len(shown) - 0.4, 3.6))
         axes.set_ylabel("T80, ratio to the baseline")
@@ -39,6 +40,13 @@ def draw_history(checks: Sequence[dict[str, Any]], group: str) -> Drawing | None
             f"{dotted}{_throughput(shown[-1][0].get('throughput'))}"
         )
         return save(figure, "history", f"MI convergence over commits, {group}", caption)
+
+
+def _outcome(check: dict[str, Any], group: str) -> str:
+    """``ok``, or ``ok, but slower`` where a change within the tolerance was shown."""
+    change = check.get("change", {}).get(group, {})
+    words = [w for name, w in (("t80", "slower"), ("final", "lower L_I")) if change.get(name) == "worse"]
+    return f"ok, but {' and '.join(words)}" if words and check["outcome"] == "ok" else str(check["outcome"])
 
 
 def _throughput(measured: dict[str, Any] | None) -> str:

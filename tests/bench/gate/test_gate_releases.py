@@ -50,8 +50,8 @@ def test_they_are_compared_and_torch_is_named(older: Sweep, newer: Sweep, upgrad
     assert arm.t80.ratio is not None
     assert arm.t80.ratio.low < 1 < arm.t80.ratio.high < 1.05
     was, now = (sweep.runs[0].environment["packages"]["torch"] for sweep in (base, new))
-    assert f"versions.torch: {was} -> {now}" in check.treatment
-    assert f"packages.torch: {was} -> {now}" in check.treatment
+    assert check.treatment[0] == f"torch: {was} -> {now}"
+    assert arm.change.not_paired[0] == f"another torch ({was}, here {now})"
     assert any(line.startswith("under test: ") and now in line for line in gate_output.lines(check, RULE))
 
 

@@ -1,0 +1,177 @@
+"""The gate's third question: did it change at all? Small changes that are tolerated are named, not passed in silence.
+
+Seeds share their random streams with the baseline's seeds of the same numbers, so that a pair of runs tells far more
+than two samples: unchanged code repeats T80 within 1 % where processor, kernels and libraries are the same. Whether the
+pairs hold is checked on the records; where they do not, the two sets are compared as samples.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Literal
+
+import numpy as np
+
+from bench.analysis.runs import Run
+from bench.analysis.statistics import FloatArray, hodges_lehmann_ratio, median_interval, rank_interval
+from bench.gate.rules import MINIMUM_SEEDS
+from bench.spec.criteria import GateTable
+
+MINIMUM_PAIRS = 5
+SAME_START_NATS = 1e-4  # between D's first losses of two runs on one stream; other seeds are 100 times as far apart
+NUM_SIDES = 4  # of alpha: two measures, two directions
+ENUMERATED = 16  # pairs: all 65,536 signs; of more pairs as many random ones
+DECIDES_BITS = ("torch", "numpy")
+
+Direction = Literal["none", "worse", "better", "not tested"]
+
+
+@dataclass(frozen=True)
+class Shift:
+    """One measure's change, in log T80 or in nats of L_I: above 0 is later, or more."""
+
+    direction: Direction
+    estimate: float
+    low: float
+    high: float
+    level: float
+    p: float | None  # exact, one-sided, of the side that the estimate lies on; None: the interval decided
+
+
+@dataclass(frozen=True)
+class Change:
+    """What changed, however little."""
+
+    is_paired: bool
+    not_paired: list[str]  # why not
+    num_pairs: int
+    t80: Shift
+    final: Shift
+
+    @property
+    def is_worse(self) -> bool:
+        """Whether T80 is later or the final L_I lower, beyond chance and beyond what is worth a word."""
+        return "worse" in (self.t80.direction, self.final.direction)
+
+
+def find_change(
+    rule: GateTable,
+    budget: float,
+    t80: tuple[dict[int, float], dict[int, float]],
+    final_nats: tuple[dict[int, float], dict[int, float]],
+    not_paired: list[str],
+) -> Change:
+    """(base, new) of each measure by seed. ``not_paired``: of :func:`why_not_paired`."""
+    seeds = sorted(t80[0].keys() & t80[1].keys())
+    if len(seeds) < MINIMUM_PAIRS:
+        not_paired = [*not_paired, f"{len(seeds)} seeds in common, pairs need {MINIMUM_PAIRS}"]
+    shifts = _paired(rule, budget, seeds, t80, final_nats) if not not_paired else _apart(rule, budget, t80, final_nats)
+    return Change(not not_paired, not_paired, len(seeds), *shifts)
+
+
+def _paired(rule: GateTable, budget: float, seeds: list[int], t80: Any, final_nats: Any) -> tuple[Shift, Shift]:
+    """Later than the budget counts as the budget: of a failed new seed's slowdown that is a lower bound."""
+    logs = [{seed: math.log(min(side[seed], budget)) for seed in seeds} for side in t80]
+    shifts = []
+    for (base, new), notice, sign in ((logs, math.log1p(rule.notice), 1), (final_nats, rule.final_notice_nats, -1)):
+        differences = np.array([new[seed] - base[seed] for seed in seeds])
+        interval = median_interval(differences)
+        p = sign_flip_p(math.copysign(1, interval.median) * differences)
+        is_shown = p <= max(rule.change_alpha / NUM_SIDES, 0.5 ** len(seeds)) and abs(interval.median) >= notice
+        direction = _direction(interval.median * sign) if is_shown else "none"
+        shifts.append(Shift(direction, interval.median, interval.low, interval.high, interval.level, p))
+    return shifts[0], shifts[1]
+
+
+def _apart(rule: GateTable, budget: float, t80: Any, final_nats: Any) -> tuple[Shift, Shift]:
+    """Two samples: a change is shown where the exact rank interval leaves none out."""
+    sides = [[np.array(list(side.values())) for side in measure] for measure in (t80, final_nats)]
+    alpha = rule.change_alpha / NUM_SIDES
+    ratio = hodges_lehmann_ratio(sides[0][0], sides[0][1], budget, alpha)
+    with np.errstate(divide="ignore"):
+        logs = [float(np.log(v)) for v in (ratio.ratio, ratio.low, ratio.high)]  # of no bound -inf, of no ratio NaN
+    differences = sides[1][1][:, None] - sides[1][0]
+    nats = rank_interval(differences, differences, differences, alpha)
+    shifts = []
+    for (middle, low, high), level, notice, sign in (
+        (logs, ratio.level, math.log1p(rule.notice), 1),
+        (nats[:3], nats[3], rule.final_notice_nats, -1),
+    ):
+        is_shown = (low > 0 or high < 0) and abs(middle) >= notice
+        is_tested = min(map(len, sides[0])) >= MINIMUM_SEEDS
+        direction = (_direction(middle * sign) if is_shown else "none") if is_tested else "not tested"
+        shifts.append(Shift(direction, middle, low, high, level, None))
+    return shifts[0], shifts[1]
+
+
+def _direction(loss: float) -> Direction:
+    return "worse" if loss > 0 else "better"
+
+
+def sign_flip_p(differences: FloatArray) -> float:
+    """One-sided p of "above 0": the share of all ways to flip the signs, (num,), whose sum is as large. Exact up to 16.
+
+    It assumes only that without a change a pair's difference is as likely below 0 as above.
+    """
+    sums = _signs(len(differences)) @ differences
+    return float(np.mean(sums >= sums[0] - 1e-9 * np.abs(differences).sum()))
+
+
+@lru_cache(maxsize=8)
+def _signs(num: int) -> FloatArray:
+    """(65,536 or 2**num, num) of 1 and -1, the first row all 1."""
+    if num <= ENUMERATED:
+        return np.array(1 - 2 * (np.arange(2**num)[:, None] >> np.arange(num) & 1), dtype=np.float64)
+    signs = np.random.default_rng(0).choice([-1.0, 1.0], (2**ENUMERATED, num))
+    signs[0] = 1
+    return signs
+
+
+def why_not_paired(base: Sequence[Run], new: Sequence[Run]) -> list[str]:
+    """What breaks the pairs, in words; empty where the two sides' runs differ by their seeds' streams in nothing."""
+    (old, old_network), (now, now_network) = ((_machine(runs[0]), _network(runs[0])) for runs in (base, new))
+    found = [
+        f"another {what} ({old[what]}, here {now[what]})"
+        for what in old
+        if old[what] is not None and now[what] is not None and old[what] != now[what]
+    ]
+    if old_network != now_network:
+        found.append("other kernels" if old_network[-1] is not None else "the baseline does not say which kernels")
+    firsts = [{run.cell.seed: _first_loss(run) for run in runs} for runs in (base, new)]
+    apart = [
+        seed
+        for seed in sorted(firsts[0].keys() & firsts[1].keys())
+        if not abs(firsts[0][seed] - firsts[1][seed]) <= SAME_START_NATS  # NaN: no curve, nothing to check on
+    ]
+    if apart:
+        found.append(f"other random streams: D's first loss differs (seed {apart[0]})")
+    return found
+
+
+def _machine(run: Run) -> dict[str, Any]:
+    """What of the machine decides roundings; None: not recorded."""
+    environment, packages = run.environment, run.environment.get("packages", {})
+    return {
+        "device": environment.get("gpu") or environment.get("device"),
+        "processor": environment.get("cpu"),
+        "kind of processor": environment.get("processor"),
+        "setting of the libraries": environment.get("variables"),
+        **{name: packages.get(name) for name in DECIDES_BITS},
+    }
+
+
+def _network(run: Run) -> list[Any]:
+    """What decides how layers are computed."""
+    network = run.cell.config["network"]
+    kernels = network.get("kernels", network.get("convolutions"))
+    return [
+        kernels,
+        network.get("precision", "float32"),
+        network.get("fast_layers", [] if kernels == "torch" else None),
+    ]
+
+
+def _first_loss(run: Run) -> float:
+    history = run.history
+    return math.nan if history is None or not len(history) else float(history.column("loss/discriminator")[0])

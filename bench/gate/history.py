@@ -1,0 +1,83 @@
+"""history.jsonl: a line for each check, with what it found and the throughput measured beside it."""
+
+import contextlib
+import time
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from bench.analysis.runs import Run, Sweep
+from bench.analysis.throughput import Ratio, StoredRatio, newest_ratio
+from bench.gate.compare import Check
+from bench.records.storage import plain_json, read_lines
+from bench.spec.criteria import GateTable
+from bench.spec.schema import Label, Recorded
+
+
+def history_line(check: Check, rule: GateTable, new: Sweep | None, results: Path) -> dict[str, Any]:
+    """One line of history.jsonl: commit, versions, ratio with interval, outcome, and the throughput measured beside it.
+
+    ``results``: where ``python -m bench throughput`` leaves its records.
+    """
+    run: Run | None = new.runs[0] if new and new.runs else None
+    environment = run.environment if run else {}
+    arms = {
+        arm.group: {"ratio": r.ratio, "low": r.low, "high": r.high, "num_new": r.num_new}
+        for arm in check.arms
+        if arm.t80 is not None and (r := arm.t80.ratio) is not None
+    }
+    return {
+        "time_utc": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "experiment": check.experiment,
+        "commit": environment.get("git_commit", "unknown"),
+        "torch": environment.get("packages", {}).get("torch"),
+        "training_code": run.cell.config["versions"].get("training_code") if run else None,
+        "cpu": environment.get("cpu"),
+        "outcome": check.outcome,
+        "change": {
+            arm.group: {"is_paired": c.is_paired, "t80": c.t80.direction, "final": c.final.direction}
+            for arm in check.arms
+            for c in [arm.change]
+        },
+        "tolerance": rule.tolerance,
+        "margin": rule.margin,
+        "arms": plain_json(arms),
+        "throughput": plain_json(newest_ratio(results, run)) if run else None,
+    }
+
+
+class _Arm(Recorded):
+    ratio: Ratio | None
+    low: Ratio | None  # None: without a bound
+    high: Ratio | None
+
+
+Direction = Literal["none", "worse", "better", "not tested"]
+
+
+class _Change(Recorded):
+    is_paired: bool
+    t80: Direction
+    final: Direction
+
+
+class _Line(Recorded):
+    experiment: str
+    outcome: Literal["ok", "regressed", "inconclusive"]
+    arms: dict[str, _Arm]
+    change: dict[str, _Change] = Field(default_factory=dict)  # empty: of a version that did not ask
+    commit: Label = "?"
+    tolerance: Annotated[float, Field(gt=0, lt=10)] | None = None  # a line of an earlier version does not say
+    margin: Annotated[float, Field(gt=0, lt=10)] | None = None
+    throughput: StoredRatio | None = None
+
+
+def read_history(path: Path) -> list[dict[str, Any]]:
+    """Lines of history.jsonl, oldest first; one that ``history_line`` did not write is passed over."""
+    lines = []
+    for line in read_lines(path):
+        with contextlib.suppress(ValueError):
+            _Line.model_validate(line)
+            lines.append(line)
+    return lines

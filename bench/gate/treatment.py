@@ -1,0 +1,64 @@
+"""What differs between a baseline and the runs that are held against it: that is what a check is about.
+
+A setting that a baseline does not have did not exist when it was made. At the value that means "as before" it is no
+difference: ``AS_BEFORE`` has that value for every setting that came later.
+"""
+
+from typing import Any
+
+from bench.analysis.runs import Sweep
+
+AS_BEFORE: dict[str, Any] = {
+    "training.q_learns_with": "discriminator",
+    "training.real_and_fake": "apart",
+    "training.instance_noise": 0.0,
+    "training.tiny": 0.0,
+    "training.capture": "off",
+    "network.q_network": "shared",
+    "network.precision": "float32",
+}
+RENAMED = {"network.convolutions": "network.kernels"}
+NOT_SETTINGS = {"network.fast_layers", "network.chosen_for"}  # what a setting came to on a machine
+FIRST = ("training code", "commit", "torch", "processor")  # the usual suspects
+PACKAGES_THAT_TRAIN = ("torch", "numpy", "scipy", "torchvision", "mlxtend", "python")
+
+
+def treatment(base: Sweep, new: Sweep) -> list[str]:
+    """``what: before -> now`` of everything that differs: code, versions and processor first, then settings."""
+    if not base.runs or not new.runs:
+        return []
+    found = _changed(_machine(base), _machine(new))
+    found |= _changed(_settings(base.definition), _settings(new.definition))
+    arms = {run.cell.group: run.cell.config for run in base.runs}
+    for run in new.runs:
+        if run.cell.group in arms:
+            own = _changed(_settings(arms[run.cell.group]), _settings(run.cell.config))
+            found |= {f"{run.cell.group}: {name}": pair for name, pair in own.items() if found.get(name) != pair}
+    order = {name: place for place, name in enumerate(FIRST)}
+    return [f"{name}: {was} -> {now}" for name, (was, now) in sorted(found.items(), key=lambda i: order.get(i[0], 99))]
+
+
+def _changed(was: dict[str, Any], now: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """What one side does not have is known only where it is a setting with a meaning before it existed."""
+    found = {}
+    for name in [*was, *(n for n in now if n not in was)]:
+        before, after = (side.get(name, AS_BEFORE.get(name)) for side in (was, now))
+        recorded = (name in was and name in now) or name.startswith(("training.", "network."))
+        if recorded and before != after:
+            found[name] = (before, after)
+    return found
+
+
+def _machine(sweep: Sweep) -> dict[str, Any]:
+    environment, versions = sweep.runs[0].environment, sweep.definition["versions"]
+    packages = {name: v for name, v in environment.get("packages", {}).items() if name in PACKAGES_THAT_TRAIN}
+    names = {"git_commit": "commit", "cpu": "processor", "processor": "kind of processor"}
+    rest = {names.get(name, name): value for name, value in environment.items() if name != "packages"}
+    return {"training code": versions.get("training_code")} | packages | rest
+
+
+def _settings(config: dict[str, Any]) -> dict[str, Any]:
+    """``table.setting`` of a definition or a cell's configuration."""
+    settings = {f"{table}.{name}": value for table in ("training", "network") for name, value in config[table].items()}
+    settings |= {name: config[name] for name in ("architecture", "noise", "device") if name in config}
+    return {RENAMED.get(name, name): value for name, value in settings.items() if name not in NOT_SETTINGS}
