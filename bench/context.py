@@ -9,7 +9,7 @@ from bench import environment
 from bench.console import BadInput, console, escape, say
 from bench.records.locks import Locked
 from bench.records.tasks import Resources
-from bench.run import kernels
+from bench.run import kernels, share_gpu
 from bench.run.executors import EXECUTORS
 from bench.run.executors.cluster_connection import require_ray
 from bench.spec import cells as cell_module
@@ -91,7 +91,6 @@ class Context:
         self.device = self._device(device)
         require_profile(profile)
         self.wanted_jobs = jobs
-        self.jobs = jobs or (1 if self.device == "cuda" else usable_cores())
         self.selection = Selection(
             arms=_listed(arms),
             variants=_listed(variants),
@@ -112,6 +111,16 @@ class Context:
         except (OSError, Locked) as error:
             why = getattr(error, "strerror", None) or error
             raise BadInput(one_line(f"results folder {results} cannot be written: {why}")) from error
+        self.share = self._share()
+        self.jobs = self.share.jobs
+
+    def _share(self) -> share_gpu.Share:
+        """Cells at a time of the local executor; a cluster has its own."""
+        if self.wanted_jobs or self.device == "cpu":
+            return share_gpu.Share(self.wanted_jobs or usable_cores(), "")
+        if self.executor != "local":
+            return share_gpu.Share(1, "")
+        return share_gpu.share(self.cells, share_gpu.free_memory_bytes(), usable_cores())
 
     def _require_cells(self) -> None:
         """Before anything is measured or drawn for the first experiment. Raises SpecError, or BadInput for no cell."""

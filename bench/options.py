@@ -46,7 +46,7 @@ class GateOptions(TypedDict):
         typer.Option(
             min=1,
             max=1024,
-            help="Cells at a time. Default: one per core, one on a GPU, all that fit on a cluster.",
+            help="Cells at a time. Default: one per core; on a GPU as many as its memory holds too; all of a cluster.",
             show_default=False,
         ),
     ]

@@ -126,6 +126,15 @@ def test_the_key_of_what_a_record_holds_beyond_training_covers_what_that_imports
         assert {module for module in used if module.startswith("measures/")} <= allowed, name
 
 
+@pytest.mark.parametrize("file", TESTS, ids=lambda f: f.relative_to(ROOT).as_posix())
+def test_tests_are_collected_without_what_few_of_them_need(file: Path) -> None:
+    """``pytest -m gpu`` on a machine without a browser, a cluster, a store: none of its tests needs them."""
+    top = ast.parse(file.read_text()).body
+    modules = [name.name for node in top if isinstance(node, ast.Import) for name in node.names]
+    modules += [node.module or "" for node in top if isinstance(node, ast.ImportFrom)]
+    assert {m.partition(".")[0] for m in modules} & {"selenium", "ray", "mlflow", "psycopg2"} == set()
+
+
 def test_no_two_test_modules_share_a_name() -> None:
     """Outside of packages pytest imports a file by its name alone."""
     loose = [f.name for f in TESTS if f.name != "conftest.py" and not f.with_name("__init__.py").exists()]

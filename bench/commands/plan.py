@@ -48,6 +48,8 @@ def print_estimate(context: Context, planned: list[grid.PlannedCell], jobs: int)
         basis = "from the cells finished here" if left.measured else "a guess from the arithmetic, nothing measured yet"
         sizes = f"disk {size_text(left.kept_bytes)}, at most {size_text(left.peak_bytes)} on the way"
         say(f"still to train: about {duration(left.seconds)} with {jobs} at a time ({basis}); {sizes}")
+        if context.share.reason:
+            say(f"{jobs} at a time on the GPU: {context.share.reason}; --jobs has the last word")
 
 
 def size_text(num_bytes: float) -> str:

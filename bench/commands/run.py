@@ -11,6 +11,8 @@ from bench.console import BadInput, Exit, console, escape, say
 from bench.context import Context, data_record, require_writable
 from bench.run import plan as grid
 from bench.run.executors.base import Executor
+from bench.run.share_gpu import limit_threads
+from infogan.runtime import usable_cores
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,6 +33,8 @@ def executor_of(context: Context) -> Iterator[Executor]:
     if context.executor == "local":
         from bench.run.executors.local import LocalExecutor
 
+        if context.device != "cpu":
+            limit_threads(context.jobs, usable_cores())
         yield LocalExecutor(context.jobs)
         return
     from bench.run.executors.cluster import RayExecutor

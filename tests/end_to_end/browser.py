@@ -4,6 +4,7 @@ python -m tests.end_to_end.browser RESULTS [FOLDER]    mlflow-seeds.png, mlflow-
 """
 
 import contextlib
+import importlib.util
 import re
 import shutil
 import signal
@@ -13,10 +14,10 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from selenium import webdriver
-from selenium.common.exceptions import WebDriverException
+if TYPE_CHECKING:
+    from selenium import webdriver
 
 ROOT = Path(__file__).parents[2]
 PROGRAMS = ("chromium", "chromedriver")
@@ -55,7 +56,9 @@ T = TypeVar("T")
 
 def missing() -> str:
     """What keeps a real browser from these pages; empty where nothing does."""
-    return ", ".join(f"no {name}" for name in PROGRAMS if not shutil.which(name))
+    absent = [name for name in PROGRAMS if not shutil.which(name)]
+    absent += ["selenium"] if importlib.util.find_spec("selenium") is None else []
+    return ", ".join(f"no {name}" for name in absent)
 
 
 # ---------------------------------------------------------------- the command
@@ -91,7 +94,7 @@ def served(results: Path) -> Iterator[dict[str, str]]:
 class Browser:
     """A page at a time."""
 
-    def __init__(self, driver: webdriver.Chrome) -> None:
+    def __init__(self, driver: "webdriver.Chrome") -> None:
         self.driver = driver
 
     def open(self, address: str) -> None:
@@ -134,6 +137,9 @@ class Browser:
 @contextlib.contextmanager
 def browser(address: str) -> Iterator[Browser]:
     """Chromium with a fresh profile, in which MLflow at this address was visited before."""
+    from selenium import webdriver
+    from selenium.common.exceptions import WebDriverException
+
     options = webdriver.ChromeOptions()
     options.binary_location = shutil.which(PROGRAMS[0]) or ""
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:

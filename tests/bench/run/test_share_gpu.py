@@ -1,0 +1,60 @@
+"""How many cells share a GPU: memory and cores bound it, and ``plan`` says both."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from bench.commands import plan as command
+from bench.context import Context
+from bench.run import share_gpu
+from bench.run.share_gpu import cell_bytes, share
+from bench.spec.cells import Cell
+
+
+def first_cell(experiment: str, profile: str) -> Cell:
+    return Context([experiment], profile=profile, seeds="0", no_tracking=True).cells[0]
+
+
+def test_memory_and_cores_bound_the_number_of_cells() -> None:
+    cell = first_cell("mnist-mi", "smoke")
+    room = cell_bytes(cell) / share_gpu.SHARE_OF_FREE
+    assert share([cell], 4.5 * room, cores=16).jobs == 4
+    assert share([cell], 4.5 * room, cores=3).jobs == 3
+    assert share([cell], 0.2 * room, cores=16).jobs == 1  # it may fit after all, and one must run
+
+
+def test_the_largest_cell_decides() -> None:
+    small, large = first_cell("mnist-mi", "smoke"), first_cell("chairs", "paper")
+    assert cell_bytes(large) > cell_bytes(small) > share_gpu.PROCESS_BYTES
+    assert cell_bytes(large) < 8e9  # a card of 80 GB holds ten of the largest
+    assert share([small, large], 80e9, 16) == share([large], 80e9, 16)
+
+
+def test_processes_share_the_hosts_cores_unless_the_user_says_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in share_gpu.THREAD_LIMITS:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("OMP_NUM_THREADS", "5")
+    share_gpu.limit_threads(jobs=6, cores=16)
+    assert [os.environ[name] for name in share_gpu.THREAD_LIMITS] == ["5", "2", "2"]
+    for name in share_gpu.THREAD_LIMITS[1:]:
+        monkeypatch.delenv(name)
+    share_gpu.limit_threads(jobs=16, cores=3)
+    assert os.environ["MKL_NUM_THREADS"] == "1"
+
+
+def test_plan_says_how_many_cells_share_the_gpu(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The device is asked for in the launcher alone: neither is a GPU needed to plan for one."""
+    monkeypatch.setattr("bench.context.available_device", lambda wanted: "cuda")
+    monkeypatch.setattr("bench.context.usable_cores", lambda: 16)
+    monkeypatch.setattr(share_gpu, "free_memory_bytes", lambda: 80e9)
+    options = {"results": tmp_path / "r", "profile": "smoke", "no_tracking": True}
+    context = Context(["mnist-mi"], **options)  # type: ignore[arg-type]
+    assert context.jobs == 16
+    command.plan(context)
+    printed = capsys.readouterr().out
+    assert "with 16 at a time" in printed
+    assert "16 at a time on the GPU: 80 GB of its memory are free, a cell takes about 2." in printed
+    assert Context(["mnist-mi"], jobs=3, **options).jobs == 3  # type: ignore[arg-type]
