@@ -4,7 +4,7 @@
 ## Targets:
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup reproduce-mnist reproduce-faces reproduce-chairs reproduce-svhn reproduce-celeba reproduce-all \
+.PHONY: help setup demo reproduce-mnist reproduce-faces reproduce-chairs reproduce-svhn reproduce-celeba reproduce-all \
 	ambiguities report ui tracking-server check-regression baseline bench lint test test-all system-deps lock audit clean \
 	check-environment check-environment-dev
 
@@ -51,6 +51,11 @@ tool = [ -x .tools/bin/$(1) ] || said=$$({ "$(PYTHON3)" -m venv .tools && \
 help: ## list the targets and variables
 	@awk '/^## ?/ { sub(/^## ?/, ""); print } \
 		/^[a-z-]+:.*## / { split($$0, part, /:.*## /); printf "  make %-17s %s\n", part[1], part[2] }' Makefile
+
+demo: $(READY) ## one network finds the ten digits, in a few minutes, and a report shows it
+	$(call reproduce,demo)
+	@echo "next: make reproduce-mnist, Figures 1 and 2 with five seeds an arm; on this machine:"
+	@"$(PY)" -m bench plan mnist-mi mnist $(RUN_FLAGS) | tail -n 1
 
 reproduce-mnist: $(READY) ## Figures 1 and 2: mutual information and the codes' meaning on MNIST, then the report
 	$(call reproduce,mnist-mi mnist,cost)

@@ -8,14 +8,14 @@ import pytest
 
 from bench.analysis.runs import read_curves
 from bench.context import DEFAULT_SPEC
+from bench.publish import answers
+from bench.publish.documents import document_of, with_block
 from bench.publish.reference import (
     DEVIATIONS,
     QUOTED,
-    README,
     REFERENCES,
     judged,
-    readme_table,
-    with_block,
+    shown_table,
     with_values,
 )
 from bench.spec.tables import load_spec
@@ -51,10 +51,20 @@ def test_the_reference_recomputes_from_its_curves(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda f: f.name)
-def test_readme_shows_the_reference(folder: Path) -> None:
-    text = README.read_text()
-    table = readme_table(read_curves(folder / "curves.json"), folder)
+def test_a_document_shows_the_reference(folder: Path) -> None:
+    text = document_of(folder.name).read_text()
+    table = shown_table(read_curves(folder / "curves.json"), folder)
     assert with_block(text, folder.name, table) == text
+
+
+def test_readme_and_the_page_of_the_paper_show_the_best_evidence() -> None:
+    evidence = answers.committed()
+    text = answers.README.read_text()
+    assert with_block(text, answers.BLOCK, answers.table(evidence)) == text
+    assert answers.PAGE.read_text() == answers.page(evidence)
+    spec = load_spec(DEFAULT_SPEC)
+    claims = {claim.id for experiment in spec.experiments.values() for claim in experiment.claims}
+    assert set(answers.best(evidence)) == claims | ({spec.cost.id} if spec.cost else set())
 
 
 def test_deviations_quote_the_choices_of_their_reference() -> None:

@@ -1,8 +1,8 @@
 """Publish a finished sweep as a reference: its report, every seed's curves, and the numbers that documents quote.
 
 ``python -m bench.publish.reference RESULTS EXPERIMENT PROFILE`` writes results/reference/EXPERIMENT-PROFILE/ and
-fills README's block of that name; of what Figure 1 hinges on also the values marked in docs/DEVIATIONS.md. A
-test recomputes all of them from the committed curves.
+fills the block of that name in README or docs/; of what Figure 1 hinges on also the values marked in
+docs/DEVIATIONS.md. A test recomputes all of them from the committed curves.
 """
 
 import argparse
@@ -15,13 +15,13 @@ from bench.claims.cost import RECORD, judge_cost, read_cost
 from bench.claims.judge import ClaimResult, judge
 from bench.context import DEFAULT_SPEC
 from bench.environment import ROOT
+from bench.publish.documents import document_of, with_block
 from bench.records.storage import write_atomic
 from bench.report import settings, wording, write_report
 from bench.report.verdicts import claim_rows, left_out_sentence
 from bench.spec.tables import load_spec
 
 REFERENCES = ROOT / "results" / "reference"
-README = ROOT / "README.md"
 DEVIATIONS = ROOT / "docs" / "DEVIATIONS.md"
 QUOTED = "mnist-mi-ambiguities"  # whose choices docs/DEVIATIONS.md quotes
 _VALUE = re.compile(r"<!--=([a-z0-9-]+)-->.*?<!--/-->")  # a quoted value: its choice, and the text that is replaced
@@ -41,15 +41,6 @@ def claims_table(results: list[ClaimResult]) -> str:
             lines.append(f"| {row.id} | `{arm.arm}` | {verdict} | {value} | {arm.holding} | {beside} |")
     texts = {result.id: result.text for result in results}
     return "\n".join([*lines, "", "<br>".join(f"{claim}: {text}" for claim, text in texts.items())])
-
-
-def with_block(text: str, name: str, block: str) -> str:
-    """``text`` with the block between its markers replaced. Raises ValueError where the markers are not there."""
-    begin, end = f"<!-- {name} -->\n", f"<!-- /{name} -->"
-    pattern = re.compile(re.escape(begin) + ".*?" + re.escape(end), re.DOTALL)
-    if not pattern.search(text):
-        raise ValueError(f"no markers of {name} in the text")
-    return pattern.sub(lambda _: f"{begin}{block}\n{end}", text)
 
 
 def _choices(sweep: Sweep) -> list[settings.Choice]:
@@ -89,8 +80,8 @@ def judged(sweep: Sweep, folder: Path) -> list[ClaimResult]:
     return results
 
 
-def readme_table(sweep: Sweep, folder: Path) -> str:
-    """README's table for the reference sweep in ``folder``."""
+def shown_table(sweep: Sweep, folder: Path) -> str:
+    """The table that a document shows of the reference sweep in ``folder``."""
     experiment = load_spec(DEFAULT_SPEC).experiments[sweep.experiment]
     if experiment.reference_variant:
         return choices_table(sweep)
@@ -99,27 +90,27 @@ def readme_table(sweep: Sweep, folder: Path) -> str:
 
 
 def publish(results: Path, experiment: str, profile: str) -> Path:
-    """Write the reference folder and README's block; returns the folder. ValueError where nothing is recorded."""
+    """Write the reference folder and its block; returns the folder. ValueError where nothing is recorded."""
     sweeps = load(results, [experiment], profile).sweeps
     if not sweeps:
         raise ValueError(f"{results} holds no cells of {experiment} at profile {profile}")
     name = f"{experiment}-{profile}"
     folder = REFERENCES / name
-    with_block(README.read_text(), name, "")  # before anything is written
+    document = document_of(name)  # before anything is written
     write_report(results, load_spec(DEFAULT_SPEC), folder, [experiment], profile)
     write_curves(folder / "curves.json", sweeps[0])
     sweep = read_curves(folder / "curves.json")
     spec = load_spec(DEFAULT_SPEC)
     if spec.cost is not None and spec.cost.beside == experiment and (results / RECORD).exists():
         write_atomic(folder / RECORD, (results / RECORD).read_bytes())
-    write_atomic(README, with_block(README.read_text(), name, readme_table(sweep, folder)).encode())
+    write_atomic(document, with_block(document.read_text(), name, shown_table(sweep, folder)).encode())
     if experiment == QUOTED:
         write_atomic(DEVIATIONS, with_values(DEVIATIONS.read_text(), sweep).encode())
     return folder
 
 
 def main() -> int:
-    """0; 2 with one line where there is nothing to publish, or no place for it in README."""
+    """0; 2 with one line where there is nothing to publish, or no document with a place for it."""
     parser = argparse.ArgumentParser(
         prog="python -m bench.publish.reference", description=(__doc__ or "").partition("\n")[0]
     )

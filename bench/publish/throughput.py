@@ -1,27 +1,31 @@
-"""Publish throughput records as the reference: the records, their figure, and README's section on speed.
+"""Publish throughput records as the reference: the records, their figure, and the table of docs/THROUGHPUT.md.
 
 ``python -m bench.publish.throughput RESULTS`` copies the newest records of RESULTS/throughput to
-results/reference/throughput/ and fills README's block. A test recomputes the block from the committed records.
+results/reference/throughput/ and fills the block. A test recomputes the block from the committed records.
 """
 
 import argparse
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
 
-from bench.publish.reference import README, REFERENCES, with_block
+from bench.environment import ROOT
+from bench.publish.documents import with_block
+from bench.publish.reference import REFERENCES
 from bench.records.folder import THROUGHPUT
 from bench.records.storage import write_atomic
 from bench.report.throughput import STEPS, Records, machines, read_records
 
 FOLDER = REFERENCES / THROUGHPUT
 BLOCK = "throughput"
+DOCUMENT = ROOT / "docs" / "THROUGHPUT.md"
 FIGURE = "throughput.png"
-NOTHING = "No record is published yet; what was measured on a Xeon stands in [the notes](bench/throughput/NOTES.md)."
+NOTHING = "No record is published yet; what was measured on a Xeon stands in [the notes](../bench/throughput/NOTES.md)."
 
 
-def readme_block(records: Records, figure: str | None) -> str:
+def shown_block(records: Records, figure: str | None) -> str:
     """The section as Markdown: a table per measured network, the share of the ceiling, the machine, the figure."""
     parts: list[str] = []
     if records.paired is None:
@@ -61,7 +65,7 @@ def _ceiling(measurement: dict[str, Any]) -> str:
 
 
 def publish(results: Path) -> Path:
-    """Write the reference folder and README's block; returns the folder. ValueError where nothing was measured."""
+    """Write the reference folder and its block; returns the folder. ValueError where nothing was measured."""
     records = read_records(results / THROUGHPUT)
     if records.paired is None:
         raise ValueError(f"{results / THROUGHPUT} holds no record of python -m bench throughput")
@@ -74,15 +78,15 @@ def publish(results: Path) -> Path:
         drawing = draw_throughput(records.suite)
         if drawing is not None:
             write_atomic(FOLDER / FIGURE, drawing.png)
-    write_atomic(README, with_block(README.read_text(), BLOCK, committed_block()).encode())
+    write_atomic(DOCUMENT, with_block(DOCUMENT.read_text(), BLOCK, committed_block()).encode())
     return FOLDER
 
 
 def committed_block() -> str:
-    """README's block from the committed records."""
+    """The block from the committed records."""
     figure = FOLDER / FIGURE
-    shown = figure.relative_to(README.parent).as_posix() if figure.exists() else None
-    return readme_block(read_records(FOLDER), shown)
+    shown = Path(os.path.relpath(figure, DOCUMENT.parent)).as_posix() if figure.exists() else None
+    return shown_block(read_records(FOLDER), shown)
 
 
 def main() -> int:

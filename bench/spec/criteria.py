@@ -98,7 +98,7 @@ class CostTable(Table):
 
 
 class GateTable(Table):
-    """The regression gate's rule for an experiment; see README, "Tracking regressions"."""
+    """The regression gate's rule for an experiment; see docs/REGRESSION.md."""
 
     baseline_seeds: Seeds
     new_seeds: Seeds

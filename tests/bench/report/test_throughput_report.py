@@ -10,7 +10,7 @@ from rich.console import Console
 from bench.commands import throughput as command
 from bench.context import DEFAULT_SPEC
 from bench.publish import throughput as publish
-from bench.publish.reference import README, with_block
+from bench.publish.documents import with_block
 from bench.report import throughput, write_report
 from bench.spec.tables import load_spec
 from bench.throughput import paired, session, suite
@@ -83,7 +83,7 @@ def test_publishing_fills_the_block_from_the_records(
 ) -> None:
     readme = tmp_path / "README.md"
     readme.write_text("before\n<!-- throughput -->\n<!-- /throughput -->\nafter\n")
-    monkeypatch.setattr(publish, "README", readme)
+    monkeypatch.setattr(publish, "DOCUMENT", readme)
     monkeypatch.setattr(publish, "FOLDER", tmp_path / "reference")
     publish.publish(measured)
     text = readme.read_text()
@@ -96,6 +96,6 @@ def test_publishing_fills_the_block_from_the_records(
 
 def test_readme_shows_the_committed_records() -> None:
     """Or that there are none."""
-    text = README.read_text()
+    text = publish.DOCUMENT.read_text()
     assert with_block(text, publish.BLOCK, publish.committed_block()) == text
     assert (publish.committed_block() == publish.NOTHING) == (not (publish.FOLDER / "paired.json").exists())

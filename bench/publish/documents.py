@@ -1,0 +1,25 @@
+"""Blocks that commands of this package write into documents, between markers that a reader does not see."""
+
+import re
+from pathlib import Path
+
+from bench.environment import ROOT
+
+DOCUMENTS = (ROOT / "README.md", *(ROOT / "docs" / f"{name}.md" for name in ("RESULTS", "THROUGHPUT")))
+
+
+def with_block(text: str, name: str, block: str) -> str:
+    """``text`` with the block between its markers replaced. Raises ValueError where the markers are not there."""
+    begin, end = f"<!-- {name} -->\n", f"<!-- /{name} -->"
+    pattern = re.compile(re.escape(begin) + ".*?" + re.escape(end), re.DOTALL)
+    if not pattern.search(text):
+        raise ValueError(f"no markers of {name} in the text")
+    return pattern.sub(lambda _: f"{begin}{block}\n{end}", text)
+
+
+def document_of(name: str, documents: tuple[Path, ...] = DOCUMENTS) -> Path:
+    """The document that shows a block. Raises ValueError where none has its markers."""
+    for document in documents:
+        if f"<!-- {name} -->" in document.read_text():
+            return document
+    raise ValueError(f"no document has the markers of {name}: {', '.join(path.name for path in documents)}")
