@@ -1,6 +1,7 @@
 """``python -m bench``: a command here parses, then calls a plain function. ``--help`` lists the exit codes."""
 
 import errno
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, Unpack
@@ -15,7 +16,7 @@ from bench.records.locks import Locked
 from bench.run.executors.base import ExecutorError
 from bench.spec.tables import SpecError
 from infogan.data import DataError
-from infogan.data.base import one_line
+from infogan.data.base import home_dir, one_line
 
 # what a disk answers: full, over its quota, a file too large, read-only, forbidden, broken
 DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO}
@@ -264,6 +265,7 @@ def main() -> None:
     """Entry point: a user's mistake is one line and exit code 2."""
     guard_streams()
     try:
+        os.environ.setdefault("HOME", str(home_dir()))  # MLflow does not start without one
         sys.exit(app(standalone_mode=False))  # what a typer.Exit holds; None, which is 0, without one
     except TyperException as error:  # of the command line itself; without a message it has shown the help
         message = one_line(" ".join(error.format_message().split()))

@@ -2,12 +2,14 @@
 
 import os
 from collections.abc import Collection, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from bench import environment
 from bench.console import BadInput, console, escape, say
 from bench.records.locks import Locked
+from bench.records.storage import sync_folder
 from bench.records.tasks import Resources
 from bench.run import kernels, share_gpu
 from bench.run.executors import EXECUTORS
@@ -18,8 +20,9 @@ from bench.spec.schema import suggest
 from bench.spec.tables import PROFILES, groups, load_spec
 from bench.tracking import store as tracking
 from infogan import data
+from infogan.cores import usable_cores
 from infogan.data.base import one_line
-from infogan.runtime import available_device, usable_cores
+from infogan.runtime import available_device
 
 DEFAULT_SPEC = environment.ROOT / "experiments.toml"
 DEFAULT_RESULTS = Path("results/latest")
@@ -46,6 +49,8 @@ def require_writable(results: Path) -> None:
         probe = results / f".probe-{os.getpid()}"
         probe.write_bytes(b"x")
         probe.unlink()
+        if not sync_folder(results):
+            _warn_of_folder(results)
     except OSError as error:
         raise BadInput(f"results folder {results} cannot be written: {error.strerror}") from error
 
@@ -54,6 +59,15 @@ def require_mlflow(advice: str) -> None:
     """Raises BadInput with the advice where MLflow, which only tracking needs, is not installed."""
     if not tracking.is_installed():
         raise BadInput(f"mlflow is not installed here: {advice}; python -m pip install mlflow")
+
+
+@cache
+def _warn_of_folder(results: Path) -> None:
+    """Once, whatever else the command does there."""
+    say(
+        f"[yellow]not safe from a power cut:[/yellow] the file system of {escape(str(results))} cannot make renames "
+        "durable (fsync of a folder), so the last records may be lost with it; see docs/CLUSTER.md"
+    )
 
 
 class Context:

@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from infogan.runtime import usable_cores
+from infogan.cores import usable_cores
 from infogan.version import code_digest, library_versions
 
 ROOT = Path(__file__).parent.parent  # of this checkout
@@ -86,19 +86,42 @@ def _gpu_name() -> str:
 
 @cache
 def git_commit() -> str:
-    """Commit of this checkout, with "+" where tracked files differ from it; "unknown" outside a checkout."""
+    """Commit of this checkout, with "+" where tracked files differ from it; "unknown" where there is none.
+
+    Of this one alone: neither a repository around an unpacked archive answers, nor one that GIT_DIR points to, nor one
+    that does not track this file.
+    """
+    ours = {k: v for k, v in os.environ.items() if not k.startswith("GIT_") or k.startswith("GIT_CONFIG")}
+    git = ["git", f"--git-dir={ROOT / '.git'}", f"--work-tree={ROOT}", "--no-optional-locks"]
+    asked = (
+        ["ls-files", "--error-unmatch", str(Path(__file__).relative_to(ROOT))],
+        ["rev-parse", "--short=12", "HEAD"],
+        ["status", "--porcelain", "--untracked-files=no"],
+    )
     try:
-        run = [
-            subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, timeout=10, check=True)
-            for arguments in (["rev-parse", "--short=12", "HEAD"], ["status", "--porcelain", "--untracked-files=no"])
+        _, head, status = [
+            subprocess.run(
+                [*git, *question], cwd=ROOT, env=ours, capture_output=True, text=True, timeout=10, check=True
+            )
+            for question in asked
         ]
     except (OSError, subprocess.SubprocessError):
         return "unknown"
-    return run[0].stdout.strip() + ("+" if run[1].stdout.strip() else "")
+    return head.stdout.strip() + ("+" if status.stdout.strip() else "")
 
 
 def command_line() -> str:
-    """The command that is running, as one would type it, without paths of this machine."""
-    home = os.path.expanduser("~")
-    shown = [a if not os.path.isabs(a) else "DIR" for a in (x.replace(home, "~") for x in sys.argv[1:])]
-    return " ".join(["python -m bench", *shown])
+    """The command that is running, as one would type it, without paths of this machine or addresses of others."""
+    return " ".join(["python -m bench", *map(_shown, sys.argv[1:])])
+
+
+def _shown(argument: str) -> str:
+    """Below the home folder a path begins with "~"; any other that is not relative, and any address, is "DIR"."""
+    flag, equals, value = argument.partition("=") if argument.startswith("-") else ("", "", argument)
+    if not os.path.isabs(value) and "://" not in value:
+        return argument
+    home = Path(os.path.expanduser("~"))
+    path = Path(os.path.normpath(value))
+    has_home = home.is_absolute() and home != Path(home.anchor)
+    shown = f"~/{path.relative_to(home)}" if has_home and path.is_relative_to(home) else "DIR"
+    return f"{flag}{equals}{shown}"

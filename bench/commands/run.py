@@ -12,7 +12,7 @@ from bench.context import Context, data_record, require_writable
 from bench.run import plan as grid
 from bench.run.executors.base import Executor
 from bench.run.share_gpu import limit_threads
-from infogan.runtime import usable_cores
+from infogan.cores import usable_cores
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,7 +12,8 @@ from bench.context import require_writable
 from bench.records.folder import THROUGHPUT as FOLDER
 from bench.spec.schema import suggest
 from infogan.architectures import ARCHITECTURES
-from infogan.runtime import available_device, usable_cores
+from infogan.cores import usable_cores
+from infogan.runtime import available_device
 
 if TYPE_CHECKING:
     from bench.throughput.gate import Verdict

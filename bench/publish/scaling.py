@@ -25,7 +25,7 @@ from bench.publish.reference import with_block
 from bench.records.folder import LAUNCHES, CellFolder, History, find_cells
 from bench.records.storage import read_json, read_lines, write_atomic, write_json
 from bench.spec.tables import load_spec
-from infogan.runtime import usable_cores
+from infogan.cores import usable_cores
 
 DOCS = ROOT / "docs"
 SIZES = (5, 15, 50, 150, 500)

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from bench.environment import node_name
+from bench.records.storage import sync_file
 from infogan.data.base import one_line
 
 BEAT_S = 5.0
@@ -234,7 +235,7 @@ class Lock:
     def _write(self, lease: dict[str, Any]) -> None:
         """In place, through the file that this process created: a later lease is another file."""
         os.pwrite(self._file, json.dumps(lease).ljust(RECORD_BYTES - 1).encode() + b"\n", 0)
-        os.fsync(self._file)  # network file systems send it now, not when it suits them
+        sync_file(self._file)  # network file systems send it now, not when it suits them
 
     def _beat(self) -> None:
         while not self._released.wait(self.beat_s):

@@ -1,16 +1,19 @@
 """Durable files: written whole or not at all, checked by a checksum when read."""
 
 import contextlib
+import errno
 import hashlib
 import json
 import math
 import os
+import stat
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
 _MAGIC = b"infogan-record-1"  # ends every binary record, before its sha256
+_CANNOT_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}  # what some file systems answer
 _TRAILER = len(_MAGIC) + hashlib.sha256().digest_size
 
 
@@ -27,14 +30,21 @@ def write_atomic(path: Path, *content: bytes) -> None:
 
 @contextlib.contextmanager
 def atomic_file(path: Path) -> Iterator[IO[bytes]]:
-    """A file that becomes ``path`` at the end: after a crash either the old or the new one is there in full."""
+    """A file that becomes ``path`` at the end: after a crash either the old or the new one is there in full.
+
+    A device or a pipe, such as /dev/null, is written to and stays what it is.
+    """
+    if _is_device(path):
+        with path.open("wb") as device:
+            yield device
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.parent / f".{path.name}.{os.getpid()}.{threading.get_ident()}"
     try:
         with temporary.open("wb") as file:
             yield file
             file.flush()
-            os.fsync(file.fileno())
+            sync_file(file.fileno())
         os.replace(temporary, path)
     except BaseException:
         temporary.unlink(missing_ok=True)
@@ -42,11 +52,32 @@ def atomic_file(path: Path) -> Iterator[IO[bytes]]:
     sync_folder(path.parent)
 
 
-def sync_folder(folder: Path) -> None:
-    """Make renames in ``folder`` durable."""
-    handle = os.open(folder, os.O_RDONLY)
+def _is_device(path: Path) -> bool:
+    """Whether what stands at ``path`` is no file, or is a name of the system's for one, such as /dev/stdout."""
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return False
+    is_a_name_for_it = str(path.absolute().parent) in ("/dev", "/dev/fd") or path.absolute().parts[1:2] == ("proc",)
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)) or is_a_name_for_it
+
+
+def sync_file(handle: int) -> bool:
+    """Have the disk hold what was written. False where the file system has no such call, which is no error."""
     try:
         os.fsync(handle)
+    except OSError as error:
+        if error.errno not in _CANNOT_SYNC:
+            raise
+        return False
+    return True
+
+
+def sync_folder(folder: Path) -> bool:
+    """Make renames in ``folder`` durable. False where the file system cannot: a power cut may undo the last ones."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        return sync_file(handle)
     finally:
         os.close(handle)
 
@@ -132,7 +163,7 @@ def append_line(path: Path, value: dict[str, Any]) -> None:
 def read_lines(path: Path) -> list[dict[str, Any]]:
     """JSON lines; a line that does not read is passed over, an absent file is empty."""
     values = []
-    for line in path.read_text(errors="replace").splitlines() if path.exists() else []:
+    for line in path.read_text("utf-8-sig", errors="replace").splitlines() if path.exists() else []:
         with contextlib.suppress(ValueError, RecursionError):
             value = json.loads(line)
             if isinstance(value, dict):

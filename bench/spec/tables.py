@@ -24,7 +24,7 @@ from bench.spec.settings import (
 )
 from infogan.architectures import ARCHITECTURES
 from infogan.data import DATASETS, sources
-from infogan.data.base import one_line
+from infogan.data.base import decoded, one_line
 from infogan.measures.catalogue import FAMILIES
 
 REQUIRED_DEFAULTS = (  # of training: what every cell needs and only this table is sure to state
@@ -243,7 +243,7 @@ def _require_known(names: list[str], known: Any, where: str, field: str) -> None
 def load_spec(path: Path) -> Spec:
     """Read and check experiments.toml. Raises SpecError."""
     try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+        raw = tomllib.loads(decoded(path.read_bytes()).replace("\r\n", "\n"))
     except OSError as error:
         raise SpecError(f"{path}: {error.strerror or error}") from error
     except (ValueError, RecursionError) as error:  # TOMLDecodeError, UnicodeDecodeError, a number of 5,000 digits

@@ -24,7 +24,7 @@ from bench.throughput import gate, paired, session
 from bench.throughput.ceiling import MatrixProduct, direct_flops, executed_flops
 from bench.throughput.overhead import cell_overhead, evaluation_ms, sampling_ms
 from bench.throughput.workloads import Workload, iteration
-from infogan.runtime import usable_cores
+from infogan.cores import usable_cores
 
 STEPS = ("fused", "reference", "plain", "plain_gan", "as_commonly_written")
 PRODUCT = "matrix product"

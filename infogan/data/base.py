@@ -1,15 +1,18 @@
 """What every data set gives, where caches lie, and digests that need not read the data twice."""
 
+import codecs
 import contextlib
 import hashlib
 import json
 import os
 import re
+import secrets
+import stat
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 import numpy as np
 
@@ -94,13 +97,20 @@ def check_factor_names(names: Iterable[str], where: str) -> None:
             raise DataError(f"{where}: {name[:60]!r} cannot name a factor, expected {allowed}")
 
 
-def read_text_bounded(file: Path, encoding: str, where: str) -> str:
+def decoded(raw: bytes) -> str:
+    """Text in UTF-8, with or without a byte order mark. Raises ValueError."""
+    if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise ValueError("it is UTF-16; save it as UTF-8")
+    return raw.decode("utf-8-sig")
+
+
+def read_text_bounded(file: Path, where: str) -> str:
     """A text file of the user's, of at most MAX_TEXT_BYTES. Raises DataError; ``where`` begins the message."""
     try:
         if file.stat().st_size > MAX_TEXT_BYTES:
             raise DataError(f"{where}: {file} has more than {MAX_TEXT_BYTES:,} bytes")
-        return file.read_text(encoding=encoding)
-    except (OSError, UnicodeDecodeError) as error:
+        return decoded(file.read_bytes())
+    except (OSError, ValueError) as error:
         raise DataError(f"{where}: cannot read {file}: {error}") from error
 
 
@@ -113,28 +123,60 @@ def array_digest(*arrays: np.ndarray) -> str:
     return digest.hexdigest()
 
 
+def home_dir() -> Path:
+    """The user's home folder; without one, as a container's user without an entry, a folder of the temporary files.
+
+    Raises DataError where somebody else has made that folder.
+    """
+    try:
+        return Path.home()
+    except RuntimeError:
+        folder = Path(tempfile.gettempdir()) / f"infogan-home-{os.getuid()}"
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        found = folder.lstat()
+    except OSError as error:
+        raise DataError(f"no home folder, and none can be made: {error}; set HOME") from error
+    if found.st_uid != os.getuid() or not stat.S_ISDIR(found.st_mode) or found.st_mode & 0o022:
+        raise DataError(f"no home folder, and {folder}, which would do, belongs to others: set HOME")
+    return folder
+
+
 def cache_dir() -> Path:
     """``INFOGAN_CACHE``, else the user's cache folder."""
-    explicit = os.environ.get("INFOGAN_CACHE")
+    explicit, base = os.environ.get("INFOGAN_CACHE"), os.environ.get("XDG_CACHE_HOME")
     if explicit:
-        return Path(explicit).expanduser()
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "infogan"
+        try:
+            return Path(explicit).expanduser()
+        except RuntimeError as error:
+            raise DataError(f"INFOGAN_CACHE={explicit}: {error}") from error
+    return (Path(base) if base else home_dir() / ".cache") / "infogan"
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """A file that takes the place of ``path`` as a whole when the block ends.
+
+    Its rights are what the umask leaves: others of a group read a shared cache. Raises OSError.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+    try:
+        with temporary.open("xb") as file:
+            yield file
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise
 
 
 def write_cached(path: Path, content: bytes) -> bool:
     """Write a cache file atomically; False where the cache cannot be written, which is never an error."""
-    temporary = None
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name)
-        with os.fdopen(handle, "wb") as file:
+        with replacing(path) as file:
             file.write(content)
-        os.replace(temporary, path)
     except OSError:
-        if temporary is not None:
-            with contextlib.suppress(OSError):
-                os.unlink(temporary)
         return False
     return True
 

@@ -121,7 +121,7 @@ def _load_real(folder: Path, progress: Progress | None = None) -> Dataset:
 
 def _read_table(file: Path, names: list[str], has_header: bool) -> tuple[list[str], np.ndarray]:
     """Names of the columns and a row of integers for each image, whatever the order of the lines."""
-    lines = read_text_bounded(file, "utf-8", "celeba").splitlines()
+    lines = read_text_bounded(file, "celeba").splitlines()
     columns, num_header_lines = ["partition"], 0
     if has_header:
         if len(lines) < 2:

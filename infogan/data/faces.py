@@ -211,7 +211,7 @@ def _read_factors(folder: Path, images: list[str]) -> tuple[list[str], tuple[str
     file = folder / FACTORS_FILE
     if not file.is_file():
         return images, (), None
-    text = read_text_bounded(file, "utf-8-sig", "faces")
+    text = read_text_bounded(file, "faces")
     try:
         header, *lines = [line for line in csv.reader(io.StringIO(text, newline="")) if line] or [[]]
     except csv.Error as error:

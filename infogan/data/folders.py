@@ -1,10 +1,10 @@
 """Folders of recorded images: decoding within bounds, cropping, exact area averages, one cached array per folder."""
 
+import contextlib
 import hashlib
 import os
 import stat
 import struct
-import tempfile
 import zlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -12,9 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
-from infogan.data.base import DataError, Progress
+from infogan.cores import usable_cores
+from infogan.data.base import DataError, Progress, replacing
 from infogan.data.npz import HEADER_DAMAGE
-from infogan.runtime import usable_cores
 
 CHUNK = 256  # images a thread decodes before it reports
 
@@ -111,14 +111,6 @@ def cached_images(path: Path, shape: tuple[int, ...], make: Callable[[], np.ndar
     except (OSError, *HEADER_DAMAGE):
         pass  # none yet, or damaged: made anew below
     images = make()
-    temporary = None
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=path.name, delete=False) as file:
-            temporary = Path(file.name)
-            np.save(file, images)
-        temporary.replace(path)
-    except OSError:  # a full disk or a read-only cache is never an error
-        if temporary:
-            temporary.unlink(missing_ok=True)
+    with contextlib.suppress(OSError), replacing(path) as file:  # a full disk or a read-only cache is never an error
+        np.save(file, images)
     return images

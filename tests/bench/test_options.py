@@ -16,7 +16,7 @@ GROUPS = {"plan": CellOptions, "run": CellOptions, "check": GateOptions, "baseli
 OWN = {
     "plan": {"experiments", "estimate", "price_per_hour"},
     "run": {"experiments", "checkpoint_every_s", "checkpoint_every"},
-    "check": {"experiment", "baseline_file", "train", "record"},
+    "check": {"experiment", "baseline_file", "train", "record", "json", "strict"},
     "baseline": {"experiment", "to", "train"},
 }
 

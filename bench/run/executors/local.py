@@ -8,19 +8,22 @@ import ctypes
 import multiprocessing
 import os
 import signal
+import tempfile
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 
 from bench.records.tasks import CellTask
-from bench.run.executors.base import OnEvent, StopRequest
+from bench.run.executors.base import ExecutorError, OnEvent, StopRequest
 from bench.run.executors.worker import OUTCOMES, conclude, work
 
 # without the second, each worker's first optimizer imports it: 1.4 s, 140 MB
 PRELOAD = ["bench.run.train_cell", "torch._dynamo"]
+SHORT_FOLDERS = ("/tmp", "/var/tmp", "/dev/shm")
+MAX_FOLDER_BYTES = 64  # leaves room for multiprocessing's own folder and name
 PRELOAD_TO_MEASURE = "infogan.measures.families"
 
 
@@ -108,10 +111,30 @@ def _start_server() -> None:
     A terminal's Ctrl-C reaches them too, and some of them before they could ignore it; the launcher alone decides.
     """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    with _short_temporary_folder():
+        try:
+            forkserver.ensure_running()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextlib.contextmanager
+def _short_temporary_folder() -> Iterator[None]:
+    """Inside, temporary files lie where a socket's path fits: a system takes 104 or 108 bytes, a TMPDIR may have more.
+
+    Raises ExecutorError where there is no such folder.
+    """
+    before = tempfile.gettempdir()
+    for folder in (before, *SHORT_FOLDERS):
+        if len(os.fsencode(folder)) <= MAX_FOLDER_BYTES and os.access(folder, os.W_OK | os.X_OK):
+            break
+    else:
+        raise ExecutorError(f"TMPDIR is too long for a socket ({before}) and {SHORT_FOLDERS[0]} cannot be written")
+    tempfile.tempdir = folder
     try:
-        forkserver.ensure_running()
+        yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        tempfile.tempdir = before
 
 
 def _describe_exit(exitcode: int | None) -> str:

@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
+from infogan.cores import usable_cores
 from infogan.data.base import array_digest, cache_dir, write_cached
 from infogan.data.npz import NpzError, read_npz
 from infogan.data.rendering import kinds, pool
-from infogan.runtime import usable_cores
 from infogan.version import code_digest
 
 FIRST = 1 << 40  # index of the first controlled image: no other of the set comes near it

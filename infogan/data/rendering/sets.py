@@ -13,12 +13,12 @@ from typing import Any
 
 import numpy as np
 
+from infogan.cores import usable_cores
 from infogan.data.base import DataInfo, Dataset, Part, Progress, array_digest, cache_dir, write_cached
 from infogan.data.npz import NpzError, read_npz
 from infogan.data.rendering import factor_values, kinds, pool
 from infogan.data.rendering.controlled import ControlledImages
 from infogan.data.rendering.kinds import FIRST_HELD_OUT, kind_module, recipe
-from infogan.runtime import usable_cores
 
 DEFAULT_NUM_IMAGES = 20_000
 CHUNK = 100  # images per file and task: about a second of one core
