@@ -14,13 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+import bench
 from bench.console import BadInput
+from bench.serve.app import Served
 
 LOOPBACK = "127.0.0.1"
 START_LIMIT_S, POLL_S = 180.0, 0.2
 MLFLOW_STOPS, MLFLOW_STOP_LIMIT_S = (signal.SIGTERM, signal.SIGKILL), 8.0
 MLFLOW_SETTINGS = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-UVICORN = "--log-level warning --timeout-graceful-shutdown 2"
 PR_SET_PDEATHSIG = 1  # of prctl(2)
 
 
@@ -130,24 +131,13 @@ def usable_port(port: int | None, host: str = LOOPBACK) -> int:
 
 
 def mlflow_server(
-    uri: str,
-    artifacts: Path,
-    port: int,
-    log: IO[bytes],
-    *,
-    host: str = LOOPBACK,
-    allowed_hosts: str | None = None,
-    workers: int = 1,
-    environment: Mapping[str, str] | None = None,
+    served: Served, log: IO[bytes], environment: Mapping[str, str] | None = None
 ) -> AbstractContextManager[Server]:
-    """MLflow's server over a store; to be entered. It answers once :func:`wait_until` has seen it healthy."""
-    command = [sys.executable, "-m", "mlflow", "server", "--host", host, "--port", str(port)]
-    command += ["--workers", str(workers), "--artifacts-destination", str(artifacts), "--uvicorn-opts", UVICORN]
-    command += ["--allowed-hosts", allowed_hosts] if allowed_hosts else []
-    settings = os.environ | MLFLOW_SETTINGS | dict(environment or {})
-    settings |= {"MLFLOW_BACKEND_STORE_URI": uri}  # may hold a password: not in `ps`
-    settings.pop("MLFLOW_TRACKING_URI", None)
-    return running("MLflow", command, log, environment=settings)
+    """MLflow behind our guard; to be entered. It answers once :func:`wait_until` has seen it healthy."""
+    settings = os.environ | MLFLOW_SETTINGS | dict(environment or {}) | served.to_environment()
+    checkout = str(Path(bench.__file__).parents[1])
+    settings |= {"PYTHONPATH": os.pathsep.join(filter(None, [checkout, os.environ.get("PYTHONPATH")]))}
+    return running("MLflow", [sys.executable, "-m", "bench.serve.app"], log, environment=settings)
 
 
 def is_healthy(base: str) -> bool:

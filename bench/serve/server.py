@@ -14,6 +14,8 @@ from bench.console import BadInput, Exit, console, escape, say
 from bench.context import require_folder, require_mlflow, require_writable
 from bench.records.locks import Lock
 from bench.serve import postgres
+from bench.serve.app import Served
+from bench.serve.guard import host_name
 from bench.serve.process import (
     LOOPBACK,
     POLL_S,
@@ -53,17 +55,17 @@ def serve(options: Options) -> Exit:
     require_mlflow("install it")
     if options.store == "postgresql":
         postgres.require(folder)
-    port = usable_port(options.port, options.host)
+    names, port = own_names(options), usable_port(options.port, options.host)
     require_writable(folder)
     try:
         with Lock(folder / "server.lease", f"process {os.getpid()}"):
-            return _serve(options, folder, port)
+            return _serve(options, folder, port, names)
     except ServerFailed as error:
         print(f"error: {error}; logs are in {folder / 'logs'}", file=sys.stderr)
         return Exit.FAILED
 
 
-def _serve(options: Options, folder: Path, port: int) -> Exit:
+def _serve(options: Options, folder: Path, port: int, names: tuple[str, ...]) -> Exit:
     artifacts, logs = folder / "artifacts", folder / "logs"
     for path in (artifacts, logs):
         path.mkdir(exist_ok=True)
@@ -74,14 +76,9 @@ def _serve(options: Options, folder: Path, port: int) -> Exit:
         console.status("starting, about 20 s"),
         _store(options, folder, database_log, signals) as store,
         mlflow_server(
-            store.uri,
-            artifacts,
-            port,
+            Served(store.uri, str(artifacts), (), options.host, port, options.workers, names),
             mlflow_log,
-            host=options.host,
-            allowed_hosts=options.allowed_hosts,
-            workers=options.workers,
-            environment=store.environment,
+            store.environment,
         ) as mlflow,
     ):
         servers = [mlflow, *store.servers]
@@ -123,6 +120,15 @@ def _log(path: Path) -> Iterator[IO[bytes]]:
         yield log
 
 
+def own_names(options: Options) -> tuple[str, ...]:
+    """Of this host: as the command line gives them. Raises BadInput."""
+    names = [name.strip().lower() for name in (options.allowed_hosts or "").split(",") if name.strip()]
+    for name in names:
+        if host_name(name) != name or "*" in name:
+            raise BadInput(f"--allowed-hosts {name!r}: give whole names, without a port")
+    return (*names, *(() if options.host in EVERY_ADDRESS else (options.host.lower(),)))
+
+
 def _address(host: str, port: int) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
@@ -132,5 +138,5 @@ def _print_use(options: Options, folder: Path, address: str, store: _Store) -> N
     say(f"  export MLFLOW_TRACKING_URI={escape(address)}")
     say(f"store {escape(tracking.redacted(store.uri))}; artifacts and logs in {escape(str(folder))}")
     if options.host not in (LOOPBACK, "localhost", "::1"):
-        named = f"names {options.allowed_hosts}" if options.allowed_hosts else "private addresses and localhost"
-        say(f"[yellow]open to the network without a password;[/yellow] it answers to {escape(named)}")
+        named = f" and {options.allowed_hosts}" if options.allowed_hosts else ""
+        say(f"[yellow]open to the network without a password;[/yellow] it is called by address{escape(named)}")

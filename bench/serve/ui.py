@@ -1,6 +1,8 @@
-"""``ui``: MLflow's pages over a results folder, on loopback, with the addresses of the prepared views."""
+"""``ui``: MLflow's pages over a results folder, on loopback, for whoever has the addresses, which hold a token."""
 
+import html
 import os
+import secrets
 import signal
 import sys
 import tempfile
@@ -10,6 +12,7 @@ from pathlib import Path
 
 from bench.console import BadInput, Exit, console, escape, is_watched, say
 from bench.context import require_mlflow
+from bench.serve.app import Served
 from bench.serve.process import (
     LOOPBACK,
     POLL_S,
@@ -35,11 +38,15 @@ def show(results: Path, port: int | None, *, open_browser: bool) -> Exit:
     require_mlflow("`python -m bench report` does without it; or install it")
     try:
         if uri.startswith(("http://", "https://")):
-            _print_views(tracking.redacted(uri).rstrip("/"), tracking.prepared_experiments(uri))
+            _print_views(f"{tracking.redacted(uri).rstrip('/')}/", tracking.prepared_experiments(uri))
             return Exit.OK
         if not tracking.may_exist(uri):
             raise BadInput(f"nothing to show: no mlflow.db in {results}; run `python -m bench run` first")
-        return _serve(uri, results.absolute() / "artifacts", usable_port(port), open_browser=open_browser)
+        folders = () if uri == tracking.default_uri(results) else tracking.artifact_folders(uri)
+        served = Served(
+            uri, str(results.absolute() / "artifacts"), folders, port=usable_port(port), token=secrets.token_urlsafe(24)
+        )
+        return _serve(served, open_browser=open_browser)
     except (tracking.StoreError, ServerFailed) as error:
         print(f"error: {error}", file=sys.stderr)
         return Exit.FAILED
@@ -48,7 +55,7 @@ def show(results: Path, port: int | None, *, open_browser: bool) -> Exit:
 # ---------------------------------------------------------------- addresses
 def view_address(base: str, experiment_id: str, view: str) -> str:
     """Of a prepared view; without the workflow type a first visit shows MLflow's page for language models."""
-    return f"{base}/#/experiments/{experiment_id}/runs?workflowType=machine_learning&{VIEWS[view]}"
+    return f"{base}#/experiments/{experiment_id}/runs?workflowType=machine_learning&{VIEWS[view]}"
 
 
 def _print_views(base: str, experiments: dict[str, str]) -> None:
@@ -60,28 +67,33 @@ def _print_views(base: str, experiments: dict[str, str]) -> None:
         say("no runs are mirrored here yet; `python -m bench sync` mirrors what is recorded")
 
 
-def _open_browser(address: str) -> None:
+def _open_browser(address: str, folder: str) -> None:
+    """By way of a page that its owner alone can read: a program's arguments, token included, are everybody's."""
     has_display = sys.platform == "darwin" or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
     if has_display and is_watched():
-        webbrowser.open(address)
+        page = Path(folder, "open.html")
+        page.write_text(f'<meta http-equiv="refresh" content="0; url={html.escape(address)}">')
+        webbrowser.open(page.as_uri())
 
 
 # ---------------------------------------------------------------- the server
-def _serve(uri: str, artifacts: Path, port: int, *, open_browser: bool) -> Exit:
-    base = f"http://{LOOPBACK}:{port}"
+def _serve(served: Served, *, open_browser: bool) -> Exit:
+    base = f"http://{LOOPBACK}:{served.port}"
     with (
         received_signals() as signals,
         tempfile.TemporaryFile() as log,
-        mlflow_server(uri, artifacts, port, log) as server,
+        tempfile.TemporaryDirectory() as folder,
+        mlflow_server(served, log) as server,
     ):
         with console.status("starting MLflow, about 10 s"):
-            experiments = tracking.prepared_experiments(uri)  # while the server starts
+            experiments = tracking.prepared_experiments(served.store_uri)  # while the server starts
             wait_until(lambda: is_healthy(base), server, signals)
         if not signals:
-            _print_views(base, experiments)
-            say(f"MLflow serves {escape(tracking.redacted(uri))} at {base}; Ctrl-C stops it")
+            page = f"{base}/?token={served.token}"
+            _print_views(page, experiments)
+            say(f"MLflow serves {escape(tracking.redacted(served.store_uri))} at {page}; Ctrl-C stops it")
             if open_browser and experiments:
-                _open_browser(view_address(base, next(iter(experiments.values())), "seeds"))
+                _open_browser(view_address(page, next(iter(experiments.values())), "seeds"), folder)
         while not signals:
             server.check()
             time.sleep(POLL_S)

@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from bench.records.folder import CellFolder
 from bench.records.locks import Lock
@@ -97,6 +97,16 @@ def prepared_experiments(uri: str) -> dict[str, str]:
     except Exception as error:
         raise StoreError(reason(error, uri)) from None
     return {e.name: e.experiment_id for e in found if "mlflow.sharedViewState.seeds" in e.tags}
+
+
+def artifact_folders(uri: str) -> tuple[str, ...]:
+    """Folders on this machine that the store's experiments keep artifacts in. Raises StoreError."""
+    try:
+        found = _connect(uri).search_experiments()
+    except Exception as error:
+        raise StoreError(reason(error, uri)) from None
+    parts = [urlsplit(e.artifact_location) for e in found]
+    return tuple(sorted({unquote(part.path) for part in parts if part.scheme in ("", "file")}))
 
 
 def _connect(uri: str) -> "MlflowClient":

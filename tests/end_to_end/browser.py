@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urljoin
 
 if TYPE_CHECKING:
     from selenium import webdriver
@@ -34,8 +35,9 @@ FLAGS = (
     "--disable-sync",
 )
 PAGE_LIMIT_S = 60.0
-# MLflow asks for accounts it may not have, and its layout observer complains harmlessly
+# MLflow asks for accounts it may not have, and for what we do not serve; its layout observer complains harmlessly
 NOISE = ("/mlflow/users/current", "favicon.ico", "ResizeObserver loop")
+NOISE += ("/mlflow/assistant/", "/mlflow/gateway-proxy", "/mlflow/ui-telemetry")
 VISITED = "localStorage.setItem('mlflow.assistant.fab.autoOpenedOnFirstLoad_v1', 'true')"  # no panel over the charts
 CHART = """
 const leaves = [...document.querySelectorAll('*')].filter(e => !e.children.length);
@@ -151,7 +153,7 @@ def browser(address: str) -> Iterator[Browser]:
             size = {"width": WINDOW[0], "height": WINDOW[1], "deviceScaleFactor": 1, "mobile": False}
             driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
             if address.startswith("http"):
-                driver.get(f"{address.partition('#')[0]}health")
+                driver.get(urljoin(address, "/health"))
                 driver.execute_script(VISITED)
             yield Browser(driver)
         finally:

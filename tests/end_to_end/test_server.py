@@ -16,6 +16,12 @@ import pytest
 
 from bench.records.folder import CellFolder
 from bench.serve import postgres
+from tests.end_to_end.attacks import (
+    check_artifacts_stay_inside,
+    check_hosts_and_origins,
+    check_refused_routes,
+    needs_root,
+)
 from tests.end_to_end.harness import Bench, same_bits, wait_for
 from tests.end_to_end.server import Proxy, TrackingServer, free_port, pause_until
 
@@ -196,6 +202,15 @@ def test_the_password_is_its_owners_alone(server: TrackingServer) -> None:
     assert addresses == {"127.0.0.1"}
 
 
+@needs_root
+def test_another_account_reaches_tracking_and_nothing_else(server: TrackingServer, tmp_path: Path) -> None:
+    check_refused_routes(server.uri)
+    check_hosts_and_origins(server.uri)
+    tmp_path.chmod(0o700)
+    (tmp_path / "outside").mkdir()
+    check_artifacts_stay_inside(server.uri, tmp_path / "outside")
+
+
 def test_two_servers_do_not_share_a_folder(server: TrackingServer) -> None:
     command = server.command()
     command[command.index("--port") + 1] = str(free_port())
@@ -216,6 +231,7 @@ def test_bad_use_is_one_line(server: TrackingServer, tmp_path: Path) -> None:
     assert f"port {server.port} cannot be used on 127.0.0.1" in bad(server)
     assert "choose postgresql or sqlite" in bad(server, "--store", "mysql")
     assert "cannot be resolved" in bad(server, "--host", "no such host")
+    assert "give whole names" in bad(server, "--allowed-hosts", "*.lab.example", "--port", str(free_port()))
     (tmp_path / "file").touch()
     assert "is not a folder" in bad(server, "--folder", str(tmp_path / "file"))
 

@@ -15,6 +15,16 @@ from bench.context import Context
 from bench.records.folder import CellFolder, History, find_cells
 from bench.tracking import mirror
 from bench.tracking import store as tracking
+from tests.end_to_end.attacks import (
+    Request,
+    ask,
+    ask_as_nobody,
+    check_artifacts_stay_inside,
+    check_hosts_and_origins,
+    check_refused_routes,
+    needs_root,
+    post,
+)
 from tests.end_to_end.browser import Browser, browser, missing, served, start
 
 ARMS = ("gan", "infogan", "infogan-fast-q")
@@ -137,6 +147,45 @@ def test_the_server_listens_on_loopback_alone(addresses: dict[str, str]) -> None
     assert {address.ip for address in listening if address.port == port} == {"127.0.0.1"}
 
 
+@needs_root
+def test_another_account_gets_nothing_without_the_token(results: Path, addresses: dict[str, str]) -> None:
+    """Whoever has it is still not served what viewing does not need, nor what a store names outside of its folder."""
+    base, _, token = addresses["seeds"].partition("#")[0].partition("?token=")
+    wanted = [Request("GET", "/"), Request("GET", "/version"), post("/ajax-api/2.0/mlflow/runs/search", {})]
+    wanted += [Request("GET", f"/?token={guess}") for guess in ("", "x" * len(token), token[:-1])]
+    wanted += [Request("GET", "/version", b"", (("Cookie", f"infogan-{urlsplit(base).port}=x"),))]
+    assert [answer.status for answer in ask_as_nobody(base, wanted)] == [403] * len(wanted)
+    (first,) = ask(base, [Request("GET", f"/?token={token}")])
+    assert (first.status, first.headers["location"]) == (303, "/")
+    cookie = first.headers["set-cookie"]
+    assert cookie.endswith("; HttpOnly; SameSite=Lax; Path=/")
+    assert ask(base, [Request("GET", "/", b"", (("Cookie", cookie.partition(";")[0]),))])[0].status == 200
+
+    bearer = ("Authorization", f"Bearer {token}")
+    check_refused_routes(base, bearer)
+    check_hosts_and_origins(base, bearer)
+    outside = results.parent / "outside"
+    outside.mkdir(0o700)
+    check_artifacts_stay_inside(base, outside, bearer)
+
+
+def test_artifacts_that_a_store_names_elsewhere_are_not_served(results: Path, addresses: dict[str, str]) -> None:
+    """A results folder may come from anybody, and an older server took any location."""
+    from mlflow import MlflowClient
+
+    base, _, token = addresses["seeds"].partition("#")[0].partition("?token=")
+    private = results.parent / "private"
+    private.mkdir(0o700)
+    client = MlflowClient(tracking.default_uri(results))
+    run_id = client.create_run(client.create_experiment("elsewhere", str(private))).info.run_id
+    client.log_text(run_id, "of nobody's business", "secret.txt")
+    asked = [f"/get-artifact?run_id={run_id}&path=secret.txt", f"/api/2.0/mlflow/artifacts/list?run_id={run_id}"]
+    bearer = ("Authorization", f"Bearer {token}")
+    for answer in ask(base, [Request("GET", path, b"", (bearer,)) for path in asked]):
+        assert answer.status == 403
+        assert b"are not served" in answer.body
+
+
 def test_sigterm_takes_the_server_along(results: Path) -> None:
     with start(results) as process:
         server = first_child(process)
@@ -157,7 +206,7 @@ def test_a_server_that_dies_is_one_line(results: Path) -> None:
 def first_child(process: subprocess.Popen[str]) -> psutil.Process:
     while process.poll() is None:
         for child in psutil.Process(process.pid).children():
-            if "mlflow" in child.cmdline():
+            if "bench.serve.app" in child.cmdline():
                 return child
     raise AssertionError("the command started no server")
 
@@ -179,12 +228,13 @@ def test_bad_use_is_one_line(results: Path, tmp_path: Path) -> None:
 def test_of_a_server_elsewhere_only_the_addresses_are_printed(
     results: Path, addresses: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    base = addresses["seeds"].partition("/#")[0]
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"{base}/")
+    base, _, token = addresses["seeds"].partition("#")[0].partition("?token=")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", base)
+    monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", token)
     code, output = outcome(results)
     assert code == 0
     assert output.split()[0] == "mnist-mi-smoke"
-    assert set(addresses.values()) <= set(output.split())
+    assert {address.replace(f"?token={token}", "") for address in addresses.values()} <= set(output.split())
 
 
 def outcome(results: Path, *options: str) -> tuple[int, str]:
