@@ -18,7 +18,7 @@ from bench.spec import cells as cell_module
 from bench.spec.cells import Cell, Selection, parse_seeds
 from bench.spec.schema import suggest
 from bench.spec.tables import PROFILES, groups, load_spec
-from bench.tracking import store as tracking
+from bench.tracking import connection as tracking
 from infogan import data
 from infogan.cores import usable_cores
 from infogan.data.base import one_line

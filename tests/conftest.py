@@ -30,9 +30,9 @@ def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Made once: MLflow's migrations take about 10 s. A leftover of a killed creation lies in the way."""
     database = tmp_path_factory.mktemp("empty") / "mlflow.db"
     database.with_name(".mlflow.db.incoming").write_bytes(b"half a database")
-    from bench.tracking import store as tracking
+    from bench.tracking.connection import connect
 
-    tracking._connect(f"sqlite:///{database}")
+    connect(f"sqlite:///{database}")
     assert sorted(p.name for p in database.parent.iterdir()) == [".mlflow.db.lease", "mlflow.db"]
     return database
 

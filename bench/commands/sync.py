@@ -7,8 +7,8 @@ from rich.progress import Progress
 from bench.console import BadInput, Exit, console, escape, is_watched, say
 from bench.context import require_mlflow
 from bench.records.folder import find_cells
+from bench.tracking import connection as tracking
 from bench.tracking import mirror
-from bench.tracking import store as tracking
 
 
 def sync(results: Path) -> Exit:

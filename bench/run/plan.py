@@ -16,8 +16,8 @@ from bench.records.locks import Lock
 from bench.records.tasks import CellTask
 from bench.run.executors.base import Executor, StopRequest
 from bench.spec.cells import Cell
-from bench.tracking import store as tracking
 from bench.tracking.mirror import Mirror, NoMirror
+from bench.tracking.store import is_synced
 from infogan.architectures import ARCHITECTURES, Costs, adapted, iteration_flops, network_costs
 
 ASSUMED_FLOPS_PER_S = 60e9  # of one core, for an estimate before anything was measured here
@@ -59,7 +59,7 @@ def plan(results: Path, cells: list[Cell], uri: str | None) -> list[PlannedCell]
         elif state == "done" and (families := folder.unmeasured(cell)):
             errors = [entry["error"] for entry in folder.measures().values() if "error" in entry]
             state, detail = "unmeasured", errors[0] if errors else ", ".join(families)
-        elif state == "done" and uri is not None and not tracking.is_synced(folder, uri):
+        elif state == "done" and uri is not None and not is_synced(folder, uri):
             state = "unsynced"
         if state in ("done", "unsynced"):
             detail = _detail(folder, cell)

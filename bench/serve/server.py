@@ -27,7 +27,7 @@ from bench.serve.process import (
     usable_port,
     wait_until,
 )
-from bench.tracking import store as tracking
+from bench.tracking.uri import redacted
 
 STORES = ("postgresql", "sqlite")
 LOG_LIMIT_BYTES = 50e6  # a log beyond it is begun anew at the next start; the one before is kept
@@ -136,7 +136,7 @@ def _address(host: str, port: int) -> str:
 def _print_use(options: Options, folder: Path, address: str, store: _Store) -> None:
     say(f"tracking server at {escape(address)}, Ctrl-C stops it and loses nothing")
     say(f"  export MLFLOW_TRACKING_URI={escape(address)}")
-    say(f"store {escape(tracking.redacted(store.uri))}; artifacts and logs in {escape(str(folder))}")
+    say(f"store {escape(redacted(store.uri))}; artifacts and logs in {escape(str(folder))}")
     if options.host not in (LOOPBACK, "localhost", "::1"):
         named = f" and {options.allowed_hosts}" if options.allowed_hosts else ""
         say(f"[yellow]open to the network without a password;[/yellow] it is called by address{escape(named)}")

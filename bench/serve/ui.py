@@ -23,7 +23,8 @@ from bench.serve.process import (
     usable_port,
     wait_until,
 )
-from bench.tracking import store as tracking
+from bench.tracking import connection as tracking
+from bench.tracking.uri import redacted
 
 VIEWS = {  # options of an experiment's page; the keys are those of the experiment's tags
     "seeds": "compareRunsMode=CHART&viewStateShareKey=seeds",
@@ -38,7 +39,7 @@ def show(results: Path, port: int | None, *, open_browser: bool) -> Exit:
     require_mlflow("`python -m bench report` does without it; or install it")
     try:
         if uri.startswith(("http://", "https://")):
-            _print_views(f"{tracking.redacted(uri).rstrip('/')}/", tracking.prepared_experiments(uri))
+            _print_views(f"{redacted(uri).rstrip('/')}/", tracking.prepared_experiments(uri))
             return Exit.OK
         if not tracking.may_exist(uri):
             raise BadInput(f"nothing to show: no mlflow.db in {results}; run `python -m bench run` first")
@@ -91,7 +92,7 @@ def _serve(served: Served, *, open_browser: bool) -> Exit:
         if not signals:
             page = f"{base}/?token={served.token}"
             _print_views(page, experiments)
-            say(f"MLflow serves {escape(tracking.redacted(served.store_uri))} at {page}; Ctrl-C stops it")
+            say(f"MLflow serves {escape(redacted(served.store_uri))} at {page}; Ctrl-C stops it")
             if open_browser and experiments:
                 _open_browser(view_address(page, next(iter(experiments.values())), "seeds"), folder)
         while not signals:

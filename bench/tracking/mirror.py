@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.records.folder import CellFolder
-from bench.tracking.store import Store, StoreError
+from bench.tracking.connection import StoreError
+from bench.tracking.store import Store
 from bench.tracking.uri import NOT_A_DATABASE
 
 FIRST_DELAY_S, LAST_DELAY_S = 1.0, 60.0  # between attempts at a store that is down

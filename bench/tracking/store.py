@@ -1,26 +1,23 @@
-"""MLflow as a verified mirror of the cells' folders, for people. The only file that imports mlflow, inside functions.
+"""MLflow as a verified mirror of the cells' folders, for people. Imports mlflow lazily.
 
 One writer, the launcher; a store that is down or slow delays nothing but the mirror. A cell is synced when what the
 store holds equals what the cell recorded; only then does its tracking.json say so. A point's timestamp is the run's
 start plus its iteration in milliseconds, so that a batch sent twice is the same rows, which SQL stores keep once.
 """
 
-import importlib.util
 import json
-import logging
-import os
 import platform
 import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 from bench.records.folder import CellFolder
-from bench.records.locks import Lock
 from bench.records.storage import CorruptRecord
 from bench.spec.cells import Cell, digest
+from bench.tracking.connection import StoreError, connect, default_uri, may_exist
 from bench.tracking.content import (
     COLOUR,
     NOTE,
@@ -37,109 +34,13 @@ from bench.tracking.content import (
     summary_points,
     tags_of,
 )
-from bench.tracking.uri import NOT_A_DATABASE, reason, redacted, sqlite_file
+from bench.tracking.uri import reason, redacted
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
 MAX_METRICS, MAX_PARAMS = 1000, 100  # of one log_batch call, MLflow's limits
-SETTINGS = {  # of MLflow's client, unless the user sets them; what fails is sent again from the records
-    "MLFLOW_DISABLE_TELEMETRY": "true",
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",  # seconds
-    "MLFLOW_LOGGING_LEVEL": "CRITICAL",
-    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
-}
-
-
-class StoreError(Exception):
-    """The store cannot be used now, whatever the cell; the message is one line without credentials."""
-
-
-def is_installed() -> bool:
-    """Whether MLflow is there; nothing but this package needs it. A mere folder of that name is not it."""
-    found = importlib.util.find_spec("mlflow")
-    return found is not None and found.origin is not None
-
-
-# ---------------------------------------------------------------- where
-def default_uri(results: Path) -> str:
-    """SQLite in the results folder."""
-    return f"sqlite:///{results.resolve()}/mlflow.db"
-
-
-def resolve_uri(results: Path) -> str:
-    """MLFLOW_TRACKING_URI, or the default."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or default_uri(results)
-
-
-def is_synced(folder: CellFolder, uri: str) -> bool:
-    """Whether the cell's end was verified to be in the store. Trusts the cell's record; ``sync`` asks the store."""
-    tracking = folder.tracking()
-    if tracking is None or folder.result() is None or tracking.get("status") != "synced":
-        return False
-    if not may_exist(uri):
-        return False
-    return {"uri": redacted(uri), "result": folder.end_digest()}.items() <= tracking.items()
-
-
-def may_exist(uri: str) -> bool:
-    """Whether there is a database; of a store elsewhere only the attempt tells."""
-    database = sqlite_file(uri)
-    return database is None or (database.exists() and database.stat().st_size > 0)
-
-
-def prepared_experiments(uri: str) -> dict[str, str]:
-    """Names and ids of the experiments that have prepared views, the newest first. Raises StoreError."""
-    try:
-        found = _connect(uri).search_experiments(order_by=["last_update_time DESC"])
-    except Exception as error:
-        raise StoreError(reason(error, uri)) from None
-    return {e.name: e.experiment_id for e in found if "mlflow.sharedViewState.seeds" in e.tags}
-
-
-def artifact_folders(uri: str) -> tuple[str, ...]:
-    """Folders on this machine that the store's experiments keep artifacts in. Raises StoreError."""
-    try:
-        found = _connect(uri).search_experiments()
-    except Exception as error:
-        raise StoreError(reason(error, uri)) from None
-    parts = [urlsplit(e.artifact_location) for e in found]
-    return tuple(sorted({unquote(part.path) for part in parts if part.scheme in ("", "file")}))
-
-
-def _connect(uri: str) -> "MlflowClient":
-    """A client with MLflow quiet and its database there. The first use of a database takes about 10 s."""
-    for name, value in SETTINGS.items():
-        os.environ.setdefault(name, value)
-    database = sqlite_file(uri)
-    if database is not None and database.exists() and database.stat().st_size:
-        with database.open("rb") as file:
-            if file.read(16) != b"SQLite format 3\0":
-                raise StoreError(NOT_A_DATABASE)
-    from mlflow import MlflowClient
-
-    for name in ("mlflow", "alembic", "urllib3.connectionpool"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)  # MLflow logs a stack for what is reported in one line
-    if database is not None and not (database.exists() and database.stat().st_size):
-        _create_database(database)
-    return MlflowClient(tracking_uri=uri)
-
-
-def _create_database(database: Path) -> None:
-    """Made aside and renamed: a kill during MLflow's migrations leaves a file that MLflow can never open again."""
-    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
-
-    incoming = database.with_name(f".{database.name}.incoming")
-    with Lock(database.with_name(f".{database.name}.lease"), f"process {os.getpid()}"):
-        if database.exists() and database.stat().st_size:
-            return
-        for leftover in (incoming, incoming.with_name(f"{incoming.name}-journal")):
-            leftover.unlink(missing_ok=True)
-        store = SqlAlchemyStore(f"sqlite:///{incoming}", str(database.parent.resolve() / "artifacts"))
-        store.engine.dispose()
-        incoming.replace(database)
 
 
 # ---------------------------------------------------------------- one cell
@@ -156,6 +57,16 @@ class KnownRun:
 
 
 Memory = dict[str, KnownRun]  # by cell key
+
+
+def is_synced(folder: CellFolder, uri: str) -> bool:
+    """Whether the cell's end was verified to be in the store. Trusts the cell's record; ``sync`` asks the store."""
+    tracking = folder.tracking()
+    if tracking is None or folder.result() is None or tracking.get("status") != "synced":
+        return False
+    if not may_exist(uri):
+        return False
+    return {"uri": redacted(uri), "result": folder.end_digest()}.items() <= tracking.items()
 
 
 def mirror_cell(client: "MlflowClient", folder: CellFolder, memory: Memory | None = None) -> bool:
@@ -385,7 +296,7 @@ class Store:
     def mirror(self, folder: CellFolder) -> str | None:
         """None, or why this cell cannot be mirrored. Raises StoreError where no cell can."""
         try:
-            self._client = self._client or _connect(self.uri)
+            self._client = self._client or connect(self.uri)
         except Exception as error:
             raise StoreError(reason(error, self.uri)) from None
         try:

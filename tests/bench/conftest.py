@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from bench.tracking import store as tracking
-from bench.tracking.store import default_uri
+from bench.tracking.connection import connect, default_uri
 
 
 @pytest.fixture
@@ -18,4 +17,4 @@ def results(tmp_path: Path, empty_database: Path) -> Path:
 
 @pytest.fixture
 def client(results: Path) -> Any:
-    return tracking._connect(default_uri(results))
+    return connect(default_uri(results))

@@ -13,8 +13,8 @@ import pytest
 
 from bench.context import Context
 from bench.records.folder import CellFolder, History, find_cells
+from bench.tracking import connection as tracking
 from bench.tracking import mirror
-from bench.tracking import store as tracking
 from tests.end_to_end.attacks import (
     Request,
     ask,

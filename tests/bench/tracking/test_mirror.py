@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from bench.records.folder import CellFolder
-from bench.tracking import store as tracking
+from bench.tracking.connection import connect, default_uri
 from bench.tracking.mirror import Mirror, sync
-from bench.tracking.store import default_uri, is_synced
+from bench.tracking.store import is_synced
+from bench.tracking.uri import NOT_A_DATABASE
 from tests.bench.tracked_cells import (
     ITERATIONS,
     assert_holds,
@@ -118,7 +119,7 @@ def test_a_damaged_database_is_said(results: Path) -> None:
     content = database.read_bytes()
     database.write_bytes(content[:100] + b"\xff" * 8000 + content[8100:])
     (left,) = sync(results, [done_cell(results, make_cell())], default_uri(results))
-    assert left.reason == tracking.NOT_A_DATABASE
+    assert left.reason == NOT_A_DATABASE
 
 
 def test_a_database_that_was_moved_away_is_filled_again(results: Path, empty_database: Path) -> None:
@@ -128,7 +129,7 @@ def test_a_database_that_was_moved_away_is_filled_again(results: Path, empty_dat
     assert not is_synced(folder, default_uri(results))
     shutil.copy(empty_database, results / "mlflow.db")  # an empty one in its place: the record alone cannot tell
     assert sync(results, [folder], default_uri(results)) == []
-    client = tracking._connect(default_uri(results))
+    client = connect(default_uri(results))
     assert len(stored(client, the_run(client).info.run_id, "mi/c1")) == ITERATIONS
 
 
@@ -158,7 +159,7 @@ def test_a_server_that_comes_late_gets_everything(tmp_path: Path, monkeypatch: p
             mirror.submit(finish(folder))
         assert mirror.close(60) == []
         assert all(is_synced(folder, server.uri) for folder in folders)
-        client = tracking._connect(server.uri)
+        client = connect(server.uri)
         run_id = (folders[0].tracking() or {})["run_id"]
         history = make_history(folders[0].cell())
         for name in history.names:

@@ -12,7 +12,9 @@ import pytest
 
 from bench.tracking import content as mirrored
 from bench.tracking import uri as store_uri
-from bench.tracking.store import default_uri, is_synced, mirror_cell, redacted
+from bench.tracking.connection import default_uri
+from bench.tracking.store import is_synced, mirror_cell
+from bench.tracking.uri import redacted
 from tests.bench.tracked_cells import (
     CONTINUOUS,
     ITERATIONS,
