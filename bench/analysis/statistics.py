@@ -149,16 +149,24 @@ def mann_whitney(base: ArrayLike, new: ArrayLike) -> float:
     ordered = np.sort(pooled)
     below, up_to = (np.searchsorted(ordered, pooled, side=side) for side in ("left", "right"))
     ranks = below + up_to + 1  # twice the midranks: whole numbers
-    observed, largest = int(ranks[:num_new].sum()), int(np.sort(ranks)[-num_new:].sum())
-    if num * num_new * largest > EXACT_P_WORK:
+    observed, ordered_ranks = int(ranks[:num_new].sum()), tuple(sorted(ranks.tolist()))
+    if num * num_new * sum(ordered_ranks[-num_new:]) > EXACT_P_WORK:
         from scipy.stats import mannwhitneyu
 
         return float(mannwhitneyu(new_values, base_values, alternative="greater", method="asymptotic").pvalue)
-    ways = np.zeros((num_new + 1, largest + 1))  # of choosing so many of the values seen so far, by their ranks' sum
+    return float(_rank_sum_tail(ordered_ranks, num_new)[observed])
+
+
+@lru_cache(maxsize=64)
+def _rank_sum_tail(ranks: tuple[int, ...], num_new: int) -> FloatArray:
+    """Share of all choices of ``num_new`` ranks whose sum is s or more, at index s. Without ties it is one table."""
+    largest = sum(ranks[-num_new:])
+    ways = np.zeros((num_new + 1, largest + 1))  # of choosing so many of the ranks seen so far, by their sum
     ways[0, 0] = 1
     for rank in ranks:
         ways[1:, rank:] += ways[:-1, : largest + 1 - rank].copy()
-    return float(ways[num_new, observed:].sum() / ways[num_new].sum())
+    tail: FloatArray = ways[num_new, ::-1].cumsum()[::-1]
+    return tail / tail[0]
 
 
 def prob_slower(base: ArrayLike, new: ArrayLike) -> float:
@@ -231,8 +239,9 @@ def checked_sample(
         sample.ndim == 1 and (empty or sample.size > 0), f"{name} must be a filled vector, has shape {sample.shape}"
     )
     valid = (np.isfinite(sample) if finite else sample > -np.inf) & ((sample > 0) | (not positive))  # NaN fails
-    wanted = ("positive" if positive else "a number") + (" and finite" if finite else "")
-    require(bool(valid.all()), f"{name} must be {wanted}, got {sample[~valid][:1]} at {np.flatnonzero(~valid)[:1]}")
+    if not valid.all():
+        wanted = ("positive" if positive else "a number") + (" and finite" if finite else "")
+        raise ValueError(f"{name} must be {wanted}, got {sample[~valid][:1]} at {np.flatnonzero(~valid)[:1]}")
     return sample
 
 

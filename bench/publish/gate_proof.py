@@ -1,8 +1,8 @@
 """Proof that the gate works, on the real curves of a baseline: false alarms and power over every split of its seeds.
 
-``python -m bench.publish.gate_proof [BASELINE.json]`` prints the table of docs/REGRESSION.md. Half of the seeds
+``python -m bench.publish.gate_proof [BASELINE.json]`` prints the tables of docs/REGRESSION.md. Here half of the seeds
 play the baseline, the other half the new runs, their curves stretched in time by a known factor and some of them kept
-from converging.
+from converging. Error rates on fresh seeds come from :mod:`bench.publish.gate_simulation`.
 """
 
 import argparse
@@ -17,9 +17,12 @@ import numpy as np
 
 from bench.analysis.runs import Run, Sweep, read_curves
 from bench.commands.gate import default_baseline
+from bench.context import DEFAULT_SPEC
 from bench.gate.compare import compare
+from bench.publish.gate_simulation import change_table, procedure_table
 from bench.records.folder import History
 from bench.spec.criteria import GateTable
+from bench.spec.tables import load_spec
 from infogan.data.base import one_line
 
 FACTORS = (1.0, 1.1, 1.2, 1.5, 2.0)
@@ -80,17 +83,27 @@ def table(sweep: Sweep, rule: GateTable, every: int = 1) -> str:
 
 
 def main() -> int:
-    """0: the table was printed; 2: no baseline."""
+    """0: the tables were printed; 2: no baseline."""
     parser = argparse.ArgumentParser(prog="python -m bench.publish.gate_proof", description=__doc__)
     parser.add_argument("baseline", nargs="?", type=Path, default=default_baseline("mi-gate"), help="a baseline's file")
-    path = parser.parse_args().baseline
+    parser.add_argument("--draws", type=int, default=20_000, help="of each cell of the simulated tables")
+    options = parser.parse_args()
+    if options.draws < 1:
+        parser.error(f"--draws must be 1 or more, got {options.draws}")
     try:
-        baseline = read_curves(path)
+        baseline = read_curves(options.baseline)
     except (OSError, ValueError) as error:
-        print(one_line(f"error: {path} is not a baseline: {error}"), file=sys.stderr)
+        print(one_line(f"error: {options.baseline} is not a baseline: {error}"), file=sys.stderr)
         return 2
+    rule = load_spec(DEFAULT_SPEC).experiments["mi-gate"].gate
+    real = np.array([run.summary["t80"] for run in baseline.runs])
+    print(f"The procedure, {options.draws:,} draws a cell: regressed / inconclusive / ok, in per cent\n")
+    print(procedure_table(rule, real, options.draws), end="\n\n")
+    print(f"Five pairs, {options.draws:,} draws a cell: how often a change is shown, in per cent\n")
+    print(change_table(rule, options.draws), end="\n\n")
+    print("All splits of the baseline's seeds, five against five: regressed / inconclusive / ok\n")
     seeds = [run.cell.seed for run in baseline.runs]
-    print(table(baseline, GateTable(baseline_seeds=seeds, new_seeds=seeds, more_seeds=seeds)))
+    print(table(baseline, rule.model_copy(update=dict.fromkeys(("baseline_seeds", "new_seeds", "more_seeds"), seeds))))
     return 0
 
 

@@ -1,0 +1,122 @@
+"""The gate's procedure on drawn seeds: how often it says what, by the true ratio and the spread between seeds.
+
+The decisions are the gate's own: :func:`bench.gate.compare.decide` at the first look, at the second one where the first
+was not ok, and :func:`bench.gate.change.find_change` on pairs. Only the seeds are drawn. What cannot be drawn is left
+out: collapsed seeds, and seeds that fail.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from bench.analysis.statistics import FloatArray, proportion_interval
+from bench.gate.change import find_change
+from bench.gate.compare import decide, worst
+from bench.spec.criteria import GateTable
+
+BUDGET = 300.0
+MEDIAN_T80 = 98.0  # the baseline's; only ratios matter
+FINAL_NATS, FINAL_SPREAD_NATS = 2.17, 0.0038  # the baseline's
+PAIRED_FINAL_SPREAD_NATS = 0.0053  # of a pair's difference, as measured between two codes on one processor
+RATIOS = (1.0, 1.05, 1.1, 1.2, 1.5)
+SPREADS = (0.02, 0.05, 0.1)
+PAIRED_SPREADS = (0.0053, 0.0106)
+PAIRED_RATIOS = (1.0, 1.02, 1.03, 1.05, 1.1)
+OUTCOMES = ("regressed", "inconclusive", "ok")
+
+Sample = Callable[[np.random.Generator, int], FloatArray]  # (num,) times of seeds, unchanged
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a simulated procedure said."""
+
+    outcomes: Counter[str]
+    mean_new_seeds: float
+
+
+def lognormal(spread: float) -> Sample:
+    """Seeds whose log T80 is normal."""
+    return lambda rng, num: MEDIAN_T80 * np.exp(spread * rng.normal(size=num))
+
+
+def resampled(real: FloatArray) -> Sample:
+    """Seeds drawn from real ones, with replacement."""
+    return lambda rng, num: rng.choice(real, num)
+
+
+def procedure(rule: GateTable, sample: Sample, ratio: float, num_draws: int, seed: int = 0) -> Found:
+    """Every draw has a baseline and new seeds of its own, on streams of their own: the new ones slower by ``ratio``."""
+    rng, counts, num_seeds = np.random.default_rng(seed), Counter[str](), 0
+    looks = [tuple(rule.new_seeds), (*rule.new_seeds, *rule.more_seeds)]
+    for _ in range(num_draws):
+        base = _numbered(rule.baseline_seeds, sample(rng, len(rule.baseline_seeds)))
+        new = _numbered(looks[-1], ratio * sample(rng, len(looks[-1])))
+        nats = [_numbered(side, rng.normal(FINAL_NATS, FINAL_SPREAD_NATS, len(side))) for side in (base, new)]
+        for look in looks:
+            outcome, _ = worst(decide(rule, BUDGET, (base, _only(new, look)), (nats[0], _only(nats[1], look)))[-1])
+            if outcome == "ok":
+                break
+        counts[outcome] += 1
+        num_seeds += len(look)
+    return Found(counts, num_seeds / num_draws)
+
+
+def changes(rule: GateTable, paired_spread: float, ratio: float, num_draws: int, seed: int = 0) -> Counter[str]:
+    """How often five pairs show that it is "slower", that L_I is "lower", or "anything": either, in any direction."""
+    rng, counts, seeds = np.random.default_rng(seed), Counter[str](), rule.new_seeds
+    for _ in range(num_draws):
+        base = MEDIAN_T80 * np.exp(0.022 * rng.normal(size=len(seeds)))
+        new = base * ratio * np.exp(paired_spread * rng.normal(size=len(seeds)))
+        nats = rng.normal(FINAL_NATS, FINAL_SPREAD_NATS, len(seeds))
+        later = nats + rng.normal(0, PAIRED_FINAL_SPREAD_NATS * paired_spread / PAIRED_SPREADS[0], len(seeds))
+        sides = [_numbered(seeds, values) for values in (base, new, nats, later)]
+        found = find_change(rule, BUDGET, (sides[0], sides[1]), (sides[2], sides[3]), [])
+        counts["slower"] += found.t80.direction == "worse"
+        counts["lower"] += found.final.direction == "worse"
+        counts["anything"] += {found.t80.direction, found.final.direction} != {"none"}
+    return counts
+
+
+def _numbered(seeds: object, values: FloatArray) -> dict[int, float]:
+    return dict(zip(seeds, values.tolist(), strict=True))  # type: ignore[call-overload]
+
+
+def _only(values: dict[int, float], seeds: tuple[int, ...]) -> dict[int, float]:
+    return {seed: values[seed] for seed in seeds}
+
+
+def procedure_table(rule: GateTable, real_t80: FloatArray, num_draws: int) -> str:
+    """Markdown: a row per spread, a column per true ratio, cells regressed / inconclusive / ok in per cent."""
+    lines = ["| seeds | " + " | ".join(f"x{ratio:g}" for ratio in RATIOS) + " | new seeds at x1 |"]
+    lines.append("|---" * (len(RATIOS) + 2) + "|")
+    rows: list[tuple[str, Sample]] = [(f"drawn, sd log T80 {spread:g}", lognormal(spread)) for spread in SPREADS]
+    rows.append((f"the {len(real_t80)} real T80s, resampled", resampled(real_t80)))
+    for name, sample in rows:
+        found = [procedure(rule, sample, ratio, num_draws) for ratio in RATIOS]
+        cells = [" / ".join(share(f.outcomes[outcome], num_draws) for outcome in OUTCOMES) for f in found]
+        lines.append(f"| {name} | {' | '.join(cells)} | {found[0].mean_new_seeds:.2f} |")
+    return "\n".join(lines)
+
+
+def change_table(rule: GateTable, num_draws: int) -> str:
+    """Markdown: a row per spread of a pair, a column per true ratio: how often "slower" is said, and anything at x1."""
+    lines = ["| sd of a pair's log ratio | anything at x1 | " + " | ".join(f"slower at x{r:g}" for r in PAIRED_RATIOS)]
+    lines = [lines[0] + " |", "|---" * (len(PAIRED_RATIOS) + 2) + "|"]
+    for spread in PAIRED_SPREADS:
+        counts = [changes(rule, spread, ratio, num_draws) for ratio in PAIRED_RATIOS]
+        anything = share(counts[0]["anything"], num_draws)
+        lines.append(f"| {spread:g} | {anything} | {' | '.join(share(c['slower'], num_draws) for c in counts)} |")
+    return "\n".join(lines)
+
+
+def share(num: int, num_draws: int) -> str:
+    """Per cent; what never or always happened as the bound that the draws give at 95 %."""
+    if num in (0, num_draws):
+        bound = 100 * proportion_interval(num, num_draws)[0 if num else 1]
+        digits = max(1, math.ceil(-math.log10(max(100 - bound if num else bound, 1e-9))))
+        return f">{bound:.{digits}f}" if num else f"<{bound:.{digits}f}"
+    return f"{100 * num / num_draws:.2g}" if num < num_draws / 10 else f"{100 * num / num_draws:.4g}"
