@@ -11,7 +11,18 @@ from typer.exceptions import TyperException
 
 from bench.console import BadInput, Exit, guard_streams
 from bench.context import DEFAULT_RESULTS, DEFAULT_SPEC, Context
-from bench.options import CellOptions, Device, Experiments, GateOptions, Profile, Results, SpecOption, with_options
+from bench.options import (
+    CellOptions,
+    DataDir,
+    Device,
+    Experiments,
+    GateOptions,
+    Jobs,
+    Profile,
+    Results,
+    SpecOption,
+    with_options,
+)
 from bench.records.locks import Locked
 from bench.run.executors.base import ExecutorError
 from bench.spec.tables import SpecError
@@ -245,11 +256,14 @@ def throughput(
         Path | None, typer.Option(help="A stored record to compare with; decides the exit code.", show_default=False)
     ] = None,
     suite: Annotated[bool, typer.Option("--suite", help="All networks, batches and threads, with a figure.")] = False,
+    card: Annotated[
+        bool, typer.Option("--card", help="Rows of a GPU: eager, graph, three precisions, one seed and five.")
+    ] = False,
 ) -> None:
     """Measure the fused step against other ways to write it and against the machine's matrix products."""
     from bench.commands import throughput as command
 
-    options = command.Options(networks, batch_size, width, threads, kernels, device, against, suite)
+    options = command.Options(networks, batch_size, width, threads, kernels, device, against, suite, card)
     raise typer.Exit(command.throughput(results, options))
 
 
@@ -259,6 +273,31 @@ def cost(spec: SpecOption = DEFAULT_SPEC, results: Results = DEFAULT_RESULTS, pr
     from bench.commands import cost as command
 
     command.cost(spec, results, profile)
+
+
+@app.command()
+def gpu(
+    to: Annotated[Path, typer.Option("--to", help="Folder to carry home: packs, speeds, summary, log.")],
+    minutes: Annotated[float, typer.Option(min=0.1, max=10080, help="How long there is a GPU.")] = 10.0,
+    results: Annotated[Path, typer.Option(help="Folder that holds the cells; the next call goes on from it.")] = Path(
+        "results/gpu"
+    ),
+    spec: SpecOption = DEFAULT_SPEC,
+    device: Annotated[str, typer.Option(help="cuda; cpu rehearses all of it at smoke size.")] = "cuda",
+    data_dir: DataDir = None,
+    jobs: Jobs = None,
+    steps: Annotated[
+        str | None, typer.Option(help="Only these steps, separated by commas.", show_default=False)
+    ] = None,
+) -> None:
+    """Do on a GPU, without network or MLflow, what one is wanted for: tests, speeds, Figures 1 and 2, then the rest.
+
+    Each step has a limit of its own and fails alone; what is finished is packed at once. docs/GPU.md shows it all.
+    """
+    from bench.commands import gpu as command
+
+    only = None if steps is None else [name.strip() for name in steps.split(",")]
+    raise typer.Exit(int(command.gpu(minutes, to, results, command.Given(spec, device, data_dir, jobs, only))))
 
 
 def main() -> None:

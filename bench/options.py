@@ -21,6 +21,23 @@ Profile = Annotated[
     str | None,
     typer.Option(help=f"Budget: {', '.join(PROFILES)}. Default: paper on a GPU, cpu otherwise.", show_default=False),
 ]
+DataDir = Annotated[
+    Path | None,
+    typer.Option(
+        envvar="INFOGAN_DATA",
+        help="Folder with the real data, laid out as docs/DATA.md says; only read.",
+        show_default=False,
+    ),
+]
+Jobs = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        max=1024,
+        help="Cells at a time. Default: one per core; on a GPU as many as its memory holds too; all of a cluster.",
+        show_default=False,
+    ),
+]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 
 
@@ -32,24 +49,9 @@ class GateOptions(TypedDict):
     profile: Profile
     arms: Annotated[str | None, typer.Option(help="Only these arms, separated by commas.", show_default=False)]
     seeds: Annotated[str | None, typer.Option(help="Only these seeds: 0-4 or 0,2,5-9.", show_default=False)]
-    data_dir: Annotated[
-        Path | None,
-        typer.Option(
-            envvar="INFOGAN_DATA",
-            help="Folder with the real data, laid out as docs/DATA.md says; only read.",
-            show_default=False,
-        ),
-    ]
+    data_dir: DataDir
     device: Device
-    jobs: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            max=1024,
-            help="Cells at a time. Default: one per core; on a GPU as many as its memory holds too; all of a cluster.",
-            show_default=False,
-        ),
-    ]
+    jobs: Jobs
     executor: Annotated[
         str,
         typer.Option(

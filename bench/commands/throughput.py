@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from bench.console import BadInput, escape
+from bench.console import BadInput, Exit, escape
 from bench.console import console as shared_console
 from bench.context import require_writable
 from bench.records.folder import THROUGHPUT as FOLDER
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from bench.throughput.gate import Verdict
 
 KERNELS = ("torch", "winograd", "fastest")
-RECORD = "paired.json"
+RECORD, CARD_RECORD = "paired.json", "card.json"
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,7 @@ class Options:
     device: str = "auto"
     against: Path | None = None
     suite: bool = False
+    card: bool = False
 
 
 def throughput(results: Path, options: Options, console: Console | None = None) -> int:
@@ -57,6 +58,8 @@ def throughput(results: Path, options: Options, console: Console | None = None) 
 
         run_suite(results / FOLDER, device, console)
         return 0
+    if options.card:
+        return _measure_card(results / FOLDER / CARD_RECORD, names[0], device, options, console)
     workloads = [(name, options.batch_size, options.width, options.kernels, device) for name in names]
     return _measure(record, workloads, device, options.threads, baseline, console)
 
@@ -73,9 +76,15 @@ def _checked(options: Options) -> tuple[list[str], str]:
         raise BadInput(f"--width must be above 0 and at most 8, got {options.width:g}")
     if options.threads > usable_cores():
         raise BadInput(f"--threads {options.threads} is more than the {usable_cores()} cores of this machine")
+    if options.card:
+        given = [name for name in ("threads", "kernels", "against", "suite") if _is_given(options, name)]
+        if given:
+            raise BadInput(f"--card measures in its own way; leave --{given[0]} out")
+        if len(names) > 1:
+            raise BadInput(f"--card measures one network, got {len(names)}")
     if options.suite:
         single = ("networks", "batch_size", "width", "threads", "kernels", "against")
-        given = [name for name in single if getattr(options, name) != getattr(Options(), name)]
+        given = [name for name in single if _is_given(options, name)]
         if given:
             flag = given[0].replace("_", "-")
             raise BadInput(f"--{flag} is for single measurements, --suite has its own; leave one of them out")
@@ -84,6 +93,21 @@ def _checked(options: Options) -> tuple[list[str], str]:
     except ValueError as error:
         raise BadInput(str(error)) from error
     return list(dict.fromkeys(names)), device
+
+
+def _is_given(options: Options, name: str) -> bool:
+    return bool(getattr(options, name) != getattr(Options(), name))
+
+
+def _measure_card(path: Path, network: str, device: str, options: Options, console: Console) -> int:
+    from bench.throughput.card import ROWS, measure_card
+    from bench.throughput.workloads import Workload
+
+    workload = Workload(network, options.batch_size, options.width, device=device)
+    failed = measure_card(path, workload, lambda text: console.print(text, highlight=False, soft_wrap=True))
+    told = f"{len(ROWS) - failed} of {len(ROWS)} rows measured; record: {escape(str(path))}"
+    console.print(told, highlight=False, soft_wrap=True)
+    return int(Exit.FAILED if failed else Exit.OK)
 
 
 def _measure(

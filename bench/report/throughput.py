@@ -179,18 +179,22 @@ def _suite(record: dict[str, Any]) -> Table:
 
 
 def _beside(record: dict[str, Any]) -> Table:
-    sampling, evaluation, cell = record["sampling"], record["evaluation"], record["cell"]
-    values: list[list[Any]] = [
-        ["sampling", f"{sampling['batch_size']} images", sampling["ms"], "ms"],
-        ["sampling", "rate", sampling["images_per_s"], "images/s"],
-        ["evaluation", "the frozen bound, calibration included", evaluation["ms"], "ms"],
-        ["checkpoint", f"{cell['checkpoint']['size_mb']:.0f} MB", cell["checkpoint"]["ms"], "ms"],
-        *([["a small cell", part, seconds, "s"] for part, seconds in cell["parts_s"].items()]),
-        ["a small cell", "beside its training", cell["beside_training_s"], "s"],
-        ["a small cell", "the same, of a cell of three minutes", 100 * cell["share_of_typical_cell"], "%"],
-    ]
+    values: list[list[Any]] = []  # a suite that was cut has some of it
+    if sampling := record.get("sampling"):
+        values.append(["sampling", f"{sampling['batch_size']} images", sampling["ms"], "ms"])
+        values.append(["sampling", "rate", sampling["images_per_s"], "images/s"])
+    if evaluation := record.get("evaluation"):
+        values.append(["evaluation", "the frozen bound, calibration included", evaluation["ms"], "ms"])
+    if cell := record.get("cell"):
+        values += [
+            ["checkpoint", f"{cell['checkpoint']['size_mb']:.0f} MB", cell["checkpoint"]["ms"], "ms"],
+            *([["a small cell", part, seconds, "s"] for part, seconds in cell["parts_s"].items()]),
+            ["a small cell", "beside its training", cell["beside_training_s"], "s"],
+            ["a small cell", "the same, of a cell of three minutes", 100 * cell["share_of_typical_cell"], "%"],
+        ]
     rows = [[what, part, wording.number(value, 1), unit] for what, part, value, unit in values]
-    caption = f"What is not a training step. The small cell: python -m bench run {cell['command']}."
+    small = f" The small cell: python -m bench run {cell['command']}." if cell else ""
+    caption = f"What is not a training step.{small}"
     columns = ["what", "part", "value", "unit"]
     content = csv_bytes(columns, values)
     return Table("throughput-beside", "Beside the training step", caption, columns, rows, content, num_text=2)

@@ -23,15 +23,18 @@ SIZES = {"cpu": 2048, "cuda": 8192}
 
 
 class MatrixProduct:
-    """A square float32 product; called it multiplies once, with the library that is faster in a few trials."""
+    """A square product; called it multiplies once, with the library that is faster in a few trials.
 
-    def __init__(self, device: str = "cpu") -> None:
-        self.size = SIZES[device]
+    ``dtype``: of its factors. How a GPU rounds those of float32 is the caller's to say.
+    """
+
+    def __init__(self, device: str = "cpu", dtype: torch.dtype = torch.float32, size: int | None = None) -> None:
+        self.size = size or SIZES[device]
         generator = torch.Generator(device).manual_seed(0)
-        self.a = torch.randn(self.size, self.size, generator=generator, device=device)
+        self.a = torch.randn(self.size, self.size, generator=generator, device=device).to(dtype)
         self.out = torch.empty_like(self.a)
         self._multiply: dict[str, Callable[[], object]] = {"BLAS": lambda: torch.mm(self.a, self.a, out=self.out)}
-        if device == "cpu" and has_onednn_product():
+        if device == "cpu" and dtype == torch.float32 and has_onednn_product():
             self._multiply["oneDNN"] = lambda: product(self.a, self.a)
         self.library = min(self._multiply, key=self._seconds) if len(self._multiply) > 1 else "BLAS"
 

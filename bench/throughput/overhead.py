@@ -13,11 +13,14 @@ from typing import Any
 
 import torch
 
+from bench.console import Exit
 from bench.environment import ROOT
 from bench.records.folder import find_cells
 from bench.records.storage import write_sealed
 from bench.throughput.session import synchroniser
 from bench.throughput.workloads import Workload, trainer
+from bench.tracking.store import is_installed
+from infogan.data.base import one_line
 from infogan.measures.bound import frozen_bounds_nats
 from infogan.streams import stream
 
@@ -26,6 +29,10 @@ SAMPLE_BATCH = 500
 CELL = ("mnist-mi", "--profile", "smoke", "--arms", "infogan", "--seeds", "0", "--jobs", "1")
 TYPICAL_CELL_S = 180.0
 CHECKPOINT_EVERY_S = 60.0
+
+
+class CellFailed(RuntimeError):
+    """The small cell could not be trained; one line."""
 
 
 def _median_ms(call: Callable[[], object], device: str, repeats: int = REPEATS) -> float:
@@ -91,14 +98,20 @@ def checkpoint_ms(device: str, folder: Path) -> dict[str, float]:
 
 
 def cell_overhead(device: str) -> dict[str, Any]:
-    """One small cell through the real command line, tracking included; its seconds by part."""
+    """One small cell through the real command line, tracking included where MLflow is installed; its seconds by part.
+
+    Raises CellFailed.
+    """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         command = [sys.executable, "-m", "bench", "run", *CELL, "--device", device, "--results", str(folder)]
+        tracked = [] if is_installed() else ["--no-tracking"]
         environment = {k: v for k, v in os.environ.items() if k != "MLFLOW_TRACKING_URI"}
         started = time.perf_counter()
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd=ROOT, env=environment)
+        ended = subprocess.run([*command, *tracked], capture_output=True, text=True, cwd=ROOT, env=environment)
         seconds = time.perf_counter() - started
+        if ended.returncode not in (Exit.OK, Exit.NOT_TRACKED):  # the cell is there either way
+            raise CellFailed(f"a small cell ended with {ended.returncode}: {one_line(ended.stdout + ended.stderr)}")
         (cell,) = find_cells(folder)
         result = cell.result()
         assert result is not None
@@ -107,7 +120,7 @@ def cell_overhead(device: str) -> dict[str, Any]:
         checkpoint = checkpoint_ms(device, folder)
     beside = seconds - parts["train"]
     return {
-        "command": " ".join(CELL),
+        "command": " ".join([*CELL, *tracked]),
         "iterations": result["iterations"],
         "seconds": seconds,
         "parts_s": parts,

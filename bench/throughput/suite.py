@@ -14,11 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import Progress
 
 from bench.analysis.statistics import median_interval
-from bench.console import is_watched
 from bench.records.storage import write_atomic
 from bench.throughput import gate, paired, session
 from bench.throughput.ceiling import MatrixProduct, direct_flops, executed_flops
@@ -111,18 +109,26 @@ def run_suite(folder: Path, device: str, console: Console) -> Path:
         "cell": lambda: cell_overhead(device),
     }
     others: dict[str, Any] = {}
-    with Progress(*Progress.get_default_columns(), console=console, disable=not is_watched()) as progress:
+
+    def written() -> dict[str, Any]:
+        """The record of what is measured by now: a machine may be taken away before the end."""
+        record = started.record("suite", cases=[asdict(case) for case in todo], rows=rows, **others)
+        session.write(folder / "suite.json", record)
+        write_atomic(folder / "suite.csv", to_csv(rows).encode())
+        return record
+
+    with Progress(*Progress.get_default_columns(), console=console, disable=not console.is_terminal) as progress:
         bar = progress.add_task("measuring", total=len(todo) + len(parts))
         for case in todo:
             rows += measure_case(case, rng)
+            written()
             progress.advance(bar)
         session.prepare(device, 1)
         for name, measure_part in parts.items():
             others[name] = measure_part()
+            written()
             progress.advance(bar)
-    record = started.record("suite", cases=[asdict(case) for case in todo], rows=rows, **others)
-    session.write(folder / "suite.json", record)
-    write_atomic(folder / "suite.csv", to_csv(rows).encode())
+    record = written()
     from bench.report.figures import draw_throughput
 
     drawing = draw_throughput(record)
@@ -130,8 +136,7 @@ def run_suite(folder: Path, device: str, console: Console) -> Path:
         for kind, content in (("svg", drawing.svg), ("png", drawing.png)):
             write_atomic(folder / f"{drawing.name}.{kind}", content)
     _print(rows, others, console)
-    written = f"suite.json, suite.csv, throughput.svg and .png in {escape(str(folder))}"
-    console.print(written, highlight=False, soft_wrap=True)
+    console.print(f"suite.json, suite.csv, throughput.svg and .png in {folder}", highlight=False, soft_wrap=True)
     return folder / "suite.json"
 
 

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 import torch
+from torch import Tensor
 
 from bench.environment import processor_kind
 from bench.run.kernels import declared
@@ -69,6 +70,17 @@ Iterate = Callable[[], object]  # one iteration
 
 def trainer(workload: Workload, step_kind: Literal["fused", "reference"]) -> Trainer:
     """A trainer on random images whose settings are the paper's, but for its rates."""
+    return Trainer(training_config(workload, step_kind), pixels(workload), seed=0)
+
+
+def pixels(workload: Workload) -> Tensor:
+    """Random images, uint8 NCHW, the same in every process."""
+    shape = (NUM_BATCHES * workload.batch_size, *ARCHITECTURES[workload.network].image_CHW)
+    return torch.randint(0, 256, shape, generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+
+
+def training_config(workload: Workload, step_kind: Literal["fused", "reference"]) -> TrainingConfig:
+    """Of a trainer with one iteration, eager and exact."""
     latents = LATENTS[workload.network]
     weights = (1.0,) * len(latents.codes)
     settings = StepSettings(
@@ -78,7 +90,7 @@ def trainer(workload: Workload, step_kind: Literal["fused", "reference"]) -> Tra
         learning_rate_generator=LEARNING_RATE_GENERATOR,
         learning_rate_q=LEARNING_RATE_DISCRIMINATOR,
     )
-    config = TrainingConfig(
+    return TrainingConfig(
         workload.network,
         latents,
         settings,
@@ -88,9 +100,6 @@ def trainer(workload: Workload, step_kind: Literal["fused", "reference"]) -> Tra
         step_kind=step_kind,
         device=workload.device,
     )
-    shape = (NUM_BATCHES * workload.batch_size, *ARCHITECTURES[workload.network].image_CHW)
-    pixels = torch.randint(0, 256, shape, generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
-    return Trainer(config, pixels, seed=0)
 
 
 def _library(kind: Literal["fused", "reference"], workload: Workload) -> Iterate:

@@ -15,9 +15,11 @@ from rich.console import Console
 from bench.commands import throughput as command
 from bench.commands.throughput import Options
 from bench.console import BadInput
-from bench.throughput import gate, paired, session, suite, workloads
+from bench.report.throughput import read_records, tables
+from bench.throughput import gate, overhead, paired, session, suite, workloads
 from bench.throughput.workloads import Workload
 from tests.bench.throughput_records import a_record, logs
+from tests.bench.tracked_cells import done_cell, make_cell
 
 ROOT = Path(__file__).parents[3]
 
@@ -178,3 +180,49 @@ def test_a_case_gives_a_row_a_step_a_table_and_a_figure(monkeypatch: pytest.Monk
     assert drawing is not None
     assert drawing.svg.lstrip().startswith(b"<?xml")
     assert drawing.png.startswith(b"\x89PNG")
+
+
+# ---------------------------------------------------------------- a cut, a machine without MLflow
+def test_a_suite_that_is_cut_leaves_what_it_has_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And the report shows it: a GPU's ten minutes may end before the suite."""
+    measured = suite.Case(Workload("mnist", 4, 0.03), steps=("fused", "reference"))
+    monkeypatch.setattr(suite, "cases", lambda device, cores: [measured])
+    monkeypatch.setattr(suite, "ROUNDS", 2)
+    monkeypatch.setattr(paired, "WARM_UP_S", 0.0)
+    monkeypatch.setattr(paired, "BLOCK_S", 0.0)
+    monkeypatch.setattr("bench.throughput.ceiling.SIZES", {"cpu": 64})
+
+    def taken_away(device: str) -> dict[str, float]:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(suite, "sampling_ms", taken_away)
+    with pytest.raises(KeyboardInterrupt):
+        suite.run_suite(tmp_path, "cpu", Console(quiet=True))
+    records = read_records(tmp_path)
+    assert records.suite is not None
+    assert [row["step"] for row in records.suite["rows"]] == ["fused", "reference"]
+    assert records.unreadable == []
+    assert [table.name for table in tables(records)] == ["throughput-suite"]
+
+
+@pytest.mark.parametrize(("code", "is_fine"), [(0, True), (4, True), (1, False)])
+def test_a_small_cell_counts_without_mlflow(monkeypatch: pytest.MonkeyPatch, code: int, is_fine: bool) -> None:
+    """Not installed: the cell is asked for untracked. Installed, and the store does not answer: exit code 4."""
+    asked: list[str] = []
+
+    def run(command: list[str], **options: object) -> subprocess.CompletedProcess[str]:
+        asked.extend(command)
+        results = Path(command[command.index("--results") + 1])
+        result = {"status": "done", "iterations": 60, "seconds": {"train": 0.1}, "notes": []}
+        done_cell(results, make_cell()).write_result(result)
+        return subprocess.CompletedProcess(command, code, "said", "")
+
+    monkeypatch.setitem(sys.modules, "mlflow", None)
+    monkeypatch.setattr(overhead.subprocess, "run", run)
+    monkeypatch.setattr(overhead, "checkpoint_ms", lambda device, folder: {"ms": 1.0, "size_mb": 1.0})
+    if is_fine:
+        assert overhead.cell_overhead("cpu")["command"].endswith("--no-tracking")
+    else:
+        with pytest.raises(overhead.CellFailed, match="a small cell ended with 1: said"):
+            overhead.cell_overhead("cpu")
+    assert "--no-tracking" in asked

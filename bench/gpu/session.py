@@ -1,0 +1,143 @@
+"""A whole ``python -m bench gpu``: step after step until the time is up, each packed at once, all of it in a summary.
+
+In the folder to carry home: summary.json and summary.txt, log.txt with all that the steps said, the records of speed,
+and the packs of finished cells. The cells themselves stay in the results folder, where the next call goes on.
+"""
+
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from bench.gpu.steps import Step
+from bench.gpu.supervise import Ended, supervise
+from bench.records.pack_format import PackError
+from bench.records.packs import pack
+from bench.records.storage import CorruptRecord, read_json, write_atomic, write_json
+
+FORMAT = 1
+SUMMARY, LOG = "summary.json", "log.txt"
+MAX_PACK_BYTES = 15_000_000
+RESERVE = 0.03  # of the time: kept back at the end, to pack in
+GRACE = 0.04  # of the time: for a step that is cut to write its checkpoints
+LEAST = 0.01  # of the time: a step that has less is not begun
+PACK_EVERY = 0.1  # of the time: within a step, so that a machine that is taken away leaves something
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class StepRecord:
+    """A line of the summary: ``done``, ``failed`` or ``cut``, and why; ``files``: what to carry of it."""
+
+    name: str
+    status: str
+    message: str
+    seconds: float
+    limit_s: float
+    num_cells: int = 0  # finished ones, of this call and of earlier ones
+    files: list[str] = field(default_factory=list)
+
+
+class OtherResults(ValueError):
+    """The folder to carry home belongs to other results; one line."""
+
+
+def run_steps(
+    steps: Sequence[Step],
+    minutes: float,
+    destination: Path,
+    results: Path,
+    *,
+    stop: Callable[[], bool] = lambda: False,
+    say: Say = lambda text: None,
+) -> list[StepRecord]:
+    """Run all within ``minutes``. Raises OtherResults before anything is changed."""
+    _require_own(destination, results)
+    destination.mkdir(parents=True, exist_ok=True)
+    whole_s, begun = 60 * minutes, time.monotonic()
+    records: list[StepRecord] = []
+    for step in steps:
+        left_s = whole_s * (1 - RESERVE - GRACE) - (time.monotonic() - begun)
+        limit_s = min(step.share * whole_s, left_s)
+        if stop() or limit_s < LEAST * whole_s:
+            records.append(StepRecord(step.name, "cut", "not begun: no time was left", 0.0, 0.0))
+        else:
+            say(f"{step.name}: {limit_s:.0f} s at most")
+            records.append(_run_step(step, limit_s, whole_s, destination, stop))
+            last = records[-1]
+            say(f"{last.name}: {last.status} after {last.seconds:.0f} s: {last.message}")
+        _write(records, minutes, destination, results)
+    return records
+
+
+def _require_own(destination: Path, results: Path) -> None:
+    """An earlier pack is replaced by one with the same cells and more, so it must be of the same results."""
+    if not (destination / SUMMARY).exists():
+        return
+    try:
+        earlier = read_json(destination / SUMMARY).get("results")
+    except CorruptRecord as error:
+        raise OtherResults(f"{destination}: {error}; name another folder") from error
+    if earlier != str(results) or not results.is_dir():
+        raise OtherResults(f"{destination} holds what was packed of {earlier}; name another folder")
+
+
+def _run_step(step: Step, limit_s: float, whole_s: float, destination: Path, stop: Callable[[], bool]) -> StepRecord:
+    packed_at, carried = time.monotonic(), _Carried(step, destination)
+
+    def tick() -> None:
+        nonlocal packed_at
+        if time.monotonic() - packed_at > PACK_EVERY * whole_s:
+            packed_at = time.monotonic()
+            carried.update()
+
+    ended = supervise(step.command, destination / LOG, limit_s, GRACE * whole_s, stop, tick)
+    problem = carried.update()
+    if problem:
+        status = "failed" if ended.status == "done" else ended.status
+        ended = Ended(status, f"{ended.message}; {problem}", ended.seconds)
+    return StepRecord(step.name, ended.status, ended.message, ended.seconds, limit_s, carried.num_cells, carried.files)
+
+
+class _Carried:
+    """What of a step lies in the folder to carry home."""
+
+    def __init__(self, step: Step, destination: Path) -> None:
+        self.step, self.destination = step, destination
+        self.num_cells = 0
+        self.files: list[str] = []
+
+    def update(self) -> str:
+        """Pack what is finished by now; what kept it from that, in one line."""
+        step = self.step
+        try:
+            if step.record is not None and step.record.exists():
+                self.files = [f"{step.name}.json"]
+                shutil.copyfile(step.record, self.destination / self.files[0])
+            if step.results is not None:
+                file = self.destination / f"{step.name}.zip"
+                packed = pack(step.results, file, max_bytes=MAX_PACK_BYTES, replace=True)
+                self.num_cells, self.files = len(packed.cells), [path.name for path in packed.files]
+        except (PackError, CorruptRecord, OSError) as error:
+            return f"not packed: {' '.join(str(error).split())}"
+        return ""
+
+
+def _write(records: Sequence[StepRecord], minutes: float, destination: Path, results: Path) -> None:
+    listed: list[dict[str, Any]] = [asdict(record) for record in records]
+    summary = {"format": FORMAT, "minutes": minutes, "results": str(results), "steps": listed}
+    write_json(destination / SUMMARY, summary)
+    write_atomic(destination / "summary.txt", text(records).encode())
+
+
+def text(records: Sequence[StepRecord]) -> str:
+    """The summary as a person reads it, a line a step."""
+    width = max((len(record.name) for record in records), default=0)
+    lines = []
+    for record in records:
+        cells = f", {record.num_cells} cells in {', '.join(record.files)}" if record.num_cells else ""
+        lines.append(f"{record.name:{width}}  {record.status:6}  {record.seconds:4.0f} s{cells}: {record.message}\n")
+    return "".join(lines)

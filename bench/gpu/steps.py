@@ -1,0 +1,94 @@
+"""The steps of ``python -m bench gpu``, in order, each with the share of the time that it may take at most.
+
+On a GPU they are what the paper's first two figures need, at the paper's budget, then the other data sets as far as
+time allows. On a CPU the same steps rehearse, at smoke size.
+"""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.commands.throughput import CARD_RECORD
+from bench.environment import ROOT
+from bench.records.folder import THROUGHPUT
+
+WHOLE = 1.0  # of the time: as much as is left
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the user has said; paths are absolute."""
+
+    device: str
+    results: Path
+    spec: Path
+    data_dir: Path | None = None
+    jobs: int | None = None
+
+
+@dataclass(frozen=True)
+class Step:
+    """One command, run by itself. ``results``: the folder of the cells that it trains; ``record``: a file to carry."""
+
+    name: str
+    command: tuple[str, ...]
+    share: float = WHOLE
+    results: Path | None = None
+    record: Path | None = None
+
+
+FIGURES = (  # step, experiment, seeds on a GPU, share of the time
+    ("figure-1", "mnist-mi", "0-4", 0.15),
+    ("figure-2", "mnist", "0-4", WHOLE),
+    ("faces", "faces", None, WHOLE),
+    ("svhn", "svhn", None, WHOLE),
+    ("celeba", "celeba", None, WHOLE),
+    ("chairs", "chairs", None, WHOLE),
+)
+NAMES = ("machine", "tests", "speed", *(name for name, *_ in FIGURES))
+
+
+def steps(options: Options, wanted: Sequence[str] = NAMES) -> list[Step]:
+    """Those that are ``wanted``, in their order."""
+    listed = [
+        Step("machine", (sys.executable, "-m", "bench.gpu.machine", options.device), 0.1),
+        Step("tests", _tests(), 0.1),
+        _speed(options),
+        *(_figure(options, *figure) for figure in FIGURES),
+    ]
+    return [step for step in listed if step.name in wanted]
+
+
+def gpu_tests() -> list[Path]:
+    """Files with tests that need a GPU: others need packages that a GPU's machine may lack."""
+    return [file for file in sorted((ROOT / "tests").rglob("test_*.py")) if "pytest.mark.gpu" in file.read_text()]
+
+
+def _tests() -> tuple[str, ...]:
+    # without the options and plugins that pyproject.toml asks for
+    plain = ("-o", "addopts=", "-W", "ignore::pytest.PytestConfigWarning", "-p", "no:cacheprovider")
+    return (sys.executable, "-m", "pytest", "-q", "-m", "gpu", *plain, *map(str, gpu_tests()))
+
+
+def _speed(options: Options) -> Step:
+    folder = options.results / "speed"
+    size = () if options.device == "cuda" else ("--width", "0.05", "--batch-size", "16")
+    command = _bench("throughput", "--card", "--device", options.device, "--results", str(folder), *size)
+    return Step("speed", command, 0.18, record=folder / THROUGHPUT / CARD_RECORD)
+
+
+def _figure(options: Options, name: str, experiment: str, seeds: str | None, share: float) -> Step:
+    folder, on_gpu = options.results / name, options.device == "cuda"
+    given = ["--seeds", seeds if on_gpu else "0"] if seeds or not on_gpu else []
+    given += ["--data-dir", str(options.data_dir)] if options.data_dir else []
+    given += ["--jobs", str(options.jobs)] if options.jobs else []
+    command = _bench(
+        "run", experiment, "--spec", str(options.spec), "--profile", "paper" if on_gpu else "smoke", "--device",
+        options.device, "--no-tracking", "--checkpoint-every-s", "600", "--results", str(folder), *given,
+    )  # fmt: skip
+    return Step(name, command, share, results=folder)
+
+
+def _bench(*arguments: str) -> tuple[str, ...]:
+    return (sys.executable, "-m", "bench", *arguments)

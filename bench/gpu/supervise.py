@@ -1,0 +1,83 @@
+"""Runs one step as a process of its own, within its limit: it fails alone, hangs alone and is cut alone."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from bench.environment import ROOT
+
+POLL_S = 0.2
+MAX_MESSAGE = 240  # characters of a step's last line
+
+Status = Literal["done", "failed", "cut"]
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a step ended; ``message``: its last line."""
+
+    status: Status
+    message: str
+    seconds: float
+
+
+def supervise(
+    command: Sequence[str],
+    log: Path,
+    limit_s: float,
+    grace_s: float,
+    stop: Callable[[], bool] = lambda: False,
+    tick: Callable[[], None] = lambda: None,
+) -> Ended:
+    """Run ``command`` from the repository's root, its output added to ``log``, for ``limit_s`` seconds at most.
+
+    Then, or when told to ``stop``, it gets SIGTERM, and after ``grace_s`` seconds more its whole group is killed.
+    ``tick`` is called a few times a second while it runs.
+    """
+    started = time.monotonic()
+    with log.open("ab") as file:
+        file.write(f"\n== {' '.join(command)}\n".encode())
+        file.flush()
+        begin = file.tell()
+        try:
+            process = subprocess.Popen(
+                command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True
+            )
+        except OSError as error:
+            return Ended("failed", str(error), 0.0)
+        was_cut = False
+        while process.poll() is None:
+            elapsed = time.monotonic() - started
+            if not was_cut and (elapsed > limit_s or stop()):
+                was_cut = True
+                told_at = time.monotonic()
+                process.send_signal(signal.SIGTERM)
+            if was_cut and time.monotonic() - told_at > grace_s:
+                break
+            tick()
+            time.sleep(POLL_S)
+        _kill_group(process)
+    message = _last_line(log, begin)
+    status: Status = "cut" if was_cut else "done" if process.returncode == 0 else "failed"
+    return Ended(status, message, time.monotonic() - started)
+
+
+def _kill_group(process: "subprocess.Popen[bytes]") -> None:
+    """End what is left of the step: a server that outlived its launcher would hold the GPU's memory."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def _last_line(log: Path, begin: int) -> str:
+    with log.open("rb") as file:
+        file.seek(begin)
+        lines = [line for line in file.read().decode(errors="replace").splitlines() if line.strip()]
+    last = " ".join(lines[-1].split()) if lines else "it said nothing"
+    return last if len(last) <= MAX_MESSAGE else last[: MAX_MESSAGE - 1] + "…"

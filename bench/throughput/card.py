@@ -1,0 +1,165 @@
+"""Rows of one GPU: an iteration launched kernel by kernel or replayed as a graph, in three precisions, of one seed and
+of five, in either memory order, and as the popular ports write it; each beside the card's own matrix product.
+
+A row takes turns with a large product in its precision, and is written as soon as it is measured: what cannot run costs
+its row alone. On a CPU the same rows rehearse, without graphs and small.
+"""
+
+import random
+import statistics
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from bench.analysis.statistics import median_interval
+from bench.console import escape
+from bench.throughput import paired
+from bench.throughput.as_commonly_written import AsCommonlyWritten
+from bench.throughput.ceiling import MatrixProduct, direct_flops
+from bench.throughput.session import Announce, Session, synchroniser, write
+from bench.throughput.workloads import Workload, pixels, trainer, training_config
+from infogan.networks import NetworkSettings
+from infogan.runtime import Precision, gpu_products
+from infogan.together import Together
+from infogan.training import Trainer, TrainingConfig
+
+STRETCH = 25  # iterations of a call: training reads from a GPU as often
+MANY = 10**5  # iterations, which no row reaches
+ROUNDS = {"cuda": 7, "cpu": 3}  # [min, max] of seven bounds the median with 98 %
+PRODUCT_SIZES = {"cuda": 8192, "cpu": 512}
+TYPES = {"float32": torch.float32, "tf32": torch.float32, "bf16": torch.bfloat16}
+SEEDS = 5
+
+
+@dataclass(frozen=True)
+class Row:
+    """What is measured. ``order``: of images and weights in memory; the other one than training has, or its own."""
+
+    name: str
+    precision: Precision = "float32"
+    is_captured: bool = True
+    num_seeds: int = 1
+    order: Literal["own", "other"] = "own"
+    is_popular: bool = False
+
+
+PRECISIONS: tuple[Precision, ...] = ("float32", "tf32", "bf16")
+ROWS = (
+    Row("eager", is_captured=False),
+    *(Row("graph", precision) for precision in PRECISIONS),
+    *(Row(f"graph, {SEEDS} seeds", precision, num_seeds=SEEDS) for precision in PRECISIONS),
+    *(Row("graph, other memory order", precision, order="other") for precision in PRECISIONS),
+    Row("popular port", is_captured=False, is_popular=True),
+    Row("popular port, as PyTorch rounds by default", "tf32", is_captured=False, is_popular=True),
+)
+
+
+@dataclass(frozen=True)
+class _OtherOrder(TrainingConfig):
+    """Images and weights lie in memory the other way."""
+
+    @property
+    def memory_format(self) -> torch.memory_format:
+        own = super().memory_format
+        return torch.channels_last if own == torch.contiguous_format else torch.contiguous_format
+
+
+def config_of(row: Row, workload: Workload) -> TrainingConfig:
+    """What a row trains."""
+    base = training_config(workload, "reference" if row.is_popular else "fused")
+    capture: Literal["off", "graph"] = "graph" if row.is_captured and workload.device == "cuda" else "off"
+    network: NetworkSettings = replace(base.network, precision=row.precision)
+    config = replace(base, iterations=MANY, capture=capture, network=network)
+    return _OtherOrder(**vars(config)) if row.order == "other" else config
+
+
+def calls_of(row: Row, workload: Workload) -> Callable[[], object]:
+    """Each call is ``STRETCH`` iterations of each of the row's seeds."""
+    if row.is_popular:
+        return _popular(workload, rounds_as_default=row.precision == "tf32")
+    images = pixels(workload).to(workload.device)
+    trainers = [Trainer(config_of(row, workload), images, seed) for seed in range(row.num_seeds)]
+    running: Iterator[object] = Together(trainers).run(STRETCH) if len(trainers) > 1 else trainers[0].run(STRETCH)
+    return lambda: next(running)
+
+
+def _popular(workload: Workload, *, rounds_as_default: bool) -> Callable[[], object]:
+    run = trainer(replace(workload, kernels="torch"), "reference")
+    loop = AsCommonlyWritten(workload.network, run.players, workload.width)
+
+    def stretch() -> None:
+        with _default_rounding() if rounds_as_default else gpu_products("float32"):
+            for _ in range(STRETCH):
+                loop.step(run.scaled(run.images_NCHW[run.batches.next()]).contiguous())
+
+    return stretch
+
+
+@contextmanager
+def _default_rounding() -> Iterator[None]:
+    """PyTorch's own: the factors of convolutions in TF32, those of matrix products exact."""
+    with gpu_products("float32"):
+        torch.backends.cudnn.conv.fp32_precision = "tf32"  # type: ignore[attr-defined]
+        yield
+
+
+def measure_row(row: Row, workload: Workload, rng: random.Random) -> dict[str, Any]:
+    """Milliseconds of one seed's iteration, images per second of all seeds, share of the product's rate."""
+    device = workload.device
+    product = MatrixProduct(device, TYPES[row.precision], PRODUCT_SIZES[device])
+
+    def multiply() -> None:
+        with gpu_products(row.precision):
+            product()
+
+    calls = {"row": calls_of(row, workload), "product": multiply}
+    times = paired.rounds(calls, ROUNDS[device], rng, synchroniser(device))
+    iterations = STRETCH * row.num_seeds
+    own_s = [seconds / iterations for seconds in times["row"]["wall"]]
+    rates = [product.flops / seconds for seconds in times["product"]["wall"]]
+    shares = [direct_flops(workload) / own / rate for own, rate in zip(own_s, rates, strict=True)]
+    ms, share = median_interval([1e3 * s for s in own_s]), median_interval(shares)
+    return asdict(row) | {
+        "ms": ms.median,
+        "ms_low": ms.low,
+        "ms_high": ms.high,
+        "images_per_s": workload.batch_size * 1e3 / ms.median,
+        "share": share.median,
+        "share_low": share.low,
+        "share_high": share.high,
+        "product_tflops_per_s": statistics.median(rates) / 1e12,
+        "peak_mb": torch.cuda.max_memory_allocated() / 2**20 if device == "cuda" else None,
+    }
+
+
+def measure_card(path: Path, workload: Workload, say: Announce, rows: tuple[Row, ...] = ROWS) -> int:
+    """Measure all ``rows`` into the record at ``path``; returns how many could not be."""
+    session = Session(workload.device, 1, say)
+    measured: list[dict[str, Any]] = []
+    for row in rows:
+        if workload.device == "cuda":
+            torch.cuda.empty_cache()
+            torch.cuda.reset_peak_memory_stats()
+        try:
+            measured.append(measure_row(row, workload, session.rng))
+        except (RuntimeError, ValueError) as error:  # what CUDA and PyTorch raise
+            measured.append(asdict(row) | {"error": f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"})
+        say(line(measured[-1]))
+        write(path, session.record("card", workload=workload.record(), rows=measured))
+    return sum("error" in row for row in measured)
+
+
+def line(row: dict[str, Any]) -> str:
+    """A row as a person reads it."""
+    name = f"{row['name']}, {row['precision']}"
+    if "error" in row:
+        return f"{name}: not measured: {escape(row['error'])}"
+    return (
+        f"{name}: {row['ms']:.3f} [{row['ms_low']:.3f}, {row['ms_high']:.3f}] ms an iteration of one seed, "
+        f"{row['images_per_s']:.0f} images/s, {row['share']:.1%} of the product's "
+        f"{row['product_tflops_per_s']:.3g} TFLOP/s"
+    )

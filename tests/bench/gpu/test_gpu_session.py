@@ -1,0 +1,113 @@
+"""A session of steps: each fails, hangs and is cut alone; what is finished is packed; the summary says which."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from bench.commands.gpu import Given, gpu
+from bench.console import BadInput
+from bench.environment import ROOT
+from bench.gpu import session
+from bench.gpu.session import OtherResults, run_steps
+from bench.gpu.steps import NAMES, Options, Step, gpu_tests, steps
+from bench.records.storage import read_json
+from bench.records.unpacking import unpack
+from bench.spec.tables import load_spec
+from tests.bench.tracked_cells import done_cell, make_cell
+
+IGNORES_SIGTERM = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('hangs', flush=True); "
+
+
+def python(name: str, program: str, share: float = 1.0, results: Path | None = None) -> Step:
+    return Step(name, (sys.executable, "-c", program), share, results=results)
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_every_step_names_what_is_there(tmp_path: Path, device: str) -> None:
+    """Experiments and options of the real command line; on a GPU the paper's budget and five seeds of Figure 2."""
+    spec = load_spec(ROOT / "experiments.toml")
+    listed = steps(Options(device, tmp_path, ROOT / "experiments.toml", jobs=3))
+    assert [step.name for step in listed] == list(NAMES)
+    for step in listed:
+        if step.results is not None:
+            experiment = step.command[step.command.index("run") + 1]
+            profile = step.command[step.command.index("--profile") + 1]
+            assert profile == ("paper" if device == "cuda" else "smoke")
+            assert profile in spec.experiments[experiment].profiles
+            assert {"--no-tracking", "--jobs"} <= set(step.command)
+    figure_2 = next(step for step in listed if step.name == "figure-2").command
+    assert figure_2[figure_2.index("--seeds") + 1] == ("0-4" if device == "cuda" else "0")
+    assert {file.name for file in gpu_tests()} >= {"test_device.py", "test_throughput_pairs.py"}
+
+
+def test_a_step_fails_or_hangs_alone_and_what_is_finished_is_packed(tmp_path: Path) -> None:
+    results, home = tmp_path / "results", tmp_path / "home"
+    done_cell(results / "figure", make_cell())
+    said: list[str] = []
+    listed = [
+        python("fine", "print('all', 'is well')"),
+        python("broken", "raise SystemExit('error: it is broken')"),
+        python("missing", "print('x')", results=results / "nothing"),
+        python("hanging", IGNORES_SIGTERM + "time.sleep(60)", share=0.15, results=results / "figure"),
+        python("late", "print('never')", share=0.0),
+    ]
+    records = run_steps(listed, 0.25, home, results, say=said.append)
+    assert [(r.name, r.status) for r in records] == [
+        ("fine", "done"), ("broken", "failed"), ("missing", "failed"), ("hanging", "cut"), ("late", "cut"),
+    ]  # fmt: skip
+    fine, broken, missing, hanging, late = records
+    assert fine.message == "all is well"
+    assert broken.message == "error: it is broken"
+    assert "not packed" in missing.message
+    assert (hanging.message, hanging.num_cells, hanging.files) == ("hangs", 1, ["hanging.zip"])
+    assert hanging.seconds < 10
+    assert late.message == "not begun: no time was left"
+    assert unpack([home / "hanging.zip"], tmp_path / "at-home").added
+    summary = read_json(home / "summary.json")
+    assert [step["status"] for step in summary["steps"]] == ["done", "failed", "failed", "cut", "cut"]
+    assert "broken   failed" in (home / "summary.txt").read_text()
+    assert "it is broken" in (home / "log.txt").read_text()
+    assert said[0] == "fine: 14 s at most"
+
+
+def test_a_machine_that_is_taken_away_leaves_the_packs_of_a_moment_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session, "PACK_EVERY", 0.01)
+    results, home = tmp_path / "results", tmp_path / "home"
+    done_cell(results / "figure", make_cell())
+    seen: list[bool] = []
+
+    def stop() -> bool:
+        seen.append((home / "slow.zip").exists())
+        return seen[-1]
+
+    (record,) = run_steps([python("slow", "import time; time.sleep(60)", results=results / "figure")], 0.5, home,
+                          results, stop=stop)  # fmt: skip
+    assert record.status == "cut"
+    assert seen[0] is False
+    assert record.seconds < 25
+
+
+def test_packs_of_other_results_are_never_replaced(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    run_steps([python("fine", "print('x')")], 0.1, home, tmp_path)
+    run_steps([python("fine", "print('y')")], 0.1, home, tmp_path)
+    with pytest.raises(OtherResults, match="holds what was packed of"):
+        run_steps([python("fine", "print('z')")], 0.1, home, tmp_path / "others")
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"steps": ["figure-3"]}, r"unknown step 'figure-3' \(did you mean 'figure-"),
+        ({"device": "tpu"}, "choose from auto, cpu, cuda"),
+        ({"data_dir": Path(__file__)}, "is not a folder"),
+    ],
+)
+def test_a_mistake_is_said_before_the_first_step(tmp_path: Path, given: dict[str, object], said: str) -> None:
+    options = Given(ROOT / "experiments.toml", **({"device": "cpu"} | given))  # type: ignore[arg-type]
+    with pytest.raises(BadInput, match=said):
+        gpu(1.0, tmp_path / "home", tmp_path / "results", options)
+    assert not (tmp_path / "home").exists()
