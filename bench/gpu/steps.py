@@ -80,7 +80,8 @@ def _speed(options: Options) -> Step:
 
 def _figure(options: Options, name: str, experiment: str, seeds: str | None, share: float) -> Step:
     folder, on_gpu = options.results / name, options.device == "cuda"
-    given = ["--seeds", seeds if on_gpu else "0"] if seeds or not on_gpu else []
+    chosen = seeds if on_gpu else "0"
+    given = ["--seeds", chosen] if chosen else []
     given += ["--data-dir", str(options.data_dir)] if options.data_dir else []
     given += ["--jobs", str(options.jobs)] if options.jobs else []
     command = _bench(

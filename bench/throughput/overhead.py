@@ -19,7 +19,7 @@ from bench.records.folder import find_cells
 from bench.records.storage import write_sealed
 from bench.throughput.session import synchroniser
 from bench.throughput.workloads import Workload, trainer
-from bench.tracking.store import is_installed
+from bench.tracking.connection import is_installed
 from infogan.data.base import one_line
 from infogan.measures.bound import frozen_bounds_nats
 from infogan.streams import stream

@@ -1,0 +1,86 @@
+"""Rows of a GPU, rehearsed on a CPU: what each trains, what the record holds, and that one row's failure is its own."""
+
+import json
+import random
+from pathlib import Path
+
+import pytest
+import torch
+from rich.console import Console
+
+from bench.commands import throughput as command
+from bench.commands.throughput import Options
+from bench.console import BadInput
+from bench.throughput import card, paired
+from bench.throughput.ceiling import direct_flops
+from bench.throughput.workloads import Workload
+
+TINY = Workload("mnist", 4, 0.03)
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(paired, "WARM_UP_S", 0.0)
+    monkeypatch.setattr(paired, "BLOCK_S", 0.0)
+    monkeypatch.setattr(card, "STRETCH", 1)
+    monkeypatch.setattr(card, "PRODUCT_SIZES", {"cpu": 64})
+
+
+def test_rows_cover_graphs_precisions_seeds_orders_and_the_popular_port() -> None:
+    """On a GPU, whatever is there; the configuration is made without one."""
+    on_gpu = Workload("mnist", device="cuda")
+    configs = [(row, card.config_of(row, on_gpu)) for row in card.ROWS if not row.is_popular]
+    assert {(c.capture, c.network.precision, row.num_seeds) for row, c in configs if row.order == "own"} == {
+        ("off", "float32", 1), *(("graph", p, n) for p in ("float32", "tf32", "bf16") for n in (1, 5)),
+    }  # fmt: skip
+    own = {c.network.precision: c.memory_format for row, c in configs if row.order == "own"}
+    other = {c.network.precision: c.memory_format for row, c in configs if row.order == "other"}
+    assert own["float32"] == torch.contiguous_format
+    assert all(own[p] != other[p] for p in own)
+    assert sum(row.is_popular for row in card.ROWS) == 2
+    assert all(card.config_of(row, TINY).capture == "off" for row in card.ROWS)  # a rehearsal
+
+
+def test_a_row_is_of_one_seeds_iteration_and_its_share_of_the_product_measured_beside_it() -> None:
+    rows = {row.num_seeds: card.measure_row(row, TINY, random.Random(0)) for row in card.ROWS[3:5]}
+    assert set(rows) == {1, 5}
+    for row in rows.values():
+        assert row["ms_low"] <= row["ms"] <= row["ms_high"]
+        assert row["images_per_s"] == pytest.approx(4e3 / row["ms"])
+        rate = direct_flops(TINY) / (row["ms"] / 1e3)
+        assert row["share"] == pytest.approx(rate / row["product_tflops_per_s"] / 1e12, rel=0.9)
+    assert 0.2 < rows[5]["ms"] / rows[1]["ms"] < 5  # of one seed's, not of all five
+
+
+def test_a_row_that_cannot_run_costs_itself_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    measure_row, said = card.measure_row, list[str]()
+
+    def fails_once(row: card.Row, workload: Workload, rng: random.Random) -> dict[str, object]:
+        if row.name == "graph":
+            raise RuntimeError("operation not permitted\nwhen stream is capturing")
+        return measure_row(row, workload, rng)
+
+    monkeypatch.setattr(card, "measure_row", fails_once)
+    assert card.measure_card(tmp_path / "card.json", TINY, said.append, card.ROWS[:2]) == 1
+    eager, graph = json.loads((tmp_path / "card.json").read_text())["rows"]
+    assert eager["ms"] > 0
+    assert graph["error"] == "RuntimeError: operation not permitted when stream is capturing"
+    assert said[1].startswith("graph, float32: not measured: RuntimeError")
+
+
+def test_the_command_writes_every_row(tmp_path: Path) -> None:
+    console = Console(record=True, width=200)
+    options = Options(batch_size=4, width=0.03, device="cpu", card=True)
+    assert command.throughput(tmp_path, options, console) == 0
+    record = json.loads((tmp_path / "throughput" / "card.json").read_text())
+    assert (record["kind"], len(record["rows"])) == ("card", len(card.ROWS))
+    assert f"{len(card.ROWS)} of {len(card.ROWS)} rows measured" in console.export_text()
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [(Options(card=True, suite=True), "leave --suite out"), (Options(card=True, networks="mnist,svhn"), "one network")],
+)
+def test_options_that_do_not_go_together(tmp_path: Path, options: Options, said: str) -> None:
+    with pytest.raises(BadInput, match=said):
+        command.throughput(tmp_path, options)
