@@ -66,6 +66,7 @@ LAYERS = (
     ("run", "claims", "gate"),
     ("report", "context"),
     ("throughput", "serve"),
+    ("gpu",),
     ("options", "commands"),
     ("publish", "cli"),
     ("__main__",),

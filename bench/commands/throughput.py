@@ -11,6 +11,7 @@ from bench.console import console as shared_console
 from bench.context import require_writable
 from bench.records.folder import THROUGHPUT as FOLDER
 from bench.spec.schema import suggest
+from bench.throughput import CARD_RECORD
 from infogan.architectures import ARCHITECTURES
 from infogan.cores import usable_cores
 from infogan.runtime import available_device
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from bench.throughput.gate import Verdict
 
 KERNELS = ("torch", "winograd", "fastest")
-RECORD, CARD_RECORD = "paired.json", "card.json"
+RECORD = "paired.json"
 
 
 @dataclass(frozen=True)

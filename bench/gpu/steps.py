@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.commands.throughput import CARD_RECORD
 from bench.environment import ROOT
 from bench.records.folder import THROUGHPUT
+from bench.throughput import CARD_RECORD
 
 WHOLE = 1.0  # of the time: as much as is left
 
@@ -53,7 +53,7 @@ def steps(options: Options, wanted: Sequence[str] = NAMES) -> list[Step]:
     """Those that are ``wanted``, in their order."""
     listed = [
         Step("machine", (sys.executable, "-m", "bench.gpu.machine", options.device), 0.1),
-        Step("tests", _tests(), 0.1),
+        Step("tests", _tests(), 0.15),
         _speed(options),
         *(_figure(options, *figure) for figure in FIGURES),
     ]
