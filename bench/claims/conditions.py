@@ -30,6 +30,7 @@ class ConditionResult:
     holds: bool
     seeds: dict[int, float]
     guard: bool = False
+    limit: float = math.nan  # the bound as a number, for drawing; NaN where it has none
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,7 @@ class Asked:
     worst: float
     rivals: tuple[Run, ...] = ()  # that have to be exceeded
     is_open: bool = False  # one of them has no value: what meets the bound may still miss the true one
+    limit: float = math.nan  # the bound as a number
 
     def decide(self, value: float) -> bool | None:
         """None where a missing value decides it."""
@@ -53,10 +55,10 @@ def ask(condition: ConditionTable, sweep: Sweep, group: str, blank: BlankTable |
     """``condition`` for a group; what it must exceed are the runs of another arm of the same variant."""
     if condition.at_least is not None:
         least = condition.at_least
-        return Asked(condition, f"at least {least:g}", lambda value: value >= least, -math.inf)
+        return Asked(condition, f"at least {least:g}", lambda value: value >= least, -math.inf, limit=least)
     if condition.at_most is not None:
         most = condition.at_most
-        return Asked(condition, f"at most {most:g}", lambda value: value <= most, math.inf)
+        return Asked(condition, f"at most {most:g}", lambda value: value <= most, math.inf, limit=most)
     assert condition.above_best_of is not None
     arm = condition.above_best_of
     runs = sweep.done(group_name(variant_of(group) or None, arm))
@@ -67,7 +69,7 @@ def ask(condition: ConditionTable, sweep: Sweep, group: str, blank: BlankTable |
     best = max(known, default=-math.inf)
     found = f"{best:.3g}" if known else "not measured" if is_open else "shows nothing of the data"
     words = f"above the best of {arm} ({found})"
-    return Asked(condition, words, lambda value: value > best, -math.inf, tuple(runs), is_open)
+    return Asked(condition, words, lambda value: value > best, -math.inf, tuple(runs), is_open, best)
 
 
 def blank_seeds(blank: BlankTable | None, runs: Sequence[Run]) -> frozenset[int]:
@@ -101,7 +103,7 @@ def check(
     holds = asked.decide(value)
     unit = MEASURES[condition.measure].unit
     of = (condition.measure, unit, condition.over, asked.bound, condition.basis)
-    return ConditionResult(*of, math.nan if holds is None else value, bool(holds), seeds, condition.guard)
+    return ConditionResult(*of, math.nan if holds is None else value, bool(holds), seeds, condition.guard, asked.limit)
 
 
 def holds_for(conditions: Sequence[Asked], run: Run, blank: frozenset[int] = frozenset()) -> bool | None:

@@ -110,7 +110,7 @@ def _result(
     upper = cost.high if cost else math.nan
     bound = f"at most {claim.at_most:g}"
     holds = upper <= claim.at_most  # NaN is not
-    condition = ConditionResult("cost_ratio", "", "pairs", bound, claim.basis, upper, holds, {})
+    condition = ConditionResult("cost_ratio", "", "pairs", bound, claim.basis, upper, holds, {}, limit=claim.at_most)
     data = Data(DataKind.ANY, "random pixels, which cost what the data do")
     return claim_result(
         claim,

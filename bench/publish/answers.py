@@ -15,50 +15,12 @@ from bench.claims.verdict import ON, Outcome
 from bench.environment import ROOT
 from bench.publish.documents import with_block
 from bench.records.storage import write_atomic
-from bench.report import wording
+from bench.report import answers, wording
 
 REFERENCES = ROOT / "results" / "reference"
 README = ROOT / "README.md"
 PAGE = REFERENCES / "README.md"
 BLOCK = "answers"
-ANSWERS = {
-    Outcome.REPRODUCED: "yes",
-    Outcome.PARTLY: "partly",
-    Outcome.NOT_REPRODUCED: "no",
-    Outcome.NOT_REACHED: "not at this budget",
-    Outcome.NOT_MEASURED: "open",
-}
-_ORDER = list(ANSWERS)
-_OF_RANGE = "by {best:.2f} of the range in the best of five, {median:.2f} in the median"
-# claim: its plain words, and those of its first number
-PLAIN = {
-    "F1": ("Mutual information quickly reaches its ceiling, H(c)", "{median:.1%} of the ceiling"),
-    "F1b": ("The codes of a plain GAN carry little of it", "{median:.1%} of the ceiling"),
-    "F2a": ("The categories are the ten digits", "{median:.1%} of digits put into the wrong one"),
-    "F2b": ("Without the regulariser the codes mean nothing", "agreement with the digit (NMI) {median:.2f}"),
-    "F2c": ("A continuous code slants the digits", "explains {median:.0%} of the slant's variance"),
-    "F2d": ("A continuous code makes them wide or narrow", "explains {median:.0%} of the width's variance"),
-    "F3a": ("A code turns the head", _OF_RANGE),
-    "F3b": ("A code tilts the head", _OF_RANGE),
-    "F3c": ("A code moves the light", _OF_RANGE),
-    "F3d": ("A code makes the face wide or narrow", _OF_RANGE),
-    "F4a": ("A code turns the chair", "by {best:.0f} degrees in the best of five, {median:.0f} in the median"),
-    "F4b": ("A code makes the chair wide or narrow", _OF_RANGE),
-    "F5a": ("A continuous code changes the lighting of house numbers", "by {median:.2f} of the range"),
-    "F5b": ("A category holds what stands beside the digit", "{median:.0%} of that context's entropy"),
-    "F6a": ("Categories hold the direction of a face", "explain {median:.0%} of its variance"),
-    "F6b": ("A category holds glasses", "{median:.0%} of one category's faces wear them"),
-    "F6c": ("Categories order hair from less to more", "two halves agree on the order: tau {median:.2f}"),
-    "F6d": ("Categories order faces from stern to happy", "two halves agree on the order: tau {median:.2f}"),
-    "S6a": ("Q costs next to nothing", "an iteration takes {least:.1%} to {most:.1%} longer"),
-    "S6b": ("Mutual information settles before image quality", "in {median:.2f} of the iterations"),
-}
-BESIDE = {
-    "t80": "80 % of it at iteration {:.0f}",
-    "hump_nats": "peak of {:.2f} nats",
-    "hump_iteration": "peak at iteration {:.0f}",
-    "digit_error": "{:.0%}",
-}
 
 
 @dataclass(frozen=True)
@@ -114,7 +76,7 @@ def _rank(one: Evidence) -> tuple[bool, bool]:
 
 
 def _order(one: Evidence) -> tuple[int, bool]:
-    return _ORDER.index(one.outcome), not one.is_papers_budget
+    return answers.ORDER.index(one.outcome), not one.is_papers_budget
 
 
 def ours(found: list[Evidence]) -> str:
@@ -124,22 +86,22 @@ def ours(found: list[Evidence]) -> str:
     if entry["value"] is None:
         return wording.ABSENT
     ratios = [one.entry["value"] for one in found if one.entry["value"] is not None]
-    numbers = {"median": entry["value"], "best": first["value"], "least": min(ratios) - 1, "most": max(ratios) - 1}
-    parts = [PLAIN[entry["id"]][1].format_map(numbers)]
+    parts = [answers.number_words(entry["id"], entry["value"], first["value"], ratios)]
     parts += [_beside(b["measure"], b["median"]) for b in entry["beside"] if b["measure"] != first["measure"]]
-    return "; ".join(parts).replace("%", " %")
+    return "; ".join(part or wording.ABSENT for part in parts)
 
 
 def papers(one: Evidence) -> str:
     """The paper's numbers beside the claim; else how the paper shows it."""
     shown = [_beside(b["measure"], b["paper"]) for b in one.entry["beside"]]
     if shown:
-        return "; ".join(shown).replace("%", " %")
+        return "; ".join(shown)
     return "a picture" if one.entry["source"].startswith("Fig") else "a sentence"
 
 
 def _beside(measure: str, value: float | None) -> str:
-    return wording.ABSENT if value is None else BESIDE[measure].replace(" %", "%").format(value)
+    words = None if value is None else answers.beside_words(measure, value)
+    return words or wording.ABSENT
 
 
 def seeds(one: Evidence) -> str:
@@ -152,7 +114,7 @@ def answer(found: list[Evidence]) -> str:
     """``yes (infogan-fast-q), partly (infogan)``; the arms are left out where all agree."""
     by_word: dict[str, list[str]] = {}
     for one in found:
-        by_word.setdefault(ANSWERS[one.outcome], []).append(f"`{one.group}`")
+        by_word.setdefault(answers.ANSWERS[one.outcome], []).append(f"`{one.group}`")
     if len(by_word) == 1:
         text = f"**{next(iter(by_word))}**"
         if found[0].outcome is Outcome.REPRODUCED and found[0].entry["conditions"][0]["over"] == "best seed":
@@ -168,9 +130,8 @@ def table(evidence: Iterable[Evidence]) -> str:
     lines = ["| | claim | ours | the paper | seeds | does it hold? |", "|---|---|---|---|---|---|"]
     for claim, found in best(evidence).items():
         first = found[0]
-        lines.append(
-            f"| {claim} | {PLAIN[claim][0]} | {ours(found)} | {papers(first)} | {seeds(first)} | {answer(found)} |"
-        )
+        cells = [claim, answers.plain(claim, first.entry["text"]), ours(found), papers(first), seeds(first)]
+        lines.append(f"| {' | '.join([*cells, answer(found)])} |")
     return "\n".join(lines)
 
 

@@ -15,6 +15,7 @@ from bench.records.folder import THROUGHPUT
 from bench.records.schedule import largest
 from bench.records.storage import CorruptRecord, write_atomic
 from bench.report import (
+    cards,
     codes,
     costs,
     factors,
@@ -26,6 +27,7 @@ from bench.report import (
     verdicts,
     wording,
 )
+from bench.report.claim_pictures import claim_pictures
 from bench.report.factor_tables import factor_tables
 from bench.report.grids import Grids
 from bench.spec.cells import digest
@@ -117,7 +119,11 @@ def report_of_sweeps(
     absent = [f"{wording.listed(unrecorded)}: nothing recorded{at}"] if unrecorded else []
     apart = [builder.apart(sweep, sweeps) for sweep in kept_apart]
     speed = None if measured is None else builder.throughput(measured, sweeps)
-    html, markdown = pages.render(pages.ReportView(views, apart, builder.damaged, absent, costs, speed))
+    judged = [*builder.claim_cards, *builder.cost_cards]
+    answer, shares = cards.summary(judged), cards.shares(judged)
+    html, markdown = pages.render(
+        pages.ReportView(views, apart, builder.damaged, absent, costs, speed, answer, shares, builder.cost_cards)
+    )
     missing = [*absent, *builder.missing, *(f"damaged: {line}" for line in builder.damaged)]
     files = builder.files | {
         "tables/claims.csv": _claims_csv(builder.claims),
@@ -153,6 +159,8 @@ class _Builder:
     results: list[ClaimResult] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
+    claim_cards: list[cards.Card] = field(default_factory=list)
+    cost_cards: list[cards.Card] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.grids = Grids(self.files, self.damaged)
@@ -178,12 +186,22 @@ class _Builder:
         choices, arms = settings.listed_choices(sweep, experiment), list(self.spec.arms)
         found = factors.studied(sweep, experiment, shown)
         grids, grids_note = self.grids.of_sweep(sweep, shown, stem)
+        figures = [
+            *self._choices(sweep, choices, arms, stem),
+            *self._factors(found, stem),
+            *self._figures(sweep, arms, shown, stem),
+        ]
+        pictured = claim_pictures(results, sweep, figures, grids)
+        beside = {picture.inline for own in pictured.values() for picture in own}
+        own_cards = cards.cards(results, pictured)
+        self.claim_cards += own_cards
         return pages.SweepView(
             anchor=stem,
             experiment=sweep.experiment,
             profile=sweep.profile,
             title=experiment.title if experiment else "not in experiments.toml",
             headline=settings.headline(choices, arms) or verdicts.headline(results),
+            lead=settings.headline(choices, arms) or verdicts.answer_of_figure1(results),
             headline_numbers=verdicts.headline_numbers(results),
             data=verdicts.data_sentence(sweep, experiment),
             budget=verdicts.budget_sentence(sweep, experiment),
@@ -192,11 +210,10 @@ class _Builder:
             claims_digest=hashed,
             left_out=left_out,
             arms=[(group, self._note(sweep, group), inventory.arm_settings(sweep, group)) for group in order],
-            figures=[
-                *self._choices(sweep, choices, arms, stem),
-                *self._factors(found, stem),
-                *self._figures(sweep, arms, shown, stem),
-            ],
+            figures=figures,
+            rest=[figure for figure in figures if figure.inline not in beside],
+            cards=own_cards,
+            too_short=verdicts.too_short(results, sweep, experiment),
             tables=self._tables(sweep, choices, arms, order, stem, factor_tables(sweep, found, shown)),
             grids=grids,
             grids_note=grids_note,
@@ -211,6 +228,7 @@ class _Builder:
         extra = {"experiment": "cost", "profile": "", "claims_digest": digest(claim.model_dump())[:12]}
         self.claims += [extra | result.to_json() for result in results]
         self.results += results
+        self.cost_cards = cards.cards(results, {})
         table, path = tabular.cost_table(claim, cost, results), "tables/cost.csv"
         self.files[path] = table.csv
         return table, path

@@ -1,12 +1,16 @@
 """What a report shows, as plain view models, and the two templates that render them."""
 
 import base64
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bench.report.tabular import Table
 from bench.report.verdicts import ClaimRows
+
+if TYPE_CHECKING:
+    from bench.report.cards import Card, Share
 
 TEMPLATES = Path(__file__).parent / "templates"
 MAX_SVG = 400_000  # bytes; a larger one is mostly pixels, and the PNG stands alone
@@ -49,6 +53,7 @@ class SweepView:
     profile: str
     title: str
     headline: str
+    lead: str  # the same where cards stand below it, which name each claim
     headline_numbers: str
     data: str
     budget: str
@@ -58,9 +63,12 @@ class SweepView:
     left_out: str  # what the profile has no cells for, by design
     arms: list[tuple[str, str, str]]  # group, note, settings
     figures: list[FigureView]
+    rest: list[FigureView]  # those that stand beside no claim
     tables: list[tuple[Table, str]]  # with the path of its CSV
     grids: dict[str, list[GridView]]  # by group
     grids_note: str
+    cards: "list[Card]"
+    too_short: str  # why no claim could be judged, where the budget is why
     environment: list[tuple[str, str]]
     notes: list[str]
     missing: list[str]
@@ -86,6 +94,9 @@ class ReportView:
     absent: list[str] = field(default_factory=list)  # experiments without any record
     cost: tuple[Table, str] | None = None  # what codes and Q cost, with the path of its CSV
     throughput: ThroughputView | None = None
+    answer: str = ""  # the first screen's sentence
+    shares: "Sequence[Share]" = ()
+    cost_cards: "Sequence[Card]" = ()
 
 
 def data_uri(content: bytes, kind: str) -> str:

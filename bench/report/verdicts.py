@@ -91,7 +91,7 @@ def _of_seeds(result: ClaimResult) -> str:
     return f" ({result.num_measured} of {result.num_seeds} seeds)" if 0 < result.num_measured < result.num_seeds else ""
 
 
-_BADGES = {
+BADGES = {
     Outcome.REPRODUCED: ("yes", "✓"),
     Outcome.PARTLY: ("part", "◐"),
     Outcome.NOT_REPRODUCED: ("no", "✗"),
@@ -102,7 +102,7 @@ _BADGES = {
 
 def badge(verdict: Verdict) -> Badge:
     """How a verdict is shown."""
-    return Badge(*_BADGES[verdict.outcome], str(verdict))
+    return Badge(*BADGES[verdict.outcome], str(verdict))
 
 
 def _criterion(condition: ConditionResult) -> Criterion:
@@ -129,9 +129,14 @@ def _beside(beside: BesideResult) -> str:
 
 def headline(results: list[ClaimResult]) -> str:
     """Which arm follows the paper's InfoGAN curve; where no claim asks that, the claims by verdict."""
+    return answer_of_figure1(results) or _by_verdict(results)
+
+
+def answer_of_figure1(results: list[ClaimResult]) -> str:
+    """Which arm follows the paper's InfoGAN curve; empty where no claim asks that."""
     asked = [(r, c) for r in results for c in r.conditions if c.measure == DISTANCE]
     if not asked:
-        return _by_verdict(results)
+        return ""
     decided = [(r, c) for r, c in asked if r.verdict.is_measured]
     if not decided:
         return f"Whether the paper's curve appears is not measured yet: {asked[0][0].reason}."
@@ -164,6 +169,15 @@ def _by_verdict(results: list[ClaimResult]) -> str:
     for r in sorted(results, key=lambda r: order.index(r.verdict.outcome)):
         found.setdefault(str(r.verdict), []).append(f"{r.id} ({r.group})")
     return " ".join(f"{v[:1].upper()}{v[1:]}: {wording.listed(ids)}." for v, ids in found.items())
+
+
+def too_short(results: list[ClaimResult], sweep: Sweep, experiment: ExperimentTable | None) -> str:
+    """Why no claim could be judged, where the budget is why; empty elsewhere."""
+    iterations = sweep.definition["training"]["iterations"]
+    asked = [claim.min_iterations for claim in experiment.claims] if experiment else []
+    if not results or any(result.verdict.is_measured for result in results) or iterations >= min(asked):
+        return ""
+    return f"Too short to judge: {iterations:,} iterations, and the claims ask for {min(asked):,} or more."
 
 
 def left_out_sentence(sweep: Sweep, experiment: ExperimentTable | None) -> str:

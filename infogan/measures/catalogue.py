@@ -14,7 +14,7 @@ class Quantity:
     words: str
     unit: str  # empty for a ratio
     decimals: int = 3
-    factor: str | None = None  # the known factor that it speaks of
+    factor: str | None = None  # the known factor, or the stroke's property, that it speaks of
     number: str = ""  # which of that factor's numbers
 
 
@@ -112,7 +112,7 @@ FAMILIES: dict[str, dict[str, Quantity]] = {
     },
     "strokes": {  # what the continuous codes do to the shape of generated digits
         **{
-            f"{name}_{what}": Quantity(f"{name}: {words}", unit, decimals)
+            f"{name}_{what}": Quantity(f"{name}: {words}", unit, decimals, name, what)
             for name in ("slant", "width", "thickness")
             for what, words, unit, decimals in (
                 ("first_order", "first-order Sobol index of its code", "of its variance", 3),

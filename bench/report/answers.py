@@ -1,0 +1,63 @@
+"""Claims and their answers in plain words, for README, the page of the whole paper and the report's first screen."""
+
+from collections.abc import Sequence
+
+from bench.claims.verdict import Outcome
+
+ANSWERS = {
+    Outcome.REPRODUCED: "yes",
+    Outcome.PARTLY: "partly",
+    Outcome.NOT_REPRODUCED: "no",
+    Outcome.NOT_REACHED: "not at this budget",
+    Outcome.NOT_MEASURED: "open",
+}
+ORDER = list(ANSWERS)  # the best first
+_OF_RANGE = "by {best:.2f} of the range in the best run, {median:.2f} in the median"
+# claim: its plain words, and those of its first number
+PLAIN = {
+    "F1": ("Mutual information quickly reaches its ceiling, H(c)", "{median:.1%} of the ceiling"),
+    "F1b": ("The codes of a plain GAN carry little of it", "{median:.1%} of the ceiling"),
+    "F2a": ("The categories are the ten digits", "{median:.1%} of digits put into the wrong one"),
+    "F2b": ("Without the regulariser the codes mean nothing", "agreement with the digit (NMI) {median:.2f}"),
+    "F2c": ("A continuous code slants the digits", "explains {median:.0%} of the slant's variance"),
+    "F2d": ("A continuous code makes them wide or narrow", "explains {median:.0%} of the width's variance"),
+    "F3a": ("A code turns the head", _OF_RANGE),
+    "F3b": ("A code tilts the head", _OF_RANGE),
+    "F3c": ("A code moves the light", _OF_RANGE),
+    "F3d": ("A code makes the face wide or narrow", _OF_RANGE),
+    "F4a": ("A code turns the chair", "by {best:.0f} degrees in the best run, {median:.0f} in the median"),
+    "F4b": ("A code makes the chair wide or narrow", _OF_RANGE),
+    "F5a": ("A continuous code changes the lighting of house numbers", "by {median:.2f} of the range"),
+    "F5b": ("A category holds what stands beside the digit", "{median:.0%} of that context's entropy"),
+    "F6a": ("Categories hold the direction of a face", "explain {median:.0%} of its variance"),
+    "F6b": ("A category holds glasses", "{median:.0%} of one category's faces wear them"),
+    "F6c": ("Categories order hair from less to more", "two halves agree on the order: tau {median:.2f}"),
+    "F6d": ("Categories order faces from stern to happy", "two halves agree on the order: tau {median:.2f}"),
+    "S6a": ("Q costs next to nothing", "an iteration takes {least:.1%} to {most:.1%} longer"),
+    "S6b": ("Mutual information settles before image quality", "in {median:.2f} of the iterations"),
+}
+BESIDE = {
+    "t80": "80% of it at iteration {:.0f}",
+    "hump_nats": "peak of {:.2f} nats",
+    "hump_iteration": "peak at iteration {:.0f}",
+    "digit_error": "{:.0%}",
+}
+
+
+def plain(claim: str, text: str) -> str:
+    """The claim in plain words; ``text``, its own, where it is not one of the paper's."""
+    return PLAIN[claim][0] if claim in PLAIN else text
+
+
+def number_words(claim: str, median: float, best: float, ratios: Sequence[float] = ()) -> str | None:
+    """The claim's first number in words; ``ratios``: of a claim about cost. None for a claim of the user's own."""
+    if claim not in PLAIN:
+        return None
+    least, most = (min(ratios) - 1, max(ratios) - 1) if ratios else (median - 1, median - 1)
+    numbers = {"median": median, "best": best, "least": least, "most": most}
+    return PLAIN[claim][1].format_map(numbers).replace("%", " %")
+
+
+def beside_words(measure: str, value: float) -> str | None:
+    """A number that stands beside the paper's, in words; None for one that has none."""
+    return BESIDE[measure].format(value).replace("%", " %") if measure in BESIDE else None

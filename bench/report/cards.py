@@ -1,0 +1,155 @@
+"""One card a claim, for a report's first screen: the answer, its number, every seed, the paper's number, a picture."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from bench.claims.conditions import ConditionResult
+from bench.claims.judge import BesideResult, ClaimResult
+from bench.claims.verdict import Outcome
+from bench.report import answers, verdicts, wording
+from bench.report.pages import FigureView, GridView
+from bench.spec.vocabulary import measure
+
+WIDTH, HEIGHT, MARGIN = 220, 26, 8  # of a strip of seeds, pixels
+
+
+@dataclass(frozen=True)
+class CardArm:
+    """The answer of one arm."""
+
+    name: str
+    badge: verdicts.Badge
+    number: str
+    seeds: str
+    strip: Markup  # an SVG: each seed's value, their median, the bound
+    reason: str
+
+
+@dataclass(frozen=True)
+class Card:
+    """One claim, the arm with the best answer first."""
+
+    id: str
+    plain: str
+    text: str
+    source: str
+    paper: str
+    arms: list[CardArm]
+    pictures: tuple[FigureView | GridView, ...] = ()
+
+
+@dataclass(frozen=True)
+class Share:
+    """Part of the claims with one answer, for the bar."""
+
+    kind: str
+    words: str
+    count: int
+
+
+def cards(results: Sequence[ClaimResult], pictures: dict[str, tuple[FigureView | GridView, ...]]) -> list[Card]:
+    """Cards in the order of the claims. ``pictures``: by claim."""
+    by_claim: dict[str, list[ClaimResult]] = {}
+    for result in results:
+        by_claim.setdefault(result.id, []).append(result)
+    found = []
+    for claim, own in by_claim.items():
+        own = sorted(own, key=lambda result: answers.ORDER.index(result.verdict.outcome))
+        first = own[0]
+        shown = [_papers(beside) for beside in first.beside]
+        shown = shown or ["a picture" if first.source.startswith("Fig") else "a sentence"]
+        arms = [_arm(result) for result in own]
+        plain = answers.plain(claim, first.text)
+        found.append(Card(claim, plain, first.text, first.source, "; ".join(shown), arms, pictures.get(claim, ())))
+    return found
+
+
+def _papers(beside: BesideResult) -> str:
+    return answers.beside_words(beside.measure, beside.paper) or f"{measure(beside.measure).words} {beside.paper:g}"
+
+
+def _arm(result: ClaimResult) -> CardArm:
+    first = result.conditions[0]
+    number = wording.ABSENT
+    if result.value is not None:
+        number = answers.number_words(result.id, result.value, first.value) or _number(result)
+        beside = [answers.beside_words(b.measure, b.median) for b in result.beside if b.measure != first.measure]
+        number = "; ".join([number, *(words for words in beside if words)])
+    seeds = f"{result.seeds_holding} of {result.num_seeds} seeds" if result.num_seeds else ""
+    return CardArm(result.group, verdicts.badge(result.verdict), number, seeds, strip(first), _reason(result))
+
+
+def _number(result: ClaimResult) -> str:
+    """Of a claim of the user's own: the measure's words."""
+    known = measure(result.conditions[0].measure)
+    return f"{known.words} {wording.measured(known.name, result.value)} {result.unit}".rstrip()
+
+
+def _reason(result: ClaimResult) -> str:
+    """Why the answer is not a plain yes, or that the best run decides; in one sentence."""
+    outcome = result.verdict.outcome
+    if outcome is Outcome.NOT_MEASURED:
+        return result.reason
+    parts = []
+    if outcome is Outcome.REPRODUCED:
+        if result.conditions[0].over == "best seed":
+            parts.append("the best run decides, as the paper asks")
+    else:
+        parts += [_missed(condition) for condition in result.conditions if not condition.holds]
+    if result.num_blank:
+        show = "shows" if result.num_blank == 1 else "show"
+        parts.append(f"{wording.plural(result.num_blank, 'run')} {show} nothing of the data")
+    return "; ".join(parts)
+
+
+def _missed(condition: ConditionResult) -> str:
+    known = measure(condition.measure)
+    value = "no run shows it" if math.isinf(condition.value) else wording.measured(known.name, condition.value)
+    return f"{known.words}: {value}, {condition.bound} asked"
+
+
+def strip(condition: ConditionResult) -> Markup:
+    """Every seed's value as a dot, their median as a line, the bound as a dashed one; empty without a seed."""
+    values = {seed: value for seed, value in condition.seeds.items() if math.isfinite(value)}
+    if not values:
+        return Markup("")
+    limits = [condition.limit] if math.isfinite(condition.limit) else []
+    low, high = min([*values.values(), *limits]), max([*values.values(), *limits])
+    span = (high - low) or 1.0
+
+    def x(value: float) -> float:
+        return MARGIN + (WIDTH - 2 * MARGIN) * (value - low) / span
+
+    ordered = sorted(values.values())
+    middle = (ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]) / 2
+    dots = "".join(
+        f'<circle cx="{x(value):.1f}" cy="13" r="4"><title>seed {seed}: {value:.4g}</title></circle>'
+        for seed, value in values.items()
+    )
+    lines = f'<path class="median" d="M{x(middle):.1f} 3V23"/>'
+    lines += "".join(f'<path class="bound" d="M{x(limit):.1f} 0V26"/>' for limit in limits)
+    known = measure(condition.measure)
+    label = f"{known.words}, every seed: {', '.join(wording.measured(known.name, v) for v in ordered)}"
+    label += f"; asked: {condition.bound}" if limits else ""
+    attributes = f'class="strip" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}" role="img"'
+    return Markup('<svg {} aria-label="{}">{}</svg>').format(Markup(attributes), label, Markup(lines + dots))
+
+
+def shares(found: Sequence[Card]) -> list[Share]:
+    """How many claims have which answer, the best arm's, the best answer first."""
+    kinds: dict[tuple[str, str], int] = {}
+    for outcome in answers.ORDER:
+        badge = verdicts.BADGES[outcome][0]
+        count = sum(card.arms[0].badge.kind == badge for card in found)
+        if count:
+            kinds[badge, answers.ANSWERS[outcome]] = count
+    return [Share(kind, words, count) for (kind, words), count in kinds.items()]
+
+
+def summary(found: Sequence[Card]) -> str:
+    """``Of 11 claims: 7 yes, 2 partly, 1 not at this budget and 1 open.``"""
+    counted = [f"{share.count} {share.words}" for share in shares(found)]
+    return f"Of {wording.plural(len(found), 'claim')}: {wording.listed(counted)}." if found else ""

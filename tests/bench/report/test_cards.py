@@ -1,0 +1,104 @@
+"""The report's first screen: the answer of each claim, its strip of seeds, the bar, and boxes that fit a window."""
+
+import math
+import re
+from pathlib import Path
+
+import pytest
+
+from bench.claims.conditions import ConditionResult
+from bench.claims.judge import ClaimResult
+from bench.claims.verdict import Budget, BudgetKind, Data, DataKind, Outcome, Verdict
+from bench.report import answers, cards
+from bench.report.cards import strip
+from bench.report.pages import FigureView
+from bench.spec.tables import load_spec
+
+ROOT = Path(__file__).parents[3]
+
+
+def condition(measure: str = "mi_final_fraction", over: str = "median seed", **seeds: float) -> ConditionResult:
+    values = {int(name[1:]): value for name, value in seeds.items()}
+    known = sorted(value for value in values.values() if math.isfinite(value))
+    middle = known[len(known) // 2] if known else math.nan
+    return ConditionResult(
+        measure, "of H(c)", over, "at least 0.5", "a basis", middle, middle >= 0.5, values, limit=0.5
+    )
+
+
+def result(claim: str, outcome: Outcome, arm: str = "infogan", held: ConditionResult | None = None) -> ClaimResult:
+    held = held or condition(s0=0.2, s1=0.6, s2=0.9)
+    verdict = Verdict(
+        outcome, Data(DataKind.SUBSTITUTE, "a substitute"), Budget(BudgetKind.REDUCED, "reduced (width 0.5)")
+    )
+    return ClaimResult(
+        id=claim, arm=arm, variant=None, text="A text.", source="Figure 9", verdict=verdict, value=0.6, low=0.2,
+        high=0.9, unit="of H(c)", num_measured=3, num_seeds=3, seeds_holding=2, seeds_low=0.1, seeds_high=0.9, criterion="",
+        reason="a reason", conditions=(held,), beside=(),
+    )  # fmt: skip
+
+
+def test_every_claim_of_the_paper_has_plain_words_and_they_take_its_numbers() -> None:
+    spec = load_spec(ROOT / "experiments.toml")
+    claims = {claim.id for experiment in spec.experiments.values() for claim in experiment.claims}
+    assert claims | {spec.cost.id if spec.cost else ""} == set(answers.PLAIN)
+    for claim in answers.PLAIN:
+        words = answers.number_words(claim, 0.25, 0.5, [1.01, 1.08])
+        assert words
+        assert "{" not in words
+    beside = {b.measure for e in spec.experiments.values() for claim in e.claims for b in claim.beside}
+    assert beside == set(answers.BESIDE)
+
+
+def test_a_claim_of_ones_own_is_shown_in_its_own_words() -> None:
+    (card,) = cards.cards([result("X1", Outcome.PARTLY)], {})
+    assert card.plain == card.text == "A text."
+    assert card.arms[0].number == "final L_I 0.600 of H(c)"
+    assert answers.number_words("X1", 0.5, 0.5) is None
+
+
+def test_the_best_answer_comes_first_and_the_bar_counts_claims_not_arms() -> None:
+    found = cards.cards(
+        [
+            result("F1", Outcome.PARTLY),
+            result("F1", Outcome.REPRODUCED, "infogan-fast-q"),
+            result("F2a", Outcome.NOT_MEASURED),
+        ],
+        {},
+    )
+    assert [arm.name for arm in found[0].arms] == ["infogan-fast-q", "infogan"]
+    assert [(share.words, share.count) for share in cards.shares(found)] == [("yes", 1), ("open", 1)]
+    assert cards.summary(found) == "Of 2 claims: 1 yes and 1 open."
+    assert cards.summary([]) == ""
+
+
+def test_a_reason_says_what_was_missed_or_that_the_best_run_decides() -> None:
+    missed = condition(s0=0.2, s1=0.3, s2=0.9)
+    (arm,) = cards.cards([result("F2c", Outcome.NOT_REACHED, held=missed)], {})[0].arms
+    assert arm.reason == "final L_I: 0.300, at least 0.5 asked"
+    best = condition(over="best seed", s0=0.9)
+    (arm,) = cards.cards([result("F3a", Outcome.REPRODUCED, held=best)], {})[0].arms
+    assert arm.reason == "the best run decides, as the paper asks"
+    (arm,) = cards.cards([result("F3a", Outcome.NOT_MEASURED)], {})[0].arms
+    assert arm.reason == "a reason"
+
+
+def test_a_strip_has_a_dot_for_every_seed_in_proportion() -> None:
+    drawn = str(strip(condition(s0=0.0, s1=0.5, s2=1.0, s3=math.nan)))
+    places = [float(x) for x in re.findall(r'cx="([\d.]+)"', drawn)]
+    assert places == [cards.MARGIN, cards.WIDTH / 2, cards.WIDTH - cards.MARGIN]
+    assert f'class="bound" d="M{cards.WIDTH / 2:.1f}' in drawn
+    assert "every seed: 0.000, 0.500, 1.000; asked: at least 0.5" in drawn
+    assert str(strip(condition(s0=math.nan))) == ""
+
+
+def test_the_picture_of_a_claim_is_shown_with_it() -> None:
+    picture = FigureView("A figure", "What it shows.", ("figures/a.png",), "data:,")
+    (card,) = cards.cards([result("F1", Outcome.REPRODUCED)], {"F1": (picture,)})
+    assert card.pictures == (picture,)
+
+
+@pytest.mark.parametrize("value", [-1.0, 0.5, 3.0])
+def test_equal_values_do_not_divide_by_nothing(value: float) -> None:
+    held = ConditionResult("t80", "iterations", "every seed", "", "", value, True, {0: value, 1: value})
+    assert str(strip(held)).count("<circle") == 2
