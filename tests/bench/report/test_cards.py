@@ -33,8 +33,8 @@ def result(claim: str, outcome: Outcome, arm: str = "infogan", held: ConditionRe
     )
     return ClaimResult(
         id=claim, arm=arm, variant=None, text="A text.", source="Figure 9", verdict=verdict, value=0.6, low=0.2,
-        high=0.9, unit="of H(c)", num_measured=3, num_seeds=3, seeds_holding=2, seeds_low=0.1, seeds_high=0.9, criterion="",
-        reason="a reason", conditions=(held,), beside=(),
+        high=0.9, unit="of H(c)", num_measured=3, num_seeds=3, seeds_holding=2, seeds_low=0.1, seeds_high=0.9,
+        criterion="", reason="a reason", conditions=(held,), beside=(),
     )  # fmt: skip
 
 
