@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from markupsafe import Markup
 
@@ -10,44 +9,10 @@ from bench.claims.conditions import ConditionResult
 from bench.claims.judge import BesideResult, ClaimResult
 from bench.claims.verdict import Outcome
 from bench.report import answers, verdicts, wording
-from bench.report.pages import FigureView, GridView
+from bench.report.pages import Card, CardArm, FigureView, GridView, Share
 from bench.spec.vocabulary import measure
 
 WIDTH, HEIGHT, MARGIN = 220, 26, 8  # of a strip of seeds, pixels
-
-
-@dataclass(frozen=True)
-class CardArm:
-    """The answer of one arm."""
-
-    name: str
-    badge: verdicts.Badge
-    number: str
-    seeds: str
-    strip: Markup  # an SVG: each seed's value, their median, the bound
-    reason: str
-
-
-@dataclass(frozen=True)
-class Card:
-    """One claim, the arm with the best answer first."""
-
-    id: str
-    plain: str
-    text: str
-    source: str
-    paper: str
-    arms: list[CardArm]
-    pictures: tuple[FigureView | GridView, ...] = ()
-
-
-@dataclass(frozen=True)
-class Share:
-    """Part of the claims with one answer, for the bar."""
-
-    kind: str
-    words: str
-    count: int
 
 
 def cards(results: Sequence[ClaimResult], pictures: dict[str, tuple[FigureView | GridView, ...]]) -> list[Card]:

@@ -4,13 +4,12 @@ import base64
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from markupsafe import Markup
 
 from bench.report.tabular import Table
-from bench.report.verdicts import ClaimRows
-
-if TYPE_CHECKING:
-    from bench.report.cards import Card, Share
+from bench.report.verdicts import Badge, ClaimRows
 
 TEMPLATES = Path(__file__).parent / "templates"
 MAX_SVG = 400_000  # bytes; a larger one is mostly pixels, and the PNG stands alone
@@ -45,6 +44,40 @@ class GridView:
 
 
 @dataclass(frozen=True)
+class CardArm:
+    """The answer of one arm."""
+
+    name: str
+    badge: Badge
+    number: str
+    seeds: str
+    strip: Markup  # an SVG: each seed's value, their median, the bound
+    reason: str
+
+
+@dataclass(frozen=True)
+class Card:
+    """One claim, the arm with the best answer first."""
+
+    id: str
+    plain: str
+    text: str
+    source: str
+    paper: str
+    arms: list[CardArm]
+    pictures: tuple[FigureView | GridView, ...] = ()
+
+
+@dataclass(frozen=True)
+class Share:
+    """Part of the claims with one answer, for the bar."""
+
+    kind: str
+    words: str
+    count: int
+
+
+@dataclass(frozen=True)
 class SweepView:
     """One experiment at one profile."""
 
@@ -67,7 +100,7 @@ class SweepView:
     tables: list[tuple[Table, str]]  # with the path of its CSV
     grids: dict[str, list[GridView]]  # by group
     grids_note: str
-    cards: "list[Card]"
+    cards: list[Card]
     too_short: str  # why no claim could be judged, where the budget is why
     environment: list[tuple[str, str]]
     notes: list[str]
@@ -95,8 +128,8 @@ class ReportView:
     cost: tuple[Table, str] | None = None  # what codes and Q cost, with the path of its CSV
     throughput: ThroughputView | None = None
     answer: str = ""  # the first screen's sentence
-    shares: "Sequence[Share]" = ()
-    cost_cards: "Sequence[Card]" = ()
+    shares: Sequence[Share] = ()
+    cost_cards: Sequence[Card] = ()
 
 
 def data_uri(content: bytes, kind: str) -> str:
