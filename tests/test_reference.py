@@ -1,12 +1,16 @@
-"""What is committed as a reference recomputes from its curves: claims.json, README's tables, DEVIATIONS' values."""
+"""What is committed as a reference is drawn anew from what is committed of it: verdicts, tables, documents."""
 
+import csv
 import json
 import math
+import shutil
+import zipfile
 from pathlib import Path
 
 import pytest
 
-from bench.analysis.runs import read_curves
+from bench.analysis.runs import CURVES, PACKS
+from bench.commands.report import report
 from bench.context import DEFAULT_SPEC
 from bench.publish import answers
 from bench.publish.documents import document_of, with_block
@@ -15,12 +19,14 @@ from bench.publish.reference import (
     QUOTED,
     REFERENCES,
     judged,
+    reference_sweep,
     shown_table,
     with_values,
 )
 from bench.spec.tables import load_spec
 
-FOLDERS = sorted(path.parent for path in REFERENCES.glob("*/curves.json"))
+FOLDERS = sorted({path.parent for pattern in (CURVES, PACKS) for path in REFERENCES.glob(f"*/{pattern}")})
+QUICK = {"mnist-mi-paper"}  # drawing takes seconds
 
 
 def close(a: object, b: object) -> bool:
@@ -34,13 +40,28 @@ def close(a: object, b: object) -> bool:
     return a == b
 
 
+def numbers(table: Path) -> list[list[float]]:
+    """The numbers of a table, row by row: words may be said better since, numbers stay."""
+    found = []
+    for row in csv.reader(table.read_text().splitlines()[1:]):
+        values = []
+        for field in row:
+            try:
+                values.append(float(field))
+            except ValueError:
+                continue
+        found.append(values)
+    return found
+
+
 def test_there_is_a_reference() -> None:
-    assert FOLDERS
+    assert len(FOLDERS) >= 10
+    assert {folder.name for folder in FOLDERS} == {path.parent.name for path in REFERENCES.glob("*/claims.json")}
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda f: f.name)
-def test_the_reference_recomputes_from_its_curves(folder: Path) -> None:
-    sweep = read_curves(folder / "curves.json")
+def test_verdicts_recompute(folder: Path) -> None:
+    sweep = reference_sweep(folder)
     experiment = load_spec(DEFAULT_SPEC).experiments[sweep.experiment]
     committed = json.loads((folder / "claims.json").read_text())
     recomputed = [r.to_json() for r in judged(sweep, folder)]
@@ -50,10 +71,35 @@ def test_the_reference_recomputes_from_its_curves(folder: Path) -> None:
         assert close({k: old[k] for k in new}, json.loads(json.dumps(new)))
 
 
+@pytest.mark.parametrize(
+    "folder",
+    [pytest.param(f, id=f.name, marks=[] if f.name in QUICK else pytest.mark.slow) for f in FOLDERS],
+)
+def test_the_report_is_drawn_anew_with_the_same_numbers(folder: Path, tmp_path: Path) -> None:
+    """By the command, in a copy: claims, every table, and the figures that the committed report shows of curves."""
+    copy = tmp_path / folder.name
+    shutil.copytree(folder, copy)
+    report(None, DEFAULT_SPEC, copy, None)
+    committed, drawn = json.loads((folder / "claims.json").read_text()), copy / "report"
+    again = json.loads((drawn / "claims.json").read_text())
+    assert [(c["id"], c["arm"], c["verdict"]) for c in again] == [(c["id"], c["arm"], c["verdict"]) for c in committed]
+    tables = sorted((folder / "tables").glob("*.csv"))
+    assert len(tables) > 3
+    for table in tables:
+        if table.name == "memory.csv" and (folder / CURVES).exists():
+            continue  # what measuring took is not in curves
+        assert close(numbers(table), numbers(drawn / "tables" / table.name)), table.name
+    of_curves = {
+        p.name for p in (folder / "figures").iterdir() if "-traversal-" not in p.name and "-factor-" not in p.name
+    }
+    assert of_curves <= {path.name for path in (drawn / "figures").iterdir()}
+    assert (drawn / "index.html").stat().st_size > 10_000
+
+
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda f: f.name)
 def test_a_document_shows_the_reference(folder: Path) -> None:
     text = document_of(folder.name).read_text()
-    table = shown_table(read_curves(folder / "curves.json"), folder)
+    table = shown_table(reference_sweep(folder), folder)
     assert with_block(text, folder.name, table) == text
 
 
@@ -69,7 +115,7 @@ def test_readme_and_the_page_of_the_paper_show_the_best_evidence() -> None:
 
 def test_deviations_quote_the_choices_of_their_reference() -> None:
     text = DEVIATIONS.read_text()
-    sweep = read_curves(REFERENCES / f"{QUOTED}-cpu" / "curves.json")
+    sweep = reference_sweep(REFERENCES / f"{QUOTED}-cpu")
     assert with_values(text, sweep) == text
     assert "<!--/-->" in text
     assert "><!--/-->" not in text  # no value is empty
@@ -77,7 +123,14 @@ def test_deviations_quote_the_choices_of_their_reference() -> None:
 
 def test_nothing_committed_names_a_path_of_a_machine() -> None:
     for folder in FOLDERS:
-        for file in folder.rglob("*"):
-            if file.suffix in (".json", ".md", ".html", ".csv"):
-                text = file.read_text()
-                assert not any(name in text for name in ("/home/", "/root/", "/tmp/", "/Users/")), file
+        texts = {file: file.read_text() for file in folder.rglob("*") if file.suffix in (".json", ".md", ".csv")}
+        for file in folder.glob(PACKS):
+            with zipfile.ZipFile(file) as archive:
+                names = [name for name in archive.namelist() if name.endswith(".json")]
+                texts |= {file / name: archive.read(name).decode() for name in names}
+        sweep = reference_sweep(folder)
+        texts[folder / CURVES] = json.dumps(
+            [run.result for run in sweep.runs] + [run.environment for run in sweep.runs]
+        )
+        for file, text in texts.items():
+            assert not any(name in text for name in ("/home/", "/root/", "/tmp/", "/Users/")), file

@@ -4,9 +4,11 @@ A sweep shares one definition; cells of another are kept apart.
 """
 
 import json
+import lzma
 import math
+import tempfile
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,10 +18,15 @@ import numpy as np
 from bench.analysis.convergence import improvement
 from bench.analysis.summary import categorical_entropy_nats, measured_values, mi_curve, summarise
 from bench.records.folder import LAUNCHES, CellFolder, History, State, find_cells
+from bench.records.pack_format import PackError
 from bench.records.storage import CorruptRecord, read_lines, write_atomic
+from bench.records.unpacking import unpack
 from bench.spec.cells import FORMAT, Cell, digest
 
 CURVE_DIGITS = 5  # nats to 1e-5: far below the noise between minibatches
+PACKS = "cells*.zip"  # in a folder without cells: the packs that hold them
+CURVES = "curves.json.xz"  # in a folder whose cells are gone: what is left of them
+MAX_CURVES = 1 << 28  # bytes, decompressed
 
 
 @dataclass(frozen=True)
@@ -149,7 +156,13 @@ def require_usable(run: Run) -> None:
 
 
 def load(results: Path, experiments: Iterable[str] | None = None, profile: str | None = None) -> Loaded:
-    """Read records; damaged ones are named, never guessed at."""
+    """Read records; damaged ones are named, never guessed at.
+
+    A folder without cells may hold packs of them, or the curves that are left of a sweep: these are read as well, and
+    have no pictures.
+    """
+    if not (results / "cells").is_dir():
+        return _load_kept(results, experiments, profile)
     loaded = Loaded()
     by_definition: dict[tuple[str, str, str], list[Run]] = {}
     newest: dict[tuple[str, str, str], float] = {}
@@ -175,6 +188,29 @@ def load(results: Path, experiments: Iterable[str] | None = None, profile: str |
         shown.add(key[:2])
     loaded.sweeps.sort(key=lambda s: (s.experiment, s.profile))
     return loaded
+
+
+def _load_kept(results: Path, experiments: Iterable[str] | None, profile: str | None) -> Loaded:
+    """What a folder without cells holds of a sweep."""
+    packs = sorted(results.glob(PACKS))
+    try:
+        if packs:
+            with tempfile.TemporaryDirectory() as folder:
+                unpack(packs, Path(folder))
+                loaded = load(Path(folder), experiments, profile)
+            for sweep in [*loaded.sweeps, *loaded.kept_apart]:
+                sweep.runs[:] = [replace(run, folder=None) for run in sweep.runs]
+            return loaded
+        sweep = read_curves(results / CURVES)
+    except FileNotFoundError:
+        return Loaded()
+    except (OSError, PackError) as error:
+        return Loaded(damaged=[str(error)])
+    except ValueError as error:
+        return Loaded(damaged=[f"{CURVES}: {error}"])
+    if (experiments and sweep.experiment not in experiments) or (profile and sweep.profile != profile):
+        return Loaded()
+    return Loaded([sweep])
 
 
 def _is_of(launch: dict[str, Any], definition: str) -> bool:
@@ -279,17 +315,30 @@ def _history(entry: dict[str, Any]) -> History | None:
 
 
 def write_curves(path: Path, sweep: Sweep) -> None:
-    """One JSON file, one line per run."""
+    """One JSON file, one line per run; compressed where its name says so."""
     raw = to_json(sweep)
     runs = raw.pop("runs")
     head = json.dumps(raw, indent=1)[:-2]
     lines = ",\n".join(json.dumps(run, separators=(",", ":"), allow_nan=False) for run in runs)
-    write_atomic(path, f'{head},\n "runs": [\n{lines}\n]}}\n'.encode())
+    content = f'{head},\n "runs": [\n{lines}\n]}}\n'.encode()
+    write_atomic(path, lzma.compress(content, preset=9 | lzma.PRESET_EXTREME) if path.suffix == ".xz" else content)
 
 
 def read_curves(path: Path) -> Sweep:
     """Raises OSError, or ValueError where the file is not one."""
     try:
-        return from_json(json.loads(path.read_text(encoding="utf-8")))
+        return from_json(json.loads(_decompressed(path) if path.suffix == ".xz" else path.read_bytes()))
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
+
+
+def _decompressed(path: Path) -> bytes:
+    """Raises ValueError for what is damaged or unfolds too far."""
+    reader = lzma.LZMADecompressor(memlimit=MAX_CURVES)
+    try:
+        content = reader.decompress(path.read_bytes(), MAX_CURVES)
+    except (lzma.LZMAError, EOFError) as error:
+        raise ValueError(f"not compressed curves, or damaged: {error}") from error
+    if not reader.eof:
+        raise ValueError("compressed curves that are cut off, or unfold too far")
+    return content

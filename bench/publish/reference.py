@@ -1,28 +1,33 @@
-"""Publish a finished sweep as a reference: its report, every seed's curves, and the numbers that documents quote.
+"""Publish a finished sweep as a reference: its report, its cells as a pack, and the numbers that documents quote.
 
 ``python -m bench.publish.reference RESULTS EXPERIMENT PROFILE`` writes results/reference/EXPERIMENT-PROFILE/ and
 fills the block of that name in README or docs/; of what Figure 1 hinges on also the values marked in
-docs/DEVIATIONS.md. A test recomputes all of them from the committed curves.
+docs/DEVIATIONS.md. A test recomputes all of them from the committed cells, or from the curves where these are gone.
 """
 
 import argparse
 import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
-from bench.analysis.runs import Sweep, load, read_curves, write_curves
+from bench.analysis.runs import CURVES, Sweep, load
 from bench.claims.cost import RECORD, judge_cost, read_cost
 from bench.claims.judge import ClaimResult, judge
 from bench.context import DEFAULT_SPEC
 from bench.environment import ROOT
 from bench.publish.documents import document_of, with_block
+from bench.publish.lean import make_lean
+from bench.records.packs import pack
 from bench.records.storage import write_atomic
 from bench.report import settings, wording, write_report
 from bench.report.verdicts import claim_rows, left_out_sentence
+from bench.spec.cells import Cell
 from bench.spec.tables import load_spec
 
 REFERENCES = ROOT / "results" / "reference"
 DEVIATIONS = ROOT / "docs" / "DEVIATIONS.md"
+MAX_BYTES = 1_900_000  # of a committed file, which a test keeps below 2 MB
 QUOTED = "mnist-mi-ambiguities"  # whose choices docs/DEVIATIONS.md quotes
 _VALUE = re.compile(r"<!--=([a-z0-9-]+)-->.*?<!--/-->")  # a quoted value: its choice, and the text that is replaced
 
@@ -89,6 +94,18 @@ def shown_table(sweep: Sweep, folder: Path) -> str:
     return claims_table(judged(sweep, folder)) + (f"\n\n{left_out}" if left_out else "")
 
 
+def reference_sweep(folder: Path) -> Sweep:
+    """The sweep that a reference folder holds. Raises ValueError where it does not read."""
+    loaded = load(folder)
+    if loaded.damaged or len(loaded.sweeps) != 1:
+        raise ValueError(f"{folder} holds no single sound sweep: {'; '.join(loaded.damaged) or 'nothing to read'}")
+    return loaded.sweeps[0]
+
+
+def _is_of(definition_key: str) -> Callable[[Cell], bool]:
+    return lambda cell: cell.definition_key == definition_key
+
+
 def publish(results: Path, experiment: str, profile: str) -> Path:
     """Write the reference folder and its block; returns the folder. ValueError where nothing is recorded."""
     sweeps = load(results, [experiment], profile).sweeps
@@ -98,12 +115,15 @@ def publish(results: Path, experiment: str, profile: str) -> Path:
     folder = REFERENCES / name
     document = document_of(name)  # before anything is written
     write_report(results, load_spec(DEFAULT_SPEC), folder, [experiment], profile)
-    write_curves(folder / "curves.json", sweeps[0])
-    sweep = read_curves(folder / "curves.json")
+    key = sweeps[0].definition_key
+    pack(results, folder / "cells.zip", pictures=False, max_bytes=MAX_BYTES, replace=True, wanted=_is_of(key))
+    (folder / CURVES).unlink(missing_ok=True)  # of an earlier reference whose cells were gone
+    sweep = reference_sweep(folder)
     spec = load_spec(DEFAULT_SPEC)
     if spec.cost is not None and spec.cost.beside == experiment and (results / RECORD).exists():
         write_atomic(folder / RECORD, (results / RECORD).read_bytes())
     write_atomic(document, with_block(document.read_text(), name, shown_table(sweep, folder)).encode())
+    make_lean(folder)
     if experiment == QUOTED:
         write_atomic(DEVIATIONS, with_values(DEVIATIONS.read_text(), sweep).encode())
     return folder

@@ -8,7 +8,7 @@ import hashlib
 import re
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -24,6 +24,7 @@ from bench.records.pack_format import (
     PackError,
 )
 from bench.records.storage import CorruptRecord, atomic_file, read_lines
+from bench.spec.cells import Cell
 
 RECORDS = ("cell.json", "history.npz", "measures.json", "result.json")
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest that zip knows
@@ -48,13 +49,15 @@ def pack(
     pictures: bool = True,
     max_bytes: int | None = None,
     replace: bool = False,
+    wanted: Callable[[Cell], bool] = lambda _: True,
 ) -> Packed:
     """Write the finished cells of ``results`` to ``destination``, or to ``destination``-1, -2, ... of ``max_bytes``.
 
-    A cell is never split. ``replace``: over an earlier pack of that name, of which nothing is left. Raises PackError
-    where no cell is finished, one alone is larger than ``max_bytes``, or a file is in the way.
+    A cell is never split. ``wanted`` chooses among the finished cells. ``replace``: over an earlier pack of that name,
+    of which nothing is left. Raises PackError where no cell is finished, one alone is larger than ``max_bytes``, or a
+    file is in the way.
     """
-    found, left_out = _finished(results)
+    found, left_out = _finished(results, wanted)
     if not found:
         reasons = f": {left_out[0]}" if left_out else ""
         raise PackError(f"{results} holds no finished cell{reasons}")
@@ -75,14 +78,17 @@ def pack(
     return Packed(paths, [_name(results, folder) for folder in found], left_out)
 
 
-def _finished(results: Path) -> tuple[list[CellFolder], list[str]]:
+def _finished(results: Path, wanted: Callable[[Cell], bool]) -> tuple[list[CellFolder], list[str]]:
     """Cells that are done or diverged, which is a result too, and a line for each that is neither."""
     found, left_out = [], []
     for folder in find_cells(results):
         state, result = folder.state(), folder.result() or {}
         damage = folder.end_damage(quick=True) if state == "done" else None
         try:
-            sound = folder.cell().folder.parts == folder.path.relative_to(results).parts
+            cell = folder.cell()
+            if not wanted(cell):
+                continue
+            sound = cell.folder.parts == folder.path.relative_to(results).parts
             damage = damage or (None if sound else "cell.json names another cell than its folder does")
         except CorruptRecord as error:
             damage = str(error)

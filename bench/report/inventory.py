@@ -56,9 +56,12 @@ def _measured_by_other_code(runs: Sequence[Run]) -> list[str]:
     if not old:
         return []
     num_cells, families = len({name for name, _ in old}), sorted({family for _, family in old})
+    of = [run.folder for run in runs if run.cell.name in {name for name, _ in old}]
+    has_weights = any(folder is not None and not folder.lacks_weights() for folder in of)
+    advice = "`bench run` measures them anew" if has_weights else "the networks are not here to be measured anew"
     return [
         f"measured by other code than this, and not to be compared with the rest: {wording.listed(families)} of "
-        f"{wording.plural(num_cells, 'cell')}; `bench run` measures them anew"
+        f"{wording.plural(num_cells, 'cell')}; {advice}"
     ]
 
 

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from bench.environment import ROOT
 from bench.records.folder import NEWEST, CellFolder, History
 from bench.records.locks import Lock, LockLost
 from bench.records.storage import CorruptRecord
@@ -117,7 +118,7 @@ class CellRun:
             failure: dict[str, Any] = {
                 "error": type(error).__name__,
                 "message": " ".join(str(error).split()) or type(error).__name__,
-                "traceback": traceback.format_exc(),
+                "traceback": traceback.format_exc().replace(f"{ROOT}/", ""),  # records travel
             }
             if isinstance(error, NonFiniteLoss):
                 failure |= {"iteration": error.iteration, "values": {k: repr(v) for k, v in error.values.items()}}

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.analysis.runs import load
+from bench.analysis.runs import CURVES, load, read_curves, write_curves
 from bench.records.folder import find_cells
 from bench.records.pack_format import PackError
 from bench.records.packs import pack
@@ -61,4 +61,19 @@ def test_packs(num: int, tmp_path: Path) -> None:
         assert len(load(results).sweeps[0].runs) == 1
 
     found = fuzz("packs", num, 1, read, PackError, lambda: {"mutant.zip": content}, tmp_path)
+    assert found["refused"] > num // 2
+
+
+@pytest.mark.parametrize("num", [60, pytest.param(2000, marks=SLOW)])
+def test_compressed_curves(num: int, tmp_path: Path) -> None:
+    finished_cell(tmp_path / "there")
+    file = tmp_path / CURVES
+    write_curves(file, load(tmp_path / "there").sweeps[0])
+    sound = file.read_bytes()
+
+    def read(rng: random.Random) -> None:
+        file.write_bytes(damaged(sound, rng))
+        assert len(read_curves(file).runs) == 1
+
+    found = fuzz("compressed curves", num, 1, read, ValueError, lambda: {CURVES: file.read_bytes()}, tmp_path)
     assert found["refused"] > num // 2

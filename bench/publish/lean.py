@@ -1,0 +1,43 @@
+"""Makes a report folder fit to be committed: what can be drawn again at any time is left out.
+
+Of a report stay report.md, claims.json, the tables, the pictures that cells made (one seed of each arm: they cannot be
+drawn from records alone), and the figures that README and docs show. ``make report RESULTS=FOLDER`` draws the rest.
+"""
+
+import re
+from pathlib import Path
+
+from bench.environment import ROOT
+from bench.records.storage import write_atomic
+
+DOCUMENTS = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+LINK = re.compile(r"\]\(([^()\s]+)\)")  # of Markdown: its target
+_FIGURE = re.compile(r"!\[[^\]]*\]\((figures/[^()\s]+)\)\n\n(\*\*[^\n]*\n\n?)?")  # with its caption
+_PAGE = re.compile(r"`(index\.html|make report [^`]*)` [^.`]*\.")  # the sentence on the page with everything
+_ONE_SEED = re.compile(r"(One seed of each arm); `index\.html` has [^.]*\.")
+
+
+def targets(document: Path) -> list[Path]:
+    """Files of the tree that a document links to or shows."""
+    found = (target.partition("#")[0] for target in LINK.findall(document.read_text()))
+    return [(document.parent / target).resolve() for target in found if target and ":" not in target]
+
+
+def make_lean(folder: Path) -> None:
+    """Remove from a reference's report what is not committed, and make report.md say where it is. Twice: as once."""
+    shown = {path for document in DOCUMENTS for path in targets(document)}
+    for path in sorted(folder.glob("figures/*")):
+        if path.suffix == ".svg" or not (path.resolve() in shown or "-traversal-" in path.name):
+            path.unlink()
+    (folder / "index.html").unlink(missing_ok=True)
+    kept = {path.relative_to(folder).as_posix() for path in folder.glob("figures/*")}
+    report = folder / "report.md"
+    write_atomic(report, trimmed(report.read_text(), kept, f"results/reference/{folder.name}").encode())
+
+
+def trimmed(markdown: str, kept: set[str], place: str) -> str:
+    """``markdown`` with the ``kept`` figures alone, and the command that draws the others from ``place``."""
+    text = _FIGURE.sub(lambda match: match[0] if match[1] in kept else "", markdown)
+    text = _ONE_SEED.sub(r"\1.", text)
+    page = "draws the page with every curve; of the cells' pictures only those below are kept."
+    return _PAGE.sub(f"`make report RESULTS={place}` {page}", text)

@@ -1,0 +1,96 @@
+"""A reference is published as a pack of its cells with a lean report, from which all of it is drawn again."""
+
+import json
+import lzma
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bench.analysis import runs
+from bench.analysis.runs import CURVES, load, read_curves, write_curves
+from bench.commands.report import report
+from bench.context import DEFAULT_SPEC
+from bench.publish import lean, reference
+from bench.records.pack_format import Pack
+from bench.spec.tables import load_spec
+from tests.bench.recorded_sweep import planned, record
+
+BLOCK = "# A document\n\n<!-- mnist-mi-cpu -->\nold\n<!-- /mnist-mi-cpu -->\n"
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Five arms, two seeds, and a cell of another definition."""
+    results = tmp_path_factory.mktemp("results")
+    spec = load_spec(DEFAULT_SPEC)
+    record(results, planned(spec, seeds=(0,), digest="cd" * 32)[0])
+    for cell in planned(spec, seeds=(0, 1)):
+        record(results, cell)
+    return results
+
+
+@pytest.fixture(scope="module")
+def folder(results: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Published, with references and a README of the test's own, which shows one figure."""
+    place = tmp_path_factory.mktemp("place")
+    readme = place / "README.md"
+    readme.write_text(f"{BLOCK}\n![t80](reference/mnist-mi-cpu/figures/mnist-mi-cpu-t80.png)\n")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(reference, "REFERENCES", place / "reference")
+        patch.setattr(reference, "document_of", lambda name: readme)
+        patch.setattr(lean, "DOCUMENTS", (readme,))
+        yield reference.publish(results, "mnist-mi", "cpu")
+
+
+def test_a_reference_is_a_pack_with_a_lean_report(folder: Path) -> None:
+    held = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    figures = {name for name in held if name.startswith("figures/")}
+    assert {name for name in figures if "-traversal-" not in name} == {"figures/mnist-mi-cpu-t80.png"}
+    assert len(figures) == 6  # an arm has one picture
+    assert held - figures - {n for n in held if n.startswith("tables/")} == {"cells.zip", "claims.json", "report.md"}
+    with Pack(folder / "cells.zip") as pack:
+        assert len(pack.cells) == 10
+        files = {name for cell in pack.cells for name in cell.files}
+        assert files == {"cell.json", "history.npz", "result.json"}
+    text = (folder / "report.md").read_text()
+    shown = set(re.findall(r"!\[[^\]]*\]\((.*?)\)", text))
+    assert shown == figures
+    assert "index.html" not in text
+    assert "`make report RESULTS=results/reference/mnist-mi-cpu` draws the page" in text
+    assert "| F1" in (folder.parents[1] / "README.md").read_text()
+    lean.make_lean(folder)
+    assert (folder / "report.md").read_text() == text
+
+
+def test_its_report_is_drawn_from_it_at_any_time(results: Path, folder: Path) -> None:
+    sweep, original = reference.reference_sweep(folder), load(results, ["mnist-mi"]).sweeps[0]
+    assert [run.summary for run in sweep.runs] == [run.summary for run in original.runs]  # to the last bit
+    report(None, DEFAULT_SPEC, folder, None)
+    drawn = folder / "report"
+    assert json.loads((drawn / "claims.json").read_text()) == json.loads((folder / "claims.json").read_text())
+    assert (drawn / "figures" / "mnist-mi-cpu-losses.png").exists()
+    assert "generated images" not in (drawn / "index.html").read_text()
+    shutil.rmtree(drawn)
+    (folder / "cells.zip").write_bytes((folder / "cells.zip").read_bytes()[:-30])
+    with pytest.raises(ValueError, match=r"cells\.zip"):
+        reference.reference_sweep(folder)
+
+
+def test_curves_stay_of_cells_that_are_gone(results: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sweep = load(results, ["mnist-mi"]).sweeps[0]
+    for name in ("curves.json", CURVES):
+        write_curves(tmp_path / name, sweep)
+    assert lzma.decompress((tmp_path / CURVES).read_bytes()) == (tmp_path / "curves.json").read_bytes()
+    (kept,) = load(tmp_path).sweeps
+    assert kept.t80("infogan") == pytest.approx(sweep.t80("infogan"), rel=1e-4)
+    assert load(tmp_path, ["mnist"]).sweeps == load(tmp_path, profile="paper").sweeps == []
+    sound = (tmp_path / CURVES).read_bytes()
+    monkeypatch.setattr(runs, "MAX_CURVES", 10_000_000)
+    for damaged in (sound[:-10], sound[:50] + b"x" + sound[51:], b"", lzma.compress(bytes(10_000_001), preset=1)):
+        (tmp_path / CURVES).write_bytes(damaged)
+        with pytest.raises(ValueError, match="compressed curves"):
+            read_curves(tmp_path / CURVES)
+        assert len(load(tmp_path).damaged) == 1

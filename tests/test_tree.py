@@ -1,0 +1,52 @@
+"""The tree stays lean and whole: sizes of what is committed, and links of documents to files that are there."""
+
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+MB = 1_000_000
+LINK = re.compile(r"\]\(([^()\s]+)\)")
+
+
+@pytest.fixture(scope="module")
+def tracked() -> dict[str, int]:
+    """Sizes in bytes of the files that git tracks and that are there, by their paths."""
+    if not (ROOT / ".git").exists():
+        pytest.skip("not a git checkout")
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    return {name: (ROOT / name).stat().st_size for name in listed.split("\0") if name and (ROOT / name).is_file()}
+
+
+def test_what_is_committed_is_small(tracked: dict[str, int]) -> None:
+    largest = max(tracked, key=lambda name: tracked[name])
+    assert tracked[largest] <= 2 * MB, largest
+    assert sum(size for name, size in tracked.items() if name.startswith("results/")) <= 20 * MB
+    assert sum(tracked.values()) <= 25 * MB
+
+
+def test_no_page_is_committed(tracked: dict[str, int]) -> None:
+    """A report's page holds every figure once more, and `make report` draws it at any time."""
+    assert [name for name in tracked if name.startswith("results/") and name.endswith((".html", ".svg"))] == []
+
+
+def links(document: Path) -> Iterator[str]:
+    """Targets within the tree, without what stands in code."""
+    text = re.sub(r"```.*?```|`[^`\n]*`", "", document.read_text(), flags=re.DOTALL)
+    for target in LINK.findall(text):
+        if not re.match(r"[a-z]+:|#", target):
+            yield target.partition("#")[0]
+
+
+def test_links_and_pictures_of_documents_are_there(tracked: dict[str, int]) -> None:
+    documents = [ROOT / name for name in tracked if name.endswith(".md")]
+    found = [(document, target) for document in documents for target in links(document)]
+    assert len(found) > 100
+    missing = [f"{d.relative_to(ROOT)}: {t}" for d, t in found if not (d.parent / t).exists()]
+    assert missing == []
+    held = {(ROOT / name).resolve() for name in tracked}
+    held |= {parent for path in held for parent in path.parents}
+    assert [f"{d.relative_to(ROOT)}: {t}" for d, t in found if (d.parent / t).resolve() not in held] == []
