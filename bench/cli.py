@@ -239,6 +239,44 @@ def baseline(
 
 
 @app.command()
+def bisect(
+    experiment: GateExperiment = "mi-gate",
+    good: Annotated[str, typer.Option(help="A commit that is well; the others are held against it.")] = ...,  # type: ignore[assignment]
+    bad: Annotated[str, typer.Option(help="A later commit that has regressed.")] = "HEAD",
+    strict: Annotated[
+        bool, typer.Option("--strict", help="A change for the worse that is tolerated counts as bad.")
+    ] = False,
+    baseline_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--baseline",
+            help="The good commit must not be bad against it. Default: the committed one, if there is one.",
+            show_default=False,
+        ),
+    ] = None,
+    spec: SpecOption = DEFAULT_SPEC,
+    results: Results = DEFAULT_RESULTS,
+    profile: Profile = None,
+    device: Device = "auto",
+    jobs: Annotated[int | None, typer.Option(min=1, max=1024, help="Cells at a time.", show_default=False)] = None,
+    data_dir: Annotated[
+        Path | None, typer.Option(envvar="INFOGAN_DATA", help="Folder with the real data.", show_default=False)
+    ] = None,
+) -> None:
+    """Find the first commit that the gate calls regressed: 0 found, 2 nothing to search, 3 not decided.
+
+    The rule is that of this checkout's experiments.toml; the settings that a commit trains with are its own.
+    Every commit trains in a work tree of its own, under RESULTS/bisect. An inconclusive one gets five more seeds, then
+    it is skipped. What was trained is kept: the same command goes on after an interruption.
+    """
+    from bench.commands import bisect as command
+
+    options = command.Options(results, profile, data_dir, device, jobs)
+    code = command.bisect(experiment, good, bad, options, spec=spec, baseline_file=baseline_file, strict=strict)
+    raise typer.Exit(int(code))
+
+
+@app.command()
 def throughput(
     results: Results = DEFAULT_RESULTS,
     networks: Annotated[str, typer.Option(help="Networks to measure, separated by commas.")] = "mnist",

@@ -44,7 +44,7 @@ def current_sweep(context: Context, cells: list[Cell]) -> Sweep:
     return Sweep(first.experiment, first.profile, first.definition, first.definition_key, runs)
 
 
-def _rule(context: Context, experiment: str) -> GateTable:
+def gate_rule(context: Context, experiment: str) -> GateTable:
     table = context.spec.experiments[experiment]
     if not code_names({"codes": [code.model_dump() for code in table.codes]}, "categorical"):
         raise BadInput(f"{experiment} has no categorical code and so no T80 to gate; choose another experiment")
@@ -54,7 +54,7 @@ def _rule(context: Context, experiment: str) -> GateTable:
 def baseline(experiment: str, destination: Path | None, *, train: bool, **options: Any) -> Exit:
     """Store the finished runs of the baseline's seeds as one JSON file."""
     context = Context([experiment], **options)
-    rule = _rule(context, experiment)
+    rule = gate_rule(context, experiment)
     seeds = context.selection.seeds or tuple(rule.baseline_seeds)
     context = Context([experiment], **(options | {"seeds": seeds, "download": train, "trains": train}))
     if train:
@@ -75,7 +75,7 @@ def _is_done(context: Context, cell: Cell) -> bool:
     return CellFolder.of(context.results, cell).state() == "done"
 
 
-def _read_baseline(path: Path, experiment: str) -> Sweep | str:
+def read_baseline(path: Path, experiment: str) -> Sweep | str:
     """The baseline, or why there is none."""
     try:
         sweep = read_curves(path)
@@ -116,8 +116,8 @@ def check(experiment: str, baseline_file: Path | None, how: CheckOptions, **opti
 def _check(experiment: str, baseline_file: Path | None, how: CheckOptions, **options: Any) -> tuple[Exit, str]:
     """The exit code, and the JSON's text."""
     context = Context([experiment], **options)
-    rule = _rule(context, experiment)
-    base = _read_baseline(baseline_file or default_baseline(experiment), experiment)
+    rule = gate_rule(context, experiment)
+    base = read_baseline(baseline_file or default_baseline(experiment), experiment)
     if baseline_file is not None and isinstance(base, str):
         raise BadInput(f"--baseline: {base}")
     chosen = context.selection.seeds

@@ -151,7 +151,7 @@ def test_baselines(num: int, tmp_path: Path) -> None:
     def read(rng: random.Random) -> None:
         content = damaged(text.encode(), rng) if rng.random() < 0.3 else json.dumps(changed_json(raw, rng)).encode()
         file.write_bytes(content)
-        base = gate_commands._read_baseline(file, "mi-gate")
+        base = gate_commands.read_baseline(file, "mi-gate")
         if isinstance(base, str):
             assert "\n" not in base
             raise RefusedError(base)

@@ -1,0 +1,209 @@
+"""Find the commit that made it slower: the gate in a work tree, driven by ``git bisect``.
+
+Every commit trains with its own code and is judged by today's rule against the good commit's seeds. Curves of a commit
+and the cells behind them are kept, so that a search that was cut short goes on where it was.
+"""
+
+import contextlib
+import json
+import subprocess
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+from bench.analysis.runs import Sweep
+from bench.gate import output
+from bench.gate.compare import Check, compare
+from bench.records.storage import plain_json, write_atomic
+from bench.spec.criteria import GateTable
+
+Term = Literal["good", "bad", "skip"]
+Measure = Callable[[str, tuple[int, ...]], Sweep | str]  # of a commit in the tree: its runs, or why there are none
+CHARACTERS = 12  # of a commit's name
+
+
+class BisectError(Exception):
+    """Why there is nothing to search, in one line."""
+
+
+@dataclass(frozen=True)
+class Judged:
+    """One commit's answer."""
+
+    commit: str
+    subject: str
+    term: Term
+    verdict: str
+    check: Check | None
+
+
+@dataclass(frozen=True)
+class Found:
+    """``first_bad``: the first regressing commit; None where only commits that could not be judged are left."""
+
+    first_bad: str | None
+    left: list[str]  # any of these may be the first, where it is not known
+    judged: list[Judged]
+
+
+@dataclass(frozen=True)
+class Search:
+    """What is searched and by which rule. ``measure`` finds the commit checked out in ``tree``."""
+
+    repository: Path
+    tree: Path
+    rule: GateTable
+    measure: Measure
+    strict: bool = False
+    announce: Callable[[str], None] = lambda text: None
+
+
+def git(folder: Path, *arguments: str) -> str:
+    """Output of a git command. Raises BisectError with its last line."""
+    try:
+        run = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, check=False)
+    except OSError as error:
+        raise BisectError(f"git cannot be run: {error}") from error
+    if run.returncode:
+        said = (run.stderr.strip() or run.stdout.strip() or "no message").splitlines()[-1]
+        raise BisectError(f"git {arguments[0]}: {said}")
+    return run.stdout.strip()
+
+
+def resolve(repository: Path, good: str, bad: str) -> tuple[str, str]:
+    """Both commits' full names. Raises BisectError where one does not exist, or good does not come before bad."""
+    names = []
+    for revision in (good, bad):
+        try:
+            names.append(
+                git(repository, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
+            )
+        except BisectError:
+            raise BisectError(f"there is no commit {revision!r} here") from None
+    if names[0] == names[1]:
+        raise BisectError(f"{good} and {bad} are one commit")
+    try:
+        git(repository, "merge-base", "--is-ancestor", *names)
+    except BisectError:
+        raise BisectError(f"{good} does not come before {bad}") from None
+    return names[0], names[1]
+
+
+@contextlib.contextmanager
+def work_tree(repository: Path, tree: Path, commit: str) -> Iterator[None]:
+    """A checkout of its own for as long as it is needed; what a killed search left there goes first."""
+    remove_tree(repository, tree)
+    try:
+        git(repository, "worktree", "add", "--detach", "--force", str(tree), commit)
+    except BisectError as error:
+        remove_tree(repository, tree)
+        raise BisectError(f"no work tree at {tree}: {error}") from error
+    try:
+        yield
+    finally:
+        remove_tree(repository, tree)
+
+
+def remove_tree(repository: Path, tree: Path) -> None:
+    """Nothing happens where there is none."""
+    with contextlib.suppress(BisectError):
+        git(repository, "worktree", "remove", "--force", "--force", str(tree))
+    with contextlib.suppress(BisectError):
+        git(repository, "worktree", "prune")
+
+
+def find(search: Search, good: str, bad: str, committed: Sweep | None = None) -> Found:
+    """The first regressing commit after ``good``, up to ``bad``; both as :func:`resolve` gives them.
+
+    ``committed``: a baseline that the good commit is held against. Raises BisectError where the ends are not what they
+    were said to be, and where there can be no work tree.
+    """
+    with work_tree(search.repository, search.tree, good):
+        base = _measured_good(search, good, committed)
+        judged = [_judge_end(search, bad, base)]
+        said = git(search.tree, "bisect", "start", bad, good)
+        while not (answer := _answer(said)):
+            commit = git(search.tree, "rev-parse", "HEAD")
+            judged.append(_judge(search, commit, base))
+            said = _tell(search.tree, judged[-1].term)
+        return Found(*answer, judged)
+
+
+def _measured_good(search: Search, good: str, committed: Sweep | None) -> Sweep:
+    seeds = tuple(search.rule.baseline_seeds)
+    base = search.measure(good, seeds)
+    if isinstance(base, str):
+        raise BisectError(f"the good commit {_short(good)} cannot be measured: {base}")
+    if committed is not None:
+        check = compare(search.rule, committed, base, seeds)
+        if check.outcome == "regressed":
+            raise BisectError(f"the good commit {_short(good)} is bad already, against the baseline: {check.reason}")
+    search.announce(f"good {_describe(search.tree, good)}: {len(base.runs)} seeds, what the others are held against")
+    return base
+
+
+def _judge_end(search: Search, bad: str, base: Sweep) -> Judged:
+    git(search.tree, "checkout", "--quiet", "--detach", bad)
+    judged = _judge(search, bad, base)
+    if judged.term != "bad":
+        what = "is no regression" if judged.term == "good" else "cannot be judged"
+        raise BisectError(f"the bad commit {_short(bad)} {what}, so there is nothing to find: {judged.verdict}")
+    return judged
+
+
+def _judge(search: Search, commit: str, base: Sweep) -> Judged:
+    """An inconclusive commit gets more seeds, once; then it is skipped."""
+    rule, check, verdict, outcome = search.rule, None, "", "inconclusive"
+    for seeds in (tuple(rule.new_seeds), (*rule.new_seeds, *rule.more_seeds)):
+        new = search.measure(commit, seeds)
+        if isinstance(new, str):
+            verdict = new
+            break
+        check = compare(rule, base, new, seeds)
+        verdict, outcome = output.verdict(check, rule), output.outcome_of(check, search.strict)
+        if outcome != "inconclusive":
+            break
+    term: Term = {"ok": "good", "regressed": "bad"}.get(outcome, "skip")  # type: ignore[assignment]
+    search.announce(f"{term} {_describe(search.tree, commit)}: {verdict}")
+    return Judged(commit, git(search.tree, "show", "-s", "--format=%s", commit), term, verdict, check)
+
+
+def _tell(tree: Path, term: Term) -> str:
+    """What git bisect says to a commit's answer: it ends with 2 where only skipped commits are left."""
+    run = subprocess.run(["git", "bisect", term], cwd=tree, capture_output=True, text=True, check=False)
+    if run.returncode not in (0, 2):
+        raise BisectError(f"git bisect {term}: {(run.stderr.strip() or run.stdout.strip()).splitlines()[-1]}")
+    return run.stdout
+
+
+def _answer(said: str) -> tuple[str | None, list[str]] | None:
+    """(first bad commit, commits that may be it) once git bisect is through."""
+    lines = said.splitlines()
+    for line in lines:
+        if line.endswith(" is the first bad commit"):
+            return line.split()[0], []
+    if any("only 'skip'ped commits left" in line for line in lines):
+        names = [line.strip() for line in lines]
+        return None, [name for name in names if len(name) >= 40 and set(name) <= set("0123456789abcdef")]
+    return None
+
+
+def _short(commit: str) -> str:
+    return commit[:CHARACTERS]
+
+
+def _describe(folder: Path, commit: str) -> str:
+    return git(folder, "show", "-s", f"--abbrev={CHARACTERS}", "--format=%h (%s)", commit)
+
+
+def write(found: Found, path: Path) -> None:
+    """Every commit's answer with its numbers."""
+    raw = {"first_bad": found.first_bad, "left": found.left, "judged": [asdict(j) for j in found.judged]}
+    write_atomic(path, (json.dumps(plain_json(raw), indent=1, allow_nan=False) + "\n").encode())
+
+
+def training_command(python: Sequence[str], experiment: str, seeds: tuple[int, ...], to: Path) -> list[str]:
+    """What makes a commit's curves, by the commit's own code; older code has these options too."""
+    listed = ",".join(map(str, seeds))
+    return [*python, "-m", "bench", "baseline", experiment, "--run", "--seeds", listed, "--to", str(to)]
