@@ -232,7 +232,7 @@ class Networks:
 
 
 def formulations(architecture: Architecture, input_width: int, multiplier: float) -> tuple[Strided | Dense, ...]:
-    """Of every layer that has one, once each: strided ones first, in the order of the tables."""
+    """Formulations to choose from, once each: strided ones first, in the order of the tables."""
     networks = Networks.of(architecture, input_width, multiplier)
     listed = [p.formulation for p in (*networks.generator, *networks.trunk, *networks.q_hidden)]
     unique = dict.fromkeys(found for found in listed if found is not None)

@@ -37,7 +37,7 @@ def png(
 
 
 def labels_of(name: str, num_columns: int, config: dict[str, Any], measures: dict[str, dict[str, Any]]) -> list[str]:
-    """Of a recorded grid's columns; none for pictures that vary no code.
+    """Labels of a recorded grid's columns; none for pictures that vary no code.
 
     A category has one name in all pictures of a cell, also in those during training: the digit that the finished Q's
     category was matched to, or its number where that was not measured.

@@ -55,7 +55,7 @@ def _belongs(record: dict[str, Any], run: Run) -> bool:
 
 
 def _ratio(record: dict[str, Any], network: str) -> dict[str, Any] | None:
-    """Of the record's first workload with this network. The suite measures the fused step with PyTorch's kernels, which
+    """The ratio of the record's first workload with this network. The suite measures the fused step with PyTorch's kernels, which
     cells do not train with: it has no such ratio."""
     for measurement in record["measurements"] if record["kind"] == "paired" else []:
         workload, reference = measurement["workload"], measurement["comparisons"]["reference"]

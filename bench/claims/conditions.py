@@ -137,7 +137,7 @@ def _over_all(asked: Asked, values: list[float], num_diverged: int) -> float:
 
 
 def _best(asked: Asked, runs: Sequence[Run], seeds: dict[int, float]) -> float:
-    """Of ``runs``. A best seed that misses says nothing as long as another one could not be measured."""
+    """The best seed's number. One that misses says nothing as long as another one could not be measured."""
     by = asked.table.chosen_by or ""
     chosen = {run.cell.seed: run.summary[by] for run in runs if by in run.summary}
     value = seeds[max(chosen, key=lambda seed: chosen[seed])] if chosen else math.nan

@@ -193,7 +193,7 @@ def claim_result(
 
 
 def _no_value(asked: Asked, condition: ConditionResult, runs: list[Run]) -> str:
-    """In words: of the runs themselves, or of those that they have to exceed."""
+    """Why a number is missing: of the runs themselves, or of those that they have to exceed."""
     measure, arm = condition.measure, asked.table.above_best_of
     if asked.is_open and any(asked.meets(value) for value in condition.seeds.values()):
         return f"no best of {arm} for {measure}{_why_not(measure, list(asked.rivals))}"

@@ -79,7 +79,7 @@ def _train(
 
 
 def task_maker(context: Context, every_s: float, every: int | None) -> "Callable[[Cell, Path], CellTask]":
-    """From a cell and its results folder to what a worker needs."""
+    """Function from a cell and its results folder to the task that a worker gets."""
     from bench.records.tasks import CellTask
 
     # a cluster's workers record where they are themselves

@@ -108,7 +108,7 @@ def _kinds(change: Change) -> list[str]:
 
 
 def _change_words(change: Change, rule: GateTable) -> str:
-    """Of each measure that changed how much, and what is tolerated where it is for the worse."""
+    """Each measure that changed: by how much, and what is tolerated where it is for the worse."""
     basis = "on the same seeds" if change.is_paired else "of two samples"
     said = []
     if change.t80.direction in ("worse", "better"):

@@ -56,7 +56,7 @@ def committed(references: Path = REFERENCES) -> list[Evidence]:
 
 
 def best(evidence: Iterable[Evidence]) -> dict[str, list[Evidence]]:
-    """By claim, one piece of evidence for each arm: at the paper's budget where that was measured, the best first."""
+    """Evidence by claim, one piece for each arm: at the paper's budget where that was measured, the best first."""
     chosen: dict[tuple[str, str], Evidence] = {}
     for one in evidence:
         key = (one.entry["id"], one.group)

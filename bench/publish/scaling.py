@@ -114,7 +114,7 @@ def _timed(*arguments: str) -> tuple[float, float]:
 
 
 def slope(sizes: list[int], costs: list[float]) -> float | None:
-    """Of log(cost beyond the cheapest size's) on log(size beyond it): the power with which the cost grows.
+    """Slope of log(cost beyond the cheapest size's) on log(size beyond it): the power with which the cost grows.
 
     The cheapest is the smallest size, but where starting a process scatters by more than a few cells cost. None where
     fewer than two larger sizes cost more: nothing grows.
@@ -129,7 +129,7 @@ def slope(sizes: list[int], costs: list[float]) -> float | None:
 
 
 def slopes(rows: list[dict[str, Any]]) -> dict[str, float | None]:
-    """Of every total."""
+    """The powers of every total."""
     sizes = [row["cells"] for row in rows]
     return {name: slope(sizes, [row[name] for row in rows]) for name in TOTALS}
 
@@ -173,7 +173,7 @@ def synthetic_records(results: Path) -> tuple[int, int]:
 
 
 def measure_report(folder: Path) -> dict[str, Any]:
-    """Of 150 cells; the records stay, so that it can be repeated."""
+    """Time of a report of 150 cells; the records stay, so that it can be repeated."""
     results, counts = folder / "report", folder / "report-records.json"
     if not counts.exists():
         shutil.rmtree(results, ignore_errors=True)

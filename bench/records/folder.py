@@ -112,7 +112,7 @@ class CellFolder:
         return Lock(self._file("lease"), holder, patience_s=patience_s, give_up=give_up)
 
     def state(self) -> State:
-        """From the records alone; a result that fails its checksum counts as not there."""
+        """State by the records alone; a result that fails its checksum counts as not there."""
         if not self._file("cell.json").exists():
             return "missing"
         if is_locked(self._file("lease")):
@@ -258,7 +258,7 @@ class CellFolder:
         return self._grids(PROBES)
 
     def _add(self, name: str, arrays: dict[str, np.ndarray]) -> None:
-        """To those in the file, of which a damaged one counts as empty."""
+        """Add to those in the file; a damaged file counts as empty."""
         try:
             held = self._grids(name)
         except CorruptRecord:
@@ -303,7 +303,7 @@ class CellFolder:
             self._own(name).unlink(missing_ok=True)
 
     def measured_grids(self, family: str) -> dict[str, np.ndarray]:
-        """By name; empty where there are none. Raises CorruptRecord."""
+        """Grids by name; empty where there are none. Raises CorruptRecord."""
         return self._grids(f"{family}.npz")
 
     def measures(self) -> dict[str, dict[str, Any]]:
@@ -328,7 +328,7 @@ class CellFolder:
         ]
 
     def end_digest(self) -> str:
-        """Of how the cell ended and what was measured of it since: what a mirror has to hold."""
+        """Digest of how the cell ended and of what was measured since: what a mirror has to hold."""
         measured: dict[str, Any] = {}
         for family, entry in self.measures().items():
             values, series = entry.get("values"), entry.get("series")

@@ -152,7 +152,7 @@ class Pack:
 
 
 def _checked_entries(entries: list[zipfile.ZipInfo], archive_size: int) -> dict[str, zipfile.ZipInfo]:
-    """By name. Raises PackError for what no pack holds: links, devices, folders, doubles, too much."""
+    """Entries by name. Raises PackError for what no pack holds: links, devices, folders, doubles, too much."""
     if len(entries) > MAX_ENTRIES:
         raise PackError(f"{len(entries):,} entries, more than {MAX_ENTRIES:,}")
     total = sum(entry.file_size for entry in entries)

@@ -137,7 +137,7 @@ def report_of_sweeps(
 
 
 def _order(spec: Spec) -> Any:
-    """As in experiments.toml; of one experiment the largest budget first."""
+    """Key that sorts sweeps as experiments.toml does; of one experiment the largest budget comes first."""
     names, profiles = list(spec.experiments), list(reversed(PROFILES))
 
     def key(sweep: Sweep) -> tuple[int, str, int]:
@@ -288,7 +288,7 @@ class _Builder:
         return pages.FigureView(before_title + drawing.title, drawing.caption, tuple(files), uri)
 
     def _factors(self, found: Sequence[factors.FactorRuns], stem: str) -> list[pages.FigureView]:
-        """Of each claim on a factor the pictures of every run, then code by factor of each variant."""
+        """Figures of factors: for each claim the pictures of every run, then code by factor for each variant."""
         from bench.report.figures import draw_codes, draw_runs
 
         views = []

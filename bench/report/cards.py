@@ -48,7 +48,7 @@ def _arm(result: ClaimResult) -> CardArm:
 
 
 def _number(result: ClaimResult) -> str:
-    """Of a claim of the user's own: the measure's words."""
+    """The number of a claim of the user's own, in the measure's words."""
     known = measure(result.conditions[0].measure)
     return f"{known.words} {wording.measured(known.name, result.value)} {result.unit}".rstrip()
 

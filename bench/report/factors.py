@@ -57,7 +57,7 @@ class FactorRuns:
 
     @property
     def best(self) -> FactorRun | None:
-        """By the rule; None where no run was measured."""
+        """The best run by the rule; None where no run was measured."""
         known = [run for run in self.measured if not math.isnan(run.chosen_by)]
         return max(known, key=lambda run: run.chosen_by, default=None)
 

@@ -46,7 +46,7 @@ def missing_cells(sweep: Sweep, experiment: ExperimentTable | None) -> list[str]
 
 
 def _measured_by_other_code(runs: Sequence[Run]) -> list[str]:
-    """At most one line: numbers of several versions of the measures do not belong into one median."""
+    """A warning, if measures are of several versions: their numbers do not belong into one median."""
     old = {
         (run.cell.name, family)
         for run in runs
@@ -66,7 +66,7 @@ def _measured_by_other_code(runs: Sequence[Run]) -> list[str]:
 
 
 def _evaluated_by_other_code(runs: Sequence[Run]) -> list[str]:
-    """At most one line, for what no measure can be asked for again. A cell of an earlier version does not say."""
+    """A warning about what cannot be measured again. A cell of an earlier version does not say."""
     stated = [result["evaluation_code"] for run in runs if (result := run.result or {}).get("evaluation_code")]
     num = sum(code != evaluation_code() for code in stated)
     if not num:

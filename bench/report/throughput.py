@@ -32,7 +32,7 @@ class Records:
 
 
 def read_records(folder: Path) -> Records:
-    """Of all JSON files in ``folder``; a file that is no record of this version is named, and passed over."""
+    """Records of all JSON files in ``folder``; a file that is no record of this version is named, and passed over."""
     newest: dict[str, dict[str, Any]] = {}
     unreadable = []
     for path in sorted(folder.glob("*.json"), key=lambda path: path.stat().st_mtime):

@@ -53,7 +53,7 @@ class Measured:
 
 @dataclass(frozen=True)
 class Left:
-    """Of the cells still to train of one experiment, or of all."""
+    """What is left: the cells still to train of one experiment, or of all."""
 
     num_cells: int
     iteration_ms: tuple[float, float]  # of the fastest and of the slowest kind

@@ -68,7 +68,7 @@ def plan(results: Path, cells: list[Cell], uri: str | None) -> list[PlannedCell]
 
 
 def _detail(folder: CellFolder, cell: Cell) -> str:
-    """Of a finished cell: what one should know of it."""
+    """What one should know of a finished cell."""
     found = []
     if given_up_at := (folder.result() or {}).get("given_up_at"):
         found.append(f"given up at iteration {given_up_at} by the authors' rule")

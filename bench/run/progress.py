@@ -92,7 +92,7 @@ class _Sweep:
 
 
 class LineDisplay:
-    """For logs: a line when a cell starts or ends, and one now and then."""
+    """Progress for logs: a line when a cell starts or ends, and one now and then."""
 
     def __init__(self, tasks: list[CellTask], console: Console, measured_only: Collection[str] = ()) -> None:
         self.sweep, self.console = _Sweep(tasks, measured_only), console
@@ -148,7 +148,7 @@ class _Eta(ProgressColumn):
 
 
 class BarDisplay:
-    """For terminals: a bar per running cell with its current L_I, and one for all."""
+    """Progress for terminals: a bar per running cell with its current L_I, and one for all."""
 
     def __init__(self, tasks: list[CellTask], console: Console, measured_only: Collection[str] = ()) -> None:
         self.sweep, self.console = _Sweep(tasks, measured_only), console

@@ -40,7 +40,7 @@ def cell_bytes(cell: Cell) -> float:
 
 
 def share(cells: Sequence[Cell], free_bytes: float, cores: int) -> Share:
-    """For the largest of ``cells``, with ``free_bytes`` of the GPU's memory and ``cores`` of the host."""
+    """How many cells at a time: by the largest one, the GPU's ``free_bytes`` of memory, the host's ``cores``."""
     largest = max(map(cell_bytes, cells))
     held = max(1, int(SHARE_OF_FREE * free_bytes // largest))
     reason = f"{free_bytes / 1e9:.0f} GB of its memory are free, a cell takes about {largest / 1e9:.1f}; {cores} cores"
@@ -57,7 +57,7 @@ def limit_threads(jobs: int, cores: int) -> None:
 
 
 def free_memory_bytes() -> float:
-    """Of the current GPU."""
+    """Free memory of the current GPU, bytes."""
     import torch
 
     return float(torch.cuda.mem_get_info()[0])

@@ -300,7 +300,7 @@ class CellRun:
         )
 
     def _health(self, evaluation: torch.Generator) -> Health:
-        """Of the finished training, on prior samples and as many of its images."""
+        """Health of the finished training, on prior samples and as many of its images."""
         trainer, spec = self.trainer, self.trainer.config.latents
         history = dict(zip(trainer.metric_names, trainer.history().T, strict=True))
         bounds = {name: history[f"mi/{name}"] for name in spec.names}

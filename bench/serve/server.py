@@ -121,7 +121,7 @@ def _log(path: Path) -> Iterator[IO[bytes]]:
 
 
 def own_names(options: Options) -> tuple[str, ...]:
-    """Of this host: as the command line gives them. Raises BadInput."""
+    """The names of this host, as the command line gives them. Raises BadInput."""
     names = [name.strip().lower() for name in (options.allowed_hosts or "").split(",") if name.strip()]
     for name in names:
         if host_name(name) != name or "*" in name:

@@ -55,7 +55,7 @@ def show(results: Path, port: int | None, *, open_browser: bool) -> Exit:
 
 # ---------------------------------------------------------------- addresses
 def view_address(base: str, experiment_id: str, view: str) -> str:
-    """Of a prepared view; without the workflow type a first visit shows MLflow's page for language models."""
+    """Address of a prepared view; without the workflow type a first visit shows MLflow's page for language models."""
     return f"{base}#/experiments/{experiment_id}/runs?workflowType=machine_learning&{VIEWS[view]}"
 
 
@@ -69,7 +69,7 @@ def _print_views(base: str, experiments: dict[str, str]) -> None:
 
 
 def _open_browser(address: str, folder: str) -> None:
-    """By way of a page that its owner alone can read: a program's arguments, token included, are everybody's."""
+    """Open it by way of a page that its owner alone can read: a program's arguments, token included, are everybody's."""
     has_display = sys.platform == "darwin" or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
     if has_display and is_watched():
         page = Path(folder, "open.html")

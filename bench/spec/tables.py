@@ -108,7 +108,7 @@ class ExperimentTable(Table):
 
     @property
     def input_width(self) -> int:
-        """Of the generator: noise and codes."""
+        """Width of the generator's input: noise and codes."""
         return self.noise.size + sum(c.num_categories if c.kind == "categorical" else 1 for c in self.codes)
 
 

@@ -56,14 +56,14 @@ class MatrixProduct:
 
 
 def direct_flops(workload: Workload) -> float:
-    """Of one iteration with fresh latents, Q included, whatever algorithm the convolutions use."""
+    """FLOPs of one iteration with fresh latents, Q included, whatever algorithm the convolutions use."""
     latents = LATENTS[workload.network]
     costs = network_costs(ARCHITECTURES[workload.network], latents.input_width, latents.parameter_width, workload.width)
     return iteration_flops(costs, workload.batch_size)
 
 
 def executed_flops(iterate: Iterate) -> float:
-    """Of the products and convolutions that one iteration calls."""
+    """FLOPs of the products and convolutions that one iteration calls."""
     known = {torch.ops.mkldnn._linear_pointwise: _product_flops} if has_onednn_product() else {}
     with FlopCounterMode(display=False, custom_mapping=known) as counter:
         iterate()

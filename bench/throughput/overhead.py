@@ -59,7 +59,7 @@ def sampler(device: str) -> Callable[[], None]:
 
 
 def sampling_ms(device: str) -> dict[str, float]:
-    """Of :func:`sampler`."""
+    """Time of :func:`sampler`, ms."""
     ms = _median_ms(sampler(device), device)
     return {"batch_size": SAMPLE_BATCH, "ms": ms, "images_per_s": 1e3 * SAMPLE_BATCH / ms}
 
@@ -76,7 +76,7 @@ def evaluator(device: str) -> Callable[[], None]:
 
 
 def evaluation_ms(device: str) -> dict[str, float]:
-    """Of :func:`evaluator`."""
+    """Time of :func:`evaluator`, ms."""
     return {"ms": _median_ms(evaluator(device), device, 1)}
 
 

@@ -80,7 +80,7 @@ def pixels(workload: Workload) -> Tensor:
 
 
 def training_config(workload: Workload, step_kind: Literal["fused", "reference"]) -> TrainingConfig:
-    """Of a trainer with one iteration, eager and exact."""
+    """Settings of a trainer with one iteration, eager and exact."""
     latents = LATENTS[workload.network]
     weights = (1.0,) * len(latents.codes)
     settings = StepSettings(

@@ -143,7 +143,7 @@ class Mirror:
             self._waiting = {folder.path: folder} | self._waiting
 
     def _pause(self, delay_s: float) -> None:
-        """Until the next attempt; closing cuts it short, and then the pauses are short."""
+        """Wait until the next attempt; closing cuts it short, and then the pauses are short."""
         with self._changed:
             if self._closing:
                 self._changed.wait_for(lambda: False, FIRST_DELAY_S)
@@ -152,7 +152,7 @@ class Mirror:
 
 
 class NoMirror:
-    """In the place of a Mirror where nothing is to be tracked."""
+    """What stands for a Mirror where nothing is to be tracked."""
 
     status = ""
 

@@ -207,7 +207,7 @@ def _image_size(file: Path) -> int:
 
 
 def _read_factors(folder: Path, images: list[str]) -> tuple[list[str], tuple[str, ...], np.ndarray | None]:
-    """Of each image, in this order: the group that is split as one, and its factors (N, F) with their names."""
+    """For each image, in this order: the group that is split as one, and its factors (N, F) with their names."""
     file = folder / FACTORS_FILE
     if not file.is_file():
         return images, (), None

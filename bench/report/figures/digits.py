@@ -92,7 +92,7 @@ def _usable(sweep: Sweep, groups: Sequence[str]) -> Drawing | None:
 
 
 def _confusion(sweep: Sweep, groups: Sequence[str]) -> Drawing | None:
-    """Of each arm's best seed: held-out images by category and digit, categories in the order of their digit."""
+    """Held-out images by category and digit, for each arm's best seed; categories in the order of their digit."""
     best = {group: best_run(sweep.done(group)) for group in groups}
     found = {g: (run, confusion(run), digit_of_categories(run.measures)) for g, run in best.items() if run is not None}
     found = {g: parts for g, parts in found.items() if parts[1] is not None and parts[2] is not None}

@@ -10,7 +10,7 @@ from bench.report.figures.style import COLOURS, DASHES, STYLE, Drawing, logarith
 
 
 def draw_throughput(record: dict[str, Any]) -> Drawing | None:
-    """Of a suite's record; None where it has no MNIST on one thread."""
+    """Figure of a suite's record; None where it has no MNIST on one thread."""
     rows = [row for row in record["rows"] if row["threads"] == 1]
     if not any(row["network"] == "mnist" for row in rows):
         return None

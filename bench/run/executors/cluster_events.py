@@ -27,12 +27,12 @@ class Hub:
         self.stop = False
 
     def exchange(self, events: list[Event]) -> bool:
-        """For workers: leave events, learn whether to stop."""
+        """The workers' side: leave events, learn whether to stop."""
         self.events += events
         return self.stop
 
     def drain(self, stop: bool) -> list[Event]:
-        """For the launcher: say whether to stop, take the events."""
+        """The launcher's side: say whether to stop, take the events."""
         self.stop = stop
         events, self.events = self.events, []
         return events

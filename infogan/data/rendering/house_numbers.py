@@ -133,7 +133,7 @@ def render(number: HouseNumber) -> Array:
 
 
 def colours(number: HouseNumber) -> tuple[Colour, Colour]:
-    """Of the digits and the plate."""
+    """Colours of the digits and of the plate."""
     digit, plate, hue = number.digit_tone, number.plate_tone, number.plate_hue
     if round(number.light_on_dark):
         saturation = 0.45 if number.is_brass else 0.08
@@ -177,7 +177,7 @@ class Plate:
         return covered
 
     def distance(self, x: Array, y: Array) -> Array:
-        """From the plate's edge, negative inside."""
+        """Distance from the plate's edge, negative inside."""
         x, y = self._to_plate(x, y)
         u = np.abs(x - self.middle) - (self.half_width - _CORNER)
         v = np.abs(y) - (self.half_height - _CORNER)

@@ -130,7 +130,7 @@ def _chunks(folder: Path, part: str, first: int, num: int) -> list[_Chunk]:
 
 
 def _read(chunk: _Chunk, module: Any) -> _Arrays:
-    """As many of the chunk's images as its file holds: none where it is absent, damaged or of another shape."""
+    """Images of a chunk, as many as its file holds: none where it is absent, damaged or of another shape."""
     try:
         content = read_npz(chunk.file.read_bytes(), max_bytes=64 << 20)
         images, factors = content["images"], content["factors"]
