@@ -55,8 +55,10 @@ def _belongs(record: dict[str, Any], run: Run) -> bool:
 
 
 def _ratio(record: dict[str, Any], network: str) -> dict[str, Any] | None:
-    """The ratio of the record's first workload with this network. The suite measures the fused step with PyTorch's kernels, which
-    cells do not train with: it has no such ratio."""
+    """The ratio of the record's first workload with this network.
+
+    The suite has none: it measures the fused step with PyTorch's kernels, which cells do not train with.
+    """
     for measurement in record["measurements"] if record["kind"] == "paired" else []:
         workload, reference = measurement["workload"], measurement["comparisons"]["reference"]
         if workload["network"] == network:

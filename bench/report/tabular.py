@@ -202,7 +202,7 @@ def _comparisons(sweep: Sweep, order: list[str], base_arm: str) -> Table | None:
 
 
 def ratio_value(record: dict[str, Any], column: str) -> Any:
-    """Values of a ratio's row, for its file: a bound that there is not is "unbounded", and so is the ratio of no seeds."""
+    """A value of a ratio's row, for its file: a bound that is not there is "unbounded", as is a ratio of no seeds."""
     value = record[column]
     if column == "t80_ratio" and is_neither(record):
         return NEITHER

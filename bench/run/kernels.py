@@ -113,7 +113,7 @@ class Chooser:
         record["fast"] |= {_entry(layer, batch_size): layer.name in chosen for layer in missing}
 
     def _read(self) -> dict[str, Any]:
-        """The choice kept with these results: ``processor``, ``fast`` by layer and batch size, and the ``ratios`` that were measured."""
+        """The choice kept with these results: ``processor``, ``fast`` by layer and batch size, measured ``ratios``."""
         path = self.results / RECORD
         try:
             record = read_json(path)
@@ -139,7 +139,7 @@ def _entry(layer: Strided | Dense, batch_size: int) -> str:
 
 
 def _in_a_process(layers: Layers, batch_size: int) -> list[float]:
-    """Measure in a process of its own: one thread and a cell's heap, which this one must not have. Infinite where it dies."""
+    """Measure in a process of its own, with one thread and a cell's heap. Infinite where that process dies."""
     try:
         with ProcessPoolExecutor(1, get_context("spawn")) as pool:
             return pool.submit(_measured, layers, batch_size).result()

@@ -69,7 +69,7 @@ def _print_views(base: str, experiments: dict[str, str]) -> None:
 
 
 def _open_browser(address: str, folder: str) -> None:
-    """Open it by way of a page that its owner alone can read: a program's arguments, token included, are everybody's."""
+    """Open it by way of a page that only its owner can read: everybody can read a program's arguments."""
     has_display = sys.platform == "darwin" or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
     if has_display and is_watched():
         page = Path(folder, "open.html")

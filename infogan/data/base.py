@@ -22,7 +22,7 @@ Progress = Callable[[int, int], None]  # images done, images in all
 
 
 def one_line(text: str) -> str:
-    """Text for a message: what would break the line or steer the terminal, as names of files can, is shown as its escape."""
+    """Text for a message. What would break the line or steer the terminal, as file names can, is escaped."""
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 

@@ -92,7 +92,7 @@ class SweepFigures:
         return save(figure, "first-iterations", f"The first {last} iterations", caption)
 
     def _limits(self, finite: np.ndarray) -> tuple[float, float]:
-        """Limits of the vertical axis. The first iterations may lie far below: they are cut off, not the rest flattened.
+        """Limits of the vertical axis. The first iterations may lie far below: they are cut off.
 
         A ceiling of continuous codes belongs to it where the curves take up half of the way to it or more.
         """
