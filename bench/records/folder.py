@@ -25,7 +25,7 @@ import numpy as np
 from bench.records.locks import Lock, is_locked
 from bench.records.storage import CorruptRecord, has_seal, read_json, read_sealed, sync_folder, write_json, write_sealed
 from bench.spec.cells import FORMAT, Cell, digest, measure_key
-from infogan.data.npz import NpzError, read_npz
+from infogan.data.npz import NpzError, extended_npz, read_npz
 
 NEWEST = "checkpoint.pt"
 WEIGHTS, PROBES = "weights.pt", "probes.npz"
@@ -260,15 +260,13 @@ class CellFolder:
     def _add(self, name: str, arrays: dict[str, np.ndarray]) -> None:
         """Add to those in the file; a damaged file counts as empty."""
         try:
-            held = self._grids(name)
-        except CorruptRecord:
-            held = {}
-        self._write_grids(name, held | arrays)
+            content = extended_npz(read_sealed(self._file(name)), arrays)
+        except (FileNotFoundError, CorruptRecord, NpzError):
+            content = extended_npz(b"", arrays)
+        write_sealed(self._own(name), content)
 
     def _write_grids(self, name: str, grids: dict[str, np.ndarray]) -> None:
-        content = io.BytesIO()
-        np.savez_compressed(content, **grids)  # type: ignore[arg-type]
-        write_sealed(self._own(name), content.getvalue())
+        write_sealed(self._own(name), extended_npz(b"", grids))
 
     def snapshots(self) -> dict[str, np.ndarray]:
         """Grids by ``code-iteration``. Raises CorruptRecord."""

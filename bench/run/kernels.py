@@ -17,10 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from bench import environment
+from bench.records.folder import find_cells
 from bench.records.locks import Lock
 from bench.records.storage import CorruptRecord, read_json, write_json
 from bench.spec.cells import Choice
-from infogan.architectures import Dense, Strided
+from infogan.architectures import ARCHITECTURES, Dense, Strided, adapted, choosable_layers
 
 FORMAT = 1
 WORTH = 0.97  # of a ratio of times: another formulation, with other roundings, must earn its place
@@ -53,7 +54,8 @@ def declared(kind: str, layers: Layers) -> tuple[str, ...] | None:
 class Chooser:
     """Chooses for the cells of one results folder.
 
-    A folder keeps the kind of processor that its first cells were chosen for, wherever it is taken; ``trains``: what
+    A folder keeps the kind of processor that its first cells were chosen for, wherever it is taken, also where these
+    came in a pack; ``trains``: what
     nobody has chosen yet is measured here and recorded. Otherwise nothing is measured or written, and what nobody has
     chosen stays PyTorch's: no cell can have been trained with it. Calling it raises UnreadableChoice, and OSError
     where the record cannot be written.
@@ -85,12 +87,12 @@ class Chooser:
                 f"{self.results / RECORD}: layers are chosen for a processor of kind {record['processor']}, "
                 f"and stay so on this one, {here}"
             )
-        if self.trains and not _answers(record, layers, batch_size):
+        is_kept = (self.results / RECORD).exists()  # or told by the cells alone
+        if self.trains and not (is_kept and _answers(record, layers, batch_size)):
             with Lock(self.results / ".kernels.lease", "a launcher that chooses kernels", patience_s=LOCK_PATIENCE_S):
                 record = self._read()  # another launcher may have been quicker
-                if not _answers(record, layers, batch_size):
-                    self._extend(record, layers, batch_size)
-                    write_json(self.results / RECORD, record)
+                self._extend(record, layers, batch_size)
+                write_json(self.results / RECORD, record)
         fast = record["fast"]
         known = declared(record["processor"], layers) or ()
         names = (layer.name for layer in layers if fast.get(_entry(layer, batch_size), layer.name in known))
@@ -98,6 +100,8 @@ class Chooser:
 
     def _extend(self, record: dict[str, Any], layers: Layers, batch_size: int) -> None:
         missing = [layer for layer in layers if _entry(layer, batch_size) not in record["fast"]]
+        if not missing:
+            return
         chosen = declared(record["processor"], missing)
         if chosen is None:
             where = self.results / RECORD
@@ -122,12 +126,38 @@ class Chooser:
             if not fits or not isinstance(record["ratios"], dict):
                 raise ValueError("not a record of this version")
         except FileNotFoundError:
-            return {"format": FORMAT, "processor": environment.processor_kind(), "fast": {}, "ratios": {}}
+            return _of_cells(self.results) or _record(environment.processor_kind())
         except (OSError, CorruptRecord, ValueError, KeyError, AttributeError, TypeError) as error:
             raise UnreadableChoice(
-                f"{path} cannot be read ({error}): it says which layers the cells here compute in which way; restore it"
+                f"{path} cannot be read ({error}): it says which layers the cells here compute in which way; restore "
+                "it, or remove it, and the cells' own records tell"
             ) from error
         return record
+
+
+def _record(processor: str) -> dict[str, Any]:
+    return {"format": FORMAT, "processor": processor, "fast": {}, "ratios": {}}
+
+
+def _of_cells(results: Path) -> dict[str, Any] | None:
+    """The choice that the cells of a folder were made with, such as those of a pack; of several kinds, the first's."""
+    record: dict[str, Any] | None = None
+    for folder in find_cells(results):
+        try:
+            cell = folder.cell()
+            network = cell.config["network"]
+            if "chosen_for" not in network:
+                continue
+            record = record or _record(str(network["chosen_for"]))
+            if network["chosen_for"] != record["processor"]:
+                continue
+            architecture = adapted(ARCHITECTURES[cell.config["architecture"]], network)
+            batch_size = cell.config["training"]["batch_size"]
+            for layer in choosable_layers(architecture, cell.input_width, network["width"]):
+                record["fast"].setdefault(_entry(layer, batch_size), layer.name in network["fast_layers"])
+        except (CorruptRecord, OSError, LookupError, TypeError, ValueError, AttributeError):
+            continue  # a damaged cell decides nothing
+    return record
 
 
 def _answers(record: dict[str, Any], layers: Layers, batch_size: int) -> bool:

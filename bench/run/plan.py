@@ -81,18 +81,11 @@ def cell_costs(cell: Cell) -> dict[str, Costs]:
     """Costs of a cell's networks."""
     c = cell.config
     widths = [
-        (k["num_categories"], k["num_categories"])
-        if k["kind"] == "categorical"
-        else (1, 2 if isinstance(k["std"], str) else 1)
-        for k in c["codes"]
+        code["num_categories"] if code["kind"] == "categorical" else 2 if isinstance(code["std"], str) else 1
+        for code in c["codes"]
     ]
-    input_width = c["noise"]["size"] + sum(w[0] for w in widths)
-    return network_costs(
-        adapted(ARCHITECTURES[c["architecture"]], c["network"]),
-        input_width,
-        sum(w[1] for w in widths),
-        c["network"]["width"],
-    )
+    architecture = adapted(ARCHITECTURES[c["architecture"]], c["network"])
+    return network_costs(architecture, cell.input_width, sum(widths), c["network"]["width"])
 
 
 def training_flops(cell: Cell) -> float:

@@ -96,6 +96,13 @@ class Cell:
         return PurePosixPath("cells", self.experiment, self.profile, self.name, self.key[:12])
 
     @property
+    def input_width(self) -> int:
+        """Of the generator: noise and codes."""
+        codes = self.config["codes"]
+        widths = [code["num_categories"] if code["kind"] == "categorical" else 1 for code in codes]
+        return int(self.config["noise"]["size"] + sum(widths))
+
+    @property
     def iterations(self) -> int:
         return int(self.config["training"]["iterations"])
 

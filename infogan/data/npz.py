@@ -11,6 +11,7 @@ import struct
 import tokenize
 import zipfile
 import zlib
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -40,6 +41,28 @@ def read_npz(content: bytes, max_bytes: int = MAX_BYTES) -> dict[str, np.ndarray
         raise
     except DAMAGE as error:
         raise NpzError(f"not an archive of arrays, or damaged: {' '.join(str(error).split())}") from error
+
+
+def extended_npz(content: bytes, arrays: Mapping[str, np.ndarray]) -> bytes:
+    """An archive with ``arrays`` beside those that it holds, which are not compressed anew; empty content: none yet.
+
+    One of a name that is there already replaces it. Raises NpzError.
+    """
+    stream = io.BytesIO(content)
+    try:
+        if content:
+            with zipfile.ZipFile(stream) as archive:
+                if {member.filename.removesuffix(".npy") for member in archive.infolist()} & arrays.keys():
+                    return extended_npz(b"", read_npz(content) | dict(arrays))
+        with zipfile.ZipFile(stream, "a" if content else "w", zipfile.ZIP_DEFLATED) as archive:
+            for name, array in arrays.items():
+                with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                    np.lib.format.write_array(member, np.asanyarray(array), version=(1, 0), allow_pickle=False)
+    except NpzError:
+        raise
+    except DAMAGE as error:
+        raise NpzError(f"not an archive of arrays, or damaged: {' '.join(str(error).split())}") from error
+    return stream.getvalue()
 
 
 def _array(raw: bytes) -> np.ndarray:

@@ -13,6 +13,7 @@ import pytest
 from bench import context, environment
 from bench.console import BadInput
 from bench.context import Context
+from bench.records.folder import CellFolder
 from bench.records.storage import read_json
 from bench.run import kernels
 from bench.run.kernels import RECORD, TABLE, Chooser, declared
@@ -179,6 +180,19 @@ def test_two_kinds_of_processor_have_two_keys(tmp_path: Path, monkeypatch: pytes
         monkeypatch.setattr(environment, "processor_kind", lambda kind=kind: kind)
         found.append(keys(tmp_path / kind)[0])
     assert len(set(found)) == 2
+
+
+def test_cells_that_came_without_the_record_tell_their_own_choice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A pack trained on another kind of processor, or a record that was lost: what is done stays done."""
+    monkeypatch.setattr(environment, "processor_kind", lambda: "amd-avx512")
+    before = Context(["mnist-mi"], results=tmp_path, profile="paper", seeds="0", device="cpu", trains=True).cells
+    CellFolder.of(tmp_path, before[0]).write_identity(before[0], {}, {})
+    (tmp_path / RECORD).unlink()
+    monkeypatch.setattr(environment, "processor_kind", lambda: "amd-avx2")
+    assert keys(tmp_path) == [cell.key for cell in before]
+    assert read_json(tmp_path / RECORD)["processor"] == "amd-avx512"
 
 
 @pytest.mark.parametrize(
