@@ -73,7 +73,7 @@ def _tests() -> tuple[str, ...]:
 
 def _speed(options: Options) -> Step:
     folder = options.results / "speed"
-    size = () if options.device == "cuda" else ("--width", "0.05", "--batch-size", "16")
+    size = () if options.device == "cuda" else ("--width", "0.03", "--batch-size", "4")
     command = _bench("throughput", "--card", "--device", options.device, "--results", str(folder), *size)
     return Step("speed", command, 0.18, record=folder / THROUGHPUT / CARD_RECORD)
 

@@ -27,7 +27,7 @@ from infogan.runtime import Precision, gpu_products
 from infogan.together import Together
 from infogan.training import Trainer, TrainingConfig
 
-STRETCH = 25  # iterations of a call: training reads from a GPU as often
+STRETCH = {"cuda": 25, "cpu": 2}  # iterations of a call: training reads from a GPU as often
 MANY = 10**5  # iterations, which no row reaches
 ROUNDS = {"cuda": 7, "cpu": 3}  # [min, max] of seven bounds the median with 98 %
 PRODUCT_SIZES = {"cuda": 8192, "cpu": 512}
@@ -78,12 +78,13 @@ def config_of(row: Row, workload: Workload) -> TrainingConfig:
 
 
 def calls_of(row: Row, workload: Workload) -> Callable[[], object]:
-    """Each call is ``STRETCH`` iterations of each of the row's seeds."""
+    """Each call is a stretch of iterations of each of the row's seeds."""
     if row.is_popular:
         return _popular(workload, rounds_as_default=row.precision == "tf32")
     images = pixels(workload).to(workload.device)
     trainers = [Trainer(config_of(row, workload), images, seed) for seed in range(row.num_seeds)]
-    running: Iterator[object] = Together(trainers).run(STRETCH) if len(trainers) > 1 else trainers[0].run(STRETCH)
+    num = STRETCH[workload.device]
+    running: Iterator[object] = Together(trainers).run(num) if len(trainers) > 1 else trainers[0].run(num)
     return lambda: next(running)
 
 
@@ -93,7 +94,7 @@ def _popular(workload: Workload, *, rounds_as_default: bool) -> Callable[[], obj
 
     def stretch() -> None:
         with _default_rounding() if rounds_as_default else gpu_products("float32"):
-            for _ in range(STRETCH):
+            for _ in range(STRETCH[workload.device]):
                 loop.step(run.scaled(run.images_NCHW[run.batches.next()]).contiguous())
 
     return stretch
@@ -118,7 +119,7 @@ def measure_row(row: Row, workload: Workload, rng: random.Random) -> dict[str, A
 
     calls = {"row": calls_of(row, workload), "product": multiply}
     times = paired.rounds(calls, ROUNDS[device], rng, synchroniser(device))
-    iterations = STRETCH * row.num_seeds
+    iterations = STRETCH[device] * row.num_seeds
     own_s = [seconds / iterations for seconds in times["row"]["wall"]]
     rates = [product.flops / seconds for seconds in times["product"]["wall"]]
     shares = [direct_flops(workload) / own / rate for own, rate in zip(own_s, rates, strict=True)]

@@ -88,6 +88,7 @@ class Bench:
     iterations: int = 30
     environment: dict[str, str] = field(default_factory=dict)
     prefix: list[str] = field(default_factory=list)  # what starts the command, for instance in another name space
+    python: str = sys.executable
 
     def __post_init__(self) -> None:
         self.results = self.folder / "results"
@@ -102,8 +103,8 @@ class Bench:
         return self
 
     def start(self, *arguments: str, **popen: Any) -> subprocess.Popen[str]:
-        command = [sys.executable, "-m", "bench", *arguments, "--results", str(self.results)]
-        if arguments[0] not in ("sync", "ui"):
+        command = [self.python, "-m", "bench", *arguments, "--results", str(self.results)]
+        if arguments[0] not in ("sync", "ui", "unpack"):
             command += ["--spec", str(self.spec)]
         environment = os.environ | self.environment
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}

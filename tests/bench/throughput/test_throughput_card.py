@@ -22,7 +22,7 @@ TINY = Workload("mnist", 4, 0.03)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(paired, "WARM_UP_S", 0.0)
     monkeypatch.setattr(paired, "BLOCK_S", 0.0)
-    monkeypatch.setattr(card, "STRETCH", 1)
+    monkeypatch.setattr(card, "STRETCH", {"cpu": 1})
     monkeypatch.setattr(card, "PRODUCT_SIZES", {"cpu": 64})
 
 
