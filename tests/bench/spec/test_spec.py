@@ -223,3 +223,18 @@ def test_an_iteration_as_one_graph_needs_a_gpu_and_the_fused_step(tmp_path: Path
             cells(load_spec(file), "mnist-mi", "smoke", Selection(), DATA, device, VERSIONS)
     file.write_text(TEXT + '\n[experiments.mnist-mi.training]\ncapture = "graph"\n')
     assert cells(load_spec(file), "mnist-mi", "smoke", Selection(), DATA, "cuda", VERSIONS)
+
+
+def test_where_there_may_be_a_graph_one_is_tried_and_on_a_cpu_a_cell_stays_what_it_was(tmp_path: Path) -> None:
+    """Of the shipped file; the reference step cannot be captured, and a CPU has no graphs: nothing is asked there."""
+    shipped = {
+        device: cells(load_spec(SHIPPED), "mnist-mi", "smoke", Selection(seeds=(0,)), DATA, device, VERSIONS)[0]
+        for device in ("cpu", "cuda")
+    }
+    found = {device: cell.config["training"]["capture"] for device, cell in shipped.items()}
+    assert found == {"cpu": "off", "cuda": "auto"}
+    assert shipped["cpu"].definition["training"]["capture"] == "off"
+    file = tmp_path / "experiments.toml"
+    file.write_text(TEXT + '\n[experiments.mnist-mi.training]\ncapture = "auto"\nstep = "reference"\n')
+    listed = cells(load_spec(file), "mnist-mi", "smoke", Selection(), DATA, "cuda", VERSIONS)
+    assert {cell.config["training"]["capture"] for cell in listed} == {"off"}
