@@ -28,7 +28,7 @@ endif
 flag = $(if $(strip $($(1))),$(2) "$($(1))")
 RESULTS_FLAG = $(call flag,RESULTS,--results)
 RUN_FLAGS = $(strip $(call flag,PROFILE,--profile) $(call flag,SEEDS,--seeds) $(call flag,JOBS,--jobs) \
-	$(call flag,DATA,--data-dir) $(if $(strip $(NO_TRACKING)),--no-tracking) $(RESULTS_FLAG))
+	$(call flag,DATA,--data-dir) $(call flag,SUBSTITUTE,--substitute) $(if $(strip $(NO_TRACKING)),--no-tracking) $(RESULTS_FLAG))
 
 # Tests of one file share fixtures that cost seconds, so they stay in one process.
 IN_PARALLEL := -n auto --maxprocesses 4 --dist loadfile
@@ -158,6 +158,7 @@ clean: ## remove caches and build products, never results or .venv
 ##   RESULTS=folder           where results go (--results); unset: results/latest
 ##   SERVER=folder, PORT=n, HOST=address, ALLOWED_HOSTS=names, STORE=postgresql|sqlite   of the tracking server
 ##   DATA=folder              where the real data sets are, laid out as docs/DATA.md says (--data-dir)
+##   SUBSTITUTE=faces,chairs or all   sets that the folder may lack (--substitute)
 ##   NO_TRACKING=1            mirror nothing to MLflow (--no-tracking); python -m bench sync can later
 ##   PYTHON=path              existing interpreter or environment to use instead of making .venv; it is only checked
 ##   PYTHON3=python3.12       interpreter that makes .venv; unset: python3

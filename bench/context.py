@@ -87,6 +87,7 @@ class Context:
         variants: str | None = None,
         seeds: str | Sequence[int] | None = None,
         data_dir: Path | None = None,
+        substitute: str | None = None,
         device: str = "auto",
         jobs: int | None = None,
         executor: str = "local",
@@ -116,6 +117,7 @@ class Context:
         self.uri = None if no_tracking else tracking.resolve_uri(self.results)
         if trains and self.uri is not None:
             require_mlflow("add --no-tracking and sync later, or install it")
+        self.data_dirs = self._data_dirs(_listed(substitute) or ())
         self.infos = {name: self._data(name, download=download) for name in self.names}
         self._choose = kernels.Chooser(self.results, trains=trains, announce=_announce)
         try:
@@ -175,13 +177,36 @@ class Context:
         cell_module.profile_table(experiment, name, profile)
         return profile
 
+    def _data_dirs(self, substitute: tuple[str, ...]) -> dict[str, Path | None]:
+        """Where each experiment's data are read from: None for a set that the folder lacks and that may be replaced.
+
+        Raises BadInput, with all sets that the folder lacks.
+        """
+        for given in substitute:
+            if given != "all" and given not in data.DATASETS:
+                raise BadInput(f"--substitute {given!r}{suggest(given, [*data.DATASETS, 'all'])}")
+        found: dict[str, Path | None] = dict.fromkeys(self.names, self.data_dir)
+        lacking: dict[str, data.NotInFolder] = {}
+        for name in self.names if self.data_dir else ():
+            table = self.spec.experiments[name]
+            try:
+                data.find(table.data, table.source, self.data_dir)
+            except data.NotInFolder as error:
+                if table.data in substitute or "all" in substitute:
+                    found[name] = None
+                else:
+                    lacking[table.data] = error
+        if lacking:
+            raise BadInput(_lacking(lacking))
+        return found
+
     def _data(self, name: str, *, download: bool) -> data.DataInfo:
         table, profile = self.spec.experiments[name], self.profiles[name]
         budget = cell_module.profile_table(table, name, profile).num_images
         if download:
-            info = _prepared(table.data, table.source, self.data_dir, budget)
+            info = _prepared(table.data, table.source, self.data_dirs[name], budget)
         else:
-            info = data.describe(table.data, table.source, self.data_dir, num_images=budget)
+            info = data.describe(table.data, table.source, self.data_dirs[name], num_images=budget)
         wanted = min(budget or info.num_train, info.num_train)
         for variant, arm in groups(table, table.arms):
             batch_size = cell_module.merged_training(self.spec, table, variant, arm)["batch_size"]
@@ -195,6 +220,16 @@ class Context:
         versions = environment.key_versions()
         profile, info = self.profiles[name], self.infos[name]
         return cell_module.cells(self.spec, name, profile, self.selection, info, self.device, versions, self._choose)
+
+
+def _lacking(sets: dict[str, data.NotInFolder]) -> str:
+    """What the data folder lacks, what it holds instead, and the ways out, in one line."""
+    (first, *others) = sets.values()
+    also = "".join(f"; nor is {error.name}: looked for {error.layout}{error.hint}" for error in others)
+    sources = " or ".join(dict.fromkeys(f'"{data.sources(name)[-1]}"' for name in sets))
+    names = ",".join(sets)
+    flag = f"--substitute {names} (make: SUBSTITUTE={names})"
+    return f"{first}{also}. For what stands in: {flag}, or source = {sources} in experiments.toml"
 
 
 def _prepared(name: str, source: str, data_dir: Path | None, num_images: int | None) -> data.DataInfo:

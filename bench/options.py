@@ -50,6 +50,15 @@ class GateOptions(TypedDict):
     arms: Annotated[str | None, typer.Option(help="Only these arms, separated by commas.", show_default=False)]
     seeds: Annotated[str | None, typer.Option(help="Only these seeds: 0-4 or 0,2,5-9.", show_default=False)]
     data_dir: DataDir
+    substitute: Annotated[
+        str | None,
+        typer.Option(
+            envvar="INFOGAN_SUBSTITUTE",
+            help="Data sets, separated by commas, or all: where the data folder lacks them, a download or a substitute "
+            "may stand in. Otherwise that is an error.",
+            show_default=False,
+        ),
+    ]
     device: Device
     jobs: Jobs
     executor: Annotated[

@@ -89,7 +89,7 @@ def task_maker(context: Context, every_s: float, every: int | None) -> "Callable
 
     def task_of(cell: "Cell", results: Path) -> "CellTask":
         own = infos[cell.experiment], every_s, every, needs[cell.experiment]
-        return CellTask(cell, results, context.data_dir, recorded, *own)
+        return CellTask(cell, results, context.data_dirs[cell.experiment], recorded, *own)
 
     return task_of
 

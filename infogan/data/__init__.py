@@ -1,8 +1,8 @@
 """Data sets behind one registry. Importing this is cheap; a data set's own file is imported when it is asked for.
 
-A data set's module has ``SOURCES``, of which the last is its substitute, and three functions with the registry's
-signatures: ``load``, ``describe`` and ``prepare``. ``num_images`` is how many training images are wanted: a rendered
-set renders no more than that, a recorded one is always read whole and cut by the caller.
+A data set's module has ``SOURCES``, of which the last is its substitute, and functions with the registry's signatures:
+``find``, ``load``, ``describe`` and ``prepare``. ``num_images`` is how many training images are wanted: a rendered set
+renders no more than that, a recorded one is always read whole and cut by the caller.
 """
 
 from importlib import import_module
@@ -10,16 +10,19 @@ from pathlib import Path
 from typing import Any
 
 from infogan.data.base import DataError, DataInfo, Dataset, Part, Progress, cache_dir
+from infogan.data.given import NotInFolder
 
 __all__ = [
     "DATASETS",
     "DataError",
     "DataInfo",
     "Dataset",
+    "NotInFolder",
     "Part",
     "Progress",
     "cache_dir",
     "describe",
+    "find",
     "load",
     "prepare",
     "sources",
@@ -48,6 +51,14 @@ def _checked(name: str, source: str, data_dir: Path | None) -> Any:
     if source != module.SOURCES[-1] and data_dir is not None and not data_dir.is_dir():
         raise DataError(f"data folder {data_dir} does not exist")
     return module
+
+
+def find(name: str, source: str = "auto", data_dir: Path | None = None) -> Path | None:
+    """Where the set lies, without reading it; None where a substitute or a download is to stand in for it.
+
+    Raises NotInFolder where ``data_dir`` is given and does not hold it: then nothing stands in for it unasked.
+    """
+    return _checked(name, source, data_dir).find(source, data_dir)
 
 
 def sources(name: str) -> tuple[str, ...]:

@@ -1,7 +1,8 @@
 """CelebA in torchvision's layout, or rendered portraits where there is none. Images are (N, 3, 32, 32) uint8.
 
-The layout is ``celeba/img_align_celeba/*.jpg`` with text files beside the folder, none of them required. Faces are cut
-to the middle 148x148 of 178x218 pixels and averaged down to 32x32.
+The layout is ``celeba/img_align_celeba/*.jpg`` with tables beside the folder, none of them required: the data set's
+text files, or the CSV files that Kaggle made of them. Faces are cut to the middle 148x148 of 178x218 pixels and
+averaged down to 32x32.
 """
 
 from pathlib import Path
@@ -22,6 +23,7 @@ from infogan.data.base import (
     recall,
 )
 from infogan.data.folders import area_resize, centre_crop, decode_images, list_images, read_image
+from infogan.data.given import found_in, not_unpacked
 from infogan.data.recorded import recorded_dataset
 from infogan.data.rendering import sets
 
@@ -31,9 +33,9 @@ IMAGE_WH = (178, 218)
 CROP = 148
 SHAPE_CHW = (3, 32, 32)
 MAX_VALUE = 1_000_000  # of a table: far beyond any pixel's place
-ATTRIBUTES = "list_attr_celeba.txt"
-LANDMARKS = "list_landmarks_align_celeba.txt"
-PARTITION = "list_eval_partition.txt"
+IMAGES = "img_align_celeba"
+LAYOUT = f"celeba/{IMAGES}/*.jpg"
+ATTRIBUTES, LANDMARKS, PARTITION = "list_attr_celeba", "list_landmarks_align_celeba", "list_eval_partition"
 # The claims speak of the rendered portraits' factors. A label that says the same has their name here; hair, from less
 # to more, is how much of the forehead it covers, as far as labels say so: of several the last of HAIR counts.
 ALIASES = {"Eyeglasses": "glasses", "Smiling": "emotion"}
@@ -45,7 +47,7 @@ VERSION = 2  # raise it when the same files give other arrays, so that no cache 
 
 def load(source: str, data_dir: Path | None, num_images: int | None = None) -> Dataset:
     """See :func:`infogan.data.load`."""
-    folder = _find_folder(source, data_dir)
+    folder = find(source, data_dir)
     if folder is None:
         return sets.rendered_dataset("celeba", "portraits", num_images, RENDERED_NOTE)
     return _load_real(folder)
@@ -53,7 +55,7 @@ def load(source: str, data_dir: Path | None, num_images: int | None = None) -> D
 
 def describe(source: str, data_dir: Path | None, num_images: int | None = None) -> DataInfo:
     """See :func:`infogan.data.describe`."""
-    folder = _find_folder(source, data_dir)
+    folder = find(source, data_dir)
     if folder is None:
         return sets.rendered_info("celeba", "portraits", num_images, RENDERED_NOTE)
     return recall(_key(folder, _list(folder)[1])) or _load_real(folder).info
@@ -63,31 +65,44 @@ def prepare(
     source: str, data_dir: Path | None, num_images: int | None = None, progress: Progress | None = None
 ) -> DataInfo:
     """See :func:`infogan.data.prepare`. Nothing is downloaded: CelebA lies behind Google Drive's quota."""
-    folder = _find_folder(source, data_dir)
+    folder = find(source, data_dir)
     if folder is None:
         return sets.rendered_dataset("celeba", "portraits", num_images, RENDERED_NOTE, progress).info
     return _load_real(folder, progress).info
 
 
-def _find_folder(source: str, data_dir: Path | None) -> Path | None:
+def find(source: str, data_dir: Path | None) -> Path | None:
     """Folder that holds img_align_celeba, or None for the rendered portraits."""
     if source == "rendered":
         return None
-    for folder in [data_dir / "celeba", data_dir] if data_dir else []:
-        if (folder / "img_align_celeba").is_dir():
-            return folder
+    if data_dir is not None:
+        return found_in("celeba", data_dir, _folder_in, LAYOUT)
     if source == "real":
-        raise DataError(f"celeba: no celeba/img_align_celeba found in {data_dir or 'any folder: none was given'}")
+        raise DataError(f"celeba: no {LAYOUT} found: no data folder was given")
     return None
 
 
+def _folder_in(folder: Path) -> Path | None:
+    return next((f for f in (folder / "celeba", folder) if (f / IMAGES).is_dir()), None)
+
+
 def _list(folder: Path) -> tuple[list[Path], str]:
-    return list_images(folder / "img_align_celeba", ".jpg")
+    inner = folder / IMAGES / IMAGES  # as Kaggle's archive unpacks
+    images = inner if inner.is_dir() else folder / IMAGES
+    try:
+        return list_images(images, ".jpg")
+    except DataError as error:
+        raise DataError(f"celeba: {error}{not_unpacked(folder, images)}") from error
+
+
+def _table(folder: Path, name: str) -> Path | None:
+    """The file of a table: the data set's own text, else Kaggle's CSV."""
+    return next((file for end in (".txt", ".csv") if (file := folder / f"{name}{end}").is_file()), None)
 
 
 def _key(folder: Path, images_key: str) -> str:
-    texts = [folder / name for name in (ATTRIBUTES, LANDMARKS, PARTITION)]
-    return files_key(f"celeba {VERSION} {images_key}", [file for file in texts if file.is_file()])
+    tables = [_table(folder, name) for name in (ATTRIBUTES, LANDMARKS, PARTITION)]
+    return files_key(f"celeba {VERSION} {images_key}", [file for file in tables if file])
 
 
 def _decode(file: Path) -> np.ndarray:
@@ -120,16 +135,24 @@ def _load_real(folder: Path, progress: Progress | None = None) -> Dataset:
 
 
 def _read_table(file: Path, names: list[str], has_header: bool) -> tuple[list[str], np.ndarray]:
-    """Names of the columns and a row of integers for each image, whatever the order of the lines."""
+    """Names of the columns and a row of integers for each image, whatever the order of the lines.
+
+    A text file's header stands in its second line, after a count; a CSV file's in the first, after "image_id".
+    """
     lines = read_text_bounded(file, "celeba").splitlines()
-    columns, num_header_lines = ["partition"], 0
-    if has_header:
+    columns, num_header_lines, separator = ["partition"], 0, None
+    if file.suffix == ".csv":
+        lines = [",".join(cell.strip().strip('"') for cell in line.split(",")) for line in lines]
+        columns, num_header_lines, separator = lines[0].split(",")[1:] if lines else [], 1, ","
+    elif has_header:
         if len(lines) < 2:
             raise DataError(f"celeba: {file} has no header")
-        columns, num_header_lines = lines[1].split(), 2  # the first line is a count
+        columns, num_header_lines = lines[1].split(), 2
+    if not columns:
+        raise DataError(f"celeba: {file} has no header")
     rows: dict[str, list[int]] = {}
     for number, line in enumerate(lines[num_header_lines:], 1 + num_header_lines):
-        name, *values = line.split() or [""]
+        name, *values = line.split(separator) or [""]
         if not name:
             continue
         if len(values) != len(columns):
@@ -151,10 +174,10 @@ def _split(folder: Path, names: list[str]) -> tuple[np.ndarray, str]:
 
     CelebA's own split goes by number too, so that the last tenth of the whole set shares no person with the rest.
     """
-    file = folder / PARTITION
+    file = _table(folder, PARTITION)
     if len(names) < 2:
-        raise DataError(f"celeba: {folder / 'img_align_celeba'} holds {len(names)} image, at least 2 are needed")
-    if file.is_file():
+        raise DataError(f"celeba: {folder / IMAGES} holds {len(names)} image, at least 2 are needed")
+    if file:
         partition = _read_table(file, names, has_header=False)[1][:, 0]
         if not np.isin(partition, (0, 1, 2)).all():
             raise DataError(f"celeba: {file}: a partition must be 0, 1 or 2")
@@ -169,15 +192,15 @@ def _factors(folder: Path, names: list[str]) -> tuple[tuple[str, ...], np.ndarra
     """Attributes and, from the landmarks, azimuth, as far as their files are there: (N, F) float32."""
     factor_names: list[str] = []
     columns_NF: list[np.ndarray] = []
-    file = folder / ATTRIBUTES
-    if file.is_file():
+    file = _table(folder, ATTRIBUTES)
+    if file:
         factor_names, attributes = _read_table(file, names, has_header=True)
         check_factor_names(factor_names, f"celeba: {file}")
         if not np.isin(attributes, (-1, 1)).all():
             raise DataError(f"celeba: {file}: an attribute must be -1 or 1")
         factor_names, columns_NF = _attributes(factor_names, attributes > 0)
-    file = folder / LANDMARKS
-    if file.is_file():
+    file = _table(folder, LANDMARKS)
+    if file:
         factor_names = [*factor_names, "azimuth"]
         columns_NF.append(_azimuth(file, names)[:, None])
     if not columns_NF:

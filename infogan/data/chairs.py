@@ -14,6 +14,7 @@ import numpy as np
 
 from infogan.data.base import DataError, DataInfo, Dataset, Part, Progress, cache_dir, make_dataset, recall
 from infogan.data.folders import area_resize, centre_crop, decode_images, read_image
+from infogan.data.given import found_in, not_unpacked
 from infogan.data.recorded import recorded_dataset, split_rows
 from infogan.data.rendering.sets import rendered_dataset, rendered_info
 
@@ -38,7 +39,7 @@ def load(source: str, data_dir: Path | None, num_images: int | None = None) -> D
 
 def describe(source: str, data_dir: Path | None, num_images: int | None = None) -> DataInfo:
     """See :func:`infogan.data.describe`."""
-    folder = _find_folder(source, data_dir)
+    folder = find(source, data_dir)
     if folder is None:
         return rendered_info("chairs", "chairs", num_images, RENDERED_NOTE)
     return recall(_key(_models(folder))) or _load_real(folder).info
@@ -52,21 +53,25 @@ def prepare(
 
 
 def _load(source: str, data_dir: Path | None, num_images: int | None, progress: Progress | None = None) -> Dataset:
-    folder = _find_folder(source, data_dir)
+    folder = find(source, data_dir)
     if folder is None:
         return rendered_dataset("chairs", "chairs", num_images, RENDERED_NOTE, progress)
     return _load_real(folder, progress)
 
 
-def _find_folder(source: str, data_dir: Path | None) -> Path | None:
+def find(source: str, data_dir: Path | None) -> Path | None:
     """Folder of the models, or None for rendered chairs."""
     if source == "rendered":
         return None
-    if data_dir is not None and (data_dir / FOLDER).is_dir():
-        return data_dir / FOLDER
+    if data_dir is not None:
+        return found_in("chairs", data_dir, _folder_in, LAYOUT)
     if source == "real":
-        raise DataError(f"chairs: no {LAYOUT} found in {data_dir or 'any folder: none was given'}")
+        raise DataError(f"chairs: no {LAYOUT} found: no data folder was given")
     return None
+
+
+def _folder_in(folder: Path) -> Path | None:
+    return folder / FOLDER if (folder / FOLDER).is_dir() else None
 
 
 def _listed(folder: Path) -> list[Path]:
@@ -79,7 +84,7 @@ def _listed(folder: Path) -> list[Path]:
 def _models(folder: Path) -> list[Path]:
     models = sorted(p for p in _listed(folder) if p.is_dir() and not p.name.startswith("."))
     if not models:
-        raise DataError(f"chairs: {folder} holds no models, expected {LAYOUT}")
+        raise DataError(f"chairs: {folder} holds no models, expected {LAYOUT}{not_unpacked(folder)}")
     for model in models:
         if not (model / "renders").is_dir():
             raise DataError(f"chairs: {model} holds no folder renders, expected {LAYOUT}")

@@ -34,11 +34,13 @@ from infogan.data.base import (
     recall,
 )
 from infogan.data.folders import area_resize, decode_images, list_images, read_image
+from infogan.data.given import found_in, not_unpacked
 from infogan.data.recorded import recorded_dataset, split_rows
 from infogan.data.rendering.sets import rendered_dataset, rendered_info
 
 SOURCES = ("auto", "real", "rendered")
 BASEL_FILE, FOLDER, FACTORS_FILE = "basel_face_renders.pth", "faces", "factors.csv"
+LAYOUT = f"{BASEL_FILE} or {FOLDER}/ with PNG or JPEG images"
 BASEL_SHAPE = (50, 21, 11, 11, 64, 64)  # identity, azimuth, elevation, lighting, height, width
 MAX_BYTES_PER_PIXEL, MAX_OTHER_BYTES = 8, 1 << 20  # of the file, whatever type of tensor it holds; more is refused
 BASEL_FACTORS = ("azimuth", "elevation", "lighting")
@@ -56,7 +58,7 @@ def load(source: str, data_dir: Path | None, num_images: int | None = None) -> D
 
 def describe(source: str, data_dir: Path | None, num_images: int | None = None) -> DataInfo:
     """See :func:`infogan.data.describe`."""
-    path = _find(source, data_dir)
+    path = find(source, data_dir)
     if path is None:
         return rendered_info("faces", "faces", num_images, RENDERED_NOTE)
     return recall(_key(path)) or _load_real(path).info
@@ -70,23 +72,27 @@ def prepare(
 
 
 def _load(source: str, data_dir: Path | None, num_images: int | None, progress: Progress | None = None) -> Dataset:
-    path = _find(source, data_dir)
+    path = find(source, data_dir)
     if path is None:
         return rendered_dataset("faces", "faces", num_images, RENDERED_NOTE, progress)
     return _load_real(path, progress)
 
 
-def _find(source: str, data_dir: Path | None) -> Path | None:
+def find(source: str, data_dir: Path | None) -> Path | None:
     """The file or folder of a real set, or None for rendered heads."""
     if source == "rendered":
         return None
-    if data_dir is not None and (data_dir / BASEL_FILE).is_file():
-        return data_dir / BASEL_FILE
-    if data_dir is not None and (data_dir / FOLDER).is_dir():
-        return data_dir / FOLDER
+    if data_dir is not None:
+        return found_in("faces", data_dir, _path_in, LAYOUT)
     if source == "real":
-        raise DataError(f"faces: no {BASEL_FILE} or {FOLDER}/ found in {data_dir or 'any folder: none was given'}")
+        raise DataError(f"faces: no {LAYOUT} found: no data folder was given")
     return None
+
+
+def _path_in(folder: Path) -> Path | None:
+    if (folder / BASEL_FILE).is_file():
+        return folder / BASEL_FILE
+    return folder / FOLDER if (folder / FOLDER).is_dir() else None
 
 
 def _key(path: Path) -> str:
@@ -175,7 +181,7 @@ def _load_folder(folder: Path, progress: Progress | None) -> Dataset:
     key = _key(folder)
     files = [file for file in list_images(folder, "")[0] if file.suffix.lower() in (".png", ".jpg", ".jpeg")]
     if not files:
-        raise DataError(f"faces: {folder} holds no PNG or JPEG images")
+        raise DataError(f"faces: {folder} holds no PNG or JPEG images{not_unpacked(folder)}")
     # factors.csv first: an error there costs no decoding
     groups, names, factors = _read_factors(folder, [file.name for file in files])
     size = _image_size(files[0])

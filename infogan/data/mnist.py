@@ -24,6 +24,7 @@ from infogan.data.base import (
     write_cached,
 )
 from infogan.data.downloads import download, failure
+from infogan.data.given import found_in, not_unpacked
 from infogan.data.npz import NpzError, read_npz
 
 SOURCES = ("auto", "torchvision", "embedded")
@@ -33,6 +34,7 @@ _FILES = {  # name in MNIST/raw: (magic number, shape)
     "t10k-images-idx3-ubyte": (2051, (10000, 28, 28)),
     "t10k-labels-idx1-ubyte": (2049, (10000,)),
 }
+LAYOUT = f"MNIST/raw/{next(iter(_FILES))} and three more"
 _EMBEDDED = {"images": ((5000, 1, 28, 28), "|u1"), "labels": ((5000,), "<i8")}  # shape and type in the cache
 NUM_HELD_OUT_PER_DIGIT = 100  # of the embedded 500: 4,000 digits to train on, 1,000 held out
 
@@ -41,12 +43,12 @@ SPLIT_VERSION = 1  # raise it when the embedded split changes, so that no sideca
 
 def load(source: str, data_dir: Path | None, num_images: int | None = None) -> Dataset:
     """See :func:`infogan.data.load`."""
-    return _load(_find_root(source, data_dir))
+    return _load(find(source, data_dir))
 
 
 def describe(source: str, data_dir: Path | None, num_images: int | None = None) -> DataInfo:
     """See :func:`infogan.data.describe`."""
-    root = _find_root(source, data_dir)
+    root = find(source, data_dir)
     key = _embedded_key() if root is None else files_key("mnist", _raw_files(root))
     return recall(key) or _load(root).info
 
@@ -55,7 +57,7 @@ def prepare(
     source: str, data_dir: Path | None, num_images: int | None = None, progress: Progress | None = None
 ) -> DataInfo:
     """See :func:`infogan.data.prepare`."""
-    if source in ("auto", "torchvision") and _find_root("auto", data_dir) is None:
+    if source in ("auto", "torchvision") and find("auto", data_dir) is None:
         download("mnist", cache_dir() / "torchvision" / "MNIST", _fetch)
     return describe(source, data_dir)
 
@@ -70,24 +72,28 @@ def _load(root: Path | None) -> Dataset:
     return dataset
 
 
-def _find_root(source: str, data_dir: Path | None) -> Path | None:
+def find(source: str, data_dir: Path | None) -> Path | None:
     """Folder that holds MNIST/raw, or None for the embedded digits."""
     if source == "embedded":
         return None
-    for root in [data_dir, cache_dir() / "torchvision"]:
-        if root is not None and (root / "MNIST" / "raw").is_dir():
-            return root
-    if source == "torchvision":
-        tried = f"{data_dir or 'no data folder given'}; download: {failure('mnist')}"
-        raise DataError(f"mnist: no MNIST/raw/{next(iter(_FILES))} found ({tried})")
-    return None
+    if data_dir is not None:
+        return found_in("mnist", data_dir, _root_in, LAYOUT)
+    root = _root_in(cache_dir() / "torchvision")
+    if root is None and source == "torchvision":
+        raise DataError(f"mnist: no {LAYOUT} found (no data folder given; download: {failure('mnist')})")
+    return root
+
+
+def _root_in(folder: Path) -> Path | None:
+    return folder if (folder / "MNIST" / "raw").is_dir() else None
 
 
 def _raw_files(root: Path) -> list[Path]:
     files = [root / "MNIST" / "raw" / name for name in _FILES]
     for file in files:
         if not file.is_file():
-            raise DataError(f"mnist: {file} is missing; expected torchvision's layout with {', '.join(_FILES)}")
+            layout = f"expected torchvision's layout with {', '.join(_FILES)}"
+            raise DataError(f"mnist: {file} is missing; {layout}{not_unpacked(file.parent)}")
     return files
 
 

@@ -18,11 +18,13 @@ from infogan.data.base import (
     remember,
 )
 from infogan.data.downloads import download, failure
+from infogan.data.given import found_in, not_unpacked
 from infogan.data.matfile import MatError, read_arrays
 from infogan.data.rendering import sets
 
 SOURCES = ("auto", "torchvision", "rendered")
 NUM_IMAGES = {"train": 73_257, "test": 26_032}
+LAYOUT = "train_32x32.mat and test_32x32.mat, perhaps in svhn/"
 MAX_IMAGES = 100_000  # in one file: what would take more memory is refused
 RENDERED_NOTE = "A substitute for SVHN, house numbers rendered by this package"
 VERSION = 1  # raise it when the same files give other arrays, so that no sidecar speaks of the old ones
@@ -30,13 +32,13 @@ VERSION = 1  # raise it when the same files give other arrays, so that no sideca
 
 def load(source: str, data_dir: Path | None, num_images: int | None = None) -> Dataset:
     """See :func:`infogan.data.load`."""
-    folder = _find_folder(source, data_dir)
+    folder = find(source, data_dir)
     return _load_rendered(num_images) if folder is None else _load_torchvision(folder)
 
 
 def describe(source: str, data_dir: Path | None, num_images: int | None = None) -> DataInfo:
     """See :func:`infogan.data.describe`."""
-    folder = _find_folder(source, data_dir)
+    folder = find(source, data_dir)
     if folder is None:
         return sets.rendered_info("svhn", "house-numbers", num_images, RENDERED_NOTE)
     return recall(_key(folder)) or _load_torchvision(folder).info
@@ -46,9 +48,9 @@ def prepare(
     source: str, data_dir: Path | None, num_images: int | None = None, progress: Progress | None = None
 ) -> DataInfo:
     """See :func:`infogan.data.prepare`."""
-    if source in ("auto", "torchvision") and _find_folder("auto", data_dir) is None:
+    if source in ("auto", "torchvision") and find("auto", data_dir) is None:
         download("svhn", cache_dir() / "torchvision" / "svhn", _fetch)
-    if _find_folder(source, data_dir) is None:
+    if find(source, data_dir) is None:
         return _load_rendered(num_images, progress).info
     return describe(source, data_dir)
 
@@ -57,18 +59,21 @@ def _file(folder: Path, split: str) -> Path:
     return folder / f"{split}_32x32.mat"
 
 
-def _find_folder(source: str, data_dir: Path | None) -> Path | None:
+def find(source: str, data_dir: Path | None) -> Path | None:
     """Folder with SVHN's files, or None for the rendered house numbers."""
     if source == "rendered":
         return None
-    given = [data_dir, data_dir / "svhn"] if data_dir else []
-    for folder in [*given, cache_dir() / "torchvision" / "svhn"]:
-        if any(_file(folder, split).is_file() for split in NUM_IMAGES):
-            return folder
-    if source == "torchvision":
-        tried = f"{data_dir or 'no data folder given'}; download: {failure('svhn')}"
-        raise DataError(f"svhn: no train_32x32.mat found ({tried})")
-    return None
+    if data_dir is not None:
+        return found_in("svhn", data_dir, _folder_in, LAYOUT)
+    folder = _folder_in(cache_dir() / "torchvision")
+    if folder is None and source == "torchvision":
+        raise DataError(f"svhn: no {LAYOUT} found (no data folder given; download: {failure('svhn')})")
+    return folder
+
+
+def _folder_in(folder: Path) -> Path | None:
+    either = (folder, folder / "svhn")
+    return next((f for f in either if any(_file(f, split).is_file() for split in NUM_IMAGES)), None)
 
 
 def _key(folder: Path) -> str:
@@ -76,7 +81,7 @@ def _key(folder: Path) -> str:
     for file in files:
         if not file.is_file():
             names = " and ".join(file.name for file in files)
-            raise DataError(f"svhn: {file} is missing; expected torchvision's layout with {names}")
+            raise DataError(f"svhn: {file} is missing; expected {names}{not_unpacked(folder)}")
     return files_key(f"svhn {VERSION}", files)
 
 

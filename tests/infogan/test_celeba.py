@@ -182,6 +182,64 @@ def test_text_files_that_cannot_be_used_are_named(folder: Path, name: str, old: 
     assert "\n" not in str(caught.value)
 
 
+def to_csv(folder: Path, mark: bytes = b"", quoted: bool = False) -> None:
+    """Kaggle's form of the tables in place of the text files: a header with image_id, commas, no count."""
+    headers = {"list_attr_celeba": ATTRIBUTES, "list_landmarks_align_celeba": LANDMARKS.split()}
+    for name, columns in (*headers.items(), ("list_eval_partition", ("partition",))):
+        lines = (folder / f"{name}.txt").read_text().splitlines()[2 if name in headers else 0 :]
+        rows = [("image_id", *columns), *(line.split() for line in lines)]
+        cells = [[f'"{cell}"' if quoted else cell for cell in row] for row in rows]
+        (folder / f"{name}.csv").write_bytes(mark + "\r\n".join(map(",".join, cells)).encode() + b"\r\n")
+        (folder / f"{name}.txt").unlink()
+
+
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+@pytest.mark.parametrize("quoted", [False, True])
+def test_kaggles_tables_and_folders_are_read(folder: Path, mark: bytes, quoted: bool) -> None:
+    """Its archive unpacks to img_align_celeba/img_align_celeba with tables of commas beside the outer one."""
+    expected = data.load("celeba", "real", folder.parent).info
+    to_csv(folder, mark, quoted)
+    images = folder / "img_align_celeba"
+    images.rename(folder / "inner")
+    images.mkdir()
+    (folder / "inner").rename(images / "img_align_celeba")
+    dataset = data.load("celeba", "real", folder.parent)
+    check_values(dataset)
+    assert dataset.info.digest == expected.digest
+    assert "its own validation and test images" in dataset.info.note
+    assert data.load("celeba", "real", folder).info.digest == expected.digest  # the folder of the archive itself
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("000005.jpg,-1", "999999.jpg,-1", "has no line for 000005.jpg"),
+        ("000005.jpg,-1", "000005.jpg", "line 6: 3 values, expected 4"),
+        ("000005.jpg,-1", "000005.jpg,0.5", "line 6: values must be integers"),
+        ("image_id,Bald,Bangs,Eyeglasses,Smiling", "image_id", "line 2: 4 values|no header"),
+    ],
+)
+def test_csv_tables_that_cannot_be_used_are_named(folder: Path, old: str, new: str, message: str) -> None:
+    to_csv(folder)
+    file = folder / "list_attr_celeba.csv"
+    text = file.read_bytes().decode()
+    assert text.count(old) == 1
+    file.write_bytes(text.replace(old, new).encode())
+    with pytest.raises(DataError, match=message) as caught:
+        data.load("celeba", "auto", folder.parent)
+    assert "list_attr_celeba.csv" in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["list_attr_celeba", "list_landmarks_align_celeba", "list_eval_partition"])
+def test_a_byte_order_mark_is_no_part_of_a_table(folder: Path, name: str) -> None:
+    file = folder / f"{name}.txt"
+    file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes())
+    check_values(data.load("celeba", "auto", folder.parent))
+    file.write_bytes(file.read_text("utf-8-sig").encode("utf-16"))
+    with pytest.raises(DataError, match="it is UTF-16; save it as UTF-8"):
+        data.load("celeba", "auto", folder.parent)
+
+
 @pytest.mark.parametrize("content", [b"", b"20\n", b"\xff\xfe\x00\x01\n" * 3])
 def test_text_files_of_something_else_are_named(folder: Path, content: bytes) -> None:
     (folder / "list_attr_celeba.txt").write_bytes(content)
@@ -204,14 +262,14 @@ def test_wrong_sources_and_folders_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="does not exist"):
         data.load("celeba", "auto", tmp_path / "nowhere")
     for read in (data.load, data.describe, data.prepare):
-        with pytest.raises(DataError, match="no celeba/img_align_celeba found in"):
+        with pytest.raises(DataError, match="looked for celeba/img_align_celeba"):
             read("celeba", "real", tmp_path)
 
 
-def test_auto_renders_portraits_and_says_so(tmp_path: Path) -> None:
-    described = data.describe("celeba", "auto", tmp_path, num_images=4)
-    dataset = data.load("celeba", "auto", tmp_path, num_images=4)
-    assert described == dataset.info == data.prepare("celeba", "auto", tmp_path, num_images=4)
+def test_auto_renders_portraits_and_says_so() -> None:
+    described = data.describe("celeba", "auto", num_images=4)
+    dataset = data.load("celeba", "auto", num_images=4)
+    assert described == dataset.info == data.prepare("celeba", "auto", num_images=4)
     assert dataset.info.source == "rendered"
     assert "substitute for CelebA" in dataset.info.note
     assert dataset.train.images.shape == (4, 3, 32, 32)

@@ -172,7 +172,7 @@ def test_wrong_files_are_named(own_folder: Path, damage, message: str) -> None:
 def test_wrong_sources_and_folders_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="chairs: unknown source 'web', choose from auto, real, rendered"):
         data.load("chairs", "web")
-    with pytest.raises(DataError, match=r"no rendered_chairs/<model>/renders/.* found in any folder: none was given"):
+    with pytest.raises(DataError, match=r"no rendered_chairs/<model>/renders/.* found: no data folder was given"):
         data.load("chairs", "real")
     with pytest.raises(DataError, match="does not exist"):
         data.describe("chairs", "auto", tmp_path / "nowhere")
@@ -185,12 +185,12 @@ def test_without_real_chairs_they_are_rendered(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setenv("INFOGAN_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(sets, "DEFAULT_NUM_IMAGES", 3)
     monkeypatch.setattr(sets, "set_sizes", lambda num_images: (num_images or 3, 2))
-    described = data.describe("chairs", "auto", tmp_path)
+    described = data.describe("chairs", "auto")
     assert not (tmp_path / "cache").exists()  # nothing was rendered
     calls: list[tuple[int, int]] = []
-    assert data.prepare("chairs", "auto", tmp_path, progress=lambda *c: calls.append(c)) == described
+    assert data.prepare("chairs", "auto", progress=lambda *c: calls.append(c)) == described
     assert calls[-1] == (5, 5)
-    dataset = data.load("chairs", "auto", tmp_path)
+    dataset = data.load("chairs", "auto")
     assert dataset.info == described
     assert described.source == "rendered"
     assert not described.is_papers

@@ -126,11 +126,11 @@ def test_wrong_sources_and_folders_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="does not exist"):
         data.load("mnist", "auto", tmp_path / "nowhere")
     with pytest.raises(DataError, match="INFOGAN_OFFLINE is set"):
-        data.prepare("mnist", "torchvision", tmp_path)
+        data.prepare("mnist", "torchvision")
 
 
-def test_auto_falls_back_to_the_embedded_digits_and_says_so(tmp_path: Path) -> None:
-    info = data.prepare("mnist", "auto", tmp_path)
+def test_auto_falls_back_to_the_embedded_digits_and_says_so() -> None:
+    info = data.prepare("mnist", "auto")
     assert info.source == "embedded"
     assert "substitute" in info.note
 

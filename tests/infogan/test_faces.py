@@ -194,9 +194,9 @@ def test_a_folder_of_one_image_cannot_be_split(root: Path) -> None:
 def test_wrong_sources_and_folders_are_refused(root: Path) -> None:
     with pytest.raises(DataError, match="faces: unknown source 'web', choose from auto, real, rendered"):
         data.load("faces", "web")
-    with pytest.raises(DataError, match=r"faces: no basel_face_renders\.pth or faces/ found in .*data"):
+    with pytest.raises(DataError, match=r"faces: not in .*data: looked for basel_face_renders\.pth or faces/"):
         data.load("faces", "real", root)
-    with pytest.raises(DataError, match="none was given"):
+    with pytest.raises(DataError, match="no data folder was given"):
         data.prepare("faces", "real")
     with pytest.raises(DataError, match="does not exist"):
         data.load("faces", "auto", root / "nowhere")
@@ -207,10 +207,10 @@ def test_wrong_sources_and_folders_are_refused(root: Path) -> None:
 
 def test_without_real_faces_heads_are_rendered(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sets, "set_sizes", lambda num_images: (num_images or 4, 2))
-    described = data.describe("faces", "auto", root)
+    described = data.describe("faces", "auto")
     assert not base.cache_dir().exists()  # nothing was rendered
-    assert data.prepare("faces", "auto", root) == described
-    dataset = data.load("faces", "auto", root)
+    assert data.prepare("faces", "auto") == described
+    dataset = data.load("faces", "auto")
     assert dataset.info == described
     assert described.source == "rendered"
     assert not described.is_papers

@@ -119,7 +119,7 @@ def test_damaged_files_are_named(folder: Path, damage) -> None:
 def test_a_missing_file_is_named(folder: Path) -> None:
     (folder / "test_32x32.mat").unlink()
     for read in (data.load, data.describe, data.prepare):
-        with pytest.raises(DataError, match=r"test_32x32.mat is missing; expected torchvision's layout"):
+        with pytest.raises(DataError, match=r"test_32x32.mat is missing; expected train_32x32.mat and test_32x32.mat"):
             read("svhn", "auto", folder)
 
 
@@ -128,15 +128,15 @@ def test_wrong_sources_and_folders_are_refused(tmp_path: Path) -> None:
         data.load("svhn", "real")
     with pytest.raises(DataError, match="does not exist"):
         data.load("svhn", "auto", tmp_path / "nowhere")
-    with pytest.raises(DataError, match=r"no train_32x32\.mat found .*INFOGAN_OFFLINE is set"):
-        data.prepare("svhn", "torchvision", tmp_path)
+    with pytest.raises(DataError, match=r"no train_32x32\.mat and test_32x32.mat.* found .*INFOGAN_OFFLINE is set"):
+        data.prepare("svhn", "torchvision")
 
 
-def test_auto_renders_house_numbers_whose_digits_are_labels(tmp_path: Path) -> None:
-    described = data.describe("svhn", "auto", tmp_path, num_images=20)
+def test_auto_renders_house_numbers_whose_digits_are_labels() -> None:
+    described = data.describe("svhn", "auto", num_images=20)
     done: list[tuple[int, int]] = []
-    prepared = data.prepare("svhn", "auto", tmp_path, num_images=20, progress=lambda *counts: done.append(counts))
-    dataset = data.load("svhn", "auto", tmp_path, num_images=20)
+    prepared = data.prepare("svhn", "auto", num_images=20, progress=lambda *counts: done.append(counts))
+    dataset = data.load("svhn", "auto", num_images=20)
     assert described == prepared == dataset.info
     assert dataset.info.source == "rendered"
     assert "substitute for SVHN" in dataset.info.note

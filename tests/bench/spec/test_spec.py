@@ -101,6 +101,15 @@ def test_a_mutated_file_loads_or_gives_one_line(tmp_path_factory, position: int,
         assert "\n" not in str(error)  # noqa: PT017 - any other exception is the failure
 
 
+def test_a_byte_order_mark_is_read_over_and_utf_16_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "experiments.toml"
+    file.write_bytes(b"\xef\xbb\xbf" + TEXT.replace("\n", "\r\n").encode())
+    assert load_spec(file) == load_spec(SHIPPED)
+    file.write_bytes(TEXT.encode("utf-16"))
+    with pytest.raises(SpecError, match=r"experiments\.toml: not valid TOML: it is UTF-16; save it as UTF-8"):
+        load_spec(file)
+
+
 def test_cells_are_an_ordered_pure_list() -> None:
     spec = load_spec(SHIPPED)
     listed = cells(spec, "mnist-mi", "cpu", Selection(), DATA, "cpu", VERSIONS)
