@@ -22,7 +22,7 @@ from infogan.runtime import peak_memory_mb
 from infogan.training import Trainer, TrainingConfig
 
 if TYPE_CHECKING:  # brings scipy and scikit-learn: a cell that measures nothing does without
-    from infogan.measures.families import Trained
+    from infogan.measures.trained import Trained
 
 Report = Callable[[str, dict[str, Any]], None]
 
@@ -39,7 +39,7 @@ def load_dataset(wanted: dict[str, Any], data_dir: Path | None) -> data.Dataset:
 
 def trained_cell(task: CellTask, folder: CellFolder, config: TrainingConfig, dataset: data.Dataset) -> "Trained":
     """The cell's networks with their final weights. Raises CorruptRecord or FileNotFoundError."""
-    from infogan.measures.families import Trained
+    from infogan.measures.trained import Trained
 
     wanted, seed = task.cell.config["data"], task.cell.seed
     images = torch.from_numpy(dataset.train.images[: wanted["num_images"]])

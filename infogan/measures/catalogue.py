@@ -18,7 +18,7 @@ class Quantity:
     number: str = ""  # which of that factor's numbers
 
 
-FACTORS = {  # of the data sets, with the kinds that they are there (infogan.measures.readers)
+FACTORS = {  # of the data sets, with the kinds that they are there (infogan.measures.factors.readers)
     "azimuth": ("continuous",),
     "elevation": ("continuous", "binary"),  # a chair's is one of two
     "lighting": ("continuous",),

@@ -4,8 +4,7 @@ A probe draws from a stream of its own and leaves weights and moments alone; it 
 Shape suffixes: N images, C channels, H height, W width.
 """
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import torch
@@ -13,20 +12,13 @@ from torch import Tensor
 
 from infogan.codes import Categorical, LatentSpec
 from infogan.data.base import Part
-from infogan.measures import digits, quality
 from infogan.measures.calibration import calibrate_generator, calibrate_on_images
-from infogan.measures.cell import Measured
-from infogan.measures.images import generated, pixels, unit
+from infogan.measures.digits import assignment
+from infogan.measures.images import generated, pixels
 from infogan.networks import Discriminator, Generator
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from infogan.measures.families import Trained
 
 NUM_SAMPLES = 1_000  # of the prior; and training images that calibrate Q and fit the assignment
 NUM_HELD_OUT = 2_000
-NUM_REAL = 5_000  # training images that KID compares with
 FINEST = 64  # the first part of the training that is probed, beside its first iteration
 GENERATORS = (1 / 16, 1 / 4, 1.0)  # parts of the training at which G itself is kept: L_I's rise, its middle, the end
 
@@ -53,7 +45,7 @@ def take(
     spec: LatentSpec,
     train: Part,
     test: Part,
-    scaled: "Callable[[Tensor], Tensor]",
+    scaled: Callable[[Tensor], Tensor],
     draws: torch.Generator,
     *,
     signed: bool,
@@ -76,7 +68,7 @@ def take(
         images_NCHW = scaled(torch.from_numpy(part.images[chosen]).to(draws.device))
         if name == "train":
             calibrate_on_images(discriminator, images_NCHW)
-        found[f"{name}-categories"] = digits.category_of_images(discriminator, spec, index, images_NCHW)
+        found[f"{name}-categories"] = assignment.category_of_images(discriminator, spec, index, images_NCHW)
         found[f"{name}-labels"] = part.labels[chosen]
     return found
 
@@ -88,28 +80,3 @@ def by_iteration(probes: Mapping[str, np.ndarray]) -> dict[int, Arrays]:
         iteration, _, what = name.partition("-")
         found.setdefault(int(iteration), {})[what] = probes[name]
     return found
-
-
-def measure_trajectory(cell: "Trained") -> Measured:
-    """KID and the one-to-one error of Q's category at every probe; nothing where the cell was trained without any."""
-    probes, train = by_iteration(cell.probes), cell.dataset.train
-    index = cell.first_categorical()
-    if not probes or index is None or train.labels is None or cell.dataset.test.labels is None:
-        return Measured()
-    num_categories = cell.spec.codes[index].input_width
-    model = cell.classifier.model
-    rows = torch.randperm(len(train.images), generator=torch.Generator().manual_seed(cell.seed))[:NUM_REAL].numpy()
-    real_NF = model.features(unit(train.images[rows]))
-    series: dict[str, list[float]] = {"iteration": [], "kid": [], "digit_error": []}
-    for iteration, arrays in probes.items():
-        categories, test_categories = (arrays[f"{part}-categories"].astype(np.int64) for part in ("train", "test"))
-        errors = digits.score(
-            categories, arrays["train-labels"], test_categories, arrays["test-labels"], num_categories
-        )
-        samples_NF = model.features(unit(arrays["samples"]))
-        series["iteration"].append(iteration)
-        series["kid"].append(quality.kid(samples_NF, real_NF))
-        series["digit_error"].append(errors.one_to_one.error)
-    return Measured(
-        {}, {"num_samples": NUM_SAMPLES, "num_held_out": NUM_HELD_OUT, "num_real": len(rows)}, series=series
-    )

@@ -7,20 +7,17 @@ Shape suffixes: N images, C channels, H height, W width.
 """
 
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
 from infogan.codes import LatentSpec
 from infogan.measures.calibration import calibrate_generator
-from infogan.measures.cell import Measured
 from infogan.measures.images import generated
 from infogan.measures.probes import by_iteration
+from infogan.measures.trained import Measured, Trained
 from infogan.networks import Generator
-
-if TYPE_CHECKING:  # families imports this module
-    from infogan.measures.families import Trained
 
 Capacity = Literal["linear", "hidden", "convolutional"]
 CAPACITIES: tuple[Capacity, ...] = ("linear", "hidden", "convolutional")
@@ -138,7 +135,7 @@ def _reader(capacity: Capacity, image_CHW: torch.Size, num_parameters: int, stre
     return nn.Sequential(hidden, output)
 
 
-def measure_usable(cell: "Trained") -> Measured:
+def measure_usable(cell: Trained) -> Measured:
     """What fresh Qs of three capacities read of c1 in the generators that a baseline's probes kept.
 
     Nothing for InfoGAN itself, whose L_I bounds what is left, nor for a cell that kept no generator. Each of

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from infogan.codes import Categorical, Continuous, LatentSpec, Noise
 from infogan.data import Dataset, Part
 from infogan.data.base import make_dataset
-from infogan.measures.families import Trained
-from infogan.measures.reader_network import Recipe
+from infogan.measures.factors.reader_network import Recipe
+from infogan.measures.trained import Trained
 
 NAMES = ("azimuth", "glasses", "rotation", "tilt")
 SPEC = LatentSpec(Noise(2), (Categorical(4), Continuous(), Continuous()))  # columns: z1, z2, c1 one-hot, c2, c3

@@ -9,8 +9,8 @@ import torch
 from infogan import data
 from infogan.data import Dataset, Part
 from infogan.data.base import make_dataset
-from infogan.measures import classifier as C
-from infogan.measures.classifier import Recipe, TrainedClassifier, digit_classifier
+from infogan.measures.digits import classifier as C
+from infogan.measures.digits.classifier import Recipe, TrainedClassifier, digit_classifier
 
 QUICK = Recipe(iterations=120, width=8)
 

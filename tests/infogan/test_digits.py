@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from infogan import data
 from infogan.architectures import ARCHITECTURES
 from infogan.codes import Categorical, Continuous, LatentSpec, Noise
-from infogan.measures import digits as D
 from infogan.measures.calibration import calibrate_on_images
+from infogan.measures.digits import assignment as D
 from infogan.networks import Discriminator, NetworkSettings, initialise
 from infogan.streams import stream
 

@@ -6,9 +6,16 @@ import torch
 from torch import Tensor, nn
 
 from infogan.codes import Categorical, Continuous, LatentSpec, Noise
-from infogan.measures import disentanglement as D
-from infogan.measures.disentanglement import CodeOutput, Scores, factor_vae, probability_code, scores, value_code
-from infogan.measures.factor_kinds import Factor, describe_factors
+from infogan.measures.factors import disentanglement as D
+from infogan.measures.factors.disentanglement import (
+    CodeOutput,
+    Scores,
+    factor_vae,
+    probability_code,
+    scores,
+    value_code,
+)
+from infogan.measures.factors.kinds import Factor, describe_factors
 
 NAMES = ("azimuth", "lighting", "width")
 RNG = np.random.default_rng(0)

@@ -14,8 +14,9 @@ from torch import Tensor
 
 from infogan.architectures import ARCHITECTURES
 from infogan.codes import Categorical, Continuous, LatentSpec, Noise
-from infogan.measures import effects, morphology
+from infogan.measures import effects
 from infogan.measures.calibration import calibrate_generator
+from infogan.measures.digits import morphology
 from infogan.measures.effects import SobolIndices, sobol_indices
 from infogan.measures.sweeps import POSITIONS, Sweep, sweep
 from infogan.networks import Generator, NetworkSettings, initialise

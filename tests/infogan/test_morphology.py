@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from infogan import data
-from infogan.measures import morphology as M
+from infogan.measures.digits import morphology as M
 
 
 def real_images(num: int) -> torch.Tensor:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sklearn.metrics.pairwise import euclidean_distances, polynomial_kernel
 
 from infogan import data
-from infogan.measures import quality as Q
+from infogan.measures.quality import distances as Q
 from infogan.streams import stream
 
 

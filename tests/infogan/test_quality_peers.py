@@ -8,7 +8,7 @@ import torch
 from scipy.linalg import sqrtm
 from scipy.spatial.distance import cdist
 
-from infogan.measures import quality as Q
+from infogan.measures.quality import distances as Q
 from infogan.streams import stream
 
 

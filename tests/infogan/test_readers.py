@@ -9,11 +9,11 @@ from torch import Tensor
 
 from infogan.data import Dataset, Part
 from infogan.data.base import make_dataset
-from infogan.measures import readers as R
 from infogan.measures.catalogue import FACTORS
-from infogan.measures.factor_kinds import KINDS, Factor, describe_factors
-from infogan.measures.reader_network import FactorReader, Recipe
-from infogan.measures.readers import ReaderSet, factor_readers, vector_correlation
+from infogan.measures.factors import readers as R
+from infogan.measures.factors.kinds import KINDS, Factor, describe_factors
+from infogan.measures.factors.reader_network import FactorReader, Recipe
+from infogan.measures.factors.readers import ReaderSet, factor_readers, vector_correlation
 
 QUICK = Recipe(iterations=200, max_epochs=40, width=8)
 FEW = replace(QUICK, iterations=3)

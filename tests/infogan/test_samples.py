@@ -9,9 +9,9 @@ from torch import Tensor, nn
 
 from infogan.data import Dataset, Part
 from infogan.data.base import make_dataset
-from infogan.measures import samples as S
 from infogan.measures.catalogue import FAMILIES
-from infogan.measures.readers import factor_readers
+from infogan.measures.factors.readers import factor_readers
+from infogan.measures.quality import family as S
 from infogan.measures.subsets import random_rows
 from tests.infogan.drawings import NAMES, RECIPE, cell, drawn_dataset
 

@@ -22,9 +22,10 @@ from bench.spec.cells import Cell, Selection, cells
 from bench.spec.tables import load_spec
 from bench.tracking.content import measure_points
 from infogan import data
-from infogan.measures import families, samples, usable
+from infogan.measures import families, usable
 from infogan.measures.catalogue import FAMILIES
-from infogan.measures.classifier import Recipe, digit_classifier
+from infogan.measures.digits.classifier import Recipe, digit_classifier
+from infogan.measures.quality import family as samples
 from infogan.training import Trainer
 
 SPEC = Path(__file__).parents[3] / "experiments.toml"

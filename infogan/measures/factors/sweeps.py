@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from infogan.measures.factor_kinds import PERIOD, Factor
+from infogan.measures.factors.kinds import PERIOD, Factor
 
 # The mean of an angle that a code turns one way in some rows and the other way in the rest is not to be had from 50
 # rows: of one run of the chairs, rows drawn anew made 3 degrees of 56. Its standard error stands beside it.

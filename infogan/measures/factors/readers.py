@@ -14,10 +14,10 @@ import torch
 from torch import Tensor
 
 from infogan.data.base import Dataset
-from infogan.measures.factor_kinds import Factor, describe_factors
+from infogan.measures.factors.kinds import Factor, describe_factors
+from infogan.measures.factors.reader_network import FactorReader, Recipe, train
 from infogan.measures.images import unit
 from infogan.measures.kept import trained_once
-from infogan.measures.reader_network import FactorReader, Recipe, train
 
 NUM_READERS = 3
 MIN_AGREEMENT = 0.9
@@ -132,6 +132,6 @@ def _reader(dataset: Dataset, factors: tuple[Factor, ...], recipe: Recipe) -> Fa
 
     # not of the whole data digest alone: a set may be used in part
     made_of = f"{dataset.info.digest} {len(dataset.train.images)} {factors} {asdict(recipe)}"
-    code = ("measures/factor_kinds", "measures/reader_network", "streams", "training")
+    code = ("measures/factors/kinds", "measures/factors/reader_network", "streams", "training")
     trained_once(model, "readers", made_of, code, fit)
     return model

@@ -1,7 +1,8 @@
 """How good and how varied samples are: KID, Frechet distance, precision, recall, density, coverage, diversity.
 
 L_I = H(c) can be reached with one image per category, so these stand beside every claim. All are in features of one's
-own choice (those of :mod:`infogan.measures.classifier`, or pixels); every row counts alone, so none depends on a batch.
+own choice (those of :mod:`infogan.measures.digits.classifier`, or pixels); every row counts alone, so none depends on a
+batch.
 Shape suffixes: N images, M other images, F features, D digits.
 """
 

@@ -5,21 +5,17 @@ digit classifier. Shape suffixes: N images, F features, C channels, H height, W 
 """
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from infogan.measures import quality
 from infogan.measures.calibration import calibrate_generator
-from infogan.measures.cell import Measured
+from infogan.measures.factors.readers import factor_readers
 from infogan.measures.images import pixels, unit
-from infogan.measures.readers import factor_readers
+from infogan.measures.quality import distances
 from infogan.measures.subsets import random_rows
-
-if TYPE_CHECKING:
-    from infogan.measures.families import Trained
+from infogan.measures.trained import Measured, Trained
 
 NUM_SAMPLES = 5_000  # and as many real images; of a small set half of its training images, for two halves to compare
 NUM_SHOWN = (3, 10)  # rows and columns of samples over their nearest training images
@@ -27,7 +23,7 @@ NUM_SHOWN = (3, 10)  # rows and columns of samples over their nearest training i
 Features = Callable[[Tensor], Tensor]  # images in [0, 1] (N, C, H, W) to (N, F)
 
 
-def measure_samples(cell: "Trained") -> Measured:
+def measure_samples(cell: Trained) -> Measured:
     """Distances, precision, recall, density, coverage and diversity of samples against random training images.
 
     Beside them the same of other random training images, which no generator can better, and of held-out ones. Of digits
@@ -62,21 +58,21 @@ def measure_samples(cell: "Trained") -> Measured:
     result = Measured(
         _judged(samples_NF, real_NF)
         | {f"{name}_training": value for name, value in _judged(training_NF, real_NF).items()}
-        | {"kid_deviation": quality.kid_deviation(samples_NF, real_NF, rng)},
+        | {"kid_deviation": distances.kid_deviation(samples_NF, real_NF, rng)},
         details | {"num_images": num, "num_held_out": len(held_out_NF)},
         grids={"nearest": _nearest_sheet(samples_NCHW, torch.from_numpy(train.images[: cell.num_images]))},
     )
-    if len(held_out_NF) > quality.NEIGHBOURS:  # a set of a user's own may hold out fewer
-        result.values["kid_held_out"] = quality.kid(held_out_NF, real_NF)
-        result.values["precision_held_out"] = quality.precision_recall(held_out_NF, real_NF).precision
+    if len(held_out_NF) > distances.NEIGHBOURS:  # a set of a user's own may hold out fewer
+        result.values["kid_held_out"] = distances.kid(held_out_NF, real_NF)
+        result.values["precision_held_out"] = distances.precision_recall(held_out_NF, real_NF).precision
     if train.factors is not None or train.labels is None:
-        result.values["diversity"] = quality.mean_distance(samples_NF) / quality.mean_distance(real_NF)
+        result.values["diversity"] = distances.mean_distance(samples_NF) / distances.mean_distance(real_NF)
         return result
     seen = cell.classifier.model.digits(samples_NCHW)
     groups = values[index].cpu().numpy() if index is not None else seen
-    diversity = quality.diversity(samples_NF, groups[:num], real_NF, train.labels[rows])
+    diversity = distances.diversity(samples_NF, groups[:num], real_NF, train.labels[rows])
     result.values |= {
-        "digits_covered": float(quality.digits_covered(seen)),
+        "digits_covered": float(distances.digits_covered(seen)),
         "diversity": diversity.overall,
         "diversity_within": diversity.within,
     }
@@ -86,10 +82,10 @@ def measure_samples(cell: "Trained") -> Measured:
 
 def _judged(points_NF: Tensor, real_NF: Tensor) -> dict[str, float]:
     """What compares a set of images with as many real ones."""
-    manifold, balls = quality.precision_recall(points_NF, real_NF), quality.density_coverage(points_NF, real_NF)
+    manifold, balls = distances.precision_recall(points_NF, real_NF), distances.density_coverage(points_NF, real_NF)
     return {
-        "kid": quality.kid(points_NF, real_NF),
-        "frechet": quality.frechet(points_NF, real_NF),
+        "kid": distances.kid(points_NF, real_NF),
+        "frechet": distances.frechet(points_NF, real_NF),
         **manifold._asdict(),
         **balls._asdict(),
     }
@@ -100,6 +96,6 @@ def _nearest_sheet(samples_NCHW: Tensor, training_NCHW: Tensor) -> np.ndarray:
     rows, columns = NUM_SHOWN
     samples_NCHW = pixels(samples_NCHW[: rows * columns]).cpu()
     flat, training = samples_NCHW.flatten(1), training_NCHW.flatten(1)
-    closest_NCHW = training_NCHW[torch.from_numpy(quality.nearest(flat, training).indices)]
+    closest_NCHW = training_NCHW[torch.from_numpy(distances.nearest(flat, training).indices)]
     sheet = torch.stack([part.unflatten(0, (rows, columns)) for part in (samples_NCHW, closest_NCHW)], dim=1)
     return sheet.flatten(0, 1).movedim(2, -1).numpy()

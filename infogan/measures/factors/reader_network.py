@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from infogan.data.base import Dataset
-from infogan.measures.factor_kinds import Factor
+from infogan.measures.factors.kinds import Factor
 from infogan.measures.kept import initialise
 from infogan.streams import stream
 from infogan.training import BatchStream

@@ -13,16 +13,16 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy.stats import binomtest
+from scipy.stats import binomtest, entropy
 from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
+from sklearn.metrics import mutual_info_score
 from torch import Tensor
 
 from infogan.batch_norm import frozen
 from infogan.codes import Categorical, LatentSpec
-from infogan.measures.categories import entropy_nats, mutual_information_nats
-from infogan.measures.factor_kinds import Factor
+from infogan.measures.factors.kinds import Factor
+from infogan.measures.factors.readers import explained
 from infogan.measures.images import BATCH
-from infogan.measures.readers import explained
 from infogan.networks import Discriminator
 
 NUM_BINS = 10  # equally filled, of continuous codes and factors
@@ -198,10 +198,10 @@ def _states(factor: Factor, scalar_N: np.ndarray) -> np.ndarray:
 def _information_LF(codes: Sequence[CodeOutput], factors: FactorValues) -> np.ndarray:
     """Mutual information over the factor's entropy."""
     states = [_states(f, f.scalar(f.components(values_N))) for f, values_N in factors]
-    entropies = [entropy_nats(np.bincount(states_N)) for states_N in states]
+    entropies = [entropy(np.bincount(states_N)) for states_N in states]
     return np.array(
         [
-            [mutual_information_nats(code.states_N, s_N) / h for s_N, h in zip(states, entropies, strict=True)]
+            [mutual_info_score(code.states_N, s_N) / h for s_N, h in zip(states, entropies, strict=True)]
             for code in codes
         ]
     )
@@ -251,8 +251,7 @@ def _mean_purity(table_AB: np.ndarray, weights_A: np.ndarray | None = None) -> f
     """1 - entropy of each row's shares in units of its maximum, averaged; 0 for rows without importance."""
     totals_A = table_AB.sum(axis=1)
     purity = [
-        1 - entropy_nats(row) / np.log(len(row)) if total > 0 else 0.0
-        for row, total in zip(table_AB, totals_A, strict=True)
+        1 - entropy(row) / np.log(len(row)) if total > 0 else 0.0 for row, total in zip(table_AB, totals_A, strict=True)
     ]
     if weights_A is None:
         return float(np.mean(purity))

@@ -10,11 +10,11 @@ from functools import cached_property
 import numpy as np
 
 from infogan.data.base import Dataset
-from infogan.measures.categories import equal_parts, score_categories
-from infogan.measures.factor_kinds import Factor
-from infogan.measures.factor_sweeps import NUM_COLUMNS, factor_change, turning
+from infogan.measures.factors.categories import equal_parts, score_categories
+from infogan.measures.factors.kinds import Factor
+from infogan.measures.factors.readers import ReaderSet
+from infogan.measures.factors.sweeps import NUM_COLUMNS, factor_change, turning
 from infogan.measures.images import unit
-from infogan.measures.readers import ReaderSet
 from infogan.measures.subsets import random_rows
 
 NUM_HELD_OUT = 2_000  # images
@@ -28,7 +28,6 @@ class Ceilings:
     readers: ReaderSet
     has_continuous: bool
     num_categories: int | None
-    rng: np.random.Generator
 
     @cached_property
     def _rows(self) -> np.ndarray:
@@ -66,5 +65,5 @@ class Ceilings:
         cut_N = equal_parts(true_N[:, None], self.num_categories)[:, 0] if cut_N is None else cut_N
         halves = [(cut_N[half::2], self._held_out[name][half::2]) for half in (0, 1)]
         num = max(self.num_categories, int(cut_N.max()) + 1)
-        score = score_categories(factor, halves[0], halves[1], num, self.rng)
+        score = score_categories(factor, halves[0], halves[1], num)
         return {f"ceiling_{what}": value for what, value in score.to_json().items() if value is not None}

@@ -7,26 +7,23 @@ Shape suffixes: N images, C channels, H height, W width, F factors.
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
-from infogan.measures import disentanglement as D
 from infogan.measures.calibration import calibrate_on_images
+from infogan.measures.factors import disentanglement as D
+from infogan.measures.factors.readers import ReaderSet
 from infogan.measures.images import unit
-from infogan.measures.readers import ReaderSet
 from infogan.measures.subsets import random_rows
-
-if TYPE_CHECKING:  # families imports what imports this module
-    from infogan.measures.families import Trained
+from infogan.measures.trained import Trained
 
 NUM_REAL_IMAGES = 2_000  # to calibrate Q on, and held out
 ROWS = ("", "shuffled", "ceiling")  # "" is Q's own
 Represent = Callable[[np.ndarray], Sequence[D.CodeOutput]]  # of images uint8 (N, C, H, W)
 
 
-def representation_scores(cell: "Trained", readers: ReaderSet, rng: np.random.Generator) -> dict[str, D.Scores]:
+def representation_scores(cell: Trained, readers: ReaderSet, rng: np.random.Generator) -> dict[str, D.Scores]:
     """All scores by row of ``ROWS``; empty without codes or known factors. Calibrates the cell's discriminator."""
     test = cell.dataset.test
     if test.factors is None or not cell.spec.codes:

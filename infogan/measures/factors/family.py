@@ -9,38 +9,35 @@ import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
+from sklearn.metrics import mutual_info_score
 from torch import Tensor
 
 from infogan.codes import Categorical, Continuous
 from infogan.measures.calibration import calibrate_generator
 from infogan.measures.catalogue import FACTORS, FAMILIES
-from infogan.measures.categories import (
+from infogan.measures.effects import SobolIndices, noise_names, sobol_indices
+from infogan.measures.factors.categories import (
     NUM_BINS,
     CategoryScore,
     category_order,
     equal_parts,
     factor_states,
     information,
-    mutual_information_nats,
     score_categories,
 )
-from infogan.measures.cell import Measured
-from infogan.measures.effects import SobolIndices, noise_names, sobol_indices
-from infogan.measures.factor_ceilings import Ceilings
-from infogan.measures.factor_kinds import Factor
-from infogan.measures.factor_scores import representation_scores
-from infogan.measures.factor_sweeps import NUM_ROWS, FactorChange, factor_change, sweep_positions, turning
+from infogan.measures.factors.ceilings import Ceilings
+from infogan.measures.factors.kinds import Factor
+from infogan.measures.factors.readers import MIN_AGREEMENT, ReaderSet, factor_readers
+from infogan.measures.factors.scores import representation_scores
+from infogan.measures.factors.sweeps import NUM_ROWS, FactorChange, factor_change, sweep_positions, turning
 from infogan.measures.images import generated
-from infogan.measures.readers import MIN_AGREEMENT, ReaderSet, factor_readers
 from infogan.measures.sweeps import swept_images
+from infogan.measures.trained import Measured, Trained
 from infogan.measures.traversals import COLUMNS, PRIOR_SWEEP, ROWS, as_grid, traversal_images
-
-if TYPE_CHECKING:  # families imports this module
-    from infogan.measures.families import Trained
 
 SELECTION_ROWS, SCORING_ROWS = 32, 128  # of the Sobol designs: half of the strokes', for twice the noise dimensions
 NUM_SAMPLES = 3_000  # for agreement, and of each half for categories
@@ -65,7 +62,7 @@ class FactorResult:
     details: dict[str, Any] = field(default_factory=dict)
 
 
-def measure_factors(cell: "Trained") -> Measured:
+def measure_factors(cell: Trained) -> Measured:
     """Effects of all codes on all factors of the cell's data set; empty, with the reason, where no reader can be had.
 
     Numbers of factors that the catalogue does not know are in the details alone.
@@ -102,7 +99,7 @@ def _nothing(reason: str) -> Measured:
 class Study:
     """One trained cell and its readers, with all that several factors share measured once."""
 
-    def __init__(self, cell: "Trained", readers: ReaderSet) -> None:
+    def __init__(self, cell: Trained, readers: ReaderSet) -> None:
         self.cell, self.readers = cell, readers
         self.draws = cell.stream()
         self.rng = np.random.default_rng(cell.seed)
@@ -114,7 +111,7 @@ class Study:
             if isinstance(c, Categorical)
         }
         num_categories = max((num for _, num in self.categorical.values()), default=None)
-        self.ceilings = Ceilings(cell.dataset, readers, bool(self.continuous), num_categories, self.rng)
+        self.ceilings = Ceilings(cell.dataset, readers, bool(self.continuous), num_categories)
         calibrate_generator(cell.generator, spec, self.draws)
         self.selection, self.scoring = self._sample(), self._sample()
         self.agreement = readers.agreement(self.selection.each)
@@ -232,7 +229,7 @@ class Study:
 
         def told(sample: Sample, code: str) -> float:
             states_N = factor_states(factor, sample.read[name])
-            return information(sample.values[self.categorical[code][0]], states_N, self.rng) or 0.0
+            return information(sample.values[self.categorical[code][0]], states_N) or 0.0
 
         details["information"] = {
             "selection": {code: told(self.selection, code) for code in self.categorical},
@@ -241,7 +238,7 @@ class Study:
         code = max(self.categorical, key=lambda c: details["information"]["selection"][c])
         position, num_categories = self.categorical[code]
         pairs = [(sample.values[position], sample.read[name]) for sample in (self.selection, self.scoring)]
-        score = score_categories(factor, pairs[0], pairs[1], num_categories, self.rng)
+        score = score_categories(factor, pairs[0], pairs[1], num_categories)
         details |= {"category_code": code, "category": score.to_json()}
         numbers["category_first_order"] = self._index(self.scored, factor, code)
         null = self.scored.noise_null(name)
@@ -297,14 +294,14 @@ class Study:
             [self.rng.integers(num_categories, size=len(part)) for part in (first_NM, second_NM)]
             for _ in self.categorical
         ]
-        halves = max(drawn, key=lambda pair: mutual_information_nats(pair[0], states_N))
-        return score_categories(factor, (halves[0], first_NM), (halves[1], second_NM), num_categories, self.rng)
+        halves = max(drawn, key=lambda pair: mutual_info_score(pair[0], states_N))
+        return score_categories(factor, (halves[0], first_NM), (halves[1], second_NM), num_categories)
 
     def _noise_categories(self, factor: Factor, num_categories: int) -> CategoryScore:
         """The same search over the noise dimensions, each cut into as many equally likely parts."""
         samples = (self.selection, self.scoring)
         first, second = (equal_parts(sample.noise_NZ, num_categories) for sample in samples)
         states_N = factor_states(factor, self.selection.read[factor.name])
-        best = max(range(first.shape[1]), key=lambda z: mutual_information_nats(first[:, z], states_N))
+        best = max(range(first.shape[1]), key=lambda z: mutual_info_score(first[:, z], states_N))
         pairs = [(part[:, best], s.read[factor.name]) for part, s in zip((first, second), samples, strict=True)]
-        return score_categories(factor, pairs[0], pairs[1], num_categories, self.rng)
+        return score_categories(factor, pairs[0], pairs[1], num_categories)

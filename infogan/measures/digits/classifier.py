@@ -111,7 +111,7 @@ def digit_classifier(dataset: Dataset, recipe: Recipe | None = None) -> TrainedC
 
     # not of the whole data digest alone: a cell may be trained on a part of the images
     made_of = f"{dataset.info.digest} {len(dataset.train.images)} {asdict(recipe)}"
-    code = ("measures/classifier", "measures/images", "streams", "training")
+    code = ("measures/digits/classifier", "measures/images", "streams", "training")
     numbers = trained_once(model, "classifiers", made_of, code, train)
     return TrainedClassifier(model, numbers["test_accuracy"], len(dataset.train.images), len(dataset.test.images))
 

@@ -1,0 +1,1 @@
+"""What codes do to known factors, and what Q knows of them."""
