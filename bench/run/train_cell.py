@@ -29,7 +29,16 @@ from infogan.measures import probes
 from infogan.measures.bound import frozen_bounds_nats
 from infogan.measures.calibration import calibrate_generator
 from infogan.measures.catalogue import OF_GENERATORS, OF_PROBES
-from infogan.measures.health import NUM_SAMPLES, Health, health, prior_samples, saturation, silent_codes
+from infogan.measures.health import (
+    NUM_SAMPLES,
+    Health,
+    check_yardstick,
+    health,
+    prior_samples,
+    saturation,
+    silent_codes,
+)
+from infogan.measures.subsets import random_rows
 from infogan.measures.traversals import traversal
 from infogan.networks import NetworkSettings
 from infogan.runtime import peak_memory_mb, release_heap
@@ -164,6 +173,7 @@ class CellRun:
             self.folder.remove_measures(task.cell.measures)  # on another processor the networks may come out otherwise
         self.folder.remove_result()
         self.trainer = Trainer(training_config(task.cell.config), images, task.cell.seed)
+        check_yardstick(self._real_images())
         self._resume()
         self.clock.add("prepare", started)
         if not self._train():
@@ -299,16 +309,21 @@ class CellRun:
             History(names, values, np.array(self.clock.step_iterations), np.array(self.clock.step_ms))
         )
 
+    def _real_images(self) -> torch.Tensor:
+        """Those that the samples' health is judged against, at random but always the same ones."""
+        images_NCHW = self.trainer.images_NCHW
+        rows = torch.from_numpy(random_rows(len(images_NCHW), NUM_SAMPLES)).to(images_NCHW.device)
+        return self.trainer.scaled(images_NCHW[rows])
+
     def _health(self, evaluation: torch.Generator) -> Health:
         """Health of the finished training, on prior samples and as many of its images."""
         trainer, spec = self.trainer, self.trainer.config.latents
         history = dict(zip(trainer.metric_names, trainer.history().T, strict=True))
         bounds = {name: history[f"mi/{name}"] for name in spec.names}
-        num = min(NUM_SAMPLES, len(trainer.images_NCHW))
-        chosen = torch.randperm(len(trainer.images_NCHW), generator=evaluation, device=evaluation.device)[:num]
+        real_NCHW = self._real_images()
         return health(
-            prior_samples(trainer.players.generator, spec, evaluation, num),
-            trainer.scaled(trainer.images_NCHW[chosen]),
+            prior_samples(trainer.players.generator, spec, evaluation, len(real_NCHW)),
+            real_NCHW,
             saturation(history["loss/discriminator"]),
             silent_codes(spec, bounds, trainer.config.step.mi_weight_generator),
         )

@@ -31,7 +31,7 @@ T80_RULE = {"fraction": 0.8, "window": 11}  # of T80: share of H(c), iterations 
 
 
 # of infogan/measures: what bench.run.train_cell takes of the networks, with what that imports
-EVALUATION_FILES = ("bound", "calibration", "digits/assignment", "health", "images", "probes", "traversals")
+EVALUATION_FILES = ("bound", "calibration", "digits/assignment", "health", "images", "probes", "subsets", "traversals")
 
 
 def digest(value: Any) -> str:

@@ -79,7 +79,9 @@ class Dataset:
 def make_dataset(
     name: str, source: str, note: str, is_papers: bool, train: Part, test: Part, factor_names: tuple[str, ...] = ()
 ) -> Dataset:
-    """A Dataset with its digest, over all that both parts hold."""
+    """A Dataset with its digest, over all that both parts hold. Raises DataError where no training image differs."""
+    if len(train.images) > 1 and all(np.array_equal(train.images[0], image) for image in train.images):
+        raise DataError(f"{name}: all {len(train.images):,} training images are the same: there is nothing to learn")
     parts = (train.images, train.labels, test.images, test.labels, train.factors, test.factors)
     digest = array_digest(*(array for array in parts if array is not None))
     info = DataInfo(name, source, note, digest, len(train.images), len(test.images), is_papers)

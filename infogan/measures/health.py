@@ -18,6 +18,7 @@ from infogan.measures.images import generated
 from infogan.networks import Generator
 
 NUM_SAMPLES = 1_000
+ROUNDING = 1e-12  # of a squared distance over the squared norms
 # Basis: docs/REGRESSION.md, "Health of a seed". From iteration 100 on healthy seeds lie at four times the first bound
 # and six times the second or higher; a constant generator and one that ignores its noise lie at 0.
 COLLAPSED_VARIETY = 0.02
@@ -61,15 +62,24 @@ def distinctness(images_NCHW: Tensor, real_NCHW: Tensor) -> float:
     return _over_real(float(distances[0]), float(distances[1]))
 
 
+def check_yardstick(real_NCHW: Tensor) -> None:
+    """Raises ValueError where these real images cannot be :func:`health`'s yardstick: to be asked before training."""
+    for measure in (variety, distinctness):
+        measure(real_NCHW, real_NCHW)
+
+
 def _over_real(generated: float, real: float) -> float:
     """Raises ValueError where real images give no yardstick."""
     if not real > 0:
-        raise ValueError("the real images do not differ from each other: no yardstick for the samples")
+        raise ValueError("the real images do not differ, or each has a double: no yardstick for the samples")
     return generated / real
 
 
 def _nearest(x_ND: Tensor) -> Tensor:
-    return torch.cdist(x_ND, x_ND).fill_diagonal_(math.inf).min(dim=1).values
+    """Distance to the nearest other row, (N,); what is left of equal rows by rounding is 0."""
+    distances_NN, norms_N = torch.cdist(x_ND, x_ND), x_ND.square().sum(dim=1)
+    is_rounding_NN = distances_NN.square() <= ROUNDING * (norms_N[:, None] + norms_N)
+    return distances_NN.masked_fill(is_rounding_NN, 0).fill_diagonal_(math.inf).min(dim=1).values
 
 
 def saturation(loss_discriminator_T: np.ndarray) -> float:

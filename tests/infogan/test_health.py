@@ -11,7 +11,15 @@ from infogan.architectures import ARCHITECTURES
 from infogan.batch_norm import frozen
 from infogan.codes import Categorical, Continuous, LatentSpec, Noise
 from infogan.measures.calibration import calibrate_generator
-from infogan.measures.health import distinctness, health, prior_samples, saturation, silent_codes, variety
+from infogan.measures.health import (
+    check_yardstick,
+    distinctness,
+    health,
+    prior_samples,
+    saturation,
+    silent_codes,
+    variety,
+)
 from infogan.networks import Generator, NetworkSettings, initialise
 
 SPEC = LatentSpec(Noise(62, "uniform"), (Categorical(10),))
@@ -122,6 +130,13 @@ def test_samples_depend_on_their_stream_alone(generator: Generator) -> None:
     assert torch.equal(one, two)
     assert not torch.equal(one, other)
     assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_images_with_a_double_each_are_found_before_a_training(real: torch.Tensor) -> None:
+    check_yardstick(real)
+    for broken in (real[:1].expand(100, -1, -1, -1), real[:50].repeat(2, 1, 1, 1)):
+        with pytest.raises(ValueError, match="do not differ, or each has a double"):
+            check_yardstick(broken)
 
 
 @pytest.mark.parametrize("measure", [variety, distinctness])
