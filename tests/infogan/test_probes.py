@@ -9,6 +9,7 @@ import torch
 from infogan.codes import Categorical, Continuous, LatentSpec, Noise
 from infogan.data.base import Part
 from infogan.measures import probes
+from infogan.measures.trajectory import measure_trajectory
 from infogan.networks import NetworkSettings
 from infogan.step import StepSettings
 from infogan.streams import stream
@@ -97,9 +98,9 @@ def test_a_perfect_q_and_copies_of_real_images_score_as_such() -> None:
         first_categorical=lambda: 0,
         classifier=SimpleNamespace(model=SimpleNamespace(features=features)),
     )
-    series = probes.measure_trajectory(cell).series  # type: ignore[arg-type]
+    series = measure_trajectory(cell).series  # type: ignore[arg-type]
     assert series["iteration"] == [1, 8]
     assert series["digit_error"] == [1.0, 0.0]
     assert series["kid"][0] > 0.5
     assert abs(series["kid"][1]) < 0.05
-    assert probes.measure_trajectory(SimpleNamespace(**vars(cell) | {"probes": {}})).series == {}  # type: ignore[arg-type]
+    assert measure_trajectory(SimpleNamespace(**vars(cell) | {"probes": {}})).series == {}  # type: ignore[arg-type]

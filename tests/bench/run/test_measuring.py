@@ -22,8 +22,9 @@ from bench.spec.cells import Cell, Selection, cells
 from bench.spec.tables import load_spec
 from bench.tracking.content import measure_points
 from infogan import data
-from infogan.measures import families, usable
+from infogan.measures import families, trained, usable
 from infogan.measures.catalogue import FAMILIES
+from infogan.measures.digits import family as digit_family
 from infogan.measures.digits.classifier import Recipe, digit_classifier
 from infogan.measures.quality import family as samples
 from infogan.training import Trainer
@@ -37,12 +38,12 @@ num_images = 600"""
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """The same code on fewer samples and a classifier that has hardly been trained."""
-    monkeypatch.setattr(families, "NUM_SAMPLES", 200)
+    monkeypatch.setattr(digit_family, "NUM_SAMPLES", 200)
     monkeypatch.setattr(samples, "NUM_SAMPLES", 200)
-    monkeypatch.setattr(families, "SELECTION_ROWS", 16)
-    monkeypatch.setattr(families, "SCORING_ROWS", 16)
-    monkeypatch.setattr(families, "NUM_CALIBRATION_IMAGES", 500)
-    monkeypatch.setattr(families, "digit_classifier", partial(digit_classifier, recipe=Recipe(iterations=30)))
+    monkeypatch.setattr(digit_family, "SELECTION_ROWS", 16)
+    monkeypatch.setattr(digit_family, "SCORING_ROWS", 16)
+    monkeypatch.setattr(digit_family, "NUM_CALIBRATION_IMAGES", 500)
+    monkeypatch.setattr(trained, "digit_classifier", partial(digit_classifier, recipe=Recipe(iterations=30)))
 
 
 def planned(tmp_path: Path, arm: str = "infogan") -> Cell:
@@ -137,8 +138,8 @@ def test_a_number_that_json_lacks_fails_its_family_alone(tmp_path: Path, monkeyp
     cell, results = planned(tmp_path), tmp_path / "results"
     sound = families.FAMILIES["usable"]
 
-    def broken(trained: families.Trained) -> families.Measured:
-        return replace(sound(trained), details={"nested": [math.nan]})
+    def broken(given: trained.Trained) -> trained.Measured:
+        return replace(sound(given), details={"nested": [math.nan]})
 
     with monkeypatch.context() as patch:
         patch.setitem(families.FAMILIES, "strokes", broken)
@@ -158,7 +159,7 @@ def test_a_checkpoint_is_due_once_its_multiple_is_passed(tmp_path: Path, monkeyp
     cell = cells(load_spec(SPEC), "mnist-mi", "smoke", selection, info, "cpu", versions)[0]
     assert cell.iterations == 24
     original = Trainer.run
-    monkeypatch.setattr(Trainer, "run", lambda self, log_every: original(self, log_every=5))
+    monkeypatch.setattr(Trainer, "run", lambda self, log_every, **rest: original(self, log_every=5, **rest))
     task = CellTask(cell, tmp_path, None, {"git_commit": "0", "packages": {}}, {}, checkpoint_every=7)
     saved: list[int] = []
 
@@ -174,7 +175,7 @@ def test_a_checkpoint_is_due_once_its_multiple_is_passed(tmp_path: Path, monkeyp
 def test_a_measure_that_fails_is_told_and_leaves_training_and_other_measures(tmp_path: Path, monkeypatch) -> None:
     cell, results = planned(tmp_path), tmp_path / "results"
 
-    def broken(_: families.Trained) -> families.Measured:
+    def broken(_: trained.Trained) -> trained.Measured:
         raise ValueError("constant images")
 
     with monkeypatch.context() as patch:
