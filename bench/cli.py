@@ -222,6 +222,23 @@ def check(
 
 
 @app.command()
+def history(
+    experiment: GateExperiment = "mi-gate",
+    file: Annotated[
+        Path | None, typer.Option("--file", help="Default: RESULTS/history.jsonl.", show_default=False)
+    ] = None,
+    results: Results = DEFAULT_RESULTS,
+) -> None:
+    """List and draw the checks over commits: T80's ratio, throughput, and where their level changed.
+
+    ``check`` adds a line to RESULTS/history.jsonl each time, with --record also to results/baseline/history.jsonl.
+    """
+    from bench.commands import history as command
+
+    raise typer.Exit(int(command.history(experiment, file or results / "history.jsonl", results / "history")))
+
+
+@app.command()
 @with_options
 def baseline(
     experiment: GateExperiment = "mi-gate",

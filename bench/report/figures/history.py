@@ -1,45 +1,83 @@
-"""The regression gate's history: T80 against the baseline over commits."""
+"""The regression gate's history: T80 against the baseline, and the step's time, over commits."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
+import numpy as np
 from matplotlib import rc_context
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from bench.report.figures.style import PANEL, STYLE, Drawing, save
+from bench.analysis.change_points import Level, levels
+from bench.report.figures.style import STYLE, Drawing, save
 
 OUTCOME_MARKERS = {"ok": ("o", "#009E73"), "regressed": ("X", "#D55E00"), "inconclusive": ("D", "#B88700")}
+MAX_LABELS = 12  # commits named below the axis
 
 
 def draw_history(checks: Sequence[dict[str, Any]], group: str) -> Drawing | None:
-    """MI convergence over commits: the T80 ratio to the baseline of each check of one arm, with its interval."""
+    """T80's ratio to the baseline of each check of one arm, and below it the ratio of step times where measured."""
     arms = [(check, check["arms"].get(group)) for check in checks]
     shown = [(check, arm) for check, arm in arms if arm is not None and arm["ratio"] is not None]
     if not shown:
         return None
+    newest = shown[-1][0]
+    timed = [x for x, (check, _) in enumerate(shown) if check.get("throughput")]
     with rc_context(STYLE):
-        figure = Figure(figsize=(8.4, 3.2))
-        axes = figure.add_axes((PANEL[0], 0.25, 0.9, 0.7))
-        bounds = {name: value for name in ("tolerance", "margin") if (value := shown[-1][0].get(name)) is not None}
+        figure = Figure(figsize=(8.4, 4.6 if timed else 3.2), layout="constrained")
+        panels: list[Axes] = list(figure.subplots(2 if timed else 1, 1, sharex=True, squeeze=False)[:, 0])
+        bounds = {name: value for name in ("tolerance", "margin") if (value := newest.get(name)) is not None}
         for height in (1.0, *(1 + value for value in bounds.values())):
-            axes.axhline(height, color="#888888", linewidth=0.7, dashes=(1, 2) if height > 1 else (None, None))
+            panels[0].axhline(height, color="#888888", linewidth=0.7, dashes=(1, 2) if height > 1 else (None, None))
         for x, (check, arm) in enumerate(shown):
-            marker, colour = OUTCOME_MARKERS.get(check["outcome"], ("D", "#B88700"))
-            ends = [arm["ratio"] if v is None else v for v in (arm["low"], arm["high"])]
-            axes.plot([x, x], ends, color=colour, linewidth=1.4)
-            axes.plot([x], [arm["ratio"]], marker=marker, color=colour, markersize=7, markeredgecolor="black")
-        axes.set_xticks(
-            range(len(shown)), [f"{c.get('commit', '?')[:8]}\n{_outcome(c, group)}" for c, _ in shown], fontsize=7
-        )
-        axes.set_xlim(-0.6, max(len(shown) - 0.4, 3.6))
-        axes.set_ylabel("T80, ratio to the baseline")
+            _point(panels[0], x, arm, *OUTCOME_MARKERS.get(check["outcome"], ("D", "#B88700")))
+        steps = _steps(panels[0], range(len(shown)), [arm["ratio"] for _, arm in shown])
+        panels[0].set_ylabel("T80, ratio to the baseline")
+        if timed:
+            for x in timed:
+                _point(panels[1], x, shown[x][0]["throughput"], "s", "#0072B2")
+            _steps(panels[1], timed, [shown[x][0]["throughput"]["ratio"] for x in timed])
+            panels[1].set_ylabel("step time, fused / reference")
+        every = -(-len(shown) // MAX_LABELS)
+        named = range((len(shown) - 1) % every, len(shown), every)  # the newest always
+        labels = [f"{shown[x][0].get('commit', '?')[:8]}\n{_outcome(shown[x][0], group)}" for x in named]
+        panels[-1].set_xticks(list(named), labels, fontsize=7)
+        panels[-1].set_xlim(-0.6, max(len(shown) - 0.4, 3.6))
         dotted = " and ".join(f"the {name} of {100 * value:g} %" for name, value in bounds.items())
         dotted = f"Dotted: the newest check's rule, {dotted}. " if dotted else ""
         caption = (
             "Each check against the stored baseline, oldest first: T80's ratio with its interval; above 1 is slower. "
-            f"{dotted}{_throughput(shown[-1][0].get('throughput'))}"
+            f"{dotted}{_changes(shown, steps)}{_throughput(newest.get('throughput'))}"
         )
         return save(figure, "history", f"MI convergence over commits, {group}", caption)
+
+
+def _point(axes: Axes, x: int, found: dict[str, Any], marker: str, colour: str) -> None:
+    """A ratio with its interval; an end without a bound is left out."""
+    ends = [found["ratio"] if v is None else v for v in (found["low"], found["high"])]
+    axes.plot([x, x], ends, color=colour, linewidth=1.4)
+    axes.plot([x], [found["ratio"]], marker=marker, color=colour, markersize=7, markeredgecolor="black")
+
+
+def _steps(axes: Axes, places: Sequence[int], ratios: list[float]) -> list[Level]:
+    """The medians between changes of level, and a line at each change."""
+    found = levels(np.log(ratios))
+    for level in found if len(found) > 1 else []:
+        span = [places[level.first] - 0.4, places[level.last] + 0.4]
+        axes.plot(span, [np.exp(level.median)] * 2, color="black", linewidth=1.2)
+        if level.p is not None:
+            axes.axvline(places[level.first] - 0.5, color="black", linewidth=0.9, dashes=(4, 2))
+    return found
+
+
+def _changes(shown: Sequence[tuple[dict[str, Any], dict[str, Any]]], steps: Sequence[Level]) -> str:
+    """Where the level changed and from what to what."""
+    said = [
+        f"at {shown[now.first][0].get('commit', '?')[:8]} from {np.exp(was.median):.3f} to {np.exp(now.median):.3f}"
+        for was, now in pairwise(steps)
+    ]
+    return f"Dashed: the level changed {', '.join(said)} (p at most 0.01, by ranks). " if said else ""
 
 
 def _outcome(check: dict[str, Any], group: str) -> str:
