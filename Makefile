@@ -4,7 +4,7 @@
 ## Targets:
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo reproduce-mnist reproduce-faces reproduce-chairs reproduce-svhn reproduce-celeba reproduce-all \
+.PHONY: help setup demo gpu reproduce-mnist reproduce-faces reproduce-chairs reproduce-svhn reproduce-celeba reproduce-all \
 	ambiguities report ui tracking-server check-regression baseline bench lint test test-all system-deps lock audit clean \
 	check-environment check-environment-dev
 
@@ -94,6 +94,10 @@ check-regression: $(READY) ## run the regression gate's experiment and compare i
 baseline: $(READY) ## run the regression gate's experiment and store it as the new baseline
 	"$(PY)" -m bench baseline mi-gate --run $(RUN_FLAGS)
 
+gpu: $(READY) ## all that a GPU is wanted for in MINUTES, into TO, to be carried home (docs/GPU.md; DEVICE=cpu rehearses)
+	"$(PY)" -m bench gpu --minutes "$(or $(strip $(MINUTES)),10)" --to "$(or $(strip $(TO)),results/carry)" \
+		$(strip $(call flag,DEVICE,--device) $(call flag,DATA,--data-dir) $(call flag,JOBS,--jobs) $(RESULTS_FLAG))
+
 bench: $(READY_DEV) ## measure training throughput: ratios, the suite, then pytest-benchmark
 	"$(PY)" -m bench throughput $(RESULTS_FLAG)
 	"$(PY)" -m bench throughput --suite $(RESULTS_FLAG)
@@ -155,6 +159,7 @@ clean: ## remove caches and build products, never results or .venv
 ##   PROFILE=smoke|cpu|paper  budget of the runs (--profile); unset: paper on a CUDA device, else cpu
 ##   SEEDS=0-4 or 0,2,5-9     seeds to run instead of all of the profile's (--seeds)
 ##   JOBS=n                   cells at a time (--jobs)
+##   MINUTES=10, TO=folder, DEVICE=cuda|cpu   of `make gpu`; unset: 10, results/carry, cuda
 ##   RESULTS=folder           where results go (--results); unset: results/latest
 ##   SERVER=folder, PORT=n, HOST=address, ALLOWED_HOSTS=names, STORE=postgresql|sqlite   of the tracking server
 ##   DATA=folder              where the real data sets are, laid out as docs/DATA.md says (--data-dir)

@@ -12,6 +12,7 @@ from bench.report import wording
 from bench.report.tabular import Table, csv_bytes
 
 SUITE, PAIRED = "python -m bench throughput --suite", "python -m bench throughput"
+CARD = "python -m bench throughput --card"
 NO_GPU = "GPU: not measured, no record here was made on one"
 STEPS = {
     "reference": "the reference step",
@@ -28,6 +29,7 @@ class Records:
 
     paired: dict[str, Any] | None = None
     suite: dict[str, Any] | None = None
+    card: dict[str, Any] | None = None
     unreadable: list[str] = field(default_factory=list)
 
 
@@ -38,7 +40,7 @@ def read_records(folder: Path) -> Records:
     for path in sorted(folder.glob("*.json"), key=lambda path: path.stat().st_mtime):
         try:
             record = read_plain_json(path)
-            if record["kind"] not in ("paired", "suite"):
+            if record["kind"] not in ("paired", "suite", "card"):
                 continue
             shown = Records(**{record["kind"]: record})
             for show in (tables, missing, machines):  # whatever it lacks shows here
@@ -46,7 +48,7 @@ def read_records(folder: Path) -> Records:
             newest[record["kind"]] = record
         except (OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError) as error:
             unreadable.append(f"throughput/{path.name}: {type(error).__name__}: {wording.scrubbed(error)}")
-    return Records(newest.get("paired"), newest.get("suite"), unreadable)
+    return Records(**newest, unreadable=unreadable)
 
 
 def tables(records: Records) -> list[Table]:
@@ -56,6 +58,8 @@ def tables(records: Records) -> list[Table]:
         found += [_ratios(records.paired), _ceiling(records.paired)]
     if records.suite is not None:
         found += [_suite(records.suite), _beside(records.suite)]
+    if records.card is not None:
+        found.append(_card(records.card))
     return [table for table in found if table.rows]
 
 
@@ -66,16 +70,16 @@ def missing(records: Records) -> list[str]:
         lines.append(f"ratios of the fused step: {PAIRED}")
     if records.suite is None:
         lines.append(f"networks, batch sizes, threads, sampling, evaluation, a whole cell: {SUITE}")
-    measured = [r["fingerprint"]["gpu"] for r in (records.paired, records.suite) if r is not None]
+    measured = [r["fingerprint"]["gpu"] for r in (records.paired, records.suite, records.card) if r]
     if not any(measured):
-        lines.append(f"{NO_GPU}: {SUITE} --device cuda on a machine that has one")
+        lines.append(f"{NO_GPU}: {CARD} --device cuda on a machine that has one")
     return lines
 
 
 def machines(records: Records) -> list[tuple[str, str]]:
     """(what, where and how) of each record."""
     listed = []
-    for name, record in (("ratios", records.paired), ("suite", records.suite)):
+    for name, record in (("ratios", records.paired), ("suite", records.suite), ("card", records.card)):
         if record is not None:
             f, load = record["fingerprint"], record["load"]
             gpu = "" if f["gpu"] is None else f", {f['gpu']}"
@@ -176,6 +180,32 @@ def _suite(record: dict[str, Any]) -> Table:
     headings += ["of the ceiling, direct (%)", "executed (%)"]
     content = csv_bytes(keys, [[r[k] for k in keys] for r in record["rows"]])
     return Table("throughput-suite", "Every step, network and batch size", caption, headings, rows, content)
+
+
+CARD_NUMBERS = ("ms", "ms_low", "ms_high", "images_per_s", "share", "product_tflops_per_s")
+
+
+def _card(record: dict[str, Any]) -> Table:
+    """Rows of one GPU; one that could not run says so."""
+    values, rows = [], []
+    for row in record["rows"]:
+        name = [row["name"], row["precision"], row["num_seeds"]]
+        values.append([*name, *(row.get(key) for key in CARD_NUMBERS)])
+        if "error" in row:
+            rows.append([*map(str, name), f"not measured: {wording.scrubbed(row['error'])}", "", ""])
+            continue
+        middle, low, high = (wording.number(row[key], 3) for key in ("ms", "ms_low", "ms_high"))
+        share = f"{100 * row['share']:.1f} % of {row['product_tflops_per_s']:.3g} TFLOP/s"
+        images = wording.number(row["images_per_s"], 0)
+        rows.append([*map(str, name), f"{middle} [{low}, {high}]", images, share])
+    workload, gpu = record["workload"], record["fingerprint"]["gpu"]
+    caption = (
+        f"{workload['network']}, batch {workload['batch_size']}, width {workload['width']:g}, "
+        f"on {gpu or 'a CPU: a rehearsal'}. The product, large and square, takes turns with the row."
+    )
+    headings = ["iteration", "precision", "seeds at once", "ms of one seed", "images/s", "share of the product's rate"]
+    content = csv_bytes(["iteration", "precision", "seeds", *CARD_NUMBERS], values)
+    return Table("throughput-card", "One GPU", caption, headings, rows, content, num_text=2)
 
 
 def _beside(record: dict[str, Any]) -> Table:

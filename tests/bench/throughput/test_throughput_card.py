@@ -11,6 +11,7 @@ from rich.console import Console
 from bench.commands import throughput as command
 from bench.commands.throughput import Options
 from bench.console import BadInput
+from bench.report.throughput import missing, read_records, tables
 from bench.throughput import card, paired
 from bench.throughput.ceiling import direct_flops
 from bench.throughput.workloads import Workload
@@ -84,3 +85,18 @@ def test_the_command_writes_every_row(tmp_path: Path) -> None:
 def test_options_that_do_not_go_together(tmp_path: Path, options: Options, said: str) -> None:
     with pytest.raises(BadInput, match=said):
         command.throughput(tmp_path, options)
+
+
+def test_the_report_shows_every_row_and_which_could_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert card.measure_card(tmp_path / "card.json", TINY, lambda text: None, card.ROWS[:1]) == 0
+    record = json.loads((tmp_path / "card.json").read_text())
+    record["rows"].append({"name": "graph", "precision": "bf16", "num_seeds": 5, "error": "RuntimeError: no graph"})
+    record["fingerprint"]["gpu"] = "A Card"
+    (tmp_path / "card.json").write_text(json.dumps(record))
+    records = read_records(tmp_path)
+    assert records.unreadable == []
+    (table,) = tables(records)
+    assert table.caption.startswith("mnist, batch 4, width 0.03, on A Card.")
+    assert [row[0] for row in table.rows] == ["eager", "graph"]
+    assert table.rows[1][3] == "not measured: RuntimeError: no graph"
+    assert not any("GPU: not measured" in line for line in missing(records))
