@@ -53,7 +53,8 @@ help: ## list the targets and variables
 		/^[a-z-]+:.*## / { split($$0, part, /:.*## /); printf "  make %-17s %s\n", part[1], part[2] }' Makefile
 
 demo: $(READY) ## one network finds the ten digits, in a few minutes, and a report shows it
-	$(call reproduce,demo)
+	"$(PY)" -m bench run demo $(RUN_FLAGS)
+	"$(PY)" -m bench report demo $(RESULTS_FLAG)
 	@echo "next: make reproduce-mnist, Figures 1 and 2 with five seeds an arm; on this machine:"
 	@"$(PY)" -m bench plan mnist-mi mnist $(RUN_FLAGS) | tail -n 1
 

@@ -45,16 +45,21 @@ def _node(values: dict[str, Any]) -> str:
 
 
 class _Sweep:
-    """Overall progress in arithmetic, so that cells of different size count by their work.
+    """Overall progress in arithmetic, so that cells of different size count by their work: training, then measuring.
 
-    ``measured_only``: keys of cells that are trained already, whose work is a guess.
+    What measuring takes is a guess. ``measured_only``: keys of cells that are trained already.
     """
 
     def __init__(self, tasks: list[CellTask], measured_only: Collection[str] = ()) -> None:
-        measuring = ASSUMED_CELL_S * ASSUMED_FLOPS_PER_S
-        self.work = {
-            task.cell.key: measuring if task.cell.key in measured_only else training_flops(task.cell) for task in tasks
+        training = {
+            task.cell.key: 0.0 if task.cell.key in measured_only else training_flops(task.cell) for task in tasks
         }
+        self.work = {
+            task.cell.key: training[task.cell.key]
+            + ASSUMED_FLOPS_PER_S * ASSUMED_CELL_S * (1 + len(task.cell.measures))
+            for task in tasks
+        }
+        self.training = training
         self.reached = dict.fromkeys(self.work, 0.0)
         self.resumed = dict.fromkeys(self.work, 0.0)
         self.finished = 0
@@ -65,7 +70,7 @@ class _Sweep:
         key = task.cell.key
         share = values.get("iteration", 0) / task.cell.iterations
         if kind in ("started", "progress", "resumed"):  # a cell may start again, on a cluster, from before
-            self.reached[key] = share * self.work[key]
+            self.reached[key] = share * self.training[key]
         if kind == "resumed":
             self.resumed[key] = self.reached[key]
         if kind in ("done", "failed"):
@@ -116,6 +121,8 @@ class LineDisplay:
             self.message(f"{name} started{_node(values)}{', again: its worker died' if again else ''}")
         elif kind == "resumed":
             self.message(f"{name} resumed at iteration {values['iteration']}")
+        elif kind == "evaluating":
+            self.running[name] = f"{name} measuring {values.get('family', '')}".rstrip()
         elif kind == "note":
             self.message(f"{name}: {values['text']}")
         elif kind in ("done", "failed", "stopped"):
@@ -185,7 +192,7 @@ class BarDisplay:
             detail = f"L_I {_information(values['metrics'])} nats" if kind == "progress" else "resumed"
             self.progress.update(self.bars[key], completed=values["iteration"], detail=detail)
         elif kind == "evaluating":
-            self.progress.update(self.bars[key], detail="measuring")
+            self.progress.update(self.bars[key], detail=f"measuring {values.get('family', '')}".rstrip())
         elif kind == "note":
             self.message(f"{name}: {values['text']}")
         elif kind in ("done", "failed", "stopped"):

@@ -34,5 +34,18 @@ def test_a_cell_that_is_only_measured_weighs_little_in_the_time_left(tmp_path: P
     sweep = progress._Sweep(tasks, {task.cell.key for task in tasks[:2]})
     for task in tasks[:2]:
         sweep.update(task, "done", {})
-    assert sweep.share == pytest.approx(2 / 11)
-    assert sweep.eta_s() == pytest.approx(20 * 9 / 2)
+    assert sweep.share == pytest.approx(2 / 12)
+    assert sweep.eta_s() == pytest.approx(20 * 10 / 2)
+
+
+def test_a_trained_cell_that_is_still_measured_is_not_yet_all(tmp_path: Path) -> None:
+    page = io.StringIO()
+    task = CellTask(make_cell(0), tmp_path, None, {}, {})
+    display = progress.LineDisplay([task], Console(file=page, width=200))
+    display.event(task, "started", {})
+    display.event(task, "progress", {"iteration": task.cell.iterations, "metrics": {}})
+    assert 0 < display.sweep.share < 1
+    display.event(task, "evaluating", {"family": "digits"})
+    assert list(display.running.values()) == [f"{task.cell.experiment} {task.cell.name} measuring digits"]
+    display.event(task, "done", {})
+    assert display.sweep.share == 1
