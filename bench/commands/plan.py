@@ -40,10 +40,8 @@ def print_estimate(context: Context, planned: list[grid.PlannedCell], jobs: int)
     from bench.run.progress import duration
 
     counts = {state: sum(p.state == state for p in planned) for state in dict.fromkeys(p.state for p in planned)}
-    say(
-        f"{len(planned)} {'cell' if len(planned) == 1 else 'cells'}: "
-        + ", ".join(f"{n} {state}" for state, n in counts.items())
-    )
+    cells = "1 cell" if len(planned) == 1 else f"{len(planned)} cells"
+    say(f"{cells}: " + ", ".join(f"{n} {state}" for state, n in counts.items()))
     if outdated := sum(bool(p.detail) and not p.to_run for p in planned):
         say(f"{outdated} of them came without weights, and what was measured by other code stays as it is")
     if any(p.to_train for p in planned):

@@ -54,11 +54,8 @@ class _Sweep:
         training = {
             task.cell.key: 0.0 if task.cell.key in measured_only else training_flops(task.cell) for task in tasks
         }
-        self.work = {
-            task.cell.key: training[task.cell.key]
-            + ASSUMED_FLOPS_PER_S * ASSUMED_CELL_S * (1 + len(task.cell.measures))
-            for task in tasks
-        }
+        a_measure = ASSUMED_FLOPS_PER_S * ASSUMED_CELL_S
+        self.work = {t.cell.key: training[t.cell.key] + a_measure * (1 + len(t.cell.measures)) for t in tasks}
         self.training = training
         self.reached = dict.fromkeys(self.work, 0.0)
         self.resumed = dict.fromkeys(self.work, 0.0)

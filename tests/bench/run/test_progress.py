@@ -38,7 +38,8 @@ def test_a_cell_that_is_only_measured_weighs_little_in_the_time_left(tmp_path: P
     assert sweep.eta_s() == pytest.approx(20 * 10 / 2)
 
 
-def test_a_trained_cell_that_is_still_measured_is_not_yet_all(tmp_path: Path) -> None:
+def test_a_trained_cell_that_is_still_measured_is_not_yet_all(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(progress, "training_flops", lambda cell: 1e12)
     page = io.StringIO()
     task = CellTask(make_cell(0), tmp_path, None, {}, {})
     display = progress.LineDisplay([task], Console(file=page, width=200))
