@@ -48,6 +48,14 @@ def mi_curve(config: dict[str, Any], history: History, kind: str = "categorical"
     return np.stack([history.column(f"mi/{name}") for name in names]).sum(axis=0, dtype=np.float64)
 
 
+def explained_curve(config: dict[str, Any], history: History) -> np.ndarray | None:
+    """Mean share of the continuous codes' variance that Q explains, per iteration, (T,): 0 nothing, 1 every value."""
+    names = code_names(config, "continuous")
+    if not names:
+        return None
+    return np.stack([history.column(f"explained/{name}") for name in names]).mean(axis=0, dtype=np.float64)
+
+
 def figure1_distance_nats(mi_nats: np.ndarray) -> float:
     """Largest distance to the paper's InfoGAN curve at the named iterations within the budget; NaN without any."""
     distances = [abs(mi_nats[i - 1] - FIGURE1_INFOGAN.at(i)) for i in FIGURE1_ITERATIONS if i <= len(mi_nats)]

@@ -22,9 +22,14 @@ SUMMARY_COLUMNS = (
 
 
 def seeds_table(sweep: Sweep) -> pd.DataFrame:
-    """One row per cell: group, seed, state, every measure."""
-    grouped = [(group, run) for group, runs in sweep.groups().items() for run in runs]
-    return pd.DataFrame([{"arm": g, "seed": r.cell.seed, "state": r.state, **r.summary} for g, r in grouped])
+    """One row per cell: group, seed, state, health in words, every measure."""
+    rows = []
+    for group, runs in sweep.groups().items():
+        for run in runs:
+            health = (run.result or {}).get("health") or {}
+            own = {"arm": group, "seed": run.cell.seed, "state": run.state, "health": health.get("status", "")}
+            rows.append(own | {name: value for name, value in run.summary.items() if name != "collapsed"})
+    return pd.DataFrame(rows)
 
 
 def arms_table(sweep: Sweep, measures: Sequence[str] = SUMMARY_COLUMNS) -> pd.DataFrame:

@@ -7,7 +7,7 @@ import numpy as np
 
 from bench.analysis.paper import FIGURE1_CODES
 from bench.analysis.runs import Run, Sweep
-from bench.analysis.summary import continuous_ceiling_nats, mi_curve
+from bench.analysis.summary import explained_curve, mi_curve
 
 MAX_POINTS = 1500  # of a drawn curve; beyond it every k-th iteration is drawn
 
@@ -20,8 +20,6 @@ class SweepCurves:
         self.iterations = int(sweep.definition["training"]["iterations"])
         self.stride = max(1, math.ceil(self.iterations / MAX_POINTS))
         self.entropy_nats = sweep.entropy_nats
-        self.kind = "categorical" if self.entropy_nats else "continuous"
-        self.ceiling_nats = self.entropy_nats or continuous_ceiling_nats(sweep.definition)
         self.is_figure1 = sweep.definition["codes"] == FIGURE1_CODES and sweep.definition["data"]["name"] == "mnist"
         order = {arm: i for i, arm in enumerate(arms)}
         recorded = sweep.groups()
@@ -32,18 +30,25 @@ class SweepCurves:
         """Runs with a curve of any length."""
         return [run for run in self.sweep.groups()[group] if run.history is not None and len(run.history)]
 
-    def mi(self, run: Run) -> np.ndarray | None:
-        """L_I of one run, (T,) nats."""
-        return None if run.history is None else mi_curve(run.cell.config, run.history, self.kind)
+    def known(self, run: Run) -> np.ndarray | None:
+        """What Q knows of one run's codes, (T,): L_I of the categorical ones in nats or, without any, the mean share of
+        the continuous ones' variance that Q explains. Their L_I has no meaningful 0: with a fixed deviation of 1 it is
+        below -0.2 nats a code however much Q knows.
+        """
+        if run.history is None:
+            return None
+        if self.entropy_nats:
+            return mi_curve(run.cell.config, run.history)
+        return explained_curve(run.cell.config, run.history)
 
     def finished(self, group: str, column: str | None = None) -> np.ndarray | None:
-        """Finished seeds' curves, (seeds, T): L_I, or a named column."""
+        """Finished seeds' curves, (seeds, T): what Q knows, or a named column."""
         curves = []
         for run in self.runs(group):
             if run.state != "done" or run.history is None:
                 continue
             if column is None:
-                curve = self.mi(run)
+                curve = self.known(run)
             else:
                 curve = run.history.column(column) if column in run.history.names else None
             if curve is not None:

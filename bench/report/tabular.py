@@ -33,7 +33,6 @@ SEED_MEASURES = (
     "figure1_distance_nats",
     "variety",
     "distinctness",
-    "collapsed",
     "step_ms",
 )
 # of the table of measures; they stand beside their number in tables of their own
@@ -165,17 +164,19 @@ def _seeds(sweep: Sweep, order: list[str]) -> Table | None:
     of_continuous = [m for m in frame.columns if m.startswith(("mi_final_c", "explained_final_c"))]
     measures = [m for m in (*SEED_MEASURES, *of_continuous) if m in frame.columns]
     rows = [
-        [r["arm"], str(r["seed"]), str(r["state"]), *(wording.measured(m, r[m]) for m in measures)] for r in records
+        [r["arm"], str(r["seed"]), str(r["state"]), r["health"] or wording.ABSENT]
+        + [wording.measured(m, r[m]) for m in measures]
+        for r in records
     ]
     content = csv_bytes(list(frame.columns), [[r[c] for c in frame.columns] for r in records])
-    headings = ["arm", "seed", "state", *map(wording.measure_heading, measures)]
+    headings = ["arm", "seed", "state", "health", *map(wording.measure_heading, measures)]
     caption = "Every seed. A seed that is not finished shows what it has so far and enters no summary."
     if of_continuous:
         ceiling = continuous_ceiling_nats(sweep.definition)
         limit = f"cannot exceed {ceiling:.3f} nats, given" if math.isfinite(ceiling) else "has no ceiling, given"
         caption += f" L_I of the continuous codes together {limit} the standard deviation that Q may have; what Q "
         caption += "knows of a code is its explained share."
-    return Table("seeds", "Every seed", caption, headings, rows, content, num_text=3)
+    return Table("seeds", "Every seed", caption, headings, rows, content, num_text=4)
 
 
 def _comparisons(sweep: Sweep, order: list[str], base_arm: str) -> Table | None:

@@ -46,7 +46,7 @@ class SweepFigures:
     def draw(self) -> list[Drawing]:
         curves, drawings = self.curves, []
         with rc_context(STYLE):
-            if any(curves.mi(run) is not None for group in curves.groups for run in curves.runs(group)):
+            if any(curves.known(run) is not None for group in curves.groups for run in curves.runs(group)):
                 drawings.append(self._mutual_information(self.budget))
                 if self.budget > 1.5 * FIRST_ITERATIONS:
                     drawings.append(self._mutual_information(FIRST_ITERATIONS))
@@ -78,41 +78,32 @@ class SweepFigures:
         low, high = self._limits(finite)
         if curves.entropy_nats:
             labels += self._ceiling(axes)
-        elif low < curves.ceiling_nats < high:
-            axes.axhline(curves.ceiling_nats, color="black", linewidth=0.9, zorder=1)
-            labels.append(_Label(curves.ceiling_nats, f"ceiling, {curves.ceiling_nats:.3f} nats", "black", width=0.9))
+            title, words = "Mutual information against the iteration", "$L_I$ of the categorical codes (nats)"
+        else:
+            for height, text in ((1.0, "1: every value"), (0.0, "0: nothing")):
+                axes.axhline(height, color="black", linewidth=0.9, zorder=1)
+                labels.append(_Label(height, text, "black", width=0.9))
+            title, words = "What Q knows against the iteration", "explained share of the continuous codes"
         axes.set_ylim(low, high)
         axes.set_xlabel("iteration")
-        axes.set_ylabel(f"$L_I$ of the {curves.kind} codes (nats)", parse_math=True)
+        axes.set_ylabel(words, parse_math=True)
         _direct_labels(axes, labels)
         if full:
-            title = "Mutual information against the iteration"
             return save(figure, "mutual-information", title, self._caption())
         caption = f"The same curves up to iteration {last}, where the arms part."
         return save(figure, "first-iterations", f"The first {last} iterations", caption)
 
     def _limits(self, finite: np.ndarray) -> tuple[float, float]:
-        """Limits of the vertical axis. The first iterations may lie far below: they are cut off.
-
-        A ceiling of continuous codes belongs to it where the curves take up half of the way to it or more.
-        """
-        curves = self.curves
-        if curves.entropy_nats:
-            return max(min([0.0, *finite]), -0.5) - 0.05, max([curves.entropy_nats, *finite]) + 0.08
-        if not finite.size:
-            return -1.0, curves.ceiling_nats if math.isfinite(curves.ceiling_nats) else 1.0
-        low, high = float(np.quantile(finite, 0.02)), float(max(finite))
-        if curves.ceiling_nats - high <= max(high - low, 0.1):
-            high = curves.ceiling_nats
-        margin = 0.06 * (high - low) or 0.05
-        return low - margin, high + margin
+        """Limits of the vertical axis. The first iterations may lie far below: they are cut off."""
+        ceiling = self.curves.entropy_nats or 1.0
+        return max(min([0.0, *finite]), -0.5) - 0.05, max([ceiling, *finite]) + 0.08
 
     def _arm(self, axes: Axes, group: str, last: int) -> list[_Label]:
         """Every seed thin, the finished ones' median and band; gives the arm's label."""
         curves, colour, dashes = self.curves, self._colour(group), self._dashes(group)
         unfinished = []
         for run in curves.runs(group):
-            curve = curves.mi(run)
+            curve = curves.known(run)
             if curve is None:
                 continue
             axes.plot(*curves.thin(curve, last), color=colour, linewidth=0.5, alpha=0.4, zorder=2)
@@ -141,6 +132,11 @@ class SweepFigures:
     def _caption(self) -> str:
         curves = self.curves
         text = "Thin: every seed. Thick: median of the finished seeds (their number in brackets), band: all of them."
+        if not curves.entropy_nats:
+            text += (
+                " Explained share: 1 - the mean square error of Q's mean over the code's variance, mean over the codes;"
+            )
+            text += " 0: Q knows nothing of them, 1: every value. Below 0 Q errs more than the code's mean would."
         if any(run.state != "done" for group in curves.groups for run in curves.runs(group)):
             text += " A cross ends a seed that is not finished or failed."
         if curves.is_figure1:

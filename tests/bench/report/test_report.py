@@ -6,6 +6,7 @@ import math
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from bench.records.folder import CellFolder, History
 from bench.report import report_of_sweeps, wording, write_report
 from bench.report.figures import sweep as sweep_figures
 from bench.report.figures.style import Drawing
+from bench.report.tabular import sweep_tables
 from bench.spec.cells import Cell
 from bench.spec.tables import Spec, load_spec
 from tests.bench.recorded_sweep import planned, record
@@ -121,6 +123,18 @@ def test_every_seed_stands_in_the_table(full: Path) -> None:
         else:
             assert row["t80"] == "not reached"
         assert wording.measured("mi_final_nats", run.summary["mi_final_nats"]) in texts(full / "report")["index.html"]
+
+
+def test_the_health_of_a_seed_is_a_word(full: Path) -> None:
+    sweep = load(full).sweeps[0]
+    health = {"status": "collapsed", "variety": 0.0, "distinctness": 0.0, "saturation": 0.5}
+    run = replace(sweep.runs[0], result={**(sweep.runs[0].result or {}), "health": health})
+    tables = sweep_tables(replace(sweep, runs=[run]), [run.cell.group], "infogan")
+    (seeds,) = [table for table in tables if table.name == "seeds"]
+    assert dict(zip(seeds.columns, seeds.rows[0], strict=True))["health"] == "collapsed"
+    (row,) = csv.DictReader(seeds.csv.decode().splitlines())
+    assert row["health"] == "collapsed"
+    assert "collapsed" not in row
 
 
 def test_infinity_and_nan_have_words(full: Path) -> None:
@@ -229,21 +243,20 @@ def test_continuous_codes_and_variants(spec: Spec, tmp_path: Path) -> None:
     assert "0.500" in report.html.read_text()
 
 
-@pytest.mark.parametrize(("std", "ceiling"), [(1.0, math.log(2) - 0.5 * math.log(2 * math.pi)), (0.1, None)])
-def test_curves_of_continuous_codes_lie_inside_their_axes(
-    spec: Spec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, std: float, ceiling: float | None
+def test_curves_of_continuous_codes_are_what_q_explains_between_nothing_and_every_value(
+    spec: Spec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Five codes with a fixed deviation sum to -1.1 nats at most; a deviation that allows far more shows no ceiling."""
-    codes = {"codes": [{"kind": "continuous", "std": std, "log_std_clamp": [-4.0, 2.0]}] * 5}
+    """Their L_I sums to -1.1 nats at most, which an axis in nats would show as less than no information."""
+    codes = {"codes": [{"kind": "continuous", "std": 1.0, "log_std_clamp": [-4.0, 2.0]}] * 5}
     cell = planned(spec, (0,))[0]
     config = cell.config | codes | {"variant": None}
     other = Cell("faces", "cpu", None, cell.arm, 0, config, cell.definition | codes)
     folder = record(tmp_path, other, done=False, length=20)
     names = ("loss/discriminator", "loss/generator", *(f"mi/c{i}" for i in range(1, 6)))
     names = (*names, *(f"explained/c{i}" for i in range(1, 6)))
-    curve = np.linspace(-0.4, -0.24, 300)
+    curve = np.linspace(0.0, 0.8, 300)
     curve[:2] = -9.0  # the first iterations may lie anywhere
-    values = np.stack([np.ones(300), np.ones(300), *[curve] * 10], axis=1)
+    values = np.stack([np.ones(300), np.ones(300), *[curve - 1.2] * 5, *[curve] * 5], axis=1)
     folder.write_history(History(names, values, np.array([300]), np.array([9.0])))
     folder.write_result({"status": "done", "notes": []})
     drawn: list[tuple[float, float, list[float]]] = []
@@ -254,18 +267,16 @@ def test_curves_of_continuous_codes_lie_inside_their_axes(
             (axes,) = figure.axes
             levels = [line.get_ydata()[0] for line in axes.get_lines() if list(line.get_xdata()) == [0, 1]]  # axhline
             drawn.append((*axes.get_ylim(), levels))
+            assert axes.get_ylabel() == "explained share of the continuous codes"
+            assert "1: every value" in {text.get_text() for text in axes.texts}
+            assert "0: Q knows nothing of them, 1: every value" in caption
         return add(figure, name, title, caption)
 
     monkeypatch.setattr(sweep_figures, "save", keep)
     write_report(tmp_path, spec)
     ((low, high, levels),) = drawn
-    assert -5 * 0.45 < low < -5 * 0.39
-    assert high > -5 * 0.24
-    if ceiling is None:
-        assert levels == []
-    else:
-        assert levels == pytest.approx([5 * ceiling])
-        assert high > 5 * ceiling
+    assert (low, high) == (pytest.approx(-0.55), pytest.approx(1.08))
+    assert levels == [1.0, 0.0]
 
 
 def test_other_definitions_are_kept_apart(spec: Spec, tmp_path: Path) -> None:
