@@ -19,6 +19,7 @@ from infogan.architectures import ARCHITECTURES, choosable_layers
 from infogan.capture import CapturedStep
 from infogan.codes import Categorical, Continuous, LatentSpec, Noise
 from infogan.networks import NetworkSettings
+from infogan.runtime import gpu_products
 from infogan.step import STEPS, StepSettings
 from infogan.training import Trainer, TrainingConfig
 
@@ -147,5 +148,13 @@ _VARIANTS: dict[str, Callable[[Workload], Iterate]] = {
 
 
 def iteration(variant: str, workload: Workload) -> Iterate:
-    """A callable that does one iteration each time it is called."""
-    return _VARIANTS[variant](workload)
+    """A callable that does one iteration each time it is called; on a GPU none rounds its float32 products."""
+    iterate = _VARIANTS[variant](workload)
+    if workload.device != "cuda":
+        return iterate
+
+    def exactly() -> object:
+        with gpu_products("float32"):
+            return iterate()
+
+    return exactly

@@ -1,0 +1,62 @@
+"""A cell on an emulated GPU, from its first batch to its measures: no devices mixed, probes where they were planned."""
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench.records.folder import CellFolder
+from bench.records.tasks import CellTask
+from bench.run.train_cell import CellRun
+from bench.spec.cells import Selection, cells
+from bench.spec.tables import load_spec
+from infogan import data
+from infogan.measures import families, samples
+from infogan.measures.classifier import Recipe, digit_classifier
+from infogan.measures.probes import by_iteration, probe_iterations
+from tests.infogan.emulated_gpu import emulate
+from tests.infogan.emulated_graph import emulate_graphs
+
+ITERATIONS = 30  # more than a stretch between two reads from a GPU
+
+
+@pytest.fixture
+def _small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same code on fewer samples and a classifier that has hardly been trained."""
+    for module in (families, samples):
+        monkeypatch.setattr(module, "NUM_SAMPLES", 200)
+    monkeypatch.setattr(families, "SELECTION_ROWS", 16)
+    monkeypatch.setattr(families, "SCORING_ROWS", 16)
+    monkeypatch.setattr(families, "NUM_CALIBRATION_IMAGES", 500)
+    monkeypatch.setattr(families, "digit_classifier", partial(digit_classifier, recipe=Recipe(iterations=30)))
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("_small")
+def test_a_cell_trains_and_is_measured_on_a_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = (Path(__file__).parents[3] / "experiments.toml").read_text()
+    start = text.index("[experiments.mnist.profiles.smoke]")
+    old = text[start : text.index("seeds", start)]
+    small = f"iterations = {ITERATIONS}\nwidth = 0.0625\nnum_images = 600"
+    file = tmp_path / "experiments.toml"
+    file.write_text(text.replace(old, f"[experiments.mnist.profiles.smoke]\n{small}\n", 1))
+    chosen = Selection(arms=("infogan",), seeds=(0,))
+    cell = cells(load_spec(file), "mnist", "smoke", chosen, data.describe("mnist", "embedded"), "cuda", {})[0]
+    assert cell.config["training"]["capture"] == "auto"
+    folder, told = CellFolder.of(tmp_path, cell), []
+    task = CellTask(cell, tmp_path, None, {"git_commit": "0", "packages": {}}, cell.config["data"])
+
+    def report(kind: str, values: dict[str, Any]) -> None:
+        told.append((kind, values))
+
+    emulate_graphs(monkeypatch)
+    with folder.lock("test"), emulate(monkeypatch) as gpu:
+        assert CellRun(task, report, lambda: False).run() == "done", told[-3:]
+    assert gpu.problems == []
+    assert sorted(by_iteration(folder.probes())) == probe_iterations(ITERATIONS)
+    assert {name: entry["error"] for name, entry in folder.measures().items() if "error" in entry} == {}
+    assert folder.measures().keys() == set(cell.measures)
+    result = folder.result()
+    assert result is not None
+    assert not [note for note in result["notes"] if "graph" in note]
