@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from infogan.measures.classifier import Recipe, digit_classifier
 
 from bench.records.folder import CellFolder
 from bench.records.tasks import CellTask
@@ -13,7 +14,6 @@ from bench.spec.cells import Selection, cells
 from bench.spec.tables import load_spec
 from infogan import data
 from infogan.measures import families, samples
-from infogan.measures.classifier import Recipe, digit_classifier
 from infogan.measures.probes import by_iteration, probe_iterations
 from tests.infogan.emulated_gpu import emulate
 from tests.infogan.emulated_graph import emulate_graphs
