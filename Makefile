@@ -8,6 +8,9 @@
 	ambiguities report ui tracking-server check-regression baseline bench lint test test-all system-deps lock audit clean \
 	check-environment check-environment-dev
 
+# Settings of a person's own pip that lead an installation elsewhere than into .venv.
+unexport PIP_USER PIP_TARGET PIP_PREFIX PIP_ROOT
+
 STAMP := .venv/.installed
 PYTHON3 ?= python3
 APT_PACKAGES := chromium chromium-driver postgresql
@@ -45,7 +48,7 @@ endef
 
 # A program of the house's own, $(1), for target $(2): kept apart from .venv.
 tool = [ -x .tools/bin/$(1) ] || said=$$({ "$(PYTHON3)" -m venv .tools && \
-	.tools/bin/python -m pip --disable-pip-version-check -qqq install $(1); } 2>&1) || \
+	.tools/bin/python -m pip --disable-pip-version-check -qqq install --no-user $(1); } 2>&1) || \
 	{ echo "$(2): could not be done: $(1) cannot be installed: $$(echo "$$said" | tail -1 | cut -c1-200)" >&2; exit 3; }
 
 help: ## list the targets and variables
@@ -196,7 +199,7 @@ $(STAMP): requirements.lock pyproject.toml
 	fi; \
 	rm -f $@; \
 	: >.venv/.incomplete; \
-	pip_install() { .venv/bin/python -m pip --disable-pip-version-check --no-input install "$$@"; }; \
+	pip_install() { .venv/bin/python -m pip --disable-pip-version-check --no-input install --no-user "$$@"; }; \
 	if [ -n "$(TORCH_INDEX)" ]; then \
 		awk '/^[a-z]/ { keep = !/^(cuda-|nvidia-|torch==|torchvision==|triton==)/ } keep' requirements.lock >.venv/apart.txt; \
 		pip_install --no-deps --index-url "$(TORCH_INDEX)" $(LOCKED_TORCH) && \

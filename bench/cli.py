@@ -12,6 +12,7 @@ from typer.exceptions import TyperException
 from bench.console import BadInput, Exit, guard_streams
 from bench.context import DEFAULT_RESULTS, DEFAULT_SPEC, Context
 from bench.options import (
+    PATH_VARIABLES,
     CellOptions,
     DataDir,
     Device,
@@ -21,6 +22,7 @@ from bench.options import (
     Profile,
     Results,
     SpecOption,
+    expanded,
     with_options,
 )
 from bench.records.locks import Locked
@@ -360,7 +362,11 @@ def main() -> None:
     guard_streams()
     try:
         os.environ.setdefault("HOME", str(home_dir()))  # MLflow does not start without one
-        sys.exit(app(standalone_mode=False))  # what a typer.Exit holds; None, which is 0, without one
+        for name in PATH_VARIABLES:
+            if name in os.environ:
+                os.environ[name] = expanded(os.environ[name])
+        arguments = [expanded(argument) for argument in sys.argv[1:]]
+        sys.exit(app(arguments, standalone_mode=False))  # what a typer.Exit holds; None, which is 0, without one
     except TyperException as error:  # of the command line itself; without a message it has shown the help
         message = one_line(" ".join(error.format_message().split()))
         if message:

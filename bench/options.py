@@ -1,12 +1,14 @@
 """Options of the command line that several commands take: each is declared here once, with its help."""
 
 import inspect
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, TypedDict, get_args, get_type_hints
 
 import typer
 
+from bench.console import BadInput
 from bench.context import Context
 from bench.spec.tables import PROFILES
 
@@ -39,6 +41,21 @@ Jobs = Annotated[
     ),
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
+
+
+PATH_VARIABLES = ("INFOGAN_DATA",)  # of the environment
+
+
+def expanded(argument: str) -> str:
+    """An argument with the home folder for a leading "~", which no shell expands after "=" or within quotes.
+
+    Raises BadInput for a user who is not there: nobody wants a folder of the name "~user".
+    """
+    flag, equals, value = argument.partition("=") if argument.startswith("-") else ("", "", argument)
+    path = os.path.expanduser(value)
+    if path.startswith("~"):
+        raise BadInput(f"{argument}: there is no such home folder; write ./{value} for a file of that name")
+    return f"{flag}{equals}{path}"
 
 
 class GateOptions(TypedDict):

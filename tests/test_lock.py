@@ -128,7 +128,12 @@ def test_set_up_installs_the_locked_file_and_no_other(project: Path) -> None:
     assert not stamp.exists()
 
     lock.write_text(f"{pin} \\\n    --hash=sha256:{sha256(file)}\n")
-    assert make(project, "setup", **offline).returncode == 0
+    config = project / "pip.conf"
+    config.write_text("[install]\nuser = true\n")
+    elsewhere = {"PIP_USER": "1", "PIP_TARGET": str(project / "elsewhere"), "PIP_PREFIX": str(project / "elsewhere")}
+    made = make(project, "setup", PIP_CONFIG_FILE=str(config), **offline, **elsewhere)
+    assert made.returncode == 0, made.stderr  # whatever a person's own pip does, this one installs into .venv
+    assert not (project / "elsewhere").exists()
     assert stamp.exists()
     again = make(project, "setup", PIP_NO_INDEX="1")
     assert (again.returncode, "Installing" in again.stdout) == (0, False)
