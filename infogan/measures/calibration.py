@@ -56,6 +56,6 @@ def calibrate_on_images(discriminator: Discriminator, images_NCHW: Tensor) -> No
 
 
 def _batches(rows: Tensor) -> list[Tensor]:
-    """Of BATCH rows; a last one of one row, which has no variance after a linear layer, joins the one before."""
+    """Batches of BATCH rows; a last one of one row, which has no variance in a linear layer, joins the one before."""
     *whole, last = rows.split(BATCH)
     return [*whole[:-1], torch.cat([whole[-1], last])] if whole and len(last) == 1 else [*whole, last]

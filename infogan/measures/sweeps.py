@@ -27,7 +27,7 @@ RANGES = ((-1.0, 1.0), (-2.0, 2.0))  # the prior's, and Figure 2's
 
 @dataclass(frozen=True)
 class Change:
-    """Of one property from one end of a range to the other."""
+    """Change of one property from one end of a range to the other."""
 
     mean: float  # in the property's unit, signed
     mean_in_data_std: float

@@ -61,7 +61,7 @@ class Trained:
 
     @cached_property
     def classifier(self) -> TrainedClassifier:
-        """Of the data set's own labelled images; from the cache where there is one."""
+        """A classifier of the data set's own labelled images; from the cache where there is one."""
         return digit_classifier(self.dataset)
 
     def first_categorical(self) -> int | None:

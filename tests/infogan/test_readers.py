@@ -176,12 +176,18 @@ def test_data_that_cannot_train_them_is_refused(drawings: Dataset) -> None:
         assert of.factors is not None
         return Part(of.images[:num], factors=of.factors[:num])
 
+    one_broken = test.factors.copy()
+    one_broken[7, 1] = np.nan
     cases = [
         (replace(drawings, train=Part(train.images)), "drawings have none"),
         (replace(drawings, train=few(train, 63)), "needs 64 training images, drawings has 63"),
         (replace(drawings, test=few(test, 5)), "needs 20 held-out images, drawings has 5"),
         (replace(drawings, train=replace(train, factors=train.factors * 0)), "every factor of drawings is constant"),
-        (replace(drawings, train=replace(train, factors=train.factors * np.nan)), "finite"),
+        (replace(drawings, train=replace(train, factors=train.factors * np.nan)), "not finite in training images"),
+        (
+            replace(drawings, test=replace(test, factors=one_broken)),
+            f"factor {NAMES[1]} of drawings is not finite in held",
+        ),
     ]
     for dataset, message in cases:
         with pytest.raises(ValueError, match=message):

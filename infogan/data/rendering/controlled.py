@@ -28,14 +28,14 @@ MIN_ROWS, MAX_ROWS = 2, 12  # of a sweep: objects
 
 @dataclass(frozen=True)
 class ControlledImages:
-    """Of one kind; a small training set gets few of them, as it is for a quick look."""
+    """Controlled images of one kind; a small training set gets few of them, as it is for a quick look."""
 
     kind: str
     num_train: int
 
     @property
     def num_groups(self) -> int:
-        """Of each factor."""
+        """Number of groups of each factor."""
         return min(max(self.num_train // 256 * 2, MIN_GROUPS), MAX_GROUPS)
 
     def fixed(self, factor: str) -> np.ndarray:

@@ -63,7 +63,7 @@ class DigitClassifier(nn.Module):
 
     @torch.no_grad()
     def probabilities(self, images_NCHW: Tensor) -> Tensor:
-        """Of each digit, (N, D)."""
+        """Probability of each digit, (N, D)."""
         return torch.cat([self(batch).softmax(dim=1) for batch in self._batches(images_NCHW)])
 
     def digits(self, images_NCHW: Tensor) -> np.ndarray:

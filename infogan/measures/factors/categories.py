@@ -22,7 +22,7 @@ MIN_ENTROPY_NATS = 0.05  # of a factor as read: below, nearly all images show th
 
 @dataclass(frozen=True)
 class CategoryScore:
-    """Of one code's categories on one factor. None for what the kind of factor does not have."""
+    """What one code's categories tell of one factor. None for what the kind of factor does not have."""
 
     information: float | None  # over the factor's entropy, chance taken off
     omega_squared: float | None = (

@@ -22,7 +22,7 @@ NUM_HELD_OUT = 2_000  # images
 
 @dataclass
 class Ceilings:
-    """Of one data set and its readers. ``num_categories``: of the categorical codes; None without one."""
+    """Ceilings of a data set as its readers see it. ``num_categories``: of the categorical codes; None without one."""
 
     dataset: Dataset
     readers: ReaderSet

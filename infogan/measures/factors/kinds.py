@@ -58,7 +58,7 @@ class Factor:
         return self.kind in ("binary", "classes")
 
     def components(self, values_N: np.ndarray) -> np.ndarray:
-        """Of true values, (N, M)."""
+        """Components of true values, (N, M)."""
         if self.kind == "periodic":
             return np.stack([np.cos(values_N), np.sin(values_N)], axis=1)
         if self.is_discrete:

@@ -73,7 +73,7 @@ class FactorReader(nn.Module):
 
     @torch.no_grad()
     def components(self, images_NCHW: Tensor) -> dict[str, np.ndarray]:
-        """Of each factor as read, (N, M) float64."""
+        """Components of each factor as read, (N, M) float64."""
         outputs_NP = torch.cat([self(batch) for batch in self._batches(images_NCHW)])
         return {factor.name: _components(factor, block.double()) for factor, block in self.blocks(outputs_NP)}
 

@@ -34,7 +34,7 @@ class ReaderSet:
     held_out: dict[str, tuple[float, ...]]  # R^2 or, of discrete factors, accuracy: of each reader, then of their mean
 
     def score(self, name: str) -> float:
-        """Of the readers' mean on held-out images."""
+        """Score of the readers' mean on held-out images."""
         return self.held_out[name][-1]
 
     def each(self, images_NCHW: Tensor) -> list[dict[str, np.ndarray]]:
@@ -50,7 +50,7 @@ class ReaderSet:
         return self.mean(self.each(images_NCHW))
 
     def mean(self, each: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-        """Of the readings that :meth:`each` gave."""
+        """Mean of the readings that :meth:`each` gave."""
         result = {}
         for factor in self.factors:
             mean_NM = np.mean([components[factor.name] for components in each], axis=0)
@@ -89,7 +89,7 @@ def factor_readers(dataset: Dataset, recipe: Recipe | None = None, num_readers: 
     """The readers for ``dataset``: from the cache, or trained now on one CPU thread and cached.
 
     Same data, recipe and libraries, same bits. Raises ValueError for a set without factors, with constant ones only,
-    with fewer training images than a batch or hardly a held-out one.
+    with fewer training images than a batch or hardly a held-out one, and for values that are not finite.
     """
     recipe = recipe or Recipe()
     name, train, test = dataset.info.name, dataset.train, dataset.test
@@ -101,6 +101,12 @@ def factor_readers(dataset: Dataset, recipe: Recipe | None = None, num_readers: 
     ):
         if num < least:
             raise ValueError(f"a reader needs {least} {what} images, {name} has {num}")
+    for what, values_NF in (("training", train.factors), ("held-out", test.factors)):
+        broken = [
+            n for n, column in zip(dataset.factor_names, values_NF.T, strict=True) if not np.isfinite(column).all()
+        ]
+        if broken:
+            raise ValueError(f"factor {', '.join(broken)} of {name} is not finite in {what} images")
     factors = describe_factors(dataset.factor_names, train.factors)
     if not factors:
         raise ValueError(f"every factor of {name} is constant: there is nothing to be read")

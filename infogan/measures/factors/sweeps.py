@@ -22,7 +22,7 @@ NUM_SLOPES = 801
 
 @dataclass(frozen=True)
 class FactorChange:
-    """Of one factor from one end of a sweep to the other; classes have no sign (0)."""
+    """Change of one factor from one end of a sweep to the other; classes have no sign (0)."""
 
     share: float  # of the factor's range: size of the mean change, so rows that go against each other cancel
     moved: float  # the same of each row's size, the mean over rows: what noise in the readings adds is in it
@@ -32,7 +32,7 @@ class FactorChange:
 
 @dataclass(frozen=True)
 class Turning:
-    """Of a periodic factor over a sweep, its angle unwrapped along each row."""
+    """How far and how steadily a periodic factor turns over a sweep, its angle unwrapped along each row."""
 
     degrees: float  # size of the mean angle covered
     error_degrees: float  # standard error of that mean, over rows
