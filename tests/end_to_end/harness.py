@@ -103,8 +103,12 @@ class Bench:
         return self
 
     def start(self, *arguments: str, **popen: Any) -> subprocess.Popen[str]:
-        command = [self.python, "-m", "bench", *arguments, "--results", str(self.results)]
-        if arguments[0] not in ("sync", "ui", "unpack"):
+        command = [self.python, "-m", "bench", *arguments]
+        if arguments[0] == "pack":
+            command.insert(4, str(self.results))
+        else:
+            command += ["--results", str(self.results)]
+        if arguments[0] not in ("sync", "ui", "pack", "unpack"):
             command += ["--spec", str(self.spec)]
         environment = os.environ | self.environment
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
