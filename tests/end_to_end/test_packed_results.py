@@ -12,6 +12,7 @@ from tests.end_to_end.harness import Bench
 from tests.end_to_end.test_gate import EXPERIMENT
 
 SEEDS = ("--seeds", "0-4")
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
