@@ -14,6 +14,7 @@ from bench.context import Context, require_folder, require_writable
 from bench.environment import ROOT
 from bench.gate import compare as gate
 from bench.gate import output as gate_output
+from bench.gate.markdown import to_markdown
 from bench.records.folder import CellFolder
 from bench.records.storage import CorruptRecord, write_atomic
 from bench.spec.cells import Cell
@@ -164,8 +165,10 @@ def _print_and_write(
     require_writable(results)
     histories = [results / "history.jsonl"] + ([BASELINES / "history.jsonl"] if how.record else [])
     gate_output.write(result, rule, new, results, histories, strict=how.strict)
+    markdown = to_markdown(result, rule, strict=how.strict)
+    write_atomic(results / "check" / f"{result.experiment}.md", markdown.encode())
     text = gate_output.as_text(result, rule, strict=how.strict)
     if how.json not in (None, "-"):
         write_atomic(Path(how.json), text.encode())
-    say(f"written: {escape(str(results / 'check' / result.experiment))}.json and .xml")
+    say(f"written: {escape(str(results / 'check' / result.experiment))}.json, .xml and .md")
     return CODES[outcome], text
