@@ -68,7 +68,7 @@ def gpu_tests() -> list[Path]:
 def _tests() -> tuple[str, ...]:
     # without the options and plugins that pyproject.toml asks for
     plain = ("-o", "addopts=", "-W", "ignore::pytest.PytestConfigWarning", "-p", "no:cacheprovider")
-    return (sys.executable, "-m", "pytest", "-q", "-m", "gpu", *plain, *map(str, gpu_tests()))
+    return (sys.executable, "-m", "pytest", "-q", "-m", "gpu", *plain, *map(str, gpu_tests() or [ROOT / "tests"]))
 
 
 def _speed(options: Options) -> Step:

@@ -107,7 +107,7 @@ class EmulatedGpu(TorchFunctionMode):
             elif isinstance(value, Tensor):
                 wanted = is_on_gpu(value)
                 rest.append(value.dtype)
-            else:
+            elif value is not None and not isinstance(value, bool):  # neither no dtype nor non_blocking
                 rest.append(value)
         here = is_on_gpu(source)
         there = here if wanted is None else wanted

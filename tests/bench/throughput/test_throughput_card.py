@@ -15,6 +15,8 @@ from bench.report.throughput import missing, read_records, tables
 from bench.throughput import card, paired
 from bench.throughput.ceiling import direct_flops
 from bench.throughput.workloads import Workload
+from tests.infogan.emulated_gpu import emulate
+from tests.infogan.emulated_graph import emulate_graphs
 
 TINY = Workload("mnist", 4, 0.03)
 
@@ -100,3 +102,24 @@ def test_the_report_shows_every_row_and_which_could_not_run(tmp_path: Path, monk
     assert [row[0] for row in table.rows] == ["eager", "graph"]
     assert table.rows[1][3] == "not measured: RuntimeError: no graph"
     assert not any("GPU: not measured" in line for line in missing(records))
+
+
+def test_on_an_emulated_gpu_every_row_runs_and_mixes_no_devices(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """But for bfloat16, which the emulated device has no autocast for."""
+    rows = tuple(row for row in card.ROWS if row.precision != "bf16")
+    monkeypatch.setattr(card, "STRETCH", {"cuda": 1})
+    monkeypatch.setattr(card, "ROUNDS", {"cuda": 3})
+    monkeypatch.setattr(card, "PRODUCT_SIZES", {"cuda": 64})
+    for name, answer in (("empty_cache", None), ("reset_peak_memory_stats", None), ("max_memory_allocated", 2**20)):
+        monkeypatch.setattr(torch.cuda, name, lambda answer=answer: answer)
+    emulate_graphs(monkeypatch)
+    with emulate(monkeypatch) as gpu:
+        said: list[str] = []
+        workload = Workload("mnist", 4, 0.03, device="cuda")
+        failed = card.measure_card(tmp_path / "card.json", workload, said.append, rows)
+    assert (failed, gpu.problems) == (0, []), said
+    record = json.loads((tmp_path / "card.json").read_text())
+    assert record["fingerprint"]["gpu"] == "emulated"
+    assert all(row["peak_mb"] == 1.0 for row in record["rows"])
