@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from infogan.measures.classifier import Recipe, digit_classifier
 
 from bench.records.folder import CellFolder
 from bench.records.tasks import CellTask
@@ -13,8 +12,11 @@ from bench.run.train_cell import CellRun
 from bench.spec.cells import Selection, cells
 from bench.spec.tables import load_spec
 from infogan import data
-from infogan.measures import families, samples
+from infogan.measures import trained
+from infogan.measures.digits import family as digit_family
+from infogan.measures.digits.classifier import Recipe, digit_classifier
 from infogan.measures.probes import by_iteration, probe_iterations
+from infogan.measures.quality import family as samples
 from tests.infogan.emulated_gpu import emulate
 from tests.infogan.emulated_graph import emulate_graphs
 
@@ -24,12 +26,12 @@ ITERATIONS = 30  # more than a stretch between two reads from a GPU
 @pytest.fixture
 def _small(monkeypatch: pytest.MonkeyPatch) -> None:
     """The same code on fewer samples and a classifier that has hardly been trained."""
-    for module in (families, samples):
+    for module in (digit_family, samples):
         monkeypatch.setattr(module, "NUM_SAMPLES", 200)
-    monkeypatch.setattr(families, "SELECTION_ROWS", 16)
-    monkeypatch.setattr(families, "SCORING_ROWS", 16)
-    monkeypatch.setattr(families, "NUM_CALIBRATION_IMAGES", 500)
-    monkeypatch.setattr(families, "digit_classifier", partial(digit_classifier, recipe=Recipe(iterations=30)))
+    monkeypatch.setattr(digit_family, "SELECTION_ROWS", 16)
+    monkeypatch.setattr(digit_family, "SCORING_ROWS", 16)
+    monkeypatch.setattr(digit_family, "NUM_CALIBRATION_IMAGES", 500)
+    monkeypatch.setattr(trained, "digit_classifier", partial(digit_classifier, recipe=Recipe(iterations=30)))
 
 
 @pytest.mark.slow
