@@ -18,7 +18,7 @@ from bench.throughput.ceiling import MatrixProduct, direct_flops, executed_flops
 from bench.throughput.paired import Clock, Pairs
 from bench.throughput.workloads import Workload, iteration
 from infogan.data.base import one_line
-from infogan.runtime import keep_heap
+from infogan.runtime import prepare_worker
 from infogan.version import library_versions
 
 FORMAT = 1
@@ -30,11 +30,9 @@ Announce = Callable[[str], None]
 
 
 def prepare(device: str, threads: int) -> None:
-    """As a cell's process is prepared, with the number of threads to measure."""
-    torch.manual_seed(0)
+    """As a cell's process is prepared, products exact on a GPU too, with the number of threads to measure."""
+    prepare_worker(device)
     torch.set_num_threads(threads)
-    if device == "cpu":
-        keep_heap()
 
 
 def fingerprint(device: str) -> dict[str, Any]:

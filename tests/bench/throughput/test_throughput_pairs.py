@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from bench.throughput import paired, session
+from infogan.runtime import gpu_products
 
 FOUR = (10, 20, 30, 40)
 
@@ -62,3 +63,12 @@ def test_on_a_gpu_blocks_wait_for_the_device() -> None:
 
     pairs = paired.measure(multiply, lambda: None, lambda _: True, looks=(5,), synchronise=session.synchroniser("cuda"))
     assert min(pairs.a_s["wall"]) > 2 * 4096**3 / 2e15
+
+
+def test_steps_that_are_called_by_themselves_are_exact_on_a_gpu() -> None:
+    """PyTorch's default rounds convolutions to TF32, and so would a row that says float32."""
+    with gpu_products("tf32"):
+        session.prepare("cuda", 1)
+        found = (torch.backends.cuda.matmul.fp32_precision, torch.backends.cudnn.conv.fp32_precision)  # type: ignore[attr-defined]
+    assert found == ("ieee", "ieee")
+    assert torch.get_num_threads() == 1
