@@ -68,6 +68,6 @@ def _checked(destination: Path, results: Path, given: Given) -> Options:
 
 def _print_end(records: Sequence[StepRecord], destination: Path) -> None:
     folder = escape(str(destination))
-    say(f"carry home: {escape(str(folder))}; summary.txt says what became of each step")
+    say(f"carry home: {folder}; summary.txt says what became of each step")
     if any(record.num_cells for record in records):
-        say(f"there: python -m bench unpack {escape(str(folder))}/*.zip, then `sync` and `report`")
+        say(f"there: python -m bench unpack {folder}/*.zip, then python -m bench sync and python -m bench report")
