@@ -14,6 +14,9 @@ import pytest
 
 from bench.analysis.runs import Run, Sweep, from_json, read_curves, to_json
 from bench.analysis.tables import arms_table, comparisons_table
+from bench.commands import gate as gate_commands
+from bench.commands.gate import read_baseline
+from bench.console import BadInput
 from bench.gate import output as gate_output
 from bench.gate.compare import compare, inconclusive
 from bench.publish.gate_proof import failing, outcomes, stretched
@@ -206,6 +209,20 @@ def test_junit_never_reads_passed_unless_ok(base: Sweep) -> None:
     assert counts(compare(RULE, base, take(base, FIVE, 1.5), FIVE)) == ("1", "1", "0")
     assert counts(compare(RULE, base, take(base, (0,)), FIVE)) == ("1", "0", "1")
     assert counts(inconclusive("mi-gate", "no <baseline> \x00 & more")) == ("1", "0", "1")
+
+
+def test_a_baseline_of_another_format_is_named_and_not_read(tmp_path: Path) -> None:
+    other = tmp_path / "other.json"
+    other.write_text(json.dumps(json.loads(BASELINE.read_text()) | {"format": 99}))
+    assert str(read_baseline(other, "mi-gate")).endswith(
+        "other.json is not a baseline: record format 99, this version reads 1"
+    )
+    with pytest.raises(BadInput, match=r"--baseline: .* record format 99"):
+        gate_commands.check("mi-gate", other, gate_commands.CheckOptions(), results=tmp_path / "results")
+    assert not (tmp_path / "results").exists()
+    how = gate_commands.CheckOptions(json=str(other / "check.json"))
+    with pytest.raises(BadInput, match=r"--json: the folder .* is not a folder"):
+        gate_commands.check("mi-gate", None, how, results=tmp_path / "results")
 
 
 def test_curves_survive_the_compact_file(base: Sweep) -> None:
