@@ -46,9 +46,10 @@ define reproduce
 	exit $${status:-0}
 endef
 
-# A program of the house's own, $(1), for target $(2): kept apart from .venv.
-tool = [ -x .tools/bin/$(1) ] || said=$$({ "$(PYTHON3)" -m venv .tools && \
-	.tools/bin/python -m pip --disable-pip-version-check -qqq install --no-user $(1); } 2>&1) || \
+# A program of the house's own, $(1), for target $(2): as tools.lock pins it, kept apart from .venv.
+tool = cmp -s tools.lock .tools/tools.lock || said=$$({ "$(PYTHON3)" -m venv --clear .tools && \
+	.tools/bin/python -m pip --disable-pip-version-check -qqq install --no-user --require-hashes -r tools.lock && \
+	cp tools.lock .tools; } 2>&1) || \
 	{ echo "$(2): could not be done: $(1) cannot be installed: $$(echo "$$said" | tail -1 | cut -c1-200)" >&2; exit 3; }
 
 help: ## list the targets and variables
@@ -140,13 +141,15 @@ lock: ## resolve pyproject.toml into requirements.lock for every platform, with 
 	@$(call tool,uv,lock)
 	@.tools/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --extra dev \
 		--custom-compile-command "make lock" $(call flag,UPGRADE,--upgrade-package) --output-file requirements.lock pyproject.toml
+	@printf 'uv\npip-audit\n' | .tools/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
+		--custom-compile-command "make lock" $(call flag,UPGRADE,--upgrade-package) --output-file tools.lock -
 	@echo "requirements.lock: $$(grep -c == requirements.lock) packages; make setup installs them"
 
 # Nothing is installed into .venv. What could not be looked up never reads as sound.
 audit: ## look the locked packages up for known vulnerabilities; an error where there are some, or it could not be done
 	@$(call tool,pip-audit,audit)
 	@said=.tools/audit.txt; \
-	if .tools/bin/pip-audit --requirement requirements.lock --no-deps --disable-pip --strict --progress-spinner off 2>$$said; then \
+	if .tools/bin/pip-audit --requirement requirements.lock --requirement tools.lock --no-deps --disable-pip --strict --progress-spinner off 2>$$said; then \
 		cat $$said; \
 	elif grep -q "^Found " $$said; then \
 		cat $$said; exit 1; \

@@ -25,14 +25,20 @@ def _one_thread() -> None:
     torch.set_num_threads(1)
 
 
+ODD_NAME = "q?x=1#f 100%25;\n数"  # of a folder, in which a database is made all the same
+
+
 @pytest.fixture(scope="session")
 def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Made once: MLflow's migrations take about 10 s. A leftover of a killed creation lies in the way."""
-    database = tmp_path_factory.mktemp("empty") / "mlflow.db"
+    database = tmp_path_factory.mktemp("empty") / ODD_NAME / "mlflow.db"
+    database.parent.mkdir()
     database.with_name(".mlflow.db.incoming").write_bytes(b"half a database")
     from bench.tracking.connection import connect
+    from bench.tracking.uri import sqlite_uri
 
-    connect(f"sqlite:///{database}")
+    connect(sqlite_uri(database))
+    assert list(database.parents[1].iterdir()) == [database.parent]  # and none that the address seems to name
     assert sorted(p.name for p in database.parent.iterdir()) == [".mlflow.db.lease", "mlflow.db"]
     return database
 

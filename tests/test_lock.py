@@ -20,9 +20,9 @@ HASH = re.compile(r"--hash=sha256:([0-9a-f]{64})")
 needs_make = pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
 
 
-def locked() -> dict[str, tuple[Requirement, list[str]]]:
+def locked(file: str = "requirements.lock") -> dict[str, tuple[Requirement, list[str]]]:
     """Requirement and sha256 sums by canonical name."""
-    text = (ROOT / "requirements.lock").read_text()
+    text = (ROOT / file).read_text()
     lines = [line for line in text.replace("\\\n", " ").splitlines() if not line.startswith("#")]
     found = [(Requirement(HASH.sub("", line).strip()), HASH.findall(line)) for line in lines]
     assert len({canonicalize_name(r.name) for r, _ in found}) == len(found)
@@ -36,13 +36,26 @@ def project_requirements() -> list[Requirement]:
     return [Requirement(text) for group in groups for text in group]
 
 
-def test_everything_is_pinned_and_hashed() -> None:
-    for name, (requirement, hashes) in locked().items():
+@pytest.mark.parametrize("file", ["requirements.lock", "tools.lock"])
+def test_everything_is_pinned_and_hashed(file: str) -> None:
+    for name, (requirement, hashes) in locked(file).items():
         (specifier,) = requirement.specifier
         assert specifier.operator == "==", name
         assert "*" not in specifier.version, name
         assert hashes, name
         assert len(set(hashes)) == len(hashes), name
+
+
+def test_make_installs_nothing_without_hashes() -> None:
+    """What .venv and .tools hold; only a torch from another index is taken on trust, and without what it asks for."""
+    recipes = (ROOT / "Makefile").read_text().replace("\\\n", " ")
+    commands = [command.strip() for command in re.split(r"&&|;|\n", recipes)]
+    installs = [command for command in commands if re.search(r"pip_install |/python -m pip .*install (?!.*@)", command)]
+    assert len(installs) >= 4
+    assert [
+        command for command in installs if "--require-hashes" not in command and "LOCKED_TORCH" not in command
+    ] == []
+    assert {"uv", "pip-audit"} <= locked("tools.lock").keys()
 
 
 def test_every_dependency_of_the_project_is_locked_within_its_range() -> None:
@@ -89,7 +102,8 @@ def make(folder: Path, *arguments: str, **environment: str) -> subprocess.Comple
     others = ("PIP_", "MAKE", "VIRTUAL_ENV", "PYTHON", "TORCH_INDEX")
     alone = {name: v for name, v in os.environ.items() if not name.startswith(others)}
     alone |= {"PIP_CONFIG_FILE": os.devnull, "PIP_RETRIES": "0"} | environment
-    shutil.copy(ROOT / "Makefile", folder)
+    for name in ("Makefile", "tools.lock"):
+        shutil.copy(ROOT / name, folder)
     return subprocess.run(["make", *arguments], cwd=folder, env=alone, capture_output=True, text=True, timeout=280)
 
 

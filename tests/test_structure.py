@@ -49,8 +49,9 @@ def test_the_library_does_not_know_the_harness() -> None:
         assert users(package, "infogan") == set(), package
 
 
-def test_two_files_talk_to_mlflow_one_serves_it_and_one_package_draws() -> None:
-    assert users("mlflow", "bench") == {"bench/tracking/connection.py", "bench/tracking/store.py", "bench/serve/app.py"}
+def test_one_package_talks_to_mlflow_one_file_serves_it_and_one_package_draws() -> None:
+    names = ("tracking/artifacts", "tracking/connection", "tracking/store", "serve/app")
+    assert users("mlflow", "bench") == {f"bench/{name}.py" for name in names}
     drawing = users("matplotlib", "bench")
     assert drawing
     assert all(f.startswith("bench/report/figures/") for f in drawing)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.serve.guard import Guard, Rules
+from bench.tracking.uri import escaped
 
 SETTINGS = "INFOGAN_SERVED"
 
@@ -80,7 +81,7 @@ def _prepare_environment(served: Served) -> None:
         constants.BACKEND_STORE_URI_ENV_VAR: served.store_uri,
         constants.REGISTRY_STORE_URI_ENV_VAR: served.store_uri,
         constants.ARTIFACT_ROOT_ENV_VAR: "mlflow-artifacts:/",
-        constants.ARTIFACTS_DESTINATION_ENV_VAR: served.artifacts,
+        constants.ARTIFACTS_DESTINATION_ENV_VAR: escaped(served.artifacts),
         constants.SERVE_ARTIFACTS_ENV_VAR: "true",
         "MLFLOW_SERVER_ALLOWED_HOSTS": "*",  # the guard decides, more strictly
         "_MLFLOW_SGI_NAME": "uvicorn",

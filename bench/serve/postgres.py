@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import IO
 
 from bench.console import BadInput
-from bench.serve.process import LOOPBACK, Account, Server, ServerFailed, running, usable_port, wait_until
+from bench.serve.process import LOOPBACK, Account, Server, ServerFailed, reason, running, usable_port, wait_until
 
 USER, DATABASE, ACCOUNT = "infogan", "mlflow", "postgres"
 DEBIAN = Path("/usr/lib/postgresql")  # Debian keeps the server's programs off the PATH, a folder for each version
@@ -117,8 +117,7 @@ def _create(found: Path, files: Path, passfile: Path, account: Account | None) -
     finally:
         given.unlink()
     if made.returncode:
-        lines = made.stderr.strip().splitlines()
-        raise ServerFailed(f"initdb ended with code {made.returncode}: {lines[-1][:300] if lines else 'no word'}")
+        raise ServerFailed(f"initdb ended with code {made.returncode}: {reason(made.stderr)}")
     incoming.rename(files)
 
 

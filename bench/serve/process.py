@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -51,9 +52,15 @@ class Server:
         if self.process.poll() is None:
             return
         self.log.seek(self.log_start)
-        lines = [line.strip() for line in self.log.read().decode(errors="replace").splitlines() if line.strip()]
-        words = lines[-1][:300] if lines else "without a word"
+        words = reason(self.log.read().decode(errors="replace"))
         raise ServerFailed(f"{self.name} ended with code {self.process.returncode}: {words}")
+
+
+def reason(said: str) -> str:
+    """The line that tells why a program ended: the first error, after which it may have tidied up; else its last."""
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    errors = [line for line in lines if re.search(r"\b(FATAL|PANIC|[Ee]rror):", line)]
+    return (errors or lines[-1:] or ["without a word"])[0][:300]
 
 
 @contextmanager

@@ -27,7 +27,7 @@ from bench.serve.process import (
     usable_port,
     wait_until,
 )
-from bench.tracking.uri import redacted
+from bench.tracking.uri import redacted, sqlite_uri
 
 STORES = ("postgresql", "sqlite")
 LOG_LIMIT_BYTES = 50e6  # a log beyond it is begun anew at the next start; the one before is kept
@@ -107,7 +107,7 @@ def _store(options: Options, folder: Path, log: IO[bytes], signals: list[int]) -
         with postgres.database(folder, log, signals) as database:
             yield _Store(database.uri, database.environment, [database.server])
     else:
-        uri = f"sqlite:///{folder}/mlflow.db" if options.store == "sqlite" else options.store
+        uri = sqlite_uri(folder / "mlflow.db") if options.store == "sqlite" else options.store
         yield _Store(uri, {}, [])
 
 

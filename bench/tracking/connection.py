@@ -3,18 +3,22 @@
 import importlib.util
 import logging
 import os
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
+from bench.console import BadInput
 from bench.records.locks import Lock
-from bench.tracking.uri import NOT_A_DATABASE, reason, sqlite_file
+from bench.tracking.uri import NOT_A_DATABASE, escaped, is_loopback, reason, redacted, sqlite_file, sqlite_uri
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
+STORES = ("http", "https", "sqlite", "postgresql", "mysql", "mssql", "databricks")
 SETTINGS = {  # of MLflow's client, unless the user sets them; what fails is sent again from the records
     "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",  # seconds
     "MLFLOW_LOGGING_LEVEL": "CRITICAL",
@@ -34,12 +38,22 @@ def is_installed() -> bool:
 
 def default_uri(results: Path) -> str:
     """SQLite in the results folder."""
-    return f"sqlite:///{results.resolve()}/mlflow.db"
+    return sqlite_uri(results.resolve() / "mlflow.db")
 
 
 def resolve_uri(results: Path) -> str:
-    """MLFLOW_TRACKING_URI, or the default."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or default_uri(results)
+    """MLFLOW_TRACKING_URI, or the default. Raises BadInput, before anything is trained, where it names no store."""
+    uri = os.environ.get("MLFLOW_TRACKING_URI")
+    if not uri:
+        return default_uri(results)
+    kind = uri.partition(":")[0].partition("+")[0]
+    if kind not in STORES and kind not in {plugin.name for plugin in entry_points(group="mlflow.tracking_store")}:
+        why = "MLflow keeps no runs in a folder any more" if kind in ("file", uri) else f"MLflow has no store {kind}:"
+        ways = "unset it (runs go to mlflow.db in the results folder), or name a server or a database"
+        raise BadInput(
+            f"MLFLOW_TRACKING_URI={redacted(uri)}: {why}; {ways}: http://HOST:5000, sqlite:////PATH/mlflow.db"
+        )
+    return uri
 
 
 def may_exist(uri: str) -> bool:
@@ -71,6 +85,10 @@ def connect(uri: str) -> "MlflowClient":
     """A client with MLflow quiet and its database there. The first use of a database takes about 10 s."""
     for name, value in SETTINGS.items():
         os.environ.setdefault(name, value)
+    host = urlsplit(uri).hostname or ""
+    if is_loopback(host):  # a proxy would look for it on its own machine
+        direct = (os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or "").split(",")
+        os.environ["no_proxy"] = os.environ["NO_PROXY"] = ",".join(dict.fromkeys([*filter(None, direct), host]))
     database = sqlite_file(uri)
     if database is not None and database.exists() and database.stat().st_size:
         with database.open("rb") as file:
@@ -95,6 +113,6 @@ def _create_database(database: Path) -> None:
             return
         for leftover in (incoming, incoming.with_name(f"{incoming.name}-journal")):
             leftover.unlink(missing_ok=True)
-        store = SqlAlchemyStore(f"sqlite:///{incoming}", str(database.parent.resolve() / "artifacts"))
+        store = SqlAlchemyStore(sqlite_uri(incoming), escaped(str(database.parent.resolve() / "artifacts")))
         store.engine.dispose()
         incoming.replace(database)

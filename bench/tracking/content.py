@@ -78,7 +78,7 @@ def measure_points(measures: dict[str, dict[str, Any]]) -> Points:
     return points
 
 
-def artifacts(folder: CellFolder, identity: dict[str, Any]) -> Iterator[tuple[str, bytes]]:
+def artifact_files(folder: CellFolder, identity: dict[str, Any]) -> Iterator[tuple[str, bytes]]:
     """Path and content; pictures and weights only where the cell has them."""
     for name in ("environment", "config"):
         yield f"{name}.json", (json.dumps(identity[name], indent=1) + "\n").encode()

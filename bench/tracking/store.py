@@ -7,7 +7,6 @@ start plus its iteration in milliseconds, so that a batch sent twice is the same
 
 import json
 import platform
-import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +16,7 @@ from urllib.parse import urlsplit
 from bench.records.folder import CellFolder
 from bench.records.storage import CorruptRecord
 from bench.spec.cells import Cell, digest
+from bench.tracking import artifacts
 from bench.tracking.connection import StoreError, connect, default_uri, may_exist
 from bench.tracking.content import (
     COLOUR,
@@ -24,7 +24,7 @@ from bench.tracking.content import (
     Points,
     Stored,
     are_equal,
-    artifacts,
+    artifact_files,
     contradicts_nothing,
     flatten,
     labels,
@@ -34,7 +34,7 @@ from bench.tracking.content import (
     summary_points,
     tags_of,
 )
-from bench.tracking.uri import reason, redacted
+from bench.tracking.uri import escaped, reason, redacted
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -73,7 +73,8 @@ def mirror_cell(client: "MlflowClient", folder: CellFolder, memory: Memory | Non
     """Send what the store lacks of a cell. True where it holds all recorded so far; of an ended cell that is verified.
 
     A run that holds other points than the record, or a point twice, is set aside (MLflow's "deleted") and made anew.
-    Raises what MLflow raises; ``memory`` saves asking the store again, and is dropped for the cell after any exception.
+    Raises ArtifactsLacking, and what MLflow raises; ``memory`` saves asking the store again, and is dropped for the
+    cell after any exception.
     """
     memory = {} if memory is None else memory
     identity, cell, result = folder.identity(), folder.cell(), folder.result()
@@ -98,9 +99,10 @@ def mirror_cell(client: "MlflowClient", folder: CellFolder, memory: Memory | Non
             _set_aside(client, run.run_id)
             memory[cell.key] = run = _open_run(client, folder, cell, identity, points)
             _send(client, run, points)
-        synced = _holds(client, run, points)
+        synced, lacking = _holds(client, run, points), list[str]()
         if synced:
-            _send_artifacts(client, run, artifacts(folder, identity), is_known=is_known)
+            lacking = artifacts.send(client, run.run_id, artifact_files(folder, identity), is_known=is_known)
+        if synced and not lacking:
             _end(client, run, folder, result)
             memory.pop(cell.key)  # what a sweep keeps in memory does not grow with its ended cells
     except BaseException:
@@ -112,11 +114,13 @@ def mirror_cell(client: "MlflowClient", folder: CellFolder, memory: Memory | Non
             "run_id": run.run_id,
             "experiment_id": run.experiment_id,
             "points": sum(map(len, points.values())),
-            "status": "synced" if synced else "incomplete",
+            "status": "synced" if synced and not lacking else "incomplete",
             "key": cell.key,
             "result": folder.end_digest(),
         }
     )
+    if lacking:
+        raise artifacts.ArtifactsLacking(f"the store does not hold {', '.join(lacking)} as it was sent")
     return synced
 
 
@@ -128,7 +132,8 @@ def _experiment_id(client: "MlflowClient", folder: CellFolder, cell: Cell) -> st
     results = folder.path.parents[len(cell.folder.parts) - 1]
     views = {f"mlflow.sharedViewState.{k}": shared_view(cell.config, by_arm=k == "arms") for k in ("seeds", "arms")}
     tags = views | {"mlflow.experimentKind": "custom_model_development"}
-    location = None if urlsplit(uri).scheme in ("http", "https") else str(results.resolve() / "artifacts" / name)
+    is_server = urlsplit(uri).scheme in ("http", "https")
+    location = None if is_server else escaped(str(results.resolve() / "artifacts" / name))
     experiment = client.get_experiment_by_name(name)
     if experiment is None:
         note = (
@@ -154,9 +159,9 @@ def _stored(client: "MlflowClient", run_id: str, names: Iterable[str]) -> Stored
     return {name: [(m.step, m.value) for m in client.get_metric_history(run_id, name)] for name in names}
 
 
-def _owner(folder: CellFolder) -> str:
+def _owner(cell_folder: Path) -> str:
     """Whose run it is where many sweeps share a store: a name for this folder on this machine that tells neither."""
-    return digest([platform.node(), str(folder.path.resolve())])[:12]
+    return digest([platform.node(), str(cell_folder.resolve())])[:12]
 
 
 def _find_run(
@@ -170,7 +175,7 @@ def _find_run(
     own = record.get("run_id") if record.get("uri") == redacted(client.tracking_uri) else None
     found = client.search_runs([experiment_id], f"tags.cell_key = '{key}'")
     for run in sorted(found, key=lambda r: r.info.run_id != own):
-        made_here = run.info.run_id == own or run.data.tags.get("owner") == _owner(folder)
+        made_here = run.info.run_id == own or run.data.tags.get("owner") == _owner(folder.path)
         if made_here or (folder.result() is not None and "synced" in run.data.tags):
             stored = _stored(client, run.info.run_id, run.data.metrics)
             agrees = contradicts_nothing(stored, points) if made_here else are_equal(stored, points)
@@ -194,12 +199,13 @@ def _open_run(
             del tags[name]  # a person may have edited it
     else:
         start_ms = int((folder.path / "cell.json").stat().st_mtime * 1000)
-        new_tags = {"cell_key": cell.key, "owner": _owner(folder)}
+        new_tags = {"cell_key": cell.key, "owner": _owner(folder.path)}
         run, stored = client.create_run(experiment_id, start_ms, new_tags, cell.name), {}
     known = KnownRun(run.info.run_id, experiment_id, run.info.start_time, run.info.status, dict(run.data.tags) | tags)
     known.steps = {name: {step for step, _ in column} for name, column in stored.items()}
     if (folder.tracking() or {}).get("run_id") != known.run_id:
         folder.write_tracking({"uri": redacted(client.tracking_uri), "run_id": known.run_id, "status": "incomplete"})
+    _set_aside_orphans(client, folder, cell, known)
     params = [Param(k, v) for k, v in (flatten(cell.config) | labels(cell)).items()]
     for start in range(0, len(params), MAX_PARAMS):
         client.log_batch(known.run_id, params=params[start : start + MAX_PARAMS], synchronous=True)
@@ -212,9 +218,20 @@ def _open_run(
     return known
 
 
-def _set_aside(client: "MlflowClient", run_id: str) -> None:
-    client.set_tag(run_id, "superseded", "the record of the cell holds other points")
+def _set_aside(client: "MlflowClient", run_id: str, why: str = "the record of the cell holds other points") -> None:
+    """Out of sight, not gone: MLflow can restore it."""
+    client.set_tag(run_id, "superseded", why)
     client.delete_run(run_id)
+
+
+def _set_aside_orphans(client: "MlflowClient", folder: CellFolder, cell: Cell, known: KnownRun) -> None:
+    """Other runs of this seed that were made from here, by a record that is no longer: one active run of it is left."""
+    same_seed = f"tags.`group` = '{cell.group}' and tags.seed = '{cell.seed}'"
+    for run in client.search_runs([known.experiment_id], same_seed):
+        made_from = folder.path.with_name(run.data.tags.get("cell_key", "")[: len(folder.path.name)] or "-")
+        is_ours = run.data.tags.get("owner") == _owner(made_from) and run.info.run_id != known.run_id
+        if is_ours and (made_from == folder.path or not made_from.exists()):
+            _set_aside(client, run.info.run_id, "its record was removed, and the cell was begun anew")
 
 
 def _send(client: "MlflowClient", run: KnownRun, points: Points) -> None:
@@ -236,25 +253,6 @@ def _send(client: "MlflowClient", run: KnownRun, points: Points) -> None:
 def _holds(client: "MlflowClient", run: KnownRun, points: Points) -> bool:
     """Whether the store holds exactly these values of these metrics, each once. NaN equals NaN."""
     return are_equal(_stored(client, run.run_id, points), points)
-
-
-def _send_artifacts(
-    client: "MlflowClient", run: KnownRun, artifacts: Iterable[tuple[str, bytes]], *, is_known: bool
-) -> None:
-    """Those that the store lacks or holds at another size; all pictures unless this end of the cell ``is_known`` there.
-
-    A cell may have been mirrored before it was measured, which changes labels, and other labels may have the same size.
-    """
-    folders = (None, "traversals") if is_known else (None,)
-    held = {a.path: a.file_size for path in folders for a in client.list_artifacts(run.run_id, path)}
-    with tempfile.TemporaryDirectory() as folder:
-        for path, content in artifacts:
-            if held.get(path) != len(content):
-                file = Path(folder, Path(path).name)
-                file.write_bytes(content)
-                parent = str(Path(path).parent)
-                client.log_artifact(run.run_id, str(file), None if parent == "." else parent)
-                file.unlink()
 
 
 def _reopen(client: "MlflowClient", run: KnownRun, status: str) -> None:

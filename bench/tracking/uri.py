@@ -1,5 +1,7 @@
 """The address of a store, and what a person may read of it: never a credential."""
 
+import ipaddress
+import re
 from pathlib import Path
 from urllib.parse import unquote, urlsplit, urlunsplit
 
@@ -11,14 +13,38 @@ NO_ANSWER = "tracking server does not answer"
 def redacted(uri: str) -> str:
     """The URI without user, password and options."""
     parts = urlsplit(uri)
-    if parts.scheme == "sqlite":
+    if parts.scheme.startswith("sqlite"):
         return uri
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
 def sqlite_file(uri: str) -> Path | None:
     """The database file of a SQLite address; None of any other."""
-    return Path(uri.removeprefix("sqlite:///").partition("?")[0]) if uri.startswith("sqlite:///") else None
+    found = re.match(r"sqlite(\+pysqlite)?:///([^?]*)", uri)
+    return Path(unquote(found[2])) if found else None
+
+
+def escaped(path: str) -> str:
+    """A path as a part of an address, with what would mean something there escaped."""
+    return re.sub(r"[%?#;\x00-\x1f\x7f]", lambda found: f"%{ord(found[0]):02X}", path)
+
+
+def sqlite_uri(database: Path) -> str:
+    """The address of a database file.
+
+    Where something is escaped, the driver is named: MLflow takes plain ``sqlite:///`` addresses for paths as they
+    stand, and makes the folders that they seem to name.
+    """
+    path = escaped(str(database))
+    return f"sqlite:///{path}" if path == str(database) else f"sqlite+pysqlite:///{path}"
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host's name or address is this machine's own."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def reason(error: Exception, uri: str) -> str:
@@ -32,7 +58,7 @@ def reason(error: Exception, uri: str) -> str:
         return NO_ANSWER
     parts = urlsplit(uri)
     user_info = parts.netloc.rpartition("@")[0]
-    secrets = {user_info, user_info.partition(":")[2], parts.query if parts.scheme != "sqlite" else ""}
+    secrets = {user_info, user_info.partition(":")[2], "" if parts.scheme.startswith("sqlite") else parts.query}
     for secret in sorted(secrets | {unquote(s) for s in secrets}, key=len, reverse=True):
         text = text.replace(secret, "***") if secret else text
     return text if len(text) <= 240 else text[:239] + "…"

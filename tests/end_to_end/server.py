@@ -67,6 +67,9 @@ class TrackingServer:
     def close(self) -> None:
         if self.process.poll() is None:
             self.stop()
+        self.remove()
+
+    def remove(self) -> None:
         self._home.cleanup()
 
     def rows(self, run_ids: list[str]) -> dict[str, tuple[int, int]]:
@@ -98,7 +101,8 @@ Fault = Callable[[int, str], str]  # number of the request (from 1) and its path
 
 class Proxy:
     """Forwards to a server. ``fault`` says of each request: pass; error, a 500 in the server's stead; lost, forwarded
-    but the connection is cut before the answer; cut, not even forwarded; held, not before ``release`` is set.
+    but the connection is cut before the answer; cut, not even forwarded; held, not before ``release`` is set; dropped,
+    an upload that is answered with 200 and forwarded to nobody; spoiled, one that arrives with a bit changed.
     """
 
     def __init__(self, upstream_port: int, fault: Fault = lambda number, path: "pass") -> None:
@@ -155,10 +159,14 @@ class Proxy:
             kind = "cut" if self._server is None else self.fault(self.num_requests, request.path)
             self.faults[kind] = self.faults.get(kind, 0) + 1
         body = request.rfile.read(int(request.headers.get("Content-Length", 0)))
+        if kind == "spoiled" and request.command == "PUT" and body:
+            body = body[:-1] + bytes([body[-1] ^ 1])
         if kind == "held":
             self.release.wait(120)
         if kind == "cut":
             request.close_connection = True
+        elif kind == "dropped" and request.command == "PUT":
+            self._reply(request, 200, [], b"{}")
         elif kind == "error":
             self._reply(request, 500, [], b'{"error_code": "INTERNAL_ERROR", "message": "out of order"}')
         else:

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import re
+import secrets
 import signal
 import subprocess
 import sys
@@ -22,7 +23,12 @@ CELLS = ("--arms", "infogan,gan", "--seeds", "0")
 RUN = ("run", "tiny", *CELLS, "--checkpoint-every", "3")
 ITERATIONS = 60
 CELL_NAMES = ("infogan/seed-0", "gan/seed-0")
-LOOPBACK = "127.0.0.2"  # Ray takes 127.0.0.1 for the address of the machine on its network
+LOOPBACK = "127.0.0.1"  # of a node with any other address, Ray's services listen on every interface
+SETTINGS = {
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # take 127.0.0.1 for itself, not for the machine's address on its network
+    "RAY_AUTH_MODE": "token",
+    "RAY_AUTH_TOKEN": secrets.token_hex(32),
+}
 OWN = ("seconds", "resumes", "peak_memory_mb", "notes")  # of a result: how it came about, not what it is
 
 
@@ -50,7 +56,9 @@ class Nodes:
     def __init__(self) -> None:
         program = [sys.executable, "-c", SERVE.replace("LOOPBACK", LOOPBACK)]
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
-        environment = os.environ | {"RAY_worker_niceness": "0"}  # it is 15: beside other work nothing would ever end
+        environment = (
+            os.environ | SETTINGS | {"RAY_worker_niceness": "0"}
+        )  # it is 15: beside other work nothing would ever end
         self.process = subprocess.Popen(program, text=True, start_new_session=True, env=environment, **pipes)
         self.address = self._line()
         self.has_second = False
@@ -98,7 +106,7 @@ def local(tmp_path_factory: pytest.TempPathFactory, empty_database: Path) -> Ben
 
 @pytest.fixture
 def bench(tmp_path: Path, empty_database: Path) -> Bench:
-    return Bench(tmp_path, ITERATIONS).use_database(empty_database)
+    return Bench(tmp_path, ITERATIONS, dict(SETTINGS)).use_database(empty_database)
 
 
 def on(cluster: Nodes, *more: str) -> tuple[str, ...]:
@@ -285,9 +293,29 @@ def test_a_mistake_is_one_line_and_changes_nothing(tmp_path: Path, name: str) ->
 
 
 def test_a_cell_that_fits_on_no_node_is_refused(cluster: Nodes, tmp_path: Path) -> None:
-    bench = Bench(tmp_path)
+    bench = Bench(tmp_path, environment=dict(SETTINGS))
     text = bench.spec.read_text().replace("num_images = 640", "num_images = 640\nresources = { cpus = 8 }")
     bench.spec.write_text(text)
     output = bench(*on(cluster), code=2)
     assert "has room for a cell: cpus = 8" in output
     assert not bench.results.exists()
+
+
+def test_the_cluster_listens_on_loopback_and_asks_for_its_token(cluster: Nodes, tmp_path: Path) -> None:
+    import psutil
+
+    family = set()
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if process.environ().get("RAY_AUTH_TOKEN") == SETTINGS["RAY_AUTH_TOKEN"]:
+                family.add(process.pid)
+    sockets = [c for c in psutil.net_connections("inet") if c.status == psutil.CONN_LISTEN and c.pid in family]
+    assert len(sockets) >= 4
+    assert {socket.laddr.ip.removeprefix("::ffff:") for socket in sockets} == {LOOPBACK}
+
+    for token in ({"RAY_AUTH_TOKEN": "0" * 64}, {"RAY_AUTH_MODE": "disabled"}):
+        bench = Bench(tmp_path, ITERATIONS, SETTINGS | token)
+        output = bench(*on(cluster), code=2)
+        assert output.startswith("error: no Ray cluster to connect to: ")
+        assert output.count("\n") == 1
+        assert bench.cells() == {}

@@ -3,6 +3,7 @@ lost and nothing doubled.
 """
 
 import os
+import resource
 import signal
 import stat
 import subprocess
@@ -27,6 +28,10 @@ from tests.end_to_end.server import Proxy, TrackingServer, free_port, pause_unti
 
 RUN = ("run", "tiny", "--arms", "infogan", "--seeds", "0-1", "--checkpoint-every", "10")
 ITERATIONS = 20
+UNREACHABLE_PROXY = dict.fromkeys(("http_proxy", "https_proxy"), "http://127.0.0.1:9") | {
+    "no_proxy": "",
+    "NO_PROXY": "",
+}
 needs_postgres = pytest.mark.skipif(postgres.programs() is None, reason="no PostgreSQL: `make system-deps`")
 pytestmark = needs_postgres
 
@@ -80,7 +85,8 @@ def check_in_full(server: TrackingServer, bench: Bench, num_cells: int = 2) -> N
 # ---------------------------------------------------------------- a server that is there
 def test_a_sweep_is_mirrored_in_full(server: TrackingServer, undisturbed: Bench) -> None:
     check_in_full(server, undisturbed)
-    assert "2 of 2 cells are mirrored in full" in undisturbed("sync")
+    behind_proxy = Bench(undisturbed.folder, ITERATIONS, {"MLFLOW_TRACKING_URI": server.uri} | UNREACHABLE_PROXY)
+    assert "2 of 2 cells are mirrored in full" in behind_proxy("sync")
     check_in_full(server, undisturbed)
 
 
@@ -142,6 +148,20 @@ def test_faults_lose_and_double_nothing(server: TrackingServer, undisturbed: Ben
         assert {kind: proxy.faults[kind] for kind in ("error", "lost", "cut")} == {"error": 2, "lost": 2, "cut": 2}
     check_in_full(server, bench)
     assert all(same_bits(path, undisturbed.cells()[name]) for name, path in bench.cells().items())
+
+
+@pytest.mark.parametrize("kind", ["dropped", "spoiled"])
+def test_artifacts_that_do_not_arrive_are_not_tracked(server: TrackingServer, tmp_path: Path, kind: str) -> None:
+    """A server that takes them, answers 200, and does not have them; or has others of the same size."""
+    with Proxy(server.port, lambda number, path: kind if path.endswith("/weights.pt") else "pass") as proxy:
+        bench = bench_at(tmp_path, proxy.uri)
+        output = bench(*RUN[:5], "0", code=4)
+        assert "the store does not hold weights.pt as it was sent" in output
+        assert "not fully tracked" in output
+        assert "the store does not hold weights.pt" in bench("sync", code=4)
+        proxy.fault = lambda number, path: "pass"
+        assert "1 of 1 cells are mirrored in full" in bench("sync")
+    check_in_full(server, bench, 1)
 
 
 @pytest.mark.slow
@@ -234,6 +254,25 @@ def test_bad_use_is_one_line(server: TrackingServer, tmp_path: Path) -> None:
     assert "give whole names" in bad(server, "--allowed-hosts", "*.lab.example", "--port", str(free_port()))
     (tmp_path / "file").touch()
     assert "is not a folder" in bad(server, "--folder", str(tmp_path / "file"))
+
+
+def test_where_the_database_cannot_be_made_the_line_is_the_reason() -> None:
+    """Not what initdb says last, that it removes what it has begun."""
+    server = TrackingServer()
+    limit = 300_000  # bytes of a file
+    ended = subprocess.run(
+        server.command(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
+    )
+    assert ended.returncode == 1
+    assert "initdb ended with code 1: " in ended.stderr
+    assert "File too large" in ended.stderr
+    assert "removing" not in ended.stderr
+    assert ended.stderr.count("\n") == 1
+    server.remove()
 
 
 def test_without_postgresql_the_line_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -67,7 +67,7 @@ def connected(address: str | None) -> Iterator[None]:
                 logging_level=logging.ERROR,
                 runtime_env={"env_vars": variables},
             )
-    except (OSError, RuntimeError, ValueError) as error:  # ConnectionError where no cluster runs on this machine
+    except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:  # no cluster, or not with this token
         raise ExecutorError(
             f"no Ray cluster to connect to: {first_line(error) or type(error).__name__}; "
             "start one with `ray start --head`, or name its head: --ray-address HOST:PORT"

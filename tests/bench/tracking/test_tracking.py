@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -103,6 +104,10 @@ def test_a_done_cell_is_mirrored_in_full(results: Path, client: Any) -> None:
     assert is_synced(folder, default_uri(results))
     assert not is_synced(folder, "http://127.0.0.1:5000")
     assert not is_synced(begin(results, make_cell(seed=4), 20), default_uri(results))
+
+
+def active_runs(client: Any) -> set[str]:
+    return {run.info.run_id for run in client.search_runs([client.get_experiment_by_name("toy-smoke").experiment_id])}
 
 
 def test_mirrored_twice_changes_nothing(results: Path, client: Any) -> None:
@@ -224,6 +229,33 @@ def test_a_run_made_just_before_a_kill_is_found_again(results: Path, client: Any
     (folder.path / "tracking.json").unlink()
     assert mirror_cell(client, finish(folder))
     assert the_run(client).info.run_id == before
+
+
+def test_a_cell_begun_anew_leaves_one_active_run_of_its_seed(results: Path, client: Any) -> None:
+    """Its folder was removed, and the same bits took other times; a neighbour's run is none of its business."""
+    first, neighbour = done_cell(results, make_cell()), done_cell(results, make_cell(seed=1))
+    for folder in (first, neighbour):
+        assert mirror_cell(client, folder)
+    orphan, kept = ((folder.tracking() or {})["run_id"] for folder in (first, neighbour))
+    shutil.rmtree(first.path)
+    again = done_cell(results, make_cell())
+    history = make_history(again.cell())
+    history.step_ms[:] *= 2
+    again.write_history(history)
+    assert mirror_cell(client, again)
+    assert active_runs(client) == {(again.tracking() or {})["run_id"], kept}
+    assert orphan not in active_runs(client)
+    assert client.get_run(orphan).data.tags["superseded"] == "its record was removed, and the cell was begun anew"
+
+
+def test_a_seed_of_another_definition_has_its_run_while_its_record_is_there(results: Path, client: Any) -> None:
+    old, new = done_cell(results, make_cell()), done_cell(results, make_cell(codes=(CONTINUOUS,)))
+    for folder in (old, new):
+        assert mirror_cell(client, folder)
+    assert len(active_runs(client)) == 2
+    shutil.rmtree(old.path)
+    assert mirror_cell(client, new)
+    assert active_runs(client) == {(new.tracking() or {})["run_id"]}
 
 
 def test_memory_keeps_no_ended_cell(results: Path, client: Any) -> None:
