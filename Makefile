@@ -91,7 +91,7 @@ ui: $(READY) ## open the MLflow views of the recorded runs
 
 tracking-server: $(READY) ## one MLflow server for all sweeps: PostgreSQL, artifacts, on this machine (docs/SERVER.md)
 	"$(PY)" -m bench server $(strip $(call flag,SERVER,--folder) $(call flag,STORE,--store) $(call flag,HOST,--host) \
-		$(call flag,PORT,--port) $(call flag,ALLOWED_HOSTS,--allowed-hosts))
+		$(call flag,PORT,--port) $(call flag,ALLOWED_HOSTS,--allowed-hosts) $(if $(strip $(TOKEN)),--token))
 
 check-regression: $(READY) ## run the regression gate's experiment and compare it with the stored baseline
 	"$(PY)" -m bench check mi-gate --run $(RUN_FLAGS)
@@ -168,7 +168,7 @@ clean: ## remove caches and build products, never results or .venv
 ##   JOBS=n                   cells at a time (--jobs)
 ##   MINUTES=10, TO=folder, DEVICE=cuda|cpu   of `make gpu`; unset: 10, results/carry, cuda
 ##   RESULTS=folder           where results go (--results); unset: results/latest
-##   SERVER=folder, PORT=n, HOST=address, ALLOWED_HOSTS=names, STORE=postgresql|sqlite   of the tracking server
+##   SERVER=folder, PORT=n, HOST=address, ALLOWED_HOSTS=names, STORE=postgresql|sqlite, TOKEN=1   of the tracking server
 ##   DATA=folder              where the real data sets are, laid out as docs/DATA.md says (--data-dir)
 ##   SUBSTITUTE=faces,chairs or all   sets that the folder may lack (--substitute)
 ##   NO_TRACKING=1            mirror nothing to MLflow (--no-tracking); python -m bench sync can later

@@ -174,16 +174,18 @@ def server(
     allowed_hosts: Annotated[
         str | None,
         typer.Option(
-            help="Names under which clients may reach it, separated by commas. Default: localhost, private addresses.",
+            help="Names under which clients may reach it too, exactly, separated by commas; localhost and private "
+            "addresses always may.",
             show_default=False,
         ),
     ] = None,
     workers: Annotated[int, typer.Option(min=1, max=64, help="Processes that answer.")] = 1,
+    token: Annotated[bool, typer.Option("--token", help="Answer only who brings the token in the folder.")] = False,
 ) -> None:
     """Serve one tracking store for all sweeps, until Ctrl-C: MLflow with PostgreSQL and an artifact folder."""
     from bench.serve.server import Options, serve
 
-    raise typer.Exit(int(serve(Options(folder, store, host, port, allowed_hosts, workers))))
+    raise typer.Exit(int(serve(Options(folder, store, host, port, allowed_hosts, workers, token))))
 
 
 GateExperiment = Annotated[str, typer.Argument(help="Which experiment; it needs a categorical code.")]

@@ -104,8 +104,8 @@ def _create(found: Path, files: Path, passfile: Path, account: Account | None) -
     shutil.rmtree(incoming, ignore_errors=True)
     incoming.mkdir(mode=0o700)
     given = files.with_name(".password")
-    _write_private(given, password)
-    _write_private(passfile, f"{LOOPBACK}:*:*:{USER}:{password}\n")
+    write_private(given, password)
+    write_private(passfile, f"{LOOPBACK}:*:*:{USER}:{password}\n")
     who = {"user": account.user, "group": account.group, "extra_groups": []} if account else {}
     if account:
         for path in (incoming, given):
@@ -121,7 +121,7 @@ def _create(found: Path, files: Path, passfile: Path, account: Account | None) -
     incoming.rename(files)
 
 
-def _write_private(path: Path, text: str) -> None:
+def write_private(path: Path, text: str) -> None:
     """Readable by its owner alone from the first moment."""
     path.unlink(missing_ok=True)
     with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:

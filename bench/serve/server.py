@@ -2,6 +2,8 @@
 
 import contextlib
 import os
+import secrets
+import shlex
 import signal
 import sys
 import time
@@ -32,6 +34,8 @@ from bench.tracking.uri import redacted, sqlite_uri
 STORES = ("postgresql", "sqlite")
 LOG_LIMIT_BYTES = 50e6  # a log beyond it is begun anew at the next start; the one before is kept
 EVERY_ADDRESS = ("0.0.0.0", "::")
+TOKEN_FILE = "token"
+NO_PASSWORD = "open to the network without a password"
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,7 @@ class Options:
     port: int = 5000
     allowed_hosts: str | None = None
     workers: int = 1
+    token: bool = False  # answer only who brings the one in the folder
 
 
 def serve(options: Options) -> Exit:
@@ -69,6 +74,7 @@ def _serve(options: Options, folder: Path, port: int, names: tuple[str, ...]) ->
     artifacts, logs = folder / "artifacts", folder / "logs"
     for path in (artifacts, logs):
         path.mkdir(exist_ok=True)
+    token = _token(folder / TOKEN_FILE) if options.token else ""
     with (
         received_signals() as signals,
         _log(logs / "postgresql.log") as database_log,
@@ -76,7 +82,7 @@ def _serve(options: Options, folder: Path, port: int, names: tuple[str, ...]) ->
         console.status("starting, about 20 s"),
         _store(options, folder, database_log, signals) as store,
         mlflow_server(
-            Served(store.uri, str(artifacts), (), options.host, port, options.workers, names),
+            Served(store.uri, str(artifacts), (), options.host, port, options.workers, names, token),
             mlflow_log,
             store.environment,
         ) as mlflow,
@@ -120,6 +126,13 @@ def _log(path: Path) -> Iterator[IO[bytes]]:
         yield log
 
 
+def _token(file: Path) -> str:
+    """The folder's, made where it is not there; for its owner alone, as whoever reads it is answered."""
+    if not file.exists():
+        postgres.write_private(file, secrets.token_urlsafe(32))
+    return file.read_text().strip()
+
+
 def own_names(options: Options) -> tuple[str, ...]:
     """The names of this host, as the command line gives them. Raises BadInput."""
     names = [name.strip().lower() for name in (options.allowed_hosts or "").split(",") if name.strip()]
@@ -136,7 +149,10 @@ def _address(host: str, port: int) -> str:
 def _print_use(options: Options, folder: Path, address: str, store: _Store) -> None:
     say(f"tracking server at {escape(address)}, Ctrl-C stops it and loses nothing")
     say(f"  export MLFLOW_TRACKING_URI={escape(address)}")
+    if options.token:
+        say(f"  export MLFLOW_TRACKING_TOKEN=$(cat {escape(shlex.quote(str(folder / TOKEN_FILE)))})")
     say(f"store {escape(redacted(store.uri))}; artifacts and logs in {escape(str(folder))}")
     if options.host not in (LOOPBACK, "localhost", "::1"):
         named = f" and {options.allowed_hosts}" if options.allowed_hosts else ""
-        say(f"[yellow]open to the network without a password;[/yellow] it is called by address{escape(named)}")
+        open_to = "open to the network; the token crosses it in the clear" if options.token else NO_PASSWORD
+        say(f"[yellow]{open_to};[/yellow] it is called by address{escape(named)}")

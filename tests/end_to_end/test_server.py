@@ -13,15 +13,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 
 from bench.records.folder import CellFolder
 from bench.serve import postgres
 from tests.end_to_end.attacks import (
+    Request,
+    ask,
+    ask_as_nobody,
     check_artifacts_stay_inside,
     check_hosts_and_origins,
     check_refused_routes,
     needs_root,
+    post,
 )
 from tests.end_to_end.harness import Bench, same_bits, wait_for
 from tests.end_to_end.server import Proxy, TrackingServer, free_port, pause_until
@@ -207,8 +212,6 @@ def test_a_server_killed_for_good_and_started_again(server: TrackingServer, undi
 
 # ---------------------------------------------------------------- the command
 def test_the_password_is_its_owners_alone(server: TrackingServer) -> None:
-    import psutil
-
     passfile = server.folder / "pgpass"
     password = passfile.read_text().strip().rpartition(":")[2]
     assert len(password) >= 32
@@ -229,6 +232,30 @@ def test_another_account_reaches_tracking_and_nothing_else(server: TrackingServe
     tmp_path.chmod(0o700)
     (tmp_path / "outside").mkdir()
     check_artifacts_stay_inside(server.uri, tmp_path / "outside")
+
+
+@needs_root
+def test_with_its_token_and_not_without(tmp_path: Path) -> None:
+    """``server --token``: MLflow's client brings it, as does a browser that was there with it once."""
+    from mlflow import MlflowClient
+
+    server = TrackingServer("--store", "sqlite", "--token").start()
+    try:
+        file = server.folder / "token"
+        token = file.read_text()
+        assert (stat.S_IMODE(file.stat().st_mode), len(token) >= 32) == (0o600, True)
+        assert token not in server.output
+        assert token not in " ".join(psutil.Process(server.process.pid).children()[0].cmdline())
+        search = post("/api/2.0/mlflow/experiments/search", {"max_results": 1})
+        wanted = [search, Request("GET", "/"), Request("GET", f"/?token={token[:-1]}")]
+        assert [answer.status for answer in ask_as_nobody(server.uri, wanted)] == [403] * 3
+        check_refused_routes(server.uri, ("Authorization", f"Bearer {token}"))
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("MLFLOW_TRACKING_TOKEN", token)
+            assert MlflowClient(server.uri).create_experiment("x") == "1"
+        assert ask(server.uri, [Request("GET", f"/?token={token}")])[0].status == 303
+    finally:
+        server.close()
 
 
 def test_two_servers_do_not_share_a_folder(server: TrackingServer) -> None:
