@@ -15,13 +15,13 @@ class ArtifactsLacking(Exception):
 
 
 def send(client: "MlflowClient", run_id: str, artifacts: Iterable[tuple[str, bytes]], *, is_known: bool) -> list[str]:
-    """Send those that the store lacks or holds at another size; all pictures unless this end of the cell ``is_known``
-    there. Gives the paths of those that it does not hold afterwards: in its list, at their size, and of what was sent
-    now also with the same bytes.
+    """Send all; of an end of the cell that ``is_known`` to have been verified there, those that the store lacks or
+    holds at another size. Gives the paths of those that it does not hold afterwards: in its list, at their size, and of
+    what was sent now also with the same bytes.
 
-    A cell may have been mirrored before it was measured, which changes labels, and other labels may have the same size.
+    The same size is not the same file: a cell may have been mirrored before it was measured, which changes labels.
     """
-    held = _held(client, run_id, {"", "traversals"} if is_known else {""})
+    held = _held(client, run_id, ("", "traversals")) if is_known else {}
     sizes: dict[str, int] = {}
     sent: dict[str, bytes] = {}
     with tempfile.TemporaryDirectory() as folder:
