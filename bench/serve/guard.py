@@ -10,7 +10,7 @@ import json
 import re
 import secrets
 from collections.abc import Awaitable, Callable, MutableMapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -57,15 +57,14 @@ class Rules:
 
     names: frozenset[str] = frozenset()  # hosts that it may be called by, beside localhost and private addresses
     token: str = ""  # where there is one, only who brings it is answered
-    routes: tuple[str, ...] = field(default=(), repr=False)  # "METHOD path", of an app around MLflow's
 
 
-@dataclass(frozen=True)
 class Refusal(Exception):
     """Why a request is not answered."""
 
-    status: int
-    message: str
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status, self.message = status, message
 
 
 # ---------------------------------------------------------------- what
@@ -82,12 +81,12 @@ def _patterns() -> dict[str, re.Pattern[str]]:
 _SERVED = _patterns()
 
 
-def is_served(method: str, path: str, further: tuple[str, ...] = ()) -> bool:
+def is_served(method: str, path: str) -> bool:
     """Whether this is one of the requests that tracking and viewing need."""
     method = "GET" if method == "HEAD" else method
     if ".." in path.split("/"):
         return False
-    return bool(method in _SERVED and _SERVED[method].fullmatch(path)) or f"{method} {path}" in further
+    return method in _SERVED and _SERVED[method].fullmatch(path) is not None
 
 
 # ---------------------------------------------------------------- to whom
@@ -114,7 +113,10 @@ def is_own_host(header: str, names: frozenset[str]) -> bool:
 
 def is_own_origin(origin: str, host: str, names: frozenset[str]) -> bool:
     """Whether a page that sends this Origin is ours. Another port is another page, on localhost too."""
-    netloc = urlsplit(origin).netloc.lower()
+    try:
+        netloc = urlsplit(origin).netloc.lower()
+    except ValueError:
+        return False
     return bool(netloc) and (netloc == host.lower() or host_name(netloc) in names)
 
 
@@ -125,7 +127,7 @@ def _check(scope: Scope, rules: Rules) -> None:
         raise Refusal(403, "this server does not answer to that host name; see --allowed-hosts")
     if any(not is_own_origin(origin, hosts[0], rules.names) for origin in origins):
         raise Refusal(403, "a page of another server asks; this one answers its own pages only")
-    if not is_served(scope["method"], scope["path"], rules.routes):
+    if not is_served(scope["method"], scope["path"]):
         raise Refusal(404, "not served here: only what tracking and viewing need, see docs/SERVER.md")
 
 

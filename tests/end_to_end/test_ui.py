@@ -191,7 +191,7 @@ def test_sigterm_takes_the_server_along(results: Path) -> None:
         server = first_child(process)
         family = [server, *server.children(recursive=True)]
         process.terminate()
-        assert process.wait(30) == 143
+        assert process.wait(60) == 143
         assert psutil.wait_procs(family, timeout=10)[1] == []
 
 

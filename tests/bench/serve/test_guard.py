@@ -67,6 +67,7 @@ def test_a_page_behind_a_web_server_may_have_another_port_than_ours() -> None:
     assert is_own_origin("https://tracking.lab.example", "127.0.0.1:5000", LAB)
     assert not is_own_origin("http://localhost:8000", "localhost:5000", LAB)
     assert not is_own_origin("null", "localhost:5000", LAB)
+    assert not is_own_origin("http://[", "localhost:5000", LAB)
 
 
 def test_names_of_the_command_line_are_exact() -> None:
