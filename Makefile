@@ -13,6 +13,15 @@ unexport PIP_USER PIP_TARGET PIP_PREFIX PIP_ROOT
 
 STAMP := .venv/.installed
 PYTHON3 ?= python3
+
+# What a user sets is text: it reaches the shell through the environment, where neither make nor the shell looks for
+# $(shell ...), backticks or quotes in it.
+USERS := PROFILE SEEDS JOBS DATA RESULTS NO_TRACKING SERVER STORE HOST PORT ALLOWED_HOSTS UPGRADE TORCH_INDEX PYTHON PYTHON3 \
+	MINUTES TO DEVICE TOKEN
+$(foreach name,$(USERS),$(if $(filter undefined,$(origin $(name))),,$(eval override $(name) := $$(value $(name)))))
+export PY $(USERS)
+quoted = '$(subst ','\'',$(1))'
+
 APT_PACKAGES := chromium chromium-driver postgresql
 LOCKED_TORCH = $(shell grep -oE '^(torch|torchvision)==[^ ]+' requirements.lock)
 
@@ -22,13 +31,14 @@ ifeq ($(strip $(PYTHON)),)
   READY := $(STAMP)
   READY_DEV := $(STAMP)
 else
-  PY := $(shell if [ -d "$(PYTHON)" ]; then echo "$(PYTHON)/bin/python"; else echo "$(PYTHON)"; fi)
+  PY := $(shell [ -d $(call quoted,$(PYTHON)) ] && printf %s $(call quoted,$(PYTHON)/bin/python) || \
+	printf %s $(call quoted,$(PYTHON)))
   READY := check-environment
   READY_DEV := check-environment-dev
 endif
 
 # A variable becomes a flag only when it is set.
-flag = $(if $(strip $($(1))),$(2) "$($(1))")
+flag = $(if $(strip $($(1))),$(2) "$$$(1)")
 RESULTS_FLAG = $(call flag,RESULTS,--results)
 RUN_FLAGS = $(strip $(call flag,PROFILE,--profile) $(call flag,SEEDS,--seeds) $(call flag,JOBS,--jobs) \
 	$(call flag,DATA,--data-dir) $(call flag,SUBSTITUTE,--substitute) $(if $(strip $(NO_TRACKING)),--no-tracking) $(RESULTS_FLAG))
@@ -39,15 +49,15 @@ IN_PARALLEL := -n auto --maxprocesses 4 --dist loadfile
 # Run experiments, then a further command if there is one, and report whatever became of them; a failure outlives the
 # report. No report after bad input (2), where nothing ran, nor after an interruption (130, 143).
 define reproduce
-@( set -x; "$(PY)" -m bench run $(1) $(RUN_FLAGS) ) || status=$$?; \
+@( set -x; "$$PY" -m bench run $(1) $(RUN_FLAGS) ) || status=$$?; \
 	case "$${status:-0}" in 2|130|143) exit $$status ;; esac; \
-	$(if $(2),( set -x; "$(PY)" -m bench $(2) $(strip $(call flag,PROFILE,--profile) $(RESULTS_FLAG)) ) || status=$$?;) \
-	( set -x; "$(PY)" -m bench report $(RESULTS_FLAG) ) || exit $$?; \
+	$(if $(2),( set -x; "$$PY" -m bench $(2) $(strip $(call flag,PROFILE,--profile) $(RESULTS_FLAG)) ) || status=$$?;) \
+	( set -x; "$$PY" -m bench report $(RESULTS_FLAG) ) || exit $$?; \
 	exit $${status:-0}
 endef
 
 # A program of the house's own, $(1), for target $(2): as tools.lock pins it, kept apart from .venv.
-tool = cmp -s tools.lock .tools/tools.lock || said=$$({ "$(PYTHON3)" -m venv --clear .tools && \
+tool = cmp -s tools.lock .tools/tools.lock || said=$$({ "$$PYTHON3" -m venv --clear .tools && \
 	.tools/bin/python -m pip --disable-pip-version-check -qqq install --no-user --require-hashes -r tools.lock && \
 	cp tools.lock .tools; } 2>&1) || \
 	{ echo "$(2): could not be done: $(1) cannot be installed: $$(echo "$$said" | tail -1 | cut -c1-200)" >&2; exit 3; }
@@ -57,10 +67,10 @@ help: ## list the targets and variables
 		/^[a-z-]+:.*## / { split($$0, part, /:.*## /); printf "  make %-17s %s\n", part[1], part[2] }' Makefile
 
 demo: $(READY) ## one network finds the ten digits, in a few minutes, and a report shows it
-	"$(PY)" -m bench run demo $(RUN_FLAGS)
-	"$(PY)" -m bench report demo $(RESULTS_FLAG)
+	"$$PY" -m bench run demo $(RUN_FLAGS)
+	"$$PY" -m bench report demo $(RESULTS_FLAG)
 	@echo "next: make reproduce-mnist, Figures 1 and 2 with five seeds an arm; on this machine:"
-	@"$(PY)" -m bench plan mnist-mi mnist $(RUN_FLAGS) | tail -n 1
+	@"$$PY" -m bench plan mnist-mi mnist $(RUN_FLAGS) | tail -n 1
 
 reproduce-mnist: $(READY) ## Figures 1 and 2: mutual information and the codes' meaning on MNIST, then the report
 	$(call reproduce,mnist-mi mnist,cost)
@@ -84,43 +94,43 @@ ambiguities: $(READY) ## what Figure 1 hinges on: one unstated choice at a time
 	$(call reproduce,mnist-mi-ambiguities)
 
 report: $(READY) ## write the report on whatever results are there
-	"$(PY)" -m bench report $(strip $(call flag,PROFILE,--profile) $(RESULTS_FLAG))
+	"$$PY" -m bench report $(strip $(call flag,PROFILE,--profile) $(RESULTS_FLAG))
 
 ui: $(READY) ## open the MLflow views of the recorded runs
-	"$(PY)" -m bench ui $(RESULTS_FLAG)
+	"$$PY" -m bench ui $(RESULTS_FLAG)
 
 tracking-server: $(READY) ## one MLflow server for all sweeps: PostgreSQL, artifacts, on this machine (docs/SERVER.md)
-	"$(PY)" -m bench server $(strip $(call flag,SERVER,--folder) $(call flag,STORE,--store) $(call flag,HOST,--host) \
+	"$$PY" -m bench server $(strip $(call flag,SERVER,--folder) $(call flag,STORE,--store) $(call flag,HOST,--host) \
 		$(call flag,PORT,--port) $(call flag,ALLOWED_HOSTS,--allowed-hosts) $(if $(strip $(TOKEN)),--token))
 
 check-regression: $(READY) ## run the regression gate's experiment and compare it with the stored baseline
-	"$(PY)" -m bench check mi-gate --run $(RUN_FLAGS)
+	"$$PY" -m bench check mi-gate --run $(RUN_FLAGS)
 
 baseline: $(READY) ## run the regression gate's experiment and store it as the new baseline
-	"$(PY)" -m bench baseline mi-gate --run $(RUN_FLAGS)
+	"$$PY" -m bench baseline mi-gate --run $(RUN_FLAGS)
 
 gpu: $(READY) ## all that a GPU is wanted for in MINUTES, into TO, to be carried home (docs/GPU.md; DEVICE=cpu rehearses)
-	"$(PY)" -m bench gpu --minutes "$(or $(strip $(MINUTES)),10)" --to "$(or $(strip $(TO)),results/carry)" \
+	"$$PY" -m bench gpu --minutes "$${MINUTES:-10}" --to "$${TO:-results/carry}" \
 		$(strip $(call flag,DEVICE,--device) $(call flag,DATA,--data-dir) $(call flag,JOBS,--jobs) $(RESULTS_FLAG))
 
 bench: $(READY_DEV) ## measure training throughput: ratios, the suite, then pytest-benchmark
-	"$(PY)" -m bench throughput $(RESULTS_FLAG)
-	"$(PY)" -m bench throughput --suite $(RESULTS_FLAG)
-	"$(PY)" -m pytest -q bench/throughput/benchmarks.py --benchmark-only --benchmark-autosave
+	"$$PY" -m bench throughput $(RESULTS_FLAG)
+	"$$PY" -m bench throughput --suite $(RESULTS_FLAG)
+	"$$PY" -m pytest -q bench/throughput/benchmarks.py --benchmark-only --benchmark-autosave
 
 setup: $(READY_DEV) ## make .venv from requirements.lock (other targets do this by themselves)
-	@echo "setup: $(PY) has everything"
+	@echo "setup: $$PY has everything"
 
 lint: $(READY_DEV) ## ruff check, ruff format --check, mypy
-	"$(PY)" -m ruff check .
-	"$(PY)" -m ruff format --check .
-	"$(PY)" -m mypy
+	"$$PY" -m ruff check .
+	"$$PY" -m ruff format --check .
+	"$$PY" -m mypy
 
 test: $(READY_DEV) ## the fast tests
-	"$(PY)" -m pytest -q -m "not slow" $(IN_PARALLEL)
+	"$$PY" -m pytest -q -m "not slow" $(IN_PARALLEL)
 
 test-all: $(READY_DEV) ## all tests, slow ones included
-	"$(PY)" -m pytest -q $(IN_PARALLEL)
+	"$$PY" -m pytest -q $(IN_PARALLEL)
 
 system-deps: ## install the Debian packages that optional tests use (needs root)
 	@set -e; \
@@ -193,19 +203,19 @@ $(STAMP): requirements.lock pyproject.toml
 		if [ -e .venv/bin ] && [ ! -e .venv/.incomplete ] && [ ! -e $@ ]; then \
 			fail ".venv is not of this Makefile's making and has no pip or a Python older than 3.11; move it away"; \
 		fi; \
-		command -v "$(PYTHON3)" >/dev/null || fail "$(PYTHON3) not found; Python 3.11 to 3.13 is needed (PYTHON3=path)"; \
-		"$(PYTHON3)" -c "$$PREFLIGHT_PROGRAM"; \
+		command -v "$$PYTHON3" >/dev/null || fail "$$PYTHON3 not found; Python 3.11 to 3.13 is needed (PYTHON3=path)"; \
+		"$$PYTHON3" -c "$$PREFLIGHT_PROGRAM"; \
 		mkdir -p .venv; \
 		: >.venv/.incomplete; \
 		find .venv/ -mindepth 1 ! -name .incomplete -delete; \
-		"$(PYTHON3)" -m venv .venv; \
+		"$$PYTHON3" -m venv .venv; \
 	fi; \
 	rm -f $@; \
 	: >.venv/.incomplete; \
 	pip_install() { .venv/bin/python -m pip --disable-pip-version-check --no-input install --no-user "$$@"; }; \
-	if [ -n "$(TORCH_INDEX)" ]; then \
+	if [ -n "$$TORCH_INDEX" ]; then \
 		awk '/^[a-z]/ { keep = !/^(cuda-|nvidia-|torch==|torchvision==|triton==)/ } keep' requirements.lock >.venv/apart.txt; \
-		pip_install --no-deps --index-url "$(TORCH_INDEX)" $(LOCKED_TORCH) && \
+		pip_install --no-deps --index-url "$$TORCH_INDEX" $(LOCKED_TORCH) && \
 			pip_install --require-hashes --no-deps -r .venv/apart.txt && \
 			pip_install $(LOCKED_TORCH); \
 	else \
@@ -216,8 +226,8 @@ $(STAMP): requirements.lock pyproject.toml
 	: >$@
 
 check-environment check-environment-dev:
-	@command -v "$(PY)" >/dev/null || { echo "PYTHON=$(PYTHON): no interpreter there" >&2; exit 1; }
-	@"$(PY)" -c "$$CHECK_PROGRAM" $(if $(filter %-dev,$@),dev)
+	@command -v "$$PY" >/dev/null || { echo "PYTHON=$$PYTHON: no interpreter there" >&2; exit 1; }
+	@"$$PY" -c "$$CHECK_PROGRAM" $(if $(filter %-dev,$@),dev)
 
 # This and the next program parse under any Python, however old, to say that it is too old.
 define PREFLIGHT_PROGRAM

@@ -4,7 +4,6 @@ import os
 from collections.abc import Collection, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 from bench import environment
 from bench.console import BadInput, console, escape, say
@@ -246,14 +245,3 @@ def _announce(text: str) -> None:
 
 def _listed(text: str | None) -> tuple[str, ...] | None:
     return tuple(part.strip() for part in text.split(",")) if text is not None else None
-
-
-def data_record(info: data.DataInfo) -> dict[str, Any]:
-    """What a cell's record says of its data."""
-    return {
-        "name": info.name,
-        "source": info.source,
-        "note": info.note,
-        "digest": info.digest,
-        "is_papers": info.is_papers,
-    }

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from infogan.cores import usable_cores
+from infogan.data import DataInfo
 from infogan.version import code_digest, library_versions
 
 ROOT = Path(__file__).parent.parent  # of this checkout
@@ -40,6 +41,18 @@ def record(device: str) -> dict[str, Any]:
         "device": device,
         "gpu": _gpu_name() if device == "cuda" else None,
         "git_commit": git_commit(),
+    }
+
+
+def data_record(info: DataInfo) -> dict[str, Any]:
+    """What a cell's record says of the data that were loaded for it."""
+    return {
+        "name": info.name,
+        "source": info.source,
+        "note": info.note,
+        "digest": info.digest,
+        "is_papers": info.is_papers,
+        "num_train": info.num_train,
     }
 
 

@@ -96,7 +96,8 @@ def test_a_record_that_names_another_cell_is_not_mirrored(tmp_path: Path) -> Non
     file.write_text(SPEC.replace("ITERATIONS", "30"))
     cell = cells(load_spec(file), "tiny", "cpu", Selection(seeds=(0,)), DATA, "cpu", VERSIONS)[0]
     folder = CellFolder.of(tmp_path / "results", cell)
-    hostile = type(cell)("../../up", cell.profile, None, cell.arm, 0, cell.config, cell.definition)
+    config = cell.config | {"experiment": "../../up"}
+    hostile = type(cell)("../../up", cell.profile, None, cell.arm, 0, config, cell.definition)
     folder.write_identity(hostile, {}, {})
 
     class NoClient:
@@ -106,7 +107,7 @@ def test_a_record_that_names_another_cell_is_not_mirrored(tmp_path: Path) -> Non
     from bench.records.storage import CorruptRecord
 
     with pytest.raises(CorruptRecord, match="names another cell than its folder"):
-        mirror_cell(NoClient(), folder)  # type: ignore[arg-type]
+        mirror_cell(NoClient(), CellFolder(folder.path))  # type: ignore[arg-type]
 
 
 def test_a_link_in_the_results_is_replaced_not_followed(tmp_path: Path) -> None:

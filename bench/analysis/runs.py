@@ -1,14 +1,12 @@
 """Records to runs and sweeps: what reports, claims and the gate read.
 
-A sweep shares one definition; cells of another are kept apart.
+A sweep shares one definition, and each of its arms one treatment: cells of another are kept apart.
 """
 
 import json
 import lzma
 import math
-import tempfile
-from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,11 +14,11 @@ from typing import Any
 import numpy as np
 
 from bench.analysis.convergence import improvement
+from bench.analysis.definitions import treatment
 from bench.analysis.summary import categorical_entropy_nats, measured_values, mi_curve, summarise
-from bench.records.folder import LAUNCHES, CellFolder, History, State, find_cells
-from bench.records.pack_format import PackError
-from bench.records.storage import CorruptRecord, read_lines, write_atomic
-from bench.records.unpacking import unpack
+from bench.records.folder import CellFolder, State
+from bench.records.history import History
+from bench.records.storage import CorruptRecord, in_words, write_atomic
 from bench.spec.cells import FORMAT, Cell, digest
 
 CURVE_DIGITS = 5  # nats to 1e-5: far below the noise between minibatches
@@ -41,6 +39,7 @@ class Run:
     result: dict[str, Any] | None
     folder: CellFolder | None = None
     measures: dict[str, dict[str, Any]] = field(default_factory=dict)  # by family, as recorded
+    measures_damage: str = ""  # why there are none, in words, where their record is damaged
 
     @cached_property
     def summary(self) -> dict[str, float]:
@@ -67,6 +66,8 @@ class Sweep:
     definition_key: str
     runs: list[Run]
     launches: list[dict[str, Any]] = field(default_factory=list)
+    is_current: bool = True  # all runs are what experiments.toml now asks for, as far as that is known
+    expected: dict[str, Any] | None = None  # of runs of one group: the configuration that it now gives the first
 
     @property
     def launcher_share(self) -> float | None:
@@ -111,27 +112,25 @@ class Sweep:
         return np.median(np.stack([c[:length] for c in present]), axis=0) if length else None
 
 
-@dataclass
-class Loaded:
-    """A results folder: the newest definition of each experiment and profile, and what is kept apart."""
-
-    sweeps: list[Sweep] = field(default_factory=list)
-    kept_apart: list[Sweep] = field(default_factory=list)
-    damaged: list[str] = field(default_factory=list)  # one line for each record that failed its checksum
-
-
 def load_run(folder: CellFolder) -> Run:
-    """One cell's records. Raises CorruptRecord, also where sound ones do not fit together."""
-    identity = folder.identity()
+    """One cell's records. Raises CorruptRecord, also where sound ones do not fit together; or OSError."""
+    identity, state, damage = folder.identity(), folder.state(), ""
+    if state == "done":
+        folder.require_whole_history()
+    try:
+        measures = folder.sound_measures()
+    except (CorruptRecord, OSError) as error:
+        measures, damage = {}, in_words(error)
     run = Run(
         folder.cell(),
-        folder.state(),
+        state,
         identity["environment"],
         identity["data"],
         folder.history(),
         folder.result(),
         folder,
-        folder.measures(),
+        measures,
+        damage,
     )
     try:
         require_usable(run)
@@ -153,69 +152,6 @@ def require_usable(run: Run) -> None:
             raise KeyError("history")
     except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
         raise ValueError(f"do not fit together: {type(error).__name__}: {error}") from error
-
-
-def load(results: Path, experiments: Iterable[str] | None = None, profile: str | None = None) -> Loaded:
-    """Read records; damaged ones are named, never guessed at.
-
-    A folder without cells may hold packs of them, or the curves that are left of a sweep: these are read as well, and
-    have no pictures.
-    """
-    if not (results / "cells").is_dir():
-        return _load_kept(results, experiments, profile)
-    loaded = Loaded()
-    by_definition: dict[tuple[str, str, str], list[Run]] = {}
-    newest: dict[tuple[str, str, str], float] = {}
-    for folder in find_cells(results):
-        try:
-            run = load_run(folder)
-        except CorruptRecord as error:
-            loaded.damaged.append(f"{folder.path.relative_to(results)}: {error}")
-            continue
-        cell = run.cell
-        if (experiments and cell.experiment not in experiments) or (profile and cell.profile != profile):
-            continue
-        key = (cell.experiment, cell.profile, cell.definition_key)
-        by_definition.setdefault(key, []).append(run)
-        newest[key] = max(newest.get(key, 0.0), (folder.path / "cell.json").stat().st_mtime)
-    launches = read_lines(results / LAUNCHES)
-    shown: set[tuple[str, str]] = set()
-    for key in sorted(by_definition, key=lambda k: -newest[k]):
-        runs = by_definition[key]
-        own = [launch for launch in launches if _is_of(launch, key[2])]
-        sweep = Sweep(key[0], key[1], runs[0].cell.definition, key[2], runs, own)
-        (loaded.kept_apart if key[:2] in shown else loaded.sweeps).append(sweep)
-        shown.add(key[:2])
-    loaded.sweeps.sort(key=lambda s: (s.experiment, s.profile))
-    return loaded
-
-
-def _load_kept(results: Path, experiments: Iterable[str] | None, profile: str | None) -> Loaded:
-    """What a folder without cells holds of a sweep."""
-    packs = sorted(results.glob(PACKS))
-    try:
-        if packs:
-            with tempfile.TemporaryDirectory() as folder:
-                unpack(packs, Path(folder))
-                loaded = load(Path(folder), experiments, profile)
-            for sweep in [*loaded.sweeps, *loaded.kept_apart]:
-                sweep.runs[:] = [replace(run, folder=None) for run in sweep.runs]
-            return loaded
-        sweep = read_curves(results / CURVES)
-    except FileNotFoundError:
-        return Loaded()
-    except (OSError, PackError) as error:
-        return Loaded(damaged=[str(error)])
-    except ValueError as error:
-        return Loaded(damaged=[f"{CURVES}: {error}"])
-    if (experiments and sweep.experiment not in experiments) or (profile and sweep.profile != profile):
-        return Loaded()
-    return Loaded([sweep])
-
-
-def _is_of(launch: dict[str, Any], definition: str) -> bool:
-    definitions = launch.get("definitions")
-    return isinstance(definitions, list) and definition in definitions
 
 
 # ---- compact curves: a sweep in one JSON file, for committed references and baselines
@@ -300,8 +236,20 @@ def _from_json(raw: dict[str, Any]) -> Sweep:
             )
         )
         require_usable(runs[-1])
+    _require_one_treatment(runs)
     key = digest(raw["definition"])
     return Sweep(raw["experiment"], raw["profile"], raw["definition"], key, runs, raw.get("launches", []))
+
+
+def _require_one_treatment(runs: list[Run]) -> None:
+    """Raises ValueError for curves that mix two treatments of an arm, or hold a seed twice."""
+    treatments: dict[str, str] = {}
+    for run in runs:
+        if treatments.setdefault(run.cell.group, treatment(run.cell)) != treatment(run.cell):
+            raise ValueError(f"{run.cell.group}: runs of two configurations")
+    names = [run.cell.name for run in runs]
+    if len(set(names)) != len(names):
+        raise ValueError("a seed of an arm is there twice")
 
 
 def _history(entry: dict[str, Any]) -> History | None:

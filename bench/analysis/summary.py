@@ -7,7 +7,7 @@ import numpy as np
 
 from bench.analysis import curves
 from bench.analysis.paper import FIGURE1_CODES, FIGURE1_INFOGAN, FIGURE1_ITERATIONS
-from bench.records.folder import History
+from bench.records.history import History
 from bench.spec.cells import T80_RULE
 
 

@@ -1,7 +1,7 @@
 """``baseline`` and ``check`` as plain functions."""
 
 import sys
-from contextlib import redirect_stdout
+from contextlib import redirect_stdout, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from bench.gate import compare as gate
 from bench.gate import output as gate_output
 from bench.gate.markdown import to_markdown
 from bench.records.folder import CellFolder
-from bench.records.storage import CorruptRecord, write_atomic
+from bench.records.storage import CorruptRecord, in_words, write_atomic
 from bench.spec.cells import Cell
 from bench.spec.criteria import GateTable
 from infogan.data.base import one_line
@@ -36,11 +36,11 @@ def current_sweep(context: Context, cells: list[Cell]) -> Sweep:
     runs = []
     for cell in cells:
         folder = CellFolder.of(context.results, cell)
-        if folder.state() != "missing":
-            try:
+        try:
+            if folder.state() != "missing":
                 runs.append(load_run(folder))
-            except CorruptRecord as error:
-                say(f"[yellow]damaged:[/yellow] {escape(cell.name)}: {escape(str(error))}")
+        except (CorruptRecord, OSError) as error:
+            say(f"[yellow]damaged:[/yellow] {escape(cell.name)}: {escape(in_words(error))}")
     first = cells[0]
     return Sweep(first.experiment, first.profile, first.definition, first.definition_key, runs)
 
@@ -73,7 +73,9 @@ def baseline(experiment: str, destination: Path | None, *, train: bool, **option
 
 
 def _is_done(context: Context, cell: Cell) -> bool:
-    return CellFolder.of(context.results, cell).state() == "done"
+    with suppress(OSError):  # which is said where its records are read
+        return CellFolder.of(context.results, cell).state() == "done"
+    return False
 
 
 def read_baseline(path: Path, experiment: str) -> Sweep | str:

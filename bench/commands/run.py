@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from bench import environment
 from bench.commands.plan import print_data, print_estimate, size_text
 from bench.console import BadInput, Exit, console, escape, say
-from bench.context import Context, data_record, require_writable
+from bench.context import Context, require_writable
 from bench.run import plan as grid
 from bench.run.executors.base import Executor
 from bench.run.share_gpu import limit_threads
@@ -84,17 +84,19 @@ def task_maker(context: Context, every_s: float, every: int | None) -> "Callable
 
     # a cluster's workers record where they are themselves
     recorded = environment.record(context.device) if context.executor == "local" else {}
-    infos = {name: data_record(info) for name, info in context.infos.items()}
     needs = {name: context.resources(name) for name in context.names}
 
     def task_of(cell: "Cell", results: Path) -> "CellTask":
-        own = infos[cell.experiment], every_s, every, needs[cell.experiment]
-        return CellTask(cell, results, context.data_dirs[cell.experiment], recorded, *own)
+        folder = context.data_dirs[cell.experiment]
+        return CellTask(cell, results, folder, recorded, every_s, every, needs[cell.experiment])
 
     return task_of
 
 
 def _print_outcome(context: Context, outcome: grid.Outcome, num_tasks: int) -> None:
+    if outcome.lost:
+        say(f"[red]stopped:[/red] {escape(outcome.lost)}; what is there now was not made by this launch")
+        return
     for name in outcome.failed:
         say(f"[red]failed:[/red] {escape(name)}; `python -m bench plan` shows why, result.json holds the traceback")
     for line in outcome.untracked:

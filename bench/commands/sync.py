@@ -6,7 +6,7 @@ from rich.progress import Progress
 
 from bench.console import BadInput, Exit, console, escape, is_watched, say
 from bench.context import require_mlflow
-from bench.records.folder import find_cells
+from bench.records.find import find_cells
 from bench.tracking import connection as tracking
 from bench.tracking import mirror
 
@@ -17,7 +17,10 @@ def sync(results: Path) -> Exit:
         raise BadInput(f"{results} holds no cells")
     require_mlflow("carry the results to where it is, or install it")
     results = results.absolute()
-    folders = list(find_cells(results))
+    found = find_cells(results)
+    folders = found.folders
+    for line in [*found.strays, *found.damaged]:
+        say(f"[yellow]left out:[/yellow] {escape(line)}")
     with Progress(*Progress.get_default_columns(), console=console, disable=not is_watched()) as progress:
         bar = progress.add_task("mirroring", total=len(folders))
         left = mirror.sync(
@@ -26,4 +29,4 @@ def sync(results: Path) -> Exit:
     for item in left:
         say(f"[yellow]not fully tracked:[/yellow] {escape(str(item))}")
     say(f"{len(folders) - len(left)} of {len(folders)} cells are mirrored in full")
-    return Exit.NOT_TRACKED if left else Exit.OK
+    return Exit.NOT_TRACKED if left or found.damaged else Exit.OK

@@ -20,7 +20,7 @@ from bench.commands.gate import default_baseline
 from bench.context import DEFAULT_SPEC
 from bench.gate.compare import compare
 from bench.publish.gate_simulation import change_table, procedure_table
-from bench.records.folder import History
+from bench.records.history import History
 from bench.spec.criteria import GateTable
 from bench.spec.tables import load_spec
 from infogan.data.base import one_line

@@ -11,7 +11,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from bench.analysis.runs import CURVES, Sweep, load
+from bench.analysis.results import load
+from bench.analysis.runs import CURVES, Sweep
 from bench.claims.cost import RECORD, judge_cost, read_cost
 from bench.claims.judge import ClaimResult, judge
 from bench.context import DEFAULT_SPEC
@@ -102,21 +103,21 @@ def reference_sweep(folder: Path) -> Sweep:
     return loaded.sweeps[0]
 
 
-def _is_of(definition_key: str) -> Callable[[Cell], bool]:
-    return lambda cell: cell.definition_key == definition_key
+def _is_of(sweep: Sweep) -> Callable[[Cell], bool]:
+    keys = {run.cell.key for run in sweep.runs}
+    return lambda cell: cell.key in keys
 
 
 def publish(results: Path, experiment: str, profile: str) -> Path:
     """Write the reference folder and its block; returns the folder. ValueError where nothing is recorded."""
-    sweeps = load(results, [experiment], profile).sweeps
+    sweeps = load(results, [experiment], profile, load_spec(DEFAULT_SPEC)).sweeps
     if not sweeps:
         raise ValueError(f"{results} holds no cells of {experiment} at profile {profile}")
     name = f"{experiment}-{profile}"
     folder = REFERENCES / name
     document = document_of(name)  # before anything is written
     write_report(results, load_spec(DEFAULT_SPEC), folder, [experiment], profile)
-    key = sweeps[0].definition_key
-    pack(results, folder / "cells.zip", pictures=False, max_bytes=MAX_BYTES, replace=True, wanted=_is_of(key))
+    pack(results, folder / "cells.zip", pictures=False, max_bytes=MAX_BYTES, replace=True, wanted=_is_of(sweeps[0]))
     (folder / CURVES).unlink(missing_ok=True)  # of an earlier reference whose cells were gone
     sweep = reference_sweep(folder)
     spec = load_spec(DEFAULT_SPEC)

@@ -22,7 +22,9 @@ import numpy as np
 from bench.context import DEFAULT_SPEC, Context
 from bench.environment import ROOT
 from bench.publish.reference import with_block
-from bench.records.folder import LAUNCHES, CellFolder, History, find_cells
+from bench.records.find import find_cells
+from bench.records.folder import LAUNCHES, CellFolder
+from bench.records.history import History
 from bench.records.storage import read_json, read_lines, write_atomic, write_json
 from bench.spec.tables import load_spec
 from infogan.cores import usable_cores
@@ -83,7 +85,7 @@ def measure_sweep(folder: Path, num_cells: int) -> dict[str, Any]:
     if launch["num_done"] != num_cells:
         raise RuntimeError(f"{launch['num_done']} of {num_cells} cells are done")
     outside_s = launch["wall_s"] * usable_cores() - launch["train_s"]
-    points = sum((cell.tracking() or {})["points"] for cell in find_cells(results))
+    points = sum((cell.tracking() or {})["points"] for cell in find_cells(results).folders)
     row = {
         "cells": num_cells,
         "launcher_peak_mb": launch["launcher_peak_mb"],

@@ -12,19 +12,29 @@ measures.json    what was measured of the finished networks, by family, each wit
 tracking.json    what the MLflow mirror was verified to hold
 left_out.json    files of a finished cell that did not travel with it: bench/records/packs.py
 lease/           who may write here: bench/records/locks.py
+
+All but the lease are sealed, and all but cell.json, which has the key in plain, for this cell: another's are refused.
 """
 
-import io
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
+from bench.records.history import History
+from bench.records.identity import checked_identity, identified_cell, identity_of
 from bench.records.locks import Lock, is_locked
-from bench.records.storage import CorruptRecord, has_seal, read_json, read_sealed, sync_folder, write_json, write_sealed
-from bench.spec.cells import FORMAT, Cell, digest, measure_key
+from bench.records.storage import (
+    CorruptRecord,
+    read_json,
+    read_sealed,
+    seal_damage,
+    sync_folder,
+    write_json,
+    write_sealed,
+)
+from bench.spec.cells import Cell, digest, measure_key
 from infogan.data.npz import NpzError, extended_npz, read_npz
 
 NEWEST = "checkpoint.pt"
@@ -35,41 +45,28 @@ LAUNCHES = "launches.jsonl"  # in the results folder: what each launch cost besi
 
 THROUGHPUT = "throughput"  # folder in the results folder: records of `python -m bench throughput`
 
-IDENTITY: dict[str, Any] = {  # kinds of what cell.json must hold
-    **dict.fromkeys(("experiment", "profile", "arm"), str),
-    **{"variant": str | None, "seed": int},
-    **dict.fromkeys(("config", "definition", "environment", "data"), dict),
-}
-
 State = Literal["missing", "partial", "running", "failed", "done"]
 
 
-@dataclass(frozen=True)
-class History:
-    """Metrics per iteration: ``values`` (T, M) float, columns ``names``; step times in ms per logged stretch."""
-
-    names: tuple[str, ...]
-    values: np.ndarray
-    step_iterations: np.ndarray  # (S,) last iteration of each timed stretch
-    step_ms: np.ndarray  # (S,) mean step time in it
-
-    def column(self, name: str) -> np.ndarray:
-        """One metric over all iterations, (T,)."""
-        return self.values[:, self.names.index(name)]
-
-    def __len__(self) -> int:
-        return len(self.values)
-
-
 class CellFolder:
-    """Reads and writes one cell's records. With ``held``, the cell's lock, nothing is written once that is lost."""
+    """Reads and writes one cell's records. With ``held``, the cell's lock, nothing is written once that is lost.
 
-    def __init__(self, path: Path, held: Lock | None = None) -> None:
-        self.path, self._held = path, held
+    ``key`` is the cell's; without it, that of cell.json.
+    """
+
+    def __init__(self, path: Path, held: Lock | None = None, key: str | None = None) -> None:
+        self.path, self._held, self._key = path, held, key
 
     @classmethod
     def of(cls, results: Path, cell: Cell, held: Lock | None = None) -> "CellFolder":
-        return cls(results / cell.folder, held)
+        return cls(results / cell.folder, held, cell.key)
+
+    @property
+    def key(self) -> str:
+        """Of the cell whose records these are. Raises CorruptRecord, or OSError where cell.json does not tell."""
+        if self._key is None:
+            self._key = str(self.identity()["key"])
+        return self._key
 
     def _file(self, name: str) -> Path:
         return self.path / name
@@ -83,25 +80,14 @@ class CellFolder:
     # ---- identity
     def write_identity(self, cell: Cell, environment: dict[str, Any], data: dict[str, Any]) -> None:
         """What the cell is, before it trains."""
-        identity = {
-            "format": FORMAT,
-            "experiment": cell.experiment,
-            "profile": cell.profile,
-            "variant": cell.variant,
-            "arm": cell.arm,
-            "seed": cell.seed,
-            "key": cell.key,
-            "definition_key": cell.definition_key,
-            "config": cell.config,
-            "definition": cell.definition,
-            "environment": environment,
-            "data": data,
-        }
-        write_json(self._own("cell.json"), identity)
+        write_json(self._own("cell.json"), identity_of(cell, environment, data))
 
     def identity(self) -> dict[str, Any]:
-        """Raises CorruptRecord, also for a record of another format."""
-        return checked_identity(read_json(self._file("cell.json")))
+        """Raises CorruptRecord, also for a record of another format or cell; or OSError."""
+        identity = checked_identity(read_json(self._file("cell.json")))
+        if self._key not in (None, identity["key"]):
+            raise CorruptRecord(f"cell.json: a record of another cell, {identity['key'][:12]}")
+        return identity
 
     def cell(self) -> Cell:
         """The cell as recorded."""
@@ -112,22 +98,25 @@ class CellFolder:
         return Lock(self._file("lease"), holder, patience_s=patience_s, give_up=give_up)
 
     def state(self) -> State:
-        """State by the records alone; a result that fails its checksum counts as not there."""
-        if not self._file("cell.json").exists():
+        """State by the records alone; a result that fails its checksum counts as not there. Raises OSError.
+
+        A result tells, whatever a lease says: who trains a cell anew removes it first.
+        """
+        try:
+            self._file("cell.json").stat()
+        except FileNotFoundError:
             return "missing"
-        if is_locked(self._file("lease")):
-            return "running"
         result = self.result()
         if result is not None:
             return result["status"]
-        return "partial"
+        return "running" if is_locked(self._file("lease")) else "partial"
 
     # ---- checkpoints
     def write_checkpoint(self, content: bytes) -> None:
         """Keep the newest state and the one before."""
         current, previous = self._own("checkpoint.pt"), self._file("checkpoint.previous.pt")
         incoming = self._file("checkpoint.incoming.pt")
-        write_sealed(incoming, content)
+        write_sealed(incoming, content, self.key)
         if current.exists():
             current.replace(previous)
         incoming.replace(current)
@@ -137,7 +126,7 @@ class CellFolder:
         """Newest first; a damaged one is given as its error, so that it can be said and the one before used."""
         for name in (NEWEST, "checkpoint.previous.pt"):
             try:
-                yield name, read_sealed(self._file(name))
+                yield name, read_sealed(self._file(name), self.key)
             except FileNotFoundError:
                 continue
             except CorruptRecord as error:
@@ -147,42 +136,35 @@ class CellFolder:
         return any(self._file(name).exists() for name in (NEWEST, "checkpoint.previous.pt"))
 
     def remove_checkpoints(self) -> None:
-        """All of them, and what a killed process left of one."""
-        for pattern in ("checkpoint*.pt", ".checkpoint*"):
-            for path in self.path.glob(pattern):
+        """All of them."""
+        for path in self.path.glob("checkpoint*.pt"):
+            self._own(path.name).unlink(missing_ok=True)
+        self.remove_temporaries()
+
+    def remove_temporaries(self) -> None:
+        """What killed processes left of half-written records; of this cell's holder alone, since only it writes them.
+
+        The launcher writes tracking.json, without this lock.
+        """
+        for path in self.path.glob(".*"):
+            if not path.name.startswith(".tracking"):
                 self._own(path.name).unlink(missing_ok=True)
 
     # ---- history
     def write_history(self, history: History) -> None:
-        content = io.BytesIO()
-        np.savez(
-            content,
-            names=np.array(history.names),
-            values=history.values,
-            step_iterations=history.step_iterations,
-            step_ms=history.step_ms,
-        )
-        write_sealed(self._own("history.npz"), content.getvalue())
+        write_sealed(self._own("history.npz"), history.to_bytes(), self.key)
 
     def history(self) -> History | None:
         """None before the first checkpoint. Raises CorruptRecord."""
         try:
-            content = read_sealed(self._file("history.npz"))
+            content = read_sealed(self._file("history.npz"), self.key)
         except FileNotFoundError:
             return None
-        try:
-            a = read_npz(content)
-            history = History(tuple(str(n) for n in a["names"]), a["values"], a["step_iterations"], a["step_ms"])
-        except (NpzError, KeyError, TypeError) as error:
-            raise CorruptRecord(f"history.npz: not a history: {error}") from error
-        numeric = all(array.dtype.kind in "fiu" for array in (history.values, history.step_iterations, history.step_ms))
-        if not numeric or history.values.ndim != 2 or history.values.shape[1] != len(history.names):
-            raise CorruptRecord("history.npz: not a history: names and values do not match")
-        return history
+        return History.from_bytes(content)
 
     # ---- end
     def write_result(self, result: dict[str, Any]) -> None:
-        write_json(self._own("result.json"), result)
+        write_json(self._own("result.json"), result, self.key)
 
     def result(self) -> dict[str, Any] | None:
         """None before the end, or where the record is damaged."""
@@ -199,12 +181,11 @@ class CellFolder:
         """
         try:
             if self._sound_result()["status"] == "done":
-                if self.history() is None:
-                    raise CorruptRecord("history.npz: not there")
+                self.require_whole_history()
                 if self.lacks_weights():
                     return None
-                if not has_seal(self._file(WEIGHTS)):
-                    raise CorruptRecord(f"{WEIGHTS}: cut off, or not there")
+                if damage := seal_damage(self._file(WEIGHTS), self.key):
+                    raise CorruptRecord(damage)
                 if not quick:
                     self.weights()
         except CorruptRecord as error:
@@ -213,8 +194,16 @@ class CellFolder:
             pass
         return None
 
+    def require_whole_history(self) -> None:
+        """Raises CorruptRecord where a finished cell's curves end before its training did, as in half a copy."""
+        history, iterations = self.history(), self._sound_result().get("given_up_at", self.cell().iterations)
+        if history is None:
+            raise CorruptRecord("history.npz: not there")
+        if len(history) != iterations:
+            raise CorruptRecord(f"history.npz: holds {len(history)} of {iterations} iterations")
+
     def _sound_result(self) -> dict[str, Any]:
-        result = read_json(self._file("result.json"))
+        result = read_json(self._file("result.json"), self.key)
         if result.get("status") not in ("done", "failed"):
             raise CorruptRecord("result.json: neither done nor failed")
         return result
@@ -224,16 +213,16 @@ class CellFolder:
         self._own("result.json").unlink(missing_ok=True)
 
     def write_weights(self, content: bytes) -> None:
-        write_sealed(self._own(WEIGHTS), content)
+        write_sealed(self._own(WEIGHTS), content, self.key)
 
     def weights(self) -> bytes:
         """Raises CorruptRecord or FileNotFoundError."""
-        return read_sealed(self._file(WEIGHTS))
+        return read_sealed(self._file(WEIGHTS), self.key)
 
     def left_out(self) -> list[str]:
         """Files that did not travel with the cell and have not followed since."""
         try:
-            names = read_json(self._file(LEFT_OUT)).get("files")
+            names = read_json(self._file(LEFT_OUT), self.key).get("files")
         except (FileNotFoundError, CorruptRecord):
             return []
         return [n for n in NETWORKS if isinstance(names, list) and n in names and not self._file(n).exists()]
@@ -260,13 +249,13 @@ class CellFolder:
     def _add(self, name: str, arrays: dict[str, np.ndarray]) -> None:
         """Add to those in the file; a damaged file counts as empty."""
         try:
-            content = extended_npz(read_sealed(self._file(name)), arrays)
+            content = extended_npz(read_sealed(self._file(name), self.key), arrays)
         except (FileNotFoundError, CorruptRecord, NpzError):
             content = extended_npz(b"", arrays)
-        write_sealed(self._own(name), content)
+        write_sealed(self._own(name), content, self.key)
 
     def _write_grids(self, name: str, grids: dict[str, np.ndarray]) -> None:
-        write_sealed(self._own(name), extended_npz(b"", grids))
+        write_sealed(self._own(name), extended_npz(b"", grids), self.key)
 
     def snapshots(self) -> dict[str, np.ndarray]:
         """Grids by ``code-iteration``. Raises CorruptRecord."""
@@ -278,7 +267,7 @@ class CellFolder:
 
     def _grids(self, name: str) -> dict[str, np.ndarray]:
         try:
-            content = read_sealed(self._file(name))
+            content = read_sealed(self._file(name), self.key)
         except FileNotFoundError:
             return {}
         try:
@@ -289,7 +278,7 @@ class CellFolder:
     # ---- measures of the finished networks
     def write_measures(self, family: str, entry: dict[str, Any]) -> None:
         """One family's entry, beside those of the others."""
-        write_json(self._own("measures.json"), self.measures() | {family: entry})
+        write_json(self._own("measures.json"), self.measures() | {family: entry}, self.key)
 
     def write_measured_grids(self, family: str, grids: dict[str, np.ndarray]) -> None:
         """Pictures (rows, columns, H, W, C) uint8 that go with a family's entry; replaces those before."""
@@ -307,8 +296,15 @@ class CellFolder:
     def measures(self) -> dict[str, dict[str, Any]]:
         """Entries by family: ``key``, ``seconds``; ``error`` or ``values``, ``reasons``, ``details``. Damaged: none."""
         try:
-            entries = read_json(self._file("measures.json"))
-        except (FileNotFoundError, CorruptRecord):
+            return self.sound_measures()
+        except CorruptRecord:
+            return {}
+
+    def sound_measures(self) -> dict[str, dict[str, Any]]:
+        """As :meth:`measures`. Raises CorruptRecord."""
+        try:
+            entries = read_json(self._file("measures.json"), self.key)
+        except FileNotFoundError:
             return {}
         return {family: entry for family, entry in entries.items() if isinstance(entry, dict)}
 
@@ -335,32 +331,12 @@ class CellFolder:
 
     # ---- tracking
     def write_tracking(self, tracking: dict[str, Any]) -> None:
-        write_json(self._file("tracking.json"), tracking)
+        if self.path.is_dir():  # else it was removed meanwhile, and is not made anew for this
+            write_json(self._file("tracking.json"), tracking, self.key)
 
     def tracking(self) -> dict[str, Any] | None:
         """None where nothing was mirrored yet, or the record is damaged: the mirror asks the store anyway."""
         try:
-            return read_json(self._file("tracking.json"))
+            return read_json(self._file("tracking.json"), self.key)
         except (FileNotFoundError, CorruptRecord):
             return None
-
-
-def checked_identity(identity: dict[str, Any]) -> dict[str, Any]:
-    """What cell.json holds. Raises CorruptRecord where it is no cell's, or of another format."""
-    if identity.get("format") != FORMAT:
-        raise CorruptRecord(f"cell.json: record format {identity.get('format')}, this version reads {FORMAT}")
-    wrong = [n for n, kind in IDENTITY.items() if n not in identity or not isinstance(identity[n], kind)]
-    if wrong:
-        raise CorruptRecord(f"cell.json: no cell's identity: {', '.join(wrong)}")
-    return identity
-
-
-def identified_cell(i: dict[str, Any]) -> Cell:
-    """The cell of an identity."""
-    return Cell(i["experiment"], i["profile"], i["variant"], i["arm"], i["seed"], i["config"], i["definition"])
-
-
-def find_cells(results: Path) -> Iterator[CellFolder]:
-    """Every cell folder under a results folder, in a fixed order."""
-    for record in sorted((results / "cells").glob("**/cell.json")):
-        yield CellFolder(record.parent)

@@ -47,6 +47,7 @@ class Launch:
                     "experiment": task.cell.experiment,
                     "profile": task.cell.profile,
                     "name": task.cell.name,
+                    "key": task.cell.key,
                     "definition": task.cell.definition_key,
                     "outcome": outcomes[task.cell.key],
                     "start_s": round(self._spans[task.cell.key][0], 2),

@@ -2,7 +2,9 @@
 
 A lock is a folder of files 1, 2, 3, ...: the leases. The highest number is in force. To take the lock is to create the
 next one, which the file system lets a single process do, and only once the lease in force was given back or its holder
-is dead. A number is never used again, so a holder that was taken for dead finds a higher one and stops writing.
+is dead. A number is never used again, so a holder that was taken for dead finds a higher one and stops writing. Where
+somebody removed the whole folder the count begins anew: so a lease also holds a random name, and its holder looks for
+its own.
 
 Dead means, on this machine, that the process is gone: that is certain and seen at once. On another one it means that
 the heartbeat has not changed for LAPSE_S seconds of the onlooker's own clock: the clocks of two machines are never
@@ -12,6 +14,7 @@ compared.
 import contextlib
 import json
 import os
+import secrets
 import threading
 import time
 from collections.abc import Callable
@@ -42,10 +45,11 @@ class Locked(Exception):
 
 
 class LockLost(Exception):
-    """This process held a lock, was silent for too long, and another took over: it must not write any more."""
+    """This process held a lock, and the lease is no longer its own: it must not write any more."""
 
     def __init__(self, path: Path) -> None:
-        super().__init__(f"{path.parent} was taken over by another process while this one did not answer")
+        taken = "taken over by another process while this one did not answer"
+        super().__init__(one_line(f"{path.parent} was {taken if path.exists() else 'removed'}"))
 
 
 def this_machine() -> str | None:
@@ -88,7 +92,7 @@ def _is_running(pid: int, started: str) -> bool | None:
 
 def _numbers(folder: Path) -> list[int]:
     try:
-        return [int(name) for name in os.listdir(folder) if name.isdigit()]
+        return [int(name) for name in os.listdir(folder) if name.isascii() and name.isdecimal()]
     except FileNotFoundError:
         return []
 
@@ -134,7 +138,8 @@ def is_locked(path: Path) -> bool:
     standing = _standing(number, content, this_machine())
     if standing == "unknown":
         with contextlib.suppress(FileNotFoundError):
-            return time.time() - (path / str(number)).stat().st_mtime < LONG_SILENCE_S
+            # a clock that is ahead, or a file of the far future, is no sign of life
+            return abs(time.time() - (path / str(number)).stat().st_mtime) < LONG_SILENCE_S
     return standing == "held"
 
 
@@ -160,6 +165,7 @@ class Lock:
         self.machine = machine or this_machine()
         self.beat_s, self.lapse_s = beat_s, lapse_s
         self.lost = False
+        self._name = secrets.token_hex(8)
         self._holder = f"{holder} on {node_name()}"[: RECORD_BYTES // 4]
         self._number, self._file, self._beats = 0, -1, 0
         self._seen: tuple[int, bytes] = (0, b"")
@@ -219,18 +225,38 @@ class Lock:
 
     # ---- holding it
     def check(self) -> None:
-        """Raises LockLost where another has taken over: call it before every write that the lock protects."""
+        """Raises LockLost where the lease is no longer in force: call it before every write that the lock protects."""
         self.lost = self.lost or self._is_superseded()
         if self.lost:
             raise LockLost(self.path)
 
+    def loss(self) -> str:
+        """As :meth:`check`, as a line, which is empty while the lock is held or its folder cannot be read."""
+        with contextlib.suppress(OSError):
+            try:
+                self.check()
+            except LockLost as error:
+                return str(error)
+        return ""
+
     def _is_superseded(self) -> bool:
-        return max(_numbers(self.path), default=0) != self._number
+        if max(_numbers(self.path), default=0) != self._number:
+            return True
+        try:
+            content = (self.path / str(self._number)).read_bytes()
+        except FileNotFoundError:
+            return True
+        return not content.startswith(self._first_bytes)  # which no beat changes, so that half a beat does not either
+
+    @property
+    def _first_bytes(self) -> bytes:
+        return json.dumps({"name": self._name})[:-1].encode()
 
     def _content(self) -> dict[str, Any]:
         pid = os.getpid()
         started = process_start(pid) if self.machine is not None else ""
-        return {"holder": self._holder, "machine": self.machine, "pid": pid, "started": started, "beat": self._beats}
+        names = {"name": self._name, "holder": self._holder, "machine": self.machine}  # the name first
+        return names | {"pid": pid, "started": started, "beat": self._beats}
 
     def _write(self, lease: dict[str, Any]) -> None:
         """In place, through the file that this process created: a later lease is another file."""
@@ -243,8 +269,7 @@ class Lock:
             # a beat that fails is silence, which others see; whether any of them took over is looked at next
             with contextlib.suppress(OSError):
                 self._write(self._content())
-            with contextlib.suppress(OSError):
-                self.lost = self.lost or self._is_superseded()
+            self.loss()
 
     # ---- giving it back
     def __exit__(self, *_: object) -> None:

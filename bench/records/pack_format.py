@@ -17,8 +17,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError
 
-from bench.records.folder import NETWORKS, WEIGHTS, checked_identity, identified_cell
-from bench.records.storage import CorruptRecord, sealed_json, unsealed, unsealed_json
+from bench.records.folder import NETWORKS, WEIGHTS
+from bench.records.identity import checked_identity, identified_cell
+from bench.records.storage import NOBODY, CorruptRecord, sealed_json, unsealed, unsealed_json
 from bench.spec.schema import Table
 from infogan.data.base import one_line
 from infogan.data.npz import DAMAGE
@@ -194,16 +195,12 @@ def _manifest(raw: bytes) -> Manifest:
 def _check_record(cell: PackedCell, name: str, content: bytes) -> None:
     """Raises CorruptRecord for a record that its own checksum denies, and for another cell's."""
     if not name.endswith(".json"):
-        unsealed(name, content)
+        unsealed(name, content, cell.key)
         return
-    value = unsealed_json(name, content)
+    value = unsealed_json(name, content, NOBODY if name == "cell.json" else cell.key)
     if name == "cell.json":
         found = identified_cell(checked_identity(value))
-        try:
-            is_same = (found.key, found.folder.as_posix()) == (cell.key, cell.folder)
-        except (ValueError, TypeError, RecursionError) as error:
-            raise CorruptRecord(f"no cell's configuration: {error}") from error
-        if not is_same:
+        if (found.key, found.folder.as_posix()) != (cell.key, cell.folder):
             raise CorruptRecord("the cell is another than its folder says")
     if name == "result.json":
         lacking = {"history.npz", WEIGHTS} - cell.files.keys() - set(cell.left_out)

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from bench.records.folder import LAUNCHES, NETWORKS, CellFolder, find_cells
+from bench.records.find import find_cells
+from bench.records.folder import LAUNCHES, NETWORKS, CellFolder
 from bench.records.pack_format import (
     MANIFEST,
     MAX_FILE,
@@ -23,7 +24,7 @@ from bench.records.pack_format import (
     PackedFile,
     PackError,
 )
-from bench.records.storage import CorruptRecord, atomic_file, read_lines
+from bench.records.storage import CorruptRecord, atomic_file, in_words, read_lines
 from bench.spec.cells import Cell
 
 RECORDS = ("cell.json", "history.npz", "measures.json", "result.json")
@@ -80,18 +81,17 @@ def pack(
 
 def _finished(results: Path, wanted: Callable[[Cell], bool]) -> tuple[list[CellFolder], list[str]]:
     """Cells that are done or diverged, which is a result too, and a line for each that is neither."""
-    found, left_out = [], []
-    for folder in find_cells(results):
-        state, result = folder.state(), folder.result() or {}
-        damage = folder.end_damage(quick=True) if state == "done" else None
+    there = find_cells(results)
+    found, left_out = [], [*there.strays, *there.damaged]
+    for folder in there.folders:
         try:
-            cell = folder.cell()
-            if not wanted(cell):
+            if not wanted(folder.cell()):
                 continue
-            sound = cell.folder.parts == folder.path.relative_to(results).parts
-            damage = damage or (None if sound else "cell.json names another cell than its folder does")
-        except CorruptRecord as error:
-            damage = str(error)
+            state, result = folder.state(), folder.result() or {}
+            damage = folder.end_damage(quick=True) if state == "done" else None
+        except (CorruptRecord, OSError) as error:
+            left_out.append(f"{_name(results, folder)}: {in_words(error)}")
+            continue
         if damage or not (state == "done" or (state == "failed" and result.get("error") == "NonFiniteLoss")):
             left_out.append(f"{_name(results, folder)}: {damage or state}")
         else:

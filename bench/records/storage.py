@@ -1,4 +1,8 @@
-"""Durable files: written whole or not at all, checked by a checksum when read."""
+"""Durable files: written whole or not at all, checked by a checksum when read.
+
+A record may have an owner, the key of the cell it belongs to, which the checksum covers: a sound record of another cell
+is found out wherever it lies.
+"""
 
 import contextlib
 import errno
@@ -12,13 +16,25 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
-_MAGIC = b"infogan-record-1"  # ends every binary record, before its sha256
+from infogan.data.base import one_line
+
+_MAGIC = b"infogan-record-2"  # ends every binary record, before its owner and a sha256 of both; 1 knew no owner
 _CANNOT_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}  # what some file systems answer
-_TRAILER = len(_MAGIC) + hashlib.sha256().digest_size
+_DIGEST = hashlib.sha256().digest_size
+_TRAILER = len(_MAGIC) + 2 * _DIGEST
+NOBODY = "0" * 2 * _DIGEST  # the owner of a record that belongs to no cell
 
 
 class CorruptRecord(Exception):
-    """A record's content does not match its checksum."""
+    """A record's content does not match its checksum, or belongs to another cell."""
+
+
+def in_words(error: CorruptRecord | OSError) -> str:
+    """One line that names a record's file without its folder."""
+    if isinstance(error, OSError) and error.filename is not None:
+        name = Path(os.fsdecode(error.filename)).name
+        return one_line(f"{name}: cannot be read: {error.strerror}")
+    return one_line(" ".join(str(error).split()))
 
 
 def write_atomic(path: Path, *content: bytes) -> None:
@@ -82,54 +98,77 @@ def sync_folder(folder: Path) -> bool:
         os.close(handle)
 
 
-def write_sealed(path: Path, content: bytes) -> None:
-    """Write a binary record with its checksum at the end."""
-    write_atomic(path, content, _MAGIC + hashlib.sha256(content).digest())  # not joined: a checkpoint has 150 MB
+def write_sealed(path: Path, content: bytes, owner: str = NOBODY) -> None:
+    """Write a binary record with its owner and its checksum at the end. ``owner``: 64 hexadecimal digits."""
+    write_atomic(path, content, _trailer(content, owner))  # not joined: a checkpoint has 150 MB
 
 
-def read_sealed(path: Path) -> bytes:
-    """Content of a binary record. Raises CorruptRecord, or FileNotFoundError."""
-    return unsealed(path.name, path.read_bytes())
+def read_sealed(path: Path, owner: str = NOBODY) -> bytes:
+    """Content of a binary record. Raises CorruptRecord, also for another owner's; or OSError."""
+    return unsealed(path.name, path.read_bytes(), owner)
 
 
-def unsealed(name: str, raw: bytes) -> bytes:
-    """Content of a binary record's bytes. Raises CorruptRecord."""
+def unsealed(name: str, raw: bytes, owner: str = NOBODY) -> bytes:
+    """Content of a binary record's bytes. Raises CorruptRecord, also for another owner's."""
     content, trailer = raw[:-_TRAILER], raw[-_TRAILER:]
-    if len(raw) < _TRAILER or trailer != _MAGIC + hashlib.sha256(content).digest():
+    found = trailer[len(_MAGIC) : -_DIGEST].hex()
+    if len(raw) < _TRAILER or trailer != _trailer(content, found):
         raise CorruptRecord(f"{name}: checksum does not match, {len(raw)} bytes")
+    _require_owner(name, found, owner)
     return content
 
 
-def has_seal(path: Path) -> bool:
-    """Whether a binary record is there with its end: quick, and blind to a change within."""
+def _trailer(content: bytes, owner: str) -> bytes:
+    named = bytes.fromhex(owner)
+    digest = hashlib.sha256(content)
+    digest.update(named)
+    return _MAGIC + named + digest.digest()
+
+
+def _require_owner(name: str, found: str, owner: str) -> None:
+    if found != owner:
+        of = "no cell" if found == NOBODY else f"another cell, {found[:12]}"
+        raise CorruptRecord(f"{name}: a record of {of}")
+
+
+def seal_damage(path: Path, owner: str = NOBODY) -> str:
+    """What is wrong with a binary record's end, in words; empty where it is sound. Blind to a change within."""
     try:
         with path.open("rb") as file:
             if os.fstat(file.fileno()).st_size < _TRAILER:
-                return False
+                return f"{path.name}: cut off"
             file.seek(-_TRAILER, os.SEEK_END)
-            return file.read(len(_MAGIC)) == _MAGIC
+            trailer = file.read(_TRAILER)
     except FileNotFoundError:
-        return False
+        return f"{path.name}: not there"
+    if not trailer.startswith(_MAGIC):
+        return f"{path.name}: cut off"
+    try:
+        _require_owner(path.name, trailer[len(_MAGIC) : -_DIGEST].hex(), owner)
+    except CorruptRecord as error:
+        return str(error)
+    return ""
 
 
-def write_json(path: Path, value: dict[str, Any]) -> None:
-    """Write a JSON record that people can read and that carries its checksum as its last key."""
-    write_atomic(path, sealed_json(value))
+def write_json(path: Path, value: dict[str, Any], owner: str = NOBODY) -> None:
+    """Write a JSON record that people can read and that carries its owner and its checksum as its last keys."""
+    write_atomic(path, sealed_json(value, owner))
 
 
-def sealed_json(value: dict[str, Any]) -> bytes:
+def sealed_json(value: dict[str, Any], owner: str = NOBODY) -> bytes:
     """The bytes of a JSON record."""
-    checked = value | {"sha256": _json_digest(value)}
+    owned = value if owner == NOBODY else value | {"cell": owner}
+    checked = owned | {"sha256": _json_digest(owned)}
     return (json.dumps(checked, indent=1, allow_nan=False) + "\n").encode()
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """A JSON record without its checksum. Raises CorruptRecord, or FileNotFoundError."""
-    return unsealed_json(path.name, path.read_bytes())
+def read_json(path: Path, owner: str = NOBODY) -> dict[str, Any]:
+    """A JSON record without owner and checksum. Raises CorruptRecord, also for another owner's; or OSError."""
+    return unsealed_json(path.name, path.read_bytes(), owner)
 
 
-def unsealed_json(name: str, raw: bytes) -> dict[str, Any]:
-    """The JSON record of these bytes, without its checksum. Raises CorruptRecord."""
+def unsealed_json(name: str, raw: bytes, owner: str = NOBODY) -> dict[str, Any]:
+    """The JSON record of these bytes, without owner and checksum. Raises CorruptRecord, also for another owner's."""
     try:
         value = json.loads(raw)
         stated = value.pop("sha256")
@@ -138,6 +177,8 @@ def unsealed_json(name: str, raw: bytes) -> dict[str, Any]:
         raise CorruptRecord(f"{name}: not a record: {error}") from error
     if stated != found:
         raise CorruptRecord(f"{name}: checksum does not match")
+    if owner != NOBODY:
+        _require_owner(name, str(value.pop("cell", NOBODY)), owner)
     return value
 
 
@@ -154,21 +195,28 @@ def plain_json(value: Any) -> Any:
 
 def append_line(path: Path, value: dict[str, Any]) -> None:
     """Add a JSON line; the file is rewritten whole, so that a crash leaves no half line."""
-    before = path.read_bytes() if path.exists() else b""
+    before = _bytes_if_there(path)
     if before and not before.endswith(b"\n"):
         before += b"\n"  # a hand's edit
     write_atomic(path, before + (json.dumps(value, allow_nan=False) + "\n").encode())
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
-    """JSON lines; a line that does not read is passed over, an absent file is empty."""
+    """JSON lines; a line that does not read is passed over, an absent file is empty. Raises OSError."""
     values = []
-    for line in path.read_text("utf-8-sig", errors="replace").splitlines() if path.exists() else []:
+    for line in _bytes_if_there(path).decode("utf-8-sig", errors="replace").splitlines():
         with contextlib.suppress(ValueError, RecursionError):
             value = json.loads(line)
             if isinstance(value, dict):
                 values.append(value)
     return values
+
+
+def _bytes_if_there(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return b""
 
 
 def read_plain_json(path: Path) -> Any:

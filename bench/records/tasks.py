@@ -30,7 +30,6 @@ class CellTask:
     results: Path
     data_dir: Path | None
     environment: dict[str, Any]
-    data: dict[str, Any]  # source, note, digest: what the record says of the images
     checkpoint_every_s: float = 60.0
     checkpoint_every: int | None = None  # iterations, beside the seconds
     resources: Resources = Resources()

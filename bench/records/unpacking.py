@@ -102,7 +102,7 @@ def _add(pack: Pack, cell: PackedCell, results: Path, staging: Path) -> str:
             os.utime(destination / name, ns=(modified_ns, modified_ns))
     absent = [name for name in cell.left_out if not (folder / name).exists()]
     if absent:
-        write_json(destination / LEFT_OUT, {"files": absent})
+        write_json(destination / LEFT_OUT, {"files": absent}, cell.key)
     if is_new:
         folder.parent.mkdir(parents=True, exist_ok=True)
         destination.rename(folder)

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.analysis.runs import Sweep, load
+from bench.analysis.results import load
+from bench.analysis.runs import Sweep
 from bench.claims.cost import Cost, judge_cost, read_cost
 from bench.claims.judge import ClaimResult, claims_digest, judge
 from bench.gate.history import read_history
@@ -72,7 +73,7 @@ def write_report(
         cost, damaged = read_cost(results), []
     except ValueError as error:
         cost, damaged = None, [str(error)]
-    loaded = load(results, names, profile)
+    loaded = load(results, names, profile, spec)
     checks = read_history(results / "history.jsonl")
     return report_of_sweeps(
         loaded.sweeps,
@@ -81,6 +82,7 @@ def write_report(
         expected=[name for name, table in spec.experiments.items() if table.claims] if names is None else names,
         profile=profile,
         kept_apart=loaded.kept_apart,
+        strays=loaded.strays,
         damaged=[*loaded.damaged, *damaged],
         checks=checks,
         cost=cost,
@@ -97,6 +99,7 @@ def report_of_sweeps(
     expected: Sequence[str] = (),
     profile: str | None = None,
     kept_apart: Sequence[Sweep] = (),
+    strays: Sequence[str] = (),
     damaged: Sequence[str] = (),
     checks: Sequence[dict[str, Any]] = (),
     cost: Cost | None = None,
@@ -118,6 +121,8 @@ def report_of_sweeps(
     unrecorded = [name for name in expected if name not in recorded]
     absent = [f"{wording.listed(unrecorded)}: nothing recorded{at}"] if unrecorded else []
     apart = [builder.apart(sweep, sweeps) for sweep in kept_apart]
+    apart += [(wording.scrubbed(line), []) for line in strays]
+    builder.left_out += [f"left out: {line}" for line, _ in apart]
     speed = None if measured is None else builder.throughput(measured, sweeps)
     judged = [*builder.claim_cards, *builder.cost_cards]
     answer, shares = cards.summary(judged), cards.shares(judged)
@@ -247,12 +252,20 @@ class _Builder:
         return pages.ThroughputView(throughput.machines(records), figures, tables, throughput.missing(records))
 
     def apart(self, sweep: Sweep, shown: Sequence[Sweep]) -> tuple[str, list[str]]:
-        """A sweep of another definition: how many cells, and where the definition differs from the shown one."""
-        line = f"{sweep.experiment}, {sweep.profile}: {wording.plural(len(sweep.runs), 'cell')} of another definition"
+        """A sweep that is not shown: how many cells, and where they differ from what is shown."""
+        cells, own = wording.plural(len(sweep.runs), "cell"), sweep.runs[0].cell
+        where = f"{sweep.experiment}, {sweep.profile}"
         for other in shown:
             if (other.experiment, other.profile) == (sweep.experiment, sweep.profile):
-                return line, inventory.differences(other.definition, sweep.definition)
-        return line, []
+                if other.definition_key != sweep.definition_key:
+                    return f"{where}: {cells} of another definition", inventory.differences(
+                        other.definition, sweep.definition
+                    )
+                line = f"{where}: {cells} of {own.group}, trained with other settings than experiments.toml now gives"
+                now = other.groups().get(own.group)
+                config = sweep.expected or (now[0].cell.config if now else own.config)
+                return line, inventory.differences(config | {"seed": own.seed}, own.config)
+        return f"{where}: {cells}", []
 
     def _note(self, sweep: Sweep, group: str) -> str:
         cell = sweep.groups()[group][0].cell

@@ -33,6 +33,10 @@ def ordered_groups(sweep: Sweep, experiment: ExperimentTable | None) -> list[str
 def missing_cells(sweep: Sweep, experiment: ExperimentTable | None) -> list[str]:
     """One line for each cell that is not done, and for the seeds of an arm that were never begun."""
     lines = []
+    if experiment is not None and not sweep.is_current:
+        lines.append(
+            "none of these cells has the configuration that experiments.toml now gives: shown is what was launched last"
+        )
     recorded = {(run.cell.group, run.cell.seed) for run in sweep.runs}
     for group, seeds in planned(experiment, sweep.profile).items():
         absent = [seed for seed in seeds if (group, seed) not in recorded]

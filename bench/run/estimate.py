@@ -172,7 +172,7 @@ def _reached(folder: CellFolder) -> int:
     """Iterations up to the last checkpoint, where a partial cell goes on; 0 for one that starts anew."""
     try:
         history = folder.history() if folder.has_checkpoint() else None
-    except CorruptRecord:
+    except (CorruptRecord, OSError):
         history = None
     return 0 if history is None else len(history)
 

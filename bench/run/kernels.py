@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import environment
-from bench.records.folder import find_cells
+from bench.records.find import find_cells
 from bench.records.locks import Lock
 from bench.records.storage import CorruptRecord, read_json, write_json
 from bench.spec.cells import Choice
@@ -142,7 +142,7 @@ def _record(processor: str) -> dict[str, Any]:
 def _of_cells(results: Path) -> dict[str, Any] | None:
     """The choice that the cells of a folder were made with, such as those of a pack; of several kinds, the first's."""
     record: dict[str, Any] | None = None
-    for folder in find_cells(results):
+    for folder in find_cells(results).folders:
         try:
             cell = folder.cell()
             network = cell.config["network"]

@@ -13,6 +13,7 @@ from bench.console import Exit
 from bench.records.folder import LAUNCHES, CellFolder
 from bench.records.launches import Launch
 from bench.records.locks import Lock
+from bench.records.storage import in_words
 from bench.records.tasks import CellTask
 from bench.run.executors.base import Executor, StopRequest
 from bench.spec.cells import Cell
@@ -27,8 +28,9 @@ BYTES = 4
 
 @dataclass(frozen=True)
 class PlannedCell:
-    """A cell and where it stands: missing, partial, running, failed, done, unmeasured or unsynced.
+    """A cell and where it stands: missing, partial, running, failed, done, unmeasured, unsynced or unreadable.
 
+    Unreadable: its records cannot be read here and now, so that nothing is known of it and nothing done with it.
     Unmeasured: trained, but measures are missing or made by other code. Unsynced: done, not mirrored in full.
     """
 
@@ -49,22 +51,28 @@ def plan(results: Path, cells: list[Cell], uri: str | None) -> list[PlannedCell]
     """States from the records alone; without the address of a store nobody asks whether a cell is mirrored."""
     planned = []
     for cell in cells:
-        folder = CellFolder.of(results, cell)
-        state: str = folder.state()
-        detail = ""
-        if state == "done" and (damage := folder.end_damage(quick=True)):
-            state, detail = "partial", f"{damage}; it will be trained again"
-        elif state == "failed":
-            detail = (folder.result() or {}).get("message", "")
-        elif state == "done" and (families := folder.unmeasured(cell)):
-            errors = [entry["error"] for entry in folder.measures().values() if "error" in entry]
-            state, detail = "unmeasured", errors[0] if errors else ", ".join(families)
-        elif state == "done" and uri is not None and not is_synced(folder, uri):
-            state = "unsynced"
-        if state in ("done", "unsynced"):
-            detail = _detail(folder, cell)
+        try:
+            state, detail = _state(CellFolder.of(results, cell), cell, uri)
+        except OSError as error:
+            state, detail = "unreadable", in_words(error)
         planned.append(PlannedCell(cell, state, detail))
     return planned
+
+
+def _state(folder: CellFolder, cell: Cell, uri: str | None) -> tuple[str, str]:
+    """Of a cell, with the detail. Raises OSError."""
+    state: str = folder.state()
+    if state == "done" and (damage := folder.end_damage(quick=True)):
+        return "partial", f"{damage}; it will be trained again"
+    if state == "failed":
+        return state, (folder.result() or {}).get("message", "")
+    if state == "done" and (families := folder.unmeasured(cell)):
+        errors = [entry["error"] for entry in folder.measures().values() if "error" in entry]
+        return "unmeasured", errors[0] if errors else ", ".join(families)
+    if state == "done":
+        is_mirrored = uri is None or is_synced(folder, uri)
+        return "done" if is_mirrored else "unsynced", _detail(folder, cell)
+    return state, ""
 
 
 def _detail(folder: CellFolder, cell: Cell) -> str:
@@ -116,7 +124,9 @@ def estimate(results: Path, planned: list[PlannedCell], jobs: int) -> Estimate:
 
 def _measured_speed(results: Path, planned: list[PlannedCell]) -> tuple[float, float, bool] | None:
     """Arithmetic per second while training and seconds outside training, from the finished cells among these."""
-    finished = [(item.cell, CellFolder.of(results, item.cell).result()) for item in planned]
+    finished = [
+        (item.cell, CellFolder.of(results, item.cell).result()) for item in planned if item.state != "unreadable"
+    ]
     seconds = [
         (training_flops(cell), result["seconds"]) for cell, result in finished if result and result["status"] == "done"
     ]
@@ -143,6 +153,13 @@ class Outcome:
     done: int
     failed: list[str]
     untracked: list[str]
+    lost: str = ""  # how the results folder was lost to this launch
+
+
+def stop_signals() -> list[int]:
+    """Those that ask for a checkpoint and an end; a closed terminal is one of them unless nohup said otherwise."""
+    hangup = [signal.SIGHUP] if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN else []
+    return [signal.SIGINT, signal.SIGTERM, *hangup]
 
 
 @contextlib.contextmanager
@@ -154,7 +171,7 @@ def _signals(stop: StopRequest, display: Display) -> Iterator[None]:
                 "stopping: cells write a checkpoint first (once more to stop at once); the next run goes on from there"
             )
 
-    before = {signum: signal.signal(signum, handle) for signum in (signal.SIGINT, signal.SIGTERM)}
+    before = {signum: signal.signal(signum, handle) for signum in stop_signals()}
     try:
         yield
     finally:
@@ -187,17 +204,20 @@ def run(
         def on_event(task: CellTask, kind: str, values: dict[str, Any]) -> None:
             launch.event(task, kind, values)
             folder = CellFolder.of(results, task.cell)
-            if kind in ("durable", "done", "failed", "stopped") and folder.state() != "missing":
+            if kind in ("durable", "done", "failed", "stopped") and (folder.path / "cell.json").is_file():
                 mirror.submit(folder)  # a cell that failed before its first record has nothing to mirror
             display.event(task, kind, values)
 
         def tick() -> None:
-            if lock.lost and not stop.requested:
-                display.message("another launcher took the results folder over while this one was silent: stopping")
+            if not stop.requested and (loss := lock.loss()):
+                display.message(f"stopping: {loss}")
                 stop.signals.append(signal.SIGTERM)
             display.tick(mirror.status)
 
         outcomes = executor.run(tasks, on_event, stop, tick)
+        if loss := lock.loss():  # what lies under these paths now is not this launch's
+            mirror.abandon()
+            return Outcome(Exit.FAILED, 0, [], [], loss)
         if uri is not None:
             display.message("training has ended; finishing the mirror in MLflow")
         untracked = mirror.close(10.0 if stop.requested else 120.0)
@@ -207,9 +227,10 @@ def run(
             display.message(f"{LAUNCHES} lacks this launch, which costs the report a line: {error}")
     names = {task.cell.key: task.cell.name for task in tasks}
     failed = [names[key] for key, outcome in outcomes.items() if outcome == "failed"]
+    failed += [f"{item.cell.name}: {item.detail}" for item in planned if item.state == "unreadable"]
     done = sum(outcome == "done" for outcome in outcomes.values())
     if stop.requested:
-        code = Exit.TERMINATED if stop.signals[0] == signal.SIGTERM else Exit.INTERRUPTED
+        code = Exit.INTERRUPTED if stop.signals[0] == signal.SIGINT else Exit.TERMINATED
     elif failed:
         code = Exit.FAILED
     else:

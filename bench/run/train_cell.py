@@ -15,10 +15,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from bench.environment import ROOT
-from bench.records.folder import NEWEST, CellFolder, History
+from bench.environment import ROOT, data_record
+from bench.records.folder import NEWEST, CellFolder
+from bench.records.history import History
 from bench.records.locks import Lock, LockLost
-from bench.records.storage import CorruptRecord
+from bench.records.storage import CorruptRecord, in_words
 from bench.records.tasks import STRETCH, CellTask
 from bench.run.measure_cell import load_dataset, measure
 from bench.spec.cells import evaluation_code
@@ -116,7 +117,7 @@ class CellRun:
         try:
             trained = self._is_trained()
         except (OSError, MemoryError) as error:  # what was trained stays done
-            message = f"its records cannot be read: {error}"
+            message = f"its records cannot be read: {in_words(error) if isinstance(error, OSError) else error}"
             self.report("failed", {"message": message})
             return "failed"
         try:
@@ -166,8 +167,9 @@ class CellRun:
         wanted = task.cell.config["data"]
         self.dataset = load_dataset(wanted, task.data_dir)
         images = torch.from_numpy(self.dataset.train.images[: wanted["num_images"]])
-        self.folder.write_identity(task.cell, task.environment, task.data)
+        self.folder.remove_temporaries()
         damage = self.folder.end_damage()
+        self.folder.write_identity(task.cell, task.environment, data_record(self.dataset.info))
         if damage:
             self._note(f"{damage}; the cell is trained again")
             self.folder.remove_measures(task.cell.measures)  # on another processor the networks may come out otherwise

@@ -15,7 +15,7 @@ import torch
 
 from bench.console import Exit
 from bench.environment import ROOT
-from bench.records.folder import find_cells
+from bench.records.find import find_cells
 from bench.records.storage import write_sealed
 from bench.throughput.session import synchroniser
 from bench.throughput.workloads import Workload, trainer
@@ -112,7 +112,7 @@ def cell_overhead(device: str) -> dict[str, Any]:
         seconds = time.perf_counter() - started
         if ended.returncode not in (Exit.OK, Exit.NOT_TRACKED):  # the cell is there either way
             raise CellFailed(f"a small cell ended with {ended.returncode}: {one_line(ended.stdout + ended.stderr)}")
-        (cell,) = find_cells(folder)
+        (cell,) = find_cells(folder).folders
         result = cell.result()
         assert result is not None
         parts = dict(result["seconds"])

@@ -9,7 +9,8 @@ from typing import Any
 
 from bench.analysis import pictures
 from bench.analysis.summary import categorical_entropy_nats, code_names, measured_values, mi_curve, summarise
-from bench.records.folder import CellFolder, History
+from bench.records.folder import CellFolder
+from bench.records.history import History
 from bench.spec.cells import Cell
 
 NOTE, COLOUR = "mlflow.note.content", "mlflow.runColor"  # tags that a person may edit in the UI

@@ -102,6 +102,14 @@ class Mirror:
             left |= dict.fromkeys(self._waiting.keys() | self._in_hand, late)
         return sorted(f"{_name(self._results, path)}: {reason}" for path, reason in left.items())
 
+    def abandon(self) -> None:
+        """Mirror nothing more: the records are no longer this launch's."""
+        with self._changed:
+            self._waiting.clear()
+            self._failed.clear()
+            self._closing = self._last_round = True
+            self._changed.notify_all()
+
     def _run(self) -> None:
         delay_s, attempts_at_close = FIRST_DELAY_S, 0
         while (folder := self._next()) is not None:
@@ -158,6 +166,7 @@ class NoMirror:
 
     def start(self) -> None: ...
     def submit(self, folder: CellFolder) -> None: ...
+    def abandon(self) -> None: ...
 
     def close(self, timeout_s: float) -> list[str]:
         """No cell is missing from a store that nobody asked for."""

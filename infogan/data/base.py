@@ -18,6 +18,9 @@ import numpy as np
 
 MAX_TEXT_BYTES = 256 << 20  # of a table beside images: CelebA's largest has 27 million
 
+_SEAL = b"infogan-cached-1"  # ends every cache file, before a sha256
+_SEAL_BYTES = len(_SEAL) + hashlib.sha256().digest_size
+
 Progress = Callable[[int, int], None]  # images done, images in all
 
 
@@ -174,13 +177,33 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
 
 
 def write_cached(path: Path, content: bytes) -> bool:
-    """Write a cache file atomically; False where the cache cannot be written, which is never an error."""
+    """Write a cache file atomically, with a sum at its end that covers its name and folder's name too.
+
+    False where the cache cannot be written, which is never an error.
+    """
     try:
         with replacing(path) as file:
             file.write(content)
+            file.write(_seal(path, content))
     except OSError:
         return False
     return True
+
+
+def read_cached(path: Path) -> bytes | None:
+    """What :func:`write_cached` wrote there; None for an absent file, a changed one, and another's bytes."""
+    try:
+        raw = path.read_bytes()
+    except OSError:
+        return None
+    content, seal = raw[:-_SEAL_BYTES], raw[-_SEAL_BYTES:]
+    return content if seal == _seal(path, content) else None
+
+
+def _seal(path: Path, content: bytes) -> bytes:
+    digest = hashlib.sha256(f"{path.parent.name}/{path.name}\n".encode())
+    digest.update(content)
+    return _SEAL + digest.digest()
 
 
 def _sidecar(key: str) -> Path:
@@ -199,8 +222,9 @@ def remember(key: str, info: DataInfo) -> None:
 
 
 def recall(key: str) -> DataInfo | None:
-    """The remembered info, or None where there is none or it does not read."""
+    """The remembered info, or None where there is none or it was changed since."""
+    content = read_cached(_sidecar(key))
     try:
-        return DataInfo(**json.loads(_sidecar(key).read_text()))
-    except (OSError, ValueError, TypeError):
+        return None if content is None else DataInfo(**json.loads(content))
+    except (ValueError, TypeError):  # of another version
         return None

@@ -110,7 +110,11 @@ def cached_images(path: Path, shape: tuple[int, ...], make: Callable[[], np.ndar
             return kept
     except (OSError, *HEADER_DAMAGE):
         pass  # none yet, or damaged: made anew below
-    images = make()
+    return kept_images(path, make())
+
+
+def kept_images(path: Path, images: np.ndarray) -> np.ndarray:
+    """The same images, now in ``path`` too, where the cache can be written."""
     with contextlib.suppress(OSError), replacing(path) as file:  # a full disk or a read-only cache is never an error
         np.save(file, images)
     return images

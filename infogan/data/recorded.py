@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from infogan.data.base import DataError, Dataset, recall, remember
-from infogan.data.folders import cached_images
+from infogan.data.folders import cached_images, kept_images
 
 
 def recorded_dataset(
@@ -18,13 +18,15 @@ def recorded_dataset(
 ) -> Dataset:
     """``assemble`` of the decoded array, which is kept in ``cached``; its description is remembered under ``key``.
 
-    An array that no longer has the remembered digest was damaged, and is decoded anew.
+    An array without the remembered digest was damaged, and one of which nothing is remembered could be anything: it is
+    decoded anew.
     """
-    dataset = assemble(cached_images(cached, shape, decode))
     remembered = recall(key)
-    if remembered and remembered.digest != dataset.info.digest and cached.exists():
-        cached.unlink()
+    if remembered is not None:
         dataset = assemble(cached_images(cached, shape, decode))
+        if dataset.info == remembered:
+            return dataset
+    dataset = assemble(kept_images(cached, decode()))
     remember(key, dataset.info)
     return dataset
 

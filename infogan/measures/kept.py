@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from infogan.data.base import cache_dir, write_cached
+from infogan.data.base import cache_dir, read_cached, write_cached
 from infogan.version import code_digest
 
 
@@ -35,14 +35,13 @@ def trained_once(
 
 
 def _read(path: Path, model: nn.Module) -> dict[str, float] | None:
-    """None where there is no sound file."""
-    try:
-        content = path.read_bytes()
-    except OSError:
+    """None where there is no sound file. Its sum covers weights and numbers: they were measured of one another."""
+    content = read_cached(path)
+    if content is None:
         return None
     try:
         saved = torch.load(io.BytesIO(content), weights_only=True)
-    except Exception:  # the unpickler fails on damaged opcodes in every way there is
+    except Exception:  # the unpickler fails on what is no such file in every way there is
         return None
     before = {name: value.clone() for name, value in model.state_dict().items()}
     try:

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from bench.records.folder import CellFolder, History
+from bench.records.folder import CellFolder
+from bench.records.history import History
 from bench.spec.cells import Cell
 
 ITERATIONS = 60

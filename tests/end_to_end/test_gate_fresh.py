@@ -14,7 +14,7 @@ import torch
 from bench import environment
 from bench.commands import gate as gate_commands
 from bench.console import Exit
-from bench.context import Context, data_record
+from bench.context import Context
 from bench.records.tasks import CellTask
 from bench.run import train_cell as cell
 from infogan.step import Players
@@ -72,9 +72,9 @@ def test_weights_perturbed_in_the_last_bit_raise_no_alarm(bench: Bench, monkeypa
     """Trained in this process, where the trainer can be replaced; a worker would import the real one."""
     monkeypatch.setattr(cell, "Trainer", PerturbedTrainer)
     context = Context(["mi-gate"], spec=bench.spec, results=bench.results, seeds="0-4")
-    recorded, info = environment.record("cpu"), data_record(context.infos["mi-gate"])
+    recorded = environment.record("cpu")
     for one in context.cells:
-        run = cell.CellRun(CellTask(one, context.results, None, recorded, info), lambda *_: None, lambda: False)
+        run = cell.CellRun(CellTask(one, context.results, None, recorded), lambda *_: None, lambda: False)
         assert run.run() == "done"
         assert isinstance(run.trainer, PerturbedTrainer)
     options = {"spec": bench.spec, "results": bench.results, "seeds": "0-4"}

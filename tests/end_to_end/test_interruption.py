@@ -26,17 +26,20 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory, empty_database: Path) 
     return bench
 
 
-@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
+SIGNALS = {"Ctrl-C": signal.SIGINT, "SIGTERM": signal.SIGTERM, "a closed terminal": signal.SIGHUP}
+
+
+@pytest.mark.parametrize("signum", SIGNALS.values(), ids=SIGNALS)
 def test_a_polite_stop_writes_checkpoints_and_resumes(
     undisturbed: Bench, tmp_path: Path, empty_database: Path, signum: signal.Signals
 ) -> None:
     bench = Bench(tmp_path, ITERATIONS).use_database(empty_database)
     with running(bench, *RUN) as process:
         wait_for(lambda: num_checkpoints(bench) >= 1)
-        send = os.killpg if signum == signal.SIGINT else os.kill  # a terminal's Ctrl-C reaches all
+        send = os.kill if signum == signal.SIGTERM else os.killpg  # what a terminal sends reaches all
         send(process.pid, signum)
         output, _ = process.communicate(timeout=PATIENCE_S)
-    assert process.returncode == 128 + signum, output
+    assert process.returncode == (130 if signum == signal.SIGINT else 143), output
     assert "stopping" in output
     assert "Traceback" not in output
     states = bench(*PLAN)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.analysis.runs import load
+from bench.analysis.results import load
 from bench.tracking.connection import default_uri
 from tests.end_to_end.browser import served
 from tests.end_to_end.harness import Bench

@@ -12,7 +12,9 @@ import psutil
 import pytest
 
 from bench.context import Context
-from bench.records.folder import CellFolder, History, find_cells
+from bench.records.find import find_cells
+from bench.records.folder import CellFolder
+from bench.records.history import History
 from bench.tracking import connection as tracking
 from bench.tracking import mirror
 from tests.end_to_end.attacks import (
@@ -126,7 +128,7 @@ def test_the_table_shows_its_columns_without_scrolling(addresses: dict[str, str]
 def test_a_run_shows_its_note_its_data_set_and_its_pictures(
     results: Path, addresses: dict[str, str], page: Browser
 ) -> None:
-    folder = next(f for f in find_cells(results) if f.cell().name == "infogan/seed-0")
+    folder = next(f for f in find_cells(results).folders if f.cell().name == "infogan/seed-0")
     run_id, digest = (folder.tracking() or {})["run_id"], folder.cell().config["data"]["digest"]
     run_page = addresses["seeds"].partition("/runs?")[0] + f"/runs/{run_id}"
     page.open(run_page)

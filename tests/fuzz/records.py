@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from bench.records.folder import CellFolder, History
+from bench.records.folder import CellFolder
+from bench.records.history import History
 from bench.spec.cells import Selection, cells
 from bench.spec.tables import load_spec
 from infogan.data import DataInfo

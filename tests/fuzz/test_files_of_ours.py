@@ -1,5 +1,6 @@
 """experiments.toml, records and baselines under mutation: one line that names the file, never a traceback."""
 
+import contextlib
 import io
 import json
 import random
@@ -9,14 +10,16 @@ from typing import Any
 
 import pytest
 
-from bench.analysis.runs import Sweep, load
+from bench.analysis.results import load
+from bench.analysis.runs import Sweep
 from bench.commands import gate as gate_commands
 from bench.gate import compare as gate
 from bench.gate import output as gate_output
 from bench.records.folder import CellFolder
-from bench.records.storage import write_json, write_sealed
+from bench.records.identity import checked_identity, identified_cell
+from bench.records.storage import CorruptRecord, read_json, read_sealed, write_json, write_sealed
 from bench.run.train_cell import training_config
-from bench.spec.cells import Selection, cells
+from bench.spec.cells import Selection, cells, digest
 from bench.spec.tables import Spec, SpecError, load_spec
 from tests.end_to_end.harness import SPEC, Bench
 from tests.fuzz.engine import fuzz
@@ -90,6 +93,24 @@ def test_experiments_toml_through_the_command(num: int, tmp_path: Path) -> None:
         assert not bench.results.exists()
 
 
+def belonging(results: Path, path: Path, identity: dict[str, Any]) -> None:
+    """Make the lie hold together: keys, place and seals are those of the changed configuration, where it has any."""
+    with contextlib.suppress(CorruptRecord, TypeError, ValueError):
+        keys = {"key": digest(identity.get("config")), "definition_key": digest(identity.get("definition"))}
+        cell = identified_cell(checked_identity(identity | keys))
+        source, folder = CellFolder(path, key=cell.key), CellFolder.of(results, cell)
+        if ".." in folder.path.parts or not folder.path.is_relative_to(results / "cells"):
+            return
+        write_json(path / "cell.json", identity | keys)
+        for file in path.iterdir():
+            if file.suffix == ".json" and file.name != "cell.json":
+                write_json(file, {k: v for k, v in read_json(file).items() if k != "cell"}, source.key)
+            elif file.suffix in (".npz", ".pt"):
+                write_sealed(file, file.read_bytes()[:-80], source.key)
+        folder.path.parent.mkdir(parents=True, exist_ok=True)
+        path.rename(folder.path)
+
+
 @pytest.mark.parametrize("num", [80, pytest.param(2000, marks=SLOW)])
 def test_records(num: int, tmp_path: Path) -> None:
     """Damaged bytes fail their checksum; a record that is well formed and lies, checksum included, is named too."""
@@ -113,10 +134,13 @@ def test_records(num: int, tmp_path: Path) -> None:
             changed = changed_json(value, rng)
             if isinstance(changed, dict):
                 write_json(file, changed)
+                if name == "cell.json":
+                    belonging(results, path, changed)
         else:
-            write_sealed(file, damaged(content[:-47], rng))
+            write_sealed(file, damaged(read_sealed(file, sound.key), rng), sound.key)
         loaded = load(results)
-        assert all(line.startswith("cells/tiny/") and "\n" not in line for line in loaded.damaged), loaded.damaged
+        lines = [*loaded.damaged, *loaded.strays]
+        assert all(line.startswith("cells/") and "\n" not in line for line in lines), lines
         for sweep in loaded.sweeps:
             for run in sweep.runs:
                 assert isinstance(run.summary, dict)
@@ -173,7 +197,7 @@ def test_a_checkpoint_is_trusted_only_with_its_checksum(tmp_path: Path) -> None:
 
     stream = io.BytesIO()
     torch.save({"key": "k", "trainer": torch.arange(100)}, stream)
-    folder = CellFolder(tmp_path)
+    folder = CellFolder(tmp_path, key="ab" * 32)
     folder.write_checkpoint(stream.getvalue())
     sound = (tmp_path / "checkpoint.pt").read_bytes()
     counts = {"sound": 0, "damaged": 0}

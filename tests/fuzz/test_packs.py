@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from bench.analysis.runs import CURVES, load, read_curves, write_curves
-from bench.records.folder import find_cells
+from bench.analysis.results import load
+from bench.analysis.runs import CURVES, read_curves, write_curves
+from bench.records.find import find_cells
 from bench.records.pack_format import PackError
 from bench.records.packs import pack
 from bench.records.storage import sealed_json, unsealed_json
@@ -57,7 +58,7 @@ def test_packs(num: int, tmp_path: Path) -> None:
             raise
         assert {path.name for path in home.iterdir()} == {"mutant.zip", "results"}
         assert {path.name for path in results.iterdir()} <= {"cells", "run.lease", "launches.jsonl"}
-        assert [folder.end_damage() for folder in find_cells(results)] == [None]
+        assert [folder.end_damage() for folder in find_cells(results).folders] == [None]
         assert len(load(results).sweeps[0].runs) == 1
 
     found = fuzz("packs", num, 1, read, PackError, lambda: {"mutant.zip": content}, tmp_path)

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from bench import environment
-from bench.analysis.runs import Sweep, load, read_curves
+from bench.analysis.results import load
+from bench.analysis.runs import Sweep, read_curves
 from bench.analysis.throughput import newest_ratio
 from bench.claims.cost import RECORD, judge_cost, read_cost
 from bench.context import DEFAULT_SPEC

@@ -1,11 +1,13 @@
 """Networks that are trained once: what a file on disk may and may not change."""
 
+import io
 from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
 
+from infogan.data.base import read_cached, write_cached
 from infogan.measures.kept import initialise, trained_once
 
 
@@ -29,7 +31,7 @@ def test_a_damaged_file_leaves_no_trace(tmp_path: Path, monkeypatch: pytest.Monk
     first = network()
     assert made(first) == {"accuracy": 0.5}
     (path,) = tmp_path.glob("tests/*.pt")
-    saved = torch.load(path, weights_only=True)
+    saved = torch.load(io.BytesIO(read_cached(path) or b""), weights_only=True)
     saved["model"]["1.weight"].fill_(7.0)
     if damage == "a NaN in a gain":
         saved["model"]["1.weight"][0] = torch.nan
@@ -37,7 +39,9 @@ def test_a_damaged_file_leaves_no_trace(tmp_path: Path, monkeypatch: pytest.Monk
         del saved["numbers"]
     else:
         del saved["model"]["0.weight"]
-    torch.save(saved, path)
+    content = io.BytesIO()
+    torch.save(saved, content)
+    write_cached(path, content.getvalue())
     again = network()
     assert made(again) == {"accuracy": 0.5}
     for name, value in first.state_dict().items():

@@ -1,6 +1,7 @@
 """Cells on this machine: one process per cell, forked from a warm server that has imported torch once.
 
-The launcher decides about signals: workers ignore Ctrl-C, and stop with a checkpoint at the next iteration when told.
+The launcher decides about signals: workers ignore Ctrl-C and a closed terminal, and stop with a checkpoint at the next
+iteration when told.
 """
 
 import contextlib
@@ -106,11 +107,12 @@ class LocalExecutor:
 
 
 def _start_server() -> None:
-    """Start the workers' server with SIGINT blocked, which it and its workers inherit.
+    """Start the workers' server with SIGINT and SIGHUP blocked, which it and its workers inherit.
 
-    A terminal's Ctrl-C reaches them too, and some of them before they could ignore it; the launcher alone decides.
+    A terminal's Ctrl-C or end reaches them too, and some of them before they could ignore it; the launcher alone
+    decides.
     """
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP})
     with _short_temporary_folder():
         try:
             forkserver.ensure_running()
@@ -159,7 +161,8 @@ def _die_with_parent() -> None:
 
 def _work(task: CellTask, connection: Connection) -> None:
     """Target of a worker's process."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for ignored in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(ignored, signal.SIG_IGN)
     terminations: list[int] = []
     signal.signal(signal.SIGTERM, lambda signum, _: terminations.append(signum))
     _die_with_parent()

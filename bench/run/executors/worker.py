@@ -8,6 +8,7 @@ from typing import Any
 
 from bench.records.folder import CellFolder
 from bench.records.locks import Locked, LockLost
+from bench.records.storage import in_words
 from bench.records.tasks import CellTask
 
 OUTCOMES = ("done", "failed", "stopped")
@@ -51,7 +52,7 @@ def work(task: CellTask, send: Send, told_to_stop: Callable[[], bool]) -> tuple[
     except (Locked, LockLost) as error:
         return ("stopped" if told_to_stop() else "failed"), str(error)
     except OSError as error:
-        return "failed", f"the cell's folder cannot be used: {error}"
+        return "failed", f"the cell's folder cannot be used: {in_words(error)}"
     return outcome
 
 
@@ -60,6 +61,13 @@ def conclude(task: CellTask, death: str, *, stopping: bool) -> tuple[str, str]:
 
     Where the record does not say it either, ``death`` is recorded as its failure, unless somebody is at work on it.
     """
+    try:
+        return _conclude(task, death, stopping=stopping)
+    except OSError as error:
+        return "failed", f"{death}; {in_words(error)}"
+
+
+def _conclude(task: CellTask, death: str, *, stopping: bool) -> tuple[str, str]:
     folder = CellFolder.of(task.results, task.cell)
     result = folder.result()
     is_sound = result is not None and not folder.end_damage(quick=True)  # else it died before it was trained again

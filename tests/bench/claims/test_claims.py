@@ -11,7 +11,7 @@ import pytest
 
 from bench.analysis.runs import Run, Sweep, from_json, to_json
 from bench.claims.judge import ClaimResult, budget_used, judge, left_out
-from bench.records.folder import History
+from bench.records.history import History
 from bench.report.inventory import missing_cells
 from bench.report.verdicts import claim_rows, headline, left_out_sentence
 from bench.spec.cells import Selection, cells, measure_key

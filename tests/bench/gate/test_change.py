@@ -19,7 +19,7 @@ from bench.gate.change import find_change, sign_flip_p
 from bench.gate.compare import Check, compare
 from bench.gate.history import history_line
 from bench.publish.gate_proof import stretched
-from bench.records.folder import History
+from bench.records.history import History
 from bench.spec.criteria import GateTable
 
 BASELINE = Path(__file__).parents[3] / "results" / "baseline" / "mi-gate.json"

@@ -20,7 +20,7 @@ from bench.console import BadInput
 from bench.gate import output as gate_output
 from bench.gate.compare import compare, inconclusive
 from bench.publish.gate_proof import failing, outcomes, stretched
-from bench.records.folder import History
+from bench.records.history import History
 from bench.report.tabular import NEITHER, sweep_tables
 from bench.report.wording import ABSENT
 from bench.spec.criteria import GateTable

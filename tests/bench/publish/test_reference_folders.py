@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from bench.analysis import runs
-from bench.analysis.runs import CURVES, load, read_curves, write_curves
+from bench.analysis.results import load
+from bench.analysis.runs import CURVES, read_curves, write_curves
 from bench.commands.report import report
 from bench.context import DEFAULT_SPEC
 from bench.publish import lean, reference

@@ -21,7 +21,7 @@ from bench.records.storage import sealed_json, unsealed_json
 from bench.records.unpacking import unpack
 from tests.bench.tracked_cells import done_cell, make_cell
 
-CELL = make_cell().folder.as_posix()
+CELL, OWNER = make_cell().folder.as_posix(), make_cell().key
 Entries = dict[str, bytes]
 Change = Callable[[Entries], None]
 
@@ -122,8 +122,9 @@ CHANGES: dict[str, tuple[Change, str]] = {
         swapped("result.json", b'{"status": "done", "sha256": "0"}'),
         "checksum does not match",
     ),
-    "an unfinished cell": (swapped("result.json", sealed_json({"status": "partial"})), "no finished cell"),
-    "no cell's identity": (swapped("cell.json", sealed_json({"format": 1})), "no cell's identity"),
+    "an unfinished cell": (swapped("result.json", sealed_json({"status": "partial"}, OWNER)), "no finished cell"),
+    "another cell's record": (swapped("result.json", sealed_json({"status": "done"})), "a record of no cell"),
+    "no cell's identity": (swapped("cell.json", sealed_json({"format": 2})), "no cell's identity"),
     "records of another format": (swapped("cell.json", sealed_json({"format": 9})), "record format 9"),
     "a changed manifest": (
         lambda held: held.update({"manifest.json": held["manifest.json"].replace(b'"size": ', b'"size": 1', 1)}),

@@ -3,6 +3,7 @@
 import json
 import multiprocessing
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -193,3 +194,43 @@ def test_a_look_changes_nothing(tmp_path: Path) -> None:
     machine = this_machine()
     assert machine is not None
     assert machine.endswith("]")
+
+
+def test_a_holder_whose_folder_was_removed_and_made_anew_notices(tmp_path: Path) -> None:
+    """A sweep is stopped by Ctrl-Z, its results are removed, another starts: both hold lease number 1."""
+    path = tmp_path / "results" / "lease"
+    stopped = Lock(path, "the stopped").__enter__()
+    falls_silent(stopped)
+    shutil.rmtree(tmp_path / "results")
+    with pytest.raises(LockLost, match="results was removed"):
+        stopped.check()
+    stopped.lost = False
+    with Lock(path, "the new") as lock:
+        assert lock._number == stopped._number
+        assert "taken over" in stopped.loss()
+        with pytest.raises(LockLost, match="taken over"):
+            stopped.check()
+        stopped._write(stopped._content())  # a late beat, into a file without a name
+        lock.check()
+        stopped.__exit__()
+        assert is_locked(path)
+
+
+@pytest.mark.parametrize("days", [-3650, -1, 1, 3650], ids=str)
+def test_a_lease_of_another_time_is_no_sign_of_life(tmp_path: Path, days: int) -> None:
+    path = tmp_path / "lease"
+    falls_silent(elsewhere(path).__enter__())
+    assert is_locked(path)
+    os.utime(path / "1", (time.time() + 86400 * days,) * 2)
+    assert not is_locked(path)
+
+
+@pytest.mark.parametrize("name", ["²", "٣", "1.5", "-1", "one", ".1"])
+def test_entries_that_are_no_leases_are_passed_over(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "lease"
+    path.mkdir()
+    (path / name).touch()
+    assert not is_locked(path)
+    with Lock(path, "me") as lock:
+        assert lock._number == 1
+        assert (path / name).exists()

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench.records.folder import LAUNCHES, CellFolder, find_cells
+from bench.records.find import find_cells
+from bench.records.folder import LAUNCHES, CellFolder
 from bench.records.locks import Lock, Locked
 from bench.records.pack_format import PackError
 from bench.records.packs import pack
@@ -59,7 +60,7 @@ def test_finished_cells_come_back_to_the_last_bit(results: Path, tmp_path: Path)
     assert after.keys() == travelling | {LAUNCHES}
     assert {name: after[name] for name in travelling} == {name: before[name] for name in travelling}
     assert [line["definitions"] for line in read_lines(here / LAUNCHES)] == [[make_cell().definition_key]]
-    old, new = next(find_cells(results)).path / "cell.json", next(find_cells(here)).path / "cell.json"
+    old, new = find_cells(results).folders[0].path / "cell.json", find_cells(here).folders[0].path / "cell.json"
     assert new.stat().st_mtime_ns // 1_000_000 == old.stat().st_mtime_ns // 1_000_000  # the mirror shows these times
     assert not (here / ".unpacking").exists()
 
@@ -154,8 +155,9 @@ def test_damaged_and_misplaced_cells_stay_behind_and_are_named(results: Path, tm
     misplaced = results / "cells" / "toy" / "smoke" / "gan" / "seed-1" / make_cell(1).key[:12]
     shutil.copytree(CellFolder.of(results, make_cell(1)).path, misplaced)
     packed = pack(results, tmp_path / "cells.zip")
-    assert packed.left_out[0] == "toy/smoke/gan/seed-1: cell.json names another cell than its folder does"
-    assert packed.left_out[1] == "toy/smoke/infogan/seed-0: weights.pt: cut off, or not there"
+    assert "toy/smoke/gan/seed-1" in packed.left_out[0]
+    assert "a copy, or moved" in packed.left_out[0]
+    assert packed.left_out[1] == "toy/smoke/infogan/seed-0: weights.pt: not there"
     with pytest.raises(PackError, match="no finished cell"):
         pack(tmp_path / "here", tmp_path / "none.zip")
 
@@ -182,7 +184,7 @@ def test_a_killed_unpacking_is_completed_by_the_next(results: Path, tmp_path: Pa
         patch.setattr(Path, "rename", rename)
         with pytest.raises(KeyboardInterrupt):
             unpack([tmp_path / "cells.zip"], here)
-    assert [folder.end_damage() for folder in find_cells(here)] == [None]  # each cell whole, or not there
+    assert [folder.end_damage() for folder in find_cells(here).folders] == [None]  # each cell whole, or not there
     unpacked = unpack([tmp_path / "cells.zip"], here)
     assert (len(unpacked.added), len(unpacked.skipped)) == (2, 1)
 

@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.records.folder import CellFolder, History, find_cells
+from bench.records.find import find_cells
+from bench.records.folder import CellFolder
+from bench.records.history import History
 from bench.records.locks import LockLost
 from bench.records.storage import (
     CorruptRecord,
@@ -28,6 +30,7 @@ SPEC = load_spec(Path(__file__).parents[3] / "experiments.toml")
 DATA = DataInfo("mnist", "embedded", "note", "ab" * 32, 4000, 1000, False)
 CELL = cells(SPEC, "mnist-mi", "smoke", Selection(), DATA, "cpu", {"torch": "2", "training_code": "1"})[0]
 HISTORY = History(("loss/discriminator", "mi/c1"), np.arange(8.0).reshape(4, 2), np.array([4]), np.array([12.5]))
+WHOLE_HISTORY = History(HISTORY.names, np.ones((CELL.iterations, 2)), np.array([CELL.iterations]), np.array([12.5]))
 
 
 @pytest.fixture
@@ -103,7 +106,7 @@ def test_states_follow_the_records(folder: CellFolder, tmp_path: Path) -> None:
 
 
 def test_a_cell_comes_back_as_it_was(folder: CellFolder, tmp_path: Path) -> None:
-    assert [found.cell() for found in find_cells(tmp_path)] == [CELL]
+    assert [found.cell() for found in find_cells(tmp_path).folders] == [CELL]
     assert folder.history() is None
     folder.write_history(HISTORY)
     history = folder.history()
@@ -132,8 +135,10 @@ def test_a_finished_cell_without_sound_curves_or_weights_is_damaged(folder: Cell
     assert folder.end_damage() is None  # not at its end
     folder.write_result({"status": "done"})
     assert folder.end_damage(quick=True) == "history.npz: not there"
-    folder.write_history(HISTORY)
-    assert folder.end_damage(quick=True) == "weights.pt: cut off, or not there"
+    folder.write_history(HISTORY)  # of a copy that was made while the cell trained
+    assert folder.end_damage(quick=True) == f"history.npz: holds 4 of {CELL.iterations} iterations"
+    folder.write_history(WHOLE_HISTORY)
+    assert folder.end_damage(quick=True) == "weights.pt: not there"
     folder.write_weights(b"weights" * 100)
     assert folder.end_damage() is None
     path = folder.path / "weights.pt"

@@ -62,7 +62,7 @@ def test_a_launch_counts_what_it_trained_itself(tmp_path: Path, monkeypatch: pyt
     now = [0.0]
     monkeypatch.setattr(launches.time, "monotonic", lambda: now[0])
     names = ("whole", "resumed", "died once", "died at once", "measured", "stopped")
-    tasks = {name: CellTask(make_cell(seed), tmp_path, None, {}, {}) for seed, name in enumerate(names)}
+    tasks = {name: CellTask(make_cell(seed), tmp_path, None, {}) for seed, name in enumerate(names)}
     written = launches.Launch()
 
     def hear(name: str, *kinds: str, **values: float) -> None:

@@ -13,8 +13,10 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from bench.analysis.runs import load, read_curves, write_curves
-from bench.records.folder import CellFolder, History
+from bench.analysis.results import load
+from bench.analysis.runs import read_curves, write_curves
+from bench.records.folder import CellFolder
+from bench.records.history import History
 from bench.report import report_of_sweeps, wording, write_report
 from bench.report.figures import sweep as sweep_figures
 from bench.report.figures.style import Drawing
@@ -229,7 +231,7 @@ def test_continuous_codes_and_variants(spec: Spec, tmp_path: Path) -> None:
     codes = {"codes": [{"kind": "continuous", "std": "learned", "log_std_clamp": [-4.0, 2.0]}]}
     for cell in planned(spec, (0, 1))[::5]:
         for variant in ("azimuth", "$wide"):
-            config = cell.config | codes | {"variant": variant}
+            config = cell.config | codes | {"variant": variant, "experiment": "portraits"}
             other = Cell("portraits", "cpu", variant, cell.arm, cell.seed, config, cell.definition | codes)
             folder = record(tmp_path, other, done=False, length=20)
             names = ("loss/discriminator", "loss/generator", "mi/c1", "explained/c1")
@@ -249,7 +251,7 @@ def test_curves_of_continuous_codes_are_what_q_explains_between_nothing_and_ever
     """Their L_I sums to -1.1 nats at most, which an axis in nats would show as less than no information."""
     codes = {"codes": [{"kind": "continuous", "std": 1.0, "log_std_clamp": [-4.0, 2.0]}] * 5}
     cell = planned(spec, (0,))[0]
-    config = cell.config | codes | {"variant": None}
+    config = cell.config | codes | {"variant": None, "experiment": "faces"}
     other = Cell("faces", "cpu", None, cell.arm, 0, config, cell.definition | codes)
     folder = record(tmp_path, other, done=False, length=20)
     names = ("loss/discriminator", "loss/generator", *(f"mi/c{i}" for i in range(1, 6)))

@@ -7,7 +7,8 @@ import numpy as np
 
 from bench.analysis.runs import Run, Sweep
 from bench.context import DEFAULT_SPEC
-from bench.records.folder import CellFolder, History
+from bench.records.folder import CellFolder
+from bench.records.history import History
 from bench.report.codes import best_run, codes_tables
 from bench.report.wording import ABSENT
 from bench.spec.cells import Selection, cells
@@ -66,7 +67,7 @@ def test_every_figure_of_the_codes_is_drawn_and_is_the_same_twice() -> None:
 
 
 def test_probes_and_pictures_are_kept_beside_each_other_and_replaced(tmp_path: Path) -> None:
-    folder = CellFolder(tmp_path)
+    folder = CellFolder(tmp_path, key="ab" * 32)
     assert folder.probes() == {} == folder.measured_grids("samples")
     folder.write_probe(3, {"samples": np.zeros(2)})
     folder.write_probe(12, {"samples": np.ones(2)})

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bench.analysis.runs import load
-from bench.records.folder import CellFolder, History
+from bench.analysis.results import load
+from bench.records.folder import CellFolder
+from bench.records.history import History
 from bench.report import factor_tables, factors, wording, write_report
 from bench.spec.cells import Cell, Selection, cells
 from bench.spec.tables import Spec, load_spec
@@ -38,7 +39,9 @@ def record(results: Path, cell: Cell, measures: dict[str, Any], grids: dict[str,
     folder.write_identity(cell, {"packages": {"torch": "2"}, "device": "cpu"}, info)
     names = ["loss/discriminator", "loss/generator"]
     names += [f"{what}/c{i + 1}" for i, _ in enumerate(cell.config["codes"]) for what in ("mi", "explained")]
-    folder.write_history(History(tuple(names), np.full((20, len(names)), 0.5), np.array([20]), np.array([9.0])))
+    folder.write_history(
+        History(tuple(names), np.full((cell.iterations, len(names)), 0.5), np.array([20]), np.array([9.0]))
+    )
     if grids:
         folder.write_measured_grids("factors", grids)
     folder.write_measures("factors", {"key": "k", "seconds": 1.0} | measures)

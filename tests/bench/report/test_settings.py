@@ -8,9 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.analysis.runs import Sweep, load
+from bench.analysis.results import load
+from bench.analysis.runs import Sweep
 from bench.context import Context
-from bench.records.folder import CellFolder, History
+from bench.records.folder import CellFolder
+from bench.records.history import History
 from bench.report import settings, write_report
 from bench.report.figures import draw_settings
 from bench.spec.cells import Cell, Selection, cells

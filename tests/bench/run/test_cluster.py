@@ -29,7 +29,7 @@ def smoke_cells(spec: Path = SPEC) -> list[Cell]:
 
 
 def task() -> CellTask:
-    return CellTask(smoke_cells()[0], Path("results"), None, {}, {})
+    return CellTask(smoke_cells()[0], Path("results"), None, {})
 
 
 @pytest.mark.parametrize(

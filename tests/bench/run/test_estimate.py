@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.context import Context
-from bench.records.folder import CellFolder, History
+from bench.records.folder import CellFolder
+from bench.records.history import History
 from bench.records.schedule import makespan_s
 from bench.run import estimate
 from bench.run.estimate import Kind, Measured, kind_of, trial_of

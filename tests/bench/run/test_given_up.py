@@ -28,7 +28,7 @@ def test_a_cell_that_is_given_up_is_done_and_says_so(tmp_path: Path, monkeypatch
         monkeypatch.setattr(f"infogan.giving_up.{name}", value)  # every epoch of three iterations is stuck
     monkeypatch.setattr("infogan.training.EPOCH_ITERATIONS", 3)
     cell, events = cell_of(tmp_path), []
-    task = CellTask(cell, tmp_path, None, {"git_commit": "0", "packages": {}}, cell.config["data"])
+    task = CellTask(cell, tmp_path, None, {"git_commit": "0", "packages": {}})
     folder = CellFolder.of(tmp_path, cell)
 
     def report(kind: str, values: dict[str, Any]) -> None:

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from bench.analysis.runs import load, read_curves, write_curves
+from bench.analysis.results import load
+from bench.analysis.runs import read_curves, write_curves
 from bench.records.folder import CellFolder
 from bench.records.tasks import CellTask
 from bench.report.inventory import missing_cells
@@ -61,9 +62,7 @@ def planned(tmp_path: Path, arm: str = "infogan") -> Cell:
 def run(cell: Cell, results: Path) -> tuple[str, list[str]]:
     """Outcome and the kinds of event of one attempt in this process."""
     kinds: list[str] = []
-    task = CellTask(
-        cell, results, None, {"git_commit": "0", "packages": {}}, cell.config["data"] | {"is_papers": False}
-    )
+    task = CellTask(cell, results, None, {"git_commit": "0", "packages": {}})
     folder = CellFolder.of(results, cell)
     with folder.lock("test"):
         outcome = CellRun(task, lambda kind, _: kinds.append(kind), lambda: False).run()
@@ -117,7 +116,7 @@ def test_records_that_cannot_be_read_now_leave_a_finished_cell_done(tmp_path: Pa
         patch.setattr(CellFolder, "weights", broken)
         assert run(cell, results) == ("failed", ["failed"])
     assert folder.result() == before
-    assert conclude(CellTask(cell, results, None, {}, {}), "it died", stopping=False)[0] == "done"
+    assert conclude(CellTask(cell, results, None, {}), "it died", stopping=False)[0] == "done"
 
 
 def test_a_cell_that_is_trained_again_is_measured_again(tmp_path: Path) -> None:
@@ -126,7 +125,7 @@ def test_a_cell_that_is_trained_again_is_measured_again(tmp_path: Path) -> None:
     folder = CellFolder.of(results, cell)
     folder.write_measures("digits", folder.measures()["digits"] | {"of the old weights": True})
     (folder.path / "weights.pt").unlink()
-    task = CellTask(cell, results, None, {}, {})
+    task = CellTask(cell, results, None, {})
     assert conclude(task, "it died", stopping=False) == ("failed", "it died")  # it promised to train, and has not
     outcome, kinds = run(cell, results)
     assert outcome == "done"
@@ -160,7 +159,7 @@ def test_a_checkpoint_is_due_once_its_multiple_is_passed(tmp_path: Path, monkeyp
     assert cell.iterations == 24
     original = Trainer.run
     monkeypatch.setattr(Trainer, "run", lambda self, log_every, **rest: original(self, log_every=5, **rest))
-    task = CellTask(cell, tmp_path, None, {"git_commit": "0", "packages": {}}, {}, checkpoint_every=7)
+    task = CellTask(cell, tmp_path, None, {"git_commit": "0", "packages": {}}, checkpoint_every=7)
     saved: list[int] = []
 
     def report(kind: str, values: dict[str, Any]) -> None:

@@ -30,7 +30,7 @@ def test_a_cell_that_is_only_measured_weighs_little_in_the_time_left(tmp_path: P
     monkeypatch.setattr(progress.time, "monotonic", lambda: next(seconds))
     beside = ASSUMED_CELL_S * ASSUMED_FLOPS_PER_S
     monkeypatch.setattr(progress, "training_flops", lambda cell: 9 * beside)
-    tasks = [CellTask(make_cell(seed), tmp_path, None, {}, {}) for seed in range(3)]
+    tasks = [CellTask(make_cell(seed), tmp_path, None, {}) for seed in range(3)]
     sweep = progress._Sweep(tasks, {task.cell.key for task in tasks[:2]})
     for task in tasks[:2]:
         sweep.update(task, "done", {})
@@ -41,7 +41,7 @@ def test_a_cell_that_is_only_measured_weighs_little_in_the_time_left(tmp_path: P
 def test_a_trained_cell_that_is_still_measured_is_not_yet_all(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr(progress, "training_flops", lambda cell: 1e12)
     page = io.StringIO()
-    task = CellTask(make_cell(0), tmp_path, None, {}, {})
+    task = CellTask(make_cell(0), tmp_path, None, {})
     display = progress.LineDisplay([task], Console(file=page, width=200))
     display.event(task, "started", {})
     display.event(task, "progress", {"iteration": task.cell.iterations, "metrics": {}})

@@ -1,0 +1,47 @@
+"""What experiments.toml now asks for, held against what a cell recorded: which of several definitions is the current.
+
+A sweep's definition is what its arms, variants and seeds share. All else that changes a result, an arm's rates for
+instance, is its treatment.
+"""
+
+from typing import Any
+
+from bench.spec.cells import Cell, Choice, digest, resolve
+from bench.spec.tables import Spec, groups
+from infogan.data import DataInfo
+
+RENDERED = "rendered"  # the source that makes as many images as are asked for
+
+
+def treatment(cell: Cell) -> str:
+    """Digest of all that its configuration holds but the seed."""
+    return digest(cell.config | {"seed": None})
+
+
+def current_config(spec: Spec, cell: Cell, num_train: int | None) -> dict[str, Any] | None:
+    """What experiments.toml now gives the cell, for the data, device, processor and versions that it recorded.
+
+    ``num_train``: training images of the whole data set, where that was recorded. None for a cell that the file does
+    not have.
+    """
+    try:
+        return _current_config(spec, cell, num_train)
+    except (LookupError, TypeError, ValueError, AttributeError):  # a record that does not fit together, or SpecError
+        return None
+
+
+def _current_config(spec: Spec, cell: Cell, num_train: int | None) -> dict[str, Any] | None:
+    experiment, data = spec.experiments[cell.experiment], cell.definition["data"]
+    budget = experiment.profiles[cell.profile]  # type: ignore[index]
+    if (cell.variant, cell.arm) not in groups(experiment, list(spec.arms)):
+        return None
+    if data["name"] != experiment.data or experiment.source not in ("auto", data["source"]):
+        return None
+    is_rendered = data["source"] == RENDERED and budget.num_images is not None
+    available = budget.num_images if is_rendered else data["num_images"] if num_train is None else num_train
+    info = DataInfo(data["name"], data["source"], "", data["digest"], available or 0, 0, False)
+    network = cell.config["network"]
+    choice = Choice(tuple(network.get("fast_layers", ())), network.get("chosen_for", ""))
+    where = cell.experiment, cell.profile, cell.variant, cell.arm, cell.seed
+    versions, device = cell.config["versions"], cell.config["device"]
+    return resolve(spec, *where, info, device, versions, lambda layers, batch_size: choice).config

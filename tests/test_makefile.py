@@ -1,0 +1,34 @@
+"""What a user sets for make is text: nothing in it is run."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+VARIABLES = ("PROFILE", "SEEDS", "JOBS", "DATA", "RESULTS", "NO_TRACKING", "PYTHON", "PYTHON3", "TORCH_INDEX")
+
+pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
+
+
+def hostile(folder: Path, name: str) -> str:
+    """Each of these would make a file, wherever a shell or make looked for commands in it."""
+    touched = iter(f"touch {folder / name}-{k}" for k in range(5))
+    return f"`{next(touched)}`$(shell {next(touched)})$$({next(touched)})\"; {next(touched)}; '\n{next(touched)}"
+
+
+@pytest.mark.parametrize("target", ["report", "reproduce-mnist", "setup"])
+@pytest.mark.parametrize("way", ["argument", "environment"])
+def test_nothing_in_a_variable_is_run(tmp_path: Path, target: str, way: str) -> None:
+    values = {name: hostile(tmp_path, name) for name in VARIABLES}
+    if target == "report":  # else it ends where the interpreter is looked for
+        values["PYTHON"] = sys.executable
+    arguments = [f"{name}={value}" for name, value in values.items()] if way == "argument" else []
+    environment = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path)} | (values if way == "environment" else {})
+    ended = subprocess.run(["make", target, *arguments], cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert ended.returncode == 2, ended.stdout + ended.stderr
+    assert list(tmp_path.iterdir()) == []
+    if target == "report":
+        assert "unknown profile" in ended.stderr
