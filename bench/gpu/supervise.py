@@ -13,6 +13,7 @@ from typing import Literal
 from bench.environment import ROOT
 
 POLL_S = 0.2
+GONE_S = 5.0  # that killed processes may take to be gone
 MAX_MESSAGE = 240  # characters of a step's last line
 
 Status = Literal["done", "failed", "cut"]
@@ -69,9 +70,14 @@ def supervise(
 
 
 def _kill_group(process: "subprocess.Popen[bytes]") -> None:
-    """End what is left of the step: a server that outlived its launcher would hold the GPU's memory."""
+    """End what is left of the step, and see it gone: a worker that is dying still holds its cell, and the GPU."""
+    deadline = time.monotonic() + GONE_S
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        while time.monotonic() < deadline:
+            os.killpg(process.pid, 0)  # raises where nobody is left
+            time.sleep(0.02)
     process.wait()
 
 

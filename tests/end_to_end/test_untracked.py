@@ -32,12 +32,12 @@ def test_without_mlflow_a_run_is_untracked_or_refused(
     output = bench("run", *GAN, "--no-tracking")
     assert output.count(SYNC_LATER) == 1
     assert "tracking:" not in output
-    assert "1 cells: 1 unsynced" in bench("plan", *GAN)
-    assert "1 cells: 1 done" in bench("plan", *GAN, "--no-tracking")
+    assert "1 cell: 1 unsynced" in bench("plan", *GAN)
+    assert "1 cell: 1 done" in bench("plan", *GAN, "--no-tracking")
     bench("baseline", *GAN, "--run", "--no-tracking", "--to", str(tmp_path / "baseline.json"))
     assert not (bench.results / "mlflow.db").exists()
     assert bench("sync", code=2).startswith("error: mlflow is not installed here: ")
 
     at_home = Bench(tmp_path).use_database(empty_database)
     assert "1 of 1 cells are mirrored in full" in at_home("sync")
-    assert "1 cells: 1 done" in at_home("plan", *GAN)
+    assert "1 cell: 1 done" in at_home("plan", *GAN)

@@ -11,6 +11,7 @@ from bench.environment import ROOT
 from bench.gpu import session
 from bench.gpu.session import OtherResults, run_steps
 from bench.gpu.steps import NAMES, Options, Step, gpu_tests, steps
+from bench.gpu.supervise import supervise
 from bench.records.storage import read_json
 from bench.records.unpacking import unpack
 from bench.spec.tables import load_spec
@@ -88,6 +89,18 @@ def test_a_machine_that_is_taken_away_leaves_the_packs_of_a_moment_before(
     assert record.status == "cut"
     assert seen[0] is False
     assert record.seconds < 25
+
+
+def test_a_step_that_is_killed_leaves_no_process_behind(tmp_path: Path) -> None:
+    """Its workers are gone before what is finished is packed: one that is dying still holds its cell."""
+    program = (
+        "import signal, subprocess, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); "
+        "print(subprocess.Popen(['sleep', '100']).pid, flush=True); time.sleep(60)"
+    )
+    ended = supervise([sys.executable, "-c", program], tmp_path / "log", limit_s=3.0, grace_s=0.1)
+    assert ended.status == "cut"
+    status = Path("/proc", ended.message, "status")
+    assert not status.exists() or "State:\tZ" in status.read_text()
 
 
 def test_packs_of_other_results_are_never_replaced(tmp_path: Path) -> None:
