@@ -31,8 +31,11 @@ from bench.spec.tables import SpecError
 from infogan.data import DataError
 from infogan.data.base import home_dir, one_line
 
-# what a disk answers: full, over its quota, a file too large, read-only, forbidden, broken
-DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO}
+# what a disk answers: full, over its quota, a file too large, read-only, forbidden, broken; and limits of a process
+DISK_ERRORS = {
+    *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO),
+    *(errno.EMFILE, errno.ENFILE, errno.ENOMEM),
+}
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
 
@@ -386,4 +389,9 @@ def main() -> None:
         if error.errno not in DISK_ERRORS:
             raise
         print(f"error: {error}", file=sys.stderr)
+        sys.exit(int(Exit.FAILED))
+    except (MemoryError, ImportError) as error:  # a limit of memory or of open files, which libraries meet as they load
+        if isinstance(error, ModuleNotFoundError):
+            raise
+        print(f"error: {one_line(' '.join(str(error).split())) or 'out of memory'}", file=sys.stderr)
         sys.exit(int(Exit.FAILED))

@@ -243,6 +243,8 @@ def _require_known(names: list[str], known: Any, where: str, field: str) -> None
 def load_spec(path: Path) -> Spec:
     """Read and check experiments.toml. Raises SpecError."""
     try:
+        if path.exists() and not path.is_file():  # a pipe would be waited for, a device has no end
+            raise SpecError(f"{path}: not a file")
         raw = tomllib.loads(decoded(path.read_bytes()).replace("\r\n", "\n"))
     except OSError as error:
         raise SpecError(f"{path}: {error.strerror or error}") from error

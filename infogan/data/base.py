@@ -112,6 +112,8 @@ def decoded(raw: bytes) -> str:
 def read_text_bounded(file: Path, where: str) -> str:
     """A text file of the user's, of at most MAX_TEXT_BYTES. Raises DataError; ``where`` begins the message."""
     try:
+        if file.exists() and not file.is_file():  # a pipe would be waited for
+            raise DataError(f"{where}: {file} is not a file")
         if file.stat().st_size > MAX_TEXT_BYTES:
             raise DataError(f"{where}: {file} has more than {MAX_TEXT_BYTES:,} bytes")
         return decoded(file.read_bytes())

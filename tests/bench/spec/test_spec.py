@@ -1,6 +1,7 @@
 """experiments.toml: the shipped file is sound, and a wrong one gives one line that names table, field and choices."""
 
 import math
+import os
 import re
 from pathlib import Path
 
@@ -247,3 +248,11 @@ def test_where_there_may_be_a_graph_one_is_tried_and_on_a_cpu_a_cell_stays_what_
     file.write_text(TEXT + '\n[experiments.mnist-mi.training]\ncapture = "auto"\nstep = "reference"\n')
     listed = cells(load_spec(file), "mnist-mi", "smoke", Selection(), DATA, "cuda", VERSIONS)
     assert {cell.config["training"]["capture"] for cell in listed} == {"off"}
+
+
+def test_a_pipe_is_refused_at_once(tmp_path: Path) -> None:
+    """Reading it would wait for somebody to write."""
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", Path("/dev/null"), tmp_path):
+        with pytest.raises(SpecError, match="not a file"):
+            load_spec(path)
