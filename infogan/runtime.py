@@ -2,12 +2,13 @@
 
 import ctypes
 import ctypes.util
-import os
 import platform
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
+
+from infogan.cores import usable_cores
 
 Device = Literal["auto", "cpu", "cuda"]
 Precision = Literal["float32", "tf32", "bf16"]  # of products and convolutions; weights and Adam stay as they are
@@ -108,15 +109,3 @@ def gpu_products(precision: Precision) -> Iterator[None]:
         yield
     finally:
         _set_gpu_products(before)
-
-
-def usable_cores() -> int:
-    """Cores this process may use: affinity and the cgroup's quota respected."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    try:
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
-        if quota != "max":
-            cores = min(cores, max(1, int(quota) // int(period)))
-    except (OSError, ValueError):
-        pass
-    return cores

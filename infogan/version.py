@@ -12,6 +12,7 @@ TRAINING_FILES = (
     "batch_norm",
     "capture",
     "codes",
+    "cores",
     "giving_up",
     "networks",
     "objectives",

@@ -4,7 +4,7 @@ import platform
 import sys
 
 from bench.environment import cpu_model
-from infogan.runtime import usable_cores
+from infogan.cores import usable_cores
 from infogan.version import library_versions
 
 LIBRARIES = ("torch", "torchvision", "numpy", "scipy", "scikit-learn", "mlflow", "mlxtend")
