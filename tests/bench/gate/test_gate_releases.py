@@ -1,4 +1,4 @@
-"""The two committed baselines of mi-gate, made with two torch releases, compared by the gate in both directions."""
+"""Two committed baselines of mi-gate, of one code and two torch releases, compared by the gate in both directions."""
 
 import sys
 from dataclasses import replace
@@ -25,7 +25,7 @@ def older() -> Sweep:
 
 @pytest.fixture(scope="module")
 def newer() -> Sweep:
-    return read_curves(BASELINES / "mi-gate.json")
+    return read_curves(BASELINES / "mi-gate-torch-2.14.json")
 
 
 def test_the_baselines_are_of_two_releases_and_the_same_cells(older: Sweep, newer: Sweep) -> None:

@@ -15,7 +15,7 @@ BASELINES = Path(__file__).parents[3] / "results" / "baseline"
 
 @pytest.fixture(scope="module")
 def base() -> Sweep:
-    return read_curves(BASELINES / "mi-gate.json")
+    return read_curves(BASELINES / "mi-gate-torch-2.14.json")
 
 
 def today(base: Sweep, tables: dict[str, dict[str, Any]] | None = None, **environment: Any) -> Sweep:
