@@ -96,9 +96,12 @@ def _run_step(step: Step, limit_s: float, whole_s: float, destination: Path, sto
 
     ended = supervise(step.command, destination / LOG, limit_s, GRACE * whole_s, stop, tick)
     problem = carried.update()
+    said = f"at its limit of {limit_s:.0f} s: {ended.message}" if ended.status == "cut" else ended.message
     if problem:
         status = "failed" if ended.status == "done" else ended.status
-        ended = Ended(status, f"{ended.message}; {problem}", ended.seconds)
+        ended = Ended(status, f"{said}; {problem}", ended.seconds)
+    else:
+        ended = Ended(ended.status, said, ended.seconds)
     return StepRecord(step.name, ended.status, ended.message, ended.seconds, limit_s, carried.num_cells, carried.files)
 
 

@@ -61,7 +61,7 @@ def test_a_step_fails_or_hangs_alone_and_what_is_finished_is_packed(tmp_path: Pa
     assert fine.message == "all is well"
     assert broken.message == "error: it is broken"
     assert "not packed" in missing.message
-    assert (hanging.message, hanging.num_cells, hanging.files) == ("hangs", 1, ["hanging.zip"])
+    assert (hanging.message, hanging.num_cells, hanging.files) == ("at its limit of 2 s: hangs", 1, ["hanging.zip"])
     assert hanging.seconds < 10
     assert late.message == "not begun: no time was left"
     assert unpack([home / "hanging.zip"], tmp_path / "at-home").added
