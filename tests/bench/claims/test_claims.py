@@ -191,8 +191,10 @@ def test_a_run_that_shows_nothing_of_the_data_counts_against_a_claim(
         (row,) = claim_rows([found["F9a"]])[0].arms
         assert ("none shows it" in row.criteria[0].text, "inf" in row.criteria[0].text) == (True, False)
         assert "inf" not in found["F9a"].reason
-    without = judge(spec.experiments["two"], sweep(spec, purity, nmi, precision=precision))
-    assert all(str(r.verdict) != words["not"] or None not in nmi or r.id == "F9b" for r in without)
+    # without the rule a seed that could not be read may have any value: it leaves open what was "not"
+    ruleless = judge(spec.experiments["two"], sweep(spec, purity, nmi, precision=precision))
+    without = next(r for r in ruleless if (r.id, r.variant) == ("F9a", "one"))
+    assert str(without.verdict) == words["open" if best[0] == "not" else best[0]]
 
 
 def judged(spec: Spec, conditions: list[dict[str, Any]], purity: list[Any], nmi: list[Any]) -> ClaimResult:
