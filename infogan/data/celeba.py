@@ -23,6 +23,7 @@ from infogan.data.base import (
     recall,
 )
 from infogan.data.folders import area_resize, centre_crop, decode_images, list_images, read_image
+from infogan.data.genuine import own_set_note, strangers
 from infogan.data.given import found_in, not_unpacked
 from infogan.data.recorded import recorded_dataset
 from infogan.data.rendering import sets
@@ -102,7 +103,14 @@ def _table(folder: Path, name: str) -> Path | None:
 
 def _key(folder: Path, images_key: str) -> str:
     tables = [_table(folder, name) for name in (ATTRIBUTES, LANDMARKS, PARTITION)]
-    return files_key(f"celeba {VERSION} {images_key}", [file for file in tables if file])
+    return files_key(f"celeba {VERSION}, told by sums, {images_key}", [file for file in tables if file])
+
+
+def _unknown_tables(folder: Path) -> list[str]:
+    """Tables that are not CelebA's own text; its images have no published sums, so that the tables speak for them."""
+    tables = [_table(folder, name) or folder / f"{name}.txt" for name in (ATTRIBUTES, PARTITION)]
+    absent = [file.name for file in tables if not file.is_file()]
+    return absent + strangers(file for file in tables if file.is_file())
 
 
 def _decode(file: Path) -> np.ndarray:
@@ -121,8 +129,11 @@ def _load_real(folder: Path, progress: Progress | None = None) -> Dataset:
             for rows in (np.flatnonzero(~is_held_out), np.flatnonzero(is_held_out))
         )
         in_full = len(files) == NUM_IMAGES
-        what = "CelebA in full" if in_full else f"CelebA, {len(files):,} of {NUM_IMAGES:,} faces"
-        note = f"{what}: {len(train.images):,} to train on, {len(held_out.images):,} held out ({split})."
+        what = "CelebA in full" if in_full else f"CelebA's layout, {len(files):,} of {NUM_IMAGES:,} faces"
+        counts = f"{len(train.images):,} to train on, {len(held_out.images):,} held out ({split})"
+        note = f"{what}: {counts}."
+        if in_full and (others := _unknown_tables(folder)):
+            note, in_full = own_set_note("CelebA", counts, others), False
         return make_dataset("celeba", "real", note, in_full, train, held_out, factor_names)
 
     return recorded_dataset(

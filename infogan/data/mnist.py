@@ -25,6 +25,7 @@ from infogan.data.base import (
     write_cached,
 )
 from infogan.data.downloads import download, failure
+from infogan.data.genuine import own_set_note, strangers
 from infogan.data.given import found_in, not_unpacked
 from infogan.data.npz import NpzError, read_npz
 
@@ -50,7 +51,7 @@ def load(source: str, data_dir: Path | None, num_images: int | None = None) -> D
 def describe(source: str, data_dir: Path | None, num_images: int | None = None) -> DataInfo:
     """See :func:`infogan.data.describe`."""
     root = find(source, data_dir)
-    key = _embedded_key() if root is None else files_key("mnist", _raw_files(root))
+    key = _embedded_key() if root is None else _files_key(root)
     return recall(key) or _load(root).info
 
 
@@ -69,7 +70,7 @@ def _load(root: Path | None) -> Dataset:
         remember(_embedded_key(), dataset.info)
     else:
         dataset = _load_torchvision(root)
-        remember(files_key("mnist", _raw_files(root)), dataset.info)
+        remember(_files_key(root), dataset.info)
     return dataset
 
 
@@ -87,6 +88,10 @@ def find(source: str, data_dir: Path | None) -> Path | None:
 
 def _root_in(folder: Path) -> Path | None:
     return folder if (folder / "MNIST" / "raw").is_dir() else None
+
+
+def _files_key(root: Path) -> str:
+    return files_key("mnist 2", _raw_files(root))  # 2: told from other sets by the files' sums
 
 
 def _raw_files(root: Path) -> list[Path]:
@@ -123,8 +128,9 @@ def _check_file(file: Path) -> None:
 
 
 def _load_torchvision(root: Path) -> Dataset:
+    files = _raw_files(root)
     try:
-        arrays = [_read(file) for file in _raw_files(root)]
+        arrays, others = [_read(file) for file in files], strangers(files)
     except OSError as error:
         raise DataError(f"mnist: cannot read {root}: {error}") from error
     parts = [Part(images[:, None], labels.astype(np.int64)) for images, labels in (arrays[:2], arrays[2:])]
@@ -134,8 +140,9 @@ def _load_torchvision(root: Path) -> Dataset:
         if low < 0 or high > 9:
             raise DataError(f"mnist: labels under {root} run from {low} to {high}, expected 0 to 9")
     train, test = parts
-    note = "MNIST in full: 60,000 training and 10,000 test digits."
-    return make_dataset("mnist", "torchvision", note, True, train, test)
+    counts = "60,000 training and 10,000 test digits"
+    note = own_set_note("MNIST", counts.replace("digits", "images"), others) if others else f"MNIST in full: {counts}."
+    return make_dataset("mnist", "torchvision", note, not others, train, test)
 
 
 def _fetch(folder: Path) -> None:

@@ -18,6 +18,7 @@ from infogan.data.base import (
     remember,
 )
 from infogan.data.downloads import download, failure
+from infogan.data.genuine import own_set_note, strangers
 from infogan.data.given import found_in, not_unpacked
 from infogan.data.matfile import MatError, read_arrays
 from infogan.data.rendering import sets
@@ -27,7 +28,7 @@ NUM_IMAGES = {"train": 73_257, "test": 26_032}
 LAYOUT = "train_32x32.mat and test_32x32.mat, perhaps in svhn/"
 MAX_IMAGES = 100_000  # in one file: what would take more memory is refused
 RENDERED_NOTE = "A substitute for SVHN, house numbers rendered by this package"
-VERSION = 1  # raise it when the same files give other arrays, so that no sidecar speaks of the old ones
+VERSION = 2  # raise it when the same files give other arrays, so that no sidecar speaks of the old ones
 
 
 def load(source: str, data_dir: Path | None, num_images: int | None = None) -> Dataset:
@@ -90,7 +91,10 @@ def _load_torchvision(folder: Path) -> Dataset:
     train, test = (_read_mat(_file(folder, split)) for split in NUM_IMAGES)
     counts = f"{len(train.images):,} training and {len(test.images):,} test digits"
     in_full = [len(train.images), len(test.images)] == list(NUM_IMAGES.values())
-    note = f"SVHN in full: {counts}." if in_full else f"A part of SVHN: {counts}."
+    others = strangers(_file(folder, split) for split in NUM_IMAGES) if in_full else []
+    note = f"SVHN in full: {counts}." if in_full else f"SVHN's layout, not all of SVHN: {counts}."
+    if others:
+        note, in_full = own_set_note("SVHN", counts.replace("digits", "images"), others), False
     dataset = make_dataset("svhn", "torchvision", note, in_full, train, test)
     remember(key, dataset.info)
     return dataset

@@ -71,7 +71,11 @@ def test_torchvision_layout_is_read_and_never_written(mnist_folder: Path) -> Non
     before = sorted(p.name for p in mnist_folder.rglob("*"))
     dataset = data.load("mnist", "auto", mnist_folder)
     assert dataset.info.source == "torchvision"
-    assert dataset.info.is_papers
+    assert not dataset.info.is_papers  # the layout is MNIST's, the content is not
+    assert dataset.info.note == (
+        "A data set of the user's own in MNIST's layout: 60,000 training and 10,000 test images. Not MNIST's files: "
+        "train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte, t10k-labels-idx1-ubyte."
+    )
     assert dataset.train.images.shape == (60000, 1, 28, 28)
     assert dataset.test.labels.shape == (10000,)
     raw = (mnist_folder / "MNIST" / "raw" / "train-images-idx3-ubyte").read_bytes()
