@@ -9,6 +9,7 @@ from typing import Annotated, Unpack
 import typer
 from typer.exceptions import TyperException
 
+from bench.commands import export, sample
 from bench.console import BadInput, Exit, guard_streams
 from bench.context import DEFAULT_RESULTS, DEFAULT_SPEC, Context
 from bench.options import (
@@ -193,6 +194,8 @@ def server(
 
 GateExperiment = Annotated[str, typer.Argument(help="Which experiment; it needs a categorical code.")]
 Train = Annotated[bool, typer.Option("--run", help="Train the missing seeds first.")]
+app.command()(export.export)
+app.command()(sample.sample)
 
 
 @app.command()

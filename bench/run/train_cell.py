@@ -23,8 +23,8 @@ from bench.records.storage import CorruptRecord, in_words
 from bench.records.tasks import STRETCH, CellTask
 from bench.run.measure_cell import load_dataset, measure
 from bench.spec.cells import evaluation_code
+from infogan.api import latent_spec, network_settings
 from infogan.architectures import ARCHITECTURES
-from infogan.codes import Categorical, Code, Continuous, LatentSpec, Noise
 from infogan.data.base import Part
 from infogan.measures import probes
 from infogan.measures.bound import frozen_bounds_nats
@@ -41,7 +41,6 @@ from infogan.measures.health import (
 )
 from infogan.measures.subsets import random_rows
 from infogan.measures.traversals import traversal
-from infogan.networks import NetworkSettings
 from infogan.runtime import peak_memory_mb, release_heap
 from infogan.step import StepSettings
 from infogan.streams import stream
@@ -53,24 +52,11 @@ SNAPSHOT_SAMPLES = 1_280  # of the prior, to freeze G's batch norm for a picture
 Report = Callable[[str, dict[str, Any]], None]  # kind of event, its values
 
 
-def latent_spec(config: dict[str, Any]) -> LatentSpec:
-    """Codes and noise from a cell's configuration."""
-    codes: list[Code] = []
-    for code in config["codes"]:
-        if code["kind"] == "categorical":
-            codes.append(Categorical(code["num_categories"]))
-        else:
-            clip = tuple(code["std_clip"]) if "std_clip" in code else None
-            codes.append(Continuous(std=code["std"], log_std_clamp=tuple(code["log_std_clamp"]), std_clip=clip))
-    return LatentSpec(Noise(**config["noise"]), tuple(codes))
-
-
 def training_config(config: dict[str, Any]) -> TrainingConfig:
     """The library's configuration from a cell's."""
     training = dict(config["training"])
     batch_size, step_kind, iterations = training.pop("batch_size"), training.pop("step"), training.pop("iterations")
     capture = training.pop("capture", "off")
-    network = {name: value for name, value in config["network"].items() if name != "chosen_for"}
     for name in ("mi_weight_discriminator", "mi_weight_generator"):
         training[name] = tuple(training[name])
     return TrainingConfig(
@@ -78,7 +64,7 @@ def training_config(config: dict[str, Any]) -> TrainingConfig:
         latents=latent_spec(config),
         step=StepSettings(**training),
         iterations=iterations,
-        network=NetworkSettings(**network),
+        network=network_settings(config),
         batch_size=batch_size,
         step_kind=step_kind,
         capture=capture,

@@ -1,0 +1,33 @@
+"""``sample``: the paper's grid of one code, drawn by an exported model."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bench.analysis.pictures import grid_png, labels_of
+from bench.console import BadInput, escape, say
+from bench.context import require_folder
+from bench.records.storage import write_atomic
+
+
+def sample(
+    model: Annotated[Path, typer.Argument(help="Folder that export has written.")],
+    vary: Annotated[str, typer.Option(help="The code that changes from column to column: c1, c2, ...")],
+    to: Annotated[Path, typer.Option("--to", help="The PNG to write.")],
+    seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Of the noise and of the other codes.")] = 0,
+    zoom: Annotated[int, typer.Option(min=1, max=8, help="Pixels a side for each pixel of an image.")] = 2,
+) -> None:
+    """Draw the paper's grid of one code: columns vary it, each row has other noise and other codes."""
+    if to.is_dir():
+        raise BadInput(f"--to {to} is a folder; name a file in it")
+    require_folder("--to", to.parent)
+    from infogan import api
+
+    try:
+        loaded = api.load(model)
+        grid = loaded.traversal(vary, seed=seed).numpy()
+    except api.ModelError as error:
+        raise BadInput(str(error)) from error
+    write_atomic(to, grid_png(grid, labels_of(vary, grid.shape[1], loaded.card, {}), zoom=zoom))
+    say(f"{escape(vary)} of {escape(str(model))} drawn to {escape(str(to))}")

@@ -1,0 +1,212 @@
+"""A trained cell becomes a folder, the folder a model: docs/API.md as it stands, and one line for what cannot be."""
+
+import json
+import re
+import shutil
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import infogan
+from bench import cli
+from bench.analysis.results import load
+from bench.commands.export import chosen
+from bench.records.folder import CellFolder
+from bench.records.packs import pack
+from bench.records.tasks import CellTask
+from bench.run.train_cell import CellRun
+from bench.spec.cells import Cell, Selection, cells
+from bench.spec.tables import load_spec
+from infogan import data
+from tests.bench.tracked_cells import begin, done_cell, make_cell
+
+ROOT = Path(__file__).parents[3]
+PAGE = (ROOT / "docs" / "API.md").read_text()
+SPEAK = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> CellFolder:
+    """A cell of experiment mnist, two iterations of the narrowest networks, in a results folder ``latest``."""
+    results = tmp_path_factory.mktemp("somewhere") / "results" / "latest"
+    info = data.describe("mnist", "embedded")
+    versions = {"torch": "2", "training_code": "c0de"}
+    planned = cells(
+        load_spec(ROOT / "experiments.toml"), "mnist", "smoke", Selection(arms=("infogan",)), info, "cpu", versions
+    )
+    config = json.loads(json.dumps(planned[0].config))
+    config["training"]["iterations"], config["network"]["width"], config["data"]["num_images"] = 2, 0.0625, 600
+    cell = replace(planned[0], config=config, measures=())
+    task = CellTask(cell, results, None, {"git_commit": "0123456789ab", "packages": {}})
+    folder = CellFolder.of(results, cell)
+    with folder.lock("test"):
+        assert CellRun(task, lambda *_: None, lambda: False).run() == "done"
+    return folder
+
+
+@pytest.fixture
+def speak(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> SPEAK:
+    """``python -m bench`` with these arguments in an empty folder: exit code, standard output and error."""
+    monkeypatch.chdir(tmp_path)
+
+    def say(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["bench", *map(str, arguments)])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+        said = capsys.readouterr()
+        return int(end.value.code or 0), said.out, said.err
+
+    return say
+
+
+def toy(seed: int) -> Cell:
+    """A made cell whose records fit together; it says nothing of its architecture."""
+    cell = make_cell(seed)
+    return replace(cell, config=cell.config | {"network": {"width": 1.0}})
+
+
+def results_of(folder: CellFolder) -> Path:
+    return folder.path.parents[len(folder.cell().folder.parts) - 1]
+
+
+def blocks(kind: str) -> list[str]:
+    return re.findall(rf"^```{kind}\n(.*?)^```", PAGE, flags=re.DOTALL | re.MULTILINE)
+
+
+def test_the_page_does_what_it_says(trained: CellFolder, speak: SPEAK, tmp_path: Path) -> None:
+    shutil.copytree(results_of(trained), tmp_path / "results" / "latest")
+    for line in "".join(blocks("")).splitlines():
+        code, _, error = speak(*line.removeprefix("python -m bench ").split())
+        assert (code, error) == (0, ""), line
+    names: dict[str, object] = {}
+    (example,) = blocks("python")
+    exec(compile(example, "docs/API.md", "exec"), names)
+    assert names["images"].shape == (10, 1, 28, 28)  # type: ignore[attr-defined]
+    assert np.asarray(Image.open("c2.png")).std() > 10
+    card = names["model"].card  # type: ignore[attr-defined]
+    assert (card["experiment"], card["arm"], card["licence"]) == ("mnist", "infogan", "MIT")
+    assert card["data"]["digest"] == trained.cell().config["data"]["digest"]
+    assert card["budget"]["iterations"] == 2
+    assert {verdict["claim"] for verdict in card["verdicts"]} >= {"F2a"}
+    assert all(verdict["verdict"] and verdict["data"] and verdict["budget"] for verdict in card["verdicts"])
+
+
+def test_a_cells_folder_and_a_pack_give_the_same_model(trained: CellFolder, speak: SPEAK) -> None:
+    cells_zip = pack(results_of(trained), Path("cells.zip"), weights=True).files[0]
+    assert speak("export", trained.path, "--to", "one")[0] == 0
+    assert speak("export", cells_zip, "--seed", trained.cell().seed, "--to", "two")[0] == 0
+    first, second = infogan.load("one"), infogan.load("two")
+    assert first.card == second.card
+    draws = [model.sample(3, generator=torch.Generator().manual_seed(1)) for model in (first, second)]
+    assert torch.equal(*draws)
+    assert sorted(path.name for path in Path().iterdir()) == ["cells.zip", "one", "two"]  # nothing half done is left
+
+
+def test_statistics_are_those_that_the_cell_recorded(trained: CellFolder, speak: SPEAK) -> None:
+    """The frozen L_I of the record is what the exported model gives on fresh prior samples."""
+    speak("export", trained.path, "--to", "one")
+    model = infogan.load("one")
+    latents = model.spec.sample(4000, torch.Generator().manual_seed(3))
+    codes = dict(zip(model.spec.names, latents.values, strict=True))
+    noise = latents.inputs_NZ[:, : model.spec.noise.size]
+    probabilities = model.encode(model.sample(4000, noise=noise, **codes))["c1"]
+    rows = torch.arange(4000)
+    bound_nats = probabilities[rows, codes["c1"]].log().mean() + model.codes[0].ceiling_nats
+    assert bound_nats == pytest.approx(model.card["mi_frozen_nats"]["c1"], abs=0.02)
+
+
+def test_which_seed_is_the_best(tmp_path: Path) -> None:
+    for seed, (nats, error) in enumerate([(2.0, None), (1.0, 0.1), (1.9, 0.3), (2.2, None)]):
+        folder = done_cell(tmp_path, toy(seed))
+        folder.write_result(folder.result() | {"mi_frozen_nats": {"c1": nats, "c2": 9.0}})  # type: ignore[operator]
+        if error is not None:
+            folder.write_measures("digits", {"key": "k", "seconds": 1.0, "values": {"digit_error_train": error}})
+    begin(tmp_path, toy(4), 10)
+    (sweep,) = load(tmp_path).sweeps
+    asked = ["best", "median", "0", "4"]
+    assert [chosen(sweep, "infogan", seed).cell.seed for seed in asked] == [1, 3, 0, 4]
+
+
+@pytest.fixture
+def made(trained: CellFolder, tmp_path: Path) -> Path:
+    """The trained cell beside an unfinished one; elsewhere one of unknown networks, and a pack without weights."""
+    shutil.copytree(results_of(trained), tmp_path / "made")
+    begin(tmp_path / "made", toy(1), 10)
+    done_cell(tmp_path / "other", toy(0))
+    pack(tmp_path / "other", tmp_path / "bare.zip")
+    return tmp_path / "made"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ("none --to x", "none does not exist"),
+        ("made --to x", "made holds several experiments; --experiment chooses from mnist, toy"),
+        ("made --experiment mnits --to x", "no cell of the experiment 'mnits' (did you mean 'mnist'?)"),
+        ("made --experiment mnist --arm gan --to x", "no cell of the arm 'gan' (did you mean 'infogan'?)"),
+        ("made --experiment mnist --seed 77 --to x", "no cell of seed 77"),
+        ("made --experiment mnist --seed first --to x", "--seed first is neither best, median nor a number"),
+        ("made --experiment mnist --profile huge --to x", "unknown profile 'huge'"),
+        ("made --experiment toy --to x", "no cell of infogan is finished; its 1 are partial"),
+        ("made --experiment toy --seed 1 --to x", "is partial: only a finished cell has its networks"),
+        ("made --experiment mnist --to made", "--to made holds something already"),
+        ("made --experiment mnist --to bare.zip", "--to bare.zip is not a folder"),
+        ("other --to x", "toy/smoke/infogan/seed-0: cell.json lacks a setting of its networks: 'architecture'"),
+        ("bare.zip --to x", "toy/smoke/infogan/seed-0 came without its weights"),
+        ("made/cells --to x", "neither a cell's folder nor holds cells or packs of them"),
+    ],
+)
+def test_what_cannot_be_exported_is_one_line(made: Path, speak: SPEAK, arguments: str, words: str) -> None:
+    code, _, error = speak("export", *arguments.split())
+    assert (code, error.count("\n")) == (2, 1)
+    assert words in error
+    assert not Path("x").exists()
+
+
+def test_a_cells_folder_is_that_cell_and_no_other(trained: CellFolder, speak: SPEAK) -> None:
+    for option, value in (
+        ("seed", "77"),
+        ("seed", "median"),
+        ("arm", "gan"),
+        ("experiment", "toy"),
+        ("profile", "cpu"),
+    ):
+        code, _, error = speak("export", trained.path, f"--{option}", value, "--to", "x")
+        assert (code, error.count("\n")) == (2, 1)
+        assert f"is one cell, mnist/smoke/infogan/seed-{trained.cell().seed}: not --{option} {value}" in error
+
+
+def test_damaged_weights_are_said(made: Path, speak: SPEAK) -> None:
+    (path,) = made.rglob("weights.pt")
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(bytes(content))
+    code, _, error = speak("export", made, "--experiment", "mnist", "--to", "x")
+    assert (code, error.count("\n")) == (2, 1)
+    assert "weights.pt" in error
+    path.unlink()
+    assert "its weights are not there" in speak("export", made, "--experiment", "mnist", "--to", "x")[2]
+    assert not Path("x").exists()
+
+
+def test_what_cannot_be_drawn_is_one_line(trained: CellFolder, speak: SPEAK, tmp_path: Path) -> None:
+    assert speak("export", trained.path, "--to", "model")[0] == 0
+    for arguments, words in (
+        ("model --vary c9 --to x.png", "unknown code 'c9'; this model has c1, c2, c3"),
+        ("none --vary c1 --to x.png", "none does not exist"),
+        (". --vary c1 --to x.png", "is no exported model"),
+        ("model --vary c1 --to model", "--to model is a folder"),
+    ):
+        code, _, error = speak("sample", *arguments.split())
+        assert (code, error.count("\n")) == (2, 1), arguments
+        assert words in error
+    (tmp_path / "model" / "weights.pt").write_bytes(b"")
+    assert "is damaged" in speak("sample", "model", "--vary", "c1", "--to", "x.png")[2]
+    assert not (tmp_path / "x.png").exists()

@@ -1,0 +1,209 @@
+"""A loaded model: the same picture whatever the batch, codes as asked, and one line for what cannot be."""
+
+import hashlib
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import infogan
+from infogan import api
+from infogan.architectures import ARCHITECTURES
+from infogan.batch_norm import frozen
+from infogan.measures.calibration import calibrate_on_prior
+from infogan.networks import Discriminator, Generator, initialise
+
+CONTINUOUS = {"kind": "continuous", "std": "learned", "log_std_clamp": [-4.0, 2.0]}
+CODES = [{"kind": "categorical", "num_categories": 10}, CONTINUOUS, CONTINUOUS]
+
+
+def write_export(folder: Path, architecture: str = "mnist", init_std: float = 0.2) -> Path:
+    """Fresh networks with frozen statistics, in the folder's format; weights wide enough that pictures differ."""
+    network = {"width": 0.0625, "init_std": init_std, "kernels": "fastest", "chosen_for": "any"}
+    card: dict[str, Any] = {"format": api.FORMAT, "codes": CODES, "noise": {"size": 62, "prior": "uniform"}}
+    card |= {"architecture": architecture, "network": network}
+    spec, settings = api.latent_spec(card), api.network_settings(card)
+    stream = torch.Generator().manual_seed(0)
+    players = [network(ARCHITECTURES[architecture], spec, settings) for network in (Generator, Discriminator)]
+    for player in players:
+        initialise(player, settings, stream)
+    calibrate_on_prior(*players, spec, stream, 512)
+    folder.mkdir()
+    states = {"generator": players[0].state_dict(), "discriminator": players[1].state_dict()}
+    torch.save(states, folder / api.WEIGHTS)
+    card["weights_sha256"] = hashlib.sha256((folder / api.WEIGHTS).read_bytes()).hexdigest()
+    (folder / api.CARD).write_text(json.dumps(card))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_export(tmp_path_factory.mktemp("models") / "digits")
+
+
+@pytest.fixture(scope="module")
+def model(folder: Path) -> api.Model:
+    return infogan.load(folder)
+
+
+def seeded(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def test_importing_the_package_imports_no_torch() -> None:
+    script = (
+        "import sys, infogan; assert 'torch' not in sys.modules; assert infogan.ModelError.__name__ == 'ModelError'"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True, cwd=Path(__file__).parents[2])
+
+
+def test_one_latent_or_a_hundred_give_the_same_picture(model: api.Model) -> None:
+    noise, widths = model.noise(100, seeded()), torch.linspace(-2, 2, 100)
+    many = model.sample(100, noise=noise, c1=3, c2=widths, c3=0.5)
+    assert many.shape == (100, 1, 28, 28)
+    assert many.min() >= 0
+    assert many.max() <= 1
+    assert (many[0] - many[50]).abs().max() > 0.1  # pictures do differ
+    for row in (0, 37, 99):
+        one = model.sample(1, noise=noise[row], c1=3, c2=widths[row], c3=0.5)
+        assert (one[0] - many[row]).abs().max() < 1e-6
+    inputs_NZ = model.spec.sample(20, seeded()).inputs_NZ
+    assert (model.generator(inputs_NZ)[:1] - model.generator(inputs_NZ[:1])).abs().max() < 1e-6
+    read, alone = model.encode(many), model.encode(many[37:38])
+    assert (alone["c1"][0] - read["c1"][37]).abs().max() < 1e-6
+    assert (alone["c2"].mean[0] - read["c2"].mean[37]).abs() < 1e-6
+
+
+def test_pictures_are_those_of_the_frozen_generator(model: api.Model, folder: Path) -> None:
+    """The networks as the harness builds them, by their own kernels."""
+    card = json.loads((folder / api.CARD).read_text())
+    generator = Generator(ARCHITECTURES["mnist"], model.spec, api.network_settings(card))
+    generator.load_state_dict(torch.load(folder / api.WEIGHTS, weights_only=True)["generator"])
+    latents = model.spec.sample(20, seeded(5))
+    with frozen(generator), torch.no_grad():
+        expected = generator(latents.inputs_NZ)
+    assert (model.sample(20, generator=seeded(5)) - expected).abs().max() < 1e-5
+
+
+def test_a_code_that_is_given_leaves_the_other_draws_as_they_were(model: api.Model) -> None:
+    drawn = model.spec.sample(4, seeded(7))
+    whole = model.sample(4, generator=seeded(7))
+    same = model.sample(4, generator=seeded(7), c1=drawn.values[0], c3=drawn.values[2])
+    assert torch.equal(whole, same)
+    assert not torch.equal(whole, model.sample(4, generator=seeded(7), c1=(drawn.values[0] + 1) % 10))
+    torch.manual_seed(7)
+    assert torch.equal(whole, model.sample(4))
+
+
+def test_codes_and_what_q_says(model: api.Model) -> None:
+    assert [(code.name, code.kind, code.num_categories) for code in model.codes] == [
+        ("c1", "categorical", 10),
+        ("c2", "continuous", None),
+        ("c3", "continuous", None),
+    ]
+    assert model.codes[0].ceiling_nats == pytest.approx(2.302585)
+    assert model.codes[1].ceiling_nats is None
+    images = model.sample(6, generator=seeded())
+    read = model.encode(images)
+    assert read["c1"].shape == (6, 10)
+    assert torch.allclose(read["c1"].sum(1), torch.ones(6))
+    assert read["c2"].mean.shape == read["c2"].std.shape == (6,)
+    assert (read["c2"].std > 0).all()
+    whole = (images * 255).round().to(torch.uint8)
+    assert torch.equal(model.encode(whole)["c1"], model.encode(whole / 255)["c1"])
+
+
+def test_statistics_of_other_images_change_what_q_says(folder: Path) -> None:
+    model, images = infogan.load(folder), torch.rand(64, 1, 28, 28, generator=seeded())
+    before = model.encode(images)["c1"]
+    model.calibrate(images)
+    assert not torch.allclose(before, model.encode(images)["c1"])
+
+
+def test_images_of_a_generator_in_minus_one_to_one_are_given_from_zero_to_one(tmp_path: Path) -> None:
+    model = infogan.load(write_export(tmp_path / "svhn", "svhn", init_std=0.02))
+    images = model.sample(3, generator=seeded())
+    assert images.shape == (3, 3, 32, 32)
+    latents = model.spec.sample(3, seeded())
+    with frozen(model.generator):
+        assert torch.allclose(images, (model.generator(latents.inputs_NZ) + 1) / 2)
+    assert model.encode(images)["c1"].shape == (3, 10)
+
+
+@pytest.mark.parametrize(
+    ("ask", "words"),
+    [
+        (lambda m: m.sample(2, c9=1), "unknown code 'c9'; this model has c1, c2, c3"),
+        (lambda m: m.sample(2, c1=10), "c1 takes categories 0 to 9, got 10"),
+        (lambda m: m.sample(2, c1=[1, 2.5]), "c1 takes categories 0 to 9, got 2.5"),
+        (lambda m: m.sample(2, c2=float("nan")), "c2 takes finite numbers, got nan"),
+        (lambda m: m.sample(2, c2=[0, 1, 2]), "c2 takes one number or 2"),
+        (lambda m: m.sample(2, c2="wide"), "c2 takes numbers"),
+        (lambda m: m.sample(0), "n must be at least 1"),
+        (lambda m: m.sample(2, noise=torch.zeros(3, 62)), r"noise must be \(1, 62\) or \(2, 62\), got \(3, 62\)"),
+        (lambda m: m.encode(torch.zeros(2, 28, 28)), r"images must be \(N, 1, 28, 28\), got \(2, 28, 28\)"),
+        (lambda m: m.encode(torch.full((2, 1, 28, 28), 255.0)), "images must be in .0, 1., or uint8"),
+        (lambda m: m.calibrate(torch.zeros(1, 1, 28, 28)), "at least two images"),
+        (lambda m: m.traversal("c4"), "unknown code 'c4'"),
+    ],
+)
+def test_what_cannot_be_asked(model: api.Model, ask: Callable[[api.Model], object], words: str) -> None:
+    with pytest.raises(infogan.ModelError, match=words):
+        ask(model)
+
+
+def damage(folder: Path, name: str, change: Callable[[bytes], bytes]) -> None:
+    path = folder / name
+    path.write_bytes(change(path.read_bytes()))
+
+
+def changed_card(**fields: Any) -> Callable[[bytes], bytes]:
+    return lambda raw: json.dumps(json.loads(raw) | fields).encode()
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "words"),
+    [
+        (api.CARD, lambda raw: raw[:40], "card.json is damaged"),
+        (api.CARD, lambda raw: b"[]", "no card of the format"),
+        (api.CARD, changed_card(format="infogan-export-9"), "no card of the format"),
+        (api.CARD, changed_card(architecture="cubist"), "make no model: KeyError: 'cubist'"),
+        (api.CARD, changed_card(codes=CODES[:1]), "make no model: RuntimeError"),
+        (api.CARD, changed_card(noise={"size": 10**11}), "make no model: RuntimeError"),
+        (api.CARD, changed_card(codes=[{"kind": "categorical"}]), "make no model: KeyError"),
+        (api.WEIGHTS, lambda raw: raw[:-100], "weights.pt is damaged"),
+    ],
+)
+def test_a_damaged_folder_is_one_line(
+    folder: Path, tmp_path: Path, name: str, change: Callable[[bytes], bytes], words: str
+) -> None:
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    for path in folder.iterdir():
+        (copy / path.name).write_bytes(path.read_bytes())
+    damage(copy, name, change)
+    with pytest.raises(infogan.ModelError, match=words) as raised:
+        infogan.load(copy)
+    assert "\n" not in str(raised.value)
+
+
+def test_weights_that_would_run_code_are_refused(folder: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    torch.save({"generator": print, "discriminator": {}}, copy / api.WEIGHTS)
+    sha256 = hashlib.sha256((copy / api.WEIGHTS).read_bytes()).hexdigest()
+    (copy / api.CARD).write_bytes(changed_card(weights_sha256=sha256)((folder / api.CARD).read_bytes()))
+    with pytest.raises(infogan.ModelError, match="UnpicklingError"):
+        infogan.load(copy)
+
+
+def test_no_folder_and_no_export(tmp_path: Path) -> None:
+    with pytest.raises(infogan.ModelError, match="does not exist"):
+        infogan.load(tmp_path / "none")
+    with pytest.raises(infogan.ModelError, match="is no exported model"):
+        infogan.load(tmp_path)
