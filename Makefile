@@ -177,7 +177,7 @@ clean: ## remove caches and build products, never results or .venv
 ##   SEEDS=0-4 or 0,2,5-9     seeds to run instead of all of the profile's (--seeds)
 ##   JOBS=n                   cells at a time (--jobs)
 ##   MINUTES=10, TO=folder, DEVICE=cuda|cpu   of `make gpu`; unset: 10, results/carry, cuda
-##   RESULTS=folder           where results go (--results); unset: results/latest
+##   RESULTS=folder           where results go (--results); unset: results/latest, of `make gpu` results/gpu
 ##   SERVER=folder, PORT=n, HOST=address, ALLOWED_HOSTS=names, STORE=postgresql|sqlite, TOKEN=1   of the tracking server
 ##   DATA=folder              where the real data sets are, laid out as docs/DATA.md says (--data-dir)
 ##   SUBSTITUTE=faces,chairs or all   sets that the folder may lack (--substitute)
