@@ -8,6 +8,7 @@ import contextlib
 import ctypes
 import multiprocessing
 import os
+import resource
 import signal
 import tempfile
 from collections import deque
@@ -26,6 +27,9 @@ PRELOAD = ["bench.run.train_cell", "torch._dynamo"]
 SHORT_FOLDERS = ("/tmp", "/var/tmp", "/dev/shm")
 MAX_FOLDER_BYTES = 64  # leaves room for multiprocessing's own folder and name
 PRELOAD_TO_MEASURE = "infogan.measures.families"
+NUM_FILES = 64  # open at a time: the launcher's own, the tracking store's, the data's
+NUM_FILES_PER_CELL = 8  # two pipes, what the server passes on, a checkpoint and its folder
+SERVER_DEATH = "the server that starts workers died as it began, perhaps of a limit of memory (ulimit -v)"
 
 
 @dataclass
@@ -38,12 +42,13 @@ class _Worker:
 
 
 class LocalExecutor:
-    """Runs tasks in order, ``jobs`` at a time."""
+    """Runs tasks in order, ``jobs`` at a time. Raises ExecutorError where so many files cannot be open."""
 
     def __init__(self, jobs: int) -> None:
         if jobs < 1:
             raise ValueError(f"jobs must be at least 1, got {jobs}")
         self.jobs = jobs
+        _allow_files(NUM_FILES + NUM_FILES_PER_CELL * jobs)
         self._context = multiprocessing.get_context("forkserver")
 
     def run(
@@ -58,8 +63,13 @@ class LocalExecutor:
         while running or (waiting and not stop.requested):
             while waiting and len(running) < self.jobs and not stop.requested:
                 task = waiting.popleft()
-                running.append(self._start(task))
                 on_event(task, "started", {})
+                try:
+                    running.append(self._start(task))
+                except (EOFError, ConnectionError):
+                    outcome, message = conclude(task, SERVER_DEATH, stopping=False)
+                    on_event(task, outcome, {"message": message})
+                    outcomes[task.cell.key] = outcome
             if stop.requested and not told_to_stop:
                 told_to_stop = True
                 _signal_all(running, signal.SIGTERM)
@@ -104,6 +114,20 @@ class LocalExecutor:
             outcome, message = conclude(worker.task, _describe_exit(worker.process.exitcode), stopping=stopping)
         on_event(worker.task, outcome, {"message": message})
         return outcome
+
+
+def _allow_files(wanted: int) -> None:
+    """Raise the limit of open files to ``wanted`` where it is lower. Raises ExecutorError where it may not be.
+
+    With too few, the workers' server dies with an assertion of multiprocessing, or a worker never begins.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if resource.RLIM_INFINITY != soft < wanted:
+        if resource.RLIM_INFINITY != hard < wanted:
+            raise ExecutorError(
+                f"{wanted} open files are needed, {hard} are allowed: raise `ulimit -n`, or lower --jobs"
+            )
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _start_server() -> None:

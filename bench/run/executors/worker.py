@@ -10,6 +10,7 @@ from bench.records.folder import CellFolder
 from bench.records.locks import Locked, LockLost
 from bench.records.storage import in_words
 from bench.records.tasks import CellTask
+from infogan.data.base import one_line
 
 OUTCOMES = ("done", "failed", "stopped")
 PROGRESS_EVERY_S = 0.25
@@ -20,8 +21,11 @@ Send = Callable[[str, dict[str, Any]], None]  # kind of event, its values; raise
 
 def work(task: CellTask, send: Send, told_to_stop: Callable[[], bool]) -> tuple[str, str]:
     """Train one cell in this process. Its outcome, ``done``, ``failed`` or ``stopped``, and a message."""
-    from bench.run.train_cell import CellRun
-    from infogan.runtime import prepare_worker
+    try:
+        from bench.run.train_cell import CellRun
+        from infogan.runtime import prepare_worker
+    except (ImportError, OSError, MemoryError) as error:  # torch's libraries, beyond a limit of memory or of open files
+        return conclude(task, f"a library cannot be loaded: {one_line(str(error))}", stopping=told_to_stop())
 
     outcome, alone, sent_at = ("stopped", ""), False, 0.0
 
