@@ -17,7 +17,7 @@ PYTHON3 ?= python3
 # What a user sets is text: it reaches the shell through the environment, where neither make nor the shell looks for
 # $(shell ...), backticks or quotes in it.
 USERS := PROFILE SEEDS JOBS DATA RESULTS NO_TRACKING SERVER STORE HOST PORT ALLOWED_HOSTS UPGRADE TORCH_INDEX PYTHON PYTHON3 \
-	MINUTES TO DEVICE TOKEN
+	MINUTES TO DEVICE TOKEN SUBSTITUTE
 $(foreach name,$(USERS),$(if $(filter undefined,$(origin $(name))),,$(eval override $(name) := $$(value $(name)))))
 export PY $(USERS)
 quoted = '$(subst ','\'',$(1))'

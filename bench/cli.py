@@ -11,7 +11,7 @@ from typer.exceptions import TyperException
 
 from bench.commands import export, sample
 from bench.console import BadInput, Exit, guard_streams
-from bench.context import DEFAULT_RESULTS, DEFAULT_SPEC, Context
+from bench.context import DEFAULT_RESULTS, DEFAULT_SPEC, Context, named
 from bench.options import (
     PATH_VARIABLES,
     CellOptions,
@@ -93,7 +93,7 @@ def run(
     """Train every cell that is missing, mirror all to MLflow. Ctrl-C loses nothing: the next run goes on."""
     from bench.commands import run as command
 
-    context = Context(experiments, **options, download=True, trains=True)
+    context = Context(named(experiments), **options, download=True, trains=True)
     raise typer.Exit(int(command.run(context, checkpoint_every_s, checkpoint_every)))
 
 

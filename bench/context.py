@@ -33,6 +33,13 @@ def require_profile(profile: str | None, known: Collection[str] = PROFILES) -> N
         raise BadInput(f"unknown profile {profile!r}{suggest(profile, list(known))}")
 
 
+def named(experiments: Sequence[str] | None) -> Sequence[str] | None:
+    """What ``run`` was asked for; None for the word ``all``. Raises BadInput for nothing: all of them take days."""
+    if not experiments:
+        raise BadInput("name the experiments to run (python -m bench plan lists them), or say all: bench run all")
+    return None if list(experiments) == ["all"] else experiments
+
+
 def require_folder(what: str, path: Path) -> None:
     """Raises BadInput where ``path`` is no folder and cannot become one; a path that is not there yet can."""
     nearest = next((p for p in (path.absolute(), *path.absolute().parents) if p.exists()), None)

@@ -13,7 +13,10 @@ from bench.context import Context
 from bench.spec.tables import PROFILES
 
 Experiments = Annotated[
-    list[str] | None, typer.Argument(help="Experiments of experiments.toml; none: all.", show_default=False)
+    list[str] | None,
+    typer.Argument(
+        help="Experiments of experiments.toml; none: all. run wants their names, or the word all.", show_default=False
+    ),
 ]
 SpecOption = Annotated[
     Path, typer.Option("--spec", help="Which file declares the experiments.", show_default="experiments.toml")

@@ -1,5 +1,6 @@
 """What a user sets for make is text: nothing in it is run."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -8,7 +9,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-VARIABLES = ("PROFILE", "SEEDS", "JOBS", "DATA", "RESULTS", "NO_TRACKING", "PYTHON", "PYTHON3", "TORCH_INDEX")
+MAKEFILE = (ROOT / "Makefile").read_text()
+# every variable that the Makefile tells of, or makes a flag of
+TOLD = "\n".join(line for line in MAKEFILE.splitlines() if line.startswith("##   "))
+VARIABLES = sorted({*re.findall(r"(?:##   |, )([A-Z_0-9]+)=", TOLD), *re.findall(r"call flag,([A-Z_0-9]+)", MAKEFILE)})
 
 pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
 

@@ -41,11 +41,16 @@ def close(a: object, b: object) -> bool:
 
 
 def numbers(table: Path) -> list[list[float]]:
-    """The numbers of a table, row by row: words may be said better since, numbers stay."""
+    """The numbers of a table, row by row: words may be said better since, numbers stay.
+
+    Whether a seed had collapsed was 0 or 1, and is a word of its health now.
+    """
     found = []
-    for row in csv.reader(table.read_text().splitlines()[1:]):
+    for row in csv.DictReader(table.read_text().splitlines()):
+        if "health" in row:
+            row["collapsed"] = str(int(row.pop("health") == "collapsed"))
         values = []
-        for field in row:
+        for field in (row[column] for column in sorted(row)):
             try:
                 values.append(float(field))
             except ValueError:

@@ -84,7 +84,7 @@ def _figure(options: Options, name: str, experiment: str, seeds: str | None, sha
     folder, on_gpu = options.results / name, options.device == "cuda"
     given = [] if on_gpu else [*REHEARSED]
     given += ["--seeds", seeds] if on_gpu and seeds else []
-    given += ["--data-dir", str(options.data_dir)] if options.data_dir else []
+    given += ["--data-dir", str(options.data_dir), "--substitute", "all"] if options.data_dir else []
     given += ["--jobs", str(options.jobs)] if options.jobs else []
     command = _bench(
         "run", experiment, "--spec", str(options.spec), "--profile", "paper" if on_gpu else "smoke", "--device",

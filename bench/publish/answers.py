@@ -56,7 +56,7 @@ def committed(references: Path = REFERENCES) -> list[Evidence]:
 
 
 def best(evidence: Iterable[Evidence]) -> dict[str, list[Evidence]]:
-    """Evidence by claim, one piece for each arm: at the paper's budget where that was measured, the best first."""
+    """Evidence by claim, a piece for each arm: at the paper's budget where measured. Those first, then by outcome."""
     chosen: dict[tuple[str, str], Evidence] = {}
     for one in evidence:
         key = (one.entry["id"], one.group)
@@ -75,8 +75,8 @@ def _rank(one: Evidence) -> tuple[bool, bool]:
     return one.outcome is Outcome.NOT_MEASURED, not one.is_papers_budget
 
 
-def _order(one: Evidence) -> tuple[int, bool]:
-    return answers.ORDER.index(one.outcome), not one.is_papers_budget
+def _order(one: Evidence) -> tuple[bool, int]:
+    return not one.is_papers_budget, answers.ORDER.index(one.outcome)
 
 
 def ours(found: list[Evidence]) -> str:
@@ -114,7 +114,8 @@ def answer(found: list[Evidence]) -> str:
     """``yes (infogan-fast-q), partly (infogan)``; the arms are left out where all agree."""
     by_word: dict[str, list[str]] = {}
     for one in found:
-        by_word.setdefault(answers.ANSWERS[one.outcome], []).append(f"`{one.group}`")
+        smaller = ", smaller budget" if found[0].is_papers_budget and not one.is_papers_budget else ""
+        by_word.setdefault(answers.ANSWERS[one.outcome], []).append(f"`{one.group}`{smaller}")
     if len(by_word) == 1:
         text = f"**{next(iter(by_word))}**"
         if found[0].outcome is Outcome.REPRODUCED and found[0].entry["conditions"][0]["over"] == "best seed":

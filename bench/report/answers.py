@@ -33,7 +33,7 @@ PLAIN = {
     "F6b": ("A category holds glasses", "{median:.0%} of one category's faces wear them"),
     "F6c": ("Categories order hair from less to more", "two halves agree on the order: tau {median:.2f}"),
     "F6d": ("Categories order faces from stern to happy", "two halves agree on the order: tau {median:.2f}"),
-    "S6a": ("Q costs next to nothing", "an iteration takes {least:.1%} to {most:.1%} longer"),
+    "S6a": ("Q costs next to nothing", "an iteration takes {span} longer"),
     "S6b": ("Mutual information settles before image quality", "in {median:.2f} of the iterations"),
 }
 BESIDE = {
@@ -54,7 +54,8 @@ def number_words(claim: str, median: float, best: float, ratios: Sequence[float]
     if claim not in PLAIN:
         return None
     least, most = (min(ratios) - 1, max(ratios) - 1) if ratios else (median - 1, median - 1)
-    numbers = {"median": median, "best": best, "least": least, "most": most}
+    span = f"{least:.1%}" if least == most else f"{least:.1%} to {most:.1%}"
+    numbers = {"median": median, "best": best, "span": span}
     return PLAIN[claim][1].format_map(numbers).replace("%", " %")
 
 

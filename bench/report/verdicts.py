@@ -228,4 +228,6 @@ def budget_sentence(sweep: Sweep, experiment: ExperimentTable | None) -> str:
     if experiment is None:
         return text
     used = budget_used(sweep, experiment)
+    if used.words == BudgetKind.UNSTATED:
+        return f"{text} The paper states no budget for it."
     return f"{text} Against the paper's: {'the same' if used.kind is BudgetKind.PAPERS else used.words}."

@@ -9,7 +9,7 @@ import typer
 
 from bench import cli
 from bench.console import BadInput
-from bench.context import Context
+from bench.context import Context, named
 from bench.options import CellOptions, GateOptions
 
 GROUPS = {"plan": CellOptions, "run": CellOptions, "check": GateOptions, "baseline": GateOptions}
@@ -46,3 +46,11 @@ def test_what_is_given_arrives_and_the_rest_are_defaults(monkeypatch: pytest.Mon
         typer.main.get_command(cli.app)(arguments, standalone_mode=False)
     defaults = {name: p.default for name, p in inspect.signature(Context).parameters.items() if name != "experiments"}
     assert seen == defaults | given | {"data_dir": Path("somewhere"), "download": True, "trains": True}
+
+
+def test_run_wants_names_or_the_word_all() -> None:
+    """All of them take days: nobody should begin that by leaving something out."""
+    with pytest.raises(BadInput, match="name the experiments to run"):
+        named(None)
+    assert named(["all"]) is None
+    assert named(["mnist", "faces"]) == ["mnist", "faces"]
