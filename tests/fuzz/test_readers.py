@@ -19,7 +19,7 @@ from PIL import Image
 
 from infogan import data
 from infogan.data import DataError, faces, mnist, svhn
-from infogan.data.base import recall, remember
+from infogan.data.base import read_cached, recall, remember, write_cached
 from infogan.data.npz import NpzError, read_npz
 from infogan.data.rendering import heads, sets
 from infogan.measures import kept
@@ -255,22 +255,22 @@ def test_caches(num: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     info = data.DataInfo("faces", "real", "note", "ab" * 32, 4, 2, False)
     remember("key", info)
     sidecar = next((tmp_path / "digests").iterdir())
-    remembered = sidecar.read_bytes()
+    remembered = read_cached(sidecar) or b""
     file = tmp_path / "mutant"
 
     def read(rng: random.Random) -> None:
         kind = rng.randrange(3)
         if kind == 0:
-            file.write_bytes(damaged(chunk, rng))
+            write_cached(file, damaged(chunk, rng))  # a sound sum: what a reader sees when the writer was wrong
             arrays = sets._read(sets._Chunk(file, 0, 3), heads)
             assert len(arrays) in (0, 3)
             assert not arrays.images.any()  # the sound ones are black
         elif kind == 1:
-            file.write_bytes(damaged(stream.getvalue(), rng))
+            write_cached(file, damaged(stream.getvalue(), rng))
             numbers = kept._read(file, torch.nn.Linear(3, 2))
             assert numbers is None or isinstance(numbers, dict)
         else:
-            sidecar.write_bytes(rewritten(remembered.decode(), rng))
+            write_cached(sidecar, rewritten(remembered.decode(), rng))
             assert isinstance(recall("key"), data.DataInfo | None)
 
     fuzz("caches", num, 1, read, (), dict, tmp_path)
