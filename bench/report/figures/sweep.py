@@ -167,7 +167,7 @@ class SweepFigures:
                     labels.append(_Label(_end(median, x, self.budget), curves.arm_of[group], colour, dashes, 1.5))
             axes.set_xlim(0, self.budget)
             axes.tick_params(labelbottom=player == "generator")
-            axes.set_ylabel(f"{player}'s loss (nats)")
+            axes.set_ylabel(f"{player[0].upper()}'s loss (nats)")
             _direct_labels(axes, labels)
         axes.set_xlabel("iteration")
         caption = "Median over the finished seeds, without the mutual-information term." + self._stride_note()
