@@ -43,8 +43,9 @@ RESULTS_FLAG = $(call flag,RESULTS,--results)
 RUN_FLAGS = $(strip $(call flag,PROFILE,--profile) $(call flag,SEEDS,--seeds) $(call flag,JOBS,--jobs) \
 	$(call flag,DATA,--data-dir) $(call flag,SUBSTITUTE,--substitute) $(if $(strip $(NO_TRACKING)),--no-tracking) $(RESULTS_FLAG))
 
-# Tests of one file share fixtures that cost seconds, so they stay in one process.
-IN_PARALLEL := -n auto --maxprocesses 4 --dist loadfile
+# Tests of one file share fixtures that cost seconds, so they stay in one process. One process more than cores, at most
+# four: tests of servers and of whole commands wait for much of their time.
+IN_PARALLEL := -n $(shell n=$$(nproc 2>/dev/null || echo 2); [ "$$n" -lt 3 ] && expr "$$n" + 1 || echo 4) --dist loadfile
 
 # Run experiments, then a further command if there is one, and report whatever became of them; a failure outlives the
 # report. No report after bad input (2), where nothing ran, nor after an interruption (130, 143).

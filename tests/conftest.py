@@ -68,3 +68,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.section("faults and mutants")
         for line in told:
             terminalreporter.write_line(line)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files first, which wait much: at the end the processes finish together."""
+    items.sort(key=lambda item: "end_to_end" not in item.path.parts)

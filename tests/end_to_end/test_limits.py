@@ -36,6 +36,7 @@ def test_too_few_open_files_are_refused_before_training(tmp_path: Path, num_file
     assert not (tmp_path / "results").exists()
 
 
+@pytest.mark.slow
 def test_a_limit_that_may_be_raised_is_raised(tmp_path: Path) -> None:
     code, output = limited(Bench(tmp_path, 5), limit(resource.RLIMIT_NOFILE, 14, 256))
     assert (code, "1 of 1 cells finished" in output) == (0, True), output
@@ -50,6 +51,7 @@ def failure(bench: Bench, code: int, output: str) -> str:
     return line
 
 
+@pytest.mark.slow
 def test_a_limit_of_memory_fails_the_cell_in_one_line(tmp_path: Path) -> None:
     bench = Bench(tmp_path, 5, {"OPENBLAS_NUM_THREADS": "1"})  # a thread takes memory for itself
     ended = limited(bench, limit(resource.RLIMIT_AS, 400 << 20, 400 << 20))

@@ -33,6 +33,7 @@ def test_a_stopped_launcher_does_not_come_back_into_results_made_anew(tmp_path: 
     assert "2 cells: 2 done" in bench(*PLAN)
 
 
+@pytest.mark.slow
 def test_results_that_are_removed_while_they_are_made(tmp_path: Path, empty_database: Path) -> None:
     bench = Bench(tmp_path, 60).use_database(empty_database)
     with running(bench, *RUN) as process:
