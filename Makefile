@@ -44,8 +44,8 @@ RUN_FLAGS = $(strip $(call flag,PROFILE,--profile) $(call flag,SEEDS,--seeds) $(
 	$(call flag,DATA,--data-dir) $(call flag,SUBSTITUTE,--substitute) $(if $(strip $(NO_TRACKING)),--no-tracking) $(RESULTS_FLAG))
 
 # Tests of one file share fixtures that cost seconds, so they stay in one process. One process more than cores, at most
-# four: tests of servers and of whole commands wait for much of their time.
-IN_PARALLEL := -n $(shell n=$$(nproc 2>/dev/null || echo 2); [ "$$n" -lt 3 ] && expr "$$n" + 1 || echo 4) --dist loadfile
+# four: tests of servers and of whole commands wait for much of their time. The order is that of tests/conftest.py.
+IN_PARALLEL := -n $(shell n=$$(nproc 2>/dev/null || echo 2); [ "$$n" -lt 3 ] && expr "$$n" + 1 || echo 4) --dist loadfile --no-loadscope-reorder
 
 # Run experiments, then a further command if there is one, and report whatever became of them; a failure outlives the
 # report. No report after bad input (2), where nothing ran, nor after an interruption (130, 143).
