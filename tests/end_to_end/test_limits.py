@@ -58,6 +58,7 @@ def test_a_limit_of_memory_fails_the_cell_in_one_line(tmp_path: Path) -> None:
     assert "a library cannot be loaded: " in failure(bench, *ended)
 
 
+@pytest.mark.slow
 def test_a_server_of_workers_that_dies_fails_the_cell_in_one_line(tmp_path: Path) -> None:
     """As it does of a limit of memory that torch's libraries just miss."""
     dies = "import os, sys\nif 'forkserver' in ' '.join(sys.orig_argv):\n    os.kill(os.getpid(), 9)\n"

@@ -13,6 +13,7 @@ from tests.end_to_end.harness import PATIENCE_S, Bench, wait_for
 pytestmark = pytest.mark.timeout(900)  # on a machine that is busy with other work
 
 
+@pytest.mark.slow
 def test_a_stopped_launcher_does_not_come_back_into_results_made_anew(tmp_path: Path, empty_database: Path) -> None:
     """Ctrl-Z, rm -r, a new sweep to its end, fg."""
     bench = Bench(tmp_path, 60).use_database(empty_database)

@@ -19,6 +19,7 @@ def without_mlflow(tmp_path: Path) -> dict[str, str]:
     return {"PYTHONPATH": str(folder)}
 
 
+@pytest.mark.slow
 def test_without_mlflow_a_run_is_untracked_or_refused(
     tmp_path: Path, without_mlflow: dict[str, str], empty_database: Path
 ) -> None:
