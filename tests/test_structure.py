@@ -1,4 +1,4 @@
-"""The house keeps its shape: one direction of imports, one file for MLflow, one that draws, quick start-up."""
+"""The house keeps its shape: one direction of imports, few files for MLflow, one package that draws, quick start-up."""
 
 import ast
 import graphlib
