@@ -15,6 +15,7 @@ from bench.run.executors import EXECUTORS
 from bench.run.executors.cluster_connection import require_ray
 from bench.spec import cells as cell_module
 from bench.spec.cells import Cell, Selection, parse_seeds
+from bench.spec.reading import BUILTIN
 from bench.spec.schema import suggest
 from bench.spec.tables import PROFILES, groups, load_spec
 from bench.tracking import connection as tracking
@@ -23,7 +24,7 @@ from infogan.cores import usable_cores
 from infogan.data.base import one_line
 from infogan.runtime import available_device
 
-DEFAULT_SPEC = environment.ROOT / "experiments.toml"
+DEFAULT_SPEC = BUILTIN
 DEFAULT_RESULTS = Path("results/latest")
 
 

@@ -3,7 +3,6 @@
 The file's errors are one line with file, table, field, value and valid choices; nothing has been written by then.
 """
 
-import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -11,6 +10,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from bench.spec.criteria import BlankTable, ClaimTable, CostTable, GateTable
+from bench.spec.mistakes import Misfit, explain
+from bench.spec.reading import SpecError, read
 from bench.spec.schema import Name, Number, Seed, Seeds, Table, as_float, suggest
 from bench.spec.settings import (
     CodeTable,
@@ -24,7 +25,6 @@ from bench.spec.settings import (
 )
 from infogan.architectures import ARCHITECTURES
 from infogan.data import DATASETS, sources
-from infogan.data.base import decoded, one_line
 from infogan.measures.catalogue import FAMILIES
 
 REQUIRED_DEFAULTS = (  # of training: what every cell needs and only this table is sure to state
@@ -32,10 +32,6 @@ REQUIRED_DEFAULTS = (  # of training: what every cell needs and only this table 
     *("mi_weight", "mi_weight_generator", "mi_trains_trunk", "step"),
 )
 PROFILES = ("smoke", "cpu", "paper")
-
-
-class SpecError(Exception):
-    """experiments.toml or a selection from it is wrong; the message is one line for the user."""
 
 
 class ArmTable(TrainingTable):
@@ -175,7 +171,8 @@ class Spec(Table):
             for field in ("mi_weight", "mi_weight_generator"):
                 value = merged[field]
                 fits = not isinstance(value, list) or len(value) == len(experiment.codes)
-                _require(fits, where, f"{field} ({of})", value, f"one number or {len(experiment.codes)}, one per code")
+                expected = f"one number or {len(experiment.codes)}, one per code"
+                _require(fits, where, f"{field} ({of})", value, expected, *_layers(name, variant, arm, field))
             weight = merged["mi_weight" if merged["mi_weight_generator"] == "same" else "mi_weight_generator"]
             learns = all(weight) if isinstance(weight, list) else bool(weight)
             _require(
@@ -184,12 +181,13 @@ class Spec(Table):
                 f"q_learns_with ({of})",
                 merged.get("q_learns_with"),
                 "'discriminator' where mi_weight_generator is 0: nothing else would train Q",
+                *_layers(name, variant, arm, "mi_weight_generator"),
             )
             codes, network = merged_codes(experiment, variant), merged_network(self, experiment, variant)
             refused = refusal(merged, network, codes)
             if refused:
                 field, value, expected = refused
-                _require(False, where, f"{field} ({of})", value, expected)
+                _require(False, where, f"{field} ({of})", value, expected, *_layers(name, variant, arm, field))
 
 
 def groups(
@@ -225,9 +223,19 @@ def by_variant(groups: Sequence[str]) -> dict[str, list[str]]:
     return found
 
 
-def _require(holds: bool, where: str, field: str, value: Any, expected: str) -> None:
+def _require(holds: bool, where: str, field: str, value: Any, expected: str, *locations: Sequence[str]) -> None:
+    """``locations``: where the fault may stand, if it may be elsewhere than in the field of that table."""
     if not holds:
-        raise ValueError(f"{where}: {field} = {value!r}: expected {expected}")
+        named = locations or [_location(where, field)]
+        raise Misfit(f"{where}: {field} = {value!r}: expected {expected}", *named)
+
+
+def _layers(experiment: str, variant: str | None, arm: str, field: str) -> list[tuple[str, ...]]:
+    """Where a merged setting may stand, from what has the last word to the defaults."""
+    of: tuple[str, ...] = ("experiments", experiment)
+    tables = [(*of, "variants", variant), of] if variant else [of]
+    inner = [(*table, kind, field) for table in tables for kind in ("training", "network")]
+    return [("arms", arm, field), *inner, ("defaults", "training", field), ("defaults", "network", field), of]
 
 
 def _require_unique(values: Sequence[Any], where: str, field: str) -> None:
@@ -235,69 +243,26 @@ def _require_unique(values: Sequence[Any], where: str, field: str) -> None:
 
 
 def _require_known(names: list[str], known: Any, where: str, field: str) -> None:
-    for name in names:
+    for index, name in enumerate(names):
         if name not in known:
-            raise ValueError(f"{where}: {field} names {name!r}{suggest(name, list(known))}")
+            location = _location(where, field)
+            message = f"{where}: {field} names {name!r}{suggest(name, list(known))}"
+            raise Misfit(message, [*location, str(index)], [*location, name], location)
+
+
+def _location(where: str, field: str) -> list[str]:
+    return [*where.split("."), *field.split(".")]
 
 
 def load_spec(path: Path) -> Spec:
-    """Read and check experiments.toml. Raises SpecError."""
+    """Read and check experiments.toml, or a file that extends it. Raises SpecError."""
+    source = read(path)
     try:
-        if path.exists() and not path.is_file():  # a pipe would be waited for, a device has no end
-            raise SpecError(f"{path}: not a file")
-        raw = tomllib.loads(decoded(path.read_bytes()).replace("\r\n", "\n"))
-    except OSError as error:
-        raise SpecError(f"{path}: {error.strerror or error}") from error
-    except (ValueError, RecursionError) as error:  # TOMLDecodeError, UnicodeDecodeError, a number of 5,000 digits
-        raise SpecError(one_line(f"{path}: not valid TOML: {error}")) from error
-    try:
-        return Spec.model_validate(raw)
+        return Spec.model_validate(source.tables)
     except ValidationError as error:
-        raise SpecError(one_line(_explain(path, error))) from error
+        raise SpecError(explain(source, Spec, error)) from error
     except RecursionError as error:
         raise SpecError(f"{path}: tables are nested too deeply") from error
-
-
-def _explain(path: Path, error: ValidationError) -> str:
-    errors = sorted(error.errors(), key=lambda e: e["type"] == "missing")  # a mistyped key explains a missing one
-    first = errors[0]
-    # pydantic puts the tag of a union's member into the location; it is not a key of the file
-    location = [
-        str(part)
-        for part in first["loc"]
-        if not (isinstance(part, str) and ("[" in part or part in ("categorical", "continuous")))
-    ]
-    table, field = ".".join(location[:-1]), location[-1] if location else ""
-    more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
-    if not location:
-        return f"{path}: {first['msg'].removeprefix('Value error, ')}{more}"
-    if not table and first["type"] == "value_error":
-        return f"{path}: [{field}] {first['msg'].removeprefix('Value error, ')}{more}"
-    try:
-        shown = repr(first["input"])
-    except RecursionError:
-        shown = "tables nested too deeply"
-    shown = shown if len(shown) <= 80 else shown[:77] + "..."
-    message = first["msg"].removeprefix("Value error, ")
-    if first["type"] == "extra_forbidden":
-        message = f"unknown key{_valid_keys(first['loc'])}"
-    elif first["type"] == "missing":
-        return f"{path}: [{table}] {field}: missing{more}"
-    return f"{path}: [{table}] {field} = {shown}: {message}{more}"
-
-
-def _valid_keys(location: tuple[Any, ...]) -> str:
-    """Choices for an unknown key, from the table's model."""
-    model: Any = Spec
-    for part in location[:-1]:
-        fields = getattr(model, "model_fields", {})
-        if part in fields:
-            model = fields[part].annotation
-        for _ in range(3):  # unwrap dict, list, optional and annotated types down to a table
-            arguments = [a for a in getattr(model, "__args__", ()) if isinstance(a, type) and issubclass(a, Table)]
-            model = arguments[0] if arguments else model
-    keys = list(getattr(model, "model_fields", {}))
-    return suggest(str(location[-1]), keys) if keys else ""
 
 
 def merged_training(spec: Spec, experiment: ExperimentTable, variant: str | None, arm: str | None) -> dict[str, Any]:

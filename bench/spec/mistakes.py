@@ -1,0 +1,72 @@
+"""pydantic's errors about a file of experiments as one line: file, table, field, value and valid choices."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from bench.spec.reading import Source
+from bench.spec.schema import Table, suggest
+from infogan.data.base import one_line
+
+
+class Misfit(ValueError):
+    """Settings that are sound each by itself but do not go together, or name what is not there.
+
+    ``locations``: where the fault may stand, the likeliest first.
+    """
+
+    def __init__(self, message: str, *locations: Sequence[str]) -> None:
+        super().__init__(message)
+        self.locations = locations
+
+
+def explain(source: Source, model: type[BaseModel], error: ValidationError) -> str:
+    """The first error in one line. ``model``: what the source was read as."""
+    errors = sorted(error.errors(), key=lambda e: e["type"] == "missing")  # a mistyped key explains a missing one
+    first = errors[0]
+    # pydantic puts the tag of a union's member into the location; it is not a key of the file
+    location = [
+        str(part)
+        for part in first["loc"]
+        if not (isinstance(part, str) and ("[" in part or part in ("categorical", "continuous")))
+    ]
+    more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+    return one_line(f"{_where(source, first, location)}: {_what(model, first, location)}{more}")
+
+
+def _where(source: Source, first: Any, location: list[str]) -> str:
+    cause = first.get("ctx", {}).get("error")
+    return source.origin(cause.locations if isinstance(cause, Misfit) else [location])
+
+
+def _what(model: type[BaseModel], first: Any, location: list[str]) -> str:
+    table, field = ".".join(location[:-1]), location[-1] if location else ""
+    message = first["msg"].removeprefix("Value error, ")
+    if not location:
+        return str(message)
+    if not table and first["type"] == "value_error":
+        return f"[{field}] {message}"
+    try:
+        shown = repr(first["input"])
+    except RecursionError:
+        shown = "tables nested too deeply"
+    shown = shown if len(shown) <= 80 else shown[:77] + "..."
+    if first["type"] == "extra_forbidden":
+        message = f"unknown key{_valid_keys(model, first['loc'])}"
+    elif first["type"] == "missing":
+        return f"[{table}] {field}: missing"
+    return f"[{table}] {field} = {shown}: {message}"
+
+
+def _valid_keys(model: Any, location: tuple[Any, ...]) -> str:
+    """Choices for an unknown key, from the table's model."""
+    for part in location[:-1]:
+        fields = getattr(model, "model_fields", {})
+        if part in fields:
+            model = fields[part].annotation
+        for _ in range(3):  # unwrap dict, list, optional and annotated types down to a table
+            arguments = [a for a in getattr(model, "__args__", ()) if isinstance(a, type) and issubclass(a, Table)]
+            model = arguments[0] if arguments else model
+    keys = list(getattr(model, "model_fields", {}))
+    return suggest(str(location[-1]), keys) if keys else ""

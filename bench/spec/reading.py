@@ -1,0 +1,137 @@
+"""Files of experiments as plain tables: what a file extends, what it adds, and in which file each field stands.
+
+A file that extends another one adds to it and changes nothing of it, so that every cell of the other keeps its key and
+its verdict: new arms, experiments, variants and profiles by name, and new entries of the lists in ``ADDED``.
+"""
+
+import tomllib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from bench.environment import ROOT
+from infogan.data.base import decoded, one_line
+
+BUILTIN = ROOT / "experiments.toml"
+EXTENDS = "extends"
+ADDED = ("arms", "measures", "claims")  # lists of an experiment, a variant or a profile that may become longer
+BY_NAME = ("arms", "experiments", "variants", "profiles", "group_seeds")  # what they hold goes by names of its own
+NEW_TABLES = ("profiles", "group_seeds")  # an experiment may lack them; first variants would change what it is run with
+MAX_FILES = 10  # in a row, each extending the next
+
+Location = tuple[str, ...]
+
+
+class SpecError(Exception):
+    """experiments.toml or a selection from it is wrong; the message is one line for the user."""
+
+
+@dataclass
+class Source:
+    """A file with all that it extends, in one."""
+
+    path: Path
+    tables: dict[str, Any]
+    origins: dict[Location, str] = field(default_factory=dict)  # where a table or a field stands: a file's path
+
+    def origin(self, locations: Iterable[Sequence[Any]]) -> str:
+        """Where the first of the locations that is stated stands; of none, the table around the last one."""
+        location: Location = ()
+        for named in locations:
+            location = tuple(str(part) for part in named)
+            if location in self.origins:
+                return self.origins[location]
+        while location and location not in self.origins:
+            location = location[:-1]
+        return self.origins.get(location, str(self.path))
+
+
+def read(path: Path) -> Source:
+    """The file's tables with those that it extends. Raises SpecError."""
+    return _read(path, ())
+
+
+def _read(path: Path, above: tuple[Path, ...]) -> Source:
+    own = _tables_of(path)
+    base_name = own.pop(EXTENDS, None)
+    if base_name is None:
+        source = Source(path, own)
+        _note(source, (), own, path)
+        return source
+    if not isinstance(base_name, str):
+        raise SpecError(one_line(f'{path}: {EXTENDS} = {base_name!r}: expected "builtin" or the path of a file'))
+    base_path = BUILTIN if base_name == "builtin" else path.parent / base_name
+    chain = (*above, path.resolve())
+    if base_path.resolve() in chain or len(chain) > MAX_FILES:
+        raise SpecError(one_line(f"{path}: {EXTENDS} = {base_name!r}: these files extend each other without end"))
+    try:
+        source = _read(base_path, chain)
+    except SpecError as error:
+        if base_path.is_file():  # its own mistake, which names it
+            raise
+        raise SpecError(one_line(f"{path}: {EXTENDS} = {base_name!r}: {error}")) from error
+    source.path = path
+    _add(source, (), source.tables, own, path)
+    return source
+
+
+def _tables_of(path: Path) -> dict[str, Any]:
+    try:
+        if path.exists() and not path.is_file():  # a pipe would be waited for, a device has no end
+            raise SpecError(f"{path}: not a file")
+        return tomllib.loads(decoded(path.read_bytes()).replace("\r\n", "\n"))
+    except OSError as error:
+        raise SpecError(f"{path}: {error.strerror or error}") from error
+    except (ValueError, RecursionError) as error:  # TOMLDecodeError, UnicodeDecodeError, a number of 5,000 digits
+        raise SpecError(one_line(f"{path}: not valid TOML: {error}")) from error
+
+
+def _note(source: Source, location: Location, value: Any, path: Path) -> None:
+    """Remember of a value, and of all within it, in which file it stands."""
+    todo = [(location, value)]
+    while todo:
+        at, found = todo.pop()
+        source.origins[at] = str(path)
+        inner = found.items() if isinstance(found, dict) else enumerate(found) if isinstance(found, list) else ()
+        todo += [((*at, str(name)), item) for name, item in inner]
+
+
+def _add(source: Source, location: Location, base: dict[str, Any], own: dict[str, Any], path: Path) -> None:
+    """Add a file's table to that of the same name in what it extends. Raises SpecError for a change."""
+    takes_names = len(location) % 2 == 1  # "experiments" and "variants" do, an experiment and a variant do not
+    for name, value in own.items():
+        at = (*location, name)
+        known = base.get(name)
+        if name in base and known == value:
+            continue
+        if isinstance(value, dict) and isinstance(known, dict) and (takes_names or name in BY_NAME):
+            _add(source, at, known, value, path)
+        elif name not in base and (takes_names or not location or name in NEW_TABLES):
+            base[name] = value
+            _note(source, at, value, path)
+        elif not takes_names and name in ADDED and isinstance(known, list) and isinstance(value, list):
+            _lengthen(source, at, known, value, path)
+        else:
+            raise SpecError(_clash(source, at, known, value, path))
+
+
+def _lengthen(source: Source, at: Location, known: list[Any], added: list[Any], path: Path) -> None:
+    """Add what a list lacks. Raises SpecError for another claim of the same name."""
+    ids = [claim.get("id") for claim in known if isinstance(claim, dict)]
+    for item in added:
+        if isinstance(item, dict) and item.get("id") in ids:
+            raise SpecError(_clash(source, at, item.get("id"), item.get("id"), path))
+        if item not in known:
+            known.append(item)
+            _note(source, (*at, str(len(known) - 1)), item, path)
+
+
+def _clash(source: Source, at: Location, known: Any, value: Any, path: Path) -> str:
+    shown = repr(value) if len(repr(value)) <= 60 else repr(value)[:57] + "..."
+    has = "" if known is None else f" has {known!r}" if len(repr(known)) <= 60 else " has another value"
+    field, where = f"[{'.'.join(at[:-1])}] {at[-1]} = {shown}" if at[1:] else f"[{at[0]}]", source.origin([at])
+    return one_line(
+        f"{path}: {field}: the table is {where}'s, which{has or ' does not state it'}; a file adds "
+        "to what it extends and changes nothing: give it a name of its own, or use --set"
+    )
