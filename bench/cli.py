@@ -9,7 +9,7 @@ from typing import Annotated, Unpack
 import typer
 from typer.exceptions import TyperException
 
-from bench.commands import export, sample
+from bench.commands import export, packs, sample
 from bench.console import BadInput, Exit, guard_streams
 from bench.context import DEFAULT_RESULTS, DEFAULT_SPEC, Context, named
 from bench.options import (
@@ -22,6 +22,7 @@ from bench.options import (
     Jobs,
     Profile,
     Results,
+    Settings,
     SpecOption,
     expanded,
     with_options,
@@ -105,11 +106,12 @@ def report(
     profile: Annotated[
         str | None, typer.Option(help="Only this profile; default: all that are there.", show_default=False)
     ] = None,
+    settings: Settings = None,
 ) -> None:
     """Write the report (index.html, report.md, claims.json) from what is there, and print the claim table."""
     from bench.commands import report as command
 
-    command.report(experiments, spec, results, profile)
+    command.report(experiments, spec, results, profile, settings or ())
 
 
 @app.command()
@@ -120,33 +122,8 @@ def sync(results: Results = DEFAULT_RESULTS) -> None:
     raise typer.Exit(int(command.sync(results)))
 
 
-@app.command()
-def pack(
-    results: Annotated[Path, typer.Argument(help="Folder that holds the cells.")],
-    to: Annotated[Path, typer.Option("--to", help="The archive to write, for instance cells.zip.")],
-    weights: Annotated[
-        bool, typer.Option("--weights", help="Take the trained networks along: only measuring anew needs them.")
-    ] = False,
-    max_mb: Annotated[
-        float | None,
-        typer.Option(min=0.1, help="Largest file; of more, FILE-1, FILE-2, ... are written.", show_default=False),
-    ] = None,
-) -> None:
-    """Write the finished cells as one archive: records, curves, measures and pictures, to be carried elsewhere."""
-    from bench.commands import packs as command
-
-    command.pack(results, to, weights=weights, max_mb=max_mb)
-
-
-@app.command()
-def unpack(
-    files: Annotated[list[Path], typer.Argument(help="Archives that pack has written.")],
-    results: Results = DEFAULT_RESULTS,
-) -> None:
-    """Add the cells of archives to a results folder. Nothing is overwritten: other bits are an error."""
-    from bench.commands import packs as command
-
-    command.unpack(files, results)
+app.command()(packs.pack)
+app.command()(packs.unpack)
 
 
 @app.command()

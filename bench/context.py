@@ -93,6 +93,7 @@ class Context:
         arms: str | None = None,
         variants: str | None = None,
         seeds: str | Sequence[int] | None = None,
+        settings: Sequence[str] | None = None,
         data_dir: Path | None = None,
         substitute: str | None = None,
         device: str = "auto",
@@ -103,7 +104,7 @@ class Context:
         download: bool = False,
         trains: bool = False,
     ) -> None:
-        self.spec = load_spec(spec)
+        self.spec = load_spec(spec, settings or ())
         self.results = results.absolute()
         require_folder("results", results)
         if data_dir:

@@ -43,6 +43,15 @@ Jobs = Annotated[
         show_default=False,
     ),
 ]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        help="A setting of training, network or profile for every cell, such as training.beta1=0.9; the value as in "
+        "TOML. More than one: --set ... --set ...",
+        show_default=False,
+    ),
+]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 
 
@@ -69,6 +78,7 @@ class GateOptions(TypedDict):
     profile: Profile
     arms: Annotated[str | None, typer.Option(help="Only these arms, separated by commas.", show_default=False)]
     seeds: Annotated[str | None, typer.Option(help="Only these seeds: 0-4 or 0,2,5-9.", show_default=False)]
+    settings: Settings
     data_dir: DataDir
     substitute: Annotated[
         str | None,

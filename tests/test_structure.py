@@ -68,7 +68,8 @@ LAYERS = (
     ("report", "context"),
     ("throughput", "serve"),
     ("gpu",),
-    ("options", "commands"),
+    ("options",),
+    ("commands",),
     ("publish", "cli"),
     ("__main__",),
 )

@@ -1,10 +1,13 @@
-"""``pack`` and ``unpack`` as plain functions."""
+"""``pack`` and ``unpack``: finished cells as archives, to be carried elsewhere."""
 
-from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from bench.console import BadInput, escape, say
-from bench.context import require_folder, require_writable
+from bench.context import DEFAULT_RESULTS, require_folder, require_writable
+from bench.options import Results
 from bench.records.pack_format import PackError
 from bench.records.packs import pack as write_pack
 from bench.records.unpacking import unpack as add_packs
@@ -13,17 +16,27 @@ from infogan.data.base import one_line
 BYTES_OF_MB = 1_000_000
 
 
-def pack(results: Path, destination: Path, *, weights: bool, max_mb: float | None) -> None:
-    """Write the finished cells as one archive, or several."""
+def pack(
+    results: Annotated[Path, typer.Argument(help="Folder that holds the cells.")],
+    to: Annotated[Path, typer.Option("--to", help="The archive to write, for instance cells.zip.")],
+    weights: Annotated[
+        bool, typer.Option("--weights", help="Take the trained networks along: only measuring anew needs them.")
+    ] = False,
+    max_mb: Annotated[
+        float | None,
+        typer.Option(min=0.1, help="Largest file; of more, FILE-1, FILE-2, ... are written.", show_default=False),
+    ] = None,
+) -> None:
+    """Write the finished cells as one archive: records, curves, measures and pictures, to be carried elsewhere."""
     require_folder("results", results)
     if not (results / "cells").is_dir():
         raise BadInput(f"{results} holds no cells")
-    if destination.is_dir():
-        raise BadInput(f"--to {destination} is a folder; name a file in it")
-    require_folder("--to", destination.parent)
+    if to.is_dir():
+        raise BadInput(f"--to {to} is a folder; name a file in it")
+    require_folder("--to", to.parent)
     max_bytes = None if max_mb is None else int(max_mb * BYTES_OF_MB)
     try:
-        packed = write_pack(results.absolute(), destination, weights=weights, max_bytes=max_bytes)
+        packed = write_pack(results.absolute(), to, weights=weights, max_bytes=max_bytes)
     except PackError as error:
         raise BadInput(str(error)) from error
     for line in packed.left_out:
@@ -34,12 +47,15 @@ def pack(results: Path, destination: Path, *, weights: bool, max_mb: float | Non
     say(f"{_cells(len(packed.cells))} packed{without}")
 
 
-def unpack(packs: Sequence[Path], results: Path) -> None:
-    """Add the packs' cells to a results folder."""
+def unpack(
+    files: Annotated[list[Path], typer.Argument(help="Archives that pack has written.")],
+    results: Results = DEFAULT_RESULTS,
+) -> None:
+    """Add the cells of archives to a results folder. Nothing is overwritten: other bits are an error."""
     require_folder("results", results)
     absolute = results.absolute()
     try:
-        unpacked = add_packs(packs, absolute, before_writing=lambda: require_writable(absolute))
+        unpacked = add_packs(files, absolute, before_writing=lambda: require_writable(absolute))
     except PackError as error:
         raise BadInput(one_line(str(error))) from error
     for name in unpacked.completed:

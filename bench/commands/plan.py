@@ -3,6 +3,7 @@
 from bench.console import console, escape, new_table, say
 from bench.context import Context
 from bench.run import plan as grid
+from bench.spec.tables import treatment_set
 
 STYLES = {
     "done": "green",
@@ -29,10 +30,12 @@ def plan(context: Context) -> None:
 
 
 def print_data(context: Context) -> None:
-    """Say of each experiment which data it has."""
+    """Say of each experiment which data it has, and what the command line has set of it."""
     for name, info in context.infos.items():
         style = "green" if info.is_papers else "yellow"
         say(f"[bold]{escape(name)}[/bold]: [{style}]{escape(info.note)}[/{style}] (digest {info.digest[:12]})")
+        for line in treatment_set(context.spec, name, context.profiles[name]):
+            say(f"[bold]{escape(name)}[/bold]: set [cyan]{escape(line)}[/cyan]")
 
 
 def print_estimate(context: Context, planned: list[grid.PlannedCell], jobs: int) -> None:

@@ -1,5 +1,6 @@
 """``report``: writes the report on what is there and prints its claim table."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,11 +13,13 @@ if TYPE_CHECKING:
     from bench.claims.judge import ClaimResult
 
 
-def report(experiments: list[str] | None, spec: Path, results: Path, profile: str | None) -> None:
+def report(
+    experiments: list[str] | None, spec: Path, results: Path, profile: str | None, settings: Sequence[str]
+) -> None:
     """Write the report on what is there and print its claim table."""
     from bench.report import write_report
 
-    loaded = load_spec(spec)
+    loaded = load_spec(spec, settings)
     for name in experiments or []:
         cell_module.experiment_table(loaded, name)
     require_profile(profile)

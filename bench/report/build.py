@@ -33,7 +33,7 @@ from bench.report.factor_tables import factor_tables
 from bench.report.grids import Grids
 from bench.spec.cells import digest
 from bench.spec.criteria import CostTable
-from bench.spec.tables import PROFILES, Spec, arm_of, by_variant, variant_of
+from bench.spec.tables import PROFILES, Spec, arm_of, by_variant, treatment_set, variant_of
 
 if TYPE_CHECKING:  # matplotlib is imported where something is drawn
     from bench.report.figures import Drawing
@@ -209,8 +209,8 @@ class _Builder:
             lead=settings.headline(choices, arms) or verdicts.answer_of_figure1(results),
             headline_numbers=verdicts.headline_numbers(results),
             data=verdicts.data_sentence(sweep, experiment),
-            budget=verdicts.budget_sentence(sweep, experiment),
-            command=inventory.command(sweep, experiment),
+            budget=verdicts.budget_sentence(sweep, experiment) + self._set(sweep),
+            command=inventory.command(sweep, experiment, self.spec.given.settings),
             claims=verdicts.claim_rows(results),
             claims_digest=hashed,
             left_out=left_out,
@@ -266,6 +266,11 @@ class _Builder:
                 config = sweep.expected or (now[0].cell.config if now else own.config)
                 return line, inventory.differences(config | {"seed": own.seed}, own.config)
         return f"{where}: {cells}", []
+
+    def _set(self, sweep: Sweep) -> str:
+        """What the command line has set, as a further sentence."""
+        lines = treatment_set(self.spec, sweep.experiment, sweep.profile) if sweep.is_current else []
+        return f" Set on the command line: {'; '.join(lines)}." if lines else ""
 
     def _note(self, sweep: Sweep, group: str) -> str:
         cell = sweep.groups()[group][0].cell

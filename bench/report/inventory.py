@@ -1,12 +1,14 @@
 """What a sweep lacks or holds besides its curves: cells not done, other definitions, the machine, the command."""
 
 import json
+import shlex
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from bench.analysis.runs import Run, Sweep
 from bench.report import wording
 from bench.spec.cells import evaluation_code, measure_key, seeds_of
+from bench.spec.overrides import Setting
 from bench.spec.tables import ExperimentTable, group_name, groups
 
 NUM_PACKAGES = 40  # more than any record holds
@@ -143,12 +145,13 @@ def _one_line(value: Any) -> str:
     return "" if value is None else str(value)
 
 
-def command(sweep: Sweep, experiment: ExperimentTable | None) -> str:
+def command(sweep: Sweep, experiment: ExperimentTable | None, settings: Sequence[Setting] = ()) -> str:
     """What remakes the sweep."""
     seeds = {seed for of_group in planned(experiment, sweep.profile).values() for seed in of_group}
     recorded = sorted({run.cell.seed for run in sweep.runs})
     selection = "" if set(recorded) == seeds else f" --seeds {wording.seeds_in_words(recorded).replace(' ', '')}"
-    return f"python -m bench run {sweep.experiment} --profile {sweep.profile}{selection}"
+    sets = "".join(f" --set {shlex.quote(f'{setting.name}={json.dumps(setting.value)}')}" for setting in settings)
+    return f"python -m bench run {sweep.experiment} --profile {sweep.profile}{selection}{sets}"
 
 
 def differences(shown: dict[str, Any], other: dict[str, Any]) -> list[str]:

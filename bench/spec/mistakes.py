@@ -52,11 +52,12 @@ def _what(model: type[BaseModel], first: Any, location: list[str]) -> str:
     except RecursionError:
         shown = "tables nested too deeply"
     shown = shown if len(shown) <= 80 else shown[:77] + "..."
+    name = f"[{table}] {field}" if table else field
     if first["type"] == "extra_forbidden":
         message = f"unknown key{_valid_keys(model, first['loc'])}"
     elif first["type"] == "missing":
-        return f"[{table}] {field}: missing"
-    return f"[{table}] {field} = {shown}: {message}"
+        return f"{name}: missing"
+    return f"{name} = {shown}: {message}"
 
 
 def _valid_keys(model: Any, location: tuple[Any, ...]) -> str:

@@ -31,7 +31,7 @@ class SpecError(Exception):
 class Source:
     """A file with all that it extends, in one."""
 
-    path: Path
+    path: Path | str  # a file's, or the option that stands for one
     tables: dict[str, Any]
     origins: dict[Location, str] = field(default_factory=dict)  # where a table or a field stands: a file's path
 

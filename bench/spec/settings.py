@@ -7,6 +7,10 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from bench.spec.schema import Number, Rate, Table, Weight, as_float
 
+Iterations = Annotated[int, Field(ge=1, le=10_000_000)]
+Width = Annotated[float, BeforeValidator(as_float), Field(gt=0, le=8)]
+NumImages = Annotated[int, Field(ge=2)]
+
 
 class NoiseTable(Table):
     size: int = Field(ge=0, le=4096)

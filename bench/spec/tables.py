@@ -3,24 +3,30 @@
 The file's errors are one line with file, table, field, value and valid choices; nothing has been written by then.
 """
 
+import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, PrivateAttr, ValidationError, model_validator
 
 from bench.spec.criteria import BlankTable, ClaimTable, CostTable, GateTable
 from bench.spec.mistakes import Misfit, explain
-from bench.spec.reading import SpecError, read
+from bench.spec.overrides import Setting, applied, parse
+from bench.spec.reading import Source, SpecError, read
 from bench.spec.schema import Name, Number, Seed, Seeds, Table, as_float, suggest
 from bench.spec.settings import (
     CodeTable,
     ContinuousTable,
     Deviation,
+    Iterations,
     NetworkTable,
     NoiseTable,
+    NumImages,
     Span,
     TrainingTable,
+    Width,
     refusal,
 )
 from infogan.architectures import ARCHITECTURES
@@ -64,9 +70,9 @@ class ResourcesTable(Table):
 class ProfileTable(Table):
     """A budget."""
 
-    iterations: int = Field(ge=1, le=10_000_000)
-    width: Annotated[float, BeforeValidator(as_float), Field(gt=0, le=8)] = 1.0
-    num_images: int | None = Field(None, ge=2)  # None: all of the data set
+    iterations: Iterations
+    width: Width = 1.0
+    num_images: NumImages | None = None  # None: all of the data set
     seeds: Seeds | None = None
     arms: list[Name] | None = None
     # seeds of an arm, or of one variant's arm ("azimuth/gan"), that differ from the others'; none: it is left out
@@ -120,6 +126,14 @@ class Defaults(Table):
         return self
 
 
+@dataclass(frozen=True)
+class Given:
+    """What the command line has set, and the file as it is without."""
+
+    settings: tuple[Setting, ...] = ()
+    file: "Spec | None" = None
+
+
 class Spec(Table):
     """The whole file."""
 
@@ -127,6 +141,11 @@ class Spec(Table):
     arms: dict[Name, ArmTable] = Field(min_length=1)
     experiments: dict[Name, ExperimentTable] = Field(min_length=1)
     cost: CostTable | None = None
+    _given: Given = PrivateAttr(default_factory=Given)
+
+    @property
+    def given(self) -> Given:
+        return self._given
 
     @model_validator(mode="after")
     def _references_exist(self) -> "Spec":
@@ -254,15 +273,25 @@ def _location(where: str, field: str) -> list[str]:
     return [*where.split("."), *field.split(".")]
 
 
-def load_spec(path: Path) -> Spec:
-    """Read and check experiments.toml, or a file that extends it. Raises SpecError."""
+def load_spec(path: Path, settings: Sequence[str] = ()) -> Spec:
+    """Read and check experiments.toml, or a file that extends it, with the settings of ``--set``. Raises SpecError."""
     source = read(path)
+    spec = _checked(source)
+    if not settings:
+        return spec
+    given = parse(settings)
+    changed = _checked(applied(source, given))
+    changed._given = Given(tuple(given), spec)
+    return changed
+
+
+def _checked(source: Source) -> Spec:
     try:
         return Spec.model_validate(source.tables)
     except ValidationError as error:
         raise SpecError(explain(source, Spec, error)) from error
     except RecursionError as error:
-        raise SpecError(f"{path}: tables are nested too deeply") from error
+        raise SpecError(f"{source.path}: tables are nested too deeply") from error
 
 
 def merged_training(spec: Spec, experiment: ExperimentTable, variant: str | None, arm: str | None) -> dict[str, Any]:
@@ -303,3 +332,25 @@ def merged_codes(experiment: ExperimentTable, variant: str | None = None) -> lis
                 ) from error
         codes.append(code)
     return codes
+
+
+def treatment_set(spec: Spec, name: str, profile: str) -> list[str]:
+    """What the command line has set of an experiment, ``training.beta1 = 0.9 (experiments.toml: 0.5)``."""
+    experiment = spec.given.file.experiments.get(name) if spec.given.file else None
+    budget = experiment.profiles.get(profile) if experiment else None  # type: ignore[call-overload]
+    if spec.given.file is None or experiment is None or budget is None:
+        return []
+    of_arms = groups(experiment, experiment.arms)
+    words = []
+    for setting in spec.given.settings:
+        if setting.table == "profile":
+            found = [vars(budget)[setting.field]]
+        elif setting.table == "network":
+            merged = [merged_network(spec.given.file, experiment, variant) for variant in dict(of_arms)]
+            found = [table.get(setting.field) for table in merged]
+        else:
+            merged = [merged_training(spec.given.file, experiment, *group) for group in of_arms]
+            found = [table.get(setting.field) for table in merged]
+        stated = dict.fromkeys("unstated" if value is None else json.dumps(value) for value in found)
+        words.append(f"{setting.name} = {json.dumps(setting.value)} (experiments.toml: {', '.join(stated)})")
+    return words

@@ -1,5 +1,6 @@
 """A finished cell on disk, written as the harness writes it but without training."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,14 @@ DATA = DataInfo("mnist", "embedded", "note", "ab" * 32, 4000, 1000, False)
 VERSIONS = {"torch": "2.14.1", "training_code": "0" * 16}
 
 
-def finished_cell(results: Path, *, seed: int = 0, said: str = "digits", **result: Any) -> CellFolder:
+def finished_cell(
+    results: Path, *, seed: int = 0, said: str = "digits", settings: Sequence[str] = (), **result: Any
+) -> CellFolder:
     """A done cell of the tiny experiment; ``said`` is all its free text, ``result`` changes how it ended."""
     spec_file = results.parent / "sound.toml"
     spec_file.write_text(SPEC.replace("ITERATIONS", "30"))
-    cell = cells(
-        load_spec(spec_file), "tiny", "cpu", Selection(arms=("infogan",), seeds=(seed,)), DATA, "cpu", VERSIONS
-    )[0]
+    selection = Selection(arms=("infogan",), seeds=(seed,))
+    cell = cells(load_spec(spec_file, settings), "tiny", "cpu", selection, DATA, "cpu", VERSIONS)[0]
     folder = CellFolder.of(results, cell)
     folder.write_identity(cell, {"cpu": said, "packages": {"torch": "2.14.1"}}, {"note": said, "source": "embedded"})
     names = ("loss/discriminator", "loss/generator", "mi/c1", "mi/c2", "explained/c2")

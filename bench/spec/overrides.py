@@ -1,0 +1,113 @@
+"""``--set table.field=value``: settings of the command line, which have the last word over every arm and variant.
+
+They are read by the same strict tables as the file's and become part of each cell's key.
+"""
+
+import copy
+import tomllib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+from bench.spec.mistakes import explain
+from bench.spec.reading import Source, SpecError
+from bench.spec.schema import Table
+from bench.spec.settings import Iterations, NetworkTable, NumImages, TrainingTable, Width
+from infogan.data.base import one_line
+
+OPTION = "--set"
+
+
+class SetBudget(Table):
+    """What may be set of a profile."""
+
+    iterations: Iterations | None = None
+    width: Width | None = None
+    num_images: NumImages | None = None
+
+
+class SetTable(Table):
+    """What may be set."""
+
+    training: TrainingTable = TrainingTable()
+    network: NetworkTable = NetworkTable()
+    profile: SetBudget = SetBudget()
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One value that was set."""
+
+    table: str  # training, network or profile
+    field: str
+    value: Any
+
+    @property
+    def name(self) -> str:
+        return f"{self.table}.{self.field}"
+
+
+def parse(texts: Iterable[str]) -> list[Setting]:
+    """Settings from ``training.beta1=0.9``, the value as in TOML. Raises SpecError."""
+    settings: dict[str, Setting] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        table, dot, field = name.strip().partition(".")
+        if not (equals and dot and field) or "." in field or '"' in name or "\n" in text:
+            raise SpecError(
+                one_line(f"{OPTION} {text}: write a table, a field and a value, such as training.beta1=0.9")
+            )
+        try:
+            read = tomllib.loads(f"value = {value}")["value"]
+        except (ValueError, RecursionError) as error:
+            quoted = f"""{name.strip()}='"{value.strip()}"'"""
+            raise SpecError(
+                one_line(f"{OPTION} {text}: the value is not TOML: {error}; text stands in quotes: {quoted}")
+            ) from error
+        if name.strip() in settings:
+            raise SpecError(one_line(f"{OPTION} {text}: {name.strip()} is set twice"))
+        settings[name.strip()] = Setting(table, field, read)
+    _check(list(settings.values()))
+    return list(settings.values())
+
+
+def _check(settings: Sequence[Setting]) -> None:
+    tables: dict[str, dict[str, Any]] = {}
+    for setting in settings:
+        tables.setdefault(setting.table, {})[setting.field] = setting.value
+    try:
+        SetTable.model_validate(tables)
+    except ValidationError as error:
+        raise SpecError(explain(Source(OPTION, tables), SetTable, error)) from error
+
+
+def applied(source: Source, settings: Sequence[Setting]) -> Source:
+    """The source with the settings in every table that could state them, still to be checked."""
+    changed = Source(source.path, copy.deepcopy(source.tables), dict(source.origins))
+    for location, kind, table in _tables(changed.tables):
+        for setting in settings:
+            if setting.table == kind:
+                table[setting.field] = setting.value
+                changed.origins[*location, setting.field] = OPTION
+    return changed
+
+
+def _tables(tables: dict[str, Any]) -> Iterator[tuple[tuple[str, ...], str, dict[str, Any]]]:
+    """Place, kind and content of every table of training, networks or a budget; what is no table is passed over."""
+    for name, arm in _entries(tables, "arms"):
+        yield ("arms", name), "training", arm
+    for name, experiment in _entries(tables, "experiments"):
+        at = ("experiments", name)
+        variants = [((*at, "variants", own), table) for own, table in _entries(experiment, "variants")]
+        for place, table in [(at, experiment), *variants]:
+            for kind in ("training", "network"):
+                if isinstance(inner := table.setdefault(kind, {}), dict):
+                    yield (*place, kind), kind, inner
+        yield from (((*at, "profiles", own), "profile", table) for own, table in _entries(experiment, "profiles"))
+
+
+def _entries(table: dict[str, Any], name: str) -> list[tuple[str, dict[str, Any]]]:
+    found = table.get(name)
+    return [(k, v) for k, v in found.items() if isinstance(v, dict)] if isinstance(found, dict) else []
