@@ -195,15 +195,20 @@ class Context:
                 raise BadInput(f"--substitute {given!r}{suggest(given, [*data.DATASETS, 'all'])}")
         found: dict[str, Path | None] = dict.fromkeys(self.names, self.data_dir)
         lacking: dict[str, data.NotInFolder] = {}
-        for name in self.names if self.data_dir else ():
+        for name in self.names:
             table = self.spec.experiments[name]
+            wanted = table.wanted_data
+            if isinstance(wanted, data.OwnImages):
+                found[name] = wanted.folder
+                continue
             try:
-                data.find(table.data, table.source, self.data_dir)
+                if self.data_dir:
+                    data.find(wanted, table.source, self.data_dir)
             except data.NotInFolder as error:
-                if table.data in substitute or "all" in substitute:
+                if wanted in substitute or "all" in substitute:
                     found[name] = None
                 else:
-                    lacking[table.data] = error
+                    lacking[wanted] = error
         if lacking:
             raise BadInput(_lacking(lacking))
         return found
@@ -212,9 +217,9 @@ class Context:
         table, profile = self.spec.experiments[name], self.profiles[name]
         budget = cell_module.profile_table(table, name, profile).num_images
         if download:
-            info = _prepared(table.data, table.source, self.data_dirs[name], budget)
+            info = _prepared(table.wanted_data, table.source, self.data_dirs[name], budget)
         else:
-            info = data.describe(table.data, table.source, self.data_dirs[name], num_images=budget)
+            info = data.describe(table.wanted_data, table.source, self.data_dirs[name], num_images=budget)
         wanted = min(budget or info.num_train, info.num_train)
         for variant, arm in groups(table, table.arms):
             batch_size = cell_module.merged_training(self.spec, table, variant, arm)["batch_size"]
@@ -240,12 +245,14 @@ def _lacking(sets: dict[str, data.NotInFolder]) -> str:
     return f"{first}{also}. For what stands in: {flag}, or source = {sources} in experiments.toml"
 
 
-def _prepared(name: str, source: str, data_dir: Path | None, num_images: int | None) -> data.DataInfo:
+def _prepared(
+    wanted: str | data.OwnImages, source: str, data_dir: Path | None, num_images: int | None
+) -> data.DataInfo:
     """The data set, downloaded, decoded or rendered into the cache where it is not there yet."""
     from bench.run.progress import preparing
 
-    with preparing(name, console) as progress:
-        return data.prepare(name, source, data_dir, num_images=num_images, progress=progress)
+    with preparing(wanted if isinstance(wanted, str) else wanted.folder.name, console) as progress:
+        return data.prepare(wanted, source, data_dir, num_images=num_images, progress=progress)
 
 
 def _announce(text: str) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from bench.spec.cells import Cell, Choice, digest, resolve
 from bench.spec.tables import Spec, groups
-from infogan.data import DataInfo
+from infogan.data import DataInfo, own
 
 RENDERED = "rendered"  # the source that makes as many images as are asked for
 
@@ -35,7 +35,8 @@ def _current_config(spec: Spec, cell: Cell, num_train: int | None) -> dict[str, 
     budget = experiment.profiles[cell.profile]  # type: ignore[index]
     if (cell.variant, cell.arm) not in groups(experiment, list(spec.arms)):
         return None
-    if data["name"] != experiment.data or experiment.source not in ("auto", data["source"]):
+    name = experiment.data if isinstance(experiment.data, str) else own.NAME
+    if data["name"] != name or experiment.source not in ("auto", data["source"]):
         return None
     is_rendered = data["source"] == RENDERED and budget.num_images is not None
     available = budget.num_images if is_rendered else data["num_images"] if num_train is None else num_train

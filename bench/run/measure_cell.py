@@ -29,7 +29,11 @@ Report = Callable[[str, dict[str, Any]], None]
 
 def load_dataset(wanted: dict[str, Any], data_dir: Path | None) -> data.Dataset:
     """The data set that a cell's configuration names. Raises DataError where the bytes are not those."""
-    dataset = data.load(wanted["name"], wanted["source"], data_dir, num_images=wanted["num_images"])
+    name: str | data.OwnImages = wanted["name"]
+    if "images" in wanted:
+        assert data_dir is not None  # the launcher's, from the experiment's table
+        name = data.OwnImages(data_dir, **wanted["images"])
+    dataset = data.load(name, wanted["source"], data_dir, num_images=wanted["num_images"])
     if dataset.info.digest != wanted["digest"]:
         raise data.DataError(
             f"{wanted['name']}: digest {dataset.info.digest[:12]} is not the {wanted['digest'][:12]} of the plan"

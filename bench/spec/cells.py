@@ -23,7 +23,7 @@ from bench.spec.tables import (
     merged_training,
 )
 from infogan.architectures import ARCHITECTURES, Dense, Strided, adapted, choosable_layers
-from infogan.data import DataInfo
+from infogan.data import DataInfo, OwnImages
 from infogan.version import code_digest, library_versions
 
 FORMAT = 1  # of records; another format is never read as this one
@@ -174,7 +174,7 @@ def resolve(
     experiment = spec.experiments[experiment_name]
     budget = experiment.profiles[profile]  # type: ignore[index]
     num_images = min(budget.num_images or data.num_train, data.num_train)
-    common = _training(spec, experiment, None, None, device)
+    common, wanted = _training(spec, experiment, None, None, device), experiment.wanted_data
 
     def network(variant: str | None = None) -> dict[str, Any]:
         table = merged_network(spec, experiment, variant) | {"width": budget.width}
@@ -189,6 +189,7 @@ def resolve(
             "source": data.source,
             "digest": data.digest,
             "num_images": num_images,
+            **({"images": wanted.made_as} if isinstance(wanted, OwnImages) else {}),
         },
         "architecture": experiment.architecture,
         "network": network(),

@@ -67,7 +67,8 @@ def _valid_keys(model: Any, location: tuple[Any, ...]) -> str:
         if part in fields:
             model = fields[part].annotation
         for _ in range(3):  # unwrap dict, list, optional and annotated types down to a table
-            arguments = [a for a in getattr(model, "__args__", ()) if isinstance(a, type) and issubclass(a, Table)]
+            plain = [getattr(a, "__origin__", a) for a in getattr(model, "__args__", ())]  # of annotated ones
+            arguments = [a for a in plain if isinstance(a, type) and issubclass(a, Table)]
             model = arguments[0] if arguments else model
     keys = list(getattr(model, "model_fields", {}))
     return suggest(str(location[-1]), keys) if keys else ""

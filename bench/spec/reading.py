@@ -4,6 +4,7 @@ A file that extends another one adds to it and changes nothing of it, so that ev
 its verdict: new arms, experiments, variants and profiles by name, and new entries of the lists in ``ADDED``.
 """
 
+import os
 import tomllib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -80,11 +81,22 @@ def _tables_of(path: Path) -> dict[str, Any]:
     try:
         if path.exists() and not path.is_file():  # a pipe would be waited for, a device has no end
             raise SpecError(f"{path}: not a file")
-        return tomllib.loads(decoded(path.read_bytes()).replace("\r\n", "\n"))
+        tables = tomllib.loads(decoded(path.read_bytes()).replace("\r\n", "\n"))
     except OSError as error:
         raise SpecError(f"{path}: {error.strerror or error}") from error
     except (ValueError, RecursionError) as error:  # TOMLDecodeError, UnicodeDecodeError, a number of 5,000 digits
         raise SpecError(one_line(f"{path}: not valid TOML: {error}")) from error
+    _anchor(tables, path.parent)
+    return tables
+
+
+def _anchor(tables: dict[str, Any], folder: Path) -> None:
+    """Folders of images that a file names are looked for from where it lies."""
+    experiments = tables.get("experiments")
+    for table in experiments.values() if isinstance(experiments, dict) else ():
+        data = table.get("data") if isinstance(table, dict) else None
+        if isinstance(data, dict) and isinstance(data.get("folder"), str):
+            data["folder"] = str(folder.absolute() / os.path.expanduser(data["folder"]))
 
 
 def _note(source: Source, location: Location, value: Any, path: Path) -> None:

@@ -1,11 +1,36 @@
 """The settings of one training as typed, strict tables: noise, codes, optimisation, networks (see the library)."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
-from bench.spec.schema import Number, Rate, Table, Weight, as_float
+from bench.spec.schema import Number, Rate, Seed, Table, Weight, as_float
+from infogan.data import OwnImages
+
+
+class ImagesTable(Table):
+    """Images of the user's own: see :class:`infogan.data.OwnImages`."""
+
+    folder: str = Field(min_length=1)  # from the file's folder; or an .npy or .npz file
+    size: int = Field(ge=4, le=1024)  # pixels of a side
+    colour: Literal["grey", "rgb"]
+    resize: Literal["area"] | None = None
+    held_out: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    split_seed: Seed = 0
+
+    @property
+    def asked(self) -> OwnImages:
+        return OwnImages(**self.model_dump() | {"folder": Path(self.folder)})
+
+
+def _kind_of_data(value: Any) -> str:
+    return "[name]" if isinstance(value, str) else "[images]"
+
+
+# the brackets keep these tags out of messages, as those of the file's other unions
+Data = Annotated[Annotated[str, Tag("[name]")] | Annotated[ImagesTable, Tag("[images]")], Discriminator(_kind_of_data)]
 
 Iterations = Annotated[int, Field(ge=1, le=10_000_000)]
 Width = Annotated[float, BeforeValidator(as_float), Field(gt=0, le=8)]

@@ -9,7 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, PrivateAttr, ValidationError, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    PrivateAttr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from bench.spec.criteria import BlankTable, ClaimTable, CostTable, GateTable
 from bench.spec.mistakes import Misfit, explain
@@ -19,6 +27,7 @@ from bench.spec.schema import Name, Number, Seed, Seeds, Table, as_float, sugges
 from bench.spec.settings import (
     CodeTable,
     ContinuousTable,
+    Data,
     Deviation,
     Iterations,
     NetworkTable,
@@ -30,7 +39,7 @@ from bench.spec.settings import (
     refusal,
 )
 from infogan.architectures import ARCHITECTURES
-from infogan.data import DATASETS, sources
+from infogan.data import DATASETS, OwnImages, sources
 from infogan.measures.catalogue import FAMILIES
 
 REQUIRED_DEFAULTS = (  # of training: what every cell needs and only this table is sure to state
@@ -90,9 +99,9 @@ class PaperBudget(Table):
 
 class ExperimentTable(Table):
     title: str = Field(min_length=5)
-    data: str
+    data: Data
     source: str = "auto"
-    architecture: str
+    architecture: str  # "auto" in the file: that of the data set, or of the images' size and colour
     noise: NoiseTable
     codes: list[CodeTable] = Field(min_length=1)
     arms: list[Name] = Field(min_length=1)
@@ -107,6 +116,19 @@ class ExperimentTable(Table):
     measures: list[str] = Field(default_factory=list)  # families of infogan.measures.catalogue, of every finished cell
     claims: list[ClaimTable] = Field(default_factory=list)
     blank: BlankTable | None = None  # runs that show nothing of the data, for the claims
+
+    @field_validator("architecture")
+    @classmethod
+    def _chosen(cls, architecture: str, info: ValidationInfo) -> str:
+        data = info.data.get("data")  # absent where it is wrong itself
+        if architecture != "auto" or data is None:
+            return architecture
+        return data if isinstance(data, str) else data.asked.architecture
+
+    @property
+    def wanted_data(self) -> str | OwnImages:
+        """What the library is asked for: a data set's name, or images of the user's own."""
+        return self.data if isinstance(self.data, str) else self.data.asked
 
     @property
     def input_width(self) -> int:
@@ -180,9 +202,21 @@ class Spec(Table):
 
     def _check_training(self, name: str, experiment: ExperimentTable) -> None:
         where = f"experiments.{name}"
-        _require_known([experiment.data], DATASETS, where, "data")
-        _require_known([experiment.source], sources(experiment.data), where, "source")
+        wanted = experiment.wanted_data
+        if isinstance(wanted, str):
+            _require_known([wanted], DATASETS, where, "data")
+        _require_known([experiment.source], sources(wanted), where, "source")
         _require_known([experiment.architecture], ARCHITECTURES, where, "architecture")
+        image_CHW = ARCHITECTURES[wanted].image_CHW if isinstance(wanted, str) else wanted.image_CHW
+        channels, height, width = ARCHITECTURES[experiment.architecture].image_CHW
+        _require(
+            (channels, height, width) == image_CHW,
+            where,
+            "architecture",
+            experiment.architecture,
+            f"one for images of {' x '.join(map(str, image_CHW))} (channels, height, width) such as the data's, not "
+            f"{channels} x {height} x {width}; 'auto' chooses",
+        )
         _require_known(experiment.measures, FAMILIES, where, "measures")
         for variant, arm in groups(experiment, experiment.arms):
             merged = merged_training(self, experiment, variant, arm)

@@ -1,16 +1,19 @@
 """Data sets behind one registry. Importing this is cheap; a data set's own file is imported when it is asked for.
 
-A data set's module has ``SOURCES``, of which the last is its substitute, and functions with the registry's signatures:
-``find``, ``load``, ``describe`` and ``prepare``. ``num_images`` is how many training images are wanted: a rendered set
-renders no more than that, a recorded one is always read whole and cut by the caller.
+What is wanted is a data set's name, or :class:`OwnImages`. A data set's module has ``SOURCES``, of which the last is
+its substitute, and functions with the registry's signatures: ``find``, ``load``, ``describe`` and ``prepare``.
+``num_images`` is how many training images are wanted: a rendered set renders no more than that, a recorded one is
+always read whole and cut by the caller.
 """
 
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from infogan.data import own
 from infogan.data.base import DataError, DataInfo, Dataset, Part, Progress, cache_dir
 from infogan.data.given import NotInFolder
+from infogan.data.own import OwnImages
 
 __all__ = [
     "DATASETS",
@@ -18,6 +21,7 @@ __all__ = [
     "DataInfo",
     "Dataset",
     "NotInFolder",
+    "OwnImages",
     "Part",
     "Progress",
     "cache_dir",
@@ -61,25 +65,31 @@ def find(name: str, source: str = "auto", data_dir: Path | None = None) -> Path 
     return _checked(name, source, data_dir).find(source, data_dir)
 
 
-def sources(name: str) -> tuple[str, ...]:
+def sources(wanted: str | OwnImages) -> tuple[str, ...]:
     """Values of ``source`` that this data set knows."""
-    return _module(name).SOURCES
+    return own.SOURCES if isinstance(wanted, OwnImages) else _module(wanted).SOURCES
 
 
-def load(name: str, source: str = "auto", data_dir: Path | None = None, *, num_images: int | None = None) -> Dataset:
+def load(
+    wanted: str | OwnImages, source: str = "auto", data_dir: Path | None = None, *, num_images: int | None = None
+) -> Dataset:
     """Read a data set; never downloads. Raises DataError, one line: missing, corrupt, or the source unknown."""
-    return _checked(name, source, data_dir).load(source, data_dir, num_images)
+    if isinstance(wanted, OwnImages):
+        return own.load(wanted)
+    return _checked(wanted, source, data_dir).load(source, data_dir, num_images)
 
 
 def describe(
-    name: str, source: str = "auto", data_dir: Path | None = None, *, num_images: int | None = None
+    wanted: str | OwnImages, source: str = "auto", data_dir: Path | None = None, *, num_images: int | None = None
 ) -> DataInfo:
     """What :func:`load` would give, at once where it can be known without reading; never downloads or renders."""
-    return _checked(name, source, data_dir).describe(source, data_dir, num_images)
+    if isinstance(wanted, OwnImages):
+        return own.describe(wanted)
+    return _checked(wanted, source, data_dir).describe(source, data_dir, num_images)
 
 
 def prepare(
-    name: str,
+    wanted: str | OwnImages,
     source: str = "auto",
     data_dir: Path | None = None,
     *,
@@ -90,4 +100,6 @@ def prepare(
 
     ``progress`` is called with how many images are done and how many there will be.
     """
-    return _checked(name, source, data_dir).prepare(source, data_dir, num_images, progress)
+    if isinstance(wanted, OwnImages):
+        return own.load(wanted, progress).info
+    return _checked(wanted, source, data_dir).prepare(source, data_dir, num_images, progress)

@@ -6,15 +6,19 @@ import os
 import stat
 import struct
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from infogan.cores import usable_cores
 from infogan.data.base import DataError, Progress, replacing
 from infogan.data.npz import HEADER_DAMAGE
+
+if TYPE_CHECKING:  # Pillow is imported when a picture is read
+    from PIL import Image
 
 CHUNK = 256  # images a thread decodes before it reports
 
@@ -39,20 +43,27 @@ def list_images(folder: Path, suffix: str) -> tuple[list[Path], str]:
     return [folder / name for name, _, _ in rows], digest
 
 
-def read_image(file: Path, mode: str, size_WH: tuple[int, int]) -> np.ndarray:
-    """One image (H, W, C), or (H, W) in mode "L"; another size is refused by its header, before a pixel is decoded."""
+@contextlib.contextmanager
+def opened(file: Path) -> Iterator["Image.Image"]:
+    """A PNG or JPEG file, its header read; what Pillow raises within the block is a DataError that names the file."""
     from PIL import Image
 
     try:
         with Image.open(file, formats=("JPEG", "PNG")) as image:
-            if image.size != size_WH:
-                found, expected = ("x".join(map(str, size)) for size in (image.size, size_WH))
-                raise DataError(f"{file} is {found} pixels, expected {expected}")
-            return np.asarray(image.convert(mode))
+            yield image
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise DataError(f"{file} is refused: {error}") from error
-    except (OSError, ValueError, SyntaxError, EOFError, struct.error, zlib.error) as error:  # what Pillow raises
+    except (OSError, ValueError, SyntaxError, EOFError, struct.error, zlib.error) as error:
         raise DataError(f"cannot decode {file}: {' '.join(str(error).split())}") from error
+
+
+def read_image(file: Path, mode: str, size_WH: tuple[int, int]) -> np.ndarray:
+    """One image (H, W, C), or (H, W) in mode "L"; another size is refused by its header, before a pixel is decoded."""
+    with opened(file) as image:
+        if image.size != size_WH:
+            found, expected = ("x".join(map(str, size)) for size in (image.size, size_WH))
+            raise DataError(f"{file} is {found} pixels, expected {expected}")
+        return np.asarray(image.convert(mode))
 
 
 def centre_crop(image_HWC: np.ndarray, size: int) -> np.ndarray:

@@ -36,7 +36,7 @@ def read_npz(content: bytes, max_bytes: int = MAX_BYTES) -> dict[str, np.ndarray
             members = archive.infolist()
             if sum(member.file_size for member in members) > max_bytes:
                 raise NpzError(f"holds more than {max_bytes:,} bytes")
-            return {member.filename.removesuffix(".npy"): _array(archive.read(member)) for member in members}
+            return {member.filename.removesuffix(".npy"): read_npy(archive.read(member)) for member in members}
     except NpzError:
         raise
     except DAMAGE as error:
@@ -65,8 +65,8 @@ def extended_npz(content: bytes, arrays: Mapping[str, np.ndarray]) -> bytes:
     return stream.getvalue()
 
 
-def _array(raw: bytes) -> np.ndarray:
-    """One member: header and values must fill it exactly."""
+def read_npy(raw: bytes) -> np.ndarray:
+    """The array of an .npy file, or of an archive's member: header and values must fill it exactly. Raises NpzError."""
     stream = io.BytesIO(raw)
     try:
         version = np.lib.format.read_magic(stream)

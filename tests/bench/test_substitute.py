@@ -61,7 +61,11 @@ def test_a_set_that_is_none_is_refused(folder: Path, given: str) -> None:
 @pytest.mark.parametrize("name", data.DATASETS)
 def test_the_command_line_says_so_before_anything_is_written(name: str, tmp_path: Path) -> None:
     bench = Bench(tmp_path)
-    spec = bench.spec.read_text().replace('data = "mnist"', f'data = "{name}"')
+    spec = (
+        bench.spec.read_text()
+        .replace('data = "mnist"', f'data = "{name}"')
+        .replace('architecture = "mnist"', 'architecture = "auto"')
+    )
     bench.spec.write_text(spec.replace('source = "embedded"', 'source = "auto"'))
     (tmp_path / "data").mkdir()
     bench.environment = {"INFOGAN_DATA": str(tmp_path / "data")}

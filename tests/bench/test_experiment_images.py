@@ -1,0 +1,132 @@
+"""Images of the user's own in an experiment: from the file to a trained cell, or one line before anything runs."""
+
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bench.analysis.definitions import current_config
+from bench.commands.run import task_maker
+from bench.context import Context
+from bench.records.folder import CellFolder
+from bench.run.train_cell import CellRun
+from bench.spec.tables import SpecError, load_spec
+from infogan import data
+from tests.end_to_end.harness import SPEC, Bench
+from tests.infogan.test_own_images import noise, save
+
+NAMED = 'data = "mnist"\nsource = "embedded"\narchitecture = "mnist"'
+OWN = 'data = { folder = "pictures/shoes", size = 32, colour = "grey" }\narchitecture = "auto"'
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("INFOGAN_CACHE", str(tmp_path / "cache"))
+
+
+def write_spec(folder: Path, own: str = OWN) -> Path:
+    assert NAMED in SPEC
+    file = folder / "experiments.toml"
+    file.write_text(SPEC.replace("ITERATIONS", "3").replace(NAMED, own))
+    return file
+
+
+def shoes(folder: Path, num: int = 40) -> Path:
+    """Two classes of them, from the folder of the TOML file."""
+    for k, name in enumerate(("boots", "sandals")):
+        save(folder / "pictures" / "shoes" / name, noise(num, seed=k))
+    return folder / "pictures" / "shoes"
+
+
+@pytest.mark.parametrize(
+    ("size", "colour", "architecture"),
+    [(28, "grey", "mnist"), (32, "grey", "faces"), (32, "rgb", "celeba"), (64, "grey", "chairs")],
+)
+def test_auto_chooses_the_papers_networks(tmp_path: Path, size: int, colour: str, architecture: str) -> None:
+    own = OWN.replace("size = 32", f"size = {size}").replace('"grey"', f'"{colour}"')
+    experiment = load_spec(write_spec(tmp_path, own)).experiments["tiny"]
+    assert experiment.architecture == architecture
+    assert experiment.wanted_data == data.OwnImages(tmp_path / "pictures" / "shoes", size, colour)  # type: ignore[arg-type]
+    named = load_spec(write_spec(tmp_path, 'data = "svhn"\narchitecture = "auto"')).experiments["tiny"]
+    assert named.architecture == "svhn"
+
+
+REFUSED = {
+    "no networks of this size": (
+        OWN.replace("32", "48"),
+        r"\[experiments.tiny\] architecture = 'auto': the paper has no networks for size 48 grey, only for 28 grey",
+    ),
+    "networks of another size": (
+        OWN.replace('"auto"', '"mnist"'),
+        "architecture = 'mnist': expected one for images of 1 x 32 x 32 .* not 1 x 28 x 28; 'auto' chooses",
+    ),
+    "a named set and other networks": (
+        'data = "svhn"\narchitecture = "faces"',
+        "architecture = 'faces': expected one for images of 3 x 32 x 32",
+    ),
+    "a wrong colour": (OWN.replace("grey", "gray"), r"\[experiments.tiny.data\] colour = 'gray': .*'grey' or 'rgb'"),
+    "an unknown key": (
+        OWN.replace("size", "sise"),
+        r"\[experiments.tiny.data\] sise = 32: unknown key .*did you mean 'size'",
+    ),
+    "no size": (OWN.replace("size = 32, ", ""), r"\[experiments.tiny.data\] size: missing"),
+    "a number": ('data = 5\narchitecture = "auto"', r"\[experiments.tiny\] data = 5"),
+    "a source": (OWN + '\nsource = "rendered"', "source names 'rendered'; choose from auto, folder"),
+    "all held out": (OWN.replace("32,", "32, held_out = 1.0,"), "held_out = 1.0"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_a_file_cannot_ask_is_one_line(tmp_path: Path, name: str) -> None:
+    own, words = REFUSED[name]
+    with pytest.raises(SpecError, match=words) as raised:
+        load_spec(write_spec(tmp_path, own))
+    assert "\n" not in str(raised.value)
+
+
+def test_a_cell_is_trained_on_them_wherever_the_command_runs(tmp_path: Path) -> None:
+    folder = shoes(tmp_path)
+    results = tmp_path / "results"
+    context = Context(["tiny"], spec=write_spec(tmp_path), results=results, seeds=[0], arms="infogan", no_tracking=True)
+    (cell,) = context.cells
+    assert context.data_dirs == {"tiny": folder}
+    recorded = {"size": 32, "colour": "grey", "resize": None, "held_out": 0.1, "split_seed": 0}
+    assert cell.config["data"]["images"] == recorded
+    assert (cell.config["data"]["name"], cell.config["data"]["num_images"]) == ("own", 72)
+    assert current_config(context.spec, cell, 72) == cell.config
+    task = replace(task_maker(context, 60.0, None)(cell, context.results), environment={"git_commit": "0" * 12})
+    records = CellFolder.of(results, cell)
+    with records.lock("test"):
+        assert CellRun(task, lambda *_: None, lambda: False).run() == "done"
+    identity = json.loads((records.path / "cell.json").read_text())
+    assert "The user's own images in shoes, 32x32 grey: 72 to train on" in identity["data"]["note"]
+    assert records.traversals()["c1"].shape[2:] == (32, 32, 1)
+    assert str(tmp_path) not in (records.path / "cell.json").read_text()
+
+
+def test_other_images_give_other_cells(tmp_path: Path) -> None:
+    shoes(tmp_path)
+    spec = write_spec(tmp_path)
+
+    def key() -> str:
+        return Context(["tiny"], spec=spec, results=tmp_path / "r", seeds=[0], no_tracking=True).cells[0].key
+
+    first = key()
+    (tmp_path / "pictures" / "shoes" / "boots" / "000.png").unlink()
+    second = key()
+    write_spec(tmp_path, OWN.replace("32,", "32, split_seed = 1,"))
+    assert len({first, second, key()}) == 3
+
+
+def test_the_command_line_says_what_was_found_before_anything_is_written(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    write_spec(tmp_path)
+    save(tmp_path / "pictures" / "shoes", np.zeros((3, 40, 40), np.uint8))
+    bench.environment = {"INFOGAN_CACHE": str(tmp_path / "cache")}
+    output = bench("run", "tiny", code=2)
+    assert re.match(r"error: images: .*000\.png is 40x40 pixels, while size = 32 asks for 32x32; resize = ", output)
+    assert output.count("\n") == 1
+    assert not bench.results.exists()
