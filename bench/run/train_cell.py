@@ -26,7 +26,6 @@ from bench.spec.cells import evaluation_code
 from infogan.api import latent_spec, network_settings
 from infogan.architectures import ARCHITECTURES
 from infogan.data.base import Part
-from infogan.measures import probes
 from infogan.measures.bound import frozen_bounds_nats
 from infogan.measures.calibration import calibrate_generator
 from infogan.measures.catalogue import OF_GENERATORS, OF_PROBES
@@ -197,7 +196,11 @@ class CellRun:
         on_gpu = self.trainer.config.device != "cpu"
         iterations = self.trainer.config.iterations
         snapshots = {iterations * k // NUM_PARTS for k in range(1, NUM_PARTS)}
-        probed = set(probes.probe_iterations(iterations)) if set(OF_PROBES) & set(self.task.cell.measures) else set()
+        probed: set[int] = set()
+        if set(OF_PROBES) & set(self.task.cell.measures):
+            from infogan.measures.probes import probe_iterations  # brings scikit-learn: other cells do without
+
+            probed = set(probe_iterations(iterations))
         steps = self.trainer.run(STRETCH if on_gpu else 1, also_at=[*snapshots, *probed])
         saved_at, stretch_start, stretch_s = time.perf_counter(), self.trainer.iteration, 0.0
         saved_iteration, every = self.trainer.iteration, self.task.checkpoint_every or 0
@@ -249,6 +252,8 @@ class CellRun:
 
     def _probe(self) -> None:
         """What measures against the iteration need, with the same independence as pictures."""
+        from infogan.measures import probes
+
         started = time.perf_counter()
         config, players, seed = self.trainer.config, self.trainer.players, self.task.cell.seed
         train, num = self.dataset.train, self.task.cell.config["data"]["num_images"]
