@@ -227,6 +227,10 @@ class Context:
             if batch_size > round(wanted * share):
                 images = f"the {round(wanted * share)} training images of {profile}"
                 raise BadInput(f"{name}: batch_size = {batch_size} exceeds {images}")
+        unmeasurable = [family for family in table.measures if family in data.own.OF_CLASSES]
+        if info.num_classes > data.own.MAX_CLASSES and unmeasurable:
+            few = f"of at most {data.own.MAX_CLASSES} classes, and the images have {info.num_classes}"
+            raise BadInput(f"{name}: measures names {unmeasurable[0]!r}, which is {few}: leave it out")
         return info
 
     def _cells(self, name: str) -> list[Cell]:

@@ -46,6 +46,7 @@ REQUIRED_DEFAULTS = (  # of training: what every cell needs and only this table 
     *("batch_size", "learning_rate_discriminator", "learning_rate_generator", "learning_rate_q"),
     *("mi_weight", "mi_weight_generator", "mi_trains_trunk", "step"),
 )
+OF_NAMED_SETS = ("strokes", "factors")  # measures of digits' shapes, and of factors that no image of a user's has
 PROFILES = ("smoke", "cpu", "paper")
 
 
@@ -217,7 +218,8 @@ class Spec(Table):
             f"one for images of {' x '.join(map(str, image_CHW))} (channels, height, width) such as the data's, not "
             f"{channels} x {height} x {width}; 'auto' chooses",
         )
-        _require_known(experiment.measures, FAMILIES, where, "measures")
+        known = [family for family in FAMILIES if isinstance(wanted, str) or family not in OF_NAMED_SETS]
+        _require_known(experiment.measures, known, where, "measures")
         for variant, arm in groups(experiment, experiment.arms):
             merged = merged_training(self, experiment, variant, arm)
             of = f"arm {arm}" if variant is None else f"variant {variant}, arm {arm}"

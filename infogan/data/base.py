@@ -47,6 +47,7 @@ class DataInfo:
     num_train: int
     num_test: int
     is_papers: bool  # the paper's own data set in full, or a substitute
+    num_classes: int = 0  # of images of the user's own; 0: no labels
 
 
 @dataclass(frozen=True)

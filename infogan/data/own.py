@@ -3,7 +3,7 @@
 :class:`OwnImages` says where they lie and what they are to be. Nothing is guessed: what is not as asked is an error.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,7 +16,7 @@ from infogan.data.recorded import recorded_dataset
 NAME, SOURCES = "own", ("auto", "folder")  # what records call it
 NETWORKS = {(28, "grey"): "mnist", (32, "grey"): "faces", (32, "rgb"): "celeba", (64, "grey"): "chairs"}
 VERSION = 1  # raise it when the same files give other arrays, so that no cache or sidecar speaks of the old ones
-MAX_CLASSES_SHOWN = 10
+MAX_CLASSES, OF_CLASSES = 10, ("digits", "samples", "trajectory")  # what families of measures that know labels can tell
 
 
 @dataclass(frozen=True)
@@ -87,13 +87,14 @@ def _assembled(asked: OwnImages, there: Found, images: np.ndarray) -> Dataset:
         for rows in _split(asked, there)
     )
     names = there.classes
-    more = f" and {len(names) - MAX_CLASSES_SHOWN} more" if len(names) > MAX_CLASSES_SHOWN else ""
-    classes = f"; {len(names)} classes: {', '.join(names[:MAX_CLASSES_SHOWN])}{more}" if names else ""
+    more = f" and {len(names) - MAX_CLASSES} more" if len(names) > MAX_CLASSES else ""
+    classes = f"; {len(names)} classes: {', '.join(names[:MAX_CLASSES])}{more}" if names else ""
     note = (
         f"The user's own images in {asked.folder.name}, {asked.size}x{asked.size} {asked.colour}: "
         f"{len(train.images):,} to train on, {len(held_out.images):,} held out{classes}."
     )
-    return make_dataset(NAME, SOURCES[-1], note, False, train, held_out)
+    dataset = make_dataset(NAME, SOURCES[-1], note, False, train, held_out)
+    return replace(dataset, info=replace(dataset.info, num_classes=len(names)))
 
 
 def _split(asked: OwnImages, there: Found) -> tuple[np.ndarray, np.ndarray]:

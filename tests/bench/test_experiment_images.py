@@ -3,6 +3,7 @@
 import json
 import re
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -10,11 +11,13 @@ import pytest
 
 from bench.analysis.definitions import current_config
 from bench.commands.run import task_maker
+from bench.console import BadInput
 from bench.context import Context
 from bench.records.folder import CellFolder
 from bench.run.train_cell import CellRun
 from bench.spec.tables import SpecError, load_spec
 from infogan import data
+from infogan.measures.digits import classifier
 from tests.end_to_end.harness import SPEC, Bench
 from tests.infogan.test_own_images import noise, save
 
@@ -75,6 +78,10 @@ REFUSED = {
     "no size": (OWN.replace("size = 32, ", ""), r"\[experiments.tiny.data\] size: missing"),
     "a number": ('data = 5\narchitecture = "auto"', r"\[experiments.tiny\] data = 5"),
     "a source": (OWN + '\nsource = "rendered"', "source names 'rendered'; choose from auto, folder"),
+    "a measure of digits' shapes": (
+        OWN + '\nmeasures = ["strokes"]',
+        "measures names 'strokes'; choose from digits, samples",
+    ),
     "all held out": (OWN.replace("32,", "32, held_out = 1.0,"), "held_out = 1.0"),
 }
 
@@ -87,24 +94,54 @@ def test_what_a_file_cannot_ask_is_one_line(tmp_path: Path, name: str) -> None:
     assert "\n" not in str(raised.value)
 
 
-def test_a_cell_is_trained_on_them_wherever_the_command_runs(tmp_path: Path) -> None:
+def test_the_key_holds_what_the_images_are_made_as_and_not_where_they_lie(tmp_path: Path) -> None:
     folder = shoes(tmp_path)
-    results = tmp_path / "results"
-    context = Context(["tiny"], spec=write_spec(tmp_path), results=results, seeds=[0], arms="infogan", no_tracking=True)
+    context = Context(["tiny"], spec=write_spec(tmp_path), results=tmp_path / "r", seeds=[0], arms="infogan")
     (cell,) = context.cells
     assert context.data_dirs == {"tiny": folder}
     recorded = {"size": 32, "colour": "grey", "resize": None, "held_out": 0.1, "split_seed": 0}
     assert cell.config["data"]["images"] == recorded
     assert (cell.config["data"]["name"], cell.config["data"]["num_images"]) == ("own", 72)
     assert current_config(context.spec, cell, 72) == cell.config
+    assert str(tmp_path) not in json.dumps(cell.config)
+
+
+def test_more_classes_than_can_be_told_apart_are_refused_before_training(tmp_path: Path) -> None:
+    for k in range(11):
+        save(tmp_path / "pictures" / "shoes" / f"kind-{k:02d}", noise(8, seed=k))
+    spec = write_spec(tmp_path, OWN + '\nmeasures = ["digits"]')
+    with pytest.raises(
+        BadInput, match="tiny: measures names 'digits', which is of at most 10 classes, and the images have 11"
+    ):
+        Context(["tiny"], spec=spec, results=tmp_path / "r", no_tracking=True)
+
+
+@pytest.mark.slow
+def test_a_cell_is_trained_and_the_error_of_categories_measured_as_for_digits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two kinds of pictures that any network tells apart: dark ones and bright ones."""
+    monkeypatch.setattr(classifier, "Recipe", partial(classifier.Recipe, iterations=60))  # enough for these
+    for k, name in enumerate(("dark", "bright")):
+        save(tmp_path / "pictures" / "shoes" / name, noise(200, (28, 28), seed=k) // 2 + np.uint8(127 * k))
+    own = OWN.replace("32", "28") + '\nmeasures = ["digits", "samples"]'
+    context = Context(["tiny"], spec=write_spec(tmp_path, own), results=tmp_path / "r", seeds=[0], no_tracking=True)
+    cell = context.cells[0]
     task = replace(task_maker(context, 60.0, None)(cell, context.results), environment={"git_commit": "0" * 12})
-    records = CellFolder.of(results, cell)
+    records = CellFolder.of(context.results, cell)
     with records.lock("test"):
         assert CellRun(task, lambda *_: None, lambda: False).run() == "done"
-    identity = json.loads((records.path / "cell.json").read_text())
-    assert "The user's own images in shoes, 32x32 grey: 72 to train on" in identity["data"]["note"]
-    assert records.traversals()["c1"].shape[2:] == (32, 32, 1)
-    assert str(tmp_path) not in (records.path / "cell.json").read_text()
+    identity = (records.path / "cell.json").read_text()
+    assert "The user's own images in shoes, 28x28 grey: 360 to train on" in json.loads(identity)["data"]["note"]
+    assert str(tmp_path) not in identity
+    assert records.traversals()["c1"].shape[2:] == (28, 28, 1)
+    measured = records.measures()
+    values = measured["digits"]["values"]
+    assert 0 <= values["digit_error"] <= 1
+    assert values["digit_error_majority"] <= 0.5  # each category has the more frequent of two classes
+    assert values["digit_error_probe"] < 0.05
+    assert measured["digits"]["details"]["classifier_accuracy"] > 0.95
+    assert measured["samples"]["values"]["kid"] > 0
 
 
 def test_other_images_give_other_cells(tmp_path: Path) -> None:
