@@ -1,8 +1,10 @@
-"""``python -m bench``."""
+"""``python -m bench``, and the command ``infogan-bench`` of an installed package."""
 
 import sys
 
-if __name__ == "__main__":
+
+def run() -> None:
+    """:func:`bench.cli.main`, or one line where a package is missing."""
     try:
         from bench.cli import main
     except ImportError as error:
@@ -11,3 +13,7 @@ if __name__ == "__main__":
         print(f"error: {sys.executable} lacks what pyproject.toml asks for: {error}", file=sys.stderr)
         sys.exit(2)
     main()
+
+
+if __name__ == "__main__":
+    run()

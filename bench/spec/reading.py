@@ -14,7 +14,7 @@ from typing import Any
 from bench.environment import ROOT
 from infogan.data.base import decoded, one_line
 
-BUILTIN = ROOT / "experiments.toml"
+BUILTIN = (ROOT / "bench" / "experiments.toml").resolve()  # a link in a checkout, a file in an installed package
 EXTENDS = "extends"
 ADDED = ("arms", "measures", "claims")  # lists of an experiment, a variant or a profile that may become longer
 BY_NAME = ("arms", "experiments", "variants", "profiles", "group_seeds")  # what they hold goes by names of its own
