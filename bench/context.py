@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -98,6 +99,7 @@ class Context:
         substitute: str | None = None,
         device: str = "auto",
         jobs: int | None = None,
+        together: int | None = None,
         executor: str = "local",
         ray_address: str | None = None,
         no_tracking: bool = False,
@@ -113,7 +115,8 @@ class Context:
         self.executor, self.ray_address = executor, ray_address
         self.device = self._device(device)
         require_profile(profile)
-        self.wanted_jobs = jobs
+        self.wanted_jobs, self.wanted_together = jobs, together
+        self._require_together()
         self.selection = Selection(
             arms=_listed(arms),
             variants=_listed(variants),
@@ -140,11 +143,22 @@ class Context:
 
     def _share(self) -> share_gpu.Share:
         """Cells at a time of the local executor; a cluster has its own."""
+        wanted = self.wanted_together or 1
         if self.wanted_jobs or self.device == "cpu":
-            return share_gpu.Share(self.wanted_jobs or usable_cores(), "")
+            return share_gpu.Share(self.wanted_jobs or max(usable_cores(), wanted), together=wanted)
         if self.executor != "local":
-            return share_gpu.Share(1, "")
-        return share_gpu.share(self.cells, share_gpu.free_memory_bytes(), usable_cores())
+            return share_gpu.Share(1)
+        chosen = share_gpu.share(self.cells, share_gpu.free_memory_bytes(), usable_cores())
+        if self.wanted_together:
+            return replace(chosen, jobs=max(chosen.jobs, wanted), together=wanted)
+        return chosen
+
+    def _require_together(self) -> None:
+        """Raises BadInput where no process can hold so many seeds."""
+        if self.wanted_together and self.executor != "local":
+            raise BadInput("--together is for --executor local: a cluster's task is one cell")
+        if self.wanted_together and self.wanted_jobs and self.wanted_together > self.wanted_jobs:
+            raise BadInput(f"--together {self.wanted_together} exceeds --jobs {self.wanted_jobs}, the cells at a time")
 
     def _require_cells(self) -> None:
         """Before anything is measured or drawn for the first experiment. Raises SpecError, or BadInput for no cell."""

@@ -91,6 +91,16 @@ class GateOptions(TypedDict):
     ]
     device: Device
     jobs: Jobs
+    together: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=64,
+            help="Seeds of an arm that a process may hold, each with the bits that it has alone. Default: 1; on a GPU "
+            "up to 5, whose kernels then run side by side.",
+            show_default=False,
+        ),
+    ]
     executor: Annotated[
         str,
         typer.Option(

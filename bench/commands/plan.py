@@ -54,6 +54,8 @@ def print_estimate(context: Context, planned: list[grid.PlannedCell], jobs: int)
         say(f"still to train: about {duration(left.seconds)} with {jobs} at a time ({basis}); {sizes}")
         if context.share.reason:
             say(f"{jobs} at a time on the GPU: {context.share.reason}; --jobs has the last word")
+        if context.share.together > 1:
+            say(f"up to {context.share.together} seeds of an arm share a process (--together)")
 
 
 def size_text(num_bytes: float) -> str:

@@ -35,7 +35,7 @@ def executor_of(context: Context) -> Iterator[Executor]:
 
         if context.device != "cpu":
             limit_threads(context.jobs, usable_cores())
-        yield LocalExecutor(context.jobs)
+        yield LocalExecutor(context.jobs, context.share.together)
         return
     from bench.run.executors.cluster import RayExecutor
     from bench.run.executors.cluster_connection import connected

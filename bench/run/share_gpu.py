@@ -1,7 +1,9 @@
-"""How many cells share a GPU: as many as its free memory holds, and no more than the host has cores.
+"""How many cells share a GPU, as many as its free memory holds, and no more than the host has cores; and how many of
+them a process.
 
-A cell leaves most of a large GPU idle, and measures on the host for longer than it trains. The estimate of a cell's
-memory is on the safe side, and was never held against a GPU yet.
+A cell leaves most of a large GPU idle, and measures on the host for longer than it trains. A GPU runs kernels of one
+process side by side, those of several processes in turns. The estimate of a cell's memory is on the safe side, as if
+each had a process of its own. Nothing of this was held against a GPU yet.
 """
 
 import os
@@ -16,15 +18,17 @@ PROCESS_BYTES = 2e9  # of a process: CUDA's context, its libraries' work space, 
 STATE_BYTES = 4 * 5  # of a parameter: itself, its gradient, two moments of Adam, and another network while measuring
 FEATURE_BYTES = 4 * 12  # of a feature of an image: kept by five passes, with gradients and batch norm's copies
 SHARE_OF_FREE = 0.9  # of the free memory that cells may fill
+MOST_TOGETHER = 5  # seeds of an arm in a process; without a graph one thread cannot launch the kernels of several
 THREAD_LIMITS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")  # libraries read them as they load
 
 
 @dataclass(frozen=True)
 class Share:
-    """Cells at a time, and why so many in a few words."""
+    """Cells at a time, why so many in a few words, and how many seeds of an arm a process may hold."""
 
     jobs: int
-    reason: str
+    reason: str = ""
+    together: int = 1
 
 
 def cell_bytes(cell: Cell) -> float:
@@ -44,7 +48,9 @@ def share(cells: Sequence[Cell], free_bytes: float, cores: int) -> Share:
     largest = max(map(cell_bytes, cells))
     held = max(1, int(SHARE_OF_FREE * free_bytes // largest))
     reason = f"{free_bytes / 1e9:.0f} GB of its memory are free, a cell takes about {largest / 1e9:.1f}; {cores} cores"
-    return Share(min(held, max(1, cores)), reason)
+    jobs = min(held, max(1, cores))
+    is_captured = all(cell.config["training"].get("capture", "off") != "off" for cell in cells)
+    return Share(jobs, reason, min(MOST_TOGETHER, jobs) if is_captured else 1)
 
 
 def limit_threads(jobs: int, cores: int) -> None:

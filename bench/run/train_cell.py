@@ -1,4 +1,6 @@
-"""Trains one cell, in its own process: resume, checkpoints, history, measures at the end. It writes records only.
+"""Trains one cell: resume, checkpoints, history, measures at the end. It writes records only.
+
+A cell pauses after each iteration, so that a process may hold several of them that take turns.
 
 Imports torch. The launcher never imports this file; the warm server does, once, and workers are forked from it.
 """
@@ -8,7 +10,7 @@ import gc
 import io
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -43,6 +45,7 @@ from infogan.measures.traversals import traversal
 from infogan.runtime import peak_memory_mb, release_heap
 from infogan.step import StepSettings
 from infogan.streams import stream
+from infogan.together import iterations as paused
 from infogan.training import NonFiniteLoss, Trainer, TrainingConfig
 
 NUM_PARTS = 4  # pictures are taken after each quarter of the training
@@ -86,19 +89,29 @@ class _Clock:
         self.seconds[what] += time.perf_counter() - since
 
 
+Turns = Generator[None, None, bool]  # pauses, then whether training has reached its end
+
+
 class CellRun:
-    """One attempt at one cell."""
+    """One attempt at one cell; ``num_together``: cells that the process trains in turns with it, itself included."""
 
     def __init__(
-        self, task: CellTask, report: Report, should_stop: Callable[[], bool], held: Lock | None = None
+        self,
+        task: CellTask,
+        report: Report,
+        should_stop: Callable[[], bool],
+        held: Lock | None = None,
+        num_together: int = 1,
     ) -> None:
-        self.task, self.report, self.should_stop = task, report, should_stop
+        self.task, self.report, self.should_stop, self.num_together = task, report, should_stop, num_together
         self.folder = CellFolder.of(task.results, task.cell, held)
         self.clock = _Clock()
         self.notes: list[str] = []
 
-    def run(self) -> str:
-        """``done``, ``stopped`` or ``failed``; a failure is recorded with its traceback. Raises LockLost."""
+    def turns(self) -> Generator[None, None, str]:
+        """Pauses after each iteration, then returns ``done``, ``stopped`` or ``failed``, which is recorded with its
+        traceback; or, where others train in this process too and measures are missing, ``trained``. Raises LockLost.
+        """
         try:
             trained = self._is_trained()
         except (OSError, MemoryError) as error:  # what was trained stays done
@@ -106,7 +119,7 @@ class CellRun:
             self.report("failed", {"message": message})
             return "failed"
         try:
-            trained = trained or self._run()
+            trained = trained or (yield from self._run())
         except LockLost:
             raise
         except Exception as error:
@@ -125,6 +138,9 @@ class CellRun:
             return "stopped"
         if self.folder.unmeasured(self.task.cell):
             self._leave_training()
+            if self.num_together > 1:  # or it would keep the others waiting, for minutes
+                self.report("trained", {})
+                return "trained"
         config = training_config(self.task.cell.config)
         try:
             outcome, message = measure(self.task, self.folder, config, self.report, self.should_stop)
@@ -145,8 +161,8 @@ class CellRun:
         self.folder.remove_checkpoints()  # of a process that was killed between its result and this
         return True
 
-    def _run(self) -> bool:
-        """False where it was told to stop before the end."""
+    def _run(self) -> Turns:
+        """Returns False where it was told to stop before the end."""
         started = time.perf_counter()
         task = self.task
         wanted = task.cell.config["data"]
@@ -163,7 +179,7 @@ class CellRun:
         check_yardstick(self._real_images())
         self._resume()
         self.clock.add("prepare", started)
-        if not self._train():
+        if not (yield from self._train()):
             return False
         self._finish()
         return True
@@ -191,8 +207,8 @@ class CellRun:
         if name:
             self._note("no checkpoint can be used; the cell starts anew")
 
-    def _train(self) -> bool:
-        """False where it was told to stop before the end."""
+    def _train(self) -> Turns:
+        """Returns False where it was told to stop before the end."""
         on_gpu = self.trainer.config.device != "cpu"
         iterations = self.trainer.config.iterations
         snapshots = {iterations * k // NUM_PARTS for k in range(1, NUM_PARTS)}
@@ -201,14 +217,14 @@ class CellRun:
             from infogan.measures.probes import probe_iterations  # brings scikit-learn: other cells do without
 
             probed = set(probe_iterations(iterations))
-        steps = self.trainer.run(STRETCH if on_gpu else 1, also_at=[*snapshots, *probed])
+        steps = paused(self.trainer, STRETCH if on_gpu else 1, also_at=[*snapshots, *probed])
         saved_at, stretch_start, stretch_s = time.perf_counter(), self.trainer.iteration, 0.0
         saved_iteration, every = self.trainer.iteration, self.task.checkpoint_every or 0
-        while True:
-            started = time.perf_counter()
-            progress = next(steps, None)
+        started = time.perf_counter()
+        for progress in steps:
             if progress is None:
-                return True
+                yield
+                continue
             stretch_s += time.perf_counter() - started
             self.clock.add("train", started)
             if progress.iteration - stretch_start >= STRETCH or self.trainer.done:
@@ -232,6 +248,8 @@ class CellRun:
             if stop:
                 self.report("stopped", {"iteration": progress.iteration})
                 return False
+            started = time.perf_counter()
+        return True
 
     def _traversals(self, evaluation: torch.Generator) -> dict[str, np.ndarray]:
         """A grid per code, with G's frozen statistics."""
@@ -360,5 +378,7 @@ class CellRun:
         }
         if given_up_at is not None:
             result["given_up_at"] = given_up_at
+        if self.num_together > 1:  # its seconds are not those of a cell alone
+            result["num_together"] = self.num_together
         self.folder.write_result(result)
         self.folder.remove_checkpoints()

@@ -24,7 +24,7 @@ from bench.throughput.session import Announce, Session, synchroniser, write
 from bench.throughput.workloads import Workload, pixels, trainer, training_config
 from infogan.networks import NetworkSettings
 from infogan.runtime import Precision, gpu_products
-from infogan.together import Together
+from infogan.together import iterations, take_turns
 from infogan.training import Trainer, TrainingConfig
 
 STRETCH = {"cuda": 25, "cpu": 2}  # iterations of a call: training reads from a GPU as often
@@ -84,8 +84,13 @@ def calls_of(row: Row, workload: Workload) -> Callable[[], object]:
     images = pixels(workload).to(workload.device)
     trainers = [Trainer(config_of(row, workload), images, seed) for seed in range(row.num_seeds)]
     num = STRETCH[workload.device]
-    running: Iterator[object] = Together(trainers).run(num) if len(trainers) > 1 else trainers[0].run(num)
-    return lambda: next(running)
+    rounds = take_turns([iterations(trainer, num) for trainer in trainers], workload.device)
+
+    def stretch() -> None:
+        for _ in range(num + 1):  # its last turn reads
+            next(rounds)
+
+    return stretch
 
 
 def _popular(workload: Workload, *, rounds_as_default: bool) -> Callable[[], object]:

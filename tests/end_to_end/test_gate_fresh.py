@@ -19,6 +19,7 @@ from bench.records.tasks import CellTask
 from bench.run import train_cell as cell
 from infogan.step import Players
 from infogan.training import Trainer
+from tests.bench.attempts import attempt
 from tests.end_to_end.harness import ROOT, Bench
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
@@ -75,7 +76,7 @@ def test_weights_perturbed_in_the_last_bit_raise_no_alarm(bench: Bench, monkeypa
     recorded = environment.record("cpu")
     for one in context.cells:
         run = cell.CellRun(CellTask(one, context.results, None, recorded), lambda *_: None, lambda: False)
-        assert run.run() == "done"
+        assert attempt(run) == "done"
         assert isinstance(run.trainer, PerturbedTrainer)
     options = {"spec": bench.spec, "results": bench.results, "seeds": "0-4"}
     assert gate_commands.check("mi-gate", None, gate_commands.CheckOptions(), **options) == Exit.OK

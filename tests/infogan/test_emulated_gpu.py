@@ -14,7 +14,7 @@ from infogan.capture import WARM_UP, AutoStep
 from infogan.codes import Categorical, Continuous, LatentSpec, Noise
 from infogan.networks import NetworkSettings
 from infogan.step import StepSettings, fused_step
-from infogan.together import Together
+from infogan.together import iterations, take_turns
 from infogan.training import Trainer, TrainingConfig
 from tests.infogan.emulated_gpu import EmulatedGpu, emulate, is_on_gpu
 from tests.infogan.emulated_graph import emulate_graphs
@@ -187,9 +187,9 @@ def test_a_generator_is_registered_whether_or_not_torch_warns_of_it(
 
 def test_seeds_together_have_the_bits_of_each_alone(gpu: EmulatedGpu) -> None:
     config = replace(CONFIG, capture="graph")
-    together = Together([Trainer(config, images(), seed) for seed in range(3)])
-    for _ in together.run():
+    together = [Trainer(config, images(), seed) for seed in range(3)]
+    for _ in take_turns([iterations(trainer) for trainer in together], "cuda"):
         pass
-    for seed, run in enumerate(together.trainers):
+    for seed, run in enumerate(together):
         assert same(run, trained(config, seed))
     assert gpu.problems == []

@@ -19,7 +19,7 @@ from bench.records.tasks import CellTask, Resources
 from bench.run.executors.base import ExecutorError, OnEvent, StopRequest
 from bench.run.executors.cluster_connection import first_line, slots
 from bench.run.executors.cluster_events import EXCHANGE_EVERY_S, Event, Hub, Line
-from bench.run.executors.worker import conclude, work
+from bench.run.executors.worker import OUTCOMES, conclude, work
 
 RETRIES = 3  # after the death of a worker or a node
 SHARED_WITHIN_S = 10.0  # a network file system may show a new file to other machines a little later
@@ -34,7 +34,17 @@ def _run_cell(task: CellTask, hub: Any, token: Path) -> tuple[str, str]:
         with contextlib.suppress(OSError):  # Ray gives a process several cells in turn: forget the last one's peak
             Path("/proc/self/clear_refs").write_text("5")
         recorded = environment.record(task.cell.config["device"])
-        return work(replace(task, environment=recorded), line.send, line.told_to_stop)
+        ended = "failed", "it did not say how it ended"
+
+        def send(_: CellTask, kind: str, values: dict[str, Any]) -> None:
+            nonlocal ended
+            if kind in OUTCOMES:
+                ended = kind, values["message"]
+            else:
+                line.send(kind, values)
+
+        work([replace(task, environment=recorded)], send, line.told_to_stop)
+        return ended
 
 
 def _trouble(task: CellTask, token: Path) -> str:

@@ -1,4 +1,5 @@
-"""Cells on this machine: one process per cell, forked from a warm server that has imported torch once.
+"""Cells on this machine: one process per cell, or for some seeds of an arm, forked from a warm server that has
+imported torch once.
 
 The launcher decides about signals: workers ignore Ctrl-C and a closed terminal, and stop with a checkpoint at the next
 iteration when told.
@@ -12,7 +13,7 @@ import resource
 import signal
 import tempfile
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection, wait
@@ -29,25 +30,29 @@ MAX_FOLDER_BYTES = 64  # leaves room for multiprocessing's own folder and name
 PRELOAD_TO_MEASURE = "infogan.measures.families"
 NUM_FILES = 64  # open at a time: the launcher's own, the tracking store's, the data's
 NUM_FILES_PER_CELL = 8  # two pipes, what the server passes on, a checkpoint and its folder
+End = Callable[[CellTask, str, str], None]  # outcome and message of a cell
 SERVER_DEATH = "the server that starts workers died as it began, perhaps of a limit of memory (ulimit -v)"
 
 
 @dataclass
 class _Worker:
-    task: CellTask
+    """``tasks``: by key, those whose end it has not told yet."""
+
+    tasks: dict[str, CellTask]
     process: BaseProcess
     connection: Connection
-    outcome: str | None = None
-    message: str = ""
 
 
 class LocalExecutor:
-    """Runs tasks in order, ``jobs`` at a time. Raises ExecutorError where so many files cannot be open."""
+    """Runs tasks in order, ``jobs`` at a time, of them up to ``together`` seeds of an arm in one process.
 
-    def __init__(self, jobs: int) -> None:
-        if jobs < 1:
-            raise ValueError(f"jobs must be at least 1, got {jobs}")
-        self.jobs = jobs
+    Raises ExecutorError where so many files cannot be open.
+    """
+
+    def __init__(self, jobs: int, together: int = 1) -> None:
+        if not 1 <= together <= jobs:
+            raise ValueError(f"jobs and together must be at least 1 and together at most jobs, got {jobs}, {together}")
+        self.jobs, self.together = jobs, together
         _allow_files(NUM_FILES + NUM_FILES_PER_CELL * jobs)
         self._context = multiprocessing.get_context("forkserver")
 
@@ -58,18 +63,32 @@ class LocalExecutor:
         to_measure = [PRELOAD_TO_MEASURE] if any(task.cell.measures for task in tasks) else []
         self._context.set_forkserver_preload([*PRELOAD, *to_measure])
         _start_server()
-        waiting, running, outcomes = deque(tasks), list[_Worker](), dict[str, str]()
+        waiting, running, outcomes = deque(_groups(tasks, self.together)), list[_Worker](), dict[str, str]()
+        started: set[str] = set()
         told_to_stop = killed = False
+
+        def end(task: CellTask, outcome: str, message: str) -> None:
+            if outcome == "trained":
+                waiting.appendleft([task])
+                return
+            outcomes[task.cell.key] = outcome
+            on_event(task, outcome, {"message": message})
+
+        def is_room() -> bool:
+            return sum(max(1, len(worker.tasks)) for worker in running) + len(waiting[0]) <= self.jobs
+
         while running or (waiting and not stop.requested):
-            while waiting and len(running) < self.jobs and not stop.requested:
-                task = waiting.popleft()
-                on_event(task, "started", {})
+            while waiting and is_room() and not stop.requested:
+                group = waiting.popleft()
+                for task in group:
+                    if task.cell.key not in started:  # else it was trained in turns with others
+                        on_event(task, "started", {})
+                started |= {task.cell.key for task in group}
                 try:
-                    running.append(self._start(task))
+                    running.append(self._start(group))
                 except (EOFError, ConnectionError):
-                    outcome, message = conclude(task, SERVER_DEATH, stopping=False)
-                    on_event(task, outcome, {"message": message})
-                    outcomes[task.cell.key] = outcome
+                    for task in group:
+                        end(task, *conclude(task, SERVER_DEATH, stopping=False))
             if stop.requested and not told_to_stop:
                 told_to_stop = True
                 _signal_all(running, signal.SIGTERM)
@@ -78,42 +97,57 @@ class LocalExecutor:
                 _signal_all(running, signal.SIGKILL)
             wait([w.connection for w in running] + [w.process.sentinel for w in running], timeout=0.2)
             for worker in list(running):
-                self._receive(worker, on_event)
+                _receive(worker, on_event, end)
                 if not worker.process.is_alive():
-                    self._receive(worker, on_event)  # what it sent between the read above and its end
+                    _receive(worker, on_event, end)  # what it sent between the read above and its end
                     running.remove(worker)
-                    outcomes[worker.task.cell.key] = self._end(worker, on_event, stopping=told_to_stop)
+                    _bury(worker, end, stopping=told_to_stop)
             tick()
+        for task in [task for group in waiting for task in group if task.cell.key in started]:
+            end(task, "stopped", "")
         return outcomes
 
-    def _start(self, task: CellTask) -> _Worker:
+    def _start(self, tasks: list[CellTask]) -> _Worker:
         receiver, sender = self._context.Pipe(duplex=False)
-        process = self._context.Process(target=_work, args=(task, sender), name=task.cell.name)
+        process = self._context.Process(target=_work, args=(tasks, sender), name=tasks[0].cell.name)
         process.start()
         sender.close()
-        return _Worker(task, process, receiver)
+        return _Worker({task.cell.key: task for task in tasks}, process, receiver)
 
-    @staticmethod
-    def _receive(worker: _Worker, on_event: OnEvent) -> None:
-        try:
-            while worker.connection.poll():
-                kind, values = worker.connection.recv()
-                if kind in OUTCOMES:
-                    worker.outcome, worker.message = kind, values["message"]
-                else:
-                    on_event(worker.task, kind, values)
-        except (EOFError, OSError):
-            return
 
-    @staticmethod
-    def _end(worker: _Worker, on_event: OnEvent, *, stopping: bool) -> str:
-        worker.process.join()
-        worker.connection.close()
-        outcome, message = worker.outcome, worker.message
-        if outcome is None:
-            outcome, message = conclude(worker.task, _describe_exit(worker.process.exitcode), stopping=stopping)
-        on_event(worker.task, outcome, {"message": message})
-        return outcome
+def _groups(tasks: Iterable[CellTask], together: int) -> list[list[CellTask]]:
+    """Each with up to ``together`` tasks that differ in their seeds alone, at the place of its first."""
+    groups: list[list[CellTask]] = []
+    open_groups: dict[tuple[str, ...], list[CellTask]] = {}
+    for task in tasks:
+        cell = task.cell
+        kind = cell.experiment, cell.profile, cell.group, str(task.results)
+        group = open_groups.get(kind, [])
+        if not 0 < len(group) < together:
+            groups.append(group := [])
+            open_groups[kind] = group
+        group.append(task)
+    return groups
+
+
+def _receive(worker: _Worker, on_event: OnEvent, end: End) -> None:
+    try:
+        while worker.connection.poll():
+            key, kind, values = worker.connection.recv()
+            if kind in OUTCOMES:
+                end(worker.tasks.pop(key), kind, values["message"])
+            else:
+                on_event(worker.tasks[key], kind, values)
+    except (EOFError, OSError):
+        return
+
+
+def _bury(worker: _Worker, end: End, *, stopping: bool) -> None:
+    """Tell the ends of those cells of which an ended worker did not."""
+    worker.process.join()
+    worker.connection.close()
+    for task in worker.tasks.values():
+        end(task, *conclude(task, _describe_exit(worker.process.exitcode), stopping=stopping))
 
 
 def _allow_files(wanted: int) -> None:
@@ -183,13 +217,11 @@ def _die_with_parent() -> None:
         ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
 
 
-def _work(task: CellTask, connection: Connection) -> None:
+def _work(tasks: list[CellTask], connection: Connection) -> None:
     """Target of a worker's process."""
     for ignored in (signal.SIGINT, signal.SIGHUP):
         signal.signal(ignored, signal.SIG_IGN)
     terminations: list[int] = []
     signal.signal(signal.SIGTERM, lambda signum, _: terminations.append(signum))
     _die_with_parent()
-    outcome, message = work(task, lambda *event: connection.send(event), lambda: bool(terminations))
-    with contextlib.suppress(OSError):  # the launcher has gone; the record says how the cell ended
-        connection.send((outcome, {"message": message}))
+    work(tasks, lambda task, *event: connection.send((task.cell.key, *event)), lambda: bool(terminations))

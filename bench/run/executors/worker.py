@@ -3,7 +3,7 @@
 import contextlib
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from bench.records.folder import CellFolder
@@ -12,52 +12,66 @@ from bench.records.storage import in_words
 from bench.records.tasks import CellTask
 from infogan.data.base import one_line
 
-OUTCOMES = ("done", "failed", "stopped")
+OUTCOMES = ("done", "failed", "stopped", "trained")  # trained: beside others, and left to another worker to measure
 PROGRESS_EVERY_S = 0.25
 LOCK_PATIENCE_S = 60.0  # a worker whose launcher was killed needs a moment to notice and to leave its cell
 
-Send = Callable[[str, dict[str, Any]], None]  # kind of event, its values; raises OSError where nobody listens any more
+Send = Callable[[CellTask, str, dict[str, Any]], None]  # kind of event, its values; OSError where nobody listens
 
 
-def work(task: CellTask, send: Send, told_to_stop: Callable[[], bool]) -> tuple[str, str]:
-    """Train one cell in this process. Its outcome, ``done``, ``failed`` or ``stopped``, and a message."""
+def work(tasks: Sequence[CellTask], send: Send, told_to_stop: Callable[[], bool]) -> None:
+    """Train cells of one device in this process, in turns; the last event of each is its outcome with a message."""
     try:
         from bench.run.train_cell import CellRun
         from infogan.runtime import prepare_worker
+        from infogan.together import take_turns
     except (ImportError, OSError, MemoryError) as error:  # torch's libraries, beyond a limit of memory or of open files
-        return conclude(task, f"a library cannot be loaded: {one_line(str(error))}", stopping=told_to_stop())
+        for task in tasks:
+            death = f"a library cannot be loaded: {one_line(str(error))}"
+            _tell(send, task, *conclude(task, death, stopping=told_to_stop()))
+        return
 
-    outcome, alone, sent_at = ("stopped", ""), False, 0.0
+    def attempt(task: CellTask) -> Iterator[None]:
+        outcome, alone, sent_at = ("stopped", ""), False, 0.0
 
-    def report(kind: str, values: dict[str, Any]) -> None:
-        nonlocal outcome, alone, sent_at
-        if kind in OUTCOMES:
-            outcome = kind, values.get("message", "")
-            return
-        if kind == "progress":
-            now = time.monotonic()
-            if now - sent_at < PROGRESS_EVERY_S and values["iteration"] < task.cell.iterations:
+        def report(kind: str, values: dict[str, Any]) -> None:
+            nonlocal outcome, alone, sent_at
+            if kind in OUTCOMES:
+                outcome = kind, values.get("message", "")
                 return
-            sent_at = now
+            if kind == "progress":
+                now = time.monotonic()
+                if now - sent_at < PROGRESS_EVERY_S and values["iteration"] < task.cell.iterations:
+                    return
+                sent_at = now
+            try:
+                send(task, kind, values)
+            except OSError:
+                alone = True
+
+        def should_stop() -> bool:
+            return alone or lock.lost or told_to_stop()
+
+        folder = CellFolder.of(task.results, task.cell)
+        lock = folder.lock(f"process {os.getpid()}", patience_s=LOCK_PATIENCE_S, give_up=told_to_stop)
         try:
-            send(kind, values)
-        except OSError:
-            alone = True
+            with lock:
+                yield from CellRun(task, report, should_stop, lock, len(tasks)).turns()
+        except (Locked, LockLost) as error:
+            outcome = ("stopped" if told_to_stop() else "failed"), str(error)
+        except OSError as error:
+            outcome = "failed", f"the cell's folder cannot be used: {in_words(error)}"
+        _tell(send, task, *outcome)
 
-    def should_stop() -> bool:
-        return alone or lock.lost or told_to_stop()
+    device = tasks[0].cell.config["device"]
+    prepare_worker(device)
+    for _ in take_turns([attempt(task) for task in tasks], device):
+        pass
 
-    prepare_worker(task.cell.config["device"])
-    folder = CellFolder.of(task.results, task.cell)
-    lock = folder.lock(f"process {os.getpid()}", patience_s=LOCK_PATIENCE_S, give_up=told_to_stop)
-    try:
-        with lock:
-            CellRun(task, report, should_stop, lock).run()
-    except (Locked, LockLost) as error:
-        return ("stopped" if told_to_stop() else "failed"), str(error)
-    except OSError as error:
-        return "failed", f"the cell's folder cannot be used: {in_words(error)}"
-    return outcome
+
+def _tell(send: Send, task: CellTask, outcome: str, message: str) -> None:
+    with contextlib.suppress(OSError):  # the launcher has gone; the record says how the cell ended
+        send(task, outcome, {"message": message})
 
 
 def conclude(task: CellTask, death: str, *, stopping: bool) -> tuple[str, str]:

@@ -24,6 +24,7 @@ from bench.run.train_cell import CellRun
 from bench.spec.cells import Cell, Selection, cells
 from bench.spec.tables import load_spec
 from infogan import data
+from tests.bench.attempts import attempt
 from tests.bench.tracked_cells import begin, done_cell, make_cell
 
 ROOT = Path(__file__).parents[3]
@@ -46,7 +47,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> CellFolder:
     task = CellTask(cell, results, None, {"git_commit": "0123456789ab", "packages": {}})
     folder = CellFolder.of(results, cell)
     with folder.lock("test"):
-        assert CellRun(task, lambda *_: None, lambda: False).run() == "done"
+        assert attempt(CellRun(task, lambda *_: None, lambda: False)) == "done"
     return folder
 
 

@@ -12,6 +12,7 @@ from bench.run.train_cell import CellRun
 from bench.spec.cells import Cell, Selection, cells
 from bench.spec.tables import load_spec
 from infogan import data
+from tests.bench.attempts import attempt
 from tests.end_to_end.harness import SPEC
 
 
@@ -35,7 +36,7 @@ def test_a_cell_that_is_given_up_is_done_and_says_so(tmp_path: Path, monkeypatch
         events.append((kind, values))
 
     with folder.lock("test"):
-        assert CellRun(task, report, lambda: False).run() == "done"
+        assert attempt(CellRun(task, report, lambda: False)) == "done"
     result, history = folder.result(), folder.history()
     assert result is not None
     assert history is not None

@@ -29,6 +29,7 @@ from infogan.measures.digits import family as digit_family
 from infogan.measures.digits.classifier import Recipe, digit_classifier
 from infogan.measures.quality import family as samples
 from infogan.training import Trainer
+from tests.bench.attempts import attempt
 
 SPEC = Path(__file__).parents[3] / "experiments.toml"
 SMALL = """iterations = 3
@@ -65,8 +66,18 @@ def run(cell: Cell, results: Path) -> tuple[str, list[str]]:
     task = CellTask(cell, results, None, {"git_commit": "0", "packages": {}})
     folder = CellFolder.of(results, cell)
     with folder.lock("test"):
-        outcome = CellRun(task, lambda kind, _: kinds.append(kind), lambda: False).run()
+        outcome = attempt(CellRun(task, lambda kind, _: kinds.append(kind), lambda: False))
     return outcome, kinds
+
+
+def test_beside_others_a_cell_is_trained_and_left_to_be_measured(tmp_path: Path) -> None:
+    cell = planned(tmp_path)
+    task, told = CellTask(cell, tmp_path, None, {"git_commit": "0", "packages": {}}), []
+    for _ in CellRun(task, lambda kind, _: told.append(kind), lambda: False, num_together=2).turns():
+        assert "trained" not in told  # it pauses while it trains, never afterwards
+    assert told[-1] == "trained"
+    (item,) = grid.plan(tmp_path, [cell], None)
+    assert (item.state, CellFolder.of(tmp_path, cell).measures()) == ("unmeasured", {})
 
 
 def test_a_cell_is_trained_measured_and_measured_again_without_training(tmp_path: Path, monkeypatch) -> None:
@@ -167,7 +178,7 @@ def test_a_checkpoint_is_due_once_its_multiple_is_passed(tmp_path: Path, monkeyp
             saved.append(values["iteration"])
 
     with CellFolder.of(tmp_path, cell).lock("test"):
-        assert CellRun(task, report, lambda: False).run() == "done"
+        assert attempt(CellRun(task, report, lambda: False)) == "done"
     assert saved == [10, 15, 24]  # past 7, 14 and 21
 
 

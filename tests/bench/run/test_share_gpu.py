@@ -1,6 +1,7 @@
 """How many cells share a GPU: memory and cores bound it, and ``plan`` says both."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -57,4 +58,16 @@ def test_plan_says_how_many_cells_share_the_gpu(
     printed = capsys.readouterr().out
     assert "with 16 at a time" in printed
     assert "16 at a time on the GPU: 80 GB of its memory are free, a cell takes about 2." in printed
+    assert "up to 5 seeds of an arm share a process" in printed
     assert Context(["mnist-mi"], jobs=3, **options).jobs == 3  # type: ignore[arg-type]
+    more = Context(["mnist-mi"], together=20, **options)  # type: ignore[arg-type]
+    assert (more.jobs, more.share.together) == (20, 20)
+
+
+def test_a_process_holds_more_seeds_only_where_each_iteration_is_one_graph() -> None:
+    captured = first_cell("mnist-mi", "smoke")
+    training = captured.config["training"] | {"capture": "auto"}
+    captured = replace(captured, config=captured.config | {"training": training})
+    assert share([captured], 80e9, 16).together == 5
+    assert share([captured], 80e9, 3).together == 3
+    assert share([captured, first_cell("mnist-mi", "smoke")], 80e9, 16).together == 1
