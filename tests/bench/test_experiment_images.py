@@ -18,6 +18,7 @@ from bench.run.train_cell import CellRun
 from bench.spec.tables import SpecError, load_spec
 from infogan import data
 from infogan.measures.digits import classifier
+from tests.bench.attempts import attempt
 from tests.end_to_end.harness import SPEC, Bench
 from tests.infogan.test_own_images import noise, save
 
@@ -130,7 +131,7 @@ def test_a_cell_is_trained_and_the_error_of_categories_measured_as_for_digits(
     task = replace(task_maker(context, 60.0, None)(cell, context.results), environment={"git_commit": "0" * 12})
     records = CellFolder.of(context.results, cell)
     with records.lock("test"):
-        assert CellRun(task, lambda *_: None, lambda: False).run() == "done"
+        assert attempt(CellRun(task, lambda *_: None, lambda: False)) == "done"
     identity = (records.path / "cell.json").read_text()
     assert "The user's own images in shoes, 28x28 grey: 360 to train on" in json.loads(identity)["data"]["note"]
     assert str(tmp_path) not in identity
