@@ -32,14 +32,21 @@ CARD, WEIGHTS = "card.json", "weights.pt"
 
 
 class ModelError(ValueError):
-    """What was asked of a model, or of a folder that should hold one, cannot be done. The message is one line."""
+    """What was asked of a model, or of a folder that should hold one, cannot be done. The message is one line.
+
+    >>> try:
+    ...     load("digits").sample(2, c1=10)
+    ... except ModelError as error:
+    ...     print(error)
+    c1 takes categories 0 to 9, got 10
+    """
 
     def __init__(self, message: str) -> None:
         super().__init__(one_line(" ".join(message.split())))
 
 
 class Gaussian(NamedTuple):
-    """q(c|x) of a continuous code, in the code's own unit."""
+    """q(c|x) of a continuous code, in the code's own unit: the prior is -1 to 1. Section 6 of the paper."""
 
     mean: Tensor  # (N,)
     std: Tensor  # (N,)
@@ -77,6 +84,10 @@ def load(path: str | Path, *, device: str = "cpu") -> "Model":
 
     Weights are loaded as plain tensors: a file that somebody else wrote runs no code. Raises ModelError where the
     folder is no export, or a file of it is damaged.
+
+    >>> model = load("digits")
+    >>> model.image_CHW
+    (1, 28, 28)
     """
     folder = Path(path)
     card = read_card(folder)
@@ -125,14 +136,24 @@ def read_card(folder: Path) -> dict[str, Any]:
 
 
 class Model:
-    """A trained generator with its Q. Made by :func:`load`. ``card`` is the content of card.json."""
+    """A trained generator with its Q. Made by :func:`load`. ``card`` is the content of card.json.
+
+    ``generator`` and ``discriminator`` are modules in eval mode, with frozen statistics: latents (N, Z) to images
+    (N, C, H, W) as G puts them out, in [0, 1] or, of a tanh, in [-1, 1]; one latent or many, the same picture.
+
+    >>> model = load("digits")
+    >>> latents = model.latents(5)
+    >>> many, one = model.generator(latents), model.generator(latents[:1])
+    >>> many.shape, bool((many[:1] - one).abs().max() < 1e-6)
+    (torch.Size([5, 1, 28, 28]), True)
+    """
 
     def __init__(
         self, generator: Generator, discriminator: Discriminator, spec: LatentSpec, card: dict[str, Any]
     ) -> None:
         self.generator, self.discriminator, self.spec, self.card = generator, discriminator, spec, card
         for network in (generator, discriminator):
-            network.requires_grad_(False)
+            network.requires_grad_(False).eval()
             for module in network.modules():
                 if isinstance(module, BatchNorm):
                     module.mode = "frozen"  # also where somebody calls the network itself
@@ -143,7 +164,11 @@ class Model:
 
     @property
     def codes(self) -> tuple[CodeInfo, ...]:
-        """Name, kind and ceiling of each code, in the paper's order."""
+        """Name, kind and ceiling of each code, in the order of the card: c1, c2, ... as the paper counts them.
+
+        >>> [(code.name, code.kind) for code in load("digits").codes]
+        [('c1', 'categorical'), ('c2', 'continuous'), ('c3', 'continuous')]
+        """
         found = []
         for name, code in zip(self.spec.names, self.spec.codes, strict=True):
             number = code.num_categories if isinstance(code, Categorical) else None
@@ -151,18 +176,22 @@ class Model:
         return tuple(found)
 
     def noise(self, n: int, generator: torch.Generator | None = None) -> Tensor:
-        """Noise z from its prior, (n, Z of the noise), to hold it fixed over several calls of :meth:`sample`."""
+        """Noise z from its prior, (n, Z of the noise), to hold it fixed over several calls of :meth:`sample`.
+
+        >>> load("digits").noise(2, torch.Generator().manual_seed(0)).shape
+        torch.Size([2, 62])
+        """
         return self.spec.noise.sample(n, generator or torch.default_generator, torch.float32)
 
-    def sample(
+    def latents(
         self, n: int, *, noise: Tensor | None = None, generator: torch.Generator | None = None, **codes: Any
     ) -> Tensor:
-        """Images (n, C, H, W) in [0, 1], float32.
+        """What the generator reads, (n, Z): noise, then the codes in order, categories one-hot.
 
-        ``codes``: by name, a number for all images or n of them; categories are 0 to K - 1, continuous codes were
-        trained on -1 to 1. What is not given is drawn from its prior, always the same numbers for the same state of
-        ``generator`` (on the CPU; None: torch's own), whatever else is given. ``noise``: one row, or n.
-        Raises ModelError.
+        Takes what :meth:`sample` takes, and raises what it raises.
+
+        >>> load("digits").latents(3, c1=7)[:, 62:72].argmax(dim=1)
+        tensor([7, 7, 7])
         """
         if n < 1:
             raise ModelError(f"n must be at least 1, got {n}")
@@ -176,15 +205,36 @@ class Model:
         for name, given in codes.items():
             index = self.index(name)
             values[index] = self._code_values(name, given, n)
-        inputs_NZ = self.spec.assemble(drawn, tuple(values)).inputs_NZ
-        return self._unit(generated(self.generator, inputs_NZ.to(self._device)))
+        return self.spec.assemble(drawn, tuple(values)).inputs_NZ.to(self._device)
+
+    def sample(
+        self, n: int, *, noise: Tensor | None = None, generator: torch.Generator | None = None, **codes: Any
+    ) -> Tensor:
+        """Images (n, C, H, W) in [0, 1], float32, on the model's device.
+
+        ``codes``: by name, a number for all images or n of them; categories are 0 to K - 1, continuous codes were
+        trained on -1 to 1. What is not given is drawn from its prior, always the same numbers for the same state of
+        ``generator`` (on the CPU; None: torch's own), whatever else is given. ``noise``: one row, or n.
+        Raises ModelError for an unknown code, a value that it does not take, noise of another shape, or n below 1.
+
+        >>> model = load("digits")
+        >>> model.sample(10, noise=model.noise(1), c1=3, c2=torch.linspace(-2, 2, 10)).shape
+        torch.Size([10, 1, 28, 28])
+        """
+        return self._unit(generated(self.generator, self.latents(n, noise=noise, generator=generator, **codes)))
 
     @torch.no_grad()
     def encode(self, images: Tensor) -> dict[str, Tensor | Gaussian]:
         """q(c|x) of images (N, C, H, W) by code: probabilities (N, K), or mean and standard deviation, each (N,).
 
         ``images``: in [0, 1], or uint8 from 0 to 255. Q's statistics are those of the generator's own images until
-        :meth:`calibrate`. Raises ModelError.
+        :meth:`calibrate`. Section 5 of the paper: Q is its auxiliary distribution. Raises ModelError for images of
+        another shape or range, or none.
+
+        >>> model = load("digits")
+        >>> read = model.encode(model.sample(4))
+        >>> read["c1"].shape, read["c2"].mean.shape, read["c2"].std.shape
+        (torch.Size([4, 10]), torch.Size([4]), torch.Size([4]))
         """
         scaled = self._scaled(images)
         parameters = torch.cat([self.discriminator.q_of(batch) for batch in scaled.split(BATCH)])
@@ -200,7 +250,11 @@ class Model:
     def calibrate(self, images: Tensor) -> None:
         """Freeze Q's batch-norm statistics anew over images (N, C, H, W), shuffled: real ones differ from generated.
 
-        Our measures of real digits do the same. Raises ModelError for fewer than two images.
+        Our measures of real digits do the same. Raises ModelError for fewer than two images, or what :meth:`encode`
+        would not read.
+
+        >>> model = load("digits")
+        >>> model.calibrate(torch.rand(300, 1, 28, 28))
         """
         if len(images) < 2:
             raise ModelError("statistics need at least two images")
@@ -209,13 +263,17 @@ class Model:
     def traversal(self, name: str, *, seed: int = 0) -> Tensor:
         """The paper's grid of one code, (rows, columns, H, W, C) uint8: each row has other noise and other codes.
 
-        Columns are the categories, or -2 to 2 of a continuous code. Raises ModelError for an unknown code.
+        Columns are the categories, or -2 to 2 of a continuous code, as in figure 2. Raises ModelError for an unknown
+        code.
+
+        >>> load("digits").traversal("c1").shape
+        torch.Size([5, 10, 28, 28, 1])
         """
         stream = torch.Generator(self._device).manual_seed(seed)
         return traversal(self.generator, self.spec, self.index(name), stream, signed=self._signed).cpu()
 
     def index(self, name: str) -> int:
-        """Place of a code among all. Raises ModelError for an unknown one."""
+        """Place of a code among all, from 0. Raises ModelError for an unknown one."""
         if name not in self.spec.names:
             raise ModelError(f"unknown code {name!r}; this model has {', '.join(self.spec.names)}")
         return self.spec.names.index(name)

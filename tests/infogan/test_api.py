@@ -1,5 +1,7 @@
 """A loaded model: the same picture whatever the batch, codes as asked, and one line for what cannot be."""
 
+import copy
+import doctest
 import hashlib
 import json
 import subprocess
@@ -116,6 +118,29 @@ def test_codes_and_what_q_says(model: api.Model) -> None:
     assert (read["c2"].std > 0).all()
     whole = (images * 255).round().to(torch.uint8)
     assert torch.equal(model.encode(whole)["c1"], model.encode(whole / 255)["c1"])
+
+
+def test_a_module_in_eval_mode_is_frozen(folder: Path) -> None:
+    model = infogan.load(folder)
+    inputs_NZ = model.latents(20, generator=seeded())
+    images_NCHW = model.sample(20, generator=seeded())
+    for network in (model.generator, copy.deepcopy(model.generator), model.generator.train().eval()):
+        assert not network.training
+        assert torch.equal(network(inputs_NZ), images_NCHW)
+        assert (network.eval()(inputs_NZ[:1]) - images_NCHW[:1]).abs().max() < 1e-6
+    trunk = model.discriminator.eval().trunk
+    assert (trunk(images_NCHW)[:1] - trunk(images_NCHW[:1])).abs().max() < 1e-4
+
+
+def test_the_examples_of_the_docstrings(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every public function has one, which gives what it says."""
+    monkeypatch.chdir(folder.parent)
+    found = doctest.DocTestFinder().find(api, globs=vars(api) | {"torch": torch})
+    shown = {case.name.removeprefix("infogan.api."): case for case in found if case.examples}
+    methods = [f"Model.{name}" for name in vars(api.Model) if not name.startswith("_") and name != "index"]
+    assert shown.keys() == {"load", "Model", "ModelError", *methods}
+    for case in shown.values():
+        assert doctest.DocTestRunner().run(case).failed == 0, case.name
 
 
 def test_statistics_of_other_images_change_what_q_says(folder: Path) -> None:
