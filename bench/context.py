@@ -14,6 +14,7 @@ from bench.records.tasks import Resources
 from bench.run import kernels, share_gpu
 from bench.run.executors import EXECUTORS
 from bench.run.executors.cluster_connection import require_ray
+from bench.run.own import learn_architectures, require_trainable
 from bench.spec import cells as cell_module
 from bench.spec.cells import Cell, Selection, parse_seeds
 from bench.spec.reading import BUILTIN
@@ -125,6 +126,7 @@ class Context:
         self.names = list(dict.fromkeys(experiments or self.spec.experiments))
         self.profiles = {name: self._profile(name, profile) for name in self.names}
         self._require_cells()
+        learn_architectures(self.spec.given.own, {name: self.spec.experiments[name] for name in self.names})
         self.uri = None if no_tracking else tracking.resolve_uri(self.results)
         if trains and self.uri is not None:
             require_mlflow("add --no-tracking and sync later, or install it")
@@ -138,6 +140,7 @@ class Context:
         except (OSError, Locked) as error:
             why = getattr(error, "strerror", None) or error
             raise BadInput(one_line(f"results folder {results} cannot be written: {why}")) from error
+        require_trainable(self.spec.given.own, self.cells)
         self.share = self._share()
         self.jobs = self.share.jobs
 

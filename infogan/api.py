@@ -18,7 +18,6 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from infogan.architectures import ARCHITECTURES
 from infogan.batch_norm import BatchNorm
 from infogan.codes import Categorical, Code, Continuous, LatentSpec, Noise
 from infogan.data.base import one_line
@@ -26,6 +25,7 @@ from infogan.measures.calibration import calibrate_on_images
 from infogan.measures.images import BATCH, generated
 from infogan.measures.traversals import traversal
 from infogan.networks import Discriminator, Generator, NetworkSettings
+from infogan.own.networks import architecture_of
 
 FORMAT = "infogan-export-1"  # the card's first field
 CARD, WEIGHTS = "card.json", "weights.pt"
@@ -100,7 +100,7 @@ def load(path: str | Path, *, device: str = "cpu") -> "Model":
     try:
         weights = torch.load(io.BytesIO(content), weights_only=True, map_location=device)
         spec, settings = latent_spec(card), replace(network_settings(card), kernels="torch", precision="float32")
-        architecture = ARCHITECTURES[card["architecture"]]
+        architecture = architecture_of(card)
         with torch.device("meta"):  # no memory until the weights are there: a wrong card cannot ask for any
             generator = Generator(architecture, spec, settings)
             discriminator = Discriminator(architecture, spec, settings)
@@ -157,7 +157,7 @@ class Model:
             for module in network.modules():
                 if isinstance(module, BatchNorm):
                     module.mode = "frozen"  # also where somebody calls the network itself
-        architecture = ARCHITECTURES[card["architecture"]]
+        architecture = architecture_of(card)
         self.image_CHW = architecture.image_CHW
         self._signed = architecture.output == "tanh"
         self._device = next(generator.parameters()).device

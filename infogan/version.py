@@ -4,6 +4,7 @@ import ast
 import hashlib
 import importlib.metadata
 import sys
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
@@ -48,14 +49,20 @@ def _dump(tree: ast.AST) -> str:
 
 @cache
 def code_digest(names: tuple[str, ...] = TRAINING_FILES) -> str:
-    """Digest of the syntax trees of the named files or folders of this package: comments and docstrings don't count."""
+    """Digest of the named files or folders of this package."""
     folder = Path(__file__).parent
-    digest = hashlib.sha256()
+    files: list[Path] = []
     for name in names:
         path = folder / name
-        for file in sorted(path.rglob("*.py")) if path.is_dir() else [path.with_suffix(".py")]:
-            if file.exists():
-                digest.update(_dump(_without_docstrings(ast.parse(file.read_text()))).encode())
+        files += sorted(path.rglob("*.py")) if path.is_dir() else [path.with_suffix(".py")]
+    return files_digest(file for file in files if file.exists())
+
+
+def files_digest(files: Iterable[Path]) -> str:
+    """Digest of the syntax trees of files in this order: comments and docstrings don't count. Raises SyntaxError."""
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update(_dump(_without_docstrings(ast.parse(file.read_text()))).encode())
     return digest.hexdigest()[:16]
 
 

@@ -7,7 +7,7 @@ instance, is its treatment.
 from typing import Any
 
 from bench.spec.cells import Cell, Choice, digest, resolve
-from bench.spec.tables import Spec, groups
+from bench.spec.tables import Spec, SpecError, groups
 from infogan.data import DataInfo, own
 
 RENDERED = "rendered"  # the source that makes as many images as are asked for
@@ -26,7 +26,7 @@ def current_config(spec: Spec, cell: Cell, num_train: int | None) -> dict[str, A
     """
     try:
         return _current_config(spec, cell, num_train)
-    except (LookupError, TypeError, ValueError, AttributeError):  # a record that does not fit together, or SpecError
+    except (LookupError, TypeError, ValueError, AttributeError, SpecError):  # a record that does not fit together
         return None
 
 
@@ -45,4 +45,6 @@ def _current_config(spec: Spec, cell: Cell, num_train: int | None) -> dict[str, 
     choice = Choice(tuple(network.get("fast_layers", ())), network.get("chosen_for", ""))
     where = cell.experiment, cell.profile, cell.variant, cell.arm, cell.seed
     versions, device = cell.config["versions"], cell.config["device"]
-    return resolve(spec, *where, info, device, versions, lambda layers, batch_size: choice).config
+    drawn = cell.config.get("own", {}).get("architecture")  # a report imports nothing: the record knows the table
+    tables = {cell.config["architecture"]: drawn["table"]} if drawn else {}
+    return resolve(spec, *where, info, device, versions, lambda layers, batch_size: choice, tables).config

@@ -24,7 +24,7 @@ from bench.records.storage import CorruptRecord, in_words, write_atomic
 from bench.records.unpacking import unpack
 from bench.spec.schema import suggest
 from bench.spec.tables import Spec, load_spec
-from infogan.architectures import ARCHITECTURES
+from infogan.own.networks import architecture_of
 
 LICENCE = "MIT"  # of the code and of what it trained, as LICENSE has it
 
@@ -71,7 +71,7 @@ def export(
         claims = [claim for claim in judge(known, sweep) if claim.group == run.cell.group] if known else []
         try:
             card = _card(run, weights)
-        except (LookupError, TypeError) as error:
+        except (LookupError, TypeError, ValueError) as error:
             raise BadInput(f"{name}: cell.json lacks a setting of its networks: {error}") from error
         card |= {
             "verdicts": [
@@ -203,7 +203,8 @@ def _card(run: Run, weights: bytes) -> dict[str, Any]:
         **{"experiment": cell.experiment, "profile": cell.profile, "variant": cell.variant, "arm": cell.arm},
         **{"seed": cell.seed, "key": cell.key, "licence": LICENCE},
         **{name: config[name] for name in ("codes", "noise", "architecture", "network", "data", "versions")},
-        "image_CHW": list(ARCHITECTURES[config["architecture"]].image_CHW),
+        **({"own": config["own"]} if "own" in config else {}),
+        "image_CHW": list(architecture_of(config).image_CHW),
         "is_papers_data": bool(run.data.get("is_papers")),
         "budget": {name: config["training"][name] for name in ("iterations", "batch_size")},
         "mi_frozen_nats": (run.result or {}).get("mi_frozen_nats"),

@@ -3,7 +3,7 @@
 from bench.console import console, escape, new_table, say
 from bench.context import Context
 from bench.run import plan as grid
-from bench.spec.tables import treatment_set
+from bench.spec.treatment import treatment_set
 
 STYLES = {
     "done": "green",

@@ -88,7 +88,8 @@ def task_maker(context: Context, every_s: float, every: int | None) -> "Callable
 
     def task_of(cell: "Cell", results: Path) -> "CellTask":
         folder = context.data_dirs[cell.experiment]
-        return CellTask(cell, results, folder, recorded, every_s, every, needs[cell.experiment])
+        own = context.spec.given.own.folders
+        return CellTask(cell, results, folder, recorded, every_s, every, needs[cell.experiment], own)
 
     return task_of
 

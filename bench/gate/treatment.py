@@ -7,6 +7,7 @@ difference: ``AS_BEFORE`` has that value for every setting that came later.
 from typing import Any
 
 from bench.analysis.runs import Sweep
+from bench.spec.own import sources_of
 
 AS_BEFORE: dict[str, Any] = {
     "training.q_learns_with": "discriminator",
@@ -61,4 +62,5 @@ def _settings(config: dict[str, Any]) -> dict[str, Any]:
     """``table.setting`` of a definition or a cell's configuration."""
     settings = {f"{table}.{name}": value for table in ("training", "network") for name, value in config[table].items()}
     settings |= {name: config[name] for name in ("architecture", "noise", "device") if name in config}
+    settings |= sources_of(config)
     return {RENAMED.get(name, name): value for name, value in settings.items() if name not in NOT_SETTINGS}

@@ -1,6 +1,7 @@
 """What an executor hands to a worker. Cheap to import and to pickle: only workers import torch."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -33,3 +34,4 @@ class CellTask:
     checkpoint_every_s: float = 60.0
     checkpoint_every: int | None = None  # iterations, beside the seconds
     resources: Resources = Resources()
+    own: Mapping[str, Path] = field(default_factory=dict)  # by import path: the folder that it is looked up from

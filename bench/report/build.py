@@ -33,7 +33,8 @@ from bench.report.factor_tables import factor_tables
 from bench.report.grids import Grids
 from bench.spec.cells import digest
 from bench.spec.criteria import CostTable
-from bench.spec.tables import PROFILES, Spec, arm_of, by_variant, treatment_set, variant_of
+from bench.spec.tables import PROFILES, Spec, arm_of, by_variant, variant_of
+from bench.spec.treatment import treatment_set
 
 if TYPE_CHECKING:  # matplotlib is imported where something is drawn
     from bench.report.figures import Drawing

@@ -9,6 +9,7 @@ from bench.analysis.runs import Run, Sweep
 from bench.report import wording
 from bench.spec.cells import evaluation_code, measure_key, seeds_of
 from bench.spec.overrides import Setting
+from bench.spec.own import sources_of
 from bench.spec.tables import ExperimentTable, group_name, groups
 
 NUM_PACKAGES = 40  # more than any record holds
@@ -180,8 +181,9 @@ def arm_settings(sweep: Sweep, group: str) -> str:
     for table in ("training", "network", "noise", "data"):
         base, own = sweep.definition[table], run.cell.config[table]
         changed += [
-            f"{name} {_one_line(own[name])} (else {_one_line(base.get(name))})"
+            f"{name} {_one_line(own[name])} (else {_one_line(base.get(name)) or 'the default'})"
             for name in own
             if own[name] != base.get(name)
         ]
+    changed += [f"{name} {digest}" for name, digest in sources_of(run.cell.config).items()]
     return "; ".join(changed)

@@ -21,7 +21,8 @@ from bench.records.find import find_cells
 from bench.records.locks import Lock
 from bench.records.storage import CorruptRecord, read_json, write_json
 from bench.spec.cells import Choice
-from infogan.architectures import ARCHITECTURES, Dense, Strided, adapted, choosable_layers
+from infogan.architectures import Dense, Strided, adapted, choosable_layers
+from infogan.own.networks import architecture_of
 
 FORMAT = 1
 WORTH = 0.97  # of a ratio of times: another formulation, with other roundings, must earn its place
@@ -151,7 +152,7 @@ def _of_cells(results: Path) -> dict[str, Any] | None:
             record = record or _record(str(network["chosen_for"]))
             if network["chosen_for"] != record["processor"]:
                 continue
-            architecture = adapted(ARCHITECTURES[cell.config["architecture"]], network)
+            architecture = adapted(architecture_of(cell.config), network)
             batch_size = cell.config["training"]["batch_size"]
             for layer in choosable_layers(architecture, cell.input_width, network["width"]):
                 record["fast"].setdefault(_entry(layer, batch_size), layer.name in network["fast_layers"])

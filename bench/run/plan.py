@@ -19,7 +19,8 @@ from bench.run.executors.base import Executor, StopRequest
 from bench.spec.cells import Cell
 from bench.tracking.mirror import Mirror, NoMirror
 from bench.tracking.store import is_synced
-from infogan.architectures import ARCHITECTURES, Costs, adapted, iteration_flops, network_costs
+from infogan.architectures import Costs, adapted, iteration_flops, network_costs
+from infogan.own.networks import architecture_of
 
 ASSUMED_FLOPS_PER_S = 60e9  # of one core, for an estimate before anything was measured here
 ASSUMED_CELL_S = 3.0  # of a cell outside training: start, measures, records
@@ -92,7 +93,7 @@ def cell_costs(cell: Cell) -> dict[str, Costs]:
         code["num_categories"] if code["kind"] == "categorical" else 2 if isinstance(code["std"], str) else 1
         for code in c["codes"]
     ]
-    architecture = adapted(ARCHITECTURES[c["architecture"]], c["network"])
+    architecture = adapted(architecture_of(c), c["network"])
     return network_costs(architecture, cell.input_width, sum(widths), c["network"]["width"])
 
 

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 from bench.run.plan import cell_costs
 from bench.spec.cells import Cell
-from infogan.architectures import ARCHITECTURES, Networks
+from infogan.architectures import Networks
+from infogan.own.networks import architecture_of
 
 PROCESS_BYTES = 2e9  # of a process: CUDA's context, its libraries' work space, what an allocator holds in reserve
 STATE_BYTES = 4 * 5  # of a parameter: itself, its gradient, two moments of Adam, and another network while measuring
@@ -34,7 +35,7 @@ class Share:
 def cell_bytes(cell: Cell) -> float:
     """What one cell takes of a GPU's memory, estimated."""
     config = cell.config
-    architecture = ARCHITECTURES[config["architecture"]]
+    architecture = architecture_of(config)
     channels, height, width = architecture.image_CHW
     networks = Networks.of(architecture, 1, config["network"]["width"])
     features = sum(layer.out_width * layer.out_side**2 for layer in (*networks.generator, *networks.trunk))

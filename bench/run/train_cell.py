@@ -23,9 +23,10 @@ from bench.records.history import History
 from bench.records.locks import Lock, LockLost
 from bench.records.storage import CorruptRecord, in_words
 from bench.records.tasks import STRETCH, CellTask
+from bench.run.configuration import training_config
 from bench.run.measure_cell import load_dataset, measure
+from bench.run.own import trainer
 from bench.spec.cells import evaluation_code
-from infogan.api import latent_spec, network_settings
 from infogan.architectures import ARCHITECTURES
 from infogan.data.base import Part
 from infogan.measures.bound import frozen_bounds_nats
@@ -43,35 +44,14 @@ from infogan.measures.health import (
 from infogan.measures.subsets import random_rows
 from infogan.measures.traversals import traversal
 from infogan.runtime import peak_memory_mb, release_heap
-from infogan.step import StepSettings
 from infogan.streams import stream
 from infogan.together import iterations as paused
-from infogan.training import NonFiniteLoss, Trainer, TrainingConfig
+from infogan.training import NonFiniteLoss
 
 NUM_PARTS = 4  # pictures are taken after each quarter of the training
 SNAPSHOT_SAMPLES = 1_280  # of the prior, to freeze G's batch norm for a picture
 
 Report = Callable[[str, dict[str, Any]], None]  # kind of event, its values
-
-
-def training_config(config: dict[str, Any]) -> TrainingConfig:
-    """The library's configuration from a cell's."""
-    training = dict(config["training"])
-    batch_size, step_kind, iterations = training.pop("batch_size"), training.pop("step"), training.pop("iterations")
-    capture = training.pop("capture", "off")
-    for name in ("mi_weight_discriminator", "mi_weight_generator"):
-        training[name] = tuple(training[name])
-    return TrainingConfig(
-        architecture=config["architecture"],
-        latents=latent_spec(config),
-        step=StepSettings(**training),
-        iterations=iterations,
-        network=network_settings(config),
-        batch_size=batch_size,
-        step_kind=step_kind,
-        capture=capture,
-        device=config["device"],
-    )
 
 
 @dataclass
@@ -175,7 +155,7 @@ class CellRun:
             self._note(f"{damage}; the cell is trained again")
             self.folder.remove_measures(task.cell.measures)  # on another processor the networks may come out otherwise
         self.folder.remove_result()
-        self.trainer = Trainer(training_config(task.cell.config), images, task.cell.seed)
+        self.trainer = trainer(task.cell.config, task.own, images, task.cell.seed)
         check_yardstick(self._real_images())
         self._resume()
         self.clock.add("prepare", started)

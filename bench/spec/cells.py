@@ -5,7 +5,7 @@ A cell is (experiment, variant, arm, seed) at a profile. ``cells`` is a pure fun
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any, NamedTuple
@@ -18,12 +18,14 @@ from bench.spec.tables import (
     SpecError,
     group_name,
     groups,
+    merged_architecture,
     merged_codes,
     merged_network,
     merged_training,
 )
-from infogan.architectures import ARCHITECTURES, Dense, Strided, adapted, choosable_layers
+from infogan.architectures import Architecture, Dense, Strided, adapted, choosable_layers
 from infogan.data import DataInfo, OwnImages
+from infogan.own.networks import architecture_of
 from infogan.version import code_digest, library_versions
 
 FORMAT = 1  # of records; another format is never read as this one
@@ -147,13 +149,12 @@ def all_that_may_gain(layers: Sequence[Strided | Dense], batch_size: int) -> Cho
 
 
 def _network(
-    table: dict[str, Any], experiment: ExperimentTable, batch_size: int, device: str, choose: Choose
+    table: dict[str, Any], found: Architecture, input_width: int, batch_size: int, device: str, choose: Choose
 ) -> dict[str, Any]:
     """Network settings with the formulation of every layer that may have several, and whose choice that is."""
     if device != "cpu" or table.get("kernels") != "fastest" or table.get("precision") == "bf16":
         return table
-    architecture = adapted(ARCHITECTURES[experiment.architecture], table)
-    layers = choosable_layers(architecture, experiment.input_width, table["width"])
+    layers = choosable_layers(adapted(found, table), input_width, table["width"])
     choice = choose(layers, batch_size)
     return table | {"fast_layers": list(choice.fast_layers), "chosen_for": choice.processor}
 
@@ -169,16 +170,26 @@ def resolve(
     device: str,
     versions: dict[str, str],
     choose: Choose = all_that_may_gain,
+    tables: Mapping[str, Any] | None = None,
 ) -> Cell:
-    """One cell with its configuration in full. ``versions``: of torch and of the training code."""
+    """One cell with its configuration in full. ``versions``: of torch and of the training code.
+
+    ``tables``: of networks of one's own, in place of those that the spec was told.
+    """
     experiment = spec.experiments[experiment_name]
     budget = experiment.profiles[profile]  # type: ignore[index]
     num_images = min(budget.num_images or data.num_train, data.num_train)
     common, wanted = _training(spec, experiment, None, None, device), experiment.wanted_data
 
-    def network(variant: str | None = None) -> dict[str, Any]:
+    def networks(variant: str | None, training: dict[str, Any]) -> dict[str, Any]:
+        """Tables that hold on networks; ``own`` only where something is the user's."""
         table = merged_network(spec, experiment, variant) | {"width": budget.width}
-        return _network(table, experiment, common["batch_size"], device, choose)
+        named: dict[str, Any] = {"architecture": merged_architecture(experiment, variant)}
+        own = spec.given.own.entries(named["architecture"], training, tables)
+        named |= {"own": own} if own else {}
+        batch_size, input_width = common["batch_size"], experiment.input_width
+        chosen = _network(table, architecture_of(named), input_width, batch_size, device, choose)
+        return named | {"network": chosen}
 
     shared: dict[str, Any] = {
         "format": FORMAT,
@@ -191,18 +202,17 @@ def resolve(
             "num_images": num_images,
             **({"images": wanted.made_as} if isinstance(wanted, OwnImages) else {}),
         },
-        "architecture": experiment.architecture,
-        "network": network(),
+        **networks(None, common),
         "noise": experiment.noise.model_dump(),
         "codes": _codes(experiment, None),
         "device": device,
         "versions": versions,
     }
     iterations = {"iterations": budget.iterations}
-    own: dict[str, Any] = {}
+    training = _training(spec, experiment, variant, arm, device)
+    own = networks(variant, training)
     if variant is not None:
         table = experiment.variants[variant]
-        own["network"] = network(variant)
         own["codes"] = _codes(experiment, variant)
         own["noise"] = shared["noise"] | ({"prior": table.noise_prior} if table.noise_prior else {})
         own["data"] = shared["data"] | {"num_images": round(num_images * table.share_of_images)}
@@ -213,7 +223,7 @@ def resolve(
             "variant": variant,
             "arm": arm,
             "seed": seed,
-            "training": _training(spec, experiment, variant, arm, device) | iterations,
+            "training": training | iterations,
         }
     )
     _check_capture(f"experiments.{experiment_name}", config["training"], device)

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
+from bench.spec.own import Optimizer, StepName
 from bench.spec.schema import Number, Rate, Seed, Table, Weight, as_float
 from infogan.data import OwnImages
 
@@ -97,7 +98,8 @@ class TrainingTable(Table):
     real_and_fake: Literal["apart", "together"] | None = None
     instance_noise: Annotated[float, BeforeValidator(as_float), Field(ge=0, le=1)] | None = None
     tiny: Annotated[float, BeforeValidator(as_float), Field(ge=0, le=1e-3)] | None = None
-    step: Literal["fused", "reference"] | None = None
+    optimizer: Optimizer | None = None  # None: Adam
+    step: StepName | None = None  # "fused", "reference", or module:name
     capture: Literal["off", "graph", "auto"] | None = None  # "graph" needs a GPU
     warm_up_iterations: int | None = Field(None, ge=0, le=10_000_000)
     give_up: Literal["never", "authors"] | None = None

@@ -3,9 +3,9 @@
 The file's errors are one line with file, table, field, value and valid choices; nothing has been written by then.
 """
 
-import json
+import dataclasses
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -22,6 +22,7 @@ from pydantic import (
 from bench.spec.criteria import BlankTable, ClaimTable, CostTable, GateTable
 from bench.spec.mistakes import Misfit, explain
 from bench.spec.overrides import Setting, applied, parse
+from bench.spec.own import Own, references
 from bench.spec.reading import Source, SpecError, read
 from bench.spec.schema import Name, Number, Seed, Seeds, Table, as_float, suggest
 from bench.spec.settings import (
@@ -41,6 +42,7 @@ from bench.spec.settings import (
 from infogan.architectures import ARCHITECTURES
 from infogan.data import DATASETS, OwnImages, sources
 from infogan.measures.catalogue import FAMILIES
+from infogan.own.sources import is_reference
 
 REQUIRED_DEFAULTS = (  # of training: what every cell needs and only this table is sure to state
     *("batch_size", "learning_rate_discriminator", "learning_rate_generator", "learning_rate_q"),
@@ -63,6 +65,7 @@ class VariantTable(Table):
     arms: list[Name] | None = None  # which of the experiment's arms; None: all
     training: TrainingTable = TrainingTable()
     network: NetworkTable = NetworkTable()
+    architecture: str | None = None
     noise_prior: Literal["uniform", "normal"] | None = None
     std: Deviation | None = None  # of every continuous code; its clip is the variant's own, too
     std_clip: Span | None = None
@@ -151,10 +154,11 @@ class Defaults(Table):
 
 @dataclass(frozen=True)
 class Given:
-    """What the command line has set, and the file as it is without."""
+    """What the command line has set, the file as it is without, and what of both is the user's own."""
 
     settings: tuple[Setting, ...] = ()
     file: "Spec | None" = None
+    own: Own = dataclasses.field(default_factory=Own)
 
 
 class Spec(Table):
@@ -201,23 +205,24 @@ class Spec(Table):
             _require_known([self.cost.beside], self.experiments, "cost", "beside")
         return self
 
+    def _check_architecture(self, where: str, experiment: ExperimentTable, variant: str | None) -> None:
+        """One's own is held against the data once it is known, before anything trains: bench.run.own."""
+        architecture = merged_architecture(experiment, variant)
+        if is_reference(architecture):
+            return
+        field = f"variants.{variant}.architecture" if variant else "architecture"
+        _require_known([architecture], ARCHITECTURES, where, field)
+        refused = misfit_of_images(experiment, ARCHITECTURES[architecture].image_CHW)
+        _require(not refused, where, field, architecture, f"{refused}; 'auto' chooses")
+
     def _check_training(self, name: str, experiment: ExperimentTable) -> None:
         where = f"experiments.{name}"
         wanted = experiment.wanted_data
         if isinstance(wanted, str):
             _require_known([wanted], DATASETS, where, "data")
         _require_known([experiment.source], sources(wanted), where, "source")
-        _require_known([experiment.architecture], ARCHITECTURES, where, "architecture")
-        image_CHW = ARCHITECTURES[wanted].image_CHW if isinstance(wanted, str) else wanted.image_CHW
-        channels, height, width = ARCHITECTURES[experiment.architecture].image_CHW
-        _require(
-            (channels, height, width) == image_CHW,
-            where,
-            "architecture",
-            experiment.architecture,
-            f"one for images of {' x '.join(map(str, image_CHW))} (channels, height, width) such as the data's, not "
-            f"{channels} x {height} x {width}; 'auto' chooses",
-        )
+        for variant in (None, *experiment.variants):
+            self._check_architecture(where, experiment, variant)
         known = [family for family in FAMILIES if isinstance(wanted, str) or family not in OF_NAMED_SETS]
         _require_known(experiment.measures, known, where, "measures")
         for variant, arm in groups(experiment, experiment.arms):
@@ -243,6 +248,16 @@ class Spec(Table):
             if refused:
                 field, value, expected = refused
                 _require(False, where, f"{field} ({of})", value, expected, *_layers(name, variant, arm, field))
+
+
+def misfit_of_images(experiment: ExperimentTable, made_CHW: tuple[int, int, int]) -> str:
+    """What is expected of an architecture in place of one for images of that shape; empty where they fit."""
+    wanted = experiment.wanted_data
+    image_CHW = ARCHITECTURES[wanted].image_CHW if isinstance(wanted, str) else wanted.image_CHW
+    if made_CHW == image_CHW:
+        return ""
+    shapes = [" x ".join(map(str, shape)) for shape in (image_CHW, made_CHW)]
+    return f"one for images of {shapes[0]} (channels, height, width) such as the data's, not {shapes[1]}"
 
 
 def groups(
@@ -313,12 +328,13 @@ def load_spec(path: Path, settings: Sequence[str] = ()) -> Spec:
     """Read and check experiments.toml, or a file that extends it, with the settings of ``--set``. Raises SpecError."""
     source = read(path)
     spec = _checked(source)
-    if not settings:
-        return spec
-    given = parse(settings)
-    changed = _checked(applied(source, given))
-    changed._given = Given(tuple(given), spec)
-    return changed
+    if settings:
+        given = parse(settings)
+        source = applied(source, given)
+        file, spec = spec, _checked(source)
+        spec._given = Given(tuple(given), file)
+    spec._given = replace(spec.given, own=Own(references(source)))
+    return spec
 
 
 def _checked(source: Source) -> Spec:
@@ -340,6 +356,8 @@ def merged_training(spec: Spec, experiment: ExperimentTable, variant: str | None
     merged: dict[str, Any] = {}
     for layer in layers:
         merged |= {k: v for k, v in layer.model_dump(exclude_none=True).items() if k != "note"}
+    if isinstance(merged.get("optimizer"), str):
+        merged["optimizer"] = {"name": merged["optimizer"]}
     return merged
 
 
@@ -349,6 +367,11 @@ def merged_network(spec: Spec, experiment: ExperimentTable, variant: str | None 
     if variant is not None:
         layers.append(experiment.variants[variant].network)
     return {k: v for layer in layers for k, v in layer.model_dump(exclude_none=True).items()}
+
+
+def merged_architecture(experiment: ExperimentTable, variant: str | None = None) -> str:
+    """Name of the networks in effect: the experiment's, or the variant's own."""
+    return (experiment.variants[variant].architecture if variant else None) or experiment.architecture
 
 
 def merged_codes(experiment: ExperimentTable, variant: str | None = None) -> list[CodeTable]:
@@ -368,25 +391,3 @@ def merged_codes(experiment: ExperimentTable, variant: str | None = None) -> lis
                 ) from error
         codes.append(code)
     return codes
-
-
-def treatment_set(spec: Spec, name: str, profile: str) -> list[str]:
-    """What the command line has set of an experiment, ``training.beta1 = 0.9 (experiments.toml: 0.5)``."""
-    experiment = spec.given.file.experiments.get(name) if spec.given.file else None
-    budget = experiment.profiles.get(profile) if experiment else None  # type: ignore[call-overload]
-    if spec.given.file is None or experiment is None or budget is None:
-        return []
-    of_arms = groups(experiment, experiment.arms)
-    words = []
-    for setting in spec.given.settings:
-        if setting.table == "profile":
-            found = [vars(budget)[setting.field]]
-        elif setting.table == "network":
-            merged = [merged_network(spec.given.file, experiment, variant) for variant in dict(of_arms)]
-            found = [table.get(setting.field) for table in merged]
-        else:
-            merged = [merged_training(spec.given.file, experiment, *group) for group in of_arms]
-            found = [table.get(setting.field) for table in merged]
-        stated = dict.fromkeys("unstated" if value is None else json.dumps(value) for value in found)
-        words.append(f"{setting.name} = {json.dumps(setting.value)} (experiments.toml: {', '.join(stated)})")
-    return words

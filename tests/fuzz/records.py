@@ -8,7 +8,7 @@ import numpy as np
 
 from bench.records.folder import CellFolder
 from bench.records.history import History
-from bench.spec.cells import Selection, cells
+from bench.spec.cells import Cell, Selection, cells
 from bench.spec.tables import load_spec
 from infogan.data import DataInfo
 from tests.end_to_end.harness import SPEC
@@ -25,6 +25,11 @@ def finished_cell(
     spec_file.write_text(SPEC.replace("ITERATIONS", "30"))
     selection = Selection(arms=("infogan",), seeds=(seed,))
     cell = cells(load_spec(spec_file, settings), "tiny", "cpu", selection, DATA, "cpu", VERSIONS)[0]
+    return finished(results, cell, said=said, **result)
+
+
+def finished(results: Path, cell: Cell, *, said: str = "digits", **result: Any) -> CellFolder:
+    """The same of any cell of that experiment."""
     folder = CellFolder.of(results, cell)
     folder.write_identity(cell, {"cpu": said, "packages": {"torch": "2.14.1"}}, {"note": said, "source": "embedded"})
     names = ("loss/discriminator", "loss/generator", "mi/c1", "mi/c2", "explained/c2")

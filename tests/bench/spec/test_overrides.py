@@ -9,7 +9,8 @@ from bench.analysis.results import load
 from bench.context import Context
 from bench.report.inventory import command
 from bench.spec.cells import Cell, Selection, cells
-from bench.spec.tables import SpecError, load_spec, treatment_set
+from bench.spec.tables import SpecError, load_spec
+from bench.spec.treatment import treatment_set
 from tests.end_to_end.harness import SPEC
 from tests.fuzz.records import DATA, VERSIONS, finished_cell
 

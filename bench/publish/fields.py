@@ -1,0 +1,131 @@
+"""Writes what is generated of experiments.toml's tables: their JSON schema for editors, and docs/EXTENDING.md's list.
+
+``python -m bench.publish.fields`` after a change of the tables; a test holds both to them.
+"""
+
+import json
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+from bench.environment import ROOT
+from bench.publish.documents import with_block
+from bench.records.storage import write_atomic
+from bench.spec.glossary import GLOSSARY
+from bench.spec.reading import BUILTIN
+from bench.spec.tables import Spec, load_spec
+
+SCHEMA = ROOT / "docs" / "experiments.schema.json"
+DOCUMENT, BLOCK = ROOT / "docs" / "EXTENDING.md", "every field"
+# what a file may leave to the one that it extends
+PARTIAL = ("Spec", "Defaults", "ExperimentTable", "ProfileTable")
+BOUNDS = {"ge": "minimum", "gt": "exclusiveMinimum", "le": "maximum", "lt": "exclusiveMaximum"}
+# tables in the order of the list, with the heading of each
+HEADINGS = {
+    "Spec": "the file",
+    "TrainingTable": "[defaults.training], [arms.NAME] (with note), [experiments.NAME.training], training of a variant",
+    "OptimizerTable": "optimizer = { ... }",
+    "NetworkTable": "[defaults.network], [experiments.NAME.network], network of a variant",
+    "ExperimentTable": "[experiments.NAME]",
+    "ImagesTable": "data = { ... }",
+    "NoiseTable": "noise = { ... }",
+    "CategoricalTable": "codes: a categorical one",
+    "ContinuousTable": "codes: a continuous one",
+    "VariantTable": "[experiments.NAME.variants.NAME]",
+    "ProfileTable": "[experiments.NAME.profiles.smoke], .cpu, .paper",
+    "ResourcesTable": "resources = { ... }",
+    "PaperBudget": "paper = { ... }",
+    "ClaimTable": "[[experiments.NAME.claims]]",
+    "ConditionTable": "[[experiments.NAME.claims.conditions]]",
+    "BesideTable": "[[experiments.NAME.claims.beside]]",
+    "BlankTable": "[experiments.NAME.blank]",
+    "GateTable": "[experiments.NAME.gate]",
+    "CostTable": "[cost]",
+}
+
+
+def schema() -> dict[str, Any]:
+    """The JSON schema of a file: pydantic's, with every field's meaning, and with what may be absent left open."""
+    raw: dict[str, Any] = Spec.model_json_schema()
+    tables = {"Spec": raw, **raw["$defs"]}
+    raw["properties"] = {"extends": {"type": "string"}, **raw["properties"]}
+    for name, table in tables.items():
+        table.pop("description", None)
+        if name in PARTIAL:
+            table.pop("required", None)
+        for field, own in table["properties"].items():
+            own["description"] = GLOSSARY[name][field]
+    raw["title"] = "experiments.toml"
+    cleaned = _cleaned(raw)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **cleaned}
+
+
+def _cleaned(value: Any) -> Any:
+    """Without titles of fields and without null, which TOML lacks; bounds by JSON schema's names."""
+    if isinstance(value, list):
+        return [_cleaned(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    found = {BOUNDS.get(k, k): _cleaned(v) for k, v in value.items() if not (k == "default" and v is None)}
+    if isinstance(found.get("title"), str) and found["title"] != "experiments.toml":
+        del found["title"]
+    options = [option for option in found.get("anyOf", []) if option != {"type": "null"}]
+    if "anyOf" in found and len(options) == 1:
+        del found["anyOf"]
+        return found | options[0]
+    return found | ({"anyOf": options} if options else {})
+
+
+def listed() -> str:
+    """Every field of every table: values, default (of settings, the shipped file's), meaning."""
+    own, needed, shipped = schema(), _needed(), load_spec(BUILTIN).defaults
+    tables = {"Spec": own, **own["$defs"]}
+    stated = {"TrainingTable": vars(shipped.training), "NetworkTable": vars(shipped.network)}
+    lines = []
+    for name, heading in HEADINGS.items():
+        lines += [f"**{heading}**", "", "| field | values | default | meaning |", "|---|---|---|---|"]
+        for field, described in tables[name]["properties"].items():
+            default = described.get("default", stated.get(name, {}).get(field))
+            shown = "" if default is None or isinstance(default, dict) else f"`{json.dumps(default)}`"
+            shown = "needed" if field in needed[name] else shown
+            row = [f"`{field}`", " or ".join(_words(described)), shown, described["description"]]
+            lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |")
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _needed() -> dict[str, list[str]]:
+    """Fields that a whole file must state, by table."""
+    raw: dict[str, Any] = Spec.model_json_schema()
+    return {name: table.get("required", []) for name, table in {"Spec": raw, **raw["$defs"]}.items()}
+
+
+def _words(described: dict[str, Any]) -> Iterator[str]:
+    """What a field takes, in words."""
+    if "$ref" in described:
+        yield "a table"
+    elif "enum" in described or "const" in described:
+        yield from (f"`{json.dumps(value)}`" for value in described.get("enum", [described.get("const")]))
+    elif options := described.get("anyOf") or described.get("oneOf"):
+        yield from dict.fromkeys(word for option in options for word in _words(option))
+    elif described["type"] == "array":
+        inner = described.get("items", {})
+        yield f"a list of {' or '.join(_words(inner))}" if inner else "a list of two numbers"
+    elif described["type"] == "object":
+        held = {**described, **(described.get("patternProperties") or {})}
+        yield "tables by name" if "$ref" in str(held) else "lists by name"
+    else:
+        kind = {"integer": "a whole number", "number": "a number", "string": "text", "boolean": "`true` or `false`"}
+        bounds = {"minimum": "from", "exclusiveMinimum": "above", "maximum": "to", "exclusiveMaximum": "below"}
+        said = [f"{word} {described[bound]:,}" for bound, word in bounds.items() if bound in described]
+        yield " ".join([kind[described["type"]], *said])
+
+
+def main() -> int:
+    write_atomic(SCHEMA, (json.dumps(schema(), indent=1) + "\n").encode())
+    write_atomic(DOCUMENT, with_block(DOCUMENT.read_text(), BLOCK, listed()).encode())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

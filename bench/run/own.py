@@ -1,0 +1,171 @@
+"""What is the user's own, imported where it trains, and checked in a process of its own before anything trains.
+
+Only what the user's file of experiments or command line names is imported, never what a record or a pack names.
+"""
+
+import inspect
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench.spec.cells import Cell
+from bench.spec.own import Own
+from bench.spec.tables import ExperimentTable, SpecError, merged_architecture, misfit_of_images
+from infogan.architectures import Architecture
+from infogan.data.base import one_line
+from infogan.own import OwnError
+from infogan.own.networks import check, to_table
+from infogan.own.sources import Reference, is_reference, load
+
+if TYPE_CHECKING:  # torch is the workers', not the launcher's
+    from torch import Tensor
+
+    from infogan.own.trainer import Parts
+    from infogan.training import Trainer, TrainingConfig
+
+TRIAL_WIDTH, TRIAL_BATCH, TRIAL_ITERATIONS = 0.06, 8, 2
+
+
+# ---------------------------------------------------------------- before anything trains, in the launcher
+def learn_architectures(own: Own, experiments: Mapping[str, ExperimentTable]) -> None:
+    """Import the experiments' own architectures in another process and keep their tables. Raises SpecError."""
+    wanted: dict[str, list[tuple[str, ExperimentTable]]] = {}
+    for name, table in experiments.items():
+        for variant in (None, *table.variants):
+            text = merged_architecture(table, variant)
+            if is_reference(text):
+                wanted.setdefault(text, []).append((name, table))
+    if not wanted:
+        return
+    references = [own.reference(text) for text in wanted]
+    found = _elsewhere(_tables_of, references, what=", ".join(wanted))
+    for (text, users), table in zip(wanted.items(), found, strict=True):
+        own.tables[text] = table
+        for name, experiment in users:
+            refused = misfit_of_images(experiment, tuple(table["image_CHW"]))
+            if refused:
+                raise SpecError(f"experiments.{name}: architecture = {text!r}: expected {refused}")
+
+
+def require_trainable(own: Own, cells: Sequence[Cell]) -> None:
+    """Try each own optimiser and step of the cells in another process, for two narrow iterations. Raises SpecError."""
+    kinds: dict[str, Trial] = {}
+    for cell in cells:
+        training = cell.config["training"]
+        if "own" in cell.config and ("optimizer" in training or is_reference(training["step"])):
+            named = f"{cell.config['own']} {training.get('optimizer')} {training['step']} {cell.config['codes']}"
+            kinds.setdefault(named, Trial(f"{cell.experiment}, {cell.group}", cell.config, own.folders))
+    if kinds:
+        _elsewhere(_try, list(kinds.values()), what=", ".join(trial.name for trial in kinds.values()))
+
+
+def _elsewhere(function: Any, tasks: Sequence[Any], what: str) -> list[Any]:
+    """The function's values, of a process of its own: an import may do anything, and this one needs no torch."""
+    try:
+        with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+            return list(pool.map(function, tasks))
+    except OwnError as error:
+        raise SpecError(one_line(" ".join(str(error).split()))) from error
+    except BrokenProcessPool as error:
+        raise SpecError(f"{what}: the process that imported it died") from error
+
+
+def _tables_of(reference: Reference) -> dict[str, Any]:
+    found = load(reference)
+    if not isinstance(found, Architecture):
+        raise OwnError(f"{reference.text}: expected an infogan.architectures.Architecture, got {type(found).__name__}")
+    try:
+        check(found)
+    except OwnError as error:
+        raise OwnError(f"{reference.text}: {error}") from error
+    return to_table(found)
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A cell's configuration to be tried, with its words and the folders of its references."""
+
+    name: str
+    config: dict[str, Any]
+    folders: Mapping[str, Path]
+
+
+def _try(trial: Trial) -> None:
+    import torch
+
+    from infogan.own.networks import architecture_of
+    from infogan.training import NonFiniteLoss
+
+    torch.set_num_threads(1)
+    training = trial.config["training"] | {"iterations": TRIAL_ITERATIONS, "batch_size": TRIAL_BATCH, "capture": "off"}
+    training = {k: v for k, v in training.items() if k not in ("warm_up_iterations", "give_up")}
+    network = trial.config["network"] | {"width": TRIAL_WIDTH, "kernels": "torch", "fast_layers": None}
+    config = trial.config | {"training": training, "network": network, "device": "cpu"}
+    shape = (2 * TRIAL_BATCH, *architecture_of(config).image_CHW)
+    images_NCHW = torch.randint(0, 256, shape, generator=torch.Generator().manual_seed(0)).to(torch.uint8)
+    try:
+        made = trainer(config, trial.folders, images_NCHW, 0)
+        for _ in made.run(1):
+            pass
+        state = made.state_dict()
+        trainer(config, trial.folders, images_NCHW, 0).load_state_dict(state)
+    except NonFiniteLoss:
+        return
+    except OwnError as error:
+        raise OwnError(f"{trial.name}: {error}") from error
+    except (Exception, SystemExit) as error:
+        lines = [f for f in inspect.trace() if Path(f.filename).parent in (file.parent for file in _files(trial))]
+        where = f" ({Path(lines[-1].filename).name}, line {lines[-1].lineno})" if lines else ""
+        said = " ".join(f"{type(error).__name__}: {error}".split())
+        raise OwnError(f"{trial.name}: a trial of {TRIAL_ITERATIONS} iterations failed{where}: {said}") from error
+
+
+def _files(trial: Trial) -> list[Path]:
+    return [file for text, folder in trial.folders.items() for file in Reference(text, folder).files]
+
+
+# ---------------------------------------------------------------- in a cell's own process
+def trainer(config: dict[str, Any], folders: Mapping[str, Path], images_NCHW: "Tensor", seed: int) -> "Trainer":
+    """A cell's trainer: the library's, or one with its own parts. Raises OwnError where their source has changed."""
+    from bench.run.configuration import training_config
+    from infogan.own.trainer import OwnTrainer
+    from infogan.training import Trainer
+
+    training = training_config(config)
+    if not _is_own(config):
+        return Trainer(training, images_NCHW, seed)
+    return OwnTrainer(training, images_NCHW, seed, _parts(config, folders, training))
+
+
+def _is_own(config: Mapping[str, Any]) -> bool:
+    return "optimizer" in config["training"] or is_reference(config["training"]["step"])
+
+
+def _parts(config: dict[str, Any], folders: Mapping[str, Path], training: "TrainingConfig") -> "Parts":
+    from infogan.own.trainer import Parts, own_optimizer, torch_optimizer
+
+    make, step_name = None, config["training"]["step"]
+    optimizer = dict(config["training"].get("optimizer") or {})
+    if optimizer:
+        name = optimizer.pop("name")
+        if is_reference(name):
+            make = own_optimizer(name, _loaded("optimizer", name, config, folders), optimizer)
+        else:
+            make = torch_optimizer(name, optimizer, training.step, training.device)
+    step = _loaded("step", step_name, config, folders) if is_reference(step_name) else None
+    if step is not None and not callable(step):
+        raise OwnError(f"{step_name}: a step is called with players and images, and this is {type(step).__name__}")
+    return Parts(make, step)
+
+
+def _loaded(kind: str, text: str, config: Mapping[str, Any], folders: Mapping[str, Path]) -> Any:
+    if text not in folders:
+        raise OwnError(f"{text}: this launch's file of experiments does not name it")
+    reference = Reference(text, folders[text])
+    if reference.digest != config["own"][kind]["source"]:
+        raise OwnError(f"{text}: its source has changed since the cell was planned; start again")
+    return load(reference)

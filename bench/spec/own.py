@@ -1,0 +1,146 @@
+"""What of a file of experiments is somebody's own, by import path, and how it enters a cell's configuration.
+
+Nothing is imported here. An architecture's table, which only an import tells, is learned before cells are planned
+(:mod:`bench.run.own`), or taken from a cell's record.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, ConfigDict, Discriminator, Tag, model_validator
+
+from bench.spec.reading import Source, SpecError
+from bench.spec.schema import Table, suggest
+from infogan.own import OPTIMIZERS, OwnError
+from infogan.own.sources import Reference, is_reference
+from infogan.version import code_digest
+
+STEPS = ("fused", "reference")
+FIELDS = ("architecture", "optimizer", "step")
+
+
+def _known_step(text: str) -> str:
+    if text not in STEPS and not is_reference(text):
+        raise ValueError(f"expected module:name, path/to/file.py:name or one of ours{suggest(text, list(STEPS))}")
+    return text
+
+
+def _known_optimizer(text: str) -> str:
+    if text not in OPTIMIZERS and not is_reference(text):
+        raise ValueError(
+            f"expected module:name, path/to/file.py:name or one of torch's{suggest(text, list(OPTIMIZERS))}"
+        )
+    return text
+
+
+StepName = Annotated[str, AfterValidator(_known_step)]
+OptimizerName = Annotated[str, AfterValidator(_known_optimizer)]
+
+
+class OptimizerTable(Table):
+    """An optimiser with its options, which are checked where it is made, before anything trains."""
+
+    model_config = ConfigDict(extra="allow")
+
+    name: OptimizerName
+
+    @model_validator(mode="after")
+    def _options_are_plain(self) -> "OptimizerTable":
+        for name, value in (self.__pydantic_extra__ or {}).items():
+            values = value if isinstance(value, list) else [value]
+            if not all(isinstance(v, int | float | str) for v in values):
+                raise ValueError(f"{name} = {value!r}: expected a number, true, false, text, or a list of such")
+        return self
+
+
+def _kind_of_optimizer(value: Any) -> str:
+    return "[table]" if isinstance(value, dict | OptimizerTable) else "[name]"
+
+
+# the brackets keep these tags out of messages, as those of the file's other unions
+Optimizer = Annotated[
+    Annotated[OptimizerName, Tag("[name]")] | Annotated[OptimizerTable, Tag("[table]")],
+    Discriminator(_kind_of_optimizer),
+]
+
+
+@dataclass
+class Own:
+    """Folders that a file's references are looked up from, and the tables of its networks as far as they are known."""
+
+    folders: dict[str, Path] = field(default_factory=dict)
+    tables: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def reference(self, text: str) -> Reference:
+        """Raises SpecError for what no file of the user's has named: a record's word is not enough."""
+        if text not in self.folders:
+            raise SpecError(f"{text}: not named by this file of experiments, nor by --set")
+        return Reference(text, self.folders[text])
+
+    def entries(
+        self, architecture: str, training: Mapping[str, Any], tables: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """What a configuration holds of its own parts; empty where all is the library's. Raises SpecError.
+
+        ``tables``: of networks, in place of those that were learned.
+        """
+        named = {"architecture": architecture, "step": training["step"]}
+        optimizer = training.get("optimizer")
+        named |= {"optimizer": optimizer["name"]} if optimizer else {}
+        own: dict[str, Any] = {}
+        try:
+            for kind, text in named.items():
+                if is_reference(text):
+                    own[kind] = {"source": self.reference(text).digest}
+        except OwnError as error:
+            raise SpecError(str(error)) from error
+        if "architecture" in own:
+            known = self.tables if tables is None else tables
+            own["architecture"]["table"] = known[architecture]
+        return own | {"code": code_digest(("own",))} if own or optimizer else {}
+
+
+def sources_of(config: Mapping[str, Any]) -> dict[str, str]:
+    """Digests of the sources that a recorded configuration names as somebody's own, by what they are of."""
+    own = config.get("own")
+    parts = own.items() if isinstance(own, Mapping) else ()
+    found = {kind: part.get("source") for kind, part in parts if isinstance(part, Mapping)}
+    return {f"source of {kind}": digest for kind, digest in found.items() if isinstance(digest, str)}
+
+
+def references(source: Source) -> dict[str, Path]:
+    """Every reference of a file and of those that it extends, with the folder of the file in which it stands.
+
+    Those of the command line are looked up from the folder that one is in. Raises SpecError where one text means two
+    files.
+    """
+    found: dict[str, Path] = {}
+    for location, text in _named(source.tables, ()):
+        origin = source.origin([location])
+        folder = Path.cwd() if origin.startswith("--") else Path(origin).absolute().parent
+        before = found.setdefault(text, folder)
+        if before != folder and _file(text, before) != _file(text, folder):
+            raise SpecError(
+                f"{source.path}: {text} stands in two files, for another source in {before} than in {folder}"
+            )
+    return found
+
+
+def _named(table: Any, location: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], str]]:
+    for name, value in table.items() if isinstance(table, dict) else ():
+        at = (*location, str(name))
+        if name in FIELDS and isinstance(value, dict) and isinstance(value.get("name"), str):
+            at, value = (*at, "name"), value["name"]
+        if at[-1] in (*FIELDS, "name") and isinstance(value, str) and is_reference(value):
+            yield at, value
+        elif len(at) < 8:
+            yield from _named(value, at)
+
+
+def _file(text: str, folder: Path) -> Path | None:
+    try:
+        return Reference(text, folder).file
+    except OwnError:
+        return None

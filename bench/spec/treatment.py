@@ -1,0 +1,27 @@
+"""What the command line has set, in words: the treatment that a file of experiments does not tell."""
+
+import json
+
+from bench.spec.tables import Spec, groups, merged_network, merged_training
+
+
+def treatment_set(spec: Spec, name: str, profile: str) -> list[str]:
+    """What the command line has set of an experiment, ``training.beta1 = 0.9 (experiments.toml: 0.5)``."""
+    experiment = spec.given.file.experiments.get(name) if spec.given.file else None
+    budget = experiment.profiles.get(profile) if experiment else None  # type: ignore[call-overload]
+    if spec.given.file is None or experiment is None or budget is None:
+        return []
+    of_arms = groups(experiment, experiment.arms)
+    words = []
+    for setting in spec.given.settings:
+        if setting.table == "profile":
+            found = [vars(budget)[setting.field]]
+        elif setting.table == "network":
+            merged = [merged_network(spec.given.file, experiment, variant) for variant in dict(of_arms)]
+            found = [table.get(setting.field) for table in merged]
+        else:
+            merged = [merged_training(spec.given.file, experiment, *group) for group in of_arms]
+            found = [table.get(setting.field) for table in merged]
+        stated = dict.fromkeys("unstated" if value is None else json.dumps(value) for value in found)
+        words.append(f"{setting.name} = {json.dumps(setting.value)} (experiments.toml: {', '.join(stated)})")
+    return words

@@ -1,0 +1,51 @@
+"""What is generated of experiments.toml's tables is what is committed, and editors are told the truth."""
+
+import json
+import tomllib
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from bench.publish.documents import with_block
+from bench.publish.fields import BLOCK, DOCUMENT, SCHEMA, listed, schema
+from bench.spec.glossary import GLOSSARY
+from bench.spec.reading import BUILTIN
+
+EXAMPLES = sorted((Path(__file__).parents[3] / "examples").glob("*.toml"))
+REMAKE = "python -m bench.publish.fields"
+
+
+def test_schema_and_list_are_committed_as_the_tables_now_give_them() -> None:
+    assert json.loads(SCHEMA.read_text()) == schema(), REMAKE
+    assert with_block(DOCUMENT.read_text(), BLOCK, listed()) == DOCUMENT.read_text(), REMAKE
+
+
+def test_every_field_has_a_meaning_and_every_meaning_a_field() -> None:
+    own, shown = schema(), listed()
+    found = {name: set(table["properties"]) for name, table in {"Spec": own, **own["$defs"]}.items()}
+    assert found == {name: set(meanings) for name, meanings in GLOSSARY.items()}
+    assert all(f"| `{field}` |" in shown for meanings in GLOSSARY.values() for field in meanings)
+
+
+@pytest.mark.parametrize("file", [BUILTIN, *EXAMPLES], ids=lambda file: file.name)
+def test_the_schema_takes_the_shipped_file_and_the_examples(file: Path) -> None:
+    assert json.loads(SCHEMA.read_text())["$schema"].endswith("2020-12/schema")
+    jsonschema.validate(tomllib.loads(file.read_text()), schema())
+    first = file.read_text().partition("\n")[0]
+    assert (file.parent / first.removeprefix("#:schema ")).resolve() == SCHEMA
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[arms.a]\nbeta3 = 0.9",
+        "[arms.a]\nbeta1 = 1.5",
+        '[experiments.a]\nseeds = ["x"]',
+        '[arms.a]\ngive_up = "soon"',
+        "x = 1",
+    ],
+)
+def test_the_schema_refuses_mistakes(text: str) -> None:
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(tomllib.loads(text), schema())
