@@ -23,7 +23,8 @@ from infogan.architectures import Costs, adapted, iteration_flops, network_costs
 from infogan.own.networks import architecture_of
 
 ASSUMED_FLOPS_PER_S = 60e9  # of one core, for an estimate before anything was measured here
-ASSUMED_CELL_S = 3.0  # of a cell outside training: start, measures, records
+ASSUMED_CARD_FLOPS_PER_S = 25e12  # of a GPU, which its cells share: a graph of MNIST's iteration in 1.6 ms, a guess
+ASSUMED_CELL_S = 3.0  # of a cell outside training: start, records; and of each family of measures
 BYTES = 4
 
 
@@ -114,16 +115,27 @@ class Estimate:
 
 def estimate(results: Path, planned: list[PlannedCell], jobs: int) -> Estimate:
     """What the cells still to train will take on this machine, ``jobs`` at a time."""
-    flops_per_s, outside_s, measured = _measured_speed(results, planned) or (ASSUMED_FLOPS_PER_S, ASSUMED_CELL_S, False)
     todo = [item.cell for item in planned if item.to_train]
+    num_at_a_time, speed = max(1, min(jobs, len(todo))), _measured_speed(results, planned)
+    if speed is not None:
+        seconds = sum(training_flops(cell) / speed[0] + speed[1] for cell in todo) / num_at_a_time
+    else:
+        seconds = sum(_assumed_s(cell, num_at_a_time) for cell in todo)
     sizes = sorted((BYTES * sum(c.parameters for c in cell_costs(cell).values()) for cell in todo), reverse=True)
     kept = sum(2 * size for size in sizes)  # weights in the cell's folder and in the mirror's artifacts
     peak = kept + sum(6 * size for size in sizes[:jobs])  # two checkpoints, each weights and two Adam moments
-    seconds = sum(training_flops(cell) / flops_per_s + outside_s for cell in todo) / max(1, min(jobs, len(todo)))
-    return Estimate(seconds, peak, kept, measured)
+    return Estimate(seconds, peak, kept, speed is not None)
 
 
-def _measured_speed(results: Path, planned: list[PlannedCell]) -> tuple[float, float, bool] | None:
+def _assumed_s(cell: Cell, num_at_a_time: int) -> float:
+    """A cell's share of the whole time: cores are its own, a GPU is everybody's."""
+    outside_s = ASSUMED_CELL_S * (1 + len(cell.measures)) / num_at_a_time
+    if cell.config["device"] == "cpu":
+        return outside_s + training_flops(cell) / ASSUMED_FLOPS_PER_S / num_at_a_time
+    return outside_s + training_flops(cell) / ASSUMED_CARD_FLOPS_PER_S
+
+
+def _measured_speed(results: Path, planned: list[PlannedCell]) -> tuple[float, float] | None:
     """Arithmetic per second while training and seconds outside training, from the finished cells among these."""
     finished = [
         (item.cell, CellFolder.of(results, item.cell).result()) for item in planned if item.state != "unreadable"
@@ -135,7 +147,7 @@ def _measured_speed(results: Path, planned: list[PlannedCell]) -> tuple[float, f
         return None
     train_s = sum(s["train"] for _, s in seconds)
     outside_s = sum(sum(s.values()) - s["train"] for _, s in seconds) / len(seconds)
-    return sum(flops for flops, _ in seconds) / train_s, outside_s, True
+    return sum(flops for flops, _ in seconds) / train_s, outside_s
 
 
 class Display(Protocol):
