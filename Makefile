@@ -5,7 +5,7 @@
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help setup demo gpu reproduce-mnist reproduce-faces reproduce-chairs reproduce-svhn reproduce-celeba reproduce-all \
-	ambiguities report ui tracking-server check-regression baseline bench lint test test-all system-deps lock audit clean \
+	ambiguities report site ui tracking-server check-regression baseline bench lint test test-all system-deps lock audit clean \
 	check-environment check-environment-dev
 
 # Settings of a person's own pip that lead an installation elsewhere than into .venv.
@@ -97,6 +97,9 @@ ambiguities: $(READY) ## what Figure 1 hinges on: one unstated choice at a time
 report: $(READY) ## write the report on whatever results are there
 	"$$PY" -m bench report $(strip $(call flag,PROFILE,--profile) $(RESULTS_FLAG))
 
+site: $(READY) ## the whole paper, its reports and the documents as a static folder, for GitHub Pages (docs/ci-site.yml)
+	"$$PY" -m bench.publish.site --to "$${TO:-site}"
+
 ui: $(READY) ## open the MLflow views of the recorded runs
 	"$$PY" -m bench ui $(RESULTS_FLAG)
 
@@ -177,7 +180,7 @@ clean: ## remove caches and build products, never results or .venv
 ##   PROFILE=smoke|cpu|paper  budget of the runs (--profile); unset: paper on a CUDA device, else cpu
 ##   SEEDS=0-4 or 0,2,5-9     seeds to run instead of all of the profile's (--seeds)
 ##   JOBS=n                   cells at a time (--jobs)
-##   MINUTES=10, TO=folder, DEVICE=cuda|cpu   of `make gpu`; unset: 10, results/carry, cuda
+##   MINUTES=10, TO=folder, DEVICE=cuda|cpu   of `make gpu` (TO also of `make site`); unset: 10, results/carry (site), cuda
 ##   RESULTS=folder           where results go (--results); unset: results/latest, of `make gpu` results/gpu
 ##   SERVER=folder, PORT=n, HOST=address, ALLOWED_HOSTS=names, STORE=postgresql|sqlite, TOKEN=1   of the tracking server
 ##   DATA=folder              where the real data sets are, laid out as docs/DATA.md says (--data-dir)

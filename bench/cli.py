@@ -102,16 +102,26 @@ def run(
 def report(
     experiments: Experiments = None,
     spec: SpecOption = DEFAULT_SPEC,
-    results: Results = DEFAULT_RESULTS,
+    results: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Folder that holds cells; it gets the report. With --to also a pack, and as many as one likes.",
+            show_default=str(DEFAULT_RESULTS),
+        ),
+    ] = None,
     profile: Annotated[
         str | None, typer.Option(help="Only this profile; default: all that are there.", show_default=False)
     ] = None,
     settings: Settings = None,
+    to: Annotated[
+        Path | None,
+        typer.Option(help="One page over all folders, each claim by its best evidence: FILE.html.", show_default=False),
+    ] = None,
 ) -> None:
-    """Write the report (index.html, report.md, claims.json) from what is there, and print the claim table."""
+    """Write the report (index.html, report.md, claims.json) from what is there, and say what it answers."""
     from bench.commands import report as command
 
-    command.report(experiments, spec, results, profile, settings or ())
+    command.report(experiments, spec, results or [DEFAULT_RESULTS], profile, settings or (), to)
 
 
 @app.command()

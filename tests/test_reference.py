@@ -23,6 +23,7 @@ from bench.publish.reference import (
     shown_table,
     with_values,
 )
+from bench.report.evidence import best
 from bench.spec.tables import load_spec
 
 FOLDERS = sorted({path.parent for pattern in (CURVES, PACKS) for path in REFERENCES.glob(f"*/{pattern}")})
@@ -115,7 +116,7 @@ def test_readme_and_the_page_of_the_paper_show_the_best_evidence() -> None:
     assert answers.PAGE.read_text() == answers.page(evidence)
     spec = load_spec(DEFAULT_SPEC)
     claims = {claim.id for experiment in spec.experiments.values() for claim in experiment.claims}
-    assert set(answers.best(evidence)) == claims | ({spec.cost.id} if spec.cost else set())
+    assert set(best(evidence)) == claims | ({spec.cost.id} if spec.cost else set())
 
 
 def test_deviations_quote_the_choices_of_their_reference() -> None:

@@ -1,54 +1,106 @@
-"""``report``: writes the report on what is there and prints its claim table."""
+"""``report``: writes the report on what is there, or one page over several folders, and says the answer."""
 
+import tempfile
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.console import BadInput, console, escape, new_table, say
+from bench.console import BadInput, escape, say
 from bench.context import require_folder, require_profile, require_writable
+from bench.records.pack_format import PackError
 from bench.spec import cells as cell_module
-from bench.spec.tables import load_spec
+from bench.spec.tables import Spec, load_spec
+from infogan.data.base import one_line
 
 if TYPE_CHECKING:
     from bench.claims.judge import ClaimResult
+    from bench.report import Combined, Report
+
+STYLES = {"yes": "green", "part": "yellow", "none": "dim"}
+COMMITTED = "results/reference/README.md"
 
 
 def report(
-    experiments: list[str] | None, spec: Path, results: Path, profile: str | None, settings: Sequence[str]
+    experiments: list[str] | None,
+    spec: Path,
+    results: Path | Sequence[Path],
+    profile: str | None,
+    settings: Sequence[str] = (),
+    to: Path | None = None,
 ) -> None:
-    """Write the report on what is there and print its claim table."""
-    from bench.report import write_report
-
+    """Write the report on a folder, or with ``to`` one page over several, and say what it answers."""
+    folders = [results] if isinstance(results, Path) else list(results)
+    if len(folders) > 1 and to is None:
+        raise BadInput("several --results make one page, which needs --to FILE.html")
     loaded = load_spec(spec, settings)
     for name in experiments or []:
         cell_module.experiment_table(loaded, name)
     require_profile(profile)
-    require_folder("results", results)
-    if not results.exists():
-        raise BadInput(f"{results} does not exist; `python -m bench run` makes it")
-    require_writable(results)
-    written = write_report(results.absolute(), loaded, experiments=experiments, profile=profile)
-    print_claims(written.claims)
+    if to is not None:
+        _combined(folders, loaded, to, experiments, profile)
+        return
+    from bench.report import write_report
+
+    (folder,) = folders
+    require_results(folder)
+    require_writable(folder)
+    written = write_report(folder.absolute(), loaded, experiments=experiments, profile=profile)
+    _say_all(written, written.html)
+
+
+def _combined(folders: list[Path], spec: Spec, to: Path, experiments: list[str] | None, profile: str | None) -> None:
+    from bench.records.unpacking import unpack
+    from bench.report import names_of, write_combined
+
+    if to.is_dir():
+        raise BadInput(f"--to {to} is a folder; name a file in it")
+    require_folder("--to", to.parent)
+    with ExitStack() as stack:
+        read = []
+        for path in folders:
+            if path.is_file():
+                scratch = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+                try:
+                    unpack([path], scratch)
+                except PackError as error:
+                    raise BadInput(one_line(f"--results: {error}")) from error
+                read.append(scratch)
+            else:
+                require_results(path)
+                read.append(path.absolute())
+        named = dict(zip(names_of(folders), read, strict=True))
+        written = write_combined(named, spec, to, experiments, profile)
+    _say_all(written, to)
+
+
+def require_results(folder: Path) -> None:
+    """Raises BadInput where there is no such folder."""
+    require_folder("results", folder)
+    if not folder.exists():
+        raise BadInput(f"{folder} does not exist; `python -m bench run` makes it")
+
+
+def _say_all(written: "Report | Combined", page: Path) -> None:
     for line in written.left_out:
         say(escape(line))
     for line in written.missing:
         say(f"[yellow]missing:[/yellow] {escape(line)}")
-    say(f"report: {escape(str(written.html))}")
+    say_answers(written.judged, written.too_short)
+    say(f"report: {escape(str(page))}")
 
 
-def print_claims(claims: "list[ClaimResult]") -> None:
-    """The claim table on the console, in the report's words."""
-    from bench.report.verdicts import claim_rows
+def say_answers(claims: "Sequence[ClaimResult]", too_short: Sequence[str]) -> None:
+    """A line for each claim and arm, in the report's words; one for each sweep that was too short for all of its."""
+    from bench.report import answers, verdicts
+    from bench.report.sentences import sentences
 
-    table = new_table("claim", "arm", "verdict", "value", "seeds")
-    table.columns[0].no_wrap = True
-    styles = {"yes": "green", "part": "yellow", "none": "dim"}
-    for row in claim_rows(claims):
-        for arm in row.arms:
-            verdict = f"[{styles.get(arm.badge.kind, 'red')}]{escape(arm.badge.text)}[/]"
-            value = escape(f"{arm.value} {arm.unit}".rstrip())
-            table.add_row(escape(row.id), escape(arm.arm), verdict, value, arm.holding)
-    if claims:
-        console.print(table)
     for data, budget in dict.fromkeys((c.verdict.data.words, c.verdict.budget.words) for c in claims):
         say(f"data: {escape(data)}; budget: {escape(budget)}")
+    for claim, sentence in zip(claims, sentences(claims), strict=True):
+        word = answers.in_words(claim.verdict)
+        colour = STYLES.get(verdicts.badge(claim.verdict).kind, "red")
+        start, _, rest = sentence.partition(word)
+        say(f"[bold]{escape(start)}[/bold][{colour}]{escape(word)}[/]{escape(rest)}")
+    for line in too_short:
+        say(f"[yellow]{escape(line)}[/yellow] The committed answer: {COMMITTED}")

@@ -7,15 +7,14 @@ the references' claims.json. A test holds them equal.
 import json
 import sys
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from bench.claims.verdict import ON, Outcome
+from bench.claims.verdict import Outcome
 from bench.environment import ROOT
 from bench.publish.documents import with_block
 from bench.records.storage import write_atomic
 from bench.report import answers, wording
+from bench.report.evidence import Evidence, best, of_folder
 
 REFERENCES = ROOT / "results" / "reference"
 README = ROOT / "README.md"
@@ -23,60 +22,12 @@ PAGE = REFERENCES / "README.md"
 BLOCK = "answers"
 
 
-@dataclass(frozen=True)
-class Evidence:
-    """One committed verdict on a claim, of one arm or variant."""
-
-    entry: dict[str, Any]  # as claims.json has it
-    folder: str
-
-    @property
-    def outcome(self) -> Outcome:
-        verdict = str(self.entry["verdict"])
-        for ending in ON.values():
-            verdict = verdict.removesuffix(ending)
-        return Outcome(verdict)
-
-    @property
-    def group(self) -> str:
-        variant = self.entry["variant"]
-        return self.entry["arm"] if variant is None else f"{variant}/{self.entry['arm']}"
-
-    @property
-    def is_papers_budget(self) -> bool:
-        return self.folder.endswith("-paper")
-
-
 def committed(references: Path = REFERENCES) -> list[Evidence]:
     """Every verdict of every reference."""
     found = []
     for path in sorted(references.glob("*/claims.json")):
-        found += [Evidence(entry, path.parent.name) for entry in json.loads(path.read_text())]
+        found += of_folder(json.loads(path.read_text()), path.parent.name)
     return found
-
-
-def best(evidence: Iterable[Evidence]) -> dict[str, list[Evidence]]:
-    """Evidence by claim, a piece for each arm: at the paper's budget where measured. Those first, then by outcome."""
-    chosen: dict[tuple[str, str], Evidence] = {}
-    for one in evidence:
-        key = (one.entry["id"], one.group)
-        before = chosen.get(key)
-        if before is None or _rank(one) < _rank(before):
-            chosen[key] = one
-    claims: dict[str, list[Evidence]] = {}
-    for (claim, _), one in sorted(chosen.items(), key=lambda item: item[0][0]):
-        claims.setdefault(claim, []).append(one)
-    for found in claims.values():
-        found.sort(key=_order)
-    return claims
-
-
-def _rank(one: Evidence) -> tuple[bool, bool]:
-    return one.outcome is Outcome.NOT_MEASURED, not one.is_papers_budget
-
-
-def _order(one: Evidence) -> tuple[bool, int]:
-    return not one.is_papers_budget, answers.ORDER.index(one.outcome)
 
 
 def ours(found: list[Evidence]) -> str:

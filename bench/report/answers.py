@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from bench.claims.verdict import Outcome
+from bench.claims.verdict import ON, Outcome, Verdict
 
 ANSWERS = {
     Outcome.REPRODUCED: "yes",
@@ -42,6 +42,11 @@ BESIDE = {
     "hump_iteration": "peak at iteration {:.0f}",
     "digit_error": "{:.0%}",
 }
+
+
+def in_words(verdict: Verdict) -> str:
+    """``partly on a substitute``."""
+    return f"{ANSWERS[verdict.outcome]}{ON.get(verdict.data.kind, '') if verdict.is_measured else ''}"
 
 
 def plain(claim: str, text: str) -> str:

@@ -1,7 +1,5 @@
 """Records or compact curves to a report folder: index.html, report.md, claims.json, figures/, tables/."""
 
-import json
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,13 +12,14 @@ from bench.claims.judge import ClaimResult, claims_digest, judge
 from bench.gate.history import read_history
 from bench.records.folder import THROUGHPUT
 from bench.records.schedule import largest
-from bench.records.storage import CorruptRecord, write_atomic
+from bench.records.storage import CorruptRecord
 from bench.report import (
     cards,
     codes,
     costs,
     factors,
     inventory,
+    own,
     pages,
     settings,
     tabular,
@@ -30,7 +29,9 @@ from bench.report import (
 )
 from bench.report.claim_pictures import claim_pictures
 from bench.report.factor_tables import factor_tables
+from bench.report.files import Collected, Report, written
 from bench.report.grids import Grids
+from bench.report.kept import KEPT_NOTE, NOTHING_KEPT, Kept, read_kept
 from bench.spec.cells import digest
 from bench.spec.criteria import CostTable
 from bench.spec.tables import PROFILES, Spec, arm_of, by_variant, variant_of
@@ -40,25 +41,6 @@ if TYPE_CHECKING:  # matplotlib is imported where something is drawn
     from bench.report.figures import Drawing
 
 BASE_ARM = "infogan"  # whose T80 the others are compared with
-# names that only a report gives: an earlier report's files that this one does not make are removed
-OWN_FILES = re.compile(
-    r"figures/.+-(mutual-information|first-iterations|losses|t80|history|schedule|settings|choices|codes|factor-.+|trajectory|usable"
-    r"|confusion)\.(png|svg)|figures/throughput\.(png|svg)|figures/.+-traversal-.+\.png"
-    r"|tables/(claims|cost|throughput-[a-z]+|memory|seeds-cost)\.csv"
-    r"|tables/.+-(arms|measures|digits|for-free|seeds|comparisons|settings|timing|factors|disentanglement)\.csv"
-)
-
-
-@dataclass(frozen=True)
-class Report:
-    """Where the report is and what it found."""
-
-    html: Path
-    markdown: Path
-    claims_json: Path
-    claims: list[ClaimResult]
-    missing: list[str]  # one line each: experiments without records, cells not done, damaged records
-    left_out: list[str]  # one line each: arms that a profile leaves out by design
 
 
 def write_report(
@@ -69,6 +51,13 @@ def write_report(
     profile: str | None = None,
 ) -> Report:
     """Report on whatever is under ``results``; by default into ``results/report``."""
+    return written(collect(results, spec, experiments, profile), destination or results / "report")
+
+
+def collect(
+    results: Path, spec: Spec, experiments: Iterable[str] | None = None, profile: str | None = None
+) -> Collected:
+    """What there is to say of a results folder, or of a reference: drawn, nothing written."""
     names = None if experiments is None else list(experiments)
     try:
         cost, damaged = read_cost(results), []
@@ -76,10 +65,9 @@ def write_report(
         cost, damaged = None, [str(error)]
     loaded = load(results, names, profile, spec)
     checks = read_history(results / "history.jsonl")
-    return report_of_sweeps(
+    return _collected(
         loaded.sweeps,
         spec,
-        destination or results / "report",
         expected=[name for name, table in spec.experiments.items() if table.claims] if names is None else names,
         profile=profile,
         kept_apart=loaded.kept_apart,
@@ -89,13 +77,18 @@ def write_report(
         cost=cost,
         with_cost=names is None or (spec.cost is not None and spec.cost.beside in names),
         measured=throughput.read_records(results / THROUGHPUT),
+        kept=read_kept(results),
     )
 
 
-def report_of_sweeps(
+def report_of_sweeps(sweeps: Sequence[Sweep], spec: Spec, destination: Path, **more: Any) -> Report:
+    """The same from sweeps in memory, for instance read from a committed curves.json; ``more``: as `_collected`."""
+    return written(_collected(sweeps, spec, **more), destination)
+
+
+def _collected(
     sweeps: Sequence[Sweep],
     spec: Spec,
-    destination: Path,
     *,
     expected: Sequence[str] = (),
     profile: str | None = None,
@@ -106,20 +99,23 @@ def report_of_sweeps(
     cost: Cost | None = None,
     with_cost: bool = False,
     measured: throughput.Records | None = None,
-) -> Report:
-    """The same from sweeps in memory, for instance read from a committed curves.json (which holds no images).
+    kept: Kept = NOTHING_KEPT,
+) -> Collected:
+    """Sweeps as pages.
 
     ``expected``: experiments whose absence is worth a line; ``profile``: the only one looked for; ``checks``: the
     gate's history; ``with_cost``: whether the report speaks of what codes and Q cost; ``measured``: records of
-    throughput, None where the report is to have no such section.
+    throughput, None where the report is to have no such section; ``kept``: pictures of cells that are gone.
     """
-    builder = _Builder(spec, [wording.scrubbed(line) for line in damaged], list(checks))
+    builder = _Builder(spec, [wording.scrubbed(line) for line in damaged], list(checks), kept)
     views = [builder.sweep(sweep) for sweep in sorted(sweeps, key=_order(spec))]
     recorded = {sweep.experiment for sweep in sweeps}
+    is_papers = not recorded or any(table.claims for name, table in spec.experiments.items() if name in recorded)
+    title = pages.PAPERS_TITLE if is_papers else wording.listed(dict.fromkeys(view.title for view in views))
     asked = spec.cost if with_cost and spec.cost and (cost or spec.cost.beside in recorded) else None
     costs = builder.cost(asked, cost) if asked else None
     at = f" at profile {profile}" if profile else ""
-    unrecorded = [name for name in expected if name not in recorded]
+    unrecorded = [name for name in expected if name not in recorded] if is_papers else []
     absent = [f"{wording.listed(unrecorded)}: nothing recorded{at}"] if unrecorded else []
     apart = [builder.apart(sweep, sweeps) for sweep in kept_apart]
     apart += [(wording.scrubbed(line), []) for line in strays]
@@ -127,19 +123,26 @@ def report_of_sweeps(
     speed = None if measured is None else builder.throughput(measured, sweeps)
     judged = [*builder.claim_cards, *builder.cost_cards]
     answer, shares = cards.summary(judged), cards.shares(judged)
-    html, markdown = pages.render(
-        pages.ReportView(views, apart, builder.damaged, absent, costs, speed, answer, shares, builder.cost_cards)
+    view = pages.ReportView(
+        views, apart, builder.damaged, absent, costs, speed, answer, shares, builder.cost_cards, title
     )
     missing = [*absent, *builder.missing, *(f"damaged: {line}" for line in builder.damaged)]
-    files = builder.files | {
-        "tables/claims.csv": _claims_csv(builder.claims),
-        "claims.json": (json.dumps(builder.claims, indent=1, allow_nan=False) + "\n").encode(),
-        "report.md": markdown,
-        "index.html": html,  # last: it speaks of the others
-    }
-    _write(destination, files)
-    html_path, markdown_path, claims_path = (destination / n for n in ("index.html", "report.md", "claims.json"))
-    return Report(html_path, markdown_path, claims_path, builder.results, missing, builder.left_out)
+    return Collected(
+        view,
+        builder.files,
+        builder.claims,
+        builder.results,
+        builder.judged,
+        builder.too_short,
+        missing,
+        builder.left_out,
+    )
+
+
+def _base_arm(order: Sequence[str]) -> str:
+    """The arm that the others are held against."""
+    recorded = [arm_of(group) for group in order]
+    return BASE_ARM if BASE_ARM in recorded else next(iter(recorded), BASE_ARM)
 
 
 def _order(spec: Spec) -> Any:
@@ -160,9 +163,12 @@ class _Builder:
     spec: Spec
     damaged: list[str]
     checks: list[dict[str, Any]]
+    kept: Kept
     files: dict[str, bytes] = field(default_factory=dict)
     claims: list[dict[str, Any]] = field(default_factory=list)
     results: list[ClaimResult] = field(default_factory=list)
+    judged: list[ClaimResult] = field(default_factory=list)
+    too_short: list[str] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
     claim_cards: list[cards.Card] = field(default_factory=list)
@@ -180,6 +186,9 @@ class _Builder:
         extra = {"experiment": sweep.experiment, "profile": sweep.profile, "claims_digest": hashed}
         self.claims += [extra | result.to_json() for result in results]
         self.results += results
+        too_short = verdicts.too_short(results, sweep, experiment)
+        self.judged += [] if too_short else results
+        self.too_short += [f"{sweep.experiment}, {sweep.profile}: {too_short}"] if too_short else []
         left_out = verdicts.left_out_sentence(sweep, experiment)
         self.left_out += [f"{sweep.experiment}: {left_out}"] if left_out else []
         missing = inventory.missing_cells(sweep, experiment)
@@ -190,6 +199,9 @@ class _Builder:
         reference = experiment.reference_variant if experiment else None
         shown = [g for g in order if reference is None or g.startswith(f"{reference}/")]
         choices, arms = settings.listed_choices(sweep, experiment), list(self.spec.arms)
+        of_choices = settings.headline(choices, arms)
+        if not of_choices and not results:
+            of_choices = own.headline(sweep, order, _base_arm(order))
         found = factors.studied(sweep, experiment, shown)
         grids, grids_note = self.grids.of_sweep(sweep, shown, stem)
         figures = [
@@ -197,6 +209,10 @@ class _Builder:
             *self._factors(found, stem),
             *self._figures(sweep, arms, shown, stem),
         ]
+        if not grids:
+            grids, grids_note = self.kept.grids(stem, shown), grids_note if self.kept.is_empty else KEPT_NOTE
+        figures += self.kept.figures(stem, {path for figure in figures for path in figure.paths})
+        self.files |= self.kept.files(stem)
         pictured = claim_pictures(results, sweep, figures, grids)
         beside = {picture.inline for own in pictured.values() for picture in own}
         own_cards = cards.cards(results, pictured)
@@ -206,8 +222,8 @@ class _Builder:
             experiment=sweep.experiment,
             profile=sweep.profile,
             title=experiment.title if experiment else "not in experiments.toml",
-            headline=settings.headline(choices, arms) or verdicts.headline(results),
-            lead=settings.headline(choices, arms) or verdicts.answer_of_figure1(results),
+            headline=of_choices or verdicts.headline(results),
+            lead=of_choices or verdicts.answer_of_figure1(results),
             headline_numbers=verdicts.headline_numbers(results),
             data=verdicts.data_sentence(sweep, experiment),
             budget=verdicts.budget_sentence(sweep, experiment) + self._set(sweep),
@@ -219,7 +235,7 @@ class _Builder:
             figures=figures,
             rest=[figure for figure in figures if figure.inline not in beside],
             cards=own_cards,
-            too_short=verdicts.too_short(results, sweep, experiment),
+            too_short=too_short,
             tables=self._tables(sweep, choices, arms, order, stem, factor_tables(sweep, found, shown)),
             grids=grids,
             grids_note=grids_note,
@@ -234,6 +250,7 @@ class _Builder:
         extra = {"experiment": "cost", "profile": "", "claims_digest": digest(claim.model_dump())[:12]}
         self.claims += [extra | result.to_json() for result in results]
         self.results += results
+        self.judged += results
         self.cost_cards = cards.cards(results, {})
         table, path = tabular.cost_table(claim, cost, results), "tables/cost.csv"
         self.files[path] = table.csv
@@ -348,41 +365,11 @@ class _Builder:
         stem: str,
         of_factors: list[tabular.Table],
     ) -> list[tuple[tabular.Table, str]]:
-        recorded = [arm_of(group) for group in order]
-        base = BASE_ARM if BASE_ARM in recorded else next(iter(recorded), BASE_ARM)
-        found = [*of_factors, *codes.codes_tables(sweep, order), *tabular.sweep_tables(sweep, order, base)]
+        of_sweep = tabular.sweep_tables(sweep, order, _base_arm(order))
+        found = [*of_factors, *codes.codes_tables(sweep, order), *of_sweep]
         if choices:
             others = [table for table in found if table.name != "comparisons"]
             found = [settings.settings_table(choices, arms), *others]
         tables = [(table, f"tables/{stem}-{table.name}.csv") for table in found]
         self.files |= {path: table.csv for table, path in tables}
         return tables
-
-
-def _claims_csv(claims: list[dict[str, Any]]) -> bytes:
-    columns = [
-        "experiment",
-        "profile",
-        "id",
-        "variant",
-        "arm",
-        "verdict",
-        "data",
-        "budget",
-        "value",
-        "low",
-        "high",
-        "unit",
-    ]
-    columns += ["num_seeds", "seeds_holding", "seeds_low", "seeds_high", "criterion", "reason", "text", "claims_digest"]
-    return tabular.csv_bytes(columns, [[claim[column] for column in columns] for claim in claims])
-
-
-def _write(destination: Path, files: dict[str, bytes]) -> None:
-    """Each file whole or not at all, then an earlier report's leftovers removed."""
-    for name, content in files.items():
-        write_atomic(destination / name, content)
-    for path in sorted([*destination.glob("figures/*"), *destination.glob("tables/*")]):
-        name = path.relative_to(destination).as_posix()
-        if name not in files and OWN_FILES.fullmatch(name) and path.is_file():
-            path.unlink()

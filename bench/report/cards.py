@@ -7,7 +7,7 @@ from markupsafe import Markup
 
 from bench.claims.conditions import ConditionResult
 from bench.claims.judge import BesideResult, ClaimResult
-from bench.claims.verdict import Outcome
+from bench.claims.verdict import DataKind, Outcome
 from bench.report import answers, verdicts, wording
 from bench.report.pages import Card, CardArm, FigureView, GridView, Share
 from bench.spec.vocabulary import measure
@@ -20,16 +20,23 @@ def cards(results: Sequence[ClaimResult], pictures: dict[str, tuple[FigureView |
     by_claim: dict[str, list[ClaimResult]] = {}
     for result in results:
         by_claim.setdefault(result.id, []).append(result)
-    found = []
-    for claim, own in by_claim.items():
-        own = sorted(own, key=lambda result: answers.ORDER.index(result.verdict.outcome))
-        first = own[0]
-        shown = [_papers(beside) for beside in first.beside]
-        shown = shown or ["a picture" if first.source.startswith("Fig") else "a sentence"]
-        arms = [_arm(result) for result in own]
-        plain = answers.plain(claim, first.text)
-        found.append(Card(claim, plain, first.text, first.source, "; ".join(shown), arms, pictures.get(claim, ())))
-    return found
+    ordered = [sorted(own, key=lambda result: answers.ORDER.index(result.verdict.outcome)) for own in by_claim.values()]
+    return [card(own, pictures.get(own[0].id, ())) for own in ordered]
+
+
+def card(results: Sequence[ClaimResult], pictures: tuple[FigureView | GridView, ...]) -> Card:
+    """The card of one claim, with its arms as they come."""
+    first = results[0]
+    plain = answers.plain(first.id, first.text)
+    is_papers_data = first.verdict.data.kind is not DataKind.SUBSTITUTE
+    arms = [_arm(result) for result in results]
+    return Card(first.id, plain, first.text, first.source, papers(first), is_papers_data, arms, pictures)
+
+
+def papers(result: ClaimResult) -> str:
+    """The paper's numbers beside the claim; else how the paper shows it."""
+    shown = [_papers(beside) for beside in result.beside]
+    return "; ".join(shown) or ("a picture" if result.source.startswith("Fig") else "a sentence")
 
 
 def _papers(beside: BesideResult) -> str:
@@ -37,14 +44,23 @@ def _papers(beside: BesideResult) -> str:
 
 
 def _arm(result: ClaimResult) -> CardArm:
+    badge = verdicts.badge(result.verdict)
+    return CardArm(result.group, badge, number(result), seeds(result), strip(result.conditions[0]), _reason(result))
+
+
+def seeds(result: ClaimResult) -> str:
+    """How many seeds meet all of the claim; empty for one that speaks of none."""
+    return f"{result.seeds_holding} of {result.num_seeds} seeds" if result.num_seeds else ""
+
+
+def number(result: ClaimResult) -> str:
+    """The claim's first number in words, then what stands beside it; a dash where nothing was measured."""
+    if result.value is None:
+        return wording.ABSENT
     first = result.conditions[0]
-    number = wording.ABSENT
-    if result.value is not None:
-        number = answers.number_words(result.id, result.value, first.value) or _number(result)
-        beside = [answers.beside_words(b.measure, b.median) for b in result.beside if b.measure != first.measure]
-        number = "; ".join([number, *(words for words in beside if words)])
-    seeds = f"{result.seeds_holding} of {result.num_seeds} seeds" if result.num_seeds else ""
-    return CardArm(result.group, verdicts.badge(result.verdict), number, seeds, strip(first), _reason(result))
+    own = answers.number_words(result.id, result.value, first.value) or _number(result)
+    beside = [answers.beside_words(b.measure, b.median) for b in result.beside if b.measure != first.measure]
+    return "; ".join([own, *(words for words in beside if words)])
 
 
 def _number(result: ClaimResult) -> str:
@@ -115,6 +131,25 @@ def shares(found: Sequence[Card]) -> list[Share]:
 
 
 def summary(found: Sequence[Card]) -> str:
-    """``Of 11 claims: 7 yes, 2 partly, 1 not at this budget and 1 open.``"""
+    """``Mostly on the paper's data, partly on substitutes. Of 11 claims: 7 yes, 2 partly and 2 open.``"""
+    if not found:
+        return ""
+    on = {"the paper's data": True, "substitutes": False}
+    parts = [
+        (_how_far(own), where) for where, kind in on.items() if (own := [c for c in found if c.is_papers_data == kind])
+    ]
+    answer = ", ".join(f"{word} on {where}" for word, where in parts)
     counted = [f"{share.count} {share.words}" for share in shares(found)]
-    return f"Of {wording.plural(len(found), 'claim')}: {wording.listed(counted)}." if found else ""
+    return f"{answer[:1].upper()}{answer[1:]}. Of {wording.plural(len(found), 'claim')}: {wording.listed(counted)}."
+
+
+def _how_far(found: Sequence[Card]) -> str:
+    """How many of the claims hold, in a word."""
+    kinds = [c.arms[0].badge.kind for c in found]
+    if kinds.count("yes") == len(kinds):
+        return "yes"
+    if 2 * kinds.count("yes") > len(kinds):
+        return "mostly"
+    if "yes" in kinds or "part" in kinds:
+        return "partly"
+    return "open" if kinds.count("none") == len(kinds) else "no"

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 from bench.analysis.runs import Run, Sweep
 from bench.claims.judge import ClaimResult
@@ -18,14 +19,15 @@ def claim_pictures(
     """Pictures by claim. One picture stands beside one claim alone, the first that it shows."""
     found: dict[str, Pictures] = {}
     taken: set[str] = set()
+    by_claim: dict[str, list[ClaimResult]] = {}
     for result in results:
-        if result.id in found:
-            continue
-        of_claim = _grids(result, sweep, grids) or _figures(result, figures)
-        fresh = tuple(picture for picture in of_claim if picture.inline not in taken)
-        if fresh:
-            found[result.id] = fresh
-            taken |= {picture.inline for picture in fresh}
+        by_claim.setdefault(result.id, []).append(result)
+    for claim, own in by_claim.items():
+        candidates = [_grids(result, sweep, grids) for result in own] + [_figures(result, figures) for result in own]
+        fresh = [tuple(picture for picture in shown if picture.inline not in taken) for shown in candidates]
+        if any(fresh):
+            found[claim] = next(filter(None, fresh))
+            taken |= {picture.inline for picture in found[claim]}
     return found
 
 
@@ -42,15 +44,21 @@ def _figures(result: ClaimResult, figures: Sequence[FigureView]) -> Pictures:
 
 
 def _grids(result: ClaimResult, sweep: Sweep, grids: dict[str, list[GridView]]) -> Pictures:
-    """The median seed's images, then the best seed's where they are others."""
+    """The median seed's images, then the best seed's where they are others; of a kept picture its own seed's."""
     seeds = {seed: value for seed, value in result.conditions[0].seeds.items() if math.isfinite(value)}
     runs = {run.cell.seed: run for run in sweep.done(result.group)}
     own = {(view.seed, view.code): view for view in grids.get(result.group, [])}
     ordered = sorted(seeds, key=lambda seed: seeds[seed])
-    chosen = [ordered[(len(ordered) - 1) // 2]] if ordered else []
-    chosen += [view.seed for view in own.values() if view.best and view.seed not in chosen][:1]
-    found = [own.get((seed, _code(runs[seed], result))) for seed in chosen if seed in runs]
-    return tuple(view for view in found if view is not None)
+    chosen = {ordered[(len(ordered) - 1) // 2]: "the median seed"} if ordered else {}
+    for view in own.values():
+        if view.best and len(chosen) < 2:
+            chosen.setdefault(view.seed, "the best seed")
+    wanted = [((seed, _code(runs[seed], result)), role) for seed, role in chosen.items() if seed in runs]
+    found = [replace(own[key], role=role) for key, role in wanted if key in own]
+    if not found:
+        codes = {code for (_, code), _ in wanted}
+        found = [replace(view, role="seed") for view in own.values() if view.code in codes][:1]
+    return tuple(found)
 
 
 def _code(run: Run, result: ClaimResult) -> str:

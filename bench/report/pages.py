@@ -4,13 +4,17 @@ import base64
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
 from bench.report.tabular import Table
 from bench.report.verdicts import Badge, ClaimRows
 
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+PAPERS_TITLE = "InfoGAN, reproduced"
 TEMPLATES = Path(__file__).parent / "templates"
 MAX_SVG = 400_000  # bytes; a larger one is mostly pixels, and the PNG stands alone
 
@@ -35,6 +39,7 @@ class GridView:
     inline: str
     png_path: str | None  # where it is also a file
     best: bool = False  # its seed has the arm's least error on training images
+    role: str = ""  # beside a claim: which seed it is
 
     @property
     def words(self) -> str:
@@ -53,6 +58,8 @@ class CardArm:
     seeds: str
     strip: Markup  # an SVG: each seed's value, their median, the bound
     reason: str
+    where: str = ""  # on a page over several folders: the folder, with the address of its section
+    href: str = ""
 
 
 @dataclass(frozen=True)
@@ -64,6 +71,7 @@ class Card:
     text: str
     source: str
     paper: str
+    is_papers_data: bool  # of the first arm; true of a claim that speaks of no data
     arms: list[CardArm]
     pictures: tuple[FigureView | GridView, ...] = ()
 
@@ -130,6 +138,36 @@ class ReportView:
     answer: str = ""  # the first screen's sentence
     shares: Sequence[Share] = ()
     cost_cards: Sequence[Card] = ()
+    title: str = PAPERS_TITLE
+    links: Sequence[tuple[str, str]] = ()  # to pages around it: their words and addresses
+
+    @property
+    def is_papers(self) -> bool:
+        """Whether it answers claims of the paper, or holds nothing yet."""
+        return self.title == PAPERS_TITLE
+
+
+@dataclass(frozen=True)
+class FolderView:
+    """One results folder on a page over several."""
+
+    anchor: str
+    name: str
+    page: str  # relative address of its own report; empty where it has none
+    report: ReportView
+    missing: list[str]
+
+
+@dataclass(frozen=True)
+class CombinedView:
+    """A page over several results folders."""
+
+    answer: str
+    shares: Sequence[Share]
+    cards: Sequence[Card]
+    folders: Sequence[FolderView]
+    links: Sequence[tuple[str, str]]  # further pages: their words and addresses
+    missing: Sequence[str]
 
 
 def data_uri(content: bytes, kind: str) -> str:
@@ -137,8 +175,8 @@ def data_uri(content: bytes, kind: str) -> str:
     return f"data:{kind};base64,{base64.b64encode(content).decode()}"
 
 
-def render(view: ReportView) -> tuple[bytes, bytes]:
-    """(HTML, Markdown). Every value is escaped for its format: names, notes and errors are somebody else's text."""
+def environment(*, is_html: bool) -> "Environment":
+    """Of the templates. Every value is escaped for its format: names, notes and errors are somebody else's text."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     from bench.report.wording import markdown_value
@@ -149,8 +187,18 @@ def render(view: ReportView) -> tuple[bytes, bytes]:
         "trim_blocks": True,
         "lstrip_blocks": True,
     }
-    html = Environment(autoescape=True, **shared).get_template("report.html.j2")
-    markdown = Environment(
-        autoescape=False, finalize=markdown_value, keep_trailing_newline=True, **shared
-    ).get_template("report.md.j2")
+    if is_html:
+        return Environment(autoescape=True, **shared)
+    return Environment(autoescape=False, finalize=markdown_value, keep_trailing_newline=True, **shared)
+
+
+def render(view: ReportView) -> tuple[bytes, bytes]:
+    """(HTML, Markdown)."""
+    html = environment(is_html=True).get_template("report.html.j2")
+    markdown = environment(is_html=False).get_template("report.md.j2")
     return html.render(report=view).encode(), markdown.render(report=view).encode()
+
+
+def render_combined(view: CombinedView) -> bytes:
+    """HTML."""
+    return environment(is_html=True).get_template("combined.html.j2").render(page=view).encode()

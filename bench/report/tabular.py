@@ -11,7 +11,7 @@ from bench.analysis.runs import Sweep
 from bench.analysis.summary import continuous_ceiling_nats
 from bench.claims.cost import Cost, NetworkCost
 from bench.claims.judge import ClaimResult
-from bench.report import wording
+from bench.report import answers, wording
 from bench.spec.criteria import CostTable
 from bench.spec.tables import arm_of, variant_of
 from bench.spec.vocabulary import MEASURED
@@ -279,14 +279,20 @@ def cost_table(claim: CostTable, cost: Cost | None, results: list[ClaimResult]) 
     for result in results:
         n = held.get(result.arm)
         ratio = f"{n.ratio:.3f} [{n.low:.3f}, {n.high:.3f}]" if n else wording.ABSENT
-        row = [result.arm, f"{result.verdict}: {result.reason}", ratio]
+        row = [result.arm, f"{answers.in_words(result.verdict)}: {result.reason}", ratio]
         if n:
             row += [str(n.num_pairs), f"{n.infogan_ms:.1f} / {n.gan_ms:.1f}"]
             row += [f"{n.infogan_parameters / 1e6:.2f} / {n.gan_parameters / 1e6:.2f}"]
             row += [f"{n.infogan_gflop:.2f} / {n.gan_gflop:.2f}"]
         rows.append(row + [wording.ABSENT] * (7 - len(row)))
     pair = "InfoGAN / GAN"
-    headings = ["network", f"{claim.id}: verdict", "ratio of times [interval]", "pairs", f"iteration (ms), {pair}"]
+    headings = [
+        "network",
+        f"{claim.id} holds?",
+        "ratio of times [interval]",
+        "pairs",
+        f"iteration (ms), {pair}",
+    ]
     headings += [f"parameters (millions), {pair}", f"arithmetic (GFLOP), {pair}"]
     caption = (
         f"{claim.text} ({claim.source}.) At most {claim.at_most:g} is asked of the interval's upper end. {claim.basis}"

@@ -7,7 +7,7 @@ from bench.analysis.runs import Sweep
 from bench.claims.conditions import ConditionResult
 from bench.claims.judge import BesideResult, ClaimResult, budget_used, data_used, left_out
 from bench.claims.verdict import BudgetKind, DataKind, Outcome, Verdict
-from bench.report import wording
+from bench.report import answers, wording
 from bench.spec.tables import ExperimentTable
 
 DISTANCE = "figure1_distance_nats"
@@ -102,7 +102,7 @@ BADGES = {
 
 def badge(verdict: Verdict) -> Badge:
     """How a verdict is shown."""
-    return Badge(*BADGES[verdict.outcome], str(verdict))
+    return Badge(*BADGES[verdict.outcome], answers.in_words(verdict))
 
 
 def _criterion(condition: ConditionResult) -> Criterion:
@@ -163,12 +163,13 @@ def answer_of_figure1(results: list[ClaimResult]) -> str:
 
 
 def _by_verdict(results: list[ClaimResult]) -> str:
-    """``Reproduced on a substitute: F2c (infogan). Not measured: F2a (infogan).``"""
+    """``Do the claims hold? Yes on a substitute: F2c (infogan). Open: F2a (infogan).``"""
     found: dict[str, list[str]] = {}
     order = list(Outcome)
     for r in sorted(results, key=lambda r: order.index(r.verdict.outcome)):
-        found.setdefault(str(r.verdict), []).append(f"{r.id} ({r.group})")
-    return " ".join(f"{v[:1].upper()}{v[1:]}: {wording.listed(ids)}." for v, ids in found.items())
+        found.setdefault(answers.in_words(r.verdict), []).append(f"{r.id} ({r.group})")
+    said = [f"{v[:1].upper()}{v[1:]}: {wording.listed(ids)}." for v, ids in found.items()]
+    return f"Do the claims hold? {' '.join(said)}" if said else ""
 
 
 def too_short(results: list[ClaimResult], sweep: Sweep, experiment: ExperimentTable | None) -> str:

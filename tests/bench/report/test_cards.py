@@ -68,7 +68,7 @@ def test_the_best_answer_comes_first_and_the_bar_counts_claims_not_arms() -> Non
     )
     assert [arm.name for arm in found[0].arms] == ["infogan-fast-q", "infogan"]
     assert [(share.words, share.count) for share in cards.shares(found)] == [("yes", 1), ("open", 1)]
-    assert cards.summary(found) == "Of 2 claims: 1 yes and 1 open."
+    assert cards.summary(found) == "Partly on substitutes. Of 2 claims: 1 yes and 1 open."
     assert cards.summary([]) == ""
 
 

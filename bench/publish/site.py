@@ -1,0 +1,221 @@
+"""``make site``: a static folder with the whole paper, each reference's report, the gate's history and the documents.
+
+``python -m bench.publish.site --to site`` writes it anew. It needs no server and loads nothing from elsewhere. Its
+addresses are relative, so that it works below any path (GitHub Pages: docs/ci-site.yml).
+"""
+
+import argparse
+import posixpath
+import shutil
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from markupsafe import Markup, escape
+
+from bench.analysis.runs import read_curves
+from bench.analysis.statistics import median_interval
+from bench.context import DEFAULT_SPEC
+from bench.environment import ROOT
+from bench.gate.history import read_history
+from bench.publish.answers import REFERENCES
+from bench.publish.markdown import title_of, to_html
+from bench.records.storage import write_atomic
+from bench.report import pages, wording
+from bench.report.build import collect
+from bench.report.combined import combine, smaller
+from bench.report.figures import draw_history
+from bench.report.files import Collected
+from bench.spec.tables import load_spec
+
+BASELINES = ROOT / "results" / "baseline"
+DOCUMENTS = (
+    "README.md",
+    "CONTRIBUTING.md",
+    "CHANGELOG.md",
+    *(f"docs/{p.name}" for p in sorted((ROOT / "docs").glob("*.md"))),
+)
+MARK = ".site"  # in a folder that this module has written, and may write anew
+
+
+class Site:
+    """What is written so far, by path below the folder: bytes of ours, or copies of the tree's files."""
+
+    def __init__(self) -> None:
+        self.files: dict[str, bytes] = {}
+        self.references: list[str] = []
+
+    def links(self, page: str) -> list[tuple[str, str]]:
+        """The site's main pages, as seen from one of them."""
+        main = {
+            "Every claim": "index.html",
+            "Start here": "README.html",
+            "Documents": "docs/index.html",
+            "History of the gate": "history.html",
+        }
+        return [(words, _relative(target, page)) for words, target in main.items() if target != page]
+
+    def document(self, page: str, title: str, content: str) -> None:
+        template = pages.environment(is_html=True).get_template("document.html.j2")
+        text = template.render(title=title, links=self.links(page), content=Markup(content))
+        self.files[page] = text.encode()
+
+    def target(self, document: str, link: str) -> str | None:
+        """A link of a document of the tree, as its page has it; what it leads to is taken along."""
+        if ":" in link or link.startswith("#"):
+            return link
+        path, hash_, anchor = link.partition("#")
+        wanted = posixpath.normpath(posixpath.join(posixpath.dirname(document), path))
+        page = self._page(wanted)
+        return None if page is None else _relative(page, posixpath.splitext(document)[0] + ".html") + hash_ + anchor
+
+    def _page(self, wanted: str) -> str | None:
+        if wanted in DOCUMENTS:
+            return posixpath.splitext(wanted)[0] + ".html"
+        if wanted == "results/reference/README.md":
+            return "index.html"
+        folder, _, name = wanted.rpartition("/")
+        if name == "report.md" and folder.removeprefix("results/reference/") in self.references:
+            return f"{folder}/index.html"
+        file = ROOT / wanted
+        if not file.is_file():
+            return None
+        self.files[wanted] = file.read_bytes()
+        return wanted
+
+
+def _relative(target: str, page: str) -> str:
+    return posixpath.relpath(target, posixpath.dirname(page) or ".")
+
+
+def build() -> dict[str, bytes]:
+    """Every file of the site by its path."""
+    site, spec = Site(), load_spec(DEFAULT_SPEC)
+    folders = sorted({path.parent for path in REFERENCES.glob("*/claims.json")})
+    site.references = [folder.name for folder in folders]
+    found = {folder.name: collect(folder, spec) for folder in folders}
+    addresses = {name: f"results/reference/{name}/index.html" for name in found}
+    for name, collected in found.items():
+        page = addresses[name]
+        view = replace(_lean(collected), links=site.links(page))
+        site.files[page] = pages.render(view)[0]
+        tables = {path: content for path, content in collected.files.items() if path.startswith("tables/")}
+        site.files |= {posixpath.join(posixpath.dirname(page), path): content for path, content in tables.items()}
+    combined = combine(found, spec, addresses, site.links("index.html"))
+    site.files["index.html"] = pages.render_combined(combined.view)
+    texts = {name: (ROOT / name).read_text() for name in DOCUMENTS}
+    for name, text in texts.items():
+        content = to_html(text, lambda link, name=name: site.target(name, link))  # type: ignore[misc]
+        site.document(posixpath.splitext(name)[0] + ".html", title_of(text, name), content)
+    titles = {posixpath.splitext(name)[0] + ".html": title_of(text, name) for name, text in texts.items()}
+    items = [
+        f'<li><a href="{_relative(page, "docs/index.html")}">{escape(title)}</a></li>' for page, title in titles.items()
+    ]
+    site.document("docs/index.html", "Documents", f"<h1>Documents</h1><ul>{''.join(items)}</ul>")
+    site.document("history.html", "History of the gate", "".join(_history()))
+    return site.files
+
+
+def _lean(collected: Collected) -> pages.ReportView:
+    """The report with smaller pictures, and without the names of their files, which the site does not hold."""
+    sweeps = [
+        replace(
+            sweep,
+            rest=[replace(figure, paths=(), inline=smaller(figure.inline)) for figure in sweep.rest],
+            cards=[
+                replace(card, pictures=tuple(replace(own, inline=smaller(own.inline)) for own in card.pictures))
+                for card in sweep.cards
+            ],
+            grids={
+                group: [replace(view, inline=smaller(view.inline)) for view in views]
+                for group, views in sweep.grids.items()
+            },
+        )
+        for sweep in collected.view.sweeps
+    ]
+    return replace(collected.view, sweeps=sweeps)
+
+
+def _history() -> Iterator[str]:
+    """The page on the gate: its baselines, then each check that is committed."""
+    yield "<h1>History of the gate</h1>"
+    yield "<p>The gate answers whether mutual information still converges as fast as in a stored baseline.</p>"
+    yield "<h2>Baselines</h2>"
+    rows = []
+    for path in sorted(BASELINES.glob("*.json")):
+        sweep = read_curves(path)
+        for group, runs in sweep.groups().items():
+            times = median_interval(list(sweep.t80(group).values()))
+            machine = runs[0].environment
+            torch, cpu = machine.get("packages", {}).get("torch", "?"), machine.get("cpu", "?")
+            interval = wording.with_interval("t80", times.median, times.low, times.high)
+            rows.append([path.stem, sweep.experiment, group, str(len(runs)), interval, str(torch), str(cpu)])
+    headings = ["baseline", "experiment", "arm", "seeds", "T80 (iterations)", "torch", "processor"]
+    yield _table(headings, rows)
+    yield "<h2>Checks</h2>"
+    try:
+        checks = read_history(BASELINES / "history.jsonl")
+    except OSError:
+        checks = []
+    if not checks:
+        yield "<p>No check is committed yet: <code>python -m bench check --run --record</code> adds one.</p>"
+    for experiment, arm in dict.fromkeys((check["experiment"], arm) for check in checks for arm in check["arms"]):
+        own = [check for check in checks if check["experiment"] == experiment and arm in check["arms"]]
+        drawing = draw_history(own, arm)
+        yield f"<h3>{escape(experiment)}, {escape(arm)}</h3>"
+        if drawing is not None:
+            words = escape(f"{drawing.title}. {drawing.caption}")
+            yield f'<figure><img src="{pages.data_uri(drawing.png, "image/png")}" alt="{words}">'
+            yield f"<figcaption>{words}</figcaption></figure>"
+        yield _table(
+            ["commit", "checked (UTC)", "outcome", "T80 ratio", "interval"],
+            [
+                [
+                    str(check["commit"])[:12],
+                    str(check["time_utc"]),
+                    check["outcome"],
+                    wording.number(check["arms"][arm]["ratio"]),
+                    f"[{wording.number(check['arms'][arm]['low'])}, {wording.number(check['arms'][arm]['high'])}]",
+                ]
+                for check in own
+            ],
+        )
+
+
+def _table(headings: list[str], rows: list[list[str]]) -> str:
+    head = "".join(f'<th scope="col">{escape(heading)}</th>' for heading in headings)
+    body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
+    return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+
+
+def write(files: dict[str, bytes], to: Path) -> None:
+    """Write the site into an empty folder or over an earlier site. Raises ValueError for any other folder."""
+    if to.exists() and (not to.is_dir() or (any(to.iterdir()) and not (to / MARK).exists())):
+        raise ValueError(f"{to} is not empty and no earlier site; name another folder")
+    if to.exists():
+        shutil.rmtree(to)
+    for path, content in {MARK: b"", ".nojekyll": b"", **files}.items():
+        write_atomic(to / path, content)
+
+
+def main() -> int:
+    """0; 2 with one line where the folder cannot take it."""
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.publish.site", description=(__doc__ or "").partition("\n")[0]
+    )
+    parser.add_argument("--to", type=Path, default=Path("site"), help="folder, new or an earlier site (default: site)")
+    options = parser.parse_args()
+    try:
+        write({}, options.to)  # before the minute that it takes
+        files = build()
+        write(files, options.to)
+    except (ValueError, OSError) as error:
+        parser.error(str(error))
+    size = sum(map(len, files.values()))
+    print(f"{len(files)} files, {size / 1e6:.1f} MB; open {options.to / 'index.html'}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,149 @@
+"""One page over several folders: the best evidence answers, whatever their order; a pack, a reference's pictures."""
+
+import re
+from dataclasses import replace
+from html import unescape
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench.claims.judge import ClaimResult
+from bench.claims.verdict import Outcome
+from bench.commands.report import report
+from bench.console import BadInput
+from bench.context import DEFAULT_SPEC
+from bench.records.packs import pack
+from bench.report import cards, evidence, names_of
+from bench.report.build import collect
+from bench.report.combined import MAX_PICTURE, smaller
+from bench.report.kept import read_kept
+from bench.report.sentences import sentences
+from bench.spec.tables import Spec, load_spec
+from tests.bench.recorded_sweep import planned, record
+from tests.bench.report.test_cards import result
+
+REFERENCES = Path(__file__).parents[3] / "results" / "reference"
+
+
+@pytest.fixture(scope="module")
+def spec() -> Spec:
+    return load_spec(DEFAULT_SPEC)
+
+
+@pytest.fixture(scope="module")
+def two(spec: Spec, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A folder with an arm at the cpu's budget, and a pack of two seeds of another, too few to judge."""
+    full, packed = tmp_path_factory.mktemp("full"), tmp_path_factory.mktemp("packed")
+    for cell in planned(spec):
+        if cell.arm == "infogan-fast-q":
+            record(full, cell)
+        elif cell.arm == "infogan" and cell.seed < 2:
+            record(packed, cell)
+    pack(packed, packed / "cells.zip")
+    (full / "report").mkdir()
+    (full / "report" / "index.html").write_text("its own report")
+    return full, packed / "cells.zip"
+
+
+def test_one_page_over_a_folder_and_a_pack(two: tuple[Path, Path], tmp_path: Path, capsys: Any) -> None:
+    page = tmp_path / "all.html"
+    report(None, DEFAULT_SPEC, two, None, to=page)
+    said = capsys.readouterr().out.splitlines()
+    assert said[-1] == f"report: {page}"
+    assert next(line for line in said if line.startswith("F1 yes: ")).endswith("(infogan-fast-q, 5 of 5 seeds)")
+    assert any(line.startswith("F1 open: 2 seeds ended, 5 needed (infogan") for line in said)
+    html = unescape(page.read_text())
+    assert "Do InfoGAN's claims hold? Partly on the paper's data. Of 2 claims: 1 yes and 1 open." in html
+    assert "default-src 'none'" in html
+    (address,) = re.findall(r"""(?:src|href)=["'](?!data:|#)([^"']*)""", html)
+    assert (page.parent / address).resolve() == two[0] / "report" / "index.html"
+    anchors = set(re.findall(r'href="#([^"]+)"', html))
+    assert anchors
+    assert anchors <= set(re.findall(r'id="([^"]+)"', html))
+    assert html.index("Figure 1") < html.index('<section id="folder-')  # the claims come first
+
+
+@pytest.mark.parametrize(
+    ("results", "to", "says"),
+    [(["a", "b"], None, "--to FILE.html"), (["a"], "a.html", "does not exist"), (["a"], ".", "is a folder")],
+)
+def test_bad_input_is_one_line(results: list[str], to: str | None, says: str, tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match=re.escape(says)):
+        report(None, DEFAULT_SPEC, [tmp_path / name for name in results], None, to=tmp_path / to if to else None)
+
+
+def test_a_file_that_is_no_pack_is_bad_input(tmp_path: Path) -> None:
+    (tmp_path / "cells.zip").write_bytes(b"no archive")
+    with pytest.raises(BadInput, match=r"cells\.zip"):
+        report(None, DEFAULT_SPEC, [tmp_path / "cells.zip"], None, to=tmp_path / "all.html")
+
+
+def pieces(claim: ClaimResult, folder: str, profile: str) -> list[evidence.Evidence]:
+    return evidence.of_folder([{"profile": profile} | claim.to_json()], folder, [claim])
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_the_papers_budget_answers_where_it_was_measured(turned: bool) -> None:
+    small = pieces(result("F1", Outcome.REPRODUCED), "a", "cpu")
+    large = pieces(result("F1", Outcome.PARTLY), "b", "paper")
+    empty = pieces(result("F1", Outcome.NOT_MEASURED), "c", "paper")
+    ordered = [*small, *large, *empty]
+    (found,) = evidence.best(reversed(ordered) if turned else ordered).values()
+    assert [one.folder for one in found] == ["b"]
+    (found,) = evidence.best(reversed([*empty, *small]) if turned else [*empty, *small]).values()
+    assert [one.folder for one in found] == ["a"]
+
+
+def test_a_verdict_on_cost_counts_with_the_largest_budget_of_its_folder() -> None:
+    cost, other = {"profile": "", "id": "S6a"}, {"profile": "paper", "id": "F1"}
+    assert [one.is_papers_budget for one in evidence.of_folder([cost, other], "a")] == [True, True]
+    assert [one.is_papers_budget for one in evidence.of_folder([cost, other | {"profile": "cpu"}], "a")] == [False] * 2
+
+
+def test_names_of_folders_are_short_and_differ(tmp_path: Path) -> None:
+    paths = [tmp_path / "a" / "latest", tmp_path / "b" / "latest", tmp_path / "c", tmp_path / "c"]
+    assert names_of(paths) == ["a/latest", "b/latest", f"{tmp_path.name}/c (3)", f"{tmp_path.name}/c (4)"]
+
+
+def test_the_answer_is_said_in_words() -> None:
+    (line,) = sentences([result("F2c", Outcome.PARTLY)])
+    assert line == "F2c partly on a substitute: explains 60 % of the slant's variance (infogan, 2 of 3 seeds)"
+    (line,) = sentences([replace(result("F2c", Outcome.NOT_MEASURED), value=None)])
+    assert line == "F2c open: a reason (infogan, 2 of 3 seeds)"
+
+
+def test_how_far_the_claims_hold_is_said_for_each_kind_of_data() -> None:
+    found = cards.cards([result("F1", Outcome.REPRODUCED), result("F2c", Outcome.NOT_REACHED)], {})
+    assert cards.summary(found) == "Partly on substitutes. Of 2 claims: 1 yes and 1 not at this budget."
+    papers = [replace(card, is_papers_data=True) for card in cards.cards([result("F1", Outcome.REPRODUCED)], {})]
+    assert cards.summary(papers + found).startswith("Yes on the paper's data, partly on substitutes. Of 3 claims: ")
+
+
+def test_a_reference_has_kept_pictures_with_their_words() -> None:
+    folder = REFERENCES / "mnist-paper"
+    kept = read_kept(folder)
+    grids = kept.grids("mnist-paper", ["infogan-fast-q", "gan"])
+    assert [view.code for view in grids["infogan-fast-q"]] == ["c1", "c2", "c3", "nearest"]
+    assert all(view.best and view.seed == 0 for view in grids["infogan-fast-q"])
+    (confusion,) = kept.figures("mnist-paper", {"figures/mnist-paper-trajectory.png"})
+    assert confusion.title == "Which digits a category holds"
+    assert confusion.caption.startswith("Held-out images by Q's category")
+    assert kept.files("mnist-paper").keys() >= {"figures/mnist-paper-confusion.png"}
+
+
+@pytest.mark.slow
+def test_a_reference_shows_the_pictures_that_it_has_kept(spec: Spec) -> None:
+    (found,) = collect(REFERENCES / "mnist-paper", spec).view.sweeps
+    pictures = {card.id: card.pictures for card in found.cards}
+    assert [picture.code for picture in pictures["F2a"]] == ["c1"]  # type: ignore[union-attr]
+
+
+def test_a_folder_with_cells_keeps_nothing(two: tuple[Path, Path]) -> None:
+    assert read_kept(two[0]).is_empty
+
+
+def test_a_large_picture_is_drawnsmaller() -> None:
+    (large,) = [picture for picture in read_kept(REFERENCES / "svhn-cpu").figures("svhn-cpu", ()) if picture.inline]
+    assert len(large.inline) > 4 * len(smaller(large.inline)) > MAX_PICTURE / 4
+    assert smaller(large.inline).startswith("data:image/webp;base64,")
