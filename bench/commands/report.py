@@ -14,8 +14,8 @@ from bench.spec.tables import Spec, load_spec
 from infogan.data.base import one_line
 
 if TYPE_CHECKING:
-    from bench.claims.judge import ClaimResult
     from bench.report import Combined, Report
+    from bench.report.sentences import Answers
 
 STYLES = {"yes": "green", "part": "yellow", "none": "dim"}
 COMMITTED = "results/reference/README.md"
@@ -86,21 +86,23 @@ def _say_all(written: "Report | Combined", page: Path) -> None:
         say(escape(line))
     for line in written.missing:
         say(f"[yellow]missing:[/yellow] {escape(line)}")
-    say_answers(written.judged, written.too_short)
+    say_answers(written.answers)
     say(f"report: {escape(str(page))}")
 
 
-def say_answers(claims: "Sequence[ClaimResult]", too_short: Sequence[str]) -> None:
-    """A line for each claim and arm, in the report's words; one for each sweep that was too short for all of its."""
+def say_answers(found: "Answers") -> None:
+    """A line for each claim and arm, in the report's words; one for each sweep without a claim that was judged."""
     from bench.report import answers, verdicts
-    from bench.report.sentences import sentences
+    from bench.report.sentences import sentence
 
-    for data, budget in dict.fromkeys((c.verdict.data.words, c.verdict.budget.words) for c in claims):
+    for data, budget in dict.fromkeys((c.verdict.data.words, c.verdict.budget.words) for c in found.judged):
         say(f"data: {escape(data)}; budget: {escape(budget)}")
-    for claim, sentence in zip(claims, sentences(claims), strict=True):
+    for claim in found.judged:
         word = answers.in_words(claim.verdict)
         colour = STYLES.get(verdicts.badge(claim.verdict).kind, "red")
-        start, _, rest = sentence.partition(word)
+        start, _, rest = sentence(claim).partition(word)
         say(f"[bold]{escape(start)}[/bold][{colour}]{escape(word)}[/]{escape(rest)}")
-    for line in too_short:
+    for line in found.headlines:
+        say(escape(line))
+    for line in found.too_short:
         say(f"[yellow]{escape(line)}[/yellow] The committed answer: {COMMITTED}")

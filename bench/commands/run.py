@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 from bench import environment
 from bench.commands.plan import print_data, print_estimate, size_text
 from bench.console import BadInput, Exit, console, escape, say
-from bench.context import Context, require_writable
+from bench.context import DEFAULT_RESULTS, Context, require_writable
 from bench.run import plan as grid
 from bench.run.executors.base import Executor
 from bench.run.share_gpu import limit_threads
+from bench.run.work import estimate, work_of
 from infogan.cores import usable_cores
 
 if TYPE_CHECKING:
@@ -50,11 +51,12 @@ def _run(context: Context, executor: Executor, checkpoint_every_s: float, checkp
     print_data(context)
     print_estimate(context, planned, executor.jobs)
     todo = [item for item in planned if item.to_run]
-    left, free = grid.estimate(context.results, planned, executor.jobs), grid.free_bytes(context.results)
+    left, free = estimate(context.results, planned, executor.jobs), grid.free_bytes(context.results)
     if left.peak_bytes > free:
         raise BadInput(f"needs {size_text(left.peak_bytes)} on disk, {size_text(free)} are free at {context.results}")
     if not todo and all(item.state == "done" for item in planned):
         say(f"nothing to do: every cell is done{' and mirrored' if context.uri is not None else ''}")
+        _say_answer(context)
         return Exit.OK
     outcome = _train(context, executor, planned, todo, checkpoint_every_s, checkpoint_every)
     _print_outcome(context, outcome, len(todo))
@@ -73,8 +75,8 @@ def _train(
 
     task_of = task_maker(context, every_s, every)
     tasks = [task_of(item.cell, context.results) for item in todo]
-    measured_only = {item.cell.key for item in todo if not item.to_train}
-    with display_for(tasks, console, measured_only) as display:
+    works, _ = work_of(context.results, planned, executor.jobs)
+    with display_for(tasks, console, works) as display:
         return grid.run(context.results, planned, tasks, executor, display, context.uri)
 
 
@@ -108,3 +110,19 @@ def _print_outcome(context: Context, outcome: grid.Outcome, num_tasks: int) -> N
         say("not tracked, as asked; sync later: python -m bench sync")
     finished = f"{outcome.done} of {num_tasks} cells finished" if num_tasks else "nothing was left to train"
     say(f"{finished}; records in {escape(str(context.results))}")
+    if outcome.exit_code in (Exit.INTERRUPTED, Exit.TERMINATED):
+        say("stopped: the same command goes on from the checkpoints there, to the same bits")
+    else:
+        _say_answer(context)
+
+
+def _say_answer(context: Context) -> None:
+    """What the recorded cells answer so far, and the command that shows it."""
+    from bench.commands.report import say_answers
+    from bench.report.sentences import answers_of
+
+    found = answers_of(context.results, context.spec, context.profiles)
+    say_answers(found)
+    if found.judged or found.headlines or found.too_short:
+        elsewhere = "" if context.results == DEFAULT_RESULTS.absolute() else f" --results {context.results}"
+        say(f"its report, with pictures: python -m bench report{escape(elsewhere)}")

@@ -74,7 +74,7 @@ def answer(found: list[Evidence]) -> str:
     else:
         text = ", ".join(f"**{word}** ({wording.listed(groups)})" for word, groups in by_word.items())
     substitute = all(one.entry["data"] == "a substitute" for one in found)
-    return f"{text}, on rendered images" if substitute else text
+    return f"{text}, on a substitute" if substitute else text
 
 
 def table(evidence: Iterable[Evidence]) -> str:
@@ -95,14 +95,14 @@ def page(evidence: Iterable[Evidence]) -> str:
         "",
         "Every claim, every arm, the best committed evidence. `python -m bench.publish.answers` writes this page.",
         "",
-        "| | arm | verdict | ours | seeds | budget | report |",
+        "| | arm | holds? | ours | seeds | budget | report |",
         "|---|---|---|---|---|---|---|",
     ]
     for claim, of_claim in found.items():
         lines.append(f"| **{claim}** | **{of_claim[0].entry['text']}** | | | | | |")
         for one in of_claim:
             link = f"[{one.folder}]({one.folder}/report.md)"
-            cells = [f"`{one.group}`", one.entry["verdict"], ours([one]), seeds(one), one.entry["budget"], link]
+            cells = [f"`{one.group}`", one.words, ours([one]), seeds(one), one.entry["budget"], link]
             lines.append(f"| | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 

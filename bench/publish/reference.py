@@ -36,7 +36,7 @@ _VALUE = re.compile(r"<!--=([a-z0-9-]+)-->.*?<!--/-->")  # a quoted value: its c
 def claims_table(results: list[ClaimResult]) -> str:
     """The claim table as Markdown, and below it what each claim says."""
     lines = [
-        "| claim | arm | verdict | value, median [interval] | seeds holding | the paper's number |",
+        "| claim | arm | holds? | value, median [interval] | seeds holding | the paper's number |",
         "|---" * 6 + "|",
     ]
     for row in claim_rows(results):

@@ -32,6 +32,7 @@ from bench.report.factor_tables import factor_tables
 from bench.report.files import Collected, Report, written
 from bench.report.grids import Grids
 from bench.report.kept import KEPT_NOTE, NOTHING_KEPT, Kept, read_kept
+from bench.report.sentences import Answers
 from bench.spec.cells import digest
 from bench.spec.criteria import CostTable
 from bench.spec.tables import PROFILES, Spec, arm_of, by_variant, variant_of
@@ -39,8 +40,6 @@ from bench.spec.treatment import treatment_set
 
 if TYPE_CHECKING:  # matplotlib is imported where something is drawn
     from bench.report.figures import Drawing
-
-BASE_ARM = "infogan"  # whose T80 the others are compared with
 
 
 def write_report(
@@ -127,22 +126,8 @@ def _collected(
         views, apart, builder.damaged, absent, costs, speed, answer, shares, builder.cost_cards, title
     )
     missing = [*absent, *builder.missing, *(f"damaged: {line}" for line in builder.damaged)]
-    return Collected(
-        view,
-        builder.files,
-        builder.claims,
-        builder.results,
-        builder.judged,
-        builder.too_short,
-        missing,
-        builder.left_out,
-    )
-
-
-def _base_arm(order: Sequence[str]) -> str:
-    """The arm that the others are held against."""
-    recorded = [arm_of(group) for group in order]
-    return BASE_ARM if BASE_ARM in recorded else next(iter(recorded), BASE_ARM)
+    found = builder.files, builder.claims, builder.results, builder.answers
+    return Collected(view, *found, missing, builder.left_out)
 
 
 def _order(spec: Spec) -> Any:
@@ -167,8 +152,7 @@ class _Builder:
     files: dict[str, bytes] = field(default_factory=dict)
     claims: list[dict[str, Any]] = field(default_factory=list)
     results: list[ClaimResult] = field(default_factory=list)
-    judged: list[ClaimResult] = field(default_factory=list)
-    too_short: list[str] = field(default_factory=list)
+    answers: Answers = field(default_factory=Answers)
     missing: list[str] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
     claim_cards: list[cards.Card] = field(default_factory=list)
@@ -186,9 +170,6 @@ class _Builder:
         extra = {"experiment": sweep.experiment, "profile": sweep.profile, "claims_digest": hashed}
         self.claims += [extra | result.to_json() for result in results]
         self.results += results
-        too_short = verdicts.too_short(results, sweep, experiment)
-        self.judged += [] if too_short else results
-        self.too_short += [f"{sweep.experiment}, {sweep.profile}: {too_short}"] if too_short else []
         left_out = verdicts.left_out_sentence(sweep, experiment)
         self.left_out += [f"{sweep.experiment}: {left_out}"] if left_out else []
         missing = inventory.missing_cells(sweep, experiment)
@@ -201,7 +182,8 @@ class _Builder:
         choices, arms = settings.listed_choices(sweep, experiment), list(self.spec.arms)
         of_choices = settings.headline(choices, arms)
         if not of_choices and not results:
-            of_choices = own.headline(sweep, order, _base_arm(order))
+            of_choices = own.headline(sweep, order)
+        too_short = self.answers.add(sweep, experiment, results, of_choices)
         found = factors.studied(sweep, experiment, shown)
         grids, grids_note = self.grids.of_sweep(sweep, shown, stem)
         figures = [
@@ -250,7 +232,7 @@ class _Builder:
         extra = {"experiment": "cost", "profile": "", "claims_digest": digest(claim.model_dump())[:12]}
         self.claims += [extra | result.to_json() for result in results]
         self.results += results
-        self.judged += results
+        self.answers.judged += results
         self.cost_cards = cards.cards(results, {})
         table, path = tabular.cost_table(claim, cost, results), "tables/cost.csv"
         self.files[path] = table.csv
@@ -305,7 +287,7 @@ class _Builder:
         checks = [check for check in self.checks if check["experiment"] == sweep.experiment]
         for variant, groups in by_variant(order).items():
             base = f"figures/{stem}-{wording.file_part(variant)}" if variant else f"figures/{stem}"
-            histories = [draw_history(checks, group) for group in groups if arm_of(group) == BASE_ARM]
+            histories = [draw_history(checks, group) for group in groups if arm_of(group) == own.BASE_ARM]
             drawings = [*draw(sweep, groups, arms), *draw_digits(sweep, groups, arms), *(h for h in histories if h)]
             views += [self._figure(drawing, base, f"{variant}: " if variant else "") for drawing in drawings]
         found = largest(sweep.launches, sweep.definition_key)
@@ -365,7 +347,7 @@ class _Builder:
         stem: str,
         of_factors: list[tabular.Table],
     ) -> list[tuple[tabular.Table, str]]:
-        of_sweep = tabular.sweep_tables(sweep, order, _base_arm(order))
+        of_sweep = tabular.sweep_tables(sweep, order, own.base_of(order))
         found = [*of_factors, *codes.codes_tables(sweep, order), *of_sweep]
         if choices:
             others = [table for table in found if table.name != "comparisons"]

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bench.claims.judge import ClaimResult
 from bench.records.storage import write_atomic
 from bench.report import cards, evidence, pages, wording
 from bench.report.build import Collected, collect
+from bench.report.sentences import Answers
 from bench.spec.tables import Spec
 
 MAX_PICTURE = 80_000  # characters of a picture in a page; of a larger one the page has a smaller copy
@@ -23,8 +23,7 @@ class Combined:
     """A page's folders, and the answer of each claim."""
 
     view: pages.CombinedView
-    judged: list[ClaimResult]  # of each claim and arm the best evidence, where runs were not too short for it
-    too_short: list[str]
+    answers: Answers  # of each claim and arm the best evidence
     missing: list[str]
     left_out: list[str]
 
@@ -49,12 +48,16 @@ def combine(
     absent = [name for name, table in spec.experiments.items() if table.claims and name not in recorded]
     missing = [f"{wording.listed(absent)}: nothing recorded"] if absent else []
     view = pages.CombinedView(cards.summary(shown), cards.shares(shown), shown, views, links, missing)
-    judged = [claim for collected in found.values() for claim in collected.judged]
-    claims = [one.result for own in best.values() for one in own if one.result in judged]
-    too_short = [line for collected in found.values() for line in collected.too_short]
+    said = [collected.answers for collected in found.values()]
+    judged = {id(claim) for own in said for claim in own.judged}
+    answers = Answers(
+        [one.result for own in best.values() for one in own if one.result is not None and id(one.result) in judged],
+        [line for own in said for line in own.too_short],
+        [line for own in said for line in own.headlines],
+    )
     missing = missing + [f"{folder.name}: {line}" for folder in views for line in folder.missing]
     left_out = [line for collected in found.values() for line in collected.left_out]
-    return Combined(view, [claim for claim in claims if claim], too_short, missing, left_out)
+    return Combined(view, answers, missing, left_out)
 
 
 def write_combined(

@@ -26,6 +26,11 @@ class Evidence:
         return Outcome(verdict)
 
     @property
+    def words(self) -> str:
+        """The verdict as a person reads it."""
+        return answers.ANSWERS[self.outcome] + str(self.entry["verdict"]).removeprefix(self.outcome)
+
+    @property
     def group(self) -> str:
         variant = self.entry["variant"]
         return self.entry["arm"] if variant is None else f"{variant}/{self.entry['arm']}"

@@ -9,6 +9,7 @@ from typing import Any
 from bench.claims.judge import ClaimResult
 from bench.records.storage import write_atomic
 from bench.report import pages, tabular
+from bench.report.sentences import Answers
 
 # names that only a report gives: an earlier report's files that this one does not make are removed
 OWN_FILES = re.compile(
@@ -27,8 +28,7 @@ class Report:
     markdown: Path
     claims_json: Path
     claims: list[ClaimResult]
-    judged: list[ClaimResult]  # those of sweeps that are not too short for all of their claims
-    too_short: list[str]  # one line each: the other sweeps
+    answers: Answers
     missing: list[str]  # one line each: experiments without records, cells not done, damaged records
     left_out: list[str]  # one line each: arms that a profile leaves out by design
 
@@ -41,8 +41,7 @@ class Collected:
     files: dict[str, bytes]  # figures and tables, by their path in the report's folder
     entries: list[dict[str, Any]]  # as claims.json has them
     claims: list[ClaimResult]  # in the same order
-    judged: list[ClaimResult]
-    too_short: list[str]
+    answers: Answers
     missing: list[str]
     left_out: list[str]
 
@@ -63,8 +62,7 @@ def written(found: Collected, destination: Path) -> Report:
         markdown_path,
         claims_path,
         found.claims,
-        found.judged,
-        found.too_short,
+        found.answers,
         found.missing,
         found.left_out,
     )

@@ -10,13 +10,20 @@ from bench.report import wording
 from bench.report.tabular import is_neither
 from bench.spec.tables import arm_of, variant_of
 
+BASE_ARM = "infogan"  # whose T80 the others are compared with, where it is there
 MAX_NAMED = 4  # arms in the sentence; the table of comparisons has all
 
 
-def headline(sweep: Sweep, order: Sequence[str], base_arm: str) -> str:
+def base_of(order: Sequence[str]) -> str:
+    """The arm that the others are held against."""
+    recorded = [arm_of(group) for group in order]
+    return BASE_ARM if BASE_ARM in recorded else next(iter(recorded), BASE_ARM)
+
+
+def headline(sweep: Sweep, order: Sequence[str]) -> str:
     """``infogan-slow: T80 10 % later [7, 13] than infogan.``; of a single arm its own numbers; empty without seeds."""
     finished = [group for group in order if sweep.done(group)]
-    said = [sentence for base in _bases(finished, base_arm) for sentence in _against(sweep, base, finished)]
+    said = [sentence for base in _bases(finished, base_of(order)) for sentence in _against(sweep, base, finished)]
     if said:
         rest = f"; {len(said) - MAX_NAMED} more below" if len(said) > MAX_NAMED else ""
         return f"{'; '.join(said[:MAX_NAMED])}{rest}."

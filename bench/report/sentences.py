@@ -1,17 +1,52 @@
-"""Claims as sentences, for the last lines of a command."""
+"""What sweeps answer, as sentences: the last lines of a command."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
 
-from bench.claims.judge import ClaimResult
-from bench.report import answers, cards, wording
+from bench.analysis.results import load
+from bench.analysis.runs import Sweep
+from bench.claims.judge import ClaimResult, judge
+from bench.report import answers, cards, inventory, own, verdicts, wording
+from bench.spec.tables import ExperimentTable, Spec
 
 
-def sentences(results: Sequence[ClaimResult]) -> list[str]:
-    """``F2a partly: 13.8 % of digits put into the wrong one; the paper: 5 % (infogan-fast-q, 1 of 5 seeds)``, each."""
-    return [_sentence(result) for result in results]
+@dataclass
+class Answers:
+    """Of some sweeps: claims that could be judged, and one line each of the others."""
+
+    judged: list[ClaimResult] = field(default_factory=list)
+    too_short: list[str] = field(default_factory=list)  # for all of their claims
+    headlines: list[str] = field(default_factory=list)  # of those that no claim speaks of
+
+    def add(self, sweep: Sweep, experiment: ExperimentTable | None, results: list[ClaimResult], headline: str) -> str:
+        """Add a sweep; returns why it is too short for its claims. ``headline``: of one without claims."""
+        too_short = verdicts.too_short(results, sweep, experiment)
+        name = f"{sweep.experiment}, {sweep.profile}"
+        if too_short:
+            self.too_short.append(f"{name}: {too_short}")
+        elif results:
+            self.judged += results
+        elif headline:
+            self.headlines.append(f"{name}: {headline}")
+        return too_short
 
 
-def _sentence(result: ClaimResult) -> str:
+def answers_of(results: Path, spec: Spec, profiles: Mapping[str, str]) -> Answers:
+    """What a folder answers, of experiments by their profile; nothing of arms that were not run."""
+    found = Answers()
+    for sweep in load(results, profiles, None, spec).sweeps:
+        if sweep.profile != profiles[sweep.experiment]:
+            continue
+        experiment = spec.experiments.get(sweep.experiment)
+        claims = [claim for claim in judge(experiment, sweep) if claim.num_seeds] if experiment else []
+        headline = "" if claims else own.headline(sweep, inventory.ordered_groups(sweep, experiment))
+        found.add(sweep, experiment, claims, headline)
+    return found
+
+
+def sentence(result: ClaimResult) -> str:
+    """``F2a partly: 13.8 % of digits put into the wrong one; the paper: 5 % (infogan-fast-q, 1 of 5 seeds)``."""
     start = f"{result.id} {answers.in_words(result.verdict)}: "
     seeds = cards.seeds(result)
     of = f" ({result.group}{f', {seeds}' if seeds else ''})"

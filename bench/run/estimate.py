@@ -16,10 +16,10 @@ from typing import Any
 
 from bench.records.folder import CellFolder
 from bench.records.schedule import makespan_s
-from bench.records.storage import CorruptRecord
 from bench.records.tasks import STRETCH, CellTask
 from bench.run.executors.base import Executor, StopRequest
 from bench.run.plan import BYTES, PlannedCell, cell_costs
+from bench.run.work import reached_iterations
 from bench.spec.cells import Cell, digest
 
 TRIAL_STRETCHES = {"cpu": 2, "cuda": 10}  # of a trial; the first warms up and does not count
@@ -168,21 +168,12 @@ def _kind(results: Path, cells: list[Cell], clock: _Clock) -> Kind:
     return Kind(statistics.median(steps), statistics.median(outside), sum(sizes.values()), mirrored, row)
 
 
-def _reached(folder: CellFolder) -> int:
-    """Iterations up to the last checkpoint, where a partial cell goes on; 0 for one that starts anew."""
-    try:
-        history = folder.history() if folder.has_checkpoint() else None
-    except (CorruptRecord, OSError):
-        history = None
-    return 0 if history is None else len(history)
-
-
 def left(results: Path, planned: list[PlannedCell], measured: Measured, jobs: int) -> Left:
     """Hours and bytes of the cells still to train, in their order, ``jobs`` at a time. Each kind must be measured."""
     cells = [(item.cell, measured.kinds[kind_of(item.cell)]) for item in planned if item.to_train]
     seconds = []
     for cell, kind in cells:
-        remaining = max(0, cell.iterations - _reached(CellFolder.of(results, cell)))
+        remaining = max(0, cell.iterations - reached_iterations(CellFolder.of(results, cell)))
         seconds.append(remaining * kind.iteration_ms / 1e3 + kind.outside_s)
     kept = [kind.fixed_bytes + kind.mirrored_bytes + kind.history_bytes * cell.iterations for cell, kind in cells]
     parameters = sorted((sum(c.parameters for c in cell_costs(cell).values()) for cell, _ in cells), reverse=True)

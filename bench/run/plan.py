@@ -22,9 +22,6 @@ from bench.tracking.store import is_synced
 from infogan.architectures import Costs, adapted, iteration_flops, network_costs
 from infogan.own.networks import architecture_of
 
-ASSUMED_FLOPS_PER_S = 60e9  # of one core, for an estimate before anything was measured here
-ASSUMED_CARD_FLOPS_PER_S = 25e12  # of a GPU, which its cells share: a graph of MNIST's iteration in 1.6 ms, a guess
-ASSUMED_CELL_S = 3.0  # of a cell outside training: start, records; and of each family of measures
 BYTES = 4
 
 
@@ -101,53 +98,6 @@ def cell_costs(cell: Cell) -> dict[str, Costs]:
 def training_flops(cell: Cell) -> float:
     """Arithmetic of a whole cell, which weighs it in the overall progress."""
     return iteration_flops(cell_costs(cell), cell.config["training"]["batch_size"]) * cell.iterations
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """Seconds and bytes for what is left; ``measured``: from finished cells of the same kind, else from arithmetic."""
-
-    seconds: float
-    peak_bytes: int
-    kept_bytes: int
-    measured: bool
-
-
-def estimate(results: Path, planned: list[PlannedCell], jobs: int) -> Estimate:
-    """What the cells still to train will take on this machine, ``jobs`` at a time."""
-    todo = [item.cell for item in planned if item.to_train]
-    num_at_a_time, speed = max(1, min(jobs, len(todo))), _measured_speed(results, planned)
-    if speed is not None:
-        seconds = sum(training_flops(cell) / speed[0] + speed[1] for cell in todo) / num_at_a_time
-    else:
-        seconds = sum(_assumed_s(cell, num_at_a_time) for cell in todo)
-    sizes = sorted((BYTES * sum(c.parameters for c in cell_costs(cell).values()) for cell in todo), reverse=True)
-    kept = sum(2 * size for size in sizes)  # weights in the cell's folder and in the mirror's artifacts
-    peak = kept + sum(6 * size for size in sizes[:jobs])  # two checkpoints, each weights and two Adam moments
-    return Estimate(seconds, peak, kept, speed is not None)
-
-
-def _assumed_s(cell: Cell, num_at_a_time: int) -> float:
-    """A cell's share of the whole time: cores are its own, a GPU is everybody's."""
-    outside_s = ASSUMED_CELL_S * (1 + len(cell.measures)) / num_at_a_time
-    if cell.config["device"] == "cpu":
-        return outside_s + training_flops(cell) / ASSUMED_FLOPS_PER_S / num_at_a_time
-    return outside_s + training_flops(cell) / ASSUMED_CARD_FLOPS_PER_S
-
-
-def _measured_speed(results: Path, planned: list[PlannedCell]) -> tuple[float, float] | None:
-    """Arithmetic per second while training and seconds outside training, from the finished cells among these."""
-    finished = [
-        (item.cell, CellFolder.of(results, item.cell).result()) for item in planned if item.state != "unreadable"
-    ]
-    seconds = [
-        (training_flops(cell), result["seconds"]) for cell, result in finished if result and result["status"] == "done"
-    ]
-    if not seconds:
-        return None
-    train_s = sum(s["train"] for _, s in seconds)
-    outside_s = sum(sum(s.values()) - s["train"] for _, s in seconds) / len(seconds)
-    return sum(flops for flops, _ in seconds) / train_s, outside_s
 
 
 class Display(Protocol):

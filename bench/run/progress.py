@@ -1,7 +1,7 @@
 """What a person sees while cells train: bars with an ETA on a terminal, plain lines elsewhere."""
 
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -21,7 +21,7 @@ from rich.text import Text
 
 from bench.console import is_watched
 from bench.records.tasks import CellTask
-from bench.run.plan import ASSUMED_CELL_S, ASSUMED_FLOPS_PER_S, training_flops
+from bench.run.work import Work
 
 LINE_EVERY_S = 20.0
 
@@ -45,46 +45,46 @@ def _node(values: dict[str, Any]) -> str:
 
 
 class _Sweep:
-    """Overall progress in arithmetic, so that cells of different size count by their work: training, then measuring.
+    """Overall progress in expected seconds of work, so that each cell counts by its size: training, then measuring."""
 
-    What measuring takes is a guess. ``measured_only``: keys of cells that are trained already.
-    """
-
-    def __init__(self, tasks: list[CellTask], measured_only: Collection[str] = ()) -> None:
-        training = {
-            task.cell.key: 0.0 if task.cell.key in measured_only else training_flops(task.cell) for task in tasks
-        }
-        a_measure = ASSUMED_FLOPS_PER_S * ASSUMED_CELL_S
-        self.work = {t.cell.key: training[t.cell.key] + a_measure * (1 + len(t.cell.measures)) for t in tasks}
-        self.training = training
-        self.reached = dict.fromkeys(self.work, 0.0)
-        self.resumed = dict.fromkeys(self.work, 0.0)
+    def __init__(self, tasks: list[CellTask], works: Mapping[str, Work]) -> None:
+        self.work = {task.cell.key: works[task.cell.key] for task in tasks}
+        self.resumed = {key: work.reached * work.train_s for key, work in self.work.items()}
+        self.reached = dict(self.resumed)
+        self.begun: dict[str, list[str]] = {key: [] for key in self.work}  # families, the last of them not yet measured
         self.finished = 0
         self.failed = 0
         self.started = time.monotonic()
 
     def update(self, task: CellTask, kind: str, values: dict[str, Any]) -> None:
         key = task.cell.key
-        share = values.get("iteration", 0) / task.cell.iterations
-        if kind in ("started", "progress", "resumed"):  # a cell may start again, on a cluster, from before
-            self.reached[key] = share * self.training[key]
+        work = self.work[key]
+        if kind == "started":  # again, on a cluster, from before
+            self.reached[key], self.begun[key] = self.resumed[key], []
+        if kind in ("progress", "resumed"):
+            self.reached[key] = work.train_s * values.get("iteration", 0) / task.cell.iterations
         if kind == "resumed":
             self.resumed[key] = self.reached[key]
+        if kind == "evaluating":
+            measured = sum(work.measures_s.get(family, 0.0) for family in self.begun[key])
+            self.reached[key] = work.train_s + measured + (work.outside_s if "family" in values else 0.0)
+            self.begun[key] += [values["family"]] if "family" in values else []
         if kind in ("done", "failed"):
-            self.reached[key] = self.work[key]
+            self.reached[key] = work.total_s
             self.finished += kind == "done"
             self.failed += kind == "failed"
 
     @property
     def share(self) -> float:
-        return sum(self.reached.values()) / max(1.0, sum(self.work.values()))
+        total = sum(work.total_s for work in self.work.values())
+        return sum(self.reached.values()) / total if total else 1.0
 
     def eta_s(self) -> float | None:
-        """Seconds left at the speed so far; None before anything was trained."""
-        trained = sum(self.reached.values()) - sum(self.resumed.values())
+        """Seconds left at the speed so far; None before anything was done."""
+        done = sum(self.reached.values()) - sum(self.resumed.values())
         elapsed = time.monotonic() - self.started
-        left = sum(self.work.values()) - sum(self.reached.values())
-        return left * elapsed / trained if trained > 0 else None
+        left = sum(work.total_s for work in self.work.values()) - sum(self.reached.values())
+        return left * elapsed / done if done > 0 else None
 
     def line(self) -> str:
         eta = self.eta_s()
@@ -96,8 +96,8 @@ class _Sweep:
 class LineDisplay:
     """Progress for logs: a line when a cell starts or ends, and one now and then."""
 
-    def __init__(self, tasks: list[CellTask], console: Console, measured_only: Collection[str] = ()) -> None:
-        self.sweep, self.console = _Sweep(tasks, measured_only), console
+    def __init__(self, tasks: list[CellTask], console: Console, works: Mapping[str, Work]) -> None:
+        self.sweep, self.console = _Sweep(tasks, works), console
         self.last_line = time.monotonic()
         self.running: dict[str, str] = {}
 
@@ -154,8 +154,8 @@ class _Eta(ProgressColumn):
 class BarDisplay:
     """Progress for terminals: a bar per running cell with its current L_I, and one for all."""
 
-    def __init__(self, tasks: list[CellTask], console: Console, measured_only: Collection[str] = ()) -> None:
-        self.sweep, self.console = _Sweep(tasks, measured_only), console
+    def __init__(self, tasks: list[CellTask], console: Console, works: Mapping[str, Work]) -> None:
+        self.sweep, self.console = _Sweep(tasks, works), console
         overall: list[TaskID] = []
         self.progress = Progress(
             SpinnerColumn(),
@@ -225,9 +225,7 @@ def preparing(name: str, console: Console) -> Iterator[Callable[[int, int], None
     yield line
 
 
-def display_for(
-    tasks: list[CellTask], console: Console, measured_only: Collection[str] = ()
-) -> LineDisplay | BarDisplay:
+def display_for(tasks: list[CellTask], console: Console, works: Mapping[str, Work]) -> LineDisplay | BarDisplay:
     """Bars where somebody watches, lines where nobody does."""
     kind = BarDisplay if console.is_terminal and is_watched() else LineDisplay
-    return kind(tasks, console, measured_only)
+    return kind(tasks, console, works)

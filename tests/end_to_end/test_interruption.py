@@ -60,7 +60,8 @@ def test_a_damaged_checkpoint_is_said_and_the_one_before_used(
     with running(bench, *RUN) as process:
         wait_for(lambda: num_checkpoints(bench) == 2)
         process.terminate()
-        process.communicate(timeout=PATIENCE_S)
+        output, _ = process.communicate(timeout=PATIENCE_S)
+    assert "stopped: the same command goes on from the checkpoints there" in output
     for folder in bench.cells().values():
         damage(folder / "checkpoint.pt", random.Random(1))
     output = bench(*RUN)

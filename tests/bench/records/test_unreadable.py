@@ -13,6 +13,7 @@ from bench.records.tasks import CellTask
 from bench.report import write_report
 from bench.run import plan as grid
 from bench.run.executors.worker import conclude
+from bench.run.work import estimate
 from bench.spec.tables import load_spec
 from bench.tracking.mirror import sync
 from tests.bench.tracked_cells import done_cell, make_cell
@@ -75,7 +76,7 @@ def test_plan_and_report_name_it_and_go_on(tmp_path: Path, name: str, spoil: Cal
     assert line.startswith(f"{bad.path.relative_to(tmp_path)}: {name}: cannot be read: ")
     seeds = [run.cell.seed for run in loaded.sweeps[0].runs]
     assert seeds == ([0, 1] if name == "measures.json" else [1])
-    grid.estimate(tmp_path, [first, second], 1)
+    estimate(tmp_path, [first, second], 1)
 
 
 def test_the_report_says_it(tmp_path: Path) -> None:

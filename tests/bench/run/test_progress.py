@@ -8,7 +8,7 @@ from rich.console import Console
 
 from bench.records.tasks import CellTask
 from bench.run import progress
-from bench.run.plan import ASSUMED_CELL_S, ASSUMED_FLOPS_PER_S
+from bench.run.work import Work
 from tests.bench.tracked_cells import make_cell
 
 
@@ -28,21 +28,40 @@ def test_a_log_gets_a_line_now_and_then(monkeypatch) -> None:
 def test_a_cell_that_is_only_measured_weighs_little_in_the_time_left(tmp_path: Path, monkeypatch) -> None:
     seconds = iter((0.0, 20.0))
     monkeypatch.setattr(progress.time, "monotonic", lambda: next(seconds))
-    beside = ASSUMED_CELL_S * ASSUMED_FLOPS_PER_S
-    monkeypatch.setattr(progress, "training_flops", lambda cell: 9 * beside)
     tasks = [CellTask(make_cell(seed), tmp_path, None, {}) for seed in range(3)]
-    sweep = progress._Sweep(tasks, {task.cell.key for task in tasks[:2]})
+    short, long = Work(0.0, 0.0, {"digits": 1.0}), Work(9.0, 1.0, {})
+    sweep = progress._Sweep(tasks, dict(zip((task.cell.key for task in tasks), (short, short, long), strict=True)))
     for task in tasks[:2]:
         sweep.update(task, "done", {})
     assert sweep.share == pytest.approx(2 / 12)
     assert sweep.eta_s() == pytest.approx(20 * 10 / 2)
 
 
-def test_a_trained_cell_that_is_still_measured_is_not_yet_all(tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setattr(progress, "training_flops", lambda cell: 1e12)
+def test_the_time_left_counts_from_where_a_partial_cell_goes_on(tmp_path: Path, monkeypatch) -> None:
+    seconds = iter((0.0, 10.0))
+    monkeypatch.setattr(progress.time, "monotonic", lambda: next(seconds))
+    task = CellTask(make_cell(0), tmp_path, None, {})
+    num, work = task.cell.iterations, Work(100.0, 10.0, {"digits": 20.0, "samples": 30.0}, reached=0.5)
+    sweep = progress._Sweep([task], {task.cell.key: work})
+    assert sweep.share == pytest.approx(50 / 160)
+    sweep.update(task, "started", {})
+    sweep.update(task, "resumed", {"iteration": num // 2})
+    sweep.update(task, "progress", {"iteration": num * 3 // 4})
+    assert sweep.eta_s() == pytest.approx(10 * (25 + 60) / 25)  # 25 of the sweep's seconds took 10 of the clock's
+    sweep.update(task, "evaluating", {})
+    assert sweep.share == pytest.approx(100 / 160)
+    sweep.update(task, "evaluating", {"family": "digits"})
+    assert sweep.share == pytest.approx(110 / 160)
+    sweep.update(task, "evaluating", {"family": "samples"})
+    assert sweep.share == pytest.approx(130 / 160)
+    sweep.update(task, "done", {})
+    assert sweep.share == 1
+
+
+def test_a_trained_cell_that_is_still_measured_is_not_yet_all(tmp_path: Path) -> None:
     page = io.StringIO()
     task = CellTask(make_cell(0), tmp_path, None, {})
-    display = progress.LineDisplay([task], Console(file=page, width=200))
+    display = progress.LineDisplay([task], Console(file=page, width=200), {task.cell.key: Work(10.0, 3.0, {})})
     display.event(task, "started", {})
     display.event(task, "progress", {"iteration": task.cell.iterations, "metrics": {}})
     assert 0 < display.sweep.share < 1

@@ -11,6 +11,7 @@ from bench.context import Context
 from bench.run import plan as grid
 from bench.run import share_gpu
 from bench.run.share_gpu import cell_bytes, share
+from bench.run.work import estimate
 from bench.spec.cells import Cell
 
 
@@ -74,10 +75,10 @@ def test_what_a_gpu_will_take_is_guessed_of_the_card_not_of_a_core(
     context = Context(["mnist-mi"], results=tmp_path, profile="paper", no_tracking=True)
     planned = grid.plan(tmp_path, context.cells, None)
     assert len(planned) == 25
-    assert 30 < grid.estimate(tmp_path, planned, 16).seconds < 60
-    assert 30 < grid.estimate(tmp_path, planned, 1).seconds < 120
+    assert 30 < estimate(tmp_path, planned, 16).seconds < 60
+    assert 30 < estimate(tmp_path, planned, 1).seconds < 120
     on_cpu = [replace(item, cell=replace(item.cell, config=item.cell.config | {"device": "cpu"})) for item in planned]
-    alone, beside = (grid.estimate(tmp_path, on_cpu, jobs).seconds for jobs in (1, 5))
+    alone, beside = (estimate(tmp_path, on_cpu, jobs).seconds for jobs in (1, 5))
     assert alone > 3600
     assert beside == pytest.approx(alone / 5)
 

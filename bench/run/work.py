@@ -1,0 +1,118 @@
+"""How long cells will take: from the cells that were finished here, else from their arithmetic."""
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.records.folder import CellFolder
+from bench.records.schedule import makespan_s
+from bench.records.storage import CorruptRecord
+from bench.run.plan import BYTES, PlannedCell, cell_costs, training_flops
+from bench.spec.cells import Cell
+
+ASSUMED_FLOPS_PER_S = 60e9  # of one core, for an estimate before anything was measured here
+ASSUMED_CARD_FLOPS_PER_S = 25e12  # of a GPU, which its cells share: a graph of MNIST's iteration in 1.6 ms, a guess
+ASSUMED_CELL_S = 3.0  # of a cell outside training: start, pictures, records
+ASSUMED_FAMILY_S = 3.0  # of a family of measures
+
+
+@dataclass(frozen=True)
+class Work:
+    """A cell by itself, in seconds; ``reached``: share of its training that lies behind it."""
+
+    train_s: float
+    outside_s: float
+    measures_s: dict[str, float]  # by family still to be measured, in their order
+    reached: float = 0.0
+
+    @property
+    def total_s(self) -> float:
+        """All of it, with what lies behind."""
+        return self.train_s + self.outside_s + sum(self.measures_s.values())
+
+    @property
+    def left_s(self) -> float:
+        return self.total_s - self.reached * self.train_s
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Seconds and bytes for what is left; ``measured``: from finished cells of the same kind, else from arithmetic."""
+
+    seconds: float
+    peak_bytes: int
+    kept_bytes: int
+    measured: bool
+
+
+def estimate(results: Path, planned: Sequence[PlannedCell], jobs: int) -> Estimate:
+    """What the cells still to train or to measure will take on this machine, ``jobs`` at a time."""
+    works, measured = work_of(results, planned, jobs)
+    todo = [item.cell for item in planned if item.to_train]
+    sizes = sorted((BYTES * sum(c.parameters for c in cell_costs(cell).values()) for cell in todo), reverse=True)
+    kept = sum(2 * size for size in sizes)  # weights in the cell's folder and in the mirror's artifacts
+    peak = kept + sum(6 * size for size in sizes[:jobs])  # two checkpoints, each weights and two Adam moments
+    seconds = makespan_s((work.left_s for work in works.values()), max(1, jobs))
+    return Estimate(seconds, peak, kept, measured)
+
+
+def work_of(results: Path, planned: Sequence[PlannedCell], jobs: int) -> tuple[dict[str, Work], bool]:
+    """Work by cell key, ``jobs`` cells at a time, and whether it rests on cells that were finished here."""
+    speed = _measured_speed(results, planned)
+    beside = max(1, min(jobs, sum(item.to_train for item in planned)))
+    families_s = _measured_families_s(results, planned)
+    works = {}
+    for item in planned:
+        if not item.to_run:
+            continue
+        folder, cell = CellFolder.of(results, item.cell), item.cell
+        families = cell.measures if item.to_train else folder.unmeasured(cell)
+        measures_s = {family: families_s.get(family, ASSUMED_FAMILY_S) for family in families}
+        if item.to_train:
+            reached = min(1.0, reached_iterations(folder) / cell.iterations)
+            flops_per_s, outside_s = speed or (_assumed_flops_per_s(cell, beside), ASSUMED_CELL_S)
+            works[cell.key] = Work(training_flops(cell) / flops_per_s, outside_s, measures_s, reached)
+        else:
+            works[cell.key] = Work(0.0, 0.0, measures_s)
+    return works, speed is not None
+
+
+def _assumed_flops_per_s(cell: Cell, beside: int) -> float:
+    """Of one cell while as many run beside each other: cores are its own, a GPU is everybody's."""
+    return ASSUMED_FLOPS_PER_S if cell.config["device"] == "cpu" else ASSUMED_CARD_FLOPS_PER_S / beside
+
+
+def reached_iterations(folder: CellFolder) -> int:
+    """Iterations up to the last checkpoint, where a partial cell goes on; 0 for one that starts anew."""
+    try:
+        history = folder.history() if folder.has_checkpoint() else None
+    except (CorruptRecord, OSError):
+        history = None
+    return 0 if history is None else len(history)
+
+
+def _measured_speed(results: Path, planned: Sequence[PlannedCell]) -> tuple[float, float] | None:
+    """Arithmetic per second while training and seconds outside training, from the finished cells among these."""
+    finished = [
+        (item.cell, CellFolder.of(results, item.cell).result()) for item in planned if item.state != "unreadable"
+    ]
+    seconds = [
+        (training_flops(cell), result["seconds"]) for cell, result in finished if result and result["status"] == "done"
+    ]
+    if not seconds:
+        return None
+    train_s = sum(s["train"] for _, s in seconds)
+    outside_s = sum(sum(s.values()) - s["train"] for _, s in seconds) / len(seconds)
+    return sum(flops for flops, _ in seconds) / train_s, outside_s
+
+
+def _measured_families_s(results: Path, planned: Sequence[PlannedCell]) -> dict[str, float]:
+    """Median seconds by family of measures, over the cells among these that have it."""
+    found: dict[str, list[float]] = {}
+    for item in planned:
+        if item.state in ("done", "unsynced", "unmeasured"):
+            for family, entry in CellFolder.of(results, item.cell).measures().items():
+                if "values" in entry and "seconds" in entry:
+                    found.setdefault(family, []).append(entry["seconds"])
+    return {family: statistics.median(seconds) for family, seconds in found.items()}

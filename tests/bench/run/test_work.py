@@ -1,0 +1,54 @@
+"""What is left, in seconds: a partial cell from its checkpoint, a trained one by what is still to be measured."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bench.context import DEFAULT_SPEC
+from bench.records.folder import CellFolder
+from bench.records.history import History
+from bench.run.plan import PlannedCell, training_flops
+from bench.run.work import ASSUMED_CELL_S, ASSUMED_FAMILY_S, ASSUMED_FLOPS_PER_S, estimate, work_of
+from bench.spec.cells import Cell, measure_key
+from bench.spec.tables import load_spec
+from tests.bench.recorded_sweep import planned, record
+
+
+def measuring(seed: int, *families: str) -> Cell:
+    cells = planned(load_spec(DEFAULT_SPEC), seeds=(0, 1, 2))
+    return replace(next(c for c in cells if c.arm == "gan" and c.seed == seed), measures=families)
+
+
+def test_before_anything_is_finished_the_arithmetic_decides(tmp_path: Path) -> None:
+    cells = [measuring(seed, "digits", "samples") for seed in range(3)]
+    train_s = training_flops(cells[0]) / ASSUMED_FLOPS_PER_S
+    found = estimate(tmp_path, [PlannedCell(cell, "missing", "") for cell in cells], 2)
+    assert not found.measured
+    assert found.seconds == pytest.approx(2 * (train_s + ASSUMED_CELL_S + 2 * ASSUMED_FAMILY_S))  # two, then the third
+    assert found.peak_bytes > found.kept_bytes > 0
+
+
+def test_a_partial_cell_has_left_what_lies_beyond_its_checkpoint(tmp_path: Path) -> None:
+    cell = measuring(0)
+    folder = CellFolder.of(tmp_path, cell)
+    half = cell.iterations // 2
+    folder.write_history(History(("a",), np.zeros((half, 1)), np.array([half]), np.array([1.0])))
+    folder.write_checkpoint(b"state")
+    works, _ = work_of(tmp_path, [PlannedCell(cell, "partial", "")], 1)
+    (work,) = works.values()
+    assert work.reached == pytest.approx(half / cell.iterations)
+    assert work.left_s == pytest.approx(ASSUMED_CELL_S + work.train_s * (1 - work.reached))
+
+
+def test_what_is_only_measured_takes_what_measuring_took(tmp_path: Path) -> None:
+    first, second = measuring(0, "digits"), measuring(1, "digits")
+    entry = {"key": measure_key(first, "digits"), "values": {}, "seconds": 25.0}
+    record(tmp_path, first).write_measures("digits", entry)
+    record(tmp_path, second)
+    both = [PlannedCell(first, "done", ""), PlannedCell(second, "unmeasured", "digits")]
+    found = estimate(tmp_path, both, 4)
+    assert found.measured
+    assert found.seconds == pytest.approx(25.0)
+    assert found.peak_bytes == 0
