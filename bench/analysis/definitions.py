@@ -13,6 +13,15 @@ from infogan.data import DataInfo, own
 RENDERED = "rendered"  # the source that makes as many images as are asked for
 
 
+def own_settings(cell: Cell) -> dict[str, dict[str, Any]]:
+    """By table, the settings of a cell that its experiment's definition has otherwise: its arm's and its variant's."""
+    shared = [name for name in ("training", "network", "noise", "data") if name in cell.definition]
+    return {
+        table: {name: value for name, value in cell.config[table].items() if value != cell.definition[table].get(name)}
+        for table in shared
+    }
+
+
 def treatment(cell: Cell) -> str:
     """Digest of all that its configuration holds but the seed."""
     return digest(cell.config | {"seed": None})

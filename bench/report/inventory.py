@@ -5,6 +5,7 @@ import shlex
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from bench.analysis.definitions import own_settings
 from bench.analysis.runs import Run, Sweep
 from bench.report import wording
 from bench.spec.cells import evaluation_code, measure_key, seeds_of
@@ -176,14 +177,11 @@ def _flat(value: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
 
 def arm_settings(sweep: Sweep, group: str) -> str:
     """How a group's training, networks, noise and images differ from the experiment's."""
-    run = sweep.groups()[group][0]
-    changed = []
-    for table in ("training", "network", "noise", "data"):
-        base, own = sweep.definition[table], run.cell.config[table]
-        changed += [
-            f"{name} {_one_line(own[name])} (else {_one_line(base.get(name)) or 'the default'})"
-            for name in own
-            if own[name] != base.get(name)
-        ]
-    changed += [f"{name} {digest}" for name, digest in sources_of(run.cell.config).items()]
+    cell = sweep.groups()[group][0].cell
+    changed = [
+        f"{name} {_one_line(value)} (else {_one_line(sweep.definition[table].get(name)) or 'the default'})"
+        for table, own in own_settings(cell).items()
+        for name, value in own.items()
+    ]
+    changed += [f"{name} {digest}" for name, digest in sources_of(cell.config).items()]
     return "; ".join(changed)

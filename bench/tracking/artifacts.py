@@ -1,6 +1,8 @@
-"""A cell's files in the store: sent where they are lacking, then asked for again and compared."""
+"""A cell's files and images in the store: sent where they are lacking, then asked for again and compared."""
 
 import hashlib
+import io
+import re
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
@@ -8,6 +10,11 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+
+
+_IMAGE = re.compile(
+    r"(?P<key>.+)[+%]step[+%](?P<step>\d+)[+%]timestamp[+%]\d+[+%][0-9a-f-]+(?P<small>[+%]compressed)?\.\w+"
+)
 
 
 class ArtifactsLacking(Exception):
@@ -36,6 +43,37 @@ def send(client: "MlflowClient", run_id: str, artifacts: Iterable[tuple[str, byt
     held = _held(client, run_id, set(map(_parent, sizes)))
     lacking = [path for path, size in sizes.items() if held.get(path) != size]
     return lacking + [path for path in sent.keys() - lacking if _digest(client, run_id, path) != sent[path]]
+
+
+def send_images(
+    client: "MlflowClient", run_id: str, images: Iterable[tuple[str, int, bytes]], start_ms: int
+) -> list[str]:
+    """Log those (key, step, PNG) that the run lacks; gives those that it does not hold afterwards, in words.
+
+    The names of their files are MLflow's and new at each call: a key and step is held where both of its files are.
+    """
+    from PIL import Image
+
+    held, wanted = _held_images(client, run_id), []
+    for key, step, png in images:
+        wanted.append((key, step))
+        if (key, step) not in held:
+            with Image.open(io.BytesIO(png)) as image:
+                client.log_image(run_id, image, key=key, step=step, timestamp=start_ms + step, synchronous=True)
+    held = _held_images(client, run_id) if wanted else held
+    return [f"image {key} at {step}" for key, step in wanted if (key, step) not in held]
+
+
+def _held_images(client: "MlflowClient", run_id: str) -> set[tuple[str, int]]:
+    """Key and step of each image of which the store holds the file and the small copy."""
+    files: dict[tuple[str, int], set[bool]] = {}
+    for artifact in client.list_artifacts(run_id, "images"):
+        match = _IMAGE.fullmatch(PurePosixPath(artifact.path).name)
+        if match:
+            files.setdefault((match["key"].replace("~", "/"), int(match["step"])), set()).add(
+                match["small"] is not None
+            )
+    return {key for key, kinds in files.items() if len(kinds) == 2}
 
 
 def _parent(path: str) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from bench.analysis import pictures
+from bench.analysis.definitions import own_settings
 from bench.analysis.summary import categorical_entropy_nats, code_names, measured_values, mi_curve, summarise
 from bench.records.folder import CellFolder
 from bench.records.history import History
@@ -59,13 +60,24 @@ def _finite_or_nan(column: Iterable[tuple[int, float]]) -> dict[int, float]:
 
 
 def summary_points(config: dict[str, Any], history: History, result: dict[str, Any]) -> Points:
-    """``summary/...``, one point each; a T80 that was not reached is the budget, and ``t80_reached`` says so."""
+    """``summary/...``, one point each. A T80 that was not reached has none: a chart shows no bar, sorting puts it last.
+
+    ``t80_censored`` is the budget then, for means over runs; ``t80_reached`` is 0 or 1.
+    """
     summary = summarise(config, history, result)
-    if math.isinf(summary.get("t80", 0.0)):
-        summary["t80"] = float(config["training"]["iterations"])
+    if "t80" in summary:
+        summary["t80_censored"] = min(summary["t80"], float(config["training"]["iterations"]))
     finals = [summary[f"mi_final_{name}_nats"] for name in code_names(config, "continuous")]
     summary["mi_final"] = summary.get("mi_final_nats", math.fsum(finals))
     return {f"summary/{name}": {0: float(v)} for name, v in summary.items() if v is not None and math.isfinite(v)}
+
+
+def t80_words(config: dict[str, Any], history: History, result: dict[str, Any]) -> str | None:
+    """T80 as a person reads it, also where it was not reached; None without a categorical code."""
+    t80 = summarise(config, history, result).get("t80")
+    if t80 is None:
+        return None
+    return f"{t80:.1f}" if math.isfinite(t80) else f"not reached in {config['training']['iterations']} iterations"
 
 
 def measure_points(measures: dict[str, dict[str, Any]]) -> Points:
@@ -83,13 +95,22 @@ def artifact_files(folder: CellFolder, identity: dict[str, Any]) -> Iterator[tup
     """Path and content; pictures and weights only where the cell has them."""
     for name in ("environment", "config"):
         yield f"{name}.json", (json.dumps(identity[name], indent=1) + "\n").encode()
-    grids, measures = folder.traversals() | folder.snapshots(), folder.measures()
+    grids, measures = folder.traversals(), folder.measures()
     for family in measures:
         grids |= folder.measured_grids(family)
     for name, grid in grids.items():
         yield f"traversals/{name}.png", pictures.png(name, grid, identity["config"], measures, zoom=2)
     with contextlib.suppress(FileNotFoundError):
         yield "weights.pt", folder.weights()
+
+
+def image_steps(folder: CellFolder, identity: dict[str, Any]) -> Iterator[tuple[str, int, bytes]]:
+    """Each code's traversal at each iteration that has one: key, iteration, PNG. Charts show runs side by side."""
+    result = folder.result() or {}
+    final = {f"{code}-{result.get('iterations', 0)}": grid for code, grid in folder.traversals().items()}
+    for name, grid in (folder.snapshots() | final).items():
+        code, _, iteration = name.rpartition("-")
+        yield f"{code} varies", int(iteration), pictures.png(code, grid, identity["config"], {}, zoom=2)
 
 
 # ---------------------------------------------------------------- what a person reads
@@ -111,6 +132,11 @@ def labels(cell: Cell) -> dict[str, str]:
     variant = cell.variant or "-"
     labels = {"experiment": cell.experiment, "variant": variant, "arm": cell.arm, "group": cell.group}
     return labels | {"seed": str(cell.seed)}
+
+
+def of_arm(cell: Cell) -> dict[str, str]:
+    """Parameters in which the arm differs from its experiment, under names that come first: ``arm.learning_rate_q``."""
+    return {f"arm.{name}": value for name, value in flatten(own_settings(cell)).items()}
 
 
 def tags_of(cell: Cell, identity: dict[str, Any]) -> dict[str, str]:
@@ -142,10 +168,21 @@ def run_colour(arm: str, seed: int) -> str:
     return "#" + "".join(f"{round(c + (255 - c) * towards_white):02X}" for c in bytes.fromhex(hue[1:]))
 
 
+TITLES = {  # of charts, short enough for a window with a panel open
+    "mi/categorical": "L_I, categories",
+    "mi/continuous": "L_I, continuous",
+    "summary/t80": "T80",
+    "summary/mi_final": "final L_I",
+    "loss/discriminator": "loss of D",
+    "loss/generator": "loss of G",
+}
+
+
 def shared_view(config: dict[str, Any], *, by_arm: bool) -> str:
     """A prepared view of an experiment's charts. The format is MLflow's own, undocumented and bound to its version."""
     kinds = [kind for kind in ("categorical", "continuous") if code_names(config, kind)]
-    bars = ["summary/t80", "summary/mi_final"] if "categorical" in kinds else ["summary/mi_final"]
+    has_t80 = "categorical" in kinds
+    bars = ["summary/t80", "summary/mi_final"] if has_t80 else ["summary/mi_final"]
     losses = ["loss/discriminator", "loss/generator"]
     sections = {"Mutual information": [f"mi/{kind}" for kind in kinds] + bars, "Losses": losses}
     plain = {"runsCountToCompare": 100, "deleted": False, "isGenerated": False}
@@ -157,10 +194,15 @@ def shared_view(config: dict[str, Any], *, by_arm: bool) -> str:
     charts: list[dict[str, Any]] = []
     for section, metrics in sections.items():
         for metric in metrics:
-            chart = plain | {"uuid": metric, "metricSectionId": section, "displayName": metric, "metricKey": metric}
+            chart = plain | {
+                "uuid": metric,
+                "metricSectionId": section,
+                "displayName": TITLES[metric],
+                "metricKey": metric,
+            }
             charts.append(chart | ({"type": "BAR"} if metric in bars else line | {"selectedMetricKeys": [metric]}))
     widths = {"params.`arm`": 130, "params.`seed`": 60} | {f"metrics.`{bar}`": 130 for bar in bars}
-    widths |= {"tags.`profile`": 80}  # pixels, in the order of the columns
+    widths |= {"tags.`t80`": 100} if has_t80 else {}  # pixels, in the order of the columns; the tag says "not reached"
     order = ["attributes.`Run Name`", "runDateAndNestInfo", *widths, "duration"]
     view = {
         "searchFilter": "", "orderByKey": "tags.`mlflow.runName`", "orderByAsc": True, "startTime": "ALL",

@@ -27,11 +27,14 @@ from bench.tracking.content import (
     artifact_files,
     contradicts_nothing,
     flatten,
+    image_steps,
     labels,
     measure_points,
+    of_arm,
     recorded_points,
     shared_view,
     summary_points,
+    t80_words,
     tags_of,
 )
 from bench.tracking.uri import escaped, reason, redacted
@@ -102,6 +105,7 @@ def mirror_cell(client: "MlflowClient", folder: CellFolder, memory: Memory | Non
         synced, lacking = _holds(client, run, points), list[str]()
         if synced:
             lacking = artifacts.send(client, run.run_id, artifact_files(folder, identity), is_known=is_known)
+            lacking += artifacts.send_images(client, run.run_id, image_steps(folder, identity), run.start_ms)
         if synced and not lacking:
             _end(client, run, folder, result)
             memory.pop(cell.key)  # what a sweep keeps in memory does not grow with its ended cells
@@ -206,7 +210,7 @@ def _open_run(
     if (folder.tracking() or {}).get("run_id") != known.run_id:
         folder.write_tracking({"uri": redacted(client.tracking_uri), "run_id": known.run_id, "status": "incomplete"})
     _set_aside_orphans(client, folder, cell, known)
-    params = [Param(k, v) for k, v in (flatten(cell.config) | labels(cell)).items()]
+    params = [Param(k, v) for k, v in (labels(cell) | of_arm(cell) | flatten(cell.config)).items()]
     for start in range(0, len(params), MAX_PARAMS):
         client.log_batch(known.run_id, params=params[start : start + MAX_PARAMS], synchronous=True)
     client.log_batch(known.run_id, tags=[RunTag(k, v) for k, v in tags.items()], synchronous=True)
@@ -277,6 +281,10 @@ def _end(client: "MlflowClient", run: KnownRun, folder: CellFolder, result: dict
         del run.tags["error"]
     if "health" in result:
         client.set_tag(run.run_id, "health", result["health"]["status"])
+    history = folder.history()
+    t80 = t80_words(folder.cell().config, history, result) if history is not None and run.status == "FINISHED" else None
+    if t80 is not None:
+        client.set_tag(run.run_id, "t80", t80)
     end_ms = int((folder.path / "result.json").stat().st_mtime * 1000)
     client.set_terminated(run.run_id, run.status, max(end_ms, run.start_ms))
     client.set_tag(run.run_id, "synced", "true")

@@ -5,6 +5,7 @@ import math
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -78,11 +79,14 @@ def test_a_done_cell_is_mirrored_in_full(results: Path, client: Any) -> None:
     metrics = run.data.metrics
     assert metrics["summary/t80_reached"] == 1
     assert 8 < metrics["summary/t80"] < 18  # 1 - exp(-t / 8) = 0.8 at 12.9
+    assert run.data.tags["t80"] == f"{metrics['summary/t80']:.1f}"
+    assert metrics["summary/t80_censored"] == metrics["summary/t80"]
     assert metrics["summary/mi_final"] == metrics["summary/mi_final_nats"] == pytest.approx(math.log(10), abs=0.01)
 
     artifacts = {a.path: a.file_size for path in (None, "traversals") for a in client.list_artifacts(run_id, path)}
     assert set(artifacts) == {
-        "config.json", "environment.json", "traversals", "traversals/c1.png", "traversals/c2.png", "weights.pt",
+        "config.json", "environment.json", "images", "traversals", "traversals/c1.png", "traversals/c2.png",
+        "weights.pt",
     }  # fmt: skip
     assert artifacts["weights.pt"] == 700
     assert (results / "artifacts" / "toy-smoke" / run_id / "artifacts" / "config.json").exists()
@@ -93,6 +97,7 @@ def test_a_done_cell_is_mirrored_in_full(results: Path, client: Any) -> None:
     assert [c["metricKey"] for c in arms["compareRunCharts"]] == [
         "mi/categorical", "mi/continuous", "summary/t80", "summary/mi_final", "loss/discriminator", "loss/generator",
     ]  # fmt: skip
+    assert max(len(chart["displayName"]) for chart in arms["compareRunCharts"]) <= 16
     assert arms["groupBy"]["groupByKeys"] == [{"mode": "param", "groupByData": "arm"}]
     assert "groupBy" not in seeds
 
@@ -104,6 +109,44 @@ def test_a_done_cell_is_mirrored_in_full(results: Path, client: Any) -> None:
     assert is_synced(folder, default_uri(results))
     assert not is_synced(folder, "http://127.0.0.1:5000")
     assert not is_synced(begin(results, make_cell(seed=4), 20), default_uri(results))
+
+
+def images_of(client: Any, run_id: str) -> list[tuple[str, int]]:
+    """Key and step of every image file, small copies included."""
+    names = [artifact.path.removeprefix("images/") for artifact in client.list_artifacts(run_id, "images")]
+    return sorted((name.split("+step+")[0], int(name.split("+")[2])) for name in names)
+
+
+def test_traversals_are_images_over_steps_and_each_is_logged_once(results: Path, client: Any) -> None:
+    folder = begin(results, make_cell(), ITERATIONS)
+    grid = np.zeros((2, 10, 28, 28, 1), dtype=np.uint8)
+    for iteration in (20, 40):
+        folder.write_snapshot(iteration, {"c1": grid})
+    finish(folder)
+    assert mirror_cell(client, folder)
+    run = the_run(client)
+    wanted = [(f"c{code} varies", step) for code, step in ((1, 20), (1, 40), (1, ITERATIONS), (2, ITERATIONS))]
+    assert images_of(client, run.info.run_id) == sorted(wanted * 2)
+    assert run.data.tags["mlflow.loggedImages"] == "True"
+    (folder.path / "tracking.json").unlink()
+    small = next(a.path for a in client.list_artifacts(run.info.run_id, "images") if "compressed" in a.path)
+    next(results.glob(f"artifacts/*/{run.info.run_id}/artifacts/{small}")).unlink()  # killed between the two files
+    assert mirror_cell(client, folder)
+    again = images_of(client, run.info.run_id)
+    assert set(again) == set(wanted)
+    assert len(again) == 2 * len(wanted) + 1  # the pair anew, beside what was left of the first
+
+
+def test_what_an_arm_changes_stands_first_among_the_parameters(results: Path, client: Any) -> None:
+    cell = make_cell()
+    training = cell.config["training"] | {"learning_rate_q": 0.5}
+    definition = {"codes": cell.config["codes"], "training": cell.config["training"]}
+    folder = done_cell(results, replace(cell, config=cell.config | {"training": training}, definition=definition))
+    assert mirror_cell(client, folder)
+    params = the_run(client).data.params
+    assert {name: value for name, value in params.items() if name.startswith("arm.")} == {
+        "arm.training.learning_rate_q": "0.5"
+    }
 
 
 def active_runs(client: Any) -> set[str]:
@@ -276,10 +319,13 @@ def test_a_folder_without_its_record_finds_its_run_again(results: Path, client: 
     assert is_synced(folder, default_uri(results))
 
 
-def test_a_t80_that_is_not_reached_is_the_budget(results: Path, client: Any) -> None:
+def test_a_t80_that_is_not_reached_has_no_point_and_is_said(results: Path, client: Any) -> None:
     assert mirror_cell(client, done_cell(results, make_cell(), learns=False))
-    metrics = the_run(client).data.metrics
-    assert (metrics["summary/t80"], metrics["summary/t80_reached"]) == (ITERATIONS, 0)
+    run = the_run(client)
+    metrics = run.data.metrics
+    assert "summary/t80" not in metrics
+    assert (metrics["summary/t80_censored"], metrics["summary/t80_reached"]) == (ITERATIONS, 0)
+    assert run.data.tags["t80"] == f"not reached in {ITERATIONS} iterations"
     assert all(math.isfinite(value) and abs(value) < 1e6 for name, value in metrics.items() if "summary" in name)
 
 
