@@ -129,8 +129,8 @@ class LineDisplay:
 
     def tick(self, tracking_status: str) -> None:
         if time.monotonic() - self.last_line >= LINE_EVERY_S:
-            tracking = f"; {tracking_status}" if tracking_status else ""
-            self.message(f"{self.sweep.line()}; {'; '.join(self.running.values())}{tracking}")
+            parts = [self.sweep.line(), *self.running.values(), tracking_status]
+            self.message("; ".join(part for part in parts if part))
 
     def message(self, text: str) -> None:
         self.last_line = time.monotonic()
