@@ -221,7 +221,7 @@ class Model:
         >>> model.sample(10, noise=model.noise(1), c1=3, c2=torch.linspace(-2, 2, 10)).shape
         torch.Size([10, 1, 28, 28])
         """
-        return self._unit(generated(self.generator, self.latents(n, noise=noise, generator=generator, **codes)))
+        return self.unit(generated(self.generator, self.latents(n, noise=noise, generator=generator, **codes)))
 
     @torch.no_grad()
     def encode(self, images: Tensor) -> dict[str, Tensor | Gaussian]:
@@ -304,8 +304,8 @@ class Model:
             raise ModelError(f"{name} takes {what}, got {first:g}")
         return values.to(torch.int64 if isinstance(code, Categorical) else torch.float32).expand(n)
 
-    def _unit(self, images_NCHW: Tensor) -> Tensor:
-        """What G puts out, in [0, 1]."""
+    def unit(self, images_NCHW: Tensor) -> Tensor:
+        """What G puts out, in [0, 1]: as it is of a sigmoid, scaled of a tanh."""
         return ((images_NCHW + 1) / 2 if self._signed else images_NCHW).clamp(0, 1)
 
     def _scaled(self, images: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -26,6 +27,7 @@ from bench.spec.schema import suggest
 from bench.spec.tables import Spec, load_spec
 from infogan.own.networks import architecture_of
 
+ONNX_PACKAGES = ("onnx", "onnxscript", "onnxruntime")
 LICENCE = "MIT"  # of the code and of what it trained, as LICENSE has it
 
 
@@ -48,6 +50,9 @@ def export(
     ] = None,
     seed: Annotated[str | None, typer.Option(help="best (default), median, or a number.", show_default=False)] = None,
     profile: Annotated[str | None, typer.Option(help="Default: the only one there.", show_default=False)] = None,
+    onnx: Annotated[
+        bool, typer.Option("--onnx", help="The generator as ONNX too, checked with onnxruntime (extra: onnx).")
+    ] = False,
     spec: Annotated[
         Path, typer.Option(help="Which file declares the claims.", show_default="experiments.toml")
     ] = DEFAULT_SPEC,
@@ -59,6 +64,9 @@ def export(
     require_profile(profile)
     if seed not in (None, "best", "median") and not (seed.isascii() and seed.isdecimal()):
         raise BadInput(f"--seed {seed} is neither best, median nor a number")
+    lacking = [name for name in ONNX_PACKAGES if onnx and find_spec(name) is None]
+    if lacking:
+        raise BadInput(f"--onnx needs {', '.join(lacking)}: pip install infogan-bench[onnx]")
     require_folder("--to", to)
     if to.exists() and any(to.iterdir()):
         raise BadInput(f"--to {to} holds something already; name another folder")
@@ -80,7 +88,7 @@ def export(
                 for c in claims
             ]
         }
-    _write(to, card, weights)
+    _write(to, card, weights, onnx=onnx)
     say(f"{escape(name)} exported to {escape(str(to))}: {len(weights) / 1e6:.1f} MB")
 
 
@@ -213,9 +221,9 @@ def _card(run: Run, weights: bytes) -> dict[str, Any]:
     }
 
 
-def _write(to: Path, card: dict[str, Any], weights: bytes) -> None:
+def _write(to: Path, card: dict[str, Any], weights: bytes, *, onnx: bool) -> None:
     """The folder, whole or not at all, and only if it loads. Raises BadInput."""
-    from infogan import api
+    from infogan import api, exchange
 
     whole = to.absolute()
     whole.parent.mkdir(parents=True, exist_ok=True)
@@ -223,7 +231,9 @@ def _write(to: Path, card: dict[str, Any], weights: bytes) -> None:
     try:
         write_atomic(incoming / api.WEIGHTS, weights)
         write_atomic(incoming / api.CARD, (json.dumps(card, indent=1, allow_nan=False) + "\n").encode())
-        api.load(incoming)
+        model = api.load(incoming)
+        if onnx:
+            exchange.write_onnx(model, incoming / exchange.ONNX)
         incoming.replace(whole)
     except api.ModelError as error:
         raise BadInput(str(error).replace(str(incoming), str(to))) from error

@@ -16,6 +16,7 @@ from PIL import Image
 import infogan
 from bench import cli
 from bench.analysis.results import load
+from bench.commands import export
 from bench.commands.export import chosen
 from bench.records.folder import CellFolder
 from bench.records.packs import pack
@@ -26,6 +27,7 @@ from bench.spec.tables import load_spec
 from infogan import data
 from tests.bench.attempts import attempt
 from tests.bench.tracked_cells import begin, done_cell, make_cell
+from tests.infogan.test_exchange import needs_onnx
 
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs" / "API.md").read_text()
@@ -78,7 +80,8 @@ def results_of(folder: CellFolder) -> Path:
 
 
 def blocks(kind: str) -> list[str]:
-    return re.findall(rf"^```{kind}\n(.*?)^```", PAGE, flags=re.DOTALL | re.MULTILINE)
+    fenced = re.findall(r"^```([^\n]*)\n(.*?)^```$", PAGE, flags=re.DOTALL | re.MULTILINE)
+    return [content for of, content in fenced if of == kind]
 
 
 def test_the_page_does_what_it_says(trained: CellFolder, speak: SPEAK, tmp_path: Path) -> None:
@@ -97,6 +100,29 @@ def test_the_page_does_what_it_says(trained: CellFolder, speak: SPEAK, tmp_path:
     assert card["budget"]["iterations"] == 2
     assert {verdict["claim"] for verdict in card["verdicts"]} >= {"F2a"}
     assert all(verdict["verdict"] and verdict["data"] and verdict["budget"] for verdict in card["verdicts"])
+
+
+@needs_onnx
+@pytest.mark.slow
+def test_the_page_does_what_it_says_of_onnx(trained: CellFolder, speak: SPEAK) -> None:
+    assert speak("export", trained.path, "--to", "digits", "--onnx")[::2] == (0, "")
+    model = infogan.load("digits")
+    names: dict[str, object] = {"model": model}
+    (example,) = blocks("python onnx")
+    torch.manual_seed(0)
+    exec(compile(example, "docs/API.md", "exec"), names)
+    torch.manual_seed(0)
+    expected = model.sample(10, c1=3).numpy()
+    assert np.abs(names["images"] - expected).max() < 1e-5  # type: ignore[operator]
+
+
+def test_onnx_without_its_packages_is_one_line(
+    trained: CellFolder, speak: SPEAK, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(export, "ONNX_PACKAGES", ("json", "no_such_package"))
+    code, _, error = speak("export", trained.path, "--to", "digits", "--onnx")
+    assert (code, error) == (2, "error: --onnx needs no_such_package: pip install infogan-bench[onnx]\n")
+    assert not Path("digits").exists()
 
 
 def test_a_cells_folder_and_a_pack_give_the_same_model(trained: CellFolder, speak: SPEAK) -> None:
