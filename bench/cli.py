@@ -9,7 +9,7 @@ from typing import Annotated, Unpack
 import typer
 from typer.exceptions import TyperException
 
-from bench.commands import export, packs, sample
+from bench.commands import compare, export, packs, sample
 from bench.console import BadInput, Exit, guard_streams
 from bench.context import DEFAULT_RESULTS, DEFAULT_SPEC, Context, named
 from bench.options import (
@@ -181,6 +181,7 @@ def server(
 
 GateExperiment = Annotated[str, typer.Argument(help="Which experiment; it needs a categorical code.")]
 Train = Annotated[bool, typer.Option("--run", help="Train the missing seeds first.")]
+app.command()(with_options(compare.compare))
 app.command()(export.export)
 app.command()(sample.sample)
 

@@ -70,13 +70,12 @@ def expanded(argument: str) -> str:
     return f"{flag}{equals}{path}"
 
 
-class GateOptions(TypedDict):
-    """Which cells of an experiment, and where they run. Defaults are those of :class:`bench.context.Context`."""
+class SeedOptions(TypedDict):
+    """Which seeds of an experiment, and where they run. Defaults are those of :class:`bench.context.Context`."""
 
     spec: SpecOption
     results: Results
     profile: Profile
-    arms: Annotated[str | None, typer.Option(help="Only these arms, separated by commas.", show_default=False)]
     seeds: Annotated[str | None, typer.Option(help="Only these seeds: 0-4 or 0,2,5-9.", show_default=False)]
     settings: Settings
     data_dir: DataDir
@@ -120,6 +119,12 @@ class GateOptions(TypedDict):
             show_default=False,
         ),
     ]
+
+
+class GateOptions(SeedOptions):
+    """The same for arms that are chosen by an option."""
+
+    arms: Annotated[str | None, typer.Option(help="Only these arms, separated by commas.", show_default=False)]
 
 
 class CellOptions(GateOptions):

@@ -69,6 +69,20 @@ def change_line(change: Change) -> str:
     )
 
 
+def slower_line(change: Change) -> str:
+    """``4 % slower [2, 6]``, or faster, on how many pairs; then what became of the final L_I."""
+    is_slower = change.t80.estimate >= 0
+    shown = _in_percent(change.t80, 1 if is_slower else -1).replace(" [", f" {'slower' if is_slower else 'faster'} [")
+    how = f"{change.num_pairs} pairs of the same seed" if change.is_paired else "two samples"
+    because = f", since pairs do not hold: {', '.join(change.not_paired)}" if change.not_paired else ""
+    nats = change.final
+    low, high = _nats(nats.low), _nats(nats.high)
+    return (
+        f"{shown} ({_WORDS['t80'][change.t80.direction]}); final L_I {_nats(nats.estimate)} nats [{low}, {high}] "
+        f"({_WORDS['final'][nats.direction]}); {how}{because}"
+    )
+
+
 _WORDS = {
     "t80": {"none": "no change shown", "worse": "slower", "better": "faster", "not tested": "not tested"},
     "final": {"none": "no change shown", "worse": "lower", "better": "higher", "not tested": "not tested"},

@@ -12,7 +12,7 @@ MAX_SEED = 2**31 - 1
 class Table(BaseModel):
     """A strict, immutable table."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, defer_build=True)  # --help needs none of them
 
 
 class Recorded(BaseModel):

@@ -1,0 +1,94 @@
+"""``compare`` and the examples of docs/EXTENDING.md: what the page says, run at smoke size."""
+
+import re
+import shlex
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bench.analysis.runs import Sweep, load_run
+from bench.commands.compare import change_between, compared
+from bench.records.history import History
+from bench.spec.criteria import GateTable
+from bench.spec.tables import load_spec
+from tests.fuzz.records import finished_cell
+
+ROOT = Path(__file__).parents[3]
+PAGE = (ROOT / "docs" / "EXTENDING.md").read_text()
+COMMANDS = [line for line in PAGE.splitlines() if line.startswith("python -m bench compare") and "--run" in line]
+RULE = GateTable(baseline_seeds=[0], new_seeds=[0], more_seeds=[1])
+NAMES = ["infogan", "other"]
+
+
+def swept(folder: Path, t80: list[int]) -> Sweep:
+    """Five finished runs of 200 iterations whose L_I jumps to H(c) at an iteration, with one first loss a seed."""
+    runs = []
+    for seed, at in enumerate(t80):
+        place = folder / f"seed-{seed}"
+        place.mkdir(parents=True)
+        run = load_run(finished_cell(place / "results", seed=seed))
+        values = np.full((200, 5), 0.1)
+        values[:, 0] = 1.3 + 0.01 * seed
+        values[at:, 2] = np.log(10)
+        names = ("loss/discriminator", "loss/generator", "mi/c1", "mi/c2", "explained/c2")
+        history = History(names, values, np.array([200]), np.array([9.0]))
+        training = run.cell.config["training"] | {"iterations": 200}
+        cell = replace(run.cell, config=run.cell.config | {"training": training})
+        runs.append(replace(run, cell=cell, history=history))
+    first = runs[0].cell
+    return Sweep(first.experiment, first.profile, first.definition, first.definition_key, runs)
+
+
+def test_a_slower_arm_is_said_by_how_much_paired_by_seed(tmp_path: Path) -> None:
+    base, slower = (
+        swept(tmp_path / "base", [100, 101, 102, 103, 104]),
+        swept(tmp_path / "new", [110, 111, 112, 113, 114]),
+    )
+    said = compared(RULE, NAMES, base, slower)
+    assert re.match(
+        r"9\.\d % slower \[9\.\d, 9\.\d\] \(slower\); final L_I \+0.000 nats .*; 5 pairs of the same seed$", said
+    )
+    assert re.match(r"8\.\d % faster \[8\.\d, 8\.\d\] \(faster\); .*5 pairs", compared(RULE, NAMES, slower, base))
+    assert compared(RULE, NAMES, base, base).startswith("0 % slower [0, 0] (no change shown)")
+    assert change_between(RULE, base, slower).is_paired
+    few = replace(slower, runs=slower.runs[:3])
+    assert "two samples, since pairs do not hold: 3 seeds in common, pairs need 5" in compared(RULE, NAMES, base, few)
+
+
+def test_what_cannot_be_said_is_not_said(tmp_path: Path) -> None:
+    never = swept(tmp_path, [200, 200])
+    assert compared(RULE, NAMES, never, never) == (
+        "too short to judge: no seed of either reaches 0.8 H(c) within its 200 iterations"
+    )
+    assert compared(RULE, NAMES, never, replace(never, runs=[])) == (
+        "nothing to compare: no cell of other is finished; add --run"
+    )
+
+
+def test_the_page_shows_every_example(tmp_path: Path) -> None:
+    files = sorted((ROOT / "examples").glob("*"))
+    for file in files:
+        assert file.suffix not in (".toml", ".py") or f"examples/{file.name}" in PAGE, file.name
+    assert len(COMMANDS) >= 4
+    mine = re.search(r"```toml\n(#:schema.*?)```", PAGE, re.DOTALL)
+    assert mine
+    (tmp_path / "mine.toml").write_text(mine.group(1))
+    assert load_spec(tmp_path / "mine.toml").experiments["mnist-mi"].arms[-1] == "slow"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("line", COMMANDS, ids=lambda line: line.split("compare ")[1].split(" --profile")[0])
+def test_an_example_runs_and_ends_with_the_comparison(tmp_path: Path, line: str) -> None:
+    """Shorter still than the smoke profile, which is too short to judge as well."""
+    command = [sys.executable, *shlex.split(line)[1:], "--results", str(tmp_path), "--seeds", "0", "--no-tracking"]
+    ran = subprocess.run([*command], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+    *_, last = ran.stdout.strip().splitlines()
+    assert re.search(
+        r" against \S+: too short to judge: no seed of either reaches 0.8 H\(c\)", " ".join(ran.stdout.split())
+    )
+    assert last.endswith("iterations")
