@@ -305,7 +305,12 @@ class Model:
         return values.to(torch.int64 if isinstance(code, Categorical) else torch.float32).expand(n)
 
     def unit(self, images_NCHW: Tensor) -> Tensor:
-        """What G puts out, in [0, 1]: as it is of a sigmoid, scaled of a tanh."""
+        """Images (N, C, H, W) that G puts out, in [0, 1]: as they are of a sigmoid, scaled of a tanh.
+
+        >>> model = load("digits")
+        >>> bool((model.unit(torch.full((1, 1, 28, 28), 0.5)) == 0.5).all())
+        True
+        """
         return ((images_NCHW + 1) / 2 if self._signed else images_NCHW).clamp(0, 1)
 
     def _scaled(self, images: Tensor) -> Tensor:

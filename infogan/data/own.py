@@ -5,13 +5,14 @@
 
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from infogan.data.base import DataError, DataInfo, Dataset, Part, Progress, cache_dir, make_dataset, recall
-from infogan.data.own_files import Found, decoded, found
-from infogan.data.recorded import recorded_dataset
+
+if TYPE_CHECKING:  # files are looked at where images are asked for, not where a command starts
+    from infogan.data.own_files import Found
 
 NAME, SOURCES = "own", ("auto", "folder")  # what records call it
 NETWORKS = {(28, "grey"): "mnist", (32, "grey"): "faces", (32, "rgb"): "celeba", (64, "grey"): "chairs"}
@@ -56,20 +57,27 @@ class OwnImages:
 
 def load(asked: OwnImages, progress: Progress | None = None) -> Dataset:
     """The images, decoded once into the cache. Raises DataError where they are not as asked."""
+    from infogan.data.own_files import found
+
     return _load(asked, found(asked.folder), progress)
 
 
 def describe(asked: OwnImages) -> DataInfo:
     """What :func:`load` would give, at once where these files were loaded before."""
+    from infogan.data.own_files import found
+
     there = found(asked.folder)
     return recall(_key(asked, there)) or _load(asked, there).info
 
 
-def _key(asked: OwnImages, there: Found) -> str:
+def _key(asked: OwnImages, there: "Found") -> str:
     return f"own {VERSION} {sorted(asked.made_as.items())} {there.key}"
 
 
-def _load(asked: OwnImages, there: Found, progress: Progress | None = None) -> Dataset:
+def _load(asked: OwnImages, there: "Found", progress: Progress | None = None) -> Dataset:
+    from infogan.data.own_files import decoded
+    from infogan.data.recorded import recorded_dataset
+
     key = _key(asked, there)
     shape = (there.num_images, *asked.image_CHW)
     return recorded_dataset(
@@ -81,7 +89,7 @@ def _load(asked: OwnImages, there: Found, progress: Progress | None = None) -> D
     )
 
 
-def _assembled(asked: OwnImages, there: Found, images: np.ndarray) -> Dataset:
+def _assembled(asked: OwnImages, there: "Found", images: np.ndarray) -> Dataset:
     train, held_out = (
         Part(np.asarray(images[rows]), None if there.labels is None else there.labels[rows])
         for rows in _split(asked, there)
@@ -97,7 +105,7 @@ def _assembled(asked: OwnImages, there: Found, images: np.ndarray) -> Dataset:
     return replace(dataset, info=replace(dataset.info, num_classes=len(names)))
 
 
-def _split(asked: OwnImages, there: Found) -> tuple[np.ndarray, np.ndarray]:
+def _split(asked: OwnImages, there: "Found") -> tuple[np.ndarray, np.ndarray]:
     """Rows to train on and rows held out, each shuffled. Raises DataError for a class of one image."""
     rows = np.random.default_rng(asked.split_seed).permutation(there.num_images)
     kinds_N = np.zeros(there.num_images, np.int64) if there.labels is None else there.labels
