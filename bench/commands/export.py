@@ -14,6 +14,7 @@ from typing import Annotated, Any
 
 import typer
 
+from bench.analysis.ranking import median_of, ranked
 from bench.analysis.results import load
 from bench.analysis.runs import PACKS, Run, Sweep, load_run
 from bench.claims.judge import judge
@@ -170,19 +171,12 @@ def chosen(sweep: Sweep, group: str, seed: str) -> Run:
         if not found:
             raise BadInput(f"no cell of seed {seed}; there are {', '.join(str(run.cell.seed) for run in runs)}")
         return found[0]
-    ranked = sorted(sweep.done(group), key=_worth, reverse=True)  # equal ones stay in the order of their seeds
-    if not ranked:
+    best_first = ranked(sweep.done(group))
+    if not best_first:
         raise BadInput(
             f"no cell of {group} is finished; its {len(runs)} are {', '.join(sorted({r.state for r in runs}))}"
         )
-    return ranked[0 if seed == "best" else len(ranked) // 2]
-
-
-def _worth(run: Run) -> tuple[float, float]:
-    """What ranks a run: few errors on the training digits, which no held-out image chooses; then information."""
-    frozen = (run.result or {}).get("mi_frozen_nats") or {}
-    information_nats = run.summary.get("mi_frozen_nats", sum(frozen.values()))
-    return -run.summary.get("digit_error_train", 1.0), information_nats
+    return best_first[0] if seed == "best" else median_of(best_first)
 
 
 def _weights(run: Run, name: str) -> bytes:

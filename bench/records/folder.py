@@ -9,6 +9,7 @@ traversals.npz   generated images, one grid per code; snapshots.npz: the same du
 probes.npz       what was kept at a few iterations, for measures against the iteration
 measures.json    what was measured of the finished networks, by family, each with the key of its code; pictures that go
                  with a family are in FAMILY.npz
+atlas.npz        images of the finished generator at fixed places of its latents: infogan/atlas.py
 tracking.json    what the MLflow mirror was verified to hold
 left_out.json    files of a finished cell that did not travel with it: bench/records/packs.py
 lease/           who may write here: bench/records/locks.py
@@ -41,6 +42,7 @@ NEWEST = "checkpoint.pt"
 WEIGHTS, PROBES = "weights.pt", "probes.npz"
 NETWORKS = (WEIGHTS, PROBES)  # only measuring anew needs them; a pack may leave them out
 LEFT_OUT = "left_out.json"
+ATLAS = "atlas.npz"  # may be drawn anew wherever the weights are, with other bits where the libraries are others
 LAUNCHES = "launches.jsonl"  # in the results folder: what each launch cost beside its training
 
 THROUGHPUT = "throughput"  # folder in the results folder: records of `python -m bench throughput`
@@ -219,6 +221,9 @@ class CellFolder:
         """Raises CorruptRecord or FileNotFoundError."""
         return read_sealed(self._file(WEIGHTS), self.key)
 
+    def has_weights(self) -> bool:
+        return self._file(WEIGHTS).exists()
+
     def left_out(self) -> list[str]:
         """Files that did not travel with the cell and have not followed since."""
         try:
@@ -285,9 +290,19 @@ class CellFolder:
         self._write_grids(f"{family}.npz", grids)
 
     def remove_measures(self, families: Iterable[str]) -> None:
-        """All entries, and the pictures of these families."""
-        for name in ("measures.json", *(f"{family}.npz" for family in families)):
+        """All entries, the pictures of these families, and the atlas."""
+        for name in ("measures.json", ATLAS, *(f"{family}.npz" for family in families)):
             self._own(name).unlink(missing_ok=True)
+
+    def write_atlas(self, arrays: dict[str, np.ndarray]) -> None:
+        self._write_grids(ATLAS, arrays)
+
+    def has_atlas(self) -> bool:
+        return self._file(ATLAS).exists()
+
+    def atlas(self) -> dict[str, np.ndarray]:
+        """Packed pictures by panel, and their layout; empty where none was drawn. Raises CorruptRecord."""
+        return self._grids(ATLAS)
 
     def measured_grids(self, family: str) -> dict[str, np.ndarray]:
         """Grids by name; empty where there are none. Raises CorruptRecord."""

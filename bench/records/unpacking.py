@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bench.records.folder import LAUNCHES, LEFT_OUT, CellFolder
+from bench.records.folder import ATLAS, LAUNCHES, LEFT_OUT, CellFolder
 from bench.records.locks import Lock
 from bench.records.pack_format import Pack, PackedCell, PackedFile, PackError
 from bench.records.storage import append_line, read_lines, sync_folder, write_atomic, write_json
@@ -32,8 +32,9 @@ def unpack(packs: Sequence[Path], results: Path, *, before_writing: Callable[[],
     """Add every cell that is not there; files of the same cell must have the same bits.
 
     Raises PackError before anything is written: for a pack that is not sound, and for a cell that is there, or in an
-    earlier pack, with other bits. Raises Locked while a run uses the results. ``before_writing`` is called once in
-    between, and may raise.
+    earlier pack, with other bits. Only an atlas may have others, since other libraries draw it otherwise: the one that
+    is there stays. Raises Locked while a run uses the results. ``before_writing`` is called once in between, and may
+    raise.
     """
     with contextlib.ExitStack() as stack:
         opened = [stack.enter_context(Pack(path)) for path in packs]
@@ -56,13 +57,15 @@ def _compare_packs(packs: list[Pack]) -> None:
         for cell in pack.cells:
             for name, file in cell.files.items():
                 other, held = seen.setdefault((cell.folder, name), (pack, file))
-                if held.sha256 != file.sha256:
+                if held.sha256 != file.sha256 and name != ATLAS:
                     raise PackError(f"{cell.name}: {name} has other bits in {pack.path} than in {other.path}")
 
 
 def _compare_folder(pack: Pack, cell: PackedCell, folder: Path) -> None:
     """Raises PackError where the results hold the cell with other bits."""
     for name, file in cell.files.items():
+        if name == ATLAS:
+            continue
         with contextlib.suppress(FileNotFoundError):
             if hashlib.sha256((folder / name).read_bytes()).hexdigest() != file.sha256:
                 raise PackError(

@@ -28,6 +28,7 @@ from bench.report import (
     wording,
 )
 from bench.report.claim_pictures import claim_pictures
+from bench.report.explorer import explorer
 from bench.report.factor_tables import factor_tables
 from bench.report.files import Collected, Report, written
 from bench.report.grids import Grids
@@ -185,6 +186,8 @@ class _Builder:
             of_choices = own.headline(sweep, order)
         too_short = self.answers.add(sweep, experiment, results, of_choices)
         found = factors.studied(sweep, experiment, shown)
+        explored, unexplored = explorer(sweep, shown)
+        self.grids.used_bytes += explored.size_bytes if explored else 0
         grids, grids_note = self.grids.of_sweep(sweep, shown, stem)
         figures = [
             *self._choices(sweep, choices, arms, stem),
@@ -223,7 +226,8 @@ class _Builder:
             grids_note=grids_note,
             environment=inventory.environment(sweep),
             notes=inventory.notes(sweep, order),
-            missing=missing,
+            missing=[*missing, *unexplored],
+            explorer=explored,
         )
 
     def cost(self, claim: CostTable, cost: Cost | None) -> tuple[tabular.Table, str]:

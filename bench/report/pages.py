@@ -1,6 +1,7 @@
 """What a report shows, as plain view models, and the two templates that render them."""
 
 import base64
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -86,6 +87,28 @@ class Share:
 
 
 @dataclass(frozen=True)
+class StillView:
+    """One generator's images at a few places of its latents, for print and where no script runs."""
+
+    inline: str  # data URI
+    words: str
+
+
+@dataclass(frozen=True)
+class ExplorerView:
+    """Images to move about in. ``data``: what templates/explorer.js reads, as JSON."""
+
+    data: str
+    stills: list[StillView]
+    notes: list[str]  # whose images these are, and whose are not there
+
+    @property
+    def size_bytes(self) -> int:
+        """Of its pictures, as files."""
+        return 3 * len(self.data) // 4
+
+
+@dataclass(frozen=True)
 class SweepView:
     """One experiment at one profile."""
 
@@ -113,6 +136,7 @@ class SweepView:
     environment: list[tuple[str, str]]
     notes: list[str]
     missing: list[str]
+    explorer: ExplorerView | None = None
 
 
 @dataclass(frozen=True)
@@ -196,7 +220,10 @@ def render(view: ReportView) -> tuple[bytes, bytes]:
     """(HTML, Markdown)."""
     html = environment(is_html=True).get_template("report.html.j2")
     markdown = environment(is_html=False).get_template("report.md.j2")
-    return html.render(report=view).encode(), markdown.render(report=view).encode()
+    script = Markup((TEMPLATES / "explorer.js").read_text()) if any(s.explorer for s in view.sweeps) else ""
+    hashed = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    page = html.render(report=view, script=script, script_sha256=hashed)
+    return page.encode(), markdown.render(report=view).encode()
 
 
 def render_combined(view: CombinedView) -> bytes:

@@ -14,6 +14,7 @@ import torch
 
 from bench.records.folder import CellFolder
 from bench.records.tasks import CellTask
+from bench.run.cell_atlas import AtlasError, drawn_atlas
 from bench.spec.cells import digest, measure_key
 from infogan import data
 from infogan.architectures import ARCHITECTURES
@@ -103,4 +104,9 @@ def measure(
         folder.write_measures(
             family, entry | {"seconds": time.perf_counter() - started, "peak_memory_mb": peak_memory_mb()}
         )
+    if task.cell.measures and not folder.has_atlas():
+        try:
+            folder.write_atlas(drawn_atlas(folder))
+        except AtlasError as error:  # the report tries again
+            report("note", {"text": str(error)})
     return ("failed", "; ".join(failures)) if failures else ("done", "")

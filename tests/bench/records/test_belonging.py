@@ -53,14 +53,16 @@ def test_every_file_of_another_cell_is_refused(tmp_path: Path) -> None:
     source.write_measures("digits", {"key": "k", "values": {"measure/x": 0.5}})
     source.write_snapshot(1, source.traversals())
     source.write_probe(1, {"x": source.traversals()["c1"]})
+    source.write_atlas({"codes": np.zeros(3, np.uint8)})
     source.write_tracking({"uri": "sqlite:///x", "run_id": "1", "status": "synced"})
     files = [path for path in sorted(source.path.iterdir()) if path.is_file()]
-    assert len(files) == 10
+    assert len(files) == 11
     for file in files:
         folder = CellFolder.of(tmp_path / "own", cell)
         folder.write_identity(cell, {"git_commit": "0"}, {})
         shutil.copy(file, folder.path / file.name)
         reads: dict[str, Callable[[], object]] = {
+            "atlas.npz": folder.atlas,
             "cell.json": folder.identity,
             "checkpoint.pt": lambda folder=folder: [c for _, c in folder.checkpoints() if isinstance(c, bytes)],
             "history.npz": folder.history,

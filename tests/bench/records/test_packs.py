@@ -31,6 +31,7 @@ def results(tmp_path: Path) -> Path:
         folder.write_snapshot(30, {"c1": np.zeros((2, 3, 28, 28, 1), np.uint8)})
         folder.write_probe(10, {"samples": np.ones((5, 7), np.float32)})
         folder.write_measures("digits", {"key": "k", "seconds": 1.0, "values": {"digit_error": 0.25}})
+        folder.write_atlas({"codes": np.arange(9, dtype=np.uint8)})
         folder.write_tracking({"uri": "sqlite:///elsewhere.db", "status": "synced"})
     diverged = begin(results, make_cell(2), 10)
     diverged.write_result({"status": "failed", "error": "NonFiniteLoss", "message": "loss/generator is nan"})
@@ -196,3 +197,19 @@ def test_a_pack_opens_with_any_zip_tool(results: Path, tmp_path: Path) -> None:
         names = {Path(name).name for name in archive.namelist()}
     assert names == {"manifest.json", "cell.json", "history.npz", "measures.json", "result.json"}
     assert not names & NEVER_TRAVEL
+
+
+def test_an_atlas_that_was_drawn_elsewhere_refuses_no_pack(results: Path, tmp_path: Path) -> None:
+    """Other libraries draw it with other bits; all else of the cell is the same."""
+    pack(results, tmp_path / "cells.zip", weights=True)
+    here = tmp_path / "here"
+    unpack([tmp_path / "cells.zip"], here)
+    folder = CellFolder.of(here, make_cell(0))
+    assert folder.atlas()["codes"].tolist() == list(range(9))
+    folder.write_atlas({"codes": np.zeros(2, np.uint8)})
+    pack(here, tmp_path / "other.zip")
+    assert unpack([tmp_path / "cells.zip", tmp_path / "other.zip"], here).added == []
+    assert folder.atlas()["codes"].tolist() == [0, 0]  # what is there stays
+    (folder.path / "atlas.npz").unlink()
+    assert unpack([tmp_path / "cells.zip"], here).completed == ["toy/smoke/infogan/seed-0"]
+    assert folder.atlas()["codes"].tolist() == list(range(9))

@@ -14,7 +14,9 @@ from bench.analysis.results import load
 from bench.analysis.runs import read_curves, write_curves
 from bench.records.folder import CellFolder
 from bench.records.tasks import CellTask
+from bench.report.atlases import parsed
 from bench.report.inventory import missing_cells
+from bench.run import cell_atlas
 from bench.run import plan as grid
 from bench.run.executors.worker import conclude
 from bench.run.train_cell import CellRun
@@ -22,7 +24,7 @@ from bench.spec import cells as cell_module
 from bench.spec.cells import Cell, Selection, cells
 from bench.spec.tables import load_spec
 from bench.tracking.content import measure_points
-from infogan import data
+from infogan import atlas, data
 from infogan.measures import families, trained, usable
 from infogan.measures.catalogue import FAMILIES
 from infogan.measures.digits import family as digit_family
@@ -42,6 +44,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """The same code on fewer samples and a classifier that has hardly been trained."""
     monkeypatch.setattr(digit_family, "NUM_SAMPLES", 200)
     monkeypatch.setattr(samples, "NUM_SAMPLES", 200)
+    monkeypatch.setattr(atlas, "POSITIONS", (-2.0, 2.0))
     monkeypatch.setattr(digit_family, "SELECTION_ROWS", 16)
     monkeypatch.setattr(digit_family, "SCORING_ROWS", 16)
     monkeypatch.setattr(digit_family, "NUM_CALIBRATION_IMAGES", 500)
@@ -92,6 +95,7 @@ def test_a_cell_is_trained_measured_and_measured_again_without_training(tmp_path
     for name in ("digit_error", "sample_nmi", "digits_covered", "kid"):
         assert name in load(results).sweeps[0].runs[0].summary
     assert [item.state for item in grid.plan(results, [cell], "sqlite:///none.db")] == ["unsynced"]
+    assert parsed(folder.atlas()).codes[0].num_places == 10 * 2 * 2
 
     assert missing_cells(load(results).sweeps[0], None) == []
     trained = (folder.path / "history.npz").read_bytes()
@@ -142,6 +146,31 @@ def test_a_cell_that_is_trained_again_is_measured_again(tmp_path: Path) -> None:
     assert outcome == "done"
     assert "progress" in kinds
     assert "of the old weights" not in folder.measures()["digits"]
+
+
+def test_an_atlas_is_drawn_with_the_measures_and_its_absence_or_failure_unmakes_no_cell(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cell, results = replace(planned(tmp_path), measures=("digits",)), tmp_path / "results"
+
+    def broken(*_: object, **__: object) -> atlas.Atlas:
+        raise ValueError("too large")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(cell_atlas, "draw_atlas", broken)
+        outcome, kinds = run(cell, results)
+    assert outcome == "done"
+    assert kinds[-2:] == ["note", "done"]  # what failed is said
+    folder = CellFolder.of(results, cell)
+    assert not folder.has_atlas()
+    before = folder.end_digest()
+    assert [item.state for item in grid.plan(results, [cell], None)] == ["done"]
+    assert run(cell, results)[0] == "done"
+    assert folder.has_atlas()
+    assert folder.end_digest() == before  # a mirror has nothing to add
+    (folder.path / "weights.pt").unlink()
+    run(replace(cell, measures=()), results)  # trained anew, with other bits on another machine: not the old pictures
+    assert not folder.has_atlas()
 
 
 def test_a_number_that_json_lacks_fails_its_family_alone(tmp_path: Path, monkeypatch) -> None:

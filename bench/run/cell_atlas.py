@@ -1,0 +1,40 @@
+"""Draws the atlas of a finished cell from its weights, on the CPU: when the cell is measured, or later for a report.
+
+Imports torch.
+"""
+
+import io
+import pickle
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from bench.records.folder import CellFolder
+from bench.records.storage import CorruptRecord
+from infogan.api import latent_spec, network_settings
+from infogan.atlas import draw_atlas
+from infogan.networks import Generator
+from infogan.own.networks import architecture_of
+
+
+class AtlasError(ValueError):
+    """No atlas can be drawn of a cell. The message is one line."""
+
+
+def drawn_atlas(folder: CellFolder) -> dict[str, np.ndarray]:
+    """Arrays of a finished cell's atlas, for its folder. Raises AtlasError, or OSError where weights are unreadable."""
+    try:
+        cell = folder.cell()
+        architecture, spec = architecture_of(cell.config), latent_spec(cell.config)
+        settings = replace(network_settings(cell.config), kernels="torch", precision="float32")
+        weights = torch.load(io.BytesIO(folder.weights()), weights_only=True, map_location="cpu")
+        generator = Generator(architecture, spec, settings)
+        generator.load_state_dict(weights["generator"])
+        return draw_atlas(generator, spec, cell.seed, signed=architecture.output == "tanh").to_arrays()
+    except (
+        *(CorruptRecord, FileNotFoundError, LookupError, TypeError, ValueError),
+        *(AttributeError, RuntimeError, EOFError, pickle.UnpicklingError),
+    ) as error:
+        message = " ".join(str(error).split())[:200]
+        raise AtlasError(f"no atlas of the codes: {type(error).__name__}: {message}") from error
