@@ -105,12 +105,15 @@ def artifact_files(folder: CellFolder, identity: dict[str, Any]) -> Iterator[tup
 
 
 def image_steps(folder: CellFolder, identity: dict[str, Any]) -> Iterator[tuple[str, int, bytes]]:
-    """Each code's traversal at each iteration that has one: key, iteration, PNG. Charts show runs side by side."""
-    result = folder.result() or {}
+    """Each code's traversal at each iteration that has one: key, iteration, PNG. Charts show runs side by side.
+
+    Labelled as the measures at hand say; what was logged before a cell was measured keeps its categories' numbers.
+    """
+    result, measures = folder.result() or {}, folder.measures()
     final = {f"{code}-{result.get('iterations', 0)}": grid for code, grid in folder.traversals().items()}
     for name, grid in (folder.snapshots() | final).items():
         code, _, iteration = name.rpartition("-")
-        yield f"{code} varies", int(iteration), pictures.png(code, grid, identity["config"], {}, zoom=2)
+        yield f"{code} varies", int(iteration), pictures.png(code, grid, identity["config"], measures, zoom=2)
 
 
 # ---------------------------------------------------------------- what a person reads
