@@ -16,6 +16,7 @@ from bench.records.storage import CorruptRecord
 from bench.report import (
     cards,
     codes,
+    compared,
     costs,
     factors,
     inventory,
@@ -181,7 +182,8 @@ class _Builder:
         reference = experiment.reference_variant if experiment else None
         shown = [g for g in order if reference is None or g.startswith(f"{reference}/")]
         choices, arms = settings.listed_choices(sweep, experiment), list(self.spec.arms)
-        of_choices = settings.headline(choices, arms)
+        trials = compared.compared(sweep, experiment)
+        of_choices = compared.headline(trials) or settings.headline(choices, arms)
         if not of_choices and not results:
             of_choices = own.headline(sweep, order)
         too_short = self.answers.add(sweep, experiment, results, of_choices)
@@ -191,6 +193,7 @@ class _Builder:
         grids, grids_note = self.grids.of_sweep(sweep, shown, stem)
         figures = [
             *self._choices(sweep, choices, arms, stem),
+            *self._compared(trials, stem),
             *self._factors(found, stem),
             *self._figures(sweep, arms, shown, stem),
         ]
@@ -221,7 +224,7 @@ class _Builder:
             rest=[figure for figure in figures if figure.inline not in beside],
             cards=own_cards,
             too_short=too_short,
-            tables=self._tables(sweep, choices, arms, order, stem, factor_tables(sweep, found, shown)),
+            tables=self._tables(sweep, choices, trials, order, stem, factor_tables(sweep, found, shown)),
             grids=grids,
             grids_note=grids_note,
             environment=inventory.environment(sweep),
@@ -342,20 +345,29 @@ class _Builder:
         drawings = (draw_settings(choices, arms), draw_choice_curves(sweep, choices, arms))
         return [self._figure(drawing, f"figures/{stem}") for drawing in drawings if drawing]
 
+    def _compared(self, trials: list[compared.Compared], stem: str) -> list[pages.FigureView]:
+        from bench.report.figures import draw_compared
+
+        drawing = draw_compared(trials)
+        return [self._figure(drawing, f"figures/{stem}")] if drawing else []
+
     def _tables(
         self,
         sweep: Sweep,
         choices: list[settings.Choice],
-        arms: list[str],
+        trials: list[compared.Compared],
         order: list[str],
         stem: str,
         of_factors: list[tabular.Table],
     ) -> list[tuple[tabular.Table, str]]:
         of_sweep = tabular.sweep_tables(sweep, order, own.base_of(order))
         found = [*of_factors, *codes.codes_tables(sweep, order), *of_sweep]
-        if choices:
+        if choices or trials:
             others = [table for table in found if table.name != "comparisons"]
-            found = [settings.settings_table(choices, arms), *others]
+            first = (
+                compared.compared_table(trials) if trials else settings.settings_table(choices, list(self.spec.arms))
+            )
+            found = [first, *others]
         tables = [(table, f"tables/{stem}-{table.name}.csv") for table in found]
         self.files |= {path: table.csv for table, path in tables}
         return tables

@@ -40,8 +40,8 @@ def choices(sweep: Sweep, reference: str, variants: dict[str, str]) -> list[Choi
 
 
 def listed_choices(sweep: Sweep, experiment: ExperimentTable | None) -> list[Choice]:
-    """The choices of an experiment that declares a reference variant; empty for any other."""
-    if experiment is None or experiment.reference_variant is None:
+    """The choices of an experiment that declares a reference variant and compares T80; empty for any other."""
+    if experiment is None or experiment.reference_variant is None or experiment.compared:
         return []
     notes = {name: table.note for name, table in experiment.variants.items()}
     return choices(sweep, experiment.reference_variant, notes)

@@ -39,6 +39,7 @@ from bench.spec.settings import (
     Width,
     refusal,
 )
+from bench.spec.vocabulary import MEASURES
 from infogan.architectures import ARCHITECTURES
 from infogan.data import DATASETS, OwnImages, sources
 from infogan.measures.catalogue import FAMILIES
@@ -116,6 +117,7 @@ class ExperimentTable(Table):
     network: NetworkTable = NetworkTable()
     variants: dict[Name, VariantTable] = Field(default_factory=dict)
     reference_variant: Name | None = None  # set where the other variants are single choices, each held against this one
+    compared: list[str] = Field(default_factory=list)  # measures that tell those choices apart; none: T80 and L_I
     profiles: dict[Literal["smoke", "cpu", "paper"], ProfileTable] = Field(min_length=1)
     measures: list[str] = Field(default_factory=list)  # families of infogan.measures.catalogue, of every finished cell
     claims: list[ClaimTable] = Field(default_factory=list)
@@ -198,6 +200,9 @@ class Spec(Table):
                 where,
                 "reference_variant",
             )
+            _require_known(experiment.compared, MEASURES, where, "compared")
+            asked = experiment.compared and not experiment.reference_variant
+            _require(not asked, where, "compared", experiment.compared, "a reference_variant beside it")
             for variant, table in experiment.variants.items():
                 _require_known(table.arms or [], experiment.arms, where, f"variants.{variant}.arms")
             self._check_training(name, experiment)

@@ -1,5 +1,6 @@
 """Figures of the report as SVG and PNG. The only package of the harness's report that imports matplotlib."""
 
+from bench.report.figures.compared import draw_compared
 from bench.report.figures.digits import draw_digits
 from bench.report.figures.factors import draw_codes, draw_runs
 from bench.report.figures.history import draw_history
@@ -15,6 +16,7 @@ __all__ = [
     "draw",
     "draw_choice_curves",
     "draw_codes",
+    "draw_compared",
     "draw_digits",
     "draw_history",
     "draw_runs",

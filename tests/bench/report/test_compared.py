@@ -1,0 +1,103 @@
+"""Choices that are told apart by named measures: the table, its file, the headline and a row of pictures for each."""
+
+import csv
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bench.analysis.results import load
+from bench.analysis.runs import Sweep
+from bench.records.folder import CellFolder
+from bench.records.history import History
+from bench.report import compared, write_report
+from bench.spec.cells import Selection, cells
+from bench.spec.tables import Spec, SpecError, load_spec
+from infogan.data import DataInfo
+
+ROOT = Path(__file__).parents[3]
+EXPERIMENT = "chairs-settings"
+SECONDS = {"train": 45.0, "checkpoint": 0.5, "evaluate": 3.0, "prepare": 0.1}
+VARIETY = {"authors": 0.96, "fc-norm": 0.05, "slope-0-1": 0.5}
+
+
+@pytest.fixture(scope="module")
+def spec() -> Spec:
+    return load_spec(ROOT / "experiments.toml")
+
+
+@pytest.fixture(scope="module")
+def results(spec: Spec, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("compared")
+    info = DataInfo("chairs", "rendered", "Rendered chairs.", "ab" * 32, 20000, 2000, False)
+    versions = {"torch": "2", "training_code": "c0de"}
+    names = ("loss/discriminator", "loss/generator", "mi/c1", "mi/c2", "mi/c3", "mi/c4", "explained/c4")
+    for cell in cells(spec, EXPERIMENT, "smoke", Selection(variants=tuple(VARIETY)), info, "cpu", versions):
+        records = CellFolder.of(folder, cell)
+        records.write_identity(cell, {"packages": {}}, cell.config["data"] | {"is_papers": False, "note": "A note."})
+        values = np.tile([1.4, 0.7, 2.0, 2.0, 2.0, -0.3, 0.8], (cell.iterations, 1))
+        records.write_history(History(names, values, np.array([cell.iterations]), np.array([50.0])))
+        shade = int(255 * VARIETY[cell.variant or ""])
+        records.write_traversals({"c4": np.full((5, 10, 64, 64, 1), shade, np.uint8)})
+        health = {"status": "healthy", "variety": VARIETY[cell.variant or ""], "distinctness": 0.9, "saturation": 0.0}
+        final = {"iterations": cell.iterations, "mi_frozen_nats": {}, "seconds": SECONDS, "resumes": 0, "health": health}
+        records.write_result({"status": "done", "peak_memory_mb": 900.0, "notes": []} | final)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def sweep(results: Path) -> Sweep:
+    return load(results).sweeps[0]
+
+
+def test_every_choice_has_its_own_value_and_the_reference_is_first(spec: Spec, sweep: Sweep) -> None:
+    found = compared.compared(sweep, spec.experiments[EXPERIMENT])
+    assert [(one.variant, one.arm) for one in found] == [
+        *(("authors", "infogan"), ("authors", "gan")),
+        *(("fc-norm", "infogan"), ("slope-0-1", "infogan")),
+    ]
+    assert {one.variant: one.median("variety") for one in found} == VARIETY
+    assert np.isnan(found[0].median("precision"))  # of samples, which nobody measured here
+
+
+def test_the_headline_names_those_below_half_of_the_reference(spec: Spec, sweep: Sweep) -> None:
+    found = compared.compared(sweep, spec.experiments[EXPERIMENT])
+    expected = "Variety of samples with authors: 0.96 of the data's; less than half of that with fc-norm."
+    assert compared.headline(found) == expected  # 0.5 is more than half of 0.96
+    assert compared.headline(found[:1]).endswith("with no choice.")
+    assert compared.headline([]) == ""
+
+
+def test_table_file_and_pictures_stand_in_the_report(spec: Spec, results: Path) -> None:
+    written = write_report(results, spec)
+    folder = written.html.parent
+    rows = list(csv.DictReader(io.StringIO((folder / f"tables/{EXPERIMENT}-smoke-settings.csv").read_text())))
+    assert {(r["variant"], r["arm"], r["seed"]): float(r["variety"]) for r in rows} == {
+        ("authors", "infogan", "100"): 0.96,
+        ("authors", "gan", "100"): 0.96,
+        ("fc-norm", "infogan", "100"): 0.05,
+        ("slope-0-1", "infogan", "100"): 0.5,
+    }
+    assert all(r["precision"] == "" for r in rows)
+    text = written.markdown.read_text()
+    assert spec.experiments[EXPERIMENT].variants["fc-norm"].note in text
+    assert (folder / f"figures/{EXPERIMENT}-smoke-pictures.png").stat().st_size > 5_000
+    assert "T80 ratio" not in text
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "message"),
+    [
+        ('compared = ["variety"', 'compared = ["varietty"', "varietty"),
+        ('reference_variant = "authors"\ncompared', "compared", "a reference_variant beside it"),
+    ],
+)
+def test_a_wrong_comparison_is_one_line(tmp_path: Path, before: str, after: str, message: str) -> None:
+    text = (ROOT / "experiments.toml").read_text()
+    assert before in text
+    path = tmp_path / "own.toml"
+    path.write_text(text.replace(before, after))
+    with pytest.raises(SpecError, match=message) as refused:
+        load_spec(path)
+    assert "\n" not in str(refused.value)
