@@ -21,7 +21,7 @@ from bench.publish.documents import document_of, with_block
 from bench.publish.lean import make_lean
 from bench.records.packs import pack
 from bench.records.storage import write_atomic
-from bench.report import settings, wording, write_report
+from bench.report import compared, settings, wording, write_report
 from bench.report.verdicts import claim_rows, left_out_sentence
 from bench.spec.cells import Cell
 from bench.spec.tables import load_spec
@@ -55,9 +55,9 @@ def _choices(sweep: Sweep) -> list[settings.Choice]:
 
 def choices_table(sweep: Sweep) -> str:
     """What each unstated choice does, as Markdown."""
-    listed = _choices(sweep)
-    arms = load_spec(DEFAULT_SPEC).experiments[sweep.experiment].arms
-    table = settings.settings_table(listed, arms)
+    experiment = load_spec(DEFAULT_SPEC).experiments[sweep.experiment]
+    trials = compared.compared(sweep, experiment)
+    table = compared.compared_table(trials) if trials else settings.settings_table(_choices(sweep), experiment.arms)
     lines = ["| " + " | ".join(table.columns) + " |", "|---" * len(table.columns) + "|"]
     return "\n".join([*lines, *("| " + " | ".join([f"`{row[0]}`", *row[1:]]) + " |" for row in table.rows)])
 
