@@ -66,6 +66,7 @@ GLOSSARY: dict[str, Meanings] = {
         "network": "settings of this experiment",
         "variants": "what it is run with in turn, by name",
         "reference_variant": "the variant that the others are held against, where each is one choice",
+        "compared": "measures that tell those choices apart; absent: T80 and L_I",
         "profiles": "budgets, by name",
         "measures": "families of measures of every finished cell (docs/MEASURES.md)",
         "claims": "what the runs are held against",
