@@ -41,8 +41,8 @@ def results(spec: Spec, tmp_path_factory: pytest.TempPathFactory) -> Path:
         shade = int(255 * VARIETY[cell.variant or ""])
         records.write_traversals({"c4": np.full((5, 10, 64, 64, 1), shade, np.uint8)})
         health = {"status": "healthy", "variety": VARIETY[cell.variant or ""], "distinctness": 0.9, "saturation": 0.0}
-        final = {"iterations": cell.iterations, "mi_frozen_nats": {}, "seconds": SECONDS, "resumes": 0, "health": health}
-        records.write_result({"status": "done", "peak_memory_mb": 900.0, "notes": []} | final)
+        final = {"iterations": cell.iterations, "mi_frozen_nats": {}, "seconds": SECONDS, "resumes": 0}
+        records.write_result({"status": "done", "peak_memory_mb": 900.0, "notes": [], "health": health} | final)
     return folder
 
 
