@@ -37,17 +37,18 @@ more_seeds = [5, 6]
 
 
 @pytest.fixture(scope="module")
-def bench(tmp_path_factory: pytest.TempPathFactory, empty_database: Path) -> Bench:
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
     """A baseline of six seeds, trained."""
-    bench = Bench(tmp_path_factory.mktemp("gate")).use_database(empty_database)
+    bench = Bench(tmp_path_factory.mktemp("gate"))
     bench.spec.write_text(bench.spec.read_text() + EXPERIMENT)
-    output = bench("baseline", "gate", "--run", "--to", str(bench.folder / "baseline.json"))
+    output = bench("baseline", "gate", "--run", "--no-tracking", "--to", str(bench.folder / "baseline.json"))
     assert "baseline of 6 runs written" in output
     return bench
 
 
 def check(bench: Bench, *arguments: str, code: int) -> str:
-    return bench("check", "gate", "--baseline", str(bench.folder / "baseline.json"), *arguments, code=code)
+    baseline = str(bench.folder / "baseline.json")
+    return bench("check", "gate", "--no-tracking", "--baseline", baseline, *arguments, code=code)
 
 
 def test_the_same_code_is_ok(bench: Bench) -> None:
@@ -69,10 +70,10 @@ def test_json_alone_on_the_standard_output(bench: Bench) -> None:
     assert "5 pairs of the same seed" in errors
 
 
-def test_a_real_cause_regresses(bench: Bench, tmp_path: Path, empty_database: Path) -> None:
-    slow = Bench(tmp_path).use_database(empty_database)
+def test_a_real_cause_regresses(bench: Bench, tmp_path: Path) -> None:
+    slow = Bench(tmp_path)
     slow.spec.write_text(bench.spec.read_text().replace("learning_rate_q = 1e-3", "learning_rate_q = 4e-4"))
-    arguments = ("check", "gate", "--baseline", str(bench.folder / "baseline.json"))
+    arguments = ("check", "gate", "--no-tracking", "--baseline", str(bench.folder / "baseline.json"))
     assert "no finished run for seeds 0, 1, 2, 3, 4" in slow(*arguments, code=3)
     output = slow(*arguments, "--run", code=1)
     assert "first look: regressed" in output
