@@ -171,16 +171,6 @@ def run_colour(arm: str, seed: int) -> str:
     return "#" + "".join(f"{round(c + (255 - c) * towards_white):02X}" for c in bytes.fromhex(hue[1:]))
 
 
-TITLES = {  # of charts, short enough for a window with a panel open
-    "mi/categorical": "L_I, categories",
-    "mi/continuous": "L_I, continuous",
-    "summary/t80": "T80",
-    "summary/mi_final": "final L_I",
-    "loss/discriminator": "loss of D",
-    "loss/generator": "loss of G",
-}
-
-
 def shared_view(config: dict[str, Any], *, by_arm: bool) -> str:
     """A prepared view of an experiment's charts. The format is MLflow's own, undocumented and bound to its version."""
     kinds = [kind for kind in ("categorical", "continuous") if code_names(config, kind)]
@@ -200,7 +190,7 @@ def shared_view(config: dict[str, Any], *, by_arm: bool) -> str:
             chart = plain | {
                 "uuid": metric,
                 "metricSectionId": section,
-                "displayName": TITLES[metric],
+                "displayName": metric,
                 "metricKey": metric,
             }
             charts.append(chart | ({"type": "BAR"} if metric in bars else line | {"selectedMetricKeys": [metric]}))

@@ -82,14 +82,14 @@ def page(addresses: dict[str, str]) -> Iterator[Browser]:
 @needs_browser
 def test_the_seeds_view_draws_a_line_for_each_run(addresses: dict[str, str], page: Browser) -> None:
     page.open(addresses["seeds"])
-    chart = page.chart("L_I, categories", lines=15)
+    chart = page.chart("mi/categorical", lines=15)
     assert len(chart["lines"]) == 15
     assert all(width > 100 and height > 5 for _, width, height in chart["lines"])
     assert len({stroke for stroke, _, _ in chart["lines"]}) == 15  # an arm's hue, a seed's shade
     assert "gan/seed-0 (mi/categorical)" in chart["text"]
-    for bars in ("T80", "final L_I"):
-        drawn = page.chart(bars, bars=15)["bars"]
-        assert len(drawn) == 15
+    for bars, number in (("summary/t80", 10), ("summary/mi_final", 15)):  # the plain GAN's five never reach T80
+        drawn = page.chart(bars, bars=number)["bars"]
+        assert len(drawn) == number
         assert all(width > 1 and height > 1 for width, height in drawn)
     text = page.text()
     assert [f"{arm}/seed-{seed}" for arm in ARMS for seed in range(5) if f"{arm}/seed-{seed}" not in text] == []
@@ -100,10 +100,10 @@ def test_the_seeds_view_draws_a_line_for_each_run(addresses: dict[str, str], pag
 @needs_browser
 def test_the_arms_view_draws_a_group_with_its_band_for_each_arm(addresses: dict[str, str], page: Browser) -> None:
     page.open(addresses["arms"])
-    chart = page.chart("L_I, categories", lines=3)
+    chart = page.chart("mi/categorical", lines=3)
     assert len(chart["lines"]) == len(chart["bands"]) == 3
     assert all(width > 100 and height > 5 for *_, width, height in chart["lines"] + chart["bands"])
-    assert len(page.chart("final L_I", bars=3)["bars"]) == 3
+    assert len(page.chart("summary/mi_final", bars=3)["bars"]) == 3
     text = page.text()
     assert all(f"{arm} (mi/categorical)" in chart["text"] and f"Group: {arm}\n" in text for arm in ARMS)
     assert page.errors() == []
