@@ -87,7 +87,7 @@ def blocks(kind: str) -> list[str]:
 def test_the_page_does_what_it_says(trained: CellFolder, speak: SPEAK, tmp_path: Path) -> None:
     shutil.copytree(results_of(trained), tmp_path / "results" / "latest")
     for line in "".join(blocks("")).splitlines():
-        code, _, error = speak(*line.removeprefix("python -m bench ").split())
+        code, _, error = speak(*line.removeprefix(".venv/bin/python -m bench ").split())
         assert (code, error) == (0, ""), line
     names: dict[str, object] = {}
     (example,) = blocks("python")
