@@ -1,6 +1,7 @@
 """Somebody's own network, optimiser or step: found, digested, imported, trained; and the default stays what it was."""
 
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import torch
 from torch import Tensor
 
 from infogan.architectures import ARCHITECTURES, Layer
-from infogan.codes import Categorical, LatentSpec, Noise
+from infogan.codes import Categorical, Continuous, LatentSpec, Noise
 from infogan.networks import Discriminator, Generator, NetworkSettings
 from infogan.own import OPTIMIZERS, OwnError
 from infogan.own.networks import architecture_of, check, from_table, to_table
@@ -107,6 +108,23 @@ def test_a_step_with_a_state_and_a_curve_of_its_own_resumes_to_the_same_bits(ste
         first, other = (OwnTrainer(CONFIG, IMAGES, seed, Parts(step=step)).state_dict()["own_step"] for seed in (0, 1))
         assert not torch.equal(first["layer.weight"], whole.state_dict()["own_step"]["layer.weight"])
         assert not torch.equal(first["layer.weight"], other["layer.weight"])
+
+
+def test_the_second_method_trains_a_network_of_its_own_and_resumes_to_the_same_bits() -> None:
+    spec = LatentSpec(Noise(10), (Categorical(10), Continuous(std=1.0), Continuous(std=1.0)))
+    config = replace(CONFIG, latents=spec, step=StepSettings((1.0,) * 3, (1.0,) * 3))
+    parts = Parts(step=example("contrastive.py:Contrastive"))
+    whole, half = (trained(OwnTrainer(config, IMAGES, 0, parts), stop) for stop in (4, 2))
+    resumed = OwnTrainer(config, IMAGES, 0, parts)
+    resumed.load_state_dict(half.state_dict())
+    assert same(whole, trained(resumed))
+    losses, right = whole.history()[:, -2], whole.history()[:, -1]
+    assert abs(losses[0] - math.log(3)) < 0.05  # it cannot tell yet
+    assert ((right > 0) & (right < 1)).all()
+    before, after = (OwnTrainer(config, IMAGES, 0, parts).state_dict()["own_step"], whole.state_dict()["own_step"])
+    assert all(not torch.equal(before[name], after[name]) for name in before)
+    plain = trained(Trainer(config, IMAGES, 0))
+    assert not torch.equal(whole.players.generator(torch.ones(2, 22)), plain.players.generator(torch.ones(2, 22)))
 
 
 def test_a_term_is_added_to_the_loss_and_nothing_else() -> None:

@@ -81,6 +81,7 @@ def test_the_page_shows_every_example(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # on a machine that is busy with other work
 @pytest.mark.parametrize("line", COMMANDS, ids=lambda line: line.split("compare ")[1].split(" --profile")[0])
 def test_an_example_runs_and_ends_with_the_comparison(tmp_path: Path, line: str) -> None:
     """Shorter still than the smoke profile, which is too short to judge as well."""
