@@ -10,6 +10,7 @@ from bench.records.history import History
 from bench.spec.cells import Cell, Selection, cells
 from bench.spec.tables import load_spec
 from infogan.atlas import draw_atlas
+from infogan.codes import LatentSpec
 from infogan.data import DataInfo
 from tests.infogan.painted import SPEC, Painted
 
@@ -24,8 +25,8 @@ def planned(arms: tuple[str, ...], seeds: tuple[int, ...]) -> list[Cell]:
     return [cell for cell in found if cell.seed in seeds]
 
 
-def record(results: Path, cell: Cell, *, drawn: bool = True) -> CellFolder:
-    """A finished cell that was measured; its pictures are those of :class:`Painted`, whatever its arm."""
+def record(results: Path, cell: Cell, *, drawn: bool = True, spec: LatentSpec = SPEC) -> CellFolder:
+    """A finished cell that was measured; its pictures are those of :class:`Painted`, whatever its arm and codes."""
     folder = CellFolder.of(results, cell)
     folder.write_identity(cell, {"git_commit": "0", "packages": {}}, cell.config["data"] | {"note": "A note."})
     names = ("loss/discriminator", "loss/generator", "mi/c1", "mi/c2", "mi/c3", "explained/c2", "explained/c3")
@@ -35,7 +36,7 @@ def record(results: Path, cell: Cell, *, drawn: bool = True) -> CellFolder:
     digits = {"key": "k", "seconds": 1.0, "values": {"digit_error_train": error}, "reasons": {}}
     folder.write_measures("digits", digits | {"details": {"errors": {"one_to_one_digits": DIGITS}}, "series": {}})
     if drawn:
-        folder.write_atlas(draw_atlas(Painted(), SPEC, cell.seed, signed=False).to_arrays())
+        folder.write_atlas(draw_atlas(Painted(), spec, cell.seed, signed=False).to_arrays())
     seconds = {"train": 45.0, "checkpoint": 0.5, "evaluate": 3.0, "prepare": 0.1}
     result = {"status": "done", "iterations": cell.iterations, "mi_frozen_nats": {"c1": 2.2}, "seconds": seconds}
     folder.write_result(result | {"resumes": 0, "peak_memory_mb": 900.0, "notes": []})

@@ -11,6 +11,7 @@ from bench.report import write_report
 from bench.spec.tables import load_spec
 from tests.bench.explored import planned, record
 from tests.end_to_end.browser import Browser, browser, missing
+from tests.infogan.painted import MANY
 
 pytestmark = pytest.mark.skipif(bool(missing()), reason=missing())
 
@@ -39,6 +40,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     results = tmp_path_factory.mktemp("explored")
     for cell in planned(("infogan", "gan"), (0, 1)):
         record(results, cell)
+    record(results, planned(("infogan-fast-q",), (0,))[0], spec=MANY)
     return write_report(results, load_spec(DEFAULT_SPEC)).html
 
 
@@ -120,6 +122,38 @@ def test_the_category_and_the_seed_change_what_is_shown(fresh: Browser) -> None:
     select.select_by_index(1)
     fresh.until(lambda: seen(fresh)[1]["sum"] != before[1]["sum"] and "seed 1" in fresh.run(SAID))
     assert seen(fresh)[0]["bar"] == 2 + 2 * 8  # the category stays
+    assert fresh.errors() == []
+
+
+def test_of_many_codes_one_is_chosen(fresh: Browser) -> None:
+    from selenium.webdriver.common.by import By
+    from selenium.webdriver.common.keys import Keys
+    from selenium.webdriver.support.select import Select
+
+    def chosen(name: str, text: str) -> None:
+        Select(fresh.driver.find_element(By.CSS_SELECTOR, f".explorer select[name={name}]")).select_by_visible_text(
+            text
+        )
+        fresh.until(lambda: len(seen(fresh)) >= 2 and all(view["label"] and view["left"] for view in seen(fresh)[:2]))
+
+    chosen("setting", "infogan-fast-q")
+    assert [view["label"][:14] for view in seen(fresh)] == [
+        "3 images, c1 =",
+        "3 images, z5 =",
+    ]  # no plain GAN has such codes
+    fresh.driver.find_elements(By.CSS_SELECTOR, ".explorer .categories span")[6].click()
+    assert seen(fresh)[0]["bar"] == 2 + 2 * 6
+    chosen("panel", "c2")
+    assert fresh.driver.find_elements(By.CSS_SELECTOR, ".explorer .pad, .explorer .categories") == []
+    before = seen(fresh)
+    fresh.driver.find_element(By.CSS_SELECTOR, ".explorer input[name=x]").send_keys(Keys.ARROW_RIGHT)
+    after = seen(fresh)
+    assert after[0]["left"] > before[0]["left"]
+    assert after[1]["below"] > before[1]["below"]
+    chosen("panel", "c4")
+    before = seen(fresh)
+    fresh.driver.find_element(By.CSS_SELECTOR, ".explorer input[name=x]").send_keys(Keys.ARROW_LEFT)
+    assert seen(fresh)[0]["sum"] == before[0]["sum"]
     assert fresh.errors() == []
 
 
