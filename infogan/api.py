@@ -1,21 +1,23 @@
 """A trained InfoGAN to use: draw images with chosen codes, read codes from images. docs/API.md shows it.
 
-A model is loaded from a folder that ``python -m bench export`` writes: ``card.json`` says what it is, ``weights.pt``
-holds the networks. Batch norm always uses frozen statistics, so a picture does not depend on its batch. Everything is
-computed in float32 by torch's own kernels, whatever the training used.
+A model is loaded from a folder that ``python -m bench export`` writes: ``card.json`` says what it is,
+``weights.safetensors`` holds the networks. Batch norm always uses frozen statistics, so a picture does not depend on
+its batch. Everything is computed in float32 by torch's own kernels, whatever the training used.
 Shape suffixes: N images, C channels, H height, W width, Z generator input, K categories.
 """
 
 import hashlib
-import io
 import json
 import math
-import pickle
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save
 from torch import Tensor
 
 from infogan.batch_norm import BatchNorm
@@ -27,8 +29,9 @@ from infogan.measures.traversals import traversal
 from infogan.networks import Discriminator, Generator, NetworkSettings
 from infogan.own.networks import architecture_of
 
-FORMAT = "infogan-export-1"  # the card's first field
-CARD, WEIGHTS = "card.json", "weights.pt"
+FORMAT = "infogan-export-2"  # the card's first field
+CARD, WEIGHTS = "card.json", "weights.safetensors"
+NETWORKS = ("generator", "discriminator")  # what names of tensors begin with
 
 
 class ModelError(ValueError):
@@ -82,7 +85,7 @@ def network_settings(config: dict[str, Any]) -> NetworkSettings:
 def load(path: str | Path, *, device: str = "cpu") -> "Model":
     """The model in a folder written by ``python -m bench export``, on ``device`` (torch's name of it).
 
-    Weights are loaded as plain tensors: a file that somebody else wrote runs no code. Raises ModelError where the
+    Weights are plain tensors: a file that somebody else wrote runs no code. Raises ModelError where the
     folder is no export, or a file of it is damaged.
 
     >>> model = load("digits")
@@ -98,7 +101,7 @@ def load(path: str | Path, *, device: str = "cpu") -> "Model":
     if hashlib.sha256(content).hexdigest() != card.get("weights_sha256"):
         raise ModelError(f"{folder / WEIGHTS} is damaged: its sha256 is not the card's")
     try:
-        weights = torch.load(io.BytesIO(content), weights_only=True, map_location=device)
+        weights = _unpacked(content, device)
         spec, settings = latent_spec(card), replace(network_settings(card), kernels="torch", precision="float32")
         architecture = architecture_of(card)
         with torch.device("meta"):  # no memory until the weights are there: a wrong card cannot ask for any
@@ -106,17 +109,23 @@ def load(path: str | Path, *, device: str = "cpu") -> "Model":
             discriminator = Discriminator(architecture, spec, settings)
         generator.load_state_dict(weights["generator"], assign=True)
         discriminator.load_state_dict(weights["discriminator"], assign=True)
-    except (
-        LookupError,
-        TypeError,
-        ValueError,
-        AttributeError,
-        RuntimeError,
-        EOFError,
-        pickle.UnpicklingError,
-    ) as error:
+    except (LookupError, TypeError, ValueError, AttributeError, RuntimeError, SafetensorError) as error:
         raise ModelError(f"{folder}: card and weights make no model: {type(error).__name__}: {error}") from error
     return Model(generator, discriminator, spec, card)
+
+
+def packed(states: Mapping[str, Mapping[str, Tensor]]) -> bytes:
+    """The content of ``weights.safetensors``: the state of each of the two networks, by its name in ``NETWORKS``."""
+    return save({f"{name}.{key}": tensor.contiguous() for name in NETWORKS for key, tensor in states[name].items()})
+
+
+def _unpacked(content: bytes, device: str) -> dict[str, dict[str, Tensor]]:
+    """What :func:`packed` was given, on a device."""
+    tensors = {name: tensor.to(device) for name, tensor in load_tensors(content).items()}
+    return {
+        name: {key.removeprefix(f"{name}."): tensors[key] for key in tensors if key.startswith(f"{name}.")}
+        for name in NETWORKS
+    }
 
 
 def read_card(folder: Path) -> dict[str, Any]:

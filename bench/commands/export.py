@@ -2,8 +2,10 @@
 
 import contextlib
 import hashlib
+import io
 import json
 import os
+import pickle
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -75,22 +77,25 @@ def export(
     with _opened(source) as place:
         sweep, run = _found(place, source, Wanted(experiment, profile, arm, seed), loaded_spec)
         name = f"{run.cell.experiment}/{run.cell.profile}/{run.cell.name}"
-        weights = _weights(run, name)
+        recorded = _weights(run, name)
         known = loaded_spec.experiments.get(run.cell.experiment)
         claims = [claim for claim in judge(known, sweep) if claim.group == run.cell.group] if known else []
         try:
-            card = _card(run, weights)
+            card = _card(run)
         except (LookupError, TypeError, ValueError) as error:
             raise BadInput(f"{name}: cell.json lacks a setting of its networks: {error}") from error
+        weights = _safe(recorded, name)
         card |= {
+            "weights_sha256": hashlib.sha256(weights).hexdigest(),
             "verdicts": [
                 {"claim": c.id, "text": c.text, "verdict": str(c.verdict), "data": c.verdict.data.words}
                 | {"budget": c.verdict.budget.words, "seeds": f"{c.seeds_holding} of {c.num_seeds}"}
                 for c in claims
-            ]
+            ],
         }
     _write(to, card, weights, onnx=onnx)
-    say(f"{escape(name)} exported to {escape(str(to))}: {len(weights) / 1e6:.1f} MB")
+    size = sum(file.stat().st_size for file in to.iterdir())
+    say(f"{escape(name)} exported to {escape(str(to))}: {size / 1e6:.1f} MB")
 
 
 @contextlib.contextmanager
@@ -195,7 +200,27 @@ def _weights(run: Run, name: str) -> bytes:
         raise BadInput(f"{name}: {in_words(error)}") from error
 
 
-def _card(run: Run, weights: bytes) -> dict[str, Any]:
+def _safe(weights: bytes, name: str) -> bytes:
+    """Weights of a cell as safetensors. Raises BadInput where they are none."""
+    import torch
+
+    from infogan import api
+
+    try:
+        return api.packed(torch.load(io.BytesIO(weights), weights_only=True, map_location="cpu"))
+    except (
+        LookupError,
+        TypeError,
+        ValueError,
+        AttributeError,
+        RuntimeError,
+        EOFError,
+        pickle.UnpicklingError,
+    ) as error:
+        raise BadInput(f"{name}: its weights are no networks: {type(error).__name__}: {error}") from error
+
+
+def _card(run: Run) -> dict[str, Any]:
     """What a reader needs to use the networks and to know where they come from."""
     from infogan import api
 
@@ -211,7 +236,6 @@ def _card(run: Run, weights: bytes) -> dict[str, Any]:
         "budget": {name: config["training"][name] for name in ("iterations", "batch_size")},
         "mi_frozen_nats": (run.result or {}).get("mi_frozen_nats"),
         "commit": run.environment.get("git_commit"),
-        "weights_sha256": hashlib.sha256(weights).hexdigest(),
     }
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load, load_file
 
 import infogan
 from infogan import api
@@ -37,7 +38,7 @@ def write_export(folder: Path, architecture: str = "mnist", init_std: float = 0.
     calibrate_on_prior(*players, spec, stream, 512)
     folder.mkdir()
     states = {"generator": players[0].state_dict(), "discriminator": players[1].state_dict()}
-    torch.save(states, folder / api.WEIGHTS)
+    (folder / api.WEIGHTS).write_bytes(api.packed(states))
     card["weights_sha256"] = hashlib.sha256((folder / api.WEIGHTS).read_bytes()).hexdigest()
     (folder / api.CARD).write_text(json.dumps(card))
     return folder
@@ -85,7 +86,10 @@ def test_pictures_are_those_of_the_frozen_generator(model: api.Model, folder: Pa
     """The networks as the harness builds them, by their own kernels."""
     card = json.loads((folder / api.CARD).read_text())
     generator = Generator(ARCHITECTURES["mnist"], model.spec, api.network_settings(card))
-    generator.load_state_dict(torch.load(folder / api.WEIGHTS, weights_only=True)["generator"])
+    tensors = load_file(folder / api.WEIGHTS)
+    generator.load_state_dict(
+        {name.removeprefix("generator."): t for name, t in tensors.items() if name.startswith("generator.")}
+    )
     latents = model.spec.sample(20, seeded(5))
     with frozen(generator), torch.no_grad():
         expected = generator(latents.inputs_NZ)
@@ -201,7 +205,7 @@ def changed_card(**fields: Any) -> Callable[[bytes], bytes]:
         (api.CARD, changed_card(codes=CODES[:1]), "make no model: RuntimeError"),
         (api.CARD, changed_card(noise={"size": 10**11}), "make no model: RuntimeError"),
         (api.CARD, changed_card(codes=[{"kind": "categorical"}]), "make no model: KeyError"),
-        (api.WEIGHTS, lambda raw: raw[:-100], "weights.pt is damaged"),
+        (api.WEIGHTS, lambda raw: raw[:-100], "weights.safetensors is damaged"),
     ],
 )
 def test_a_damaged_folder_is_one_line(
@@ -218,13 +222,28 @@ def test_a_damaged_folder_is_one_line(
 
 
 def test_weights_that_would_run_code_are_refused(folder: Path, tmp_path: Path) -> None:
+    """A pickle, or anything else, under the name and with the sum that the card states."""
     copy = tmp_path / "copy"
     copy.mkdir()
     torch.save({"generator": print, "discriminator": {}}, copy / api.WEIGHTS)
     sha256 = hashlib.sha256((copy / api.WEIGHTS).read_bytes()).hexdigest()
     (copy / api.CARD).write_bytes(changed_card(weights_sha256=sha256)((folder / api.CARD).read_bytes()))
-    with pytest.raises(infogan.ModelError, match="UnpicklingError"):
+    with pytest.raises(infogan.ModelError, match="make no model: SafetensorError"):
         infogan.load(copy)
+
+
+def test_weights_of_any_layout_are_packed() -> None:
+    laid_out_otherwise = torch.arange(12.0).reshape(3, 4).T
+    packed = load(api.packed({"generator": {"a": laid_out_otherwise}, "discriminator": {}}))
+    assert torch.equal(packed["generator.a"], laid_out_otherwise)
+
+
+def test_weights_are_read_without_this_package(folder: Path, model: api.Model) -> None:
+    tensors = load_file(folder / api.WEIGHTS)
+    networks = {"generator": model.generator, "discriminator": model.discriminator}
+    assert tensors.keys() == {f"{name}.{key}" for name, network in networks.items() for key in network.state_dict()}
+    for name, network in networks.items():
+        assert all(torch.equal(tensor, tensors[f"{name}.{key}"]) for key, tensor in network.state_dict().items())
 
 
 def test_no_folder_and_no_export(tmp_path: Path) -> None:

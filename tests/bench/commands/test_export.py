@@ -234,6 +234,6 @@ def test_what_cannot_be_drawn_is_one_line(trained: CellFolder, speak: SPEAK, tmp
         code, _, error = speak("sample", *arguments.split())
         assert (code, error.count("\n")) == (2, 1), arguments
         assert words in error
-    (tmp_path / "model" / "weights.pt").write_bytes(b"")
+    (tmp_path / "model" / "weights.safetensors").write_bytes(b"")
     assert "is damaged" in speak("sample", "model", "--vary", "c1", "--to", "x.png")[2]
     assert not (tmp_path / "x.png").exists()
