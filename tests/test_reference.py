@@ -95,7 +95,8 @@ def test_the_report_is_drawn_anew_with_the_same_numbers(folder: Path, tmp_path: 
         if table.name == "memory.csv" and (folder / CURVES).exists():
             continue  # what measuring took is not in curves
         assert close(numbers(table), numbers(drawn / "tables" / table.name)), table.name
-    of_cells = ("-traversal-", "-factor-", *(["-confusion"] if (folder / CURVES).exists() else []))  # not in curves
+    gone = (folder / CURVES).exists()  # the cells
+    of_cells = ("-traversal-", "-factor-", "-pictures", *(["-confusion"] if gone else []))  # not in curves
     shown = {path.name for path in (folder / "figures").iterdir()}
     of_curves = {name for name in shown if not any(part in name for part in of_cells)}
     assert of_curves <= {path.name for path in (drawn / "figures").iterdir()}

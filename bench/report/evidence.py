@@ -52,7 +52,10 @@ def of_folder(
 
 
 def best(evidence: Iterable[Evidence]) -> dict[str, list[Evidence]]:
-    """Evidence by claim, a piece for each arm: at the paper's budget where measured, of most seeds; those first."""
+    """Evidence by claim, a piece for each arm: at the paper's budget where measured, of most seeds; those first.
+
+    An arm that was never trained is left out where another one was.
+    """
     chosen: dict[tuple[str, str], Evidence] = {}
     for one in evidence:
         key = (one.entry["id"], one.group)
@@ -62,8 +65,9 @@ def best(evidence: Iterable[Evidence]) -> dict[str, list[Evidence]]:
     claims: dict[str, list[Evidence]] = {}
     for (claim, _), one in sorted(chosen.items(), key=lambda item: item[0][0]):
         claims.setdefault(claim, []).append(one)
-    for found in claims.values():
-        found.sort(key=_order)
+    for claim, found in claims.items():
+        trained = [one for one in found if one.entry["num_seeds"] or one.outcome is not Outcome.NOT_MEASURED]
+        claims[claim] = sorted(trained or found, key=_order)
     return claims
 
 

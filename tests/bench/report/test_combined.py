@@ -95,6 +95,18 @@ def test_the_papers_budget_answers_where_it_was_measured(turned: bool) -> None:
     assert [one.folder for one in found] == ["a"]
 
 
+def test_an_arm_that_was_never_trained_is_left_out_where_another_was() -> None:
+    yes, none = result("F4", Outcome.REPRODUCED).to_json(), result("F4", Outcome.NOT_MEASURED).to_json()
+    entries = [yes | {"variant": "authors"}, none | {"variant": "tables", "num_seeds": 0}]
+    entries = [{"profile": "cpu"} | entry for entry in entries]
+    (found,) = evidence.best(evidence.of_folder(entries, "a")).values()
+    assert [one.group for one in found] == ["authors/infogan"]
+    (found,) = evidence.best(evidence.of_folder(entries[1:], "a")).values()
+    assert [one.group for one in found] == ["tables/infogan"]
+    (found,) = evidence.best(evidence.of_folder([entries[0], entries[1] | {"num_seeds": 2}], "a")).values()
+    assert len(found) == 2  # too few seeds to judge is not the same
+
+
 def test_a_verdict_on_cost_counts_with_the_largest_budget_of_its_folder() -> None:
     cost, other = {"profile": "", "id": "S6a"}, {"profile": "paper", "id": "F1"}
     assert [one.is_papers_budget for one in evidence.of_folder([cost, other], "a")] == [True, True]
