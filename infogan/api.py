@@ -7,6 +7,7 @@ Shape suffixes: N images, C channels, H height, W width, Z generator input, K ca
 """
 
 import hashlib
+import io
 import json
 import math
 from collections.abc import Mapping
@@ -117,6 +118,14 @@ def load(path: str | Path, *, device: str = "cpu") -> "Model":
 def packed(states: Mapping[str, Mapping[str, Tensor]]) -> bytes:
     """The content of ``weights.safetensors``: the state of each of the two networks, by its name in ``NETWORKS``."""
     return save({f"{name}.{key}": tensor.contiguous() for name in NETWORKS for key, tensor in states[name].items()})
+
+
+def converted(pickled: bytes) -> bytes:
+    """A cell's ``weights.pt`` as the content of ``weights.safetensors``; loads tensors only, and runs no code.
+
+    Raises what :func:`torch.load` does, or KeyError, TypeError and the like where it holds no two networks.
+    """
+    return packed(torch.load(io.BytesIO(pickled), weights_only=True, map_location="cpu"))
 
 
 def _unpacked(content: bytes, device: str) -> dict[str, dict[str, Tensor]]:

@@ -2,7 +2,6 @@
 
 import contextlib
 import hashlib
-import io
 import json
 import os
 import pickle
@@ -202,12 +201,10 @@ def _weights(run: Run, name: str) -> bytes:
 
 def _safe(weights: bytes, name: str) -> bytes:
     """Weights of a cell as safetensors. Raises BadInput where they are none."""
-    import torch
-
     from infogan import api
 
     try:
-        return api.packed(torch.load(io.BytesIO(weights), weights_only=True, map_location="cpu"))
+        return api.converted(weights)
     except (
         LookupError,
         TypeError,

@@ -42,7 +42,7 @@ def volume(tmp_path: Path) -> Iterator[Volume]:
     volume.close()
 
 
-@pytest.mark.parametrize("num_rounds", [5, pytest.param(30, marks=[pytest.mark.slow, pytest.mark.timeout(3000)])])
+@pytest.mark.parametrize("num_rounds", [2, pytest.param(30, marks=[pytest.mark.slow, pytest.mark.timeout(3000)])])
 def test_random_faults_lose_nothing(undisturbed: Bench, tmp_path: Path, empty_database: Path, num_rounds: int) -> None:
     """Each kind in turn at random times; a sweep that ends all the same is checked, and the next one begins."""
     sweeps = iter(range(num_rounds + 1))
@@ -86,6 +86,7 @@ def test_a_full_disk_stops_a_cell_at_its_last_checkpoint(
     check_same(bench, undisturbed)
 
 
+@pytest.mark.slow
 def test_tracking_on_a_full_disk_costs_only_the_mirror(
     undisturbed: Bench, volume: Volume, tmp_path: Path, empty_database: Path
 ) -> None:
@@ -119,7 +120,7 @@ def test_a_read_only_results_folder_is_refused_and_can_be_looked_at(
 
 
 # ---------------------------------------------------------------- damage
-@pytest.mark.parametrize("kind", ["garbage", "truncated"])
+@pytest.mark.parametrize("kind", ["garbage", pytest.param("truncated", marks=pytest.mark.slow)])
 def test_a_corrupt_database_is_left_alone(undisturbed: Bench, tmp_path: Path, empty_database: Path, kind: str) -> None:
     bench = Bench(tmp_path, ITERATIONS)
     bench.results.mkdir()
@@ -137,6 +138,7 @@ def test_a_corrupt_database_is_left_alone(undisturbed: Bench, tmp_path: Path, em
     check_same(bench, undisturbed)
 
 
+@pytest.mark.slow
 def test_damaged_records_of_a_finished_cell_are_said(undisturbed: Bench, tmp_path: Path, empty_database: Path) -> None:
     """Result, curves or weights damaged: the cell is no longer done, and is trained again to the same bits."""
     bench = Bench(tmp_path, ITERATIONS)
@@ -179,6 +181,7 @@ def test_two_damaged_checkpoints_start_anew(undisturbed: Bench, tmp_path: Path, 
 
 
 # ---------------------------------------------------------------- another definition
+@pytest.mark.slow
 def test_a_definition_changed_half_way_mixes_nothing(undisturbed: Bench, tmp_path: Path, empty_database: Path) -> None:
     """A rate is changed beside half-trained cells: they stay as they are, and go on once it is changed back."""
     bench = Bench(tmp_path, ITERATIONS).use_database(empty_database)

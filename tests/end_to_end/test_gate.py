@@ -70,6 +70,7 @@ def test_json_alone_on_the_standard_output(bench: Bench) -> None:
     assert "5 pairs of the same seed" in errors
 
 
+@pytest.mark.slow
 def test_a_real_cause_regresses(bench: Bench, tmp_path: Path) -> None:
     slow = Bench(tmp_path)
     slow.spec.write_text(bench.spec.read_text().replace("learning_rate_q = 1e-3", "learning_rate_q = 4e-4"))

@@ -26,10 +26,14 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory, empty_database: Path) 
     return bench
 
 
-SIGNALS = {"Ctrl-C": signal.SIGINT, "SIGTERM": signal.SIGTERM, "a closed terminal": signal.SIGHUP}
+SIGNALS = [
+    pytest.param(signal.SIGINT, id="Ctrl-C"),
+    pytest.param(signal.SIGTERM, id="SIGTERM", marks=pytest.mark.slow),
+    pytest.param(signal.SIGHUP, id="a closed terminal", marks=pytest.mark.slow),
+]
 
 
-@pytest.mark.parametrize("signum", SIGNALS.values(), ids=SIGNALS)
+@pytest.mark.parametrize("signum", SIGNALS)
 def test_a_polite_stop_writes_checkpoints_and_resumes(
     undisturbed: Bench, tmp_path: Path, empty_database: Path, signum: signal.Signals
 ) -> None:
@@ -53,6 +57,7 @@ def test_a_polite_stop_writes_checkpoints_and_resumes(
         assert 0 < cell["train_s"] < bench.records()[cell["name"]]["seconds"]["train"]
 
 
+@pytest.mark.slow
 def test_a_damaged_checkpoint_is_said_and_the_one_before_used(
     undisturbed: Bench, tmp_path: Path, empty_database: Path
 ) -> None:

@@ -301,6 +301,7 @@ def test_a_cell_that_fits_on_no_node_is_refused(cluster: Nodes, tmp_path: Path) 
     assert not bench.results.exists()
 
 
+@pytest.mark.slow
 def test_the_cluster_listens_on_loopback_and_asks_for_its_token(cluster: Nodes, tmp_path: Path) -> None:
     import psutil
 

@@ -95,6 +95,7 @@ def test_a_sweep_is_mirrored_in_full(server: TrackingServer, undisturbed: Bench)
     check_in_full(server, undisturbed)
 
 
+@pytest.mark.slow
 def test_two_sweeps_of_the_same_cells_at_once(server: TrackingServer, undisturbed: Bench, tmp_path: Path) -> None:
     """Two people, one server, an experiment that is new to it: each has runs of its own and both are whole."""
     both = []
@@ -155,6 +156,7 @@ def test_faults_lose_and_double_nothing(server: TrackingServer, undisturbed: Ben
     assert all(same_bits(path, undisturbed.cells()[name]) for name, path in bench.cells().items())
 
 
+@pytest.mark.slow
 def test_artifacts_that_do_not_arrive_are_not_tracked(server: TrackingServer, tmp_path: Path) -> None:
     """A server that takes one, answers 200, and does not have it; and has another one of the same size."""
     kinds = {"weights.pt": "dropped", "config.json": "spoiled"}

@@ -102,6 +102,7 @@ def test_one_job_or_two_give_the_same_bits(swept: tuple[Bench, str], tmp_path: P
     assert not same_bits(bench.cells()["infogan/seed-0"], bench.cells()["infogan/seed-1"])
 
 
+@pytest.mark.slow
 def test_another_definition_is_kept_apart(swept: tuple[Bench, str], tmp_path: Path, empty_database: Path) -> None:
     """Half-way through, somebody changes a rate: the old cells stay, nothing is mixed, the report says so."""
     bench = Bench(tmp_path, iterations=12).use_database(empty_database)

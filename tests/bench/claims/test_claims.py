@@ -104,8 +104,8 @@ def test_the_best_seed_is_chosen_by_one_number_and_judged_by_another(spec: Spec)
     assert [(r.variant, r.conditions[0].value) for r in median] == [("one", 0.85), ("other", 0.85)]
     assert {str(r.verdict) for r in median} == {"reproduced on a substitute"}
     assert headline(found) == (
-        "Reproduced on a substitute: F9b (one/infogan) and F9b (other/infogan). "
-        "Not reproduced on a substitute: F9a (one/infogan)."
+        "Do the claims hold? Yes on a substitute: F9b (one/infogan) and F9b (other/infogan). "
+        "No on a substitute: F9a (one/infogan)."
     )
 
 

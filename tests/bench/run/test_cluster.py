@@ -15,6 +15,7 @@ from bench.run.executors.cluster import _deliver, _Sweep
 from bench.run.executors.cluster_connection import require_ray, slots
 from bench.run.executors.cluster_events import Event
 from bench.run.progress import BarDisplay, LineDisplay
+from bench.run.work import Work
 from bench.spec.cells import Cell, Selection, cells
 from bench.spec.tables import SpecError, load_spec
 from infogan.data import DataInfo
@@ -94,9 +95,9 @@ def test_only_the_newest_start_of_a_cell_is_heard() -> None:
 @pytest.mark.parametrize("display_class", [LineDisplay, BarDisplay])
 def test_a_second_start_is_said_and_counted_from_where_it_goes_on(display_class: type) -> None:
     one, page = task(), io.StringIO()
-    display = display_class([one], Console(file=page, width=200, force_terminal=False))
-    iterations = one.cell.iterations
-    training = display.sweep.training[one.cell.key] / display.sweep.work[one.cell.key]  # the rest is measuring
+    works = {one.cell.key: Work(train_s=60.0, outside_s=20.0, measures_s={})}
+    display = display_class([one], Console(file=page, width=200, force_terminal=False), works)
+    iterations, training = one.cell.iterations, 0.75  # the rest is pictures, records and measuring
     with display:
         display.event(one, "started", {"node": "n1", "attempt": 1})
         display.event(one, "progress", {"iteration": iterations // 2, "metrics": {"mi/c1": 1.0}})
@@ -112,7 +113,8 @@ def test_a_second_start_is_said_and_counted_from_where_it_goes_on(display_class:
 @pytest.mark.parametrize("display_class", [LineDisplay, BarDisplay])
 def test_a_cell_may_end_without_having_started(display_class: type) -> None:
     one, page = task(), io.StringIO()
-    with display_class([one], Console(file=page, width=200, force_terminal=False)) as display:
+    works = {one.cell.key: Work(train_s=60.0, outside_s=20.0, measures_s={})}
+    with display_class([one], Console(file=page, width=200, force_terminal=False), works) as display:
         display.event(one, "failed", {"message": "the task could not start"})
         assert display.sweep.failed == 1
     assert "the task could not start" in page.getvalue()

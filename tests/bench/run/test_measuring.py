@@ -16,7 +16,7 @@ from bench.records.folder import CellFolder
 from bench.records.tasks import CellTask
 from bench.report.atlases import parsed
 from bench.report.inventory import missing_cells
-from bench.run import cell_atlas
+from bench.run import cell_atlas, train_cell
 from bench.run import plan as grid
 from bench.run.executors.worker import conclude
 from bench.run.train_cell import CellRun
@@ -30,7 +30,6 @@ from infogan.measures.catalogue import FAMILIES
 from infogan.measures.digits import family as digit_family
 from infogan.measures.digits.classifier import Recipe, digit_classifier
 from infogan.measures.quality import family as samples
-from infogan.training import Trainer
 from tests.bench.attempts import attempt
 
 SPEC = Path(__file__).parents[3] / "experiments.toml"
@@ -134,6 +133,7 @@ def test_records_that_cannot_be_read_now_leave_a_finished_cell_done(tmp_path: Pa
     assert conclude(CellTask(cell, results, None, {}), "it died", stopping=False)[0] == "done"
 
 
+@pytest.mark.slow
 def test_a_cell_that_is_trained_again_is_measured_again(tmp_path: Path) -> None:
     cell, results = planned(tmp_path), tmp_path / "results"
     run(cell, results)
@@ -197,8 +197,8 @@ def test_a_checkpoint_is_due_once_its_multiple_is_passed(tmp_path: Path, monkeyp
     selection = Selection(arms=("infogan",), seeds=(0,))
     cell = cells(load_spec(SPEC), "mnist-mi", "smoke", selection, info, "cpu", versions)[0]
     assert cell.iterations == 24
-    original = Trainer.run
-    monkeypatch.setattr(Trainer, "run", lambda self, log_every, **rest: original(self, log_every=5, **rest))
+    original = train_cell.paused
+    monkeypatch.setattr(train_cell, "paused", lambda trainer, log_every, **rest: original(trainer, 5, **rest))
     task = CellTask(cell, tmp_path, None, {"git_commit": "0", "packages": {}}, checkpoint_every=7)
     saved: list[int] = []
 
