@@ -71,7 +71,7 @@ demo: $(READY) ## one network finds the ten digits, in a few minutes, and a repo
 	"$$PY" -m bench run demo $(RUN_FLAGS)
 	"$$PY" -m bench report demo $(RESULTS_FLAG)
 	@echo "next: make reproduce-mnist, Figures 1 and 2 with five seeds an arm; on this machine:"
-	@"$$PY" -m bench plan mnist-mi mnist $(RUN_FLAGS) | tail -n 1
+	@"$$PY" -m bench plan mnist-mi mnist $(RUN_FLAGS) | sed -n 's/^left: //p'
 
 reproduce-mnist: $(READY) ## Figures 1 and 2: mutual information and the codes' meaning on MNIST, then the report
 	$(call reproduce,mnist-mi mnist,cost)
