@@ -59,9 +59,9 @@ def run_steps(
     destination.mkdir(parents=True, exist_ok=True)
     whole_s, begun = 60 * minutes, time.monotonic()
     records: list[StepRecord] = []
-    for step in steps:
+    for index, step in enumerate(steps):
         left_s = whole_s * (1 - RESERVE - GRACE) - (time.monotonic() - begun)
-        limit_s = min(step.share * whole_s, left_s)
+        limit_s = left_s / (len(steps) - index) if step.share is None else min(step.share * whole_s, left_s)
         if stop() or limit_s < LEAST * whole_s:
             records.append(StepRecord(step.name, "cut", "not begun: no time was left", 0.0, 0.0))
         else:
@@ -141,6 +141,10 @@ def text(records: Sequence[StepRecord]) -> str:
     width = max((len(record.name) for record in records), default=0)
     lines = []
     for record in records:
-        cells = f", {record.num_cells} cells in {', '.join(record.files)}" if record.num_cells else ""
+        cells = (
+            f", {record.num_cells} cell{'s' * (record.num_cells > 1)} in {', '.join(record.files)}"
+            if record.num_cells
+            else ""
+        )
         lines.append(f"{record.name:{width}}  {record.status:6}  {record.seconds:4.0f} s{cells}: {record.message}\n")
     return "".join(lines)

@@ -20,7 +20,7 @@ from tests.bench.tracked_cells import done_cell, make_cell
 IGNORES_SIGTERM = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('hangs', flush=True); "
 
 
-def python(name: str, program: str, share: float = 1.0, results: Path | None = None) -> Step:
+def python(name: str, program: str, share: float | None = 1.0, results: Path | None = None) -> Step:
     return Step(name, (sys.executable, "-c", program), share, results=results)
 
 
@@ -37,6 +37,9 @@ def test_every_step_names_what_is_there(tmp_path: Path, device: str) -> None:
             assert profile == ("paper" if device == "cuda" else "smoke")
             assert profile in spec.experiments[experiment].profiles
             assert {"--no-tracking", "--jobs"} <= set(step.command)
+    cells = [step.command[step.command.index("--variants") + 1] for step in listed if "--variants" in step.command]
+    assert cells == ([] if device == "cuda" else ["azimuth", "rotation-authors"])
+    assert {name for e in ("faces", "chairs") for name in spec.experiments[e].variants} >= set(cells)
     figure_2 = next(step for step in listed if step.name == "figure-2").command
     assert figure_2[figure_2.index("--seeds") + 1] == ("0-4" if device == "cuda" else "0")
     assert {file.name for file in gpu_tests()} >= {"test_device.py", "test_throughput_pairs.py"}
@@ -70,6 +73,13 @@ def test_a_step_fails_or_hangs_alone_and_what_is_finished_is_packed(tmp_path: Pa
     assert "broken   failed" in (home / "summary.txt").read_text()
     assert "it is broken" in (home / "log.txt").read_text()
     assert said[0] == "fine: 14 s at most"
+
+
+def test_what_is_left_is_shared_by_the_steps_that_come(tmp_path: Path) -> None:
+    listed = [python("first", "print(1)", share=None), python("second", "print(2)", share=None)]
+    first, second = run_steps(listed, 1.0, tmp_path / "home", tmp_path / "results")
+    assert 25 < first.limit_s < 30  # half of a minute less what is kept back
+    assert second.limit_s == pytest.approx(2 * first.limit_s - first.seconds, abs=0.5)
 
 
 def test_a_machine_that_is_taken_away_leaves_the_packs_of_a_moment_before(
