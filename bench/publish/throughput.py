@@ -57,8 +57,8 @@ def _ceiling(measurement: dict[str, Any]) -> str:
         f"{c[kind]['share']:.1%} [{c[kind]['low']:.1%}, {c[kind]['high']:.1%}]" for kind in ("direct", "executed")
     )
     return (
-        f"Counted as the paper states its layers, an iteration takes {c['direct_gflop']:.1f} GFLOP. The fused step does "
-        f"them at {direct} of the rate of a {c['matrix_size']} x {c['matrix_size']} matrix product in the same process "
+        f"Counted as the paper states its layers, an iteration takes {c['direct_gflop']:.1f} GFLOP. The fused step "
+        f"does them at {direct} of the rate of a {c['matrix_size']} x {c['matrix_size']} matrix product in the same process "
         f"({c['matrix_library']}, {c['matrix_gflops_per_s']:.0f} GFLOP/s). Counting only the "
         f"{c['executed_gflop']:.1f} GFLOP that are executed, the share is {executed}."
     )
