@@ -58,8 +58,8 @@ def _ceiling(measurement: dict[str, Any]) -> str:
     )
     return (
         f"Counted as the paper states its layers, an iteration takes {c['direct_gflop']:.1f} GFLOP. The fused step "
-        f"does them at {direct} of the rate of a {c['matrix_size']} x {c['matrix_size']} matrix product in the same process "
-        f"({c['matrix_library']}, {c['matrix_gflops_per_s']:.0f} GFLOP/s). Counting only the "
+        f"does them at {direct} of the rate of a {c['matrix_size']} x {c['matrix_size']} matrix product in the same "
+        f"process ({c['matrix_library']}, {c['matrix_gflops_per_s']:.0f} GFLOP/s). Counting only the "
         f"{c['executed_gflop']:.1f} GFLOP that are executed, the share is {executed}."
     )
 
