@@ -36,9 +36,11 @@ class _Cell:
 
     def to_json(self) -> dict[str, Any]:
         layout = self.atlas.layout
+        # a continuous code is what most claims are about: the page opens with one, where there is one
+        ordered = sorted(self.panels, key=lambda panel: all(axis.kind == "categorical" for axis in panel.axes))
         panels = [
             panel.model_dump() | {"picture": data_uri(self.atlas.pictures[panel.name], "image/webp")}
-            for panel in self.panels
+            for panel in ordered
         ]
         shape = {name: getattr(layout, name) for name in ("rows", "across", "width", "height")}
         return {"group": self.run.cell.group, "words": self.words, "labels": self._labels(), "panels": panels} | shape

@@ -137,6 +137,8 @@ def test_of_many_codes_one_is_chosen(fresh: Browser) -> None:
         fresh.until(lambda: len(seen(fresh)) >= 2 and all(view["label"] and view["left"] for view in seen(fresh)[:2]))
 
     chosen("setting", "infogan-fast-q")
+    assert seen(fresh)[0]["label"].startswith("3 images, c2 =")  # a continuous one comes first
+    chosen("panel", "c1")
     assert [view["label"][:14] for view in seen(fresh)] == [
         "3 images, c1 =",
         "3 images, z5 =",
