@@ -44,14 +44,19 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode="
 
 @app.callback()
 def _about() -> None:
-    """Reproduce InfoGAN (Chen et al., 2016): train every cell, mirror it to MLflow, answer the paper's claims.
+    """Reproduce InfoGAN (Chen et al., 2016): train its networks, track them in MLflow, answer the paper's claims.
 
-    A cell is one (experiment, variant, arm, seed). [bold]plan[/bold] lists cells and changes no result,
-    [bold]run[/bold] trains what is missing and can be stopped and repeated at any time, [bold]report[/bold] writes the
-    claim table.
+    A cell is one training run: an experiment, a variant, an arm and a seed.
+    [bold]plan[/bold] lists the cells. [bold]run[/bold] trains those that are missing; stop and repeat it
+    at any time. [bold]report[/bold] answers the claims.
 
-    Exit codes: 0 all well; 1 a cell failed, or the gate found a regression; 2 bad input, nothing was changed;
-    3 the gate is inconclusive; 4 trained but not fully tracked; 130 or 143 interrupted.
+    Exit codes:
+      0         all is well
+      1         a cell failed, or the gate found a regression
+      2         bad input; nothing was changed
+      3         the gate is inconclusive
+      4         trained, but not fully tracked
+      130, 143  interrupted
     """
 
 
@@ -60,15 +65,15 @@ def _about() -> None:
 def plan(
     experiments: Experiments = None,
     estimate: Annotated[
-        bool, typer.Option("--estimate", help="Measure: train every kind of cell for a moment, as many as --jobs.")
+        bool, typer.Option("--estimate", help="Measure it: train every kind of cell for a moment, --jobs at a time.")
     ] = False,
     price_per_hour: Annotated[
         float | None,
-        typer.Option(min=0, help="With --estimate: what the machine costs an hour.", show_default=False),
+        typer.Option(min=0, help="With --estimate: price of the machine per hour.", show_default=False),
     ] = None,
     **options: Unpack[CellOptions],
 ) -> None:
-    """List the cells with their state, and what the missing ones will take. Changes nothing in the results."""
+    """List the cells with their states, and how long the missing ones will take. Changes nothing in the results."""
     if price_per_hour is not None and not estimate:
         raise BadInput("--price-per-hour needs --estimate: a guess is no basis for a price")
     from bench.commands import plan as command
@@ -87,11 +92,11 @@ def run(
     experiments: Experiments = None,
     checkpoint_every_s: Annotated[float, typer.Option(min=1, help="Seconds between checkpoints of a cell.")] = 60.0,
     checkpoint_every: Annotated[
-        int | None, typer.Option(min=1, help="Iterations between checkpoints, beside the seconds.", show_default=False)
+        int | None, typer.Option(min=1, help="Also write a checkpoint every so many iterations.", show_default=False)
     ] = None,
     **options: Unpack[CellOptions],
 ) -> None:
-    """Train every cell that is missing, mirror all to MLflow. Ctrl-C loses nothing: the next run goes on."""
+    """Train every cell that is missing and mirror all to MLflow. Ctrl-C loses nothing: the next run goes on."""
     from bench.commands import run as command
 
     context = Context(named(experiments), **options, download=True, trains=True)
@@ -105,20 +110,22 @@ def report(
     results: Annotated[
         list[Path] | None,
         typer.Option(
-            help="Folder that holds cells; it gets the report. With --to also a pack, and as many as one likes.",
+            help="Folder of the cells; the report is written there. With --to: folders or packs, as many as you like.",
             show_default=str(DEFAULT_RESULTS),
         ),
     ] = None,
     profile: Annotated[
-        str | None, typer.Option(help="Only this profile; default: all that are there.", show_default=False)
+        str | None, typer.Option(help="Only this profile. Default: all that are there.", show_default=False)
     ] = None,
     settings: Settings = None,
     to: Annotated[
         Path | None,
-        typer.Option(help="One page over all folders, each claim by its best evidence: FILE.html.", show_default=False),
+        typer.Option(
+            help="FILE.html: one page over all folders, with the best evidence for each claim.", show_default=False
+        ),
     ] = None,
 ) -> None:
-    """Write the report (index.html, report.md, claims.json) from what is there, and say what it answers."""
+    """Write the report (index.html, report.md, claims.json) on the recorded cells, and print its answers."""
     from bench.commands import report as command
 
     command.report(experiments, spec, results or [DEFAULT_RESULTS], profile, settings or (), to)
@@ -126,7 +133,7 @@ def report(
 
 @app.command()
 def sync(results: Results = DEFAULT_RESULTS) -> None:
-    """Complete the MLflow mirror of every recorded cell. Ends with 4 where something is still missing."""
+    """Complete the MLflow mirror of every recorded cell. Exit code 4 if something is still missing."""
     from bench.commands import sync as command
 
     raise typer.Exit(int(command.sync(results)))
@@ -142,7 +149,7 @@ def ui(
     port: Annotated[int | None, typer.Option(min=1, max=65535, help="Default: a free one.", show_default=False)] = None,
     no_browser: Annotated[bool, typer.Option("--no-browser", help="Only print the addresses.")] = False,
 ) -> None:
-    """Serve the MLflow pages of the results on this machine alone, until Ctrl-C."""
+    """Serve the MLflow pages of the results, on this machine only, until Ctrl-C."""
     from bench.serve.ui import show
 
     raise typer.Exit(int(show(results, port, open_browser=not no_browser)))
@@ -150,36 +157,40 @@ def ui(
 
 @app.command()
 def server(
-    folder: Annotated[Path, typer.Option(help="Holds database, artifacts, logs.")] = Path("results/server"),
+    folder: Annotated[Path, typer.Option(help="Folder of the database, the artifacts and the logs.")] = Path(
+        "results/server"
+    ),
     store: Annotated[
         str,
         typer.Option(
             envvar="MLFLOW_BACKEND_STORE_URI",
-            help="postgresql (made in the folder), sqlite, or the address of a database; one with a password belongs "
-            "into the variable, not here.",
+            help="postgresql (made in the folder), sqlite, or the address of a database. Give an address with a "
+            "password in the variable, not here.",
             show_default="postgresql",
         ),
     ] = "postgresql",
-    host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 opens it to the network.")] = "127.0.0.1",
+    host: Annotated[str, typer.Option(help="Address to listen on. 0.0.0.0 opens it to the network.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 5000,
     allowed_hosts: Annotated[
         str | None,
         typer.Option(
-            help="Names under which clients may reach it too, exactly, separated by commas; localhost and private "
-            "addresses always may.",
+            help="Further host names that clients may use, separated by commas; no patterns. localhost and private "
+            "addresses always work.",
             show_default=False,
         ),
     ] = None,
     workers: Annotated[int, typer.Option(min=1, max=64, help="Processes that answer.")] = 1,
-    token: Annotated[bool, typer.Option("--token", help="Answer only who brings the token in the folder.")] = False,
+    token: Annotated[
+        bool, typer.Option("--token", help="Answer only requests that carry the token in the folder.")
+    ] = False,
 ) -> None:
-    """Serve one tracking store for all sweeps, until Ctrl-C: MLflow with PostgreSQL and an artifact folder."""
+    """Serve one tracking store for all sweeps, until Ctrl-C: MLflow with PostgreSQL and a folder of artifacts."""
     from bench.serve.server import Options, serve
 
     raise typer.Exit(int(serve(Options(folder, store, host, port, allowed_hosts, workers, token))))
 
 
-GateExperiment = Annotated[str, typer.Argument(help="Which experiment; it needs a categorical code.")]
+GateExperiment = Annotated[str, typer.Argument(help="An experiment with a categorical code.")]
 Train = Annotated[bool, typer.Option("--run", help="Train the missing seeds first.")]
 app.command()(with_options(compare.compare))
 app.command()(export.export)
@@ -196,22 +207,24 @@ def check(
     ] = None,
     train: Train = False,
     record: Annotated[
-        bool, typer.Option("--record", help="Add the result to the committed history beside the baselines too.")
+        bool, typer.Option("--record", help="Also add the result to the committed history beside the baselines.")
     ] = False,
     strict: Annotated[
-        bool, typer.Option("--strict", help="1 too where it is slower, or L_I lower, within what is tolerated.")
+        bool,
+        typer.Option("--strict", help="Exit code 1 also for a tolerated change for the worse: slower, or a lower L_I."),
     ] = False,
     json: Annotated[
         str | None,
-        typer.Option("--json", help="A file for the JSON too; -: print it, the rest goes to the standard error."),
+        typer.Option("--json", help="Also write the JSON to this file. -: print it, and all else on standard error."),
     ] = None,
     **options: Unpack[GateOptions],
 ) -> None:
-    """Has MI convergence regressed? 0 ok, 1 regressed, 2 bad use, 3 inconclusive, which is never "passed".
+    """Has MI convergence regressed? 0 ok, 1 regressed, 2 bad input, 3 inconclusive, which is never "passed".
 
-    Five new seeds are held against the baseline's ten: T80, its ratio with an exact interval, and the final L_I. When
-    that is not ok, five more decide once; with --run they are trained at once, without it they are named. What is
-    tolerated but changed is said: "ok, but slower: 4 % [2, 6]".
+    Five new seeds are compared with the baseline's ten: the ratio of T80 with its
+    exact interval, and the final L_I. If the answer is not ok, five more seeds
+    decide once. With --run they are trained at once; without it they are named.
+    A tolerated change is still reported: "ok, but slower: 4 % [2, 6]".
     """
     from bench.commands import gate as command
 
@@ -227,9 +240,10 @@ def history(
     ] = None,
     results: Results = DEFAULT_RESULTS,
 ) -> None:
-    """List and draw the checks over commits: T80's ratio, throughput, and where their level changed.
+    """List and draw the checks over the commits: T80's ratio, throughput, and where their level changed.
 
-    ``check`` adds a line to RESULTS/history.jsonl each time, with --record also to results/baseline/history.jsonl.
+    Each check adds a line to RESULTS/history.jsonl. With --record it also adds
+    the line to results/baseline/history.jsonl.
     """
     from bench.commands import history as command
 
@@ -247,7 +261,7 @@ def baseline(
     train: Train = False,
     **options: Unpack[GateOptions],
 ) -> None:
-    """Store finished runs as the baseline that ``check`` compares with. Not after a red check: that would hide it."""
+    """Store finished runs as the baseline of check. Never do this after a red check: it would hide the finding."""
     from bench.commands import gate as command
 
     raise typer.Exit(int(command.baseline(experiment, to, train=train, **options)))
@@ -256,16 +270,14 @@ def baseline(
 @app.command()
 def bisect(
     experiment: GateExperiment = "mi-gate",
-    good: Annotated[str, typer.Option(help="A commit that is well; the others are held against it.")] = ...,  # type: ignore[assignment]
+    good: Annotated[str, typer.Option(help="A good commit; the others are compared with it.")] = ...,  # type: ignore[assignment]
     bad: Annotated[str, typer.Option(help="A later commit that has regressed.")] = "HEAD",
-    strict: Annotated[
-        bool, typer.Option("--strict", help="A change for the worse that is tolerated counts as bad.")
-    ] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Count a tolerated change for the worse as bad.")] = False,
     baseline_file: Annotated[
         Path | None,
         typer.Option(
             "--baseline",
-            help="The good commit must not be bad against it. Default: the committed one, if there is one.",
+            help="Baseline that the good commit must pass. Default: the committed one, if there is one.",
             show_default=False,
         ),
     ] = None,
@@ -280,9 +292,10 @@ def bisect(
 ) -> None:
     """Find the first commit that the gate calls regressed: 0 found, 2 nothing to search, 3 not decided.
 
-    The rule is that of this checkout's experiments.toml; the settings that a commit trains with are its own.
-    Every commit trains in a work tree of its own, under RESULTS/bisect. An inconclusive one gets five more seeds, then
-    it is skipped. What was trained is kept: the same command goes on after an interruption.
+    The rule is that of this checkout's experiments.toml. Each commit trains with
+    its own settings, in a work tree of its own under RESULTS/bisect. An
+    inconclusive commit gets five more seeds and is then skipped. All that was
+    trained is kept: after an interruption the same command goes on.
     """
     from bench.commands import bisect as command
 
@@ -295,25 +308,28 @@ def bisect(
 def throughput(
     results: Results = DEFAULT_RESULTS,
     networks: Annotated[str, typer.Option(help="Networks to measure, separated by commas.")] = "mnist",
-    batch_size: Annotated[int, typer.Option(min=2, max=65536, help="Images of a batch.")] = 128,
+    batch_size: Annotated[int, typer.Option(min=2, max=65536, help="Images per batch.")] = 128,
     width: Annotated[float, typer.Option(help="Width multiplier of the networks.")] = 1.0,
-    threads: Annotated[int, typer.Option(min=1, max=1024, help="Threads of torch; cells train on one.")] = 1,
+    threads: Annotated[int, typer.Option(min=1, max=1024, help="Threads of torch. Cells train on one.")] = 1,
     kernels: Annotated[
         str,
         typer.Option(
-            help="Of the fused step: torch, winograd or fastest, as experiments have them; other steps have torch's."
+            help="Kernels of the fused step: torch, winograd or fastest, as in experiments. Other steps use torch."
         ),
     ] = "fastest",
     device: Device = "auto",
     against: Annotated[
-        Path | None, typer.Option(help="A stored record to compare with; decides the exit code.", show_default=False)
+        Path | None,
+        typer.Option(help="A stored record to compare with. The comparison decides the exit code.", show_default=False),
     ] = None,
-    suite: Annotated[bool, typer.Option("--suite", help="All networks, batches and threads, with a figure.")] = False,
+    suite: Annotated[
+        bool, typer.Option("--suite", help="All networks, batch sizes and threads, with a figure.")
+    ] = False,
     card: Annotated[
-        bool, typer.Option("--card", help="Rows of a GPU: eager, graph, three precisions, one seed and five.")
+        bool, typer.Option("--card", help="Measure one GPU: eager and graph, three precisions, one seed and five.")
     ] = False,
 ) -> None:
-    """Measure the fused step against other ways to write it and against the machine's matrix products."""
+    """Compare the speed of the fused step with other ways to write it, and with the machine's matrix products."""
     from bench.commands import throughput as command
 
     options = command.Options(networks, batch_size, width, threads, kernels, device, against, suite, card)
@@ -322,7 +338,7 @@ def throughput(
 
 @app.command()
 def cost(spec: SpecOption = DEFAULT_SPEC, results: Results = DEFAULT_RESULTS, profile: Profile = None) -> None:
-    """Measure what codes and Q add to a plain GAN's iteration, on one CPU thread, for claim S6a of the report."""
+    """Measure what codes and Q add to the time of a plain GAN's iteration, on one CPU thread (claim S6a)."""
     from bench.commands import cost as command
 
     command.cost(spec, results, profile)
@@ -331,21 +347,22 @@ def cost(spec: SpecOption = DEFAULT_SPEC, results: Results = DEFAULT_RESULTS, pr
 @app.command()
 def gpu(
     to: Annotated[Path, typer.Option("--to", help="Folder to carry home: packs, speeds, summary, log.")],
-    minutes: Annotated[float, typer.Option(min=0.1, max=10080, help="How long there is a GPU.")] = 10.0,
-    results: Annotated[Path, typer.Option(help="Folder that holds the cells; the next call goes on from it.")] = Path(
+    minutes: Annotated[float, typer.Option(min=0.1, max=10080, help="Minutes for which there is a GPU.")] = 10.0,
+    results: Annotated[Path, typer.Option(help="Folder of the cells. The next call goes on from it.")] = Path(
         "results/gpu"
     ),
     spec: SpecOption = DEFAULT_SPEC,
-    device: Annotated[str, typer.Option(help="cuda; cpu rehearses all of it at smoke size.")] = "cuda",
+    device: Annotated[str, typer.Option(help="cuda, or cpu to rehearse all of it at smoke size.")] = "cuda",
     data_dir: DataDir = None,
     jobs: Jobs = None,
     steps: Annotated[
         str | None, typer.Option(help="Only these steps, separated by commas.", show_default=False)
     ] = None,
 ) -> None:
-    """Do on a GPU, without network or MLflow, what one is wanted for: tests, speeds, Figures 1 and 2, then the rest.
+    """Do all that a GPU is wanted for, without network or MLflow: tests, speeds, Figures 1 and 2, then the rest.
 
-    Each step has a limit of its own and fails alone; what is finished is packed at once. docs/GPU.md shows it all.
+    Each step has a time limit of its own, and its failure stops no other.
+    Finished cells are packed at once. docs/GPU.md has the details.
     """
     from bench.commands import gpu as command
 

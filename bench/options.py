@@ -15,22 +15,23 @@ from bench.spec.tables import PROFILES
 Experiments = Annotated[
     list[str] | None,
     typer.Argument(
-        help="Experiments of experiments.toml; none: all. run wants their names, or the word all.", show_default=False
+        help="Experiments of experiments.toml. Default: all of them; but run asks for names, or the word all.",
+        show_default=False,
     ),
 ]
 SpecOption = Annotated[
-    Path, typer.Option("--spec", help="Which file declares the experiments.", show_default="experiments.toml")
+    Path, typer.Option("--spec", help="File that declares the experiments.", show_default="experiments.toml")
 ]
-Results = Annotated[Path, typer.Option("--results", help="Folder that holds cells, MLflow store and report.")]
+Results = Annotated[Path, typer.Option("--results", help="Folder of the cells, the MLflow store and the report.")]
 Profile = Annotated[
     str | None,
-    typer.Option(help=f"Budget: {', '.join(PROFILES)}. Default: paper on a GPU, cpu otherwise.", show_default=False),
+    typer.Option(help=f"Budget: {', '.join(PROFILES)}. Default: paper on a GPU, otherwise cpu.", show_default=False),
 ]
 DataDir = Annotated[
     Path | None,
     typer.Option(
         envvar="INFOGAN_DATA",
-        help="Folder with the real data, laid out as docs/DATA.md says; only read.",
+        help="Folder with the real data, laid out as in docs/DATA.md. Nothing is written there.",
         show_default=False,
     ),
 ]
@@ -39,7 +40,7 @@ Jobs = Annotated[
     typer.Option(
         min=1,
         max=1024,
-        help="Cells at a time. Default: one per core; on a GPU as many as its memory holds too; all of a cluster.",
+        help="Cells at a time. Default: one per core; on a GPU, as its memory allows; on a cluster, as many as fit.",
         show_default=False,
     ),
 ]
@@ -47,8 +48,8 @@ Settings = Annotated[
     list[str] | None,
     typer.Option(
         "--set",
-        help="A setting of training, network or profile for every cell, such as training.beta1=0.9; the value as in "
-        "TOML. More than one: --set ... --set ...",
+        help="Change a setting of training, network or profile for every cell, such as training.beta1=0.9. Values are "
+        "written as in TOML. Can be repeated.",
         show_default=False,
     ),
 ]
@@ -83,8 +84,8 @@ class SeedOptions(TypedDict):
         str | None,
         typer.Option(
             envvar="INFOGAN_SUBSTITUTE",
-            help="Data sets, separated by commas, or all: where the data folder lacks them, a download or a substitute "
-            "may stand in. Otherwise that is an error.",
+            help="Data sets that the data folder may lack, separated by commas, or all. A download or a substitute "
+            "then stands in. A set that is not named here must be there.",
             show_default=False,
         ),
     ]
@@ -95,8 +96,8 @@ class SeedOptions(TypedDict):
         typer.Option(
             min=1,
             max=64,
-            help="Seeds of an arm that a process may hold, each with the bits that it has alone. Default: 1; on a GPU "
-            "up to 5, whose kernels then run side by side.",
+            help="Seeds of an arm that one process may train, each with the same bits as alone. Default: 1; on a GPU "
+            "up to 5, whose kernels run side by side.",
             show_default=False,
         ),
     ]
@@ -104,18 +105,20 @@ class SeedOptions(TypedDict):
         str,
         typer.Option(
             "--executor",
-            help="local: processes of this machine. ray: tasks of a cluster, with the results on shared storage; "
-            "experiments.toml says in a profile's resources what each gets (docs/CLUSTER.md).",
+            help="local: processes on this machine. ray: tasks on a cluster, with the results on shared storage "
+            "(docs/CLUSTER.md).",
         ),
     ]
     no_tracking: Annotated[
         bool,
-        typer.Option("--no-tracking", help="Mirror nothing to MLflow, which need not be installed; `sync` can later."),
+        typer.Option(
+            "--no-tracking", help="Mirror nothing to MLflow, which then need not be installed. `sync` can do it later."
+        ),
     ]
     ray_address: Annotated[
         str | None,
         typer.Option(
-            help="HOST:PORT of the cluster's head. Default: RAY_ADDRESS, or the cluster that runs on this machine.",
+            help="HOST:PORT of the cluster's head. Default: RAY_ADDRESS, or the cluster on this machine.",
             show_default=False,
         ),
     ]

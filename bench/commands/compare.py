@@ -17,15 +17,15 @@ if TYPE_CHECKING:
 
 
 def compare(
-    experiment: Annotated[str, typer.Argument(help="Which experiment; it needs a categorical code.")],
-    base: Annotated[str, typer.Argument(help="ARM or VARIANT/ARM that is compared with; --set leaves it alone.")],
+    experiment: Annotated[str, typer.Argument(help="An experiment with a categorical code.")],
+    base: Annotated[str, typer.Argument(help="ARM or VARIANT/ARM to compare with. --set does not change it.")],
     new: Annotated[
-        str | None, typer.Argument(help="ARM or VARIANT/ARM; default: BASE, with --set.", show_default=False)
+        str | None, typer.Argument(help="ARM or VARIANT/ARM. Default: BASE with --set.", show_default=False)
     ] = None,
-    train: Annotated[bool, typer.Option("--run", help="Train the missing cells of both first.")] = False,
+    train: Annotated[bool, typer.Option("--run", help="First train the missing cells of both.")] = False,
     **options: Unpack[SeedOptions],
 ) -> None:
-    """Say how much slower or faster one arm learns its code than another: "4 % slower [2, 6]", paired by seed."""
+    """Say how much slower or faster one arm learns its code than another, paired by seed: "4 % slower [2, 6]"."""
     from bench.commands.gate import current_sweep, gate_rule
     from bench.commands.run import run
 

@@ -53,15 +53,16 @@ def export(
     seed: Annotated[str | None, typer.Option(help="best (default), median, or a number.", show_default=False)] = None,
     profile: Annotated[str | None, typer.Option(help="Default: the only one there.", show_default=False)] = None,
     onnx: Annotated[
-        bool, typer.Option("--onnx", help="The generator as ONNX too, checked with onnxruntime (extra: onnx).")
+        bool, typer.Option("--onnx", help="Also write the generator as ONNX, checked with onnxruntime (extra: onnx).")
     ] = False,
     spec: Annotated[
-        Path, typer.Option(help="Which file declares the claims.", show_default="experiments.toml")
+        Path, typer.Option(help="File that declares the claims.", show_default="experiments.toml")
     ] = DEFAULT_SPEC,
 ) -> None:
-    """Write a finished cell's networks as a folder that ``infogan.load`` reads, with a card that says what they are.
+    """Write a finished cell's networks as a folder that infogan.load reads, with a card that says what they are.
 
-    The best seed errs least on the training digits; where that was not measured, its codes hold most information.
+    The best seed makes the fewest errors on the training digits. If that was not
+    measured, it is the seed whose codes hold the most information.
     """
     require_profile(profile)
     if seed not in (None, "best", "median") and not (seed.isascii() and seed.isdecimal()):

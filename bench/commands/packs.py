@@ -17,17 +17,19 @@ BYTES_OF_MB = 1_000_000
 
 
 def pack(
-    results: Annotated[Path, typer.Argument(help="Folder that holds the cells.")],
-    to: Annotated[Path, typer.Option("--to", help="The archive to write, for instance cells.zip.")],
+    results: Annotated[Path, typer.Argument(help="Folder of the cells.")],
+    to: Annotated[Path, typer.Option("--to", help="The archive to write, for example cells.zip.")],
     weights: Annotated[
-        bool, typer.Option("--weights", help="Take the trained networks along: only measuring anew needs them.")
+        bool, typer.Option("--weights", help="Take the trained networks along. Only measuring anew needs them.")
     ] = False,
     max_mb: Annotated[
         float | None,
-        typer.Option(min=0.1, help="Largest file; of more, FILE-1, FILE-2, ... are written.", show_default=False),
+        typer.Option(
+            min=0.1, help="Largest size of a file. If more is needed: FILE-1, FILE-2, ...", show_default=False
+        ),
     ] = None,
 ) -> None:
-    """Write the finished cells as one archive: records, curves, measures and pictures, to be carried elsewhere."""
+    """Write the finished cells as one archive to carry elsewhere: records, curves, measures and pictures."""
     require_folder("results", results)
     if not (results / "cells").is_dir():
         raise BadInput(f"{results} holds no cells")
@@ -51,7 +53,7 @@ def unpack(
     files: Annotated[list[Path], typer.Argument(help="Archives that pack has written.")],
     results: Results = DEFAULT_RESULTS,
 ) -> None:
-    """Add the cells of archives to a results folder. Nothing is overwritten: other bits are an error."""
+    """Add the cells of archives to a results folder. Nothing is overwritten: a cell with other bits is an error."""
     require_folder("results", results)
     absolute = results.absolute()
     try:

@@ -15,10 +15,10 @@ def sample(
     model: Annotated[Path, typer.Argument(help="Folder that export has written.")],
     vary: Annotated[str, typer.Option(help="The code that changes from column to column: c1, c2, ...")],
     to: Annotated[Path, typer.Option("--to", help="The PNG to write.")],
-    seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Of the noise and of the other codes.")] = 0,
-    zoom: Annotated[int, typer.Option(min=1, max=8, help="Pixels a side for each pixel of an image.")] = 2,
+    seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Seed of the noise and of the other codes.")] = 0,
+    zoom: Annotated[int, typer.Option(min=1, max=8, help="Screen pixels per side for each pixel of an image.")] = 2,
 ) -> None:
-    """Draw the paper's grid of one code: columns vary it, each row has other noise and other codes."""
+    """Draw the paper's grid of one code. Columns vary the code; each row has other noise and other codes."""
     if to.is_dir():
         raise BadInput(f"--to {to} is a folder; name a file in it")
     require_folder("--to", to.parent)

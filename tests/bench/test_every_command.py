@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -68,6 +69,16 @@ def test_what_is_said_where_everything_can_be(usual: tuple[list[int], str, str])
     assert codes == [0] * helps + [0, 0, 0, 3, 2, 2, 2, 2]
     assert f"{FOLDER}/report/index.html" in out  # neither an emoji nor markup
     assert "\u2026" not in out.partition("Usage: ")[0]
+
+
+@pytest.mark.parametrize("name", ["", *sorted(COMMANDS)])
+def test_a_help_is_not_broken_twice_in_80_columns(name: str) -> None:
+    """The first paragraph flows; in the others typer keeps the lines of the docstring, so these must fit."""
+    command = COMMANDS[name] if name else typer.main.get_command(cli.app)
+    _, *others = (command.help or "").split("\n\n")
+    lines = [re.sub(r"\[/?bold\]", "", line) for line in "\n".join(others).splitlines()]
+    assert [line for line in lines if len(line) > 78] == []
+    assert "``" not in (command.help or "")  # a terminal shows the marks
 
 
 @pytest.mark.parametrize("encoding", ["latin-1", "ascii"])
