@@ -1,5 +1,6 @@
-## InfoGAN reproduction harness. A fresh machine needs python3 (3.11 to 3.13) and make; the first target that needs it
-## sets up .venv (about 6 GB with the CUDA build of torch, 1 GB with a CPU build: see TORCH_INDEX).
+## A reproduction of InfoGAN. It needs python3 (3.11 to 3.13) and make. The first
+## target that needs .venv sets it up: about 6 GB with the CUDA build of torch,
+## 1 GB with a CPU build (see TORCH_INDEX).
 ##
 ## Targets:
 .DEFAULT_GOAL := help
@@ -67,13 +68,13 @@ help: ## list the targets and variables
 	@awk '/^## ?/ { sub(/^## ?/, ""); print } \
 		/^[a-z-]+:.*## / { split($$0, part, /:.*## /); printf "  make %-17s %s\n", part[1], part[2] }' Makefile
 
-demo: $(READY) ## one network finds the ten digits, in a few minutes, and a report shows it
+demo: $(READY) ## one network finds the ten digits in a few minutes
 	"$$PY" -m bench run demo $(RUN_FLAGS)
 	"$$PY" -m bench report demo $(RESULTS_FLAG)
-	@echo "next: make reproduce-mnist, Figures 1 and 2 with five seeds an arm; on this machine:"
+	@echo "next: make reproduce-mnist, Figures 1 and 2 with five seeds per arm. On this machine:"
 	@"$$PY" -m bench plan mnist-mi mnist $(RUN_FLAGS) | sed -n 's/^left: //p'
 
-reproduce-mnist: $(READY) ## Figures 1 and 2: mutual information and the codes' meaning on MNIST, then the report
+reproduce-mnist: $(READY) ## Figures 1 and 2: L_I and the codes on MNIST
 	$(call reproduce,mnist-mi mnist,cost)
 
 reproduce-faces: $(READY) ## Figure 3: faces, one variant per factor
@@ -88,41 +89,41 @@ reproduce-svhn: $(READY) ## Figure 5: street-view house numbers
 reproduce-celeba: $(READY) ## Figure 6: CelebA
 	$(call reproduce,celeba)
 
-reproduce-all: $(READY) ## every experiment of the paper, one report
+reproduce-all: $(READY) ## every experiment of the paper in one report
 	$(call reproduce,mnist-mi mnist faces chairs svhn celeba,cost)
 
-ambiguities: $(READY) ## what Figure 1 hinges on: one unstated choice at a time
+ambiguities: $(READY) ## Figure 1 with one unstated choice at a time
 	$(call reproduce,mnist-mi-ambiguities)
 
-report: $(READY) ## write the report on whatever results are there
+report: $(READY) ## write the report on the results that are there
 	"$$PY" -m bench report $(strip $(call flag,PROFILE,--profile) $(RESULTS_FLAG))
 
-site: $(READY) ## the whole paper, its reports and the documents as a static folder, for GitHub Pages (docs/ci-site.yml)
+site: $(READY) ## results and documents of the whole paper as a site
 	"$$PY" -m bench.publish.site --to "$${TO:-site}"
 
 ui: $(READY) ## open the MLflow views of the recorded runs
 	"$$PY" -m bench ui $(RESULTS_FLAG)
 
-tracking-server: $(READY) ## one MLflow server for all sweeps: PostgreSQL, artifacts, on this machine (docs/SERVER.md)
+tracking-server: $(READY) ## one MLflow server for all sweeps (docs/SERVER.md)
 	"$$PY" -m bench server $(strip $(call flag,SERVER,--folder) $(call flag,STORE,--store) $(call flag,HOST,--host) \
 		$(call flag,PORT,--port) $(call flag,ALLOWED_HOSTS,--allowed-hosts) $(if $(strip $(TOKEN)),--token))
 
-check-regression: $(READY) ## run the regression gate's experiment and compare it with the stored baseline
+check-regression: $(READY) ## does MI converge later than in the baseline?
 	"$$PY" -m bench check mi-gate --run $(RUN_FLAGS)
 
-baseline: $(READY) ## run the regression gate's experiment and store it as the new baseline
+baseline: $(READY) ## train the gate's experiment, store a new baseline
 	"$$PY" -m bench baseline mi-gate --run $(RUN_FLAGS)
 
-gpu: $(READY) ## all that a GPU is wanted for in MINUTES, into TO, to be carried home (docs/GPU.md; DEVICE=cpu rehearses)
+gpu: $(READY) ## all that a GPU is wanted for, in MINUTES, into TO
 	"$$PY" -m bench gpu --minutes "$${MINUTES:-10}" --to "$${TO:-results/carry}" \
 		$(strip $(call flag,DEVICE,--device) $(call flag,DATA,--data-dir) $(call flag,JOBS,--jobs) $(RESULTS_FLAG))
 
-bench: $(READY_DEV) ## measure training throughput: ratios, the suite, then pytest-benchmark
+bench: $(READY_DEV) ## measure the speed of the training step
 	"$$PY" -m bench throughput $(RESULTS_FLAG)
 	"$$PY" -m bench throughput --suite $(RESULTS_FLAG)
 	"$$PY" -m pytest -q bench/throughput/benchmarks.py --benchmark-only --benchmark-autosave
 
-setup: $(READY_DEV) ## make .venv from requirements.lock (other targets do this by themselves)
+setup: $(READY_DEV) ## make .venv (other targets do this by themselves)
 	@echo "setup: $$PY has everything"
 
 lint: $(READY_DEV) ## ruff check, ruff format --check, mypy
@@ -133,10 +134,10 @@ lint: $(READY_DEV) ## ruff check, ruff format --check, mypy
 test: $(READY_DEV) ## the fast tests
 	"$$PY" -m pytest -q -m "not slow" $(IN_PARALLEL)
 
-test-all: $(READY_DEV) ## all tests, slow ones included
+test-all: $(READY_DEV) ## all tests, the slow ones included
 	"$$PY" -m pytest -q $(IN_PARALLEL)
 
-system-deps: ## install the Debian packages that optional tests use (needs root)
+system-deps: ## install Debian packages for optional tests (as root)
 	@set -e; \
 	if ! command -v apt-get >/dev/null; then \
 		echo "system-deps: no apt-get here, nothing installed; optional tests want $(APT_PACKAGES)"; \
@@ -151,7 +152,7 @@ system-deps: ## install the Debian packages that optional tests use (needs root)
 	fi
 
 # What is locked already stays as long as it fits; without the file, everything is the newest that fits.
-lock: ## resolve pyproject.toml into requirements.lock for every platform, with hashes (UPGRADE=package: to its newest)
+lock: ## write requirements.lock anew from pyproject.toml
 	@$(call tool,uv,lock)
 	@.tools/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --extra dev \
 		--custom-compile-command "make lock" $(call flag,UPGRADE,--upgrade-package) --output-file requirements.lock pyproject.toml
@@ -160,7 +161,7 @@ lock: ## resolve pyproject.toml into requirements.lock for every platform, with 
 	@echo "requirements.lock: $$(grep -c == requirements.lock) packages; make setup installs them"
 
 # Nothing is installed into .venv. What could not be looked up never reads as sound.
-audit: ## look the locked packages up for known vulnerabilities; an error where there are some, or it could not be done
+audit: ## look for known vulnerabilities in locked packages
 	@$(call tool,pip-audit,audit)
 	@said=.tools/audit.txt; \
 	if .tools/bin/pip-audit --requirement requirements.lock --requirement tools.lock --no-deps --disable-pip --strict --progress-spinner off 2>$$said; then \
@@ -171,27 +172,36 @@ audit: ## look the locked packages up for known vulnerabilities; an error where 
 		echo "audit: could not be done: $$(grep -v '^ ' $$said | tail -1 | cut -c1-200)" >&2; exit 3; \
 	fi
 
-clean: ## remove caches and build products, never results or .venv
+clean: ## remove caches and build products, never results
 	find . \( -path ./.venv -o -path ./results -o -path ./.git \) -prune -o -type d -name __pycache__ -exec rm -rf {} +
 	rm -rf .tools .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks build dist *.egg-info
 
 ##
-## Variables:
-##   PROFILE=smoke|cpu|paper  budget of the runs (--profile); unset: paper on a CUDA device, else cpu
-##   SEEDS=0-4 or 0,2,5-9     seeds to run instead of all of the profile's (--seeds)
-##   JOBS=n                   cells at a time (--jobs)
-##   MINUTES=10, TO=folder, DEVICE=cuda|cpu   of `make gpu` (TO also of `make site`); unset: 10, results/carry (site), cuda
-##   RESULTS=folder           where results go (--results); unset: results/latest, of `make gpu` results/gpu
-##   SERVER=folder, PORT=n, HOST=address, ALLOWED_HOSTS=names, STORE=postgresql|sqlite, TOKEN=1   of the tracking server
-##   DATA=folder              where the real data sets are, laid out as docs/DATA.md says (--data-dir)
-##   SUBSTITUTE=faces,chairs or all   sets that the folder may lack (--substitute)
-##   NO_TRACKING=1            mirror nothing to MLflow (--no-tracking); python -m bench sync can later
-##   PYTHON=path              existing interpreter or environment to use instead of making .venv; it is only checked
+## Variables, most of them options of python -m bench:
+##   PROFILE=smoke|cpu|paper  budget; unset: paper on a GPU, otherwise cpu
+##   SEEDS=0-4 or 0,2,5-9     these seeds instead of all of the profile's
+##   JOBS=n                   cells at a time
+##   RESULTS=folder           folder of the results; unset: results/latest,
+##                            for make gpu results/gpu
+##   DATA=folder              folder with the real data sets (docs/DATA.md)
+##   SUBSTITUTE=faces,chairs  sets that this folder may lack, or all
+##   NO_TRACKING=1            mirror nothing to MLflow; bench sync can do it later
+##   PYTHON=path              an interpreter or environment to use instead of
+##                            .venv; it is checked, and nothing is installed
 ##   PYTHON3=python3.12       interpreter that makes .venv; unset: python3
-##   TORCH_INDEX=url          at set-up, index to take torch from, e.g. https://download.pytorch.org/whl/cpu
+##   TORCH_INDEX=url          index to take torch from when .venv is made, e.g.
+##                            https://download.pytorch.org/whl/cpu
+##
+##   make gpu                 MINUTES=10, TO=results/carry, DEVICE=cuda|cpu
+##                            (cpu rehearses; docs/GPU.md)
+##   make site                TO=site (docs/ci-site.yml puts it on GitHub Pages)
+##   make tracking-server     SERVER=folder, STORE=postgresql|sqlite, TOKEN=1,
+##                            HOST=address, PORT=n, ALLOWED_HOSTS=names
+##   make lock                UPGRADE=package takes it to its newest version
 ##
 ## Example: make reproduce-mnist PROFILE=smoke RESULTS=/tmp/first-look
-## make ends with 2 on every failure; the exit codes of the tool itself: .venv/bin/python -m bench --help
+## Every failure of make ends with 2. For exit codes that tell more:
+## .venv/bin/python -m bench --help
 
 # .venv/.incomplete stands while an installation is under way: an interrupted one starts again from an emptied .venv.
 # A second make waits on the lock (where flock exists). A torch from TORCH_INDEX is another file than PyPI's, with hashes

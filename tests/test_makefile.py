@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 MAKEFILE = (ROOT / "Makefile").read_text()
 # every variable that the Makefile tells of, or makes a flag of
 TOLD = "\n".join(line for line in MAKEFILE.splitlines() if line.startswith("##   "))
-VARIABLES = sorted({*re.findall(r"(?:##   |, )([A-Z_0-9]+)=", TOLD), *re.findall(r"call flag,([A-Z_0-9]+)", MAKEFILE)})
+VARIABLES = sorted({*re.findall(r"(?:  |, )([A-Z_0-9]+)=", TOLD), *re.findall(r"call flag,([A-Z_0-9]+)", MAKEFILE)})
 
 pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
 
@@ -21,6 +21,13 @@ def hostile(folder: Path, name: str) -> str:
     """Each of these would make a file, wherever a shell or make looked for commands in it."""
     touched = iter(f"touch {folder / name}-{k}" for k in range(5))
     return f"`{next(touched)}`$(shell {next(touched)})$$({next(touched)})\"; {next(touched)}; '\n{next(touched)}"
+
+
+def test_the_help_fits_80_columns_and_names_every_target() -> None:
+    said = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert [line for line in said.splitlines() if len(line) > 80] == []
+    targets = re.findall(r"^([a-z-]+):.*##", MAKEFILE, flags=re.MULTILINE)
+    assert set(re.findall(r"^  make ([a-z-]+)", said, flags=re.MULTILINE)) == set(targets)
 
 
 @pytest.mark.parametrize("target", ["report", "reproduce-mnist", "setup"])
