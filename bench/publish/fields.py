@@ -4,6 +4,7 @@
 """
 
 import json
+import re
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -109,13 +110,13 @@ def _words(described: dict[str, Any]) -> Iterator[str]:
     elif options := described.get("anyOf") or described.get("oneOf"):
         yield from dict.fromkeys(word for option in options for word in _words(option))
     elif described["type"] == "array":
-        inner = described.get("items", {})
-        yield f"a list of {' or '.join(_words(inner))}" if inner else "a list of two numbers"
+        inner = " or ".join(_words(described["items"])) if described.get("items") else "two numbers"
+        yield "a list of " + re.sub(r"\ba (whole number|number|string|table)", r"\1s", inner)
     elif described["type"] == "object":
         held = {**described, **(described.get("patternProperties") or {})}
         yield "tables by name" if "$ref" in str(held) else "lists by name"
     else:
-        kind = {"integer": "a whole number", "number": "a number", "string": "text", "boolean": "`true` or `false`"}
+        kind = {"integer": "a whole number", "number": "a number", "string": "a string", "boolean": "`true` or `false`"}
         bounds = {"minimum": "from", "exclusiveMinimum": "above", "maximum": "to", "exclusiveMaximum": "below"}
         said = [f"{word} {described[bound]:,}" for bound, word in bounds.items() if bound in described]
         yield " ".join([kind[described["type"]], *said])
