@@ -19,8 +19,10 @@ from bench.options import (
     Device,
     Experiments,
     GateOptions,
+    Images,
     Jobs,
     Profile,
+    Resize,
     Results,
     Settings,
     SpecOption,
@@ -29,6 +31,7 @@ from bench.options import (
 )
 from bench.records.locks import Locked
 from bench.run.executors.base import ExecutorError
+from bench.spec.images import replacement
 from bench.spec.tables import SpecError
 from infogan.data import DataError
 from infogan.data.base import home_dir, one_line
@@ -118,6 +121,8 @@ def report(
         str | None, typer.Option(help="Only this profile. Default: all that are there.", show_default=False)
     ] = None,
     settings: Settings = None,
+    images: Images = None,
+    resize: Resize = False,
     to: Annotated[
         Path | None,
         typer.Option(
@@ -128,7 +133,8 @@ def report(
     """Write the report (index.html, report.md, claims.json) on the recorded cells, and print its answers."""
     from bench.commands import report as command
 
-    command.report(experiments, spec, results or [DEFAULT_RESULTS], profile, settings or (), to)
+    replaced = replacement(experiments, images, resize)
+    command.report(experiments, spec, results or [DEFAULT_RESULTS], profile, settings or (), to, replaced)
 
 
 @app.command()

@@ -1,7 +1,8 @@
 """What a command resolves from its options first: device, profiles, data, cells. Bad input ends here."""
 
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -17,6 +18,7 @@ from bench.run.executors.cluster_connection import require_ray
 from bench.run.own import learn_architectures, require_trainable
 from bench.spec import cells as cell_module
 from bench.spec.cells import Cell, Selection, parse_seeds
+from bench.spec.images import OPTION, replacement
 from bench.spec.reading import BUILTIN
 from bench.spec.schema import suggest
 from bench.spec.tables import PROFILES, groups, load_spec
@@ -96,6 +98,8 @@ class Context:
         variants: str | None = None,
         seeds: str | Sequence[int] | None = None,
         settings: Sequence[str] | None = None,
+        images: Path | None = None,
+        resize: bool = False,
         data_dir: Path | None = None,
         substitute: str | None = None,
         device: str = "auto",
@@ -107,7 +111,7 @@ class Context:
         download: bool = False,
         trains: bool = False,
     ) -> None:
-        self.spec = load_spec(spec, settings or ())
+        self.spec = load_spec(spec, settings or (), replacement(experiments, images, resize))
         self.results = results.absolute()
         require_folder("results", results)
         if data_dir:
@@ -233,22 +237,45 @@ class Context:
     def _data(self, name: str, *, download: bool) -> data.DataInfo:
         table, profile = self.spec.experiments[name], self.profiles[name]
         budget = cell_module.profile_table(table, name, profile).num_images
-        if download:
-            info = _prepared(table.wanted_data, table.source, self.data_dirs[name], budget)
-        else:
-            info = data.describe(table.wanted_data, table.source, self.data_dirs[name], num_images=budget)
+        with self._said_of_images(name, table.wanted_data):
+            if download:
+                info = _prepared(table.wanted_data, table.source, self.data_dirs[name], budget)
+            else:
+                info = data.describe(table.wanted_data, table.source, self.data_dirs[name], num_images=budget)
         wanted = min(budget or info.num_train, info.num_train)
         for variant, arm in groups(table, table.arms):
             batch_size = cell_module.merged_training(self.spec, table, variant, arm)["batch_size"]
             share = table.variants[variant].share_of_images if variant else 1.0
             if batch_size > round(wanted * share):
                 images = f"the {round(wanted * share)} training images of {profile}"
-                raise BadInput(f"{name}: batch_size = {batch_size} exceeds {images}")
+                raise BadInput(
+                    f"{name}: batch_size = {batch_size} exceeds {images}; smaller: --set training.batch_size=..."
+                )
         unmeasurable = [family for family in table.measures if family in data.own.OF_CLASSES]
-        if info.num_classes > data.own.MAX_CLASSES and unmeasurable:
+        if info.num_classes > data.own.MAX_CLASSES and self._is_replaced(name):
+            table.measures[:] = [family for family in table.measures if family not in unmeasurable]
+            say(f"{name}: measured without {', '.join(unmeasurable)}, which tell {data.own.MAX_CLASSES} classes apart")
+        elif info.num_classes > data.own.MAX_CLASSES and unmeasurable:
             few = f"of at most {data.own.MAX_CLASSES} classes, and the images have {info.num_classes}"
             raise BadInput(f"{name}: measures names {unmeasurable[0]!r}, which is {few}: leave it out")
         return info
+
+    def _is_replaced(self, name: str) -> bool:
+        """Whether the experiment has images that the command line names."""
+        images = self.spec.given.images
+        return images is not None and name in images.experiments
+
+    @contextmanager
+    def _said_of_images(self, name: str, asked: str | data.OwnImages) -> Iterator[None]:
+        """What is wrong with images that the command line names is said with what they were to be."""
+        try:
+            yield
+        except data.DataError as error:
+            if isinstance(asked, str) or not self._is_replaced(name):
+                raise
+            what = str(error).removeprefix("images: ")
+            takes = f"takes {asked.size}x{asked.size} {asked.colour}"
+            raise data.DataError(f"{OPTION}: {name} {takes}: {what}") from error
 
     def _cells(self, name: str) -> list[Cell]:
         versions = environment.key_versions()

@@ -53,6 +53,18 @@ Settings = Annotated[
         show_default=False,
     ),
 ]
+Images = Annotated[
+    Path | None,
+    typer.Option(
+        help="A folder of PNG and JPEG pictures (or an .npy, .npz of uint8) in place of the named experiments' data, "
+        "of the size that their networks take: 28 grey mnist, 32 grey faces, 32 rgb svhn and celeba, 64 grey chairs. "
+        "Folders in it are classes.",
+        show_default=False,
+    ),
+]
+Resize = Annotated[
+    bool, typer.Option("--resize", help="With --images: the middle square of each larger picture, averaged down.")
+]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 
 
@@ -130,7 +142,18 @@ class GateOptions(SeedOptions):
     arms: Annotated[str | None, typer.Option(help="Only these arms, separated by commas.", show_default=False)]
 
 
-class CellOptions(GateOptions):
+class ImageOptions(TypedDict):
+    """Pictures of the user's own. The gate has none: its baseline is of one data set."""
+
+    images: Images
+    resize: Resize
+
+
+class CompareOptions(SeedOptions, ImageOptions):
+    """Those of a comparison, which names its arms itself."""
+
+
+class CellOptions(GateOptions, ImageOptions):
     """The same for every experiment: the gate's have no variants."""
 
     variants: Annotated[str | None, typer.Option(help="Only these variants, separated by commas.", show_default=False)]

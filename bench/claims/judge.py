@@ -19,6 +19,7 @@ from bench.spec.cells import digest, seeds_of
 from bench.spec.criteria import BlankTable, ClaimTable, CostTable
 from bench.spec.tables import ExperimentTable, group_name, groups
 from bench.spec.vocabulary import MEASURES
+from infogan.data import own
 
 
 @dataclass(frozen=True)
@@ -88,8 +89,12 @@ def claims_digest(experiment: ExperimentTable) -> str:
 def judge(experiment: ExperimentTable, sweep: Sweep) -> list[ClaimResult]:
     """Every claim of an experiment for each of its arms and variants, on what the sweep holds.
 
+    None on images of a user's own where the file names another data set: its claims do not speak of them.
+
     What the profile leaves out is not judged, unless it was run all the same: see :func:`left_out`.
     """
+    if sweep.definition["data"]["name"] == own.NAME and isinstance(experiment.data, str):
+        return []
     absent = left_out(experiment, sweep)
     return [
         _judge_arm(claim, experiment, sweep, variant, arm)

@@ -7,7 +7,7 @@ import typer
 
 from bench.console import BadInput, Exit, escape, say
 from bench.context import Context
-from bench.options import SeedOptions
+from bench.options import CompareOptions
 from bench.spec.criteria import GateTable
 from bench.spec.tables import arm_of, variant_of
 
@@ -23,7 +23,7 @@ def compare(
         str | None, typer.Argument(help="ARM or VARIANT/ARM. Default: BASE with --set.", show_default=False)
     ] = None,
     train: Annotated[bool, typer.Option("--run", help="First train the missing cells of both.")] = False,
-    **options: Unpack[SeedOptions],
+    **options: Unpack[CompareOptions],
 ) -> None:
     """Say how much slower or faster one arm learns its code than another, paired by seed: "4 % slower [2, 6]"."""
     from bench.commands.gate import current_sweep, gate_rule

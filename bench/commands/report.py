@@ -10,6 +10,7 @@ from bench.console import BadInput, escape, say
 from bench.context import require_folder, require_profile, require_writable
 from bench.records.pack_format import PackError
 from bench.spec import cells as cell_module
+from bench.spec.images import Replacement
 from bench.spec.tables import Spec, load_spec
 from infogan.data.base import one_line
 
@@ -28,12 +29,13 @@ def report(
     profile: str | None,
     settings: Sequence[str] = (),
     to: Path | None = None,
+    images: Replacement | None = None,
 ) -> None:
     """Write the report on a folder, or with ``to`` one page over several, and say what it answers."""
     folders = [results] if isinstance(results, Path) else list(results)
     if len(folders) > 1 and to is None:
         raise BadInput("several --results make one page, which needs --to FILE.html")
-    loaded = load_spec(spec, settings)
+    loaded = load_spec(spec, settings, images)
     for name in experiments or []:
         cell_module.experiment_table(loaded, name)
     require_profile(profile)

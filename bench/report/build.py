@@ -215,7 +215,7 @@ class _Builder:
             headline_numbers=verdicts.headline_numbers(results),
             data=verdicts.data_sentence(sweep, experiment),
             budget=verdicts.budget_sentence(sweep, experiment) + self._set(sweep),
-            command=inventory.command(sweep, experiment, self.spec.given.settings),
+            command=inventory.command(sweep, experiment, self.spec.given),
             claims=verdicts.claim_rows(results),
             claims_digest=hashed,
             left_out=left_out,

@@ -9,11 +9,11 @@ from bench.analysis.definitions import own_settings
 from bench.analysis.runs import Run, Sweep
 from bench.report import wording
 from bench.spec.cells import evaluation_code, measure_key, seeds_of
-from bench.spec.overrides import Setting
 from bench.spec.own import sources_of
-from bench.spec.tables import ExperimentTable, group_name, groups
+from bench.spec.tables import ExperimentTable, Given, group_name, groups
 
 NUM_PACKAGES = 40  # more than any record holds
+NOTHING_GIVEN = Given()
 
 
 def planned(experiment: ExperimentTable | None, profile: str) -> dict[str, tuple[int, ...]]:
@@ -147,12 +147,15 @@ def _one_line(value: Any) -> str:
     return "" if value is None else str(value)
 
 
-def command(sweep: Sweep, experiment: ExperimentTable | None, settings: Sequence[Setting] = ()) -> str:
+def command(sweep: Sweep, experiment: ExperimentTable | None, given: Given = NOTHING_GIVEN) -> str:
     """What remakes the sweep."""
     seeds = {seed for of_group in planned(experiment, sweep.profile).values() for seed in of_group}
     recorded = sorted({run.cell.seed for run in sweep.runs})
     selection = "" if set(recorded) == seeds else f" --seeds {wording.seeds_in_words(recorded).replace(' ', '')}"
-    sets = "".join(f" --set {shlex.quote(f'{setting.name}={json.dumps(setting.value)}')}" for setting in settings)
+    sets = "".join(f" --set {shlex.quote(f'{setting.name}={json.dumps(setting.value)}')}" for setting in given.settings)
+    if given.images and sweep.experiment in given.images.experiments:
+        sets += f" --images {shlex.quote(wording.scrubbed(given.images.place.name))}"
+        sets += " --resize" if given.images.resize else ""
     return f"python -m bench run {sweep.experiment} --profile {sweep.profile}{selection}{sets}"
 
 

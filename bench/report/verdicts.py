@@ -9,6 +9,7 @@ from bench.claims.judge import BesideResult, ClaimResult, budget_used, data_used
 from bench.claims.verdict import BudgetKind, DataKind, Outcome, Verdict
 from bench.report import answers, wording
 from bench.spec.tables import ExperimentTable
+from infogan.data import own
 
 DISTANCE = "figure1_distance_nats"
 
@@ -212,7 +213,7 @@ def data_sentence(sweep: Sweep, experiment: ExperimentTable | None) -> str:
     text += f"{data['num_images']:,} training images used."
     described = [str(run.data["note"]) for run in sweep.runs if run.data.get("note")]
     text += f" {wording.scrubbed(described[0])}" if described else ""
-    if experiment is None:
+    if experiment is None or data["name"] == own.NAME:
         return text
     used = data_used(sweep, experiment).kind
     if used is DataKind.SUBSTITUTE:
@@ -230,5 +231,5 @@ def budget_sentence(sweep: Sweep, experiment: ExperimentTable | None) -> str:
         return text
     used = budget_used(sweep, experiment)
     if used.words == BudgetKind.UNSTATED:
-        return f"{text} The paper states no budget for it."
+        return text if definition["data"]["name"] == own.NAME else f"{text} The paper states no budget for it."
     return f"{text} Against the paper's: {'the same' if used.kind is BudgetKind.PAPERS else used.words}."

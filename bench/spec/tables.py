@@ -20,6 +20,7 @@ from pydantic import (
 )
 
 from bench.spec.criteria import BlankTable, ClaimTable, CostTable, GateTable
+from bench.spec.images import OF_NAMED_SETS, Replacement, replaced
 from bench.spec.mistakes import Misfit, explain
 from bench.spec.overrides import Setting, applied, parse
 from bench.spec.own import Own, references
@@ -49,7 +50,6 @@ REQUIRED_DEFAULTS = (  # of training: what every cell needs and only this table 
     *("batch_size", "learning_rate_discriminator", "learning_rate_generator", "learning_rate_q"),
     *("mi_weight", "mi_weight_generator", "mi_trains_trunk", "step"),
 )
-OF_NAMED_SETS = ("strokes", "factors")  # measures of digits' shapes, and of factors that no image of a user's has
 PROFILES = ("smoke", "cpu", "paper")
 
 
@@ -159,6 +159,7 @@ class Given:
     """What the command line has set, the file as it is without, and what of both is the user's own."""
 
     settings: tuple[Setting, ...] = ()
+    images: Replacement | None = None
     file: "Spec | None" = None
     own: Own = dataclasses.field(default_factory=Own)
 
@@ -329,15 +330,16 @@ def _location(where: str, field: str) -> list[str]:
     return [*where.split("."), *field.split(".")]
 
 
-def load_spec(path: Path, settings: Sequence[str] = ()) -> Spec:
-    """Read and check experiments.toml, or a file that extends it, with the settings of ``--set``. Raises SpecError."""
-    source = read(path)
-    spec = _checked(source)
-    if settings:
-        given = parse(settings)
+def load_spec(path: Path, settings: Sequence[str] = (), images: Replacement | None = None) -> Spec:
+    """Read and check experiments.toml, or a file that extends it, with --images, then --set. Raises SpecError."""
+    source, given = read(path), parse(settings)
+    file = spec = _checked(source)
+    if images:
+        source = replaced(source, {name: table.wanted_data for name, table in file.experiments.items()}, images)
+    if images or given:
         source = applied(source, given)
-        file, spec = spec, _checked(source)
-        spec._given = Given(tuple(given), file)
+        spec = _checked(source)
+        spec._given = Given(tuple(given), images, file)
     spec._given = replace(spec.given, own=Own(references(source)))
     return spec
 

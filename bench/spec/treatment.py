@@ -3,6 +3,7 @@
 import json
 
 from bench.spec.tables import Spec, groups, merged_network, merged_training
+from infogan.data.base import one_line
 
 
 def treatment_set(spec: Spec, name: str, profile: str) -> list[str]:
@@ -12,7 +13,12 @@ def treatment_set(spec: Spec, name: str, profile: str) -> list[str]:
     if spec.given.file is None or experiment is None or budget is None:
         return []
     of_arms = groups(experiment, experiment.arms)
-    words = []
+    images, words = spec.given.images, []
+    if images is not None and name in images.experiments:
+        asked, was = images.instead_of(experiment.wanted_data), experiment.wanted_data
+        how = f"{asked.size}x{asked.size} {asked.colour}{', resized' if asked.resize else ''}"
+        named = was if isinstance(was, str) else was.folder.name
+        words.append(f"data = {one_line(images.place.name)}, {how} (experiments.toml: {named})")
     for setting in spec.given.settings:
         if setting.table == "profile":
             found = [vars(budget)[setting.field]]

@@ -19,7 +19,7 @@ from infogan.data.npz import MAX_BYTES, NpzError, read_npy, read_npz
 PICTURES, ARRAYS = (".png", ".jpg", ".jpeg"), (".npy", ".npz")
 UNREAD = (".gif", ".webp", ".bmp", ".tif", ".tiff", ".heic", ".avif")  # pictures of kinds that are not read
 MAX_SIDE = 4096  # pixels of a picture that is to be made smaller
-HOW = 'resize = "area" crops each to its middle square and averages that down'
+HOW = 'resize = "area" (or --resize) crops each to its middle square and averages that down'
 
 
 @dataclass(frozen=True)

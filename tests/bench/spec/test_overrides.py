@@ -87,7 +87,7 @@ def test_who_selects_with_the_same_settings_finds_the_same_cells(tmp_path: Path)
     found, plain = (load(results, spec=s).sweeps[0] for s in (spec, load_spec(file)))
     assert (found.is_current, plain.is_current) == (True, False)
     assert found.runs[0].cell.key == folder.cell().key
-    said = command(found, spec.experiments["tiny"], spec.given.settings)
+    said = command(found, spec.experiments["tiny"], spec.given)
     assert said.endswith("--set training.beta1=0.9 --set network.slope=0.01 --set profile.width=0.1")
     options: dict[str, Any] = {"spec": file, "results": results, "device": "cpu", "no_tracking": True}
     context = Context(["tiny"], **options, settings=settings)

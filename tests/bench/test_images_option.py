@@ -1,0 +1,160 @@
+"""``--images``: a folder in place of an experiment's data, in key and words, or one line before anything runs."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bench import cli
+from bench.analysis.definitions import current_config
+from bench.analysis.results import load
+from bench.claims.judge import judge
+from bench.console import BadInput
+from bench.context import Context
+from bench.report.inventory import command
+from bench.report.verdicts import data_sentence
+from bench.spec.images import Replacement
+from bench.spec.reading import BUILTIN, SpecError
+from bench.spec.tables import load_spec
+from bench.spec.treatment import treatment_set
+from infogan.data import DataError, OwnImages
+from tests.end_to_end.harness import SPEC
+from tests.fuzz.records import finished_cell
+from tests.infogan.test_own_images import noise, save
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("INFOGAN_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "sound.toml"
+    path.write_text(SPEC.replace("ITERATIONS", "3"))
+    return path
+
+
+def planned(file: Path, images: Path | None = None, **options: Any) -> Context:
+    names = options.pop("experiments", ["tiny"])
+    results = file.parent / "results"
+    return Context(names, spec=file, results=results, images=images, device="cpu", no_tracking=True, **options)
+
+
+def test_the_images_replace_the_data_and_are_part_of_the_key(file: Path, tmp_path: Path) -> None:
+    folder = save(tmp_path / "shoes", noise(40, (28, 28)))
+    before, after = planned(file), planned(file, folder)
+    assert [cell.name for cell in before.cells] == [cell.name for cell in after.cells]
+    assert not {cell.key for cell in before.cells} & {cell.key for cell in after.cells}
+    cell = after.cells[0]
+    made = {"size": 28, "colour": "grey", "resize": None, "held_out": 0.1, "split_seed": 0}
+    assert (cell.config["data"]["images"], cell.config["data"]["num_images"]) == (made, 36)
+    was = before.cells[0].config
+    assert {name for name in was if was[name] != cell.config[name]} == {"data"}
+    assert after.data_dirs == {"tiny": folder}
+    assert treatment_set(after.spec, "tiny", "cpu") == ["data = shoes, 28x28 grey (experiments.toml: mnist)"]
+    folder.rename(tmp_path / "moved")
+    assert [c.key for c in planned(file, tmp_path / "moved").cells] == [c.key for c in after.cells]
+    assert current_config(after.spec, cell, 36) == cell.config  # a report that is given the same option
+    assert current_config(before.spec, cell, 36) is None
+
+
+def test_set_has_the_last_word_beside_them(file: Path, tmp_path: Path) -> None:
+    found = planned(file, save(tmp_path / "shoes", noise(40, (28, 28))), settings=["training.beta1=0.9"])
+    assert {cell.config["training"]["beta1"] for cell in found.cells} == {0.9}
+    assert len(treatment_set(found.spec, "tiny", "cpu")) == 2
+
+
+def test_larger_pictures_are_made_smaller_where_that_is_asked(file: Path, tmp_path: Path) -> None:
+    folder = save(tmp_path / "shoes", noise(40, (30, 50, 3)))
+    found = planned(file, folder, resize=True)
+    assert found.cells[0].config["data"]["images"]["resize"] == "area"
+    assert found.infos["tiny"].num_train == 36
+
+
+def test_images_in_place_of_other_images_are_asked_the_same(file: Path, tmp_path: Path) -> None:
+    own = 'data = { folder = "here", size = 28, colour = "grey", held_out = 0.25 }'
+    text = file.read_text().replace('data = "mnist"\nsource = "embedded"', own)
+    file.write_text(text)
+    save(tmp_path / "here", noise(48, (28, 28)))
+    folder = save(tmp_path / "there", noise(48, (28, 28)))
+    assert [cell.key for cell in planned(file, folder).cells] == [cell.key for cell in planned(file).cells]
+
+
+def test_the_papers_claims_and_measures_of_its_own_sets_go(tmp_path: Path) -> None:
+    spec = load_spec(BUILTIN, (), Replacement(tmp_path / "shoes", ("mnist", "celeba")))
+    mnist, celeba, faces = (spec.experiments[name] for name in ("mnist", "celeba", "faces"))
+    assert celeba.wanted_data == OwnImages(tmp_path / "shoes", 32, "rgb")
+    assert (mnist.claims, celeba.claims, mnist.paper, mnist.blank) == ([], [], None, None)
+    assert "strokes" not in mnist.measures
+    assert "digits" in mnist.measures
+    assert "factors" not in celeba.measures
+    assert faces == load_spec(BUILTIN).experiments["faces"]
+
+
+PICTURES = {
+    "nothing in it": (0, (28, 28), r"holds nothing; expected pictures \(PNG, JPEG\)"),
+    "another size": (4, (32, 32), r"tiny takes 28x28 grey: .*000.png is 32x32 pixels, .*--resize"),
+    "smaller ones": (4, (20, 20), "is 20x20 pixels"),
+    "too few": (9, (28, 28), r"batch_size = 32 exceeds the 8 training images of cpu; smaller: --set"),
+}
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_what_cannot_be_trained_on_is_one_line(file: Path, tmp_path: Path, name: str) -> None:
+    num, shape, words = PICTURES[name]
+    folder = save(tmp_path / "shoes", noise(num, shape))
+    with pytest.raises((DataError, BadInput), match=words) as caught:
+        planned(file, folder)
+    assert "\n" not in str(caught.value)
+
+
+def test_mixed_sizes_and_a_folder_that_is_not_there_end_the_command_before_anything(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = save(tmp_path / "shoes", noise(30, (28, 28)))
+    save(folder, np.concatenate([noise(1, (28, 28))] * 3))
+    save(folder / "..", noise(1, (40, 28)))
+    (tmp_path / "000.png").rename(folder / "004.png")
+    monkeypatch.chdir(tmp_path)
+    words = {
+        "shoes": "error: --images: tiny takes 28x28 grey: .*004.png is 28x40 pixels and .*000.png is 28x28",
+        "nowhere": "error: --images: tiny takes 28x28 grey: .*nowhere does not exist",
+    }
+    for place, said in words.items():
+        monkeypatch.setattr("sys.argv", ["bench", "run", "tiny", "--spec", str(file), "--images", place])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        error = capsys.readouterr().err
+        assert (ended.value.code, error.count("\n")) == (2, 1)
+        assert re.match(said, error), error
+    assert not (tmp_path / "results").exists()
+
+
+def test_it_wants_experiments_that_there_are(file: Path, tmp_path: Path) -> None:
+    for names, words in ((None, "--images .*: name the experiments"), (["tyni"], "unknown experiment 'tyni'")):
+        with pytest.raises(SpecError, match=words):
+            planned(file, tmp_path, experiments=names)
+    with pytest.raises(SpecError, match="--resize is for the pictures of --images"):
+        planned(file, None, resize=True)
+
+
+def test_a_report_without_the_option_judges_no_claim_on_them(tmp_path: Path) -> None:
+    """The claims speak of MNIST; the cells may lie in the same results folder."""
+    finished_cell(tmp_path / "results")
+    (sweep,) = load(tmp_path / "results").sweeps
+    named = load_spec(BUILTIN).experiments["mnist"]
+    assert judge(named, sweep)
+    sweep.definition["data"] |= {"name": "own"}
+    assert judge(named, sweep) == []
+    assert "substitute" not in data_sentence(sweep, named)
+
+
+def test_the_report_names_the_command_that_remakes_it(file: Path, tmp_path: Path) -> None:
+    finished_cell(tmp_path / "results")
+    (sweep,) = load(tmp_path / "results").sweeps
+    spec = load_spec(file, (), Replacement(tmp_path / "my shoes", ("tiny",), resize=True))
+    said = command(sweep, spec.experiments["tiny"], spec.given)
+    assert said.endswith(" --images 'my shoes' --resize")
