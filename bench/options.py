@@ -56,15 +56,10 @@ Settings = Annotated[
 Images = Annotated[
     Path | None,
     typer.Option(
-        help="A folder of PNG and JPEG pictures (or an .npy, .npz of uint8) in place of the named experiments' data, "
-        "of the size that their networks take: 28 grey mnist, 32 grey faces, 32 rgb svhn and celeba, 64 grey chairs. "
-        "Folders in it are classes.",
-        show_default=False,
+        help="A folder of pictures in place of the data of the named experiments (docs/DATA.md).", show_default=False
     ),
 ]
-Resize = Annotated[
-    bool, typer.Option("--resize", help="With --images: the middle square of each larger picture, averaged down.")
-]
+Resize = Annotated[bool, typer.Option("--resize", help="Crop larger pictures of --images and average them down.")]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 
 
