@@ -22,7 +22,7 @@ def plan_measured(context: Context, price_per_hour: float | None = None) -> Exit
     planned = grid.plan(context.results, context.cells, context.uri)
     num_kinds = len({estimate.kind_of(item.cell) for item in planned if item.to_train})
     if not num_kinds:
-        say("nothing to train, nothing to measure")
+        say("no cell is left to train, so there is nothing to estimate")
         return Exit.OK
     task_of = task_maker(context, 60.0, None)
     kinds = f"{num_kinds} {'kind' if num_kinds == 1 else 'kinds'} of cell"
@@ -48,7 +48,7 @@ def plan_measured(context: Context, price_per_hour: float | None = None) -> Exit
     if known:
         total = estimate.left(context.results, known, measured, jobs)
         price = f", {total.seconds / 3600 * price_per_hour:.2f} at {price_per_hour:g} an hour" if price_per_hour else ""
-        say(f"{total.seconds / 3600:.2f} hours with {jobs} at a time{price} (measured here, now, {kinds})")
+        say(f"{total.seconds / 3600:.2f} hours with {jobs} at a time{price} (measured here just now, {kinds})")
     return Exit.FAILED if measured.failures else Exit.OK
 
 

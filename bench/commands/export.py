@@ -72,7 +72,7 @@ def export(
         raise BadInput(f"--onnx needs {', '.join(lacking)}: pip install infogan-bench[onnx]")
     require_folder("--to", to)
     if to.exists() and any(to.iterdir()):
-        raise BadInput(f"--to {to} holds something already; name another folder")
+        raise BadInput(f"--to {to} is not empty; name another folder")
     loaded_spec = load_spec(spec)
     with _opened(source) as place:
         sweep, run = _found(place, source, Wanted(experiment, profile, arm, seed), loaded_spec)
@@ -114,7 +114,7 @@ def _opened(source: Path) -> Iterator[Path]:
                 raise BadInput(str(error)) from error
             yield Path(folder)
     else:
-        raise BadInput(f"{source} is neither a cell's folder nor holds cells or packs of them")
+        raise BadInput(f"{source} is no cell's folder, and it holds neither cells nor packs")
 
 
 def _found(place: Path, source: Path, wanted: Wanted, spec: Spec) -> tuple[Sweep, Run]:
@@ -158,7 +158,7 @@ def _of_folder(place: Path, source: Path, wanted: Wanted, spec: Spec) -> tuple[S
 def _only(what: str, wanted: str | None, there: set[str], source: Path) -> str:
     """What was named, or all that there is. Raises BadInput."""
     if not there:
-        raise BadInput(f"{source} holds no sound cell")
+        raise BadInput(f"{source} holds no undamaged cell")
     if wanted is None and len(there) == 1:
         return min(there)
     if wanted is None:
@@ -178,9 +178,7 @@ def chosen(sweep: Sweep, group: str, seed: str) -> Run:
         return found[0]
     best_first = ranked(sweep.done(group))
     if not best_first:
-        raise BadInput(
-            f"no cell of {group} is finished; its {len(runs)} are {', '.join(sorted({r.state for r in runs}))}"
-        )
+        raise BadInput(f"no cell of {group} is finished (states: {', '.join(sorted({r.state for r in runs}))})")
     return best_first[0] if seed == "best" else median_of(best_first)
 
 

@@ -161,7 +161,7 @@ def _print_and_write(
     colour = "yellow" if outcome == "ok" and result.is_worse else COLOURS[outcome]
     say(f"[{colour}]{escape(verdict)}[/]")
     if outcome != result.outcome:
-        say(f"[{colour}]--strict: a change for the worse does not pass, though it is tolerated[/]")
+        say(f"[{colour}]--strict: this change for the worse is tolerated, but it does not pass[/]")
     if advice:
         say(escape(advice))
     require_writable(results)

@@ -59,7 +59,7 @@ def _checked(destination: Path, results: Path, given: Given) -> Options:
     try:
         device = available_device(given.device)
     except ValueError as error:
-        raise BadInput(f"{error}; --device cpu rehearses") from error
+        raise BadInput(f"{error}; --device cpu rehearses the steps") from error
     for folder in (destination, results):
         require_writable(folder)
     data_dir = given.data_dir.absolute() if given.data_dir else None
@@ -70,4 +70,4 @@ def _print_end(records: Sequence[StepRecord], destination: Path) -> None:
     folder = escape(str(destination))
     say(f"carry home: {folder}; summary.txt says what became of each step")
     if any(record.num_cells for record in records):
-        say(f"there: python -m bench unpack {folder}/*.zip, then python -m bench sync and python -m bench report")
+        say(f"at home: python -m bench unpack {folder}/*.zip, then python -m bench sync and python -m bench report")

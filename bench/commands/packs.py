@@ -69,7 +69,7 @@ def unpack(
         counts += f", {len(unpacked.completed)} completed"
     say(f"{counts}; records in {escape(str(results))}")
     if unpacked.without_weights:
-        say(f"{_cells(unpacked.without_weights)} came without weights: done, but nothing can be measured anew of them")
+        say(f"{_cells(unpacked.without_weights)} came without weights: they are done, but cannot be measured anew")
 
 
 def _cells(number: int) -> str:

@@ -46,17 +46,17 @@ def print_estimate(context: Context, planned: list[grid.PlannedCell], jobs: int)
     cells = "1 cell" if len(planned) == 1 else f"{len(planned)} cells"
     say(f"{cells}: " + ", ".join(f"{n} {state}" for state, n in counts.items()))
     if outdated := sum(bool(p.detail) and not p.to_run for p in planned):
-        say(f"{outdated} of them came without weights, and what was measured by other code stays as it is")
+        say(f"{outdated} of them came without weights and keep what other code has measured")
     if any(p.to_run for p in planned):
         from bench.run.work import estimate
 
         left = estimate(context.results, planned, jobs)
-        basis = "as the cells finished here" if left.measured else "a guess: nothing was measured here yet"
+        basis = "from the cells finished here" if left.measured else "a guess: nothing was measured here yet"
         say(f"left: about {duration(left.seconds)} with {jobs} at a time ({basis})")
         if left.peak_bytes:
-            say(f"disk: {size_text(left.kept_bytes)}, at most {size_text(left.peak_bytes)} on the way")
+            say(f"disk: {size_text(left.kept_bytes)}, and at most {size_text(left.peak_bytes)} while it runs")
         if context.share.reason:
-            say(f"{jobs} at a time on the GPU: {context.share.reason}; --jobs has the last word")
+            say(f"{jobs} at a time on the GPU: {context.share.reason}; --jobs overrides this")
         if context.share.together > 1:
             say(f"up to {context.share.together} seeds of an arm share a process (--together)")
 

@@ -53,7 +53,9 @@ def _run(context: Context, executor: Executor, checkpoint_every_s: float, checkp
     todo = [item for item in planned if item.to_run]
     left, free = estimate(context.results, planned, executor.jobs), grid.free_bytes(context.results)
     if left.peak_bytes > free:
-        raise BadInput(f"needs {size_text(left.peak_bytes)} on disk, {size_text(free)} are free at {context.results}")
+        raise BadInput(
+            f"the run needs {size_text(left.peak_bytes)} on disk; {size_text(free)} are free at {context.results}"
+        )
     if not todo and all(item.state == "done" for item in planned):
         say(f"nothing to do: every cell is done{' and mirrored' if context.uri is not None else ''}")
         _say_answer(context)
@@ -98,16 +100,16 @@ def task_maker(context: Context, every_s: float, every: int | None) -> "Callable
 
 def _print_outcome(context: Context, outcome: grid.Outcome, num_tasks: int) -> None:
     if outcome.lost:
-        say(f"[red]stopped:[/red] {escape(outcome.lost)}; what is there now was not made by this launch")
+        say(f"[red]stopped:[/red] {escape(outcome.lost)}; the cells there now were not made by this run")
         return
     for name in outcome.failed:
-        say(f"[red]failed:[/red] {escape(name)}; `python -m bench plan` shows why, result.json holds the traceback")
+        say(f"[red]failed:[/red] {escape(name)}; `python -m bench plan` shows why, and result.json has the traceback")
     for line in outcome.untracked:
         say(f"[yellow]not fully tracked:[/yellow] {escape(line)}")
     if outcome.untracked:
         say("the cells themselves are safe; `python -m bench sync` completes the mirror")
     if context.uri is None:
-        say("not tracked, as asked; sync later: python -m bench sync")
+        say("not tracked, as you asked; to sync later: python -m bench sync")
     finished = f"{outcome.done} of {num_tasks} cells finished" if num_tasks else "nothing was left to train"
     say(f"{finished}; records in {escape(str(context.results))}")
     if outcome.exit_code in (Exit.INTERRUPTED, Exit.TERMINATED):
@@ -125,4 +127,4 @@ def _say_answer(context: Context) -> None:
     say_answers(found)
     if found.judged or found.headlines or found.too_short:
         elsewhere = "" if context.results == DEFAULT_RESULTS.absolute() else f" --results {context.results}"
-        say(f"its report, with pictures: python -m bench report{escape(elsewhere)}")
+        say(f"the report with pictures: python -m bench report{escape(elsewhere)}")

@@ -45,7 +45,7 @@ def throughput(results: Path, options: Options, console: Console | None = None) 
     names, device = _checked(options)
     record = results / FOLDER / RECORD
     if options.against is not None and options.against.resolve() == record.resolve():
-        raise BadInput(f"--against {options.against} is what this measurement would replace: copy it elsewhere first")
+        raise BadInput(f"this measurement would replace --against {options.against}: copy that file elsewhere first")
     require_writable(results)
 
     from bench.throughput.session import BadBaseline, read_baseline

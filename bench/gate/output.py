@@ -184,7 +184,7 @@ def lines(check: Check, rule: GateTable) -> Iterator[str]:
         yield "under test: nothing differs from the baseline's definition, versions and machine"
     yield verdict(check, rule)
     if check.next_seeds:
-        yield f"to decide, run seeds {check.next_seeds[0]}-{check.next_seeds[-1]} too, once: the answer is then final"
+        yield f"to decide, also run seeds {check.next_seeds[0]}-{check.next_seeds[-1]}: the answer is then final"
 
 
 def to_json(check: Check, rule: GateTable, *, strict: bool = False) -> dict[str, Any]:

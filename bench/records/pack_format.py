@@ -118,7 +118,7 @@ class Pack:
             try:
                 declared, content = cell.files[name], self._read(f"{cell.folder}/{name}", MAX_FILE)
                 if len(content) != declared.size or hashlib.sha256(content).hexdigest() != declared.sha256:
-                    raise PackError("its sum is not the manifest's")
+                    raise PackError("its sum differs from the manifest's")
                 _check_record(cell, name, content)
             except (PackError, CorruptRecord, *DAMAGE) as error:
                 raise self._error(f"{cell.name}: {name}: {error}") from error
@@ -146,7 +146,7 @@ class Pack:
             if not {"cell.json", "result.json"} <= cell.files.keys():
                 raise PackError(f"{cell.name}: no finished cell, cell.json or result.json is missing")
             if set(cell.left_out) - set(NETWORKS) or set(cell.left_out) & cell.files.keys():
-                raise PackError(f"{cell.name}: left out is {', '.join(cell.left_out)}")
+                raise PackError(f"{cell.name}: {', '.join(cell.left_out)} left out")
 
     def _error(self, error: object) -> PackError:
         return PackError(one_line(f"{self.path}: {' '.join(str(error).split()) or 'damaged'}"))

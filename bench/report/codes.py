@@ -54,10 +54,10 @@ def _digits(sweep: Sweep, order: list[str]) -> Table | None:
     headings = ["arm", "seed", "Q's category, held out [Wilson 95 %]", "Q's category, training", "an untrained Q"]
     headings += ["k-means on pixels", "k-means on D's features", "linear probe on D's features (ceiling)"]
     caption = (
-        "One-to-one error of a category matched to a digit: the assignment is fitted on training images and scored on "
-        "held-out ones; of the probe, which sees every label, its error. The Wilson interval is of the held-out images "
-        "within a seed, not of the seed. Best: least error on training images. k-means on the gan arm's features is "
-        "the baseline that no code helps. A dash: not measured."
+        "Share of digits that are in the wrong category. Each category is matched to one digit on the training images "
+        "and scored on the held-out images. The linear probe sees every label; its column shows its own error. The "
+        "Wilson interval covers the held-out images of one seed, not the spread between seeds. Best: fewest errors on "
+        "the training images. k-means on the features of the gan arm is a baseline without codes. A dash: not measured."
     )
     keys = ["arm", "seed", "best", ERROR, f"{ERROR}_low", f"{ERROR}_high", CHOSEN_BY, *_BASELINES]
     return Table(
@@ -86,9 +86,9 @@ def _for_free(sweep: Sweep, order: list[str]) -> Table | None:
     if not rows:
         return None
     caption = (
-        "Kernel inception distance to training images in the features of a network of our own; smaller is better. "
-        "A seed of an arm is paired with the same seed of the plain GAN: they share data order and latents. "
-        "Median difference with the exact interval from the seeds' order; with two seeds that is their range."
+        "Kernel inception distance (KID) to training images, in the features of our own network; smaller is better. "
+        "Each seed is paired with the same seed of the plain GAN, which has the same data order and latents. "
+        "Median difference with its exact interval from the order of the seeds; with two seeds that is their range."
     )
     headings = ["arm", "seed: KID of the arm / of gan", "difference, median [interval]", "seeds no worse"]
     content = csv_bytes(["arm", "seed", "kid", "kid_gan", "difference"], records)

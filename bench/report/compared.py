@@ -75,7 +75,7 @@ def compared_table(found: list[Compared]) -> Table:
     ]
     seeds = max(len(one.runs) for one in found)
     caption = (
-        f"One choice at a time against {found[0].variant}, {wording.plural(seeds, 'seed')} each: medians. A dash: the "
-        f"readers of the factors do not agree on these images, or the arm has no such measure."
+        f"Each choice differs from {found[0].variant} in one respect. Medians of {wording.plural(seeds, 'seed')}. A "
+        "dash: the factor readers do not agree on these images, or the arm has no such measure."
     )
     return Table("settings", "What each choice does", caption, headings, rows, csv_bytes(columns, values), 3)

@@ -30,8 +30,8 @@ def memory_table(sweeps: Sequence[Sweep]) -> Table | None:
     if not rows:
         return None
     caption = (
-        "Resident memory of a cell's process, at most, in MB of 1,048,576 bytes; pages that it shares with its "
-        "neighbours are counted in each. Measuring: to the end of the measures, where the record has it."
+        "Largest resident memory of a cell's process, in MB of 1,048,576 bytes. Memory that processes share counts in "
+        "each of them. With measuring: until the measures are done, where it was recorded."
     )
     columns = ["experiment", "profile", "network", "width", "device", "cells", "median", "largest", "with measuring"]
     return Table("memory", "Peak memory of a cell (MB)", caption, columns, rows, csv_bytes(columns, values), num_text=5)
@@ -59,8 +59,8 @@ def seeds_table(sweeps: Sequence[Sweep]) -> Table | None:
     rows = [[*map(str, v[:4]), *(wording.number(m, 1) for m in v[4:])] for v in values]
     columns = ["experiment", "profile", "cells at a time", "arms", *(f"{n} seeds" for n in SEEDS)]
     caption = (
-        "From the median time in its slot of each arm's cells, as recorded at that many cells at a time, packed "
-        "longest first, plus what the launches spent after their last cell. What was not run has no row."
+        "Computed from recorded sweeps with that many cells at a time: the median time of each arm's cells, longest "
+        "first, plus the time that the launches spent after their last cell. What was not run has no row."
     )
     content = csv_bytes(columns, values)
     return Table("seeds-cost", "Wall time against seeds (minutes)", caption, columns, rows, content, num_text=2)

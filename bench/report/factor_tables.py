@@ -53,10 +53,10 @@ def _factors(found: Sequence[FactorRuns]) -> Table | None:
     headings = ["claim", "factor", "arm", "number", "every seed", "note", "best by rule", "median [interval]"]
     headings += ["noise dimension", "ceiling", "best beyond the GAN's best"]
     caption = (
-        "Best by rule: the run with the largest first-order index of its code, judged by this number on other samples. "
-        "Noise dimension: the same search over the noise dimensions, median over seeds. Ceiling: the factor itself, "
-        "moved by the renderer or cut into categories, as the same readers see it. "
-        "Beyond the GAN's best: both the best by rule of the seeds that both were measured with."
+        "Best by rule: the run whose code has the largest first-order index; its number comes from other samples. "
+        "Noise dimension: the same search over the noise dimensions, median over seeds. Ceiling: the same readers "
+        "see the factor itself, moved by the renderer or cut into categories. Best beyond the GAN's best: both are "
+        "the best by rule among the seeds that both arms have."
     )
     keys = ["claim", "factor", "arm", "seed", "measure", "value", "rule", "chosen_by", "code", "is_best", "is_median"]
     keys += ["noise", "ceiling", "reason"]
@@ -115,7 +115,7 @@ def _note(of: FactorRuns) -> str:
         notes.append(f"{len(missing)} of {len(of.runs)} not measured: {reason}")
     outside = [run.run.summary.get(f"{of.factor}_outside", 0.0) for run in of.runs]
     if max(outside, default=0.0) > MAX_OUTSIDE:
-        notes.append(f"up to {100 * max(outside):.0f} % of samples read beyond the data's range")
+        notes.append(f"up to {100 * max(outside):.0f} % of samples are read beyond the data's range")
     return "; ".join(notes)
 
 
@@ -154,10 +154,11 @@ def _disentanglement(sweep: Sweep, groups: Sequence[str]) -> Table | None:
     if not rows:
         return None
     caption = (
-        "Median [interval] over seeds, of Q's mean (a categorical code: its probabilities) on held-out images, "
-        "batch-norm statistics frozen over training images; states are 10 equally filled bins. Bias: the factors "
-        "shuffled. Ceiling: the readers' outputs in Q's place. DCI: random forests whose trees see every code at every "
-        "split; published tables mostly use boosted trees. Not comparable with other codebases (docs/MEASURES.md)."
+        "Median [interval] over seeds. The scores use Q's mean, or its probabilities for a categorical code, on "
+        "held-out images, with batch-norm statistics frozen over training images. States are 10 equally filled bins. "
+        "Bias: the factors are shuffled. Ceiling: the readers take Q's place. DCI uses random forests that see every "
+        "code at every split; published tables mostly use boosted trees. Do not compare with other codebases "
+        "(docs/MEASURES.md)."
     )
     headings = ["arm", "score", "note", "Q", "bias: factors shuffled", "ceiling: the readers"]
     content = csv_bytes(["arm", "score", "seed", "value"], records)

@@ -103,9 +103,9 @@ def settings_table(listed: list[Choice], arms: list[str]) -> Table:
     seeds = max(int(record["num_seeds"]) for choice in listed for record in choice.rows.values())
     level = max((r["level"] for c in listed for r in c.rows.values() if not math.isnan(r["level"])), default=math.nan)
     caption = (
-        f"One choice at a time against {listed[0].variant}, {wording.plural(seeds, 'seed')} each. T80 ratio (Hodges "
-        f"and Lehmann): above 1 is slower than the same arm of the reference, with the exact rank interval at "
-        f"{wording.number(100 * level, 0)} %; the reference's row gives T80 itself. Final and peak L_I: medians."
+        f"Each choice differs from {listed[0].variant} in one respect, with {wording.plural(seeds, 'seed')}. T80 ratio "
+        f"(Hodges and Lehmann): above 1 is slower than the same arm of the reference, with the exact rank interval at "
+        f"{wording.number(100 * level, 0)} %. The reference's row gives T80 itself. Final and peak L_I are medians."
     )
     return Table("settings", "What each choice does", caption, headings, rows, csv_bytes(list(COLUMNS), values), 2)
 

@@ -102,10 +102,10 @@ def _arms(sweep: Sweep, order: list[str]) -> Table | None:
             r = cells.get((arm, measure))
             row.append(wording.with_interval(measure, r["median"], r["low"], r["high"]) if r else wording.ABSENT)
         rows.append(row)
-    caption = "Median [low, high] over the finished seeds. The interval is exact, from the seeds' order: "
+    caption = "Median [interval] over the finished seeds. The interval is exact, from the order of the seeds: "
     caption += f"{_levels(records)}."
     if any(run.diverged for run in sweep.runs):
-        caption += " In T80 a seed that diverged counts too, as later than the budget."
+        caption += " For T80 a seed that diverged counts too, as later than the budget."
     keys = ["arm", "measure", "unit", "median", "low", "high", "level", "num_seeds", "num_failed", "seeds"]
     for r in records:
         r["unit"] = wording.measure_unit(r["measure"])
@@ -141,9 +141,9 @@ def _measures(sweep: Sweep, order: list[str]) -> Table | None:
         r["seeds"] = "; ".join(r["seeds"].split())
     seeds = wording.listed(f"{arm} {wording.plural(n, 'seed')}" for arm, n in counts.items())
     caption = (
-        "Median [low, high] over the finished seeds. The interval is exact, from the seeds' order: "
-        f"{_levels(records)}. {seeds}; fewer where said. Batch-norm statistics are frozen. A dash: not measured, or "
-        "it does not apply."
+        "Median [interval] over the finished seeds. The interval is exact, from the order of the seeds: "
+        f"{_levels(records)}. {seeds}, unless a cell says otherwise. Batch-norm statistics are frozen. A dash: "
+        "not measured, or not applicable."
     )
     content = csv_bytes(keys, [[r[k] for k in keys] for r in records])
     return Table("measures", "What was measured of the networks", caption, ["measure", *arms], rows, content)
@@ -170,12 +170,12 @@ def _seeds(sweep: Sweep, order: list[str]) -> Table | None:
     ]
     content = csv_bytes(list(frame.columns), [[r[c] for c in frame.columns] for r in records])
     headings = ["arm", "seed", "state", "health", *map(wording.measure_heading, measures)]
-    caption = "Every seed. A seed that is not finished shows what it has so far and enters no summary."
+    caption = "A seed that is not finished shows what it has so far and is in no summary."
     if of_continuous:
         ceiling = continuous_ceiling_nats(sweep.definition)
-        limit = f"cannot exceed {ceiling:.3f} nats, given" if math.isfinite(ceiling) else "has no ceiling, given"
-        caption += f" L_I of the continuous codes together {limit} the standard deviation that Q may have; what Q "
-        caption += "knows of a code is its explained share."
+        limit = f"cannot exceed {ceiling:.3f} nats" if math.isfinite(ceiling) else "has no ceiling"
+        caption += f" With Q's standard deviation, the L_I of all continuous codes together {limit}. The explained "
+        caption += "share says how much Q knows about a code."
     return Table("seeds", "Every seed", caption, headings, rows, content, num_text=4)
 
 
@@ -193,8 +193,9 @@ def _comparisons(sweep: Sweep, order: list[str], base_arm: str) -> Table | None:
         return None
     rows = [[r["arm"], r["against"], *_compared(sweep, r), f"{r['not_reached']} of {r['num_seeds']}"] for r in records]
     caption = (
-        "Ratio of T80 to the base arm's (Hodges and Lehmann), above 1: slower; the interval is exact by rank. "
-        "p: one-sided Mann-Whitney test of slower. A seed that did not reach 0.8 H(c) counts as later than the budget."
+        "T80 divided by that of the base arm (Hodges and Lehmann); above 1 is slower. The interval is exact, from "
+        "ranks. p: one-sided Mann-Whitney test for slower. A seed that did not reach 0.8 H(c) counts as later than the "
+        "budget."
     )
     keys = ["arm", "against", *RATIO_COLUMNS, "p_slower", "not_reached", "num_seeds"]
     values = [[ratio_value(r, k) for k in keys] for r in records]
@@ -265,8 +266,8 @@ def _timing(sweep: Sweep, order: list[str]) -> Table | None:
         "peak memory (MB)",
     ]
     caption = (
-        "Finished cells: median step, and seconds of all cells together. "
-        "Neighbours on the machine slow a step; no verdict uses it."
+        "For the finished cells: the median time of a step, and the seconds of all cells together. "
+        "Other work on the machine slows a step, so no verdict uses these times."
     )
     content = csv_bytes(list(frame.columns), [[r[c] for c in frame.columns] for r in records])
     return Table("timing", "Timing", caption, headings, rows, content)
@@ -295,11 +296,11 @@ def cost_table(claim: CostTable, cost: Cost | None, results: list[ClaimResult]) 
     ]
     headings += [f"parameters (millions), {pair}", f"arithmetic (GFLOP), {pair}"]
     caption = (
-        f"{claim.text} ({claim.source}.) At most {claim.at_most:g} is asked of the interval's upper end. {claim.basis}"
+        f"{claim.text} ({claim.source}.) The interval's upper end must be at most {claim.at_most:g}. {claim.basis}"
     )
     if cost:
         caption += (
-            f" {cost.clock.capitalize()} time in interleaved pairs, batch {cost.batch_size}, width {cost.width:g}, "
+            f" {cost.clock.capitalize()} time of alternating pairs, batch {cost.batch_size}, width {cost.width:g}, "
         )
         caption += f"kernels {cost.kernels}, on {cost.machine}."
     keys = [f.name for f in fields(NetworkCost)]

@@ -13,7 +13,7 @@ from bench.report.tabular import Table, csv_bytes
 
 SUITE, PAIRED = "python -m bench throughput --suite", "python -m bench throughput"
 CARD = "python -m bench throughput --card"
-NO_GPU = "GPU: not measured, no record here was made on one"
+NO_GPU = "GPU: not measured; no record here was made on a GPU"
 STEPS = {
     "reference": "the reference step",
     "plain": "a plain alternating loop",
@@ -119,8 +119,8 @@ def _ratios(record: dict[str, Any]) -> Table:
             )  # fmt: skip
     clocks = wording.listed(dict.fromkeys(str(v[-1]) for v in values))
     caption = (
-        f"Time of the fused step over that of another way to train the same networks, in {clocks} time; below 1 the "
-        "fused step is faster. Median of pairs of blocks in random order in one process, with its exact interval."
+        f"Time of the fused step divided by that of another way to train the same networks ({clocks} time). Below 1 "
+        "the fused step is faster. Median of pairs of blocks in random order in one process, with its exact interval."
     )
     keys = ["against", *WHERE, "ratio", "low", "high", "level", "pairs", "fused_ms", "other_ms", "clock"]
     headings = ["fused step against", *WHERE, "ratio of times", "fused (ms)", "other (ms)", "pairs"]
@@ -140,10 +140,9 @@ def _ceiling(record: dict[str, Any]) -> Table:
         values.append([*_where(m["workload"]), *numbers])
     size = record["measurements"][0]["ceiling"]["matrix_size"]
     caption = (
-        f"Arithmetic of an iteration per second of the fused step, over the rate of a product of two {size} x {size} "
-        "matrices in the same process, by the faster of PyTorch's BLAS and oneDNN. Direct: what the layers as the "
-        "paper states them need; executed: what was "
-        "really computed, less where Winograd-type convolutions are used."
+        f"Arithmetic rate of the fused step as a share of the ceiling: the rate of a {size} x {size} matrix product in "
+        "the same process, by the faster of PyTorch's BLAS and oneDNN. Direct: the arithmetic of the layers as the "
+        "paper states them. Executed: the arithmetic that was done, which is less with Winograd-type convolutions."
     )
     keys = [*WHERE, "share_direct", "direct_low", "direct_high", "share_executed", "executed_low", "executed_high"]
     keys += ["direct_gflop", "executed_gflop", "matrix_gflops_per_s"]
@@ -172,9 +171,9 @@ def _suite(record: dict[str, Any]) -> Table:
     keys = [*SUITE_COLUMNS, *SUITE_NUMBERS]
     clocks = wording.listed(f"{c} time" for c in dict.fromkeys(r["clock"] for r in record["rows"]))
     caption = (
-        f"Medians of blocks that take turns in one process, in {clocks}: processor time on one thread, wall time on "
-        "more. Fused, reference and the plain steps have PyTorch's own kernels; fused fastest has those of the "
-        "experiments."
+        f"Medians of blocks that alternate in one process, in {clocks}. One thread is measured in processor time, "
+        "several in wall time. Fused, reference and the plain steps use PyTorch's own kernels; fused fastest uses "
+        "those of the experiments."
     )
     headings = ["network", "width", "batch", "threads", "step", "iteration (ms)", "images/s", "of fused [interval]"]
     headings += ["of the ceiling, direct (%)", "executed (%)"]
@@ -201,7 +200,7 @@ def _card(record: dict[str, Any]) -> Table:
     workload, gpu = record["workload"], record["fingerprint"]["gpu"]
     caption = (
         f"{workload['network']}, batch {workload['batch_size']}, width {workload['width']:g}, "
-        f"on {gpu or 'a CPU: a rehearsal'}. The product, large and square, takes turns with the row."
+        f"on {gpu or 'a CPU: a rehearsal'}. Each row alternates with a large square matrix product."
     )
     headings = ["iteration", "precision", "seeds at once", "ms of one seed", "images/s", "share of the product's rate"]
     content = csv_bytes(["iteration", "precision", "seeds", *CARD_NUMBERS], values)
@@ -224,7 +223,7 @@ def _beside(record: dict[str, Any]) -> Table:
         ]
     rows = [[what, part, wording.number(value, 1), unit] for what, part, value, unit in values]
     small = f" The small cell: python -m bench run {cell['command']}." if cell else ""
-    caption = f"What is not a training step.{small}"
+    caption = f"Everything except the training steps.{small}"
     columns = ["what", "part", "value", "unit"]
     content = csv_bytes(columns, values)
     return Table("throughput-beside", "Beside the training step", caption, columns, rows, content, num_text=2)

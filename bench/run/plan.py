@@ -131,7 +131,8 @@ def _signals(stop: StopRequest, display: Display) -> Iterator[None]:
         stop.signals.append(signum)
         if len(stop.signals) == 1:
             display.message(
-                "stopping: cells write a checkpoint first (once more to stop at once); the next run goes on from there"
+                "stopping: cells first write a checkpoint, a second signal stops at once; "
+                "the next run goes on from the checkpoints"
             )
 
     before = {signum: signal.signal(signum, handle) for signum in stop_signals()}
@@ -187,7 +188,7 @@ def run(
         try:
             launch.record(results, tasks, outcomes, executor.jobs)
         except OSError as error:
-            display.message(f"{LAUNCHES} lacks this launch, which costs the report a line: {error}")
+            display.message(f"this run is missing in {LAUNCHES} and so in the report's schedule: {error}")
     names = {task.cell.key: task.cell.name for task in tasks}
     failed = [names[key] for key, outcome in outcomes.items() if outcome == "failed"]
     failed += [f"{item.cell.name}: {item.detail}" for item in planned if item.state == "unreadable"]

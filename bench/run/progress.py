@@ -115,7 +115,9 @@ class LineDisplay:
             )
         elif kind == "started":
             again = values.get("attempt", 1) > 1
-            self.message(f"{name} started{_node(values)}{', again: its worker died' if again else ''}")
+            self.message(
+                f"{name} started{' again' if again else ''}{_node(values)}{': its worker died' if again else ''}"
+            )
         elif kind == "resumed":
             self.message(f"{name} resumed at iteration {values['iteration']}")
         elif kind == "evaluating":
@@ -182,7 +184,7 @@ class BarDisplay:
         key, name = task.cell.key, f"{task.cell.experiment} {task.cell.name}"
         if kind == "started":
             if key in self.bars:
-                self.message(f"{name} started{_node(values)}, again: its worker died")
+                self.message(f"{name} started again{_node(values)}: its worker died")
                 self.progress.remove_task(self.bars[key])
             self.bars[key] = self.progress.add_task(name, total=task.cell.iterations, detail="starting")
         elif kind in ("progress", "resumed"):

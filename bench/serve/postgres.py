@@ -77,7 +77,7 @@ def _account(folder: Path) -> Account | None:
         ["/usr/bin/test", "-x", str(existing)], cwd="/", user=account.user, group=account.group, extra_groups=[]
     )
     if entered.returncode:
-        raise BadInput(f"user {ACCOUNT}, as whom PostgreSQL runs for root, cannot enter {existing}: choose --folder")
+        raise BadInput(f"PostgreSQL runs as user {ACCOUNT} here, who cannot enter {existing}: choose another --folder")
     return account
 
 

@@ -246,7 +246,9 @@ def _check_warm_up(where: str, training: dict[str, Any]) -> None:
     """Raises SpecError where a warm-up leaves nothing of the budget."""
     warm_up = training.get("warm_up_iterations", 0)
     if warm_up and warm_up >= training["iterations"]:
-        raise SpecError(f"{where}: warm_up_iterations = {warm_up}: expected fewer than its {training['iterations']}")
+        raise SpecError(
+            f"{where}: warm_up_iterations = {warm_up}: expected fewer than its {training['iterations']} iterations"
+        )
 
 
 def evaluation_code() -> str:

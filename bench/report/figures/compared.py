@@ -40,8 +40,8 @@ def draw_compared(found: Sequence[Compared]) -> Drawing | None:
         seeds = sorted({one.runs[0].cell.seed for one, _ in rows})
         code = f"c{len(rows[0][0].runs[0].cell.config['codes'])}"
         caption = (
-            f"Seed {wording.seeds_in_words(seeds)}; a row is one sample of noise and of the other codes, its columns "
-            f"sweep {code}. Beside it: {wording.measure_words(next(iter(found[0].values)))}."
+            f"Seed {wording.seeds_in_words(seeds)}. The columns vary {code}; each row has other noise and codes. "
+            f"The number is: {wording.measure_words(next(iter(found[0].values)))}."
         )
         return save(figure, "pictures", "Each choice in pictures", caption)
 

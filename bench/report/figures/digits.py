@@ -53,8 +53,8 @@ def _trajectory(sweep: Sweep, groups: Sequence[str], arms: Sequence[str]) -> Dra
         if panel == 0:
             axes.legend(frameon=False, fontsize=8.5)
     caption = (
-        "At the probes, from 1,000 samples, 1,000 training and 2,000 held-out images each. Thin: every finished seed; "
-        "thick: their median. Statistics of batch norm are estimated anew at each probe and frozen."
+        "Each probe uses 1,000 samples, 1,000 training images and 2,000 held-out images. Thin lines: every finished "
+        "seed. Thick line: their median. Batch-norm statistics are estimated anew at each probe and frozen."
     )
     return save(figure, "trajectory", "Error and sample quality against the iteration", caption)
 
@@ -85,8 +85,9 @@ def _usable(sweep: Sweep, groups: Sequence[str]) -> Drawing | None:
         axes.set_title(f"{group}: nats of c1 that a fresh Q reads; line: H(c)", fontsize=9.5)
         axes.legend(frameon=False, fontsize=8.5)
     caption = (
-        "Usable information: L_I of Qs trained afresh on samples of the frozen generator, each with the same small "
-        "budget. It says what such a Q reads, not what I(c; x) is. InfoGAN needs none: H(c) - L_I bounds what is left."
+        "Usable information: L_I of new Q networks, trained on samples of the frozen generator with the same small "
+        "budget. It says what such a Q reads, not what I(c; x) is. InfoGAN is not shown: H(c) - L_I already bounds "
+        "what is left to read."
     )
     return save(figure, "usable", "Usable information of the baselines over Q's capacity", caption)
 
@@ -123,7 +124,7 @@ def _confusion(sweep: Sweep, groups: Sequence[str]) -> Drawing | None:
         axes.set_title(f"{group}, seed {run.cell.seed}", fontsize=9.5)
         axes.set_xlabel("digit")
     caption = (
-        "Held-out images by Q's category (its digit, fitted on training images) and digit, of each arm's best seed: "
-        "the one with the least error on training images."
+        "Held-out images by Q's category and by digit. The digit of a category is fitted on the training images. Shown "
+        "is the best seed of each arm: the one with the fewest errors on the training images."
     )
     return save(figure, "confusion", "Which digits a category holds", caption)

@@ -71,11 +71,11 @@ def _title(found: FactorRuns, run: FactorRun) -> str:
 
 
 def _caption(found: FactorRuns, first: FactorRun) -> str:
-    text = "Rows: other noise and other codes. "
+    text = "Each row has other noise and other codes. "
     if vocabulary.measure(found.measure).is_of_categories:
         text += (
             f"Columns: the categories of {first.code}, ordered by {found.factor.replace('_', ' ')} as the readers see "
-            "it on a sample of its own. "
+            "it on other samples. "
         )
     else:
         text += f"Columns: the code of each run that moves {found.factor.replace('_', ' ')} most, from -1 to 1. "
@@ -84,8 +84,8 @@ def _caption(found: FactorRuns, first: FactorRun) -> str:
         return text + f"No run could be measured ({reason}): the code is the readers' guess and none is the best."
     chosen = wording.measure_words(found.rule)
     return text + (
-        f"Large: the best of {wording.plural(len(found.measured), 'run')} by rule ({chosen}), "
-        f"judged on other samples; small: every other run. Numbers: {wording.measure_words(found.measure)}."
+        f"Large: the best of {wording.plural(len(found.measured), 'run')} by rule ({chosen}), measured on other "
+        f"samples. Small: every other run. Numbers: {wording.measure_words(found.measure)}."
     )
 
 
@@ -132,9 +132,9 @@ def draw_codes(runs_of: dict[str, list[Run]]) -> Drawing | None:
             _matrix(axes, table, codes, factors)
             axes.set_title(f"{arm_of(group)}, seed {run.cell.seed}", fontsize=7.5, pad=2, loc="left")
         caption = (
-            "First-order Sobol index of every code on every factor as the readers see it, scored on samples that chose "
-            f"nothing: 1, the code alone decides the factor. Last row, {NOISE_ROW}: the dimension of all that "
-            f"the same search finds. Grey: not measured. *: a continuous code.{_without_panel(runs_of)}"
+            "First-order Sobol index of every code on every factor as the readers see it, from samples that did not "
+            f"choose a code. At 1 the code alone decides the factor. Last row, {NOISE_ROW}: the noise dimension "
+            f"that the same search finds. Grey: not measured. *: a continuous code.{_without_panel(runs_of)}"
         )
         return save(figure, "codes", "Which code moves which factor", caption)
 

@@ -45,9 +45,9 @@ def draw_history(checks: Sequence[dict[str, Any]], group: str) -> Drawing | None
         panels[-1].set_xticks(list(named), labels, fontsize=7)
         panels[-1].set_xlim(-0.6, max(len(shown) - 0.4, 3.6))
         dotted = " and ".join(f"the {name} of {100 * value:g} %" for name, value in bounds.items())
-        dotted = f"Dotted: the newest check's rule, {dotted}. " if dotted else ""
+        dotted = f"Dotted lines: {dotted} in the newest check. " if dotted else ""
         caption = (
-            "Each check against the stored baseline, oldest first: T80's ratio with its interval; above 1 is slower. "
+            "Each check against the stored baseline, oldest first: ratio of T80 with its interval. Above 1 is slower. "
             f"{dotted}{_changes(shown, steps)}{_throughput(newest.get('throughput'))}"
         )
         return save(figure, "history", f"MI convergence over commits, {group}", caption)
@@ -77,7 +77,7 @@ def _changes(shown: Sequence[tuple[dict[str, Any], dict[str, Any]]], steps: Sequ
         f"at {shown[now.first][0].get('commit', '?')[:8]} from {np.exp(was.median):.3f} to {np.exp(now.median):.3f}"
         for was, now in pairwise(steps)
     ]
-    return f"Dashed: the level changed {', '.join(said)} (p at most 0.01, by ranks). " if said else ""
+    return f"Dashed lines: the level changed {', '.join(said)} (rank test, p at most 0.01). " if said else ""
 
 
 def _outcome(check: dict[str, Any], group: str) -> str:

@@ -37,8 +37,8 @@ def draw_schedule(schedule: Schedule, definition: str) -> Drawing:
             legend: dict[str, Any] = {"frameon": False, "fontsize": 8, "ncols": min(5, len(arms))}
             figure.legend(loc="outside upper center", **legend)
         caption = (
-            f"Each bar is a cell, solid for the seconds it trained. {schedule.jobs} slots trained "
-            f"{schedule.efficiency:.1%} of the wall time of {schedule.wall_s / 60:.1f} minutes; the same trainings "
-            f"alone need {schedule.ideal_s / 60:.1f} minutes (dashed), {schedule.of_ideal:.1%} of it."
+            f"Each bar is a cell; its solid part is training. The {schedule.jobs} slots trained during "
+            f"{schedule.efficiency:.1%} of the wall time of {schedule.wall_s / 60:.1f} minutes. The trainings "
+            f"alone would need {schedule.ideal_s / 60:.1f} minutes (dashed), {schedule.of_ideal:.1%} of it."
         )
         return save(figure, "schedule", "Schedule of the largest launch", caption)

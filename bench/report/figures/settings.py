@@ -64,13 +64,13 @@ def draw_settings(listed: Sequence[Choice], arms: Sequence[str]) -> Drawing | No
         ]
         figure.legend(handles=handles, loc="upper center", ncols=len(handles), frameon=False, fontsize=8.5)
         caption = (
-            "How much later (right of 1) or earlier 0.8 H(c) is reached than with the reference's choice, with the "
-            "exact interval; an arrow: unbounded, a seed did not reach it within the budget."
+            "How much later (right of 1) or earlier L_I reaches 0.8 H(c) than with the reference's choice, with its "
+            "exact interval. Arrow: unbounded, because a seed did not reach it within the budget."
         )
         if baselines:
             caption += (
-                " Right: the peak of what Q reads of a plain GAN, every seed; dashed: the hump of the paper's "
-                "baseline, 0.55 nats."
+                " Right: the peak of L_I with a plain GAN, every seed. Dashed: the hump of the paper's baseline, "
+                "0.55 nats."
             )
         return save(figure, "settings", "Each choice against the reference", caption)
 
@@ -99,7 +99,7 @@ def draw_choice_curves(sweep: Sweep, listed: Sequence[Choice], arms: Sequence[st
             axes.set_xlabel("iteration")
         panels[0].set_ylabel("$L_I$ (nats)", parse_math=True)
         panels[-1].legend(frameon=False, fontsize=8.5, loc="lower right")
-        caption = "Median over seeds thick, every finished seed thin; black line: H(c)."
+        caption = "Thick line: median of the seeds. Thin lines: every finished seed. Black line: H(c)."
         return save(figure, "choices", "L_I with each choice", caption)
 
 

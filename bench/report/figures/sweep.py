@@ -90,7 +90,7 @@ class SweepFigures:
         _direct_labels(axes, labels)
         if full:
             return save(figure, "mutual-information", title, self._caption())
-        caption = f"The same curves up to iteration {last}, where the arms part."
+        caption = f"The same curves up to iteration {last}, where the arms separate."
         return save(figure, "first-iterations", f"The first {last} iterations", caption)
 
     def _limits(self, finite: np.ndarray) -> tuple[float, float]:
@@ -131,20 +131,20 @@ class SweepFigures:
 
     def _caption(self) -> str:
         curves = self.curves
-        text = "Thin: every seed. Thick: median of the finished seeds (their number in brackets), band: all of them."
+        text = "Thin: every seed. Thick: median of the finished seeds (their number in brackets). Band: all of them."
         if not curves.entropy_nats:
-            text += (
-                " Explained share: 1 - the mean square error of Q's mean over the code's variance, mean over the codes;"
-            )
-            text += " 0: Q knows nothing of them, 1: every value. Below 0 Q errs more than the code's mean would."
+            text += " Explained share: 1 - (mean square error of Q's mean) / (variance of the code), mean over codes."
+            text += " At 0 Q knows nothing, at 1 every value; below 0 it is worse than the mean of the code."
         if any(run.state != "done" for group in curves.groups for run in curves.runs(group)):
-            text += " A cross ends a seed that is not finished or failed."
+            text += " A cross marks the end of a seed that is not finished or has failed."
         if curves.is_figure1:
-            text += " Black, dashed, with markers: the paper's Figure 1, digitised to about 0.03 nats, one run each."
+            text += (
+                " Black dashed lines with markers: the paper's Figure 1, one run each, digitised to about 0.03 nats."
+            )
         return text + self._stride_note()
 
     def _stride_note(self) -> str:
-        return f" One iteration in {self.curves.stride} is drawn." if self.curves.stride > 1 else ""
+        return f" Only one iteration in {self.curves.stride} is drawn." if self.curves.stride > 1 else ""
 
     # ---- losses
     def _losses(self) -> Drawing:
@@ -170,7 +170,7 @@ class SweepFigures:
             axes.set_ylabel(f"{player[0].upper()}'s loss (nats)")
             _direct_labels(axes, labels)
         axes.set_xlabel("iteration")
-        caption = "Median over the finished seeds, without the mutual-information term." + self._stride_note()
+        caption = "Median of the finished seeds, without the mutual information term." + self._stride_note()
         return save(figure, "losses", "Losses of the two players", caption)
 
     # ---- T80
@@ -207,7 +207,7 @@ class SweepFigures:
         axes.tick_params(axis="y", length=0)
         axes.set_ylim(len(times) - 0.45, -0.75)
         axes.set_xlabel(f"T80: iterations to {T80_RULE['fraction']:g} H(c) (logarithmic)")
-        caption = "A dot: one seed; a bar: the median. An arrow at the budget: not reached by then."
+        caption = "Dot: one seed. Bar: the median. Arrow at the budget: not reached within the budget."
         return save(figure, "t80", "Iterations to 0.8 H(c), every seed", caption)
 
 

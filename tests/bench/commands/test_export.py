@@ -181,13 +181,13 @@ def made(trained: CellFolder, tmp_path: Path) -> Path:
         ("made --experiment mnist --seed 77 --to x", "no cell of seed 77"),
         ("made --experiment mnist --seed first --to x", "--seed first is neither best, median nor a number"),
         ("made --experiment mnist --profile huge --to x", "unknown profile 'huge'"),
-        ("made --experiment toy --to x", "no cell of infogan is finished; its 1 are partial"),
+        ("made --experiment toy --to x", "no cell of infogan is finished (states: partial)"),
         ("made --experiment toy --seed 1 --to x", "is partial: only a finished cell has its networks"),
-        ("made --experiment mnist --to made", "--to made holds something already"),
+        ("made --experiment mnist --to made", "--to made is not empty"),
         ("made --experiment mnist --to bare.zip", "--to bare.zip is not a folder"),
         ("other --to x", "toy/smoke/infogan/seed-0: cell.json lacks a setting of its networks: 'architecture'"),
         ("bare.zip --to x", "toy/smoke/infogan/seed-0 came without its weights"),
-        ("made/cells --to x", "neither a cell's folder nor holds cells or packs of them"),
+        ("made/cells --to x", "is no cell's folder, and it holds neither cells nor packs"),
     ],
 )
 def test_what_cannot_be_exported_is_one_line(made: Path, speak: SPEAK, arguments: str, words: str) -> None:

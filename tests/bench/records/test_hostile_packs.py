@@ -115,7 +115,7 @@ CHANGES: dict[str, tuple[Change, str]] = {
     "a mirror's record": (renamed("traversals.npz", "tracking.json"), "cells.0.files.tracking.json"),
     "a wrong sum": (
         manifest_change(lambda m: m["cells"][0]["files"]["history.npz"].update(sha256="0" * 64)),
-        "history.npz: its sum is not the manifest's",
+        "history.npz: its sum differs from the manifest's",
     ),
     "a record's own sum is wrong": (swapped("history.npz", b"x" * 100), "history.npz: checksum does not match"),
     "JSON's own sum is wrong": (
@@ -141,7 +141,7 @@ CHANGES: dict[str, tuple[Change, str]] = {
     "the same cell twice": (manifest_change(lambda m: m["cells"].append(m["cells"][0])), "names a cell twice"),
     "left out what is there": (
         manifest_change(lambda m: m["cells"][0].update(left_out=["../../other"])),
-        "left out is ../../other",
+        "../../other left out",
     ),
     "weights lacking": (manifest_change(lambda m: m["cells"][0].update(left_out=[])), "weights.pt, which is not said"),
     "deep nesting": (lambda held: held.update({"manifest.json": b"[" * 100_000}), "manifest.json: not a record"),

@@ -107,7 +107,7 @@ def test_a_second_start_is_said_and_counted_from_where_it_goes_on(display_class:
         display.event(one, "resumed", {"iteration": iterations // 4})
         assert display.sweep.share == pytest.approx(0.25 * training)
         display.event(one, "done", {"message": ""})
-    assert "started on n2, again: its worker died" in page.getvalue()
+    assert "started again on n2: its worker died" in page.getvalue()
 
 
 @pytest.mark.parametrize("display_class", [LineDisplay, BarDisplay])
