@@ -74,7 +74,7 @@ def bisect(
     except BisectError as error:
         raise BadInput(str(error)) from error
     except KeyboardInterrupt:
-        say(f"interrupted: what was trained is kept in {escape(str(folder))}, the same command goes on")
+        say(f"interrupted: what was trained is kept in {escape(str(folder))}; the same command goes on")
         return Exit.INTERRUPTED
     engine.write(found, folder / "bisect.json")
     if found.first_bad is None:

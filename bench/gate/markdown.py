@@ -56,7 +56,7 @@ def _picture(arm: ArmCheck) -> Iterator[str]:
         return
     low, high = 0.95 * min(map(min, values)), 1.05 * max(map(max, values))
     yield "\n```mermaid\nxychart-beta"
-    yield f'    title "T80 by seed, {_word(arm.group)}: bars the baseline, line here"'
+    yield f'    title "T80 by seed, {_word(arm.group)}: bars for the baseline, line for the new runs"'
     yield f"    x-axis [{', '.join(map(str, seeds))}]"
     yield f'    y-axis "iterations" {low:.0f} --> {high:.0f}'
     for kind, side in zip(("bar", "line"), values, strict=True):

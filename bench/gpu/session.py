@@ -82,7 +82,7 @@ def _require_own(destination: Path, results: Path) -> None:
     except CorruptRecord as error:
         raise OtherResults(f"{destination}: {error}; name another folder") from error
     if earlier != str(results) or not results.is_dir():
-        raise OtherResults(f"{destination} holds what was packed of {earlier}; name another folder")
+        raise OtherResults(f"{destination} holds packs of {earlier}; name another folder")
 
 
 def _run_step(step: Step, limit_s: float, whole_s: float, destination: Path, stop: Callable[[], bool]) -> StepRecord:

@@ -126,7 +126,7 @@ def _check(scope: Scope, rules: Rules) -> None:
     if len(hosts) != 1 or not is_own_host(hosts[0], rules.names):
         raise Refusal(403, "this server does not answer to that host name; see --allowed-hosts")
     if any(not is_own_origin(origin, hosts[0], rules.names) for origin in origins):
-        raise Refusal(403, "a page of another server asks; this one answers its own pages only")
+        raise Refusal(403, "this request comes from a page of another server; only own pages are answered")
     if not is_served(scope["method"], scope["path"]):
         raise Refusal(404, "not served here: only what tracking and viewing need, see docs/SERVER.md")
 

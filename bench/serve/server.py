@@ -147,7 +147,7 @@ def _address(host: str, port: int) -> str:
 
 
 def _print_use(options: Options, folder: Path, address: str, store: _Store) -> None:
-    say(f"tracking server at {escape(address)}, Ctrl-C stops it and loses nothing")
+    say(f"tracking server at {escape(address)}, Ctrl-C stops it, and nothing is lost")
     say(f"  export MLFLOW_TRACKING_URI={escape(address)}")
     if options.token:
         say(f"  export MLFLOW_TRACKING_TOKEN=$(cat {escape(shlex.quote(str(folder / TOKEN_FILE)))})")
@@ -155,4 +155,4 @@ def _print_use(options: Options, folder: Path, address: str, store: _Store) -> N
     if options.host not in (LOOPBACK, "localhost", "::1"):
         named = f" and {options.allowed_hosts}" if options.allowed_hosts else ""
         open_to = "open to the network; the token crosses it in the clear" if options.token else NO_PASSWORD
-        say(f"[yellow]{open_to};[/yellow] it is called by address{escape(named)}")
+        say(f"[yellow]{open_to};[/yellow] clients may use its address{escape(named)}")

@@ -165,7 +165,7 @@ def line(row: dict[str, Any]) -> str:
     if "error" in row:
         return f"{name}: not measured: {escape(row['error'])}"
     return (
-        f"{name}: {row['ms']:.3f} [{row['ms_low']:.3f}, {row['ms_high']:.3f}] ms an iteration of one seed, "
+        f"{name}: {row['ms']:.3f} [{row['ms_low']:.3f}, {row['ms_high']:.3f}] ms per iteration of one seed, "
         f"{row['images_per_s']:.0f} images/s, {row['share']:.1%} of the product's "
         f"{row['product_tflops_per_s']:.3g} TFLOP/s"
     )

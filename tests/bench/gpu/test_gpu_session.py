@@ -117,7 +117,7 @@ def test_packs_of_other_results_are_never_replaced(tmp_path: Path) -> None:
     home = tmp_path / "home"
     run_steps([python("fine", "print('x')")], 0.1, home, tmp_path)
     run_steps([python("fine", "print('y')")], 0.1, home, tmp_path)
-    with pytest.raises(OtherResults, match="holds what was packed of"):
+    with pytest.raises(OtherResults, match="holds packs of"):
         run_steps([python("fine", "print('z')")], 0.1, home, tmp_path / "others")
 
 

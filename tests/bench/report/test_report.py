@@ -271,7 +271,7 @@ def test_curves_of_continuous_codes_are_what_q_explains_between_nothing_and_ever
             drawn.append((*axes.get_ylim(), levels))
             assert axes.get_ylabel() == "explained share of the continuous codes"
             assert "1: every value" in {text.get_text() for text in axes.texts}
-            assert "0: Q knows nothing of them, 1: every value" in caption
+            assert "At 0 Q knows nothing, at 1 every value" in caption
         return add(figure, name, title, caption)
 
     monkeypatch.setattr(sweep_figures, "save", keep)
