@@ -6,6 +6,7 @@ history.npz      metrics of every iteration that a checkpoint covers
 result.json      how it ended: done or failed, with times, frozen L_I and health
 weights.pt       final weights with frozen batch-norm statistics
 traversals.npz   generated images, one grid per code; snapshots.npz: the same during training
+contact.npz      the first training images, where they are the user's own
 probes.npz       what was kept at a few iterations, for measures against the iteration
 measures.json    what was measured of the finished networks, by family, each with the key of its code; pictures that go
                  with a family are in FAMILY.npz
@@ -42,6 +43,7 @@ NEWEST = "checkpoint.pt"
 WEIGHTS, PROBES = "weights.pt", "probes.npz"
 NETWORKS = (WEIGHTS, PROBES)  # only measuring anew needs them; a pack may leave them out
 LEFT_OUT = "left_out.json"
+CONTACT, CONTACT_IMAGES, CONTACT_COLUMNS, CONTACT_BYTES = "contact.npz", 50, 10, 1_000_000
 ATLAS = "atlas.npz"  # may be drawn anew wherever the weights are, with other bits where the libraries are others
 LAUNCHES = "launches.jsonl"  # in the results folder: what each launch cost beside its training
 
@@ -238,6 +240,17 @@ class CellFolder:
 
     def write_traversals(self, grids: dict[str, np.ndarray]) -> None:
         self._write_grids("traversals.npz", grids)
+
+    def write_contact(self, images_NCHW: np.ndarray) -> None:
+        """The first of the training images, uint8: as many as make whole rows, on about a megabyte."""
+        fit = min(CONTACT_IMAGES, len(images_NCHW), max(1, CONTACT_BYTES // images_NCHW[0].nbytes))
+        columns = min(CONTACT_COLUMNS, fit)
+        first = images_NCHW[: fit // columns * columns].transpose(0, 2, 3, 1)
+        self._write_grids(CONTACT, {"images": first.reshape(-1, columns, *first.shape[1:])})
+
+    def contact(self) -> np.ndarray | None:
+        """(rows, columns, H, W, C) uint8; None for a cell of another data set. Raises CorruptRecord."""
+        return self._grids(CONTACT).get("images")
 
     def write_snapshot(self, iteration: int, grids: dict[str, np.ndarray]) -> None:
         """Grids during training, beside those written before; the same iteration again replaces its own."""

@@ -192,6 +192,7 @@ class _Builder:
         self.grids.used_bytes += explored.size_bytes if explored else 0
         grids, grids_note = self.grids.of_sweep(sweep, shown, stem)
         figures = [
+            *self.grids.contact(sweep, stem),
             *self._choices(sweep, choices, arms, stem),
             *self._compared(trials, stem),
             *self._factors(found, stem),

@@ -43,6 +43,25 @@ class Grids:
             return shown, f"{text} left out to keep the page small; they are in the cells' folders."
         return shown, "" if shown else "No traversal grids in these records."
 
+    def contact(self, sweep: Sweep, stem: str) -> list[pages.FigureView]:
+        """The first training images of a sweep on the user's own, with their number, classes and digest; else none."""
+        for run in sweep.runs:
+            try:
+                grid = run.folder.contact() if run.folder else None
+                if grid is None:
+                    continue
+                png = pictures.grid_png(grid, max_width=2 * MAX_WIDTH)
+            except (CorruptRecord, ValueError, OSError) as error:
+                self.damaged.append(wording.scrubbed(f"training images of {run.cell.name}: {error}"))
+                continue
+            path = f"figures/{stem}-training-images.png"
+            self.files[path] = png
+            shown = f"Shown are the first {grid.shape[0] * grid.shape[1]} to train on, as the discriminator sees them."
+            counts = wording.scrubbed(run.data.get("note", ""))
+            caption = f"{counts} {shown} Digest {sweep.definition['data']['digest'][:12]}."
+            return [pages.FigureView("The training images", caption, (path,), pages.data_uri(png, "image/png"))]
+        return []
+
     def _pngs(self, run: Run) -> list[tuple[str, bytes]]:
         """(code, PNG) of each grid of a cell; a damaged record is said and passed over."""
         if run.folder is None:

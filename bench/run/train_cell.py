@@ -151,6 +151,8 @@ class CellRun:
         self.folder.remove_temporaries()
         damage = self.folder.end_damage()
         self.folder.write_identity(task.cell, task.environment, data_record(self.dataset.info))
+        if "images" in wanted:
+            self.folder.write_contact(self.dataset.train.images[: wanted["num_images"]])
         if damage:
             self._note(f"{damage}; the cell is trained again")
             self.folder.remove_measures(task.cell.measures)  # on another processor the networks may come out otherwise
