@@ -6,7 +6,9 @@ Text of a user (a path, a name, a message) goes through :func:`escape` before it
 import errno
 import io
 import sys
+import textwrap
 from enum import IntEnum
+from itertools import accumulate
 from typing import Any
 
 from rich.console import Console
@@ -42,9 +44,22 @@ def is_watched() -> bool:
 console = Console(emoji=False, highlight=False, width=None if is_watched() else LOG_WIDTH)
 
 
-def say(text: str) -> None:
-    """One line with markup, wrapped by the terminal alone, so that a log keeps it whole."""
-    console.print(text, soft_wrap=True)
+def say(text: str, *, to_copy: bool = False) -> None:
+    """One line with markup: whole in a log, broken between words in a window.
+
+    ``to_copy``: a command or an address, which stays whole there too. So does a path longer than the window.
+    """
+    line = console.render_str(text)
+    if to_copy or not line.plain.strip():
+        console.print(line, soft_wrap=True)
+        return
+    words = textwrap.TextWrapper(
+        console.width, expand_tabs=False, drop_whitespace=False, break_long_words=False, break_on_hyphens=False
+    )
+    ends = accumulate(len(part) for part in words.wrap(line.plain))
+    for part in line.divide(list(ends)[:-1]):
+        part.rstrip()
+        console.print(part, soft_wrap=True)
 
 
 def new_table(*columns: str, right: bool = False) -> Table:

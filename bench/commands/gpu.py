@@ -70,4 +70,6 @@ def _print_end(records: Sequence[StepRecord], destination: Path) -> None:
     folder = escape(str(destination))
     say(f"carry home: {folder}; summary.txt says what became of each step")
     if any(record.num_cells for record in records):
-        say(f"at home: python -m bench unpack {folder}/*.zip, then python -m bench sync and python -m bench report")
+        say("at home, in this order:")
+        for command in (f"unpack {folder}/*.zip", "sync", "report"):
+            say(f"  python -m bench {command}", to_copy=True)

@@ -127,4 +127,4 @@ def _say_answer(context: Context) -> None:
     say_answers(found)
     if found.judged or found.headlines or found.too_short:
         elsewhere = "" if context.results == DEFAULT_RESULTS.absolute() else f" --results {context.results}"
-        say(f"the report with pictures: python -m bench report{escape(elsewhere)}")
+        say(f"the report with pictures: python -m bench report{escape(elsewhere)}", to_copy=True)

@@ -148,9 +148,9 @@ def _address(host: str, port: int) -> str:
 
 def _print_use(options: Options, folder: Path, address: str, store: _Store) -> None:
     say(f"tracking server at {escape(address)}, Ctrl-C stops it, and nothing is lost")
-    say(f"  export MLFLOW_TRACKING_URI={escape(address)}")
+    say(f"  export MLFLOW_TRACKING_URI={escape(address)}", to_copy=True)
     if options.token:
-        say(f"  export MLFLOW_TRACKING_TOKEN=$(cat {escape(shlex.quote(str(folder / TOKEN_FILE)))})")
+        say(f"  export MLFLOW_TRACKING_TOKEN=$(cat {escape(shlex.quote(str(folder / TOKEN_FILE)))})", to_copy=True)
     say(f"store {escape(redacted(store.uri))}; artifacts and logs in {escape(str(folder))}")
     if options.host not in (LOOPBACK, "localhost", "::1"):
         named = f" and {options.allowed_hosts}" if options.allowed_hosts else ""

@@ -63,7 +63,7 @@ def _print_views(base: str, experiments: dict[str, str]) -> None:
     for name, experiment_id in experiments.items():
         say(f"[bold]{escape(name)}[/bold]")
         for view in VIEWS:
-            say(f"  {view:5}  {escape(view_address(base, experiment_id, view))}")
+            say(f"  {view:5}  {escape(view_address(base, experiment_id, view))}", to_copy=True)
     if not experiments:
         say("no runs are mirrored here yet; `python -m bench sync` mirrors what is recorded")
 
@@ -92,7 +92,7 @@ def _serve(served: Served, *, open_browser: bool) -> Exit:
         if not signals:
             page = f"{base}/?token={served.token}"
             _print_views(page, experiments)
-            say(f"MLflow serves {escape(redacted(served.store_uri))} at {page}; Ctrl-C stops it")
+            say(f"MLflow serves {escape(redacted(served.store_uri))} at {page}; Ctrl-C stops it", to_copy=True)
             if open_browser and experiments:
                 _open_browser(view_address(page, next(iter(experiments.values())), "seeds"), folder)
         while not signals:

@@ -1,13 +1,16 @@
 """What is said never changes what is done: any encoding, a reader that leaves, a full disk, a log without a width."""
 
+import io
 import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
-from bench.console import new_table
+import bench.console
+from bench.console import new_table, say
 
 ROOT = Path(__file__).parents[2]
 SAYS = """
@@ -77,3 +80,14 @@ def test_a_table_never_cuts_a_name() -> None:
     table = new_table("a", "b", right=True)
     assert {column.overflow for column in table.columns} == {"fold"}
     assert [column.justify for column in table.columns] == ["left", "right"]
+
+
+def test_a_window_breaks_between_words_and_leaves_what_is_copied_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    path, window = "/a" * 50, Console(width=80, force_terminal=True, file=io.StringIO(), color_system=None)
+    monkeypatch.setattr(bench.console, "console", window)
+    say(f"{'word ' * 40}{path} end")
+    say(f"  export A={path} B={path}", to_copy=True)
+    first, *others = window.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    assert first.split() == ["word"] * 16
+    assert others[-1] == f"  export A={path} B={path}"
+    assert all(len(line) <= 80 or line.strip() == path for line in others[:-1])
