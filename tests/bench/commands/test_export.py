@@ -1,6 +1,5 @@
 """A trained cell becomes a folder, the folder a model: docs/API.md as it stands, and one line for what cannot be."""
 
-import json
 import re
 import shutil
 import sys
@@ -20,37 +19,13 @@ from bench.commands import export
 from bench.commands.export import chosen
 from bench.records.folder import CellFolder
 from bench.records.packs import pack
-from bench.records.tasks import CellTask
-from bench.run.train_cell import CellRun
-from bench.spec.cells import Cell, Selection, cells
-from bench.spec.tables import load_spec
-from infogan import data
-from tests.bench.attempts import attempt
+from bench.spec.cells import Cell
 from tests.bench.tracked_cells import begin, done_cell, make_cell
 from tests.infogan.test_exchange import needs_onnx
 
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs" / "API.md").read_text()
 SPEAK = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> CellFolder:
-    """A cell of experiment mnist, two iterations of the narrowest networks, in a results folder ``latest``."""
-    results = tmp_path_factory.mktemp("somewhere") / "results" / "latest"
-    info = data.describe("mnist", "embedded")
-    versions = {"torch": "2", "training_code": "c0de"}
-    planned = cells(
-        load_spec(ROOT / "experiments.toml"), "mnist", "smoke", Selection(arms=("infogan",)), info, "cpu", versions
-    )
-    config = json.loads(json.dumps(planned[0].config))
-    config["training"]["iterations"], config["network"]["width"], config["data"]["num_images"] = 2, 0.0625, 600
-    cell = replace(planned[0], config=config, measures=())
-    task = CellTask(cell, results, None, {"git_commit": "0123456789ab", "packages": {}})
-    folder = CellFolder.of(results, cell)
-    with folder.lock("test"):
-        assert attempt(CellRun(task, lambda *_: None, lambda: False)) == "done"
-    return folder
 
 
 @pytest.fixture
