@@ -92,7 +92,7 @@ class SeedOptions(TypedDict):
         typer.Option(
             envvar="INFOGAN_SUBSTITUTE",
             help="Data sets that the data folder may lack, separated by commas, or all. A download or a substitute "
-            "then stands in. A set that is not named here must be there.",
+            "then stands in. A set that is not named must be in the folder.",
             show_default=False,
         ),
     ]
