@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from bench.analysis.runs import Sweep, load_run, read_curves, write_curves
-from bench.analysis.summary import code_names
 from bench.commands.run import run
 from bench.console import BadInput, Exit, escape, say
 from bench.context import Context, require_folder, require_writable
@@ -47,7 +46,7 @@ def current_sweep(context: Context, cells: list[Cell]) -> Sweep:
 
 def gate_rule(context: Context, experiment: str) -> GateTable:
     table = context.spec.experiments[experiment]
-    if not code_names({"codes": [code.model_dump() for code in table.codes]}, "categorical"):
+    if not any(code.kind == "categorical" for code in table.codes):
         raise BadInput(f"{experiment} has no categorical code and so no T80 to gate; choose another experiment")
     return table.gate
 

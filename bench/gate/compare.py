@@ -14,14 +14,13 @@ from bench.analysis import statistics
 from bench.analysis.runs import Run, Sweep
 from bench.analysis.statistics import Outcome, SameSeedRatios, ShiftInterval
 from bench.gate import rules
-from bench.gate.change import Change, find_change, why_not_paired
+from bench.gate.change import Change, change_between, values_by_seed
 from bench.gate.health import NOT_MEASURED, HealthCheck, check_health
 from bench.gate.rules import Comparison
 from bench.gate.treatment import treatment
 from bench.spec.criteria import GateTable
 
 NUM_TESTS = 2  # T80 and final L_I: alpha is split between them
-NO_INFORMATION_NATS = 0.0  # what a seed that diverged counts as at its end
 
 
 @dataclass(frozen=True)
@@ -114,17 +113,12 @@ def _short(value: Any) -> str:
     return text if len(text) <= 40 else f"{text[:12]}..."
 
 
-def _values(runs: list[Run], measure: str, diverged: float) -> dict[int, float]:
-    return {run.cell.seed: diverged if run.diverged else run.summary[measure] for run in runs}
-
-
 def _check_arm(rule: GateTable, group: str, base: list[Run], new: list[Run]) -> ArmCheck:
     new = [run for run in new if run.state == "done" or run.diverged]
     budget = float(base[0].cell.iterations)
     alpha = rule.alpha / NUM_TESTS
-    base_t80, new_t80 = _values(base, "t80", math.inf), _values(new, "t80", math.inf)
-    base_final = _values(base, "mi_final_nats", NO_INFORMATION_NATS)
-    new_final = _values(new, "mi_final_nats", NO_INFORMATION_NATS)
+    base_t80, new_t80 = values_by_seed(base, "t80"), values_by_seed(new, "t80")
+    base_final, new_final = values_by_seed(base, "mi_final_nats"), values_by_seed(new, "mi_final_nats")
     t80, final, final_outcome, findings = decide(rule, budget, (base_t80, new_t80), (base_final, new_final))
     health = check_health(base, new, alpha)
     collapse = "ok" if health.outcome == NOT_MEASURED else health.outcome, f"Collapse: {health.reason}."
@@ -143,9 +137,9 @@ def _check_arm(rule: GateTable, group: str, base: list[Run], new: list[Run]) -> 
         new_t80=new_t80,
         base_final_nats=base_final,
         new_final_nats=new_final,
-        base_area=_values(base, "area_under_curve", 0.0),
-        new_area=_values(new, "area_under_curve", 0.0),
-        change=find_change(rule, budget, (base_t80, new_t80), (base_final, new_final), why_not_paired(base, new)),
+        base_area=values_by_seed(base, "area_under_curve"),
+        new_area=values_by_seed(new, "area_under_curve"),
+        change=change_between(rule, base, new),
         same_seed=statistics.same_seed_ratios(base_t80, new_t80),
         smallest_detectable=statistics.smallest_detectable_ratio(
             list(base_t80.values()), list(new_t80.values()), rule.tolerance, alpha

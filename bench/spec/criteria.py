@@ -110,3 +110,6 @@ class GateTable(Table):
     change_alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.01  # of the question whether anything changed at all
     notice: Annotated[float, Field(ge=0, lt=1)] = 0.01  # a smaller change of T80 is not worth a word
     final_notice_nats: Annotated[float, Field(ge=0, lt=10)] = 0.01  # nor one of the final L_I
+
+
+GATE = GateTable(baseline_seeds=list(range(10)), new_seeds=[0, 1, 2, 3, 4], more_seeds=[5, 6, 7, 8, 9])  # the default

@@ -29,9 +29,9 @@ from bench.throughput.session import BadBaseline, Session, read_baseline, write
 from infogan.data.folders import cached_images
 from infogan.data.rendering import controlled
 from tests.bench.records.test_schedule import cell, launch
+from tests.builders import finished_cell
 from tests.fuzz.engine import fuzz
 from tests.fuzz.mutations import changed_json, damaged, rewritten
-from tests.fuzz.records import finished_cell
 
 ROOT = Path(__file__).parents[2]
 COMMITTED = ROOT / "results" / "reference" / "throughput" / "paired.json"
@@ -132,7 +132,7 @@ def suite() -> dict[str, Any]:
     }  # fmt: skip
     others = {"sampling": {"batch_size": 500, "ms": 10.0, "images_per_s": 5e4}, "evaluation": {"ms": 7.0}, "cell": cell}
     rows = [row | {"step": step} for step in ("fused", "reference")]
-    return Session("cpu", 1, lambda _: None).record("suite", rows=rows, **others)
+    return Session("cpu", 1, lambda _: None).record("suite") | {"rows": rows, **others}
 
 
 @counts(40, 1500)

@@ -41,12 +41,14 @@ def a_record(kind: str = "paired", ratio: float = 0.9, **changed: Any) -> dict[s
         workloads = [{"network": n, "batch_size": 128, "width": 1.0, "kernels": "torch"} for n in ("svhn", "mnist")]
         ratios = {clock: {"ratio": ratio, "low": 0.88, "high": 0.92} for clock in ("processor", "wall")}
         comparison = {"reference": {"clock": "processor", "ratio": ratios}}
-        record = session.record(kind, measurements=[{"workload": w, "comparisons": comparison} for w in workloads])
+        record = session.record(kind) | {
+            "measurements": [{"workload": w, "comparisons": comparison} for w in workloads]
+        }
     else:
         row = {"network": "mnist", "batch_size": 32, "width": 1.0, "threads": 1, "clock": "processor"}
         of_fused = {"of_fused": 1.25, "of_fused_low": 1.0, "of_fused_high": 2.0}
         rows = [row | {"step": step} | of_fused for step in ("plain", "reference")]
-        record = session.record(kind, rows=rows)
+        record = session.record(kind) | {"rows": rows}
     for name, value in changed.items():
         (record["fingerprint"] if name in record["fingerprint"] else record)[name] = value
     return record
