@@ -71,10 +71,10 @@ def _measured_by_other_code(runs: Sequence[Run]) -> list[str]:
     num_cells, families = len({name for name, _ in old}), sorted({family for _, family in old})
     of = [run.folder for run in runs if run.cell.name in {name for name, _ in old}]
     has_weights = any(folder is not None and not folder.lacks_weights() for folder in of)
-    advice = "`bench run` measures them anew" if has_weights else "the networks are not here to be measured anew"
+    advice = "`bench run` measures them again" if has_weights else "the networks are not here, so it stays so"
     return [
-        f"measured by other code than this, and not to be compared with the rest: {wording.listed(families)} of "
-        f"{wording.plural(num_cells, 'cell')}; {advice}"
+        f"{wording.listed(families)} of {wording.plural(num_cells, 'cell')}: measured by another version of this code, "
+        f"so do not compare them with the rest; {advice}"
     ]
 
 
@@ -85,8 +85,8 @@ def _evaluated_by_other_code(runs: Sequence[Run]) -> list[str]:
     if not num:
         return []
     return [
-        f"health, frozen L_I, pictures and probes of {wording.plural(num, 'cell')} were taken by other code than this; "
-        "only training anew would change that"
+        f"health, frozen L_I, pictures and probes of {wording.plural(num, 'cell')} come from another version of this "
+        "code; only training again would renew them"
     ]
 
 

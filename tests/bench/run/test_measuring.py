@@ -108,7 +108,7 @@ def test_a_cell_is_trained_measured_and_measured_again_without_training(tmp_path
     assert all(again[family]["key"] != measured[family]["key"] for family in measured)
 
     sweep = load(results).sweeps[0]
-    assert any("probes of 1 cell were taken by other code" in line for line in missing_cells(sweep, None))
+    assert any("probes of 1 cell come from another version" in line for line in missing_cells(sweep, None))
 
     points = measure_points(again)
     assert points["measure/digit_error"] == {0: again["digits"]["values"]["digit_error"]}
