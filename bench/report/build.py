@@ -178,7 +178,7 @@ class _Builder:
         missing = inventory.missing_cells(sweep, experiment, self.spec.given.name)
         if experiment is None:
             missing.insert(
-                0, f"{self.spec.given.name} has no such experiment: no claims, no plan to hold the cells against"
+                0, f"{self.spec.given.name} has no such experiment, so there are no claims and no plan of cells"
             )
         self.missing += [f"{sweep.experiment}, {sweep.profile}: {line}" for line in missing]
         # where every variant is one choice, the pages show the reference's curves and images, and a table of choices

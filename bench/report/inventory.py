@@ -44,7 +44,7 @@ def missing_cells(sweep: Sweep, experiment: ExperimentTable | None, file: str = 
     lines = []
     if experiment is not None and not sweep.is_current:
         lines.append(
-            f"none of these cells has the configuration that {file} now gives: shown is what was launched last"
+            f"none of these cells has the configuration that {file} now gives; shown are those that were launched last"
         )
     recorded = {(run.cell.group, run.cell.seed) for run in sweep.runs}
     for group, seeds in planned(experiment, sweep.profile).items():
