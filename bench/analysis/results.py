@@ -8,18 +8,17 @@ import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from bench.analysis.definitions import current_config, treatment
 from bench.analysis.runs import CURVES, PACKS, Run, Sweep, load_run, read_curves
 from bench.environment import key_versions
 from bench.records.find import find_cells
-from bench.records.launches import read_launches
+from bench.records.folder import LAUNCHES
 from bench.records.pack_format import PackError
-from bench.records.schema import Launch, LaunchedCell
-from bench.records.storage import CorruptRecord, in_words
+from bench.records.storage import CorruptRecord, in_words, read_lines
 from bench.records.unpacking import unpack
 from bench.spec.cells import digest
-from bench.spec.config import Config
 from bench.spec.tables import Spec
 from infogan.data.base import one_line
 
@@ -41,7 +40,7 @@ class _Candidate:
     """A run beside what experiments.toml now gives its cell."""
 
     run: Run
-    expected: Config | None
+    expected: dict[str, Any] | None
     fits: bool  # it was trained so; always true where no experiments.toml was given
 
 
@@ -75,7 +74,7 @@ def load(
         fits = spec is None or (expected is not None and digest(expected) == cell.key)
         of.setdefault((cell.experiment, cell.profile), []).append(_Candidate(run, expected, fits))
     try:
-        launches = read_launches(results)
+        launches = read_lines(results / LAUNCHES)
     except OSError as error:
         launches = []
         loaded.damaged.append(in_words(error))
@@ -109,7 +108,7 @@ def _load_kept(results: Path, experiments: Iterable[str] | None, profile: str | 
     return Loaded([sweep])
 
 
-def _parted(candidates: list[_Candidate], launches: list[Launch]) -> list[Sweep]:
+def _parted(candidates: list[_Candidate], launches: list[dict[str, Any]]) -> list[Sweep]:
     """One experiment's sweep to show, then those to keep apart from it."""
     by_definition: dict[str, list[_Candidate]] = {}
     for candidate in candidates:
@@ -153,7 +152,7 @@ def _one_treatment_each(own: list[_Candidate]) -> tuple[list[_Candidate], list[l
     return shown, apart
 
 
-def _sweep(own: list[_Candidate], launches: list[Launch]) -> Sweep:
+def _sweep(own: list[_Candidate], launches: list[dict[str, Any]]) -> Sweep:
     cell = own[0].run.cell
     expected = own[0].expected if all(c.run.cell.group == cell.group for c in own) else None
     runs, is_current = [candidate.run for candidate in own], all(candidate.fits for candidate in own)
@@ -166,19 +165,15 @@ def _num_ended(own: list[_Candidate]) -> int:
     return sum(candidate.run.state in ("done", "failed") for candidate in own)
 
 
-def _definitions(launch: Launch) -> list[str]:
+def _definitions(launch: dict[str, Any]) -> list[str]:
     stated = launch.get("definitions")
     return [key for key in stated if isinstance(key, str)] if isinstance(stated, list) else []
 
 
-def _beside(cell: LaunchedCell) -> LaunchedCell:
-    return {**cell, "definition": ANOTHER}
-
-
-def _without(launch: Launch, keys: set[str]) -> Launch:
+def _without(launch: dict[str, Any], keys: set[str]) -> dict[str, Any]:
     """A launch in which these cells, by their keys, are none of the definition's: they ran beside it."""
     cells = launch.get("cells")
     if not keys or not isinstance(cells, list):
         return launch
-    named = [_beside(c) if isinstance(c, dict) and c.get("key") in keys else c for c in cells]
-    return {**launch, "cells": named}
+    named = [c | {"definition": ANOTHER} if isinstance(c, dict) and c.get("key") in keys else c for c in cells]
+    return launch | {"cells": named}

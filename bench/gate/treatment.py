@@ -4,13 +4,12 @@ A setting that a baseline does not have did not exist when it was made. At the v
 difference: ``AS_BEFORE`` has that value for every setting that came later.
 """
 
-from collections.abc import Mapping
 from typing import Any
 
 from bench.analysis.runs import Sweep
 from bench.spec.own import sources_of
 
-AS_BEFORE: Mapping[str, object] = {
+AS_BEFORE: dict[str, Any] = {
     "training.q_learns_with": "discriminator",
     "training.real_and_fake": "apart",
     "training.instance_noise": 0.0,
@@ -40,7 +39,7 @@ def treatment(base: Sweep, new: Sweep) -> list[str]:
     return [f"{name}: {was} -> {now}" for name, (was, now) in sorted(found.items(), key=lambda i: order.get(i[0], 99))]
 
 
-def _changed(was: Mapping[str, object], now: Mapping[str, object]) -> dict[str, tuple[object, object]]:
+def _changed(was: dict[str, Any], now: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
     """What one side does not have is known only where it is a setting with a meaning before it existed."""
     found = {}
     for name in [*was, *(n for n in now if n not in was)]:
@@ -51,7 +50,7 @@ def _changed(was: Mapping[str, object], now: Mapping[str, object]) -> dict[str, 
     return found
 
 
-def _machine(sweep: Sweep) -> Mapping[str, object]:
+def _machine(sweep: Sweep) -> dict[str, Any]:
     environment, versions = sweep.runs[0].environment, sweep.definition["versions"]
     packages = {name: v for name, v in environment.get("packages", {}).items() if name in PACKAGES_THAT_TRAIN}
     names = {"git_commit": "commit", "cpu": "processor", "processor": "kind of processor"}
@@ -59,7 +58,7 @@ def _machine(sweep: Sweep) -> Mapping[str, object]:
     return {"training code": versions.get("training_code")} | packages | rest
 
 
-def _settings(config: Mapping[str, Any]) -> Mapping[str, object]:
+def _settings(config: dict[str, Any]) -> dict[str, Any]:
     """``table.setting`` of a definition or a cell's configuration."""
     settings = {f"{table}.{name}": value for table in ("training", "network") for name, value in config[table].items()}
     settings |= {name: config[name] for name in ("architecture", "noise", "device") if name in config}

@@ -22,12 +22,11 @@ def memory_table(sweeps: Sequence[Sweep]) -> Table | None:
             continue
         measured = [m for _, m in peaks if m is not None]
         config = sweep.definition
-        width, device = config["network"]["width"], config["device"]
-        names = [sweep.experiment, sweep.profile, config["architecture"]]
+        what = [sweep.experiment, sweep.profile, config["architecture"], config["network"]["width"], config["device"]]
         numbers = [len(trained), statistics.median(trained), max(trained), max(measured) if measured else None]
-        values.append([*names, width, device, *numbers])
+        values.append([*what, *numbers])
         shown = [wording.number(v, 0) if v is not None else wording.ABSENT for v in numbers[1:]]
-        rows.append([*names, f"{width:g}", device, str(len(trained)), *shown])
+        rows.append([*map(str, what[:3]), f"{what[3]:g}", what[4], str(len(trained)), *shown])
     if not rows:
         return None
     caption = (

@@ -9,7 +9,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import cast
+from typing import Any
 
 import torch
 
@@ -17,7 +17,6 @@ from bench.console import Exit
 from bench.environment import ROOT
 from bench.records.find import find_cells
 from bench.records.storage import write_sealed
-from bench.records.throughput import CellOverhead, Checkpoint
 from bench.throughput.session import synchroniser
 from bench.throughput.workloads import Workload, trainer
 from bench.tracking.connection import is_installed
@@ -81,7 +80,7 @@ def evaluation_ms(device: str) -> dict[str, float]:
     return {"ms": _median_ms(evaluator(device), device, 1)}
 
 
-def checkpoint_ms(device: str, folder: Path) -> Checkpoint:
+def checkpoint_ms(device: str, folder: Path) -> dict[str, float]:
     """Writing one checkpoint of the paper's MNIST networks, to disk and through to the device."""
     run = trainer(Workload("mnist", device=device), "fused")
     run.players.optimizer_generator.zero_grad()
@@ -98,7 +97,7 @@ def checkpoint_ms(device: str, folder: Path) -> Checkpoint:
     return {"ms": ms, "size_mb": size_mb, "share_of_training": ms / 1e3 / CHECKPOINT_EVERY_S}
 
 
-def cell_overhead(device: str) -> CellOverhead:
+def cell_overhead(device: str) -> dict[str, Any]:
     """One small cell through the real command line, tracking included where MLflow is installed; its seconds by part.
 
     Raises CellFailed.
@@ -116,7 +115,7 @@ def cell_overhead(device: str) -> CellOverhead:
         (cell,) = find_cells(folder).folders
         result = cell.result()
         assert result is not None
-        parts = cast(dict[str, float], {**result["seconds"]})
+        parts = dict(result["seconds"])
         parts["start-up and tracking"] = seconds - sum(parts.values())
         checkpoint = checkpoint_ms(device, folder)
     beside = seconds - parts["train"]

@@ -2,11 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
-from bench.records.tasks import CellTask, EventValues
+from bench.records.tasks import CellTask
 
-OnEvent = Callable[[CellTask, str, EventValues], None]
+OnEvent = Callable[[CellTask, str, dict[str, Any]], None]
 
 
 class ExecutorError(Exception):
