@@ -57,7 +57,7 @@ def _about() -> None:
       0         all is well
       1         a cell failed, or the gate found a regression
       2         bad input; nothing was changed
-      3         the gate is inconclusive
+      3         the gate or compare cannot tell
       4         trained, but not fully tracked
       130, 143  interrupted
     """

@@ -18,10 +18,11 @@ from bench.run.executors.cluster_connection import require_ray
 from bench.run.own import learn_architectures, require_trainable
 from bench.spec import cells as cell_module
 from bench.spec.cells import Cell, Selection, parse_seeds
+from bench.spec.experiment import PROFILES, groups
 from bench.spec.images import OPTION, replacement
 from bench.spec.reading import BUILTIN
 from bench.spec.schema import suggest
-from bench.spec.tables import PROFILES, groups, load_spec
+from bench.spec.tables import load_spec
 from bench.tracking import connection as tracking
 from infogan import data
 from infogan.cores import usable_cores
@@ -231,7 +232,7 @@ class Context:
                 else:
                     lacking[wanted] = error
         if lacking:
-            raise BadInput(_lacking(lacking))
+            raise BadInput(_lacking(lacking, self.spec.given.name))
         return found
 
     def _data(self, name: str, *, download: bool) -> data.DataInfo:
@@ -283,14 +284,14 @@ class Context:
         return cell_module.cells(self.spec, name, profile, self.selection, info, self.device, versions, self._choose)
 
 
-def _lacking(sets: dict[str, data.NotInFolder]) -> str:
+def _lacking(sets: dict[str, data.NotInFolder], file: str) -> str:
     """What the data folder lacks, what it holds instead, and the ways out, in one line."""
     (first, *others) = sets.values()
     also = "".join(f"; nor is {error.name}: looked for {error.layout}{error.hint}" for error in others)
     sources = " or ".join(dict.fromkeys(f'"{data.sources(name)[-1]}"' for name in sets))
     names = ",".join(sets)
     flag = f"--substitute {names} (make: SUBSTITUTE={names})"
-    return f"{first}{also}. For what stands in: {flag}, or source = {sources} in experiments.toml"
+    return f"{first}{also}. For what stands in: {flag}, or source = {sources} in {file}"
 
 
 def _prepared(

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 from infogan.cores import usable_cores
 from infogan.data import DataInfo
@@ -23,12 +23,38 @@ BIT_VARIABLES = (
 MAX_VARIABLE = 64  # characters of a value; what is longer is none of theirs
 
 
+class Environment(TypedDict, total=False):
+    """Where a result came from; a part of it may be absent in what an earlier version recorded."""
+
+    python: str
+    packages: dict[str, str]
+    platform: str
+    cpu: str
+    processor: str
+    variables: dict[str, str]
+    cores: int
+    device: str
+    gpu: str | None
+    git_commit: str
+
+
+class DataRecord(TypedDict, total=False):
+    """The data that were loaded for a cell."""
+
+    name: str
+    source: str
+    note: str
+    digest: str
+    is_papers: bool
+    num_train: int
+
+
 def key_versions() -> dict[str, str]:
     """The versions that a cell's key holds: torch and the training code."""
     return {**library_versions(("torch",)), "training_code": code_digest()}
 
 
-def record(device: str) -> dict[str, Any]:
+def record(device: str) -> Environment:
     """Everything worth knowing of where a result came from."""
     return {
         "python": platform.python_version(),
@@ -44,7 +70,7 @@ def record(device: str) -> dict[str, Any]:
     }
 
 
-def data_record(info: DataInfo) -> dict[str, Any]:
+def data_record(info: DataInfo) -> DataRecord:
     """What a cell's record says of the data that were loaded for it."""
     return {
         "name": info.name,

@@ -10,7 +10,7 @@ import typer
 
 from bench.console import BadInput
 from bench.context import Context
-from bench.spec.tables import PROFILES
+from bench.spec.experiment import PROFILES
 
 Experiments = Annotated[
     list[str] | None,

@@ -66,7 +66,7 @@ class CodeInfo:
     ceiling_nats: float | None  # H(c), which L_I cannot exceed; None for a continuous code, whose L_I has no ceiling
 
 
-def latent_spec(config: dict[str, Any]) -> LatentSpec:
+def latent_spec(config: Mapping[str, Any]) -> LatentSpec:
     """Codes and noise from the tables ``codes`` and ``noise`` of a cell's configuration, or of a card."""
     codes: list[Code] = []
     for code in config["codes"]:
@@ -78,7 +78,7 @@ def latent_spec(config: dict[str, Any]) -> LatentSpec:
     return LatentSpec(Noise(**config["noise"]), tuple(codes))
 
 
-def network_settings(config: dict[str, Any]) -> NetworkSettings:
+def network_settings(config: Mapping[str, Any]) -> NetworkSettings:
     """Settings of the networks from the table ``network`` of a cell's configuration, or of a card."""
     return NetworkSettings(**{name: value for name, value in config["network"].items() if name != "chosen_for"})
 

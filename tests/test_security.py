@@ -14,13 +14,12 @@ from bench import environment
 from bench.records.folder import CellFolder
 from bench.serve import process as serving
 from bench.serve import server
-from bench.spec.cells import Selection, cells
 from bench.spec.tables import SpecError, load_spec
 from bench.tracking.store import mirror_cell
 from infogan import data
 from infogan.data import DataError
-from tests.end_to_end.harness import SPEC, Bench
-from tests.fuzz.records import DATA, VERSIONS
+from tests.builders import planned, tiny_file, tiny_text
+from tests.end_to_end.harness import Bench
 
 ROOT = Path(__file__).parents[1]
 SOURCES = sorted(p for package in ("infogan", "bench") for p in (ROOT / package).rglob("*.py"))
@@ -63,7 +62,7 @@ def test_nothing_from_outside_is_unpickled_or_executed() -> None:
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("place", ["experiments.tiny", "arms.gan", "variants"])
 def test_names_of_experiments_toml_stay_in_the_results_folder(tmp_path: Path, name: str, place: str) -> None:
-    text = SPEC.replace("ITERATIONS", "30")
+    text = tiny_text()
     if place == "variants":
         text += f'\n[experiments.tiny.variants."{name}"]\nnote = "x"\n'
     else:
@@ -92,9 +91,7 @@ def test_names_of_factors_are_names(tmp_path: Path) -> None:
 
 def test_a_record_that_names_another_cell_is_not_mirrored(tmp_path: Path) -> None:
     """Its names would become folders of artifacts."""
-    file = tmp_path / "experiments.toml"
-    file.write_text(SPEC.replace("ITERATIONS", "30"))
-    cell = cells(load_spec(file), "tiny", "cpu", Selection(seeds=(0,)), DATA, "cpu", VERSIONS)[0]
+    cell = planned(tiny_file(tmp_path), seeds=(0,))[0]
     folder = CellFolder.of(tmp_path / "results", cell)
     config = cell.config | {"experiment": "../../up"}
     hostile = type(cell)("../../up", cell.profile, None, cell.arm, 0, config, cell.definition)

@@ -9,10 +9,11 @@ the same numbers of the run cut at a half and at three quarters.
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
+from bench.records.schema import Measures
+from bench.spec.config import Definition
 from bench.spec.vocabulary import CUTS, SHARES, improvement_name
 
 _HALF_WINDOW = 5  # iterations on either side over which L_I is averaged at a probe, as in T80's centred mean
@@ -33,14 +34,12 @@ def iterations_to_share(iterations: Sequence[float], values: Sequence[float], sh
     return float(np.exp(x[after - 1] + step * (x[after] - x[after - 1])))
 
 
-def improvement(
-    config: dict[str, Any], mi_T: np.ndarray | None, measures: dict[str, dict[str, Any]]
-) -> dict[str, float]:
+def improvement(config: Definition, mi_T: np.ndarray | None, measures: Measures) -> dict[str, float]:
     """Iterations to shares of the improvement, of a cell that is trained on L_I, with probes from its first iteration
     to its last, where L_I rises and KID falls. ``mi_T``: the categorical L_I of each iteration, nats; None without."""
     series = measures.get("trajectory", {}).get("series", {})
     probed = [int(i) for i in series.get("iteration", [])]
-    budget = int(config["training"]["iterations"])
+    budget = config["training"]["iterations"]
     is_complete = len(probed) > 2 and probed[-1] == budget == (0 if mi_T is None else len(mi_T))
     if mi_T is None or not is_complete or not any(config["training"]["mi_weight_generator"]):
         return {}

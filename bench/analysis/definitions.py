@@ -4,30 +4,34 @@ A sweep's definition is what its arms, variants and seeds share. All else that c
 instance, is its treatment.
 """
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, cast
 
 from bench.spec.cells import Cell, Choice, digest, resolve
-from bench.spec.tables import Spec, SpecError, groups
+from bench.spec.config import Config
+from bench.spec.experiment import groups
+from bench.spec.tables import Spec, SpecError
 from infogan.data import DataInfo, own
 
 RENDERED = "rendered"  # the source that makes as many images as are asked for
 
 
-def own_settings(cell: Cell) -> dict[str, dict[str, Any]]:
+def own_settings(cell: Cell) -> dict[str, dict[str, object]]:
     """By table, the settings of a cell that its experiment's definition has otherwise: its arm's and its variant's."""
-    shared = [name for name in ("training", "network", "noise", "data") if name in cell.definition]
+    config, shared = cast(Mapping[str, Any], cell.config), cast(Mapping[str, Any], cell.definition)
     return {
-        table: {name: value for name, value in cell.config[table].items() if value != cell.definition[table].get(name)}
-        for table in shared
+        table: {name: value for name, value in config[table].items() if value != shared[table].get(name)}
+        for table in ("training", "network", "noise", "data")
+        if table in shared
     }
 
 
 def treatment(cell: Cell) -> str:
     """Digest of all that its configuration holds but the seed."""
-    return digest(cell.config | {"seed": None})
+    return digest({**cell.config, "seed": None})
 
 
-def current_config(spec: Spec, cell: Cell, num_train: int | None) -> dict[str, Any] | None:
+def current_config(spec: Spec, cell: Cell, num_train: int | None) -> Config | None:
     """What experiments.toml now gives the cell, for the data, device, processor and versions that it recorded.
 
     ``num_train``: training images of the whole data set, where that was recorded. None for a cell that the file does
@@ -39,7 +43,7 @@ def current_config(spec: Spec, cell: Cell, num_train: int | None) -> dict[str, A
         return None
 
 
-def _current_config(spec: Spec, cell: Cell, num_train: int | None) -> dict[str, Any] | None:
+def _current_config(spec: Spec, cell: Cell, num_train: int | None) -> Config | None:
     experiment, data = spec.experiments[cell.experiment], cell.definition["data"]
     budget = experiment.profiles[cell.profile]  # type: ignore[index]
     if (cell.variant, cell.arm) not in groups(experiment, list(spec.arms)):

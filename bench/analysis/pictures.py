@@ -6,10 +6,11 @@ Columns vary one code, rows are other noise. A grid is (rows, columns, H, W, cha
 import io
 import re
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
+from bench.records.schema import Measures
+from bench.spec.config import Code
 from infogan.measures.catalogue import FACTORS
 
 GAP = 1  # pixels between images
@@ -25,33 +26,33 @@ OF_FACTOR = re.compile(r"(.+)-(c\d+|noise)")
 def png(
     name: str,
     grid: np.ndarray,
-    config: dict[str, Any],
-    measures: dict[str, dict[str, Any]],
+    codes: Sequence[Code],
+    measures: Measures,
     *,
     max_width: int | None = None,
     zoom: int = 1,
 ) -> bytes:
-    """A cell's recorded grid of that name, labelled. ``config`` and ``measures`` are the cell's. Raises ValueError."""
+    """A cell's recorded grid of that name, labelled. ``codes`` and ``measures`` are the cell's. Raises ValueError."""
     num_columns = grid.shape[1] if grid.ndim == 5 else 0
-    return grid_png(grid, labels_of(name, num_columns, config, measures), max_width=max_width, zoom=zoom)
+    return grid_png(grid, labels_of(name, num_columns, codes, measures), max_width=max_width, zoom=zoom)
 
 
-def labels_of(name: str, num_columns: int, config: dict[str, Any], measures: dict[str, dict[str, Any]]) -> list[str]:
+def labels_of(name: str, num_columns: int, codes: Sequence[Code], measures: Measures) -> list[str]:
     """Labels of a recorded grid's columns; none for pictures that vary no code.
 
     A category has one name in all pictures of a cell, also in those during training: the digit that the finished Q's
     category was matched to, or its number where that was not measured.
     """
-    codes = {f"c{i}": code for i, code in enumerate(config["codes"], 1)}
-    if (found := OF_CODE.fullmatch(name)) and found[1] in codes:
-        code = codes[found[1]]
+    named = {f"c{i}": code for i, code in enumerate(codes, 1)}
+    if (found := OF_CODE.fullmatch(name)) and found[1] in named:
+        code = named[found[1]]
         if code["kind"] != "categorical":
             return _sweep(SWEEP, num_columns)
-        first = next(name for name, other in codes.items() if other["kind"] == "categorical")
+        first = next(name for name, other in named.items() if other["kind"] == "categorical")
         return category_labels(num_columns, digit_of_categories(measures) if found[1] == first else None)
     found = OF_FACTOR.fullmatch(name)
-    if found and found[1] in FACTORS and found[2] in ("noise", *codes):
-        if codes.get(found[2], {}).get("kind") != "categorical":
+    if found and found[1] in FACTORS and found[2] in ("noise", *named):
+        if found[2] == "noise" or named[found[2]]["kind"] != "categorical":
             return _sweep(PRIOR_SWEEP, num_columns)
         factors = measures.get("factors", {}).get("details", {}).get("factors", {})
         return [str(category) for category in factors.get(found[1], {}).get("category_order", range(num_columns))]
@@ -65,7 +66,7 @@ def category_labels(num_columns: int, digits: Sequence[int] | None) -> list[str]
     return [str(k) for k in range(num_columns)]
 
 
-def digit_of_categories(measures: dict[str, dict[str, Any]]) -> list[int] | None:
+def digit_of_categories(measures: Measures) -> list[int] | None:
     """The digit of each category of c1, fitted on training images; None where that was not recorded."""
     errors = measures.get("digits", {}).get("details", {}).get("errors", {})
     digits = errors.get("one_to_one_digits")

@@ -8,17 +8,18 @@ import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from bench.analysis.definitions import current_config, treatment
 from bench.analysis.runs import CURVES, PACKS, Run, Sweep, load_run, read_curves
 from bench.environment import key_versions
 from bench.records.find import find_cells
-from bench.records.folder import LAUNCHES
+from bench.records.launches import read_launches
 from bench.records.pack_format import PackError
-from bench.records.storage import CorruptRecord, in_words, read_lines
+from bench.records.schema import Launch, LaunchedCell
+from bench.records.storage import CorruptRecord, in_words
 from bench.records.unpacking import unpack
 from bench.spec.cells import digest
+from bench.spec.config import Config
 from bench.spec.tables import Spec
 from infogan.data.base import one_line
 
@@ -40,7 +41,7 @@ class _Candidate:
     """A run beside what experiments.toml now gives its cell."""
 
     run: Run
-    expected: dict[str, Any] | None
+    expected: Config | None
     fits: bool  # it was trained so; always true where no experiments.toml was given
 
 
@@ -74,7 +75,7 @@ def load(
         fits = spec is None or (expected is not None and digest(expected) == cell.key)
         of.setdefault((cell.experiment, cell.profile), []).append(_Candidate(run, expected, fits))
     try:
-        launches = read_lines(results / LAUNCHES)
+        launches = read_launches(results)
     except OSError as error:
         launches = []
         loaded.damaged.append(in_words(error))
@@ -108,7 +109,7 @@ def _load_kept(results: Path, experiments: Iterable[str] | None, profile: str | 
     return Loaded([sweep])
 
 
-def _parted(candidates: list[_Candidate], launches: list[dict[str, Any]]) -> list[Sweep]:
+def _parted(candidates: list[_Candidate], launches: list[Launch]) -> list[Sweep]:
     """One experiment's sweep to show, then those to keep apart from it."""
     by_definition: dict[str, list[_Candidate]] = {}
     for candidate in candidates:
@@ -152,7 +153,7 @@ def _one_treatment_each(own: list[_Candidate]) -> tuple[list[_Candidate], list[l
     return shown, apart
 
 
-def _sweep(own: list[_Candidate], launches: list[dict[str, Any]]) -> Sweep:
+def _sweep(own: list[_Candidate], launches: list[Launch]) -> Sweep:
     cell = own[0].run.cell
     expected = own[0].expected if all(c.run.cell.group == cell.group for c in own) else None
     runs, is_current = [candidate.run for candidate in own], all(candidate.fits for candidate in own)
@@ -165,15 +166,19 @@ def _num_ended(own: list[_Candidate]) -> int:
     return sum(candidate.run.state in ("done", "failed") for candidate in own)
 
 
-def _definitions(launch: dict[str, Any]) -> list[str]:
+def _definitions(launch: Launch) -> list[str]:
     stated = launch.get("definitions")
     return [key for key in stated if isinstance(key, str)] if isinstance(stated, list) else []
 
 
-def _without(launch: dict[str, Any], keys: set[str]) -> dict[str, Any]:
+def _beside(cell: LaunchedCell) -> LaunchedCell:
+    return {**cell, "definition": ANOTHER}
+
+
+def _without(launch: Launch, keys: set[str]) -> Launch:
     """A launch in which these cells, by their keys, are none of the definition's: they ran beside it."""
     cells = launch.get("cells")
     if not keys or not isinstance(cells, list):
         return launch
-    named = [c | {"definition": ANOTHER} if isinstance(c, dict) and c.get("key") in keys else c for c in cells]
-    return launch | {"cells": named}
+    named = [_beside(c) if isinstance(c, dict) and c.get("key") in keys else c for c in cells]
+    return {**launch, "cells": named}

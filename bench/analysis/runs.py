@@ -6,20 +6,24 @@ A sweep shares one definition, and each of its arms one treatment: cells of anot
 import json
 import lzma
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from bench.analysis.convergence import improvement
 from bench.analysis.definitions import treatment
 from bench.analysis.summary import categorical_entropy_nats, measured_values, mi_curve, summarise
+from bench.environment import DataRecord, Environment
 from bench.records.folder import CellFolder, State
 from bench.records.history import History
+from bench.records.schema import Launch, Measures, Result
 from bench.records.storage import CorruptRecord, in_words, write_atomic
 from bench.spec.cells import FORMAT, Cell, digest
+from bench.spec.config import Config, Definition
 
 CURVE_DIGITS = 5  # nats to 1e-5: far below the noise between minibatches
 PACKS = "cells*.zip"  # in a folder without cells: the packs that hold them
@@ -33,12 +37,12 @@ class Run:
 
     cell: Cell
     state: State
-    environment: dict[str, Any]
-    data: dict[str, Any]
+    environment: Environment
+    data: DataRecord
     history: History | None
-    result: dict[str, Any] | None
+    result: Result | None
     folder: CellFolder | None = None
-    measures: dict[str, dict[str, Any]] = field(default_factory=dict)  # by family, as recorded
+    measures: Measures = field(default_factory=dict)  # as recorded
     measures_damage: str = ""  # why there are none, in words, where their record is damaged
 
     @cached_property
@@ -62,12 +66,12 @@ class Sweep:
 
     experiment: str
     profile: str
-    definition: dict[str, Any]
+    definition: Definition
     definition_key: str
     runs: list[Run]
-    launches: list[dict[str, Any]] = field(default_factory=list)
+    launches: list[Launch] = field(default_factory=list)
     is_current: bool = True  # all runs are what experiments.toml now asks for, as far as that is known
-    expected: dict[str, Any] | None = None  # of runs of one group: the configuration that it now gives the first
+    expected: Config | None = None  # of runs of one group: the configuration that it now gives the first
 
     @property
     def launcher_share(self) -> float | None:
@@ -143,10 +147,10 @@ def require_usable(run: Run) -> None:
     """Raises ValueError for a run whose records lack what reports and the gate compute from them."""
     try:
         described = run.cell.comparison, run.summary, run.cell.definition_key
-        stated = [run.result or {}, *run.measures.values()]
-        health = [result["health"]["status"] for result in stated if result.get("health")]
-        notes = [note for result in stated for note in result.get("notes", ())]
-        if not all(isinstance(text, str) for text in (*health, *notes)):
+        result = run.result or {}
+        health = result.get("health")
+        said = [*result.get("notes", ()), *([health["status"]] if health else [])]
+        if not all(isinstance(text, str) for text in said):
             raise TypeError("health and notes are text")
         if run.state == "done" and run.cell.comparison["codes"] and not described[1]:
             raise KeyError("history")
@@ -177,8 +181,8 @@ def to_json(sweep: Sweep) -> dict[str, Any]:
 def _run_to_json(run: Run) -> dict[str, Any]:
     history, result = run.history, dict(run.result or {})
     result.pop("traceback", None)
-    definition = run.cell.definition
-    changed = {k: v for k, v in run.cell.config.items() if k not in definition or definition[k] != v}
+    shared: Mapping[str, object] = run.cell.definition
+    changed = {k: v for k, v in run.cell.config.items() if k not in shared or shared[k] != v}
     columns: dict[str, Any] = {}
     timing: dict[str, Any] = {"step_iterations": [], "step_ms": []}
     if history is not None:
@@ -209,36 +213,20 @@ def from_json(raw: dict[str, Any]) -> Sweep:
 def _from_json(raw: dict[str, Any]) -> Sweep:
     if raw["format"] != FORMAT:
         raise ValueError(f"record format {raw['format']}, this version reads {FORMAT}")
-    if not isinstance(raw["definition"], dict) or not isinstance(raw["environment"], dict):
+    definition, environment = raw["definition"], cast(Environment, raw["environment"])
+    if not isinstance(definition, dict) or not isinstance(environment, dict):
         raise TypeError("definition and environment are tables")
     runs = []
     for entry in raw["runs"]:
-        config = raw["definition"] | entry["config"]
-        cell = Cell(
-            raw["experiment"],
-            raw["profile"],
-            config["variant"],
-            config["arm"],
-            config["seed"],
-            config,
-            raw["definition"],
-        )
-        runs.append(
-            Run(
-                cell,
-                entry["state"],
-                raw["environment"],
-                raw["data"],
-                _history(entry),
-                entry["result"],
-                None,
-                entry.get("measures", {}),
-            )
-        )
+        config = cast(Config, definition | entry["config"])
+        where = raw["experiment"], raw["profile"], config["variant"], config["arm"], config["seed"]
+        cell = Cell(*where, config, cast(Definition, definition))
+        result, measures = entry["result"], entry.get("measures", {})
+        runs.append(Run(cell, entry["state"], environment, raw["data"], _history(entry), result, None, measures))
         require_usable(runs[-1])
     _require_one_treatment(runs)
-    key = digest(raw["definition"])
-    return Sweep(raw["experiment"], raw["profile"], raw["definition"], key, runs, raw.get("launches", []))
+    key, launches = digest(definition), raw.get("launches", [])
+    return Sweep(raw["experiment"], raw["profile"], cast(Definition, definition), key, runs, launches)
 
 
 def _require_one_treatment(runs: list[Run]) -> None:

@@ -1,27 +1,28 @@
 """One cell's curves to its numbers: the only place that says what T80, the final L_I and the hump of a cell are."""
 
 import math
-from typing import Any
 
 import numpy as np
 
 from bench.analysis import curves
 from bench.analysis.paper import FIGURE1_CODES, FIGURE1_INFOGAN, FIGURE1_ITERATIONS
 from bench.records.history import History
+from bench.records.schema import Measures, Result
 from bench.spec.cells import T80_RULE
+from bench.spec.config import ContinuousCode, Definition
 
 
-def code_names(config: dict[str, Any], kind: str) -> list[str]:
+def code_names(config: Definition, kind: str) -> list[str]:
     """``c1``, ``c2``, ... of one kind of code, numbered over all codes."""
     return [f"c{i}" for i, code in enumerate(config["codes"], 1) if code["kind"] == kind]
 
 
-def categorical_entropy_nats(config: dict[str, Any]) -> float:
+def categorical_entropy_nats(config: Definition) -> float:
     """Sum of H(c) over the categorical codes; 0 where there are none."""
     return sum(math.log(code["num_categories"]) for code in config["codes"] if code["kind"] == "categorical")
 
 
-def continuous_ceiling_nats(config: dict[str, Any]) -> float:
+def continuous_ceiling_nats(config: Definition) -> float:
     """The largest L_I of the continuous codes together: every mean right, at the smallest deviation that Q may have.
 
     -0.226 nats for a code of Unif(-1, 1), as all of experiments.toml are, whose Q has a fixed standard deviation of 1:
@@ -32,15 +33,15 @@ def continuous_ceiling_nats(config: dict[str, Any]) -> float:
     return sum(math.log(2) - log_std - 0.5 * math.log(2 * math.pi) for log_std in log_stds)
 
 
-def _least_log_std(code: dict[str, Any]) -> float:
+def _least_log_std(code: ContinuousCode) -> float:
     if code["std"] == "learned":
-        return float(code["log_std_clamp"][0])
+        return code["log_std_clamp"][0]
     if code["std"] == "sqrt-exp":
         return math.log(code["std_clip"][0]) if "std_clip" in code else -math.inf
     return math.log(code["std"])
 
 
-def mi_curve(config: dict[str, Any], history: History, kind: str = "categorical") -> np.ndarray | None:
+def mi_curve(config: Definition, history: History, kind: str = "categorical") -> np.ndarray | None:
     """L_I summed over the codes of one kind, per iteration, (T,) nats; None where there is no such code."""
     names = code_names(config, kind)
     if not names:
@@ -48,7 +49,7 @@ def mi_curve(config: dict[str, Any], history: History, kind: str = "categorical"
     return np.stack([history.column(f"mi/{name}") for name in names]).sum(axis=0, dtype=np.float64)
 
 
-def explained_curve(config: dict[str, Any], history: History) -> np.ndarray | None:
+def explained_curve(config: Definition, history: History) -> np.ndarray | None:
     """Mean share of the continuous codes' variance that Q explains, per iteration, (T,): 0 nothing, 1 every value."""
     names = code_names(config, "continuous")
     if not names:
@@ -62,7 +63,7 @@ def figure1_distance_nats(mi_nats: np.ndarray) -> float:
     return float(max(distances)) if distances else math.nan
 
 
-def curve_measures(config: dict[str, Any], mi_nats: np.ndarray) -> dict[str, float]:
+def curve_measures(config: Definition, mi_nats: np.ndarray) -> dict[str, float]:
     """Measures of one categorical L_I curve, of a seed or the median over seeds."""
     entropy = categorical_entropy_nats(config)
     final = curves.final_value(mi_nats)
@@ -83,22 +84,26 @@ def curve_measures(config: dict[str, Any], mi_nats: np.ndarray) -> dict[str, flo
     return measures
 
 
-def health_measures(result: dict[str, Any] | None) -> dict[str, float]:
+def health_measures(result: Result | None) -> dict[str, float]:
     """``collapsed`` (0 or 1) and the numbers behind it; empty for a cell that was recorded without its health."""
     health = (result or {}).get("health")
     if not health:
         return {}
-    numbers = {name: health[name] for name in ("variety", "distinctness", "saturation")}
+    numbers = {
+        "variety": health["variety"],
+        "distinctness": health["distinctness"],
+        "saturation": health["saturation"],
+    }
     measured = {name: float(value) for name, value in numbers.items() if value is not None}
     return measured | {"collapsed": float(health["status"] == "collapsed")}
 
 
-def measured_values(measures: dict[str, dict[str, Any]]) -> dict[str, float]:
+def measured_values(measures: Measures) -> dict[str, float]:
     """Numbers of every family that was measured."""
     return {name: float(v) for entry in measures.values() for name, v in entry.get("values", {}).items()}
 
 
-def summarise(config: dict[str, Any], history: History, result: dict[str, Any] | None) -> dict[str, float]:
+def summarise(config: Definition, history: History, result: Result | None) -> dict[str, float]:
     """Every measure of a cell. ``t80`` is inf where 0.8 H(c) was not reached; what does not apply is absent."""
     summary: dict[str, float] = {}
     curve = mi_curve(config, history)

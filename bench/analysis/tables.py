@@ -1,14 +1,13 @@
-"""Sweeps to pandas tables, each with every seed somewhere in it. No plotting, no MLflow, no torch."""
+"""Sweeps to rows of numbers, each with every seed somewhere in it. No plotting, no MLflow, no torch."""
 
 import math
 from collections.abc import Sequence
-from typing import Any
-
-import pandas as pd
+from dataclasses import dataclass
+from statistics import median
 
 from bench.analysis import statistics
-from bench.analysis.runs import Sweep
-from bench.spec.tables import arm_of
+from bench.analysis.runs import Run, State, Sweep
+from bench.spec.experiment import arm_of
 
 SUMMARY_COLUMNS = (
     "t80",
@@ -19,129 +18,173 @@ SUMMARY_COLUMNS = (
     "hump_nats",
     "hump_iteration",
 )
+SETTING_COLUMNS = ("t80", "mi_final_nats", "hump_nats", "hump_iteration")
 
 
-def seeds_table(sweep: Sweep) -> pd.DataFrame:
-    """One row per cell: group, seed, state, health in words, every measure."""
+@dataclass(frozen=True)
+class SeedRow:
+    """One cell: its health in words, and every measure."""
+
+    arm: str
+    seed: int
+    state: State
+    health: str
+    values: dict[str, float]
+
+
+@dataclass(frozen=True)
+class ArmRow:
+    """One group and measure: median over finished seeds with its exact interval, and every seed's value."""
+
+    arm: str
+    measure: str
+    median: float
+    low: float
+    high: float
+    level: float
+    num_seeds: int
+    num_failed: int
+    values: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class RatioRow:
+    """T80 of one group over another's: Hodges-Lehmann ratio with its exact rank interval, Mann-Whitney p."""
+
+    arm: str
+    against: str
+    t80_ratio: float  # NaN: failures of both leave no ratio
+    low: float
+    high: float
+    level: float
+    p_slower: float
+    not_reached: int
+    num_seeds: int
+
+    @property
+    def is_bound(self) -> bool:
+        """Whether the ratio is at least what is stated: half of the seeds or more did not reach 0.8 H(c)."""
+        return 2 * self.not_reached >= self.num_seeds
+
+
+@dataclass(frozen=True)
+class SettingRow:
+    """One variant and arm: T80 against the same arm of the reference variant, and every seed's values by measure."""
+
+    variant: str
+    arm: str
+    num_seeds: int
+    ratio: RatioRow | None  # None: of the reference itself, and where too few seeds ended
+    values: dict[str, tuple[float, ...]]
+    is_baseline: bool
+
+    def median(self, measure: str) -> float:
+        """Over finished seeds, T80's also over those that diverged; NaN without any."""
+        return median(self.values[measure]) if self.values[measure] else math.nan
+
+
+@dataclass(frozen=True)
+class TimingRow:
+    """Where the seconds of a group's finished cells went; ``overhead_share`` is checkpoints over training."""
+
+    arm: str
+    num_cells: int
+    step_ms_median: float
+    train_s: float
+    checkpoint_s: float
+    evaluate_s: float
+    prepare_s: float
+    overhead_share: float
+    peak_memory_mb: float
+
+
+def _values(sweep: Sweep, group: str, measure: str, runs: Sequence[Run]) -> tuple[float, ...]:
+    """Of finished runs; T80 also of those that diverged, as later than the budget."""
+    if measure == "t80":
+        return tuple(sweep.t80(group).values())
+    return tuple(run.summary[measure] for run in runs if measure in run.summary)
+
+
+def seeds_table(sweep: Sweep) -> list[SeedRow]:
     rows = []
     for group, runs in sweep.groups().items():
         for run in runs:
-            health = (run.result or {}).get("health") or {}
-            own = {"arm": group, "seed": run.cell.seed, "state": run.state, "health": health.get("status", "")}
-            rows.append(own | {name: value for name, value in run.summary.items() if name != "collapsed"})
-    return pd.DataFrame(rows)
+            health = (run.result or {}).get("health")
+            values = {name: value for name, value in run.summary.items() if name != "collapsed"}
+            rows.append(SeedRow(group, run.cell.seed, run.state, health["status"] if health else "", values))
+    return rows
 
 
-def arms_table(sweep: Sweep, measures: Sequence[str] = SUMMARY_COLUMNS) -> pd.DataFrame:
-    """One row per group and measure: median over finished seeds with its exact interval, and every seed's value.
-
-    Of T80 also over those that diverged, as later than the budget.
-    """
+def arms_table(sweep: Sweep, measures: Sequence[str] = SUMMARY_COLUMNS) -> list[ArmRow]:
+    """Of every group and measure that has a value."""
     rows = []
-    for group in sweep.groups():
-        runs = sweep.done(group)
+    for group, runs in sweep.groups().items():
+        num_failed = sum(run.state == "failed" for run in runs)
         for measure in measures:
-            values = [run.summary[measure] for run in runs if measure in run.summary]
-            if measure == "t80":
-                values = list(sweep.t80(group).values())
+            values = _values(sweep, group, measure, sweep.done(group))
             if values:
-                interval = statistics.median_interval(values)
-                rows.append(
-                    {
-                        "arm": group,
-                        "measure": measure,
-                        "median": interval.median,
-                        "low": interval.low,
-                        "high": interval.high,
-                        "level": interval.level,
-                        "num_seeds": len(values),
-                        "num_failed": sum(run.state == "failed" for run in sweep.groups()[group]),
-                        "seeds": " ".join(f"{v:.4g}" for v in values),
-                    }
-                )
-    return pd.DataFrame(rows)
+                m = statistics.median_interval(values)
+                rows.append(ArmRow(group, measure, m.median, m.low, m.high, m.level, len(values), num_failed, values))
+    return rows
 
 
-def comparisons_table(sweep: Sweep, base: str) -> pd.DataFrame:
-    """T80 of each group against ``base``: Hodges-Lehmann ratio with its exact rank interval, Mann-Whitney p.
+def comparisons_table(sweep: Sweep, base: str) -> list[RatioRow]:
+    """T80 of each group against ``base``; two seeds are needed on each side.
 
     A seed that did not reach 0.8 H(c), or diverged, enters as later than the budget, never dropped.
     """
     budget = float(sweep.definition["training"]["iterations"])
     base_times = list(sweep.t80(base).values())
-    rows: list[dict[str, Any]] = []
+    rows = []
     for group in sweep.groups():
         times = list(sweep.t80(group).values())
         if group == base or min(len(times), len(base_times)) < 2:
             continue
-        ratio = statistics.hodges_lehmann_ratio(base_times, times, budget)
-        rows.append(
-            {
-                "arm": group,
-                "against": base,
-                "t80_ratio": ratio.ratio,
-                "low": ratio.low,
-                "high": ratio.high,
-                "level": ratio.level,
-                "p_slower": statistics.mann_whitney(base_times, times),
-                "not_reached": sum(not math.isfinite(t) for t in times),
-                "num_seeds": len(times),
-            }
-        )
-    return pd.DataFrame(rows)
+        r = statistics.hodges_lehmann_ratio(base_times, times, budget)
+        p_slower, not_reached = statistics.mann_whitney(base_times, times), sum(not math.isfinite(t) for t in times)
+        rows.append(RatioRow(group, base, r.ratio, r.low, r.high, r.level, p_slower, not_reached, len(times)))
+    return rows
 
 
-def settings_table(sweep: Sweep, reference: str) -> pd.DataFrame:
-    """One row per variant and arm: T80 against the same arm of the reference variant, final L_I and its peak.
-
-    Columns as :func:`comparisons_table`, then medians over finished seeds, T80's also over those that diverged; the
-    reference's own rows have no ratio.
-    """
-    rows: list[dict[str, Any]] = []
-    against: dict[str, dict[str, Any]] = {}
+def settings_table(sweep: Sweep, reference: str) -> list[SettingRow]:
+    """Of every variant and arm with a seed that ended."""
+    against: dict[str, RatioRow] = {}
     for arm in dict.fromkeys(run.cell.arm for run in sweep.runs):
-        compared = comparisons_table(sweep, f"{reference}/{arm}").to_dict("records")
-        against |= {row["arm"]: row for row in compared if arm_of(row["arm"]) == arm}
+        compared = comparisons_table(sweep, f"{reference}/{arm}")
+        against |= {row.arm: row for row in compared if arm_of(row.arm) == arm}
+    rows = []
     for group, runs in sweep.groups().items():
-        done = [run.summary for run in runs if run.state == "done"]
+        done = sweep.done(group)
         num_ended = len(done) + sum(run.diverged for run in runs)
-        if not num_ended:
-            continue
-        cell = runs[0].cell
-        row: dict[str, Any] = {"variant": cell.variant, "arm": cell.arm, "num_seeds": num_ended}
-        for column in ("t80_ratio", "low", "high", "level", "not_reached"):
-            row[column] = against.get(group, {}).get(column, math.nan)
-        for measure in ("t80", "mi_final_nats", "hump_nats", "hump_iteration"):
-            values = [summary[measure] for summary in done if measure in summary]
-            if measure == "t80":
-                values = list(sweep.t80(group).values())
-            row[measure] = float(pd.Series(values).median()) if values else math.nan
-            row[f"{measure}_seeds"] = " ".join(f"{v:.4g}" for v in values)
-        row["is_baseline"] = not any(cell.config["training"]["mi_weight_generator"])
-        rows.append(row)
-    return pd.DataFrame(rows)
+        if num_ended:
+            cell = runs[0].cell
+            values = {measure: _values(sweep, group, measure, done) for measure in SETTING_COLUMNS}
+            is_baseline = not any(cell.config["training"]["mi_weight_generator"])
+            rows.append(SettingRow(cell.variant or "", cell.arm, num_ended, against.get(group), values, is_baseline))
+    return rows
 
 
-def timing_table(sweep: Sweep) -> pd.DataFrame:
-    """Where the seconds of finished cells went, by group; ``overhead_share`` is checkpoints over training."""
+def timing_table(sweep: Sweep) -> list[TimingRow]:
+    """Of every group with a finished cell."""
     rows = []
     for group in sweep.groups():
-        runs = [run for run in sweep.done(group) if run.result and "seconds" in run.result]
-        if not runs:
+        results = [run.result for run in sweep.done(group) if run.result and "seconds" in run.result]
+        if not results:
             continue
-        seconds = pd.DataFrame([run.result["seconds"] for run in runs if run.result])
-        steps = [run.summary["step_ms"] for run in runs if "step_ms" in run.summary]
+        steps = [run.summary["step_ms"] for run in sweep.done(group) if "step_ms" in run.summary]
+        seconds = [result["seconds"] for result in results]
+        train_s, checkpoint_s = sum(s["train"] for s in seconds), sum(s["checkpoint"] for s in seconds)
         rows.append(
-            {
-                "arm": group,
-                "num_cells": len(runs),
-                "step_ms_median": float(pd.Series(steps).median()) if steps else math.nan,
-                "train_s": seconds["train"].sum(),
-                "checkpoint_s": seconds["checkpoint"].sum(),
-                "evaluate_s": seconds["evaluate"].sum(),
-                "prepare_s": seconds["prepare"].sum(),
-                "overhead_share": seconds["checkpoint"].sum() / seconds["train"].sum(),
-                "peak_memory_mb": max(run.result["peak_memory_mb"] for run in runs if run.result),
-            }
+            TimingRow(
+                arm=group,
+                num_cells=len(results),
+                step_ms_median=median(steps) if steps else math.nan,
+                train_s=train_s,
+                checkpoint_s=checkpoint_s,
+                evaluate_s=sum(s["evaluate"] for s in seconds),
+                prepare_s=sum(s["prepare"] for s in seconds),
+                overhead_share=checkpoint_s / train_s if train_s else math.nan,
+                peak_memory_mb=max(result["peak_memory_mb"] for result in results),
+            )
         )
-    return pd.DataFrame(rows)
+    return rows

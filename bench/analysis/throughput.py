@@ -1,13 +1,14 @@
 """Reads the records of ``python -m bench throughput`` without torch: the ratio that belongs to a run."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, TypedDict
 
 from pydantic import Field
 
 from bench.analysis.runs import Run
 from bench.records.folder import THROUGHPUT
 from bench.records.storage import read_plain_json
+from bench.records.throughput import PairedRecord
 from bench.spec.schema import Recorded
 
 CELL_THREADS = 1  # on a CPU a cell trains on one thread
@@ -15,8 +16,21 @@ CELL_THREADS = 1  # on a CPU a cell trains on one thread
 Ratio = Annotated[float, Field(gt=0, lt=1e6)]
 
 
-class StoredRatio(Recorded):
+class RatioLine(TypedDict):
     """What ``newest_ratio`` gives, and a line of history.jsonl holds."""
+
+    network: str
+    batch_size: int
+    width: float
+    kernels: str
+    ratio: float
+    low: float
+    high: float
+    clock: str
+
+
+class StoredRatio(Recorded):
+    """The same as it is read."""
 
     network: str
     batch_size: int
@@ -28,7 +42,7 @@ class StoredRatio(Recorded):
     clock: str
 
 
-def newest_ratio(results: Path, run: Run) -> dict[str, Any] | None:
+def newest_ratio(results: Path, run: Run) -> RatioLine | None:
     """step_time_ratio, fused over reference, with its interval and workload: the newest measured on the run's machine,
     torch and training code. None without one: another machine's or another code's ratio says nothing about this run.
     """
@@ -46,15 +60,16 @@ def newest_ratio(results: Path, run: Run) -> dict[str, Any] | None:
     return None
 
 
-def _belongs(record: dict[str, Any], run: Run) -> bool:
+def _belongs(record: PairedRecord, run: Run) -> bool:
     f, e, versions = record["fingerprint"], run.environment, run.cell.config["versions"]
-    here = {name: e.get(name) for name in ("cpu", "cores", "device", "gpu")} | {"torch": versions["torch"]}
+    here = e.get("cpu"), e.get("cores"), e.get("device"), e.get("gpu"), versions["torch"]
     threads = CELL_THREADS if run.cell.config["device"] == "cpu" else f["threads"]
     same_code = record["code"] == versions["training_code"]
-    return same_code and f["threads"] == threads and all(f[name] == value for name, value in here.items())
+    measured_on = f["cpu"], f["cores"], f["device"], f["gpu"], f["torch"]
+    return same_code and f["threads"] == threads and measured_on == here
 
 
-def _ratio(record: dict[str, Any], network: str) -> dict[str, Any] | None:
+def _ratio(record: PairedRecord, network: str) -> RatioLine | None:
     """The ratio of the record's first workload with this network.
 
     The suite has none: it measures the fused step with PyTorch's kernels, which cells do not train with.
@@ -63,7 +78,14 @@ def _ratio(record: dict[str, Any], network: str) -> dict[str, Any] | None:
         workload, reference = measurement["workload"], measurement["comparisons"]["reference"]
         if workload["network"] == network:
             r = reference["ratio"][reference["clock"]]
-            ratio = {name: r[name] for name in ("ratio", "low", "high")}
-            shown = {name: workload[name] for name in ("network", "batch_size", "width", "kernels")}
-            return shown | ratio | {"clock": reference["clock"]}
+            return {
+                "network": workload["network"],
+                "batch_size": workload["batch_size"],
+                "width": workload["width"],
+                "kernels": workload["kernels"],
+                "ratio": r["ratio"],
+                "low": r["low"],
+                "high": r["high"],
+                "clock": reference["clock"],
+            }
     return None

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from bench.analysis.runs import Run, Sweep
 from bench.analysis.summary import curve_measures
 from bench.spec.criteria import BlankTable, ConditionTable
-from bench.spec.tables import group_name, variant_of
+from bench.spec.experiment import group_name, variant_of
 from bench.spec.vocabulary import MEASURES
 
 

@@ -17,7 +17,7 @@ from bench.claims.verdict import Budget, BudgetKind, Data, DataKind, Outcome, Ve
 from bench.records.storage import plain_json
 from bench.spec.cells import digest, seeds_of
 from bench.spec.criteria import BlankTable, ClaimTable, CostTable
-from bench.spec.tables import ExperimentTable, group_name, groups
+from bench.spec.experiment import ExperimentTable, group_name, groups
 from bench.spec.vocabulary import MEASURES
 from infogan.data import own
 

@@ -2,11 +2,10 @@
 
 import math
 from pathlib import Path
-from typing import Any
 
 from bench.console import BadInput, Exit, console, escape, new_table, say
 from bench.context import require_writable
-from bench.gate.history import read_history
+from bench.gate.history import ArmLine, HistoryLine, read_history
 from bench.records.storage import write_atomic
 
 
@@ -41,7 +40,7 @@ def history(experiment: str, file: Path, to: Path) -> Exit:
     return Exit.OK
 
 
-def _row(check: dict[str, Any], arm: dict[str, Any]) -> list[str]:
+def _row(check: HistoryLine, arm: ArmLine) -> list[str]:
     def number(value: float | None) -> str:
         return f"{value:.3f}" if value is not None and math.isfinite(value) else "unbounded"
 

@@ -29,5 +29,5 @@ def sample(
         grid = loaded.traversal(vary, seed=seed).numpy()
     except api.ModelError as error:
         raise BadInput(str(error)) from error
-    write_atomic(to, grid_png(grid, labels_of(vary, grid.shape[1], loaded.card, {}), zoom=zoom))
+    write_atomic(to, grid_png(grid, labels_of(vary, grid.shape[1], loaded.card["codes"], {}), zoom=zoom))
     say(f"{escape(vary)} of {escape(str(model))} drawn to {escape(str(to))}")

@@ -10,6 +10,7 @@ from bench.console import BadInput, Exit, escape
 from bench.console import console as shared_console
 from bench.context import require_writable
 from bench.records.folder import THROUGHPUT as FOLDER
+from bench.records.throughput import Measurement, PairedRecord, RatioRecord, Record
 from bench.spec.schema import suggest
 from bench.throughput import CARD_RECORD
 from infogan.architectures import ARCHITECTURES
@@ -116,7 +117,7 @@ def _measure(
     workloads: list[tuple[Any, ...]],
     device: str,
     threads: int,
-    baseline: dict[str, Any] | None,
+    baseline: PairedRecord | None,
     console: Console,
 ) -> int:
     from bench.throughput import gate
@@ -129,20 +130,18 @@ def _measure(
         measurement = session.measure(Workload(*workload), baseline)
         measurements.append(measurement)
         print_measurement(measurement, console)
-        write(path, session.record("paired", measurements=measurements))
+        record: PairedRecord = {**session.record("paired"), "measurements": measurements}
+        write(path, record)
         if baseline is not None:
-            record = session.record("paired")
             verdict = gate.against(baseline, record["fingerprint"], measurement)
             verdicts.append(verdict)
             _print_verdict(verdict, measurement["workload"]["network"], console)
-    record = session.record("paired", measurements=measurements)
-    write(path, record)
     console.print(escape(machine(record)), highlight=False, soft_wrap=True)
     console.print(f"record: {escape(str(path))}", highlight=False, soft_wrap=True)
     return gate.EXIT[gate.worst([v.outcome for v in verdicts])] if verdicts else 0
 
 
-def machine(record: dict[str, Any]) -> str:
+def machine(record: Record) -> str:
     """The machine in one line."""
     f, load = record["fingerprint"], record["load"]
     device = "" if f["gpu"] is None else f", {f['gpu']}"
@@ -152,11 +151,11 @@ def machine(record: dict[str, Any]) -> str:
     )
 
 
-def interval(ratio: dict[str, Any]) -> str:
+def interval(ratio: RatioRecord) -> str:
     return f"{ratio['ratio']:.3f} [{ratio['low']:.3f}, {ratio['high']:.3f}]"
 
 
-def print_measurement(measurement: dict[str, Any], console: Console) -> None:
+def print_measurement(measurement: Measurement, console: Console) -> None:
     """step_time_ratio, then every comparison with both clocks, then the share of the ceiling."""
     workload, comparisons = measurement["workload"], measurement["comparisons"]
     clock = comparisons["reference"]["clock"]
@@ -167,7 +166,7 @@ def print_measurement(measurement: dict[str, Any], console: Console) -> None:
         highlight=False, soft_wrap=True,
     )  # fmt: skip
     for name, c in comparisons.items():
-        processor, wall = (interval(c["ratio"][k]) for k in ("processor", "wall"))
+        processor, wall = interval(c["ratio"]["processor"]), interval(c["ratio"]["wall"])
         console.print(
             f"  fused / {name}: {processor} processor, {wall} wall; {c['ratio'][clock]['num']} pairs; "
             f"{c['step_ms'][clock]:.1f} / {c['other_ms'][clock]:.1f} ms",
@@ -175,9 +174,11 @@ def print_measurement(measurement: dict[str, Any], console: Console) -> None:
         )  # fmt: skip
     ceiling = measurement["ceiling"]
     shares = " | ".join(
-        f"{ceiling[f'{kind}_gflop']:.1f} GFLOP {kind}: {ceiling[kind]['share']:.1%} "
-        f"[{ceiling[kind]['low']:.1%}, {ceiling[kind]['high']:.1%}]"
-        for kind in ("direct", "executed")
+        f"{gflop:.1f} GFLOP {kind}: {share['share']:.1%} [{share['low']:.1%}, {share['high']:.1%}]"
+        for kind, gflop, share in (
+            ("direct", ceiling["direct_gflop"], ceiling["direct"]),
+            ("executed", ceiling["executed_gflop"], ceiling["executed"]),
+        )
     )
     console.print(
         f"share of the matrix product's {ceiling['matrix_gflops_per_s']:.0f} GFLOP/s: {shares}",

@@ -25,6 +25,7 @@ SAME_START_NATS = (
 NUM_SIDES = 4  # of alpha: two measures, two directions
 ENUMERATED = 16  # pairs: all 65,536 signs; of more pairs as many random ones
 DECIDES_BITS = ("torch", "numpy")
+OF_DIVERGED = {"t80": math.inf, "mi_final_nats": 0.0, "area_under_curve": 0.0}  # what such a seed counts as
 
 Direction = Literal["none", "worse", "better", "not tested"]
 
@@ -55,6 +56,17 @@ class Change:
     def is_worse(self) -> bool:
         """Whether T80 is later or the final L_I lower, beyond chance and beyond what is worth a word."""
         return "worse" in (self.t80.direction, self.final.direction)
+
+
+def values_by_seed(runs: Sequence[Run], measure: str) -> dict[int, float]:
+    """One measure of runs that ended; one that diverged never gets to T80 and ends without information."""
+    return {run.cell.seed: OF_DIVERGED[measure] if run.diverged else run.summary[measure] for run in runs}
+
+
+def change_between(rule: GateTable, base: Sequence[Run], new: Sequence[Run]) -> Change:
+    """Of two groups' runs that ended."""
+    t80, final_nats = ((values_by_seed(base, name), values_by_seed(new, name)) for name in ("t80", "mi_final_nats"))
+    return find_change(rule, float(base[0].cell.iterations), t80, final_nats, why_not_paired(base, new))
 
 
 def find_change(
@@ -140,22 +152,18 @@ def why_not_paired(base: Sequence[Run], new: Sequence[Run]) -> list[str]:
     ]
     if old_network != now_network:
         found.append("other kernels" if old_network[-1] is not None else "the baseline does not say which kernels")
-    streams = other_streams(base, new)
-    return [*found, streams] if streams else found
-
-
-def other_streams(base: Sequence[Run], new: Sequence[Run]) -> str:
-    """What shows that seeds of the same number do not share their random streams; empty where they do."""
     firsts = [{run.cell.seed: _first_loss(run) for run in runs} for runs in (base, new)]
     apart = [
         seed
         for seed in sorted(firsts[0].keys() & firsts[1].keys())
         if not abs(firsts[0][seed] - firsts[1][seed]) <= SAME_START_NATS  # NaN: no curve, nothing to check on
     ]
-    return f"other random streams: D's first loss differs (seed {apart[0]})" if apart else ""
+    if apart:
+        found.append(f"other random streams: D's first loss differs (seed {apart[0]})")
+    return found
 
 
-def _machine(run: Run) -> dict[str, Any]:
+def _machine(run: Run) -> dict[str, object]:
     """What of the machine decides roundings; None: not recorded."""
     environment, packages = run.environment, run.environment.get("packages", {})
     return {

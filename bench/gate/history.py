@@ -3,20 +3,55 @@
 import contextlib
 import time
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, NotRequired, TypedDict, cast
 
 from pydantic import Field
 
 from bench.analysis.runs import Run, Sweep
 from bench.analysis.statistics import Outcome
-from bench.analysis.throughput import Ratio, StoredRatio, newest_ratio
+from bench.analysis.throughput import Ratio, RatioLine, StoredRatio, newest_ratio
+from bench.gate.change import Direction
 from bench.gate.compare import Check
 from bench.records.storage import plain_json, read_lines
 from bench.spec.criteria import GateTable
-from bench.spec.schema import Label, Number, Recorded
+from bench.spec.schema import Label, Recorded
 
 
-def history_line(check: Check, rule: GateTable, new: Sweep | None, results: Path) -> dict[str, Any]:
+class ArmLine(TypedDict):
+    """T80's ratio to the baseline; None: not comparable, or without a bound."""
+
+    ratio: float | None
+    low: float | None
+    high: float | None
+    num_new: int
+
+
+class ChangeLine(TypedDict, total=False):
+    """Whether anything changed."""
+
+    is_paired: bool
+    t80: Direction
+    final: Direction
+
+
+class HistoryLine(TypedDict):
+    """A line of history.jsonl; an earlier version's lacks some of it."""
+
+    time_utc: NotRequired[str]
+    experiment: str
+    commit: NotRequired[str]
+    torch: NotRequired[str | None]
+    training_code: NotRequired[str | None]
+    cpu: NotRequired[str | None]
+    outcome: Outcome
+    change: NotRequired[dict[str, ChangeLine]]
+    tolerance: NotRequired[float | None]
+    margin: NotRequired[float | None]
+    arms: dict[str, ArmLine]
+    throughput: NotRequired[RatioLine | None]
+
+
+def history_line(check: Check, rule: GateTable, new: Sweep | None, results: Path) -> HistoryLine:
     """One line of history.jsonl: commit, versions, ratio with interval, outcome, and the throughput measured beside it.
 
     ``results``: where ``python -m bench throughput`` leaves its records.
@@ -41,10 +76,6 @@ def history_line(check: Check, rule: GateTable, new: Sweep | None, results: Path
             for arm in check.arms
             for c in [arm.change]
         },
-        "watched": {
-            f"{one.group}.{one.measure}": {"outcome": one.outcome, "shift": one.shift and one.shift.shift}
-            for one in check.watched
-        },
         "tolerance": rule.tolerance,
         "margin": rule.margin,
         "arms": plain_json(arms),
@@ -58,18 +89,10 @@ class _Arm(Recorded):
     high: Ratio | None
 
 
-Direction = Literal["none", "worse", "better", "not tested"]
-
-
 class _Change(Recorded):
     is_paired: bool
     t80: Direction
     final: Direction
-
-
-class _Watched(Recorded):
-    outcome: Outcome
-    shift: Number | None  # in the measure's unit; None: not measured
 
 
 class _Line(Recorded):
@@ -77,18 +100,17 @@ class _Line(Recorded):
     outcome: Outcome
     arms: dict[str, _Arm]
     change: dict[str, _Change] = Field(default_factory=dict)  # empty: of a version that did not ask
-    watched: dict[Label, _Watched] = Field(default_factory=dict)  # likewise
     commit: Label = "?"
     tolerance: Annotated[float, Field(gt=0, lt=10)] | None = None  # a line of an earlier version does not say
     margin: Annotated[float, Field(gt=0, lt=10)] | None = None
     throughput: StoredRatio | None = None
 
 
-def read_history(path: Path) -> list[dict[str, Any]]:
+def read_history(path: Path) -> list[HistoryLine]:
     """Lines of history.jsonl, oldest first; one that ``history_line`` did not write is passed over."""
     lines = []
     for line in read_lines(path):
         with contextlib.suppress(ValueError):
             _Line.model_validate(line)
-            lines.append(line)
+            lines.append(cast(HistoryLine, line))
     return lines

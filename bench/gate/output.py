@@ -17,7 +17,6 @@ from bench.gate.compare import ArmCheck, Check
 from bench.gate.health import NOT_MEASURED
 from bench.gate.history import history_line
 from bench.gate.rules import percent
-from bench.gate.watched import Watched, watched_arms
 from bench.records.storage import append_line, plain_json, write_atomic
 from bench.spec.criteria import GateTable
 
@@ -62,39 +61,26 @@ def change_line(change: Change) -> str:
     how = f"{change.num_pairs} pairs of the same seed" if change.is_paired else "two samples"
     if change.not_paired:
         how += f", since pairs do not hold: {', '.join(change.not_paired)}"
-    nats, (low, high) = change.final, (f"{_nats(end)}" for end in (change.final.low, change.final.high))
+    nats, (low, high) = change.final, (f"{in_nats(end)}" for end in (change.final.low, change.final.high))
     p = [f", p {shift.p:.2g}" if shift.p is not None else "" for shift in (change.t80, nats)]
     return (
-        f"changed at all? ({how}) T80 {_in_percent(change.t80)}{p[0]}: {_WORDS['t80'][change.t80.direction]}; final "
-        f"L_I {_nats(nats.estimate)} nats [{low}, {high}]{p[1]}: {_WORDS['final'][nats.direction]}"
+        f"changed at all? ({how}) T80 {in_percent(change.t80)}{p[0]}: {WORDS['t80'][change.t80.direction]}; final "
+        f"L_I {in_nats(nats.estimate)} nats [{low}, {high}]{p[1]}: {WORDS['final'][nats.direction]}"
     )
 
 
-def slower_line(change: Change) -> str:
-    """``4 % slower [2, 6]``, or faster, on how many pairs; then what became of the final L_I."""
-    is_slower = change.t80.estimate >= 0
-    shown = _in_percent(change.t80, 1 if is_slower else -1).replace(" [", f" {'slower' if is_slower else 'faster'} [")
-    how = f"{change.num_pairs} pairs of the same seed" if change.is_paired else "two samples"
-    because = f", since pairs do not hold: {', '.join(change.not_paired)}" if change.not_paired else ""
-    nats = change.final
-    low, high = _nats(nats.low), _nats(nats.high)
-    return (
-        f"{shown} ({_WORDS['t80'][change.t80.direction]}); final L_I {_nats(nats.estimate)} nats [{low}, {high}] "
-        f"({_WORDS['final'][nats.direction]}); {how}{because}"
-    )
-
-
-_WORDS = {
+WORDS = {
     "t80": {"none": "no change shown", "worse": "slower", "better": "faster", "not tested": "not tested"},
     "final": {"none": "no change shown", "worse": "lower", "better": "higher", "not tested": "not tested"},
 }
 
 
-def _nats(value: float) -> str:
+def in_nats(value: float) -> str:
+    """A change of L_I with its sign; a bound that is not there is "unbounded"."""
     return f"{value:+.3f}" if math.isfinite(value) else "unbounded"
 
 
-def _in_percent(shift: Shift, sign: int = 1) -> str:
+def in_percent(shift: Shift, sign: int = 1) -> str:
     """``4 % [2, 6]``: how much later T80 is; with ``sign`` -1 how much earlier."""
     values = [100 * sign * math.expm1(v) if v < math.inf else math.inf for v in (shift.estimate, shift.low, shift.high)]
     middle, *ends = (f"{v:.1f}".removesuffix(".0") if math.isfinite(v) else "unbounded" for v in values)
@@ -118,8 +104,8 @@ def verdict(found: ArmCheck | Check, rule: GateTable) -> str:
 
 def _kinds(change: Change) -> list[str]:
     t80, final = change.t80.direction, change.final.direction
-    named = [_WORDS["t80"][t80]] if t80 in ("worse", "better") else []
-    return named + ([f"{_WORDS['final'][final]} L_I"] if final in ("worse", "better") else [])
+    named = [WORDS["t80"][t80]] if t80 in ("worse", "better") else []
+    return named + ([f"{WORDS['final'][final]} L_I"] if final in ("worse", "better") else [])
 
 
 def _change_words(change: Change, rule: GateTable) -> str:
@@ -129,11 +115,11 @@ def _change_words(change: Change, rule: GateTable) -> str:
     if change.t80.direction in ("worse", "better"):
         worse = change.t80.direction == "worse"
         within = f", within the tolerance of {percent(rule.tolerance)}" if worse else ""
-        said.append(f"{_in_percent(change.t80, 1 if worse else -1)} {basis}{within}")
+        said.append(f"{in_percent(change.t80, 1 if worse else -1)} {basis}{within}")
     if change.final.direction in ("worse", "better"):
         nats = change.final
         within = f", within the margin of {rule.final_margin_nats:g}" if nats.direction == "worse" else ""
-        said.append(f"L_I {_nats(nats.estimate)} nats [{_nats(nats.low)}, {_nats(nats.high)}] {basis}{within}")
+        said.append(f"L_I {in_nats(nats.estimate)} nats [{in_nats(nats.low)}, {in_nats(nats.high)}] {basis}{within}")
     return "; ".join(said)
 
 
@@ -173,21 +159,12 @@ def arm_lines(arm: ArmCheck, rule: GateTable) -> Iterator[str]:
     yield f"T80 by seed, new:  {_times(arm.new_t80)}"
 
 
-def watched_line(one: Watched) -> str:
-    """A watched number with its outcome, its shift and every seed."""
-    level = "" if one.shift is None or one.is_paired else f", {percent(one.shift.level)} CI"
-    sides = (" ".join(f"{seed}:{value:.3g}" for seed, value in sorted(side.items())) for side in (one.base, one.new))
-    base, new = sides
-    return f"watched {one.group}{level} -> {one.outcome}: {one.reason} By seed, base {base} | new {new}"
-
-
 def lines(check: Check, rule: GateTable) -> Iterator[str]:
     """The whole check for a terminal."""
     for arm in check.arms:
         yield from arm_lines(arm, rule)
-    yield from map(watched_line, check.watched)
     for group, why in check.not_gated.items():
-        yield f"not {'watched' if group in watched_arms(rule) else 'gated'}: {group}: {why}"
+        yield f"not gated: {group}: {why}"
     if check.treatment:
         yield "under test: " + "; ".join(check.treatment)
     elif check.arms:
@@ -209,16 +186,12 @@ def as_text(check: Check, rule: GateTable, *, strict: bool = False) -> str:
 
 
 def to_junit(check: Check, rule: GateTable, *, strict: bool = False) -> bytes:
-    """A test case per arm and watched number: regressed is a failure, inconclusive an error: neither reads as passed.
+    """One test case per arm: regressed is a failure, inconclusive an error, so that neither reads as passed.
 
     A change within the tolerance is a note in system-out; with ``strict`` one for the worse is a failure too.
     """
     cases = [
         (arm.group, outcome_of(arm, strict), verdict(arm, rule), "\n".join(arm_lines(arm, rule))) for arm in check.arms
-    ]
-    cases += [
-        (f"{one.group}.{one.measure}", one.outcome, f"{one.outcome}: {one.reason}", watched_line(one))
-        for one in check.watched
     ]
     if not cases or (check.outcome == "inconclusive" and all(c[1] == "ok" for c in cases)):
         cases.append(("comparison", check.outcome, f"{check.outcome}: {check.reason}", ""))

@@ -4,12 +4,13 @@ A setting that a baseline does not have did not exist when it was made. At the v
 difference: ``AS_BEFORE`` has that value for every setting that came later.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from bench.analysis.runs import Sweep
 from bench.spec.own import sources_of
 
-AS_BEFORE: dict[str, Any] = {
+AS_BEFORE: Mapping[str, object] = {
     "training.q_learns_with": "discriminator",
     "training.real_and_fake": "apart",
     "training.instance_noise": 0.0,
@@ -39,7 +40,7 @@ def treatment(base: Sweep, new: Sweep) -> list[str]:
     return [f"{name}: {was} -> {now}" for name, (was, now) in sorted(found.items(), key=lambda i: order.get(i[0], 99))]
 
 
-def _changed(was: dict[str, Any], now: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
+def _changed(was: Mapping[str, object], now: Mapping[str, object]) -> dict[str, tuple[object, object]]:
     """What one side does not have is known only where it is a setting with a meaning before it existed."""
     found = {}
     for name in [*was, *(n for n in now if n not in was)]:
@@ -50,7 +51,7 @@ def _changed(was: dict[str, Any], now: dict[str, Any]) -> dict[str, tuple[Any, A
     return found
 
 
-def _machine(sweep: Sweep) -> dict[str, Any]:
+def _machine(sweep: Sweep) -> Mapping[str, object]:
     environment, versions = sweep.runs[0].environment, sweep.definition["versions"]
     packages = {name: v for name, v in environment.get("packages", {}).items() if name in PACKAGES_THAT_TRAIN}
     names = {"git_commit": "commit", "cpu": "processor", "processor": "kind of processor"}
@@ -58,7 +59,7 @@ def _machine(sweep: Sweep) -> dict[str, Any]:
     return {"training code": versions.get("training_code")} | packages | rest
 
 
-def _settings(config: dict[str, Any]) -> dict[str, Any]:
+def _settings(config: Mapping[str, Any]) -> Mapping[str, object]:
     """``table.setting`` of a definition or a cell's configuration."""
     settings = {f"{table}.{name}": value for table in ("training", "network") for name, value in config[table].items()}
     settings |= {name: config[name] for name in ("architecture", "noise", "device") if name in config}

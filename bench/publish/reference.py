@@ -71,7 +71,7 @@ def with_values(text: str, sweep: Sweep) -> str:
         choice = listed[match[1]]
         trained, baselines = settings.arms_of([choice], arms)
         parts = [" / ".join(settings.ratio_words(choice.rows[arm]) for arm in trained)] if trained else []
-        parts += [f"`{arm}` peaks at {choice.rows[arm]['hump_nats']:.2f} nats" for arm in baselines]
+        parts += [f"`{arm}` peaks at {choice.rows[arm].median('hump_nats'):.2f} nats" for arm in baselines]
         return f"<!--={match[1]}-->{'; '.join(parts)}<!--/-->"
 
     return _VALUE.sub(quoted, text)

@@ -20,11 +20,12 @@ from typing import Any
 import numpy as np
 
 from bench.context import DEFAULT_SPEC, Context
-from bench.environment import ROOT
+from bench.environment import ROOT, DataRecord
 from bench.publish.reference import with_block
 from bench.records.find import find_cells
 from bench.records.folder import LAUNCHES, CellFolder
 from bench.records.history import History
+from bench.records.schema import Seconds
 from bench.records.storage import read_json, read_lines, write_atomic, write_json
 from bench.spec.tables import load_spec
 from infogan.cores import usable_cores
@@ -161,11 +162,13 @@ def synthetic_records(results: Path) -> tuple[int, int]:
                 if code["kind"] == "continuous":
                     columns[f"explained/c{number}"] = 1 - np.exp(-t / pace) + noise[3 + number]
             values = np.stack(list(columns.values()), axis=1).astype(np.float32)
-            folder.write_identity(cell, {"git_commit": "-"}, {**cell.config["data"], "note": "-", "is_papers": False})
+            data = cell.config["data"]
+            said: DataRecord = {"name": data["name"], "source": data["source"], "note": "-", "is_papers": False}
+            folder.write_identity(cell, {"git_commit": "-"}, said)
             folder.write_history(History(tuple(columns), values, t[24::25], np.full(len(t) // 25, 30.0)))
             folder.write_traversals({"c1": rng.integers(0, 255, (10, 10, 28, 28, 1), dtype=np.uint8)})
             codes = {f"c{number}": ceiling for number in range(1, len(cell.config["codes"]) + 1)}
-            seconds = {"train": 30.0, "checkpoint": 0.1, "evaluate": 1.0, "prepare": 0.1}
+            seconds: Seconds = {"train": 30.0, "checkpoint": 0.1, "evaluate": 1.0, "prepare": 0.1}
             folder.write_result(
                 {"status": "done", "iterations": cell.iterations, "mi_frozen_nats": codes, "seconds": seconds,
                  "resumes": 0, "peak_memory_mb": 500.0, "notes": []}

@@ -9,13 +9,13 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import Any
 
 from bench.environment import ROOT
 from bench.publish.documents import with_block
 from bench.publish.reference import REFERENCES
 from bench.records.folder import THROUGHPUT
 from bench.records.storage import write_atomic
+from bench.records.throughput import Measurement
 from bench.report.throughput import STEPS, Records, machines, read_records
 
 FOLDER = REFERENCES / THROUGHPUT
@@ -38,7 +38,7 @@ def shown_block(records: Records, figure: str | None) -> str:
     return "\n\n".join(parts)
 
 
-def _ratios(measurement: dict[str, Any]) -> str:
+def _ratios(measurement: Measurement) -> str:
     w = measurement["workload"]
     lines = [
         f"| fused step ({w['network']}, batch {w['batch_size']}, width {w['width']:g}, kernels `{w['kernels']}`) "
@@ -51,11 +51,9 @@ def _ratios(measurement: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _ceiling(measurement: dict[str, Any]) -> str:
+def _ceiling(measurement: Measurement) -> str:
     c = measurement["ceiling"]
-    direct, executed = (
-        f"{c[kind]['share']:.1%} [{c[kind]['low']:.1%}, {c[kind]['high']:.1%}]" for kind in ("direct", "executed")
-    )
+    direct, executed = (f"{s['share']:.1%} [{s['low']:.1%}, {s['high']:.1%}]" for s in (c["direct"], c["executed"]))
     return (
         f"Counted as the paper states its layers, an iteration takes {c['direct_gflop']:.1f} GFLOP. The fused step "
         f"does them at {direct} of the rate of a {c['matrix_size']} x {c['matrix_size']} matrix product in the same "

@@ -11,9 +11,10 @@ import json
 import multiprocessing
 import time
 from collections import Counter
-from typing import Any
 
+from bench.records.throughput import Measurement, PairedRecord
 from bench.throughput import gate
+from bench.throughput.gate import Verdict
 from bench.throughput.paired import Call
 from bench.throughput.session import Session
 from bench.throughput.workloads import Workload, iteration
@@ -35,32 +36,32 @@ def slowed(call: Call, factor: float) -> Call:
     return slower
 
 
-def one_run(seed: int, baseline: dict[str, Any] | None, factor: float) -> dict[str, Any]:
-    """A new measurement of the step, as a record, with the gate's verdict where there is a baseline."""
+def one_run(seed: int, baseline: PairedRecord | None, factor: float) -> tuple[PairedRecord, Verdict | None]:
+    """A new measurement of the step, with the gate's verdict where there is a baseline."""
     session = Session("cpu", 1, lambda _: None, seed)
     fused = iteration("fused", STEP)
     comparison = session.against_reference(STEP, baseline, slowed(fused, factor) if factor != 1 else fused)
-    measurement = {"workload": STEP.record(), "comparisons": {"reference": comparison}}
-    record = session.record("paired", measurements=[measurement])
-    if baseline is not None:
-        verdict = gate.against(baseline, record["fingerprint"], measurement)
-        record |= {"outcome": verdict.outcome, "reason": verdict.reason}
-    return record
+    measurement: Measurement = {"workload": STEP.record(), "comparisons": {"reference": comparison}}
+    record: PairedRecord = {**session.record("paired"), "measurements": [measurement]}
+    if baseline is None:
+        return record, None
+    return record, gate.against(baseline, record["fingerprint"], measurement)
 
 
 def prove(num_runs: int, runs_a_baseline: int) -> dict[str, Counter[str]]:
     """Outcomes of that many A/A runs and as many slowed by 10 %, in turn, with a fresh baseline every so often."""
     counts: dict[str, Counter[str]] = {"A/A": Counter(), "slower by 10 %": Counter()}
     with multiprocessing.get_context("spawn").Pool(1, maxtasksperchild=1) as pool:
-        baseline: dict[str, Any] = {}
+        baseline: PairedRecord | None = None
         for number in range(num_runs):
             if number % runs_a_baseline == 0:
-                baseline = pool.apply(one_run, (1000 + number, None, 1.0))
+                baseline, _ = pool.apply(one_run, (1000 + number, None, 1.0))
             for name, factor in (("A/A", 1.0), ("slower by 10 %", 1.1)):
-                record = pool.apply(one_run, (number, baseline, factor))
-                counts[name][record["outcome"]] += 1
+                record, verdict = pool.apply(one_run, (number, baseline, factor))
+                assert verdict is not None  # with a baseline
+                counts[name][verdict.outcome] += 1
                 comparison = record["measurements"][0]["comparisons"]["reference"]
-                shown = {"run": number, "case": name, "outcome": record["outcome"], "reason": record["reason"]}
+                shown = {"run": number, "case": name, "outcome": verdict.outcome, "reason": verdict.reason}
                 shown |= {"pairs": comparison["ratio"]["wall"]["num"], "step_ms": comparison["step_ms"]["processor"]}
                 print(json.dumps(shown | {"load": record["load"]}), flush=True)
     return counts

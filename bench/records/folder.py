@@ -20,13 +20,15 @@ All but the lease are sealed, and all but cell.json, which has the key in plain,
 
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 
+from bench.environment import DataRecord, Environment
 from bench.records.history import History
 from bench.records.identity import checked_identity, identified_cell, identity_of
 from bench.records.locks import Lock, is_locked
+from bench.records.schema import Identity, Measured, Measures, Result
 from bench.records.storage import (
     CorruptRecord,
     read_json,
@@ -82,11 +84,11 @@ class CellFolder:
         return self._file(name)
 
     # ---- identity
-    def write_identity(self, cell: Cell, environment: dict[str, Any], data: dict[str, Any]) -> None:
+    def write_identity(self, cell: Cell, environment: Environment, data: DataRecord) -> None:
         """What the cell is, before it trains."""
         write_json(self._own("cell.json"), identity_of(cell, environment, data))
 
-    def identity(self) -> dict[str, Any]:
+    def identity(self) -> Identity:
         """Raises CorruptRecord, also for a record of another format or cell; or OSError."""
         identity = checked_identity(read_json(self._file("cell.json")))
         if self._key not in (None, identity["key"]):
@@ -167,10 +169,10 @@ class CellFolder:
         return History.from_bytes(content)
 
     # ---- end
-    def write_result(self, result: dict[str, Any]) -> None:
+    def write_result(self, result: Result) -> None:
         write_json(self._own("result.json"), result, self.key)
 
-    def result(self) -> dict[str, Any] | None:
+    def result(self) -> Result | None:
         """None before the end, or where the record is damaged."""
         try:
             return self._sound_result()
@@ -206,11 +208,11 @@ class CellFolder:
         if len(history) != iterations:
             raise CorruptRecord(f"history.npz: holds {len(history)} of {iterations} iterations")
 
-    def _sound_result(self) -> dict[str, Any]:
+    def _sound_result(self) -> Result:
         result = read_json(self._file("result.json"), self.key)
         if result.get("status") not in ("done", "failed"):
             raise CorruptRecord("result.json: neither done nor failed")
-        return result
+        return cast(Result, result)
 
     def remove_result(self) -> None:
         """Before a failed cell is tried again."""
@@ -294,7 +296,7 @@ class CellFolder:
             raise CorruptRecord(f"{name}: {error}") from error
 
     # ---- measures of the finished networks
-    def write_measures(self, family: str, entry: dict[str, Any]) -> None:
+    def write_measures(self, family: str, entry: Measured) -> None:
         """One family's entry, beside those of the others."""
         write_json(self._own("measures.json"), self.measures() | {family: entry}, self.key)
 
@@ -321,20 +323,20 @@ class CellFolder:
         """Grids by name; empty where there are none. Raises CorruptRecord."""
         return self._grids(f"{family}.npz")
 
-    def measures(self) -> dict[str, dict[str, Any]]:
-        """Entries by family: ``key``, ``seconds``; ``error`` or ``values``, ``reasons``, ``details``. Damaged: none."""
+    def measures(self) -> Measures:
+        """Entries by family. Damaged: none."""
         try:
             return self.sound_measures()
         except CorruptRecord:
             return {}
 
-    def sound_measures(self) -> dict[str, dict[str, Any]]:
+    def sound_measures(self) -> Measures:
         """As :meth:`measures`. Raises CorruptRecord."""
         try:
             entries = read_json(self._file("measures.json"), self.key)
         except FileNotFoundError:
             return {}
-        return {family: entry for family, entry in entries.items() if isinstance(entry, dict)}
+        return {family: cast(Measured, entry) for family, entry in entries.items() if isinstance(entry, dict)}
 
     def unmeasured(self, cell: Cell) -> list[str]:
         """Families of the cell's experiment to measure: those outdated, if the weights are there."""

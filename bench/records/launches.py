@@ -3,11 +3,17 @@
 import resource
 import time
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 from bench.records.folder import LAUNCHES, CellFolder
-from bench.records.storage import append_line
-from bench.records.tasks import CellTask
+from bench.records.schema import Launch as Line
+from bench.records.storage import append_line, read_lines
+from bench.records.tasks import CellTask, EventValues
+
+
+def read_launches(results: Path) -> list[Line]:
+    """Every launch into a folder, the first one first. Raises OSError."""
+    return cast(list[Line], read_lines(results / LAUNCHES))
 
 
 class Launch:
@@ -20,7 +26,7 @@ class Launch:
         self._before_s: dict[str, float] = {}  # a resumed cell's training in earlier launches
         self._clock_s: dict[str, float] = {}  # a cell's training in all launches, at its last checkpoint
 
-    def event(self, task: CellTask, kind: str, values: dict[str, Any]) -> None:
+    def event(self, task: CellTask, kind: str, values: EventValues) -> None:
         key = task.cell.key
         if kind in ("started", "done", "failed", "stopped"):
             self._spans.setdefault(key, []).append(time.monotonic() - self._wall)
@@ -34,7 +40,7 @@ class Launch:
     def record(self, results: Path, tasks: list[CellTask], outcomes: dict[str, str], jobs: int) -> None:
         """Add the line, with what tracking and progress cost the launcher. Raises OSError."""
         train_s = {task.cell.key: self._train_s(results, task, outcomes) for task in tasks}
-        line = {
+        line: Line = {
             "definitions": sorted({task.cell.definition_key for task in tasks}),
             "num_done": sum(outcomes.get(task.cell.key) == "done" for task in tasks),
             "wall_s": time.monotonic() - self._wall,

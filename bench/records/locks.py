@@ -19,7 +19,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal, TypedDict
 
 from bench.environment import node_name
 from bench.records.storage import sync_file
@@ -31,7 +31,20 @@ POLL_S = 0.1
 LONG_SILENCE_S = 600.0  # of the file's time, for a single look: it decides a word that people read, never who writes
 RECORD_BYTES = 1024  # every lease has this size, so that a beat overwrites it in place, in one write
 
-FREE = {"free": True}  # the lease of a lock that was given back
+
+class Lease(TypedDict, total=False):
+    """What a lease's file holds: whose it is, by process and machine, and how often it was renewed."""
+
+    name: str
+    holder: str
+    machine: str | None
+    pid: int
+    started: str
+    beat: int
+    free: bool  # given back
+
+
+FREE: Lease = {"free": True}  # of a lock that was given back
 
 Standing = Literal["free", "held", "unknown"]
 
@@ -107,7 +120,7 @@ def _in_force(folder: Path) -> tuple[int, bytes]:
     return 0, b""
 
 
-def _lease(content: bytes) -> dict[str, Any]:
+def _lease(content: bytes) -> Lease:
     """Empty for one that is being written, was cut short by its writer's death, or was damaged since."""
     try:
         lease = json.loads(content)
@@ -252,13 +265,13 @@ class Lock:
     def _first_bytes(self) -> bytes:
         return json.dumps({"name": self._name})[:-1].encode()
 
-    def _content(self) -> dict[str, Any]:
+    def _content(self) -> Lease:
         pid = os.getpid()
         started = process_start(pid) if self.machine is not None else ""
-        names = {"name": self._name, "holder": self._holder, "machine": self.machine}  # the name first
-        return names | {"pid": pid, "started": started, "beat": self._beats}
+        names: Lease = {"name": self._name, "holder": self._holder, "machine": self.machine}  # the name first
+        return {**names, "pid": pid, "started": started, "beat": self._beats}
 
-    def _write(self, lease: dict[str, Any]) -> None:
+    def _write(self, lease: Lease) -> None:
         """In place, through the file that this process created: a later lease is another file."""
         os.pwrite(self._file, json.dumps(lease).ljust(RECORD_BYTES - 1).encode() + b"\n", 0)
         sync_file(self._file)  # network file systems send it now, not when it suits them

@@ -6,10 +6,11 @@ A launch is a line of launches.jsonl; those of earlier versions have no cells an
 import heapq
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import Field
 
+from bench.records.schema import Launch
 from bench.spec.schema import Label, Recorded
 
 Seconds = Annotated[float, Field(ge=0, le=1e10)]
@@ -96,7 +97,7 @@ def longest_first(durations_s: Iterable[float]) -> list[float]:
     return sorted(durations_s, reverse=True)
 
 
-def schedule(launch: dict[str, Any]) -> Schedule | None:
+def schedule(launch: Launch) -> Schedule | None:
     """None for a launch that trained nothing to its end, for a record without cells, and for one that does not fit."""
     try:
         read = _Launch.model_validate(launch)
@@ -117,7 +118,7 @@ def schedule(launch: dict[str, Any]) -> Schedule | None:
     return Schedule(max(read.jobs, len(free_at)), read.wall_s, tuple(spans))
 
 
-def largest(launches: Sequence[dict[str, Any]], definition: str) -> Schedule | None:
+def largest(launches: Sequence[Launch], definition: str) -> Schedule | None:
     """That of the launch with the most training of one definition's cells; the newest of equals."""
     found = [s for s in map(schedule, launches) if s is not None]
     own = [(sum(span.train_s for span in s.spans if span.definition == definition), i) for i, s in enumerate(found)]

@@ -12,7 +12,7 @@ import math
 import os
 import stat
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -150,14 +150,14 @@ def seal_damage(path: Path, owner: str = NOBODY) -> str:
     return ""
 
 
-def write_json(path: Path, value: dict[str, Any], owner: str = NOBODY) -> None:
+def write_json(path: Path, value: Mapping[str, Any], owner: str = NOBODY) -> None:
     """Write a JSON record that people can read and that carries its owner and its checksum as its last keys."""
     write_atomic(path, sealed_json(value, owner))
 
 
-def sealed_json(value: dict[str, Any], owner: str = NOBODY) -> bytes:
+def sealed_json(value: Mapping[str, Any], owner: str = NOBODY) -> bytes:
     """The bytes of a JSON record."""
-    owned = value if owner == NOBODY else value | {"cell": owner}
+    owned = {**value} if owner == NOBODY else {**value, "cell": owner}
     checked = owned | {"sha256": _json_digest(owned)}
     return (json.dumps(checked, indent=1, allow_nan=False) + "\n").encode()
 
@@ -193,7 +193,7 @@ def plain_json(value: Any) -> Any:
     return value
 
 
-def append_line(path: Path, value: dict[str, Any]) -> None:
+def append_line(path: Path, value: Mapping[str, Any]) -> None:
     """Add a JSON line; the file is rewritten whole, so that a crash leaves no half line."""
     before = _bytes_if_there(path)
     if before and not before.endswith(b"\n"):

@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
+from bench.environment import Environment
 from bench.spec.cells import Cell
 
 STRETCH = 25  # iterations between two entries of the step-time record, and between two reads from a GPU
@@ -23,6 +24,19 @@ class Resources:
         return ", ".join(part for part in [*parts, f"memory_gb = {self.memory_gb:g}" if self.memory_gb else ""] if part)
 
 
+class EventValues(TypedDict, total=False):
+    """What an event tells of its cell; the kind of event says which of it."""
+
+    iteration: int
+    metrics: dict[str, float]  # of that iteration
+    train_s: float  # over all launches
+    family: str  # of measures
+    text: str
+    message: str  # how it ended
+    node: str
+    attempt: int  # the second, where a worker has died
+
+
 @dataclass(frozen=True)
 class CellTask:
     """A cell and where its data and records are."""
@@ -30,7 +44,7 @@ class CellTask:
     cell: Cell
     results: Path
     data_dir: Path | None
-    environment: dict[str, Any]
+    environment: Environment
     checkpoint_every_s: float = 60.0
     checkpoint_every: int | None = None  # iterations, beside the seconds
     resources: Resources = Resources()

@@ -9,7 +9,7 @@ from bench.analysis.results import load
 from bench.analysis.runs import Sweep
 from bench.claims.cost import Cost, judge_cost, read_cost
 from bench.claims.judge import ClaimResult, claims_digest, judge
-from bench.gate.history import read_history
+from bench.gate.history import HistoryLine, read_history
 from bench.records.folder import THROUGHPUT
 from bench.records.schedule import largest
 from bench.records.storage import CorruptRecord
@@ -36,8 +36,9 @@ from bench.report.grids import Grids
 from bench.report.kept import KEPT_NOTE, NOTHING_KEPT, Kept, read_kept
 from bench.report.sentences import Answers
 from bench.spec.cells import digest
-from bench.spec.criteria import CostTable
-from bench.spec.tables import PROFILES, Spec, arm_of, by_variant, variant_of
+from bench.spec.criteria import GATE, CostTable
+from bench.spec.experiment import PROFILES, arm_of, by_variant, variant_of
+from bench.spec.tables import Spec
 from bench.spec.treatment import treatment_set
 
 if TYPE_CHECKING:  # matplotlib is imported where something is drawn
@@ -96,7 +97,7 @@ def _collected(
     kept_apart: Sequence[Sweep] = (),
     strays: Sequence[str] = (),
     damaged: Sequence[str] = (),
-    checks: Sequence[dict[str, Any]] = (),
+    checks: Sequence[HistoryLine] = (),
     cost: Cost | None = None,
     with_cost: bool = False,
     measured: throughput.Records | None = None,
@@ -149,7 +150,7 @@ class _Builder:
 
     spec: Spec
     damaged: list[str]
-    checks: list[dict[str, Any]]
+    checks: list[HistoryLine]
     kept: Kept
     files: dict[str, bytes] = field(default_factory=dict)
     claims: list[dict[str, Any]] = field(default_factory=list)
@@ -174,9 +175,11 @@ class _Builder:
         self.results += results
         left_out = verdicts.left_out_sentence(sweep, experiment)
         self.left_out += [f"{sweep.experiment}: {left_out}"] if left_out else []
-        missing = inventory.missing_cells(sweep, experiment)
+        missing = inventory.missing_cells(sweep, experiment, self.spec.given.name)
         if experiment is None:
-            missing.insert(0, "experiments.toml has no such experiment: no claims, no plan to hold the cells against")
+            missing.insert(
+                0, f"{self.spec.given.name} has no such experiment, so there are no claims and no plan of cells"
+            )
         self.missing += [f"{sweep.experiment}, {sweep.profile}: {line}" for line in missing]
         # where every variant is one choice, the pages show the reference's curves and images, and a table of choices
         reference = experiment.reference_variant if experiment else None
@@ -185,7 +188,7 @@ class _Builder:
         trials = compared.compared(sweep, experiment)
         of_choices = compared.headline(trials) or settings.headline(choices, arms)
         if not of_choices and not results:
-            of_choices = own.headline(sweep, order)
+            of_choices = own.headline(sweep, order, experiment.gate if experiment else GATE)
         too_short = self.answers.add(sweep, experiment, results, of_choices)
         found = factors.studied(sweep, experiment, shown)
         explored, unexplored = explorer(sweep, shown)
@@ -210,7 +213,7 @@ class _Builder:
             anchor=stem,
             experiment=sweep.experiment,
             profile=sweep.profile,
-            title=experiment.title if experiment else "not in experiments.toml",
+            title=experiment.title if experiment else f"not in {self.spec.given.name}",
             headline=of_choices or verdicts.headline(results),
             lead=of_choices or verdicts.answer_of_figure1(results),
             headline_numbers=verdicts.headline_numbers(results),
@@ -269,7 +272,8 @@ class _Builder:
                     return f"{where}: {cells} of another definition", inventory.differences(
                         other.definition, sweep.definition
                     )
-                line = f"{where}: {cells} of {own.group}, trained with other settings than experiments.toml now gives"
+                file = self.spec.given.name
+                line = f"{where}: {cells} of {own.group}, trained with other settings than {file} now gives"
                 now = other.groups().get(own.group)
                 config = sweep.expected or (now[0].cell.config if now else own.config)
                 return line, inventory.differences(config | {"seed": own.seed}, own.config)

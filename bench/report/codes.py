@@ -8,7 +8,7 @@ from bench.analysis import statistics
 from bench.analysis.runs import Run, Sweep
 from bench.report import wording
 from bench.report.tabular import Table, csv_bytes
-from bench.spec.tables import group_name, variant_of
+from bench.spec.experiment import group_name, variant_of
 
 ERROR, CHOSEN_BY = "digit_error", "digit_error_train"
 _BASELINES = ("digit_error_untrained", "digit_error_kmeans_pixels", "digit_error_kmeans_trunk", "digit_error_probe")

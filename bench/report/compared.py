@@ -8,7 +8,7 @@ from bench.analysis.runs import Run, Sweep
 from bench.report import wording
 from bench.report.tabular import Table, csv_bytes
 from bench.spec import vocabulary
-from bench.spec.tables import ExperimentTable, arm_of, variant_of
+from bench.spec.experiment import ExperimentTable, arm_of, variant_of
 
 FEWER = 0.5  # of the reference's value: what the headline names
 

@@ -22,11 +22,12 @@ def memory_table(sweeps: Sequence[Sweep]) -> Table | None:
             continue
         measured = [m for _, m in peaks if m is not None]
         config = sweep.definition
-        what = [sweep.experiment, sweep.profile, config["architecture"], config["network"]["width"], config["device"]]
+        width, device = config["network"]["width"], config["device"]
+        names = [sweep.experiment, sweep.profile, config["architecture"]]
         numbers = [len(trained), statistics.median(trained), max(trained), max(measured) if measured else None]
-        values.append([*what, *numbers])
+        values.append([*names, width, device, *numbers])
         shown = [wording.number(v, 0) if v is not None else wording.ABSENT for v in numbers[1:]]
-        rows.append([*map(str, what[:3]), f"{what[3]:g}", what[4], str(len(trained)), *shown])
+        rows.append([*names, f"{width:g}", device, str(len(trained)), *shown])
     if not rows:
         return None
     caption = (

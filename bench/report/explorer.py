@@ -15,7 +15,7 @@ from bench.report import wording
 from bench.report.atlases import NOISE, Atlas, NoAtlas, Panel, atlas_of
 from bench.report.codes import BASELINE_ARM
 from bench.report.pages import ExplorerView, StillView, data_uri
-from bench.spec.tables import arm_of, group_name, variant_of
+from bench.spec.experiment import arm_of, group_name, variant_of
 
 MAX_BYTES = 450_000  # of all pictures in one explorer; the default seeds of the first arms come first
 MAX_WORTH_DRAWING = 100_000  # bytes left, below which no further atlas is drawn

@@ -13,7 +13,7 @@ from bench.report.codes import BASELINE_ARM
 from bench.report.factors import MAX_OUTSIDE, FactorRun, FactorRuns, entry
 from bench.report.tabular import Table, csv_bytes
 from bench.spec import vocabulary
-from bench.spec.tables import group_name, variant_of
+from bench.spec.experiment import group_name, variant_of
 from infogan.measures.catalogue import DISENTANGLEMENT, VOTES
 
 

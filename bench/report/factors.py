@@ -14,7 +14,7 @@ from bench.analysis.pictures import labels_of
 from bench.analysis.runs import Run, Sweep
 from bench.analysis.summary import code_names
 from bench.spec import vocabulary
-from bench.spec.tables import ExperimentTable, arm_of, by_variant
+from bench.spec.experiment import ExperimentTable, arm_of, by_variant
 from infogan.measures.catalogue import FACTORS
 
 FAMILY = "factors"
@@ -107,7 +107,7 @@ def _with_grid(of: FactorRun, found: FactorRuns) -> FactorRun:
         return of
     name = f"{found.factor}-{names[0]}"
     grid = grids[name]
-    columns = tuple(labels_of(name, grid.shape[1], of.run.cell.config, of.run.measures))
+    columns = tuple(labels_of(name, grid.shape[1], of.run.cell.config["codes"], of.run.measures))
     noise = None if kind == "categorical" else grids.get(f"{found.factor}-noise")
     return FactorRun(of.run, of.value, of.chosen_by, names[0], of.reason, grid, noise, columns)
 

@@ -66,13 +66,13 @@ class Grids:
         """(code, PNG) of each grid of a cell; a damaged record is said and passed over."""
         if run.folder is None:
             return []
-        config, measures = run.cell.config, run.measures
-        known = [f"c{i}" for i in range(1, len(config["codes"]) + 1)]
+        codes, measures = run.cell.config["codes"], run.measures
+        known = [f"c{i}" for i in range(1, len(codes) + 1)]
         try:
             traversals = run.folder.traversals()
             grids = [(name, traversals[name]) for name in known if name in traversals]
             grids += sorted(run.folder.measured_grids("samples").items())
-            return [(name, pictures.png(name, grid, config, measures, max_width=MAX_WIDTH)) for name, grid in grids]
+            return [(name, pictures.png(name, grid, codes, measures, max_width=MAX_WIDTH)) for name, grid in grids]
         except (CorruptRecord, ValueError, IndexError, OSError) as error:
             cell = f"{run.cell.experiment}, {run.cell.profile}, {run.cell.name}"
             self.damaged.append(wording.scrubbed(f"traversals of {cell}: {error}"))

@@ -2,15 +2,17 @@
 
 import json
 import shlex
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, cast
 
 from bench.analysis.definitions import own_settings
 from bench.analysis.runs import Run, Sweep
 from bench.report import wording
 from bench.spec.cells import evaluation_code, measure_key, seeds_of
+from bench.spec.experiment import ExperimentTable, group_name, groups
 from bench.spec.own import sources_of
-from bench.spec.tables import ExperimentTable, Given, group_name, groups
+from bench.spec.reading import BUILTIN
+from bench.spec.tables import Given
 
 NUM_PACKAGES = 40  # more than any record holds
 NOTHING_GIVEN = Given()
@@ -34,12 +36,15 @@ def ordered_groups(sweep: Sweep, experiment: ExperimentTable | None) -> list[str
     return [g for g in wanted if g in recorded] + sorted(g for g in recorded if g not in wanted)
 
 
-def missing_cells(sweep: Sweep, experiment: ExperimentTable | None) -> list[str]:
-    """One line for each cell that is not done, and for the seeds of an arm that were never begun."""
+def missing_cells(sweep: Sweep, experiment: ExperimentTable | None, file: str = BUILTIN.name) -> list[str]:
+    """One line for each cell that is not done, and for the seeds of an arm that were never begun.
+
+    ``file``: the name of the file of experiments.
+    """
     lines = []
     if experiment is not None and not sweep.is_current:
         lines.append(
-            "none of these cells has the configuration that experiments.toml now gives: shown is what was launched last"
+            f"none of these cells has the configuration that {file} now gives; shown are those that were launched last"
         )
     recorded = {(run.cell.group, run.cell.seed) for run in sweep.runs}
     for group, seeds in planned(experiment, sweep.profile).items():
@@ -66,10 +71,10 @@ def _measured_by_other_code(runs: Sequence[Run]) -> list[str]:
     num_cells, families = len({name for name, _ in old}), sorted({family for _, family in old})
     of = [run.folder for run in runs if run.cell.name in {name for name, _ in old}]
     has_weights = any(folder is not None and not folder.lacks_weights() for folder in of)
-    advice = "`bench run` measures them anew" if has_weights else "the networks are not here to be measured anew"
+    advice = "`bench run` measures them again" if has_weights else "the networks are not here, so it stays so"
     return [
-        f"measured by other code than this, and not to be compared with the rest: {wording.listed(families)} of "
-        f"{wording.plural(num_cells, 'cell')}; {advice}"
+        f"{wording.listed(families)} of {wording.plural(num_cells, 'cell')}: measured by another version of this code, "
+        f"so do not compare them with the rest; {advice}"
     ]
 
 
@@ -80,8 +85,8 @@ def _evaluated_by_other_code(runs: Sequence[Run]) -> list[str]:
     if not num:
         return []
     return [
-        f"health, frozen L_I, pictures and probes of {wording.plural(num, 'cell')} were taken by other code than this; "
-        "only training anew would change that"
+        f"health, frozen L_I, pictures and probes of {wording.plural(num, 'cell')} come from another version of this "
+        "code; only training again would renew them"
     ]
 
 
@@ -159,7 +164,7 @@ def command(sweep: Sweep, experiment: ExperimentTable | None, given: Given = NOT
     return f"python -m bench run {sweep.experiment} --profile {sweep.profile}{selection}{sets}"
 
 
-def differences(shown: dict[str, Any], other: dict[str, Any]) -> list[str]:
+def differences(shown: Mapping[str, object], other: Mapping[str, object]) -> list[str]:
     """Fields of two definitions that differ, ``network.width: 0.25 (shown: 0.5)``."""
     left, right = dict(_flat(shown)), dict(_flat(other))
     return [
@@ -169,7 +174,7 @@ def differences(shown: dict[str, Any], other: dict[str, Any]) -> list[str]:
     ]
 
 
-def _flat(value: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+def _flat(value: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, str]]:
     for key, item in value.items():
         if isinstance(item, dict):
             yield from _flat(item, f"{prefix}{key}.")
@@ -180,9 +185,9 @@ def _flat(value: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
 
 def arm_settings(sweep: Sweep, group: str) -> str:
     """How a group's training, networks, noise and images differ from the experiment's."""
-    cell = sweep.groups()[group][0].cell
+    cell, shared = sweep.groups()[group][0].cell, cast(Mapping[str, Any], sweep.definition)
     changed = [
-        f"{name} {_one_line(value)} (else {_one_line(sweep.definition[table].get(name)) or 'the default'})"
+        f"{name} {_one_line(value)} (else {_one_line(shared[table].get(name)) or 'the default'})"
         for table, own in own_settings(cell).items()
         for name, value in own.items()
     ]

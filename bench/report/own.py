@@ -1,14 +1,13 @@
 """The answer of an experiment that no claim of the paper speaks of: each arm against the first, in one sentence."""
 
-import math
 from collections.abc import Sequence
-from typing import Any
 
 from bench.analysis import statistics
 from bench.analysis.runs import Sweep
+from bench.gate.arms import held_against
 from bench.report import wording
-from bench.report.tabular import is_neither
-from bench.spec.tables import arm_of, variant_of
+from bench.spec.criteria import GATE, GateTable
+from bench.spec.experiment import arm_of, variant_of
 
 BASE_ARM = "infogan"  # whose T80 the others are compared with, where it is there
 MAX_NAMED = 4  # arms in the sentence; the table of comparisons has all
@@ -20,10 +19,10 @@ def base_of(order: Sequence[str]) -> str:
     return BASE_ARM if BASE_ARM in recorded else next(iter(recorded), BASE_ARM)
 
 
-def headline(sweep: Sweep, order: Sequence[str]) -> str:
-    """``infogan-slow: T80 10 % later [7, 13] than infogan.``; of a single arm its own numbers; empty without seeds."""
+def headline(sweep: Sweep, order: Sequence[str], rule: GateTable = GATE) -> str:
+    """``slow against infogan: 10 % slower [7, 13] ...``; of a single arm its own numbers; empty without seeds."""
     finished = [group for group in order if sweep.done(group)]
-    said = [sentence for base in _bases(finished, base_of(order)) for sentence in _against(sweep, base, finished)]
+    said = [sentence for base in _bases(finished, base_of(order)) for sentence in _against(rule, sweep, base, finished)]
     if said:
         rest = f"; {len(said) - MAX_NAMED} more below" if len(said) > MAX_NAMED else ""
         return f"{'; '.join(said[:MAX_NAMED])}{rest}."
@@ -35,31 +34,13 @@ def _bases(groups: Sequence[str], base_arm: str) -> list[str]:
     return [group for group in groups if arm_of(group) == base_arm]
 
 
-def _against(sweep: Sweep, base: str, groups: Sequence[str]) -> list[str]:
-    from bench.analysis.tables import comparisons_table
-
+def _against(rule: GateTable, sweep: Sweep, base: str, finished: Sequence[str]) -> list[str]:
     if not sweep.entropy_nats:
         return []
-    records: dict[str, Any] = {record["arm"]: record for record in comparisons_table(sweep, base).to_dict("records")}
-    others = [group for group in groups if group in records and variant_of(group) == variant_of(base)]
-    return [f"{group}: {_compared(records[group])} than {base}" for group in others]
-
-
-def _compared(record: dict[str, Any]) -> str:
-    """How much later T80 is, in per cent; where the interval holds none, that nothing is shown."""
-    if is_neither(record):
-        return "neither reaches 0.8 H(c) sooner"
-    middle, low, high = (100 * (record[name] - 1) for name in ("t80_ratio", "low", "high"))
-    if record["low"] > 1:
-        at_least = "at least " if 2 * record["not_reached"] >= record["num_seeds"] else ""
-        return f"T80 {at_least}{middle:.0f} % later [{low:.0f}, {_end(high)}]"
-    if record["high"] < 1:
-        return f"T80 {-middle:.0f} % earlier [{-high:.0f}, {-low:.0f}]"
-    return f"T80 not shown to be later or earlier, {middle:+.0f} % [{low:.0f}, {_end(high)}],"
-
-
-def _end(value: float) -> str:
-    return f"{value:.0f}" if math.isfinite(value) else "unbounded"
+    runs = sweep.groups()
+    others = [group for group in finished if group != base and variant_of(group) == variant_of(base)]
+    answers = [held_against(rule, runs[base], runs[group], (base, group)) for group in others]
+    return [f"{group} against {base}: {answer.short}" for group, answer in zip(others, answers, strict=True)]
 
 
 def _alone(sweep: Sweep, group: str) -> str:

@@ -8,7 +8,9 @@ from bench.analysis.results import load
 from bench.analysis.runs import Sweep
 from bench.claims.judge import ClaimResult, judge
 from bench.report import answers, cards, inventory, own, verdicts, wording
-from bench.spec.tables import ExperimentTable, Spec
+from bench.spec.criteria import GATE
+from bench.spec.experiment import ExperimentTable
+from bench.spec.tables import Spec
 
 
 @dataclass
@@ -40,7 +42,13 @@ def answers_of(results: Path, spec: Spec, profiles: Mapping[str, str]) -> Answer
             continue
         experiment = spec.experiments.get(sweep.experiment)
         claims = [claim for claim in judge(experiment, sweep) if claim.num_seeds] if experiment else []
-        headline = "" if claims else own.headline(sweep, inventory.ordered_groups(sweep, experiment))
+        headline = (
+            ""
+            if claims
+            else own.headline(
+                sweep, inventory.ordered_groups(sweep, experiment), experiment.gate if experiment else GATE
+            )
+        )
         found.add(sweep, experiment, claims, headline)
     return found
 

@@ -4,14 +4,16 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+from bench.analysis import tables
 from bench.analysis.runs import Sweep
+from bench.analysis.tables import SettingRow
 from bench.report import wording
-from bench.report.tabular import NEITHER, Table, csv_bytes, is_neither, ratio_value
-from bench.spec.tables import ExperimentTable
+from bench.report.tabular import NEITHER, RATIO_COLUMNS, Table, csv_bytes, ratio_value
+from bench.spec.experiment import ExperimentTable, arm_of
 
 COLUMNS = (
-    *("variant", "arm", "num_seeds", "t80", "t80_seeds", "t80_ratio", "low", "high", "level", "not_reached"),
-    *("mi_final_nats", "mi_final_nats_seeds", "hump_nats", "hump_nats_seeds", "hump_iteration", "hump_iteration_seeds"),
+    *("variant", "arm", "num_seeds", "t80", "t80_seeds", *RATIO_COLUMNS, "not_reached"),
+    *(f"{measure}{end}" for measure in ("mi_final_nats", "hump_nats", "hump_iteration") for end in ("", "_seeds")),
 )
 
 
@@ -21,19 +23,16 @@ class Choice:
 
     variant: str
     note: str
-    rows: dict[str, dict[str, Any]]
+    rows: dict[str, SettingRow]
 
 
 def choices(sweep: Sweep, reference: str, variants: dict[str, str]) -> list[Choice]:
     """Every variant with a finished cell, the reference first. ``variants``: notes by name, in the file's order."""
-    from bench.analysis.tables import settings_table
-
-    frame: Any = settings_table(sweep, reference)
-    rows = frame.to_dict("records")
-    recorded = [row["variant"] for row in rows]
+    rows = tables.settings_table(sweep, reference)
+    recorded = [row.variant for row in rows]
     names = [reference, *(v for v in variants if v != reference), *(v for v in recorded if v not in variants)]
     return [
-        Choice(name, variants.get(name, ""), {row["arm"]: row for row in rows if row["variant"] == name})
+        Choice(name, variants.get(name, ""), {row.arm: row for row in rows if row.variant == name})
         for name in dict.fromkeys(names)
         if name in recorded
     ]
@@ -49,7 +48,7 @@ def listed_choices(sweep: Sweep, experiment: ExperimentTable | None) -> list[Cho
 
 def arms_of(listed: list[Choice], arms: list[str]) -> tuple[list[str], list[str]]:
     """(arms whose generator maximises L_I, baselines), in the experiment's order."""
-    is_baseline = {arm: row["is_baseline"] for choice in listed for arm, row in choice.rows.items()}
+    is_baseline = {arm: row.is_baseline for choice in listed for arm, row in choice.rows.items()}
     known = [arm for arm in arms if arm in is_baseline]
     return [arm for arm in known if not is_baseline[arm]], [arm for arm in known if is_baseline[arm]]
 
@@ -60,17 +59,14 @@ LARGE = 1.25  # a ratio of T80, or its inverse, that is worth a place in the hea
 def headline(listed: list[Choice], arms: list[str]) -> str:
     """Which choices move T80 by a quarter or more beyond doubt, largest first, and how many were shown not to."""
     trained, _ = arms_of(listed, arms)
-    records = [(c.variant, c.rows[arm]) for arm in trained for c in listed if arm in c.rows]
-    compared = [(v, r) for v, r in records if not math.isnan(r["t80_ratio"])]
+    found = [(c.variant, c.rows[arm].ratio) for arm in trained for c in listed if arm in c.rows]
+    compared = [(v, r) for v, r in found if r is not None and not math.isnan(r.t80_ratio)]
     if not compared:
         return ""
-    moved = [(v, r) for v, r in compared if r["low"] > LARGE or r["high"] < 1 / LARGE]
-    still = [r for _, r in compared if r["low"] > 1 / LARGE and r["high"] < LARGE]
-    moved.sort(key=lambda item: -abs(math.log(item[1]["t80_ratio"])))
-    named = [
-        f"{v} ({r['arm']}, x{'at least ' if 2 * r['not_reached'] >= r['num_seeds'] else ''}{r['t80_ratio']:.2f})"
-        for v, r in moved
-    ]
+    moved = [(v, r) for v, r in compared if r.low > LARGE or r.high < 1 / LARGE]
+    still = [r for _, r in compared if r.low > 1 / LARGE and r.high < LARGE]
+    moved.sort(key=lambda item: -abs(math.log(item[1].t80_ratio)))
+    named = [f"{v} ({arm_of(r.arm)}, x{'at least ' if r.is_bound else ''}{r.t80_ratio:.2f})" for v, r in moved]
     first = (
         f"T80 moves by a quarter or more with {wording.listed(named)}."
         if named
@@ -91,38 +87,47 @@ def settings_table(listed: list[Choice], arms: list[str]) -> Table:
         for arm in trained:
             record = choice.rows.get(arm)
             row += (
-                [ratio_words(record), wording.measured("mi_final_nats", record["mi_final_nats"])]
+                [ratio_words(record), wording.measured("mi_final_nats", record.median("mi_final_nats"))]
                 if record
                 else [wording.ABSENT] * 2
             )
         row += [_hump(choice.rows.get(arm)) for arm in baselines]
         rows.append(row)
-    values = [
-        [ratio_value(record, column) for column in COLUMNS] for choice in listed for record in choice.rows.values()
-    ]
-    seeds = max(int(record["num_seeds"]) for choice in listed for record in choice.rows.values())
-    level = max((r["level"] for c in listed for r in c.rows.values() if not math.isnan(r["level"])), default=math.nan)
+    held = [row for choice in listed for row in choice.rows.values()]
+    seeds = max(row.num_seeds for row in held)
+    level = max((row.ratio.level for row in held if row.ratio), default=math.nan)
     caption = (
         f"Each choice differs from {listed[0].variant} in one respect, with {wording.plural(seeds, 'seed')}. T80 ratio "
         f"(Hodges and Lehmann): above 1 is slower than the same arm of the reference, with the exact rank interval at "
         f"{wording.number(100 * level, 0)} %. The reference's row gives T80 itself. Final and peak L_I are medians."
     )
-    return Table("settings", "What each choice does", caption, headings, rows, csv_bytes(list(COLUMNS), values), 2)
+    content = csv_bytes(list(COLUMNS), [[_value(row, column) for column in COLUMNS] for row in held])
+    return Table("settings", "What each choice does", caption, headings, rows, content, 2)
 
 
-def ratio_words(record: dict[str, Any]) -> str:
+def _value(row: SettingRow, column: str) -> Any:
+    """Of the table's file."""
+    if column in (*RATIO_COLUMNS, "not_reached"):
+        return ratio_value(row.ratio, column)
+    measure = column.removesuffix("_seeds")
+    if measure not in row.values:
+        return getattr(row, column)
+    return row.median(column) if measure == column else " ".join(f"{v:.4g}" for v in row.values[measure])
+
+
+def ratio_words(row: SettingRow) -> str:
     """``1.23 [1.10, 1.40]``; the reference's own T80; a bound where half of the seeds did not reach 0.8 H(c)."""
-    if is_neither(record):
+    ratio = row.ratio
+    if ratio is None:
+        return f"T80 = {wording.measured('t80', row.median('t80'))}"
+    if math.isnan(ratio.t80_ratio):
         return NEITHER
-    if math.isnan(record["t80_ratio"]):
-        return f"T80 = {wording.measured('t80', record['t80'])}"
-    interval = f"[{wording.number(record['low'], 2)}, {wording.number(record['high'], 2, 'unbounded')}]"
-    bound = "at least " if 2 * record["not_reached"] >= record["num_seeds"] else ""
-    return f"{bound}{wording.number(record['t80_ratio'], 2)} {interval}"
+    interval = f"[{wording.number(ratio.low, 2)}, {wording.number(ratio.high, 2, 'unbounded')}]"
+    return f"{'at least ' if ratio.is_bound else ''}{wording.number(ratio.t80_ratio, 2)} {interval}"
 
 
-def _hump(record: dict[str, Any] | None) -> str:
-    if record is None:
+def _hump(row: SettingRow | None) -> str:
+    if row is None:
         return wording.ABSENT
-    at = wording.measured("hump_iteration", record["hump_iteration"])
-    return f"{wording.measured('hump_nats', record['hump_nats'])} at {at}"
+    at = wording.measured("hump_iteration", row.median("hump_iteration"))
+    return f"{wording.measured('hump_nats', row.median('hump_nats'))} at {at}"

@@ -4,8 +4,9 @@ import csv
 import io
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from bench.analysis.runs import Sweep
 from bench.analysis.summary import continuous_ceiling_nats
@@ -13,9 +14,14 @@ from bench.claims.cost import Cost, NetworkCost
 from bench.claims.judge import ClaimResult
 from bench.report import answers, wording
 from bench.spec.criteria import CostTable
-from bench.spec.tables import arm_of, variant_of
+from bench.spec.experiment import arm_of, variant_of
 from bench.spec.vocabulary import MEASURED
 from infogan.measures.catalogue import DISENTANGLEMENT, VOTES
+
+if TYPE_CHECKING:
+    from bench.analysis.tables import ArmRow, RatioRow, SeedRow, TimingRow
+
+Row = TypeVar("Row", "ArmRow", "RatioRow", "SeedRow", "TimingRow")
 
 ARM_MEASURES = (  # shown; the file has all of bench.analysis.tables
     "t80",
@@ -81,41 +87,45 @@ def sweep_tables(sweep: Sweep, order: list[str], base_arm: str) -> list[Table]:
     return [table for table in tables if table is not None]
 
 
-def _records(frame: Any, order: list[str]) -> list[dict[str, Any]]:
-    rows = frame.to_dict("records")
-    return sorted(rows, key=lambda row: order.index(row["arm"]))  # stable: the rest stays as it was
+def _ordered(rows: Sequence[Row], order: list[str]) -> list[Row]:
+    return sorted(rows, key=lambda row: order.index(row.arm))  # stable: the rest stays as it was
 
 
 def _arms(sweep: Sweep, order: list[str]) -> Table | None:
     from bench.analysis.tables import arms_table
 
-    records = _records(arms_table(sweep), order)
-    if not records:
+    found = _ordered(arms_table(sweep), order)
+    if not found:
         return None
-    measures = [m for m in ARM_MEASURES if any(r["measure"] == m for r in records)]
-    cells = {(r["arm"], r["measure"]): r for r in records}
+    measures = [m for m in ARM_MEASURES if any(r.measure == m for r in found)]
+    cells = {(r.arm, r.measure): r for r in found}
     rows = []
-    for arm in dict.fromkeys(r["arm"] for r in records):
+    for arm in dict.fromkeys(r.arm for r in found):
         diverged = sum(run.diverged for run in sweep.groups()[arm])
         row = [arm, f"{len(sweep.done(arm))}" + (f", {diverged} diverged" if diverged else "")]
         for measure in measures:
             r = cells.get((arm, measure))
-            row.append(wording.with_interval(measure, r["median"], r["low"], r["high"]) if r else wording.ABSENT)
+            row.append(wording.with_interval(measure, r.median, r.low, r.high) if r else wording.ABSENT)
         rows.append(row)
     caption = "Median [interval] over the finished seeds. The interval is exact, from the order of the seeds: "
-    caption += f"{_levels(records)}."
+    caption += f"{_levels(found)}."
     if any(run.diverged for run in sweep.runs):
         caption += " For T80 a seed that diverged counts too, as later than the budget."
-    keys = ["arm", "measure", "unit", "median", "low", "high", "level", "num_seeds", "num_failed", "seeds"]
-    for r in records:
-        r["unit"] = wording.measure_unit(r["measure"])
-        r["seeds"] = "; ".join(wording.NOT_REACHED if v == "inf" else v for v in r["seeds"].split())
     headings = ["arm", "finished seeds", *map(wording.measure_heading, measures)]
-    return Table("arms", "Arms", caption, headings, rows, csv_bytes(keys, [[r[k] for k in keys] for r in records]))
+    keys = ["arm", "measure", "unit", "median", "low", "high", "level", "num_seeds", "num_failed", "seeds"]
+    return Table("arms", "Arms", caption, headings, rows, _arms_csv(keys, found))
 
 
-def _levels(records: list[dict[str, Any]]) -> str:
-    levels = {r["num_seeds"]: r["level"] for r in records}
+def _arms_csv(keys: list[str], rows: Sequence["ArmRow"]) -> bytes:
+    def shown(row: "ArmRow") -> dict[str, Any]:
+        seeds = "; ".join(wording.NOT_REACHED if math.isinf(v) else f"{v:.4g}" for v in row.values)
+        return vars(row) | {"unit": wording.measure_unit(row.measure), "seeds": seeds}
+
+    return csv_bytes(keys, [[shown(row)[key] for key in keys] for row in rows])
+
+
+def _levels(rows: Sequence["ArmRow"]) -> str:
+    levels = {r.num_seeds: r.level for r in rows}
     return wording.listed(f"{100 * levels[n]:.4g} % ({wording.plural(n, 'seed')})" for n in sorted(levels))
 
 
@@ -123,60 +133,57 @@ def _measures(sweep: Sweep, order: list[str]) -> Table | None:
     """What was measured of the finished networks: a row a number, a column an arm; the file has every seed."""
     from bench.analysis.tables import arms_table
 
-    records = _records(arms_table(sweep, tuple(MEASURED)), order)
-    if not records:
+    found = _ordered(arms_table(sweep, tuple(MEASURED)), order)
+    if not found:
         return None
-    cells = {(r["measure"], r["arm"]): r for r in records}
-    arms = list(dict.fromkeys(r["arm"] for r in records))
-    counts = {arm: max(r["num_seeds"] for r in records if r["arm"] == arm) for arm in arms}
+    cells = {(r.measure, r.arm): r for r in found}
+    arms = list(dict.fromkeys(r.arm for r in found))
+    counts = {arm: max(r.num_seeds for r in found if r.arm == arm) for arm in arms}
     rows = []
-    for measure in dict.fromkeys(r["measure"] for r in records if not BESIDE.search(r["measure"])):
-        found = [cells.get((measure, arm)) for arm in arms]
-        shown = [_of_seeds(r, counts[r["arm"]]) if r else wording.ABSENT for r in found]
+    for measure in dict.fromkeys(r.measure for r in found if not BESIDE.search(r.measure)):
+        own = [cells.get((measure, arm)) for arm in arms]
+        shown = [_of_seeds(r, counts[r.arm]) if r else wording.ABSENT for r in own]
         rows.append([wording.measure_heading(measure), *shown])
     rows.sort(key=lambda row: [wording.measure_heading(m) for m in MEASURED].index(row[0]))
-    keys = ["arm", "measure", "unit", "median", "low", "high", "level", "num_seeds", "seeds"]
-    for r in records:
-        r["unit"] = wording.measure_unit(r["measure"])
-        r["seeds"] = "; ".join(r["seeds"].split())
     seeds = wording.listed(f"{arm} {wording.plural(n, 'seed')}" for arm, n in counts.items())
     caption = (
         "Median [interval] over the finished seeds. The interval is exact, from the order of the seeds: "
-        f"{_levels(records)}. {seeds}, unless a cell says otherwise. Batch-norm statistics are frozen. A dash: "
+        f"{_levels(found)}. {seeds}, unless a cell says otherwise. Batch-norm statistics are frozen. A dash: "
         "not measured, or not applicable."
     )
-    content = csv_bytes(keys, [[r[k] for k in keys] for r in records])
+    content = _arms_csv(["arm", "measure", "unit", "median", "low", "high", "level", "num_seeds", "seeds"], found)
     return Table("measures", "What was measured of the networks", caption, ["measure", *arms], rows, content)
 
 
-def _of_seeds(r: dict[str, Any], num_all: int) -> str:
-    shown = wording.with_interval(r["measure"], r["median"], r["low"], r["high"])
-    return shown if r["num_seeds"] == num_all else f"{shown} ({wording.plural(r['num_seeds'], 'seed')})"
+def _of_seeds(r: "ArmRow", num_all: int) -> str:
+    shown = wording.with_interval(r.measure, r.median, r.low, r.high)
+    return shown if r.num_seeds == num_all else f"{shown} ({wording.plural(r.num_seeds, 'seed')})"
 
 
 def _seeds(sweep: Sweep, order: list[str]) -> Table | None:
     from bench.analysis.tables import seeds_table
 
-    frame = seeds_table(sweep)
-    records = _records(frame, order)
-    if not records:
+    found = _ordered(seeds_table(sweep), order)
+    if not found:
         return None
-    of_continuous = [m for m in frame.columns if m.startswith(("mi_final_c", "explained_final_c"))]
-    measures = [m for m in (*SEED_MEASURES, *of_continuous) if m in frame.columns]
+    known = list(dict.fromkeys(measure for r in seeds_table(sweep) for measure in r.values))
+    of_continuous = [m for m in known if m.startswith(("mi_final_c", "explained_final_c"))]
+    measures = [m for m in (*SEED_MEASURES, *of_continuous) if m in known]
     rows = [
-        [r["arm"], str(r["seed"]), str(r["state"]), r["health"] or wording.ABSENT]
-        + [wording.measured(m, r[m]) for m in measures]
-        for r in records
+        [r.arm, str(r.seed), r.state, r.health or wording.ABSENT]
+        + [wording.measured(m, r.values.get(m, math.nan)) for m in measures]
+        for r in found
     ]
-    content = csv_bytes(list(frame.columns), [[r[c] for c in frame.columns] for r in records])
-    headings = ["arm", "seed", "state", "health", *map(wording.measure_heading, measures)]
+    own = ["arm", "seed", "state", "health"]
+    values = [[r.arm, r.seed, r.state, r.health, *(r.values.get(m) for m in known)] for r in found]
     caption = "A seed that is not finished shows what it has so far and is in no summary."
     if of_continuous:
         ceiling = continuous_ceiling_nats(sweep.definition)
         limit = f"cannot exceed {ceiling:.3f} nats" if math.isfinite(ceiling) else "has no ceiling"
         caption += f" With Q's standard deviation, the L_I of all continuous codes together {limit}. The explained "
         caption += "share says how much Q knows about a code."
-    return Table("seeds", "Every seed", caption, headings, rows, content, num_text=4)
+    headings = [*own, *map(wording.measure_heading, measures)]
+    return Table("seeds", "Every seed", caption, headings, rows, csv_bytes([*own, *known], values), num_text=4)
 
 
 def _comparisons(sweep: Sweep, order: list[str], base_arm: str) -> Table | None:
@@ -185,52 +192,48 @@ def _comparisons(sweep: Sweep, order: list[str], base_arm: str) -> Table | None:
 
     if not sweep.entropy_nats:
         return None
-    records: list[dict[str, Any]] = []
+    found: list[RatioRow] = []
     for base in [group for group in order if arm_of(group) == base_arm]:
-        found = _records(comparisons_table(sweep, base), order)
-        records += [r for r in found if variant_of(r["arm"]) == variant_of(base)]
-    if not records:
+        own = _ordered(comparisons_table(sweep, base), order)
+        found += [r for r in own if variant_of(r.arm) == variant_of(base)]
+    if not found:
         return None
-    rows = [[r["arm"], r["against"], *_compared(sweep, r), f"{r['not_reached']} of {r['num_seeds']}"] for r in records]
+    rows = [[r.arm, r.against, *_compared(sweep, r), f"{r.not_reached} of {r.num_seeds}"] for r in found]
     caption = (
         "T80 divided by that of the base arm (Hodges and Lehmann); above 1 is slower. The interval is exact, from "
         "ranks. p: one-sided Mann-Whitney test for slower. A seed that did not reach 0.8 H(c) counts as later than the "
         "budget."
     )
     keys = ["arm", "against", *RATIO_COLUMNS, "p_slower", "not_reached", "num_seeds"]
-    values = [[ratio_value(r, k) for k in keys] for r in records]
+    values = [[ratio_value(r, k) for k in keys] for r in found]
     headings = ["arm", "against", "T80 ratio", "interval", "level", "p (slower)", "T80 not reached"]
     return Table("comparisons", "Comparisons", caption, headings, rows, csv_bytes(keys, values), num_text=2)
 
 
-def ratio_value(record: dict[str, Any], column: str) -> Any:
+def ratio_value(row: "RatioRow | None", column: str) -> Any:
     """A value of a ratio's row, for its file: a bound that is not there is "unbounded", as is a ratio of no seeds."""
-    value = record[column]
-    if column == "t80_ratio" and is_neither(record):
+    if row is None:
+        return None
+    value = getattr(row, column)
+    if column == "t80_ratio" and math.isnan(value):
         return NEITHER
     return "unbounded" if column in RATIO_COLUMNS and value == math.inf else value
 
 
-def is_neither(record: dict[str, Any]) -> bool:
-    """Whether two arms were compared, and failures of both leave no ratio."""
-    return math.isnan(record["t80_ratio"]) and not math.isnan(record["level"])
-
-
-def _compared(sweep: Sweep, record: dict[str, Any]) -> list[str]:
+def _compared(sweep: Sweep, row: "RatioRow") -> list[str]:
     """Ratio, interval, level and p; where neither arm gets there, equal failures are no sign of equality."""
-    if is_neither(record):
+    if math.isnan(row.t80_ratio):
         return [NEITHER, wording.ABSENT, wording.ABSENT, wording.ABSENT]
-    ratio = _ratio(sweep, record)
-    interval = f"{wording.number(record['low'], 2)} to {wording.number(record['high'], 2, 'unbounded')}"
-    return [ratio, interval, f"{100 * record['level']:.4g} %", wording.number(record["p_slower"], 4)]
+    interval = f"{wording.number(row.low, 2)} to {wording.number(row.high, 2, 'unbounded')}"
+    return [_ratio(sweep, row), interval, f"{100 * row.level:.4g} %", wording.number(row.p_slower, 4)]
 
 
-def _ratio(sweep: Sweep, record: dict[str, Any]) -> str:
+def _ratio(sweep: Sweep, row: "RatioRow") -> str:
     """The estimate takes failures at the budget: once they reach the middle of the pairs it is a bound, and says so."""
-    base = list(sweep.t80(record["against"]).values())
+    base = list(sweep.t80(row.against).values())
     base_failed = sum(math.isinf(t) for t in base) / len(base)
-    new_failed = record["not_reached"] / record["num_seeds"]
-    text = wording.number(record["t80_ratio"], 2)
+    new_failed = row.not_reached / row.num_seeds
+    text = wording.number(row.t80_ratio, 2)
     if new_failed * (1 - base_failed) >= 0.5:
         return f"at least {text}"
     return f"at most {text}" if base_failed * (1 - new_failed) >= 0.5 else text
@@ -239,20 +242,19 @@ def _ratio(sweep: Sweep, record: dict[str, Any]) -> str:
 def _timing(sweep: Sweep, order: list[str]) -> Table | None:
     from bench.analysis.tables import timing_table
 
-    frame = timing_table(sweep)
-    records = _records(frame, order)
-    if not records:
+    found = _ordered(timing_table(sweep), order)
+    if not found:
         return None
     rows = [
         [
-            r["arm"],
-            str(r["num_cells"]),
-            wording.number(r["step_ms_median"], 1),
-            *(wording.number(r[k], 1) for k in ("train_s", "checkpoint_s", "evaluate_s", "prepare_s")),
-            wording.number(100 * r["overhead_share"], 1),
-            wording.number(r["peak_memory_mb"], 0),
+            r.arm,
+            str(r.num_cells),
+            wording.number(r.step_ms_median, 1),
+            *(wording.number(s, 1) for s in (r.train_s, r.checkpoint_s, r.evaluate_s, r.prepare_s)),
+            wording.number(100 * r.overhead_share, 1),
+            wording.number(r.peak_memory_mb, 0),
         ]
-        for r in records
+        for r in found
     ]
     headings = [
         "arm",
@@ -269,7 +271,7 @@ def _timing(sweep: Sweep, order: list[str]) -> Table | None:
         "For the finished cells: the median time of a step, and the seconds of all cells together. "
         "Other work on the machine slows a step, so no verdict uses these times."
     )
-    content = csv_bytes(list(frame.columns), [[r[c] for c in frame.columns] for r in records])
+    content = csv_bytes(list(vars(found[0])), [list(vars(r).values()) for r in found])
     return Table("timing", "Timing", caption, headings, rows, content)
 
 

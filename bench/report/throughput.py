@@ -3,11 +3,13 @@
 Numbers are those of the records; what was not measured is named with the command that measures it.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from bench.records.storage import read_plain_json
+from bench.records.throughput import CardRecord, PairedRecord, RatioRecord, Share, SuiteRecord, WorkloadRecord
 from bench.report import wording
 from bench.report.tabular import Table, csv_bytes
 
@@ -27,15 +29,15 @@ STEPS = {
 class Records:
     """The newest record of each kind; None where there is none."""
 
-    paired: dict[str, Any] | None = None
-    suite: dict[str, Any] | None = None
-    card: dict[str, Any] | None = None
+    paired: PairedRecord | None = None
+    suite: SuiteRecord | None = None
+    card: CardRecord | None = None
     unreadable: list[str] = field(default_factory=list)
 
 
 def read_records(folder: Path) -> Records:
     """Records of all JSON files in ``folder``; a file that is no record of this version is named, and passed over."""
-    newest: dict[str, dict[str, Any]] = {}
+    newest: dict[str, Any] = {}  # a record by its kind
     unreadable = []
     for path in sorted(folder.glob("*.json"), key=lambda path: path.stat().st_mtime):
         try:
@@ -92,19 +94,19 @@ def machines(records: Records) -> list[tuple[str, str]]:
     return listed
 
 
-def _interval(value: dict[str, Any], key: str, decimals: int, factor: float = 1.0) -> str:
-    middle, low, high = (wording.number(factor * value[k], decimals) for k in (key, "low", "high"))
-    return f"{middle} [{low}, {high}]"
+def _interval(middle: float, ends: RatioRecord | Share, decimals: int, factor: float = 1.0) -> str:
+    shown, low, high = (wording.number(factor * value, decimals) for value in (middle, ends["low"], ends["high"]))
+    return f"{shown} [{low}, {high}]"
 
 
-def _where(workload: dict[str, Any]) -> list[Any]:
+def _where(workload: WorkloadRecord) -> list[str | int | float]:
     return [workload["network"], workload["batch_size"], workload["width"], workload["kernels"]]
 
 
 WHERE = ["network", "batch", "width", "kernels"]
 
 
-def _ratios(record: dict[str, Any]) -> Table:
+def _ratios(record: PairedRecord) -> Table:
     rows, values = [], []
     for m in record["measurements"]:
         for name, c in m["comparisons"].items():
@@ -112,10 +114,10 @@ def _ratios(record: dict[str, Any]) -> Table:
             shown = [f"{v:g}" if isinstance(v, float) else str(v) for v in _where(m["workload"])]
             step_ms, other_ms = c["step_ms"][c["clock"]], c["other_ms"][c["clock"]]
             times = [wording.number(step_ms, 1), wording.number(other_ms, 1)]
-            rows.append([STEPS.get(name, name), *shown, _interval(ratio, "ratio", 3), *times, str(ratio["num"])])
+            rows.append([STEPS.get(name, name), *shown, _interval(ratio["ratio"], ratio, 3), *times, str(ratio["num"])])
             values.append(
-                [name, *_where(m["workload"]), *(ratio[k] for k in ("ratio", "low", "high", "level", "num")), step_ms,
-                 other_ms, c["clock"]]
+                [name, *_where(m["workload"]), ratio["ratio"], ratio["low"], ratio["high"], ratio["level"],
+                 ratio["num"], step_ms, other_ms, c["clock"]]
             )  # fmt: skip
     clocks = wording.listed(dict.fromkeys(str(v[-1]) for v in values))
     caption = (
@@ -127,17 +129,16 @@ def _ratios(record: dict[str, Any]) -> Table:
     return Table("throughput-ratios", "The fused step against others", caption, headings, rows, csv_bytes(keys, values))
 
 
-def _ceiling(record: dict[str, Any]) -> Table:
+def _ceiling(record: PairedRecord) -> Table:
     rows, values = [], []
     for m in record["measurements"]:
         c = m["ceiling"]
         shown = [f"{v:g}" if isinstance(v, float) else str(v) for v in _where(m["workload"])]
-        shares = [_interval(c[kind], "share", 1, 100) for kind in ("direct", "executed")]
-        rates = [wording.number(c[k], 1) for k in ("direct_gflop", "executed_gflop", "matrix_gflops_per_s")]
-        rows.append([*shown, shares[0], shares[1], *rates])
-        numbers = [c[kind][k] for kind in ("direct", "executed") for k in ("share", "low", "high")]
-        numbers += [c[k] for k in ("direct_gflop", "executed_gflop", "matrix_gflops_per_s")]
-        values.append([*_where(m["workload"]), *numbers])
+        shares, rates = [c["direct"], c["executed"]], [c["direct_gflop"], c["executed_gflop"], c["matrix_gflops_per_s"]]
+        intervals = [_interval(share["share"], share, 1, 100) for share in shares]
+        rows.append([*shown, *intervals, *(wording.number(rate, 1) for rate in rates)])
+        numbers = [number for share in shares for number in (share["share"], share["low"], share["high"])]
+        values.append([*_where(m["workload"]), *numbers, *rates])
     size = record["measurements"][0]["ceiling"]["matrix_size"]
     caption = (
         f"Arithmetic rate of the fused step as a share of the ceiling: the rate of a {size} x {size} matrix product in "
@@ -158,7 +159,8 @@ SUITE_NUMBERS = (
 )
 
 
-def _suite(record: dict[str, Any]) -> Table:
+def _suite(record: SuiteRecord) -> Table:
+    rows_of: list[Mapping[str, Any]] = [*record["rows"]]
     rows = [
         [
             r["network"], f"{r['width']:g}", str(r["batch_size"]), str(r["threads"]), r["step"].replace("_", " "),
@@ -177,23 +179,23 @@ def _suite(record: dict[str, Any]) -> Table:
     )
     headings = ["network", "width", "batch", "threads", "step", "iteration (ms)", "images/s", "of fused [interval]"]
     headings += ["of the ceiling, direct (%)", "executed (%)"]
-    content = csv_bytes(keys, [[r[k] for k in keys] for r in record["rows"]])
+    content = csv_bytes(keys, [[r[k] for k in keys] for r in rows_of])
     return Table("throughput-suite", "Every step, network and batch size", caption, headings, rows, content)
 
 
 CARD_NUMBERS = ("ms", "ms_low", "ms_high", "images_per_s", "share", "product_tflops_per_s")
 
 
-def _card(record: dict[str, Any]) -> Table:
+def _card(record: CardRecord) -> Table:
     """Rows of one GPU; one that could not run says so."""
     values, rows = [], []
     for row in record["rows"]:
-        name = [row["name"], row["precision"], row["num_seeds"]]
-        values.append([*name, *(row.get(key) for key in CARD_NUMBERS)])
+        name, numbers = [row["name"], row["precision"], row["num_seeds"]], cast(Mapping[str, Any], row)
+        values.append([*name, *(numbers.get(key) for key in CARD_NUMBERS)])
         if "error" in row:
             rows.append([*map(str, name), f"not measured: {wording.scrubbed(row['error'])}", "", ""])
             continue
-        middle, low, high = (wording.number(row[key], 3) for key in ("ms", "ms_low", "ms_high"))
+        middle, low, high = (wording.number(ms, 3) for ms in (row["ms"], row["ms_low"], row["ms_high"]))
         share = f"{100 * row['share']:.1f} % of {row['product_tflops_per_s']:.3g} TFLOP/s"
         images = wording.number(row["images_per_s"], 0)
         rows.append([*map(str, name), f"{middle} [{low}, {high}]", images, share])
@@ -207,7 +209,7 @@ def _card(record: dict[str, Any]) -> Table:
     return Table("throughput-card", "One GPU", caption, headings, rows, content, num_text=2)
 
 
-def _beside(record: dict[str, Any]) -> Table:
+def _beside(record: SuiteRecord) -> Table:
     values: list[list[Any]] = []  # a suite that was cut has some of it
     if sampling := record.get("sampling"):
         values.append(["sampling", f"{sampling['batch_size']} images", sampling["ms"], "ms"])

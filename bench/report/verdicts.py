@@ -8,7 +8,7 @@ from bench.claims.conditions import ConditionResult
 from bench.claims.judge import BesideResult, ClaimResult, budget_used, data_used, left_out
 from bench.claims.verdict import BudgetKind, DataKind, Outcome, Verdict
 from bench.report import answers, wording
-from bench.spec.tables import ExperimentTable
+from bench.spec.experiment import ExperimentTable
 from infogan.data import own
 
 DISTANCE = "figure1_distance_nats"

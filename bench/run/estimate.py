@@ -9,18 +9,18 @@ import shutil
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from bench.records.folder import CellFolder
 from bench.records.schedule import makespan_s
-from bench.records.tasks import STRETCH, CellTask
+from bench.records.tasks import STRETCH, CellTask, EventValues
 from bench.run.executors.base import Executor, StopRequest
 from bench.run.plan import BYTES, PlannedCell, cell_costs
 from bench.run.work import reached_iterations
 from bench.spec.cells import Cell, digest
+from bench.spec.config import Config, Training
 
 TRIAL_STRETCHES = {"cpu": 2, "cuda": 10}  # of a trial; the first warms up and does not count
 POINT_BYTES = 268  # a row and its indexes in SQLite with MLflow 3.17's schema, see bench.publish.scaling
@@ -67,19 +67,20 @@ def kind_of(cell: Cell) -> str:
     """Key of the cells that take the same time for an iteration and outside training."""
     c = cell.config
 
-    def relevant(table: dict[str, Any]) -> dict[str, Any]:
+    def relevant(table: Mapping[str, object]) -> dict[str, object]:
         return {name: value for name, value in table.items() if name not in ONLY_NUMBERS}
 
-    trained = [any(c["training"][f"mi_weight_{player}"]) for player in ("discriminator", "generator")]
-    same = [c[name] for name in ("architecture", "noise", "codes", "device", "data")]
+    trained = [any(c["training"]["mi_weight_discriminator"]), any(c["training"]["mi_weight_generator"])]
+    same = [c["architecture"], c["noise"], c["codes"], c["device"], c["data"]]
     return digest([cell.experiment, relevant(c["network"]), relevant(c["training"]), trained, *same])
 
 
 def trial_of(cell: Cell, number: int) -> Cell:
     """The cell with few iterations and a seed of its own, so that several of one kind can run side by side."""
     wanted = STRETCH * TRIAL_STRETCHES[cell.config["device"]]
-    training = cell.config["training"] | {"iterations": min(wanted, cell.iterations)}
-    return replace(cell, seed=number, config=cell.config | {"seed": number, "training": training})
+    training: Training = {**cell.config["training"], "iterations": min(wanted, cell.iterations)}
+    config: Config = {**cell.config, "seed": number, "training": training}
+    return replace(cell, seed=number, config=config)
 
 
 def measure(
@@ -133,7 +134,7 @@ class _Clock:
         self.messages: dict[str, str] = {}
         self._begun = time.perf_counter()
 
-    def event(self, task: CellTask, kind: str, values: dict[str, Any]) -> None:
+    def event(self, task: CellTask, kind: str, values: EventValues) -> None:
         now, key = time.perf_counter(), task.cell.key
         if kind == "started":
             self.started[key] = now

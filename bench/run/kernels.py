@@ -14,7 +14,7 @@ from fnmatch import fnmatchcase
 from functools import cache
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import TypedDict, cast
 
 from bench import environment
 from bench.records.find import find_cells
@@ -32,6 +32,15 @@ LOCK_PATIENCE_S = 600.0  # another launcher measures, for minutes
 
 Layers = Sequence[Strided | Dense]
 Measure = Callable[[Layers, int], list[float]]
+
+
+class Kept(TypedDict):
+    """The choice kept with results: by layer and batch size whether it is fast, and what was measured."""
+
+    format: int
+    processor: str
+    fast: dict[str, bool]
+    ratios: dict[str, float]
 
 
 class UnreadableChoice(Exception):
@@ -99,7 +108,7 @@ class Chooser:
         names = (layer.name for layer in layers if fast.get(_entry(layer, batch_size), layer.name in known))
         return Choice(tuple(names), record["processor"])
 
-    def _extend(self, record: dict[str, Any], layers: Layers, batch_size: int) -> None:
+    def _extend(self, record: Kept, layers: Layers, batch_size: int) -> None:
         missing = [layer for layer in layers if _entry(layer, batch_size) not in record["fast"]]
         if not missing:
             return
@@ -117,11 +126,11 @@ class Chooser:
             }
         record["fast"] |= {_entry(layer, batch_size): layer.name in chosen for layer in missing}
 
-    def _read(self) -> dict[str, Any]:
-        """The choice kept with these results: ``processor``, ``fast`` by layer and batch size, measured ``ratios``."""
+    def _read(self) -> Kept:
+        """The choice kept with these results. Raises UnreadableChoice."""
         path = self.results / RECORD
         try:
-            record = read_json(path)
+            record = cast(Kept, read_json(path))
             fits = record["format"] == FORMAT and isinstance(record["processor"], str)
             fits = fits and all(isinstance(is_fast, bool) for is_fast in record["fast"].values())
             if not fits or not isinstance(record["ratios"], dict):
@@ -136,13 +145,13 @@ class Chooser:
         return record
 
 
-def _record(processor: str) -> dict[str, Any]:
+def _record(processor: str) -> Kept:
     return {"format": FORMAT, "processor": processor, "fast": {}, "ratios": {}}
 
 
-def _of_cells(results: Path) -> dict[str, Any] | None:
+def _of_cells(results: Path) -> Kept | None:
     """The choice that the cells of a folder were made with, such as those of a pack; of several kinds, the first's."""
-    record: dict[str, Any] | None = None
+    record: Kept | None = None
     for folder in find_cells(results).folders:
         try:
             cell = folder.cell()
@@ -161,7 +170,7 @@ def _of_cells(results: Path) -> dict[str, Any] | None:
     return record
 
 
-def _answers(record: dict[str, Any], layers: Layers, batch_size: int) -> bool:
+def _answers(record: Kept, layers: Layers, batch_size: int) -> bool:
     return all(_entry(layer, batch_size) in record["fast"] for layer in layers)
 
 

@@ -8,14 +8,16 @@ import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 
 from bench.records.folder import CellFolder
-from bench.records.tasks import CellTask
+from bench.records.schema import Measured
+from bench.records.tasks import CellTask, EventValues
 from bench.run.cell_atlas import AtlasError, drawn_atlas
 from bench.spec.cells import digest, measure_key
+from bench.spec.config import Data
 from infogan import data
 from infogan.architectures import ARCHITECTURES
 from infogan.measures.catalogue import FAMILIES as CATALOGUE
@@ -25,10 +27,10 @@ from infogan.training import Trainer, TrainingConfig
 if TYPE_CHECKING:  # brings scipy and scikit-learn: a cell that measures nothing does without
     from infogan.measures.trained import Trained
 
-Report = Callable[[str, dict[str, Any]], None]
+Report = Callable[[str, EventValues], None]
 
 
-def load_dataset(wanted: dict[str, Any], data_dir: Path | None) -> data.Dataset:
+def load_dataset(wanted: Data, data_dir: Path | None) -> data.Dataset:
     """The data set that a cell's configuration names. Raises DataError where the bytes are not those."""
     name: str | data.OwnImages = wanted["name"]
     if "images" in wanted:
@@ -84,7 +86,7 @@ def measure(
             return "stopped", ""
         report("evaluating", {"family": family})
         started = time.perf_counter()
-        entry: dict[str, Any] = {"key": measure_key(task.cell, family)}
+        entry: Measured = {"key": measure_key(task.cell, family)}
         try:
             cell = cell or trained_cell(task, folder, config, load_dataset(task.cell.config["data"], task.data_dir))
             measured = FAMILIES[family](cell)
@@ -93,17 +95,16 @@ def measure(
                 raise KeyError(f"family {family} gives numbers that the catalogue lacks: {', '.join(sorted(unknown))}")
             if measured.grids:
                 folder.write_measured_grids(family, measured.grids)  # before the entry that speaks of them
-            entry |= {"values": measured.values, "reasons": measured.reasons, "details": measured.details}
-            entry |= {"series": measured.series}
+            entry |= {"values": measured.values, "reasons": measured.reasons}
+            entry |= {"details": measured.details, "series": measured.series}
             digest(entry)  # a number that JSON lacks is this family's failure, not the worker's
         except Exception as error:
             message = " ".join(str(error).split())
             entry = {"key": entry["key"], "error": f"{type(error).__name__}: {message}"}
             entry["traceback"] = traceback.format_exc()
             failures.append(f"{family} not measured: {message}")
-        folder.write_measures(
-            family, entry | {"seconds": time.perf_counter() - started, "peak_memory_mb": peak_memory_mb()}
-        )
+        entry |= {"seconds": time.perf_counter() - started, "peak_memory_mb": peak_memory_mb()}
+        folder.write_measures(family, entry)
     if task.cell.measures and not folder.has_atlas():
         try:
             folder.write_atlas(drawn_atlas(folder))

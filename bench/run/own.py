@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.spec.cells import Cell
+from bench.spec.config import Config, Network, Training
+from bench.spec.experiment import ExperimentTable, merged_architecture
 from bench.spec.own import Own
-from bench.spec.tables import ExperimentTable, SpecError, merged_architecture, misfit_of_images
+from bench.spec.tables import SpecError, misfit_of_images
 from infogan.architectures import Architecture
 from infogan.data.base import one_line
 from infogan.own import OwnError
@@ -90,7 +92,7 @@ class Trial:
     """A cell's configuration to be tried, with its words and the folders of its references."""
 
     name: str
-    config: dict[str, Any]
+    config: Config
     folders: Mapping[str, Path]
 
 
@@ -101,10 +103,13 @@ def _try(trial: Trial) -> None:
     from infogan.training import NonFiniteLoss
 
     torch.set_num_threads(1)
-    training = trial.config["training"] | {"iterations": TRIAL_ITERATIONS, "batch_size": TRIAL_BATCH, "capture": "off"}
-    training = {k: v for k, v in training.items() if k not in ("warm_up_iterations", "give_up")}
-    network = trial.config["network"] | {"width": TRIAL_WIDTH, "kernels": "torch", "fast_layers": None}
-    config = trial.config | {"training": training, "network": network, "device": "cpu"}
+    training: Training = {**trial.config["training"], "iterations": TRIAL_ITERATIONS, "batch_size": TRIAL_BATCH}
+    training["capture"] = "off"
+    training.pop("warm_up_iterations", None)
+    training.pop("give_up", None)
+    network: Network = {**trial.config["network"], "width": TRIAL_WIDTH, "kernels": "torch"}
+    network.pop("fast_layers", None)  # of "torch" there are none
+    config: Config = {**trial.config, "training": training, "network": network, "device": "cpu"}
     shape = (2 * TRIAL_BATCH, *architecture_of(config).image_CHW)
     images_NCHW = torch.randint(0, 256, shape, generator=torch.Generator().manual_seed(0)).to(torch.uint8)
     try:
@@ -129,7 +134,7 @@ def _files(trial: Trial) -> list[Path]:
 
 
 # ---------------------------------------------------------------- in a cell's own process
-def trainer(config: dict[str, Any], folders: Mapping[str, Path], images_NCHW: "Tensor", seed: int) -> "Trainer":
+def trainer(config: Config, folders: Mapping[str, Path], images_NCHW: "Tensor", seed: int) -> "Trainer":
     """A cell's trainer: the library's, or one with its own parts. Raises OwnError where their source has changed."""
     from bench.run.configuration import training_config
     from infogan.own.trainer import OwnTrainer
@@ -141,11 +146,11 @@ def trainer(config: dict[str, Any], folders: Mapping[str, Path], images_NCHW: "T
     return OwnTrainer(training, images_NCHW, seed, _parts(config, folders, training))
 
 
-def _is_own(config: Mapping[str, Any]) -> bool:
+def _is_own(config: Config) -> bool:
     return "optimizer" in config["training"] or is_reference(config["training"]["step"])
 
 
-def _parts(config: dict[str, Any], folders: Mapping[str, Path], training: "TrainingConfig") -> "Parts":
+def _parts(config: Config, folders: Mapping[str, Path], training: "TrainingConfig") -> "Parts":
     from infogan.own.trainer import Parts, own_optimizer, torch_optimizer
 
     make, step_name = None, config["training"]["step"]
@@ -162,7 +167,7 @@ def _parts(config: dict[str, Any], folders: Mapping[str, Path], training: "Train
     return Parts(make, step)
 
 
-def _loaded(kind: str, text: str, config: Mapping[str, Any], folders: Mapping[str, Path]) -> Any:
+def _loaded(kind: str, text: str, config: Config, folders: Mapping[str, Path]) -> Any:
     if text not in folders:
         raise OwnError(f"{text}: this launch's file of experiments does not name it")
     reference = Reference(text, folders[text])

@@ -7,14 +7,14 @@ import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from bench.console import Exit
 from bench.records.folder import LAUNCHES, CellFolder
 from bench.records.launches import Launch
 from bench.records.locks import Lock
 from bench.records.storage import in_words
-from bench.records.tasks import CellTask
+from bench.records.tasks import CellTask, EventValues
 from bench.run.executors.base import Executor, StopRequest
 from bench.spec.cells import Cell
 from bench.tracking.mirror import Mirror, NoMirror
@@ -103,7 +103,7 @@ def training_flops(cell: Cell) -> float:
 class Display(Protocol):
     """Shows events to a person."""
 
-    def event(self, task: CellTask, kind: str, values: dict[str, Any]) -> None: ...
+    def event(self, task: CellTask, kind: str, values: EventValues) -> None: ...
     def tick(self, tracking_status: str) -> None: ...
     def message(self, text: str) -> None: ...
 
@@ -165,7 +165,7 @@ def run(
 
         launch = Launch()
 
-        def on_event(task: CellTask, kind: str, values: dict[str, Any]) -> None:
+        def on_event(task: CellTask, kind: str, values: EventValues) -> None:
             launch.event(task, kind, values)
             folder = CellFolder.of(results, task.cell)
             if kind in ("durable", "done", "failed", "stopped") and (folder.path / "cell.json").is_file():

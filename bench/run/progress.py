@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
 
 from rich.console import Console
 from rich.progress import (
@@ -20,7 +19,7 @@ from rich.progress import (
 from rich.text import Text
 
 from bench.console import is_watched
-from bench.records.tasks import CellTask
+from bench.records.tasks import CellTask, EventValues
 from bench.run.work import Work
 
 LINE_EVERY_S = 20.0
@@ -40,7 +39,7 @@ def _information(metrics: dict[str, float]) -> str:
     )
 
 
-def _node(values: dict[str, Any]) -> str:
+def _node(values: EventValues) -> str:
     return f" on {values['node']}" if "node" in values else ""
 
 
@@ -56,7 +55,7 @@ class _Sweep:
         self.failed = 0
         self.started = time.monotonic()
 
-    def update(self, task: CellTask, kind: str, values: dict[str, Any]) -> None:
+    def update(self, task: CellTask, kind: str, values: EventValues) -> None:
         key = task.cell.key
         work = self.work[key]
         if kind == "started":  # again, on a cluster, from before
@@ -106,7 +105,7 @@ class LineDisplay:
 
     def __exit__(self, *_: object) -> None: ...
 
-    def event(self, task: CellTask, kind: str, values: dict[str, Any]) -> None:
+    def event(self, task: CellTask, kind: str, values: EventValues) -> None:
         self.sweep.update(task, kind, values)
         name = f"{task.cell.experiment} {task.cell.name}"
         if kind == "progress":
@@ -179,7 +178,7 @@ class BarDisplay:
     def __exit__(self, *_: object) -> None:
         self.progress.stop()
 
-    def event(self, task: CellTask, kind: str, values: dict[str, Any]) -> None:
+    def event(self, task: CellTask, kind: str, values: EventValues) -> None:
         self.sweep.update(task, kind, values)
         key, name = task.cell.key, f"{task.cell.experiment} {task.cell.name}"
         if kind == "started":

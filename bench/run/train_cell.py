@@ -12,7 +12,7 @@ import time
 import traceback
 from collections.abc import Callable, Generator
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import cast
 
 import numpy as np
 import torch
@@ -21,8 +21,9 @@ from bench.environment import ROOT, data_record
 from bench.records.folder import NEWEST, CellFolder
 from bench.records.history import History
 from bench.records.locks import Lock, LockLost
+from bench.records.schema import HealthRecord, Result, Seconds
 from bench.records.storage import CorruptRecord, in_words
-from bench.records.tasks import STRETCH, CellTask
+from bench.records.tasks import STRETCH, CellTask, EventValues
 from bench.run.configuration import training_config
 from bench.run.measure_cell import load_dataset, measure
 from bench.run.own import trainer
@@ -51,7 +52,7 @@ from infogan.training import NonFiniteLoss
 NUM_PARTS = 4  # pictures are taken after each quarter of the training
 SNAPSHOT_SAMPLES = 1_280  # of the prior, to freeze G's batch norm for a picture
 
-Report = Callable[[str, dict[str, Any]], None]  # kind of event, its values
+Report = Callable[[str, EventValues], None]  # kind of event, its values
 
 
 @dataclass
@@ -103,7 +104,9 @@ class CellRun:
         except LockLost:
             raise
         except Exception as error:
-            failure: dict[str, Any] = {
+            failure: Result = {
+                "status": "failed",
+                "notes": self.notes,
                 "error": type(error).__name__,
                 "message": " ".join(str(error).split()) or type(error).__name__,
                 "traceback": traceback.format_exc().replace(f"{ROOT}/", ""),  # records travel
@@ -111,7 +114,7 @@ class CellRun:
             if isinstance(error, NonFiniteLoss):
                 failure |= {"iteration": error.iteration, "values": {k: repr(v) for k, v in error.values.items()}}
             with contextlib.suppress(OSError):  # on a full disk the message alone tells; the cell stays partial
-                self.folder.write_result({"status": "failed", "notes": self.notes, **failure})
+                self.folder.write_result(failure)
             self.report("failed", {"message": failure["message"]})
             return "failed"
         if not trained:
@@ -347,12 +350,12 @@ class CellRun:
         )
         self.folder.write_weights(weights.getvalue())
         self.clock.add("checkpoint", started)
-        result: dict[str, Any] = {
+        result: Result = {
             "status": "done",
             "iterations": self.trainer.iteration,
             "mi_frozen_nats": dict(zip(spec.names, bounds.tolist(), strict=True)),
-            "health": asdict(judged),
-            "seconds": self.clock.seconds,
+            "health": cast(HealthRecord, asdict(judged)),
+            "seconds": cast(Seconds, self.clock.seconds),
             "resumes": self.clock.resumes,
             "evaluation_code": evaluation_code(),
             "peak_memory_mb": peak_memory_mb(),

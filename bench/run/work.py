@@ -103,7 +103,7 @@ def _measured_speed(results: Path, planned: Sequence[PlannedCell]) -> tuple[floa
     if not seconds:
         return None
     train_s = sum(s["train"] for _, s in seconds)
-    outside_s = sum(sum(s.values()) - s["train"] for _, s in seconds) / len(seconds)
+    outside_s = sum(s["checkpoint"] + s["evaluate"] + s["prepare"] for _, s in seconds) / len(seconds)
     return sum(flops for flops, _ in seconds) / train_s, outside_s
 
 

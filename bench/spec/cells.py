@@ -8,21 +8,12 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
+from bench.spec.config import Code, Config, Definition, Network, StatedNetwork, Training
+from bench.spec.experiment import ExperimentTable, ProfileTable, group_name, groups, merged_architecture, merged_codes
 from bench.spec.schema import MAX_SEED, suggest
-from bench.spec.tables import (
-    ExperimentTable,
-    ProfileTable,
-    Spec,
-    SpecError,
-    group_name,
-    groups,
-    merged_architecture,
-    merged_codes,
-    merged_network,
-    merged_training,
-)
+from bench.spec.tables import Spec, SpecError, merged_network, merged_training
 from infogan.architectures import Architecture, Dense, Strided, adapted, choosable_layers
 from infogan.data import DataInfo, OwnImages
 from infogan.own.networks import architecture_of
@@ -44,15 +35,15 @@ def digest(value: Any) -> str:
 
 @dataclass(frozen=True)
 class Cell:
-    """One run. ``config`` is JSON: everything that its result is a function of."""
+    """One run."""
 
     experiment: str
     profile: str
     variant: str | None
     arm: str
     seed: int
-    config: dict[str, Any]
-    definition: dict[str, Any]  # what all arms, variants and seeds of a sweep share
+    config: Config
+    definition: Definition
     measures: tuple[str, ...] = ()  # families of measures that the experiment wants; no part of the result's key
 
     @property
@@ -66,7 +57,7 @@ class Cell:
         return digest(self.definition)
 
     @property
-    def comparison(self) -> dict[str, Any]:
+    def comparison(self) -> dict[str, object]:
         """What two sets of runs must share to be compared; all else is the treatment under test."""
         c = self.config
         return {
@@ -100,43 +91,41 @@ class Cell:
     @property
     def input_width(self) -> int:
         """Of the generator: noise and codes."""
-        return input_width(self.config["noise"], self.config["codes"])
+        widths = [code["num_categories"] if code["kind"] == "categorical" else 1 for code in self.config["codes"]]
+        return self.config["noise"]["size"] + sum(widths)
 
     @property
     def iterations(self) -> int:
-        return int(self.config["training"]["iterations"])
+        return self.config["training"]["iterations"]
 
 
 def _training(
-    spec: Spec, experiment: ExperimentTable, variant: str | None, arm: str | None, device: str
-) -> dict[str, Any]:
+    spec: Spec, experiment: ExperimentTable, variant: str | None, arm: str | None, device: str, iterations: int
+) -> Training:
     """Training settings as numbers: one lambda per code and phase, Q's rate resolved, no graph where there is none."""
     merged = merged_training(spec, experiment, variant, arm)
     if merged.get("capture") == "auto" and (device == "cpu" or merged["step"] != "fused"):
         merged["capture"] = "off"
-    num_codes = len(merged_codes(spec, experiment, variant, arm))
-    weights = merged.pop("mi_weight")
-    weights = weights if isinstance(weights, list) else [weights] * num_codes
-    weights_g = merged.pop("mi_weight_generator")
-    weights_g = (
-        weights if weights_g == "same" else weights_g if isinstance(weights_g, list) else [weights_g] * num_codes
-    )
-    rate_q = merged["learning_rate_q"]
-    if isinstance(rate_q, str):
-        rate_q = merged[f"learning_rate_{rate_q}"]
-    return merged | {"learning_rate_q": rate_q, "mi_weight_discriminator": weights, "mi_weight_generator": weights_g}
+    rates = {"discriminator": merged["learning_rate_discriminator"], "generator": merged["learning_rate_generator"]}
+    rate_q, weight = merged["learning_rate_q"], merged["mi_weight"]
+    weight_g = weight if merged["mi_weight_generator"] == "same" else merged["mi_weight_generator"]
+    resolved = {
+        "learning_rate_q": rates[rate_q] if isinstance(rate_q, str) else rate_q,
+        "mi_weight_discriminator": _per_code(weight, experiment),
+        "mi_weight_generator": _per_code(weight_g, experiment),
+        "iterations": iterations,
+    }
+    kept = {k: v for k, v in merged.items() if k not in ("mi_weight", "mi_weight_generator")}
+    return cast(Training, kept | resolved)
 
 
-def _codes(
-    spec: Spec, experiment: ExperimentTable, variant: str | None = None, arm: str | None = None
-) -> list[dict[str, Any]]:
-    return [code.model_dump(mode="json", exclude_none=True) for code in merged_codes(spec, experiment, variant, arm)]
+def _per_code(weight: Any, experiment: ExperimentTable) -> list[float]:
+    return weight if isinstance(weight, list) else [weight] * len(experiment.codes)
 
 
-def input_width(noise: Mapping[str, Any], codes: Sequence[Mapping[str, Any]]) -> int:
-    """Of the generator: noise and codes."""
-    widths = [code["num_categories"] if code["kind"] == "categorical" else 1 for code in codes]
-    return int(noise["size"] + sum(widths))
+def _codes(experiment: ExperimentTable, variant: str | None) -> list[Code]:
+    codes = merged_codes(experiment, variant)
+    return [cast(Code, code.model_dump(mode="json", exclude_none=True)) for code in codes]
 
 
 class Choice(NamedTuple):
@@ -155,14 +144,19 @@ def all_that_may_gain(layers: Sequence[Strided | Dense], batch_size: int) -> Cho
 
 
 def _network(
-    table: dict[str, Any], found: Architecture, input_width: int, batch_size: int, device: str, choose: Choose
-) -> dict[str, Any]:
+    table: StatedNetwork,
+    width: float,
+    found: Architecture,
+    input_width: int,
+    batch_size: int,
+    device: str,
+    choose: Choose,
+) -> Network:
     """Network settings with the formulation of every layer that may have several, and whose choice that is."""
     if device != "cpu" or table.get("kernels") != "fastest" or table.get("precision") == "bf16":
-        return table
-    layers = choosable_layers(adapted(found, table), input_width, table["width"])
-    choice = choose(layers, batch_size)
-    return table | {"fast_layers": list(choice.fast_layers), "chosen_for": choice.processor}
+        return {**table, "width": width}
+    choice = choose(choosable_layers(adapted(found, table), input_width, width), batch_size)
+    return {**table, "width": width, "fast_layers": list(choice.fast_layers), "chosen_for": choice.processor}
 
 
 def resolve(
@@ -185,18 +179,18 @@ def resolve(
     experiment = spec.experiments[experiment_name]
     budget = experiment.profiles[profile]  # type: ignore[index]
     num_images = min(budget.num_images or data.num_train, data.num_train)
-    common, wanted = _training(spec, experiment, None, None, device), experiment.wanted_data
-    noise = experiment.noise.model_dump()
+    common = _training(spec, experiment, None, None, device, budget.iterations)
+    training = _training(spec, experiment, variant, arm, device, budget.iterations)
+    wanted = experiment.wanted_data
 
-    def networks(variant: str | None, training: dict[str, Any], codes: list[dict[str, Any]]) -> dict[str, Any]:
+    def networks(variant: str | None, training: Training) -> dict[str, Any]:
         """Tables that hold on networks; ``own`` only where something is the user's."""
-        table = merged_network(spec, experiment, variant) | {"width": budget.width}
         named: dict[str, Any] = {"architecture": merged_architecture(experiment, variant)}
         own = spec.given.own.entries(named["architecture"], training, tables)
         named |= {"own": own} if own else {}
-        width, batch_size = input_width(noise, codes), common["batch_size"]
-        chosen = _network(table, architecture_of(named), width, batch_size, device, choose)
-        return named | {"network": chosen, "codes": codes}
+        table, batch_size = merged_network(spec, experiment, variant), common["batch_size"]
+        sizes = experiment.input_width, batch_size
+        return named | {"network": _network(table, budget.width, architecture_of(named), *sizes, device, choose)}
 
     shared: dict[str, Any] = {
         "format": FORMAT,
@@ -209,35 +203,26 @@ def resolve(
             "num_images": num_images,
             **({"images": wanted.made_as} if isinstance(wanted, OwnImages) else {}),
         },
-        **networks(None, common, _codes(spec, experiment)),
-        "noise": noise,
+        **networks(None, common),
+        "noise": experiment.noise.model_dump(),
+        "codes": _codes(experiment, None),
         "device": device,
         "versions": versions,
     }
-    iterations = {"iterations": budget.iterations}
-    training = _training(spec, experiment, variant, arm, device)
-    own = networks(variant, training, _codes(spec, experiment, variant, arm))
+    own = networks(variant, training)
     if variant is not None:
         table = experiment.variants[variant]
+        own["codes"] = _codes(experiment, variant)
         own["noise"] = shared["noise"] | ({"prior": table.noise_prior} if table.noise_prior else {})
         own["data"] = shared["data"] | {"num_images": round(num_images * table.share_of_images)}
-    config = (
-        shared
-        | own
-        | {
-            "variant": variant,
-            "arm": arm,
-            "seed": seed,
-            "training": training | iterations,
-        }
-    )
-    _check_capture(f"experiments.{experiment_name}", config["training"], device)
-    _check_warm_up(f"experiments.{experiment_name}.profiles.{profile}", config["training"])
-    definition = shared | {"training": common | iterations}
+    named = {"variant": variant, "arm": arm, "seed": seed, "training": training}
+    config, definition = cast(Config, shared | own | named), cast(Definition, shared | {"training": common})
+    _check_capture(f"experiments.{experiment_name}", training, device)
+    _check_warm_up(f"experiments.{experiment_name}.profiles.{profile}", training)
     return Cell(experiment_name, profile, variant, arm, seed, config, definition, tuple(experiment.measures))
 
 
-def _check_capture(where: str, training: dict[str, Any], device: str) -> None:
+def _check_capture(where: str, training: Training, device: str) -> None:
     """Raises SpecError where an iteration cannot be one CUDA graph."""
     if training.get("capture", "off") != "graph":
         return
@@ -247,7 +232,7 @@ def _check_capture(where: str, training: dict[str, Any], device: str) -> None:
         raise SpecError(f"{where}: capture = 'graph' needs step = 'fused', got {training['step']!r}")
 
 
-def _check_warm_up(where: str, training: dict[str, Any]) -> None:
+def _check_warm_up(where: str, training: Training) -> None:
     """Raises SpecError where a warm-up leaves nothing of the budget."""
     warm_up = training.get("warm_up_iterations", 0)
     if warm_up and warm_up >= training["iterations"]:

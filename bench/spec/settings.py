@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
+from bench.spec.config import StatedNetwork, StatedTraining
 from bench.spec.own import Optimizer, StepName
 from bench.spec.schema import Number, Rate, Seed, Table, Weight, as_float
 from infogan.data import OwnImages
@@ -122,7 +123,7 @@ class NetworkTable(Table):
 
 
 def refusal(
-    training: dict[str, Any], network: dict[str, Any], codes: Sequence[CodeTable]
+    training: StatedTraining, network: StatedNetwork, codes: Sequence[CodeTable]
 ) -> tuple[str, Any, str] | None:
     """Field, value and what is expected where merged settings do not go together; else None."""
     continuous = [code for code in codes if isinstance(code, ContinuousTable)]

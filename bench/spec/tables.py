@@ -7,42 +7,23 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, cast
 
-from pydantic import (
-    BeforeValidator,
-    Field,
-    PrivateAttr,
-    ValidationError,
-    ValidationInfo,
-    field_validator,
-    model_validator,
-)
+from pydantic import Field, PrivateAttr, ValidationError, model_validator
 
-from bench.spec.criteria import BlankTable, ClaimTable, CostTable, GateTable
+from bench.spec.config import StatedNetwork, StatedTraining
+from bench.spec.criteria import CostTable
+from bench.spec.experiment import ArmTable, ExperimentTable, group_name, groups, merged_architecture, merged_codes
 from bench.spec.images import OF_NAMED_SETS, Replacement, replaced
 from bench.spec.mistakes import Misfit, explain
 from bench.spec.overrides import Setting, applied, parse
 from bench.spec.own import Own, references
-from bench.spec.reading import Source, SpecError, read
-from bench.spec.schema import Name, Number, Seed, Seeds, Table, as_float, suggest
-from bench.spec.settings import (
-    CodeTable,
-    ContinuousTable,
-    Data,
-    Deviation,
-    Iterations,
-    NetworkTable,
-    NoiseTable,
-    NumImages,
-    Span,
-    TrainingTable,
-    Width,
-    refusal,
-)
+from bench.spec.reading import BUILTIN, Source, SpecError, read
+from bench.spec.schema import Name, Table, suggest
+from bench.spec.settings import NetworkTable, TrainingTable, refusal
 from bench.spec.vocabulary import MEASURES
 from infogan.architectures import ARCHITECTURES
-from infogan.data import DATASETS, OwnImages, sources
+from infogan.data import DATASETS, sources
 from infogan.measures.catalogue import FAMILIES
 from infogan.own.sources import is_reference
 
@@ -50,92 +31,6 @@ REQUIRED_DEFAULTS = (  # of training: what every cell needs and only this table 
     *("batch_size", "learning_rate_discriminator", "learning_rate_generator", "learning_rate_q"),
     *("mi_weight", "mi_weight_generator", "mi_trains_trunk", "step"),
 )
-PROFILES = ("smoke", "cpu", "paper")
-
-
-class ArmTable(TrainingTable):
-    """An arm states only its difference from the experiment's training table, and codes that it has besides."""
-
-    note: str = ""
-    more_codes: list[ContinuousTable] = Field(default_factory=list)  # after the experiment's: H(c) and T80 stay theirs
-
-
-class VariantTable(Table):
-    """What the experiment is run with in turn: one factor's rates, or one choice that differs from the reference's."""
-
-    note: str = ""
-    arms: list[Name] | None = None  # which of the experiment's arms; None: all
-    training: TrainingTable = TrainingTable()
-    network: NetworkTable = NetworkTable()
-    architecture: str | None = None
-    noise_prior: Literal["uniform", "normal"] | None = None
-    std: Deviation | None = None  # of every continuous code; its clip is the variant's own, too
-    std_clip: Span | None = None
-    share_of_images: Annotated[float, BeforeValidator(as_float), Field(gt=0, le=1)] = 1.0
-
-
-class ResourcesTable(Table):
-    """What a cluster sets aside for a cell. The local executor takes no notice of it."""
-
-    cpus: Annotated[float, BeforeValidator(as_float), Field(gt=0, le=1024)] = 1.0
-    gpus: Annotated[float, BeforeValidator(as_float), Field(ge=0, le=1)] = 1.0  # a share of one; 0 on a CPU in any case
-    memory_gb: Annotated[float, BeforeValidator(as_float), Field(ge=0, le=65536)] = 0.0  # 0: nothing is set aside
-
-
-class ProfileTable(Table):
-    """A budget."""
-
-    iterations: Iterations
-    width: Width = 1.0
-    num_images: NumImages | None = None  # None: all of the data set
-    seeds: Seeds | None = None
-    arms: list[Name] | None = None
-    # seeds of an arm, or of one variant's arm ("azimuth/gan"), that differ from the others'; none: it is left out
-    group_seeds: dict[str, list[Seed]] = Field(default_factory=dict)
-    resources: ResourcesTable = ResourcesTable()
-
-
-class PaperBudget(Table):
-    """None: the paper does not say."""
-
-    iterations: int | None = None
-    width: Number
-    num_images: int | None = None
-
-
-class ExperimentTable(Table):
-    title: str = Field(min_length=5)
-    data: Data
-    source: str = "auto"
-    architecture: str  # "auto" in the file: that of the data set, or of the images' size and colour
-    noise: NoiseTable
-    codes: list[CodeTable] = Field(min_length=1)
-    arms: list[Name] = Field(min_length=1)
-    seeds: Seeds
-    paper: PaperBudget | None = None
-    gate: GateTable = GateTable(baseline_seeds=list(range(10)), new_seeds=[0, 1, 2, 3, 4], more_seeds=[5, 6, 7, 8, 9])
-    training: TrainingTable = TrainingTable()
-    network: NetworkTable = NetworkTable()
-    variants: dict[Name, VariantTable] = Field(default_factory=dict)
-    reference_variant: Name | None = None  # set where the other variants are single choices, each held against this one
-    compared: list[str] = Field(default_factory=list)  # measures that tell those choices apart; none: T80 and L_I
-    profiles: dict[Literal["smoke", "cpu", "paper"], ProfileTable] = Field(min_length=1)
-    measures: list[str] = Field(default_factory=list)  # families of infogan.measures.catalogue, of every finished cell
-    claims: list[ClaimTable] = Field(default_factory=list)
-    blank: BlankTable | None = None  # runs that show nothing of the data, for the claims
-
-    @field_validator("architecture")
-    @classmethod
-    def _chosen(cls, architecture: str, info: ValidationInfo) -> str:
-        data = info.data.get("data")  # absent where it is wrong itself
-        if architecture != "auto" or data is None:
-            return architecture
-        return data if isinstance(data, str) else data.asked.architecture
-
-    @property
-    def wanted_data(self) -> str | OwnImages:
-        """What the library is asked for: a data set's name, or images of the user's own."""
-        return self.data if isinstance(self.data, str) else self.data.asked
 
 
 class Defaults(Table):
@@ -152,8 +47,9 @@ class Defaults(Table):
 
 @dataclass(frozen=True)
 class Given:
-    """What the command line has set, the file as it is without, and what of both is the user's own."""
+    """The file's name, what the command line has set, the file as it is without, what of both is the user's own."""
 
+    name: str = BUILTIN.name
     settings: tuple[Setting, ...] = ()
     images: Replacement | None = None
     file: "Spec | None" = None
@@ -186,8 +82,6 @@ class Spec(Table):
                 _require_unique(budget.seeds or [], where, f"profiles.{profile}.seeds")
                 known = [*experiment.arms, *(group_name(v, a) for v, a in groups(experiment, experiment.arms) if v)]
                 _require_known(list(budget.group_seeds), known, where, f"profiles.{profile}.group_seeds")
-            for index, watched in enumerate(experiment.gate.watched):
-                _require_known([watched.arm], experiment.arms, where, f"gate.watched.{index}.arm")
             for index, claim in enumerate(experiment.claims):
                 _require_known(claim.arms, experiment.arms, where, f"claims.{index}.arms")
                 _require_known(claim.variants or [], experiment.variants, where, f"claims.{index}.variants")
@@ -231,12 +125,11 @@ class Spec(Table):
         _require_known(experiment.measures, known, where, "measures")
         for variant, arm in groups(experiment, experiment.arms):
             merged = merged_training(self, experiment, variant, arm)
-            codes, network = merged_codes(self, experiment, variant, arm), merged_network(self, experiment, variant)
             of = f"arm {arm}" if variant is None else f"variant {variant}, arm {arm}"
             for field in ("mi_weight", "mi_weight_generator"):
                 value = merged[field]
-                fits = not isinstance(value, list) or len(value) == len(codes)
-                expected = f"one number or {len(codes)}, one per code"
+                fits = not isinstance(value, list) or len(value) == len(experiment.codes)
+                expected = f"one number or {len(experiment.codes)}, one per code"
                 _require(fits, where, f"{field} ({of})", value, expected, *_layers(name, variant, arm, field))
             weight = merged["mi_weight" if merged["mi_weight_generator"] == "same" else "mi_weight_generator"]
             learns = all(weight) if isinstance(weight, list) else bool(weight)
@@ -248,6 +141,7 @@ class Spec(Table):
                 "'discriminator' where mi_weight_generator is 0: nothing else would train Q",
                 *_layers(name, variant, arm, "mi_weight_generator"),
             )
+            codes, network = merged_codes(experiment, variant), merged_network(self, experiment, variant)
             refused = refusal(merged, network, codes)
             if refused:
                 field, value, expected = refused
@@ -262,39 +156,6 @@ def misfit_of_images(experiment: ExperimentTable, made_CHW: tuple[int, int, int]
         return ""
     shapes = [" x ".join(map(str, shape)) for shape in (image_CHW, made_CHW)]
     return f"one for images of {shapes[0]} (channels, height, width) such as the data's, not {shapes[1]}"
-
-
-def groups(
-    experiment: ExperimentTable, arms: Sequence[str], variants: Sequence[str] | None = None
-) -> list[tuple[str | None, str]]:
-    """(variant, arm) in the file's order: each variant with those of ``arms`` that it has."""
-    if not experiment.variants:
-        return [(None, arm) for arm in arms]
-    chosen = list(experiment.variants) if variants is None else variants
-    tables = [(name, experiment.variants[name]) for name in chosen]
-    return [(name, arm) for name, table in tables for arm in arms if table.arms is None or arm in table.arms]
-
-
-def group_name(variant: str | None, arm: str) -> str:
-    """``variant/arm``, or the arm alone: what runs are grouped by."""
-    return arm if variant is None else f"{variant}/{arm}"
-
-
-def variant_of(group: str) -> str:
-    """Empty for a group without a variant."""
-    return group.rpartition("/")[0]
-
-
-def arm_of(group: str) -> str:
-    return group.rpartition("/")[2]
-
-
-def by_variant(groups: Sequence[str]) -> dict[str, list[str]]:
-    """Groups by their variant, each in its order."""
-    found: dict[str, list[str]] = {}
-    for group in groups:
-        found.setdefault(variant_of(group), []).append(group)
-    return found
 
 
 def _require(holds: bool, where: str, field: str, value: Any, expected: str, *locations: Sequence[str]) -> None:
@@ -337,8 +198,8 @@ def load_spec(path: Path, settings: Sequence[str] = (), images: Replacement | No
     if images or given:
         source = applied(source, given)
         spec = _checked(source)
-        spec._given = Given(tuple(given), images, file)
-    spec._given = replace(spec.given, own=Own(references(source)))
+        spec._given = Given(settings=tuple(given), images=images, file=file)
+    spec._given = replace(spec.given, name=path.name, own=Own(references(source)))
     return spec
 
 
@@ -351,7 +212,7 @@ def _checked(source: Source) -> Spec:
         raise SpecError(f"{source.path}: tables are nested too deeply") from error
 
 
-def merged_training(spec: Spec, experiment: ExperimentTable, variant: str | None, arm: str | None) -> dict[str, Any]:
+def merged_training(spec: Spec, experiment: ExperimentTable, variant: str | None, arm: str | None) -> StatedTraining:
     """Training settings in effect: defaults, then the experiment's, the variant's, the arm's."""
     layers: list[TrainingTable] = [spec.defaults.training, experiment.training]
     if variant is not None:
@@ -360,43 +221,16 @@ def merged_training(spec: Spec, experiment: ExperimentTable, variant: str | None
         layers.append(spec.arms[arm])
     merged: dict[str, Any] = {}
     for layer in layers:
-        merged |= {k: v for k, v in layer.model_dump(exclude_none=True).items() if k not in ("note", "more_codes")}
+        merged |= {k: v for k, v in layer.model_dump(exclude_none=True).items() if k != "note"}
     if isinstance(merged.get("optimizer"), str):
         merged["optimizer"] = {"name": merged["optimizer"]}
-    return merged
+    return cast(StatedTraining, merged)
 
 
-def merged_network(spec: Spec, experiment: ExperimentTable, variant: str | None = None) -> dict[str, Any]:
+def merged_network(spec: Spec, experiment: ExperimentTable, variant: str | None = None) -> StatedNetwork:
     """Network settings in effect: defaults, then the experiment's, the variant's."""
     layers = [spec.defaults.network, experiment.network]
     if variant is not None:
         layers.append(experiment.variants[variant].network)
-    return {k: v for layer in layers for k, v in layer.model_dump(exclude_none=True).items()}
-
-
-def merged_architecture(experiment: ExperimentTable, variant: str | None = None) -> str:
-    """Name of the networks in effect: the experiment's, or the variant's own."""
-    return (experiment.variants[variant].architecture if variant else None) or experiment.architecture
-
-
-def merged_codes(
-    spec: Spec, experiment: ExperimentTable, variant: str | None = None, arm: str | None = None
-) -> list[CodeTable]:
-    """The experiment's codes with the variant's standard deviation, then the arm's more.
-
-    Raises ValueError for a clip that does not fit.
-    """
-    codes: list[CodeTable] = [*experiment.codes, *(spec.arms[arm].more_codes if arm is not None else [])]
-    table = experiment.variants[variant] if variant is not None else None
-    if table is None or (table.std is None and table.std_clip is None):
-        return codes
-    for index, code in enumerate(codes):
-        if isinstance(code, ContinuousTable):
-            own = {"std": code.std if table.std is None else table.std, "std_clip": table.std_clip}
-            try:
-                codes[index] = ContinuousTable.model_validate(code.model_dump() | own)
-            except ValidationError as error:
-                raise ValueError(
-                    f"variant {variant}: {error.errors()[0]['msg'].removeprefix('Value error, ')}"
-                ) from error
-    return codes
+    merged = {k: v for layer in layers for k, v in layer.model_dump(exclude_none=True).items()}
+    return cast(StatedNetwork, merged)

@@ -1,13 +1,16 @@
 """What the command line has set, in words: the treatment that a file of experiments does not tell."""
 
 import json
+from collections.abc import Mapping
+from typing import Any
 
-from bench.spec.tables import Spec, groups, merged_network, merged_training
+from bench.spec.experiment import groups
+from bench.spec.tables import Spec, merged_network, merged_training
 from infogan.data.base import one_line
 
 
 def treatment_set(spec: Spec, name: str, profile: str) -> list[str]:
-    """What the command line has set of an experiment, ``training.beta1 = 0.9 (experiments.toml: 0.5)``."""
+    """What the command line has set of an experiment, ``training.beta1 = 0.9 (mine.toml: 0.5)``."""
     experiment = spec.given.file.experiments.get(name) if spec.given.file else None
     budget = experiment.profiles.get(profile) if experiment else None  # type: ignore[call-overload]
     if spec.given.file is None or experiment is None or budget is None:
@@ -18,16 +21,20 @@ def treatment_set(spec: Spec, name: str, profile: str) -> list[str]:
         asked, was = images.instead_of(experiment.wanted_data), experiment.wanted_data
         how = f"{asked.size}x{asked.size} {asked.colour}{', resized' if asked.resize else ''}"
         named = was if isinstance(was, str) else was.folder.name
-        words.append(f"data = {one_line(images.place.name)}, {how} (experiments.toml: {named})")
+        words.append(f"data = {one_line(images.place.name)}, {how} ({spec.given.name}: {named})")
     for setting in spec.given.settings:
         if setting.table == "profile":
             found = [vars(budget)[setting.field]]
         elif setting.table == "network":
-            merged = [merged_network(spec.given.file, experiment, variant) for variant in dict(of_arms)]
-            found = [table.get(setting.field) for table in merged]
+            networks: list[Mapping[str, Any]] = [
+                merged_network(spec.given.file, experiment, variant) for variant in dict(of_arms)
+            ]
+            found = [table.get(setting.field) for table in networks]
         else:
-            merged = [merged_training(spec.given.file, experiment, *group) for group in of_arms]
-            found = [table.get(setting.field) for table in merged]
+            trainings: list[Mapping[str, Any]] = [
+                merged_training(spec.given.file, experiment, *group) for group in of_arms
+            ]
+            found = [table.get(setting.field) for table in trainings]
         stated = dict.fromkeys("unstated" if value is None else json.dumps(value) for value in found)
-        words.append(f"{setting.name} = {json.dumps(setting.value)} (experiments.toml: {', '.join(stated)})")
+        words.append(f"{setting.name} = {json.dumps(setting.value)} ({spec.given.name}: {', '.join(stated)})")
     return words

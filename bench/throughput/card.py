@@ -11,12 +11,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal, cast
 
 import torch
 
 from bench.analysis.statistics import median_interval
 from bench.console import escape
+from bench.records.throughput import CardRow
 from bench.throughput import paired
 from bench.throughput.as_commonly_written import AsCommonlyWritten
 from bench.throughput.ceiling import MatrixProduct, direct_flops
@@ -113,7 +114,7 @@ def _default_rounding() -> Iterator[None]:
         yield
 
 
-def measure_row(row: Row, workload: Workload, rng: random.Random) -> dict[str, Any]:
+def measure_row(row: Row, workload: Workload, rng: random.Random) -> CardRow:
     """Milliseconds of one seed's iteration, images per second of all seeds, share of the product's rate."""
     device = workload.device
     product = MatrixProduct(device, TYPES[row.precision], PRODUCT_SIZES[device])
@@ -129,7 +130,7 @@ def measure_row(row: Row, workload: Workload, rng: random.Random) -> dict[str, A
     rates = [product.flops / seconds for seconds in times["product"]["wall"]]
     shares = [direct_flops(workload) / own / rate for own, rate in zip(own_s, rates, strict=True)]
     ms, share = median_interval([1e3 * s for s in own_s]), median_interval(shares)
-    return asdict(row) | {
+    return _named(row) | {
         "ms": ms.median,
         "ms_low": ms.low,
         "ms_high": ms.high,
@@ -142,10 +143,14 @@ def measure_row(row: Row, workload: Workload, rng: random.Random) -> dict[str, A
     }
 
 
+def _named(row: Row) -> CardRow:
+    return cast(CardRow, asdict(row))
+
+
 def measure_card(path: Path, workload: Workload, say: Announce, rows: tuple[Row, ...] = ROWS) -> int:
     """Measure all ``rows`` into the record at ``path``; returns how many could not be."""
     session = Session(workload.device, 1, say)
-    measured: list[dict[str, Any]] = []
+    measured: list[CardRow] = []
     for row in rows:
         if workload.device == "cuda":
             torch.cuda.empty_cache()
@@ -153,13 +158,13 @@ def measure_card(path: Path, workload: Workload, say: Announce, rows: tuple[Row,
         try:
             measured.append(measure_row(row, workload, session.rng))
         except (RuntimeError, ValueError) as error:  # what CUDA and PyTorch raise
-            measured.append(asdict(row) | {"error": f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"})
+            measured.append(_named(row) | {"error": f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"})
         say(line(measured[-1]))
-        write(path, session.record("card", workload=workload.record(), rows=measured))
+        write(path, {**session.record("card"), "workload": workload.record(), "rows": measured})
     return sum("error" in row for row in measured)
 
 
-def line(row: dict[str, Any]) -> str:
+def line(row: CardRow) -> str:
     """A row as a person reads it."""
     name = f"{row['name']}, {row['precision']}"
     if "error" in row:

@@ -29,7 +29,7 @@ def measure_cost(results: Path, claim: CostTable, profile: str, console: Console
     wanted = _protocol(claim, profile)
     session = Session("cpu", 1, lambda text: console.print(escape(text), highlight=False), seed=SEED)
     path = results / RECORD
-    record = session.record("cost") | {"format": FORMAT, "clock": CLOCK, **wanted}
+    record = {**session.record("cost"), "format": FORMAT, "clock": CLOCK, **wanted}
     if _is_held(results, record):
         console.print(f"cost: measured already, {escape(str(path))}", highlight=False, soft_wrap=True)
         return

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 
 from bench.analysis.statistics import Outcome, RatioInterval, hodges_lehmann_ratio
+from bench.records.throughput import Fingerprint, Measurement, PairedRecord
 from bench.throughput.paired import ALPHA, Clock
 
 TOLERANCE = 0.05  # a regression is at least this much slower
@@ -70,8 +71,8 @@ def differences(base: Mapping[str, Any], new: Mapping[str, Any], names: Sequence
     return [f"{n}: {base.get(n)!r}, now {new.get(n)!r}" for n in names if base.get(n) != new.get(n)]
 
 
-def against(baseline: Mapping[str, Any], fingerprint: Mapping[str, Any], measurement: Mapping[str, Any]) -> Verdict:
-    """One new measurement's record against the same workload's in a stored file's."""
+def against(baseline: PairedRecord, fingerprint: Fingerprint, measurement: Measurement) -> Verdict:
+    """One new measurement against the same workload's in a stored record."""
     other = differences(baseline["fingerprint"], fingerprint, SAME_MACHINE)
     if other:
         return Verdict("inconclusive", f"the baseline is another machine's: {'; '.join(other)}", {})

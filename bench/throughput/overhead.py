@@ -9,7 +9,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 import torch
 
@@ -17,6 +17,7 @@ from bench.console import Exit
 from bench.environment import ROOT
 from bench.records.find import find_cells
 from bench.records.storage import write_sealed
+from bench.records.throughput import CellOverhead, Checkpoint
 from bench.throughput.session import synchroniser
 from bench.throughput.workloads import Workload, trainer
 from bench.tracking.connection import is_installed
@@ -80,7 +81,7 @@ def evaluation_ms(device: str) -> dict[str, float]:
     return {"ms": _median_ms(evaluator(device), device, 1)}
 
 
-def checkpoint_ms(device: str, folder: Path) -> dict[str, float]:
+def checkpoint_ms(device: str, folder: Path) -> Checkpoint:
     """Writing one checkpoint of the paper's MNIST networks, to disk and through to the device."""
     run = trainer(Workload("mnist", device=device), "fused")
     run.players.optimizer_generator.zero_grad()
@@ -97,7 +98,7 @@ def checkpoint_ms(device: str, folder: Path) -> dict[str, float]:
     return {"ms": ms, "size_mb": size_mb, "share_of_training": ms / 1e3 / CHECKPOINT_EVERY_S}
 
 
-def cell_overhead(device: str) -> dict[str, Any]:
+def cell_overhead(device: str) -> CellOverhead:
     """One small cell through the real command line, tracking included where MLflow is installed; its seconds by part.
 
     Raises CellFailed.
@@ -115,7 +116,7 @@ def cell_overhead(device: str) -> dict[str, Any]:
         (cell,) = find_cells(folder).folders
         result = cell.result()
         assert result is not None
-        parts = dict(result["seconds"])
+        parts = cast(dict[str, float], {**result["seconds"]})
         parts["start-up and tracking"] = seconds - sum(parts.values())
         checkpoint = checkpoint_ms(device, folder)
     beside = seconds - parts["train"]

@@ -7,12 +7,22 @@ import statistics
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 
 from bench import environment
 from bench.records.storage import read_plain_json, write_atomic
+from bench.records.throughput import (
+    Ceiling,
+    Comparison,
+    Fingerprint,
+    Measurement,
+    PairedRecord,
+    RatioRecord,
+    Record,
+    Share,
+)
 from bench.throughput import gate, paired
 from bench.throughput.ceiling import MatrixProduct, direct_flops, executed_flops
 from bench.throughput.paired import Clock, Pairs
@@ -35,7 +45,7 @@ def prepare(device: str, threads: int) -> None:
     torch.set_num_threads(threads)
 
 
-def fingerprint(device: str) -> dict[str, Any]:
+def fingerprint(device: str) -> Fingerprint:
     """What must be equal for two measurements to be compared."""
     return {
         "protocol": gate.PROTOCOL,
@@ -68,7 +78,7 @@ class Session:
         decided = decided or paired.is_precise(self.clock)
         return paired.measure(a, b, decided, rng=self.rng, synchronise=synchroniser(self.device), **options)
 
-    def measure(self, workload: Workload, baseline: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    def measure(self, workload: Workload, baseline: PairedRecord | None = None) -> Measurement:
         """The fused step of a workload against the reference, the yardsticks and the matrix product."""
         fused = iteration("fused", workload)
         comparisons = {"reference": self.against_reference(workload, baseline, fused)}
@@ -85,22 +95,22 @@ class Session:
         }
 
     def against_reference(
-        self, workload: Workload, baseline: Mapping[str, Any] | None = None, fused: paired.Call | None = None
-    ) -> dict[str, Any]:
+        self, workload: Workload, baseline: PairedRecord | None = None, fused: paired.Call | None = None
+    ) -> Comparison:
         """The pairs behind step_time_ratio, as many as the gate needs where there is a baseline."""
         self.announce(f"{workload.name}: fused against reference")
         decided = self._decided_against(baseline, workload) if baseline else None
         fused = fused or iteration("fused", workload)
         return self._comparison(self.pairs(fused, iteration("reference", workload), decided))
 
-    def ceiling(self, workload: Workload, iterate: paired.Call) -> dict[str, Any]:
+    def ceiling(self, workload: Workload, iterate: paired.Call) -> Ceiling:
         """Share of the matrix product's rate in direct and in executed operations, with the interval of the pairs."""
         product = MatrixProduct(self.device)
         pairs = self.pairs(iterate, product, looks=YARDSTICK_LOOKS)
         direct, executed = direct_flops(workload), executed_flops(iterate)
         times = pairs.ratio(self.clock)
 
-        def share(flops: float) -> dict[str, float]:
+        def share(flops: float) -> Share:
             of_product = flops / product.flops
             return {
                 "share": of_product / times.ratio,
@@ -119,32 +129,29 @@ class Session:
             "time_ratio": self._comparison(pairs),
         }
 
-    def _comparison(self, pairs: Pairs) -> dict[str, Any]:
+    def _comparison(self, pairs: Pairs) -> Comparison:
         return {
             "clock": self.clock,
             "alpha": pairs.alpha,
-            "ratio": {clock: asdict(pairs.ratio(clock)) for clock in paired.CLOCKS},
+            "ratio": {clock: cast(RatioRecord, asdict(pairs.ratio(clock))) for clock in paired.CLOCKS},
             "log_ratios": {clock: [round(v, 6) for v in pairs.log_ratios(clock)] for clock in paired.CLOCKS},
             "step_ms": {c: 1e3 * statistics.median(pairs.a_s[c]) for c in paired.CLOCKS},
             "other_ms": {c: 1e3 * statistics.median(pairs.b_s[c]) for c in paired.CLOCKS},
         }
 
-    def _decided_against(self, baseline: Mapping[str, Any], workload: Workload) -> paired.Decided:
+    def _decided_against(self, baseline: PairedRecord, workload: Workload) -> paired.Decided:
         """Stop when the gate has an answer, or at the first look where it cannot have one."""
         here = fingerprint(self.device)
 
         def decided(pairs: Pairs) -> bool:
-            measurement = {
-                "workload": workload.record(),
-                "comparisons": {"reference": self._comparison(pairs)},
-            }
-            verdict = gate.against(baseline, here, measurement)
+            reference = {"reference": self._comparison(pairs)}
+            verdict = gate.against(baseline, here, {"workload": workload.record(), "comparisons": reference})
             return verdict.outcome != "inconclusive" or not verdict.ratios
 
         return decided
 
-    def record(self, kind: str, **content: Any) -> dict[str, Any]:
-        """Everything that was measured, with the machine and its load before and after."""
+    def record(self, kind: str) -> Record:
+        """What all records of this session have: the machine, and its load before and by now."""
         return {
             "format": FORMAT,
             "kind": kind,
@@ -153,7 +160,6 @@ class Session:
             "load": {"before": self.load_before, "after": _load()},
             "code": environment.key_versions()["training_code"],
             "git_commit": environment.git_commit(),
-            **content,
         }
 
 
@@ -171,7 +177,7 @@ class BadBaseline(ValueError):
     """The file given as a baseline is not one; the message is one line."""
 
 
-def read_baseline(path: Path) -> dict[str, Any]:
+def read_baseline(path: Path) -> PairedRecord:
     """A record that ``write`` wrote, checked as far as the gate reads it. Raises BadBaseline."""
     try:
         record = read_plain_json(path)
@@ -191,4 +197,4 @@ def read_baseline(path: Path) -> dict[str, Any]:
                     raise TypeError("log ratios")  # NaN is not below
     except (LookupError, TypeError, AttributeError) as error:
         raise BadBaseline(one_line(f"{path}: incomplete: {error}")) from error
-    return record
+    return cast(PairedRecord, record)

@@ -11,13 +11,13 @@ import statistics
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.progress import Progress
 
 from bench.analysis.statistics import median_interval
 from bench.records.storage import write_atomic
+from bench.records.throughput import Others, SuiteRecord, SuiteRow
 from bench.throughput import gate, paired, session
 from bench.throughput.ceiling import MatrixProduct, direct_flops, executed_flops
 from bench.throughput.overhead import cell_overhead, evaluation_ms, sampling_ms
@@ -55,7 +55,7 @@ def cases(device: str, cores: int) -> list[Case]:
     return listed
 
 
-def measure_case(case: Case, rng: random.Random) -> list[dict[str, Any]]:
+def measure_case(case: Case, rng: random.Random) -> list[SuiteRow]:
     """One row a variant. Leaves the process with the case's threads."""
     workload = case.workload
     session.prepare(workload.device, case.threads)
@@ -65,7 +65,8 @@ def measure_case(case: Case, rng: random.Random) -> list[dict[str, Any]]:
     product = MatrixProduct(workload.device)
     times = paired.rounds({**calls, PRODUCT: product}, ROUNDS, rng, synchronise)
     clock = gate.clocks(workload.device, case.threads)[0]
-    rows, direct = [], direct_flops(workload)
+    rows: list[SuiteRow] = []
+    direct = direct_flops(workload)
     for step in case.steps:
         seconds, wall = (statistics.median(times[step][c]) for c in (clock, "wall"))
         pairs = zip(times[step][clock], times["fused"][clock], strict=True)
@@ -100,19 +101,20 @@ def measure_case(case: Case, rng: random.Random) -> list[dict[str, Any]]:
 def run_suite(folder: Path, device: str, console: Console) -> Path:
     """Measure every case, write suite.json, suite.csv and the figure into ``folder``; returns the JSON's path."""
     rng = random.Random(0)
-    rows: list[dict[str, Any]] = []
+    rows: list[SuiteRow] = []
     todo = cases(device, usable_cores())
     started = session.Session(device, 1, lambda _: None)
-    parts: dict[str, Callable[[], Any]] = {
-        "sampling": lambda: sampling_ms(device),
-        "evaluation": lambda: evaluation_ms(device),
-        "cell": lambda: cell_overhead(device),
-    }
-    others: dict[str, Any] = {}
+    parts: list[Callable[[], Others]] = [
+        lambda: {"sampling": sampling_ms(device)},
+        lambda: {"evaluation": evaluation_ms(device)},
+        lambda: {"cell": cell_overhead(device)},
+    ]
+    others: Others = {}
 
-    def written() -> dict[str, Any]:
+    def written() -> SuiteRecord:
         """The record of what is measured by now: a machine may be taken away before the end."""
-        record = started.record("suite", cases=[asdict(case) for case in todo], rows=rows, **others)
+        listed = [asdict(case) for case in todo]
+        record: SuiteRecord = {**started.record("suite"), "cases": listed, "rows": rows, **others}
         session.write(folder / "suite.json", record)
         write_atomic(folder / "suite.csv", to_csv(rows).encode())
         return record
@@ -124,8 +126,8 @@ def run_suite(folder: Path, device: str, console: Console) -> Path:
             written()
             progress.advance(bar)
         session.prepare(device, 1)
-        for name, measure_part in parts.items():
-            others[name] = measure_part()
+        for measure_part in parts:
+            others.update(measure_part())
             written()
             progress.advance(bar)
     record = written()
@@ -140,7 +142,7 @@ def run_suite(folder: Path, device: str, console: Console) -> Path:
     return folder / "suite.json"
 
 
-def to_csv(rows: list[dict[str, Any]]) -> str:
+def to_csv(rows: list[SuiteRow]) -> str:
     """The table, numbers to five digits."""
     text = io.StringIO()
     writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
@@ -150,7 +152,7 @@ def to_csv(rows: list[dict[str, Any]]) -> str:
     return text.getvalue()
 
 
-def _print(rows: list[dict[str, Any]], others: dict[str, Any], console: Console) -> None:
+def _print(rows: list[SuiteRow], others: Others, console: Console) -> None:
     for r in rows:
         workload = Workload(r["network"], r["batch_size"], r["width"]).name
         console.print(

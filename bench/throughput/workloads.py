@@ -6,12 +6,13 @@ of the paper's rates the arithmetic is the same and the thousandth iteration cos
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal
+from typing import Literal, cast
 
 import torch
 from torch import Tensor
 
 from bench.environment import processor_kind
+from bench.records.throughput import WorkloadRecord
 from bench.run.kernels import declared
 from bench.throughput.as_commonly_written import AsCommonlyWritten
 from bench.throughput.plain import PlainGan, plain_step
@@ -61,9 +62,9 @@ class Workload:
         layers = choosable_layers(ARCHITECTURES[self.network], LATENTS[self.network].input_width, self.width)
         return declared(processor_kind(), layers) or ()
 
-    def record(self) -> dict[str, Any]:
+    def record(self) -> WorkloadRecord:
         chosen = self.fast_layers
-        return asdict(self) | {"fast_layers": None if chosen is None else list(chosen)}
+        return cast(WorkloadRecord, asdict(self) | {"fast_layers": None if chosen is None else list(chosen)})
 
 
 Iterate = Callable[[], object]  # one iteration

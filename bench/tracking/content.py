@@ -4,7 +4,7 @@ import contextlib
 import json
 import math
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from bench.analysis import pictures
@@ -12,7 +12,9 @@ from bench.analysis.definitions import own_settings
 from bench.analysis.summary import categorical_entropy_nats, code_names, measured_values, mi_curve, summarise
 from bench.records.folder import CellFolder
 from bench.records.history import History
+from bench.records.schema import Identity, Measures, Result
 from bench.spec.cells import Cell
+from bench.spec.config import Definition
 
 NOTE, COLOUR = "mlflow.note.content", "mlflow.runColor"  # tags that a person may edit in the UI
 # Okabe and Ito's, ordered so that this repository's arms have the colours of the report's figures
@@ -23,7 +25,7 @@ Stored = dict[str, list[tuple[int, float]]]  # metric -> (iteration, value), as 
 
 
 # ---------------------------------------------------------------- numbers and files
-def recorded_points(config: dict[str, Any], history: History) -> Points:
+def recorded_points(config: Definition, history: History) -> Points:
     """Every metric of the history, iterations from 1. MLflow turns inf into a number, so inf is left out."""
     curves = {name: history.column(name) for name in history.names}
     for kind in ("categorical", "continuous"):
@@ -59,7 +61,7 @@ def _finite_or_nan(column: Iterable[tuple[int, float]]) -> dict[int, float]:
     return {iteration: value for iteration, value in column if not math.isinf(value)}
 
 
-def summary_points(config: dict[str, Any], history: History, result: dict[str, Any]) -> Points:
+def summary_points(config: Definition, history: History, result: Result) -> Points:
     """``summary/...``, one point each. A T80 that was not reached has none: a chart shows no bar, sorting puts it last.
 
     ``t80_censored`` is the budget then, for means over runs; ``t80_reached`` is 0 or 1.
@@ -72,7 +74,7 @@ def summary_points(config: dict[str, Any], history: History, result: dict[str, A
     return {f"summary/{name}": {0: float(v)} for name, v in summary.items() if v is not None and math.isfinite(v)}
 
 
-def t80_words(config: dict[str, Any], history: History, result: dict[str, Any]) -> str | None:
+def t80_words(config: Definition, history: History, result: Result) -> str | None:
     """T80 as a person reads it, also where it was not reached; None without a categorical code."""
     t80 = summarise(config, history, result).get("t80")
     if t80 is None:
@@ -80,7 +82,7 @@ def t80_words(config: dict[str, Any], history: History, result: dict[str, Any]) 
     return f"{t80:.1f}" if math.isfinite(t80) else f"not reached in {config['training']['iterations']} iterations"
 
 
-def measure_points(measures: dict[str, dict[str, Any]]) -> Points:
+def measure_points(measures: Measures) -> Points:
     """``measure/...``, of every family that was measured: one point each; a point per probe of what has a series."""
     points: Points = {f"measure/{name}": {0: value} for name, value in measured_values(measures).items()}
     for family, entry in measures.items():
@@ -91,20 +93,20 @@ def measure_points(measures: dict[str, dict[str, Any]]) -> Points:
     return points
 
 
-def artifact_files(folder: CellFolder, identity: dict[str, Any]) -> Iterator[tuple[str, bytes]]:
+def artifact_files(folder: CellFolder, identity: Identity) -> Iterator[tuple[str, bytes]]:
     """Path and content; pictures and weights only where the cell has them."""
-    for name in ("environment", "config"):
-        yield f"{name}.json", (json.dumps(identity[name], indent=1) + "\n").encode()
+    for name, table in ("environment", identity["environment"]), ("config", identity["config"]):
+        yield f"{name}.json", (json.dumps(table, indent=1) + "\n").encode()
     grids, measures = folder.traversals(), folder.measures()
     for family in measures:
         grids |= folder.measured_grids(family)
     for name, grid in grids.items():
-        yield f"traversals/{name}.png", pictures.png(name, grid, identity["config"], measures, zoom=2)
+        yield f"traversals/{name}.png", pictures.png(name, grid, identity["config"]["codes"], measures, zoom=2)
     with contextlib.suppress(FileNotFoundError):
         yield "weights.pt", folder.weights()
 
 
-def image_steps(folder: CellFolder, identity: dict[str, Any]) -> Iterator[tuple[str, int, bytes]]:
+def image_steps(folder: CellFolder, identity: Identity) -> Iterator[tuple[str, int, bytes]]:
     """Each code's traversal at each iteration that has one: key, iteration, PNG. Charts show runs side by side.
 
     Labelled as the measures at hand say; what was logged before a cell was measured keeps its categories' numbers.
@@ -113,15 +115,15 @@ def image_steps(folder: CellFolder, identity: dict[str, Any]) -> Iterator[tuple[
     final = {f"{code}-{result.get('iterations', 0)}": grid for code, grid in folder.traversals().items()}
     for name, grid in (folder.snapshots() | final).items():
         code, _, iteration = name.rpartition("-")
-        yield f"{code} varies", int(iteration), pictures.png(code, grid, identity["config"], measures, zoom=2)
+        yield f"{code} varies", int(iteration), pictures.png(code, grid, identity["config"]["codes"], measures, zoom=2)
 
 
 # ---------------------------------------------------------------- what a person reads
-def flatten(config: dict[str, Any], prefix: str = "") -> dict[str, str]:
+def flatten(config: Mapping[str, object], prefix: str = "") -> dict[str, str]:
     """Parameters with dots between names; codes are c1, c2, ...; other lists as JSON."""
     flat: dict[str, str] = {}
     for name, value in config.items():
-        if name == "codes":
+        if name == "codes" and isinstance(value, list):
             value = {f"c{i}": code for i, code in enumerate(value, 1)}
         if isinstance(value, dict):
             flat |= flatten(value, f"{prefix}{name}.")
@@ -142,7 +144,7 @@ def of_arm(cell: Cell) -> dict[str, str]:
     return {f"arm.{name}": value for name, value in flatten(own_settings(cell)).items()}
 
 
-def tags_of(cell: Cell, identity: dict[str, Any]) -> dict[str, str]:
+def tags_of(cell: Cell, identity: Identity) -> dict[str, str]:
     config, data, training = cell.config, cell.config["data"], cell.config["training"]
     told = "G is trained on L_I" if any(training["mi_weight_generator"]) else "G is a plain GAN's, trained on no L_I"
     trunk = "trains" if training["mi_trains_trunk"] else "does not train"
@@ -171,7 +173,7 @@ def run_colour(arm: str, seed: int) -> str:
     return "#" + "".join(f"{round(c + (255 - c) * towards_white):02X}" for c in bytes.fromhex(hue[1:]))
 
 
-def shared_view(config: dict[str, Any], *, by_arm: bool) -> str:
+def shared_view(config: Definition, *, by_arm: bool) -> str:
     """A prepared view of an experiment's charts. The format is MLflow's own, undocumented and bound to its version."""
     kinds = [kind for kind in ("categorical", "continuous") if code_names(config, kind)]
     has_t80 = "categorical" in kinds

@@ -10,10 +10,11 @@ import platform
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from bench.records.folder import CellFolder
+from bench.records.schema import Identity, Result
 from bench.records.storage import CorruptRecord
 from bench.spec.cells import Cell, digest
 from bench.tracking import artifacts
@@ -188,9 +189,7 @@ def _find_run(
     return None
 
 
-def _open_run(
-    client: "MlflowClient", folder: CellFolder, cell: Cell, identity: dict[str, Any], points: Points
-) -> KnownRun:
+def _open_run(client: "MlflowClient", folder: CellFolder, cell: Cell, identity: Identity, points: Points) -> KnownRun:
     """The cell's run, found or made, with what the store holds of it."""
     from mlflow.entities import Dataset, DatasetInput, InputTag, Param, RunTag
 
@@ -270,7 +269,7 @@ def _reopen(client: "MlflowClient", run: KnownRun, status: str) -> None:
         run.status = status
 
 
-def _end(client: "MlflowClient", run: KnownRun, folder: CellFolder, result: dict[str, Any]) -> None:
+def _end(client: "MlflowClient", run: KnownRun, folder: CellFolder, result: Result) -> None:
     """Status and tags of an ended cell; ``synced`` last."""
     run.status = "FINISHED" if result["status"] == "done" else "FAILED"
     if run.status == "FAILED":
@@ -279,8 +278,8 @@ def _end(client: "MlflowClient", run: KnownRun, folder: CellFolder, result: dict
     elif "error" in run.tags:
         client.delete_tag(run.run_id, "error")
         del run.tags["error"]
-    if "health" in result:
-        client.set_tag(run.run_id, "health", result["health"]["status"])
+    if health := result.get("health"):
+        client.set_tag(run.run_id, "health", health["status"])
     history = folder.history()
     t80 = t80_words(folder.cell().config, history, result) if history is not None and run.status == "FINISHED" else None
     if t80 is not None:

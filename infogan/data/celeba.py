@@ -11,7 +11,6 @@ import numpy as np
 
 from infogan.data.base import (
     DataError,
-    DataInfo,
     Dataset,
     Part,
     Progress,
@@ -20,13 +19,12 @@ from infogan.data.base import (
     files_key,
     make_dataset,
     read_text_bounded,
-    recall,
 )
 from infogan.data.folders import area_resize, centre_crop, decode_images, list_images, read_image
 from infogan.data.genuine import own_set_note, strangers
-from infogan.data.given import found_in, not_unpacked
+from infogan.data.given import not_unpacked
 from infogan.data.recorded import recorded_dataset
-from infogan.data.rendering import sets
+from infogan.data.substituted import Substituted
 
 SOURCES = ("auto", "real", "rendered")
 NUM_IMAGES = 202_599
@@ -44,43 +42,6 @@ HAIR = (("Receding_Hairline", 1), ("Bangs", 3), ("Bald", 0))
 UNLABELLED_HAIR = 2
 RENDERED_NOTE = "A substitute for CelebA, portraits rendered by this package"
 VERSION = 2  # raise it when the same files give other arrays, so that no cache or sidecar speaks of the old ones
-
-
-def load(source: str, data_dir: Path | None, num_images: int | None = None) -> Dataset:
-    """See :func:`infogan.data.load`."""
-    folder = find(source, data_dir)
-    if folder is None:
-        return sets.rendered_dataset("celeba", "portraits", num_images, RENDERED_NOTE)
-    return _load_real(folder)
-
-
-def describe(source: str, data_dir: Path | None, num_images: int | None = None) -> DataInfo:
-    """See :func:`infogan.data.describe`."""
-    folder = find(source, data_dir)
-    if folder is None:
-        return sets.rendered_info("celeba", "portraits", num_images, RENDERED_NOTE)
-    return recall(_key(folder, _list(folder)[1])) or _load_real(folder).info
-
-
-def prepare(
-    source: str, data_dir: Path | None, num_images: int | None = None, progress: Progress | None = None
-) -> DataInfo:
-    """See :func:`infogan.data.prepare`. Nothing is downloaded: CelebA lies behind Google Drive's quota."""
-    folder = find(source, data_dir)
-    if folder is None:
-        return sets.rendered_dataset("celeba", "portraits", num_images, RENDERED_NOTE, progress).info
-    return _load_real(folder, progress).info
-
-
-def find(source: str, data_dir: Path | None) -> Path | None:
-    """Folder that holds img_align_celeba, or None for the rendered portraits."""
-    if source == "rendered":
-        return None
-    if data_dir is not None:
-        return found_in("celeba", data_dir, _folder_in, LAYOUT)
-    if source == "real":
-        raise DataError(f"celeba: no {LAYOUT} found: no data folder was given")
-    return None
 
 
 def _folder_in(folder: Path) -> Path | None:
@@ -242,3 +203,15 @@ def _azimuth(file: Path, names: list[str]) -> np.ndarray:
     left_x, left_y, right_x, right_y, nose_x = (landmarks[:, columns.index(name)] for name in wanted)
     eye_distance = np.sqrt((right_x - left_x) ** 2 + (right_y - left_y) ** 2)
     return (nose_x - (left_x + right_x) / 2) / np.maximum(eye_distance, 1)
+
+
+_SET = Substituted(
+    "celeba",
+    "portraits",
+    RENDERED_NOTE,
+    LAYOUT,
+    _folder_in,
+    lambda folder: _key(folder, _list(folder)[1]),
+    lambda folder, progress: _load_real(folder, progress),
+)
+find, load, describe, prepare = _SET.find, _SET.load, _SET.describe, _SET.prepare

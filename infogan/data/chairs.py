@@ -12,11 +12,11 @@ from pathlib import Path
 
 import numpy as np
 
-from infogan.data.base import DataError, DataInfo, Dataset, Part, Progress, cache_dir, make_dataset, recall
+from infogan.data.base import DataError, Dataset, Part, Progress, cache_dir, make_dataset
 from infogan.data.folders import area_resize, centre_crop, decode_images, read_image
-from infogan.data.given import found_in, not_unpacked
+from infogan.data.given import not_unpacked
 from infogan.data.recorded import recorded_dataset, split_rows
-from infogan.data.rendering.sets import rendered_dataset, rendered_info
+from infogan.data.substituted import Substituted
 
 SOURCES = ("auto", "real", "rendered")
 FOLDER = "rendered_chairs"
@@ -30,44 +30,6 @@ VERSION = 1  # raise it when the same files give other arrays, so that no cache 
 RENDERED_NOTE = "A substitute for 3D Chairs, rendered by this package"
 
 _NAME = re.compile(r"image_\d+_p(\d+)_t(\d+)_r\d+\.png")
-
-
-def load(source: str, data_dir: Path | None, num_images: int | None = None) -> Dataset:
-    """See :func:`infogan.data.load`."""
-    return _load(source, data_dir, num_images)
-
-
-def describe(source: str, data_dir: Path | None, num_images: int | None = None) -> DataInfo:
-    """See :func:`infogan.data.describe`."""
-    folder = find(source, data_dir)
-    if folder is None:
-        return rendered_info("chairs", "chairs", num_images, RENDERED_NOTE)
-    return recall(_key(_models(folder))) or _load_real(folder).info
-
-
-def prepare(
-    source: str, data_dir: Path | None, num_images: int | None = None, progress: Progress | None = None
-) -> DataInfo:
-    """See :func:`infogan.data.prepare`."""
-    return _load(source, data_dir, num_images, progress).info
-
-
-def _load(source: str, data_dir: Path | None, num_images: int | None, progress: Progress | None = None) -> Dataset:
-    folder = find(source, data_dir)
-    if folder is None:
-        return rendered_dataset("chairs", "chairs", num_images, RENDERED_NOTE, progress)
-    return _load_real(folder, progress)
-
-
-def find(source: str, data_dir: Path | None) -> Path | None:
-    """Folder of the models, or None for rendered chairs."""
-    if source == "rendered":
-        return None
-    if data_dir is not None:
-        return found_in("chairs", data_dir, _folder_in, LAYOUT)
-    if source == "real":
-        raise DataError(f"chairs: no {LAYOUT} found: no data folder was given")
-    return None
 
 
 def _folder_in(folder: Path) -> Path | None:
@@ -159,3 +121,15 @@ def _load_real(folder: Path, progress: Progress | None = None) -> Dataset:
         lambda: decode_images(files, _decode, SHAPE_CHW, progress),
         assemble,
     )
+
+
+_SET = Substituted(
+    "chairs",
+    "chairs",
+    RENDERED_NOTE,
+    LAYOUT,
+    _folder_in,
+    lambda folder: _key(_models(folder)),
+    lambda folder, progress: _load_real(folder, progress),
+)
+find, load, describe, prepare = _SET.find, _SET.load, _SET.describe, _SET.prepare

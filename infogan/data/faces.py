@@ -22,7 +22,6 @@ import numpy as np
 
 from infogan.data.base import (
     DataError,
-    DataInfo,
     Dataset,
     Part,
     Progress,
@@ -31,12 +30,11 @@ from infogan.data.base import (
     files_key,
     make_dataset,
     read_text_bounded,
-    recall,
 )
 from infogan.data.folders import area_resize, decode_images, list_images, read_image
-from infogan.data.given import found_in, not_unpacked
+from infogan.data.given import not_unpacked
 from infogan.data.recorded import recorded_dataset, split_rows
-from infogan.data.rendering.sets import rendered_dataset, rendered_info
+from infogan.data.substituted import Substituted
 
 SOURCES = ("auto", "real", "rendered")
 BASEL_FILE, FOLDER, FACTORS_FILE = "basel_face_renders.pth", "faces", "factors.csv"
@@ -49,44 +47,6 @@ MAX_SIZE = 4096  # pixels: larger images are refused by their header
 SHAPE_CHW = (1, 32, 32)
 VERSION = 1  # raise it when the same files give other arrays, so that no cache or sidecar speaks of the old ones
 RENDERED_NOTE = "A substitute for renders of the Basel Face Model, heads rendered by this package"
-
-
-def load(source: str, data_dir: Path | None, num_images: int | None = None) -> Dataset:
-    """See :func:`infogan.data.load`."""
-    return _load(source, data_dir, num_images)
-
-
-def describe(source: str, data_dir: Path | None, num_images: int | None = None) -> DataInfo:
-    """See :func:`infogan.data.describe`."""
-    path = find(source, data_dir)
-    if path is None:
-        return rendered_info("faces", "faces", num_images, RENDERED_NOTE)
-    return recall(_key(path)) or _load_real(path).info
-
-
-def prepare(
-    source: str, data_dir: Path | None, num_images: int | None = None, progress: Progress | None = None
-) -> DataInfo:
-    """See :func:`infogan.data.prepare`."""
-    return _load(source, data_dir, num_images, progress).info
-
-
-def _load(source: str, data_dir: Path | None, num_images: int | None, progress: Progress | None = None) -> Dataset:
-    path = find(source, data_dir)
-    if path is None:
-        return rendered_dataset("faces", "faces", num_images, RENDERED_NOTE, progress)
-    return _load_real(path, progress)
-
-
-def find(source: str, data_dir: Path | None) -> Path | None:
-    """The file or folder of a real set, or None for rendered heads."""
-    if source == "rendered":
-        return None
-    if data_dir is not None:
-        return found_in("faces", data_dir, _path_in, LAYOUT)
-    if source == "real":
-        raise DataError(f"faces: no {LAYOUT} found: no data folder was given")
-    return None
 
 
 def _path_in(folder: Path) -> Path | None:
@@ -246,3 +206,15 @@ def _read_factors(folder: Path, images: list[str]) -> tuple[list[str], tuple[str
     if not (np.abs(factors) < MAX_FACTOR).all():  # nor is a NaN
         raise DataError(f"faces: {file}: factors must be finite and below {MAX_FACTOR:g}")
     return [rows[image].get("identity", image) for image in images], names, factors.astype(np.float32)
+
+
+_SET = Substituted(
+    "faces",
+    "faces",
+    RENDERED_NOTE,
+    LAYOUT,
+    _path_in,
+    _key,
+    lambda path, progress: _load_real(path, progress),
+)
+find, load, describe, prepare = _SET.find, _SET.load, _SET.describe, _SET.prepare

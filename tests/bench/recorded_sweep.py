@@ -1,25 +1,26 @@
 """Made cells of Figure 1, with curves as the paper's arms have them: what reports and references are drawn from."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from bench.records.folder import CellFolder
-from bench.records.history import History
-from bench.spec.cells import Cell, Selection, cells
+from bench.spec.cells import Cell
 from bench.spec.tables import Spec
-from infogan.data import DataInfo
+from tests import builders
+from tests.builders import begun, ended, history_of
+
+VERSIONS = {"torch": "2", "training_code": "c0de"}
 
 
 def planned(
     spec: Spec, seeds: tuple[int, ...] = (0, 1, 2, 3, 4), profile: str = "cpu", digest: str = "ab" * 32
 ) -> list[Cell]:
-    info = DataInfo("mnist", "files", "Real MNIST.", digest, 60000, 10000, True)
-    return cells(
-        spec, "mnist-mi", profile, Selection(seeds=seeds), info, "cpu", {"torch": "2", "training_code": "c0de"}
-    )
+    data = replace(builders.PAPERS_DATA, digest=digest)
+    return builders.planned(spec, "mnist-mi", profile, data=data, versions=VERSIONS, seeds=seeds)
 
 
 def curve(cell: Cell, length: int) -> np.ndarray:
@@ -43,8 +44,7 @@ def record(
     result: dict[str, Any] | None = None,
     note: str = "A note.",
 ) -> CellFolder:
-    folder = CellFolder.of(results, cell)
-    environment = {
+    environment: Any = {
         "python": "3.11",
         "packages": {"torch": "2"},
         "cpu": "a cpu",
@@ -54,34 +54,21 @@ def record(
         "git_commit": "0123",
         "host": "secret-host",
     }
-    folder.write_identity(cell, environment, cell.config["data"] | {"is_papers": True, "note": note})
     length = cell.iterations if length is None else length
     if length:
-        mi = curve(cell, length)
-        losses = np.full(length, 2 * math.log(2)), np.full(length, math.log(2))
-        folder.write_history(
-            History(
-                ("loss/discriminator", "loss/generator", "mi/c1"),
-                np.stack([*losses, mi], 1),
-                np.array([length]),
-                np.array([150.5]),
-            )
-        )
+        losses = {"loss/discriminator": 2 * math.log(2), "loss/generator": math.log(2)}
+        curves = history_of({**losses, "mi/c1": curve(cell, length)}, length, step_ms=150.5)
+        folder = begun(results, cell, curves, environment=environment, is_papers=True, note=note)
+    else:
+        folder = CellFolder.of(results, cell)
+        said: Any = cell.config["data"] | {"is_papers": True, "note": note}
+        folder.write_identity(cell, environment, said)
     if done:
         folder.write_weights(b"weights" * 100)
         grid = np.random.default_rng(cell.seed).integers(0, 255, (5, 10, 28, 28, 1), dtype=np.uint8)
         folder.write_traversals({"c1": grid})
-        seconds = {"train": 45.0, "checkpoint": 0.5, "evaluate": 3.0, "prepare": 0.1}
-        final = {
-            "status": "done",
-            "iterations": length,
-            "mi_frozen_nats": {"c1": 2.2},
-            "seconds": seconds,
-            "resumes": 0,
-            "peak_memory_mb": 900.0,
-            "notes": [],
-        }
-        folder.write_result(final | (result or {}))
+        ended(folder, **(result or {}))
     elif result:
-        folder.write_result({"status": "failed", "notes": []} | result)
+        failed: Any = {"status": "failed", "notes": []}
+        folder.write_result(failed | result)
     return folder

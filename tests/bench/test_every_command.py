@@ -24,6 +24,7 @@ LINES = [
     ["report", "--results", FOLDER],
     ["sync", "--results", FOLDER],
     ["check", "mi-gate", "--results", FOLDER],
+    ["compare", "mi-gate", "infogan", "--set", "training.beta1=0.9", "--results", FOLDER],
     ["baseline", "mi-gate", "--results", FOLDER],
     ["ui", "--results", FOLDER, "--no-browser"],
     ["run", "\u2013"],
@@ -66,7 +67,11 @@ def usual(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[int], str, str
 def test_what_is_said_where_everything_can_be(usual: tuple[list[int], str, str]) -> None:
     codes, out, _ = usual
     helps = len(COMMANDS) + 1
-    assert codes == [0] * helps + [0, 0, 0, 3, 2, 2, 2, 2]
+    assert codes == [0] * helps + [0, 0, 0, 3, 3, 2, 2, 2, 2]
+    assert (
+        "infogan --set training.beta1=0.9 against infogan: nothing to compare: no cell of infogan is finished; add"
+        in out
+    )
     assert f"{FOLDER}/report/index.html" in out  # neither an emoji nor markup
     assert "\u2026" not in out.partition("Usage: ")[0]
 

@@ -19,7 +19,8 @@ from bench.spec.tables import SpecError, load_spec
 from infogan import data
 from infogan.measures.digits import classifier
 from tests.bench.attempts import attempt
-from tests.end_to_end.harness import SPEC, Bench
+from tests.builders import tiny_file
+from tests.end_to_end.harness import Bench
 from tests.infogan.test_own_images import noise, save
 
 NAMED = 'data = "mnist"\nsource = "embedded"\narchitecture = "mnist"'
@@ -32,10 +33,7 @@ def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def write_spec(folder: Path, own: str = OWN) -> Path:
-    assert NAMED in SPEC
-    file = folder / "experiments.toml"
-    file.write_text(SPEC.replace("ITERATIONS", "3").replace(NAMED, own))
-    return file
+    return tiny_file(folder, (NAMED, own), iterations=3)
 
 
 def shoes(folder: Path, num: int = 40) -> Path:

@@ -20,8 +20,7 @@ from bench.spec.reading import BUILTIN, SpecError
 from bench.spec.tables import load_spec
 from bench.spec.treatment import treatment_set
 from infogan.data import DataError, OwnImages
-from tests.end_to_end.harness import SPEC
-from tests.fuzz.records import finished_cell
+from tests.builders import finished_cell, tiny_file
 from tests.infogan.test_own_images import noise, save
 
 
@@ -32,9 +31,7 @@ def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    path = tmp_path / "sound.toml"
-    path.write_text(SPEC.replace("ITERATIONS", "3"))
-    return path
+    return tiny_file(tmp_path, iterations=3, name="sound.toml")
 
 
 def planned(file: Path, images: Path | None = None, **options: Any) -> Context:
@@ -54,7 +51,7 @@ def test_the_images_replace_the_data_and_are_part_of_the_key(file: Path, tmp_pat
     was = before.cells[0].config
     assert {name for name in was if was[name] != cell.config[name]} == {"data"}
     assert after.data_dirs == {"tiny": folder}
-    assert treatment_set(after.spec, "tiny", "cpu") == ["data = shoes, 28x28 grey (experiments.toml: mnist)"]
+    assert treatment_set(after.spec, "tiny", "cpu") == ["data = shoes, 28x28 grey (sound.toml: mnist)"]
     folder.rename(tmp_path / "moved")
     assert [c.key for c in planned(file, tmp_path / "moved").cells] == [c.key for c in after.cells]
     assert current_config(after.spec, cell, 36) == cell.config  # a report that is given the same option

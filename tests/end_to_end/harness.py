@@ -11,73 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parents[2]
+from tests.builders import ROOT, tiny_file
+
 PATIENCE_S = 400.0  # for a command on a machine that is busy with other work
-SPEC = """
-[defaults.training]
-batch_size = 32
-learning_rate_discriminator = 2e-4
-learning_rate_generator = 1e-3
-learning_rate_q = "discriminator"
-mi_weight = 1.0
-mi_weight_generator = "same"
-mi_trains_trunk = true
-beta1 = 0.5
-beta2 = 0.999
-adam_eps = 1e-8
-latents = "fresh"
-step = "fused"
-
-[defaults.network]
-slope = 0.1
-init = "normal"
-init_std = 0.02
-gain_std = 0.02
-batch_norm_eps = 1e-5
-batch_norm_order = "before"
-kernels = "torch"
-
-[arms.infogan]
-
-[arms.gan]
-mi_weight_generator = 0.0
-mi_trains_trunk = false
-
-[arms.broken]
-note = "Q's standard deviation runs into 0 or infinity at once."
-learning_rate_q = 1.0
-
-[experiments.tiny]
-title = "A sweep of seconds"
-data = "mnist"
-source = "embedded"
-architecture = "mnist"
-noise = { size = 10 }
-codes = [{ kind = "categorical", num_categories = 10 }, { kind = "continuous", log_std_clamp = [-200.0, 200.0] }]
-arms = ["infogan", "gan", "broken"]
-seeds = [0, 1]
-paper = { iterations = 100, width = 1.0, num_images = 60000 }
-
-[experiments.tiny.profiles.cpu]
-iterations = ITERATIONS
-width = 0.06
-num_images = 640
-arms = ["infogan", "gan"]
-
-[[experiments.tiny.claims]]
-id = "F1"
-text = "L_I rises"
-source = "Figure 1"
-arms = ["infogan", "gan"]
-min_seeds = 2
-min_iterations = 10
-
-[[experiments.tiny.claims.conditions]]
-measure = "mi_final_nats"
-over = "every seed"
-at_least = 0.001
-basis = "Anything above nothing."
-"""
 
 
 @dataclass
@@ -93,8 +29,7 @@ class Bench:
     def __post_init__(self) -> None:
         self.results = self.folder / "results"
         self.seen = self.results  # where these tests find the same folder
-        self.spec = self.folder / "experiments.toml"
-        self.spec.write_text(SPEC.replace("ITERATIONS", str(self.iterations)))
+        self.spec = tiny_file(self.folder, iterations=self.iterations)
 
     def use_database(self, empty_database: Path) -> "Bench":
         """Start from a migrated database, which saves ten seconds."""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.end_to_end.harness import ROOT, SPEC
+from tests.builders import ROOT, tiny_text
 from tests.end_to_end.test_gate import EXPERIMENT
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
@@ -23,7 +23,7 @@ def repository(tmp_path: Path) -> Path:
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "pyproject.toml", folder)
     (folder / ".gitignore").write_text("results\n__pycache__\n")
-    spec = SPEC.replace("ITERATIONS", "30") + EXPERIMENT
+    spec = tiny_text() + EXPERIMENT
     (folder / "experiments.toml").write_text(spec)
     git(folder, "init", "-q")
     commit(folder, "the start")

@@ -12,11 +12,12 @@ from bench.records.folder import CellFolder
 from bench.records.tasks import CellTask
 from bench.report import write_report
 from bench.report.atlases import parsed
-from bench.spec.cells import Cell, Selection, cells
+from bench.spec.cells import Cell
 from bench.spec.tables import load_spec
 from infogan import data
 from infogan.measures.digits.classifier import digit_classifier
 from infogan.measures.images import unit
+from tests import builders
 from tests.end_to_end.browser import browser, missing
 
 ITERATIONS, WIDTH = 1500, 0.25  # after 500 iterations it still paints noise
@@ -28,9 +29,8 @@ return [0, 1, 2].map(k => [...context.getImageData(30 * k, 0, 28, 28).data].filt
 
 
 def planned() -> Cell:
-    info, versions = data.describe("mnist", "embedded"), {"torch": "2", "training_code": "c0de"}
-    chosen = Selection(arms=("infogan-fast-q",), seeds=(0,))
-    cell = cells(load_spec(DEFAULT_SPEC), "mnist", "cpu", chosen, info, "cpu", versions)[0]
+    info = data.describe("mnist", "embedded")
+    cell = builders.planned(builders.SHIPPED, "mnist", data=info, arms=("infogan-fast-q",), seeds=(0,))[0]
     config = cell.config | {
         "training": cell.config["training"] | {"iterations": ITERATIONS},
         "network": cell.config["network"] | {"width": WIDTH, "kernels": "torch"},

@@ -7,20 +7,11 @@ from xml.etree import ElementTree
 
 import pytest
 
+from tests.builders import experiment_text
 from tests.end_to_end.harness import PATIENCE_S, Bench
 
 # Q's rate is what T80 hangs on: at 1e-3 these small networks converge near iteration 25, at 4e-4 about twice as late.
-EXPERIMENT = """
-[experiments.gate]
-title = "A gate of seconds"
-data = "mnist"
-source = "embedded"
-architecture = "mnist"
-noise = { size = 10 }
-codes = [{ kind = "categorical", num_categories = 10 }]
-arms = ["infogan"]
-seeds = [0, 1, 2, 3, 4]
-
+FIELDS = """
 [experiments.gate.training]
 learning_rate_q = 1e-3
 
@@ -34,6 +25,7 @@ baseline_seeds = [0, 1, 2, 3, 4, 5]
 new_seeds = [0, 1, 2, 3, 4]
 more_seeds = [5, 6]
 """
+EXPERIMENT = experiment_text("gate", FIELDS, source='"embedded"', seeds="[0, 1, 2, 3, 4]")
 
 
 @pytest.fixture(scope="module")

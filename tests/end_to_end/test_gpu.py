@@ -8,7 +8,8 @@ import pytest
 
 from bench.gpu.session import MAX_PACK_BYTES
 from bench.gpu.steps import NAMES
-from tests.end_to_end.harness import ROOT, SPEC, Bench
+from tests.builders import TINY
+from tests.end_to_end.harness import ROOT, Bench
 
 
 def summary(folder: Path) -> dict[str, dict[str, Any]]:
@@ -27,7 +28,7 @@ def two_benches(folder: Path, spec: str) -> tuple[Bench, Bench]:
 
 
 def test_two_steps_leave_a_pack_that_counts_at_home(tmp_path: Path) -> None:
-    spec = SPEC.replace("experiments.tiny", "experiments.mnist-mi").replace("profiles.cpu]", "profiles.smoke]")
+    spec = TINY.replace("experiments.tiny", "experiments.mnist-mi").replace("profiles.cpu]", "profiles.smoke]")
     (there, home), carried = two_benches(tmp_path, spec.replace("ITERATIONS", "12")), tmp_path / "carry"
     steps = ("--steps", "machine,figure-1", "--device", "cpu", "--minutes", "40")
     assert "machine: done after" in there("gpu", *steps, "--to", str(carried))

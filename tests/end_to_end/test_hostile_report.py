@@ -9,9 +9,8 @@ import pytest
 
 from bench.report import write_report
 from bench.spec.tables import load_spec
+from tests.builders import finished_cell, tiny_file
 from tests.end_to_end.browser import browser, missing
-from tests.end_to_end.harness import SPEC
-from tests.fuzz.records import finished_cell
 
 needs_browser = pytest.mark.skipif(bool(missing()), reason=f"{missing()}: `make system-deps`")
 
@@ -46,7 +45,7 @@ def test_nothing_runs_and_nothing_is_loaded(tmp_path: Path) -> None:
         finished_cell(results, said=text)
         failure = {"error": text, "message": text, "traceback": text}
         finished_cell(results, seed=1, said=text, status="failed", **failure)
-        (tmp_path / "experiments.toml").write_text(SPEC.replace("ITERATIONS", "30"))
+        tiny_file(tmp_path)
         report = write_report(results, load_spec(tmp_path / "experiments.toml"))
         page = report.html.read_text()
         assert not re.search(r"<script|<iframe|<svg(?! class=.strip. viewBox)|<img src=(?!\"data:)", page)

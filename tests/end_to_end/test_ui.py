@@ -14,9 +14,9 @@ import pytest
 from bench.context import Context
 from bench.records.find import find_cells
 from bench.records.folder import CellFolder
-from bench.records.history import History
 from bench.tracking import connection as tracking
 from bench.tracking import mirror
+from tests.builders import history_of
 from tests.end_to_end.attacks import (
     Request,
     ask,
@@ -44,8 +44,7 @@ def finished(folder: CellFolder, iterations: int, ceiling: float, seed: int) -> 
         "loss/generator": 0.7 + 0.1 * np.cos(t + seed),
         "mi/c1": ceiling * (1 - np.exp(-t / (3 + seed / 2))),
     }
-    values = np.stack(list(columns.values()), axis=1).astype(np.float32)
-    folder.write_history(History(tuple(columns), values, t[-1:], np.array([20.0])))
+    folder.write_history(history_of(columns, iterations, step_ms=20.0))
     grid = np.random.default_rng(seed).integers(0, 255, (5, 10, 28, 28, 1), dtype=np.uint8)
     folder.write_traversals({"c1": grid})
     folder.write_result({"status": "done", "iterations": iterations, "mi_frozen_nats": {"c1": ceiling}, "notes": []})

@@ -21,10 +21,10 @@ from bench.records.storage import CorruptRecord, read_json, read_sealed, write_j
 from bench.run.train_cell import training_config
 from bench.spec.cells import Selection, cells, digest
 from bench.spec.tables import Spec, SpecError, load_spec
-from tests.end_to_end.harness import SPEC, Bench
+from tests.builders import DATA, VERSIONS, finished_cell, tiny_text
+from tests.end_to_end.harness import Bench
 from tests.fuzz.engine import fuzz
 from tests.fuzz.mutations import changed_json, damaged, rewritten
-from tests.fuzz.records import DATA, VERSIONS, finished_cell
 
 ROOT = Path(__file__).parents[2]
 SLOW = [pytest.mark.slow, pytest.mark.timeout(1800)]
@@ -45,7 +45,7 @@ def resolve_all(spec: Spec) -> None:
 
 @pytest.mark.parametrize("num", [60, pytest.param(3000, marks=SLOW)])
 def test_experiments_toml(num: int, tmp_path: Path) -> None:
-    shipped, small = (ROOT / "experiments.toml").read_text(), SPEC.replace("ITERATIONS", "30")
+    shipped, small = (ROOT / "experiments.toml").read_text(), tiny_text()
     file = tmp_path / "experiments.toml"
     content = b""
 
@@ -65,7 +65,7 @@ def test_experiments_toml(num: int, tmp_path: Path) -> None:
 
 def test_any_line_of_experiments_toml_may_be_missing(tmp_path: Path) -> None:
     """The likeliest mistake, tried in full: either the file still resolves, or one line says what is missing."""
-    lines = SPEC.replace("ITERATIONS", "30").split("\n")
+    lines = tiny_text().split("\n")
     file = tmp_path / "experiments.toml"
     refused = set()
     for k, line in enumerate(lines):

@@ -15,9 +15,9 @@ from bench.records.pack_format import PackError
 from bench.records.packs import pack
 from bench.records.storage import sealed_json, unsealed_json
 from bench.records.unpacking import unpack
+from tests.builders import finished_cell
 from tests.fuzz.engine import fuzz
 from tests.fuzz.mutations import changed_json, damaged
-from tests.fuzz.records import finished_cell
 
 SLOW = [pytest.mark.slow, pytest.mark.timeout(1800)]
 

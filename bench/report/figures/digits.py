@@ -11,7 +11,7 @@ from bench.analysis.pictures import digit_of_categories
 from bench.analysis.runs import Run, Sweep
 from bench.report.codes import best_run, confusion
 from bench.report.figures.style import COLOURS, DASHES, STYLE, Drawing, logarithmic, save
-from bench.spec.tables import arm_of
+from bench.spec.experiment import arm_of
 
 _PANELS = (("digit_error", "one-to-one error of Q's category"), ("kid", "KID to real digits"))
 

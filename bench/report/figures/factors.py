@@ -15,7 +15,7 @@ from bench.report import wording
 from bench.report.factors import FactorRun, FactorRuns, entry
 from bench.report.figures.style import STYLE, Drawing, save
 from bench.spec import vocabulary
-from bench.spec.tables import arm_of
+from bench.spec.experiment import arm_of
 from infogan.measures.catalogue import FACTORS
 
 WIDTH, MARGIN = 8.4, 0.1  # inches

@@ -12,6 +12,7 @@ from matplotlib.lines import Line2D
 
 from bench.analysis.paper import FIGURE1_HUMP_NATS
 from bench.analysis.runs import Sweep
+from bench.analysis.tables import RatioRow
 from bench.report.curves import SweepCurves
 from bench.report.figures.style import COLOURS, DASHES, MARKERS, STYLE, Drawing, logarithmic, save
 from bench.report.settings import Choice, arms_of
@@ -34,12 +35,12 @@ def draw_settings(listed: Sequence[Choice], arms: Sequence[str]) -> Drawing | No
         for y, choice in enumerate(listed):
             for offset, arm in zip(np.linspace(-0.18, 0.18, len(trained)), trained, strict=True):
                 row = choice.rows.get(arm)
-                if row is not None and not math.isnan(row["t80_ratio"]):
-                    _whisker(ratios, y + offset, row, colours[arm], MARKERS[arms.index(arm) % len(MARKERS)])
+                if row is not None and row.ratio is not None and not math.isnan(row.ratio.t80_ratio):
+                    _whisker(ratios, y + offset, row.ratio, colours[arm], MARKERS[arms.index(arm) % len(MARKERS)])
             for arm in baselines:
                 row = choice.rows.get(arm)
                 if row is not None and peaks is not None:
-                    values = [float(v) for v in row["hump_nats_seeds"].split()]
+                    values = row.values["hump_nats"]
                     style: dict[str, Any] = {"color": colours[arm], "markersize": 5, "markeredgewidth": 0.4}
                     marker = MARKERS[arms.index(arm) % len(MARKERS)]
                     peaks.plot(values, [y] * len(values), linestyle="", marker=marker, **style)
@@ -103,11 +104,11 @@ def draw_choice_curves(sweep: Sweep, listed: Sequence[Choice], arms: Sequence[st
         return save(figure, "choices", "L_I with each choice", caption)
 
 
-def _whisker(axes: Axes, y: float, row: dict[str, Any], colour: str, marker: str) -> None:
+def _whisker(axes: Axes, y: float, row: RatioRow, colour: str, marker: str) -> None:
     """A ratio with its interval; an end without a bound gets an arrow."""
-    low = row["low"] if 0 < row["low"] < math.inf else row["t80_ratio"]
-    high = row["high"] if math.isfinite(row["high"]) else row["t80_ratio"] * 1.25
+    low = row.low if 0 < row.low < math.inf else row.t80_ratio
+    high = row.high if math.isfinite(row.high) else row.t80_ratio * 1.25
     axes.plot([low, high], [y, y], color=colour, linewidth=1.4, zorder=2)
-    axes.plot([row["t80_ratio"]], [y], color=colour, marker=marker, markersize=5.5, markeredgewidth=0.4, zorder=3)
-    if math.isinf(row["high"]):
+    axes.plot([row.t80_ratio], [y], color=colour, marker=marker, markersize=5.5, markeredgewidth=0.4, zorder=3)
+    if math.isinf(row.high):
         axes.plot([high], [y], color=colour, marker=">", markersize=5, zorder=3)

@@ -1,15 +1,16 @@
 """The figure of the throughput suite: images per second and time of an iteration against the batch size."""
 
-from typing import Any
+from typing import Any, Literal
 
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from bench.records.throughput import SuiteRecord, SuiteRow
 from bench.report.figures.style import COLOURS, DASHES, STYLE, Drawing, logarithmic, save
 
 
-def draw_throughput(record: dict[str, Any]) -> Drawing | None:
+def draw_throughput(record: SuiteRecord) -> Drawing | None:
     """Figure of a suite's record; None where it has no MNIST on one thread."""
     rows = [row for row in record["rows"] if row["threads"] == 1]
     if not any(row["network"] == "mnist" for row in rows):
@@ -28,7 +29,7 @@ def draw_throughput(record: dict[str, Any]) -> Drawing | None:
         return save(figure, "throughput", "Images per second and time of an iteration against the batch size", caption)
 
 
-def _panel(axes: Axes, rows: list[dict[str, Any]], quantity: str, label: str) -> None:
+def _panel(axes: Axes, rows: list[SuiteRow], quantity: Literal["images_per_s", "clock_ms"], label: str) -> None:
     """MNIST by batch size on logarithmic axes, with what the matrix product's rate would give as a line."""
     mnist = [row for row in rows if row["network"] == "mnist"]
     for number, step in enumerate(dict.fromkeys(row["step"] for row in mnist)):

@@ -2,11 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Protocol
 
-from bench.records.tasks import CellTask
+from bench.records.tasks import CellTask, EventValues
 
-OnEvent = Callable[[CellTask, str, dict[str, Any]], None]
+OnEvent = Callable[[CellTask, str, EventValues], None]
 
 
 class ExecutorError(Exception):

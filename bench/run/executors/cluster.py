@@ -15,7 +15,7 @@ from typing import Any
 
 from bench import environment
 from bench.records.storage import write_atomic
-from bench.records.tasks import CellTask, Resources
+from bench.records.tasks import CellTask, EventValues, Resources
 from bench.run.executors.base import ExecutorError, OnEvent, StopRequest
 from bench.run.executors.cluster_connection import first_line, slots
 from bench.run.executors.cluster_events import EXCHANGE_EVERY_S, Event, Hub, Line
@@ -36,7 +36,7 @@ def _run_cell(task: CellTask, hub: Any, token: Path) -> tuple[str, str]:
         recorded = environment.record(task.cell.config["device"])
         ended = "failed", "it did not say how it ended"
 
-        def send(_: CellTask, kind: str, values: dict[str, Any]) -> None:
+        def send(_: CellTask, kind: str, values: EventValues) -> None:
             nonlocal ended
             if kind in OUTCOMES:
                 ended = kind, values["message"]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench.environment import node_name
+from bench.records.tasks import EventValues
 
 EXCHANGE_EVERY_S = 0.5  # between a worker's calls to the launcher's node
 
@@ -16,7 +17,7 @@ class Event:
     key: str  # of the cell
     attempt: str  # a name of its own for each start of a task
     kind: str
-    values: dict[str, Any]
+    values: EventValues
 
 
 class Hub:
@@ -59,7 +60,7 @@ class Line:
         self._thread.join()
         self._exchange()
 
-    def send(self, kind: str, values: dict[str, Any]) -> None:
+    def send(self, kind: str, values: EventValues) -> None:
         """Raises ConnectionError once the launcher has gone."""
         if self._broken:
             raise ConnectionError("the launcher has gone")

@@ -4,19 +4,18 @@ import contextlib
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
 
 from bench.records.folder import CellFolder
 from bench.records.locks import Locked, LockLost
 from bench.records.storage import in_words
-from bench.records.tasks import CellTask
+from bench.records.tasks import CellTask, EventValues
 from infogan.data.base import one_line
 
 OUTCOMES = ("done", "failed", "stopped", "trained")  # trained: beside others, and left to another worker to measure
 PROGRESS_EVERY_S = 0.25
 LOCK_PATIENCE_S = 60.0  # a worker whose launcher was killed needs a moment to notice and to leave its cell
 
-Send = Callable[[CellTask, str, dict[str, Any]], None]  # kind of event, its values; OSError where nobody listens
+Send = Callable[[CellTask, str, EventValues], None]  # kind of event, its values; OSError where nobody listens
 
 
 def work(tasks: Sequence[CellTask], send: Send, told_to_stop: Callable[[], bool]) -> None:
@@ -34,7 +33,7 @@ def work(tasks: Sequence[CellTask], send: Send, told_to_stop: Callable[[], bool]
     def attempt(task: CellTask) -> Iterator[None]:
         outcome, alone, sent_at = ("stopped", ""), False, 0.0
 
-        def report(kind: str, values: dict[str, Any]) -> None:
+        def report(kind: str, values: EventValues) -> None:
             nonlocal outcome, alone, sent_at
             if kind in OUTCOMES:
                 outcome = kind, values.get("message", "")

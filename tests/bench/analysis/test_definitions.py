@@ -13,40 +13,32 @@ from bench.analysis.runs import from_json, to_json
 from bench.records.folder import LAUNCHES, CellFolder
 from bench.records.storage import append_line
 from bench.report import write_report
-from bench.spec.cells import Cell, Selection, cells, digest
-from bench.spec.tables import PROFILES, Spec, load_spec
+from bench.spec.cells import Cell, digest
+from bench.spec.experiment import PROFILES
+from bench.spec.tables import Spec, load_spec
 from infogan.data import DataInfo
-from tests.end_to_end.harness import SPEC
-from tests.fuzz.records import finished_cell
+from tests.builders import DATA, begun, finished_cell, planned, tiny_file
 
 ROOT = Path(__file__).parents[3]
-DATA = DataInfo("mnist", "embedded", "note", "ab" * 32, 4000, 1000, False)
 ARM = "[arms.infogan]\n"
 FASTER = ARM + "learning_rate_generator = 5e-3\n"
 
 
 def spec_of(folder: Path, *edits: tuple[str, str]) -> Spec:
-    text = SPEC.replace("ITERATIONS", "30")
-    for old, new in edits:
-        assert old in text
-        text = text.replace(old, new)
-    file = folder / "edited.toml"
-    file.write_text(text)
-    return load_spec(file)
+    return load_spec(tiny_file(folder, *edits, name="edited.toml"))
 
 
-def record(results: Path, spec: Spec, *, data: DataInfo = DATA, selection: Selection | None = None) -> list[Cell]:
+def record(results: Path, spec: Spec, *, data: DataInfo = DATA, selection: dict[str, Any] | None = None) -> list[Cell]:
     """Finished cells of the tiny experiment, with the records of one that was made by another spec."""
-    made = cells(spec, "tiny", "cpu", selection or Selection(seeds=(0, 1)), data, "cpu", environment.key_versions())
+    made = planned(spec, data=data, versions=environment.key_versions(), **(selection or {"seeds": (0, 1)}))
     source = finished_cell(results.parent / "source")
     history, result = source.history(), source.result()
     assert history is not None
     assert result is not None
     for cell in made:
-        folder = CellFolder.of(results, cell)
-        folder.write_identity(cell, {"cpu": "a cpu"}, environment.data_record(data))
-        folder.write_history(history)
-        folder.write_result(result)
+        begun(results, cell, history, environment={"cpu": "a cpu"}, **environment.data_record(data)).write_result(
+            result
+        )
     return made
 
 
@@ -93,7 +85,7 @@ def test_where_nothing_is_of_the_file_that_is_said(tmp_path: Path) -> None:
     assert not loaded.sweeps[0].is_current
     assert len(loaded.sweeps[0].runs) == 4
     written = write_report(results, spec)
-    assert "none of these cells has the configuration that experiments.toml now gives" in " ".join(written.missing)
+    assert "none of these cells has the configuration that edited.toml now gives" in " ".join(written.missing)
 
 
 def test_what_is_left_out_is_said_with_its_settings(tmp_path: Path) -> None:
@@ -101,7 +93,7 @@ def test_what_is_left_out_is_said_with_its_settings(tmp_path: Path) -> None:
     record(results, spec_of(tmp_path))
     record(results, spec)
     written = write_report(results, spec)
-    line = "tiny, cpu: 2 cells of infogan, trained with other settings than experiments.toml now gives"
+    line = "tiny, cpu: 2 cells of infogan, trained with other settings than edited.toml now gives"
     assert f"left out: {line}" in written.left_out
     text = written.markdown.read_text()
     assert line in text
@@ -159,7 +151,7 @@ def test_every_cell_of_experiments_toml_is_known_again(profile: str) -> None:
             source = experiment.source if experiment.source != "auto" else "files"
             info = DataInfo(experiment.data, source, "", "ab" * 32, num_train, 10, False)
             budget = experiment.profiles[profile].num_images  # type: ignore[index]
-            for cell in cells(spec, name, profile, Selection(seeds=(3,)), info, "cpu", {"torch": "2"}):
+            for cell in planned(spec, name, profile, data=info, seeds=(3,)):
                 for known in (num_train, None):
                     expected = current_config(spec, cell, known)
                     if source == "rendered" and budget and num_train < budget:
@@ -169,7 +161,7 @@ def test_every_cell_of_experiments_toml_is_known_again(profile: str) -> None:
 
 
 def test_other_budgets_and_sources_are_known_for_what_they_are(tmp_path: Path) -> None:
-    (cell,) = cells(spec_of(tmp_path), "tiny", "cpu", Selection(arms=("gan",), seeds=(0,)), DATA, "cpu", {"torch": "2"})
+    (cell,) = planned(spec_of(tmp_path), arms=("gan",), seeds=(0,))
     for edit in (
         ("num_images = 640", "num_images = 320"),
         ("num_images = 640", "num_images = 3200"),

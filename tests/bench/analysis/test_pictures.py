@@ -14,7 +14,7 @@ from bench.records.folder import CellFolder
 from bench.tracking.store import mirror_cell
 from tests.bench.tracked_cells import CATEGORICAL, CONTINUOUS, done_cell, make_cell, the_run
 
-CODES = {"codes": [CONTINUOUS, CATEGORICAL, CATEGORICAL, CONTINUOUS]}
+CODES = [CONTINUOUS, CATEGORICAL, CATEGORICAL, CONTINUOUS]
 NUMBERS = [str(k) for k in range(10)]
 DIGITS = [3, -1, *range(8)]
 FIVE = ["-1.0", "-0.5", "0.0", "0.5", "1.0"]

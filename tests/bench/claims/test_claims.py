@@ -6,28 +6,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from bench.analysis.runs import Run, Sweep, from_json, to_json
 from bench.claims.judge import ClaimResult, budget_used, judge, left_out
-from bench.records.history import History
 from bench.report.inventory import missing_cells
 from bench.report.verdicts import claim_rows, headline, left_out_sentence
-from bench.spec.cells import Selection, cells, measure_key
+from bench.spec.cells import measure_key
 from bench.spec.criteria import BlankTable, ClaimTable
-from bench.spec.tables import PaperBudget, Spec, load_spec
-from infogan.data import DataInfo
+from bench.spec.experiment import PaperBudget
+from bench.spec.tables import Spec, load_spec
+from tests.builders import SHIPPED, experiment_text, history_of, planned
 
-EXPERIMENT = """
-[experiments.two]
-title = "Two variants, two claims"
-data = "mnist"
-architecture = "mnist"
-noise = { size = 4 }
-codes = [{ kind = "categorical", num_categories = 10 }]
-arms = ["infogan"]
-seeds = [0, 1, 2, 3, 4]
+CLAIMS = """
 variants = { one = {}, other = {} }
 profiles = { cpu = { iterations = 20 } }
 
@@ -63,13 +54,14 @@ basis = "A bound made up for this test."
 """
 
 
+EXPERIMENT = experiment_text("two", CLAIMS, noise="{ size = 4 }", seeds="[0, 1, 2, 3, 4]")
 DIVERGED = "diverged"
 
 
 @pytest.fixture(scope="module")
 def spec(tmp_path_factory: pytest.TempPathFactory) -> Spec:
     file = tmp_path_factory.mktemp("claims") / "experiments.toml"
-    file.write_text((Path(__file__).parents[3] / "experiments.toml").read_text() + EXPERIMENT)
+    file.write_text(SHIPPED.read_text() + EXPERIMENT)
     return load_spec(file)
 
 
@@ -77,14 +69,12 @@ def sweep(
     spec: Spec, purity: list[Any], nmi: list[Any], num_done: int = 5, precision: list[Any] | None = None
 ) -> Sweep:
     """Both variants alike: five seeds with these measures; None: not measured."""
-    info = DataInfo("mnist", "embedded", "A substitute.", "ab" * 32, 4000, 1000, False)
     runs = []
-    for cell in cells(spec, "two", "cpu", Selection(), info, "cpu", {"torch": "2"}):
+    for cell in planned(spec, "two"):
         measured = {"sample_purity": purity[cell.seed], "sample_nmi": nmi[cell.seed]}
         measured["precision"] = precision[cell.seed] if precision else None
         values = {name: value for name, value in measured.items() if value not in (None, DIVERGED)}
-        names = ("loss/discriminator", "loss/generator", "mi/c1")
-        history = History(names, np.zeros((20, 3)), np.array([20]), np.array([1.0]))
+        history = history_of(dict.fromkeys(("loss/discriminator", "loss/generator", "mi/c1"), 0.0), 20)
         state, result = "done" if cell.seed < num_done else "partial", {}
         if nmi[cell.seed] == DIVERGED:
             state, result = "failed", {"error": "NonFiniteLoss"}

@@ -11,17 +11,22 @@ import numpy as np
 import pytest
 
 from bench.analysis.runs import Sweep, load_run
-from bench.commands.compare import change_between, compared
+from bench.gate.arms import held_against
 from bench.records.history import History
+from bench.report.own import headline
 from bench.spec.criteria import GateTable
 from bench.spec.tables import load_spec
-from tests.fuzz.records import finished_cell
+from tests.builders import finished_cell
 
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs" / "EXTENDING.md").read_text()
 COMMANDS = [line for line in PAGE.splitlines() if line.startswith("python -m bench compare") and "--run" in line]
 RULE = GateTable(baseline_seeds=[0], new_seeds=[0], more_seeds=[1])
 NAMES = ["infogan", "other"]
+
+
+def compared(base: Sweep, new: Sweep) -> str:
+    return held_against(RULE, base.runs, new.runs, NAMES).sentence
 
 
 def swept(folder: Path, t80: list[int]) -> Sweep:
@@ -48,25 +53,44 @@ def test_a_slower_arm_is_said_by_how_much_paired_by_seed(tmp_path: Path) -> None
         swept(tmp_path / "base", [100, 101, 102, 103, 104]),
         swept(tmp_path / "new", [110, 111, 112, 113, 114]),
     )
-    said = compared(RULE, NAMES, base, slower)
+    said = compared(base, slower)
     assert re.match(
         r"9\.\d % slower \[9\.\d, 9\.\d\] \(slower\); final L_I \+0.000 nats .*; 5 pairs of the same seed$", said
     )
-    assert re.match(r"8\.\d % faster \[8\.\d, 8\.\d\] \(faster\); .*5 pairs", compared(RULE, NAMES, slower, base))
-    assert compared(RULE, NAMES, base, base).startswith("0 % slower [0, 0] (no change shown)")
-    assert change_between(RULE, base, slower).is_paired
+    assert re.match(r"8\.\d % faster \[8\.\d, 8\.\d\] \(faster\); .*5 pairs", compared(slower, base))
+    assert compared(base, base).startswith("0 % slower [0, 0] (no change shown)")
     few = replace(slower, runs=slower.runs[:3])
-    assert "two samples, since pairs do not hold: 3 seeds in common, pairs need 5" in compared(RULE, NAMES, base, few)
+    assert "two samples, since pairs do not hold: 3 seeds in common, pairs need 5" in compared(base, few)
 
 
 def test_what_cannot_be_said_is_not_said(tmp_path: Path) -> None:
     never = swept(tmp_path, [200, 200])
-    assert compared(RULE, NAMES, never, never) == (
+    assert compared(never, never) == (
         "too short to judge: no seed of either reaches 0.8 H(c) within its 200 iterations"
     )
-    assert compared(RULE, NAMES, never, replace(never, runs=[])) == (
-        "nothing to compare: no cell of other is finished; add --run"
+    assert compared(never, replace(never, runs=[])) == ("nothing to compare: no cell of other is finished")
+    two = replace(never, runs=swept(tmp_path / "two", [100, 101]).runs)
+    assert compared(two, two).startswith("too few seeds to judge: 2 and 2, and each needs 3; 0 % slower")
+
+
+def test_the_reports_headline_is_the_same_answer(tmp_path: Path) -> None:
+    """An experiment of one's own: the arm that is held against infogan, of the same seeds."""
+    base, slower = (
+        swept(tmp_path / "base", [100, 101, 102, 103, 104]),
+        swept(tmp_path / "new", [110, 111, 112, 113, 114]),
     )
+    own = [replace(run, cell=replace(run.cell, arm="slow")) for run in slower.runs]
+    both = replace(base, runs=[*base.runs, *own])
+    said = headline(both, ["infogan", "slow"], RULE)
+    assert re.fullmatch(r"slow against infogan: 9\.\d % slower \[9\.\d, 9\.\d\] \(5 pairs of the same seed\)\.", said)
+    assert said.split(": ")[1].split(" (")[0] == compared(base, slower).split(" (")[0]
+    unchanged = replace(base, runs=[*base.runs, *(replace(r, cell=replace(r.cell, arm="slow")) for r in base.runs)])
+    assert headline(unchanged, ["infogan", "slow"], RULE).endswith(
+        "0 % slower [0, 0] (5 pairs of the same seed, no change shown)."
+    )
+    few = replace(base, runs=[*base.runs[:2], *own[:2]])
+    assert "too few seeds to judge: 2 and 2, and each needs 3; so far 9" in headline(few, ["infogan", "slow"], RULE)
+    assert headline(base, ["infogan"], RULE).startswith("infogan: 80 % of H(c) at iteration 105.7")
 
 
 def test_the_page_shows_every_example(tmp_path: Path) -> None:
@@ -87,7 +111,7 @@ def test_an_example_runs_and_ends_with_the_comparison(tmp_path: Path, line: str)
     """Shorter still than the smoke profile, which is too short to judge as well."""
     command = [sys.executable, *shlex.split(line)[1:], "--results", str(tmp_path), "--seeds", "0", "--no-tracking"]
     ran = subprocess.run([*command], cwd=ROOT, capture_output=True, text=True, check=False)
-    assert ran.returncode == 0, ran.stderr
+    assert ran.returncode == 3, ran.stderr  # not measured is no answer
     *_, last = ran.stdout.strip().splitlines()
     assert re.search(
         r" against \S+: too short to judge: no seed of either reaches 0.8 H\(c\)", " ".join(ran.stdout.split())

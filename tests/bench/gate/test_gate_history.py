@@ -9,15 +9,15 @@ from typing import Any
 import pytest
 
 from bench import environment
-from bench.analysis.runs import Run, Sweep
+from bench.analysis.runs import Run, Sweep, read_curves
 from bench.analysis.throughput import newest_ratio
 from bench.commands import gate as gate_commands
 from bench.gate import output as gate_output
 from bench.gate.compare import compare
 from bench.spec.criteria import GateTable
 from bench.throughput.session import Session, write
-from tests.bench.gate.baselines import converging
 
+BASELINE = Path(__file__).parents[3] / "results" / "baseline" / "mi-gate.json"
 SEEDS = (0, 1, 2, 3, 4)
 RULE = GateTable(baseline_seeds=list(range(10)), new_seeds=list(SEEDS), more_seeds=[5, 6, 7, 8, 9])
 RATIO = {"ratio": 0.9, "low": 0.88, "high": 0.92}
@@ -26,7 +26,7 @@ RATIO = {"ratio": 0.9, "low": 0.88, "high": 0.92}
 @pytest.fixture(scope="module")
 def here() -> Sweep:
     """The baseline's runs as if made by this machine and code."""
-    base = converging()
+    base = read_curves(BASELINE)
     runs = []
     for run in base.runs:
         config = run.cell.config | {"versions": environment.key_versions()}
@@ -41,12 +41,14 @@ def a_record(kind: str = "paired", ratio: float = 0.9, **changed: Any) -> dict[s
         workloads = [{"network": n, "batch_size": 128, "width": 1.0, "kernels": "torch"} for n in ("svhn", "mnist")]
         ratios = {clock: {"ratio": ratio, "low": 0.88, "high": 0.92} for clock in ("processor", "wall")}
         comparison = {"reference": {"clock": "processor", "ratio": ratios}}
-        record = session.record(kind, measurements=[{"workload": w, "comparisons": comparison} for w in workloads])
+        record = session.record(kind) | {
+            "measurements": [{"workload": w, "comparisons": comparison} for w in workloads]
+        }
     else:
         row = {"network": "mnist", "batch_size": 32, "width": 1.0, "threads": 1, "clock": "processor"}
         of_fused = {"of_fused": 1.25, "of_fused_low": 1.0, "of_fused_high": 2.0}
         rows = [row | {"step": step} | of_fused for step in ("plain", "reference")]
-        record = session.record(kind, rows=rows)
+        record = session.record(kind) | {"rows": rows}
     for name, value in changed.items():
         (record["fingerprint"] if name in record["fingerprint"] else record)[name] = value
     return record

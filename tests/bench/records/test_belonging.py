@@ -15,7 +15,7 @@ from bench.records.folder import CellFolder
 from bench.records.storage import CorruptRecord, read_json, read_sealed, write_json, write_sealed
 from bench.run.plan import plan
 from tests.bench.tracked_cells import done_cell, make_cell
-from tests.fuzz.records import finished_cell
+from tests.builders import finished_cell
 
 OWNER, OTHER = "ab" * 32, "cd" * 32
 

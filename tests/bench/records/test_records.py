@@ -22,13 +22,9 @@ from bench.records.storage import (
     write_json,
     write_sealed,
 )
-from bench.spec.cells import Selection, cells
-from bench.spec.tables import load_spec
-from infogan.data import DataInfo
+from tests.builders import SHIPPED, planned
 
-SPEC = load_spec(Path(__file__).parents[3] / "experiments.toml")
-DATA = DataInfo("mnist", "embedded", "note", "ab" * 32, 4000, 1000, False)
-CELL = cells(SPEC, "mnist-mi", "smoke", Selection(), DATA, "cpu", {"torch": "2", "training_code": "1"})[0]
+CELL = planned(SHIPPED, "mnist-mi", "smoke")[0]
 HISTORY = History(("loss/discriminator", "mi/c1"), np.arange(8.0).reshape(4, 2), np.array([4]), np.array([12.5]))
 WHOLE_HISTORY = History(HISTORY.names, np.ones((CELL.iterations, 2)), np.array([CELL.iterations]), np.array([12.5]))
 

@@ -17,7 +17,7 @@ from bench.run.work import estimate
 from bench.spec.tables import load_spec
 from bench.tracking.mirror import sync
 from tests.bench.tracked_cells import done_cell, make_cell
-from tests.fuzz.records import finished_cell
+from tests.builders import finished_cell
 
 
 def folder_in_its_place(path: Path) -> None:

@@ -9,16 +9,13 @@ import pytest
 
 from bench.analysis.results import load
 from bench.analysis.runs import Sweep
-from bench.records.folder import CellFolder
-from bench.records.history import History
 from bench.report import compared, write_report
-from bench.spec.cells import Selection, cells
 from bench.spec.tables import Spec, SpecError, load_spec
 from infogan.data import DataInfo
+from tests.builders import begun, ended, planned
 
 ROOT = Path(__file__).parents[3]
 EXPERIMENT = "chairs-settings"
-SECONDS = {"train": 45.0, "checkpoint": 0.5, "evaluate": 3.0, "prepare": 0.1}
 VARIETY = {"authors": 0.96, "fc-norm": 0.05, "slope-0-1": 0.5}
 
 
@@ -31,18 +28,14 @@ def spec() -> Spec:
 def results(spec: Spec, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("compared")
     info = DataInfo("chairs", "rendered", "Rendered chairs.", "ab" * 32, 20000, 2000, False)
-    versions = {"torch": "2", "training_code": "c0de"}
-    names = ("loss/discriminator", "loss/generator", "mi/c1", "mi/c2", "mi/c3", "mi/c4", "explained/c4")
-    for cell in cells(spec, EXPERIMENT, "smoke", Selection(variants=tuple(VARIETY)), info, "cpu", versions):
-        records = CellFolder.of(folder, cell)
-        records.write_identity(cell, {"packages": {}}, cell.config["data"] | {"is_papers": False, "note": "A note."})
-        values = np.tile([1.4, 0.7, 2.0, 2.0, 2.0, -0.3, 0.8], (cell.iterations, 1))
-        records.write_history(History(names, values, np.array([cell.iterations]), np.array([50.0])))
+    curves = {"loss/discriminator": 1.4, "loss/generator": 0.7, "mi/c1": 2.0, "mi/c2": 2.0, "mi/c3": 2.0}
+    curves |= {"mi/c4": -0.3, "explained/c4": 0.8}
+    for cell in planned(spec, EXPERIMENT, "smoke", data=info, variants=tuple(VARIETY)):
+        records = begun(folder, cell, curves)
         shade = int(255 * VARIETY[cell.variant or ""])
         records.write_traversals({"c4": np.full((5, 10, 64, 64, 1), shade, np.uint8)})
         health = {"status": "healthy", "variety": VARIETY[cell.variant or ""], "distinctness": 0.9, "saturation": 0.0}
-        final = {"iterations": cell.iterations, "mi_frozen_nats": {}, "seconds": SECONDS, "resumes": 0}
-        records.write_result({"status": "done", "peak_memory_mb": 900.0, "notes": [], "health": health} | final)
+        ended(records, mi_frozen_nats={}, health=health)
     return folder
 
 

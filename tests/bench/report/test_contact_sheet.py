@@ -17,7 +17,7 @@ from bench.spec.images import Replacement
 from bench.spec.tables import load_spec
 from infogan import data
 from tests.bench.attempts import attempt
-from tests.end_to_end.harness import SPEC
+from tests.builders import tiny_file
 from tests.infogan.test_own_images import noise, save
 
 
@@ -25,8 +25,8 @@ def test_a_cell_keeps_what_it_trains_on_and_the_report_shows_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("INFOGAN_CACHE", str(tmp_path / "cache"))
-    spec_file, shoes, results = tmp_path / "sound.toml", tmp_path / "shoes", tmp_path / "results"
-    spec_file.write_text(SPEC.replace("ITERATIONS", "2"))
+    spec_file = tiny_file(tmp_path, iterations=2)
+    shoes, results = tmp_path / "shoes", tmp_path / "results"
     for k, name in enumerate(("boots", "sandals")):
         save(shoes / name, noise(40, (28, 28), seed=k))
     options = {"spec": spec_file, "results": results, "arms": "infogan", "seeds": [0], "device": "cpu"}

@@ -16,7 +16,6 @@ from matplotlib.figure import Figure
 from bench.analysis.results import load
 from bench.analysis.runs import read_curves, write_curves
 from bench.records.folder import CellFolder
-from bench.records.history import History
 from bench.report import report_of_sweeps, wording, write_report
 from bench.report.figures import sweep as sweep_figures
 from bench.report.figures.style import Drawing
@@ -24,6 +23,7 @@ from bench.report.tabular import sweep_tables
 from bench.spec.cells import Cell
 from bench.spec.tables import Spec, load_spec
 from tests.bench.recorded_sweep import planned, record
+from tests.builders import history_of
 
 ROOT = Path(__file__).parents[3]
 HOSTILE = '<script>alert("x")</script> | [a](http://evil.example) /home/somebody/secret/data.gz'
@@ -235,7 +235,7 @@ def test_continuous_codes_and_variants(spec: Spec, tmp_path: Path) -> None:
             other = Cell("portraits", "cpu", variant, cell.arm, cell.seed, config, cell.definition | codes)
             folder = record(tmp_path, other, done=False, length=20)
             names = ("loss/discriminator", "loss/generator", "mi/c1", "explained/c1")
-            folder.write_history(History(names, np.full((300, 4), 0.5), np.array([300]), np.array([9.0])))
+            folder.write_history(history_of(dict.fromkeys(names, 0.5), 300))
             folder.write_result({"status": "done", "notes": []})
     report = write_report(tmp_path, spec)
     assert (report.html.parent / "figures/portraits-cpu-azimuth-mutual-information.svg").exists()
@@ -254,12 +254,10 @@ def test_curves_of_continuous_codes_are_what_q_explains_between_nothing_and_ever
     config = cell.config | codes | {"variant": None, "experiment": "faces"}
     other = Cell("faces", "cpu", None, cell.arm, 0, config, cell.definition | codes)
     folder = record(tmp_path, other, done=False, length=20)
-    names = ("loss/discriminator", "loss/generator", *(f"mi/c{i}" for i in range(1, 6)))
-    names = (*names, *(f"explained/c{i}" for i in range(1, 6)))
     curve = np.linspace(0.0, 0.8, 300)
     curve[:2] = -9.0  # the first iterations may lie anywhere
-    values = np.stack([np.ones(300), np.ones(300), *[curve - 1.2] * 5, *[curve] * 5], axis=1)
-    folder.write_history(History(names, values, np.array([300]), np.array([9.0])))
+    columns = {"loss/discriminator": 1.0, "loss/generator": 1.0} | {f"mi/c{i}": curve - 1.2 for i in range(1, 6)}
+    folder.write_history(history_of(columns | {f"explained/c{i}": curve for i in range(1, 6)}, 300))
     folder.write_result({"status": "done", "notes": []})
     drawn: list[tuple[float, float, list[float]]] = []
     add = sweep_figures.save

@@ -6,14 +6,10 @@ from typing import Any
 import numpy as np
 
 from bench.analysis.runs import Run, Sweep
-from bench.context import DEFAULT_SPEC
 from bench.records.folder import CellFolder
-from bench.records.history import History
 from bench.report.codes import best_run, codes_tables
 from bench.report.wording import ABSENT
-from bench.spec.cells import Selection, cells
-from bench.spec.tables import load_spec
-from infogan.data import DataInfo
+from tests.builders import SHIPPED, history_of, planned
 
 ERRORS = {0: (0.30, 0.31), 1: (0.25, 0.27), 2: (0.20, 0.28)}  # held out, training: seed 1 is best, not seed 2
 SERIES = {"iteration": [1, 100, 1800], "kid": [3.0, 1.0, 0.3], "digit_error": [0.9, 0.6, 0.3]}
@@ -21,15 +17,13 @@ KID = {"infogan": {0: 0.5, 1: 0.3, 2: 0.4}, "gan": {0: 0.4, 1: 0.35}}
 
 
 def sweep() -> Sweep:
-    info = DataInfo("mnist", "embedded", "A substitute.", "ab" * 32, 4000, 1000, False)
-    selection = Selection(arms=("infogan", "gan"), seeds=(0, 1, 2))
     runs = []
-    for cell in cells(load_spec(DEFAULT_SPEC), "mnist", "cpu", selection, info, "cpu", {"torch": "2"}):
+    for cell in planned(SHIPPED, "mnist", arms=("infogan", "gan"), seeds=(0, 1, 2)):
         if cell.seed not in KID[cell.arm]:
             continue
         held_out, training = ERRORS[cell.seed]
         names = ("loss/discriminator", "loss/generator", "mi/c1", "mi/c2", "mi/c3", "explained/c2", "explained/c3")
-        history = History(names, np.zeros((1800, len(names))), np.array([1800]), np.array([1.0]))
+        history = history_of(dict.fromkeys(names, 0.0), 1800)
         errors = {"one_to_one_digits": [3, -1, *range(8)], "confusion_KD": np.eye(10, dtype=int).tolist()}
         digits = {"digit_error": held_out, "digit_error_train": training, "digit_error_kmeans_pixels": 0.45}
         measures: dict[str, dict[str, Any]] = {

@@ -14,11 +14,11 @@ from PIL import Image
 
 from bench.analysis.results import load
 from bench.records.folder import CellFolder
-from bench.records.history import History
 from bench.report import factor_tables, factors, wording, write_report
-from bench.spec.cells import Cell, Selection, cells
+from bench.spec.cells import Cell
 from bench.spec.tables import Spec, load_spec
 from infogan.data import DataInfo
+from tests.builders import begun, planned
 
 ROOT = Path(__file__).parents[3]
 # azimuth's index on the samples that choose, and its range on those that judge: the best by rule is not the largest
@@ -34,14 +34,9 @@ def spec() -> Spec:
 
 
 def record(results: Path, cell: Cell, measures: dict[str, Any], grids: dict[str, np.ndarray]) -> CellFolder:
-    folder = CellFolder.of(results, cell)
-    info = cell.config["data"] | {"is_papers": False, "note": "A substitute."}
-    folder.write_identity(cell, {"packages": {"torch": "2"}, "device": "cpu"}, info)
     names = ["loss/discriminator", "loss/generator"]
     names += [f"{what}/c{i + 1}" for i, _ in enumerate(cell.config["codes"]) for what in ("mi", "explained")]
-    folder.write_history(
-        History(tuple(names), np.full((cell.iterations, len(names)), 0.5), np.array([20]), np.array([9.0]))
-    )
+    folder = begun(results, cell, dict.fromkeys(names, 0.5))
     if grids:
         folder.write_measured_grids("factors", grids)
     folder.write_measures("factors", {"key": "k", "seconds": 1.0} | measures)
@@ -49,10 +44,9 @@ def record(results: Path, cell: Cell, measures: dict[str, Any], grids: dict[str,
     return folder
 
 
-def planned(spec: Spec, experiment: str) -> list[Cell]:
+def cells_of(spec: Spec, experiment: str) -> list[Cell]:
     info = DataInfo(experiment, "rendered", "A substitute.", "ab" * 32, 20000, 2000, False)
-    versions = {"torch": "2", "training_code": "c0de"}
-    return cells(spec, experiment, "cpu", Selection(), info, "cpu", versions)
+    return planned(spec, experiment, data=info)
 
 
 def face(cell: Cell) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
@@ -87,7 +81,7 @@ def face(cell: Cell) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
 @pytest.fixture(scope="module")
 def faces(spec: Spec, tmp_path_factory: pytest.TempPathFactory) -> Path:
     results = tmp_path_factory.mktemp("faces")
-    for cell in planned(spec, "faces"):
+    for cell in cells_of(spec, "faces"):
         if cell.variant in ("azimuth", "elevation"):
             record(results, cell, *face(cell))
     write_report(results, spec, experiments=["faces"])
@@ -180,7 +174,7 @@ def test_codes_and_scores_have_their_own_figure_and_table(faces: Path) -> None:
 def test_columns_of_categories_are_in_the_order_of_the_factor(spec: Spec, tmp_path: Path) -> None:
     order = [3, 1, 4, 0, 5, 9, 2, 6, 8, 7]
     grid = np.random.default_rng(0).integers(0, 255, (5, 10, 32, 32, 3), dtype=np.uint8)
-    for cell in planned(spec, "celeba"):
+    for cell in cells_of(spec, "celeba"):
         values = {"azimuth_reader_score": 0.9, "azimuth_omega_squared": 0.3, "azimuth_category_first_order": 0.3}
         details = {"factors": {"azimuth": {"category_code": "c7", "category_order": order, "numbers": {}}}}
         record(tmp_path, cell, {"values": values, "reasons": {}, "details": details}, {"azimuth-c7": grid})
@@ -198,7 +192,7 @@ def test_columns_of_categories_are_in_the_order_of_the_factor(spec: Spec, tmp_pa
 
 
 def test_damaged_pictures_are_named_and_the_rest_is_shown(spec: Spec, tmp_path: Path) -> None:
-    cells = [cell for cell in planned(spec, "faces") if cell.variant == "azimuth"]
+    cells = [cell for cell in cells_of(spec, "faces") if cell.variant == "azimuth"]
     folders = {cell.name: record(tmp_path, cell, *face(cell)) for cell in cells}
     (folders["azimuth/infogan/seed-0"].path / "factors.npz").write_bytes(b"broken")
     report = write_report(tmp_path, spec)

@@ -38,7 +38,7 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "share_of_typical_cell": 0.011, "checkpoint": {"ms": 3.0, "size_mb": 1.0},
     }  # fmt: skip
     others = {"sampling": {"batch_size": 500, "ms": 10.0, "images_per_s": 5e4}, "evaluation": {"ms": 7.0}, "cell": cell}
-    record = session.Session("cpu", 1, lambda _: None).record("suite", rows=rows, **others)
+    record = session.Session("cpu", 1, lambda _: None).record("suite") | {"rows": rows, **others}
     session.write(results / "throughput" / "suite.json", record)
     return results
 

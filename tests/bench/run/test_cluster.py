@@ -16,17 +16,15 @@ from bench.run.executors.cluster_connection import require_ray, slots
 from bench.run.executors.cluster_events import Event
 from bench.run.progress import BarDisplay, LineDisplay
 from bench.run.work import Work
-from bench.spec.cells import Cell, Selection, cells
+from bench.spec.cells import Cell
 from bench.spec.tables import SpecError, load_spec
-from infogan.data import DataInfo
+from tests.builders import SHIPPED, planned
 
-SPEC = Path(__file__).parents[3] / "experiments.toml"
-DATA = DataInfo("mnist", "embedded", "note", "ab" * 32, 4000, 1000, False)
 GPU_BOX = {"CPU": 16.0, "GPU": 2.0, "memory": 64e9}
 
 
-def smoke_cells(spec: Path = SPEC) -> list[Cell]:
-    return cells(load_spec(spec), "mnist-mi", "smoke", Selection(), DATA, "cpu", {"torch": "2", "training_code": "1"})
+def smoke_cells(spec: Path = SHIPPED) -> list[Cell]:
+    return planned(spec, "mnist-mi", "smoke")
 
 
 def task() -> CellTask:
@@ -58,12 +56,12 @@ def test_a_share_of_a_gpu_multiplies_what_fits(cpus: int, gpus: int, per_gpu: in
 def test_resources_are_strict_and_no_part_of_a_cell(tmp_path: Path) -> None:
     spec = tmp_path / "experiments.toml"
     start = "[experiments.mnist-mi.profiles.smoke]\n"
-    spec.write_text(SPEC.read_text().replace(start, f"{start}resources = {{ cpus = 2, gpus = 0.25 }}\n", 1))
+    spec.write_text(SHIPPED.read_text().replace(start, f"{start}resources = {{ cpus = 2, gpus = 0.25 }}\n", 1))
     table = load_spec(spec).experiments["mnist-mi"].profiles["smoke"].resources
     assert (table.cpus, table.gpus, table.memory_gb) == (2.0, 0.25, 0.0)
     assert smoke_cells(spec) == smoke_cells()
     for mistake, message in [("gpus = 1.5", "less than or equal to 1"), ("cpu = 1", "did you mean 'cpus'")]:
-        spec.write_text(SPEC.read_text().replace(start, f"{start}resources = {{ {mistake} }}\n", 1))
+        spec.write_text(SHIPPED.read_text().replace(start, f"{start}resources = {{ {mistake} }}\n", 1))
         with pytest.raises(SpecError, match=rf"profiles\.smoke\.resources\] {mistake.split()[0]}.*{message}"):
             load_spec(spec)
 

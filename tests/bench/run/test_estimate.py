@@ -3,18 +3,17 @@
 import re
 from pathlib import Path
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.context import Context
 from bench.records.folder import CellFolder
-from bench.records.history import History
 from bench.records.schedule import makespan_s
 from bench.run import estimate
 from bench.run.estimate import Kind, Measured, kind_of, trial_of
 from bench.run.plan import PlannedCell
+from tests.builders import history_of
 from tests.end_to_end.harness import Bench
 
 
@@ -81,7 +80,7 @@ def test_a_partial_cell_is_estimated_from_where_it_will_go_on(tmp_path: Path) ->
     def seconds() -> float:
         return estimate.left(tmp_path, [PlannedCell(cell, "partial", "")], measured, 1).seconds
 
-    folder.write_history(History(("a",), np.zeros((100, 1)), np.array([100]), np.array([1.0])))
+    folder.write_history(history_of({"a": 0.0}, 100))
     assert seconds() == pytest.approx(3)  # a finished cell whose weights are gone
     folder.write_checkpoint(b"state")
     assert seconds() == pytest.approx(2)

@@ -9,19 +9,15 @@ from bench.records.folder import CellFolder
 from bench.records.tasks import CellTask
 from bench.run import plan
 from bench.run.train_cell import CellRun
-from bench.spec.cells import Cell, Selection, cells
-from bench.spec.tables import load_spec
+from bench.spec.cells import Cell
 from infogan import data
 from tests.bench.attempts import attempt
-from tests.end_to_end.harness import SPEC
+from tests.builders import planned, tiny_file
 
 
 def cell_of(tmp_path: Path, arm: str = "infogan") -> Cell:
-    file = tmp_path / "experiments.toml"
-    text = SPEC.replace("ITERATIONS", "30").replace("[defaults.training]", '[defaults.training]\ngive_up = "authors"')
-    file.write_text(text)
-    info = data.describe("mnist", "embedded")
-    return cells(load_spec(file), "tiny", "cpu", Selection(arms=(arm,), seeds=(0,)), info, "cpu", {})[0]
+    file = tiny_file(tmp_path, ("[defaults.training]", '[defaults.training]\ngive_up = "authors"'))
+    return planned(file, data=data.describe("mnist", "embedded"), versions={}, arms=(arm,), seeds=(0,))[0]
 
 
 def test_a_cell_that_is_given_up_is_done_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -44,6 +40,6 @@ def test_a_cell_that_is_given_up_is_done_and_says_so(tmp_path: Path, monkeypatch
     said = "given up at iteration 6 by the authors' rule"
     assert said in result["notes"]
     assert ("note", {"text": said}) in events
-    (planned,) = plan.plan(tmp_path, [cell], "sqlite:///nothing")
-    assert planned.detail == said
-    assert not planned.to_train
+    (found,) = plan.plan(tmp_path, [cell], "sqlite:///nothing")
+    assert found.detail == said
+    assert not found.to_train

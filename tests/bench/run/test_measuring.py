@@ -30,6 +30,7 @@ from infogan.measures.catalogue import FAMILIES
 from infogan.measures.digits import family as digit_family
 from infogan.measures.digits.classifier import Recipe, digit_classifier
 from infogan.measures.quality import family as samples
+from tests import builders
 from tests.bench.attempts import attempt
 
 SPEC = Path(__file__).parents[3] / "experiments.toml"
@@ -57,9 +58,7 @@ def planned(tmp_path: Path, arm: str = "infogan") -> Cell:
     file = tmp_path / "experiments.toml"
     file.write_text(text.replace(old, f"[experiments.mnist.profiles.smoke]\n{SMALL}\n", 1))
     info = data.describe("mnist", "embedded")
-    versions = {"torch": "2", "training_code": "c0de"}
-    selection = Selection(arms=(arm,), seeds=(0,))
-    return cells(load_spec(file), "mnist", "smoke", selection, info, "cpu", versions)[0]
+    return builders.planned(file, "mnist", "smoke", data=info, arms=(arm,), seeds=(0,))[0]
 
 
 def run(cell: Cell, results: Path) -> tuple[str, list[str]]:
@@ -109,7 +108,7 @@ def test_a_cell_is_trained_measured_and_measured_again_without_training(tmp_path
     assert all(again[family]["key"] != measured[family]["key"] for family in measured)
 
     sweep = load(results).sweeps[0]
-    assert any("probes of 1 cell were taken by other code" in line for line in missing_cells(sweep, None))
+    assert any("probes of 1 cell come from another version" in line for line in missing_cells(sweep, None))
 
     points = measure_points(again)
     assert points["measure/digit_error"] == {0: again["digits"]["values"]["digit_error"]}

@@ -17,14 +17,14 @@ from bench.records.unpacking import unpack
 from bench.report.inventory import arm_settings
 from bench.run.configuration import training_config
 from bench.run.own import trainer
-from bench.spec.cells import Cell, Selection, cells
+from bench.spec.cells import Cell
 from bench.spec.tables import SpecError, load_spec
 from infogan import api
 from infogan.architectures import ARCHITECTURES
 from infogan.own import OwnError
 from infogan.own.networks import to_table
-from tests.end_to_end.harness import SPEC, Bench
-from tests.fuzz.records import DATA, VERSIONS, finished, finished_cell
+from tests.builders import experiment_text, finished, finished_cell, planned, tiny_file
+from tests.end_to_end.harness import Bench
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 MINE = """
@@ -43,20 +43,12 @@ arms = ["mine", "lion"]
 [experiments.tiny.profiles.cpu]
 arms = ["mine", "lion"]
 """.replace("LION", str(EXAMPLES / "lion.py"))
-NETWORK = """
-extends = "base.toml"
-
-[experiments.own]
-title = "A network of my own"
-data = "mnist"
-source = "embedded"
-architecture = "my_network.py:NET"
-noise = { size = 10 }
-codes = [{ kind = "categorical", num_categories = 10 }]
-arms = ["infogan"]
-seeds = [0]
-profiles = { cpu = { iterations = 10, width = 0.06, num_images = 640 } }
-"""
+NETWORK = 'extends = "base.toml"\n' + experiment_text(
+    "own",
+    "profiles = { cpu = { iterations = 10, width = 0.06, num_images = 640 } }\n",
+    source='"embedded"',
+    architecture='"my_network.py:NET"',
+)
 STEP = "from infogan.step import fused_step\n\ndef step(players, real):\n    return fused_step(players, real)\n"
 SOUND = (EXAMPLES / "network.py").read_text() + "\nNET = CONVOLUTIONAL\n"
 MARK = "import pathlib\npathlib.Path({!r}).write_text('imported')\n"
@@ -64,7 +56,7 @@ MARK = "import pathlib\npathlib.Path({!r}).write_text('imported')\n"
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    (tmp_path / "base.toml").write_text(SPEC.replace("ITERATIONS", "30"))
+    tiny_file(tmp_path, name="base.toml")
     (tmp_path / "mine.toml").write_text(MINE)
     (tmp_path / "network.toml").write_text(NETWORK)
     (tmp_path / "my_step.py").write_text(STEP)
@@ -73,11 +65,10 @@ def folder(tmp_path: Path) -> Path:
 
 
 def resolved(file: Path, **selection: Any) -> dict[str, Cell]:
-    listed = cells(load_spec(file), "tiny", "cpu", Selection(seeds=(0,), **selection), DATA, "cpu", VERSIONS)
-    return {cell.arm: cell for cell in listed}
+    return {cell.arm: cell for cell in planned(file, seeds=(0,), **selection)}
 
 
-def planned(folder: Path, experiment: str, file: str, **options: Any) -> Context:
+def context(folder: Path, experiment: str, file: str, **options: Any) -> Context:
     return Context(
         [experiment], spec=folder / file, results=folder / "results", device="cpu", no_tracking=True, **options
     )
@@ -100,7 +91,7 @@ def test_own_parts_are_in_the_key_with_their_source_and_others_cells_keep_theirs
 
 def test_a_network_of_ones_own_is_learned_in_another_process_and_recorded_as_data(folder: Path) -> None:
     (folder / "my_network.py").write_text(SOUND + MARK.format(str(folder / "mark")))
-    (cell,) = planned(folder, "own", "network.toml").cells
+    (cell,) = context(folder, "own", "network.toml").cells
     assert (folder / "mark").exists()
     assert "my_network" not in sys.modules
     assert cell.config["own"]["architecture"]["table"]["generator"][0]["width"] == 128
@@ -137,7 +128,7 @@ def test_a_network_that_cannot_be_used_is_one_line(folder: Path, name: str) -> N
     content, message = NETWORKS[name]
     (folder / "my_network.py").write_text(content)
     with pytest.raises(SpecError, match=message) as caught:
-        planned(folder, "own", "network.toml")
+        context(folder, "own", "network.toml")
     assert "\n" not in str(caught.value)
     assert not (folder / "results").exists()
 
@@ -163,7 +154,7 @@ def test_a_part_that_cannot_train_is_one_line_before_anything_is_written(folder:
     (folder / "mine.toml").write_text(text)
     (folder / "my_step.py").write_text(content)
     with pytest.raises((SpecError, BadInput), match=message) as caught:
-        planned(folder, "tiny", "mine.toml", arms="lion")
+        context(folder, "tiny", "mine.toml", arms="lion")
     assert "\n" not in str(caught.value)
     assert not (folder / "results").exists()
 

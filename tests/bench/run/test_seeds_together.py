@@ -15,11 +15,11 @@ from bench.records.tasks import CellTask
 from bench.run.executors.local import LocalExecutor, _groups
 from bench.run.executors.worker import work
 from bench.run.train_cell import CellRun
-from bench.spec.cells import Cell, Selection, cells
-from bench.spec.tables import load_spec
+from bench.spec.cells import Cell
 from infogan import data
 from tests.bench.attempts import attempt
-from tests.end_to_end.harness import SPEC, same_bits
+from tests.builders import planned, tiny_file
+from tests.end_to_end.harness import same_bits
 
 RECORDED = {"git_commit": "0", "packages": {}}
 
@@ -27,9 +27,8 @@ RECORDED = {"git_commit": "0", "packages": {}}
 @pytest.fixture(scope="module")
 def selected(tmp_path_factory: pytest.TempPathFactory) -> list[Cell]:
     """Seeds 0 and 1 of two arms, in the order of a sweep: by seed."""
-    file = tmp_path_factory.mktemp("spec") / "experiments.toml"
-    file.write_text(SPEC.replace("ITERATIONS", "12"))
-    return cells(load_spec(file), "tiny", "cpu", Selection(), data.describe("mnist", "embedded"), "cpu", {})
+    file = tiny_file(tmp_path_factory.mktemp("spec"), iterations=12)
+    return planned(file, data=data.describe("mnist", "embedded"), versions={})
 
 
 @pytest.fixture

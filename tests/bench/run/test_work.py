@@ -3,17 +3,16 @@
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from bench.context import DEFAULT_SPEC
 from bench.records.folder import CellFolder
-from bench.records.history import History
 from bench.run.plan import PlannedCell, training_flops
 from bench.run.work import ASSUMED_CELL_S, ASSUMED_FAMILY_S, ASSUMED_FLOPS_PER_S, estimate, work_of
 from bench.spec.cells import Cell, measure_key
 from bench.spec.tables import load_spec
 from tests.bench.recorded_sweep import planned, record
+from tests.builders import history_of
 
 
 def measuring(seed: int, *families: str) -> Cell:
@@ -34,7 +33,7 @@ def test_a_partial_cell_has_left_what_lies_beyond_its_checkpoint(tmp_path: Path)
     cell = measuring(0)
     folder = CellFolder.of(tmp_path, cell)
     half = cell.iterations // 2
-    folder.write_history(History(("a",), np.zeros((half, 1)), np.array([half]), np.array([1.0])))
+    folder.write_history(history_of({"a": 0.0}, half))
     folder.write_checkpoint(b"state")
     works, _ = work_of(tmp_path, [PlannedCell(cell, "partial", "")], 1)
     (work,) = works.values()

@@ -4,11 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from bench.spec.cells import Selection, cells
 from bench.spec.reading import BUILTIN
 from bench.spec.tables import SpecError, load_spec
-from tests.end_to_end.harness import SPEC
-from tests.fuzz.records import DATA, VERSIONS
+from tests.builders import experiment_text, planned, tiny_file
 
 MINE = """
 extends = "base.toml"
@@ -23,29 +21,18 @@ arms = ["slow"]
 [experiments.tiny.profiles.cpu]
 arms = ["slow"]
 """
-OWN_EXPERIMENT = """
-[experiments.mine]
-title = "An experiment of my own"
-data = "mnist"
-architecture = "mnist"
-noise = { size = 10 }
-codes = [{ kind = "categorical", num_categories = 10 }]
-arms = ["infogan"]
-seeds = [0]
-profiles = { cpu = { iterations = 10 } }
-"""
+OWN_EXPERIMENT = experiment_text("mine", "profiles = { cpu = { iterations = 10 } }\n")
 
 
 def mine(tmp_path: Path, text: str = MINE) -> Path:
-    (tmp_path / "base.toml").write_text(SPEC.replace("ITERATIONS", "30"))
+    tiny_file(tmp_path, name="base.toml")
     file = tmp_path / "mine.toml"
     file.write_text(text)
     return file
 
 
 def keys(path: Path, experiment: str = "tiny") -> dict[str, str]:
-    listed = cells(load_spec(path), experiment, "cpu", Selection(), DATA, "cpu", VERSIONS)
-    return {cell.name: cell.key for cell in listed}
+    return {cell.name: cell.key for cell in planned(path, experiment)}
 
 
 def test_an_arm_of_ones_own_stands_beside_the_others_whose_cells_keep_their_keys(tmp_path: Path) -> None:
@@ -77,8 +64,7 @@ def test_variants_and_claims_are_added(tmp_path: Path) -> None:
     )
     file = mine(tmp_path, more.replace("CLAIM", "{ " + claim + " }"))
     assert [claim.id for claim in load_spec(file).experiments["tiny"].claims] == ["F1", "M1"]
-    base = SPEC.replace("ITERATIONS", "30") + "\n[experiments.tiny.variants.wide]\nshare_of_images = 0.5\n"
-    (tmp_path / "base.toml").write_text(base)
+    tiny_file(tmp_path, more="\n[experiments.tiny.variants.wide]\nshare_of_images = 0.5\n", name="base.toml")
     file.write_text(MINE + "\n[experiments.tiny.variants.narrow]\nshare_of_images = 0.25\n")
     assert [*load_spec(file).experiments["tiny"].variants] == ["wide", "narrow"]
 
@@ -134,7 +120,7 @@ def test_a_mistake_names_the_file_in_which_it_stands(tmp_path: Path, name: str) 
 
 def test_a_mistake_in_what_is_extended_names_that_file(tmp_path: Path) -> None:
     file = mine(tmp_path)
-    (tmp_path / "base.toml").write_text(SPEC.replace("ITERATIONS", "-1"))
+    tiny_file(tmp_path, iterations=-1, name="base.toml")
     with pytest.raises(SpecError, match=r"\[experiments.tiny.profiles.cpu\] iterations = -1") as caught:
         load_spec(file)
     assert str(caught.value).startswith(str(tmp_path / "base.toml"))

@@ -8,24 +8,21 @@ import pytest
 from bench.analysis.results import load
 from bench.context import Context
 from bench.report.inventory import command
-from bench.spec.cells import Cell, Selection, cells
+from bench.spec.cells import Cell
 from bench.spec.tables import SpecError, load_spec
 from bench.spec.treatment import treatment_set
-from tests.end_to_end.harness import SPEC
-from tests.fuzz.records import DATA, VERSIONS, finished_cell
+from tests.builders import finished_cell, planned, tiny_file
 
 SETTINGS = ["training.beta1=0.9", "network.slope=0.01", "profile.iterations=20"]
 
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    path = tmp_path / "sound.toml"
-    path.write_text(SPEC.replace("ITERATIONS", "30"))
-    return path
+    return tiny_file(tmp_path, name="sound.toml")
 
 
 def resolved(file: Path, *settings: str, experiment: str = "tiny") -> list[Cell]:
-    return cells(load_spec(file, settings), experiment, "cpu", Selection(), DATA, "cpu", VERSIONS)
+    return planned(file, experiment, settings=settings)
 
 
 def test_a_setting_is_part_of_every_cell_and_of_its_key(file: Path) -> None:
@@ -49,7 +46,7 @@ def test_the_command_line_has_the_last_word_over_arms_and_variants(file: Path) -
     assert {tuple(cell.config["training"]["mi_weight_generator"]) for cell in found} == {(2.0, 2.0)}
     assert {cell.config["network"]["slope"] for cell in found} == {0.3}
     words = treatment_set(load_spec(file, ["training.mi_weight_generator=2.0"]), "tiny", "cpu")
-    assert words == ["training.mi_weight_generator = 2.0 (experiments.toml: 0.5, 0.0)"]
+    assert words == ["training.mi_weight_generator = 2.0 (sound.toml: 0.5, 0.0)"]
 
 
 # ruff: noqa: E501 - a table reads better with a row per case
@@ -92,4 +89,4 @@ def test_who_selects_with_the_same_settings_finds_the_same_cells(tmp_path: Path)
     options: dict[str, Any] = {"spec": file, "results": results, "device": "cpu", "no_tracking": True}
     context = Context(["tiny"], **options, settings=settings)
     assert {cell.config["training"]["beta1"] for cell in context.cells} == {0.9}
-    assert treatment_set(context.spec, "tiny", "cpu")[2] == "profile.width = 0.1 (experiments.toml: 0.06)"
+    assert treatment_set(context.spec, "tiny", "cpu")[2] == "profile.width = 0.1 (sound.toml: 0.06)"

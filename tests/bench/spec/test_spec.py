@@ -10,14 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.analysis.paper import FIGURE1_HUMP_ITERATION, FIGURE1_HUMP_NATS, FIGURE1_INFOGAN, FIGURE1_T80
-from bench.spec.cells import Selection, cells, parse_seeds
+from bench.spec.cells import parse_seeds
 from bench.spec.tables import SpecError, load_spec
 from infogan.data import DataInfo
+from tests.builders import DATA, VERSIONS, planned
 
 SHIPPED = Path(__file__).parents[3] / "experiments.toml"
 TEXT = SHIPPED.read_text()
-DATA = DataInfo("mnist", "embedded", "note", "ab" * 32, 4000, 1000, False)
-VERSIONS = {"torch": "2.14.1", "training_code": "0" * 16}
 
 
 def load_changed(tmp_path: Path, old: str, new: str):
@@ -113,10 +112,8 @@ def test_a_byte_order_mark_is_read_over_and_utf_16_is_named(tmp_path: Path) -> N
 
 def test_cells_are_an_ordered_pure_list() -> None:
     spec = load_spec(SHIPPED)
-    listed = cells(spec, "mnist-mi", "cpu", Selection(), DATA, "cpu", VERSIONS)
-    assert [c.key for c in listed] == [
-        c.key for c in cells(spec, "mnist-mi", "cpu", Selection(), DATA, "cpu", VERSIONS)
-    ]
+    listed = planned(spec, "mnist-mi")
+    assert [c.key for c in listed] == [c.key for c in planned(spec, "mnist-mi")]
     assert len({c.key for c in listed}) == 25
     assert len({c.definition_key for c in listed}) == 1
     assert [c.seed for c in listed[:6]] == [0, 0, 0, 0, 0, 1]
@@ -125,7 +122,7 @@ def test_cells_are_an_ordered_pure_list() -> None:
 
 
 def test_arms_resolve_to_their_settings() -> None:
-    listed = cells(load_spec(SHIPPED), "mnist-mi", "cpu", Selection(seeds=(0,)), DATA, "cpu", VERSIONS)
+    listed = planned(SHIPPED, "mnist-mi", seeds=(0,))
     training = {c.arm: c.config["training"] for c in listed}
     assert {arm: t["learning_rate_q"] for arm, t in training.items()} == {
         "infogan": 2e-4, "infogan-fast-q": 1e-3, "gan": 2e-4, "gan-fast-q": 1e-3, "gan-shared": 2e-4,
@@ -145,7 +142,7 @@ def test_the_key_changes_with_everything_a_result_depends_on() -> None:
     def key(
         data: DataInfo = DATA, device: str = "cpu", versions: dict[str, str] = VERSIONS, profile: str = "cpu"
     ) -> str:
-        return cells(spec, "mnist-mi", profile, Selection(seeds=(0,)), data, device, versions)[0].key
+        return planned(spec, "mnist-mi", profile, seeds=(0,), data=data, device=device, versions=versions)[0].key
 
     other_data = DataInfo("mnist", "embedded", "note", "cd" * 32, 4000, 1000, False)
     keys = [
@@ -160,7 +157,7 @@ def test_the_key_changes_with_everything_a_result_depends_on() -> None:
 
 def test_a_variant_changes_one_thing_and_only_for_its_arms() -> None:
     spec = load_spec(SHIPPED)
-    listed = cells(spec, "mnist-mi-ambiguities", "cpu", Selection(seeds=(100,)), DATA, "cpu", VERSIONS)
+    listed = planned(spec, "mnist-mi-ambiguities", seeds=(100,))
     by_name = {cell.group: cell for cell in listed}
     experiment = spec.experiments["mnist-mi-ambiguities"]
     assert "tiny/gan" not in by_name
@@ -200,11 +197,11 @@ def test_the_papers_numbers_are_the_same_in_claims_and_figures() -> None:
 def test_selections_that_do_not_exist_are_refused() -> None:
     spec = load_spec(SHIPPED)
     with pytest.raises(SpecError, match=r"mnist-mi: unknown arm 'infogam'.*did you mean 'infogan'"):
-        cells(spec, "mnist-mi", "cpu", Selection(arms=("infogam",)), DATA, "cpu", VERSIONS)
+        planned(spec, "mnist-mi", arms=("infogam",))
     with pytest.raises(SpecError, match="mnist-mi: unknown variant 'x'; this experiment has no variants"):
-        cells(spec, "mnist-mi", "cpu", Selection(variants=("x",)), DATA, "cpu", VERSIONS)
+        planned(spec, "mnist-mi", variants=("x",))
     with pytest.raises(SpecError, match="unknown profile 'quick'"):
-        cells(spec, "mnist-mi", "quick", Selection(), DATA, "cpu", VERSIONS)
+        planned(spec, "mnist-mi", "quick")
 
 
 @pytest.mark.parametrize(
@@ -230,23 +227,22 @@ def test_an_iteration_as_one_graph_needs_a_gpu_and_the_fused_step(tmp_path: Path
         file = tmp_path / "experiments.toml"
         file.write_text(TEXT + f"\n[experiments.mnist-mi.training]\n{more}\n")
         with pytest.raises(SpecError, match=re.escape(message)):
-            cells(load_spec(file), "mnist-mi", "smoke", Selection(), DATA, device, VERSIONS)
+            planned(file, "mnist-mi", "smoke", device=device)
     file.write_text(TEXT + '\n[experiments.mnist-mi.training]\ncapture = "graph"\n')
-    assert cells(load_spec(file), "mnist-mi", "smoke", Selection(), DATA, "cuda", VERSIONS)
+    assert planned(file, "mnist-mi", "smoke", device="cuda")
 
 
 def test_where_there_may_be_a_graph_one_is_tried_and_on_a_cpu_a_cell_stays_what_it_was(tmp_path: Path) -> None:
     """Of the shipped file; the reference step cannot be captured, and a CPU has no graphs: nothing is asked there."""
     shipped = {
-        device: cells(load_spec(SHIPPED), "mnist-mi", "smoke", Selection(seeds=(0,)), DATA, device, VERSIONS)[0]
-        for device in ("cpu", "cuda")
+        device: planned(SHIPPED, "mnist-mi", "smoke", seeds=(0,), device=device)[0] for device in ("cpu", "cuda")
     }
     found = {device: cell.config["training"]["capture"] for device, cell in shipped.items()}
     assert found == {"cpu": "off", "cuda": "auto"}
     assert shipped["cpu"].definition["training"]["capture"] == "off"
     file = tmp_path / "experiments.toml"
     file.write_text(TEXT + '\n[experiments.mnist-mi.training]\ncapture = "auto"\nstep = "reference"\n')
-    listed = cells(load_spec(file), "mnist-mi", "smoke", Selection(), DATA, "cuda", VERSIONS)
+    listed = planned(file, "mnist-mi", "smoke", device="cuda")
     assert {cell.config["training"]["capture"] for cell in listed} == {"off"}
 
 

@@ -6,13 +6,13 @@ import pytest
 
 from bench.run.plan import cell_costs
 from bench.run.train_cell import training_config
-from bench.spec.cells import Cell, Selection, cells
-from bench.spec.tables import SpecError, load_spec
+from bench.spec.cells import Cell
+from bench.spec.tables import SpecError
 from infogan.architectures import ARCHITECTURES
 from infogan.codes import Continuous
 from infogan.networks import Discriminator
-from tests.end_to_end.harness import SPEC, Bench
-from tests.fuzz.records import DATA, VERSIONS
+from tests.builders import planned, tiny_file
+from tests.end_to_end.harness import Bench
 
 TRAINING, NETWORK, CODE = "[defaults.training]\n", "[defaults.network]\n", "log_std_clamp = [-200.0, 200.0]"
 CATEGORICAL = '{ kind = "categorical", num_categories = 10 }, '
@@ -28,13 +28,7 @@ training = { warm_up_iterations = 3, give_up = "authors" }
 
 
 def resolved(tmp_path: Path, *changes: tuple[str, str], extra: str = "") -> list[Cell]:
-    text = SPEC.replace("ITERATIONS", "30")
-    for old, new in changes:
-        assert old in text
-        text = text.replace(old, new, 1)
-    file = tmp_path / "experiments.toml"
-    file.write_text(text + extra)
-    return cells(load_spec(file), "tiny", "cpu", Selection(seeds=(0,)), DATA, "cpu", VERSIONS)
+    return planned(tiny_file(tmp_path, *changes, more=extra), seeds=(0,))
 
 
 REFUSED = {

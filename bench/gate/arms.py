@@ -1,0 +1,76 @@
+"""One arm held against another, paired by seed: what ``compare`` prints, and the report where no claim is made.
+
+It is the gate's question whether anything changed at all (:mod:`bench.gate.change`), asked of two groups of runs.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bench.analysis.runs import Run
+from bench.gate.change import Change, change_between, values_by_seed
+from bench.gate.output import WORDS, in_nats, in_percent
+from bench.gate.rules import MINIMUM_SEEDS
+from bench.spec.criteria import GateTable
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The change from one arm to another. One of the two fields is empty, or ``why_not`` is of too few seeds."""
+
+    change: Change | None
+    why_not: str = ""  # why it cannot be judged, in words; empty where it is
+
+    @property
+    def sentence(self) -> str:
+        """All of it: ``4 % slower [2, 6]``, what became of the final L_I, and what both rest on."""
+        if self.change is None:
+            return self.why_not
+        nats = self.change.final
+        parts = [
+            f"{_slower(self.change)} ({WORDS['t80'][self.change.t80.direction]})",
+            f"final L_I {in_nats(nats.estimate)} nats [{in_nats(nats.low)}, {in_nats(nats.high)}] "
+            f"({WORDS['final'][nats.direction]})",
+            _basis(self.change) + (f", since pairs do not hold: {', '.join(self.change.not_paired)}" * self._apart),
+        ]
+        return "; ".join([self.why_not, *parts] if self.why_not else parts)
+
+    @property
+    def short(self) -> str:
+        """``4 % slower [2, 6]`` and how many pairs; why that cannot be said."""
+        if self.change is None:
+            return self.why_not
+        if self.why_not:
+            return f"{self.why_not}; so far {_slower(self.change)}"
+        doubt = ", no change shown" if self.change.t80.direction == "none" else ""
+        return f"{_slower(self.change)} ({_basis(self.change)}{doubt})"
+
+    @property
+    def _apart(self) -> bool:
+        return self.change is not None and not self.change.is_paired
+
+
+def held_against(rule: GateTable, base: Sequence[Run], new: Sequence[Run], names: Sequence[str]) -> Answer:
+    """Runs of one group each; those that did not end are left out. ``names``: of both, for the answer."""
+    sides = [[run for run in runs if run.state == "done" or run.diverged] for runs in (base, new)]
+    for name, ended in zip(names, sides, strict=True):
+        if not ended:
+            return Answer(None, f"nothing to compare: no cell of {name} is finished")
+    if not any(math.isfinite(time) for runs in sides for time in values_by_seed(runs, "t80").values()):
+        budget = sides[0][0].cell.iterations
+        return Answer(None, f"too short to judge: no seed of either reaches 0.8 H(c) within its {budget} iterations")
+    change = change_between(rule, *sides)
+    if change.t80.direction != "not tested":
+        return Answer(change)
+    counts = " and ".join(str(len(runs)) for runs in sides)
+    return Answer(change, f"too few seeds to judge: {counts}, and each needs {MINIMUM_SEEDS}")
+
+
+def _slower(change: Change) -> str:
+    is_slower = change.t80.estimate >= 0
+    shown = in_percent(change.t80, 1 if is_slower else -1)
+    return shown.replace(" [", f" {'slower' if is_slower else 'faster'} [")
+
+
+def _basis(change: Change) -> str:
+    return f"{change.num_pairs} pairs of the same seed" if change.is_paired else "two samples"
