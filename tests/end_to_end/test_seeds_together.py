@@ -48,7 +48,7 @@ def test_a_process_of_two_seeds_is_killed_resumes_and_loses_one_alone(tmp_path: 
 
 
 def test_what_was_trained_together_is_measured_apart(tmp_path: Path) -> None:
-    bench = Bench(tmp_path, 30)
+    bench = Bench(tmp_path, 12)
     text = bench.spec.read_text()
     bench.spec.write_text(text.replace("seeds = [0, 1]", 'seeds = [0, 1]\nmeasures = ["trajectory"]'))
     output = bench(*TOGETHER)
