@@ -10,6 +10,7 @@ import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from bench.analysis.results import load
 from bench.analysis.runs import CURVES, Sweep
@@ -21,6 +22,7 @@ from bench.publish.documents import document_of, with_block
 from bench.publish.lean import make_lean
 from bench.records.packs import pack
 from bench.records.storage import write_atomic
+from bench.records.unpacking import unpack
 from bench.report import compared, settings, wording, write_report
 from bench.report.verdicts import claim_rows, left_out_sentence
 from bench.spec.cells import Cell
@@ -108,6 +110,15 @@ def _is_of(sweep: Sweep) -> Callable[[Cell], bool]:
     return lambda cell: cell.key in keys
 
 
+def _finished(results: Path, scratch: Path, wanted: Callable[[Cell], bool]) -> Path:
+    """A results folder with the finished cells, their pictures and the record of cost."""
+    whole = scratch / "cells"
+    unpack(pack(results, scratch / "cells.zip", wanted=wanted).files, whole)
+    if (results / RECORD).exists():
+        write_atomic(whole / RECORD, (results / RECORD).read_bytes())
+    return whole
+
+
 def publish(results: Path, experiment: str, profile: str) -> Path:
     """Write the reference folder and its block; returns the folder. ValueError where nothing is recorded."""
     sweeps = load(results, [experiment], profile, load_spec(DEFAULT_SPEC)).sweeps
@@ -116,7 +127,9 @@ def publish(results: Path, experiment: str, profile: str) -> Path:
     name = f"{experiment}-{profile}"
     folder = REFERENCES / name
     document = document_of(name)  # before anything is written
-    write_report(results, load_spec(DEFAULT_SPEC), folder, [experiment], profile)
+    with TemporaryDirectory() as scratch:  # drawn from the finished cells alone: the pack holds no other
+        finished = _finished(results, Path(scratch), _is_of(sweeps[0]))
+        write_report(finished, load_spec(DEFAULT_SPEC), folder, [experiment], profile)
     pack(results, folder / "cells.zip", pictures=False, max_bytes=MAX_BYTES, replace=True, wanted=_is_of(sweeps[0]))
     (folder / CURVES).unlink(missing_ok=True)  # of an earlier reference whose cells were gone
     sweep = reference_sweep(folder)

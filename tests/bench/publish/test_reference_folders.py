@@ -24,12 +24,13 @@ BLOCK = "# A document\n\n<!-- mnist-mi-cpu -->\nold\n<!-- /mnist-mi-cpu -->\n"
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Five arms, two seeds, and a cell of another definition."""
+    """Five arms, two seeds, a third that is not finished, and a cell of another definition."""
     results = tmp_path_factory.mktemp("results")
     spec = load_spec(DEFAULT_SPEC)
     record(results, planned(spec, seeds=(0,), digest="cd" * 32)[0])
     for cell in planned(spec, seeds=(0, 1)):
         record(results, cell)
+    record(results, planned(spec, seeds=(2,))[0], done=False, length=5)
     return results
 
 
@@ -68,10 +69,14 @@ def test_a_reference_is_a_pack_with_a_lean_report(folder: Path) -> None:
 
 def test_its_report_is_drawn_from_it_at_any_time(results: Path, folder: Path) -> None:
     sweep, original = reference.reference_sweep(folder), load(results, ["mnist-mi"]).sweeps[0]
-    assert [run.summary for run in sweep.runs] == [run.summary for run in original.runs]  # to the last bit
+    done = [run for run in original.runs if run.cell.seed != 2]
+    assert len(done) == len(original.runs) - 1
+    assert [run.summary for run in sweep.runs] == [run.summary for run in done]  # to the last bit
     report(None, DEFAULT_SPEC, folder, None)
     drawn = folder / "report"
     assert json.loads((drawn / "claims.json").read_text()) == json.loads((folder / "claims.json").read_text())
+    seeds = [at / "tables" / "mnist-mi-cpu-seeds.csv" for at in (folder, drawn)]
+    assert seeds[0].read_text() == seeds[1].read_text()
     assert (drawn / "figures" / "mnist-mi-cpu-losses.png").exists()
     assert "seed 0: generated images, c1 varies" in (drawn / "index.html").read_text()  # kept beside the pack
     shutil.rmtree(drawn)
