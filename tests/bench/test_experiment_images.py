@@ -13,12 +13,10 @@ from bench.analysis.definitions import current_config
 from bench.commands.run import task_maker
 from bench.console import BadInput
 from bench.context import Context
-from bench.records.folder import CellFolder
-from bench.run.train_cell import CellRun
 from bench.spec.tables import SpecError, load_spec
 from infogan import data
 from infogan.measures.digits import classifier
-from tests.bench.attempts import attempt
+from tests.bench.attempts import trained
 from tests.builders import tiny_file
 from tests.end_to_end.harness import Bench
 from tests.infogan.test_own_images import noise, save
@@ -127,9 +125,7 @@ def test_a_cell_is_trained_and_the_error_of_categories_measured_as_for_digits(
     context = Context(["tiny"], spec=write_spec(tmp_path, own), results=tmp_path / "r", seeds=[0], no_tracking=True)
     cell = context.cells[0]
     task = replace(task_maker(context, 60.0, None)(cell, context.results), environment={"git_commit": "0" * 12})
-    records = CellFolder.of(context.results, cell)
-    with records.lock("test"):
-        assert attempt(CellRun(task, lambda *_: None, lambda: False)) == "done"
+    records = trained(task)
     identity = (records.path / "cell.json").read_text()
     assert "The user's own images in shoes, 28x28 grey: 360 to train on" in json.loads(identity)["data"]["note"]
     assert str(tmp_path) not in identity

@@ -8,7 +8,6 @@ import pytest
 import torch
 
 from bench.context import DEFAULT_SPEC
-from bench.records.folder import CellFolder
 from bench.records.tasks import CellTask
 from bench.report import write_report
 from bench.report.atlases import parsed
@@ -18,6 +17,7 @@ from infogan import data
 from infogan.measures.digits.classifier import digit_classifier
 from infogan.measures.images import unit
 from tests import builders
+from tests.bench.attempts import trained
 from tests.end_to_end.browser import browser, missing
 
 ITERATIONS, WIDTH = 1500, 0.25  # after 500 iterations it still paints noise
@@ -38,21 +38,11 @@ def planned() -> Cell:
     return replace(cell, config=config, measures=("digits",))
 
 
-def train(results: Path, cell: Cell) -> CellFolder:
-    from bench.run.train_cell import CellRun
-
-    folder = CellFolder.of(results, cell)
-    with folder.lock("test"):
-        task = CellTask(cell, results, None, {"git_commit": "0", "packages": {}})
-        assert CellRun(task, lambda *_: None, lambda: False).run() == "done"
-    return folder
-
-
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 @pytest.mark.skipif(bool(missing()), reason=missing())
 def test_the_category_changes_the_digit_that_a_classifier_reads(tmp_path: Path) -> None:
-    folder = train(tmp_path, planned())
+    folder = trained(CellTask(planned(), tmp_path, None, {"git_commit": "0", "packages": {}}))
     atlas = parsed(folder.atlas())
     drawn = atlas.images(atlas.codes[0])[..., 0].reshape(3, 10, 7, 7, 28, 28)[:, :, 3, 3]
     page = write_report(tmp_path, load_spec(DEFAULT_SPEC)).html

@@ -20,7 +20,8 @@ from bench.run import train_cell as cell
 from infogan.step import Players
 from infogan.training import Trainer
 from tests.bench.attempts import attempt
-from tests.end_to_end.harness import ROOT, Bench
+from tests.builders import SHIPPED
+from tests.end_to_end.harness import Bench
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
@@ -29,7 +30,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 def bench(tmp_path: Path, empty_database: Path) -> Bench:
     """An empty results folder and the repository's own experiments.toml."""
     bench = Bench(tmp_path).use_database(empty_database)
-    bench.spec.write_text((ROOT / "experiments.toml").read_text())
+    bench.spec.write_text(SHIPPED.read_text())
     return bench
 
 

@@ -8,8 +8,8 @@ import pytest
 
 from bench.gpu.session import MAX_PACK_BYTES
 from bench.gpu.steps import NAMES
-from tests.builders import TINY
-from tests.end_to_end.harness import ROOT, Bench
+from tests.builders import SHIPPED, TINY
+from tests.end_to_end.harness import Bench
 
 
 def summary(folder: Path) -> dict[str, dict[str, Any]]:
@@ -46,7 +46,7 @@ def test_two_steps_leave_a_pack_that_counts_at_home(tmp_path: Path) -> None:
 @pytest.mark.timeout(600)
 def test_three_minutes_rehearse_every_step(tmp_path: Path) -> None:
     """What is not finished in time is cut, and says so: on a busy machine there is more of that, never a failure."""
-    (there, home), carried = two_benches(tmp_path, (ROOT / "experiments.toml").read_text()), tmp_path / "carry"
+    (there, home), carried = two_benches(tmp_path, SHIPPED.read_text()), tmp_path / "carry"
     there("gpu", "--device", "cpu", "--minutes", "3", "--to", str(carried))
     found = summary(carried)
     assert list(found) == list(NAMES)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.builders import SHIPPED
 from tests.end_to_end.harness import PATIENCE_S, ROOT
 
 NOT_PACKED = ("throughput/NOTES.md",)
@@ -76,7 +77,7 @@ def test_the_wheel_holds_every_file_of_the_packages(wheel: Path) -> None:
     there = {path.relative_to(ROOT).as_posix() for name in PACKAGES for path in (ROOT / name).rglob("*.*")}
     wanted = {name for name in there if "__pycache__" not in name and not name.endswith(NOT_PACKED)}
     assert packed == wanted
-    assert zipfile.ZipFile(wheel).read("bench/experiments.toml") == (ROOT / "experiments.toml").read_bytes()
+    assert zipfile.ZipFile(wheel).read("bench/experiments.toml") == SHIPPED.read_bytes()
 
 
 @pytest.mark.slow

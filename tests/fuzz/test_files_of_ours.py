@@ -21,7 +21,7 @@ from bench.records.storage import CorruptRecord, read_json, read_sealed, write_j
 from bench.run.train_cell import training_config
 from bench.spec.cells import Selection, cells, digest
 from bench.spec.tables import Spec, SpecError, load_spec
-from tests.builders import DATA, VERSIONS, finished_cell, tiny_text
+from tests.builders import DATA, SHIPPED, VERSIONS, finished_cell, tiny_text
 from tests.end_to_end.harness import Bench
 from tests.fuzz.engine import fuzz
 from tests.fuzz.mutations import changed_json, damaged, rewritten
@@ -45,7 +45,7 @@ def resolve_all(spec: Spec) -> None:
 
 @pytest.mark.parametrize("num", [60, pytest.param(3000, marks=SLOW)])
 def test_experiments_toml(num: int, tmp_path: Path) -> None:
-    shipped, small = (ROOT / "experiments.toml").read_text(), tiny_text()
+    shipped, small = SHIPPED.read_text(), tiny_text()
     file = tmp_path / "experiments.toml"
     content = b""
 
@@ -169,7 +169,7 @@ def test_baselines(num: int, tmp_path: Path) -> None:
     """A baseline that lies or is damaged makes the gate inconclusive or is compared; it never ends in a traceback."""
     raw, new = small_baseline()
     text = json.dumps(raw)
-    rule = load_spec(ROOT / "experiments.toml").experiments["mi-gate"].gate
+    rule = load_spec(SHIPPED).experiments["mi-gate"].gate
     file = tmp_path / "baseline.json"
 
     def read(rng: random.Random) -> None:

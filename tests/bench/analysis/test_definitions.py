@@ -17,9 +17,8 @@ from bench.spec.cells import Cell, digest
 from bench.spec.experiment import PROFILES
 from bench.spec.tables import Spec, load_spec
 from infogan.data import DataInfo
-from tests.builders import DATA, begun, finished_cell, planned, tiny_file
+from tests.builders import DATA, SHIPPED, begun, finished_cell, planned, tiny_file
 
-ROOT = Path(__file__).parents[3]
 ARM = "[arms.infogan]\n"
 FASTER = ARM + "learning_rate_generator = 5e-3\n"
 
@@ -143,7 +142,7 @@ def test_curves_that_mix_two_configurations_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("profile", PROFILES)
 def test_every_cell_of_experiments_toml_is_known_again(profile: str) -> None:
     """By data sets that are larger than asked for and smaller, with and without their recorded size."""
-    spec = load_spec(ROOT / "experiments.toml")
+    spec = load_spec(SHIPPED)
     for name, experiment in spec.experiments.items():
         if profile not in experiment.profiles:
             continue

@@ -7,7 +7,6 @@ import pytest
 
 from bench.commands.gpu import Given, gpu
 from bench.console import BadInput
-from bench.environment import ROOT
 from bench.gpu import session
 from bench.gpu.session import OtherResults, run_steps
 from bench.gpu.steps import NAMES, Options, Step, gpu_tests, steps
@@ -16,6 +15,7 @@ from bench.records.storage import read_json
 from bench.records.unpacking import unpack
 from bench.spec.tables import load_spec
 from tests.bench.tracked_cells import done_cell, make_cell
+from tests.builders import SHIPPED
 
 IGNORES_SIGTERM = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('hangs', flush=True); "
 
@@ -27,8 +27,8 @@ def python(name: str, program: str, share: float | None = 1.0, results: Path | N
 @pytest.mark.parametrize("device", ["cpu", "cuda"])
 def test_every_step_names_what_is_there(tmp_path: Path, device: str) -> None:
     """Experiments and options of the real command line; on a GPU the paper's budget and five seeds of Figure 2."""
-    spec = load_spec(ROOT / "experiments.toml")
-    listed = steps(Options(device, tmp_path, ROOT / "experiments.toml", jobs=3))
+    spec = load_spec(SHIPPED)
+    listed = steps(Options(device, tmp_path, SHIPPED, jobs=3))
     assert [step.name for step in listed] == list(NAMES)
     for step in listed:
         if step.results is not None:
@@ -130,7 +130,7 @@ def test_packs_of_other_results_are_never_replaced(tmp_path: Path) -> None:
     ],
 )
 def test_a_mistake_is_said_before_the_first_step(tmp_path: Path, given: dict[str, object], said: str) -> None:
-    options = Given(ROOT / "experiments.toml", **({"device": "cpu"} | given))  # type: ignore[arg-type]
+    options = Given(SHIPPED, **({"device": "cpu"} | given))  # type: ignore[arg-type]
     with pytest.raises(BadInput, match=said):
         gpu(1.0, tmp_path / "home", tmp_path / "results", options)
     assert not (tmp_path / "home").exists()

@@ -2,7 +2,6 @@
 
 import math
 import re
-from pathlib import Path
 
 import pytest
 
@@ -13,8 +12,7 @@ from bench.report import answers, cards
 from bench.report.cards import strip
 from bench.report.pages import FigureView
 from bench.spec.tables import load_spec
-
-ROOT = Path(__file__).parents[3]
+from tests.builders import SHIPPED
 
 
 def condition(measure: str = "mi_final_fraction", over: str = "median seed", **seeds: float) -> ConditionResult:
@@ -39,7 +37,7 @@ def result(claim: str, outcome: Outcome, arm: str = "infogan", held: ConditionRe
 
 
 def test_every_claim_of_the_paper_has_plain_words_and_they_take_its_numbers() -> None:
-    spec = load_spec(ROOT / "experiments.toml")
+    spec = load_spec(SHIPPED)
     claims = {claim.id for experiment in spec.experiments.values() for claim in experiment.claims}
     assert claims | {spec.cost.id if spec.cost else ""} == set(answers.PLAIN)
     for claim in answers.PLAIN:

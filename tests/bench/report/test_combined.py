@@ -19,16 +19,11 @@ from bench.report.build import collect
 from bench.report.combined import MAX_PICTURE, smaller
 from bench.report.kept import read_kept
 from bench.report.sentences import sentence
-from bench.spec.tables import Spec, load_spec
+from bench.spec.tables import Spec
 from tests.bench.recorded_sweep import planned, record
 from tests.bench.report.test_cards import result
 
 REFERENCES = Path(__file__).parents[3] / "results" / "reference"
-
-
-@pytest.fixture(scope="module")
-def spec() -> Spec:
-    return load_spec(DEFAULT_SPEC)
 
 
 @pytest.fixture(scope="module")

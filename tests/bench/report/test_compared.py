@@ -12,16 +12,10 @@ from bench.analysis.runs import Sweep
 from bench.report import compared, write_report
 from bench.spec.tables import Spec, SpecError, load_spec
 from infogan.data import DataInfo
-from tests.builders import begun, ended, planned
+from tests.builders import SHIPPED, begun, ended, planned
 
-ROOT = Path(__file__).parents[3]
 EXPERIMENT = "chairs-settings"
 VARIETY = {"authors": 0.96, "fc-norm": 0.05, "slope-0-1": 0.5}
-
-
-@pytest.fixture(scope="module")
-def spec() -> Spec:
-    return load_spec(ROOT / "experiments.toml")
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +81,7 @@ def test_table_file_and_pictures_stand_in_the_report(spec: Spec, results: Path) 
     ],
 )
 def test_a_wrong_comparison_is_one_line(tmp_path: Path, before: str, after: str, message: str) -> None:
-    text = (ROOT / "experiments.toml").read_text()
+    text = SHIPPED.read_text()
     assert before in text
     path = tmp_path / "own.toml"
     path.write_text(text.replace(before, after))

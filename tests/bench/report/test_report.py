@@ -21,17 +21,12 @@ from bench.report.figures import sweep as sweep_figures
 from bench.report.figures.style import Drawing
 from bench.report.tabular import sweep_tables
 from bench.spec.cells import Cell
-from bench.spec.tables import Spec, load_spec
+from bench.spec.tables import Spec
 from tests.bench.recorded_sweep import planned, record
 from tests.builders import history_of
 
 ROOT = Path(__file__).parents[3]
 HOSTILE = '<script>alert("x")</script> | [a](http://evil.example) /home/somebody/secret/data.gz'
-
-
-@pytest.fixture(scope="module")
-def spec() -> Spec:
-    return load_spec(ROOT / "experiments.toml")
 
 
 @pytest.fixture(scope="module")

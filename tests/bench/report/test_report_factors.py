@@ -16,21 +16,15 @@ from bench.analysis.results import load
 from bench.records.folder import CellFolder
 from bench.report import factor_tables, factors, wording, write_report
 from bench.spec.cells import Cell
-from bench.spec.tables import Spec, load_spec
+from bench.spec.tables import Spec
 from infogan.data import DataInfo
 from tests.builders import begun, planned
 
-ROOT = Path(__file__).parents[3]
 # azimuth's index on the samples that choose, and its range on those that judge: the best by rule is not the largest
 INDEX = {0: 0.2, 1: 0.5, 2: 0.4, 3: 0.1, 4: 0.3}
 SHARE = {0: 0.31, 1: 0.62, 2: 0.71, 3: 0.12, 4: 0.44}
 SHARED = "azimuth_range_share"
 REASON = "not measured: the readers agree to 0.42 only, below 0.9"
-
-
-@pytest.fixture(scope="module")
-def spec() -> Spec:
-    return load_spec(ROOT / "experiments.toml")
 
 
 def record(results: Path, cell: Cell, measures: dict[str, Any], grids: dict[str, np.ndarray]) -> CellFolder:

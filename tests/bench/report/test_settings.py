@@ -14,17 +14,11 @@ from bench.context import Context
 from bench.report import settings, write_report
 from bench.report.figures import draw_settings
 from bench.spec.cells import Cell
-from bench.spec.tables import Spec, SpecError, load_spec
+from bench.spec.tables import Spec, SpecError
 from tests.builders import PAPERS_DATA, begun, ended, planned
 
-ROOT = Path(__file__).parents[3]
 EXPERIMENT = "mnist-mi-ambiguities"
 T80 = {"reference": 50.0, "slope-0-01": 100.0, "tiny": math.inf, "norm-together": 25.0}
-
-
-@pytest.fixture(scope="module")
-def spec() -> Spec:
-    return load_spec(ROOT / "experiments.toml")
 
 
 def straight_to_the_ceiling(cell: Cell) -> np.ndarray:

@@ -13,9 +13,8 @@ from bench.analysis.paper import FIGURE1_HUMP_ITERATION, FIGURE1_HUMP_NATS, FIGU
 from bench.spec.cells import parse_seeds
 from bench.spec.tables import SpecError, load_spec
 from infogan.data import DataInfo
-from tests.builders import DATA, VERSIONS, planned
+from tests.builders import DATA, SHIPPED, VERSIONS, planned
 
-SHIPPED = Path(__file__).parents[3] / "experiments.toml"
 TEXT = SHIPPED.read_text()
 
 
