@@ -16,13 +16,13 @@ from bench.run import kernels, share_gpu
 from bench.run.executors import EXECUTORS
 from bench.run.executors.cluster_connection import require_ray
 from bench.run.own import learn_architectures, require_trainable
-from bench.spec import cells as cell_module
-from bench.spec.cells import Cell, Selection, parse_seeds
+from bench.spec.cells import Cell, cells
 from bench.spec.experiment import PROFILES, groups
 from bench.spec.images import OPTION, replacement
 from bench.spec.reading import BUILTIN
 from bench.spec.schema import suggest
-from bench.spec.tables import load_spec
+from bench.spec.selection import Selection, experiment_table, parse_seeds, profile_table, selected_seeds
+from bench.spec.tables import load_spec, merged_training
 from bench.tracking import connection as tracking
 from infogan import data
 from infogan.cores import usable_cores
@@ -170,9 +170,7 @@ class Context:
 
     def _require_cells(self) -> None:
         """Before anything is measured or drawn for the first experiment. Raises SpecError, or BadInput for no cell."""
-        selected = [
-            cell_module.selected_seeds(self.spec, name, self.profiles[name], self.selection) for name in self.names
-        ]
+        selected = [selected_seeds(self.spec, name, self.profiles[name], self.selection) for name in self.names]
         if not any(seeds for groups_of in selected for seeds in groups_of.values()):
             raise BadInput(f"nothing selected: {', '.join(self.names)} has no cell with these arms, variants and seeds")
 
@@ -194,17 +192,17 @@ class Context:
     def resources(self, name: str) -> Resources:
         """What a cluster sets aside for a cell of an experiment; the GPU only where the cells train on one."""
         experiment = self.spec.experiments[name]
-        table = cell_module.profile_table(experiment, name, self.profiles[name]).resources
+        table = profile_table(experiment, name, self.profiles[name]).resources
         return Resources(table.cpus, table.gpus if self.device == "cuda" else 0.0, table.memory_gb)
 
     def _profile(self, name: str, wanted: str | None) -> str:
         """The wanted profile; else the device's, or the only one that the experiment has."""
-        experiment = cell_module.experiment_table(self.spec, name)
+        experiment = experiment_table(self.spec, name)
         default = "paper" if self.device == "cuda" else "cpu"
         if wanted is None and default not in experiment.profiles and len(experiment.profiles) == 1:
             return str(next(iter(experiment.profiles)))
         profile = wanted or default
-        cell_module.profile_table(experiment, name, profile)
+        profile_table(experiment, name, profile)
         return profile
 
     def _data_dirs(self, substitute: tuple[str, ...]) -> dict[str, Path | None]:
@@ -237,7 +235,7 @@ class Context:
 
     def _data(self, name: str, *, download: bool) -> data.DataInfo:
         table, profile = self.spec.experiments[name], self.profiles[name]
-        budget = cell_module.profile_table(table, name, profile).num_images
+        budget = profile_table(table, name, profile).num_images
         with self._said_of_images(name, table.wanted_data):
             if download:
                 info = _prepared(table.wanted_data, table.source, self.data_dirs[name], budget)
@@ -245,7 +243,7 @@ class Context:
                 info = data.describe(table.wanted_data, table.source, self.data_dirs[name], num_images=budget)
         wanted = min(budget or info.num_train, info.num_train)
         for variant, arm in groups(table, table.arms):
-            batch_size = cell_module.merged_training(self.spec, table, variant, arm)["batch_size"]
+            batch_size = merged_training(self.spec, table, variant, arm)["batch_size"]
             share = table.variants[variant].share_of_images if variant else 1.0
             if batch_size > round(wanted * share):
                 images = f"the {round(wanted * share)} training images of {profile}"
@@ -281,7 +279,7 @@ class Context:
     def _cells(self, name: str) -> list[Cell]:
         versions = environment.key_versions()
         profile, info = self.profiles[name], self.infos[name]
-        return cell_module.cells(self.spec, name, profile, self.selection, info, self.device, versions, self._choose)
+        return cells(self.spec, name, profile, self.selection, info, self.device, versions, self._choose)
 
 
 def _lacking(sets: dict[str, data.NotInFolder], file: str) -> str:

@@ -9,7 +9,8 @@ from numpy.typing import ArrayLike
 
 from bench.records.folder import CellFolder
 from bench.records.history import History
-from bench.spec.cells import Cell, Selection, cells
+from bench.spec.cells import Cell, cells
+from bench.spec.selection import Selection
 from bench.spec.tables import Spec, load_spec
 from infogan.data import DataInfo
 

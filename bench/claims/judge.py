@@ -15,9 +15,10 @@ from bench.analysis.runs import Run, Sweep
 from bench.claims.conditions import Asked, ConditionResult, ask, blank_seeds, check, holds_for
 from bench.claims.verdict import Budget, BudgetKind, Data, DataKind, Outcome, Verdict
 from bench.records.storage import plain_json
-from bench.spec.cells import digest, seeds_of
+from bench.spec.cells import digest
 from bench.spec.criteria import BlankTable, ClaimTable, CostTable
 from bench.spec.experiment import ExperimentTable, group_name, groups
+from bench.spec.selection import seeds_of
 from bench.spec.vocabulary import MEASURES
 from infogan.data import own
 

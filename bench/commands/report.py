@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from bench.console import BadInput, escape, say
 from bench.context import require_folder, require_profile, require_writable
 from bench.records.pack_format import PackError
-from bench.spec import cells as cell_module
 from bench.spec.images import Replacement
+from bench.spec.selection import experiment_table
 from bench.spec.tables import Spec, load_spec
 from infogan.data.base import one_line
 
@@ -37,7 +37,7 @@ def report(
         raise BadInput("several --results make one page, which needs --to FILE.html")
     loaded = load_spec(spec, settings, images)
     for name in experiments or []:
-        cell_module.experiment_table(loaded, name)
+        experiment_table(loaded, name)
     require_profile(profile)
     if to is not None:
         _combined(folders, loaded, to, experiments, profile)

@@ -8,10 +8,11 @@ from typing import Any, cast
 from bench.analysis.definitions import own_settings
 from bench.analysis.runs import Run, Sweep
 from bench.report import wording
-from bench.spec.cells import evaluation_code, measure_key, seeds_of
+from bench.spec.cells import evaluation_code, measure_key
 from bench.spec.experiment import ExperimentTable, group_name, groups
 from bench.spec.own import sources_of
 from bench.spec.reading import BUILTIN
+from bench.spec.selection import seeds_of
 from bench.spec.tables import Given
 
 NUM_PACKAGES = 40  # more than any record holds

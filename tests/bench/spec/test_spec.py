@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.analysis.paper import FIGURE1_HUMP_ITERATION, FIGURE1_HUMP_NATS, FIGURE1_INFOGAN, FIGURE1_T80
-from bench.spec.cells import parse_seeds
+from bench.spec.selection import parse_seeds
 from bench.spec.tables import SpecError, load_spec
 from infogan.data import DataInfo
 from tests.builders import DATA, SHIPPED, VERSIONS, planned

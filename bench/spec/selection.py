@@ -1,0 +1,81 @@
+"""What of an experiment is run: the seeds of every arm and variant that the command line selects, or the file."""
+
+from dataclasses import dataclass
+
+from bench.spec.experiment import ExperimentTable, ProfileTable, group_name, groups
+from bench.spec.schema import MAX_SEED, suggest
+from bench.spec.tables import Spec, SpecError
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What the command line selects; None leaves the file's choice."""
+
+    arms: tuple[str, ...] | None = None
+    variants: tuple[str, ...] | None = None
+    seeds: tuple[int, ...] | None = None
+
+
+def selected_seeds(
+    spec: Spec, experiment_name: str, profile: str, selection: Selection
+) -> dict[tuple[str | None, str], tuple[int, ...]]:
+    """The seeds of every (variant, arm) that is selected. Raises SpecError for what the experiment does not have."""
+    experiment = experiment_table(spec, experiment_name)
+    budget = profile_table(experiment, experiment_name, profile)
+    all_variants = list(experiment.variants)
+    arms = _select(experiment_name, "arm", selection.arms, budget.arms or experiment.arms, experiment.arms)
+    variants = _select(experiment_name, "variant", selection.variants, all_variants, all_variants)
+    seeds = {(v, a): seeds_of(experiment, budget, v, a) for v, a in groups(experiment, arms, variants)}
+    if selection.seeds is not None:
+        seeds = {group: selection.seeds for group, own in seeds.items() if own}
+    return seeds
+
+
+def seeds_of(experiment: ExperimentTable, budget: ProfileTable, variant: str | None, arm: str) -> tuple[int, ...]:
+    """The seeds that the file gives an arm of a variant at a budget; none where the budget leaves it out."""
+    default = budget.group_seeds.get(arm, budget.seeds or experiment.seeds)
+    return tuple(default if variant is None else budget.group_seeds.get(group_name(variant, arm), default))
+
+
+def experiment_table(spec: Spec, name: str) -> ExperimentTable:
+    """Raises SpecError with the choices."""
+    if name not in spec.experiments:
+        raise SpecError(f"unknown experiment {name!r}{suggest(name, list(spec.experiments))}")
+    return spec.experiments[name]
+
+
+def profile_table(experiment: ExperimentTable, experiment_name: str, profile: str) -> ProfileTable:
+    """Raises SpecError with the choices."""
+    if profile not in experiment.profiles:
+        raise SpecError(f"{experiment_name}: unknown profile {profile!r}{suggest(profile, list(experiment.profiles))}")
+    return experiment.profiles[profile]
+
+
+def _select(
+    experiment_name: str, what: str, wanted: tuple[str, ...] | None, default: list[str], known: list[str]
+) -> list[str]:
+    if wanted is None:
+        return default
+    for name in wanted:
+        if name not in known:
+            choices = suggest(name, known) if known else f"; this experiment has no {what}s"
+            raise SpecError(f"{experiment_name}: unknown {what} {name!r}{choices}")
+    return list(wanted)
+
+
+def parse_seeds(text: str) -> tuple[int, ...]:
+    """``0-4``, ``7`` or ``0,2,5-9``. Raises SpecError."""
+    seeds: list[int] = []
+    for part in text.split(","):
+        first, dash, last = part.strip().partition("-")
+        if not first.isdecimal() or (dash and not last.isdecimal()) or max(len(first), len(last)) > len(str(MAX_SEED)):
+            raise SpecError(f"seeds {text!r}: write numbers and ranges such as 0-4 or 0,2,5-9")
+        low, high = int(first), int(last or first)
+        if high < low or high > MAX_SEED or high - low > 10_000:
+            raise SpecError(
+                f"seeds {text!r}: {part.strip()!r} is not a rising range of at most 10,001 seeds up to {MAX_SEED}"
+            )
+        seeds.extend(range(low, high + 1))
+    if len(set(seeds)) != len(seeds):
+        raise SpecError(f"seeds {text!r}: a seed is named twice")
+    return tuple(seeds)
