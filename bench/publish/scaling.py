@@ -15,7 +15,6 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -67,11 +66,12 @@ TOTALS = ("launcher_peak_mb", "outside_s", "launcher_cpu_s", "plan_cpu_s", "repo
 # Of log(cost beyond the smallest sweep's) on log(cells beyond it): 1 is linear, whatever the fixed cost; on SIZES n^2
 # has 1.83 and n log n 1.17 (both computed), which passes as room for noise.
 MAX_SLOPE = 1.2
+Row = dict[str, float]  # by column
 REPORT = {"mnist-mi": ("paper", "0-15"), "mnist": ("cpu", "0-34")}  # 80 and 70 cells, 1.1 million points
 
 
 # ---------------------------------------------------------------- sweeps of real cells
-def measure_sweep(folder: Path, num_cells: int) -> dict[str, Any]:
+def measure_sweep(folder: Path, num_cells: int) -> Row:
     """One size, from its record where there is one. Raises CalledProcessError where a command fails."""
     record, results, spec = folder / f"{num_cells}.json", folder / f"sweep-{num_cells}", folder / "experiments.toml"
     if record.exists():
@@ -116,7 +116,7 @@ def _timed(*arguments: str) -> tuple[float, float]:
     return usage.ru_utime + usage.ru_stime, time.perf_counter() - started
 
 
-def slope(sizes: list[int], costs: list[float]) -> float | None:
+def slope(sizes: list[float], costs: list[float]) -> float | None:
     """Slope of log(cost beyond the cheapest size's) on log(size beyond it): the power with which the cost grows.
 
     The cheapest is the smallest size, but where starting a process scatters by more than a few cells cost. None where
@@ -131,13 +131,13 @@ def slope(sizes: list[int], costs: list[float]) -> float | None:
     return float(np.polyfit(x, y, 1)[0])
 
 
-def slopes(rows: list[dict[str, Any]]) -> dict[str, float | None]:
+def slopes(rows: list[Row]) -> dict[str, float | None]:
     """The powers of every total."""
     sizes = [row["cells"] for row in rows]
     return {name: slope(sizes, [row[name] for row in rows]) for name in TOTALS}
 
 
-def table(rows: list[dict[str, Any]]) -> str:
+def table(rows: list[Row]) -> str:
     """Markdown, with the slopes below."""
     lines = ["| cells | " + " | ".join(COLUMNS.values()) + " |", "|---" * (len(COLUMNS) + 1) + "|"]
     lines += [f"| {row['cells']} | " + " | ".join(f"{row[name]:.3g}" for name in COLUMNS) + " |" for row in rows]
@@ -177,7 +177,7 @@ def synthetic_records(results: Path) -> tuple[int, int]:
     return num_cells, num_points
 
 
-def measure_report(folder: Path) -> dict[str, Any]:
+def measure_report(folder: Path) -> Row:
     """Time of a report of 150 cells; the records stay, so that it can be repeated."""
     results, counts = folder / "report", folder / "report-records.json"
     if not counts.exists():
@@ -229,7 +229,7 @@ def main() -> int:
     return 1 if worse else 0
 
 
-def write(folder: Path, rows: list[dict[str, Any]]) -> None:
+def write(folder: Path, rows: list[Row]) -> None:
     """scaling.json, .csv, .md, .svg and .png."""
     from bench.report.figures import draw_scaling
 
@@ -245,7 +245,7 @@ def write(folder: Path, rows: list[dict[str, Any]]) -> None:
         write_atomic(folder / f"scaling.{kind}", data)
 
 
-def publish(folder: Path, rows: list[dict[str, Any]]) -> None:
+def publish(folder: Path, rows: list[Row]) -> None:
     """The table into docs/SCALING.md, the figure beside the other pictures."""
     document = DOCS / "SCALING.md"
     write_atomic(document, with_block(document.read_text(), "scaling", table(rows)).encode())

@@ -1,7 +1,7 @@
 """The explorer of the codes: atlases of a few seeds, so that a reader can move codes, noise and a plain GAN's codes."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -134,7 +134,7 @@ def _seeds(runs: list[Run]) -> Iterator[tuple[Run, str]]:
             yield run, f"seed {run.cell.seed}"
 
 
-def _baseline(group: str, ranks: dict[str, Any], treated: list[str]) -> str | None:
+def _baseline(group: str, ranks: Iterable[str], treated: list[str]) -> str | None:
     """The plain GAN beside which a group is shown: its own variant's, else another's."""
     own = group_name(variant_of(group) or None, BASELINE_ARM)
     plain = [other for other in ranks if other not in treated]

@@ -4,13 +4,15 @@ Interleaved pairs, the processor time of one thread, and beside it parameters an
 the same machine, code and protocol is kept: the command does nothing a second time.
 """
 
+from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from rich.console import Console
 from rich.markup import escape
 
-from bench.claims.cost import FORMAT, RECORD, read_cost
+from bench.claims.cost import FORMAT, RECORD, NetworkCost, read_cost
 from bench.records.storage import read_plain_json
 from bench.spec.criteria import CostTable
 from bench.throughput import paired
@@ -24,6 +26,15 @@ BLOCK_S = 0.05
 SEED = 0  # of the order within each pair
 
 
+class Protocol(TypedDict):
+    """How the networks are measured."""
+
+    batch_size: int
+    width: float
+    kernels: Kernels
+    pairs: int
+
+
 def measure_cost(results: Path, claim: CostTable, profile: str, console: Console) -> None:
     """Measure every network and write the record, unless it is there."""
     wanted = _protocol(claim, profile)
@@ -33,19 +44,19 @@ def measure_cost(results: Path, claim: CostTable, profile: str, console: Console
     if _is_held(results, record):
         console.print(f"cost: measured already, {escape(str(path))}", highlight=False, soft_wrap=True)
         return
-    networks = [_network(session, name, wanted) for name in NETWORKS]
+    networks = [asdict(_network(session, name, wanted)) for name in NETWORKS]
     load = session.record("cost")["load"]
     write(path, record | {"load": f"{load['before']:g} to {load['after']:g}", "networks": networks})
     console.print(f"cost: {escape(str(path))}", highlight=False, soft_wrap=True)
 
 
-def _protocol(claim: CostTable, profile: str) -> dict[str, Any]:
+def _protocol(claim: CostTable, profile: str) -> Protocol:
     """What is measured; two records of the same protocol on the same machine say the same."""
     pairs = claim.profiles[profile]  # type: ignore[index]
     return {"batch_size": claim.batch_size, "width": claim.width, "kernels": KERNELS, "pairs": pairs}
 
 
-def _is_held(results: Path, record: dict[str, Any]) -> bool:
+def _is_held(results: Path, record: Mapping[str, Any]) -> bool:
     """Whether a sound record of the same machine, code and protocol, with as many pairs or more, is there."""
     try:
         if read_cost(results) is None:
@@ -57,8 +68,8 @@ def _is_held(results: Path, record: dict[str, Any]) -> bool:
         return False
 
 
-def _network(session: Session, name: str, wanted: dict[str, Any]) -> dict[str, Any]:
-    """One network's pairs, as bench.claims.cost.NetworkCost reads them."""
+def _network(session: Session, name: str, wanted: Protocol) -> NetworkCost:
+    """One network's pairs."""
     workload = Workload(name, wanted["batch_size"], wanted["width"], wanted["kernels"])
     session.announce(f"cost of codes and Q: {workload.name}")
     infogan, gan = iteration("fused", workload), iteration("plain_gan", workload)
@@ -69,17 +80,17 @@ def _network(session: Session, name: str, wanted: dict[str, Any]) -> dict[str, A
     own = sum(p.numel() for p in [*players.generator.parameters(), *players.discriminator.d_parameters()])
     q = sum(p.numel() for p in players.discriminator.q_parameters())
     medians = [1e3 * sorted(times[CLOCK])[len(pairs) // 2] for times in (pairs.a_s, pairs.b_s)]
-    return {
-        "network": name,
-        "ratio": ratio.ratio,
-        "low": ratio.low,
-        "high": ratio.high,
-        "level": ratio.level,
-        "num_pairs": ratio.num,
-        "infogan_ms": medians[0],
-        "gan_ms": medians[1],
-        "infogan_parameters": own + q,
-        "gan_parameters": own,
-        "infogan_gflop": executed_flops(infogan) / 1e9,
-        "gan_gflop": executed_flops(gan) / 1e9,
-    }
+    return NetworkCost(
+        network=name,
+        ratio=ratio.ratio,
+        low=ratio.low,
+        high=ratio.high,
+        level=ratio.level,
+        num_pairs=ratio.num,
+        infogan_ms=medians[0],
+        gan_ms=medians[1],
+        infogan_parameters=own + q,
+        gan_parameters=own,
+        infogan_gflop=executed_flops(infogan) / 1e9,
+        gan_gflop=executed_flops(gan) / 1e9,
+    )
