@@ -102,7 +102,7 @@ def test_the_table_holds_the_best_against_the_gans_best(faces: Path) -> None:
     row = next(line for line in markdown.splitlines() if line.startswith("| F3a | azimuth | azimuth/infogan |"))
     assert "0: 0.31, 1: 0.62\\*, 2: 0.71, 3: 0.12, 4: 0.44°" in row
     assert "| 0.62, seed 1 | 0.44 \\[0.12, 0.71\\] | 0.04 | 1.01 | yes, of 2 seeds |" in row
-    assert "up to 20 % of samples read beyond the data's range" in row
+    assert "up to 20 % of samples are read beyond the data's range" in row
     gan = next(line for line in markdown.splitlines() if line.startswith("| F3a | azimuth | azimuth/gan |"))
     assert "| 0.10, seed 0 |" in gan
 
