@@ -21,7 +21,7 @@ def compare(
 ) -> None:
     """Say how much slower or faster one arm learns its code than another, paired by seed: "4 % slower [2, 6]".
 
-    Exit codes: 0 measured, whatever the answer; 2 bad input; 3 too little is trained to tell.
+    Exit codes: 0 measured; 2 bad input; 3 too little is trained to tell.
     """
     from bench.commands.gate import current_sweep, gate_rule
     from bench.commands.run import run
