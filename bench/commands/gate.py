@@ -14,6 +14,7 @@ from bench.environment import ROOT
 from bench.gate import compare as gate
 from bench.gate import output as gate_output
 from bench.gate.markdown import to_markdown
+from bench.gate.watched import watched_arms, watched_seeds
 from bench.records.folder import CellFolder
 from bench.records.storage import CorruptRecord, in_words, write_atomic
 from bench.spec.cells import Cell
@@ -118,6 +119,7 @@ def check(experiment: str, baseline_file: Path | None, how: CheckOptions, **opti
 def _check(experiment: str, baseline_file: Path | None, how: CheckOptions, **options: Any) -> tuple[Exit, str]:
     """The exit code, and the JSON's text."""
     context = Context([experiment], **options)
+    require_folder("folder of checks", context.results / "check")
     rule = gate_rule(context, experiment)
     base = read_baseline(baseline_file or default_baseline(experiment), experiment)
     if baseline_file is not None and isinstance(base, str):
@@ -125,14 +127,14 @@ def _check(experiment: str, baseline_file: Path | None, how: CheckOptions, **opt
     chosen = context.selection.seeds
     looks = [chosen] if chosen else [tuple(rule.new_seeds), (*rule.new_seeds, *rule.more_seeds)]
     if not chosen and isinstance(base, Sweep):
-        everything = Context([experiment], **(options | {"seeds": looks[-1]}))
+        everything = _look(rule, base, looks[-1], options)
         if all(_is_done(everything, cell) for cell in everything.cells):
             looks = looks[-1:]  # all ten are there: it is decided on ten against ten
     result, new = gate.inconclusive(experiment, base if isinstance(base, str) else "nothing was compared"), None
     for index, seeds in enumerate(looks):
         if isinstance(base, str):
             break
-        context = Context([experiment], **(options | {"seeds": seeds, "download": how.train, "trains": how.train}))
+        context = _look(rule, base, seeds, options | {"download": how.train, "trains": how.train})
         if how.train:
             code = run(context)
             if code in (Exit.INTERRUPTED, Exit.TERMINATED):
@@ -144,6 +146,15 @@ def _check(experiment: str, baseline_file: Path | None, how: CheckOptions, **opt
         if index + 1 < len(looks):
             say(f"first look: {result.outcome}: {escape(result.reason)}; running more seeds to decide once")
     return _print_and_write(result, rule, new, context.results, how)
+
+
+def _look(rule: GateTable, base: Sweep, seeds: tuple[int, ...], options: dict[str, Any]) -> Context:
+    """The cells of one look: an arm that is only watched has fewer, and none where the baseline has none."""
+    context = Context([base.experiment], **(options | {"seeds": seeds}))
+    idle = [arm for arm in watched_arms(rule) if arm not in base.groups()]
+    wanted = [c for c in context.cells if c.group not in idle and c.seed in watched_seeds(rule, c.group, seeds)]
+    context.cells = wanted or context.cells
+    return context
 
 
 def _print_and_write(

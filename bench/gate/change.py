@@ -152,15 +152,19 @@ def why_not_paired(base: Sequence[Run], new: Sequence[Run]) -> list[str]:
     ]
     if old_network != now_network:
         found.append("other kernels" if old_network[-1] is not None else "the baseline does not say which kernels")
+    streams = other_streams(base, new)
+    return [*found, streams] if streams else found
+
+
+def other_streams(base: Sequence[Run], new: Sequence[Run]) -> str:
+    """What shows that seeds of the same number do not share their random streams; empty where they do."""
     firsts = [{run.cell.seed: _first_loss(run) for run in runs} for runs in (base, new)]
     apart = [
         seed
         for seed in sorted(firsts[0].keys() & firsts[1].keys())
         if not abs(firsts[0][seed] - firsts[1][seed]) <= SAME_START_NATS  # NaN: no curve, nothing to check on
     ]
-    if apart:
-        found.append(f"other random streams: D's first loss differs (seed {apart[0]})")
-    return found
+    return f"other random streams: D's first loss differs (seed {apart[0]})" if apart else ""
 
 
 def _machine(run: Run) -> dict[str, object]:

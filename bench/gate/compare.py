@@ -2,8 +2,9 @@
 
 Per arm that converges in the baseline: T80 by the exact Mann-Whitney test in the form of its Hodges-Lehmann interval,
 and beside it, since T80 is blind to late collapse, the final L_I by non-inferiority; both share alpha. Then the guard
-against collapsed seeds. Beside that answer, whether anything changed at all (:mod:`bench.gate.change`). Numbers only;
-what is printed and written is in :mod:`bench.gate.output`.
+against collapsed seeds. Of other arms, the numbers that are watched (:mod:`bench.gate.watched`). Beside that answer,
+whether anything changed at all (:mod:`bench.gate.change`). Numbers only; what is printed and written is in
+:mod:`bench.gate.output`.
 """
 
 import math
@@ -18,6 +19,7 @@ from bench.gate.change import Change, change_between, values_by_seed
 from bench.gate.health import NOT_MEASURED, HealthCheck, check_health
 from bench.gate.rules import Comparison
 from bench.gate.treatment import treatment
+from bench.gate.watched import Watched, check_watched, watched_arms, watched_seeds
 from bench.spec.criteria import GateTable
 
 NUM_TESTS = 2  # T80 and final L_I: alpha is split between them
@@ -53,6 +55,7 @@ class Check:
     outcome: Outcome
     reason: str
     arms: list[ArmCheck]
+    watched: list[Watched]
     not_gated: dict[str, str]  # arm: why
     treatment: list[str]  # what differs and is under test
     next_seeds: tuple[int, ...]  # to run before deciding; empty when decided
@@ -65,34 +68,43 @@ class Check:
 
 def compare(rule: GateTable, base: Sweep, new: Sweep, expected_seeds: tuple[int, ...]) -> Check:
     """Compare finished sweeps. Missing, crashed or incomparable runs make it inconclusive, never ok."""
-    arms, problems = [], []
+    arms, watched, problems = list[ArmCheck](), list[Watched](), list[str]()
     base_groups, new_groups = base.groups(), new.groups()
-    not_gated = {group: "the baseline has no such arm" for group in new_groups if group not in base_groups}
+    absent = [group for group in (*new_groups, *watched_arms(rule)) if group not in base_groups]
+    not_gated = dict.fromkeys(absent, "the baseline has no such arm")
     for group, base_runs in base_groups.items():
+        is_watched = group in watched_arms(rule)
         ended = [run for run in base_runs if run.state == "done"]
         reached = sum(math.isfinite(run.summary.get("t80", math.inf)) for run in ended)
-        if not ended or reached == 0:
+        if not ended or (reached == 0 and not is_watched):
             not_gated[group] = "no seed of the baseline reaches 0.8 H(c)"
             continue
-        problem = _incomparable(group, ended, new_groups.get(group, []), expected_seeds)
+        found, seeds = new_groups.get(group, []), watched_seeds(rule, group, expected_seeds)
+        problem = _incomparable(group, ended, found, seeds)
         if problem:
             problems.append(problem)
-            continue
-        arms.append(_check_arm(rule, group, ended, new_groups[group]))
-    outcome, reason = _overall(arms, problems)
+        elif is_watched:
+            watched += check_watched(rule, group, ended, _ended(found))
+        else:
+            arms.append(_check_arm(rule, group, ended, _ended(found)))
+    outcome, reason = _overall(arms, watched, problems)
     used = {run.cell.seed for runs in new_groups.values() for run in runs}
     more = () if outcome == "ok" or problems or set(rule.more_seeds) <= used else tuple(rule.more_seeds)
-    return Check(base.experiment, outcome, reason, arms, not_gated, treatment(base, new), more)
+    return Check(base.experiment, outcome, reason, arms, watched, not_gated, treatment(base, new), more)
 
 
 def inconclusive(experiment: str, reason: str) -> Check:
     """Nothing could be compared."""
-    return Check(experiment, "inconclusive", reason, [], {}, [], ())
+    return Check(experiment, "inconclusive", reason, [], [], {}, [], ())
+
+
+def _ended(runs: list[Run]) -> list[Run]:
+    return [run for run in runs if run.state == "done" or run.diverged]
 
 
 def _incomparable(group: str, base: list[Run], new: list[Run], expected_seeds: tuple[int, ...]) -> str | None:
     """Why two sets of runs cannot be compared, or None."""
-    ended = {run.cell.seed: run for run in new if run.state == "done" or run.diverged}
+    ended = {run.cell.seed: run for run in _ended(new)}
     missing = [seed for seed in expected_seeds if seed not in ended]
     crashed = [run for run in new if run.state == "failed" and not run.diverged and run.cell.seed in expected_seeds]
     if crashed:
@@ -114,7 +126,6 @@ def _short(value: Any) -> str:
 
 
 def _check_arm(rule: GateTable, group: str, base: list[Run], new: list[Run]) -> ArmCheck:
-    new = [run for run in new if run.state == "done" or run.diverged]
     budget = float(base[0].cell.iterations)
     alpha = rule.alpha / NUM_TESTS
     base_t80, new_t80 = values_by_seed(base, "t80"), values_by_seed(new, "t80")
@@ -174,16 +185,17 @@ def worst(findings: list[tuple[Outcome, str]]) -> tuple[Outcome, str]:
     return findings[0]
 
 
-def _overall(arms: list[ArmCheck], problems: list[str]) -> tuple[Outcome, str]:
-    """The worst arm's; a problem is never ok."""
-    for arm in arms:
-        if arm.outcome == "regressed":
-            return "regressed", f"{arm.group}: {arm.reason}"
+def _overall(arms: list[ArmCheck], watched: list[Watched], problems: list[str]) -> tuple[Outcome, str]:
+    """Every regression, else every problem, else the first doubt; a problem is never ok."""
+    found: list[ArmCheck | Watched] = [*arms, *watched]
+    regressed = [f"{one.group}: {one.reason}" for one in found if one.outcome == "regressed"]
+    if regressed:
+        return "regressed", " ".join(regressed)
     if problems:
         return "inconclusive", "; ".join(problems)
-    for arm in arms:
-        if arm.outcome == "inconclusive":
-            return "inconclusive", f"{arm.group}: {arm.reason}"
+    for one in found:
+        if one.outcome == "inconclusive":
+            return "inconclusive", f"{one.group}: {one.reason}"
     if not arms:
         return "inconclusive", "no arm of the baseline converges, so there is nothing to compare"
-    return "ok", "; ".join(f"{arm.group}: {arm.reason}" for arm in arms)
+    return "ok", "; ".join(f"{one.group}: {one.reason}" for one in found)

@@ -14,7 +14,7 @@ from bench.gate.change import Direction
 from bench.gate.compare import Check
 from bench.records.storage import plain_json, read_lines
 from bench.spec.criteria import GateTable
-from bench.spec.schema import Label, Recorded
+from bench.spec.schema import Label, Number, Recorded
 
 
 class ArmLine(TypedDict):
@@ -34,6 +34,13 @@ class ChangeLine(TypedDict, total=False):
     final: Direction
 
 
+class WatchedLine(TypedDict):
+    """A watched number's shift in its measure's unit; None: not measured."""
+
+    outcome: Outcome
+    shift: float | None
+
+
 class HistoryLine(TypedDict):
     """A line of history.jsonl; an earlier version's lacks some of it."""
 
@@ -45,6 +52,7 @@ class HistoryLine(TypedDict):
     cpu: NotRequired[str | None]
     outcome: Outcome
     change: NotRequired[dict[str, ChangeLine]]
+    watched: NotRequired[dict[str, WatchedLine]]  # by arm and measure, "gan-fast-q.area_under_curve"
     tolerance: NotRequired[float | None]
     margin: NotRequired[float | None]
     arms: dict[str, ArmLine]
@@ -76,6 +84,10 @@ def history_line(check: Check, rule: GateTable, new: Sweep | None, results: Path
             for arm in check.arms
             for c in [arm.change]
         },
+        "watched": {
+            f"{one.group}.{one.measure}": {"outcome": one.outcome, "shift": one.shift and one.shift.shift}
+            for one in check.watched
+        },
         "tolerance": rule.tolerance,
         "margin": rule.margin,
         "arms": plain_json(arms),
@@ -95,11 +107,17 @@ class _Change(Recorded):
     final: Direction
 
 
+class _Watched(Recorded):
+    outcome: Outcome
+    shift: Number | None
+
+
 class _Line(Recorded):
     experiment: str
     outcome: Outcome
     arms: dict[str, _Arm]
     change: dict[str, _Change] = Field(default_factory=dict)  # empty: of a version that did not ask
+    watched: dict[Label, _Watched] = Field(default_factory=dict)  # likewise
     commit: Label = "?"
     tolerance: Annotated[float, Field(gt=0, lt=10)] | None = None  # a line of an earlier version does not say
     margin: Annotated[float, Field(gt=0, lt=10)] | None = None

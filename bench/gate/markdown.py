@@ -29,6 +29,8 @@ def _lines(check: Check, rule: GateTable, strict: bool) -> Iterator[str]:
             yield _row(arm)
         for arm in check.arms:
             yield from _picture(arm)
+    for one in check.watched:
+        yield f"- watched: {_plain(f'{one.group}: {one.outcome}: {one.reason}')}"
     for what in check.treatment:
         yield f"- under test: {_plain(what)}"
     yield "\n<details><summary>Every number</summary>\n\n```"

@@ -17,6 +17,7 @@ from bench.gate.compare import ArmCheck, Check
 from bench.gate.health import NOT_MEASURED
 from bench.gate.history import history_line
 from bench.gate.rules import percent
+from bench.gate.watched import Watched, watched_arms
 from bench.records.storage import append_line, plain_json, write_atomic
 from bench.spec.criteria import GateTable
 
@@ -159,12 +160,21 @@ def arm_lines(arm: ArmCheck, rule: GateTable) -> Iterator[str]:
     yield f"T80 by seed, new:  {_times(arm.new_t80)}"
 
 
+def watched_line(one: Watched) -> str:
+    """A watched number with its outcome, its shift and every seed."""
+    level = "" if one.shift is None or one.is_paired else f", {percent(one.shift.level)} CI"
+    sides = (" ".join(f"{seed}:{value:.3g}" for seed, value in sorted(side.items())) for side in (one.base, one.new))
+    base, new = sides
+    return f"watched {one.group}{level} -> {one.outcome}: {one.reason} By seed, base {base} | new {new}"
+
+
 def lines(check: Check, rule: GateTable) -> Iterator[str]:
     """The whole check for a terminal."""
     for arm in check.arms:
         yield from arm_lines(arm, rule)
+    yield from map(watched_line, check.watched)
     for group, why in check.not_gated.items():
-        yield f"not gated: {group}: {why}"
+        yield f"not {'watched' if group in watched_arms(rule) else 'gated'}: {group}: {why}"
     if check.treatment:
         yield "under test: " + "; ".join(check.treatment)
     elif check.arms:
@@ -186,12 +196,16 @@ def as_text(check: Check, rule: GateTable, *, strict: bool = False) -> str:
 
 
 def to_junit(check: Check, rule: GateTable, *, strict: bool = False) -> bytes:
-    """One test case per arm: regressed is a failure, inconclusive an error, so that neither reads as passed.
+    """A test case per arm and watched number: regressed is a failure, inconclusive an error: neither reads as passed.
 
     A change within the tolerance is a note in system-out; with ``strict`` one for the worse is a failure too.
     """
     cases = [
         (arm.group, outcome_of(arm, strict), verdict(arm, rule), "\n".join(arm_lines(arm, rule))) for arm in check.arms
+    ]
+    cases += [
+        (f"{one.group}.{one.measure}", one.outcome, f"{one.outcome}: {one.reason}", watched_line(one))
+        for one in check.watched
     ]
     if not cases or (check.outcome == "inconclusive" and all(c[1] == "ok" for c in cases)):
         cases.append(("comparison", check.outcome, f"{check.outcome}: {check.reason}", ""))

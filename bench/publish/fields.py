@@ -24,7 +24,8 @@ BOUNDS = {"ge": "minimum", "gt": "exclusiveMinimum", "le": "maximum", "lt": "exc
 # tables in the order of the list, with the heading of each
 HEADINGS = {
     "Spec": "the file",
-    "TrainingTable": "[defaults.training], [arms.NAME] (with note), [experiments.NAME.training], training of a variant",
+    "TrainingTable": "[defaults.training], [arms.NAME], [experiments.NAME.training], training of a variant",
+    "ArmTable": "[arms.NAME], besides",
     "OptimizerTable": "optimizer = { ... }",
     "NetworkTable": "[defaults.network], [experiments.NAME.network], network of a variant",
     "ExperimentTable": "[experiments.NAME]",
@@ -41,6 +42,7 @@ HEADINGS = {
     "BesideTable": "[[experiments.NAME.claims.beside]]",
     "BlankTable": "[experiments.NAME.blank]",
     "GateTable": "[experiments.NAME.gate]",
+    "WatchedTable": "[[experiments.NAME.gate.watched]]",
     "CostTable": "[cost]",
 }
 
@@ -85,7 +87,10 @@ def listed() -> str:
     lines = []
     for name, heading in HEADINGS.items():
         lines += [f"**{heading}**", "", "| field | values | default | meaning |", "|---|---|---|---|"]
+        known = tables["TrainingTable"]["properties"] if name == "ArmTable" else ()
         for field, described in tables[name]["properties"].items():
+            if field in known:
+                continue
             default = described.get("default", stated.get(name, {}).get(field))
             shown = "" if default is None or isinstance(default, dict) else f"`{json.dumps(default)}`"
             shown = "needed" if field in needed[name] else shown

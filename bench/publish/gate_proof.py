@@ -19,7 +19,8 @@ from bench.analysis.runs import Run, Sweep, read_curves
 from bench.commands.gate import default_baseline
 from bench.context import DEFAULT_SPEC
 from bench.gate.compare import compare
-from bench.publish.gate_simulation import change_table, procedure_table
+from bench.gate.watched import watched_arms
+from bench.publish.gate_simulation import change_table, procedure_table, watched_table
 from bench.records.history import History
 from bench.spec.criteria import GateTable
 from bench.spec.tables import load_spec
@@ -96,11 +97,20 @@ def main() -> int:
         print(one_line(f"error: {options.baseline} is not a baseline: {error}"), file=sys.stderr)
         return 2
     rule = load_spec(DEFAULT_SPEC).experiments["mi-gate"].gate
+    groups = baseline.groups()
+    watched = {
+        (one.arm, one.measure): np.array([run.summary[one.measure] for run in groups.get(one.arm, ())])
+        for one in rule.watched
+    }
+    baseline = replace(baseline, runs=[run for run in baseline.runs if run.cell.group not in watched_arms(rule)])
     real = np.array([run.summary["t80"] for run in baseline.runs])
     print(f"The procedure, {options.draws:,} draws a cell: regressed / inconclusive / ok, in per cent\n")
     print(procedure_table(rule, real, options.draws), end="\n\n")
     print(f"Five pairs, {options.draws:,} draws a cell: how often a change is shown, in per cent\n")
     print(change_table(rule, options.draws), end="\n\n")
+    if all(map(len, watched.values())):  # an older baseline has none
+        print(f"What is watched, {options.draws:,} draws a cell: regressed / inconclusive / ok, in per cent\n")
+        print(watched_table(rule, watched, options.draws), end="\n\n")
     print("All splits of the baseline's seeds, five against five: regressed / inconclusive / ok\n")
     seeds = [run.cell.seed for run in baseline.runs]
     print(table(baseline, rule.model_copy(update=dict.fromkeys(("baseline_seeds", "new_seeds", "more_seeds"), seeds))))

@@ -1,8 +1,8 @@
 """The gate's procedure on drawn seeds: how often it says what, by the true ratio and the spread between seeds.
 
-The decisions are the gate's own: :func:`bench.gate.compare.decide` at the first look, at the second one where the first
-was not ok, and :func:`bench.gate.change.find_change` on pairs. Only the seeds are drawn. What cannot be drawn is left
-out: collapsed seeds, and seeds that fail.
+The decisions are the gate's own: :func:`bench.gate.compare.decide` and :func:`bench.gate.watched.decide_watched` at the
+first look, at the second one where the first was not ok, and :func:`bench.gate.change.find_change` on pairs. Only the
+seeds are drawn. What cannot be drawn is left out: collapsed seeds, and seeds that fail.
 """
 
 import math
@@ -15,7 +15,9 @@ import numpy as np
 from bench.analysis.statistics import FloatArray, proportion_interval
 from bench.gate.change import find_change
 from bench.gate.compare import decide, worst
-from bench.spec.criteria import GateTable
+from bench.gate.watched import decide_watched, watched_seeds
+from bench.spec.criteria import GateTable, WatchedTable
+from bench.spec.vocabulary import measure
 
 BUDGET = 300.0
 MEDIAN_T80 = 98.0  # the baseline's; only ratios matter
@@ -25,6 +27,9 @@ RATIOS = (1.0, 1.05, 1.1, 1.2, 1.5)
 SPREADS = (0.02, 0.05, 0.1)
 PAIRED_SPREADS = (0.0073, 0.011)  # of a pair whose weights start a last bit apart, as measured, and half as much again
 PAIRED_RATIOS = (1.0, 1.02, 1.03, 1.05, 1.1)
+MOVED = (0.0, 0.5, 1.0, 1.5, 2.0)  # margins that a watched number moves by
+MOVE_SPREAD = 0.2  # of a move: the standard deviation between seeds
+ROUNDED = 0.0005  # spread of an unchanged pair, where pairs are compared: a thousand times what roundings do
 OUTCOMES = ("regressed", "inconclusive", "ok")
 
 Sample = Callable[[np.random.Generator, int], FloatArray]  # (num,) times of seeds, unchanged
@@ -79,6 +84,42 @@ def changes(rule: GateTable, paired_spread: float, ratio: float, num_draws: int,
         counts["lower"] += found.final.direction == "worse"
         counts["anything"] += {found.t80.direction, found.final.direction} != {"none"}
     return counts
+
+
+def watched_outcomes(
+    rule: GateTable, table: WatchedTable, real: FloatArray, loss: float, is_paired: bool, num_draws: int, seed: int = 0
+) -> Counter[str]:
+    """What is said of a watched number that is lower by about ``loss``, on seeds drawn from real ones."""
+    rng, counts = np.random.default_rng(seed), Counter[str]()
+    looks = [watched_seeds(rule, table.arm, look) for look in (tuple(rule.new_seeds), tuple(rule.baseline_seeds))]
+    for _ in range(num_draws):
+        base = _numbered(rule.baseline_seeds, rng.choice(real, len(rule.baseline_seeds)))
+        same = np.array([base[s] for s in looks[-1]]) + ROUNDED * rng.normal(size=len(looks[-1]))
+        others = rng.choice(real, len(looks[-1]))
+        losses = loss * (1 + MOVE_SPREAD * rng.normal(size=len(looks[-1])))
+        new = _numbered(looks[-1], (same if is_paired else others) - losses)
+        for look in looks:
+            outcome = decide_watched(rule, table, base, _only(new, look), is_paired)[-1]
+            if outcome == "ok":
+                break
+        counts[outcome] += 1
+    return counts
+
+
+def watched_table(rule: GateTable, real: dict[tuple[str, str], FloatArray], num_draws: int) -> str:
+    """Markdown: a row for each watched number and margin, ``real`` by arm and measure; a column for each move."""
+    lines = ["| watched | " + " | ".join(f"lower by {m:g} margins" if m else "unchanged" for m in MOVED) + " |"]
+    lines.append("|---" * (len(MOVED) + 1) + "|")
+    for table in rule.watched:
+        for margin, how in ((table.margin_paired, "pairs"), (table.margin, "two samples")):
+            if margin is None:
+                continue
+            of = table, real[table.arm, table.measure]
+            found = [watched_outcomes(rule, *of, m * margin, how == "pairs", num_draws) for m in MOVED]
+            cells = [" / ".join(share(counts[outcome], num_draws) for outcome in OUTCOMES) for counts in found]
+            name = f"{table.arm}, {measure(table.measure).words}, {how}, margin {margin:g}"
+            lines.append(f"| {name} | {' | '.join(cells)} |")
+    return "\n".join(lines)
 
 
 def _numbered(seeds: object, values: FloatArray) -> dict[int, float]:

@@ -91,8 +91,7 @@ class Cell:
     @property
     def input_width(self) -> int:
         """Of the generator: noise and codes."""
-        widths = [code["num_categories"] if code["kind"] == "categorical" else 1 for code in self.config["codes"]]
-        return self.config["noise"]["size"] + sum(widths)
+        return _input_width(self.config["noise"]["size"], self.config["codes"])
 
     @property
     def iterations(self) -> int:
@@ -106,26 +105,27 @@ def _training(
     merged = merged_training(spec, experiment, variant, arm)
     if merged.get("capture") == "auto" and (device == "cpu" or merged["step"] != "fused"):
         merged["capture"] = "off"
+    num_codes = len(_codes(spec, experiment, variant, arm))
     rates = {"discriminator": merged["learning_rate_discriminator"], "generator": merged["learning_rate_generator"]}
     rate_q, weight = merged["learning_rate_q"], merged["mi_weight"]
     weight_g = weight if merged["mi_weight_generator"] == "same" else merged["mi_weight_generator"]
     resolved = {
         "learning_rate_q": rates[rate_q] if isinstance(rate_q, str) else rate_q,
-        "mi_weight_discriminator": _per_code(weight, experiment),
-        "mi_weight_generator": _per_code(weight_g, experiment),
+        "mi_weight_discriminator": weight if isinstance(weight, list) else [weight] * num_codes,
+        "mi_weight_generator": weight_g if isinstance(weight_g, list) else [weight_g] * num_codes,
         "iterations": iterations,
     }
     kept = {k: v for k, v in merged.items() if k not in ("mi_weight", "mi_weight_generator")}
     return cast(Training, kept | resolved)
 
 
-def _per_code(weight: Any, experiment: ExperimentTable) -> list[float]:
-    return weight if isinstance(weight, list) else [weight] * len(experiment.codes)
-
-
-def _codes(experiment: ExperimentTable, variant: str | None) -> list[Code]:
-    codes = merged_codes(experiment, variant)
+def _codes(spec: Spec, experiment: ExperimentTable, variant: str | None, arm: str | None) -> list[Code]:
+    codes = merged_codes(experiment, variant, None if arm is None else spec.arms[arm])
     return [cast(Code, code.model_dump(mode="json", exclude_none=True)) for code in codes]
+
+
+def _input_width(noise_size: int, codes: Sequence[Code]) -> int:
+    return noise_size + sum(code["num_categories"] if code["kind"] == "categorical" else 1 for code in codes)
 
 
 class Choice(NamedTuple):
@@ -183,14 +183,16 @@ def resolve(
     training = _training(spec, experiment, variant, arm, device, budget.iterations)
     wanted = experiment.wanted_data
 
-    def networks(variant: str | None, training: Training) -> dict[str, Any]:
-        """Tables that hold on networks; ``own`` only where something is the user's."""
+    def networks(variant: str | None, arm: str | None, training: Training) -> dict[str, Any]:
+        """Tables that hold on networks, codes among them; ``own`` only where something is the user's."""
         named: dict[str, Any] = {"architecture": merged_architecture(experiment, variant)}
         own = spec.given.own.entries(named["architecture"], training, tables)
         named |= {"own": own} if own else {}
         table, batch_size = merged_network(spec, experiment, variant), common["batch_size"]
-        sizes = experiment.input_width, batch_size
-        return named | {"network": _network(table, budget.width, architecture_of(named), *sizes, device, choose)}
+        codes = _codes(spec, experiment, variant, arm)
+        sizes = _input_width(experiment.noise.size, codes), batch_size
+        network = _network(table, budget.width, architecture_of(named), *sizes, device, choose)
+        return named | {"network": network, "codes": codes}
 
     shared: dict[str, Any] = {
         "format": FORMAT,
@@ -203,16 +205,14 @@ def resolve(
             "num_images": num_images,
             **({"images": wanted.made_as} if isinstance(wanted, OwnImages) else {}),
         },
-        **networks(None, common),
+        **networks(None, None, common),
         "noise": experiment.noise.model_dump(),
-        "codes": _codes(experiment, None),
         "device": device,
         "versions": versions,
     }
-    own = networks(variant, training)
+    own = networks(variant, arm, training)
     if variant is not None:
         table = experiment.variants[variant]
-        own["codes"] = _codes(experiment, variant)
         own["noise"] = shared["noise"] | ({"prior": table.noise_prior} if table.noise_prior else {})
         own["data"] = shared["data"] | {"num_images": round(num_images * table.share_of_images)}
     named = {"variant": variant, "arm": arm, "seed": seed, "training": training}

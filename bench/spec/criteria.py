@@ -4,13 +4,19 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from bench.spec.schema import Name, Number, Seeds, Table, as_float, suggest
-from bench.spec.vocabulary import CLAIMED
+from bench.spec.schema import Name, Number, Seed, Seeds, Table, as_float, suggest
+from bench.spec.vocabulary import CLAIMED, MEASURES
 
 
 def _known_measure(name: str) -> str:
     if name not in CLAIMED:
         raise ValueError(f"unknown measure{suggest(name, CLAIMED)}")
+    return name
+
+
+def _known_number(name: str) -> str:
+    if name not in MEASURES:
+        raise ValueError(f"unknown measure{suggest(name, list(MEASURES))}")
     return name
 
 
@@ -97,6 +103,18 @@ class CostTable(Table):
     ]  # pairs; fewer have no interval
 
 
+class WatchedTable(Table):
+    """A number of an arm that the gate wants where the baseline has it."""
+
+    arm: Name
+    measure: Annotated[str, AfterValidator(_known_number)]
+    margin: Annotated[float, BeforeValidator(as_float), Field(gt=0)]  # in the measure's unit, of two samples
+    margin_paired: Annotated[float, BeforeValidator(as_float), Field(gt=0)] | None = None  # None: pairs tell no more
+    worse: Literal["lower", "either"] = "either"
+    seeds: list[Seed] = Field(default_factory=list)  # those of a look that the arm is run with; none: all
+    basis: str = Field(min_length=10)
+
+
 class GateTable(Table):
     """The regression gate's rule for an experiment; see docs/REGRESSION.md."""
 
@@ -110,6 +128,8 @@ class GateTable(Table):
     change_alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.01  # of the question whether anything changed at all
     notice: Annotated[float, Field(ge=0, lt=1)] = 0.01  # a smaller change of T80 is not worth a word
     final_notice_nats: Annotated[float, Field(ge=0, lt=10)] = 0.01  # nor one of the final L_I
+    watched: list[WatchedTable] = Field(default_factory=list)  # beside T80, of arms that it is not asked of
+    watched_alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.01  # shared by their tests, beside alpha
 
 
 GATE = GateTable(baseline_seeds=list(range(10)), new_seeds=[0, 1, 2, 3, 4], more_seeds=[5, 6, 7, 8, 9])  # the default

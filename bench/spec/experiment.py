@@ -29,9 +29,10 @@ PROFILES = ("smoke", "cpu", "paper")
 
 
 class ArmTable(TrainingTable):
-    """An arm states only its difference from the experiment's training table."""
+    """An arm states only its difference from the experiment's training table, and codes that it has besides."""
 
     note: str = ""
+    more_codes: list[ContinuousTable] = Field(default_factory=list)  # after the experiment's: H(c) and T80 stay theirs
 
 
 class VariantTable(Table):
@@ -111,11 +112,6 @@ class ExperimentTable(Table):
         """What the library is asked for: a data set's name, or images of the user's own."""
         return self.data if isinstance(self.data, str) else self.data.asked
 
-    @property
-    def input_width(self) -> int:
-        """Width of the generator's input: noise and codes."""
-        return self.noise.size + sum(c.num_categories if c.kind == "categorical" else 1 for c in self.codes)
-
 
 def groups(
     experiment: ExperimentTable, arms: Sequence[str], variants: Sequence[str] | None = None
@@ -155,13 +151,19 @@ def merged_architecture(experiment: ExperimentTable, variant: str | None = None)
     return (experiment.variants[variant].architecture if variant else None) or experiment.architecture
 
 
-def merged_codes(experiment: ExperimentTable, variant: str | None = None) -> list[CodeTable]:
-    """The experiment's codes with the variant's standard deviation. Raises ValueError for a clip that does not fit."""
+def merged_codes(
+    experiment: ExperimentTable, variant: str | None = None, arm: ArmTable | None = None
+) -> list[CodeTable]:
+    """The experiment's codes and the arm's more, with the variant's standard deviation.
+
+    Raises ValueError for a clip that does not fit.
+    """
+    stated: list[CodeTable] = [*experiment.codes, *(arm.more_codes if arm else [])]
     table = experiment.variants[variant] if variant is not None else None
     if table is None or (table.std is None and table.std_clip is None):
-        return list(experiment.codes)
+        return stated
     codes: list[CodeTable] = []
-    for code in experiment.codes:
+    for code in stated:
         if isinstance(code, ContinuousTable):
             own = {"std": code.std if table.std is None else table.std, "std_clip": table.std_clip}
             try:

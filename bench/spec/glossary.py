@@ -34,7 +34,8 @@ GLOSSARY: dict[str, Meanings] = {
     },
     "Defaults": {"training": "settings of every experiment", "network": "settings of every experiment"},
     "TrainingTable": TRAINING,
-    "ArmTable": TRAINING | {"note": "description of the arm in the report"},
+    "ArmTable": TRAINING
+    | {"note": "description of the arm in the report", "more_codes": "continuous codes after those of the experiment"},
     "OptimizerTable": {"name": "a name of torch.optim in lower case, or module:name; all other fields are its options"},
     "NetworkTable": {
         "slope": "slope of the leaky ReLU in D and Q",
@@ -156,6 +157,17 @@ GLOSSARY: dict[str, Meanings] = {
         "change_alpha": "probability of a false answer to whether anything changed",
         "notice": "smallest change of T80 that is reported, as a share",
         "final_notice_nats": "smallest change of the final L_I that is reported, nats",
+        "watched": "numbers of other arms that must not move",
+        "watched_alpha": "probability of calling one of these numbers moved when it is not",
+    },
+    "WatchedTable": {
+        "arm": "arm that the number is of",
+        "measure": "the number that is watched",
+        "margin": "move that passes, in the measure's unit",
+        "margin_paired": "the same for pairs of the same seed; absent: pairs tell no more than two samples",
+        "worse": "direction that is a regression",
+        "seeds": "seeds of a look that the arm is trained with; none: all of them",
+        "basis": "the reason for the margins",
     },
     "CostTable": {
         "id": "as for other claims",

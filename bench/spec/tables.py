@@ -82,6 +82,8 @@ class Spec(Table):
                 _require_unique(budget.seeds or [], where, f"profiles.{profile}.seeds")
                 known = [*experiment.arms, *(group_name(v, a) for v, a in groups(experiment, experiment.arms) if v)]
                 _require_known(list(budget.group_seeds), known, where, f"profiles.{profile}.group_seeds")
+            for index, watched in enumerate(experiment.gate.watched):
+                _require_known([watched.arm], experiment.arms, where, f"gate.watched.{index}.arm")
             for index, claim in enumerate(experiment.claims):
                 _require_known(claim.arms, experiment.arms, where, f"claims.{index}.arms")
                 _require_known(claim.variants or [], experiment.variants, where, f"claims.{index}.variants")
@@ -125,11 +127,15 @@ class Spec(Table):
         _require_known(experiment.measures, known, where, "measures")
         for variant, arm in groups(experiment, experiment.arms):
             merged = merged_training(self, experiment, variant, arm)
+            codes, network = (
+                merged_codes(experiment, variant, self.arms[arm]),
+                merged_network(self, experiment, variant),
+            )
             of = f"arm {arm}" if variant is None else f"variant {variant}, arm {arm}"
             for field in ("mi_weight", "mi_weight_generator"):
                 value = merged[field]
-                fits = not isinstance(value, list) or len(value) == len(experiment.codes)
-                expected = f"one number or {len(experiment.codes)}, one per code"
+                fits = not isinstance(value, list) or len(value) == len(codes)
+                expected = f"one number or {len(codes)}, one per code"
                 _require(fits, where, f"{field} ({of})", value, expected, *_layers(name, variant, arm, field))
             weight = merged["mi_weight" if merged["mi_weight_generator"] == "same" else "mi_weight_generator"]
             learns = all(weight) if isinstance(weight, list) else bool(weight)
@@ -141,7 +147,6 @@ class Spec(Table):
                 "'discriminator' where mi_weight_generator is 0: nothing else would train Q",
                 *_layers(name, variant, arm, "mi_weight_generator"),
             )
-            codes, network = merged_codes(experiment, variant), merged_network(self, experiment, variant)
             refused = refusal(merged, network, codes)
             if refused:
                 field, value, expected = refused
@@ -221,7 +226,7 @@ def merged_training(spec: Spec, experiment: ExperimentTable, variant: str | None
         layers.append(spec.arms[arm])
     merged: dict[str, Any] = {}
     for layer in layers:
-        merged |= {k: v for k, v in layer.model_dump(exclude_none=True).items() if k != "note"}
+        merged |= {k: v for k, v in layer.model_dump(exclude_none=True).items() if k not in ("note", "more_codes")}
     if isinstance(merged.get("optimizer"), str):
         merged["optimizer"] = {"name": merged["optimizer"]}
     return cast(StatedTraining, merged)

@@ -11,7 +11,7 @@ import pytest
 
 from bench import environment
 from bench.analysis.results import load
-from bench.analysis.runs import Sweep, read_curves
+from bench.analysis.runs import Sweep
 from bench.analysis.throughput import newest_ratio
 from bench.claims.cost import RECORD, judge_cost, read_cost
 from bench.context import DEFAULT_SPEC
@@ -28,6 +28,7 @@ from bench.throughput import cost as measuring
 from bench.throughput.session import BadBaseline, Session, read_baseline, write
 from infogan.data.folders import cached_images
 from infogan.data.rendering import controlled
+from tests.bench.gate.baselines import converging
 from tests.bench.records.test_schedule import cell, launch
 from tests.builders import finished_cell
 from tests.fuzz.engine import fuzz
@@ -35,7 +36,6 @@ from tests.fuzz.mutations import changed_json, damaged, rewritten
 
 ROOT = Path(__file__).parents[2]
 COMMITTED = ROOT / "results" / "reference" / "throughput" / "paired.json"
-BASELINE = ROOT / "results" / "baseline" / "mi-gate.json"
 
 
 def counts(fast: int, slow: int) -> pytest.MarkDecorator:
@@ -56,7 +56,7 @@ def mutant(value: dict[str, Any], rng: random.Random) -> bytes:
 @pytest.fixture(scope="module")
 def base() -> Sweep:
     """The committed baseline, as if its runs were this machine's."""
-    sweep = read_curves(BASELINE)
+    sweep = converging()
     here = {"environment": environment.record("cpu")}
     versions = environment.key_versions()
     runs = [

@@ -11,8 +11,9 @@ from matplotlib.figure import Figure
 
 from bench.analysis.change_points import Level, levels
 from bench.analysis.throughput import RatioLine
-from bench.gate.history import ArmLine, HistoryLine
+from bench.gate.history import ArmLine, HistoryLine, WatchedLine
 from bench.report.figures.style import STYLE, Drawing, save
+from bench.spec.vocabulary import measure
 
 OUTCOME_MARKERS = {"ok": ("o", "#009E73"), "regressed": ("X", "#D55E00"), "inconclusive": ("D", "#B88700")}
 MAX_LABELS = 12  # commits named below the axis
@@ -52,6 +53,7 @@ def draw_history(checks: Sequence[HistoryLine], group: str) -> Drawing | None:
         caption = (
             "Each check against the stored baseline, oldest first: ratio of T80 with its interval. Above 1 is slower. "
             f"{dotted}{_changes(shown, steps)}{_throughput(newest.get('throughput'))}"
+            f"{_watched(newest.get('watched', {}))}"
         )
         return save(figure, "history", f"MI convergence over commits, {group}", caption)
 
@@ -74,6 +76,16 @@ def _steps(axes: Axes, places: Sequence[int], ratios: list[float]) -> list[Level
         if level.p is not None:
             axes.axvline(places[level.first] - 0.5, color="black", linewidth=0.9, dashes=(4, 2))
     return found
+
+
+def _watched(found: dict[str, WatchedLine]) -> str:
+    """What else the newest check said, of every number that it watched."""
+    said = []
+    for name, one in found.items():
+        arm, _, number = name.rpartition(".")
+        moved = "" if one["shift"] is None else f" ({one['shift']:+.3g})"
+        said.append(f"{arm}, {measure(number).heading}: {one['outcome']}{moved}")
+    return f" Watched by the newest check: {'; '.join(said)}." if said else ""
 
 
 def _changes(shown: Sequence[tuple[HistoryLine, ArmLine]], steps: Sequence[Level]) -> str:

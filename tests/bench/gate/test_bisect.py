@@ -8,21 +8,21 @@ from pathlib import Path
 
 import pytest
 
-from bench.analysis.runs import Sweep, read_curves
+from bench.analysis.runs import Sweep
 from bench.commands import bisect as command
 from bench.console import BadInput
 from bench.gate import bisect
 from bench.gate.bisect import BisectError, Search, find, resolve
 from bench.publish.gate_proof import stretched
 from bench.spec.criteria import GateTable
+from tests.bench.gate.baselines import BASELINE, converging
 
-BASELINE = Path(__file__).parents[3] / "results" / "baseline" / "mi-gate.json"
 RULE = GateTable(baseline_seeds=list(range(10)), new_seeds=[0, 1, 2, 3, 4], more_seeds=[5, 6, 7, 8, 9])
 
 
 @pytest.fixture(scope="module")
 def base() -> Sweep:
-    return read_curves(BASELINE)
+    return converging()
 
 
 @dataclass
@@ -174,6 +174,10 @@ def test_bad_use_is_one_line_and_leaves_nothing(history: History, tmp_path: Path
         with pytest.raises(BadInput, match=why):
             command.bisect("mi-gate", options=options, repository=history.folder, **given)  # type: ignore[arg-type]
     assert not (tmp_path / "results").exists()
+    options.results.mkdir()
+    (options.results / "bisect").write_text("")
+    with pytest.raises(BadInput, match=r"folder of the search .* is not a folder: bisect is a file"):
+        command.bisect("mi-gate", "HEAD", "HEAD", options, repository=history.folder)
 
 
 def test_the_answer_is_written(history: History, tmp_path: Path) -> None:

@@ -21,8 +21,8 @@ from bench.gate.history import history_line
 from bench.publish.gate_proof import stretched
 from bench.records.history import History
 from bench.spec.criteria import GateTable
+from tests.bench.gate.baselines import BASELINE, converging
 
-BASELINE = Path(__file__).parents[3] / "results" / "baseline" / "mi-gate.json"
 FIVE = (0, 1, 2, 3, 4)
 RULE = GateTable(baseline_seeds=list(range(10)), new_seeds=list(FIVE), more_seeds=[5, 6, 7, 8, 9])
 
@@ -34,7 +34,7 @@ def on_kernels(run: Run, **network: Any) -> Run:
 
 @pytest.fixture(scope="module")
 def base() -> Sweep:
-    return read_curves(BASELINE)
+    return converging()
 
 
 def checked(base: Sweep, factor: float = 1.0, lower: float = 1.0, **changed: Any) -> Check:

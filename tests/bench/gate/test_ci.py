@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 import yaml
 
-from bench.analysis.runs import Sweep, read_curves
+from bench.analysis.runs import Sweep
 from bench.commands import gate as gate_commands
 from bench.gate.compare import Check, compare, inconclusive
 from bench.gate.markdown import to_markdown
 from bench.publish.gate_proof import failing, stretched
 from bench.spec.criteria import GateTable
+from tests.bench.gate.baselines import converging
 
 ROOT = Path(__file__).parents[3]
 FIVE = (0, 1, 2, 3, 4)
@@ -24,7 +25,7 @@ RULE = GateTable(baseline_seeds=list(range(10)), new_seeds=list(FIVE), more_seed
 
 @pytest.fixture(scope="module")
 def base() -> Sweep:
-    return read_curves(ROOT / "results" / "baseline" / "mi-gate.json")
+    return converging()
 
 
 def checked(base: Sweep, factor: float) -> Check:

@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from bench.analysis.runs import Run, Sweep, from_json, read_curves, to_json
+from bench.analysis.runs import Run, Sweep, from_json, to_json
 from bench.analysis.tables import arms_table, comparisons_table
 from bench.commands import gate as gate_commands
 from bench.commands.gate import read_baseline
@@ -24,15 +24,15 @@ from bench.records.history import History
 from bench.report.tabular import NEITHER, sweep_tables
 from bench.report.wording import ABSENT
 from bench.spec.criteria import GateTable
+from tests.bench.gate.baselines import BASELINE, converging
 
-BASELINE = Path(__file__).parents[3] / "results" / "baseline" / "mi-gate.json"
 RULE = GateTable(baseline_seeds=list(range(10)), new_seeds=[0, 1, 2, 3, 4], more_seeds=[5, 6, 7, 8, 9])
 FIVE = (0, 1, 2, 3, 4)
 
 
 @pytest.fixture(scope="module")
 def base() -> Sweep:
-    return read_curves(BASELINE)
+    return converging()
 
 
 def take(sweep: Sweep, seeds: tuple[int, ...], factor: float = 1.0) -> Sweep:
@@ -223,6 +223,10 @@ def test_a_baseline_of_another_format_is_named_and_not_read(tmp_path: Path) -> N
     how = gate_commands.CheckOptions(json=str(other / "check.json"))
     with pytest.raises(BadInput, match=r"--json: the folder .* is not a folder"):
         gate_commands.check("mi-gate", None, how, results=tmp_path / "results")
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / "check").write_text("")
+    with pytest.raises(BadInput, match=r"folder of checks .* is not a folder"):
+        gate_commands.check("mi-gate", None, gate_commands.CheckOptions(), results=tmp_path / "results")
 
 
 def test_curves_survive_the_compact_file(base: Sweep) -> None:

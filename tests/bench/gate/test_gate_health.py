@@ -2,19 +2,18 @@
 
 import json
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
-from bench.analysis.runs import Run, Sweep, read_curves
+from bench.analysis.runs import Run, Sweep
 from bench.analysis.summary import health_measures
 from bench.gate import output as gate_output
 from bench.gate.compare import compare
 from bench.gate.health import check_health
 from bench.publish.gate_proof import failing
 from bench.spec.criteria import GateTable
+from tests.bench.gate.baselines import converging
 
-BASELINE = Path(__file__).parents[3] / "results" / "baseline" / "mi-gate.json"
 RULE = GateTable(baseline_seeds=list(range(10)), new_seeds=[0, 1, 2, 3, 4], more_seeds=[5, 6, 7, 8, 9])
 FIVE = (0, 1, 2, 3, 4)
 ALPHA = 0.025
@@ -35,7 +34,7 @@ def sweep(base: Sweep, seeds: tuple[int, ...], collapsed: int = 0, status: str |
 
 @pytest.fixture(scope="module")
 def recorded() -> Sweep:
-    return read_curves(BASELINE)
+    return converging()
 
 
 @pytest.fixture(scope="module")

@@ -9,15 +9,15 @@ from typing import Any
 import pytest
 
 from bench import environment
-from bench.analysis.runs import Run, Sweep, read_curves
+from bench.analysis.runs import Run, Sweep
 from bench.analysis.throughput import newest_ratio
 from bench.commands import gate as gate_commands
 from bench.gate import output as gate_output
 from bench.gate.compare import compare
 from bench.spec.criteria import GateTable
 from bench.throughput.session import Session, write
+from tests.bench.gate.baselines import converging
 
-BASELINE = Path(__file__).parents[3] / "results" / "baseline" / "mi-gate.json"
 SEEDS = (0, 1, 2, 3, 4)
 RULE = GateTable(baseline_seeds=list(range(10)), new_seeds=list(SEEDS), more_seeds=[5, 6, 7, 8, 9])
 RATIO = {"ratio": 0.9, "low": 0.88, "high": 0.92}
@@ -26,7 +26,7 @@ RATIO = {"ratio": 0.9, "low": 0.88, "high": 0.92}
 @pytest.fixture(scope="module")
 def here() -> Sweep:
     """The baseline's runs as if made by this machine and code."""
-    base = read_curves(BASELINE)
+    base = converging()
     runs = []
     for run in base.runs:
         config = run.cell.config | {"versions": environment.key_versions()}

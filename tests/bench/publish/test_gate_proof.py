@@ -1,7 +1,6 @@
 """What docs/REGRESSION.md promises of mi-gate's rule, on fewer draws than its tables have."""
 
 import re
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,8 +10,8 @@ from bench.context import DEFAULT_SPEC
 from bench.publish import gate_simulation as simulation
 from bench.spec.criteria import GateTable
 from bench.spec.tables import load_spec
+from tests.bench.gate.baselines import BASELINE, converging
 
-BASELINE = Path(__file__).parents[3] / "results" / "baseline" / "mi-gate.json"
 NUM = 400
 
 
@@ -32,7 +31,7 @@ def test_the_procedure_at_the_real_spread(rule: GateTable) -> None:
 
 
 def test_the_procedure_on_the_real_seeds(rule: GateTable) -> None:
-    real = np.array([run.summary["t80"] for run in read_curves(BASELINE).runs])
+    real = np.array([run.summary["t80"] for run in converging().runs])
     assert simulation.procedure(rule, simulation.resampled(real), 1.0, NUM).outcomes["ok"] == NUM
     assert simulation.procedure(rule, simulation.resampled(real), 1.1, NUM).outcomes["regressed"] >= 0.98 * NUM
 
@@ -56,6 +55,22 @@ def test_tables_have_a_cell_for_every_ratio(rule: GateTable) -> None:
     assert {len(row) for row in rows} == {len(simulation.RATIOS) + 2}
     assert len(rows) == 2 + len(simulation.SPREADS) + 1
     assert simulation.change_table(rule, 5).count("\n") == 1 + len(simulation.PAIRED_SPREADS)
+
+
+def test_watched_numbers_raise_no_false_alarm_and_twice_the_margin_is_found(rule: GateTable) -> None:
+    groups = read_curves(BASELINE).groups()
+    for table in rule.watched:
+        real = np.array([run.summary[table.measure] for run in groups[table.arm]])
+        for margin in filter(None, (table.margin, table.margin_paired)):
+            is_paired = margin == table.margin_paired
+            unchanged, moved = (
+                simulation.watched_outcomes(rule, table, real, loss, is_paired, NUM) for loss in (0.0, 2 * margin)
+            )
+            assert unchanged["regressed"] == 0
+            assert unchanged["ok"] >= 0.99 * NUM
+            assert moved["regressed"] >= 0.98 * NUM
+    text = simulation.watched_table(rule, {(one.arm, one.measure): real for one in rule.watched}, 5)
+    assert text.count("\n") == 1 + 3  # pairs and two samples of the hump, two samples of the code
 
 
 def test_what_never_happened_is_a_bound() -> None:

@@ -1,0 +1,101 @@
+"""Numbers that the gate watches beside T80: of arms that do not converge, or that have a code more.
+
+Two sets of seeds are compared by the exact rank interval, as T80's. But a plain GAN's L_I rises to a hump whose height
+differs by a tenth between seeds, while roundings do not move it at all. There a seed is held against the baseline's of
+the same number, wherever both have the same random streams, and the margin is a narrower one. Two pairs are enough.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from bench.analysis.runs import Run
+from bench.analysis.statistics import Outcome, ShiftInterval, median_interval, rank_interval
+from bench.gate.change import other_streams
+from bench.gate.rules import MINIMUM_SEEDS
+from bench.spec.criteria import GateTable, WatchedTable
+from bench.spec.vocabulary import measure
+
+MINIMUM_PAIRS = 2
+NOTHING_LEARNED = 0.0  # what a seed that diverged counts as: no information
+
+
+@dataclass(frozen=True)
+class Watched:
+    """One number of one arm, in the measure's unit."""
+
+    group: str
+    measure: str
+    outcome: Outcome
+    reason: str
+    shift: ShiftInterval | None
+    margin: float
+    is_paired: bool
+    base: dict[int, float]  # by seed
+    new: dict[int, float]
+
+
+def watched_seeds(rule: GateTable, group: str, seeds: tuple[int, ...]) -> tuple[int, ...]:
+    """Those of ``seeds`` that an arm is run with: a watched one only its own, where some of them are."""
+    own = {seed for table in rule.watched if table.arm == group for seed in table.seeds}
+    return tuple(seed for seed in seeds if seed in own) or seeds
+
+
+def watched_arms(rule: GateTable) -> list[str]:
+    """Arms that are watched, and not gated by T80."""
+    return list(dict.fromkeys(table.arm for table in rule.watched))
+
+
+def check_watched(rule: GateTable, group: str, base: Sequence[Run], new: Sequence[Run]) -> list[Watched]:
+    """All that is watched of an arm's runs, which have ended."""
+    streams = other_streams(base, new)
+    return [_checked(rule, table, base, new, streams) for table in rule.watched if table.arm == group]
+
+
+def _checked(rule: GateTable, table: WatchedTable, base: Sequence[Run], new: Sequence[Run], streams: str) -> Watched:
+    known, sides = measure(table.measure), [_values(runs, table.measure) for runs in (base, new)]
+    is_paired = table.margin_paired is not None and not streams and sides[1].keys() <= sides[0].keys()
+    shift, margin, outcome = decide_watched(rule, table, sides[0], sides[1], is_paired)
+    if len(sides[0]) < len(base) or len(sides[1]) < len(new):
+        outcome = "inconclusive"
+    how = "pairs of the same seed" if is_paired else "two samples"
+    shown = "not measured" if shift is None else f"shift {shift.shift:+.3g} [{shift.low:+.3g}, {shift.high:+.3g}]"
+    said = {"ok": "is where it was", "inconclusive": "may have moved", "regressed": "has moved"}[outcome]
+    only = "" if table.worse == "either" else f", worse is {table.worse}"
+    reason = f"{known.heading} {said}: {shown}, {how}, margin {margin:g}{only}."
+    return Watched(table.arm, table.measure, outcome, reason, shift, margin, is_paired, *sides)
+
+
+def _values(runs: Sequence[Run], name: str) -> dict[int, float]:
+    return {
+        run.cell.seed: NOTHING_LEARNED if run.diverged else run.summary[name]
+        for run in runs
+        if run.diverged or name in run.summary
+    }
+
+
+def decide_watched(
+    rule: GateTable, table: WatchedTable, base: dict[int, float], new: dict[int, float], is_paired: bool
+) -> tuple[ShiftInterval | None, float, Outcome]:
+    """One look at one number, by seed: its shift, the margin, the outcome.
+
+    regressed: a shift of the margin or more, whose interval leaves out 0; ok: an interval within the margin;
+    inconclusive: everything else.
+    """
+    margin = table.margin_paired if is_paired and table.margin_paired else table.margin
+    if min(len(base), len(new)) < (MINIMUM_PAIRS if is_paired else MINIMUM_SEEDS):
+        return None, margin, "inconclusive"
+    if is_paired:
+        pairs = median_interval([value - base[seed] for seed, value in new.items()])
+        shift = ShiftInterval(pairs.median, pairs.low, pairs.high, pairs.level)
+    else:
+        differences = np.array(list(new.values()))[:, None] - np.array(list(base.values()))
+        alpha = rule.watched_alpha / len(rule.watched)
+        shift = ShiftInterval(*rank_interval(differences, differences, differences, alpha))
+    upper = margin if table.worse == "either" else math.inf
+    if -margin < shift.low and shift.high < upper:
+        return shift, margin, "ok"
+    has_moved = (shift.high < 0 and shift.shift <= -margin) or (shift.low > 0 and shift.shift >= upper)
+    return shift, margin, "regressed" if has_moved else "inconclusive"
