@@ -70,7 +70,7 @@ def answer(found: list[Evidence]) -> str:
     if len(by_word) == 1:
         text = f"**{next(iter(by_word))}**"
         if found[0].outcome is Outcome.REPRODUCED and found[0].entry["conditions"][0]["over"] == "best seed":
-            text += " in the best run, as the paper asks"
+            text += " in the best of five runs"
     else:
         text = ", ".join(f"**{word}** ({wording.listed(groups)})" for word, groups in by_word.items())
     substitute = all(one.entry["data"] == "a substitute" for one in found)

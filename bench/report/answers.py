@@ -16,8 +16,8 @@ _OF_RANGE = "by {best:.2f} of the range in the best run, {median:.2f} in the med
 # claim: its plain words, and those of its first number
 PLAIN = {
     "F1": ("Mutual information quickly reaches its ceiling, H(c)", "{median:.1%} of the ceiling"),
-    "F1b": ("The codes of a plain GAN carry little of it", "{median:.1%} of the ceiling"),
-    "F2a": ("The categories are the ten digits", "{median:.1%} of digits put into the wrong one"),
+    "F1b": ("The codes of a plain GAN carry little information", "{median:.1%} of the ceiling"),
+    "F2a": ("The categories are the ten digits", "{median:.1%} of digits in a wrong category"),
     "F2b": ("Without the regulariser the codes mean nothing", "agreement with the digit (NMI) {median:.2f}"),
     "F2c": ("A continuous code slants the digits", "explains {median:.0%} of the slant's variance"),
     "F2d": ("A continuous code makes them wide or narrow", "explains {median:.0%} of the width's variance"),
@@ -34,7 +34,7 @@ PLAIN = {
     "F6c": ("Categories order hair from less to more", "two halves agree on the order: tau {median:.2f}"),
     "F6d": ("Categories order faces from stern to happy", "two halves agree on the order: tau {median:.2f}"),
     "S6a": ("Q costs next to nothing", "an iteration takes {span} longer"),
-    "S6b": ("Mutual information settles before image quality", "in {median:.2f} of the iterations"),
+    "S6b": ("Mutual information settles before image quality", "in {median:.0%} of the iterations that quality takes"),
 }
 BESIDE = {
     "t80": "80% of it at iteration {:.0f}",

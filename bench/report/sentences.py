@@ -54,7 +54,7 @@ def answers_of(results: Path, spec: Spec, profiles: Mapping[str, str]) -> Answer
 
 
 def sentence(result: ClaimResult) -> str:
-    """``F2a partly: 13.8 % of digits put into the wrong one; the paper: 5 % (infogan-fast-q, 1 of 5 seeds)``."""
+    """``F2a partly: 13.8 % of digits in a wrong category; the paper: 5 % (infogan-fast-q, 1 of 5 seeds)``."""
     start = f"{result.id} {answers.in_words(result.verdict)}: "
     seeds = cards.seeds(result)
     of = f" ({result.group}{f', {seeds}' if seeds else ''})"
