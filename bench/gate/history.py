@@ -85,7 +85,10 @@ def history_line(check: Check, rule: GateTable, new: Sweep | None, results: Path
             for c in [arm.change]
         },
         "watched": {
-            f"{one.group}.{one.measure}": {"outcome": one.outcome, "shift": one.shift and one.shift.shift}
+            f"{one.group}.{one.measure}": {
+                "outcome": one.outcome,
+                "shift": None if one.shift is None else one.shift.shift,
+            }
             for one in check.watched
         },
         "tolerance": rule.tolerance,
