@@ -7,18 +7,14 @@ Shape suffixes: N images, C channels, H height, W width, Z generator input, K ca
 """
 
 import hashlib
-import io
 import json
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load as load_tensors
-from safetensors.torch import save
 from torch import Tensor
 
 from infogan.batch_norm import BatchNorm
@@ -29,10 +25,10 @@ from infogan.measures.images import BATCH, generated
 from infogan.measures.traversals import traversal
 from infogan.networks import Discriminator, Generator, NetworkSettings
 from infogan.own.networks import architecture_of
+from infogan.weights import unpacked
 
 FORMAT = "infogan-export-2"  # the card's first field
 CARD, WEIGHTS = "card.json", "weights.safetensors"
-NETWORKS = ("generator", "discriminator")  # what names of tensors begin with
 
 
 class ModelError(ValueError):
@@ -102,7 +98,7 @@ def load(path: str | Path, *, device: str = "cpu") -> "Model":
     if hashlib.sha256(content).hexdigest() != card.get("weights_sha256"):
         raise ModelError(f"{folder / WEIGHTS} is damaged: its sha256 is not the card's")
     try:
-        weights = _unpacked(content, device)
+        weights = unpacked(content, device)
         spec, settings = latent_spec(card), replace(network_settings(card), kernels="torch", precision="float32")
         architecture = architecture_of(card)
         with torch.device("meta"):  # no memory until the weights are there: a wrong card cannot ask for any
@@ -113,28 +109,6 @@ def load(path: str | Path, *, device: str = "cpu") -> "Model":
     except (LookupError, TypeError, ValueError, AttributeError, RuntimeError, SafetensorError) as error:
         raise ModelError(f"{folder}: card and weights make no model: {type(error).__name__}: {error}") from error
     return Model(generator, discriminator, spec, card)
-
-
-def packed(states: Mapping[str, Mapping[str, Tensor]]) -> bytes:
-    """The content of ``weights.safetensors``: the state of each of the two networks, by its name in ``NETWORKS``."""
-    return save({f"{name}.{key}": tensor.contiguous() for name in NETWORKS for key, tensor in states[name].items()})
-
-
-def converted(pickled: bytes) -> bytes:
-    """A cell's ``weights.pt`` as the content of ``weights.safetensors``; loads tensors only, and runs no code.
-
-    Raises what :func:`torch.load` does, or KeyError, TypeError and the like where it holds no two networks.
-    """
-    return packed(torch.load(io.BytesIO(pickled), weights_only=True, map_location="cpu"))
-
-
-def _unpacked(content: bytes, device: str) -> dict[str, dict[str, Tensor]]:
-    """What :func:`packed` was given, on a device."""
-    tensors = {name: tensor.to(device) for name, tensor in load_tensors(content).items()}
-    return {
-        name: {key.removeprefix(f"{name}."): tensors[key] for key in tensors if key.startswith(f"{name}.")}
-        for name in NETWORKS
-    }
 
 
 def read_card(folder: Path) -> dict[str, Any]:

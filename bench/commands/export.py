@@ -199,11 +199,13 @@ def _weights(run: Run, name: str) -> bytes:
 
 
 def _safe(weights: bytes, name: str) -> bytes:
-    """Weights of a cell as safetensors. Raises BadInput where they are none."""
-    from infogan import api
+    """Weights of a cell as safetensors without a seal. Raises BadInput where they are none."""
+    from safetensors import SafetensorError
+
+    from infogan.weights import packed, recorded
 
     try:
-        return api.converted(weights)
+        return packed(recorded(weights))
     except (
         LookupError,
         TypeError,
@@ -212,6 +214,7 @@ def _safe(weights: bytes, name: str) -> bytes:
         RuntimeError,
         EOFError,
         pickle.UnpicklingError,
+        SafetensorError,
     ) as error:
         raise BadInput(f"{name}: its weights are no networks: {type(error).__name__}: {error}") from error
 

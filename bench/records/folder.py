@@ -4,7 +4,7 @@ cell.json        who it is, its configuration in full, versions, machine, data: 
 checkpoint.pt    newest state to resume from, and checkpoint.previous.pt the one before; gone when the cell is done
 history.npz      metrics of every iteration that a checkpoint covers
 result.json      how it ended: done or failed, with times, frozen L_I and health
-weights.pt       final weights with frozen batch-norm statistics
+weights.safetensors   final weights with frozen batch-norm statistics; weights.pt of a cell of an earlier version
 traversals.npz   generated images, one grid per code; snapshots.npz: the same during training
 contact.npz      the first training images, where they are the user's own
 probes.npz       what was kept at a few iterations, for measures against the iteration
@@ -42,8 +42,8 @@ from bench.spec.cells import Cell, digest, measure_key
 from infogan.data.npz import NpzError, extended_npz, read_npz
 
 NEWEST = "checkpoint.pt"
-WEIGHTS, PROBES = "weights.pt", "probes.npz"
-NETWORKS = (WEIGHTS, PROBES)  # only measuring anew needs them; a pack may leave them out
+WEIGHTS, EARLIER_WEIGHTS, PROBES = "weights.safetensors", "weights.pt", "probes.npz"
+NETWORKS = (WEIGHTS, EARLIER_WEIGHTS, PROBES)  # only measuring anew needs them; a pack may leave them out
 LEFT_OUT = "left_out.json"
 CONTACT, CONTACT_IMAGES, CONTACT_COLUMNS, CONTACT_BYTES = "contact.npz", 50, 10, 1_000_000
 ATLAS = "atlas.npz"  # may be drawn anew wherever the weights are, with other bits where the libraries are others
@@ -190,7 +190,7 @@ class CellFolder:
                 self.require_whole_history()
                 if self.lacks_weights():
                     return None
-                if damage := seal_damage(self._file(WEIGHTS), self.key):
+                if damage := seal_damage(self._file(self.weights_name()), self.key):
                     raise CorruptRecord(damage)
                 if not quick:
                     self.weights()
@@ -219,14 +219,21 @@ class CellFolder:
         self._own("result.json").unlink(missing_ok=True)
 
     def write_weights(self, content: bytes) -> None:
+        """The networks, as :mod:`infogan.weights` packs them."""
         write_sealed(self._own(WEIGHTS), content, self.key)
+        self._file(EARLIER_WEIGHTS).unlink(missing_ok=True)
+
+    def weights_name(self) -> str:
+        """Of the file that is there, or is to be."""
+        is_earlier = not self._file(WEIGHTS).exists() and self._file(EARLIER_WEIGHTS).exists()
+        return EARLIER_WEIGHTS if is_earlier else WEIGHTS
 
     def weights(self) -> bytes:
-        """Raises CorruptRecord or FileNotFoundError."""
-        return read_sealed(self._file(WEIGHTS), self.key)
+        """For :func:`infogan.weights.recorded`. Raises CorruptRecord or FileNotFoundError."""
+        return read_sealed(self._file(self.weights_name()), self.key)
 
     def has_weights(self) -> bool:
-        return self._file(WEIGHTS).exists()
+        return self._file(self.weights_name()).exists()
 
     def left_out(self) -> list[str]:
         """Files that did not travel with the cell and have not followed since."""
@@ -234,11 +241,13 @@ class CellFolder:
             names = read_json(self._file(LEFT_OUT), self.key).get("files")
         except (FileNotFoundError, CorruptRecord):
             return []
-        return [n for n in NETWORKS if isinstance(names, list) and n in names and not self._file(n).exists()]
+        there = {PROBES: self._file(PROBES).exists()}
+        found = [n for n in NETWORKS if isinstance(names, list) and n in names]
+        return [n for n in found if not there.get(n, self.has_weights())]
 
     def lacks_weights(self) -> bool:
         """Whether the cell came without its weights: it is done, and cannot be measured anew."""
-        return WEIGHTS in self.left_out()
+        return not {WEIGHTS, EARLIER_WEIGHTS}.isdisjoint(self.left_out())
 
     def write_traversals(self, grids: dict[str, np.ndarray]) -> None:
         self._write_grids("traversals.npz", grids)

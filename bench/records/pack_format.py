@@ -17,7 +17,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError
 
-from bench.records.folder import NETWORKS, WEIGHTS
+from bench.records.folder import EARLIER_WEIGHTS, NETWORKS, WEIGHTS
 from bench.records.identity import checked_identity, identified_cell
 from bench.records.storage import NOBODY, CorruptRecord, sealed_json, unsealed, unsealed_json
 from bench.spec.schema import Table
@@ -31,7 +31,7 @@ MAX_ENTRIES, MAX_FILE, MAX_MANIFEST = 200_000, 1 << 30, 1 << 26  # entries; byte
 MAX_RATIO, ALLOWANCE = 50, 1 << 24  # of all bytes unpacked to the archive's, beyond the allowance in bytes
 _NAME = "[a-z0-9][a-z0-9-]{0,40}"
 _FOLDER = rf"^cells(/{_NAME}){{3,4}}/seed-[0-9]{{1,10}}/[0-9a-f]{{12}}$"
-_FILE = rf"^((cell|result|measures)\.json|[a-z0-9][a-z0-9_-]{{0,60}}\.npz|{WEIGHTS.replace('.', chr(92) + '.')})$"
+_FILE = r"^((cell|result|measures)\.json|[a-z0-9][a-z0-9_-]{0,60}\.npz|weights\.(safetensors|pt))$"
 
 
 class PackError(ValueError):
@@ -203,7 +203,8 @@ def _check_record(cell: PackedCell, name: str, content: bytes) -> None:
         if (found.key, found.folder.as_posix()) != (cell.key, cell.folder):
             raise CorruptRecord("the cell is another than its folder says")
     if name == "result.json":
-        lacking = {"history.npz", WEIGHTS} - cell.files.keys() - set(cell.left_out)
+        said = cell.files.keys() | set(cell.left_out)
+        lacking = {"history.npz", *(() if EARLIER_WEIGHTS in said else (WEIGHTS,))} - said
         if value.get("status") not in ("done", "failed"):
             raise CorruptRecord("no finished cell")
         if value["status"] == "done" and lacking:

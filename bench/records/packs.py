@@ -107,7 +107,7 @@ def _name(results: Path, folder: CellFolder) -> str:
 
 def _names(folder: CellFolder, *, weights: bool, pictures: bool) -> list[str]:
     """Files of a cell that travel, sorted."""
-    held = {path.name for path in folder.path.iterdir() if path.suffix in (".json", ".npz", ".pt")}
+    held = {path.name for path in folder.path.iterdir() if path.suffix in (".json", ".npz", ".pt", ".safetensors")}
     grids = {name for name in held if name.endswith(".npz")} - {*RECORDS, *NETWORKS} if pictures else set()
     return sorted((held & {*RECORDS, *(NETWORKS if weights else ())}) | grids)
 

@@ -16,8 +16,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
+from bench.records import tensors
 from infogan.data.base import one_line
 
+TENSORS = ".safetensors"  # such a record has its seal within: bench/records/tensors.py
 _MAGIC = b"infogan-record-2"  # ends every binary record, before its owner and a sha256 of both; 1 knew no owner
 _CANNOT_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}  # what some file systems answer
 _DIGEST = hashlib.sha256().digest_size
@@ -37,7 +39,7 @@ def in_words(error: CorruptRecord | OSError) -> str:
     return one_line(" ".join(str(error).split()))
 
 
-def write_atomic(path: Path, *content: bytes) -> None:
+def write_atomic(path: Path, *content: bytes | memoryview) -> None:
     """Replace ``path`` by the parts of ``content``."""
     with atomic_file(path) as file:
         for part in content:
@@ -99,8 +101,11 @@ def sync_folder(folder: Path) -> bool:
 
 
 def write_sealed(path: Path, content: bytes, owner: str = NOBODY) -> None:
-    """Write a binary record with its owner and its checksum at the end. ``owner``: 64 hexadecimal digits."""
-    write_atomic(path, content, _trailer(content, owner))  # not joined: a checkpoint has 150 MB
+    """Write a binary record with its owner and its checksum. ``owner``: 64 hexadecimal digits."""
+    if path.suffix == TENSORS:
+        write_atomic(path, *tensors.sealed(content, owner))
+    else:
+        write_atomic(path, content, _trailer(content, owner))  # not joined: a checkpoint has 150 MB
 
 
 def read_sealed(path: Path, owner: str = NOBODY) -> bytes:
@@ -110,6 +115,11 @@ def read_sealed(path: Path, owner: str = NOBODY) -> bytes:
 
 def unsealed(name: str, raw: bytes, owner: str = NOBODY) -> bytes:
     """Content of a binary record's bytes. Raises CorruptRecord, also for another owner's."""
+    if name.endswith(TENSORS):
+        if not tensors.is_sealed(raw):
+            raise CorruptRecord(f"{name}: checksum does not match, {len(raw)} bytes")
+        _require_owner(name, tensors.owner_of(tensors.header_of(raw)[1]), owner)
+        return raw
     content, trailer = raw[:-_TRAILER], raw[-_TRAILER:]
     found = trailer[len(_MAGIC) : -_DIGEST].hex()
     if len(raw) < _TRAILER or trailer != _trailer(content, found):
@@ -132,9 +142,11 @@ def _require_owner(name: str, found: str, owner: str) -> None:
 
 
 def seal_damage(path: Path, owner: str = NOBODY) -> str:
-    """What is wrong with a binary record's end, in words; empty where it is sound. Blind to a change within."""
+    """What is wrong with a binary record's seal, in words; empty where it is sound. Blind to a change within."""
     try:
         with path.open("rb") as file:
+            if path.suffix == TENSORS:
+                return _damage_of_tensors(path.name, file, owner)
             if os.fstat(file.fileno()).st_size < _TRAILER:
                 return f"{path.name}: cut off"
             file.seek(-_TRAILER, os.SEEK_END)
@@ -145,6 +157,22 @@ def seal_damage(path: Path, owner: str = NOBODY) -> str:
         return f"{path.name}: cut off"
     try:
         _require_owner(path.name, trailer[len(_MAGIC) : -_DIGEST].hex(), owner)
+    except CorruptRecord as error:
+        return str(error)
+    return ""
+
+
+def _damage_of_tensors(name: str, file: IO[bytes], owner: str) -> str:
+    """The same of tensors: their header tells how long the file is."""
+    length = file.read(8)
+    try:
+        header = tensors.header_of(length + file.read(min(int.from_bytes(length, "little"), tensors.MAX_HEADER)))
+        found = tensors.owner_of(header[1])
+        if os.fstat(file.fileno()).st_size != tensors.size_of(*header):
+            return f"{name}: cut off"
+        _require_owner(name, found, owner)
+    except ValueError:
+        return f"{name}: cut off"
     except CorruptRecord as error:
         return str(error)
     return ""

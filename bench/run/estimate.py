@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bench.records.folder import CellFolder
+from bench.records.folder import WEIGHTS, CellFolder
 from bench.records.schedule import makespan_s
 from bench.records.tasks import STRETCH, CellTask, EventValues
 from bench.run.executors.base import Executor, StopRequest
@@ -165,7 +165,7 @@ def _kind(results: Path, cells: list[Cell], clock: _Clock) -> Kind:
     history_size = sizes.pop("history.npz", 0)
     assert history is not None
     row = history_size / len(history) + POINT_BYTES * (len(history.names) + 2)  # and the sums over codes
-    mirrored = sizes.get("weights.pt", 0) + 2 * sizes.get("traversals.npz", 0) + 2 * sizes.get("snapshots.npz", 0)
+    mirrored = sizes.get(WEIGHTS, 0) + 2 * sizes.get("traversals.npz", 0) + 2 * sizes.get("snapshots.npz", 0)
     return Kind(statistics.median(steps), statistics.median(outside), sum(sizes.values()), mirrored, row)
 
 

@@ -3,7 +3,6 @@
 Imports torch, as train_cell does. Training is never repeated for a measure; a measure that fails leaves it alone.
 """
 
-import io
 import time
 import traceback
 from collections.abc import Callable
@@ -23,6 +22,7 @@ from infogan.architectures import ARCHITECTURES
 from infogan.measures.catalogue import FAMILIES as CATALOGUE
 from infogan.runtime import peak_memory_mb
 from infogan.training import Trainer, TrainingConfig
+from infogan.weights import recorded
 
 if TYPE_CHECKING:  # brings scipy and scikit-learn: a cell that measures nothing does without
     from infogan.measures.trained import Trained
@@ -55,7 +55,7 @@ def trained_cell(task: CellTask, folder: CellFolder, config: TrainingConfig, dat
         return Trainer(config, images, seed)
 
     trainer = fresh()
-    weights = torch.load(io.BytesIO(folder.weights()), weights_only=True, map_location=config.device)
+    weights = recorded(folder.weights(), config.device)
     trainer.players.generator.load_state_dict(weights["generator"])
     trainer.players.discriminator.load_state_dict(weights["discriminator"])
     signed = ARCHITECTURES[config.architecture].output == "tanh"

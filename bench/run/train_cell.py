@@ -48,6 +48,7 @@ from infogan.runtime import peak_memory_mb, release_heap
 from infogan.streams import stream
 from infogan.together import iterations as paused
 from infogan.training import NonFiniteLoss
+from infogan.weights import packed
 
 NUM_PARTS = 4  # pictures are taken after each quarter of the training
 SNAPSHOT_SAMPLES = 1_280  # of the prior, to freeze G's batch norm for a picture
@@ -344,11 +345,8 @@ class CellRun:
         started = time.perf_counter()
         self._write_history()
         self.folder.write_traversals(grids)
-        weights = io.BytesIO()
-        torch.save(
-            {"generator": players.generator.state_dict(), "discriminator": players.discriminator.state_dict()}, weights
-        )
-        self.folder.write_weights(weights.getvalue())
+        states = {"generator": players.generator.state_dict(), "discriminator": players.discriminator.state_dict()}
+        self.folder.write_weights(packed(states))
         self.clock.add("checkpoint", started)
         result: Result = {
             "status": "done",

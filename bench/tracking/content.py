@@ -103,7 +103,7 @@ def artifact_files(folder: CellFolder, identity: Identity) -> Iterator[tuple[str
     for name, grid in grids.items():
         yield f"traversals/{name}.png", pictures.png(name, grid, identity["config"]["codes"], measures, zoom=2)
     with contextlib.suppress(FileNotFoundError):
-        yield "weights.pt", folder.weights()
+        yield folder.weights_name(), folder.weights()
 
 
 def image_steps(folder: CellFolder, identity: Identity) -> Iterator[tuple[str, int, bytes]]:

@@ -12,6 +12,7 @@ from bench.spec.cells import Cell
 from bench.spec.tables import Spec
 from tests import builders
 from tests.builders import begun, ended, history_of
+from tests.small_weights import small_weights
 
 VERSIONS = {"torch": "2", "training_code": "c0de"}
 
@@ -64,7 +65,7 @@ def record(
         said: Any = cell.config["data"] | {"is_papers": True, "note": note}
         folder.write_identity(cell, environment, said)
     if done:
-        folder.write_weights(b"weights" * 100)
+        folder.write_weights(small_weights())
         grid = np.random.default_rng(cell.seed).integers(0, 255, (5, 10, 28, 28, 1), dtype=np.uint8)
         folder.write_traversals({"c1": grid})
         ended(folder, **(result or {}))

@@ -9,6 +9,7 @@ import numpy as np
 from bench.records.folder import CellFolder
 from bench.records.history import History
 from bench.spec.cells import Cell
+from tests.small_weights import small_weights
 
 ITERATIONS = 60
 
@@ -72,7 +73,7 @@ def finish(folder: CellFolder, *, learns: bool = True) -> CellFolder:
     folder.write_history(make_history(cell, learns=learns))
     grid = np.arange(5 * 10 * 28 * 28, dtype=np.uint32).astype(np.uint8).reshape(5, 10, 28, 28, 1)
     folder.write_traversals({f"c{i}": grid for i in range(1, len(cell.config["codes"]) + 1)})
-    folder.write_weights(b"weights" * 100)
+    folder.write_weights(small_weights())
     frozen = {f"c{i}": 2.0 for i in range(1, len(cell.config["codes"]) + 1)}
     folder.write_result({"status": "done", "iterations": ITERATIONS, "mi_frozen_nats": frozen, "notes": []})
     return folder

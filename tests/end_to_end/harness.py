@@ -83,15 +83,14 @@ def wait_for(condition: Any, timeout_s: float = PATIENCE_S) -> None:
 
 def same_bits(a: Path, b: Path) -> bool:
     """Whether two finished cells have the same weights, curves and pictures, to the last bit."""
-    import io
-
     import numpy as np
     import torch
 
     from bench.records.folder import CellFolder
+    from infogan.weights import recorded
 
     one, two = CellFolder(a), CellFolder(b)
-    states = [torch.load(io.BytesIO(f.weights()), weights_only=True) for f in (one, two)]
+    states = [recorded(f.weights()) for f in (one, two)]
     for player in states[0]:
         if any(not torch.equal(v, states[1][player][k]) for k, v in states[0][player].items()):
             return False

@@ -155,9 +155,9 @@ def test_damaged_records_of_a_finished_cell_are_said(undisturbed: Bench, tmp_pat
     assert "history.npz: checksum does not match" in output
     assert output.count("the cell is trained again") == 2
     check_same(bench, undisturbed)
-    weights = folders["infogan/seed-0"] / "weights.pt"
+    weights = folders["infogan/seed-0"] / "weights.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1])
-    assert "weights.pt: cut off; it will be trained again" in " ".join(bench(*PLAN).split())
+    assert "weights.safetensors: cut off; it will be trained again" in " ".join(bench(*PLAN).split())
     assert "the cell is trained again" in bench(*RUN)
     check_same(bench, undisturbed)
 

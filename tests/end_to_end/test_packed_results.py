@@ -44,7 +44,7 @@ def here(there: Bench, tmp_path_factory: pytest.TempPathFactory, empty_database:
 def test_the_cells_count_as_done(here: Bench) -> None:
     assert "5 cells: 5 done" in here("plan", "gate", *SEEDS)
     assert "nothing to do" in here("run", "gate", *SEEDS)
-    assert not list(here.results.rglob("weights.pt"))
+    assert not list(here.results.rglob("weights.safetensors"))
 
 
 def runs(bench: Bench) -> Iterator[tuple[str, dict[str, list[tuple[int, float]]]]]:

@@ -3,7 +3,7 @@
 The other one is an interpreter with what pyproject.toml asks for and no extras:
 
     python3.12 -m venv other && other/bin/pip install torch==2.11.0 torchvision==0.26.0 'numpy==2.5.*' jinja2 \\
-        matplotlib Pillow pydantic rich scikit-learn scipy typer
+        matplotlib Pillow pydantic rich safetensors scikit-learn scipy typer
     INFOGAN_SECOND_PYTHON=other/bin/python make test-all
 """
 

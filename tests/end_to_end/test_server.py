@@ -84,7 +84,7 @@ def check_in_full(server: TrackingServer, bench: Bench, num_cells: int = 2) -> N
         points, different = rows[ids[name]]
         assert points == different == tracking["points"] > len(history) * len(history.names)
         held = {a.path: a.file_size for a in client.list_artifacts(ids[name])}
-        assert held["weights.pt"] == len(folder.weights())
+        assert held["weights.safetensors"] == len(folder.weights())
 
 
 # ---------------------------------------------------------------- a server that is there
@@ -159,11 +159,11 @@ def test_faults_lose_and_double_nothing(server: TrackingServer, undisturbed: Ben
 @pytest.mark.slow
 def test_artifacts_that_do_not_arrive_are_not_tracked(server: TrackingServer, tmp_path: Path) -> None:
     """A server that takes one, answers 200, and does not have it; and has another one of the same size."""
-    kinds = {"weights.pt": "dropped", "config.json": "spoiled"}
+    kinds = {"weights.safetensors": "dropped", "config.json": "spoiled"}
     with Proxy(server.port, lambda number, path: kinds.get(path.rpartition("/")[2], "pass")) as proxy:
         bench = bench_at(tmp_path, proxy.uri)
         output = bench(*RUN[:5], "0", code=4)
-        assert "the store does not hold weights.pt, config.json as it was sent" in output
+        assert "the store does not hold weights.safetensors, config.json as it was sent" in output
         assert "not fully tracked" in output
         proxy.fault = lambda number, path: "pass"
         assert "1 of 1 cells are mirrored in full" in bench("sync")

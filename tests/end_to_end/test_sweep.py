@@ -33,7 +33,7 @@ def test_every_cell_is_done_and_said(swept: tuple[Bench, str]) -> None:
             "tracking.json",
             "snapshots.npz",
             "traversals.npz",
-            "weights.pt",
+            "weights.safetensors",
         }
     for record in bench.records().values():
         assert record["status"] == "done"
@@ -73,7 +73,11 @@ def test_the_store_holds_every_point_once(swept: tuple[Bench, str]) -> None:
             points = sorted((m.step, m.value) for m in client.get_metric_history(run.info.run_id, name))
             assert [step for step, _ in points] == list(range(1, 31))
             assert [value for _, value in points] == pytest.approx(history.column(name).tolist())
-        assert {a.path for a in client.list_artifacts(run.info.run_id)} >= {"weights.pt", "traversals", "config.json"}
+        assert {a.path for a in client.list_artifacts(run.info.run_id)} >= {
+            "weights.safetensors",
+            "traversals",
+            "config.json",
+        }
 
 
 def test_the_report_judges_every_claim(swept: tuple[Bench, str]) -> None:

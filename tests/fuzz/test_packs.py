@@ -18,6 +18,7 @@ from bench.records.unpacking import unpack
 from tests.builders import finished_cell
 from tests.fuzz.engine import fuzz
 from tests.fuzz.mutations import changed_json, damaged
+from tests.small_weights import small_weights
 
 SLOW = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
@@ -40,7 +41,7 @@ def lying(sound: bytes, rng: random.Random) -> bytes:
 
 @pytest.mark.parametrize("num", [80, pytest.param(3000, marks=SLOW)])
 def test_packs(num: int, tmp_path: Path) -> None:
-    finished_cell(tmp_path / "there").write_weights(b"weights" * 10)
+    finished_cell(tmp_path / "there").write_weights(small_weights())
     sound = pack(tmp_path / "there", tmp_path / "sound.zip").files[0].read_bytes()
     home = tmp_path / "home"
     file, results, content = home / "mutant.zip", home / "results", b""

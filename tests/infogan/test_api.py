@@ -20,6 +20,7 @@ from infogan.architectures import ARCHITECTURES
 from infogan.batch_norm import frozen
 from infogan.measures.calibration import calibrate_on_prior
 from infogan.networks import Discriminator, Generator, initialise
+from infogan.weights import packed
 
 CONTINUOUS = {"kind": "continuous", "std": "learned", "log_std_clamp": [-4.0, 2.0]}
 CODES = [{"kind": "categorical", "num_categories": 10}, CONTINUOUS, CONTINUOUS]
@@ -38,7 +39,7 @@ def write_export(folder: Path, architecture: str = "mnist", init_std: float = 0.
     calibrate_on_prior(*players, spec, stream, 512)
     folder.mkdir()
     states = {"generator": players[0].state_dict(), "discriminator": players[1].state_dict()}
-    (folder / api.WEIGHTS).write_bytes(api.packed(states))
+    (folder / api.WEIGHTS).write_bytes(packed(states))
     card["weights_sha256"] = hashlib.sha256((folder / api.WEIGHTS).read_bytes()).hexdigest()
     (folder / api.CARD).write_text(json.dumps(card))
     return folder
@@ -234,8 +235,8 @@ def test_weights_that_would_run_code_are_refused(folder: Path, tmp_path: Path) -
 
 def test_weights_of_any_layout_are_packed() -> None:
     laid_out_otherwise = torch.arange(12.0).reshape(3, 4).T
-    packed = load(api.packed({"generator": {"a": laid_out_otherwise}, "discriminator": {}}))
-    assert torch.equal(packed["generator.a"], laid_out_otherwise)
+    content = load(packed({"generator": {"a": laid_out_otherwise}, "discriminator": {}}))
+    assert torch.equal(content["generator.a"], laid_out_otherwise)
 
 
 def test_weights_are_read_without_this_package(folder: Path, model: api.Model) -> None:

@@ -186,13 +186,13 @@ def test_a_cells_folder_is_that_cell_and_no_other(trained: CellFolder, speak: SP
 
 
 def test_damaged_weights_are_said(made: Path, speak: SPEAK) -> None:
-    (path,) = made.rglob("weights.pt")
+    (path,) = made.rglob("weights.safetensors")
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     path.write_bytes(bytes(content))
     code, _, error = speak("export", made, "--experiment", "mnist", "--to", "x")
     assert (code, error.count("\n")) == (2, 1)
-    assert "weights.pt" in error
+    assert "weights.safetensors" in error
     path.unlink()
     assert "its weights are not there" in speak("export", made, "--experiment", "mnist", "--to", "x")[2]
     assert not Path("x").exists()

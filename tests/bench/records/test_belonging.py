@@ -72,7 +72,7 @@ def test_every_file_of_another_cell_is_refused(tmp_path: Path) -> None:
             "snapshots.npz": folder.snapshots,
             "tracking.json": folder.tracking,
             "traversals.npz": folder.traversals,
-            "weights.pt": folder.weights,
+            "weights.safetensors": folder.weights,
         }
         try:
             assert not reads[file.name](), file.name

@@ -143,7 +143,10 @@ CHANGES: dict[str, tuple[Change, str]] = {
         manifest_change(lambda m: m["cells"][0].update(left_out=["../../other"])),
         "../../other left out",
     ),
-    "weights lacking": (manifest_change(lambda m: m["cells"][0].update(left_out=[])), "weights.pt, which is not said"),
+    "weights lacking": (
+        manifest_change(lambda m: m["cells"][0].update(left_out=[])),
+        "weights.safetensors, which is not said",
+    ),
     "deep nesting": (lambda held: held.update({"manifest.json": b"[" * 100_000}), "manifest.json: not a record"),
 }
 

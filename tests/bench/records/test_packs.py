@@ -57,7 +57,9 @@ def test_finished_cells_come_back_to_the_last_bit(results: Path, tmp_path: Path)
     assert (unpacked.added, unpacked.skipped, unpacked.without_weights) == (packed.cells, [], 2)
     before, after = contents(results), contents(here)
     travelling = {name for name in before if "seed-3" not in name and "seed-4" not in name and "cells/" in name}
-    travelling -= {name for name in travelling if Path(name).name in {"weights.pt", "probes.npz", "tracking.json"}}
+    travelling -= {
+        name for name in travelling if Path(name).name in {"weights.safetensors", "probes.npz", "tracking.json"}
+    }
     assert after.keys() == travelling | {LAUNCHES}
     assert {name: after[name] for name in travelling} == {name: before[name] for name in travelling}
     assert [line["definitions"] for line in read_lines(here / LAUNCHES)] == [[make_cell().definition_key]]
@@ -152,13 +154,13 @@ def test_parts_of_a_size_split_between_cells(results: Path, tmp_path: Path) -> N
 
 
 def test_damaged_and_misplaced_cells_stay_behind_and_are_named(results: Path, tmp_path: Path) -> None:
-    (CellFolder.of(results, make_cell(0)).path / "weights.pt").unlink()
+    (CellFolder.of(results, make_cell(0)).path / "weights.safetensors").unlink()
     misplaced = results / "cells" / "toy" / "smoke" / "gan" / "seed-1" / make_cell(1).key[:12]
     shutil.copytree(CellFolder.of(results, make_cell(1)).path, misplaced)
     packed = pack(results, tmp_path / "cells.zip")
     assert "toy/smoke/gan/seed-1" in packed.left_out[0]
     assert "a copy, or moved" in packed.left_out[0]
-    assert packed.left_out[1] == "toy/smoke/infogan/seed-0: weights.pt: not there"
+    assert packed.left_out[1] == "toy/smoke/infogan/seed-0: weights.safetensors: not there"
     with pytest.raises(PackError, match="no finished cell"):
         pack(tmp_path / "here", tmp_path / "none.zip")
 

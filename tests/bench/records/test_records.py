@@ -23,6 +23,7 @@ from bench.records.storage import (
     write_sealed,
 )
 from tests.builders import SHIPPED, planned
+from tests.small_weights import small_weights
 
 CELL = planned(SHIPPED, "mnist-mi", "smoke")[0]
 HISTORY = History(("loss/discriminator", "mi/c1"), np.arange(8.0).reshape(4, 2), np.array([4]), np.array([12.5]))
@@ -134,14 +135,14 @@ def test_a_finished_cell_without_sound_curves_or_weights_is_damaged(folder: Cell
     folder.write_history(HISTORY)  # of a copy that was made while the cell trained
     assert folder.end_damage(quick=True) == f"history.npz: holds 4 of {CELL.iterations} iterations"
     folder.write_history(WHOLE_HISTORY)
-    assert folder.end_damage(quick=True) == "weights.pt: not there"
-    folder.write_weights(b"weights" * 100)
+    assert folder.end_damage(quick=True) == "weights.safetensors: not there"
+    folder.write_weights(small_weights())
     assert folder.end_damage() is None
-    path = folder.path / "weights.pt"
+    path = folder.path / "weights.safetensors"
     sound = path.read_bytes()
-    path.write_bytes(b"W" + sound[1:])
+    path.write_bytes(sound[:-1] + bytes([sound[-1] ^ 1]))
     assert folder.end_damage(quick=True) is None  # a changed byte is found by who reads them all
-    assert "weights.pt: checksum does not match" in str(folder.end_damage())
+    assert "weights.safetensors: checksum does not match" in str(folder.end_damage())
     path.write_bytes(sound[:-1])
     assert "cut off" in str(folder.end_damage(quick=True))
     folder.write_result({"status": "failed"})
@@ -152,9 +153,9 @@ def test_nothing_of_a_checkpoint_stays(folder: CellFolder) -> None:
     for content in (b"one", b"two"):
         folder.write_checkpoint(content)
     (folder.path / ".checkpoint.incoming.pt.4711.4712").write_bytes(b"of a killed process")
-    folder.write_weights(b"weights")
+    folder.write_weights(small_weights())
     folder.remove_checkpoints()
-    assert sorted(path.name for path in folder.path.iterdir()) == ["cell.json", "weights.pt"]
+    assert sorted(path.name for path in folder.path.iterdir()) == ["cell.json", "weights.safetensors"]
 
 
 def test_a_line_is_added_below_one_that_a_hand_left_open(tmp_path: Path) -> None:
@@ -183,7 +184,7 @@ def test_nothing_is_written_once_the_cells_lock_is_lost(folder: CellFolder, tmp_
             lambda: own.write_checkpoint(b"late"),
             lambda: own.write_history(HISTORY),
             lambda: own.write_result({"status": "done"}),
-            lambda: own.write_weights(b"late"),
+            lambda: own.write_weights(small_weights(2.0)),
             lambda: own.write_traversals(grids),
             lambda: own.write_snapshot(1, grids),
             lambda: own.write_measures("digits", {}),

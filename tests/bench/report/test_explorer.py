@@ -1,6 +1,5 @@
 """Whose images an explorer holds: the median seed first, the plain GAN beside it, and nothing that is not an atlas."""
 
-import io
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -20,8 +19,10 @@ from infogan import atlas
 from infogan.api import latent_spec, network_settings
 from infogan.architectures import ARCHITECTURES
 from infogan.networks import Generator, initialise
+from infogan.weights import packed
 from tests.bench.explored import DIGITS, planned, record
 from tests.infogan.painted import SPEC, Painted
+from tests.small_weights import small_weights
 
 ORDER = ["infogan", "gan"]
 
@@ -70,19 +71,17 @@ def test_an_atlas_is_drawn_for_a_report_and_recorded(tmp_path: Path) -> None:
     (wide,) = planned(("infogan",), (0,))
     cell = replace(wide, config=wide.config | {"network": wide.config["network"] | {"width": 0.0625}})
     folder = record(tmp_path, cell, drawn=False)
-    folder.write_weights(b"no weights")
+    folder.write_weights(small_weights())
     assert "no images in the explorer of infogan/seed-0: no atlas of the codes" in explored(tmp_path)[1][0]
     generator = Generator(ARCHITECTURES["mnist"], latent_spec(cell.config), network_settings(cell.config))
     initialise(generator, network_settings(cell.config), torch.Generator().manual_seed(0))
-    content = io.BytesIO()
-    torch.save({"generator": generator.state_dict()}, content)
-    folder.write_weights(content.getvalue())
+    folder.write_weights(packed({"generator": generator.state_dict(), "discriminator": {}}))
     with folder.lock("a worker"):  # which alone may write
         data, lines = explored(tmp_path)
     assert lines == []
     assert not folder.has_atlas()
     assert explored(tmp_path) == (data, [])
-    (folder.path / "weights.pt").unlink()
+    (folder.path / "weights.safetensors").unlink()
     assert explored(tmp_path) == (data, [])  # from the record
     (folder.path / "atlas.npz").write_bytes(b"damaged")
     assert "atlas.npz: checksum does not match, 7 bytes; its weights are not here" in explored(tmp_path)[1][0]

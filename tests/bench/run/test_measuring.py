@@ -139,7 +139,7 @@ def test_a_cell_that_is_trained_again_is_measured_again(tmp_path: Path) -> None:
     run(cell, results)
     folder = CellFolder.of(results, cell)
     folder.write_measures("digits", folder.measures()["digits"] | {"of the old weights": True})
-    (folder.path / "weights.pt").unlink()
+    (folder.path / "weights.safetensors").unlink()
     task = CellTask(cell, results, None, {})
     assert conclude(task, "it died", stopping=False) == ("failed", "it died")  # it promised to train, and has not
     outcome, kinds = run(cell, results)
@@ -168,7 +168,7 @@ def test_an_atlas_is_drawn_with_the_measures_and_its_absence_or_failure_unmakes_
     assert run(cell, results)[0] == "done"
     assert folder.has_atlas()
     assert folder.end_digest() == before  # a mirror has nothing to add
-    (folder.path / "weights.pt").unlink()
+    (folder.path / "weights.safetensors").unlink()
     run(replace(cell, measures=()), results)  # trained anew, with other bits on another machine: not the old pictures
     assert not folder.has_atlas()
 

@@ -25,6 +25,7 @@ from infogan.own import OwnError
 from infogan.own.networks import to_table
 from tests.builders import experiment_text, finished, finished_cell, planned, tiny_file
 from tests.end_to_end.harness import Bench
+from tests.small_weights import small_weights
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 MINE = """
@@ -206,9 +207,9 @@ def stranger(folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         (folder / name).write_text((folder / name).read_text() + MARK.format(str(folder / "mark")))
     table = {"source": "0" * 16, "table": json.loads(json.dumps(to_table(ARCHITECTURES["mnist"])))}
     config = cell.config | {"architecture": "my_network.py:NET", "own": cell.config["own"] | {"architecture": table}}
-    finished_cell(folder / "results").write_weights(b"weights")
+    finished_cell(folder / "results").write_weights(small_weights())
     own = Cell(cell.experiment, cell.profile, None, cell.arm, 0, config, cell.definition)
-    finished(folder / "results", own).write_weights(b"weights")
+    finished(folder / "results", own).write_weights(small_weights())
     pack(folder / "results", folder / "cells.zip", weights=False)
     return config
 

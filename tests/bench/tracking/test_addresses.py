@@ -29,7 +29,7 @@ def test_database_and_artifacts_lie_in_the_results_folder(tmp_path: Path, empty_
     assert mirror_cell(client, folder)
     assert is_synced(folder, default_uri(results))
     run_id = the_run(client).info.run_id
-    weights = results / "artifacts" / "toy-smoke" / run_id / "artifacts" / "weights.pt"
+    weights = results / "artifacts" / "toy-smoke" / run_id / "artifacts" / "weights.safetensors"
     assert weights.read_bytes() == folder.weights()
     assert [path.name for path in tmp_path.iterdir()] == [name]
 

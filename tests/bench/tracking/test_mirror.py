@@ -164,7 +164,7 @@ def test_a_server_that_comes_late_gets_everything(tmp_path: Path, monkeypatch: p
         history = make_history(folders[0].cell())
         for name in history.names:
             assert_holds(client, run_id, name, history.column(name))
-        assert {a.path for a in client.list_artifacts(run_id)} >= {"weights.pt", "config.json", "traversals"}
+        assert {a.path for a in client.list_artifacts(run_id)} >= {"weights.safetensors", "config.json", "traversals"}
         assert sync(results, folders, server.uri) == []
     finally:
         server.close()

@@ -86,9 +86,9 @@ def test_a_done_cell_is_mirrored_in_full(results: Path, client: Any) -> None:
     artifacts = {a.path: a.file_size for path in (None, "traversals") for a in client.list_artifacts(run_id, path)}
     assert set(artifacts) == {
         "config.json", "environment.json", "images", "traversals", "traversals/c1.png", "traversals/c2.png",
-        "weights.pt",
+        "weights.safetensors",
     }  # fmt: skip
-    assert artifacts["weights.pt"] == 700
+    assert artifacts["weights.safetensors"] == len(next(results.rglob("weights.safetensors")).read_bytes())
     assert (results / "artifacts" / "toy-smoke" / run_id / "artifacts" / "config.json").exists()
 
     tags = client.get_experiment(run.info.experiment_id).tags
