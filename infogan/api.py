@@ -9,6 +9,7 @@ Shape suffixes: N images, C channels, H height, W width, Z generator input, K ca
 import hashlib
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple

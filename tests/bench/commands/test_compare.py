@@ -4,29 +4,45 @@ import re
 import shlex
 import subprocess
 import sys
+from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from bench import cli
 from bench.analysis.runs import Sweep, load_run
+from bench.commands import run as commands
 from bench.gate.arms import held_against
+from bench.records.folder import CellFolder
 from bench.records.history import History
+from bench.records.tasks import CellTask
 from bench.report.own import headline
+from bench.run import own as parts
+from bench.run.executors.base import OnEvent, StopRequest
+from bench.run.train_cell import CellRun
 from bench.spec.criteria import GateTable
 from bench.spec.tables import load_spec
+from tests.bench.attempts import attempt
 from tests.builders import finished_cell
 
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs" / "EXTENDING.md").read_text()
 COMMANDS = [line for line in PAGE.splitlines() if line.startswith("python -m bench compare") and "--run" in line]
+QUICK = "examples/quick.toml"
 RULE = GateTable(baseline_seeds=[0], new_seeds=[0], more_seeds=[1])
 NAMES = ["infogan", "other"]
 
 
 def compared(base: Sweep, new: Sweep) -> str:
     return held_against(RULE, base.runs, new.runs, NAMES).sentence
+
+
+def named(line: str) -> str:
+    return line.split("compare ")[1].split(" --profile")[0]
 
 
 def swept(folder: Path, t80: list[int]) -> Sweep:
@@ -104,16 +120,72 @@ def test_the_page_shows_every_example(tmp_path: Path) -> None:
     assert load_spec(tmp_path / "mine.toml").experiments["mnist-mi"].arms[-1] == "slow"
 
 
+class Here:
+    """An executor that trains in this process: a worker of its own costs each cell some seconds."""
+
+    jobs = 1
+
+    def run(
+        self, tasks: list[CellTask], on_event: OnEvent, stop: StopRequest, tick: Callable[[], None] = lambda: None
+    ) -> dict[str, str]:
+        outcomes = {}
+        for task in tasks:
+            folder = CellFolder.of(task.results, task.cell)
+            with folder.lock("test") as held:
+                run = CellRun(task, partial(on_event, task), lambda: stop.requested, held)
+                outcomes[task.cell.key] = attempt(run)
+        return outcomes
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One folder for all examples: what they are compared with is trained once."""
+    return tmp_path_factory.mktemp("examples")
+
+
+@pytest.fixture
+def speak(
+    results: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[[str, str, int], str]:
+    """The last sentence of a line of the page, with further options, said by this process."""
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr(commands, "executor_of", lambda context: nullcontext(Here()))
+    monkeypatch.setattr(parts, "_elsewhere", lambda function, tasks, what: [function(task) for task in tasks])
+
+    def say(line: str, options: str, code: int) -> str:
+        words = [*shlex.split(line)[2:], *options.split(), "--results", str(results)]
+        monkeypatch.setattr(sys, "argv", [*words, "--no-tracking", "--device", "cpu"])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        said = capsys.readouterr()
+        assert (ended.value.code or 0) == code, said.err
+        return " ".join(said.out.split())
+
+    return say
+
+
+@pytest.mark.parametrize("line", [line for line in COMMANDS if QUICK not in line], ids=named)
+def test_an_example_runs_and_ends_with_the_comparison(speak: Callable[[str, str, int], str], line: str) -> None:
+    """Shorter still than the smoke profile, which is too short to judge as well."""
+    said = speak(line, "--seeds 0", 3)  # not measured is no answer
+    assert re.search(r" against \S+: too short to judge: no seed of either reaches 0.8 H\(c\) .* iterations$", said)
+
+
+def test_an_example_ends_with_a_number_paired_by_seed(speak: Callable[[str, str, int], str]) -> None:
+    (line,) = [line for line in COMMANDS if QUICK in line]
+    said = speak(line, "", 0)
+    number = re.search(r"([\d.]+) % (slower|faster) \[([\d.-]+), ([\d.-]+)\] .*; 5 pairs of the same seed$", said)
+    assert number, said
+    assert number[2] == "slower"
+    assert 0 < float(number[3]) <= float(number[1]) <= float(number[4])
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(900)  # on a machine that is busy with other work
-@pytest.mark.parametrize("line", COMMANDS, ids=lambda line: line.split("compare ")[1].split(" --profile")[0])
-def test_an_example_runs_and_ends_with_the_comparison(tmp_path: Path, line: str) -> None:
-    """Shorter still than the smoke profile, which is too short to judge as well."""
+def test_an_example_runs_in_processes_of_its_own(tmp_path: Path) -> None:
+    """As a user runs it."""
+    (line,) = [line for line in COMMANDS if "loss_term" in line]
     command = [sys.executable, *shlex.split(line)[1:], "--results", str(tmp_path), "--seeds", "0", "--no-tracking"]
     ran = subprocess.run([*command], cwd=ROOT, capture_output=True, text=True, check=False)
-    assert ran.returncode == 3, ran.stderr  # not measured is no answer
-    *_, last = ran.stdout.strip().splitlines()
-    assert re.search(
-        r" against \S+: too short to judge: no seed of either reaches 0.8 H\(c\)", " ".join(ran.stdout.split())
-    )
-    assert last.endswith("iterations")
+    assert ran.returncode == 3, ran.stderr
+    assert " against infogan: too short to judge" in " ".join(ran.stdout.split())
