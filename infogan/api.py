@@ -98,17 +98,22 @@ def load(path: str | Path, *, device: str = "cpu") -> "Model":
         raise ModelError(f"{folder / WEIGHTS} cannot be read: {error.strerror}") from error
     if hashlib.sha256(content).hexdigest() != card.get("weights_sha256"):
         raise ModelError(f"{folder / WEIGHTS} is damaged: its sha256 is not the card's")
+    return assembled(card, content, str(folder), device=device)
+
+
+def assembled(card: dict[str, Any], weights: bytes, name: str, *, device: str = "cpu") -> "Model":
+    """The model of a card and of safetensors. Raises ModelError, which says ``name``, where they make none."""
     try:
-        weights = unpacked(content, device)
+        state = unpacked(weights, device)
         spec, settings = latent_spec(card), replace(network_settings(card), kernels="torch", precision="float32")
         architecture = architecture_of(card)
         with torch.device("meta"):  # no memory until the weights are there: a wrong card cannot ask for any
             generator = Generator(architecture, spec, settings)
             discriminator = Discriminator(architecture, spec, settings)
-        generator.load_state_dict(weights["generator"], assign=True)
-        discriminator.load_state_dict(weights["discriminator"], assign=True)
+        generator.load_state_dict(state["generator"], assign=True)
+        discriminator.load_state_dict(state["discriminator"], assign=True)
     except (LookupError, TypeError, ValueError, AttributeError, RuntimeError, SafetensorError) as error:
-        raise ModelError(f"{folder}: card and weights make no model: {type(error).__name__}: {error}") from error
+        raise ModelError(f"{name}: card and weights make no model: {type(error).__name__}: {error}") from error
     return Model(generator, discriminator, spec, card)
 
 

@@ -66,6 +66,7 @@ LAYERS = (
     ("tracking",),
     ("run", "claims", "gate"),
     ("report", "context"),
+    ("models",),
     ("throughput", "serve"),
     ("gpu",),
     ("options",),

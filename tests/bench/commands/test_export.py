@@ -13,10 +13,10 @@ import torch
 from PIL import Image
 
 import infogan
-from bench import cli
+from bench import cli, models
 from bench.analysis.results import load
 from bench.commands import export
-from bench.commands.export import chosen
+from bench.models import chosen
 from bench.records.folder import CellFolder
 from bench.records.packs import pack
 from bench.spec.cells import Cell
@@ -109,6 +109,28 @@ def test_a_cells_folder_and_a_pack_give_the_same_model(trained: CellFolder, spea
     draws = [model.sample(3, generator=torch.Generator().manual_seed(1)) for model in (first, second)]
     assert torch.equal(*draws)
     assert sorted(path.name for path in Path().iterdir()) == ["cells.zip", "one", "two"]  # nothing half done is left
+
+
+def test_a_cell_is_loaded_without_a_folder_between(trained: CellFolder, speak: SPEAK) -> None:
+    cells_zip = pack(results_of(trained), Path("cells.zip"), weights=True).files[0]
+    speak("export", trained.path, "--to", "one")
+    exported = infogan.load("one")
+    sources = (results_of(trained), str(cells_zip), trained.path)
+    for model in (
+        models.load(sources[0], "mnist", arm="infogan", seed=trained.cell().seed),
+        *map(models.load, sources),
+    ):
+        assert model.card == exported.card
+        draws = [m.sample(3, generator=torch.Generator().manual_seed(1)) for m in (model, exported)]
+        assert torch.equal(*draws)
+    for mistake, words in (
+        ({"seed": "last"}, "neither best, median nor a number"),
+        ({"arm": "infogam"}, "did you mean"),
+    ):
+        with pytest.raises(infogan.ModelError, match=words):
+            models.load(sources[0], **mistake)  # type: ignore[arg-type]
+    with pytest.raises(infogan.ModelError, match="nothing does not exist"):
+        models.load("nothing")
 
 
 def test_statistics_are_those_that_the_cell_recorded(trained: CellFolder, speak: SPEAK) -> None:

@@ -1,0 +1,238 @@
+"""Trained networks out of cells: which cell is wanted, its card and its weights, and the model that they make."""
+
+import contextlib
+import hashlib
+import pickle
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench.analysis.ranking import median_of, ranked
+from bench.analysis.results import load as load_results
+from bench.analysis.runs import PACKS, Run, Sweep, load_run
+from bench.claims.judge import judge
+from bench.console import BadInput, escape, say
+from bench.context import DEFAULT_SPEC, require_profile
+from bench.records.folder import CellFolder
+from bench.records.pack_format import PackError
+from bench.records.storage import CorruptRecord, in_words
+from bench.records.unpacking import unpack
+from bench.spec.schema import suggest
+from bench.spec.tables import Spec, SpecError, load_spec
+from infogan.own.networks import architecture_of
+
+if TYPE_CHECKING:
+    from infogan.api import Model
+
+LICENCE = "MIT"  # of the code and of what it trained, as LICENSE has it
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which cell; None: the only one that is there."""
+
+    experiment: str | None
+    profile: str | None
+    group: str | None
+    seed: str | None
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A finished cell's networks: ``weights`` as safetensors, ``card`` says what they are; ``name`` for people."""
+
+    name: str
+    card: dict[str, Any]
+    weights: bytes
+
+
+def load(
+    source: str | Path,
+    experiment: str | None = None,
+    *,
+    arm: str | None = None,
+    seed: int | str | None = None,
+    profile: str | None = None,
+    spec: str | Path = DEFAULT_SPEC,
+    device: str = "cpu",
+) -> "Model":
+    """The model of a finished cell in a results folder, a pack with weights or one cell's folder, as export chooses it.
+
+    ``arm``: ARM or VARIANT/ARM. ``seed``: a number, "best" (the default) or "median". Whatever else is None must be the
+    only one there. Raises infogan.ModelError, a ValueError with one line.
+    """
+    from infogan import api
+
+    wanted = Wanted(experiment, profile, arm, None if seed is None else str(seed))
+    try:
+        found = trained(Path(source), wanted, load_spec(Path(spec)))
+    except (BadInput, SpecError) as error:
+        raise api.ModelError(str(error)) from error
+    return api.assembled(found.card, found.weights, found.name, device=device)
+
+
+def trained(source: Path, wanted: Wanted, spec: Spec) -> Trained:
+    """The networks of the cell that is wanted. Raises BadInput."""
+    require_profile(wanted.profile)
+    seed = wanted.seed
+    if seed not in (None, "best", "median") and not (seed.isascii() and seed.isdecimal()):
+        raise BadInput(f"--seed {seed} is neither best, median nor a number")
+    with _opened(source) as place:
+        sweep, run = _found(place, source, wanted, spec)
+        name = f"{run.cell.experiment}/{run.cell.profile}/{run.cell.name}"
+        recorded = _weights(run, name)
+        known = spec.experiments.get(run.cell.experiment)
+        claims = [claim for claim in judge(known, sweep) if claim.group == run.cell.group] if known else []
+        try:
+            card = _card(run)
+        except (LookupError, TypeError, ValueError) as error:
+            raise BadInput(f"{name}: cell.json lacks a setting of its networks: {error}") from error
+        weights = _safe(recorded, name)
+    verdicts = [
+        {"claim": c.id, "text": c.text, "verdict": str(c.verdict), "data": c.verdict.data.words}
+        | {"budget": c.verdict.budget.words, "seeds": f"{c.seeds_holding} of {c.num_seeds}"}
+        for c in claims
+    ]
+    return Trained(name, card | {"weights_sha256": hashlib.sha256(weights).hexdigest(), "verdicts": verdicts}, weights)
+
+
+@contextlib.contextmanager
+def _opened(source: Path) -> Iterator[Path]:
+    """A folder with cells, or one cell's; packs are unpacked for as long as it takes. Raises BadInput."""
+    if not source.exists():
+        raise BadInput(f"{source} does not exist")
+    packs = sorted(source.glob(PACKS)) if source.is_dir() else [source]
+    if source.is_dir() and ((source / "cells").is_dir() or (source / "cell.json").exists()):
+        yield source.absolute()
+    elif packs:
+        with tempfile.TemporaryDirectory() as folder:
+            try:
+                unpack(packs, Path(folder))
+            except PackError as error:
+                raise BadInput(str(error)) from error
+            yield Path(folder)
+    else:
+        raise BadInput(f"{source} is no cell's folder, and it holds neither cells nor packs")
+
+
+def _found(place: Path, source: Path, wanted: Wanted, spec: Spec) -> tuple[Sweep, Run]:
+    """The run that is wanted, and the sweep that it is judged in. Raises BadInput."""
+    if (place / "cell.json").exists():
+        return _of_folder(place, source, wanted, spec)
+    loaded = load_results(place, spec=spec)
+    for line in [*loaded.damaged, *loaded.strays]:
+        say(f"[yellow]passed over:[/yellow] {escape(line)}")
+    experiment = _only("experiment", wanted.experiment, {s.experiment for s in loaded.sweeps}, source)
+    sweeps = [sweep for sweep in loaded.sweeps if sweep.experiment == experiment]
+    profile = _only("profile", wanted.profile, {s.profile for s in sweeps}, source)
+    sweep = next(s for s in sweeps if s.profile == profile)
+    group = _only("arm", wanted.group, set(sweep.groups()), source)
+    return sweep, chosen(sweep, group, wanted.seed or "best")
+
+
+def _of_folder(place: Path, source: Path, wanted: Wanted, spec: Spec) -> tuple[Sweep, Run]:
+    """One cell's folder; the results folder that it lies in, if any, has the other seeds. Raises BadInput."""
+    try:
+        run = load_run(CellFolder(place))
+    except (CorruptRecord, OSError) as error:
+        raise BadInput(f"{source}: {in_words(error)}") from error
+    cell = run.cell
+    held = Wanted(cell.experiment, cell.profile, cell.group, str(cell.seed))
+    for name, value in vars(wanted).items():
+        if value not in (None, getattr(held, name)):
+            option = {"group": "arm"}.get(name, name)
+            raise BadInput(
+                f"{source} is one cell, {cell.experiment}/{cell.profile}/{cell.name}: not --{option} {value}"
+            )
+    results = place.parents[len(cell.folder.parts) - 1] if len(place.parents) >= len(cell.folder.parts) else place
+    if (results / cell.folder) == place:
+        loaded = load_results(results, [cell.experiment], cell.profile, spec)
+        for sweep in [*loaded.sweeps, *loaded.kept_apart]:
+            if any(other.cell.key == cell.key for other in sweep.runs):
+                return sweep, run
+    return Sweep(cell.experiment, cell.profile, cell.definition, cell.definition_key, [run]), run
+
+
+def _only(what: str, wanted: str | None, there: set[str], source: Path) -> str:
+    """What was named, or all that there is. Raises BadInput."""
+    if not there:
+        raise BadInput(f"{source} holds no undamaged cell")
+    if wanted is None and len(there) == 1:
+        return min(there)
+    if wanted is None:
+        raise BadInput(f"{source} holds several {what}s; --{what} chooses from {', '.join(sorted(there))}")
+    if wanted not in there:
+        raise BadInput(f"{source} holds no cell of the {what} {wanted!r}{suggest(wanted, sorted(there))}")
+    return wanted
+
+
+def chosen(sweep: Sweep, group: str, seed: str) -> Run:
+    """The run of that seed, or the best or the lower median of the finished runs. Raises BadInput."""
+    runs = sweep.groups()[group]
+    if seed not in ("best", "median"):
+        found = [run for run in runs if run.cell.seed == int(seed)]
+        if not found:
+            raise BadInput(f"no cell of seed {seed}; there are {', '.join(str(run.cell.seed) for run in runs)}")
+        return found[0]
+    best_first = ranked(sweep.done(group))
+    if not best_first:
+        raise BadInput(f"no cell of {group} is finished (states: {', '.join(sorted({r.state for r in runs}))})")
+    return best_first[0] if seed == "best" else median_of(best_first)
+
+
+def _weights(run: Run, name: str) -> bytes:
+    """The networks as recorded. Raises BadInput where they are not there."""
+    folder = run.folder
+    assert folder is not None  # runs of folders that hold cells have theirs
+    if run.state != "done":
+        raise BadInput(f"{name} is {'diverged' if run.diverged else run.state}: only a finished cell has its networks")
+    if folder.lacks_weights():
+        raise BadInput(f"{name} came without its weights: they lie where it was trained; pack with --weights")
+    try:
+        return folder.weights()
+    except FileNotFoundError as error:
+        raise BadInput(f"{name}: its weights are not there") from error
+    except (CorruptRecord, OSError) as error:
+        raise BadInput(f"{name}: {in_words(error)}") from error
+
+
+def _safe(weights: bytes, name: str) -> bytes:
+    """Weights of a cell as safetensors without a seal. Raises BadInput where they are none."""
+    from safetensors import SafetensorError
+
+    from infogan.weights import packed, recorded
+
+    try:
+        return packed(recorded(weights))
+    except (
+        LookupError,
+        TypeError,
+        ValueError,
+        AttributeError,
+        RuntimeError,
+        EOFError,
+        pickle.UnpicklingError,
+        SafetensorError,
+    ) as error:
+        raise BadInput(f"{name}: its weights are no networks: {type(error).__name__}: {error}") from error
+
+
+def _card(run: Run) -> dict[str, Any]:
+    """What a reader needs to use the networks and to know where they come from."""
+    from infogan import api
+
+    cell, config = run.cell, run.cell.config
+    return {
+        "format": api.FORMAT,
+        **{"experiment": cell.experiment, "profile": cell.profile, "variant": cell.variant, "arm": cell.arm},
+        **{"seed": cell.seed, "key": cell.key, "licence": LICENCE},
+        **{name: config[name] for name in ("codes", "noise", "architecture", "network", "data", "versions")},
+        **({"own": config["own"]} if "own" in config else {}),
+        "image_CHW": list(architecture_of(config).image_CHW),
+        "is_papers_data": bool(run.data.get("is_papers")),
+        "budget": {name: config["training"][name] for name in ("iterations", "batch_size")},
+        "mi_frozen_nats": (run.result or {}).get("mi_frozen_nats"),
+        "commit": run.environment.get("git_commit"),
+    }
