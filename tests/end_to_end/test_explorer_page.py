@@ -190,7 +190,7 @@ def test_without_scripts_a_still_is_shown(fresh: Browser, page: Path) -> None:
     try:
         fresh.open(page.as_uri())
         text = fresh.driver.find_element("css selector", ".explorer").text
-        assert text.startswith("A few places")
+        assert text.startswith("A few positions")
         assert len(fresh.driver.find_elements("css selector", ".explorer .stills img")) == 3
         assert fresh.driver.find_elements("css selector", ".explorer canvas") == []
     finally:

@@ -288,10 +288,10 @@ def test_measures_of_other_code_are_named(spec: Spec) -> None:
     held = sweep(spec, [0.5] * 5, [0.5] * 5)
     for run in held.runs:
         run.measures["digits"]["key"] = measure_key(run.cell, "digits")
-    assert not any("other code" in line for line in missing_cells(held, spec.experiments["two"]))
+    assert not any("another version" in line for line in missing_cells(held, spec.experiments["two"]))
     held.runs[3].measures["digits"]["key"] = "that of last week"
-    (line,) = [line for line in missing_cells(held, spec.experiments["two"]) if "other code" in line]
-    assert "digits of 1 cell;" in line
+    (line,) = [line for line in missing_cells(held, spec.experiments["two"]) if "another version" in line]
+    assert "digits of 1 cell:" in line
 
 
 def test_too_few_seeds_are_not_measured(spec: Spec) -> None:

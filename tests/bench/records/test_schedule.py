@@ -141,7 +141,7 @@ def test_the_figure_says_its_numbers_and_is_the_same_bytes_again() -> None:
     assert found is not None
     drawings = [draw_schedule(found, "d") for _ in range(2)]
     assert drawings[0] == drawings[1]
-    assert "2 slots trained 57.5% of the wall time" in drawings[0].caption
+    assert "2 slots trained during 57.5% of the wall time" in drawings[0].caption
     assert "65.0% of it" in drawings[0].caption
 
 

@@ -111,7 +111,7 @@ def test_a_baseline_is_not_the_file_that_the_measurement_replaces(tmp_path: Path
     file.parent.mkdir()
     file.write_text(json.dumps(a_record(logs(0.8))))
     before = file.read_bytes()
-    with pytest.raises(BadInput, match="copy it elsewhere first"):
+    with pytest.raises(BadInput, match="copy that file elsewhere first"):
         command.throughput(tmp_path, replace(QUICK, against=file))
     assert file.read_bytes() == before
 
