@@ -44,12 +44,12 @@ def close(a: object, b: object) -> bool:
 def numbers(table: Path) -> list[list[float]]:
     """The numbers of a table, row by row: words may be said better since, numbers stay.
 
-    Whether a seed had collapsed was 0 or 1, and is a word of its health now.
+    Whether a seed had collapsed was 0 or 1, and is a word of its health now: none where nothing was known of it.
     """
     found = []
     for row in csv.DictReader(table.read_text().splitlines()):
-        if "health" in row:
-            row["collapsed"] = str(int(row.pop("health") == "collapsed"))
+        if health := row.pop("health", ""):
+            row["collapsed"] = str(int(health == "collapsed"))
         values = []
         for field in (row[column] for column in sorted(row)):
             try:

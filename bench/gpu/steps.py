@@ -44,7 +44,7 @@ class Step:
 FIGURES = (  # step, experiment, seeds on a GPU, share of the time there, the variant that is rehearsed
     ("figure-1", "mnist-mi", "0-4", 0.15, None),
     ("figure-2", "mnist", "0-4", WHOLE, None),
-    ("faces", "faces", None, WHOLE, "azimuth"),
+    ("faces", "faces", None, WHOLE, "azimuth-authors"),
     ("svhn", "svhn", None, WHOLE, None),
     ("celeba", "celeba", None, WHOLE, None),
     ("chairs", "chairs", None, WHOLE, "rotation-authors"),

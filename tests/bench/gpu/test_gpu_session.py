@@ -38,7 +38,7 @@ def test_every_step_names_what_is_there(tmp_path: Path, device: str) -> None:
             assert profile in spec.experiments[experiment].profiles
             assert {"--no-tracking", "--jobs"} <= set(step.command)
     cells = [step.command[step.command.index("--variants") + 1] for step in listed if "--variants" in step.command]
-    assert cells == ([] if device == "cuda" else ["azimuth", "rotation-authors"])
+    assert cells == ([] if device == "cuda" else ["azimuth-authors", "rotation-authors"])
     assert {name for e in ("faces", "chairs") for name in spec.experiments[e].variants} >= set(cells)
     figure_2 = next(step for step in listed if step.name == "figure-2").command
     assert figure_2[figure_2.index("--seeds") + 1] == ("0-4" if device == "cuda" else "0")

@@ -76,7 +76,7 @@ def face(cell: Cell) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
 def faces(spec: Spec, tmp_path_factory: pytest.TempPathFactory) -> Path:
     results = tmp_path_factory.mktemp("faces")
     for cell in cells_of(spec, "faces"):
-        if cell.variant in ("azimuth", "elevation"):
+        if cell.variant in ("azimuth-authors", "elevation-authors"):
             record(results, cell, *face(cell))
     write_report(results, spec, experiments=["faces"])
     return results
@@ -87,7 +87,9 @@ def rows(results: Path, name: str) -> list[dict[str, str]]:
 
 
 def test_the_best_is_the_rules_and_not_the_largest(faces: Path) -> None:
-    found = [r for r in rows(faces, "faces-cpu-factors") if (r["arm"], r["measure"]) == ("azimuth/infogan", SHARED)]
+    found = [
+        r for r in rows(faces, "faces-cpu-factors") if (r["arm"], r["measure"]) == ("azimuth-authors/infogan", SHARED)
+    ]
     assert [int(r["seed"]) for r in found] == [0, 1, 2, 3, 4]
     assert [r["seed"] for r in found if r["is_best"] == "True"] == ["1"]
     assert [r["seed"] for r in found if r["is_median"] == "True"] == ["4"]
@@ -99,20 +101,20 @@ def test_the_best_is_the_rules_and_not_the_largest(faces: Path) -> None:
 
 def test_the_table_holds_the_best_against_the_gans_best(faces: Path) -> None:
     markdown = (faces / "report/report.md").read_text()
-    row = next(line for line in markdown.splitlines() if line.startswith("| F3a | azimuth | azimuth/infogan |"))
+    row = next(line for line in markdown.splitlines() if line.startswith("| F3a | azimuth | azimuth-authors/infogan |"))
     assert "0: 0.31, 1: 0.62\\*, 2: 0.71, 3: 0.12, 4: 0.44°" in row
     assert "| 0.62, seed 1 | 0.44 \\[0.12, 0.71\\] | 0.04 | 1.01 | yes, of 2 seeds |" in row
     assert "up to 20 % of samples are read beyond the data's range" in row
-    gan = next(line for line in markdown.splitlines() if line.startswith("| F3a | azimuth | azimuth/gan |"))
+    gan = next(line for line in markdown.splitlines() if line.startswith("| F3a | azimuth | azimuth-authors/gan |"))
     assert "| 0.10, seed 0 |" in gan
 
 
 def test_the_best_are_compared_on_common_seeds_and_an_upper_bound_turns_the_answer(faces: Path, spec: Spec) -> None:
     found = factors.studied(
-        load(faces, ["faces"]).sweeps[0], spec.experiments["faces"], ["azimuth/infogan", "azimuth/gan"]
+        load(faces, ["faces"]).sweeps[0], spec.experiments["faces"], ["azimuth-authors/infogan", "azimuth-authors/gan"]
     )
-    ours = next(of for of in found if of.group == "azimuth/infogan" and of.measure == "azimuth_range_share")
-    theirs = next(of for of in found if of.group == "azimuth/gan" and of.measure == "azimuth_range_share")
+    ours = next(of for of in found if of.group == "azimuth-authors/infogan" and of.measure == "azimuth_range_share")
+    theirs = next(of for of in found if of.group == "azimuth-authors/gan" and of.measure == "azimuth_range_share")
     assert factor_tables._beyond(ours, theirs) == "yes, of 2 seeds"
     assert factor_tables._beyond(replace(ours, is_low_better=True), theirs) == "no, of 2 seeds"
     assert factor_tables._beyond(ours.of_seeds({0}), theirs) == "yes, of 1 seed"
@@ -121,7 +123,9 @@ def test_the_best_are_compared_on_common_seeds_and_an_upper_bound_turns_the_answ
 
 def test_a_factor_that_was_not_read_says_why_everywhere(faces: Path) -> None:
     markdown = (faces / "report/report.md").read_text()
-    row = next(line for line in markdown.splitlines() if line.startswith("| F3b | elevation | elevation/infogan |"))
+    row = next(
+        line for line in markdown.splitlines() if line.startswith("| F3b | elevation | elevation-authors/infogan |")
+    )
     assert "5 of 5 not measured: the readers agree to 0.42 only, below 0.9" in row
     claims = json.loads((faces / "report/claims.json").read_text())
     claim = next(c for c in claims if c["id"] == "F3b")
@@ -132,7 +136,7 @@ def test_a_factor_that_was_not_read_says_why_everywhere(faces: Path) -> None:
 
 def test_every_run_is_in_the_picture_with_best_and_median_marked(faces: Path, spec: Spec) -> None:
     sweep = load(faces, ["faces"]).sweeps[0]
-    found = factors.studied(sweep, spec.experiments["faces"], ["azimuth/infogan", "azimuth/gan"])
+    found = factors.studied(sweep, spec.experiments["faces"], ["azimuth-authors/infogan", "azimuth-authors/gan"])
     azimuth = factors.with_grids(found[0])
     assert (azimuth.claim, azimuth.is_claimed_of) == ("F3a", True)
     assert all(run.grid is not None and run.noise_grid is not None for run in azimuth.runs)
@@ -143,21 +147,27 @@ def test_every_run_is_in_the_picture_with_best_and_median_marked(faces: Path, sp
     assert titles[4] == "seed 4 (median), c2: 0.44 of its range"
     drawing = draw_runs(azimuth)
     assert drawing is not None
-    image = np.asarray(Image.open(faces / "report/figures/faces-cpu-azimuth-factor-azimuth-infogan.png").convert("L"))
+    image = np.asarray(
+        Image.open(faces / "report/figures/faces-cpu-azimuth-authors-factor-azimuth-infogan.png").convert("L")
+    )
     shown = {40 * (seed + 1) for seed in range(5)}
     assert {value for value in shown if (image == value).mean() > 0.02} == shown
     assert (image == 80).mean() > 2 * (image == 40).mean()  # the best is larger than another
-    assert drawing.png == (faces / "report/figures/faces-cpu-azimuth-factor-azimuth-infogan.png").read_bytes()
+    assert drawing.png == (faces / "report/figures/faces-cpu-azimuth-authors-factor-azimuth-infogan.png").read_bytes()
 
 
 def test_codes_and_scores_have_their_own_figure_and_table(faces: Path) -> None:
-    assert (faces / "report/figures/faces-cpu-azimuth-codes.svg").exists()
+    assert (faces / "report/figures/faces-cpu-azimuth-authors-codes.svg").exists()
     markdown = (faces / "report/report.md").read_text()
     row = next(
-        line for line in markdown.splitlines() if line.startswith("| azimuth/infogan | mutual information gap |")
+        line
+        for line in markdown.splitlines()
+        if line.startswith("| azimuth-authors/infogan | mutual information gap |")
     )
     assert "0.300 \\[0.300, 0.300\\] | 0.010 \\[0.010, 0.010\\] | 0.900 \\[0.900, 0.900\\]" in row
-    row = next(line for line in markdown.splitlines() if line.startswith("| azimuth/infogan | FactorVAE score |"))
+    row = next(
+        line for line in markdown.splitlines() if line.startswith("| azimuth-authors/infogan | FactorVAE score |")
+    )
     assert "not defined: it needs two codes" in row
     measures = re.search(r"### What was measured of the networks(.*?)###", markdown, re.S)
     assert measures
@@ -186,9 +196,9 @@ def test_columns_of_categories_are_in_the_order_of_the_factor(spec: Spec, tmp_pa
 
 
 def test_damaged_pictures_are_named_and_the_rest_is_shown(spec: Spec, tmp_path: Path) -> None:
-    cells = [cell for cell in cells_of(spec, "faces") if cell.variant == "azimuth"]
+    cells = [cell for cell in cells_of(spec, "faces") if cell.variant == "azimuth-authors"]
     folders = {cell.name: record(tmp_path, cell, *face(cell)) for cell in cells}
-    (folders["azimuth/infogan/seed-0"].path / "factors.npz").write_bytes(b"broken")
+    (folders["azimuth-authors/infogan/seed-0"].path / "factors.npz").write_bytes(b"broken")
     report = write_report(tmp_path, spec)
-    assert any("pictures of azimuth, azimuth/" in line for line in report.missing)
+    assert any("pictures of azimuth, azimuth-authors/" in line for line in report.missing)
     assert "Factors, every run" in report.markdown.read_text()
