@@ -194,10 +194,10 @@ class _Builder:
         explored, unexplored = explorer(sweep, shown)
         self.grids.used_bytes += explored.size_bytes if explored else 0
         grids, grids_note = self.grids.of_sweep(sweep, shown, stem)
+        first = [*self._choices(sweep, choices, arms, stem), *self._compared(trials, stem)]
         figures = [
             *self.grids.contact(sweep, stem),
-            *self._choices(sweep, choices, arms, stem),
-            *self._compared(trials, stem),
+            *first,
             *self._factors(found, stem),
             *self._figures(sweep, arms, shown, stem),
         ]
@@ -225,7 +225,8 @@ class _Builder:
             left_out=left_out,
             arms=[(group, self._note(sweep, group), inventory.arm_settings(sweep, group)) for group in order],
             figures=figures,
-            rest=[figure for figure in figures if figure.inline not in beside],
+            first=first,
+            rest=[figure for figure in figures if figure not in first and figure.inline not in beside],
             cards=own_cards,
             too_short=too_short,
             tables=self._tables(sweep, choices, trials, order, stem, factor_tables(sweep, found, shown)),

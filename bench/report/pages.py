@@ -127,7 +127,8 @@ class SweepView:
     left_out: str  # what the profile has no cells for, by design
     arms: list[tuple[str, str, str]]  # group, note, settings
     figures: list[FigureView]
-    rest: list[FigureView]  # those that stand beside no claim
+    first: list[FigureView]  # those that answer at once, where no claim does
+    rest: list[FigureView]  # those that stand neither there nor beside a claim
     tables: list[tuple[Table, str]]  # with the path of its CSV
     grids: dict[str, list[GridView]]  # by group
     grids_note: str

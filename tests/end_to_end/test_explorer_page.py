@@ -27,6 +27,7 @@ return [...document.querySelectorAll('.explorer canvas')].map(canvas => {
 });
 """
 SAID = "return document.querySelector('.explorer [role=status]').textContent"
+HOW = "return document.querySelector('.explorer .how').textContent"
 OUTSIDE = """
 return [...document.querySelectorAll('.explorer, .explorer *')].filter(e => {
   const box = e.getBoundingClientRect();
@@ -68,6 +69,8 @@ def test_a_drag_moves_codes_noise_and_the_plain_gan(fresh: Browser) -> None:
 
     before = seen(fresh)
     assert len(before) == 3
+    assert "drag the point" in fresh.run(HOW)
+    assert "dashed square" in fresh.run(HOW)
     pad = fresh.driver.find_element(By.CSS_SELECTOR, ".explorer .pad")
     fresh.run("arguments[0].scrollIntoView({block: 'center'})", pad)
     ActionChains(fresh.driver).move_to_element(pad).click_and_hold().move_by_offset(95, 40).release().perform()
@@ -138,6 +141,8 @@ def test_of_many_codes_one_is_chosen(fresh: Browser) -> None:
 
     chosen("setting", "infogan-fast-q")
     assert seen(fresh)[0]["label"].startswith("3 images, c2 =")  # a continuous one comes first
+    assert fresh.run(HOW).startswith("Move the slider.")  # nothing is said of a plane or a category that is not there
+    assert "dashed square" not in fresh.run(HOW)
     chosen("panel", "c1")
     assert [view["label"][:14] for view in seen(fresh)] == [
         "3 images, c1 =",

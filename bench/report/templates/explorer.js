@@ -36,8 +36,9 @@ function explore(root) {
     const names = (panel) => panel.axes.map((axis) => axis.name).join(", ");
     const found = [{ cell: main(), panel: codes, title: `${main().group}, ${main().words}: codes ${names(codes)}` }];
     if (noise) {
-      const moved = dragged(noise).map((axis) => axis.name).join(" and ");
-      found.push({ cell: main(), panel: noise, title: `The same generator: noise ${moved} instead of continuous codes` });
+      const moved = dragged(noise).map((axis) => axis.name);
+      const title = `The same generator: noise ${moved.join(" and ")} ${moved.length > 1 ? "move" : "moves"} instead`;
+      found.push({ cell: main(), panel: noise, title });
     }
     if (other && panelOf(other, state.panel)) {
       const title = `${other.group}, ${other.words}: the same codes, trained as a plain GAN`;
@@ -124,7 +125,21 @@ function explore(root) {
     const input = make("input", { type: "range", name, min: 0, max: axis.values.length - 1, step: 1 });
     input.addEventListener("input", () => move({ [name]: Number(input.value) }));
     input.axis = axis;
-    controls.append(make("label", {}, `${axis.name}${also ? ` (noise: ${also.name})` : ""} `, input));
+    controls.append(make("label", {}, `${axis.name}${also ? ` and ${also.name}` : ""} `, input));
+  }
+
+  // What one can do with these controls, and what stands below each other.
+  function how(categorical, moved, rows) {
+    const hands = [];
+    if (categorical) hands.push("choose a category");
+    if (moved.length > 1) hands.push("drag the point or move it by the arrow keys");
+    else if (moved.length) hands.push("move the slider");
+    const said = [`${hands.join(", ")}. Each column keeps its noise.`];
+    if (moved.length > 1) said.push("The dashed square is the range of the codes in training.");
+    if (rows.some(({ panel }) => panel.name === "noise")) {
+      said.push("For comparison: noise dimensions, those that change the images most.");
+    }
+    return said.join(" ").replace(/^./, (letter) => letter.toUpperCase());
   }
 
   // A plane: x to the right, y upwards. A pointer drags the point, arrow keys move it by one place.
@@ -170,6 +185,7 @@ function explore(root) {
       if (own[k]) slider(name, own[k], below[k]);
       else if (k === 0 && below[k]) slider(name, below[k]);
     });
+    root.querySelector(".how").textContent = how(categorical, own.length ? own : below, shown());
     views.replaceChildren(...shown().map(({ cell, title }) => {
       const canvas = make("canvas", { width: cell.rows * (cell.width + 2) - 2, height: cell.height });
       canvas.setAttribute("role", "img");

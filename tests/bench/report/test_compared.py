@@ -71,6 +71,10 @@ def test_table_file_and_pictures_stand_in_the_report(spec: Spec, results: Path) 
     assert spec.experiments[EXPERIMENT].variants["fc-norm"].note in text
     assert (folder / f"figures/{EXPERIMENT}-smoke-pictures.png").stat().st_size > 5_000
     assert "T80 ratio" not in text
+    page = written.html.read_text()
+    assert page.count("<strong>Each choice in pictures") == 1
+    assert page.index("Each choice in pictures") < page.index("How it was made")
+    assert page.index("Each choice in pictures") < page.index(f"<h2>{EXPERIMENT}, profile smoke</h2>")
 
 
 @pytest.mark.parametrize(
