@@ -80,6 +80,7 @@ class PaperBudget(Table):
 
 class ExperimentTable(Table):
     title: str = Field(min_length=5)
+    like: Name | None = None  # bench.spec.alike has filled in by now what is taken from there
     data: Data
     source: str = "auto"
     architecture: str  # "auto" in the file: that of the data set, or of the images' size and colour

@@ -54,6 +54,8 @@ GLOSSARY: dict[str, Meanings] = {
     },
     "ExperimentTable": {
         "title": "title of the experiment in the report",
+        "like": "another experiment: data, source, architecture, noise, codes, training, network, measures and paper, "
+        "where not stated, are taken from it",
         "data": "a data set's name, or a table for images of your own",
         "source": "where the data set comes from; auto: the first source that is there",
         "architecture": "the name of one of ours, auto, or module:name of an infogan.architectures.Architecture",

@@ -11,6 +11,7 @@ from typing import Any, cast
 
 from pydantic import Field, PrivateAttr, ValidationError, model_validator
 
+from bench.spec.alike import filled
 from bench.spec.config import StatedNetwork, StatedTraining
 from bench.spec.criteria import CostTable
 from bench.spec.experiment import ArmTable, ExperimentTable, group_name, groups, merged_architecture, merged_codes
@@ -196,7 +197,7 @@ def _location(where: str, field: str) -> list[str]:
 
 def load_spec(path: Path, settings: Sequence[str] = (), images: Replacement | None = None) -> Spec:
     """Read and check experiments.toml, or a file that extends it, with --images, then --set. Raises SpecError."""
-    source, given = read(path), parse(settings)
+    source, given = filled(read(path)), parse(settings)
     file = spec = _checked(source)
     if images:
         source = replaced(source, {name: table.wanted_data for name, table in file.experiments.items()}, images)

@@ -1,0 +1,92 @@
+"""An experiment that states only where it differs from another one."""
+
+import json
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench.spec.alike import SHARED
+from bench.spec.reading import BUILTIN, SpecError
+from bench.spec.tables import load_spec
+from tests.builders import planned, tiny_file
+
+RUN = (
+    'title = "Another one"\narms = ["infogan"]\nseeds = [0]\nprofiles = { cpu = { iterations = 30, width = 0.125 } }\n'
+)
+
+
+def written(table: dict[str, Any]) -> str:
+    """What two experiments share, as TOML: JSON's lists and words are TOML's too, its tables are not."""
+
+    def toml(value: Any) -> str:
+        if isinstance(value, dict):
+            return "{ " + ", ".join(f"{k} = {toml(v)}" for k, v in value.items()) + " }"
+        return "[" + ", ".join(map(toml, value)) + "]" if isinstance(value, list) else json.dumps(value)
+
+    return "".join(f"{field} = {toml(table[field])}\n" for field in SHARED if field in table)
+
+
+def test_what_is_taken_is_what_would_have_been_written(tmp_path: Path) -> None:
+    base = tomllib.loads(tiny_file(tmp_path).read_text())["experiments"]["tiny"]
+    file = tiny_file(tmp_path, more=f'\n[experiments.mine]\nlike = "tiny"\n{RUN}')
+    key = planned(file, "mine")[0].key
+    spec = load_spec(file)
+    mine, tiny = spec.experiments["mine"], spec.experiments["tiny"]
+    assert {field for field in SHARED if getattr(mine, field) == getattr(tiny, field)} == set(SHARED)
+    assert set(base) & set(SHARED) >= {"data", "architecture", "noise", "codes"}
+    assert (mine.claims, mine.title) == ([], "Another one")
+    assert tiny.claims
+    (same,) = planned(tiny_file(tmp_path, more=f"\n[experiments.mine]\n{written(base)}{RUN}"), "mine")
+    assert same.key == key
+
+
+def test_a_field_that_is_stated_replaces_the_others_whole(tmp_path: Path) -> None:
+    twenty = 'codes = [{ kind = "categorical", num_categories = 20 }]\ntraining = { beta1 = 0.9 }\n'
+    more = f'\n[experiments.third]\nlike = "mine"\n{RUN}\n[experiments.mine]\nlike = "tiny"\n{twenty}{RUN}'
+    spec = load_spec(tiny_file(tmp_path, more=more))
+    for name in ("mine", "third"):  # the third takes what the second states, wherever it stands
+        own = spec.experiments[name]
+        assert len(own.codes) == 1
+        assert own.training.beta1 == 0.9
+        assert own.noise == spec.experiments["tiny"].noise
+
+
+def test_a_file_of_ones_own_may_be_like_the_shipped_ones(tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text(f'extends = "builtin"\n[experiments.mine]\nlike = "faces"\n{RUN}')
+    mine, faces = load_spec(file).experiments["mine"], load_spec(BUILTIN).experiments["faces"]
+    assert (mine.data, mine.codes, mine.network) == (faces.data, faces.codes, faces.network)
+
+
+def test_parts_of_ones_own_are_found_beside_the_file_that_names_them(tmp_path: Path) -> None:
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "net.py").write_text("MINE = None\n")
+    base = tiny_file(tmp_path, name="base.toml")
+    base.write_text(base.read_text().replace('architecture = "mnist"', 'architecture = "net.py:MINE"'))
+    file = tmp_path / "deep" / "mine.toml"
+    file.write_text(f'extends = "../base.toml"\n[experiments.mine]\nlike = "tiny"\n{RUN}')
+    spec = load_spec(file)
+    assert spec.experiments["mine"].architecture == "net.py:MINE"
+    assert spec.given.own.folders["net.py:MINE"].resolve() == tmp_path.resolve()
+
+
+# ruff: noqa: E501 - a table reads better with a row per case
+MISTAKES = {
+    "an unknown one": ('like = "tinny"\n', r"\[experiments.mine\] like = 'tinny': expected the name of another experiment \(did you mean 'tiny'\?\); choose from tiny"),
+    "no name": ("like = 3\n", "like = 3: expected the name of another experiment"),
+    "itself": ('like = "mine"\n', "like = 'mine': these experiments are like each other without end"),
+    "a circle": ('like = "third"\n[experiments.third]\nlike = "mine"\n', "without end"),
+    "a code too many for its weights": ('like = "tiny"\ntraining = { mi_weight = [1.0, 1.0, 1.0, 1.0, 1.0] }\n' + RUN, "expected one number or"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_a_mistake_is_one_line_that_names_file_and_table(tmp_path: Path, name: str) -> None:
+    text, message = MISTAKES[name]
+    file = tiny_file(tmp_path, more=f"\n[experiments.mine]\n{text}")
+    with pytest.raises(SpecError, match=message) as caught:
+        load_spec(file)
+    assert str(caught.value).startswith(str(file))
+    assert "\n" not in str(caught.value)
