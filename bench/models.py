@@ -4,7 +4,8 @@ import contextlib
 import hashlib
 import pickle
 import tempfile
-from collections.abc import Iterator
+import warnings
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ from bench.analysis.ranking import median_of, ranked
 from bench.analysis.results import load as load_results
 from bench.analysis.runs import PACKS, Run, Sweep, load_run
 from bench.claims.judge import judge
-from bench.console import BadInput, escape, say
+from bench.console import BadInput
 from bench.context import DEFAULT_SPEC, require_profile
 from bench.records.folder import CellFolder
 from bench.records.pack_format import PackError
@@ -31,12 +32,22 @@ LICENCE = "MIT"  # of the code and of what it trained, as LICENSE has it
 
 @dataclass(frozen=True)
 class Wanted:
-    """Which cell; None: the only one that is there."""
+    """Which cell; None: the only one that is there, and of seeds the best."""
 
-    experiment: str | None
-    profile: str | None
-    group: str | None
-    seed: str | None
+    experiment: str | None = None
+    profile: str | None = None
+    arm: str | None = None  # ARM or VARIANT/ARM
+    seed: str | None = None
+    is_python: bool = False  # messages name the parameters of a function, or else options
+
+    def named(self, field: str) -> str:
+        """A field as its user writes it: ``seed=`` or ``--seed``."""
+        return f"{field}=" if self.is_python else f"--{field}"
+
+    def given(self, field: str) -> str:
+        """A field with its value as its user writes them: ``arm='gan'`` or ``--arm gan``."""
+        value = getattr(self, field)
+        return f"{field}={value if value.isdecimal() else repr(value)}" if self.is_python else f"--{field} {value}"
 
 
 @dataclass(frozen=True)
@@ -47,6 +58,12 @@ class Trained:
     card: dict[str, Any]
     weights: bytes
 
+    def model(self, device: str = "cpu") -> "Model":
+        """The networks to use. Raises infogan.ModelError where they make none."""
+        from infogan import api
+
+        return api.assembled(self.card, self.weights, self.name, device=device)
+
 
 def load(
     source: str | Path,
@@ -55,32 +72,31 @@ def load(
     arm: str | None = None,
     seed: int | str | None = None,
     profile: str | None = None,
-    spec: str | Path = DEFAULT_SPEC,
     device: str = "cpu",
 ) -> "Model":
     """The model of a finished cell in a results folder, a pack with weights or one cell's folder, as export chooses it.
 
-    ``arm``: ARM or VARIANT/ARM. ``seed``: a number, "best" (the default) or "median". Whatever else is None must be the
-    only one there. Raises infogan.ModelError, a ValueError with one line.
+    It is how ``infogan.load``, which says what the parameters mean, reads these (pyproject.toml: entry points). Raises
+    infogan.ModelError, a ValueError with one line.
     """
     from infogan import api
 
-    wanted = Wanted(experiment, profile, arm, None if seed is None else str(seed))
+    asked = {"experiment": experiment, "profile": profile, "arm": arm, "seed": seed}
+    wanted = Wanted(**{name: str(value) for name, value in asked.items() if value is not None}, is_python=True)
     try:
-        found = trained(Path(source), wanted, load_spec(Path(spec)))
+        return trained(Path(source), wanted, load_spec(DEFAULT_SPEC), warnings.warn).model(device)
     except (BadInput, SpecError) as error:
         raise api.ModelError(str(error)) from error
-    return api.assembled(found.card, found.weights, found.name, device=device)
 
 
-def trained(source: Path, wanted: Wanted, spec: Spec) -> Trained:
-    """The networks of the cell that is wanted. Raises BadInput."""
+def trained(source: Path, wanted: Wanted, spec: Spec, tell: Callable[[str], None]) -> Trained:
+    """The networks of the cell that is wanted; ``tell`` gets a line for each damaged cell. Raises BadInput."""
     require_profile(wanted.profile)
     seed = wanted.seed
     if seed not in (None, "best", "median") and not (seed.isascii() and seed.isdecimal()):
-        raise BadInput(f"--seed {seed} is neither best, median nor a number")
+        raise BadInput(f"{wanted.given('seed')} is neither best, median nor a number")
     with _opened(source) as place:
-        sweep, run = _found(place, source, wanted, spec)
+        sweep, run = _found(place, source, wanted, spec, tell)
         name = f"{run.cell.experiment}/{run.cell.profile}/{run.cell.name}"
         recorded = _weights(run, name)
         known = spec.experiments.get(run.cell.experiment)
@@ -117,18 +133,18 @@ def _opened(source: Path) -> Iterator[Path]:
         raise BadInput(f"{source} is no cell's folder, and it holds neither cells nor packs")
 
 
-def _found(place: Path, source: Path, wanted: Wanted, spec: Spec) -> tuple[Sweep, Run]:
+def _found(place: Path, source: Path, wanted: Wanted, spec: Spec, tell: Callable[[str], None]) -> tuple[Sweep, Run]:
     """The run that is wanted, and the sweep that it is judged in. Raises BadInput."""
     if (place / "cell.json").exists():
         return _of_folder(place, source, wanted, spec)
     loaded = load_results(place, spec=spec)
     for line in [*loaded.damaged, *loaded.strays]:
-        say(f"[yellow]passed over:[/yellow] {escape(line)}")
-    experiment = _only("experiment", wanted.experiment, {s.experiment for s in loaded.sweeps}, source)
+        tell(line)
+    experiment = _only("experiment", wanted, {s.experiment for s in loaded.sweeps}, source)
     sweeps = [sweep for sweep in loaded.sweeps if sweep.experiment == experiment]
-    profile = _only("profile", wanted.profile, {s.profile for s in sweeps}, source)
+    profile = _only("profile", wanted, {s.profile for s in sweeps}, source)
     sweep = next(s for s in sweeps if s.profile == profile)
-    group = _only("arm", wanted.group, set(sweep.groups()), source)
+    group = _only("arm", wanted, set(sweep.groups()), source)
     return sweep, chosen(sweep, group, wanted.seed or "best")
 
 
@@ -140,12 +156,10 @@ def _of_folder(place: Path, source: Path, wanted: Wanted, spec: Spec) -> tuple[S
         raise BadInput(f"{source}: {in_words(error)}") from error
     cell = run.cell
     held = Wanted(cell.experiment, cell.profile, cell.group, str(cell.seed))
-    for name, value in vars(wanted).items():
-        if value not in (None, getattr(held, name)):
-            option = {"group": "arm"}.get(name, name)
-            raise BadInput(
-                f"{source} is one cell, {cell.experiment}/{cell.profile}/{cell.name}: not --{option} {value}"
-            )
+    for name in ("experiment", "profile", "arm", "seed"):
+        if getattr(wanted, name) not in (None, getattr(held, name)):
+            what = f"{cell.experiment}/{cell.profile}/{cell.name}"
+            raise BadInput(f"{source} is one cell, {what}: not {wanted.given(name)}")
     results = place.parents[len(cell.folder.parts) - 1] if len(place.parents) >= len(cell.folder.parts) else place
     if (results / cell.folder) == place:
         loaded = load_results(results, [cell.experiment], cell.profile, spec)
@@ -155,24 +169,26 @@ def _of_folder(place: Path, source: Path, wanted: Wanted, spec: Spec) -> tuple[S
     return Sweep(cell.experiment, cell.profile, cell.definition, cell.definition_key, [run]), run
 
 
-def _only(what: str, wanted: str | None, there: set[str], source: Path) -> str:
+def _only(field: str, wanted: Wanted, there: set[str], source: Path) -> str:
     """What was named, or all that there is. Raises BadInput."""
+    name = getattr(wanted, field)
     if not there:
         raise BadInput(f"{source} holds no undamaged cell")
-    if wanted is None and len(there) == 1:
+    if name is None and len(there) == 1:
         return min(there)
-    if wanted is None:
-        raise BadInput(f"{source} holds several {what}s; --{what} chooses from {', '.join(sorted(there))}")
-    if wanted not in there:
-        raise BadInput(f"{source} holds no cell of the {what} {wanted!r}{suggest(wanted, sorted(there))}")
-    return wanted
+    if name is None:
+        choices = ", ".join(sorted(there))
+        raise BadInput(f"{source} holds several {field}s; {wanted.named(field)} chooses from {choices}")
+    if name not in there:
+        raise BadInput(f"{source} holds no cell of the {field} {name!r}{suggest(name, sorted(there))}")
+    return str(name)
 
 
 def chosen(sweep: Sweep, group: str, seed: str) -> Run:
     """The run of that seed, or the best or the lower median of the finished runs. Raises BadInput."""
     runs = sweep.groups()[group]
     if seed not in ("best", "median"):
-        found = [run for run in runs if run.cell.seed == int(seed)]
+        found = [run for run in runs if str(run.cell.seed) == (seed.lstrip("0") or "0")]
         if not found:
             raise BadInput(f"no cell of seed {seed}; there are {', '.join(str(run.cell.seed) for run in runs)}")
         return found[0]
@@ -184,12 +200,16 @@ def chosen(sweep: Sweep, group: str, seed: str) -> Run:
 
 def _weights(run: Run, name: str) -> bytes:
     """The networks as recorded. Raises BadInput where they are not there."""
-    folder = run.folder
+    folder, cell = run.folder, run.cell
     assert folder is not None  # runs of folders that hold cells have theirs
     if run.state != "done":
         raise BadInput(f"{name} is {'diverged' if run.diverged else run.state}: only a finished cell has its networks")
     if folder.lacks_weights():
-        raise BadInput(f"{name} came without its weights: they lie where it was trained; pack with --weights")
+        how = f"{cell.experiment} --profile {cell.profile} --arms {cell.arm} --seeds {cell.seed}"
+        raise BadInput(
+            f"{name} came without its weights: pack with --weights where it was trained, or train it: "
+            f"python -m bench run {how}" + (f" --variants {cell.variant}" if cell.variant else "")
+        )
     try:
         return folder.weights()
     except FileNotFoundError as error:

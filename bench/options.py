@@ -22,6 +22,10 @@ Experiments = Annotated[
 SpecOption = Annotated[
     Path, typer.Option("--spec", help="File that declares the experiments.", show_default="experiments.toml")
 ]
+# which trained network, of export and sample
+OfExperiment = Annotated[str | None, typer.Option(help="Default: the only one there.", show_default=False)]
+OfArm = Annotated[str | None, typer.Option(help="ARM or VARIANT/ARM. Default: the only one there.", show_default=False)]
+OfProfile = Annotated[str | None, typer.Option(help="Default: the only one there.", show_default=False)]
 Results = Annotated[Path, typer.Option("--results", help="Folder of the cells, the MLflow store and the report.")]
 Profile = Annotated[
     str | None,

@@ -1,16 +1,20 @@
 """A trained InfoGAN to use: draw images with chosen codes, read codes from images. docs/API.md shows it.
 
-A model is loaded from a folder that ``python -m bench export`` writes: ``card.json`` says what it is,
-``weights.safetensors`` holds the networks. Batch norm always uses frozen statistics, so a picture does not depend on
-its batch. Everything is computed in float32 by torch's own kernels, whatever the training used.
+A model is loaded from a folder that ``python -m bench export`` writes (``card.json`` says what it is,
+``weights.safetensors`` holds the networks), or out of results by the harness. Batch norm always uses frozen
+statistics, so a picture does not depend on its batch. Everything is computed in float32 by torch's own kernels,
+whatever the training used.
 Shape suffixes: N images, C channels, H height, W width, Z generator input, K categories.
 """
 
+import contextlib
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+import tomllib
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from importlib import metadata
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -30,6 +34,7 @@ from infogan.weights import unpacked
 
 FORMAT = "infogan-export-2"  # the card's first field
 CARD, WEIGHTS = "card.json", "weights.safetensors"
+READERS = "infogan.models"  # entry points: "cells" loads models out of results folders, packs and cells
 
 
 class ModelError(ValueError):
@@ -80,18 +85,38 @@ def network_settings(config: Mapping[str, Any]) -> NetworkSettings:
     return NetworkSettings(**{name: value for name, value in config["network"].items() if name != "chosen_for"})
 
 
-def load(path: str | Path, *, device: str = "cpu") -> "Model":
-    """The model in a folder written by ``python -m bench export``, on ``device`` (torch's name of it).
+def load(
+    path: str | Path,
+    experiment: str | None = None,
+    *,
+    arm: str | None = None,
+    seed: int | str | None = None,
+    profile: str | None = None,
+    device: str = "cpu",
+) -> "Model":
+    """A trained model, on ``device`` (torch's name of it).
 
-    Weights are plain tensors: a file that somebody else wrote runs no code. Raises ModelError where the
-    folder is no export, or a file of it is damaged.
+    ``path``: a folder written by ``python -m bench export``, a results folder, a pack made with ``--weights``, or one
+    cell's folder. The last three are read by the harness, which is installed with this library.
+    ``experiment``, ``profile`` and ``arm`` (ARM or VARIANT/ARM) choose a cell: None, the only one there. ``seed``: a
+    number, "best" (so does None) or "median". What is one network takes only what it is.
+    Weights are plain tensors: a file that somebody else wrote runs no code. Raises ModelError, one line, where there is
+    no such model, it came without weights, or a file is damaged.
 
-    >>> model = load("digits")
-    >>> model.image_CHW
+    >>> load("digits").image_CHW
+    (1, 28, 28)
+    >>> load("results/latest", "mnist", arm="infogan", seed="best").image_CHW
     (1, 28, 28)
     """
     folder = Path(path)
+    if folder.exists() and not (folder / CARD).exists():
+        asked = {"arm": arm, "seed": seed, "profile": profile, "device": device}
+        return _reader_of_cells(folder)(folder, experiment, **asked)
     card = read_card(folder)
+    for name, wanted in (("experiment", experiment), ("profile", profile), ("arm", arm), ("seed", seed)):
+        held = "/".join(filter(None, (card.get("variant"), card.get("arm")))) if name == "arm" else card.get(name)
+        if wanted is not None and str(wanted) != str(held):
+            raise ModelError(f"{folder} is one exported network, of the {name} {held!r}, not {wanted!r}")
     try:
         content = (folder / WEIGHTS).read_bytes()
     except OSError as error:
@@ -99,6 +124,26 @@ def load(path: str | Path, *, device: str = "cpu") -> "Model":
     if hashlib.sha256(content).hexdigest() != card.get("weights_sha256"):
         raise ModelError(f"{folder / WEIGHTS} is damaged: its sha256 is not the card's")
     return assembled(card, content, str(folder), device=device)
+
+
+def _reader_of_cells(path: Path) -> Callable[..., "Model"]:
+    """What reads models out of cells, as the installed package or this checkout's pyproject.toml names it.
+
+    This library does not know the harness. Raises ModelError where nothing is named.
+    """
+    named = {found.name: found for found in metadata.entry_points(group=READERS)}
+    with contextlib.suppress(OSError, ValueError, LookupError):  # a checkout, in which nothing need be installed
+        project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]
+        for name, value in project["entry-points"][READERS].items():
+            named[name] = metadata.EntryPoint(name, value, READERS)
+    try:
+        return named["cells"].load()
+    except (LookupError, ImportError, AttributeError) as error:
+        why = "" if isinstance(error, LookupError) else f" ({error})"
+        raise ModelError(
+            f"{path} has no card.json; results and packs need the harness, bench, which is not installed here{why}: "
+            "python -m bench export writes a folder that needs none"
+        ) from error
 
 
 def assembled(card: dict[str, Any], weights: bytes, name: str, *, device: str = "cpu") -> "Model":

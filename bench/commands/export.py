@@ -12,6 +12,7 @@ import typer
 from bench.console import BadInput, escape, say
 from bench.context import DEFAULT_SPEC, require_folder
 from bench.models import Trained, Wanted, trained
+from bench.options import OfArm, OfExperiment, OfProfile
 from bench.records.storage import write_atomic
 from bench.spec.tables import load_spec
 
@@ -21,12 +22,10 @@ ONNX_PACKAGES = ("onnx", "onnxscript", "onnxruntime")
 def export(
     source: Annotated[Path, typer.Argument(help="A results folder, a pack with weights, or one cell's folder.")],
     to: Annotated[Path, typer.Option("--to", help="The folder to make.")],
-    experiment: Annotated[str | None, typer.Option(help="Default: the only one there.", show_default=False)] = None,
-    arm: Annotated[
-        str | None, typer.Option(help="ARM or VARIANT/ARM. Default: the only one there.", show_default=False)
-    ] = None,
+    experiment: OfExperiment = None,
+    arm: OfArm = None,
     seed: Annotated[str | None, typer.Option(help="best (default), median, or a number.", show_default=False)] = None,
-    profile: Annotated[str | None, typer.Option(help="Default: the only one there.", show_default=False)] = None,
+    profile: OfProfile = None,
     onnx: Annotated[
         bool, typer.Option("--onnx", help="Also write the generator as ONNX, checked with onnxruntime (extra: onnx).")
     ] = False,
@@ -45,10 +44,15 @@ def export(
     require_folder("--to", to)
     if to.exists() and any(to.iterdir()):
         raise BadInput(f"--to {to} is not empty; name another folder")
-    found = trained(source, Wanted(experiment, profile, arm, seed), load_spec(spec))
+    found = trained(source, Wanted(experiment, profile, arm, seed), load_spec(spec), passed_over)
     _write(to, found, onnx=onnx)
     size = sum(file.stat().st_size for file in to.iterdir())
     say(f"{escape(found.name)} exported to {escape(str(to))}: {size / 1e6:.1f} MB")
+
+
+def passed_over(line: str) -> None:
+    """Say that a damaged cell is left out."""
+    say(f"[yellow]passed over:[/yellow] {escape(line)}")
 
 
 def _write(to: Path, found: Trained, *, onnx: bool) -> None:

@@ -1,4 +1,4 @@
-"""``sample``: the paper's grid of one code, drawn by an exported model."""
+"""``sample``: the paper's grid of one code, drawn by a trained network."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,17 +6,26 @@ from typing import Annotated
 import typer
 
 from bench.analysis.pictures import grid_png, labels_of
+from bench.commands.export import passed_over
 from bench.console import BadInput, escape, say
-from bench.context import require_folder
+from bench.context import DEFAULT_SPEC, require_folder
+from bench.models import Wanted, trained
+from bench.options import OfArm, OfExperiment, OfProfile
 from bench.records.storage import write_atomic
+from bench.spec.tables import load_spec
 
 
 def sample(
-    model: Annotated[Path, typer.Argument(help="Folder that export has written.")],
+    source: Annotated[
+        Path, typer.Argument(help="A folder that export has written, a results folder, a pack, or one cell's folder.")
+    ],
     vary: Annotated[str, typer.Option(help="The code that changes from column to column: c1, c2, ...")],
     to: Annotated[Path, typer.Option("--to", help="The PNG to write.")],
     seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Seed of the noise and of the other codes.")] = 0,
     zoom: Annotated[int, typer.Option(min=1, max=8, help="Screen pixels per side for each pixel of an image.")] = 2,
+    experiment: OfExperiment = None,
+    arm: OfArm = None,
+    profile: OfProfile = None,
 ) -> None:
     """Draw the paper's grid of one code. Columns vary the code; each row has other noise and other codes."""
     if to.is_dir():
@@ -25,9 +34,13 @@ def sample(
     from infogan import api
 
     try:
-        loaded = api.load(model)
+        if (source / api.CARD).exists():
+            loaded = api.load(source, experiment, arm=arm, profile=profile)
+        else:
+            wanted = Wanted(experiment, profile, arm)
+            loaded = trained(source, wanted, load_spec(DEFAULT_SPEC), passed_over).model()
         grid = loaded.traversal(vary, seed=seed).numpy()
     except api.ModelError as error:
         raise BadInput(str(error)) from error
     write_atomic(to, grid_png(grid, labels_of(vary, grid.shape[1], loaded.card["codes"], {}), zoom=zoom))
-    say(f"{escape(vary)} of {escape(str(model))} drawn to {escape(str(to))}")
+    say(f"{escape(vary)} of {escape(str(source))} drawn to {escape(str(to))}")

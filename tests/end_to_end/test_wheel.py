@@ -25,6 +25,7 @@ assert infogan.__file__.startswith(sys.prefix), infogan.__file__
 model = infogan.load("digits")
 images = model.sample(4, c1=[0, 1, 2, 3], generator=torch.Generator().manual_seed(0))
 assert images.shape == (4, 1, 28, 28) and 0 <= images.min() and images.max() <= 1
+assert model.card == infogan.load("results/latest", "mnist-mi", arm="infogan", seed="best").card
 print(model.card["experiment"], list(model.encode(images)))
 """
 

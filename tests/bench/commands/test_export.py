@@ -1,11 +1,15 @@
 """A trained cell becomes a folder, the folder a model: docs/API.md as it stands, and one line for what cannot be."""
 
+import doctest
+import os
 import re
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +17,7 @@ import torch
 from PIL import Image
 
 import infogan
-from bench import cli, models
+from bench import cli
 from bench.analysis.results import load
 from bench.commands import export
 from bench.models import chosen
@@ -25,6 +29,7 @@ from tests.infogan.test_exchange import needs_onnx
 
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs" / "API.md").read_text()
+REFERENCE = ROOT / "results" / "reference" / "mnist-mi-cpu" / "cells.zip"
 SPEAK = Callable[..., tuple[int, str, str]]
 
 
@@ -68,7 +73,9 @@ def test_the_page_does_what_it_says(trained: CellFolder, speak: SPEAK, tmp_path:
     (example,) = blocks("python")
     exec(compile(example, "docs/API.md", "exec"), names)
     assert names["images"].shape == (10, 1, 28, 28)  # type: ignore[attr-defined]
-    assert np.asarray(Image.open("c2.png")).std() > 10
+    assert all(np.asarray(Image.open(name)).std() > 10 for name in ("c1.png", "c2.png"))
+    (shown,) = doctest.DocTestFinder().find(infogan.load, globs={"load": infogan.load})
+    assert doctest.DocTestRunner().run(shown) == (0, len(shown.examples))
     card = names["model"].card  # type: ignore[attr-defined]
     assert (card["experiment"], card["arm"], card["licence"]) == ("mnist", "infogan", "MIT")
     assert card["data"]["digest"] == trained.cell().config["data"]["digest"]
@@ -112,25 +119,86 @@ def test_a_cells_folder_and_a_pack_give_the_same_model(trained: CellFolder, spea
 
 
 def test_a_cell_is_loaded_without_a_folder_between(trained: CellFolder, speak: SPEAK) -> None:
+    """The same card and pictures, of one latent or a thousand."""
     cells_zip = pack(results_of(trained), Path("cells.zip"), weights=True).files[0]
     speak("export", trained.path, "--to", "one")
-    exported = infogan.load("one")
-    sources = (results_of(trained), str(cells_zip), trained.path)
+    exported, seed = infogan.load("one"), trained.cell().seed
+    noise = exported.noise(1000, torch.Generator().manual_seed(1))
+    many = exported.sample(1000, noise=noise, c1=3, c2=0.5, c3=0)
     for model in (
-        models.load(sources[0], "mnist", arm="infogan", seed=trained.cell().seed),
-        *map(models.load, sources),
+        infogan.load(results_of(trained), "mnist", arm="infogan", seed=seed),
+        infogan.load(str(cells_zip), seed="median", profile="smoke"),
+        infogan.load(trained.path, "mnist", arm="infogan", seed=seed, profile="smoke"),
+        infogan.load("one", "mnist", arm="infogan", seed=seed, profile="smoke"),
     ):
         assert model.card == exported.card
-        draws = [m.sample(3, generator=torch.Generator().manual_seed(1)) for m in (model, exported)]
-        assert torch.equal(*draws)
-    for mistake, words in (
-        ({"seed": "last"}, "neither best, median nor a number"),
-        ({"arm": "infogam"}, "did you mean"),
-    ):
-        with pytest.raises(infogan.ModelError, match=words):
-            models.load(sources[0], **mistake)  # type: ignore[arg-type]
-    with pytest.raises(infogan.ModelError, match="nothing does not exist"):
-        models.load("nothing")
+        assert torch.equal(model.sample(1000, noise=noise, c1=3, c2=0.5, c3=0), many)
+        assert (model.sample(1, noise=noise[500], c1=3, c2=0.5, c3=0)[0] - many[500]).abs().max() < 1e-6
+
+
+@pytest.mark.parametrize(
+    ("source", "asked", "words"),
+    [
+        ("none", {}, "none does not exist"),
+        ("made", {}, "made holds several experiments; experiment= chooses from mnist, toy"),
+        ("made", {"experiment": "mnits"}, "no cell of the experiment 'mnits' (did you mean 'mnist'?)"),
+        ("made", {"experiment": "mnist", "arm": "infogam"}, "no cell of the arm 'infogam' (did you mean 'infogan'?)"),
+        ("made", {"experiment": "mnist", "seed": 77}, "no cell of seed 77; there are 0"),
+        ("made", {"experiment": "mnist", "seed": "first"}, "seed='first' is neither best, median nor a number"),
+        ("made", {"experiment": "mnist", "seed": -1}, "seed='-1' is neither best, median nor a number"),
+        ("made", {"experiment": "mnist", "profile": "huge"}, "unknown profile 'huge'"),
+        ("made", {"experiment": "toy", "seed": 1}, "is partial: only a finished cell has its networks"),
+        ("cell", {"seed": 77}, "cell is one cell, mnist/smoke/infogan/seed-0: not seed=77"),
+        ("cell", {"arm": "gan"}, "cell is one cell, mnist/smoke/infogan/seed-0: not arm='gan'"),
+        ("exported", {"arm": "gan"}, "exported is one exported network, of the arm 'infogan', not 'gan'"),
+        ("exported", {"seed": 77}, "exported is one exported network, of the seed 0, not 77"),
+        ("exported", {"seed": "best"}, "exported is one exported network, of the seed 0, not 'best'"),
+        ("bare.zip", {}, "toy/smoke/infogan/seed-0 came without its weights: pack with --weights where it was trained"),
+        (
+            REFERENCE,
+            {"arm": "infogan", "seed": 2},
+            "python -m bench run mnist-mi --profile cpu --arms infogan --seeds 2",
+        ),
+        (__file__, {}, "File is not a zip file"),
+        ("made/cells", {}, "is no cell's folder, and it holds neither cells nor packs"),
+    ],
+)
+def test_what_cannot_be_loaded_is_one_line_of_the_functions_parameters(
+    made: Path, trained: CellFolder, speak: SPEAK, source: str, asked: dict[str, Any], words: str
+) -> None:
+    shutil.copytree(trained.path, "cell")
+    assert source != "exported" or speak("export", "cell", "--to", "exported")[0] == 0
+    with pytest.raises(infogan.ModelError) as raised:
+        infogan.load(source, **asked)
+    assert words in str(raised.value)
+    assert "\n" not in str(raised.value)
+    assert not re.search(r"--(experiment|arm|seed)\b", str(raised.value))
+
+
+def test_a_damaged_cell_is_passed_over_with_a_warning(made: Path) -> None:
+    (path,) = (made / "cells").glob("toy/**/cell.json")
+    path.write_bytes(b"{")
+    with pytest.warns(UserWarning, match=r"cell\.json"):
+        assert infogan.load(made).card["experiment"] == "mnist"
+
+
+def test_without_the_harness_results_are_one_line(
+    made: Path, speak: SPEAK, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The library alone, copied to where no package names a reader; what is exported still loads."""
+    assert speak("export", made, "--experiment", "mnist", "--to", "exported")[0] == 0
+    shutil.copytree(ROOT / "infogan", tmp_path / "alone" / "infogan", ignore=shutil.ignore_patterns("__pycache__"))
+    script = "import infogan; print(infogan.load('exported').image_CHW); infogan.load('made')"
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    command = [sys.executable, "-c", script]
+    ended = subprocess.run(
+        command, capture_output=True, text=True, env=environment | {"PYTHONPATH": str(tmp_path / "alone")}
+    )
+    assert ended.stdout == "(1, 28, 28)\n"
+    assert ended.stderr.splitlines()[-1] == (
+        "infogan.api.ModelError: made has no card.json; results and packs need the harness, bench, which is not "
+        "installed here: python -m bench export writes a folder that needs none"
+    )
 
 
 def test_statistics_are_those_that_the_cell_recorded(trained: CellFolder, speak: SPEAK) -> None:
@@ -225,7 +293,8 @@ def test_what_cannot_be_drawn_is_one_line(trained: CellFolder, speak: SPEAK, tmp
     for arguments, words in (
         ("model --vary c9 --to x.png", "unknown code 'c9'; this model has c1, c2, c3"),
         ("none --vary c1 --to x.png", "none does not exist"),
-        (". --vary c1 --to x.png", "is no exported model"),
+        (". --vary c1 --to x.png", "is no cell's folder, and it holds neither cells nor packs"),
+        ("model --arm gan --vary c1 --to x.png", "model is one exported network, of the arm 'infogan', not 'gan'"),
         ("model --vary c1 --to model", "--to model is a folder"),
     ):
         code, _, error = speak("sample", *arguments.split())
