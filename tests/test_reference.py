@@ -14,6 +14,7 @@ from bench.commands.report import report
 from bench.context import DEFAULT_SPEC
 from bench.publish import answers
 from bench.publish.documents import document_of, with_block
+from bench.publish.lean import trimmed
 from bench.publish.reference import (
     DEVIATIONS,
     QUOTED,
@@ -85,7 +86,7 @@ def test_the_report_is_drawn_anew_with_the_same_numbers(folder: Path, tmp_path: 
     """By the command, in a copy: claims, every table, and the figures that the committed report shows of curves."""
     copy = tmp_path / folder.name
     shutil.copytree(folder, copy)
-    report(None, DEFAULT_SPEC, copy, None)
+    report([reference_sweep(folder).experiment], DEFAULT_SPEC, copy, None)
     committed, drawn = json.loads((folder / "claims.json").read_text()), copy / "report"
     again = json.loads((drawn / "claims.json").read_text())
     assert [(c["id"], c["arm"], c["verdict"]) for c in again] == [(c["id"], c["arm"], c["verdict"]) for c in committed]
@@ -101,6 +102,9 @@ def test_the_report_is_drawn_anew_with_the_same_numbers(folder: Path, tmp_path: 
     of_curves = {name for name in shown if not any(part in name for part in of_cells)}
     assert of_curves <= {path.name for path in (drawn / "figures").iterdir()}
     assert (drawn / "index.html").stat().st_size > 10_000
+    kept = {path.relative_to(folder).as_posix() for path in folder.glob("figures/*")}
+    today = trimmed((drawn / "report.md").read_text(), kept, f"results/reference/{folder.name}")
+    assert (folder / "report.md").read_text() == today  # python -m bench.publish.reference --again
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda f: f.name)

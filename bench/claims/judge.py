@@ -128,7 +128,7 @@ def _judge_arm(
     num_diverged = sum(run.diverged for run in sweep.groups().get(group, []))
     num_seeds = len(runs) + num_diverged
     blank = blank_seeds(experiment.blank, runs)
-    asked = [ask(condition, sweep, group, experiment.blank) for condition in claim.conditions]
+    asked = [ask(condition, sweep, group, experiment.blank) for condition in claim.deciding_first]
     conditions = tuple(check(one, sweep, group, runs, num_diverged, blank) for one in asked)
     headline = [v for v in conditions[0].seeds.values() if not math.isnan(v)]
     interval = statistics.median_interval(headline) if headline else None

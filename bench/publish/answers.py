@@ -37,7 +37,8 @@ def ours(found: list[Evidence]) -> str:
     if entry["value"] is None:
         return wording.ABSENT
     ratios = [one.entry["value"] for one in found if one.entry["value"] is not None]
-    parts = [answers.number_words(entry["id"], entry["value"], first["value"], ratios)]
+    words = answers.number_words(entry["id"], entry["value"], first["value"], ratios) or wording.ABSENT
+    parts: list[str | None] = [words + answers.of_seeds(entry["num_measured"], entry["num_seeds"])]
     parts += [_beside(b["measure"], b["median"]) for b in entry["beside"] if b["measure"] != first["measure"]]
     return "; ".join(part or wording.ABSENT for part in parts)
 

@@ -3,10 +3,12 @@
 ``python -m bench.publish.reference RESULTS EXPERIMENT PROFILE`` writes results/reference/EXPERIMENT-PROFILE/ and
 fills the block of that name in README or docs/; of what Figure 1 hinges on also the values marked in
 docs/DEVIATIONS.md. A test recomputes all of them from the committed cells, or from the curves where these are gone.
+``--again`` draws committed references once more, in today's words, from what they hold.
 """
 
 import argparse
 import re
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -126,21 +128,41 @@ def publish(results: Path, experiment: str, profile: str) -> Path:
         raise ValueError(f"{results} holds no cells of {experiment} at profile {profile}")
     name = f"{experiment}-{profile}"
     folder = REFERENCES / name
-    document = document_of(name)  # before anything is written
+    document_of(name)  # before anything is written
     with TemporaryDirectory() as scratch:  # drawn from the finished cells alone: the pack holds no other
         finished = _finished(results, Path(scratch), _is_of(sweeps[0]))
         write_report(finished, load_spec(DEFAULT_SPEC), folder, [experiment], profile)
     pack(results, folder / "cells.zip", pictures=False, max_bytes=MAX_BYTES, replace=True, wanted=_is_of(sweeps[0]))
     (folder / CURVES).unlink(missing_ok=True)  # of an earlier reference whose cells were gone
-    sweep = reference_sweep(folder)
     spec = load_spec(DEFAULT_SPEC)
     if spec.cost is not None and spec.cost.beside == experiment and (results / RECORD).exists():
         write_atomic(folder / RECORD, (results / RECORD).read_bytes())
-    write_atomic(document, with_block(document.read_text(), name, shown_table(sweep, folder)).encode())
-    make_lean(folder)
-    if experiment == QUOTED:
-        write_atomic(DEVIATIONS, with_values(DEVIATIONS.read_text(), sweep).encode())
+    _show(folder)
     return folder
+
+
+def again(folder: Path) -> None:
+    """Draw a committed reference once more and fill its block anew. ValueError where it does not read."""
+    sweep = reference_sweep(folder)
+    memory = folder / "tables" / "memory.csv"
+    measured = memory.read_bytes() if memory.exists() else b""
+    with TemporaryDirectory() as scratch:  # what it shows of cells that are gone is read before anything is written
+        copied = Path(shutil.copytree(folder, Path(scratch) / folder.name))
+        write_report(copied, load_spec(DEFAULT_SPEC), folder, [sweep.experiment], sweep.profile)
+    if (folder / CURVES).exists():  # what measuring took is not in curves
+        memory.unlink(missing_ok=True)
+        if measured:
+            write_atomic(memory, measured)
+    _show(folder)
+
+
+def _show(folder: Path) -> None:
+    """Fill in what documents show of a reference whose report was just drawn, and make that report lean."""
+    document, sweep = document_of(folder.name), reference_sweep(folder)
+    write_atomic(document, with_block(document.read_text(), folder.name, shown_table(sweep, folder)).encode())
+    make_lean(folder)
+    if sweep.experiment == QUOTED:
+        write_atomic(DEVIATIONS, with_values(DEVIATIONS.read_text(), sweep).encode())
 
 
 def main() -> int:
@@ -148,14 +170,22 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         prog="python -m bench.publish.reference", description=(__doc__ or "").partition("\n")[0]
     )
-    parser.add_argument("results", type=Path, help="the folder that holds the finished cells")
-    parser.add_argument("experiment", help="its name in experiments.toml")
-    parser.add_argument("profile", help="smoke, cpu or paper")
+    parser.add_argument("results", type=Path, nargs="?", help="the folder that holds the finished cells")
+    parser.add_argument("experiment", nargs="?", help="its name in experiments.toml")
+    parser.add_argument("profile", nargs="?", help="smoke, cpu or paper")
+    parser.add_argument("--again", type=Path, nargs="+", metavar="FOLDER", help="committed references, drawn once more")
     options = parser.parse_args()
-    if options.experiment not in load_spec(DEFAULT_SPEC).experiments:
+    given = (options.results, options.experiment, options.profile)
+    if (None in given) if options.again is None else (given != (None, None, None)):
+        parser.error("give RESULTS EXPERIMENT PROFILE, or --again FOLDER...")
+    if options.again is None and options.experiment not in load_spec(DEFAULT_SPEC).experiments:
         parser.error(f"experiments.toml has no experiment {options.experiment!r}")
     try:
-        print(publish(options.results, options.experiment, options.profile))
+        for folder in options.again or ():
+            again(folder.resolve())
+            print(folder)
+        if options.again is None:
+            print(publish(*given))
     except ValueError as error:
         parser.error(str(error))
     return 0

@@ -31,8 +31,8 @@ PLAIN = {
     "F5b": ("A category holds what stands beside the digit", "{median:.0%} of that context's entropy"),
     "F6a": ("Categories hold the direction of a face", "explain {median:.0%} of its variance"),
     "F6b": ("A category holds glasses", "{median:.0%} of one category's faces wear them"),
-    "F6c": ("Categories order hair from less to more", "two halves agree on the order: tau {median:.2f}"),
-    "F6d": ("Categories order faces from stern to happy", "two halves agree on the order: tau {median:.2f}"),
+    "F6c": ("Categories order hair from less to more", "explain {median:.0%} of its variance"),
+    "F6d": ("Categories order faces from stern to happy", "explain {median:.0%} of the emotion's variance"),
     "S6a": ("Q costs next to nothing", "an iteration takes {span} longer"),
     "S6b": ("Mutual information settles before image quality", "in {median:.0%} of the iterations that quality takes"),
 }
@@ -62,6 +62,11 @@ def number_words(claim: str, median: float, best: float, ratios: Sequence[float]
     span = f"{least:.1%}" if least == most else f"{least:.1%} to {most:.1%}"
     numbers = {"median": median, "best": best, "span": span}
     return PLAIN[claim][1].format_map(numbers).replace("%", " %")
+
+
+def of_seeds(num_measured: int, num_seeds: int) -> str:
+    """`` (4 of 5 seeds)`` where a number is not of all seeds: the others could not be read."""
+    return f" ({num_measured} of {num_seeds} seeds)" if 0 < num_measured < num_seeds else ""
 
 
 def beside_words(measure: str, value: float) -> str | None:

@@ -203,7 +203,9 @@ class _Builder:
         ]
         if not grids:
             grids, grids_note = self.kept.grids(stem, shown), grids_note if self.kept.is_empty else KEPT_NOTE
-        figures += self.kept.figures(stem, {path for figure in figures for path in figure.paths})
+        kept = self.kept.figures(stem, {path for figure in figures for path in figure.paths})
+        figures += kept
+        first += [figure for figure in kept if figure.paths == (f"figures/{stem}-pictures.png",)]
         self.files |= self.kept.files(stem)
         pictured = claim_pictures(results, sweep, figures, grids)
         beside = {picture.inline for own in pictured.values() for picture in own}

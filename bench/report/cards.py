@@ -59,6 +59,7 @@ def number(result: ClaimResult) -> str:
         return wording.ABSENT
     first = result.conditions[0]
     own = answers.number_words(result.id, result.value, first.value) or _number(result)
+    own += answers.of_seeds(result.num_measured, result.num_seeds)
     beside = [answers.beside_words(b.measure, b.median) for b in result.beside if b.measure != first.measure]
     return "; ".join([own, *(words for words in beside if words)])
 

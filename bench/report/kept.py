@@ -1,4 +1,7 @@
-"""Pictures that a reference has kept of cells that are gone: its own figures/, with the words of its report.md."""
+"""Pictures of cells that a reference has kept: its own figures/, with the words of its report.md.
+
+Its packed cells hold no pictures, or are gone.
+"""
 
 import html
 import re
@@ -9,9 +12,9 @@ from pathlib import Path
 
 from bench.report import pages
 
-KEPT_NOTE = "The cells are gone: of their pictures those of the committed report are shown, one seed of each arm."
+KEPT_NOTE = "The cells' pictures are not here; those of the committed report are shown, one seed of each arm."
 MAX_BYTES = 5_000_000  # of a picture
-OF_CELLS = re.compile(r"-(traversal|factor|confusion)\b")  # figures that need more of a cell than its curves
+OF_CELLS = re.compile(r"-(traversal|factor|confusion|pictures)\b")  # figures that need more of a cell than its curves
 _SHOWN = re.compile(r"^!\[(.*)\]\((figures/[^()\s]+\.png)\)$(?:\n\n\*\*.*?\.\*\* (.*)$)?", re.MULTILINE)
 _GRID = re.compile(r"(.+), seed (\d+), ((?:samples|(c\d+) varies)\b.*)")
 

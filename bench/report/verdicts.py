@@ -73,23 +73,19 @@ def _arm(result: ClaimResult) -> ArmVerdict:
     show = "shows" if result.num_blank == 1 else "show"
     notes += f", {result.num_blank} {show} nothing of the data" if result.num_blank else ""
     value = wording.with_interval(measure, result.value, result.low, result.high)
+    unit = f"{result.unit}{answers.of_seeds(result.num_measured, result.num_seeds)}".lstrip()
     return ArmVerdict(
         arm=result.group,
         badge=badge(result.verdict),
         measure=wording.measure_words(measure),
         value=value,
-        unit="" if value in (wording.ABSENT, wording.NOT_REACHED) else f"{result.unit}{_of_seeds(result)}".lstrip(),
+        unit="" if value in (wording.ABSENT, wording.NOT_REACHED) else unit,
         holding=f"{count}{notes}",
         holding_interval=f"[{low}, {high}]" if result.num_seeds else "",
         criteria=[_criterion(condition) for condition in result.conditions],
         beside=[_beside(b) for b in result.beside],
         reason="" if result.verdict.is_measured else result.reason,
     )
-
-
-def _of_seeds(result: ClaimResult) -> str:
-    """Where the value is not of all seeds, of how many."""
-    return f" ({result.num_measured} of {result.num_seeds} seeds)" if 0 < result.num_measured < result.num_seeds else ""
 
 
 BADGES = {

@@ -85,6 +85,11 @@ class ClaimTable(Table):
             raise ValueError("needs a condition that is not a guard")
         return self
 
+    @property
+    def deciding_first(self) -> list[ConditionTable]:
+        """The conditions in the file's order, but guards, which prove nothing alone, after all others."""
+        return sorted(self.conditions, key=lambda condition: condition.guard)
+
 
 class CostTable(Table):
     """A claim about the cost of an iteration: judged on interleaved pairs, not on cells; see bench.claims.cost."""

@@ -226,6 +226,15 @@ def test_a_guard_alone_reproduces_nothing(spec: Spec) -> None:
         judged(spec, conditions[1:], [1.0] * 5, [1.0] * 5)
 
 
+def test_the_number_that_is_shown_is_of_a_condition_that_decides(spec: Spec) -> None:
+    guard = {"measure": "sample_purity", "over": "median seed", "at_least": 0.8, "guard": True}
+    deciding = {"measure": "sample_nmi", "over": "median seed", "at_least": 0.5}
+    for order in ([guard, deciding], [deciding, guard]):
+        result = judged(spec, order, [0.9, 0.9, 0.9], [0.6, 0.7, 0.8])
+        assert result.value == 0.7
+        assert [condition.measure for condition in result.conditions] == ["sample_nmi", "sample_purity"]
+
+
 @pytest.mark.parametrize(
     ("ours", "theirs", "verdict", "value"),
     [
