@@ -230,7 +230,7 @@ def test_the_number_that_is_shown_is_of_a_condition_that_decides(spec: Spec) -> 
     guard = {"measure": "sample_purity", "over": "median seed", "at_least": 0.8, "guard": True}
     deciding = {"measure": "sample_nmi", "over": "median seed", "at_least": 0.5}
     for order in ([guard, deciding], [deciding, guard]):
-        result = judged(spec, order, [0.9, 0.9, 0.9], [0.6, 0.7, 0.8])
+        result = judged(spec, order, [0.9] * 5, [0.5, 0.6, 0.7, 0.8, 0.9])
         assert result.value == 0.7
         assert [condition.measure for condition in result.conditions] == ["sample_nmi", "sample_purity"]
 
