@@ -26,6 +26,7 @@ from bench.options import (
     Results,
     Settings,
     SpecOption,
+    ToRun,
     expanded,
     with_options,
 )
@@ -92,7 +93,7 @@ def plan(
 @app.command()
 @with_options
 def run(
-    experiments: Experiments = None,
+    experiments: ToRun = None,
     checkpoint_every_s: Annotated[float, typer.Option(min=1, help="Seconds between checkpoints of a cell.")] = 60.0,
     checkpoint_every: Annotated[
         int | None, typer.Option(min=1, help="Also write a checkpoint every so many iterations.", show_default=False)

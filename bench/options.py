@@ -15,9 +15,12 @@ from bench.spec.experiment import PROFILES
 Experiments = Annotated[
     list[str] | None,
     typer.Argument(
-        help="Experiments of experiments.toml. Default: all of them; but run asks for names, or the word all.",
+        help="Experiments of experiments.toml. Default: all of them.",
         show_default=False,
     ),
+]
+ToRun = Annotated[
+    list[str] | None, typer.Argument(help="Experiments of experiments.toml, or the word all.", show_default=False)
 ]
 SpecOption = Annotated[
     Path, typer.Option("--spec", help="File that declares the experiments.", show_default="experiments.toml")

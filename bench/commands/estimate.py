@@ -29,7 +29,8 @@ def plan_measured(context: Context, price_per_hour: float | None = None) -> Exit
     scratch = None if context.executor == "local" else context.results.parent  # on the shared storage
     with executor_of(context) as executor, received_signals() as signals:
         jobs = executor.jobs
-        with console.status(f"measuring {kinds}, {jobs} at a time"):
+        say(f"measuring {kinds} on this machine, {jobs} at a time: some iterations of each, and what surrounds them")
+        with console.status("measuring"):
             measured = estimate.measure(planned, task_of, executor, StopRequest(signals), scratch)
     if signals:
         return Exit.TERMINATED if signals[0] == signal.SIGTERM else Exit.INTERRUPTED

@@ -180,8 +180,8 @@ def _seeds(sweep: Sweep, order: list[str]) -> Table | None:
     if of_continuous:
         ceiling = continuous_ceiling_nats(sweep.definition)
         limit = f"cannot exceed {ceiling:.3f} nats" if math.isfinite(ceiling) else "has no ceiling"
-        caption += f" With the smallest standard deviation that Q may have, the L_I of all continuous codes together {limit}. The explained "
-        caption += "share says how much Q knows about a code."
+        caption += " With the smallest standard deviation that Q may have, the L_I of all continuous codes together "
+        caption += f"{limit}. The explained share says how much Q knows about a code."
     headings = [*own, *map(wording.measure_heading, measures)]
     return Table("seeds", "Every seed", caption, headings, rows, csv_bytes([*own, *known], values), num_text=4)
 
