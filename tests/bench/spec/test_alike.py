@@ -90,3 +90,13 @@ def test_a_mistake_is_one_line_that_names_file_and_table(tmp_path: Path, name: s
         load_spec(file)
     assert str(caught.value).startswith(str(file))
     assert "\n" not in str(caught.value)
+
+
+def test_the_example_of_the_documents_reads(tmp_path: Path) -> None:
+    document = (BUILTIN.parent / "docs" / "EXTENDING.md").read_text()
+    (block,) = (part for part in document.split("```toml\n")[1:] if 'like = "mnist-mi"' in part)
+    file = tmp_path / "mine.toml"
+    file.write_text(block.partition("```")[0])
+    spec = load_spec(file)
+    assert [claim.id for claim in spec.experiments["mine"].claims] == ["M1"]
+    assert [cell.name for cell in planned(file, "mine")] == [f"infogan-fast-q/seed-{seed}" for seed in range(5)]
