@@ -1,8 +1,8 @@
 """One condition of a claim, held against the seeds of a group: the number, and whether it decides.
 
-A diverged seed has the worst of all values, and so has a blank one where it has none; the median curve alone is of the
-finished seeds. Any other seed without a value may have any: where it could turn the answer, the condition is undecided
-(its number is NaN), and never met.
+A diverged seed has the worst of all values, and so has a blank one, whatever readers make of its images; the median
+curve alone is of the finished seeds. Any other seed without a value may have any: where it could turn the answer, the
+condition is undecided (its number is NaN), and never met.
 """
 
 import math
@@ -28,7 +28,7 @@ class ConditionResult:
     basis: str
     value: float  # what the bound was held against: the worst seed, the median, or the median curve's; NaN: undecided
     holds: bool
-    seeds: dict[int, float]
+    seeds: dict[int, float]  # NaN: not measured, or blank
     guard: bool = False
     limit: float = math.nan  # the bound as a number, for drawing; NaN where it has none
 
@@ -89,9 +89,9 @@ def check(
 ) -> ConditionResult:
     """``runs`` are the group's finished ones, ``num_diverged`` more ended because a loss stopped being a number."""
     condition = asked.table
-    seeds = {run.cell.seed: run.summary.get(condition.measure, math.nan) for run in runs}
-    lost = {seed for seed in blank if math.isnan(seeds[seed])}
-    able = [run for run in runs if run.cell.seed not in lost]
+    able = [run for run in runs if run.cell.seed not in blank]
+    seeds = {run.cell.seed: math.nan for run in runs}
+    seeds |= {run.cell.seed: run.summary.get(condition.measure, math.nan) for run in able}
     if condition.over == "median curve":
         value = _of_median_curve(condition, sweep, group, runs)
     elif runs and not able:
@@ -99,7 +99,7 @@ def check(
     elif condition.over == "best seed":
         value = _best(asked, able, seeds)
     else:
-        value = _over_all(asked, [seeds[run.cell.seed] for run in able], num_diverged + len(lost))
+        value = _over_all(asked, [seeds[run.cell.seed] for run in able], num_diverged + len(blank))
     holds = asked.decide(value)
     unit = MEASURES[condition.measure].unit
     of = (condition.measure, unit, condition.over, asked.bound, condition.basis)
@@ -109,14 +109,14 @@ def check(
 def holds_for(conditions: Sequence[Asked], run: Run, blank: frozenset[int] = frozenset()) -> bool | None:
     """Whether one seed meets every condition that speaks of seeds; None where a missing value decides that.
 
-    A bound on the median curve speaks of no seed. A blank seed meets no condition that lacks its value.
+    A bound on the median curve speaks of no seed. A blank seed meets no condition.
     """
+    if run.cell.seed in blank:
+        return False
     of_seeds = [asked for asked in conditions if asked.table.over != "median curve"]
     values = [run.summary.get(asked.table.measure, math.nan) for asked in of_seeds]
     found = [asked.decide(value) for asked, value in zip(of_seeds, values, strict=True)]
-    if False in found or (run.cell.seed in blank and any(map(math.isnan, values))):
-        return False
-    return None if None in found else True
+    return False if False in found else None if None in found else True
 
 
 def _over_all(asked: Asked, values: list[float], num_diverged: int) -> float:

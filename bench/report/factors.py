@@ -13,6 +13,7 @@ import numpy as np
 from bench.analysis.pictures import labels_of
 from bench.analysis.runs import Run, Sweep
 from bench.analysis.summary import code_names
+from bench.claims.conditions import blank_seeds
 from bench.spec import vocabulary
 from bench.spec.experiment import ExperimentTable, arm_of, by_variant
 from infogan.measures.catalogue import FACTORS
@@ -81,7 +82,8 @@ def studied(sweep: Sweep, experiment: ExperimentTable | None, groups: Sequence[s
         wanted += [_default(sweep, f) for f in known if f not in {asked.factor for asked in wanted}]
         for asked in wanted:
             for group in members:
-                runs = tuple(_factor_run(run, asked) for run in sweep.done(group))
+                blank = blank_seeds(experiment.blank if experiment else None, sweep.done(group))
+                runs = tuple(_factor_run(run, asked, blank) for run in sweep.done(group))
                 is_claimed = arm_of(group) in asked.arms
                 if runs:
                     found.append(replace(asked, group=group, runs=runs, is_claimed_of=is_claimed))
@@ -112,11 +114,13 @@ def _with_grid(of: FactorRun, found: FactorRuns) -> FactorRun:
     return FactorRun(of.run, of.value, of.chosen_by, names[0], of.reason, grid, noise, columns)
 
 
-def _factor_run(run: Run, asked: FactorRuns) -> FactorRun:
+def _factor_run(run: Run, asked: FactorRuns, blank: Collection[int]) -> FactorRun:
     reasons = run.measures.get(FAMILY, {}).get("reasons", {})
     details = entry(run).get("factors", {}).get(asked.factor, {})
     code = details.get("category_code" if vocabulary.measure(asked.measure).is_of_categories else "code")
     value, chosen_by = (run.summary.get(name, math.nan) for name in (asked.measure, asked.rule))
+    if run.cell.seed in blank:
+        return FactorRun(run, math.nan, math.nan, code, "shows nothing of the data")
     reason = reasons.get(asked.factor) or reasons.get("", "")
     return FactorRun(run, value, chosen_by, code, reason.removeprefix("not measured: "))
 

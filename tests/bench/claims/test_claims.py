@@ -150,14 +150,14 @@ BLANK = BlankTable(measure="precision", below=0.01, basis="Made up for this test
 @pytest.mark.parametrize(
     ("nmi", "precision", "best", "median"),
     [
-        # what could not be read of a blank seed counts as the worst, and no longer leaves the claim open
+        # a blank seed counts as the worst, and does not leave the claim open
         ([0.1, 0.2, 0.3, None, None], [0.5, 0.5, 0.5, 0.0, 0.0], ("not", 0.3), ("not", 0.1)),
         ([0.1, 0.9, 0.9, None, None], [0.5, 0.5, 0.5, 0.0, 0.0], ("", 0.9), ("not", 0.1)),
         # one that shows something, or of which that is not known, may have any value
         ([0.1, 0.2, 0.3, None, None], [0.5, 0.5, 0.5, 0.0, 0.02], ("open", None), ("not", 0.15)),
         ([0.9, 0.9, 0.1, None, None], [0.5, 0.5, 0.5, 0.0, None], ("open", None), ("open", None)),
-        # a value that was read counts, blank or not
-        ([0.1, 0.2, 0.9, 0.9, 0.9], [0.5, 0.5, 0.0, 0.0, 0.0], ("", 0.9), ("", 0.9)),
+        # also where the readers have made something of it
+        ([0.1, 0.2, 0.9, 0.9, 0.9], [0.5, 0.5, 0.0, 0.0, 0.0], ("not", 0.2), ("not", -math.inf)),
         ([None] * 5, [0.0] * 5, ("not", -math.inf), ("not", -math.inf)),
     ],
 )
@@ -181,10 +181,10 @@ def test_a_run_that_shows_nothing_of_the_data_counts_against_a_claim(
         (row,) = claim_rows([found["F9a"]])[0].arms
         assert ("none shows it" in row.criteria[0].text, "inf" in row.criteria[0].text) == (True, False)
         assert "inf" not in found["F9a"].reason
-    # without the rule a seed that could not be read may have any value: it leaves open what was "not"
+    # without the rule a seed that could not be read may have any value, and one that was read has its own
     ruleless = judge(spec.experiments["two"], sweep(spec, purity, nmi, precision=precision))
     without = next(r for r in ruleless if (r.id, r.variant) == ("F9a", "one"))
-    assert str(without.verdict) == words["open" if best[0] == "not" else best[0]]
+    assert str(without.verdict) == words["open" if None in nmi and best[0] else ""]
 
 
 def judged(spec: Spec, conditions: list[dict[str, Any]], purity: list[Any], nmi: list[Any]) -> ClaimResult:
