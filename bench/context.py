@@ -18,7 +18,7 @@ from bench.run.executors.cluster_connection import require_ray
 from bench.run.own import learn_architectures, require_trainable
 from bench.spec.cells import Cell, cells
 from bench.spec.experiment import PROFILES, groups
-from bench.spec.images import OPTION, replacement
+from bench.spec.images import replacement, said_of
 from bench.spec.reading import BUILTIN
 from bench.spec.schema import suggest
 from bench.spec.selection import Selection, experiment_table, parse_seeds, profile_table, selected_seeds
@@ -236,28 +236,42 @@ class Context:
     def _data(self, name: str, *, download: bool) -> data.DataInfo:
         table, profile = self.spec.experiments[name], self.profiles[name]
         budget = profile_table(table, name, profile).num_images
-        with self._said_of_images(name, table.wanted_data):
+        with self._said_of_images(name):
             if download:
                 info = _prepared(table.wanted_data, table.source, self.data_dirs[name], budget)
             else:
                 info = data.describe(table.wanted_data, table.source, self.data_dirs[name], num_images=budget)
-        wanted = min(budget or info.num_train, info.num_train)
+        wanted = fewest = min(budget or info.num_train, info.num_train)
         for variant, arm in groups(table, table.arms):
             batch_size = merged_training(self.spec, table, variant, arm)["batch_size"]
             share = table.variants[variant].share_of_images if variant else 1.0
+            fewest = min(fewest, round(wanted * share))
             if batch_size > round(wanted * share):
                 images = f"the {round(wanted * share)} training images of {profile}"
                 raise BadInput(
                     f"{name}: batch_size = {batch_size} exceeds {images}; smaller: --set training.batch_size=..."
                 )
-        unmeasurable = [family for family in table.measures if family in data.own.OF_CLASSES]
-        if info.num_classes > data.own.MAX_CLASSES and self._is_replaced(name):
-            table.measures[:] = [family for family in table.measures if family not in unmeasurable]
-            say(f"{name}: measured without {', '.join(unmeasurable)}, which tell {data.own.MAX_CLASSES} classes apart")
-        elif info.num_classes > data.own.MAX_CLASSES and unmeasurable:
-            few = f"of at most {data.own.MAX_CLASSES} classes, and the images have {info.num_classes}"
-            raise BadInput(f"{name}: measures names {unmeasurable[0]!r}, which is {few}: leave it out")
+        self._require_measurable(name, info.num_classes, fewest)
         return info
+
+    def _require_measurable(self, name: str, num_classes: int, num_images: int) -> None:
+        """Leave out what images that the command line names cannot be measured for; in a file it is BadInput.
+
+        ``num_classes``: of a user's own images with labels, else 0. ``num_images``: the fewest that an arm trains on.
+        """
+        measures = self.spec.experiments[name].measures
+        unmeasurable = [family for family in measures if family in data.own.OF_CLASSES]
+        if num_classes > data.own.MAX_CLASSES:
+            few = f"for at most {data.own.MAX_CLASSES} classes, and the images have {num_classes}"
+        elif num_classes and num_images < data.own.MIN_LABELLED:
+            few = f"for at least {data.own.MIN_LABELLED} training images with labels, and there are {num_images}"
+        else:
+            return
+        if unmeasurable and not self._is_replaced(name):
+            raise BadInput(f"{name}: measures names {unmeasurable[0]!r}, which is {few}: leave it out")
+        if unmeasurable:
+            measures[:] = [family for family in measures if family not in unmeasurable]
+            say(f"{name}: measured without {', '.join(unmeasurable)}: {few}")
 
     def _is_replaced(self, name: str) -> bool:
         """Whether the experiment has images that the command line names."""
@@ -265,16 +279,14 @@ class Context:
         return images is not None and name in images.experiments
 
     @contextmanager
-    def _said_of_images(self, name: str, asked: str | data.OwnImages) -> Iterator[None]:
+    def _said_of_images(self, name: str) -> Iterator[None]:
         """What is wrong with images that the command line names is said with what they were to be."""
         try:
             yield
         except data.DataError as error:
-            if isinstance(asked, str) or not self._is_replaced(name):
+            if self.spec.given.file is None or not self._is_replaced(name):
                 raise
-            what = str(error).removeprefix("images: ")
-            takes = f"takes {asked.size}x{asked.size} {asked.colour}"
-            raise data.DataError(f"{OPTION}: {name} {takes}: {what}") from error
+            raise data.DataError(said_of(name, self.spec.given.file.experiments[name].wanted_data, error)) from error
 
     def _cells(self, name: str) -> list[Cell]:
         versions = environment.key_versions()

@@ -1,4 +1,4 @@
-"""``--images``: a folder of the user's own in place of an experiment's data, of the size and colour that these have.
+"""``--images``: a user's own folder in place of an experiment's data, of the size and colour that its files have.
 
 The claims are about the paper's data and are not judged then, nor is what no image of a user's has measured.
 """
@@ -12,7 +12,9 @@ from typing import Any
 from bench.spec.reading import Source, SpecError
 from infogan.architectures import ARCHITECTURES
 from infogan.data import OwnImages
-from infogan.data.base import one_line
+from infogan.data.base import DataError, one_line
+from infogan.data.own import as_found
+from infogan.own.sources import is_reference
 
 OPTION = "--images"
 OF_NAMED_SETS = ("strokes", "factors")  # measures of digits' shapes, and of factors that no image of a user's has
@@ -25,16 +27,34 @@ class Replacement:
 
     place: Path  # a folder, or an .npy or .npz file
     experiments: tuple[str, ...]
-    resize: bool = False  # each picture's middle square, averaged down
+    resize: bool = False  # each picture's middle square, averaged down to the size of the data that it replaces
 
     def instead_of(self, wanted: str | OwnImages) -> OwnImages:
-        """The images to be trained on in place of a named set, or of other images with all that is asked of those."""
-        if isinstance(wanted, str):
-            channels, size, _ = ARCHITECTURES[wanted].image_CHW
-            asked = OwnImages(self.place.absolute(), size, "grey" if channels == 1 else "rgb")
+        """The images to be trained on in place of a named set, or of other images with all that is asked of those.
+
+        Raises DataError where the files are nothing that the paper has networks for.
+        """
+        place = self.place.absolute()
+        if not isinstance(wanted, str):
+            asked = OwnImages(place, **wanted.made_as)
+        elif not self.resize:
+            return as_found(place, ARCHITECTURES[wanted].image_CHW)
         else:
-            asked = OwnImages(self.place.absolute(), **wanted.made_as)
+            channels, size, _ = ARCHITECTURES[wanted].image_CHW
+            asked = OwnImages(place, size, "grey" if channels == 1 else "rgb")
         return OwnImages(**vars(asked) | {"resize": "area"}) if self.resize else asked
+
+
+def is_of_another_shape(asked: OwnImages, wanted: str | OwnImages) -> bool:
+    """Whether images have another size or number of channels than the named set that they replace."""
+    return isinstance(wanted, str) and asked.image_CHW != ARCHITECTURES[wanted].image_CHW
+
+
+def said_of(name: str, wanted: str | OwnImages, error: DataError) -> str:
+    """What is wrong with the images, with what the experiment's own data are."""
+    channels, size, _ = ARCHITECTURES[wanted].image_CHW if isinstance(wanted, str) else wanted.image_CHW
+    what = str(error).removeprefix("images: ")
+    return f"{OPTION}: {name} has {size}x{size} {'grey' if channels == 1 else 'rgb'} of its own: {what}"
 
 
 def replacement(experiments: Sequence[str] | None, place: Path | None, resize: bool) -> Replacement | None:
@@ -49,12 +69,18 @@ def replacement(experiments: Sequence[str] | None, place: Path | None, resize: b
 def replaced(source: Source, wanted: Mapping[str, str | OwnImages], images: Replacement) -> Source:
     """The source with the images as data of the experiments that they are for, still to be checked.
 
-    ``wanted``: the data of every experiment. A name that is none is left to who looks it up.
+    ``wanted``: the data of every experiment. A name that is none is left to who looks it up. Raises SpecError.
     """
     changed = Source(source.path, copy.deepcopy(source.tables), dict(source.origins))
     for name in wanted.keys() & set(images.experiments):
-        asked = images.instead_of(wanted[name])
         table: dict[str, Any] = changed.tables["experiments"][name]
+        try:
+            asked = images.instead_of(wanted[name])
+        except DataError as error:
+            raise SpecError(said_of(name, wanted[name], error)) from error
+        architecture = table.get("architecture", "auto")
+        if is_of_another_shape(asked, wanted[name]) and not is_reference(architecture):
+            table["architecture"] = "auto"
         for field in OF_THE_PAPER:
             table.pop(field, None)
         stated = {field: value for field, value in asked.made_as.items() if value is not None}

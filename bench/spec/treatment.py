@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from bench.spec.experiment import groups
+from bench.spec.images import is_of_another_shape
 from bench.spec.tables import Spec, merged_network, merged_training
 from infogan.data.base import one_line
 
@@ -20,6 +21,7 @@ def treatment_set(spec: Spec, name: str, profile: str) -> list[str]:
     if images is not None and name in images.experiments:
         asked, was = images.instead_of(experiment.wanted_data), experiment.wanted_data
         how = f"{asked.size}x{asked.size} {asked.colour}{', resized' if asked.resize else ''}"
+        how += f", networks of {asked.architecture}" if is_of_another_shape(asked, was) else ""
         named = was if isinstance(was, str) else was.folder.name
         words.append(f"data = {one_line(images.place.name)}, {how} ({spec.given.name}: {named})")
     for setting in spec.given.settings:

@@ -1,6 +1,7 @@
 """Images of the user's own: a folder of PNG and JPEG files, with one folder per class or none, or one array of uint8.
 
-:class:`OwnImages` says where they lie and what they are to be. Nothing is guessed: what is not as asked is an error.
+:class:`OwnImages` says where they lie and what they are to be: what is not as asked is an error. :func:`as_found` asks
+for what the files are.
 """
 
 from dataclasses import asdict, dataclass, replace
@@ -17,7 +18,8 @@ if TYPE_CHECKING:  # files are looked at where images are asked for, not where a
 NAME, SOURCES = "own", ("auto", "folder")  # what records call it
 NETWORKS = {(28, "grey"): "mnist", (32, "grey"): "faces", (32, "rgb"): "celeba", (64, "grey"): "chairs"}
 VERSION = 1  # raise it when the same files give other arrays, so that no cache or sidecar speaks of the old ones
-MAX_CLASSES, OF_CLASSES = 10, ("digits", "samples", "trajectory")  # what families of measures that know labels can tell
+OF_CLASSES = ("digits", "samples", "trajectory")  # families of measures that know labels
+MAX_CLASSES, MIN_LABELLED = 10, 128  # of their classifier: training images, one batch of it
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,23 @@ class OwnImages:
             raise ValueError(
                 f"the paper has no networks for size {self.size} {self.colour}, only for {known}"
             ) from None
+
+
+def as_found(place: Path, made_CHW: tuple[int, int, int]) -> OwnImages:
+    """Images of the size and colour that their files have, for the paper's networks.
+
+    There are none for some: files in colour of the size ``made_CHW`` are turned into its grey then. Raises DataError.
+    """
+    from infogan.data.own_files import HOW, found, looks
+
+    size, colour = looks(found(place))
+    asked = OwnImages(place, size, colour)
+    if (size, colour) in NETWORKS:
+        return asked
+    if made_CHW == (1, size, size):
+        return replace(asked, colour="grey")
+    known = ", ".join(f"{side}x{side} {kind}" for side, kind in NETWORKS)
+    raise DataError(f"images: {place} holds {size}x{size} {colour}; the paper has networks for {known}; {HOW}")
 
 
 def load(asked: OwnImages, progress: Progress | None = None) -> Dataset:

@@ -8,6 +8,7 @@ import os
 import stat
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from infogan.data.npz import MAX_BYTES, NpzError, read_npy, read_npz
 
 PICTURES, ARRAYS = (".png", ".jpg", ".jpeg"), (".npy", ".npz")
 UNREAD = (".gif", ".webp", ".bmp", ".tif", ".tiff", ".heic", ".avif")  # pictures of kinds that are not read
+GREY = ("1", "L", "LA")  # Pillow's modes of pictures without colour
 MAX_SIDE = 4096  # pixels of a picture that is to be made smaller
 HOW = 'resize = "area" (or --resize) crops each to its middle square and averages that down'
 
@@ -61,6 +63,28 @@ def found(place: Path) -> Found:
         wanted = "pictures (PNG, JPEG), or one folder per class with them, or one .npy or .npz file"
         raise DataError(f"images: {place} holds {listing(place)}; expected {wanted}{hint}")
     return _of_classes(place, folders)
+
+
+def looks(there: Found) -> tuple[int, Literal["grey", "rgb"]]:
+    """Side of the first picture in pixels, and "rgb" where any file is stored in colour, by their headers alone.
+
+    Whether all have that size is seen as they are decoded. Raises DataError where the first is not square.
+    """
+    if there.images is not None:
+        shape = _channels_last(there.images).shape
+        (height, width), in_colour = shape[1:3], shape[3] == 3
+    else:
+        with opened(there.files[0]) as image:
+            width, height = image.size
+        in_colour = any(_mode(file) not in GREY for file in there.files)
+    if width != height:
+        raise DataError(f"images: {there.files[0]} holds {width}x{height} pixels, which is no square; {HOW}")
+    return width, "rgb" if in_colour else "grey"
+
+
+def _mode(file: Path) -> str:
+    with opened(file) as image:
+        return image.mode
 
 
 def _of_classes(place: Path, folders: list[Path]) -> Found:
@@ -194,12 +218,17 @@ def _fitted(image_HWC: np.ndarray, size: int) -> np.ndarray:
     return channels if len(square) == size else np.stack([area_resize(channel, size) for channel in channels])
 
 
+def _channels_last(images: np.ndarray) -> np.ndarray:
+    """(N, H, W, C), from any of the shapes that a file may hold."""
+    if images.ndim == 3:
+        return images[..., None]
+    is_channels_first = images.shape[-3] in (1, 3) and images.shape[-1] not in (1, 3)
+    return np.moveaxis(images, 1, -1) if is_channels_first else images
+
+
 def _from_arrays(there: Found, images: np.ndarray, image_CHW: tuple[int, int, int], resize: str | None) -> np.ndarray:
     channels, size, _ = image_CHW
-    if images.ndim == 3:
-        images = images[..., None]
-    elif images.shape[-3] in (1, 3) and images.shape[-1] not in (1, 3):
-        images = np.moveaxis(images, 1, -1)
+    images = _channels_last(images)
     height, width, there_channels = images.shape[1:]
     if there_channels != channels:
         asked = "grey" if channels == 1 else "rgb"

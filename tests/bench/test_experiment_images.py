@@ -1,22 +1,21 @@
 """Images of the user's own in an experiment: from the file to a trained cell, or one line before anything runs."""
 
+import csv
 import json
 import re
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from bench.analysis.definitions import current_config
-from bench.commands.run import task_maker
 from bench.console import BadInput
 from bench.context import Context
+from bench.records.folder import CellFolder
 from bench.spec.tables import SpecError, load_spec
 from infogan import data
 from infogan.measures.digits import classifier
-from tests.bench.attempts import trained
 from tests.builders import tiny_file
 from tests.end_to_end.harness import Bench
 from tests.infogan.test_own_images import noise, save
@@ -108,35 +107,67 @@ def test_more_classes_than_can_be_told_apart_are_refused_before_training(tmp_pat
         save(tmp_path / "pictures" / "shoes" / f"kind-{k:02d}", noise(8, seed=k))
     spec = write_spec(tmp_path, OWN + '\nmeasures = ["digits"]')
     with pytest.raises(
-        BadInput, match="tiny: measures names 'digits', which is of at most 10 classes, and the images have 11"
+        BadInput, match="tiny: measures names 'digits', which is for at most 10 classes, and the images have 11"
     ):
         Context(["tiny"], spec=spec, results=tmp_path / "r", no_tracking=True)
 
 
+def test_too_few_with_labels_are_refused_before_training_or_measured_without(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The classifier takes batches of so many."""
+    assert classifier.Recipe().batch_size == data.own.MIN_LABELLED
+    folder, own = shoes(tmp_path, num=70), OWN + '\nmeasures = ["digits", "usable"]'
+    told = "for at least 128 training images with labels, and there are 126"
+    with pytest.raises(BadInput, match=f"tiny: measures names 'digits', which is {told}: leave it out"):
+        Context(["tiny"], spec=write_spec(tmp_path, own), results=tmp_path / "r", no_tracking=True)
+    spec = write_spec(tmp_path, NAMED + '\nmeasures = ["digits", "usable"]')
+    context = Context(["tiny"], spec=spec, results=tmp_path / "r", images=folder, no_tracking=True)
+    assert context.cells[0].measures == ("usable",)
+    assert f"tiny: measured without digits: {told}" in capsys.readouterr().out
+    shoes(tmp_path, num=72)  # 144 of which a tenth is held out
+    context = Context(["tiny"], spec=spec, results=tmp_path / "r", images=folder, no_tracking=True)
+    assert context.cells[0].measures == ("digits", "usable")
+
+
 @pytest.mark.slow
-def test_a_cell_is_trained_and_the_error_of_categories_measured_as_for_digits(
+def test_the_error_of_categories_is_measured_as_for_digits_and_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Two kinds of pictures that any network tells apart: dark ones and bright ones."""
-    monkeypatch.setattr(classifier, "Recipe", partial(classifier.Recipe, iterations=60))  # enough for these
-    for k, name in enumerate(("dark", "bright")):
-        save(tmp_path / "pictures" / "shoes" / name, noise(200, (28, 28), seed=k) // 2 + np.uint8(127 * k))
-    own = OWN.replace("32", "28") + '\nmeasures = ["digits", "samples"]'
-    context = Context(["tiny"], spec=write_spec(tmp_path, own), results=tmp_path / "r", seeds=[0], no_tracking=True)
-    cell = context.cells[0]
-    task = replace(task_maker(context, 60.0, None)(cell, context.results), environment={"git_commit": "0" * 12})
-    records = trained(task)
-    identity = (records.path / "cell.json").read_text()
-    assert "The user's own images in shoes, 28x28 grey: 360 to train on" in json.loads(identity)["data"]["note"]
-    assert str(tmp_path) not in identity
-    assert records.traversals()["c1"].shape[2:] == (28, 28, 1)
+    """Through the command line: folders of three kinds that any network tells apart, dark, middling and bright."""
+    bench, folder = Bench(tmp_path), tmp_path / "pictures"
+    for k, name in enumerate(("dark", "middling", "bright")):
+        save(folder / name, noise(80, (32, 32, 3), seed=k) // 4 + np.uint8(90 * k))
+    write_spec(tmp_path, NAMED + '\nmeasures = ["digits", "samples"]')
+    bench.environment = {"INFOGAN_CACHE": str(tmp_path / "cache")}
+    with monkeypatch.context() as patch:  # the command finds this classifier in its cache, trained for a moment
+        asked, full = data.OwnImages(folder, 32, "rgb"), classifier._train
+        patch.setattr(classifier, "_train", lambda m, images, recipe: full(m, images, replace(recipe, iterations=60)))
+        classifier.digit_classifier(data.load(asked, "auto", folder))
+    arguments = ("tiny", "--images", str(folder))
+    output = bench("run", *arguments, "--arms", "infogan", "--seeds", "0", "--no-tracking", "--device", "cpu")
+    assert "in pictures, 32x32 rgb: 216 to train on, 24 held out; 3 classes: bright, dark, middling" in output
+    assert "set data = pictures, 32x32 rgb, networks of celeba (experiments.toml: mnist)" in output
+    (cell,) = bench.cells().values()
+    records = CellFolder(cell)
+    assert str(tmp_path) not in (cell / "cell.json").read_text()
+    assert records.traversals()["c1"].shape[2:] == (32, 32, 3)
     measured = records.measures()
     values = measured["digits"]["values"]
-    assert 0 <= values["digit_error"] <= 1
-    assert values["digit_error_majority"] <= 0.5  # each category has the more frequent of two classes
-    assert values["digit_error_probe"] < 0.05
-    assert measured["digits"]["details"]["classifier_accuracy"] > 0.95
+    assert values["digit_error_majority"] <= 2 / 3  # each category has the most frequent of three classes
+    assert values["digit_error_probe"] < 0.1
+    assert measured["digits"]["details"]["classifier_accuracy"] > 0.9
     assert measured["samples"]["values"]["kid"] > 0
+    bench("report", *arguments)
+    (table,) = (bench.results / "report" / "tables").glob("*-digits.csv")
+    (row,) = csv.DictReader(table.read_text().splitlines())
+    assert (row["arm"], row["seed"], float(row["digit_error"])) == (
+        "infogan",
+        "0",
+        pytest.approx(values["digit_error"]),
+    )
+    report = (bench.results / "report" / "report.md").read_text()
+    assert f"| infogan | 0 (best) | {values['digit_error']:.3f} " in report
 
 
 def test_other_images_give_other_cells(tmp_path: Path) -> None:

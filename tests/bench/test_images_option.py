@@ -11,6 +11,7 @@ from bench import cli
 from bench.analysis.definitions import current_config
 from bench.analysis.results import load
 from bench.claims.judge import judge
+from bench.commands.plan import print_data
 from bench.console import BadInput
 from bench.context import Context
 from bench.report.inventory import command
@@ -71,6 +72,43 @@ def test_larger_pictures_are_made_smaller_where_that_is_asked(file: Path, tmp_pa
     assert found.infos["tiny"].num_train == 36
 
 
+@pytest.mark.parametrize(
+    ("is_array", "shape", "words"),
+    [
+        (False, (28, 28), "28x28 grey"),
+        (False, (28, 28, 3), "28x28 grey"),  # the paper has no others of this size
+        (False, (32, 32), "32x32 grey, networks of faces"),
+        (False, (32, 32, 3), "32x32 rgb, networks of celeba"),
+        (True, (28, 28), "28x28 grey"),
+        (True, (3, 32, 32), "32x32 rgb, networks of celeba"),
+        (True, (64, 64, 1), "64x64 grey, networks of chairs"),
+    ],
+)
+def test_size_and_colour_are_those_of_the_files(
+    file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], is_array: bool, shape: tuple[int, ...], words: str
+) -> None:
+    if is_array:
+        (tmp_path / "shoes").mkdir()
+        np.save(tmp_path / "shoes" / "all.npy", noise(40, shape))
+    else:
+        save(tmp_path / "shoes", noise(40, shape))
+    found = planned(file, tmp_path / "shoes")
+    print_data(found)
+    said = capsys.readouterr().out
+    assert f"in shoes, {words.partition(',')[0]}: 36 to train on" in said
+    assert f"set data = shoes, {words} (sound.toml: mnist)" in said
+    config, size = found.cells[0].config, int(words[:2])
+    assert (config["data"]["images"]["size"], config["data"]["images"]["colour"]) == (size, words.split(",")[0][6:])
+    assert config["architecture"] == (words.rpartition(" ")[2] if "," in words else "mnist")
+
+
+def test_one_picture_in_colour_is_enough(file: Path, tmp_path: Path) -> None:
+    save(tmp_path / "shoes", noise(40, (32, 32)))
+    save(tmp_path / "one", noise(1, (32, 32, 3)))
+    next((tmp_path / "one").iterdir()).rename(tmp_path / "shoes" / "last.png")
+    assert planned(file, tmp_path / "shoes").spec.experiments["tiny"].wanted_data.colour == "rgb"  # type: ignore[union-attr]
+
+
 def test_images_in_place_of_other_images_are_asked_the_same(file: Path, tmp_path: Path) -> None:
     own = 'data = { folder = "here", size = 28, colour = "grey", held_out = 0.25 }'
     text = file.read_text().replace('data = "mnist"\nsource = "embedded"', own)
@@ -81,6 +119,7 @@ def test_images_in_place_of_other_images_are_asked_the_same(file: Path, tmp_path
 
 
 def test_the_papers_claims_and_measures_of_its_own_sets_go(tmp_path: Path) -> None:
+    save(tmp_path / "shoes", noise(4, (32, 32, 3)))
     spec = load_spec(BUILTIN, (), Replacement(tmp_path / "shoes", ("mnist", "celeba")))
     mnist, celeba, faces = (spec.experiments[name] for name in ("mnist", "celeba", "faces"))
     assert celeba.wanted_data == OwnImages(tmp_path / "shoes", 32, "rgb")
@@ -93,8 +132,13 @@ def test_the_papers_claims_and_measures_of_its_own_sets_go(tmp_path: Path) -> No
 
 PICTURES = {
     "nothing in it": (0, (28, 28), r"holds nothing; expected pictures \(PNG, JPEG\)"),
-    "another size": (4, (32, 32), r"tiny takes 28x28 grey: .*000.png is 32x32 pixels, .*--resize"),
-    "smaller ones": (4, (20, 20), "is 20x20 pixels"),
+    "another size": (
+        4,
+        (40, 40, 3),
+        r"tiny has 28x28 grey of its own: .* holds 40x40 rgb; the paper has networks for 28x28 grey, .*--resize",
+    ),
+    "smaller ones": (4, (20, 20), "holds 20x20 grey"),
+    "no square": (4, (28, 40), "holds 40x28 pixels, which is no square; .*--resize"),
     "too few": (9, (28, 28), r"batch_size = 32 exceeds the 8 training images of cpu; smaller: --set"),
 }
 
@@ -103,7 +147,7 @@ PICTURES = {
 def test_what_cannot_be_trained_on_is_one_line(file: Path, tmp_path: Path, name: str) -> None:
     num, shape, words = PICTURES[name]
     folder = save(tmp_path / "shoes", noise(num, shape))
-    with pytest.raises((DataError, BadInput), match=words) as caught:
+    with pytest.raises((DataError, SpecError, BadInput), match=words) as caught:
         planned(file, folder)
     assert "\n" not in str(caught.value)
 
@@ -117,8 +161,9 @@ def test_mixed_sizes_and_a_folder_that_is_not_there_end_the_command_before_anyth
     (tmp_path / "000.png").rename(folder / "004.png")
     monkeypatch.chdir(tmp_path)
     words = {
-        "shoes": "error: --images: tiny takes 28x28 grey: .*004.png is 28x40 pixels and .*000.png is 28x28",
-        "nowhere": "error: --images: tiny takes 28x28 grey: .*nowhere does not exist",
+        "shoes": "error: --images: tiny has 28x28 grey of its own: .*004.png is 28x40 pixels and .*000.png is 28x28"
+        ".*--resize",
+        "nowhere": "error: --images: tiny has 28x28 grey of its own: .*nowhere does not exist",
     }
     for place, said in words.items():
         monkeypatch.setattr("sys.argv", ["bench", "run", "tiny", "--spec", str(file), "--images", place])
