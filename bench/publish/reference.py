@@ -38,7 +38,12 @@ _VALUE = re.compile(r"<!--=([a-z0-9-]+)-->.*?<!--/-->")  # a quoted value: its c
 
 
 def claims_table(results: list[ClaimResult]) -> str:
-    """The claim table as Markdown, and below it what each claim says."""
+    """The claim table as Markdown, and below it what each claim says.
+
+    An arm that was never trained is left out where another one was, as on the page of the whole paper.
+    """
+    trained = {result.id for result in results if result.num_seeds}
+    results = [result for result in results if result.num_seeds or result.id not in trained]
     lines = [
         "| claim | arm | holds? | value, median [interval] | seeds holding | the paper's number |",
         "|---" * 6 + "|",
