@@ -15,7 +15,7 @@ from bench.environment import key_versions
 from bench.records.find import find_cells
 from bench.records.launches import read_launches
 from bench.records.pack_format import PackError
-from bench.records.schema import Launch, LaunchedCell
+from bench.records.schema import Launch
 from bench.records.storage import CorruptRecord, in_words
 from bench.records.unpacking import unpack
 from bench.spec.cells import digest
@@ -114,7 +114,7 @@ def _parted(candidates: list[_Candidate], launches: list[Launch]) -> list[Sweep]
     by_definition: dict[str, list[_Candidate]] = {}
     for candidate in candidates:
         by_definition.setdefault(candidate.run.cell.definition_key, []).append(candidate)
-    last_launch = {key: k for k, launch in enumerate(launches) for key in _definitions(launch)}
+    last_launch = {key: k for k, launch in enumerate(launches) for key in launch.definitions}
     versions = key_versions()
 
     def rank(key: str) -> tuple[bool, bool, int, int, str]:
@@ -125,7 +125,7 @@ def _parted(candidates: list[_Candidate], launches: list[Launch]) -> list[Sweep]
     order = sorted(by_definition, key=rank, reverse=True)
     shown, apart = _one_treatment_each(by_definition[order[0]])
     left_out = {candidate.run.cell.key for treated in apart for candidate in treated}
-    own_launches = [_without(launch, left_out) for launch in launches if order[0] in _definitions(launch)]
+    own_launches = [_without(launch, left_out) for launch in launches if order[0] in launch.definitions]
     sweeps = [_sweep(shown, own_launches), *(_sweep(treated, []) for treated in apart)]
     return sweeps + [_sweep(by_definition[key], []) for key in order[1:]]
 
@@ -166,19 +166,9 @@ def _num_ended(own: list[_Candidate]) -> int:
     return sum(candidate.run.state in ("done", "failed") for candidate in own)
 
 
-def _definitions(launch: Launch) -> list[str]:
-    stated = launch.get("definitions")
-    return [key for key in stated if isinstance(key, str)] if isinstance(stated, list) else []
-
-
-def _beside(cell: LaunchedCell) -> LaunchedCell:
-    return {**cell, "definition": ANOTHER}
-
-
 def _without(launch: Launch, keys: set[str]) -> Launch:
     """A launch in which these cells, by their keys, are none of the definition's: they ran beside it."""
-    cells = launch.get("cells")
-    if not keys or not isinstance(cells, list):
+    if not keys:
         return launch
-    named = [_beside(c) if isinstance(c, dict) and c.get("key") in keys else c for c in cells]
-    return {**launch, "cells": named}
+    cells = [c.model_copy(update={"definition": ANOTHER}) if c.key in keys else c for c in launch.cells]
+    return launch.model_copy(update={"cells": cells})

@@ -20,6 +20,7 @@ from bench.analysis.summary import categorical_entropy_nats, measured_values, mi
 from bench.environment import DataRecord, Environment
 from bench.records.folder import CellFolder, State
 from bench.records.history import History
+from bench.records.launches import launches_of
 from bench.records.schema import Launch, Measures, Result
 from bench.records.storage import CorruptRecord, in_words, write_atomic
 from bench.spec.cells import FORMAT, Cell, digest
@@ -76,9 +77,9 @@ class Sweep:
     @property
     def launcher_share(self) -> float | None:
         """Processor time of tracking and progress over training time, of the launches that trained these cells."""
-        trained = [launch for launch in self.launches if launch["train_s"]]
-        train_s = sum(launch["train_s"] for launch in trained)
-        return sum(launch["launcher_cpu_s"] for launch in trained) / train_s if train_s else None
+        trained = [launch for launch in self.launches if launch.train_s]
+        train_s = sum(launch.train_s for launch in trained)
+        return sum(launch.launcher_cpu_s for launch in trained) / train_s if train_s else None
 
     @property
     def entropy_nats(self) -> float:
@@ -173,7 +174,7 @@ def to_json(sweep: Sweep) -> dict[str, Any]:
         "definition": sweep.definition,
         "environment": finished[0].environment if finished else {},
         "data": finished[0].data if finished else {},
-        "launches": sweep.launches,
+        "launches": [launch.model_dump(exclude_unset=True) for launch in sweep.launches],
         "runs": [_run_to_json(run) for run in sorted(finished, key=lambda r: (r.cell.group, r.cell.seed))],
     }
 
@@ -225,7 +226,7 @@ def _from_json(raw: dict[str, Any]) -> Sweep:
         runs.append(Run(cell, entry["state"], environment, raw["data"], _history(entry), result, None, measures))
         require_usable(runs[-1])
     _require_one_treatment(runs)
-    key, launches = digest(definition), raw.get("launches", [])
+    key, launches = digest(definition), launches_of(raw.get("launches", []))
     return Sweep(raw["experiment"], raw["profile"], cast(Definition, definition), key, runs, launches)
 
 

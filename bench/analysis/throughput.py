@@ -1,7 +1,7 @@
 """Reads the records of ``python -m bench throughput`` without torch: the ratio that belongs to a run."""
 
 from pathlib import Path
-from typing import Annotated, TypedDict
+from typing import Annotated
 
 from pydantic import Field
 
@@ -13,24 +13,12 @@ from bench.spec.schema import Recorded
 
 CELL_THREADS = 1  # on a CPU a cell trains on one thread
 
-Ratio = Annotated[float, Field(gt=0, lt=1e6)]
+MAX_RATIO = 1e6
+Ratio = Annotated[float, Field(gt=0, lt=MAX_RATIO)]
 
 
-class RatioLine(TypedDict):
+class RatioLine(Recorded):
     """What ``newest_ratio`` gives, and a line of history.jsonl holds."""
-
-    network: str
-    batch_size: int
-    width: float
-    kernels: str
-    ratio: float
-    low: float
-    high: float
-    clock: str
-
-
-class StoredRatio(Recorded):
-    """The same as it is read."""
 
     network: str
     batch_size: int
@@ -51,10 +39,8 @@ def newest_ratio(results: Path, run: Run) -> RatioLine | None:
         try:
             record = read_plain_json(path)
             ratio = _ratio(record, run.cell.config["architecture"]) if _belongs(record, run) else None
-            if ratio:
-                stored = StoredRatio.model_validate(ratio)
-                if stored.low <= stored.ratio <= stored.high:
-                    return ratio
+            if ratio and ratio.low <= ratio.ratio <= ratio.high:
+                return ratio
         except (OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError):
             continue  # no record of this version
     return None
@@ -78,14 +64,5 @@ def _ratio(record: PairedRecord, network: str) -> RatioLine | None:
         workload, reference = measurement["workload"], measurement["comparisons"]["reference"]
         if workload["network"] == network:
             r = reference["ratio"][reference["clock"]]
-            return {
-                "network": workload["network"],
-                "batch_size": workload["batch_size"],
-                "width": workload["width"],
-                "kernels": workload["kernels"],
-                "ratio": r["ratio"],
-                "low": r["low"],
-                "high": r["high"],
-                "clock": reference["clock"],
-            }
+            return RatioLine.model_validate({**workload, **r, "clock": reference["clock"]})
     return None

@@ -1,6 +1,5 @@
 """``history``: T80 and throughput over commits, from the checks that were made."""
 
-import math
 from pathlib import Path
 
 from bench.console import BadInput, Exit, console, escape, new_table, say
@@ -12,10 +11,10 @@ from bench.records.storage import write_atomic
 def history(experiment: str, file: Path, to: Path) -> Exit:
     """List the checks of an experiment in ``file`` and draw them into ``to``/history-ARM.png and .svg."""
     try:
-        checks = [check for check in read_history(file) if check["experiment"] == experiment]
+        checks = [check for check in read_history(file) if check.experiment == experiment]
     except OSError as error:
         raise BadInput(f"{file} cannot be read: {error.strerror}") from error
-    arms = list(dict.fromkeys(arm for check in checks for arm in check["arms"]))
+    arms = list(dict.fromkeys(arm for check in checks for arm in check.arms))
     if not arms:
         raise BadInput(
             f"{file} holds no check of {experiment} with a ratio; `python -m bench check {experiment}` adds one"
@@ -26,8 +25,8 @@ def history(experiment: str, file: Path, to: Path) -> Exit:
     for arm in arms:
         table = new_table("commit", "checked (UTC)", "outcome", "T80 ratio", "interval", "step time, fused / reference")
         for check in checks:
-            if arm in check["arms"]:
-                table.add_row(*map(escape, _row(check, check["arms"][arm])))
+            if arm in check.arms:
+                table.add_row(*map(escape, _row(check, check.arms[arm])))
         say(f"[bold]{escape(experiment)}, {escape(arm)}[/bold]")
         console.print(table)
         drawing = draw_history(checks, arm)
@@ -42,10 +41,10 @@ def history(experiment: str, file: Path, to: Path) -> Exit:
 
 def _row(check: HistoryLine, arm: ArmLine) -> list[str]:
     def number(value: float | None) -> str:
-        return f"{value:.3f}" if value is not None and math.isfinite(value) else "unbounded"
+        return "unbounded" if value is None else f"{value:.3f}"
 
-    timed = check.get("throughput")
-    ratio = "not comparable" if arm["ratio"] is None else number(arm["ratio"])
-    interval = f"[{number(arm['low'])}, {number(arm['high'])}]"
-    times = f"{number(timed['ratio'])} [{number(timed['low'])}, {number(timed['high'])}]" if timed else "-"
-    return [str(check.get("commit", "?")), str(check.get("time_utc", "?")), check["outcome"], ratio, interval, times]
+    timed = check.throughput
+    ratio = "not comparable" if arm.ratio is None else number(arm.ratio)
+    interval = f"[{number(arm.low)}, {number(arm.high)}]"
+    times = f"{number(timed.ratio)} [{number(timed.low)}, {number(timed.high)}]" if timed else "-"
+    return [check.commit, check.time_utc, check.outcome, ratio, interval, times]

@@ -1,32 +1,33 @@
 """history.jsonl: a line for each check, with what it found and the throughput measured beside it."""
 
 import contextlib
+import re
 import time
 from pathlib import Path
-from typing import Annotated, NotRequired, TypedDict, cast
+from typing import Annotated, Any
 
 from pydantic import Field
 
 from bench.analysis.runs import Run, Sweep
 from bench.analysis.statistics import Outcome
-from bench.analysis.throughput import Ratio, RatioLine, StoredRatio, newest_ratio
+from bench.analysis.throughput import MAX_RATIO, Ratio, RatioLine, newest_ratio
 from bench.gate.change import Direction
 from bench.gate.compare import Check
-from bench.records.storage import plain_json, read_lines
+from bench.records.storage import read_lines
 from bench.spec.criteria import GateTable
-from bench.spec.schema import Label, Number, Recorded
+from bench.spec.schema import NO_LABEL, Label, Number, Recorded
 
 
-class ArmLine(TypedDict):
+class ArmLine(Recorded):
     """T80's ratio to the baseline; None: not comparable, or without a bound."""
 
-    ratio: float | None
-    low: float | None
-    high: float | None
-    num_new: int
+    ratio: Ratio | None
+    low: Ratio | None
+    high: Ratio | None
+    num_new: int = 0
 
 
-class ChangeLine(TypedDict, total=False):
+class ChangeLine(Recorded):
     """Whether anything changed."""
 
     is_paired: bool
@@ -34,29 +35,29 @@ class ChangeLine(TypedDict, total=False):
     final: Direction
 
 
-class WatchedLine(TypedDict):
+class WatchedLine(Recorded):
     """A watched number's shift in its measure's unit; None: not measured."""
 
     outcome: Outcome
-    shift: float | None
+    shift: Number | None
 
 
-class HistoryLine(TypedDict):
-    """A line of history.jsonl; an earlier version's lacks some of it."""
+class HistoryLine(Recorded):
+    """A line of history.jsonl; what has a default, an earlier version's lacks."""
 
-    time_utc: NotRequired[str]
+    time_utc: str = "?"
     experiment: str
-    commit: NotRequired[str]
-    torch: NotRequired[str | None]
-    training_code: NotRequired[str | None]
-    cpu: NotRequired[str | None]
+    commit: Label = "?"
+    torch: Any = None  # this and the next two as the cell recorded them
+    training_code: Any = None
+    cpu: Any = None
     outcome: Outcome
-    change: NotRequired[dict[str, ChangeLine]]
-    watched: NotRequired[dict[str, WatchedLine]]  # by arm and measure, "gan-fast-q.area_under_curve"
-    tolerance: NotRequired[float | None]
-    margin: NotRequired[float | None]
+    change: dict[str, ChangeLine] = Field(default_factory=dict)
+    watched: dict[Label, WatchedLine] = Field(default_factory=dict)  # by arm and measure, "gan-fast-q.area_under_curve"
+    tolerance: Annotated[float, Field(gt=0, lt=10)] | None = None
+    margin: Annotated[float, Field(gt=0, lt=10)] | None = None
     arms: dict[str, ArmLine]
-    throughput: NotRequired[RatioLine | None]
+    throughput: RatioLine | None = None
 
 
 def history_line(check: Check, rule: GateTable, new: Sweep | None, results: Path) -> HistoryLine:
@@ -66,65 +67,39 @@ def history_line(check: Check, rule: GateTable, new: Sweep | None, results: Path
     """
     run: Run | None = new.runs[0] if new and new.runs else None
     environment = run.environment if run else {}
-    arms = {
-        arm.group: {"ratio": r.ratio, "low": r.low, "high": r.high, "num_new": r.num_new}
-        for arm in check.arms
-        if arm.t80 is not None and (r := arm.t80.ratio) is not None
-    }
-    return {
-        "time_utc": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "experiment": check.experiment,
-        "commit": environment.get("git_commit", "unknown"),
-        "torch": environment.get("packages", {}).get("torch"),
-        "training_code": run.cell.config["versions"].get("training_code") if run else None,
-        "cpu": environment.get("cpu"),
-        "outcome": check.outcome,
-        "change": {
-            arm.group: {"is_paired": c.is_paired, "t80": c.t80.direction, "final": c.final.direction}
+    return HistoryLine(
+        time_utc=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        experiment=check.experiment,
+        commit=re.sub(NO_LABEL, "?", str(environment.get("git_commit", "unknown"))),
+        torch=environment.get("packages", {}).get("torch"),
+        training_code=run.cell.config["versions"].get("training_code") if run else None,
+        cpu=environment.get("cpu"),
+        outcome=check.outcome,
+        change={
+            arm.group: ChangeLine(is_paired=c.is_paired, t80=c.t80.direction, final=c.final.direction)
             for arm in check.arms
             for c in [arm.change]
         },
-        "watched": {
-            f"{one.group}.{one.measure}": {
-                "outcome": one.outcome,
-                "shift": None if one.shift is None else one.shift.shift,
-            }
+        watched={
+            f"{one.group}.{one.measure}": WatchedLine(
+                outcome=one.outcome, shift=None if one.shift is None else one.shift.shift
+            )
             for one in check.watched
         },
-        "tolerance": rule.tolerance,
-        "margin": rule.margin,
-        "arms": plain_json(arms),
-        "throughput": plain_json(newest_ratio(results, run)) if run else None,
-    }
+        tolerance=rule.tolerance,
+        margin=rule.margin,
+        arms={
+            arm.group: ArmLine(ratio=_bounded(r.ratio), low=_bounded(r.low), high=_bounded(r.high), num_new=r.num_new)
+            for arm in check.arms
+            if arm.t80 is not None and (r := arm.t80.ratio) is not None
+        },
+        throughput=newest_ratio(results, run) if run else None,
+    )
 
 
-class _Arm(Recorded):
-    ratio: Ratio | None
-    low: Ratio | None  # None: without a bound
-    high: Ratio | None
-
-
-class _Change(Recorded):
-    is_paired: bool
-    t80: Direction
-    final: Direction
-
-
-class _Watched(Recorded):
-    outcome: Outcome
-    shift: Number | None
-
-
-class _Line(Recorded):
-    experiment: str
-    outcome: Outcome
-    arms: dict[str, _Arm]
-    change: dict[str, _Change] = Field(default_factory=dict)  # empty: of a version that did not ask
-    watched: dict[Label, _Watched] = Field(default_factory=dict)  # likewise
-    commit: Label = "?"
-    tolerance: Annotated[float, Field(gt=0, lt=10)] | None = None  # a line of an earlier version does not say
-    margin: Annotated[float, Field(gt=0, lt=10)] | None = None
-    throughput: StoredRatio | None = None
+def _bounded(ratio: float) -> float | None:
+    """None for an end without a bound, which is 0 or infinite, and for what is not comparable."""
+    return ratio if 0 < ratio < MAX_RATIO else None
 
 
 def read_history(path: Path) -> list[HistoryLine]:
@@ -132,6 +107,5 @@ def read_history(path: Path) -> list[HistoryLine]:
     lines = []
     for line in read_lines(path):
         with contextlib.suppress(ValueError):
-            _Line.model_validate(line)
-            lines.append(cast(HistoryLine, line))
+            lines.append(HistoryLine.model_validate(line))
     return lines

@@ -244,4 +244,4 @@ def write(
     write_atomic(folder / "check" / f"{check.experiment}.json", as_text(check, rule, strict=strict).encode())
     write_atomic(folder / "check" / f"{check.experiment}.xml", to_junit(check, rule, strict=strict))
     for history in histories:
-        append_line(history, history_line(check, rule, new, folder))
+        append_line(history, history_line(check, rule, new, folder).model_dump())

@@ -160,8 +160,8 @@ def _history() -> Iterator[str]:
         checks = []
     if not checks:
         yield "<p>No check is committed yet: <code>python -m bench check --run --record</code> adds one.</p>"
-    for experiment, arm in dict.fromkeys((check["experiment"], arm) for check in checks for arm in check["arms"]):
-        own = [check for check in checks if check["experiment"] == experiment and arm in check["arms"]]
+    for experiment, arm in dict.fromkeys((check.experiment, arm) for check in checks for arm in check.arms):
+        own = [check for check in checks if check.experiment == experiment and arm in check.arms]
         drawing = draw_history(own, arm)
         yield f"<h3>{escape(experiment)}, {escape(arm)}</h3>"
         if drawing is not None:
@@ -172,11 +172,11 @@ def _history() -> Iterator[str]:
             ["commit", "checked (UTC)", "outcome", "T80 ratio", "interval"],
             [
                 [
-                    str(check["commit"])[:12],
-                    str(check["time_utc"]),
-                    check["outcome"],
-                    wording.number(check["arms"][arm]["ratio"]),
-                    f"[{wording.number(check['arms'][arm]['low'])}, {wording.number(check['arms'][arm]['high'])}]",
+                    check.commit[:12],
+                    check.time_utc,
+                    check.outcome,
+                    wording.number(check.arms[arm].ratio),
+                    f"[{wording.number(check.arms[arm].low)}, {wording.number(check.arms[arm].high)}]",
                 ]
                 for check in own
             ],

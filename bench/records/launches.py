@@ -1,23 +1,34 @@
 """What one launch did, as a line of launches.jsonl: when each cell ran, and what it trained here and not before."""
 
+import contextlib
 import resource
 import time
+from collections.abc import Iterable
 from pathlib import Path
-from typing import cast
+from typing import Any
 
 from bench.records.folder import LAUNCHES, CellFolder
-from bench.records.schema import Launch as Line
+from bench.records.schema import Launch, LaunchedCell
 from bench.records.storage import append_line, read_lines
 from bench.records.tasks import CellTask, EventValues
 
 
-def read_launches(results: Path) -> list[Line]:
+def read_launches(results: Path) -> list[Launch]:
     """Every launch into a folder, the first one first. Raises OSError."""
-    return cast(list[Line], read_lines(results / LAUNCHES))
+    return launches_of(read_lines(results / LAUNCHES))
 
 
-class Launch:
-    """Listens to the events of a run."""
+def launches_of(lines: Iterable[Any]) -> list[Launch]:
+    """Launches as JSON has them; one that does not fit is passed over."""
+    found = []
+    for line in lines:
+        with contextlib.suppress(ValueError):
+            found.append(Launch.model_validate(line))
+    return found
+
+
+class LaunchClock:
+    """Listens to the events of a run, and records its launch."""
 
     def __init__(self) -> None:
         self._wall, self._cpu = time.monotonic(), time.process_time()
@@ -40,32 +51,32 @@ class Launch:
     def record(self, results: Path, tasks: list[CellTask], outcomes: dict[str, str], jobs: int) -> None:
         """Add the line, with what tracking and progress cost the launcher. Raises OSError."""
         train_s = {task.cell.key: self._train_s(results, task, outcomes) for task in tasks}
-        line: Line = {
-            "definitions": sorted({task.cell.definition_key for task in tasks}),
-            "num_done": sum(outcomes.get(task.cell.key) == "done" for task in tasks),
-            "wall_s": time.monotonic() - self._wall,
-            "launcher_cpu_s": time.process_time() - self._cpu,
-            "launcher_peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
-            "train_s": sum(train_s.values()),
-            "jobs": jobs,
-            "cells": [
-                {
-                    "experiment": task.cell.experiment,
-                    "profile": task.cell.profile,
-                    "name": task.cell.name,
-                    "key": task.cell.key,
-                    "definition": task.cell.definition_key,
-                    "outcome": outcomes[task.cell.key],
-                    "start_s": round(self._spans[task.cell.key][0], 2),
-                    "end_s": round(self._spans[task.cell.key][-1], 2),
-                    "train_s": round(train_s[task.cell.key], 2),  # in this launch alone
-                    "resumed": self._before_s.get(task.cell.key, 0.0) > 0,
-                }
+        line = Launch(
+            definitions=sorted({task.cell.definition_key for task in tasks}),
+            num_done=sum(outcomes.get(task.cell.key) == "done" for task in tasks),
+            wall_s=time.monotonic() - self._wall,
+            launcher_cpu_s=time.process_time() - self._cpu,
+            launcher_peak_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+            train_s=sum(train_s.values()),
+            jobs=jobs,
+            cells=[
+                LaunchedCell(
+                    experiment=task.cell.experiment,
+                    profile=task.cell.profile,
+                    name=task.cell.name,
+                    key=task.cell.key,
+                    definition=task.cell.definition_key,
+                    outcome=outcomes[task.cell.key],
+                    start_s=round(self._spans[task.cell.key][0], 2),
+                    end_s=round(self._spans[task.cell.key][-1], 2),
+                    train_s=round(train_s[task.cell.key], 2),  # in this launch alone
+                    resumed=self._before_s.get(task.cell.key, 0.0) > 0,
+                )
                 for task in tasks
                 if task.cell.key in outcomes and task.cell.key in self._spans
             ],
-        }
-        append_line(results / LAUNCHES, line)
+        )
+        append_line(results / LAUNCHES, line.model_dump())
 
     def _train_s(self, results: Path, task: CellTask, outcomes: dict[str, str]) -> float:
         """0 for a cell that was only measured, or that ended before its first checkpoint."""

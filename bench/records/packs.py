@@ -15,7 +15,6 @@ from typing import IO, Any
 
 from bench.records.find import find_cells
 from bench.records.folder import LAUNCHES, NETWORKS, CellFolder
-from bench.records.launches import read_launches
 from bench.records.pack_format import (
     MANIFEST,
     MAX_FILE,
@@ -25,8 +24,7 @@ from bench.records.pack_format import (
     PackedFile,
     PackError,
 )
-from bench.records.schema import Launch
-from bench.records.storage import CorruptRecord, atomic_file, in_words
+from bench.records.storage import CorruptRecord, atomic_file, in_words, read_lines
 from bench.spec.cells import Cell
 
 RECORDS = ("cell.json", "history.npz", "measures.json", "result.json")
@@ -72,7 +70,7 @@ def pack(
         raise PackError(f"{earlier[0]} is there already; name another file, or move it away")
     for path in earlier:
         Pack(path).close()  # what is replaced is a pack
-    launches = read_launches(results)
+    launches = read_lines(results / LAUNCHES)  # also what a later version adds
     for path, part in zip(paths, parts, strict=True):
         with atomic_file(path) as file:
             _write(file, results, part, launches)
@@ -148,7 +146,7 @@ def _earlier(destination: Path) -> list[Path]:
 
 
 def _write(
-    file: IO[bytes], results: Path, part: Iterable[tuple[CellFolder, list[str]]], launches: list[Launch]
+    file: IO[bytes], results: Path, part: Iterable[tuple[CellFolder, list[str]]], launches: list[dict[str, Any]]
 ) -> None:
     cells, definitions = [], set()
     with zipfile.ZipFile(file, "w") as archive:
@@ -171,7 +169,7 @@ def _write(
             absent = [name for name in NETWORKS if name not in files and _had(folder, name)]
             cells.append(PackedCell(folder=place, key=cell.key, left_out=absent, files=files))
         own = [line for line in launches if definitions & set(_listed(line.get("definitions")))]
-        manifest = Manifest(cells=cells, launches=[dict(line) for line in own])
+        manifest = Manifest(cells=cells, launches=own)
         _add(archive, MANIFEST, manifest.to_bytes())
 
 

@@ -1,36 +1,15 @@
 """When the cells of a launch ran, and how near that comes to the best there is: numbers from launches.jsonl.
 
-A launch is a line of launches.jsonl; those of earlier versions have no cells and give no schedule, as do damaged ones.
+A launch is a line of launches.jsonl; those of earlier versions have no cells and give no schedule.
 """
 
 import heapq
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Annotated
-
-from pydantic import Field
 
 from bench.records.schema import Launch
-from bench.spec.schema import Label, Recorded
 
-Seconds = Annotated[float, Field(ge=0, le=1e10)]
-
-
-class _Cell(Recorded):
-    experiment: str
-    name: Label
-    definition: str
-    outcome: str
-    start_s: Seconds
-    end_s: Seconds
-    train_s: Seconds
-    resumed: bool = False  # had trained in an earlier launch
-
-
-class _Launch(Recorded):
-    jobs: Annotated[int, Field(ge=1, le=1024)]
-    wall_s: Seconds
-    cells: list[_Cell]
+MAX_JOBS = 1024  # slots that a schedule draws
 
 
 @dataclass(frozen=True)
@@ -98,13 +77,11 @@ def longest_first(durations_s: Iterable[float]) -> list[float]:
 
 
 def schedule(launch: Launch) -> Schedule | None:
-    """None for a launch that trained nothing to its end, for a record without cells, and for one that does not fit."""
-    try:
-        read = _Launch.model_validate(launch)
-    except ValueError:
+    """None for a launch that trained nothing to its end, for a record without cells, and for impossible times."""
+    cells = sorted(launch.cells, key=lambda cell: cell.start_s)
+    if not any(cell.train_s for cell in cells) or launch.wall_s <= 0 or any(c.end_s < c.start_s for c in cells):
         return None
-    cells = sorted(read.cells, key=lambda cell: cell.start_s)
-    if not any(cell.train_s for cell in cells) or read.wall_s <= 0 or any(c.end_s < c.start_s for c in cells):
+    if launch.jobs is None or not 0 < launch.jobs <= MAX_JOBS:
         return None
     free_at: list[float] = []  # by slot
     spans = []
@@ -115,7 +92,7 @@ def schedule(launch: Launch) -> Schedule | None:
         whole = cell.outcome == "done" and train_s > 0 and not cell.resumed
         times = cell.start_s, cell.end_s, train_s
         spans.append(Span(cell.experiment, cell.name, cell.definition, cell.outcome, slot, *times, whole))
-    return Schedule(max(read.jobs, len(free_at)), read.wall_s, tuple(spans))
+    return Schedule(max(launch.jobs, len(free_at)), launch.wall_s, tuple(spans))
 
 
 def largest(launches: Sequence[Launch], definition: str) -> Schedule | None:

@@ -1,9 +1,14 @@
 """What a cell's records hold, as JSON has it: names and kinds. What need not be there, an earlier version left out."""
 
-from typing import Any, Literal, TypedDict
+from typing import Annotated, Any, Literal, TypedDict
+
+from pydantic import Field
 
 from bench.environment import DataRecord, Environment
 from bench.spec.config import Config, Definition
+from bench.spec.schema import Label, Recorded
+
+LaunchSeconds = Annotated[float, Field(ge=0, le=1e10)]
 
 
 class Identity(TypedDict):
@@ -82,29 +87,29 @@ class Measured(TypedDict, total=False):
 Measures = dict[str, Measured]  # by family
 
 
-class LaunchedCell(TypedDict, total=False):
+class LaunchedCell(Recorded):
     """When one cell ran in a launch; seconds since that began, and of training within it."""
 
     experiment: str
-    profile: str
-    name: str
-    key: str
+    profile: str = ""  # an earlier version recorded neither this nor the key
+    name: Label
+    key: str = ""
     definition: str
     outcome: str
-    start_s: float
-    end_s: float
-    train_s: float
-    resumed: bool
+    start_s: LaunchSeconds
+    end_s: LaunchSeconds
+    train_s: LaunchSeconds
+    resumed: bool = False  # had trained in an earlier launch
 
 
-class Launch(TypedDict, total=False):
-    """A line of launches.jsonl."""
+class Launch(Recorded):
+    """A line of launches.jsonl; earlier versions recorded neither slots nor cells."""
 
     definitions: list[str]
-    num_done: int
-    wall_s: float
+    num_done: int = 0
+    wall_s: LaunchSeconds
     launcher_cpu_s: float
-    launcher_peak_mb: float
-    train_s: float
-    jobs: int
-    cells: list[LaunchedCell]
+    launcher_peak_mb: float | None = None
+    train_s: LaunchSeconds
+    jobs: int | None = None
+    cells: list[LaunchedCell] = Field(default_factory=list)

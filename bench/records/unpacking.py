@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bench.records.folder import ATLAS, LAUNCHES, LEFT_OUT, CellFolder
+from bench.records.arrays import ATLAS
+from bench.records.folder import LAUNCHES, LEFT_OUT, CellFolder
 from bench.records.locks import Lock
 from bench.records.pack_format import Pack, PackedCell, PackedFile, PackError
 from bench.records.storage import append_line, read_lines, sync_folder, write_atomic, write_json

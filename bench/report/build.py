@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from bench.analysis.results import load
 from bench.analysis.runs import Sweep
@@ -11,8 +11,6 @@ from bench.claims.cost import Cost, judge_cost, read_cost
 from bench.claims.judge import ClaimResult, claims_digest, judge
 from bench.gate.history import HistoryLine, read_history
 from bench.records.folder import THROUGHPUT
-from bench.records.schedule import largest
-from bench.records.storage import CorruptRecord
 from bench.report import (
     cards,
     codes,
@@ -31,18 +29,16 @@ from bench.report import (
 from bench.report.claim_pictures import claim_pictures
 from bench.report.explorer import explorer
 from bench.report.factor_tables import factor_tables
+from bench.report.figure_views import Figures
 from bench.report.files import Collected, Report, written
 from bench.report.grids import Grids
 from bench.report.kept import KEPT_NOTE, NOTHING_KEPT, Kept, read_kept
 from bench.report.sentences import Answers
 from bench.spec.cells import digest
 from bench.spec.criteria import GATE, CostTable
-from bench.spec.experiment import PROFILES, arm_of, by_variant, variant_of
+from bench.spec.experiment import PROFILES
 from bench.spec.tables import Spec
 from bench.spec.treatment import treatment_set
-
-if TYPE_CHECKING:  # matplotlib is imported where something is drawn
-    from bench.report.figures import Drawing
 
 
 def write_report(
@@ -163,6 +159,7 @@ class _Builder:
 
     def __post_init__(self) -> None:
         self.grids = Grids(self.files, self.damaged)
+        self.figures = Figures(self.files, self.damaged, self.checks)
 
     def sweep(self, sweep: Sweep) -> pages.SweepView:
         experiment = self.spec.experiments.get(sweep.experiment)
@@ -194,12 +191,12 @@ class _Builder:
         explored, unexplored = explorer(sweep, shown)
         self.grids.used_bytes += explored.size_bytes if explored else 0
         grids, grids_note = self.grids.of_sweep(sweep, shown, stem)
-        first = [*self._choices(sweep, choices, arms, stem), *self._compared(trials, stem)]
+        first = self.figures.of_choices(sweep, choices, trials, arms, stem)
         figures = [
             *self.grids.contact(sweep, stem),
             *first,
-            *self._factors(found, stem),
-            *self._figures(sweep, arms, shown, stem),
+            *self.figures.of_factors(found, stem),
+            *self.figures.of_curves(sweep, arms, shown, stem),
         ]
         if not grids:
             grids, grids_note = self.kept.grids(stem, shown), grids_note if self.kept.is_empty else KEPT_NOTE
@@ -254,12 +251,7 @@ class _Builder:
 
     def throughput(self, records: throughput.Records, sweeps: Sequence[Sweep]) -> pages.ThroughputView:
         """The section on speed, memory and cost, with what is missing of it."""
-        figures = []
-        if records.suite is not None:
-            from bench.report.figures import draw_throughput
-
-            drawing = draw_throughput(records.suite)
-            figures = [self._figure(drawing, "figures")] if drawing else []
+        figures = self.figures.of_suite(records.suite) if records.suite is not None else []
         own = [costs.memory_table(sweeps), costs.seeds_table(sweeps)]
         tables = [(t, f"tables/{t.name}.csv") for t in [*throughput.tables(records), *own] if t is not None]
         self.files |= {path: table.csv for table, path in tables}
@@ -294,70 +286,6 @@ class _Builder:
         if experiment and cell.variant in experiment.variants:
             notes.append(experiment.variants[cell.variant].note)
         return " ".join(notes)
-
-    def _figures(self, sweep: Sweep, arms: list[str], order: list[str], stem: str) -> list[pages.FigureView]:
-        from bench.report.figures import draw, draw_digits, draw_history, draw_schedule
-
-        views = []
-        checks = [check for check in self.checks if check["experiment"] == sweep.experiment]
-        for variant, groups in by_variant(order).items():
-            base = f"figures/{stem}-{wording.file_part(variant)}" if variant else f"figures/{stem}"
-            histories = [draw_history(checks, group) for group in groups if arm_of(group) == own.BASE_ARM]
-            drawings = [*draw(sweep, groups, arms), *draw_digits(sweep, groups, arms), *(h for h in histories if h)]
-            views += [self._figure(drawing, base, f"{variant}: " if variant else "") for drawing in drawings]
-        found = largest(sweep.launches, sweep.definition_key)
-        if found is not None:
-            views.append(self._figure(draw_schedule(found, sweep.definition_key), f"figures/{stem}"))
-        return views
-
-    def _figure(self, drawing: "Drawing", base: str, before_title: str = "") -> pages.FigureView:
-        """Its file or two, and the figure on the page."""
-        path = f"{base}/{drawing.name}" if base == "figures" else f"{base}-{drawing.name}"
-        self.files[f"{path}.png"] = drawing.png
-        files, uri = [f"{path}.png"], pages.data_uri(drawing.png, "image/png")
-        if len(drawing.svg) <= pages.MAX_SVG:
-            self.files[f"{path}.svg"] = drawing.svg
-            files, uri = [f"{path}.svg", *files], pages.data_uri(drawing.svg, "image/svg+xml")
-        return pages.FigureView(before_title + drawing.title, drawing.caption, tuple(files), uri)
-
-    def _factors(self, found: Sequence[factors.FactorRuns], stem: str) -> list[pages.FigureView]:
-        """Figures of factors: for each claim the pictures of every run, then code by factor for each variant."""
-        from bench.report.figures import draw_codes, draw_runs
-
-        views = []
-        for variant in dict.fromkeys(variant_of(of.group) for of in found):
-            base = f"figures/{stem}-{wording.file_part(variant)}" if variant else f"figures/{stem}"
-            own = [of for of in found if variant_of(of.group) == variant]
-            for of in own:
-                if of.is_first and of.is_claimed_of:
-                    drawing = draw_runs(self._with_grids(of))
-                    views += [self._figure(drawing, base)] if drawing else []
-            drawing = draw_codes({of.group: [run.run for run in of.runs] for of in own})
-            views += [self._figure(drawing, base, f"{variant}: " if variant else "")] if drawing else []
-        return views
-
-    def _with_grids(self, of: factors.FactorRuns) -> factors.FactorRuns:
-        """A damaged record of pictures is said and passed over."""
-        try:
-            return factors.with_grids(of)
-        except (CorruptRecord, ValueError, KeyError, OSError) as error:
-            self.damaged.append(wording.scrubbed(f"pictures of {of.factor}, {of.group}: {error}"))
-            return of
-
-    def _choices(
-        self, sweep: Sweep, choices: list[settings.Choice], arms: list[str], stem: str
-    ) -> list[pages.FigureView]:
-        """The figures of an experiment whose variants are single choices."""
-        from bench.report.figures import draw_choice_curves, draw_settings
-
-        drawings = (draw_settings(choices, arms), draw_choice_curves(sweep, choices, arms))
-        return [self._figure(drawing, f"figures/{stem}") for drawing in drawings if drawing]
-
-    def _compared(self, trials: list[compared.Compared], stem: str) -> list[pages.FigureView]:
-        from bench.report.figures import draw_compared
-
-        drawing = draw_compared(trials)
-        return [self._figure(drawing, f"figures/{stem}")] if drawing else []
 
     def _tables(
         self,

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from bench.console import Exit
 from bench.records.folder import LAUNCHES, CellFolder
-from bench.records.launches import Launch
+from bench.records.launches import LaunchClock
 from bench.records.locks import Lock
 from bench.records.storage import in_words
 from bench.records.tasks import CellTask, EventValues
@@ -163,7 +163,7 @@ def run(
             if item.state == "unsynced":
                 mirror.submit(CellFolder.of(results, item.cell))
 
-        launch = Launch()
+        launch = LaunchClock()
 
         def on_event(task: CellTask, kind: str, values: EventValues) -> None:
             launch.event(task, kind, values)

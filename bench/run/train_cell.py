@@ -25,33 +25,14 @@ from bench.records.schema import HealthRecord, Result, Seconds
 from bench.records.storage import CorruptRecord, in_words
 from bench.records.tasks import STRETCH, CellTask, EventValues
 from bench.run.configuration import training_config
+from bench.run.keep import Keeper
 from bench.run.measure_cell import load_dataset, measure
 from bench.run.own import trainer
 from bench.spec.cells import evaluation_code
-from infogan.architectures import ARCHITECTURES
-from infogan.data.base import Part
-from infogan.measures.bound import frozen_bounds_nats
-from infogan.measures.calibration import calibrate_generator
-from infogan.measures.catalogue import OF_GENERATORS, OF_PROBES
-from infogan.measures.health import (
-    NUM_SAMPLES,
-    Health,
-    check_yardstick,
-    health,
-    prior_samples,
-    saturation,
-    silent_codes,
-)
-from infogan.measures.subsets import random_rows
-from infogan.measures.traversals import traversal
 from infogan.runtime import peak_memory_mb, release_heap
-from infogan.streams import stream
 from infogan.together import iterations as paused
 from infogan.training import NonFiniteLoss
 from infogan.weights import packed
-
-NUM_PARTS = 4  # pictures are taken after each quarter of the training
-SNAPSHOT_SAMPLES = 1_280  # of the prior, to freeze G's batch norm for a picture
 
 Report = Callable[[str, EventValues], None]  # kind of event, its values
 
@@ -135,7 +116,8 @@ class CellRun:
 
     def _leave_training(self) -> None:
         """Give back what only training needs before anything is measured: moments and the images' second copy."""
-        vars(self).pop("trainer", None)  # none where only measures were missing
+        for name in ("trainer", "keeper"):  # none where only measures were missing
+            vars(self).pop(name, None)
         gc.collect()
         release_heap()
 
@@ -162,7 +144,7 @@ class CellRun:
             self.folder.remove_measures(task.cell.measures)  # on another processor the networks may come out otherwise
         self.folder.remove_result()
         self.trainer = trainer(task.cell.config, task.own, images, task.cell.seed)
-        check_yardstick(self._real_images())
+        self.keeper = Keeper(task.cell, self.folder, self.trainer, self.dataset)
         self._resume()
         self.clock.add("prepare", started)
         if not (yield from self._train()):
@@ -185,10 +167,10 @@ class CellRun:
                 self._note(f"{name} belongs to another definition and was not used")
                 continue
             self.trainer.load_state_dict(state["trainer"])
-            clock = state["clock"]
-            self.clock = _Clock(clock["seconds"], clock["step_iterations"], clock["step_ms"], clock["resumes"] + 1)
+            self.clock = _Clock(**state["clock"])
+            self.clock.resumes += 1
             self.notes = state["notes"] + self.notes
-            self.report("resumed", {"iteration": self.trainer.iteration, "train_s": clock["seconds"]["train"]})
+            self.report("resumed", {"iteration": self.trainer.iteration, "train_s": self.clock.seconds["train"]})
             return
         if name:
             self._note("no checkpoint can be used; the cell starts anew")
@@ -196,14 +178,8 @@ class CellRun:
     def _train(self) -> Turns:
         """Returns False where it was told to stop before the end."""
         on_gpu = self.trainer.config.device != "cpu"
-        iterations = self.trainer.config.iterations
-        snapshots = {iterations * k // NUM_PARTS for k in range(1, NUM_PARTS)}
-        probed: set[int] = set()
-        if set(OF_PROBES) & set(self.task.cell.measures):
-            from infogan.measures.probes import probe_iterations  # brings scikit-learn: other cells do without
-
-            probed = set(probe_iterations(iterations))
-        steps = paused(self.trainer, STRETCH if on_gpu else 1, also_at=[*snapshots, *probed])
+        also_at = [*self.keeper.snapshots, *self.keeper.probed]
+        steps = paused(self.trainer, STRETCH if on_gpu else 1, also_at=also_at)
         saved_at, stretch_start, stretch_s = time.perf_counter(), self.trainer.iteration, 0.0
         saved_iteration, every = self.trainer.iteration, self.task.checkpoint_every or 0
         started = time.perf_counter()
@@ -220,10 +196,9 @@ class CellRun:
             self.report("progress", {"iteration": progress.iteration, "metrics": progress.metrics})
             if self.trainer.capture_note not in (None, *self.notes):
                 self._note(str(self.trainer.capture_note))
-            if progress.iteration in snapshots:
-                self._snapshot()
-            if progress.iteration in probed:
-                self._probe()
+            kept_at = time.perf_counter()
+            if self.keeper.take(progress.iteration):
+                self.clock.add("evaluate", kept_at)
             stop = self.should_stop() and not self.trainer.done
             due = time.perf_counter() - saved_at >= self.task.checkpoint_every_s
             # passed, not met: a GPU is read from only now and then
@@ -237,48 +212,6 @@ class CellRun:
             started = time.perf_counter()
         return True
 
-    def _traversals(self, evaluation: torch.Generator) -> dict[str, np.ndarray]:
-        """A grid per code, with G's frozen statistics."""
-        generator, spec = self.trainer.players.generator, self.trainer.config.latents
-        signed = ARCHITECTURES[self.trainer.config.architecture].output == "tanh"
-        return {
-            name: traversal(generator, spec, index, evaluation, signed=signed).cpu().numpy()
-            for index, name in enumerate(spec.names)
-        }
-
-    def _snapshot(self) -> None:
-        """Pictures during training. They draw from a stream of their own and leave weights and moments alone."""
-        started = time.perf_counter()
-        evaluation = stream(self.task.cell.seed, "evaluation", self.trainer.config.device)
-        calibrate_generator(self.trainer.players.generator, self.trainer.config.latents, evaluation, SNAPSHOT_SAMPLES)
-        self.folder.write_snapshot(self.trainer.iteration, self._traversals(evaluation))
-        self.clock.add("evaluate", started)
-
-    def _probe(self) -> None:
-        """What measures against the iteration need, with the same independence as pictures."""
-        from infogan.measures import probes
-
-        started = time.perf_counter()
-        config, players, seed = self.trainer.config, self.trainer.players, self.task.cell.seed
-        train, num = self.dataset.train, self.task.cell.config["data"]["num_images"]
-        arrays = probes.take(
-            players.generator,
-            players.discriminator,
-            config.latents,
-            Part(train.images[:num], None if train.labels is None else train.labels[:num]),
-            self.dataset.test,
-            self.trainer.scaled,
-            stream(seed, "evaluation", config.device),
-            signed=ARCHITECTURES[config.architecture].output == "tanh",
-        )
-        is_baseline = not any(config.step.mi_weight_generator)
-        is_wanted = is_baseline and bool(set(OF_GENERATORS) & set(self.task.cell.measures))
-        if is_wanted and self.trainer.iteration in probes.generator_iterations(config.iterations):
-            state = players.generator.state_dict()
-            arrays |= {f"generator/{name}": value.cpu().numpy() for name, value in state.items()}
-        self.folder.write_probe(self.trainer.iteration, arrays)
-        self.clock.add("evaluate", started)
-
     def _checkpoint(self) -> None:
         started = time.perf_counter()
         clock = self.clock
@@ -286,12 +219,7 @@ class CellRun:
         state = {
             "key": self.task.cell.key,
             "trainer": self.trainer.state_dict(),
-            "clock": {
-                "seconds": clock.seconds,
-                "step_iterations": clock.step_iterations,
-                "step_ms": clock.step_ms,
-                "resumes": clock.resumes,
-            },
+            "clock": asdict(clock),
             "notes": self.notes,
         }
         torch.save(state, content)
@@ -306,36 +234,14 @@ class CellRun:
             History(names, values, np.array(self.clock.step_iterations), np.array(self.clock.step_ms))
         )
 
-    def _real_images(self) -> torch.Tensor:
-        """Those that the samples' health is judged against, at random but always the same ones."""
-        images_NCHW = self.trainer.images_NCHW
-        rows = torch.from_numpy(random_rows(len(images_NCHW), NUM_SAMPLES)).to(images_NCHW.device)
-        return self.trainer.scaled(images_NCHW[rows])
-
-    def _health(self, evaluation: torch.Generator) -> Health:
-        """Health of the finished training, on prior samples and as many of its images."""
-        trainer, spec = self.trainer, self.trainer.config.latents
-        history = dict(zip(trainer.metric_names, trainer.history().T, strict=True))
-        bounds = {name: history[f"mi/{name}"] for name in spec.names}
-        real_NCHW = self._real_images()
-        return health(
-            prior_samples(trainer.players.generator, spec, evaluation, len(real_NCHW)),
-            real_NCHW,
-            saturation(history["loss/discriminator"]),
-            silent_codes(spec, bounds, trainer.config.step.mi_weight_generator),
-        )
-
     def _finish(self) -> None:
         started = time.perf_counter()
         self.report("evaluating", {})
         for optimizer in (self.trainer.players.optimizer_generator, self.trainer.players.optimizer_discriminator):
             optimizer.zero_grad(set_to_none=True)
         release_heap()
-        players, spec = self.trainer.players, self.trainer.config.latents
-        evaluation = stream(self.task.cell.seed, "evaluation", self.trainer.config.device)
-        bounds = frozen_bounds_nats(players.generator, players.discriminator, spec, evaluation)
-        grids = self._traversals(evaluation)
-        judged = self._health(evaluation)  # draws after all else, so that no other number depends on it
+        players = self.trainer.players
+        bounds_nats, grids, judged = self.keeper.take_final()
         if judged.status != "ok":
             self._note(f"{judged.status}: {judged.reason}")
         given_up_at = self.trainer.given_up_at
@@ -351,7 +257,7 @@ class CellRun:
         result: Result = {
             "status": "done",
             "iterations": self.trainer.iteration,
-            "mi_frozen_nats": dict(zip(spec.names, bounds.tolist(), strict=True)),
+            "mi_frozen_nats": bounds_nats,
             "health": cast(HealthRecord, asdict(judged)),
             "seconds": cast(Seconds, self.clock.seconds),
             "resumes": self.clock.resumes,

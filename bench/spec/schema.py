@@ -23,7 +23,8 @@ class Recorded(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True, strict=True, allow_inf_nan=False)
 
 
-Label = Annotated[str, Field(pattern=r"^[ -#%-~]*$")]  # of a figure: every font has it, and "$" would begin mathematics
+NO_LABEL = r"[^ -#%-~]"  # a label of a figure is what every font has, without "$", which would begin mathematics
+Label = Annotated[str, Field(pattern=r"^[ -#%-~]*$")]
 
 
 def as_float(value: Any) -> Any:

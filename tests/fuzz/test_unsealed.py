@@ -97,7 +97,7 @@ def test_history_of_the_gate(num: int, tmp_path: Path, base: Sweep) -> None:
     new = replace(base, runs=base.runs[:5])
     check = gate.compare(rule, base, new, tuple(rule.new_seeds))
     write(tmp_path / "throughput" / "paired.json", here(json.loads(COMMITTED.read_text())))
-    sound = gate_history.history_line(check, rule, new, tmp_path)
+    sound = gate_history.history_line(check, rule, new, tmp_path).model_dump()
     assert sound["throughput"] is None or sound["throughput"]["ratio"] > 0
     sound["throughput"] = {"network": "mnist", "batch_size": 128, "width": 1.0, "clock": "processor"}
     sound["throughput"] |= {"ratio": 0.9, "low": 0.8, "high": 1.0}
@@ -107,8 +107,8 @@ def test_history_of_the_gate(num: int, tmp_path: Path, base: Sweep) -> None:
     def read(rng: random.Random) -> None:
         file.write_bytes(mutant(sound, rng) + b"\n" + json.dumps(sound).encode() + b"\n")
         lines = gate_history.read_history(file)
-        assert lines[-1] == sound
-        drawn = draw_history([line for line in lines if line["experiment"] == "mi-gate"], group)
+        assert lines[-1] == gate_history.HistoryLine.model_validate(sound)
+        drawn = draw_history([line for line in lines if line.experiment == "mi-gate"], group)
         assert drawn is not None
         assert "0.900 [0.800, 1.000]" in drawn.caption
         assert f"the tolerance of {100 * rule.tolerance:g} % and the margin of" in drawn.caption
@@ -152,7 +152,7 @@ def test_throughput_records(num: int, tmp_path: Path, base: Sweep) -> None:
         if found.suite is not None and rng.random() < 0.1:
             draw_throughput(found.suite)
         ratio = newest_ratio(tmp_path, base.runs[0])
-        assert ratio is None or 0 < ratio["low"] <= ratio["ratio"] <= ratio["high"]
+        assert ratio is None or 0 < ratio.low <= ratio.ratio <= ratio.high
         read_baseline(file)
 
     fuzz("throughput records", num, 1, read, BadBaseline, lambda: {"mutant.json": file.read_bytes()}, tmp_path)

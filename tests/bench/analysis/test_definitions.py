@@ -17,6 +17,8 @@ from bench.spec.cells import Cell, digest
 from bench.spec.experiment import PROFILES
 from bench.spec.tables import Spec, load_spec
 from infogan.data import DataInfo
+from tests.bench.records.test_schedule import cell as launched_cell
+from tests.bench.records.test_schedule import launch
 from tests.builders import DATA, SHIPPED, begun, finished_cell, planned, tiny_file
 
 ARM = "[arms.infogan]\n"
@@ -108,7 +110,7 @@ def test_of_two_data_sets_that_of_the_last_launch_is_shown(tmp_path: Path) -> No
     for first, last in ((one, two), (two, one)):
         (results / LAUNCHES).unlink(missing_ok=True)
         for launched in (first, last):
-            append_line(results / LAUNCHES, {"definitions": [launched[0].definition_key]})
+            append_line(results / LAUNCHES, launch() | {"definitions": [launched[0].definition_key]})
         loaded = load(results, spec=spec)
         assert loaded.sweeps[0].definition_key == last[0].definition_key
         assert [len(apart.runs) for apart in loaded.kept_apart] == [4]
@@ -118,12 +120,12 @@ def test_times_of_launches_are_those_of_the_shown_cells(tmp_path: Path) -> None:
     results, spec = tmp_path / "results", spec_of(tmp_path, (ARM, FASTER))
     old, new = record(results, spec_of(tmp_path)), record(results, spec)
     for launched in (old, new):
-        ran = [{"name": c.name, "key": c.key, "definition": c.definition_key} for c in launched]
-        append_line(results / LAUNCHES, {"definitions": [launched[0].definition_key], "cells": ran})
+        ran = [launched_cell(c.name, 1, 4, 2, c.definition_key) | {"key": c.key} for c in launched]
+        append_line(results / LAUNCHES, launch(*ran) | {"definitions": [launched[0].definition_key]})
     first, second = load(results, spec=spec).sweeps[0].launches
-    counted = {c["name"] for c in first["cells"] if c["definition"] == new[0].definition_key}
+    counted = {c.name for c in first.cells if c.definition == new[0].definition_key}
     assert counted == {"gan/seed-0", "gan/seed-1"}
-    assert {c["definition"] for c in second["cells"]} == {new[0].definition_key}
+    assert {c.definition for c in second.cells} == {new[0].definition_key}
 
 
 def test_curves_that_mix_two_configurations_are_refused(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from bench.console import Exit
 from bench.gate import output as gate_output
 from bench.gate.change import find_change, sign_flip_p
 from bench.gate.compare import Check, compare
-from bench.gate.history import history_line
+from bench.gate.history import ChangeLine, history_line
 from bench.publish.gate_proof import stretched
 from bench.records.history import History
 from bench.spec.criteria import GateTable
@@ -181,7 +181,7 @@ def test_strict_does_not_let_it_pass(base: Sweep, tmp_path: Path) -> None:
 def test_history_and_json_hold_the_change(base: Sweep, tmp_path: Path) -> None:
     check = checked(base, 1.05)
     line = history_line(check, RULE, None, tmp_path)
-    assert line["change"] == {"infogan": {"is_paired": True, "t80": "worse", "final": "none"}}
+    assert line.change == {"infogan": ChangeLine(is_paired=True, t80="worse", final="none")}
     written = gate_output.to_json(check, RULE)
     assert written["verdict"].startswith("ok, but slower")
     assert written["arms"][0]["change"]["t80"]["direction"] == "worse"

@@ -1,6 +1,7 @@
 """The line of a check in history.jsonl: what it holds, where it goes, and whose throughput ratio it may take."""
 
 import json
+import math
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -10,10 +11,12 @@ import pytest
 
 from bench import environment
 from bench.analysis.runs import Run, Sweep
+from bench.analysis.statistics import RatioInterval
 from bench.analysis.throughput import newest_ratio
 from bench.commands import gate as gate_commands
 from bench.gate import output as gate_output
 from bench.gate.compare import compare
+from bench.gate.history import read_history
 from bench.spec.criteria import GateTable
 from bench.throughput.session import Session, write
 from tests.bench.gate.baselines import converging
@@ -61,6 +64,11 @@ def put(results: Path, name: str, record: dict[str, Any], age_s: int = 0) -> Non
     os.utime(path, (1e9 - age_s, 1e9 - age_s))
 
 
+def ratio_of(results: Path, run: Run) -> float | None:
+    found = newest_ratio(results, run)
+    return found.ratio if found else None
+
+
 def line(results: Path, sweep: Sweep) -> dict[str, Any]:
     check = compare(RULE, sweep, replace(sweep, runs=sweep.runs[:5]), SEEDS)
     gate_output.write(check, RULE, sweep, results, [results / "history.jsonl"])
@@ -74,6 +82,18 @@ def test_the_line_holds_commit_versions_ratio_and_outcome(here: Sweep, tmp_path:
     assert written["training_code"] == environment.key_versions()["training_code"]
     assert written["outcome"] == "ok"
     assert written["arms"]["infogan"]["low"] < written["arms"]["infogan"]["ratio"] < written["arms"]["infogan"]["high"]
+
+
+def test_an_interval_without_a_bound_is_read_again(here: Sweep, tmp_path: Path) -> None:
+    """Few seeds leave both ends open, 0 and infinity, which a line holds as nothing."""
+    few = replace(here, runs=here.runs[:2])
+    check = compare(RULE, here, few, SEEDS[:2])
+    ratios = [
+        replace(arm, t80=replace(arm.t80, ratio=RatioInterval(1.0, 0.0, math.inf, 1.0, 10, 2))) for arm in check.arms
+    ]
+    gate_output.write(replace(check, arms=ratios), RULE, few, tmp_path, [tmp_path / "history.jsonl"])
+    (read,) = read_history(tmp_path / "history.jsonl")
+    assert [(arm.ratio, arm.low, arm.high) for arm in read.arms.values()] == [(1.0, None, None)]
 
 
 @pytest.mark.parametrize("record", [True, False])
@@ -111,9 +131,9 @@ def test_the_suite_says_nothing_of_the_step_that_cells_train_with(here: Sweep, t
 def test_the_newest_counts(here: Sweep, tmp_path: Path) -> None:
     put(tmp_path, "paired.json", a_record(), age_s=10)
     put(tmp_path, "kept.json", a_record(ratio=0.91))
-    assert (newest_ratio(tmp_path, here.runs[0]) or {})["ratio"] == 0.91
+    assert ratio_of(tmp_path, here.runs[0]) == 0.91
     put(tmp_path, "kept.json", a_record(ratio=0.91), age_s=20)
-    assert (newest_ratio(tmp_path, here.runs[0]) or {})["ratio"] == 0.9
+    assert ratio_of(tmp_path, here.runs[0]) == 0.9
 
 
 @pytest.mark.parametrize(
@@ -132,7 +152,7 @@ def test_another_machines_or_codes_ratio_is_not_this_runs(here: Sweep, tmp_path:
     put(tmp_path, "paired.json", a_record(**changed))
     assert newest_ratio(tmp_path, here.runs[0]) is None
     put(tmp_path, "older.json", a_record(ratio=0.91), age_s=10)
-    assert (newest_ratio(tmp_path, here.runs[0]) or {})["ratio"] == 0.91
+    assert ratio_of(tmp_path, here.runs[0]) == 0.91
 
 
 def test_damaged_and_foreign_files_are_passed_over(here: Sweep, tmp_path: Path) -> None:
@@ -140,6 +160,6 @@ def test_damaged_and_foreign_files_are_passed_over(here: Sweep, tmp_path: Path) 
     for name, text in {"a": "{", "b": "[]", "c": "{}", "d": '{"fingerprint": null}'}.items():
         (tmp_path / "throughput" / f"{name}.json").write_text(text)
     run: Run = here.runs[0]
-    assert (newest_ratio(tmp_path, run) or {})["ratio"] == 0.9
+    assert ratio_of(tmp_path, run) == 0.9
     other = replace(run, cell=replace(run.cell, config=run.cell.config | {"architecture": "celeba"}))
     assert newest_ratio(tmp_path, other) is None

@@ -8,6 +8,7 @@ import pytest
 
 from bench.commands.history import history
 from bench.console import BadInput, Exit
+from bench.gate.history import HistoryLine
 from bench.report.figures import draw_history
 
 
@@ -36,14 +37,15 @@ def stepped() -> list[dict[str, Any]]:
 
 
 def test_the_step_is_drawn_and_named(stepped: list[dict[str, Any]]) -> None:
-    drawing = draw_history(stepped, "infogan")
+    checks = [HistoryLine.model_validate(check) for check in stepped]
+    drawing = draw_history(checks, "infogan")
     assert drawing is not None
     assert "the level changed at 00000008 from 1.000 to 1.040" in drawing.caption
-    flat = draw_history(stepped[:8], "infogan")
+    flat = draw_history(checks[:8], "infogan")
     assert flat is not None
     assert "the level changed" not in flat.caption
     assert drawing.svg.count(b"<path") > flat.svg.count(b"<path")
-    assert draw_history(stepped[-1:], "infogan") is None
+    assert draw_history(checks[-1:], "infogan") is None
 
 
 def test_every_check_is_listed(

@@ -1,6 +1,5 @@
 """What the gate watches beside T80: a number that moves is named, and one that is missing is never ok."""
 
-import json
 from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
@@ -91,7 +90,8 @@ def test_what_moved_is_named_everywhere(
     found = output.to_json(check, rule)["watched"]
     assert {one["group"]: one["outcome"] for one in found}[arm] == "regressed"
     history = tmp_path / "history.jsonl"
-    history.write_text(json.dumps(history_line(check, rule, replace(base, runs=new_runs(rule, base)), tmp_path)) + "\n")
+    line = history_line(check, rule, replace(base, runs=new_runs(rule, base)), tmp_path)
+    history.write_text(line.model_dump_json() + "\n")
     drawing = draw_history(read_history(history), "infogan")
     assert drawing is not None
     assert f"{arm}, {said.partition(' has moved')[0]}: regressed" in drawing.caption

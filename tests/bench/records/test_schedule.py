@@ -11,6 +11,7 @@ from bench.analysis.runs import Sweep
 from bench.records import launches
 from bench.records.folder import LAUNCHES, CellFolder
 from bench.records.schedule import largest, longest_first, makespan_s, schedule
+from bench.records.schema import Launch
 from bench.records.storage import read_lines
 from bench.records.tasks import CellTask
 from bench.report.costs import seeds_table
@@ -33,7 +34,12 @@ def launch(*cells: dict[str, Any], wall_s: float = 40.0, jobs: int = 2) -> dict[
     }  # fmt: skip
 
 
-THREE = launch(cell("a/seed-0", 2, 12, 8), cell("a/seed-1", 2, 22, 18), cell("b/seed-0", 12.5, 35, 20))
+def read(line: dict[str, Any]) -> Launch:
+    (found,) = launches.launches_of([line])
+    return found
+
+
+THREE = read(launch(cell("a/seed-0", 2, 12, 8), cell("a/seed-1", 2, 22, 18), cell("b/seed-0", 12.5, 35, 20)))
 
 
 def test_cells_take_the_first_free_slot_and_the_numbers_are_those_of_the_bars() -> None:
@@ -46,15 +52,18 @@ def test_cells_take_the_first_free_slot_and_the_numbers_are_those_of_the_bars() 
 
 
 def test_a_cell_trained_in_part_by_an_earlier_launch_counts_with_its_time_in_this_one() -> None:
-    found = schedule(launch(cell("a/seed-0", 1, 4, 500)))
+    found = schedule(read(launch(cell("a/seed-0", 1, 4, 500))))
     assert found is not None
     assert found.train_s == 3
 
 
-@pytest.mark.parametrize("empty", [launch(), {"wall_s": 3.0, "train_s": 1.0, "definitions": ["d"]}])
-def test_a_launch_without_cells_has_no_schedule(empty: dict[str, Any]) -> None:
-    assert schedule(empty) is None
-    assert largest([empty], "d") is None
+EARLIER = {"definitions": ["d"], "num_done": 1, "wall_s": 3.0, "launcher_cpu_s": 0.1, "train_s": 1.0}
+
+
+@pytest.mark.parametrize("empty", [launch(), EARLIER, launch(cell("a/seed-0", 1, 4, 2), jobs=10**9)])
+def test_a_launch_without_cells_or_of_too_many_slots_has_no_schedule(empty: dict[str, Any]) -> None:
+    assert schedule(read(empty)) is None
+    assert largest([read(empty)], "d") is None
 
 
 def test_a_launch_counts_what_it_trained_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -63,7 +72,7 @@ def test_a_launch_counts_what_it_trained_itself(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(launches.time, "monotonic", lambda: now[0])
     names = ("whole", "resumed", "died once", "died at once", "measured", "stopped")
     tasks = {name: CellTask(make_cell(seed), tmp_path, None, {}) for seed, name in enumerate(names)}
-    written = launches.Launch()
+    written = launches.LaunchClock()
 
     def hear(name: str, *kinds: str, **values: float) -> None:
         for kind in kinds:
@@ -100,22 +109,24 @@ def test_a_launch_counts_what_it_trained_itself(tmp_path: Path, monkeypatch: pyt
         "stopped": (10, True),
     }
     assert line["train_s"] == 90
-    shown = schedule(line)
+    shown = schedule(read(line))
     assert shown is not None
     assert [span.whole for span in shown.spans] == [True, False, True, False, False, False]
-    table = seeds_table([Sweep("toy", "smoke", {}, tasks["whole"].cell.definition_key, [], [line])])
+    table = seeds_table([Sweep("toy", "smoke", {}, tasks["whole"].cell.definition_key, [], [read(line)])])
     assert table is not None
     assert float(table.rows[0][4]) == pytest.approx((32 + 2) / 60, abs=0.05)  # 32 s, and 2 s after the last cell
 
 
 def test_what_the_launcher_costs_is_of_launches_that_trained() -> None:
-    told = [{"train_s": 1000.0, "launcher_cpu_s": 10.0}, {"train_s": 0.0, "launcher_cpu_s": 5.0}]
+    cost = [{"train_s": 1000.0, "launcher_cpu_s": 10.0}, {"train_s": 0.0, "launcher_cpu_s": 5.0}]
+    told = [read(EARLIER | own) for own in cost]
     assert Sweep("toy", "smoke", {}, "d", [], told).launcher_share == pytest.approx(0.01)
     assert Sweep("toy", "smoke", {}, "d", [], told[1:]).launcher_share is None
 
 
 def test_the_launch_with_most_training_of_a_definition_is_shown() -> None:
-    small, other = launch(cell("a/seed-0", 0, 5, 4)), launch(cell("x/seed-0", 0, 90, 80, "other"), wall_s=99)
+    small = read(launch(cell("a/seed-0", 0, 5, 4)))
+    other = read(launch(cell("x/seed-0", 0, 90, 80, "other"), wall_s=99))
     assert largest([small, THREE, other], "d") == schedule(THREE)
     assert largest([small, THREE, other], "other") == schedule(other)
     assert largest([other], "d") is None

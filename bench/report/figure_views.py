@@ -1,0 +1,96 @@
+"""Figures of a report as files, and as they stand on its pages."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bench.analysis.runs import Sweep
+from bench.gate.history import HistoryLine
+from bench.records.schedule import largest
+from bench.records.storage import CorruptRecord
+from bench.records.throughput import SuiteRecord
+from bench.report import compared, factors, own, pages, settings, wording
+from bench.spec.experiment import arm_of, by_variant, variant_of
+
+if TYPE_CHECKING:  # matplotlib is imported where something is drawn
+    from bench.report.figures import Drawing
+
+
+@dataclass
+class Figures:
+    """Draws them: ``files`` gets the bytes, ``damaged`` a line for what cannot be read; ``checks``: of the gate."""
+
+    files: dict[str, bytes]
+    damaged: list[str]
+    checks: Sequence[HistoryLine]
+
+    def of_curves(self, sweep: Sweep, arms: list[str], order: list[str], stem: str) -> list[pages.FigureView]:
+        """Curves of each variant's groups with the gate's history of them, then the schedule of the largest launch."""
+        from bench.report.figures import draw, draw_digits, draw_history, draw_schedule
+
+        views = []
+        checks = [check for check in self.checks if check.experiment == sweep.experiment]
+        for variant, groups in by_variant(order).items():
+            base = f"figures/{stem}-{wording.file_part(variant)}" if variant else f"figures/{stem}"
+            histories = [draw_history(checks, group) for group in groups if arm_of(group) == own.BASE_ARM]
+            drawings = [*draw(sweep, groups, arms), *draw_digits(sweep, groups, arms), *(h for h in histories if h)]
+            views += [self._figure(drawing, base, f"{variant}: " if variant else "") for drawing in drawings]
+        found = largest(sweep.launches, sweep.definition_key)
+        if found is not None:
+            views.append(self._figure(draw_schedule(found, sweep.definition_key), f"figures/{stem}"))
+        return views
+
+    def of_factors(self, found: Sequence[factors.FactorRuns], stem: str) -> list[pages.FigureView]:
+        """Figures of factors: for each claim the pictures of every run, then code by factor for each variant."""
+        from bench.report.figures import draw_codes, draw_runs
+
+        views = []
+        for variant in dict.fromkeys(variant_of(of.group) for of in found):
+            base = f"figures/{stem}-{wording.file_part(variant)}" if variant else f"figures/{stem}"
+            own = [of for of in found if variant_of(of.group) == variant]
+            for of in own:
+                if of.is_first and of.is_claimed_of:
+                    drawing = draw_runs(self._with_grids(of))
+                    views += [self._figure(drawing, base)] if drawing else []
+            drawing = draw_codes({of.group: [run.run for run in of.runs] for of in own})
+            views += [self._figure(drawing, base, f"{variant}: " if variant else "")] if drawing else []
+        return views
+
+    def of_choices(
+        self,
+        sweep: Sweep,
+        choices: list[settings.Choice],
+        trials: list[compared.Compared],
+        arms: list[str],
+        stem: str,
+    ) -> list[pages.FigureView]:
+        """The figures of an experiment whose variants are single choices."""
+        from bench.report.figures import draw_choice_curves, draw_compared, draw_settings
+
+        drawings = (draw_settings(choices, arms), draw_choice_curves(sweep, choices, arms), draw_compared(trials))
+        return [self._figure(drawing, f"figures/{stem}") for drawing in drawings if drawing]
+
+    def of_suite(self, record: SuiteRecord) -> list[pages.FigureView]:
+        """The figure of the throughput suite, where it has enough to draw."""
+        from bench.report.figures import draw_throughput
+
+        drawing = draw_throughput(record)
+        return [self._figure(drawing, "figures")] if drawing else []
+
+    def _with_grids(self, of: factors.FactorRuns) -> factors.FactorRuns:
+        """A damaged record of pictures is said and passed over."""
+        try:
+            return factors.with_grids(of)
+        except (CorruptRecord, ValueError, KeyError, OSError) as error:
+            self.damaged.append(wording.scrubbed(f"pictures of {of.factor}, {of.group}: {error}"))
+            return of
+
+    def _figure(self, drawing: "Drawing", base: str, before_title: str = "") -> pages.FigureView:
+        """Its file or two, and the figure on the page."""
+        path = f"{base}/{drawing.name}" if base == "figures" else f"{base}-{drawing.name}"
+        self.files[f"{path}.png"] = drawing.png
+        files, uri = [f"{path}.png"], pages.data_uri(drawing.png, "image/png")
+        if len(drawing.svg) <= pages.MAX_SVG:
+            self.files[f"{path}.svg"] = drawing.svg
+            files, uri = [f"{path}.svg", *files], pages.data_uri(drawing.svg, "image/svg+xml")
+        return pages.FigureView(before_title + drawing.title, drawing.caption, tuple(files), uri)
