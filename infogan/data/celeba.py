@@ -24,9 +24,8 @@ from infogan.data.folders import area_resize, centre_crop, decode_images, list_i
 from infogan.data.genuine import own_set_note, strangers
 from infogan.data.given import not_unpacked
 from infogan.data.recorded import recorded_dataset
-from infogan.data.substituted import Substituted
+from infogan.data.substituted import rendered
 
-SOURCES = ("auto", "real", "rendered")
 NUM_IMAGES = 202_599
 IMAGE_WH = (178, 218)
 CROP = 148
@@ -205,13 +204,14 @@ def _azimuth(file: Path, names: list[str]) -> np.ndarray:
     return (nose_x - (left_x + right_x) / 2) / np.maximum(eye_distance, 1)
 
 
-_SET = Substituted(
+_SET = rendered(
     "celeba",
     "portraits",
     RENDERED_NOTE,
-    LAYOUT,
-    _folder_in,
-    lambda folder: _key(folder, _list(folder)[1]),
-    lambda folder, progress: _load_real(folder, progress),
+    layout=LAYOUT,
+    look=_folder_in,
+    key=lambda folder: _key(folder, _list(folder)[1]),
+    read=lambda folder, progress: _load_real(folder, progress),
 )
+SOURCES = _SET.sources
 find, load, describe, prepare = _SET.find, _SET.load, _SET.describe, _SET.prepare

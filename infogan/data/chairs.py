@@ -16,9 +16,8 @@ from infogan.data.base import DataError, Dataset, Part, Progress, cache_dir, mak
 from infogan.data.folders import area_resize, centre_crop, decode_images, read_image
 from infogan.data.given import not_unpacked
 from infogan.data.recorded import recorded_dataset, split_rows
-from infogan.data.substituted import Substituted
+from infogan.data.substituted import rendered
 
-SOURCES = ("auto", "real", "rendered")
 FOLDER = "rendered_chairs"
 LAYOUT = f"{FOLDER}/<model>/renders/image_NNN_pPPP_tTTT_rRRR.png"
 NUM_MODELS, NUM_VIEWS = 1_393, 62
@@ -123,13 +122,14 @@ def _load_real(folder: Path, progress: Progress | None = None) -> Dataset:
     )
 
 
-_SET = Substituted(
+_SET = rendered(
     "chairs",
     "chairs",
     RENDERED_NOTE,
-    LAYOUT,
-    _folder_in,
-    lambda folder: _key(_models(folder)),
-    lambda folder, progress: _load_real(folder, progress),
+    layout=LAYOUT,
+    look=_folder_in,
+    key=lambda folder: _key(_models(folder)),
+    read=lambda folder, progress: _load_real(folder, progress),
 )
+SOURCES = _SET.sources
 find, load, describe, prepare = _SET.find, _SET.load, _SET.describe, _SET.prepare

@@ -34,9 +34,8 @@ from infogan.data.base import (
 from infogan.data.folders import area_resize, decode_images, list_images, read_image
 from infogan.data.given import not_unpacked
 from infogan.data.recorded import recorded_dataset, split_rows
-from infogan.data.substituted import Substituted
+from infogan.data.substituted import rendered
 
-SOURCES = ("auto", "real", "rendered")
 BASEL_FILE, FOLDER, FACTORS_FILE = "basel_face_renders.pth", "faces", "factors.csv"
 LAYOUT = f"{BASEL_FILE} or {FOLDER}/ with PNG or JPEG images"
 BASEL_SHAPE = (50, 21, 11, 11, 64, 64)  # identity, azimuth, elevation, lighting, height, width
@@ -208,13 +207,14 @@ def _read_factors(folder: Path, images: list[str]) -> tuple[list[str], tuple[str
     return [rows[image].get("identity", image) for image in images], names, factors.astype(np.float32)
 
 
-_SET = Substituted(
+_SET = rendered(
     "faces",
     "faces",
     RENDERED_NOTE,
-    LAYOUT,
-    _path_in,
-    _key,
-    lambda path, progress: _load_real(path, progress),
+    layout=LAYOUT,
+    look=_path_in,
+    key=_key,
+    read=lambda path, progress: _load_real(path, progress),
 )
+SOURCES = _SET.sources
 find, load, describe, prepare = _SET.find, _SET.load, _SET.describe, _SET.prepare

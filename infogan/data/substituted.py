@@ -1,10 +1,13 @@
-"""A set that is read where the user has it, and rendered where not: what faces, chairs and CelebA have in common."""
+"""A set that is read where the user has it, and has a substitute where not: what all data sets have in common."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
-from infogan.data.base import DataError, DataInfo, Dataset, Progress, recall
+from infogan.data.base import DataError, DataInfo, Dataset, Progress, cache_dir, recall
+from infogan.data.downloads import download, failure
 from infogan.data.given import Look, found_in
 from infogan.data.rendering.sets import rendered_dataset, rendered_info
 
@@ -14,39 +17,60 @@ class Substituted:
     """The functions that every data set has; see :mod:`infogan.data`."""
 
     name: str
-    kind: str  # of the renderer
-    note: str  # the beginning of the rendered set's
+    sources: tuple[str, str, str]  # any, the real set, the substitute
     layout: str  # what is looked for, in words
     look: Look
     key: Callable[[Path], str]  # of what lies there: another one is read anew
     read: Callable[[Path, Progress | None], Dataset]
+    describe_substitute: Callable[[int | None], DataInfo]
+    load_substitute: Callable[[int | None, Progress | None], Dataset]
+    fetch: Callable[[Path], None] | None = None  # of a set that can be downloaded: into a folder of that name
+    folder: str = ""
 
     def find(self, source: str, data_dir: Path | None) -> Path | None:
-        """Where the real set lies; None for the rendered one."""
-        if source == "rendered":
+        """Where the real set lies; None for the substitute."""
+        if source == self.sources[2]:
             return None
         if data_dir is not None:
             return found_in(self.name, data_dir, self.look, self.layout)
-        if source == "real":
-            raise DataError(f"{self.name}: no {self.layout} found: no data folder was given")
-        return None
+        found = self.look(cache_dir() / "torchvision") if self.fetch else None
+        if found is None and source == self.sources[1]:
+            tried = f" (no data folder given; download: {failure(self.name)})"
+            why = tried if self.fetch else ": no data folder was given"
+            raise DataError(f"{self.name}: no {self.layout} found{why}")
+        return found
 
     def load(
         self, source: str, data_dir: Path | None, num_images: int | None = None, progress: Progress | None = None
     ) -> Dataset:
         path = self.find(source, data_dir)
-        if path is None:
-            return rendered_dataset(self.name, self.kind, num_images, self.note, progress)
-        return self.read(path, progress)
+        return self.load_substitute(num_images, progress) if path is None else self.read(path, progress)
 
     def describe(self, source: str, data_dir: Path | None, num_images: int | None = None) -> DataInfo:
         path = self.find(source, data_dir)
         if path is None:
-            return rendered_info(self.name, self.kind, num_images, self.note)
+            return self.describe_substitute(num_images)
         return recall(self.key(path)) or self.read(path, None).info
 
     def prepare(
         self, source: str, data_dir: Path | None, num_images: int | None = None, progress: Progress | None = None
     ) -> DataInfo:
-        """Nothing is downloaded."""
+        if self.fetch and source != self.sources[2] and self.find(self.sources[0], data_dir) is None:
+            download(self.name, cache_dir() / "torchvision" / self.folder, self.fetch)
+        if self.fetch and self.find(source, data_dir) is not None:  # files that need no decoding
+            return self.describe(source, data_dir)
         return self.load(source, data_dir, num_images, progress).info
+
+
+def rendered(name: str, kind: str, note: str, **others: Any) -> Substituted:
+    """A set whose substitute is a renderer's, of that kind; ``note``: the beginning of the substitute's."""
+    describe, load = partial(rendered_info, name, kind, note=note), partial(rendered_dataset, name, kind, note=note)
+    return Substituted(
+        name,
+        describe_substitute=describe,
+        **{
+            "sources": ("auto", "real", "rendered"),
+            "load_substitute": lambda num_images, progress: load(num_images, progress=progress),
+            **others,
+        },
+    )

@@ -5,25 +5,13 @@ from pathlib import Path
 
 import numpy as np
 
-from infogan.data.base import (
-    DataError,
-    DataInfo,
-    Dataset,
-    Part,
-    Progress,
-    cache_dir,
-    files_key,
-    make_dataset,
-    recall,
-    remember,
-)
-from infogan.data.downloads import download, failure
+from infogan.data.base import DataError, Dataset, Part, Progress, files_key, make_dataset, remember
 from infogan.data.genuine import own_set_note, strangers
-from infogan.data.given import found_in, not_unpacked
+from infogan.data.given import not_unpacked
 from infogan.data.matfile import MatError, read_arrays
 from infogan.data.rendering import sets
+from infogan.data.substituted import rendered
 
-SOURCES = ("auto", "torchvision", "rendered")
 NUM_IMAGES = {"train": 73_257, "test": 26_032}
 LAYOUT = "train_32x32.mat and test_32x32.mat, perhaps in svhn/"
 MAX_IMAGES = 100_000  # in one file: what would take more memory is refused
@@ -31,45 +19,8 @@ RENDERED_NOTE = "A substitute for SVHN, house numbers rendered by this package"
 VERSION = 2  # raise it when the same files give other arrays, so that no sidecar speaks of the old ones
 
 
-def load(source: str, data_dir: Path | None, num_images: int | None = None) -> Dataset:
-    """See :func:`infogan.data.load`."""
-    folder = find(source, data_dir)
-    return _load_rendered(num_images) if folder is None else _load_torchvision(folder)
-
-
-def describe(source: str, data_dir: Path | None, num_images: int | None = None) -> DataInfo:
-    """See :func:`infogan.data.describe`."""
-    folder = find(source, data_dir)
-    if folder is None:
-        return sets.rendered_info("svhn", "house-numbers", num_images, RENDERED_NOTE)
-    return recall(_key(folder)) or _load_torchvision(folder).info
-
-
-def prepare(
-    source: str, data_dir: Path | None, num_images: int | None = None, progress: Progress | None = None
-) -> DataInfo:
-    """See :func:`infogan.data.prepare`."""
-    if source in ("auto", "torchvision") and find("auto", data_dir) is None:
-        download("svhn", cache_dir() / "torchvision" / "svhn", _fetch)
-    if find(source, data_dir) is None:
-        return _load_rendered(num_images, progress).info
-    return describe(source, data_dir)
-
-
 def _file(folder: Path, split: str) -> Path:
     return folder / f"{split}_32x32.mat"
-
-
-def find(source: str, data_dir: Path | None) -> Path | None:
-    """Folder with SVHN's files, or None for the rendered house numbers."""
-    if source == "rendered":
-        return None
-    if data_dir is not None:
-        return found_in("svhn", data_dir, _folder_in, LAYOUT)
-    folder = _folder_in(cache_dir() / "torchvision")
-    if folder is None and source == "torchvision":
-        raise DataError(f"svhn: no {LAYOUT} found (no data folder given; download: {failure('svhn')})")
-    return folder
 
 
 def _folder_in(folder: Path) -> Path | None:
@@ -131,7 +82,7 @@ def _fetch(folder: Path) -> None:
         SVHN(folder, split, download=True)
 
 
-def _load_rendered(num_images: int | None, progress: Progress | None = None) -> Dataset:
+def _load_rendered(num_images: int | None, progress: Progress | None) -> Dataset:
     """House numbers, whose digits are the labels too."""
     dataset = sets.rendered_dataset("svhn", "house-numbers", num_images, RENDERED_NOTE, progress)
     column = dataset.factor_names.index("digit")
@@ -141,3 +92,20 @@ def _load_rendered(num_images: int | None, progress: Progress | None = None) -> 
         if part.factors is not None
     )
     return replace(dataset, train=train, test=test)
+
+
+_SET = rendered(
+    "svhn",
+    "house-numbers",
+    RENDERED_NOTE,
+    sources=("auto", "torchvision", "rendered"),
+    layout=LAYOUT,
+    look=_folder_in,
+    key=_key,
+    read=lambda folder, _: _load_torchvision(folder),
+    load_substitute=_load_rendered,
+    fetch=_fetch,
+    folder="svhn",
+)
+SOURCES = _SET.sources
+find, load, describe, prepare = _SET.find, _SET.load, _SET.describe, _SET.prepare

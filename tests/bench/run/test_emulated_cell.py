@@ -49,7 +49,7 @@ def test_a_cell_trains_and_is_measured_on_a_gpu(tmp_path: Path, monkeypatch: pyt
     cell = cells(load_spec(file), "mnist", "smoke", chosen, data.describe("mnist", "embedded"), "cuda", {})[0]
     assert cell.config["training"]["capture"] == "auto"
     folder, told = CellFolder.of(tmp_path, cell), []
-    task = CellTask(cell, tmp_path, None, {"git_commit": "0", "packages": {}}, cell.config["data"])
+    task = CellTask(cell, tmp_path, None, {"git_commit": "0", "packages": {}})
 
     def report(kind: str, values: dict[str, Any]) -> None:
         told.append((kind, values))
