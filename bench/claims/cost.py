@@ -4,77 +4,79 @@ The measurement is bench.throughput.cost's; here it is read and judged. No torch
 """
 
 import math
-from dataclasses import astuple, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from bench.claims.conditions import ConditionResult
 from bench.claims.judge import ClaimResult, claim_result
 from bench.claims.verdict import Budget, BudgetKind, Data, DataKind, Outcome, Verdict
 from bench.records.storage import read_plain_json
 from bench.spec.criteria import CostTable
+from bench.spec.schema import Recorded
 from infogan.data.base import one_line
 
 FORMAT = 1
 RECORD = Path("throughput", "cost.json")  # in a results folder
-MAX_NUMBER = 1e15  # of a record; what is larger was not measured
+
+Measured = Annotated[float, Field(gt=0, lt=1e15)]  # what is larger was not measured
 
 
-@dataclass(frozen=True)
-class NetworkCost:
+class NetworkCost(Recorded):
     """One network: InfoGAN's iteration over the plain GAN's."""
 
     network: str
-    ratio: float
-    low: float
-    high: float
-    level: float
-    num_pairs: int
-    infogan_ms: float
-    gan_ms: float
-    infogan_parameters: int
-    gan_parameters: int
-    infogan_gflop: float
-    gan_gflop: float
+    ratio: Measured
+    low: Measured
+    high: Measured
+    level: Measured
+    num_pairs: Annotated[int, Field(gt=0)]
+    infogan_ms: Measured
+    gan_ms: Measured
+    infogan_parameters: Measured
+    gan_parameters: Measured
+    infogan_gflop: Measured
+    gan_gflop: Measured
 
 
-@dataclass(frozen=True)
-class Cost:
+class _Fingerprint(Recorded):
+    cpu: str
+    instructions: str
+    threads: int
+    torch: str
+
+
+class Cost(Recorded):
     """A record: its networks, and on what it was measured."""
 
+    format: Literal[1]
     networks: list[NetworkCost]
     batch_size: int
     width: float
     clock: str
-    machine: str
-    kernels: str  # of both sides, as a network's setting of that name
+    kernels: str = "torch"  # of both sides, as a network's setting of that name; records without had PyTorch's
+    fingerprint: _Fingerprint
+    load: str
+
+    @property
+    def machine(self) -> str:
+        f = self.fingerprint
+        return f"{f.cpu} ({f.instructions}), {f.threads} thread, torch {f.torch}, load {self.load}"
 
 
 def read_cost(results: Path) -> Cost | None:
     """None where nothing was measured. Raises ValueError, in one line, for a file that is no such record."""
+    name = RECORD.as_posix()
     try:
-        raw: dict[str, Any] = read_plain_json(results / RECORD)
+        return Cost.model_validate(read_plain_json(results / RECORD))
     except FileNotFoundError:
         return None
-    except (OSError, ValueError) as error:
-        raise ValueError(one_line(f"{RECORD.as_posix()}: {error}")) from error
-    try:
-        if raw["format"] != FORMAT:
-            raise ValueError(f"format {raw['format']}, this version reads {FORMAT}")
-        f = raw["fingerprint"]
-        machine = f"{f['cpu']} ({f['instructions']}), {f['threads']} thread, torch {f['torch']}, load {raw['load']}"
-        networks = [NetworkCost(**entry) for entry in raw["networks"]]
-        for network in networks:
-            if not isinstance(network.network, str) or not all(map(_is_number, astuple(network)[1:])):
-                raise ValueError(f"network {network.network!r}: a value is not a number")
-        kernels = str(raw.get("kernels", "torch"))  # records without had PyTorch's
-        return Cost(networks, int(raw["batch_size"]), float(raw["width"]), str(raw["clock"]), machine, kernels)
-    except (LookupError, TypeError, ValueError, ArithmeticError) as error:
-        raise ValueError(one_line(f"{RECORD.as_posix()}: not a record of `python -m bench cost`: {error}")) from error
-
-
-def _is_number(value: Any) -> bool:
-    return type(value) in (int, float) and 0 < value < MAX_NUMBER
+    except OSError as error:
+        raise ValueError(one_line(f"{name}: {error}")) from error
+    except ValueError as error:
+        words = " ".join(str(error).split())[:200]
+        raise ValueError(one_line(f"{name}: not a record of `python -m bench cost`: {words}")) from error
 
 
 def judge_cost(claim: CostTable, cost: Cost | None) -> list[ClaimResult]:

@@ -11,13 +11,12 @@ import json
 import math
 import os
 import stat
-import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
 from bench.records import tensors
-from infogan.data.base import one_line
+from infogan.data.base import one_line, replacing
 
 TENSORS = ".safetensors"  # such a record has its seal within: bench/records/tensors.py
 _MAGIC = b"infogan-record-2"  # ends every binary record, before its owner and a sha256 of both; 1 knew no owner
@@ -56,17 +55,10 @@ def atomic_file(path: Path) -> Iterator[IO[bytes]]:
         with path.open("wb") as device:
             yield device
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.parent / f".{path.name}.{os.getpid()}.{threading.get_ident()}"
-    try:
-        with temporary.open("wb") as file:
-            yield file
-            file.flush()
-            sync_file(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    with replacing(path) as file:
+        yield file
+        file.flush()
+        sync_file(file.fileno())
     sync_folder(path.parent)
 
 

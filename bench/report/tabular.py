@@ -5,7 +5,7 @@ import io
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from bench.analysis.runs import Sweep
@@ -305,7 +305,7 @@ def cost_table(claim: CostTable, cost: Cost | None, results: list[ClaimResult]) 
             f" {cost.clock.capitalize()} time of alternating pairs, batch {cost.batch_size}, width {cost.width:g}, "
         )
         caption += f"kernels {cost.kernels}, on {cost.machine}."
-    keys = [f.name for f in fields(NetworkCost)]
+    keys = list(NetworkCost.model_fields)
     content = csv_bytes(
         ["verdict", *keys], [[r.verdict, *(getattr(held.get(r.arm), k, None) for k in keys)] for r in results]
     )

@@ -23,7 +23,7 @@ FORMAT = 1  # of records; another format is never read as this one
 T80_RULE = {"fraction": 0.8, "window": 11}  # of T80: share of H(c), iterations of the centred mean
 
 
-# of infogan/measures: what bench.run.train_cell takes of the networks, with what that imports
+# of infogan/measures: what bench.run.keep takes of the networks, with what that imports
 EVALUATION_FILES = ("bound", "calibration", "digits/assignment", "health", "images", "probes", "subsets", "traversals")
 
 

@@ -5,7 +5,6 @@ the same machine, code and protocol is kept: the command does nothing a second t
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -44,7 +43,7 @@ def measure_cost(results: Path, claim: CostTable, profile: str, console: Console
     if _is_held(results, record):
         console.print(f"cost: measured already, {escape(str(path))}", highlight=False, soft_wrap=True)
         return
-    networks = [asdict(_network(session, name, wanted)) for name in NETWORKS]
+    networks = [_network(session, name, wanted).model_dump() for name in NETWORKS]
     load = session.record("cost")["load"]
     write(path, record | {"load": f"{load['before']:g} to {load['after']:g}", "networks": networks})
     console.print(f"cost: {escape(str(path))}", highlight=False, soft_wrap=True)

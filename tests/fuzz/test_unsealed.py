@@ -98,7 +98,7 @@ def test_history_of_the_gate(num: int, tmp_path: Path, base: Sweep) -> None:
     check = gate.compare(rule, base, new, tuple(rule.new_seeds))
     write(tmp_path / "throughput" / "paired.json", here(json.loads(COMMITTED.read_text())))
     sound = gate_history.history_line(check, rule, new, tmp_path).model_dump()
-    assert sound["throughput"] is None or sound["throughput"]["ratio"] > 0
+    assert sound["throughput"]["ratio"] > 0
     sound["throughput"] = {"network": "mnist", "batch_size": 128, "width": 1.0, "clock": "processor"}
     sound["throughput"] |= {"ratio": 0.9, "low": 0.8, "high": 1.0}
     file = tmp_path / "history.jsonl"

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from bench.claims.cost import RECORD, Cost, NetworkCost, judge_cost, read_cost
+from bench.claims.cost import RECORD, Cost, judge_cost, read_cost
 from bench.context import DEFAULT_SPEC
 from bench.report.build import report_of_sweeps
 from bench.spec.criteria import CostTable
@@ -21,8 +21,12 @@ def claim() -> CostTable:
 
 
 def cost(low: float, high: float, num_pairs: int = 20) -> Cost:
-    network = NetworkCost("mnist", (low + high) / 2, low, high, 0.95, num_pairs, 11.0, 10.0, 5, 4, 1.1, 1.0)
-    return Cost([network], 16, 1.0, "processor", "a machine", "fastest")
+    network = {"network": "mnist", "ratio": (low + high) / 2, "low": low, "high": high, "level": 0.95}
+    network |= {"num_pairs": num_pairs, "infogan_ms": 11.0, "gan_ms": 10.0, "infogan_parameters": 5}
+    network |= {"gan_parameters": 4, "infogan_gflop": 1.1, "gan_gflop": 1.0}
+    machine = {"cpu": "a processor", "instructions": "AVX2", "threads": 1, "torch": "2"}
+    measured = {"batch_size": 16, "width": 1.0, "clock": "processor", "kernels": "fastest", "load": "1 to 1"}
+    return Cost.model_validate({"format": 1, "networks": [network], "fingerprint": machine, **measured})
 
 
 def test_the_whole_interval_decides(claim: CostTable) -> None:
