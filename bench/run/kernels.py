@@ -14,17 +14,17 @@ from fnmatch import fnmatchcase
 from functools import cache
 from multiprocessing import get_context
 from pathlib import Path
-from typing import TypedDict, cast
+from typing import Literal
 
 from bench import environment
 from bench.records.find import find_cells
 from bench.records.locks import Lock
 from bench.records.storage import CorruptRecord, read_json, write_json
 from bench.spec.cells import Choice
+from bench.spec.schema import Recorded
 from infogan.architectures import Dense, Strided, adapted, choosable_layers
 from infogan.own.networks import architecture_of
 
-FORMAT = 1
 WORTH = 0.97  # of a ratio of times: another formulation, with other roundings, must earn its place
 TABLE = Path(__file__).with_name("kernels.toml")
 RECORD = "kernels.json"  # in the results folder
@@ -34,10 +34,10 @@ Layers = Sequence[Strided | Dense]
 Measure = Callable[[Layers, int], list[float]]
 
 
-class Kept(TypedDict):
+class Kept(Recorded):
     """The choice kept with results: by layer and batch size whether it is fast, and what was measured."""
 
-    format: int
+    format: Literal[1]
     processor: str
     fast: dict[str, bool]
     ratios: dict[str, float]
@@ -92,9 +92,9 @@ class Chooser:
     def _choose(self, layers: Layers, batch_size: int) -> Choice:
         record = self._read()
         here = environment.processor_kind()
-        if self.trains and not self._known and record["processor"] != here:
+        if self.trains and not self._known and record.processor != here:
             self.announce(
-                f"{self.results / RECORD}: layers are chosen for a processor of kind {record['processor']}, "
+                f"{self.results / RECORD}: layers are chosen for a processor of kind {record.processor}, "
                 f"and stay so on this one, {here}"
             )
         is_kept = (self.results / RECORD).exists()  # or told by the cells alone
@@ -102,51 +102,46 @@ class Chooser:
             with Lock(self.results / ".kernels.lease", "a launcher that chooses kernels", patience_s=LOCK_PATIENCE_S):
                 record = self._read()  # another launcher may have been quicker
                 self._extend(record, layers, batch_size)
-                write_json(self.results / RECORD, record)
-        fast = record["fast"]
-        known = declared(record["processor"], layers) or ()
+                write_json(self.results / RECORD, record.model_dump())
+        fast = record.fast
+        known = declared(record.processor, layers) or ()
         names = (layer.name for layer in layers if fast.get(_entry(layer, batch_size), layer.name in known))
-        return Choice(tuple(names), record["processor"])
+        return Choice(tuple(names), record.processor)
 
     def _extend(self, record: Kept, layers: Layers, batch_size: int) -> None:
-        missing = [layer for layer in layers if _entry(layer, batch_size) not in record["fast"]]
+        missing = [layer for layer in layers if _entry(layer, batch_size) not in record.fast]
         if not missing:
             return
-        chosen = declared(record["processor"], missing)
+        chosen = declared(record.processor, missing)
         if chosen is None:
             where = self.results / RECORD
             self.announce(
-                f"measuring which of {len(missing)} layers a processor of kind {record['processor']} does faster "
+                f"measuring which of {len(missing)} layers a processor of kind {record.processor} does faster "
                 f"another way: once for these results, into {where}"
             )
             ratios = dict(zip((layer.name for layer in missing), self.measure(missing, batch_size), strict=True))
             chosen = tuple(name for name, ratio in ratios.items() if ratio < WORTH)
-            record["ratios"] |= {
-                _entry(layer, batch_size): ratios[layer.name] for layer in missing if math.isfinite(ratios[layer.name])
-            }
-        record["fast"] |= {_entry(layer, batch_size): layer.name in chosen for layer in missing}
+            finite = [layer for layer in missing if math.isfinite(ratios[layer.name])]
+            record.ratios.update({_entry(layer, batch_size): ratios[layer.name] for layer in finite})
+        record.fast.update({_entry(layer, batch_size): layer.name in chosen for layer in missing})
 
     def _read(self) -> Kept:
         """The choice kept with these results. Raises UnreadableChoice."""
         path = self.results / RECORD
         try:
-            record = cast(Kept, read_json(path))
-            fits = record["format"] == FORMAT and isinstance(record["processor"], str)
-            fits = fits and all(isinstance(is_fast, bool) for is_fast in record["fast"].values())
-            if not fits or not isinstance(record["ratios"], dict):
-                raise ValueError("not a record of this version")
+            return Kept.model_validate(read_json(path))
         except FileNotFoundError:
             return _of_cells(self.results) or _record(environment.processor_kind())
-        except (OSError, CorruptRecord, ValueError, KeyError, AttributeError, TypeError) as error:
+        except (OSError, CorruptRecord, ValueError) as error:
+            why = "not a record of this version" if isinstance(error, ValueError) else error
             raise UnreadableChoice(
-                f"{path} cannot be read ({error}): it says which layers the cells here compute in which way; restore "
+                f"{path} cannot be read ({why}): it says which layers the cells here compute in which way; restore "
                 "it, or remove it, and the cells' own records tell"
             ) from error
-        return record
 
 
 def _record(processor: str) -> Kept:
-    return {"format": FORMAT, "processor": processor, "fast": {}, "ratios": {}}
+    return Kept(format=1, processor=processor, fast={}, ratios={})
 
 
 def _of_cells(results: Path) -> Kept | None:
@@ -159,19 +154,19 @@ def _of_cells(results: Path) -> Kept | None:
             if "chosen_for" not in network:
                 continue
             record = record or _record(str(network["chosen_for"]))
-            if network["chosen_for"] != record["processor"]:
+            if network["chosen_for"] != record.processor:
                 continue
             architecture = adapted(architecture_of(cell.config), network)
             batch_size = cell.config["training"]["batch_size"]
             for layer in choosable_layers(architecture, cell.input_width, network["width"]):
-                record["fast"].setdefault(_entry(layer, batch_size), layer.name in network["fast_layers"])
+                record.fast.setdefault(_entry(layer, batch_size), layer.name in network["fast_layers"])
         except (CorruptRecord, OSError, LookupError, TypeError, ValueError, AttributeError):
             continue  # a damaged cell decides nothing
     return record
 
 
 def _answers(record: Kept, layers: Layers, batch_size: int) -> bool:
-    return all(_entry(layer, batch_size) in record["fast"] for layer in layers)
+    return all(_entry(layer, batch_size) in record.fast for layer in layers)
 
 
 def _entry(layer: Strided | Dense, batch_size: int) -> str:
