@@ -98,7 +98,7 @@ def test_the_report_is_drawn_anew_with_the_same_numbers(folder: Path, tmp_path: 
         assert close(numbers(table), numbers(drawn / "tables" / table.name)), table.name
     gone = (folder / CURVES).exists()  # the cells
     of_cells = ("-traversal-", "-factor-", "-pictures", *(["-confusion"] if gone else []))  # not in curves
-    shown = {path.name for path in (folder / "figures").iterdir()}
+    shown = {path.name for path in folder.glob("figures/*")}
     of_curves = {name for name in shown if not any(part in name for part in of_cells)}
     assert of_curves <= {path.name for path in (drawn / "figures").iterdir()}
     assert (drawn / "index.html").stat().st_size > 10_000

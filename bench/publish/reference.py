@@ -154,10 +154,8 @@ def again(folder: Path) -> None:
     with TemporaryDirectory() as scratch:  # what it shows of cells that are gone is read before anything is written
         copied = Path(shutil.copytree(folder, Path(scratch) / folder.name))
         write_report(copied, load_spec(DEFAULT_SPEC), folder, [sweep.experiment], sweep.profile)
-    if (folder / CURVES).exists():  # what measuring took is not in curves
-        memory.unlink(missing_ok=True)
-        if measured:
-            write_atomic(memory, measured)
+    if measured and (folder / CURVES).exists():  # what measuring took is not in curves
+        write_atomic(memory, measured)
     _show(folder)
 
 
