@@ -143,6 +143,7 @@ def publish(results: Path, experiment: str, profile: str) -> Path:
     if spec.cost is not None and spec.cost.beside == experiment and (results / RECORD).exists():
         write_atomic(folder / RECORD, (results / RECORD).read_bytes())
     _show(folder)
+    again(folder)  # as the committed folder is drawn, which has fewer pictures than the cells
     return folder
 
 
