@@ -38,7 +38,9 @@ def _against(rule: GateTable, sweep: Sweep, base: str, finished: Sequence[str]) 
     if not sweep.entropy_nats:
         return []
     runs = sweep.groups()
+    watched = {table.arm for table in rule.watched}  # with few seeds, and against a baseline: not against each other
     others = [group for group in finished if group != base and variant_of(group) == variant_of(base)]
+    others = [group for group in others if arm_of(group) not in watched]
     answers = [held_against(rule, runs[base], runs[group], (base, group)) for group in others]
     return [f"{group} against {base}: {answer.short}" for group, answer in zip(others, answers, strict=True)]
 
@@ -51,6 +53,8 @@ def _alone(sweep: Sweep, group: str) -> str:
         values = [run.summary[measure] for run in runs if measure in run.summary]
         if values:
             found = statistics.median_interval(values)
-            parts.append(f"{words} {wording.with_interval(measure, found.median, found.low, found.high)}")
+            shown = wording.with_interval(measure, found.median, found.low, found.high)
+            words = "80 % of H(c)" if shown == wording.NOT_REACHED else words
+            parts.append(f"{words} {shown}")
     parts[1:] = [f"{part} nats" for part in parts[1:]]
     return f"{group}: {', '.join(parts) or wording.plural(len(runs), 'seed') + ' finished'}"

@@ -24,7 +24,7 @@ from bench.report.own import headline
 from bench.run import own as parts
 from bench.run.executors.base import OnEvent, StopRequest
 from bench.run.train_cell import CellRun
-from bench.spec.criteria import GateTable
+from bench.spec.criteria import GateTable, WatchedTable
 from bench.spec.tables import load_spec
 from tests.bench.attempts import attempt
 from tests.builders import finished_cell
@@ -106,6 +106,11 @@ def test_the_reports_headline_is_the_same_answer(tmp_path: Path) -> None:
     few = replace(base, runs=[*base.runs[:2], *own[:2]])
     assert "too few seeds to judge: 2 and 2, and each needs 3; so far 9" in headline(few, ["infogan", "slow"], RULE)
     assert headline(base, ["infogan"], RULE).startswith("infogan: 80 % of H(c) at iteration 105.7")
+    # an arm that the gate watches is held against a baseline, not against another arm
+    watched = WatchedTable(arm="slow", measure="area_under_curve", margin=0.1, basis="Made up for this test.")
+    beside = headline(both, ["infogan", "slow"], RULE.model_copy(update={"watched": [watched]}))
+    assert beside.startswith("infogan: 80 % of H(c) at iteration 105.7")
+    assert "against" not in beside
 
 
 def test_the_page_shows_every_example(tmp_path: Path) -> None:
