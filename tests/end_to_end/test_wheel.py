@@ -25,7 +25,8 @@ assert infogan.__file__.startswith(sys.prefix), infogan.__file__
 model = infogan.load("digits")
 images = model.sample(4, c1=[0, 1, 2, 3], generator=torch.Generator().manual_seed(0))
 assert images.shape == (4, 1, 28, 28) and 0 <= images.min() and images.max() <= 1
-assert model.card == infogan.load("results/latest", "mnist-mi", arm="infogan", seed="best").card
+for cells in ("results/latest", "cells.zip"):
+    assert model.card == infogan.load(cells, "mnist-mi", arm="infogan", seed="best").card
 print(model.card["experiment"], list(model.encode(images)))
 """
 
@@ -86,6 +87,7 @@ def test_a_network_is_trained_exported_and_used_where_nothing_else_is(say: Say, 
     assert "mnist-mi" in say("infogan-bench", "plan", "mnist-mi", "--profile", "smoke", "--no-tracking")
     cell = ("mnist-mi", "--profile", "smoke", "--arms", "infogan", "--seeds", "0")
     assert "1 of 1 cells finished" in say("infogan-bench", "run", *cell, "--no-tracking")
+    say("infogan-bench", "pack", "results/latest", "--to", "cells.zip", "--weights")
     say("infogan-bench", "export", "results/latest", "--to", "digits")
     say("infogan-bench", "sample", "digits", "--vary", "c1", "--to", "c1.png")
     assert (tmp_path / "elsewhere" / "c1.png").read_bytes().startswith(b"\x89PNG")
