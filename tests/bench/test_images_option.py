@@ -106,7 +106,8 @@ def test_one_picture_in_colour_is_enough(file: Path, tmp_path: Path) -> None:
     save(tmp_path / "shoes", noise(40, (32, 32)))
     save(tmp_path / "one", noise(1, (32, 32, 3)))
     next((tmp_path / "one").iterdir()).rename(tmp_path / "shoes" / "last.png")
-    assert planned(file, tmp_path / "shoes").spec.experiments["tiny"].wanted_data.colour == "rgb"  # type: ignore[union-attr]
+    found = planned(file, tmp_path / "shoes").spec.experiments["tiny"].wanted_data
+    assert found == OwnImages(tmp_path / "shoes", 32, "rgb")
 
 
 def test_images_in_place_of_other_images_are_asked_the_same(file: Path, tmp_path: Path) -> None:
