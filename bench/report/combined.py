@@ -117,7 +117,8 @@ def smaller(uri: str) -> str:
     from PIL import Image
 
     with Image.open(io.BytesIO(base64.b64decode(uri.removeprefix(PNG)))) as image:
-        image.thumbnail((PICTURE_WIDTH, 4 * PICTURE_WIDTH))
-        content = io.BytesIO()
-        image.convert("RGB").save(content, "WEBP", quality=85)
+        copied = image.convert("RGB")  # a palette's numbers cannot be blended
+    copied.thumbnail((PICTURE_WIDTH, 4 * PICTURE_WIDTH))
+    content = io.BytesIO()
+    copied.save(content, "WEBP", quality=85)
     return pages.data_uri(content.getvalue(), "image/webp")

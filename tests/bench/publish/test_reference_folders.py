@@ -1,5 +1,6 @@
 """A reference is published as a pack of its cells with a lean report, from which all of it is drawn again."""
 
+import io
 import json
 import lzma
 import re
@@ -7,7 +8,9 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from bench.analysis import runs
 from bench.analysis.results import load
@@ -63,8 +66,23 @@ def test_a_reference_is_a_pack_with_a_lean_report(folder: Path) -> None:
     assert "index.html" not in text
     assert "`make report RESULTS=results/reference/mnist-mi-cpu` draws the page" in text
     assert "| F1" in (folder.parents[1] / "README.md").read_text()
+    pictures = {name: (folder / name).read_bytes() for name in figures}
     lean.make_lean(folder)
     assert (folder / "report.md").read_text() == text
+    assert pictures == {name: (folder / name).read_bytes() for name in figures}
+
+
+def test_committed_pictures_have_few_colours_and_look_the_same() -> None:
+    noise = np.random.default_rng(0).normal(0, 4, (90, 90, 3))
+    ramp = np.linspace(20, 230, 90)[:, None, None] * [1.0, 0.8, 0.6]
+    pixels = np.clip(ramp + noise, 0, 255).astype(np.uint8)
+    png = io.BytesIO()
+    Image.fromarray(pixels).save(png, "PNG")
+    smaller = lean.in_few_colours(png.getvalue())
+    assert len(smaller) < 0.7 * len(png.getvalue())
+    shown = np.asarray(Image.open(io.BytesIO(smaller)).convert("RGB")).astype(float)
+    assert np.sqrt(np.mean((shown - pixels) ** 2)) < 5  # of 255
+    assert lean.in_few_colours(smaller) == smaller
 
 
 def test_its_report_is_drawn_from_it_at_any_time(results: Path, folder: Path) -> None:
