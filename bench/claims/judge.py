@@ -73,8 +73,6 @@ class ClaimResult:
                 values |= parts | {"budget": self.verdict.budget.words}
             elif name != "num_blank" or value:
                 values[name] = value
-        for condition in values["conditions"]:
-            del condition["limit"]  # for drawing alone: the words say it
         return plain_json(values)
 
 

@@ -43,12 +43,15 @@ def ours(found: list[Evidence]) -> str:
     return "; ".join(part or wording.ABSENT for part in parts)
 
 
+def needed(one: Evidence) -> str:
+    """The bound on the number shown."""
+    first = one.entry["conditions"][0]
+    return answers.needed(one.entry["id"], first["bound"], first["limit"]) or wording.ABSENT
+
+
 def papers(one: Evidence) -> str:
-    """The paper's numbers beside the claim; else how the paper shows it."""
-    shown = [_beside(b["measure"], b["paper"]) for b in one.entry["beside"]]
-    if shown:
-        return "; ".join(shown)
-    return "a picture" if one.entry["source"].startswith("Fig") else "a sentence"
+    """The paper's numbers beside the claim; a dash where it has a picture or a sentence."""
+    return "; ".join(_beside(b["measure"], b["paper"]) for b in one.entry["beside"]) or wording.ABSENT
 
 
 def _beside(measure: str, value: float | None) -> str:
@@ -80,10 +83,11 @@ def answer(found: list[Evidence]) -> str:
 
 def table(evidence: Iterable[Evidence]) -> str:
     """One line a claim, as Markdown: what README shows."""
-    lines = ["| | claim | ours | the paper | seeds | does it hold? |", "|---|---|---|---|---|---|"]
+    lines = ["| | claim | ours | needed | the paper | seeds | does it hold? |", "|---" * 7 + "|"]
     for claim, found in best(evidence).items():
         first = found[0]
-        cells = [claim, answers.plain(claim, first.entry["text"]), ours(found), papers(first), seeds(first)]
+        plain = answers.plain(claim, first.entry["text"])
+        cells = [claim, plain, ours(found), needed(first), papers(first), seeds(first)]
         lines.append(f"| {' | '.join([*cells, answer(found)])} |")
     return "\n".join(lines)
 
@@ -96,14 +100,14 @@ def page(evidence: Iterable[Evidence]) -> str:
         "",
         "Every claim, every arm, the best committed evidence. `python -m bench.publish.answers` writes this page.",
         "",
-        "| | arm | holds? | ours | seeds | budget | report |",
-        "|---|---|---|---|---|---|---|",
+        "| | arm | holds? | ours | needed | seeds | budget | report |",
+        "|---" * 8 + "|",
     ]
     for claim, of_claim in found.items():
-        lines.append(f"| **{claim}** | **{of_claim[0].entry['text']}** | | | | | |")
+        lines.append(f"| **{claim}** | **{of_claim[0].entry['text']}** | | | | | | |")
         for one in of_claim:
             link = f"[{one.folder}]({one.folder}/report.md)"
-            cells = [f"`{one.group}`", one.words, ours([one]), seeds(one), one.entry["budget"], link]
+            cells = [f"`{one.group}`", one.words, ours([one]), needed(one), seeds(one), one.entry["budget"], link]
             lines.append(f"| | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 

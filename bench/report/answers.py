@@ -13,29 +13,32 @@ ANSWERS = {
 }
 ORDER = list(ANSWERS)  # the best first
 _OF_RANGE = "by {best:.2f} of the range in the best run, {median:.2f} in the median"
-# claim: its plain words, and those of its first number
+# claim: its plain words, those of its first number, and how the bound on that number is said
 PLAIN = {
-    "F1": ("Mutual information quickly reaches its ceiling, H(c)", "{median:.1%} of the ceiling"),
-    "F1b": ("The codes of a plain GAN carry little information", "{median:.1%} of the ceiling"),
-    "F2a": ("The categories are the ten digits", "{median:.1%} of digits in a wrong category"),
-    "F2b": ("Without the regulariser the codes mean nothing", "agreement with the digit (NMI) {median:.2f}"),
-    "F2c": ("A continuous code slants the digits", "explains {median:.0%} of the slant's variance"),
-    "F2d": ("A continuous code makes them wide or narrow", "explains {median:.0%} of the width's variance"),
-    "F3a": ("A code turns the head", _OF_RANGE),
-    "F3b": ("A code tilts the head", _OF_RANGE),
-    "F3c": ("A code moves the light", _OF_RANGE),
-    "F3d": ("A code makes the face wide or narrow", _OF_RANGE),
-    "F4a": ("A code turns the chair", "by {best:.0f} degrees in the best run, {median:.0f} in the median"),
-    "F4b": ("A code makes the chair wide or narrow", _OF_RANGE),
-    "F5a": ("A continuous code changes the lighting of house numbers", "by {median:.2f} of the range"),
-    "F5b": ("A category holds what stands beside the digit", "{median:.0%} of that context's entropy"),
-    "F6a": ("Categories hold the direction of a face", "explain {median:.0%} of its variance"),
-    "F6b": ("A category holds glasses", "{median:.0%} of one category's faces wear them"),
-    "F6c": ("Categories order hair from less to more", "explain {median:.0%} of its variance"),
-    "F6d": ("Categories order faces from stern to happy", "explain {median:.0%} of the emotion's variance"),
-    "S6a": ("Q costs next to nothing", "an iteration takes {span} longer"),
-    "S6b": ("Mutual information settles before image quality", "in {median:.0%} of the iterations that quality takes"),
-}
+    "F1": ("Mutual information quickly reaches its ceiling, H(c)", "{median:.1%} of the ceiling", "{:.0%}"),
+    "F1b": ("The codes of a plain GAN carry little information", "{median:.1%} of the ceiling", "{:.0%}"),
+    "F2a": ("The categories are the ten digits", "{median:.1%} of digits in a wrong category", "{:.1%}"),
+    "F2b": ("Without the regulariser the codes mean nothing", "agreement with the digit (NMI) {median:.2f}", "{:g}"),
+    "F2c": ("A continuous code slants the digits", "explains {median:.0%} of the slant's variance", "{:.0%}"),
+    "F2d": ("A continuous code makes them wide or narrow", "explains {median:.0%} of the width's variance", "{:.0%}"),
+    "F3a": ("A code turns the head", _OF_RANGE, "{:g}"),
+    "F3b": ("A code tilts the head", _OF_RANGE, "{:g}"),
+    "F3c": ("A code moves the light", _OF_RANGE, "{:g}"),
+    "F3d": ("A code makes the face wide or narrow", _OF_RANGE, "{:g}"),
+    "F4a": ("A code turns the chair", "by {best:.0f} degrees in the best run, {median:.0f} in the median", "{:g}"),
+    "F4b": ("A code makes the chair wide or narrow", _OF_RANGE, "{:g}"),
+    "F5a": ("A continuous code changes the lighting of house numbers", "by {median:.2f} of the range", "{:g}"),
+    "F5b": ("A category holds what stands beside the digit", "{median:.0%} of that context's entropy", "{:.0%}"),
+    "F6a": ("Categories hold the direction of a face", "explain {median:.0%} of its variance", "{:.0%}"),
+    "F6b": ("A category holds glasses", "{median:.0%} of one category's faces wear them", "{:.0%}"),
+    "F6c": ("Categories order hair from less to more", "explain {median:.0%} of its variance", "{:.0%}"),
+    "F6d": ("Categories order faces from stern to happy", "explain {median:.0%} of the emotion's variance", "{:.0%}"),
+    "S6a": ("Q costs next to nothing", "an iteration takes {span} longer", "{:.0%}"),
+    "S6b": (
+        "Mutual information settles before image quality", "in {median:.0%} of the iterations that quality takes", "{:.0%}"
+    ),
+}  # fmt: skip
+SIGNS = {"at least": "≥", "at most": "≤"}
 BESIDE = {
     "t80": "80% of it at iteration {:.0f}",
     "hump_nats": "peak of {:.2f} nats",
@@ -62,6 +65,17 @@ def number_words(claim: str, median: float, best: float, ratios: Sequence[float]
     span = f"{least:.1%}" if least == most else f"{least:.1%} to {most:.1%}"
     numbers = {"median": median, "best": best, "span": span}
     return PLAIN[claim][1].format_map(numbers).replace("%", " %")
+
+
+def needed(claim: str, bound: str, limit: float | None) -> str | None:
+    """``≥ 20 %``: the bound on the claim's first number; ``bound`` says it in words. None for a claim of the user's own.
+
+    A cost is said as what it adds, as its number is.
+    """
+    sign = SIGNS.get(" ".join(bound.split()[:2]))
+    if claim not in PLAIN or sign is None or limit is None:
+        return None
+    return f"{sign} {PLAIN[claim][2].format(limit - 1 if claim == 'S6a' else limit)}".replace("%", " %")
 
 
 def of_seeds(num_measured: int, num_seeds: int) -> str:

@@ -12,7 +12,8 @@ from bench.report import answers, verdicts, wording
 from bench.report.pages import Card, CardArm, FigureView, GridView, Share
 from bench.spec.vocabulary import measure
 
-WIDTH, HEIGHT, MARGIN = 220, 26, 8  # of a strip of seeds, pixels
+WIDTH, HEIGHT, MARGIN = 220, 26, 8  # of a strip of seeds, pixels; its axis is below it
+AXIS = 14
 
 
 def cards(results: Sequence[ClaimResult], pictures: dict[str, tuple[FigureView | GridView, ...]]) -> list[Card]:
@@ -60,8 +61,15 @@ def number(result: ClaimResult) -> str:
     first = result.conditions[0]
     own = answers.number_words(result.id, result.value, first.value) or _number(result)
     own += answers.of_seeds(result.num_measured, result.num_seeds)
+    if needed := _needed(result):
+        own += f", {needed} needed"
     beside = [answers.beside_words(b.measure, b.median) for b in result.beside if b.measure != first.measure]
     return "; ".join([own, *(words for words in beside if words)])
+
+
+def _needed(result: ClaimResult) -> str | None:
+    first = result.conditions[0]
+    return answers.needed(result.id, first.bound, first.limit)
 
 
 def _number(result: ClaimResult) -> str:
@@ -80,7 +88,8 @@ def _reason(result: ClaimResult) -> str:
         if result.conditions[0].over == "best seed":
             parts.append("the best run decides, as the paper asks")
     else:
-        parts += [_missed(condition) for condition in result.conditions if not condition.holds]
+        said = 1 if _needed(result) else 0  # beside the number
+        parts += [_missed(condition) for condition in result.conditions[said:] if not condition.holds]
     if result.num_blank:
         show = "shows" if result.num_blank == 1 else "show"
         parts.append(f"{wording.plural(result.num_blank, 'run')} {show} nothing of the data")
@@ -94,7 +103,10 @@ def _missed(condition: ConditionResult) -> str:
 
 
 def strip(condition: ConditionResult) -> Markup:
-    """Every seed's value as a dot, their median as a line, the bound as a dashed one; empty without a seed."""
+    """Every seed's value as a dot, their median as a line, the bound as a dashed one, and the ends as numbers.
+
+    Empty without a seed.
+    """
     values = {seed: value for seed, value in condition.seeds.items() if math.isfinite(value)}
     if not values:
         return Markup("")
@@ -114,9 +126,16 @@ def strip(condition: ConditionResult) -> Markup:
     lines = f'<path class="median" d="M{x(middle):.1f} 3V23"/>'
     lines += "".join(f'<path class="bound" d="M{x(limit):.1f} 0V26"/>' for limit in limits)
     known = measure(condition.measure)
+    ends = [low] if high == low else [low, high]
+    lines += "".join(
+        f'<text x="{x(end):.1f}" y="{HEIGHT + AXIS - 3}"{end_anchor}>{wording.measured(known.name, end)}</text>'
+        for end, end_anchor in zip(ends, ("", ' text-anchor="end"'), strict=False)
+    )
     label = f"{known.words}, every seed: {', '.join(wording.measured(known.name, v) for v in ordered)}"
     label += f"; asked: {condition.bound}" if limits else ""
-    attributes = f'class="strip" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}" role="img"'
+    attributes = (
+        f'class="strip" viewBox="0 0 {WIDTH} {HEIGHT + AXIS}" width="{WIDTH}" height="{HEIGHT + AXIS}" role="img"'
+    )
     return Markup('<svg {} aria-label="{}">{}</svg>').format(Markup(attributes), label, Markup(lines + dots))
 
 

@@ -44,8 +44,17 @@ def test_every_claim_of_the_paper_has_plain_words_and_they_take_its_numbers() ->
         words = answers.number_words(claim, 0.25, 0.5, [1.01, 1.08])
         assert words
         assert "{" not in words
+        assert str(answers.needed(claim, "at least 0.2", 0.2)).startswith("≥ ")
     beside = {b.measure for e in spec.experiments.values() for claim in e.claims for b in claim.beside}
     assert beside == set(answers.BESIDE)
+
+
+def test_a_bound_is_said_as_its_number_is() -> None:
+    assert answers.needed("F2c", "at least 0.2", 0.2) == "≥ 20 %"
+    assert answers.needed("F2a", "at most 0.055", 0.055) == "≤ 5.5 %"
+    assert answers.needed("S6a", "at most 1.1", 1.1) == "≤ 10 %"
+    assert answers.needed("F6a", "above the best of gan (0.1)", 0.1) is None
+    assert answers.needed("X1", "at least 0.2", 0.2) is None
 
 
 def test_a_claim_of_ones_own_is_shown_in_its_own_words() -> None:
@@ -72,8 +81,10 @@ def test_the_best_answer_comes_first_and_the_bar_counts_claims_not_arms() -> Non
 
 def test_a_reason_says_what_was_missed_or_that_the_best_run_decides() -> None:
     missed = condition(s0=0.2, s1=0.3, s2=0.9)
-    (arm,) = cards.cards([result("F2c", Outcome.NOT_REACHED, held=missed)], {})[0].arms
+    (arm,) = cards.cards([result("own", Outcome.NOT_REACHED, held=missed)], {})[0].arms
     assert arm.reason == "final L_I: 0.300, at least 0.5 asked"
+    (arm,) = cards.cards([result("F2c", Outcome.NOT_REACHED, held=missed)], {})[0].arms
+    assert (arm.number, arm.reason) == ("explains 60 % of the slant's variance, ≥ 50 % needed", "")
     best = condition(over="best seed", s0=0.9)
     (arm,) = cards.cards([result("F3a", Outcome.REPRODUCED, held=best)], {})[0].arms
     assert arm.reason == "the best run decides, as the paper asks"
@@ -86,6 +97,7 @@ def test_a_strip_has_a_dot_for_every_seed_in_proportion() -> None:
     places = [float(x) for x in re.findall(r'cx="([\d.]+)"', drawn)]
     assert places == [cards.MARGIN, cards.WIDTH / 2, cards.WIDTH - cards.MARGIN]
     assert f'class="bound" d="M{cards.WIDTH / 2:.1f}' in drawn
+    assert re.findall(r"<text [^>]*>([^<]*)</text>", drawn) == ["0.000", "1.000"]
     assert "every seed: 0.000, 0.500, 1.000; asked: at least 0.5" in drawn
     assert str(strip(condition(s0=math.nan))) == ""
 
