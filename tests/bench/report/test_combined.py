@@ -115,7 +115,8 @@ def test_names_of_folders_are_short_and_differ(tmp_path: Path) -> None:
 
 def test_the_answer_is_said_in_words() -> None:
     line = sentence(result("F2c", Outcome.PARTLY))
-    assert line == "F2c partly on a substitute: explains 60 % of the slant's variance (infogan, 2 of 3 seeds)"
+    words = "explains 60 % of the slant's variance, ≥ 50 % needed"
+    assert line == f"F2c partly on a substitute: {words} (infogan, 2 of 3 seeds)"
     line = sentence(replace(result("F2c", Outcome.NOT_MEASURED), value=None))
     assert line == "F2c open: a reason (infogan, 2 of 3 seeds)"
 
