@@ -13,6 +13,7 @@ ANSWERS = {
 }
 ORDER = list(ANSWERS)  # the best first
 _OF_RANGE = "by {best:.2f} of the range in the best run, {median:.2f} in the median"
+_OF_QUALITY = "in {median:.0%} of the iterations that quality takes"
 # claim: its plain words, those of its first number, and how the bound on that number is said
 PLAIN = {
     "F1": ("Mutual information quickly reaches its ceiling, H(c)", "{median:.1%} of the ceiling", "{:.0%}"),
@@ -34,10 +35,8 @@ PLAIN = {
     "F6c": ("Categories order hair from less to more", "explain {median:.0%} of its variance", "{:.0%}"),
     "F6d": ("Categories order faces from stern to happy", "explain {median:.0%} of the emotion's variance", "{:.0%}"),
     "S6a": ("Q costs next to nothing", "an iteration takes {span} longer", "{:.0%}"),
-    "S6b": (
-        "Mutual information settles before image quality", "in {median:.0%} of the iterations that quality takes", "{:.0%}"
-    ),
-}  # fmt: skip
+    "S6b": ("Mutual information settles before image quality", _OF_QUALITY, "{:.0%}"),
+}
 SIGNS = {"at least": "≥", "at most": "≤"}
 BESIDE = {
     "t80": "80% of it at iteration {:.0f}",
@@ -68,7 +67,7 @@ def number_words(claim: str, median: float, best: float, ratios: Sequence[float]
 
 
 def needed(claim: str, bound: str, limit: float | None) -> str | None:
-    """``≥ 20 %``: the bound on the claim's first number; ``bound`` says it in words. None for a claim of the user's own.
+    """``≥ 20 %``: the bound on the claim's first number; ``bound`` says it in words. None for a claim of one's own.
 
     A cost is said as what it adds, as its number is.
     """
