@@ -1,8 +1,8 @@
 """One condition of a claim, held against the seeds of a group: the number, and whether it decides.
 
-A diverged seed has the worst of all values, and so has a blank one, whatever readers make of its images; the median
-curve alone is of the finished seeds. Any other seed without a value may have any: where it could turn the answer, the
-condition is undecided (its number is NaN), and never met.
+A diverged seed has the worst of all values, and so has a blank one, whatever readers make of its images; neither is a
+candidate for the best seed, and the median curve alone is of the finished seeds. Any other seed without a value may
+have any: where it could turn the answer, the condition is undecided (its number is NaN), and never met.
 """
 
 import math
@@ -51,7 +51,7 @@ class Asked:
         return None if math.isnan(value) or (met and self.is_open) else met
 
 
-def ask(condition: ConditionTable, sweep: Sweep, group: str, blank: BlankTable | None = None) -> Asked:
+def ask(condition: ConditionTable, sweep: Sweep, group: str) -> Asked:
     """``condition`` for a group; what it must exceed are the runs of another arm of the same variant."""
     if condition.at_least is not None:
         least = condition.at_least
@@ -62,12 +62,11 @@ def ask(condition: ConditionTable, sweep: Sweep, group: str, blank: BlankTable |
     assert condition.above_best_of is not None
     arm = condition.above_best_of
     runs = sweep.done(group_name(variant_of(group) or None, arm))
-    lost = blank_seeds(blank, runs)
-    values = {run.cell.seed: run.summary.get(condition.measure, math.nan) for run in runs}
-    known = [value for value in values.values() if not math.isnan(value)]
-    is_open = len(known) + sum(math.isnan(values[seed]) for seed in lost) < len(runs) or not runs
+    values = [run.summary.get(condition.measure, math.nan) for run in runs]
+    known = [value for value in values if not math.isnan(value)]
+    is_open = len(known) < len(runs) or not runs
     best = max(known, default=-math.inf)
-    found = f"{best:.3g}" if known else "not measured" if is_open else "shows nothing of the data"
+    found = f"{best:.3g}" if known else "not measured"
     words = f"above the best of {arm} ({found})"
     return Asked(condition, words, lambda value: value > best, -math.inf, tuple(runs), is_open, best)
 
@@ -137,12 +136,12 @@ def _over_all(asked: Asked, values: list[float], num_diverged: int) -> float:
 
 
 def _best(asked: Asked, runs: Sequence[Run], seeds: dict[int, float]) -> float:
-    """The best seed's number. One that misses says nothing as long as another one could not be measured."""
+    """The number of the seed that ``chosen_by`` picks; NaN where one without a value might have been picked."""
     by = asked.table.chosen_by or ""
-    chosen = {run.cell.seed: run.summary[by] for run in runs if by in run.summary}
-    value = seeds[max(chosen, key=lambda seed: chosen[seed])] if chosen else math.nan
-    is_whole = len(chosen) == len(runs) and not any(math.isnan(seeds[run.cell.seed]) for run in runs)
-    return value if is_whole or asked.meets(value) else math.nan
+    chosen = {run.cell.seed: run.summary.get(by, math.nan) for run in runs}
+    if not chosen or any(map(math.isnan, chosen.values())):
+        return math.nan
+    return seeds[max(chosen, key=lambda seed: chosen[seed])]
 
 
 def _of_median_curve(condition: ConditionTable, sweep: Sweep, group: str, runs: Sequence[Run]) -> float:

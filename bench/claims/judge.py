@@ -44,20 +44,21 @@ class ClaimResult:
     text: str
     source: str
     verdict: Verdict
-    value: float | None  # median over seeds of the first condition's measure
+    value: float | None  # median over seeds of the first condition's measure; infinite where that seed shows nothing
     low: float | None
     high: float | None
     unit: str
     num_measured: int  # seeds of which value, low and high are
     num_seeds: int
     seeds_holding: int
-    seeds_low: float  # Clopper-Pearson, 95 %
+    seeds_low: float  # Clopper-Pearson, 95 %, of the share of seeds that hold, whatever the undecided ones are
     seeds_high: float
     criterion: str
     reason: str
     conditions: tuple[ConditionResult, ...]
     beside: tuple[BesideResult, ...]
     num_blank: int = 0  # seeds that show nothing of the data; in the JSON where there are any
+    num_undecided: int = 0  # seeds of which nobody knows whether they hold, for want of a value; as well
 
     @property
     def group(self) -> str:
@@ -71,7 +72,7 @@ class ClaimResult:
             if name == "verdict":
                 parts = {"verdict": str(self.verdict), "data": self.verdict.data.words}
                 values |= parts | {"budget": self.verdict.budget.words}
-            elif name != "num_blank" or value:
+            elif name not in ("num_blank", "num_undecided") or value:
                 values[name] = value
         return plain_json(values)
 
@@ -126,10 +127,11 @@ def _judge_arm(
     num_diverged = sum(run.diverged for run in sweep.groups().get(group, []))
     num_seeds = len(runs) + num_diverged
     blank = blank_seeds(experiment.blank, runs)
-    asked = [ask(condition, sweep, group, experiment.blank) for condition in claim.deciding_first]
+    asked = [ask(condition, sweep, group) for condition in claim.deciding_first]
     conditions = tuple(check(one, sweep, group, runs, num_diverged, blank) for one in asked)
     headline = [v for v in conditions[0].seeds.values() if not math.isnan(v)]
-    interval = statistics.median_interval(headline) if headline else None
+    headline += [asked[0].worst] * (len(blank) + num_diverged)
+    held = [holds_for(asked, run, blank) for run in runs]
     data, budget = data_used(sweep, experiment), budget_used(sweep, experiment)
     reduced = budget.kind is BudgetKind.REDUCED
     outcome, reason = _outcome(claim, asked, conditions, runs, num_diverged, sweep, experiment.blank, reduced=reduced)
@@ -139,15 +141,24 @@ def _judge_arm(
         variant,
         verdict=Verdict(outcome, data, budget),
         reason=reason,
-        interval=(interval.median, interval.low, interval.high) if interval else None,
+        interval=_interval(headline, asked[0].worst) if headline else None,
         num_measured=len(headline),
         num_seeds=num_seeds,
-        seeds_holding=sum(holds_for(asked, run, blank) is True for run in runs),
+        seeds_holding=held.count(True),
+        num_undecided=held.count(None),
         criterion="; ".join(f"{c.measure} {c.bound} ({c.over})" for c in conditions),
         conditions=conditions,
         beside=tuple(_beside(b.measure, b.paper, runs) for b in claim.beside),
         num_blank=len(blank),
     )
+
+
+def _interval(values: list[float], worst: float) -> tuple[float, float, float]:
+    """Median, low and high of seeds of which some have the ``worst`` value."""
+    sign = math.copysign(1.0, worst)  # an interval takes infinity for late, never for low
+    found = statistics.median_interval([sign * value for value in values])
+    low, high = sorted((sign * found.low, sign * found.high))
+    return sign * found.median, low, high
 
 
 def claim_result(
@@ -165,13 +176,17 @@ def claim_result(
     seeds_holding: int = 0,
     beside: tuple[BesideResult, ...] = (),
     num_blank: int = 0,
+    num_undecided: int = 0,
 ) -> ClaimResult:
     """A judged claim. ``interval``: value, low and high in the first condition's unit, None where nothing was measured.
 
     A claim that does not speak of seeds has ``num_seeds`` 0.
     """
     value, low, high = interval or (None, None, None)
-    seeds_low, seeds_high = statistics.proportion_interval(seeds_holding, num_seeds) if num_seeds else (0.0, 1.0)
+    seeds_low, seeds_high = 0.0, 1.0
+    if num_seeds:
+        seeds_low, _ = statistics.proportion_interval(seeds_holding, num_seeds)
+        _, seeds_high = statistics.proportion_interval(seeds_holding + num_undecided, num_seeds)
     return ClaimResult(
         id=claim.id,
         arm=arm,
@@ -193,6 +208,7 @@ def claim_result(
         conditions=conditions,
         beside=beside,
         num_blank=num_blank,
+        num_undecided=num_undecided,
     )
 
 

@@ -5,6 +5,7 @@ the references' claims.json. A test holds them equal.
 """
 
 import json
+import math
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -34,10 +35,11 @@ def ours(found: list[Evidence]) -> str:
     """The claim's first number, of the first arm; of a claim about cost, over all networks. Then what stands beside."""
     entry = found[0].entry
     first = entry["conditions"][0]
-    if entry["value"] is None:
+    if entry["value"] is None and not entry.get("num_blank"):
         return wording.ABSENT
+    median, best = (-math.inf if value is None else value for value in (entry["value"], first["value"]))
     ratios = [one.entry["value"] for one in found if one.entry["value"] is not None]
-    words = answers.number_words(entry["id"], entry["value"], first["value"], ratios) or wording.ABSENT
+    words = answers.number_words(entry["id"], median, best, ratios) or wording.ABSENT
     parts: list[str | None] = [words + answers.of_seeds(entry["num_measured"], entry["num_seeds"])]
     parts += [_beside(b["measure"], b["median"]) for b in entry["beside"] if b["measure"] != first["measure"]]
     return "; ".join(part or wording.ABSENT for part in parts)
@@ -62,7 +64,7 @@ def _beside(measure: str, value: float | None) -> str:
 def seeds(one: Evidence) -> str:
     """How many seeds meet all of the claim; a claim about cost has none."""
     entry = one.entry
-    return f"{entry['seeds_holding']} of {entry['num_seeds']}" if entry["num_seeds"] else wording.ABSENT
+    return answers.holding(entry["seeds_holding"], entry["num_seeds"], entry.get("num_undecided", 0))
 
 
 def answer(found: list[Evidence]) -> str:

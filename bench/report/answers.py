@@ -1,8 +1,10 @@
 """Claims and their answers in plain words, for README, the page of the whole paper and the report's first screen."""
 
+import math
 from collections.abc import Sequence
 
 from bench.claims.verdict import ON, Outcome, Verdict
+from bench.report import wording
 
 ANSWERS = {
     Outcome.REPRODUCED: "yes",
@@ -56,13 +58,20 @@ def plain(claim: str, text: str) -> str:
     return PLAIN[claim][0] if claim in PLAIN else text
 
 
+class _Shown(float):
+    """A number, or a word where a run shows nothing."""
+
+    def __format__(self, spec: str) -> str:
+        return wording.NOTHING if self == -math.inf else super().__format__(spec)
+
+
 def number_words(claim: str, median: float, best: float, ratios: Sequence[float] = ()) -> str | None:
     """The claim's first number in words; ``ratios``: of a claim about cost. None for a claim of the user's own."""
     if claim not in PLAIN:
         return None
     least, most = (min(ratios) - 1, max(ratios) - 1) if ratios else (median - 1, median - 1)
     span = f"{least:.1%}" if least == most else f"{least:.1%} to {most:.1%}"
-    numbers = {"median": median, "best": best, "span": span}
+    numbers = {"median": _Shown(median), "best": _Shown(best), "span": span}
     return PLAIN[claim][1].format_map(numbers).replace("%", " %")
 
 
@@ -80,6 +89,12 @@ def needed(claim: str, bound: str, limit: float | None) -> str | None:
 def of_seeds(num_measured: int, num_seeds: int) -> str:
     """`` (4 of 5 seeds)`` where a number is not of all seeds: the others could not be read."""
     return f" ({num_measured} of {num_seeds} seeds)" if 0 < num_measured < num_seeds else ""
+
+
+def holding(seeds_holding: int, num_seeds: int, num_undecided: int) -> str:
+    """``3 of 5``, or ``0 of 5, 5 undecided``; a dash for a claim that speaks of no seeds."""
+    undecided = f", {num_undecided} undecided" if num_undecided else ""
+    return f"{seeds_holding} of {num_seeds}{undecided}" if num_seeds else wording.ABSENT
 
 
 def beside_words(measure: str, value: float) -> str | None:

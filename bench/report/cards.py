@@ -21,8 +21,13 @@ def cards(results: Sequence[ClaimResult], pictures: dict[str, tuple[FigureView |
     by_claim: dict[str, list[ClaimResult]] = {}
     for result in results:
         by_claim.setdefault(result.id, []).append(result)
-    ordered = [sorted(own, key=lambda result: answers.ORDER.index(result.verdict.outcome)) for own in by_claim.values()]
-    return [card(own, pictures.get(own[0].id, ())) for own in ordered]
+    return [card(_ordered(own), pictures.get(claim, ())) for claim, own in by_claim.items()]
+
+
+def _ordered(results: Sequence[ClaimResult]) -> list[ClaimResult]:
+    """The arms of a claim: those of its first variant that was trained before another's, the best answer first."""
+    variants = list(dict.fromkeys(r.variant for r in sorted(results, key=lambda r: not r.num_seeds)))
+    return sorted(results, key=lambda r: (variants.index(r.variant), answers.ORDER.index(r.verdict.outcome)))
 
 
 def card(results: Sequence[ClaimResult], pictures: tuple[FigureView | GridView, ...]) -> Card:
@@ -51,7 +56,10 @@ def _arm(result: ClaimResult) -> CardArm:
 
 def seeds(result: ClaimResult) -> str:
     """How many seeds meet all of the claim; empty for one that speaks of none."""
-    return f"{result.seeds_holding} of {result.num_seeds} seeds" if result.num_seeds else ""
+    if not result.num_seeds:
+        return ""
+    undecided = f", {result.num_undecided} undecided" if result.num_undecided else ""
+    return f"{result.seeds_holding} of {result.num_seeds} seeds{undecided}"
 
 
 def number(result: ClaimResult) -> str:
@@ -98,8 +106,7 @@ def _reason(result: ClaimResult) -> str:
 
 def _missed(condition: ConditionResult) -> str:
     known = measure(condition.measure)
-    value = "no run shows it" if math.isinf(condition.value) else wording.measured(known.name, condition.value)
-    return f"{known.words}: {value}, {condition.bound} asked"
+    return f"{known.words}: {wording.measured(known.name, condition.value)}, {condition.bound} asked"
 
 
 def strip(condition: ConditionResult) -> Markup:

@@ -54,7 +54,8 @@ def of_folder(
 def best(evidence: Iterable[Evidence]) -> dict[str, list[Evidence]]:
     """Evidence by claim, a piece for each arm: at the paper's budget where measured, of most seeds; those first.
 
-    An arm that was never trained is left out where another one was.
+    Then the first variant of the claim's, since it is the reading that we stand for, and the best answer among its
+    arms. An arm that was never trained is left out where another one was.
     """
     chosen: dict[tuple[str, str], Evidence] = {}
     for one in evidence:
@@ -67,7 +68,8 @@ def best(evidence: Iterable[Evidence]) -> dict[str, list[Evidence]]:
         claims.setdefault(claim, []).append(one)
     for claim, found in claims.items():
         trained = [one for one in found if one.entry["num_seeds"] or one.outcome is not Outcome.NOT_MEASURED]
-        claims[claim] = sorted(trained or found, key=_order)
+        variants = list(dict.fromkeys(one.entry["variant"] for one in trained or found))
+        claims[claim] = sorted(trained or found, key=lambda one: _order(one, variants))
     return claims
 
 
@@ -75,5 +77,5 @@ def _rank(one: Evidence) -> tuple[bool, bool, int]:
     return one.outcome is Outcome.NOT_MEASURED, not one.is_papers_budget, -one.entry["num_seeds"]
 
 
-def _order(one: Evidence) -> tuple[bool, int]:
-    return not one.is_papers_budget, answers.ORDER.index(one.outcome)
+def _order(one: Evidence, variants: list[str | None]) -> tuple[bool, int, int]:
+    return not one.is_papers_budget, variants.index(one.entry["variant"]), answers.ORDER.index(one.outcome)

@@ -69,7 +69,8 @@ def _arm(result: ClaimResult) -> ArmVerdict:
     low, high = wording.number(result.seeds_low, 2), wording.number(result.seeds_high, 2)
     count = f"{result.seeds_holding} of {result.num_seeds}" if result.num_seeds else wording.ABSENT
     diverged = result.num_seeds - len(result.conditions[0].seeds)  # they count as seeds and have no value
-    notes = f", {diverged} diverged" if diverged else ""
+    notes = f", {result.num_undecided} undecided" if result.num_undecided else ""
+    notes += f", {diverged} diverged" if diverged else ""
     show = "shows" if result.num_blank == 1 else "show"
     notes += f", {result.num_blank} {show} nothing of the data" if result.num_blank else ""
     value = wording.with_interval(measure, result.value, result.low, result.high)
@@ -79,7 +80,7 @@ def _arm(result: ClaimResult) -> ArmVerdict:
         badge=badge(result.verdict),
         measure=wording.measure_words(measure),
         value=value,
-        unit="" if value in (wording.ABSENT, wording.NOT_REACHED) else unit,
+        unit="" if value in wording.WORDS else unit,
         holding=f"{count}{notes}",
         holding_interval=f"[{low}, {high}]" if result.num_seeds else "",
         criteria=[_criterion(condition) for condition in result.conditions],

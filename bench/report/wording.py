@@ -10,6 +10,8 @@ from infogan.data.base import one_line
 
 ABSENT = "\u2013"  # a dash
 NOT_REACHED = "not reached"
+NOTHING = "nothing"  # of the worst of all values
+WORDS = (ABSENT, NOT_REACHED, NOTHING)  # that stand for a number
 
 
 def measure_words(measure: str) -> str:
@@ -33,11 +35,14 @@ def measured(measure: str, value: float | None) -> str:
 
 
 def number(value: float | None, decimals: int = 3, infinite: str = NOT_REACHED) -> str:
-    """Fixed decimals and thousands separators; a word for what is infinite, a dash for what is not there."""
+    """Fixed decimals and thousands separators; a word for what is infinite, a dash for what is not there.
+
+    The worst of all values is that of a run which shows nothing of what is asked.
+    """
     if value is None or math.isnan(value):
         return ABSENT
     if math.isinf(value):
-        return infinite if value > 0 else "unbounded"
+        return infinite if value > 0 else NOTHING
     text = f"{value:,.{decimals}f}"
     return text.removeprefix("-") if not float(text.replace(",", "")) else text  # no "-0.000"
 
@@ -45,11 +50,7 @@ def number(value: float | None, decimals: int = 3, infinite: str = NOT_REACHED) 
 def with_interval(measure: str, value: float | None, low: float | None, high: float | None) -> str:
     """``21.3 [20.9, 22.0]``; one word where both ends and the value are the same word."""
     parts = [measured(measure, v) for v in (value, low, high)]
-    return (
-        parts[0]
-        if len(set(parts)) == 1 and parts[0] in (ABSENT, NOT_REACHED)
-        else f"{parts[0]} [{parts[1]}, {parts[2]}]"
-    )
+    return parts[0] if len(set(parts)) == 1 and parts[0] in WORDS else f"{parts[0]} [{parts[1]}, {parts[2]}]"
 
 
 def seeds_in_words(seeds: Iterable[int]) -> str:

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from bench.analysis.runs import Run, Sweep, from_json, to_json
+from bench.analysis.statistics import proportion_interval
 from bench.claims.judge import ClaimResult, budget_used, judge, left_out
+from bench.report import cards
 from bench.report.inventory import missing_cells
 from bench.report.verdicts import claim_rows, headline, left_out_sentence
 from bench.spec.cells import measure_key
@@ -106,10 +108,10 @@ def test_the_best_seed_is_chosen_by_one_number_and_judged_by_another(spec: Spec)
         ([0.1, 0.2, 0.3, None, None], "not reproduced on a substitute", 0.2, 3),  # and misses here
         ([0.9, 0.9, 0.1, None, None], "not measured", None, 3),
         ([None] * 5, "not measured", None, 0),
-        ([0.9, 0.9, DIVERGED, DIVERGED, DIVERGED], "not reproduced on a substitute", -math.inf, 2),
-        ([0.9, 0.9, 0.9, DIVERGED, DIVERGED], "reproduced on a substitute", 0.9, 3),
-        ([0.9, None, None, None, DIVERGED], "not measured", None, 1),
-        ([0.9, 0.9, None, DIVERGED, DIVERGED], "not measured", None, 2),  # was "not reproduced": it is not known
+        ([0.9, 0.9, DIVERGED, DIVERGED, DIVERGED], "not reproduced on a substitute", -math.inf, 5),
+        ([0.9, 0.9, 0.9, DIVERGED, DIVERGED], "reproduced on a substitute", 0.9, 5),
+        ([0.9, None, None, None, DIVERGED], "not measured", None, 2),
+        ([0.9, 0.9, None, DIVERGED, DIVERGED], "not measured", None, 4),  # was "not reproduced": it is not known
     ],
 )
 def test_a_missing_seed_may_have_any_value_and_a_diverged_one_has_the_worst(
@@ -136,12 +138,14 @@ def test_a_seed_that_diverged_at_once_is_in_the_committed_curves_too(spec: Spec)
     assert {r["verdict"] for r in after if r["id"] == "F9b"} == {"not reproduced on a substitute"}
 
 
-def test_a_best_seed_that_misses_decides_nothing_while_another_is_unmeasured(spec: Spec) -> None:
+def test_a_best_seed_decides_nothing_while_another_might_have_been_chosen(spec: Spec) -> None:
     def verdict(purity: list[Any], nmi: list[Any]) -> str:
         return next(str(r.verdict) for r in judge(spec.experiments["two"], sweep(spec, purity, nmi)) if r.id == "F9a")
 
     assert verdict([0.1, 0.2, 0.3, 0.4, None], [0.9, 0.9, 0.9, 0.5, None]) == "not measured"
-    assert verdict([0.1, 0.2, 0.3, 0.4, None], [0.1, 0.1, 0.1, 0.9, None]) == "reproduced on a substitute"
+    assert verdict([0.1, 0.2, 0.3, 0.4, None], [0.1, 0.1, 0.1, 0.9, None]) == "not measured"
+    assert verdict([0.1, 0.2, 0.3, 0.4, 0.0], [0.1, 0.1, 0.1, 0.9, None]) == "reproduced on a substitute"
+    assert verdict([0.1, 0.2, 0.3, 0.4, 0.5], [0.1, 0.1, 0.1, 0.9, None]) == "not measured"
 
 
 BLANK = BlankTable(measure="precision", below=0.01, basis="Made up for this test.")
@@ -159,6 +163,8 @@ BLANK = BlankTable(measure="precision", below=0.01, basis="Made up for this test
         # also where the readers have made something of it
         ([0.1, 0.2, 0.9, 0.9, 0.9], [0.5, 0.5, 0.0, 0.0, 0.0], ("not", 0.2), ("not", -math.inf)),
         ([None] * 5, [0.0] * 5, ("not", -math.inf), ("not", -math.inf)),
+        # it is no candidate for the best seed, where its number would have been chosen and missed
+        ([0.9, 0.9, 0.9, 0.1, 0.1], [0.5, 0.5, 0.5, 0.0, 0.0], ("", 0.9), ("", 0.9)),
     ],
 )
 def test_a_run_that_shows_nothing_of_the_data_counts_against_a_claim(
@@ -184,7 +190,32 @@ def test_a_run_that_shows_nothing_of_the_data_counts_against_a_claim(
     # without the rule a seed that could not be read may have any value, and one that was read has its own
     ruleless = judge(spec.experiments["two"], sweep(spec, purity, nmi, precision=precision))
     without = next(r for r in ruleless if (r.id, r.variant) == ("F9a", "one"))
-    assert str(without.verdict) == words["open" if None in nmi and best[0] else ""]
+    assert str(without.verdict) == words["open" if None in nmi else "" if nmi[-1] > 0.5 else "not"]
+
+
+def test_the_median_and_its_interval_count_blank_seeds_as_nothing(spec: Spec) -> None:
+    experiment = spec.experiments["two"].model_copy(update={"blank": BLANK})
+    nmi = [0.9, 0.8, 0.7, 0.6, 0.5]
+
+    def shown(num_blank: int) -> tuple[float | None, float | None, float | None, str]:
+        made = sweep(spec, nmi, nmi, precision=[0.5] * (5 - num_blank) + [0.0] * num_blank)
+        found = next(r for r in judge(experiment, made) if (r.id, r.variant) == ("F9b", "one"))
+        return found.value, found.low, found.high, claim_rows([found])[0].arms[0].value
+
+    assert shown(0) == (0.7, 0.5, 0.9, "0.700 [0.500, 0.900]")
+    assert shown(2) == (0.7, -math.inf, 0.9, "0.700 [nothing, 0.900]")
+    assert shown(3) == (-math.inf, -math.inf, 0.9, "nothing [nothing, 0.900]")
+    assert shown(5) == (-math.inf, -math.inf, -math.inf, "nothing")
+
+
+def test_seeds_of_which_nobody_knows_whether_they_hold_are_counted(spec: Spec) -> None:
+    results = judge(spec.experiments["two"], sweep(spec, [0.5] * 5, [0.9, 0.9, 0.9, 0.1, None]))
+    found = next(r for r in results if r.id == "F9b")
+    assert (found.seeds_holding, found.num_undecided, found.to_json()["num_undecided"]) == (3, 1, 1)
+    assert found.seeds_low == pytest.approx(proportion_interval(3, 5)[0])
+    assert found.seeds_high == pytest.approx(proportion_interval(4, 5)[1])
+    assert claim_rows([found])[0].arms[0].holding == "3 of 5, 1 undecided"
+    assert cards.seeds(found) == "3 of 5 seeds, 1 undecided"
 
 
 def judged(spec: Spec, conditions: list[dict[str, Any]], purity: list[Any], nmi: list[Any]) -> ClaimResult:
@@ -265,6 +296,9 @@ def test_a_number_must_exceed_the_best_run_of_another_arm(
     assert (str(found.verdict), math.isnan(found.conditions[0].value)) == (verdict, value is None)
     if value is not None:
         assert found.conditions[0].value == pytest.approx(value)
+    blind = experiment.model_copy(update={"claims": [claim], "blank": BLANK})  # whether or not the rivals show anything
+    hidden = [replace(run, measures={"quality": {"values": {"precision": 0.0}}} | run.measures) for run in rivals]
+    assert judge(blind, replace(alone, runs=[*own, *hidden]))[0].verdict == found.verdict
     if theirs and None not in theirs:
         assert found.conditions[0].bound == f"above the best of gan ({max(theirs):g})"
     if None not in ours and (verdict, value) == ("not measured", None):
