@@ -116,7 +116,8 @@ baseline: $(READY) ## train the gate's experiment, store a new baseline
 
 gpu: $(READY) ## all that a GPU is wanted for, in MINUTES, into TO
 	"$$PY" -m bench gpu --minutes "$${MINUTES:-10}" --to "$${TO:-results/carry}" \
-		$(strip $(call flag,DEVICE,--device) $(call flag,DATA,--data-dir) $(call flag,JOBS,--jobs) $(RESULTS_FLAG))
+		$(strip $(call flag,DEVICE,--device) $(call flag,DATA,--data-dir) $(call flag,SUBSTITUTE,--substitute) \
+		$(call flag,JOBS,--jobs) $(RESULTS_FLAG))
 
 bench: $(READY_DEV) ## measure the speed of the training step
 	"$$PY" -m bench throughput $(RESULTS_FLAG)

@@ -26,6 +26,7 @@ from bench.options import (
     Results,
     Settings,
     SpecOption,
+    Substitute,
     ToRun,
     expanded,
     with_options,
@@ -316,6 +317,7 @@ def gpu(
     spec: SpecOption = DEFAULT_SPEC,
     device: Annotated[str, typer.Option(help="cuda, or cpu to rehearse all of it at smoke size.")] = "cuda",
     data_dir: DataDir = None,
+    substitute: Substitute = None,
     jobs: Jobs = None,
     steps: Annotated[
         str | None, typer.Option(help="Only these steps, separated by commas.", show_default=False)
@@ -329,7 +331,9 @@ def gpu(
     from bench.commands import gpu as command
 
     only = None if steps is None else [name.strip() for name in steps.split(",")]
-    raise typer.Exit(int(command.gpu(minutes, to, results, command.Given(spec, device, data_dir, jobs, only))))
+    raise typer.Exit(
+        int(command.gpu(minutes, to, results, command.Given(spec, device, data_dir, substitute, jobs, only)))
+    )
 
 
 def main() -> None:

@@ -42,6 +42,15 @@ DataDir = Annotated[
         show_default=False,
     ),
 ]
+Substitute = Annotated[
+    str | None,
+    typer.Option(
+        envvar="INFOGAN_SUBSTITUTE",
+        help="Data sets that the data folder may lack, separated by commas, or all. A download or a substitute "
+        "then stands in. A set that is not named must be in the folder.",
+        show_default=False,
+    ),
+]
 Jobs = Annotated[
     int | None,
     typer.Option(
@@ -94,15 +103,7 @@ class SeedOptions(TypedDict):
     seeds: Annotated[str | None, typer.Option(help="Only these seeds: 0-4 or 0,2,5-9.", show_default=False)]
     settings: Settings
     data_dir: DataDir
-    substitute: Annotated[
-        str | None,
-        typer.Option(
-            envvar="INFOGAN_SUBSTITUTE",
-            help="Data sets that the data folder may lack, separated by commas, or all. A download or a substitute "
-            "then stands in. A set that is not named must be in the folder.",
-            show_default=False,
-        ),
-    ]
+    substitute: Substitute
     device: Device
     jobs: Jobs
     together: Annotated[

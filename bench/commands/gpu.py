@@ -22,6 +22,7 @@ class Given:
     spec: Path
     device: str = "cuda"
     data_dir: Path | None = None
+    substitute: str | None = None
     jobs: int | None = None
     steps: Sequence[str] | None = None
 
@@ -63,7 +64,7 @@ def _checked(destination: Path, results: Path, given: Given) -> Options:
     for folder in (destination, results):
         require_writable(folder)
     data_dir = given.data_dir.absolute() if given.data_dir else None
-    return Options(device, results.absolute(), given.spec.absolute(), data_dir, given.jobs)
+    return Options(device, results.absolute(), given.spec.absolute(), data_dir, given.substitute, given.jobs)
 
 
 def _print_end(records: Sequence[StepRecord], destination: Path) -> None:

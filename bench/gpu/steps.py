@@ -24,6 +24,7 @@ class Options:
     results: Path
     spec: Path
     data_dir: Path | None = None
+    substitute: str | None = None  # data sets that the folder may lack
     jobs: int | None = None
 
 
@@ -89,7 +90,8 @@ def _figure(
     given = [] if on_gpu else ["--seeds", "0", "--arms", "infogan"]
     given += ["--variants", rehearsed] if not on_gpu and rehearsed else []
     given += ["--seeds", seeds] if on_gpu and seeds else []
-    given += ["--data-dir", str(options.data_dir), "--substitute", "all"] if options.data_dir else []
+    given += ["--data-dir", str(options.data_dir)] if options.data_dir else []
+    given += ["--substitute", options.substitute] if options.substitute else []
     given += ["--jobs", str(options.jobs)] if options.jobs else []
     command = _bench(
         "run", experiment, "--spec", str(options.spec), "--profile", "paper" if on_gpu else "smoke", "--device",

@@ -156,11 +156,13 @@ GLOSSARY: dict[str, Meanings] = {
         "margin": "slowdown of T80 that ok excludes, as a share",
         "alpha": "probability of a false alarm",
         "final_margin_nats": "loss of the final L_I that still passes, nats",
-        "change_alpha": "probability of a false answer to whether anything changed",
+        "change_alpha": "probability of a false answer to whether anything changed; of few pairs the least there is: "
+        "five allow 1/32 for each measure and direction",
         "notice": "smallest change of T80 that is reported, as a share",
         "final_notice_nats": "smallest change of the final L_I that is reported, nats",
         "watched": "numbers of other arms that must not move",
-        "watched_alpha": "probability of calling one of these numbers moved when it is not",
+        "watched_alpha": "probability of calling one of these numbers moved when it is not, of two samples; pairs "
+        "must all move to one side",
     },
     "WatchedTable": {
         "arm": "arm that the number is of",

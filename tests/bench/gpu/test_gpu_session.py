@@ -2,6 +2,7 @@
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -43,6 +44,16 @@ def test_every_step_names_what_is_there(tmp_path: Path, device: str) -> None:
     figure_2 = next(step for step in listed if step.name == "figure-2").command
     assert figure_2[figure_2.index("--seeds") + 1] == ("0-4" if device == "cuda" else "0")
     assert {file.name for file in gpu_tests()} >= {"test_device.py", "test_throughput_pairs.py"}
+
+
+def test_a_set_may_be_missing_only_where_the_user_says_so(tmp_path: Path) -> None:
+    def trained(**given: Any) -> list[tuple[str, ...]]:
+        listed = steps(Options("cuda", tmp_path, SHIPPED, **given))
+        return [step.command for step in listed if step.results is not None]
+
+    assert all("--substitute" not in command for command in trained(data_dir=tmp_path))
+    for command in trained(data_dir=tmp_path, substitute="faces"):
+        assert command[command.index("--substitute") + 1] == "faces"
 
 
 def test_a_step_fails_or_hangs_alone_and_what_is_finished_is_packed(tmp_path: Path) -> None:
