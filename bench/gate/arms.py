@@ -31,8 +31,12 @@ class Answer:
             f"{_slower(self.change)} ({WORDS['t80'][self.change.t80.direction]})",
             f"final L_I {in_nats(nats.estimate)} nats [{in_nats(nats.low)}, {in_nats(nats.high)}] "
             f"({WORDS['final'][nats.direction]})",
-            f"{_basis(self.change)}, {100 * self.change.t80.level:.3g} % intervals"
-            + (f", since pairs do not hold: {', '.join(self.change.not_paired)}" * self._apart),
+            _basis(self.change)
+            + (
+                f", since pairs do not hold: {', '.join(self.change.not_paired)}"
+                if self._apart
+                else f", {100 * self.change.t80.level:.3g} % intervals"
+            ),
         ]
         return "; ".join([self.why_not, *parts] if self.why_not else parts)
 

@@ -69,9 +69,8 @@ def test_a_slower_arm_is_said_by_how_much_paired_by_seed(tmp_path: Path) -> None
         swept(tmp_path / "new", [110, 111, 112, 113, 114]),
     )
     said = compared(base, slower)
-    assert re.match(
-        r"9\.\d % slower \[9\.\d, 9\.\d\] \(slower\); final L_I \+0.000 nats .*; 5 pairs of the same seed, 93.8 % intervals$", said
-    )
+    assert re.match(r"9\.\d % slower \[9\.\d, 9\.\d\] \(slower\); final L_I \+0.000 nats .*; 5 pairs", said)
+    assert said.endswith("; 5 pairs of the same seed, 93.8 % intervals")
     assert re.match(r"8\.\d % faster \[8\.\d, 8\.\d\] \(faster\); .*5 pairs", compared(slower, base))
     assert compared(base, base).startswith("0 % slower [0, 0] (no change shown)")
     few = replace(slower, runs=slower.runs[:3])
