@@ -33,6 +33,7 @@ _FILES = {  # name in MNIST/raw: (magic number, shape)
     "t10k-images-idx3-ubyte": (2051, (10000, 28, 28)),
     "t10k-labels-idx1-ubyte": (2049, (10000,)),
 }
+URLS = ("https://ossci-datasets.s3.amazonaws.com/mnist/", "http://yann.lecun.com/exdb/mnist/")  # torchvision's
 LAYOUT = f"MNIST/raw/{next(iter(_FILES))} and three more"
 _EMBEDDED = {"images": ((5000, 1, 28, 28), "|u1"), "labels": ((5000,), "<i8")}  # shape and type in the cache
 NUM_HELD_OUT_PER_DIGIT = 100  # of the embedded 500: 4,000 digits to train on, 1,000 held out
@@ -172,6 +173,7 @@ _SET = Substituted(
     load_substitute=lambda *_: _load_embedded(),
     fetch=_fetch,
     folder="MNIST",
+    urls=URLS,
 )
 SOURCES = _SET.sources
 find, load, describe, prepare = _SET.find, _SET.load, _SET.describe, _SET.prepare

@@ -26,6 +26,7 @@ class Substituted:
     load_substitute: Callable[[int | None, Progress | None], Dataset]
     fetch: Callable[[Path], None] | None = None  # of a set that can be downloaded: into a folder of that name
     folder: str = ""
+    urls: tuple[str, ...] = ()  # any of which has it
 
     def find(self, source: str, data_dir: Path | None) -> Path | None:
         """Where the real set lies; None for the substitute."""
@@ -56,7 +57,7 @@ class Substituted:
         self, source: str, data_dir: Path | None, num_images: int | None = None, progress: Progress | None = None
     ) -> DataInfo:
         if self.fetch and source != self.sources[2] and self.find(self.sources[0], data_dir) is None:
-            download(self.name, cache_dir() / "torchvision" / self.folder, self.fetch)
+            download(self.name, cache_dir() / "torchvision" / self.folder, self.fetch, self.urls)
         if self.fetch and self.find(source, data_dir) is not None:  # files that need no decoding
             return self.describe(source, data_dir)
         return self.load(source, data_dir, num_images, progress).info

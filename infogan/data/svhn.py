@@ -13,6 +13,7 @@ from infogan.data.rendering import sets
 from infogan.data.substituted import rendered
 
 NUM_IMAGES = {"train": 73_257, "test": 26_032}
+URLS = tuple(f"http://ufldl.stanford.edu/housenumbers/{split}_32x32.mat" for split in NUM_IMAGES)  # torchvision's
 LAYOUT = "train_32x32.mat and test_32x32.mat, perhaps in svhn/"
 MAX_IMAGES = 100_000  # in one file: what would take more memory is refused
 RENDERED_NOTE = "A substitute for SVHN, house numbers rendered by this package"
@@ -106,6 +107,7 @@ _SET = rendered(
     load_substitute=_load_rendered,
     fetch=_fetch,
     folder="svhn",
+    urls=URLS,
 )
 SOURCES = _SET.sources
 find, load, describe, prepare = _SET.find, _SET.load, _SET.describe, _SET.prepare

@@ -4,10 +4,10 @@ import hashlib
 from pathlib import Path
 
 import pytest
-from torchvision.datasets import SVHN, CelebA
+from torchvision.datasets import MNIST, SVHN, CelebA
 
 from infogan import data
-from infogan.data import celeba, genuine, svhn
+from infogan.data import celeba, genuine, mnist, svhn
 from infogan.data.genuine import SUMS, strangers
 from tests.infogan.test_celeba import write_celeba
 from tests.infogan.test_svhn import SIZES, write_mat
@@ -24,6 +24,11 @@ def test_the_sums_are_torchvisions() -> None:
     published |= {name: md5 for _, name, md5 in SVHN.split_list.values()}
     ours = {name: md5 for name, md5 in SUMS.items() if not name.endswith("ubyte")}
     assert ours.items() <= published.items()
+
+
+def test_the_addresses_are_torchvisions() -> None:
+    assert list(mnist.URLS) == MNIST.mirrors
+    assert list(svhn.URLS) == [SVHN.split_list[split][0] for split in svhn.NUM_IMAGES]
 
 
 def test_one_changed_byte_is_another_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

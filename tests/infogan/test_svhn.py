@@ -166,6 +166,7 @@ def online(monkeypatch, tmp_path: Path) -> type[FakeSVHN]:
     monkeypatch.delenv("INFOGAN_OFFLINE")
     monkeypatch.setenv("INFOGAN_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(downloads, "_failures", {})
+    monkeypatch.setattr(downloads, "_require_answer", lambda urls: None)  # there is no network
     monkeypatch.setattr("torchvision.datasets.SVHN", FakeSVHN)
     monkeypatch.setattr(FakeSVHN, "failing", None)
     monkeypatch.setattr(FakeSVHN, "fetched", [], raising=False)
