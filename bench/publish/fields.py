@@ -27,7 +27,7 @@ HEADINGS = {
     "TrainingTable": "[defaults.training], [arms.NAME], [experiments.NAME.training], training of a variant",
     "ArmTable": "[arms.NAME], besides",
     "OptimizerTable": "optimizer = { ... }",
-    "NetworkTable": "[defaults.network], [experiments.NAME.network], network of a variant",
+    "NetworkTable": "[defaults.network], [networks.NAME], [experiments.NAME.network], network of a variant",
     "ExperimentTable": "[experiments.NAME]",
     "ImagesTable": "data = { ... }",
     "NoiseTable": "noise = { ... }",
@@ -51,7 +51,8 @@ def schema() -> dict[str, Any]:
     """The JSON schema of a file: pydantic's, with every field's meaning, and with what may be absent left open."""
     raw: dict[str, Any] = Spec.model_json_schema()
     tables = {"Spec": raw, **raw["$defs"]}
-    raw["properties"] = {"extends": {"type": "string"}, **raw["properties"]}
+    for name, read_before in (("Spec", "extends"), ("NetworkTable", "like")):  # pydantic never sees these
+        tables[name]["properties"] = {read_before: {"type": "string"}, **tables[name]["properties"]}
     for name, table in tables.items():
         table.pop("description", None)
         if name in PARTIAL:

@@ -1,4 +1,7 @@
-"""What an experiment shares with another one: with ``like = "mnist"`` it states only where it differs."""
+"""What a table shares with another one: with ``like = "mnist"`` it states only where it differs.
+
+An experiment is like another one, and its networks, or a variant's, like those of a name of ``[networks]``.
+"""
 
 import copy
 from typing import Any
@@ -7,7 +10,7 @@ from bench.spec.reading import Source, SpecError
 from bench.spec.schema import suggest
 from infogan.data.base import one_line
 
-LIKE = "like"
+LIKE, NETWORK, NETWORKS = "like", "network", "networks"
 # what is trained, on what; which cells there are, and what is claimed of them, is an experiment's own
 SHARED = ("data", "source", "architecture", "noise", "codes", "training", "network", "measures", "paper")
 
@@ -15,12 +18,23 @@ SHARED = ("data", "source", "architecture", "noise", "codes", "training", "netwo
 def filled(source: Source) -> Source:
     """The source, with what its experiments take from others written out. Raises SpecError for one that is not there.
 
-    A field of ``SHARED`` is taken whole, or not at all where the experiment states it.
+    A field of ``SHARED`` is taken whole, or not at all where the experiment states it; networks field by field.
     """
     experiments = source.tables.get("experiments")
     if isinstance(experiments, dict):
         for name in experiments:
             _fill(source, experiments, name, ())
+        for name, table in experiments.items():
+            variants = table.get("variants") if isinstance(table, dict) else None
+            owners = {("experiments", name): table}
+            owners |= (
+                {("experiments", name, "variants", v): t for v, t in variants.items()}
+                if isinstance(variants, dict)
+                else {}
+            )
+            for at, owner in owners.items():
+                if isinstance(owner, dict):
+                    _fill_network(source, owner, at)
     return source
 
 
@@ -40,6 +54,21 @@ def _fill(source: Source, experiments: dict[str, Any], name: str, above: tuple[s
         if field in experiments[base] and field not in table:
             table[field] = copy.deepcopy(experiments[base][field])
             _note(source, ("experiments", base, field), ("experiments", name, field))
+
+
+def _fill_network(source: Source, owner: dict[str, Any], at: tuple[str, ...]) -> None:
+    stated, here = owner.get(NETWORK), (*at, NETWORK)
+    if not isinstance(stated, dict) or LIKE not in stated:
+        return
+    named, base = source.tables.get(NETWORKS), stated[LIKE]
+    known = named if isinstance(named, dict) else {}
+    if not isinstance(base, str) or not isinstance(known.get(base), dict):
+        where = f"{source.origin([(*here, LIKE)])}: [{'.'.join(at)}] {NETWORK}.{LIKE} = {base!r}"
+        raise SpecError(one_line(f"{where}: expected a name of [{NETWORKS}]{suggest(str(base), list(known))}"))
+    own = {name: value for name, value in stated.items() if name != LIKE}
+    owner[NETWORK] = copy.deepcopy(known[base]) | own
+    for name in known[base].keys() - own.keys():
+        source.origins[*here, name] = source.origin([(NETWORKS, base, name)])
 
 
 def _note(source: Source, there: tuple[str, ...], here: tuple[str, ...]) -> None:

@@ -29,6 +29,7 @@ GLOSSARY: dict[str, Meanings] = {
         "extends": 'the file that this one adds to: "builtin" for the shipped experiments.toml, or a path',
         "defaults": "settings of every cell, unless another table changes them",
         "arms": "ways of training, by name; each gives only the settings that it changes",
+        "networks": 'settings of networks, by name; `network = { like = "NAME" }` takes them',
         "experiments": "experiments, by name",
         "cost": "the claim about the cost of an iteration",
     },
@@ -38,6 +39,7 @@ GLOSSARY: dict[str, Meanings] = {
     | {"note": "description of the arm in the report", "more_codes": "continuous codes after those of the experiment"},
     "OptimizerTable": {"name": "a name of torch.optim in lower case, or module:name; all other fields are its options"},
     "NetworkTable": {
+        "like": "a name of [networks], whose settings hold where this table states none; not in [defaults.network]",
         "slope": "slope of the leaky ReLU in D and Q",
         "init": "how the initial weights are drawn",
         "init_std": "standard deviation of the initial weights",

@@ -17,7 +17,14 @@ from infogan.data.base import decoded, one_line
 BUILTIN = (ROOT / "bench" / "experiments.toml").resolve()  # a link in a checkout, a file in an installed package
 EXTENDS = "extends"
 ADDED = ("arms", "measures", "claims")  # lists of an experiment, a variant or a profile that may become longer
-BY_NAME = ("arms", "experiments", "variants", "profiles", "group_seeds")  # what they hold goes by names of its own
+BY_NAME = (
+    "arms",
+    "networks",
+    "experiments",
+    "variants",
+    "profiles",
+    "group_seeds",
+)  # what they hold goes by names of its own
 NEW_TABLES = ("profiles", "group_seeds")  # an experiment may lack them; first variants would change what it is run with
 MAX_FILES = 10  # in a row, each extending the next
 

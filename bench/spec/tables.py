@@ -62,6 +62,7 @@ class Spec(Table):
 
     defaults: Defaults
     arms: dict[Name, ArmTable] = Field(min_length=1)
+    networks: dict[Name, NetworkTable] = Field({})  # that others are like: bench.spec.alike has filled them in by now
     experiments: dict[Name, ExperimentTable] = Field(min_length=1)
     cost: CostTable | None = None
     _given: Given = PrivateAttr(default_factory=Given)

@@ -60,6 +60,35 @@ def test_a_file_of_ones_own_may_be_like_the_shipped_ones(tmp_path: Path) -> None
     assert (mine.data, mine.codes, mine.network) == (faces.data, faces.codes, faces.network)
 
 
+NETS = "\n[networks.wide]\nslope = 0.3\ninit_std = 0.05\n"
+
+
+def test_networks_are_like_named_ones_and_state_where_they_differ(tmp_path: Path) -> None:
+    variants = '[experiments.mine.variants.a]\nnetwork = { like = "wide", slope = 0.2 }\n'
+    variants += "[experiments.mine.variants.b]\nnetwork = { slope = 0.2, init_std = 0.05 }\n"
+    more = f'\n[experiments.mine]\nlike = "tiny"\nnetwork = {{ like = "wide" }}\n{RUN}{variants}{NETS}'
+    spec = load_spec(tiny_file(tmp_path, more=more))
+    mine = spec.experiments["mine"]
+    assert (mine.network.slope, mine.network.init_std) == (0.3, 0.05)
+    assert mine.variants["a"].network == mine.variants["b"].network
+    keys = {cell.variant: cell.key for cell in planned(tiny_file(tmp_path, more=more), "mine")}
+    written = more.replace('{ like = "wide" }', "{ slope = 0.3, init_std = 0.05 }").replace(
+        'like = "wide", ', "init_std = 0.05, "
+    )
+    assert {cell.variant: cell.key for cell in planned(tiny_file(tmp_path, more=written), "mine")} == keys
+
+
+def test_a_file_of_ones_own_names_networks_of_its_own_and_the_shipped_ones(tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text(
+        f'extends = "builtin"\n[experiments.mine]\nlike = "faces"\nnetwork = {{ like = "tables" }}\n{RUN}'
+        f'[experiments.mine.variants.own]\nnetwork = {{ like = "wide" }}\n{NETS}'
+    )
+    mine, faces = load_spec(file).experiments["mine"], load_spec(BUILTIN).experiments["faces"]
+    assert mine.network == faces.variants["azimuth-tables"].network
+    assert mine.variants["own"].network.init_std == 0.05
+
+
 def test_parts_of_ones_own_are_found_beside_the_file_that_names_them(tmp_path: Path) -> None:
     (tmp_path / "deep").mkdir()
     (tmp_path / "net.py").write_text("MINE = None\n")
@@ -78,6 +107,10 @@ MISTAKES = {
     "no name": ("like = 3\n", "like = 3: expected the name of another experiment"),
     "itself": ('like = "mine"\n', "like = 'mine': these experiments are like each other without end"),
     "a circle": ('like = "third"\n[experiments.third]\nlike = "mine"\n', "without end"),
+    "unknown networks": ('like = "tiny"\nnetwork = { like = "wode" }\n' + RUN + NETS, r"\[experiments.mine\] network.like = 'wode': expected a name of \[networks\] \(did you mean 'wide'\?\)"),
+    "networks by a number": ('like = "tiny"\nnetwork = { like = 3 }\n' + RUN, r"network.like = 3: expected a name of \[networks\]"),
+    "networks like others": ('like = "tiny"\nnetwork = { like = "thin" }\n' + RUN + NETS + '[networks.thin]\nlike = "wide"\n', "like"),
+    "a bad value in named networks": ('like = "tiny"\nnetwork = { like = "wide" }\n' + RUN + NETS.replace("0.3", "3.0"), "slope"),
     "a code too many for its weights": ('like = "tiny"\ntraining = { mi_weight = [1.0, 1.0, 1.0, 1.0, 1.0] }\n' + RUN, "expected one number or"),
 }  # fmt: skip
 
