@@ -25,16 +25,10 @@ def filled(source: Source) -> Source:
         for name in experiments:
             _fill(source, experiments, name, ())
         for name, table in experiments.items():
+            _fill_network(source, table, ("experiments", name))
             variants = table.get("variants") if isinstance(table, dict) else None
-            owners = {("experiments", name): table}
-            owners |= (
-                {("experiments", name, "variants", v): t for v, t in variants.items()}
-                if isinstance(variants, dict)
-                else {}
-            )
-            for at, owner in owners.items():
-                if isinstance(owner, dict):
-                    _fill_network(source, owner, at)
+            for variant, own in variants.items() if isinstance(variants, dict) else ():
+                _fill_network(source, own, ("experiments", name, "variants", variant))
     return source
 
 
@@ -56,8 +50,8 @@ def _fill(source: Source, experiments: dict[str, Any], name: str, above: tuple[s
             _note(source, ("experiments", base, field), ("experiments", name, field))
 
 
-def _fill_network(source: Source, owner: dict[str, Any], at: tuple[str, ...]) -> None:
-    stated, here = owner.get(NETWORK), (*at, NETWORK)
+def _fill_network(source: Source, owner: Any, at: tuple[str, ...]) -> None:
+    stated, here = owner.get(NETWORK) if isinstance(owner, dict) else None, (*at, NETWORK)
     if not isinstance(stated, dict) or LIKE not in stated:
         return
     named, base = source.tables.get(NETWORKS), stated[LIKE]
