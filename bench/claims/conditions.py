@@ -100,9 +100,18 @@ def check(
     else:
         value = _over_all(asked, [seeds[run.cell.seed] for run in able], num_diverged + len(blank))
     holds = asked.decide(value)
-    unit = MEASURES[condition.measure].unit
-    of = (condition.measure, unit, condition.over, asked.bound, condition.basis)
-    return ConditionResult(*of, math.nan if holds is None else value, bool(holds), seeds, condition.guard, asked.limit)
+    return ConditionResult(
+        measure=condition.measure,
+        unit=MEASURES[condition.measure].unit,
+        over=condition.over,
+        bound=asked.bound,
+        basis=condition.basis,
+        value=math.nan if holds is None else value,
+        holds=bool(holds),
+        seeds=seeds,
+        guard=condition.guard,
+        limit=asked.limit,
+    )
 
 
 def holds_for(conditions: Sequence[Asked], run: Run, blank: frozenset[int] = frozenset()) -> bool | None:
