@@ -90,6 +90,19 @@ def test_the_papers_budget_answers_where_it_was_measured(turned: bool) -> None:
     assert [one.folder for one in found] == ["a"]
 
 
+def test_the_first_reading_stands_first_also_where_another_answers_better() -> None:
+    first, second = result("F3c", Outcome.NOT_REACHED), result("F3c", Outcome.REPRODUCED)
+    readings = [replace(first, variant="authors"), replace(second, variant="fixed")]
+    (found,) = evidence.best(pieces(readings[0], "a", "cpu") + pieces(readings[1], "b", "cpu")).values()
+    assert [(one.group, one.outcome) for one in found] == [
+        ("authors/infogan", Outcome.NOT_REACHED), ("fixed/infogan", Outcome.REPRODUCED)
+    ]  # fmt: skip
+    (card,) = cards.cards(readings, {})
+    assert [arm.name for arm in card.arms] == ["authors/infogan", "fixed/infogan"]
+    (card,) = cards.cards([replace(readings[0], num_seeds=0), readings[1]], {})  # what was not trained is last
+    assert [arm.name for arm in card.arms] == ["fixed/infogan", "authors/infogan"]
+
+
 def test_an_arm_that_was_never_trained_is_left_out_where_another_was() -> None:
     yes, none = result("F4", Outcome.REPRODUCED).to_json(), result("F4", Outcome.NOT_MEASURED).to_json()
     entries = [yes | {"variant": "authors"}, none | {"variant": "tables", "num_seeds": 0}]
