@@ -253,6 +253,6 @@ def _card(run: Run) -> dict[str, Any]:
         "image_CHW": list(architecture_of(config).image_CHW),
         "is_papers_data": bool(run.data.get("is_papers")),
         "budget": {name: config["training"][name] for name in ("iterations", "batch_size")},
-        "mi_frozen_nats": (run.result or {}).get("mi_frozen_nats"),
+        "mi_frozen_nats": run.result and run.result.mi_frozen_nats,
         "commit": run.environment.get("git_commit"),
     }

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 
 from bench.records.folder import CellFolder
 from bench.records.history import History
+from bench.records.schema import Measured, Result
 from bench.spec.cells import Cell, cells
 from bench.spec.selection import Selection
 from bench.spec.tables import Spec, load_spec
@@ -167,7 +168,7 @@ def ended(folder: CellFolder, **result: Any) -> CellFolder:
     assert history is not None
     frozen = {name.removeprefix("mi/"): 2.2 for name in history.names if name.startswith("mi/")}
     done: Any = {"status": "done", "iterations": len(history), "mi_frozen_nats": frozen, "seconds": SECONDS}
-    folder.write_result(done | {"resumes": 0, "peak_memory_mb": 900.0, "notes": []} | result)
+    folder.write_result(Result(**done | {"resumes": 0, "peak_memory_mb": 900.0, "notes": []} | result))
     return folder
 
 
@@ -187,7 +188,7 @@ def finished(results: Path, cell: Cell, *, said: str = "digits", **result: Any) 
     history = History(names, values, np.array([25, 30]), np.array([9.0, 8.0]))
     environment = {"cpu": said, "packages": {"torch": "2.14.1"}}
     folder = begun(results, cell, history, environment=environment, note=said)
-    folder.write_measures("digits", {"key": "k", "seconds": 1.0, "values": {"measure/x": 0.5}, "details": {}})
+    folder.write_measures("digits", Measured(key="k", values={"measure/x": 0.5}, details={}, seconds=1.0))
     health = {"status": "ok", "reason": said, "variety": 0.5, "distinctness": 0.5, "saturation": None}
     made = {"mi_frozen_nats": {"c1": 1.0, "c2": 0.1}, "notes": [said], "health": health, "peak_memory_mb": 100.0}
     ended(folder, **made | {"seconds": SECONDS | {"train": 1.0, "checkpoint": 0.1, "evaluate": 0.1}} | result)

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from bench.records.schema import Measures
+from bench.records.schema import Measured, Measures
 from bench.spec.config import Definition
 from bench.spec.vocabulary import CUTS, SHARES, improvement_name
 
@@ -37,7 +37,7 @@ def iterations_to_share(iterations: Sequence[float], values: Sequence[float], sh
 def improvement(config: Definition, mi_T: np.ndarray | None, measures: Measures) -> dict[str, float]:
     """Iterations to shares of the improvement, of a cell that is trained on L_I, with probes from its first iteration
     to its last, where L_I rises and KID falls. ``mi_T``: the categorical L_I of each iteration, nats; None without."""
-    series = measures.get("trajectory", {}).get("series", {})
+    series = measures.get("trajectory", Measured()).series
     probed = [int(i) for i in series.get("iteration", [])]
     budget = config["training"]["iterations"]
     is_complete = len(probed) > 2 and probed[-1] == budget == (0 if mi_T is None else len(mi_T))

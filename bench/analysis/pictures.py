@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from bench.records.schema import Measures
+from bench.records.schema import Measured, Measures
 from bench.spec.config import Code
 from infogan.measures.catalogue import FACTORS
 
@@ -54,7 +54,7 @@ def labels_of(name: str, num_columns: int, codes: Sequence[Code], measures: Meas
     if found and found[1] in FACTORS and found[2] in ("noise", *named):
         if found[2] == "noise" or named[found[2]]["kind"] != "categorical":
             return _sweep(PRIOR_SWEEP, num_columns)
-        factors = measures.get("factors", {}).get("details", {}).get("factors", {})
+        factors = measures.get("factors", Measured()).details.get("factors", {})
         return [str(category) for category in factors.get(found[1], {}).get("category_order", range(num_columns))]
     return []
 
@@ -68,7 +68,7 @@ def category_labels(num_columns: int, digits: Sequence[int] | None) -> list[str]
 
 def digit_of_categories(measures: Measures) -> list[int] | None:
     """The digit of each category of c1, fitted on training images; None where that was not recorded."""
-    errors = measures.get("digits", {}).get("details", {}).get("errors", {})
+    errors = measures.get("digits", Measured()).details.get("errors", {})
     digits = errors.get("one_to_one_digits")
     return [int(digit) for digit in digits] if digits else None
 

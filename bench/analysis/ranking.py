@@ -17,6 +17,6 @@ def median_of(best_first: list[Run]) -> Run:
 
 def _worth(run: Run) -> tuple[float, float]:
     """What ranks a run: few errors on the training digits, which no held-out image chooses; then information."""
-    frozen = (run.result or {}).get("mi_frozen_nats") or {}
+    frozen = (run.result and run.result.mi_frozen_nats) or {}
     information_nats = run.summary.get("mi_frozen_nats", sum(frozen.values()))
     return -run.summary.get("digit_error_train", 1.0), information_nats

@@ -21,7 +21,7 @@ from bench.environment import DataRecord, Environment
 from bench.records.folder import CellFolder, State
 from bench.records.history import History
 from bench.records.launches import launches_of
-from bench.records.schema import Launch, Measures, Result
+from bench.records.schema import Launch, Measures, Result, fitted, measures_of
 from bench.records.storage import CorruptRecord, in_words, write_atomic
 from bench.spec.cells import FORMAT, Cell, digest
 from bench.spec.config import Config, Definition
@@ -58,7 +58,7 @@ class Run:
     @property
     def diverged(self) -> bool:
         """Failed because a loss stopped being a number: a result about the seed, unlike a crash."""
-        return self.state == "failed" and (self.result or {}).get("error") == "NonFiniteLoss"
+        return self.state == "failed" and self.result is not None and self.result.diverged
 
 
 @dataclass(frozen=True)
@@ -127,10 +127,10 @@ def load_run(folder: CellFolder) -> Run:
     except (CorruptRecord, OSError) as error:
         measures, damage = {}, in_words(error)
     run = Run(
-        folder.cell(),
+        identity.cell(),
         state,
-        identity["environment"],
-        identity["data"],
+        identity.environment,
+        identity.data,
         folder.history(),
         folder.result(),
         folder,
@@ -148,11 +148,6 @@ def require_usable(run: Run) -> None:
     """Raises ValueError for a run whose records lack what reports and the gate compute from them."""
     try:
         described = run.cell.comparison, run.summary, run.cell.definition_key
-        result = run.result or {}
-        health = result.get("health")
-        said = [*result.get("notes", ()), *([health["status"]] if health else [])]
-        if not all(isinstance(text, str) for text in said):
-            raise TypeError("health and notes are text")
         if run.state == "done" and run.cell.comparison["codes"] and not described[1]:
             raise KeyError("history")
     except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
@@ -180,7 +175,7 @@ def to_json(sweep: Sweep) -> dict[str, Any]:
 
 
 def _run_to_json(run: Run) -> dict[str, Any]:
-    history, result = run.history, dict(run.result or {})
+    history, result = run.history, run.result.as_json() if run.result else {}
     result.pop("traceback", None)
     shared: Mapping[str, object] = run.cell.definition
     changed = {k: v for k, v in run.cell.config.items() if k not in shared or shared[k] != v}
@@ -189,11 +184,8 @@ def _run_to_json(run: Run) -> dict[str, Any]:
     if history is not None:
         columns = {name: _rounded(history.column(name)) for name in history.names}
         timing = {"step_iterations": history.step_iterations.tolist(), "step_ms": _rounded(history.step_ms)}
-    measures = {
-        family: {name: entry[name] for name in ("key", "values") if name in entry}
-        | {name: entry[name] for name in ("reasons", "series") if entry.get(name)}
-        for family, entry in run.measures.items()
-    }
+    kept = {"key", "values", "reasons", "series"}
+    measures = {f: entry.model_dump(include=kept, exclude_defaults=True) for f, entry in run.measures.items()}
     return {
         "state": run.state, "config": changed, "result": result, "measures": measures, "curves": columns, **timing
     }  # fmt: skip
@@ -207,7 +199,7 @@ def from_json(raw: dict[str, Any]) -> Sweep:
     """Inverse of :func:`to_json` up to rounding. Raises ValueError for another format or a damaged one."""
     try:
         return _from_json(raw)
-    except (LookupError, TypeError, AttributeError, ArithmeticError) as error:
+    except (LookupError, TypeError, AttributeError, ArithmeticError, CorruptRecord) as error:
         raise ValueError(f"no sweep's curves: {type(error).__name__}: {error}") from error
 
 
@@ -222,7 +214,8 @@ def _from_json(raw: dict[str, Any]) -> Sweep:
         config = cast(Config, definition | entry["config"])
         where = raw["experiment"], raw["profile"], config["variant"], config["arm"], config["seed"]
         cell = Cell(*where, config, cast(Definition, definition))
-        result, measures = entry["result"], entry.get("measures", {})
+        result = fitted(Result, "result", entry["result"]) if entry["result"] else None
+        measures = measures_of(entry.get("measures", {}))
         runs.append(Run(cell, entry["state"], environment, raw["data"], _history(entry), result, None, measures))
         require_usable(runs[-1])
     _require_one_treatment(runs)

@@ -86,21 +86,17 @@ def curve_measures(config: Definition, mi_nats: np.ndarray) -> dict[str, float]:
 
 def health_measures(result: Result | None) -> dict[str, float]:
     """``collapsed`` (0 or 1) and the numbers behind it; empty for a cell that was recorded without its health."""
-    health = (result or {}).get("health")
+    health = result and result.health
     if not health:
         return {}
-    numbers = {
-        "variety": health["variety"],
-        "distinctness": health["distinctness"],
-        "saturation": health["saturation"],
-    }
-    measured = {name: float(value) for name, value in numbers.items() if value is not None}
-    return measured | {"collapsed": float(health["status"] == "collapsed")}
+    numbers = health.model_dump(include={"variety", "distinctness", "saturation"}, exclude_none=True)
+    measured = {name: float(value) for name, value in numbers.items()}
+    return measured | {"collapsed": float(health.status == "collapsed")}
 
 
 def measured_values(measures: Measures) -> dict[str, float]:
     """Numbers of every family that was measured."""
-    return {name: float(v) for entry in measures.values() for name, v in entry.get("values", {}).items()}
+    return {name: float(v) for entry in measures.values() for name, v in (entry.values or {}).items()}
 
 
 def summarise(config: Definition, history: History, result: Result | None) -> dict[str, float]:
@@ -115,7 +111,7 @@ def summarise(config: Definition, history: History, result: Result | None) -> di
     if len(history.step_ms):
         summary["step_ms"] = float(np.median(history.step_ms))
     summary |= health_measures(result)
-    frozen = (result or {}).get("mi_frozen_nats")
+    frozen = result and result.mi_frozen_nats
     categorical = code_names(config, "categorical")
     if frozen and categorical:
         summary["mi_frozen_nats"] = sum(frozen[name] for name in categorical)

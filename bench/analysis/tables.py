@@ -109,9 +109,9 @@ def seeds_table(sweep: Sweep) -> list[SeedRow]:
     rows = []
     for group, runs in sweep.groups().items():
         for run in runs:
-            health = (run.result or {}).get("health")
+            health = run.result and run.result.health
             values = {name: value for name, value in run.summary.items() if name != "collapsed"}
-            rows.append(SeedRow(group, run.cell.seed, run.state, health["status"] if health else "", values))
+            rows.append(SeedRow(group, run.cell.seed, run.state, health.status if health else "", values))
     return rows
 
 
@@ -168,23 +168,23 @@ def timing_table(sweep: Sweep) -> list[TimingRow]:
     """Of every group with a finished cell."""
     rows = []
     for group in sweep.groups():
-        results = [run.result for run in sweep.done(group) if run.result and "seconds" in run.result]
-        if not results:
+        results = [run.result for run in sweep.done(group) if run.result]
+        seconds = [result.seconds for result in results if result.seconds]
+        if not seconds:
             continue
         steps = [run.summary["step_ms"] for run in sweep.done(group) if "step_ms" in run.summary]
-        seconds = [result["seconds"] for result in results]
-        train_s, checkpoint_s = sum(s["train"] for s in seconds), sum(s["checkpoint"] for s in seconds)
+        train_s, checkpoint_s = sum(s.train for s in seconds), sum(s.checkpoint for s in seconds)
         rows.append(
             TimingRow(
                 arm=group,
-                num_cells=len(results),
+                num_cells=len(seconds),
                 step_ms_median=median(steps) if steps else math.nan,
                 train_s=train_s,
                 checkpoint_s=checkpoint_s,
-                evaluate_s=sum(s["evaluate"] for s in seconds),
-                prepare_s=sum(s["prepare"] for s in seconds),
+                evaluate_s=sum(s.evaluate for s in seconds),
+                prepare_s=sum(s.prepare for s in seconds),
                 overhead_share=checkpoint_s / train_s if train_s else math.nan,
-                peak_memory_mb=max(result["peak_memory_mb"] for result in results),
+                peak_memory_mb=max(result.peak_memory_mb or math.nan for result in results),
             )
         )
     return rows

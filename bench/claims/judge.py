@@ -226,7 +226,7 @@ def _why_not(measure: str, runs: list[Run]) -> str:
         if measure in run.summary:
             continue
         for entry in run.measures.values():
-            for beginning, reason in entry.get("reasons", {}).items():
+            for beginning, reason in entry.reasons.items():
                 if not beginning or measure.startswith(f"{beginning}_"):
                     return f" (seed {run.cell.seed}: {reason.removeprefix('not measured: ')})"
     return ""

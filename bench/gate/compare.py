@@ -108,7 +108,7 @@ def _incomparable(group: str, base: list[Run], new: list[Run], expected_seeds: t
     missing = [seed for seed in expected_seeds if seed not in ended]
     crashed = [run for run in new if run.state == "failed" and not run.diverged and run.cell.seed in expected_seeds]
     if crashed:
-        message = (crashed[0].result or {}).get("message", "no message")
+        message = (crashed[0].result and crashed[0].result.message) or "no message"
         return f"{group}: seed {crashed[0].cell.seed} crashed: {message}"
     if missing:
         return f"{group}: no finished run for seeds {', '.join(map(str, missing))}"

@@ -54,8 +54,8 @@ def _judge(
 
 
 def _status(run: Run) -> str:
-    health = (run.result or {}).get("health")
-    return DIVERGED if run.diverged else str(health["status"]) if health else NOT_MEASURED
+    health = run.result and run.result.health
+    return DIVERGED if run.diverged else health.status if health else NOT_MEASURED
 
 
 def _is_bad(run: Run) -> bool:

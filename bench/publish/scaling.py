@@ -24,7 +24,7 @@ from bench.publish.reference import with_block
 from bench.records.find import find_cells
 from bench.records.folder import LAUNCHES, CellFolder
 from bench.records.history import History
-from bench.records.schema import Seconds
+from bench.records.schema import Result, Seconds
 from bench.records.storage import read_json, read_lines, write_atomic, write_json
 from bench.spec.tables import load_spec
 from infogan.cores import usable_cores
@@ -168,11 +168,18 @@ def synthetic_records(results: Path) -> tuple[int, int]:
             folder.write_history(History(tuple(columns), values, t[24::25], np.full(len(t) // 25, 30.0)))
             folder.write_traversals({"c1": rng.integers(0, 255, (10, 10, 28, 28, 1), dtype=np.uint8)})
             codes = {f"c{number}": ceiling for number in range(1, len(cell.config["codes"]) + 1)}
-            seconds: Seconds = {"train": 30.0, "checkpoint": 0.1, "evaluate": 1.0, "prepare": 0.1}
+            seconds = Seconds(train=30.0, checkpoint=0.1, evaluate=1.0, prepare=0.1)
             folder.write_result(
-                {"status": "done", "iterations": cell.iterations, "mi_frozen_nats": codes, "seconds": seconds,
-                 "resumes": 0, "peak_memory_mb": 500.0, "notes": []}
-            )  # fmt: skip
+                Result(
+                    status="done",
+                    iterations=cell.iterations,
+                    mi_frozen_nats=codes,
+                    seconds=seconds,
+                    resumes=0,
+                    peak_memory_mb=500.0,
+                    notes=[],
+                )
+            )
             num_cells, num_points = num_cells + 1, num_points + values.size
     return num_cells, num_points
 

@@ -11,9 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.records.identity import checked_identity
+from bench.records.identity import Identity
 from bench.records.locks import Lock
-from bench.records.schema import Identity
 from bench.records.storage import CorruptRecord, read_json, read_sealed, write_sealed
 from infogan.data.npz import NpzError, extended_npz, read_npz
 
@@ -35,7 +34,7 @@ class CellArrays:
     def key(self) -> str:
         """Of the cell whose records these are. Raises CorruptRecord, or OSError where cell.json does not tell."""
         if self._key is None:
-            self._key = str(self.identity()["key"])
+            self._key = self.identity().key
         return self._key
 
     def _file(self, name: str) -> Path:
@@ -49,9 +48,9 @@ class CellArrays:
 
     def identity(self) -> Identity:
         """Raises CorruptRecord, also for a record of another format or cell; or OSError."""
-        identity = checked_identity(read_json(self._file("cell.json")))
-        if self._key not in (None, identity["key"]):
-            raise CorruptRecord(f"cell.json: a record of another cell, {identity['key'][:12]}")
+        identity = Identity.read(read_json(self._file("cell.json")))
+        if self._key not in (None, identity.key):
+            raise CorruptRecord(f"cell.json: a record of another cell, {identity.key[:12]}")
         return identity
 
     def write_traversals(self, grids: dict[str, np.ndarray]) -> None:

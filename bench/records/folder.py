@@ -16,14 +16,14 @@ All but the lease are sealed, and all but cell.json, which has the key in plain,
 
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 from bench.environment import DataRecord, Environment
 from bench.records.arrays import ATLAS, PROBES, CellArrays
 from bench.records.history import History
-from bench.records.identity import identified_cell, identity_of
+from bench.records.identity import Identity
 from bench.records.locks import Lock, is_locked
-from bench.records.schema import Measured, Measures, Result
+from bench.records.schema import Measured, Measures, Result, fitted, measures_of
 from bench.records.storage import (
     CorruptRecord,
     read_json,
@@ -56,11 +56,11 @@ class CellFolder(CellArrays):
     # ---- identity
     def write_identity(self, cell: Cell, environment: Environment, data: DataRecord) -> None:
         """What the cell is, before it trains."""
-        write_json(self._own("cell.json"), identity_of(cell, environment, data))
+        write_json(self._own("cell.json"), Identity.of(cell, environment, data).as_json())
 
     def cell(self) -> Cell:
         """The cell as recorded."""
-        return identified_cell(self.identity())
+        return self.identity().cell()
 
     # ---- state
     def lock(self, holder: str, *, patience_s: float = 0.0, give_up: Callable[[], bool] = lambda: False) -> Lock:
@@ -77,7 +77,7 @@ class CellFolder(CellArrays):
             return "missing"
         result = self.result()
         if result is not None:
-            return result["status"]
+            return result.status
         return "running" if is_locked(self._file("lease")) else "partial"
 
     # ---- checkpoints
@@ -133,7 +133,7 @@ class CellFolder(CellArrays):
 
     # ---- end
     def write_result(self, result: Result) -> None:
-        write_json(self._own("result.json"), result, self.key)
+        write_json(self._own("result.json"), result.as_json(), self.key)
 
     def result(self) -> Result | None:
         """None before the end, or where the record is damaged."""
@@ -149,7 +149,7 @@ class CellFolder(CellArrays):
         known that the weights did not travel with it. ``quick`` asks of the weights only whether they are whole.
         """
         try:
-            if self._sound_result()["status"] == "done":
+            if self._sound_result().status == "done":
                 self.require_whole_history()
                 if self.lacks_weights():
                     return None
@@ -165,17 +165,15 @@ class CellFolder(CellArrays):
 
     def require_whole_history(self) -> None:
         """Raises CorruptRecord where a finished cell's curves end before its training did, as in half a copy."""
-        history, iterations = self.history(), self._sound_result().get("given_up_at", self.cell().iterations)
+        history, given_up_at = self.history(), self._sound_result().given_up_at
+        iterations = self.cell().iterations if given_up_at is None else given_up_at
         if history is None:
             raise CorruptRecord("history.npz: not there")
         if len(history) != iterations:
             raise CorruptRecord(f"history.npz: holds {len(history)} of {iterations} iterations")
 
     def _sound_result(self) -> Result:
-        result = read_json(self._file("result.json"), self.key)
-        if result.get("status") not in ("done", "failed"):
-            raise CorruptRecord("result.json: neither done nor failed")
-        return cast(Result, result)
+        return fitted(Result, "result.json", read_json(self._file("result.json"), self.key))
 
     def remove_result(self) -> None:
         """Before a failed cell is tried again."""
@@ -215,7 +213,8 @@ class CellFolder(CellArrays):
     # ---- measures of the finished networks
     def write_measures(self, family: str, entry: Measured) -> None:
         """One family's entry, beside those of the others."""
-        write_json(self._own("measures.json"), self.measures() | {family: entry}, self.key)
+        entries = self.measures() | {family: entry}
+        write_json(self._own("measures.json"), {name: e.as_json() for name, e in entries.items()}, self.key)
 
     def remove_measures(self, families: Iterable[str]) -> None:
         """All entries, the pictures of these families, and the atlas."""
@@ -232,10 +231,9 @@ class CellFolder(CellArrays):
     def sound_measures(self) -> Measures:
         """As :meth:`measures`. Raises CorruptRecord."""
         try:
-            entries = read_json(self._file("measures.json"), self.key)
+            return measures_of(read_json(self._file("measures.json"), self.key))
         except FileNotFoundError:
             return {}
-        return {family: cast(Measured, entry) for family, entry in entries.items() if isinstance(entry, dict)}
 
     def unmeasured(self, cell: Cell) -> list[str]:
         """Families of the cell's experiment to measure: those outdated, if the weights are there."""
@@ -247,16 +245,16 @@ class CellFolder(CellArrays):
         return [
             family
             for family in cell.measures
-            if "values" not in held.get(family, {}) or held[family].get("key") != measure_key(cell, family)
+            if family not in held or held[family].values is None or held[family].key != measure_key(cell, family)
         ]
 
     def end_digest(self) -> str:
         """Digest of how the cell ended and of what was measured since: what a mirror has to hold."""
         measured: dict[str, Any] = {}
         for family, entry in self.measures().items():
-            values, series = entry.get("values"), entry.get("series")
-            measured[family] = [values, series] if series else values  # most families have none
-        return digest([self.result(), measured])
+            measured[family] = [entry.values, entry.series] if entry.series else entry.values  # most have no series
+        result = self.result()
+        return digest([result and result.as_json(), measured])
 
     # ---- tracking
     def write_tracking(self, tracking: dict[str, Any]) -> None:

@@ -1,57 +1,82 @@
 """What cell.json holds: which cell a folder is, its configuration in full, machine, versions and data."""
 
-from typing import Any, cast
+from typing import Annotated, Any
+
+from pydantic import GetPydanticSchema, ValidationError, model_validator
+from pydantic_core import core_schema
 
 from bench.environment import DataRecord, Environment
-from bench.records.schema import Identity
+from bench.records.schema import CellRecord
 from bench.records.storage import CorruptRecord
 from bench.spec.cells import Cell, digest
+from bench.spec.config import Config, Definition
 
 RECORD_FORMAT = 2  # of a cell's files; those of 1 did not say which cell they belong to, and are not read
 
-KINDS: dict[str, Any] = {  # kinds of what cell.json must hold
-    **dict.fromkeys(("experiment", "profile", "arm", "key", "definition_key"), str),
-    **{"variant": str | None, "seed": int},
-    **dict.fromkeys(("config", "definition", "environment", "data"), dict),
-}
+# a table that is kept as it came: keys vouch for those of the configuration, and an earlier version had others
+_TABLE = GetPydanticSchema(lambda *_: core_schema.dict_schema())
 
 
-def identity_of(cell: Cell, environment: Environment, data: DataRecord) -> Identity:
-    """Of a cell that is about to train."""
-    return {
-        "format": RECORD_FORMAT,
-        "experiment": cell.experiment,
-        "profile": cell.profile,
-        "variant": cell.variant,
-        "arm": cell.arm,
-        "seed": cell.seed,
-        "key": cell.key,
-        "definition_key": cell.definition_key,
-        "config": cell.config,
-        "definition": cell.definition,
-        "environment": environment,
-        "data": data,
-    }
+class Identity(CellRecord):
+    """cell.json."""
 
+    format: int
+    experiment: str
+    profile: str
+    variant: str | None
+    arm: str
+    seed: int
+    key: str
+    definition_key: str
+    config: Annotated[Config, _TABLE]
+    definition: Annotated[Definition, _TABLE]
+    environment: Annotated[Environment, _TABLE]
+    data: Annotated[DataRecord, _TABLE]
 
-def checked_identity(identity: dict[str, Any]) -> Identity:
-    """What cell.json holds. Raises CorruptRecord where it is no cell's, of another format, or denies itself."""
-    found = identity.get("format")
-    if found != RECORD_FORMAT:
-        raise CorruptRecord(f"cell.json: record format {found}, this version reads {RECORD_FORMAT}")
-    wrong = [n for n, kind in KINDS.items() if n not in identity or not isinstance(identity[n], kind)]
-    config = {} if wrong else identity["config"]
-    wrong += [n for n in ("experiment", "profile", "variant", "arm", "seed") if config.get(n) != identity.get(n)]
-    training = config.get("training")
-    if not isinstance(training, dict) or type(training.get("iterations")) is not int:
-        wrong.append("iterations")
-    if wrong:
-        raise CorruptRecord(f"cell.json: no cell's identity: {', '.join(wrong)}")
-    if identity["key"] != digest(config) or identity["definition_key"] != digest(identity["definition"]):
-        raise CorruptRecord("cell.json: its keys are not those of its configuration")
-    return cast(Identity, identity)
+    @model_validator(mode="after")
+    def _names_its_configuration(self) -> "Identity":
+        names = "experiment", "profile", "variant", "arm", "seed"
+        wrong = [name for name in names if self.config.get(name) != getattr(self, name)]
+        training: Any = self.config.get("training")
+        if not isinstance(training, dict) or type(training.get("iterations")) is not int:
+            wrong.append("iterations")
+        if wrong:
+            raise ValueError(", ".join(wrong))
+        return self
 
+    @classmethod
+    def of(cls, cell: Cell, environment: Environment, data: DataRecord) -> "Identity":
+        """Of a cell that is about to train."""
+        return cls(
+            format=RECORD_FORMAT,
+            experiment=cell.experiment,
+            profile=cell.profile,
+            variant=cell.variant,
+            arm=cell.arm,
+            seed=cell.seed,
+            key=cell.key,
+            definition_key=cell.definition_key,
+            config=cell.config,
+            definition=cell.definition,
+            environment=environment,
+            data=data,
+        )
 
-def identified_cell(i: Identity) -> Cell:
-    """The cell of an identity."""
-    return Cell(i["experiment"], i["profile"], i["variant"], i["arm"], i["seed"], i["config"], i["definition"])
+    @classmethod
+    def read(cls, value: dict[str, Any]) -> "Identity":
+        """What cell.json holds. Raises CorruptRecord where it is no cell's, of another format, or denies itself."""
+        found = value.get("format")
+        if found != RECORD_FORMAT:
+            raise CorruptRecord(f"cell.json: record format {found}, this version reads {RECORD_FORMAT}")
+        try:
+            identity = cls.model_validate(value)
+        except ValidationError as error:
+            wrong = [str(e["loc"][0] if e["loc"] else e["ctx"]["error"]) for e in error.errors(include_url=False)]
+            raise CorruptRecord(f"cell.json: no cell's identity: {', '.join(wrong)}") from error
+        if (identity.key, identity.definition_key) != (digest(identity.config), digest(identity.definition)):
+            raise CorruptRecord("cell.json: its keys are not those of its configuration")
+        return identity
+
+    def cell(self) -> Cell:
+        """The cell that it names."""
+        return Cell(self.experiment, self.profile, self.variant, self.arm, self.seed, self.config, self.definition)

@@ -85,5 +85,6 @@ class LaunchClock:
             return 0.0
         clock_s = self._clock_s.get(key, 0.0)
         if outcomes.get(key) == "done":
-            clock_s = (CellFolder.of(results, task.cell).result() or {}).get("seconds", {}).get("train", clock_s)
+            result = CellFolder.of(results, task.cell).result()
+            clock_s = result.seconds.train if result and result.seconds else clock_s
         return max(0.0, clock_s - self._before_s.get(key, 0.0))

@@ -15,10 +15,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from bench.records.folder import EARLIER_WEIGHTS, NETWORKS, WEIGHTS
-from bench.records.identity import checked_identity, identified_cell
+from bench.records.identity import Identity
+from bench.records.schema import Result, fitted, measures_of
 from bench.records.storage import NOBODY, CorruptRecord, sealed_json, unsealed, unsealed_json
 from bench.spec.schema import Table
 from infogan.data.base import one_line
@@ -185,11 +186,9 @@ def _manifest(raw: bytes) -> Manifest:
     if version != VERSION:
         raise PackError(f"a pack of version {version!r}, this program reads {VERSION}")
     try:
-        return Manifest.model_validate(value)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(map(str, first["loc"]))
-        raise PackError(f"manifest.json: {where}: {first['msg']}") from error
+        return fitted(Manifest, MANIFEST, value)
+    except CorruptRecord as error:
+        raise PackError(str(error)) from error
 
 
 def _check_record(cell: PackedCell, name: str, content: bytes) -> None:
@@ -199,13 +198,13 @@ def _check_record(cell: PackedCell, name: str, content: bytes) -> None:
         return
     value = unsealed_json(name, content, NOBODY if name == "cell.json" else cell.key)
     if name == "cell.json":
-        found = identified_cell(checked_identity(value))
+        found = Identity.read(value).cell()
         if (found.key, found.folder.as_posix()) != (cell.key, cell.folder):
             raise CorruptRecord("the cell is another than its folder says")
     if name == "result.json":
         said = cell.files.keys() | set(cell.left_out)
         lacking = {"history.npz", *(() if EARLIER_WEIGHTS in said else (WEIGHTS,))} - said
-        if value.get("status") not in ("done", "failed"):
-            raise CorruptRecord("no finished cell")
-        if value["status"] == "done" and lacking:
+        if fitted(Result, "no finished cell", value).status == "done" and lacking:
             raise CorruptRecord(f"no finished cell without {min(lacking)}, which is not said to be left out")
+    if name == "measures.json":
+        measures_of(value)

@@ -87,12 +87,12 @@ def _finished(results: Path, wanted: Callable[[Cell], bool]) -> tuple[list[CellF
         try:
             if not wanted(folder.cell()):
                 continue
-            state, result = folder.state(), folder.result() or {}
+            state, result = folder.state(), folder.result()
             damage = folder.end_damage(quick=True) if state == "done" else None
         except (CorruptRecord, OSError) as error:
             left_out.append(f"{_name(results, folder)}: {in_words(error)}")
             continue
-        if damage or not (state == "done" or (state == "failed" and result.get("error") == "NonFiniteLoss")):
+        if damage or not (state == "done" or (result is not None and result.diverged)):
             left_out.append(f"{_name(results, folder)}: {damage or state}")
         else:
             found.append(folder)

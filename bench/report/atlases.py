@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from bench.analysis.runs import Run
 from bench.records.folder import CellFolder
 from bench.records.locks import Locked, LockLost
+from bench.records.schema import fitted
 from bench.records.storage import CorruptRecord, in_words
 from bench.spec.schema import Recorded
 
@@ -118,10 +119,7 @@ def parsed(arrays: dict[str, np.ndarray]) -> Atlas:
     """The atlas of these arrays. Raises CorruptRecord for what is no atlas, or one of another format."""
     try:
         contents = {name: array.astype(np.uint8, casting="safe").tobytes() for name, array in arrays.items()}
-        layout = Layout.model_validate(json.loads(contents.pop("layout")))
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        raise CorruptRecord(f"atlas.npz: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+        layout = fitted(Layout, "atlas.npz", json.loads(contents.pop("layout")))
     except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise CorruptRecord(f"atlas.npz: no atlas: {error}") from error
     names = [panel.name for panel in layout.panels]

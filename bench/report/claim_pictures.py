@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from bench.analysis.runs import Run, Sweep
 from bench.claims.judge import ClaimResult
+from bench.records.schema import Measured
 from bench.report.pages import FigureView, GridView
 from bench.spec.vocabulary import MEASURED, measure
 from infogan.measures.catalogue import FAMILIES
@@ -64,5 +65,5 @@ def _grids(result: ClaimResult, sweep: Sweep, grids: dict[str, list[GridView]]) 
 def _code(run: Run, result: ClaimResult) -> str:
     """Whose images show the claim's number: the code that moves the stroke, or the one whose category is a digit."""
     known = measure(result.conditions[0].measure)
-    swept = run.measures.get("strokes", {}).get("details", {}).get("sweeps", {}).get(known.factor, {})
+    swept = run.measures.get("strokes", Measured()).details.get("sweeps", {}).get(known.factor, {})
     return str(swept.get("latent", "c1" if known.name in FAMILIES["digits"] else ""))

@@ -6,6 +6,7 @@ import numpy as np
 
 from bench.analysis import statistics
 from bench.analysis.runs import Run, Sweep
+from bench.records.schema import Measured
 from bench.report import wording
 from bench.report.tabular import Table, csv_bytes
 from bench.spec.experiment import group_name, variant_of
@@ -23,7 +24,7 @@ def best_run(runs: list[Run]) -> Run | None:
 
 def confusion(run: Run) -> np.ndarray | None:
     """Held-out images by category and digit, (K, D); None where that was not recorded."""
-    counts = run.measures.get("digits", {}).get("details", {}).get("errors", {}).get("confusion_KD")
+    counts = run.measures.get("digits", Measured()).details.get("errors", {}).get("confusion_KD")
     return np.array(counts) if counts else None
 
 

@@ -39,8 +39,8 @@ def memory_table(sweeps: Sequence[Sweep]) -> Table | None:
 
 
 def _peaks(run: Run) -> tuple[float | None, float | None]:
-    measured = [entry["peak_memory_mb"] for entry in run.measures.values() if "peak_memory_mb" in entry]
-    return (run.result or {}).get("peak_memory_mb"), max(measured, default=None)
+    measured = [entry.peak_memory_mb for entry in run.measures.values() if entry.peak_memory_mb is not None]
+    return run.result.peak_memory_mb if run.result else None, max(measured, default=None)
 
 
 def seeds_table(sweeps: Sequence[Sweep]) -> Table | None:

@@ -14,6 +14,7 @@ from bench.analysis.pictures import labels_of
 from bench.analysis.runs import Run, Sweep
 from bench.analysis.summary import code_names
 from bench.claims.conditions import blank_seeds
+from bench.records.schema import Measured
 from bench.spec import vocabulary
 from bench.spec.experiment import ExperimentTable, arm_of, by_variant
 from infogan.measures.catalogue import FACTORS
@@ -92,8 +93,7 @@ def studied(sweep: Sweep, experiment: ExperimentTable | None, groups: Sequence[s
 
 def entry(run: Run) -> dict[str, Any]:
     """Details of the family; empty where it was not measured, or the records hold numbers alone."""
-    details: dict[str, Any] = run.measures.get(FAMILY, {}).get("details", {})
-    return details
+    return run.measures.get(FAMILY, Measured()).details
 
 
 def with_grids(found: FactorRuns) -> FactorRuns:
@@ -115,7 +115,7 @@ def _with_grid(of: FactorRun, found: FactorRuns) -> FactorRun:
 
 
 def _factor_run(run: Run, asked: FactorRuns, blank: Collection[int]) -> FactorRun:
-    reasons = run.measures.get(FAMILY, {}).get("reasons", {})
+    reasons = run.measures.get(FAMILY, Measured()).reasons
     details = entry(run).get("factors", {}).get(asked.factor, {})
     code = details.get("category_code" if vocabulary.measure(asked.measure).is_of_categories else "code")
     value, chosen_by = (run.summary.get(name, math.nan) for name in (asked.measure, asked.rule))

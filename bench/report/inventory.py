@@ -55,7 +55,7 @@ def missing_cells(sweep: Sweep, experiment: ExperimentTable | None, file: str = 
             lines.append(f"{group}: {word} {wording.seeds_in_words(absent)} planned, not recorded")
     for group in ordered_groups(sweep, experiment):
         lines += [_unfinished(run) for run in sweep.groups()[group] if run.state != "done"]
-        lines += [_unmeasured(run) for run in sweep.groups()[group] if any("error" in m for m in run.measures.values())]
+        lines += [_unmeasured(run) for run in sweep.groups()[group] if any(m.error for m in run.measures.values())]
     return lines + _measured_by_other_code(sweep.runs) + _evaluated_by_other_code(sweep.runs)
 
 
@@ -65,7 +65,7 @@ def _measured_by_other_code(runs: Sequence[Run]) -> list[str]:
         (run.cell.name, family)
         for run in runs
         for family, entry in run.measures.items()
-        if "key" in entry and "values" in entry and entry["key"] != measure_key(run.cell, family)
+        if entry.key and entry.values is not None and entry.key != measure_key(run.cell, family)
     }
     if not old:
         return []
@@ -81,7 +81,7 @@ def _measured_by_other_code(runs: Sequence[Run]) -> list[str]:
 
 def _evaluated_by_other_code(runs: Sequence[Run]) -> list[str]:
     """A warning about what cannot be measured again. A cell of an earlier version does not say."""
-    stated = [result["evaluation_code"] for run in runs if (result := run.result or {}).get("evaluation_code")]
+    stated = [run.result.evaluation_code for run in runs if run.result and run.result.evaluation_code]
     num = sum(code != evaluation_code() for code in stated)
     if not num:
         return []
@@ -92,7 +92,7 @@ def _evaluated_by_other_code(runs: Sequence[Run]) -> list[str]:
 
 
 def _unmeasured(run: Run) -> str:
-    errors = [f"{family}: {entry['error']}" for family, entry in run.measures.items() if "error" in entry]
+    errors = [f"{family}: {entry.error}" for family, entry in run.measures.items() if entry.error]
     return wording.scrubbed(f"{run.cell.group}, seed {run.cell.seed}: not measured; {'; '.join(errors)}")
 
 
@@ -100,10 +100,9 @@ def _unfinished(run: Run) -> str:
     length = len(run.history) if run.history is not None else 0
     progress = f"{length:,} of {run.cell.iterations:,} iterations recorded"
     where = f"{run.cell.group}, seed {run.cell.seed}: {run.state}, {progress}"
-    result = run.result or {}
-    if run.state != "failed":
+    if run.state != "failed" or run.result is None:
         return where
-    return wording.scrubbed(f"{where}; {result.get('error', 'error')}: {result.get('message', '')}")
+    return wording.scrubbed(f"{where}; {run.result.error}: {run.result.message}")
 
 
 def notes(sweep: Sweep, order: list[str]) -> list[str]:
@@ -111,14 +110,12 @@ def notes(sweep: Sweep, order: list[str]) -> list[str]:
     lines = []
     for group in order:
         for run in sweep.groups()[group]:
-            result = run.result or {}
-            lines += [
-                f"{run.cell.group}, seed {run.cell.seed}: {wording.scrubbed(note)}" for note in result.get("notes", ())
-            ]
-            if result.get("resumes"):
-                lines.append(
-                    f"{run.cell.group}, seed {run.cell.seed}: resumed {wording.plural(result['resumes'], 'time')}"
-                )
+            if run.result is None:
+                continue
+            who = f"{run.cell.group}, seed {run.cell.seed}"
+            lines += [f"{who}: {wording.scrubbed(note)}" for note in run.result.notes]
+            if run.result.resumes:
+                lines.append(f"{who}: resumed {wording.plural(run.result.resumes, 'time')}")
     return lines
 
 

@@ -157,9 +157,10 @@ def _kind(results: Path, cells: list[Cell], clock: _Clock) -> Kind:
         history, result = folder.history(), folder.result()
         assert history is not None
         assert result is not None
+        assert result.seconds is not None
         # the first stretch warms up
         steps.append(float(history.step_ms[1:].mean() if len(history.step_ms) > 1 else history.step_ms.mean()))
-        outside.append(clock.ended[cell.key] - clock.started[cell.key] - result["seconds"]["train"])
+        outside.append(clock.ended[cell.key] - clock.started[cell.key] - result.seconds.train)
     path = folders[-1].path
     sizes = {file.name: file.stat().st_size for file in path.iterdir() if file.is_file()}
     history_size = sizes.pop("history.npz", 0)

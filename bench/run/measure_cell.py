@@ -85,8 +85,7 @@ def measure(
         if should_stop():
             return "stopped", ""
         report("evaluating", {"family": family})
-        started = time.perf_counter()
-        entry: Measured = {"key": measure_key(task.cell, family)}
+        started, key = time.perf_counter(), measure_key(task.cell, family)
         try:
             cell = cell or trained_cell(task, folder, config, load_dataset(task.cell.config["data"], task.data_dir))
             measured = FAMILIES[family](cell)
@@ -95,16 +94,16 @@ def measure(
                 raise KeyError(f"family {family} gives numbers that the catalogue lacks: {', '.join(sorted(unknown))}")
             if measured.grids:
                 folder.write_measured_grids(family, measured.grids)  # before the entry that speaks of them
-            entry |= {"values": measured.values, "reasons": measured.reasons}
-            entry |= {"details": measured.details, "series": measured.series}
-            digest(entry)  # a number that JSON lacks is this family's failure, not the worker's
+            found = {name: getattr(measured, name) for name in ("values", "reasons", "details", "series")}
+            digest(found)  # a number that JSON lacks is this family's failure, not the worker's
+            entry = Measured(key=key, **found)
         except Exception as error:
             message = " ".join(str(error).split())
-            entry = {"key": entry["key"], "error": f"{type(error).__name__}: {message}"}
-            entry["traceback"] = traceback.format_exc()
+            told = f"{type(error).__name__}: {message}"
+            entry = Measured(key=key, error=told, traceback=traceback.format_exc())
             failures.append(f"{family} not measured: {message}")
-        entry |= {"seconds": time.perf_counter() - started, "peak_memory_mb": peak_memory_mb()}
-        folder.write_measures(family, entry)
+        took = {"seconds": time.perf_counter() - started, "peak_memory_mb": peak_memory_mb()}
+        folder.write_measures(family, entry.model_copy(update=took))
     if task.cell.measures and not folder.has_atlas():
         try:
             folder.write_atlas(drawn_atlas(folder))

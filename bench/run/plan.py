@@ -64,9 +64,10 @@ def _state(folder: CellFolder, cell: Cell, uri: str | None) -> tuple[str, str]:
     if state == "done" and (damage := folder.end_damage(quick=True)):
         return "partial", f"{damage}; it will be trained again"
     if state == "failed":
-        return state, (folder.result() or {}).get("message", "")
+        result = folder.result()
+        return state, result.message if result else ""
     if state == "done" and (families := folder.unmeasured(cell)):
-        errors = [entry["error"] for entry in folder.measures().values() if "error" in entry]
+        errors = [entry.error for entry in folder.measures().values() if entry.error]
         return "unmeasured", errors[0] if errors else ", ".join(families)
     if state == "done":
         is_mirrored = uri is None or is_synced(folder, uri)
@@ -77,8 +78,8 @@ def _state(folder: CellFolder, cell: Cell, uri: str | None) -> tuple[str, str]:
 def _detail(folder: CellFolder, cell: Cell) -> str:
     """What one should know of a finished cell."""
     found = []
-    if given_up_at := (folder.result() or {}).get("given_up_at"):
-        found.append(f"given up at iteration {given_up_at} by the authors' rule")
+    if (result := folder.result()) and result.given_up_at:
+        found.append(f"given up at iteration {result.given_up_at} by the authors' rule")
     if folder.lacks_weights() and (families := folder.outdated(cell)):
         found.append(f"came without weights: {', '.join(families)} not measured anew")
     return "; ".join(found)

@@ -12,7 +12,6 @@ import time
 import traceback
 from collections.abc import Callable, Generator
 from dataclasses import asdict, dataclass, field
-from typing import cast
 
 import numpy as np
 import torch
@@ -86,18 +85,19 @@ class CellRun:
         except LockLost:
             raise
         except Exception as error:
-            failure: Result = {
-                "status": "failed",
-                "notes": self.notes,
-                "error": type(error).__name__,
-                "message": " ".join(str(error).split()) or type(error).__name__,
-                "traceback": traceback.format_exc().replace(f"{ROOT}/", ""),  # records travel
-            }
+            failure = Result(
+                status="failed",
+                notes=self.notes,
+                error=type(error).__name__,
+                message=" ".join(str(error).split()) or type(error).__name__,
+                traceback=traceback.format_exc().replace(f"{ROOT}/", ""),  # records travel
+            )
             if isinstance(error, NonFiniteLoss):
-                failure |= {"iteration": error.iteration, "values": {k: repr(v) for k, v in error.values.items()}}
+                values = {k: repr(v) for k, v in error.values.items()}
+                failure = failure.model_copy(update={"iteration": error.iteration, "values": values})
             with contextlib.suppress(OSError):  # on a full disk the message alone tells; the cell stays partial
                 self.folder.write_result(failure)
-            self.report("failed", {"message": failure["message"]})
+            self.report("failed", {"message": failure.message})
             return "failed"
         if not trained:
             return "stopped"
@@ -122,7 +122,8 @@ class CellRun:
         release_heap()
 
     def _is_trained(self) -> bool:
-        if (self.folder.result() or {}).get("status") != "done" or self.folder.end_damage():
+        result = self.folder.result()
+        if result is None or result.status != "done" or self.folder.end_damage():
             return False
         self.folder.remove_checkpoints()  # of a process that was killed between its result and this
         return True
@@ -254,20 +255,20 @@ class CellRun:
         states = {"generator": players.generator.state_dict(), "discriminator": players.discriminator.state_dict()}
         self.folder.write_weights(packed(states))
         self.clock.add("checkpoint", started)
-        result: Result = {
-            "status": "done",
-            "iterations": self.trainer.iteration,
-            "mi_frozen_nats": bounds_nats,
-            "health": cast(HealthRecord, asdict(judged)),
-            "seconds": cast(Seconds, self.clock.seconds),
-            "resumes": self.clock.resumes,
-            "evaluation_code": evaluation_code(),
-            "peak_memory_mb": peak_memory_mb(),
-            "notes": self.notes,
-        }
+        result = Result(
+            status="done",
+            iterations=self.trainer.iteration,
+            mi_frozen_nats=bounds_nats,
+            health=HealthRecord(**asdict(judged)),
+            seconds=Seconds(**self.clock.seconds),
+            resumes=self.clock.resumes,
+            evaluation_code=evaluation_code(),
+            peak_memory_mb=peak_memory_mb(),
+            notes=self.notes,
+        )
         if given_up_at is not None:
-            result["given_up_at"] = given_up_at
+            result = result.model_copy(update={"given_up_at": given_up_at})
         if self.num_together > 1:  # its seconds are not those of a cell alone
-            result["num_together"] = self.num_together
+            result = result.model_copy(update={"num_together": self.num_together})
         self.folder.write_result(result)
         self.folder.remove_checkpoints()

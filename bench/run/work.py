@@ -98,12 +98,14 @@ def _measured_speed(results: Path, planned: Sequence[PlannedCell]) -> tuple[floa
         (item.cell, CellFolder.of(results, item.cell).result()) for item in planned if item.state != "unreadable"
     ]
     seconds = [
-        (training_flops(cell), result["seconds"]) for cell, result in finished if result and result["status"] == "done"
+        (training_flops(cell), result.seconds)
+        for cell, result in finished
+        if result and result.status == "done" and result.seconds
     ]
     if not seconds:
         return None
-    train_s = sum(s["train"] for _, s in seconds)
-    outside_s = sum(s["checkpoint"] + s["evaluate"] + s["prepare"] for _, s in seconds) / len(seconds)
+    train_s = sum(s.train for _, s in seconds)
+    outside_s = sum(s.checkpoint + s.evaluate + s.prepare for _, s in seconds) / len(seconds)
     return sum(flops for flops, _ in seconds) / train_s, outside_s
 
 
@@ -113,6 +115,6 @@ def _measured_families_s(results: Path, planned: Sequence[PlannedCell]) -> dict[
     for item in planned:
         if item.state in ("done", "unsynced", "unmeasured"):
             for family, entry in CellFolder.of(results, item.cell).measures().items():
-                if "values" in entry and "seconds" in entry:
-                    found.setdefault(family, []).append(entry["seconds"])
+                if entry.values is not None and entry.seconds is not None:
+                    found.setdefault(family, []).append(entry.seconds)
     return {family: statistics.median(seconds) for family, seconds in found.items()}

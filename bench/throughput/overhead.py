@@ -9,7 +9,6 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import cast
 
 import torch
 
@@ -116,13 +115,14 @@ def cell_overhead(device: str) -> CellOverhead:
         (cell,) = find_cells(folder).folders
         result = cell.result()
         assert result is not None
-        parts = cast(dict[str, float], {**result["seconds"]})
+        assert result.seconds is not None
+        parts = result.seconds.as_json()
         parts["start-up and tracking"] = seconds - sum(parts.values())
         checkpoint = checkpoint_ms(device, folder)
     beside = seconds - parts["train"]
     return {
         "command": " ".join([*CELL, *tracked]),
-        "iterations": result["iterations"],
+        "iterations": result.iterations,
         "seconds": seconds,
         "parts_s": parts,
         "beside_training_s": beside,

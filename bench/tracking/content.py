@@ -12,7 +12,8 @@ from bench.analysis.definitions import own_settings
 from bench.analysis.summary import categorical_entropy_nats, code_names, measured_values, mi_curve, summarise
 from bench.records.folder import CellFolder
 from bench.records.history import History
-from bench.records.schema import Identity, Measures, Result
+from bench.records.identity import Identity
+from bench.records.schema import Measures, Result
 from bench.spec.cells import Cell
 from bench.spec.config import Definition
 
@@ -86,7 +87,7 @@ def measure_points(measures: Measures) -> Points:
     """``measure/...``, of every family that was measured: one point each; a point per probe of what has a series."""
     points: Points = {f"measure/{name}": {0: value} for name, value in measured_values(measures).items()}
     for family, entry in measures.items():
-        columns = dict(entry.get("series", {}))
+        columns = dict(entry.series)
         iterations = columns.pop("iteration", [])
         for name, column in columns.items():
             points[f"measure/{family}/{name}"] = dict(zip(map(int, iterations), column, strict=True))
@@ -95,13 +96,13 @@ def measure_points(measures: Measures) -> Points:
 
 def artifact_files(folder: CellFolder, identity: Identity) -> Iterator[tuple[str, bytes]]:
     """Path and content; pictures and weights only where the cell has them."""
-    for name, table in ("environment", identity["environment"]), ("config", identity["config"]):
+    for name, table in ("environment", identity.environment), ("config", identity.config):
         yield f"{name}.json", (json.dumps(table, indent=1) + "\n").encode()
     grids, measures = folder.traversals(), folder.measures()
     for family in measures:
         grids |= folder.measured_grids(family)
     for name, grid in grids.items():
-        yield f"traversals/{name}.png", pictures.png(name, grid, identity["config"]["codes"], measures, zoom=2)
+        yield f"traversals/{name}.png", pictures.png(name, grid, identity.config["codes"], measures, zoom=2)
     with contextlib.suppress(FileNotFoundError):
         yield folder.weights_name(), folder.weights()
 
@@ -111,11 +112,11 @@ def image_steps(folder: CellFolder, identity: Identity) -> Iterator[tuple[str, i
 
     Labelled as the measures at hand say; what was logged before a cell was measured keeps its categories' numbers.
     """
-    result, measures = folder.result() or {}, folder.measures()
-    final = {f"{code}-{result.get('iterations', 0)}": grid for code, grid in folder.traversals().items()}
+    result, measures = folder.result(), folder.measures()
+    final = {f"{code}-{result.iterations if result else 0}": grid for code, grid in folder.traversals().items()}
     for name, grid in (folder.snapshots() | final).items():
         code, _, iteration = name.rpartition("-")
-        yield f"{code} varies", int(iteration), pictures.png(code, grid, identity["config"]["codes"], measures, zoom=2)
+        yield f"{code} varies", int(iteration), pictures.png(code, grid, identity.config["codes"], measures, zoom=2)
 
 
 # ---------------------------------------------------------------- what a person reads
@@ -158,7 +159,7 @@ def tags_of(cell: Cell, identity: Identity) -> dict[str, str]:
         "profile": cell.profile,
         "cell_key": cell.key,
         "definition_key": cell.definition_key,
-        "git_commit": identity["environment"]["git_commit"],
+        "git_commit": identity.environment["git_commit"],
         "device": config["device"],
         "data_source": data["source"],
         NOTE: note,

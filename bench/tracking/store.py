@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from bench.records.folder import CellFolder
-from bench.records.schema import Identity, Result
+from bench.records.identity import Identity
+from bench.records.schema import Result
 from bench.records.storage import CorruptRecord
 from bench.spec.cells import Cell, digest
 from bench.tracking import artifacts
@@ -86,7 +87,7 @@ def mirror_cell(client: "MlflowClient", folder: CellFolder, memory: Memory | Non
         raise CorruptRecord("cell.json names another cell than its folder does")  # its names become folders too
     history = folder.history()  # after the result, which is written last
     points = recorded_points(cell.config, history) if history is not None else {}
-    if result is not None and result["status"] == "done":
+    if result is not None and result.status == "done":
         if history is None:
             raise CorruptRecord("history.npz is missing")
         points |= summary_points(cell.config, history, result) | measure_points(folder.measures())
@@ -271,15 +272,15 @@ def _reopen(client: "MlflowClient", run: KnownRun, status: str) -> None:
 
 def _end(client: "MlflowClient", run: KnownRun, folder: CellFolder, result: Result) -> None:
     """Status and tags of an ended cell; ``synced`` last."""
-    run.status = "FINISHED" if result["status"] == "done" else "FAILED"
+    run.status = "FINISHED" if result.status == "done" else "FAILED"
     if run.status == "FAILED":
-        run.tags["error"] = f"{result.get('error', 'error')}: {result.get('message', '')}"[:2000]
+        run.tags["error"] = f"{result.error}: {result.message}"[:2000]
         client.set_tag(run.run_id, "error", run.tags["error"])
     elif "error" in run.tags:
         client.delete_tag(run.run_id, "error")
         del run.tags["error"]
-    if health := result.get("health"):
-        client.set_tag(run.run_id, "health", health["status"])
+    if result.health:
+        client.set_tag(run.run_id, "health", result.health.status)
     history = folder.history()
     t80 = t80_words(folder.cell().config, history, result) if history is not None and run.status == "FINISHED" else None
     if t80 is not None:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from bench.records.folder import CellFolder
+from bench.records.schema import Measured
 from bench.spec.cells import Cell
 from infogan.atlas import draw_atlas
 from infogan.codes import LatentSpec
@@ -23,8 +24,8 @@ def record(results: Path, cell: Cell, *, drawn: bool = True, spec: LatentSpec = 
     names = ("loss/discriminator", "loss/generator", "mi/c1", "mi/c2", "mi/c3", "explained/c2", "explained/c3")
     folder = builders.begun(results, cell, dict.fromkeys(names, 1.0), is_papers=False)
     error = ERRORS[cell.seed] if cell.arm != "gan" else 0.9
-    digits = {"key": "k", "seconds": 1.0, "values": {"digit_error_train": error}, "reasons": {}}
-    folder.write_measures("digits", digits | {"details": {"errors": {"one_to_one_digits": DIGITS}}, "series": {}})
+    values, details = {"digit_error_train": error}, {"errors": {"one_to_one_digits": DIGITS}}
+    folder.write_measures("digits", Measured(key="k", values=values, details=details, seconds=1.0))
     if drawn:
         folder.write_atlas(draw_atlas(Painted(), spec, cell.seed, signed=False).to_arrays())
     return builders.ended(folder)

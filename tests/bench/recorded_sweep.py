@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from bench.records.folder import CellFolder
+from bench.records.schema import Result
 from bench.spec.cells import Cell
 from bench.spec.tables import Spec
 from tests import builders
@@ -71,5 +72,5 @@ def record(
         ended(folder, **(result or {}))
     elif result:
         failed: Any = {"status": "failed", "notes": []}
-        folder.write_result(failed | result)
+        folder.write_result(Result(**failed | result))
     return folder

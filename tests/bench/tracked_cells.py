@@ -8,6 +8,7 @@ import numpy as np
 
 from bench.records.folder import CellFolder
 from bench.records.history import History
+from bench.records.schema import Result
 from bench.spec.cells import Cell
 from tests.small_weights import small_weights
 
@@ -75,7 +76,7 @@ def finish(folder: CellFolder, *, learns: bool = True) -> CellFolder:
     folder.write_traversals({f"c{i}": grid for i in range(1, len(cell.config["codes"]) + 1)})
     folder.write_weights(small_weights())
     frozen = {f"c{i}": 2.0 for i in range(1, len(cell.config["codes"]) + 1)}
-    folder.write_result({"status": "done", "iterations": ITERATIONS, "mi_frozen_nats": frozen, "notes": []})
+    folder.write_result(Result(status="done", iterations=ITERATIONS, mi_frozen_nats=frozen))
     return folder
 
 

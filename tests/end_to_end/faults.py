@@ -139,7 +139,8 @@ class Witness:
         lost, told = [], self._told() if ask_plan else {}
         for name, path in self.bench.cells().items():
             folder = CellFolder(path)
-            status = (folder.result() or {}).get("status")
+            result = folder.result()
+            status = result.status if result else None
             if name in self.finished and file_digests(path) != self.finished[name]:
                 lost.append(f"{name} was finished and has changed")
             if status == "done":

@@ -66,7 +66,7 @@ def test_a_cell_of_the_other_environment_is_packed_there_and_synced_and_reported
     here("report")
     assert set(here.cells()) == {"infogan/seed-0", "infogan/seed-1"}
     for name, path in here.cells().items():
-        recorded = CellFolder(path).identity()["environment"]
+        recorded = CellFolder(path).identity().environment
         packages = {library: recorded["packages"][library] for library in ("torch", "numpy", "mlflow", "mlxtend")}
         assert packages | {"python": recorded["python"]} == versions
         assert (path / "history.npz").read_bytes() == (there.cells()[name] / "history.npz").read_bytes()

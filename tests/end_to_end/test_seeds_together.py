@@ -55,4 +55,4 @@ def test_what_was_trained_together_is_measured_apart(tmp_path: Path) -> None:
     assert output.count("started") == 2
     assert "2 of 2 cells finished" in output
     for path in bench.cells().values():
-        assert CellFolder(path).measures()["trajectory"]["series"]["kid"]
+        assert CellFolder(path).measures()["trajectory"].series["kid"]

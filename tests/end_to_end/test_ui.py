@@ -14,6 +14,7 @@ import pytest
 from bench.context import Context
 from bench.records.find import find_cells
 from bench.records.folder import CellFolder
+from bench.records.schema import Result
 from bench.tracking import connection as tracking
 from bench.tracking import mirror
 from tests.builders import history_of
@@ -47,7 +48,7 @@ def finished(folder: CellFolder, iterations: int, ceiling: float, seed: int) -> 
     folder.write_history(history_of(columns, iterations, step_ms=20.0))
     grid = np.random.default_rng(seed).integers(0, 255, (5, 10, 28, 28, 1), dtype=np.uint8)
     folder.write_traversals({"c1": grid})
-    folder.write_result({"status": "done", "iterations": iterations, "mi_frozen_nats": {"c1": ceiling}, "notes": []})
+    folder.write_result(Result(status="done", iterations=iterations, mi_frozen_nats={"c1": ceiling}))
 
 
 @pytest.fixture(scope="module")

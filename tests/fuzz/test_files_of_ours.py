@@ -16,7 +16,7 @@ from bench.commands import gate as gate_commands
 from bench.gate import compare as gate
 from bench.gate import output as gate_output
 from bench.records.folder import CellFolder
-from bench.records.identity import checked_identity, identified_cell
+from bench.records.identity import Identity
 from bench.records.storage import CorruptRecord, read_json, read_sealed, write_json, write_sealed
 from bench.run.train_cell import training_config
 from bench.spec.cells import cells, digest
@@ -98,7 +98,7 @@ def belonging(results: Path, path: Path, identity: dict[str, Any]) -> None:
     """Make the lie hold together: keys, place and seals are those of the changed configuration, where it has any."""
     with contextlib.suppress(CorruptRecord, TypeError, ValueError):
         keys = {"key": digest(identity.get("config")), "definition_key": digest(identity.get("definition"))}
-        cell = identified_cell(checked_identity(identity | keys))
+        cell = Identity.read(identity | keys).cell()
         source, folder = CellFolder(path, key=cell.key), CellFolder.of(results, cell)
         if ".." in folder.path.parts or not folder.path.is_relative_to(results / "cells"):
             return

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from bench.analysis.pictures import digit_of_categories
 from bench.analysis.runs import Run, Sweep
+from bench.records.schema import Measured
 from bench.report.codes import best_run, confusion
 from bench.report.figures.style import COLOURS, DASHES, STYLE, Drawing, logarithmic, save
 from bench.spec.experiment import arm_of
@@ -24,7 +25,7 @@ def draw_digits(sweep: Sweep, groups: Sequence[str], arms: Sequence[str]) -> lis
 
 
 def _series(run: Run, family: str) -> dict[str, list[float]]:
-    return run.measures.get(family, {}).get("series", {})
+    return run.measures.get(family, Measured()).series
 
 
 def _trajectory(sweep: Sweep, groups: Sequence[str], arms: Sequence[str]) -> Drawing | None:

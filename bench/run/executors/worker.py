@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from bench.records.folder import CellFolder
 from bench.records.locks import Locked, LockLost
+from bench.records.schema import Result
 from bench.records.storage import in_words
 from bench.records.tasks import CellTask, EventValues
 from infogan.data.base import one_line
@@ -88,12 +89,12 @@ def _conclude(task: CellTask, death: str, *, stopping: bool) -> tuple[str, str]:
     folder = CellFolder.of(task.results, task.cell)
     result = folder.result()
     is_sound = result is not None and not folder.end_damage(quick=True)  # else it died before it was trained again
-    if result is not None and is_sound and (result["status"] == "failed" or not folder.unmeasured(task.cell)):
-        return result["status"], result.get("message", "")
+    if result is not None and is_sound and (result.status == "failed" or not folder.unmeasured(task.cell)):
+        return result.status, result.message
     if stopping:
         return "stopped", ""
     if result is None:
         # on a full disk the message alone tells
         with contextlib.suppress(Locked, OSError), folder.lock(f"launcher {os.getpid()}", give_up=lambda: True):
-            folder.write_result({"status": "failed", "error": "WorkerDied", "message": death, "notes": []})
+            folder.write_result(Result(status="failed", notes=[], error="WorkerDied", message=death))
     return "failed", death

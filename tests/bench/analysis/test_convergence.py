@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from bench.analysis.convergence import improvement, iterations_to_share
+from bench.records.schema import Measured
 from bench.spec.vocabulary import CLAIMED
 
 PROBED = [1, 5, 10, 50, 75, 100]
@@ -16,7 +17,7 @@ def cell(kid: list[float], rises_at: int = 20, weight: float = 1.0, probed: list
     config = {"training": {"iterations": 100, "mi_weight_generator": [weight]}}
     curve = np.where(np.arange(1, 101) >= rises_at, 2.0, 0.0)
     series = {"iteration": probed or PROBED, "kid": kid, "digit_error": [0.5] * len(kid)}
-    return config, curve, {"trajectory": {"series": series}}
+    return config, curve, {"trajectory": Measured(series=series)}
 
 
 def test_a_share_of_the_way_is_read_between_probes_on_a_logarithmic_axis() -> None:

@@ -11,6 +11,7 @@ from PIL import Image
 from bench.analysis import pictures
 from bench.analysis.pictures import GAP, HEADER, grid_png, labels_of
 from bench.records.folder import CellFolder
+from bench.records.schema import Measured
 from bench.tracking.store import mirror_cell
 from tests.bench.tracked_cells import CATEGORICAL, CONTINUOUS, done_cell, make_cell, the_run
 
@@ -20,8 +21,8 @@ DIGITS = [3, -1, *range(8)]
 FIVE = ["-1.0", "-0.5", "0.0", "0.5", "1.0"]
 
 
-def digits_entry(digits: list[int], error: float = 0.25) -> dict[str, Any]:
-    return {"key": "k", "values": {"digit_error": error}, "details": {"errors": {"one_to_one_digits": digits}}}
+def digits_entry(digits: list[int], error: float = 0.25) -> Measured:
+    return Measured(key="k", values={"digit_error": error}, details={"errors": {"one_to_one_digits": digits}})
 
 
 def pixels(content: bytes) -> np.ndarray:
@@ -44,7 +45,7 @@ def pixels(content: bytes) -> np.ndarray:
 )
 def test_ten_columns_are_labelled_by_what_they_vary(name: str, expected: list[str]) -> None:
     ordered = {"azimuth": {"category_order": [4, 0, 1, 2, 3, 5, 6, 7, 8, 9]}}
-    measures = {"digits": digits_entry(DIGITS), "factors": {"details": {"factors": ordered}}}
+    measures = {"digits": digits_entry(DIGITS), "factors": Measured(details={"factors": ordered})}
     assert labels_of(name, 10, CODES, measures) == expected
 
 

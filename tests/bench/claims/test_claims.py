@@ -11,6 +11,7 @@ import pytest
 from bench.analysis.runs import Run, Sweep, from_json, to_json
 from bench.analysis.statistics import proportion_interval
 from bench.claims.judge import ClaimResult, budget_used, judge, left_out
+from bench.records.schema import Measured, Result
 from bench.report import cards
 from bench.report.inventory import missing_cells
 from bench.report.verdicts import claim_rows, headline, left_out_sentence
@@ -77,11 +78,11 @@ def sweep(
         measured["precision"] = precision[cell.seed] if precision else None
         values = {name: value for name, value in measured.items() if value not in (None, DIVERGED)}
         history = history_of(dict.fromkeys(("loss/discriminator", "loss/generator", "mi/c1"), 0.0), 20)
-        state, result = "done" if cell.seed < num_done else "partial", {}
+        state, result = "done" if cell.seed < num_done else "partial", None
         if nmi[cell.seed] == DIVERGED:
-            state, result = "failed", {"error": "NonFiniteLoss"}
-        run = Run(cell, state, {}, {"is_papers": False}, history, result, measures={"digits": {"values": values}})
-        runs.append(run)
+            state, result = "failed", Result(status="failed", error="NonFiniteLoss")
+        measures = {"digits": Measured(values=values)}
+        runs.append(Run(cell, state, {}, {"is_papers": False}, history, result, measures=measures))
     return Sweep("two", "cpu", runs[0].cell.definition, runs[0].cell.definition_key, runs)
 
 
@@ -287,7 +288,7 @@ def test_a_number_must_exceed_the_best_run_of_another_arm(
     held = sweep(spec, [0.5] * 5, [*ours, None, None])
     own = [run for run in held.runs if run.cell.variant == "one" and run.cell.seed < 3]
     rivals = [
-        replace(run, cell=replace(run.cell, arm="gan"), measures={"digits": {"values": value}})
+        replace(run, cell=replace(run.cell, arm="gan"), measures={"digits": Measured(values=value)})
         for run, nmi in zip(own, theirs, strict=False)
         for value in [{} if nmi is None else {"sample_nmi": nmi}]
     ]
@@ -297,7 +298,7 @@ def test_a_number_must_exceed_the_best_run_of_another_arm(
     if value is not None:
         assert found.conditions[0].value == pytest.approx(value)
     blind = experiment.model_copy(update={"claims": [claim], "blank": BLANK})  # whether or not the rivals show anything
-    hidden = [replace(run, measures={"quality": {"values": {"precision": 0.0}}} | run.measures) for run in rivals]
+    hidden = [replace(run, measures={"quality": Measured(values={"precision": 0.0})} | run.measures) for run in rivals]
     assert judge(blind, replace(alone, runs=[*own, *hidden]))[0].verdict == found.verdict
     if theirs and None not in theirs:
         assert found.conditions[0].bound == f"above the best of gan ({max(theirs):g})"
@@ -330,9 +331,9 @@ def test_what_the_paper_states_of_the_budget_is_enough_to_call_it_reduced(spec: 
 def test_measures_of_other_code_are_named(spec: Spec) -> None:
     held = sweep(spec, [0.5] * 5, [0.5] * 5)
     for run in held.runs:
-        run.measures["digits"]["key"] = measure_key(run.cell, "digits")
+        run.measures["digits"] = Measured(key=measure_key(run.cell, "digits"), values={})
     assert not any("another version" in line for line in missing_cells(held, spec.experiments["two"]))
-    held.runs[3].measures["digits"]["key"] = "that of last week"
+    held.runs[3].measures["digits"] = Measured(key="that of last week", values={})
     (line,) = [line for line in missing_cells(held, spec.experiments["two"]) if "another version" in line]
     assert "digits of 1 cell:" in line
 

@@ -23,6 +23,7 @@ from bench.commands import export
 from bench.models import chosen
 from bench.records.folder import CellFolder
 from bench.records.packs import pack
+from bench.records.schema import Measured, Result
 from bench.spec.cells import Cell
 from tests.bench.tracked_cells import begin, done_cell, make_cell
 from tests.infogan.test_exchange import needs_onnx
@@ -217,9 +218,9 @@ def test_statistics_are_those_that_the_cell_recorded(trained: CellFolder, speak:
 def test_which_seed_is_the_best(tmp_path: Path) -> None:
     for seed, (nats, error) in enumerate([(2.0, None), (1.0, 0.1), (1.9, 0.3), (2.2, None)]):
         folder = done_cell(tmp_path, toy(seed))
-        folder.write_result(folder.result() | {"mi_frozen_nats": {"c1": nats, "c2": 9.0}})  # type: ignore[operator]
+        folder.write_result(Result(status="done", mi_frozen_nats={"c1": nats, "c2": 9.0}))
         if error is not None:
-            folder.write_measures("digits", {"key": "k", "seconds": 1.0, "values": {"digit_error_train": error}})
+            folder.write_measures("digits", Measured(key="k", values={"digit_error_train": error}, seconds=1.0))
     begin(tmp_path, toy(4), 10)
     (sweep,) = load(tmp_path).sweeps
     asked = ["best", "median", "0", "4"]

@@ -21,6 +21,7 @@ from bench.gate import output as gate_output
 from bench.gate.compare import compare, inconclusive
 from bench.publish.gate_proof import failing, outcomes, stretched
 from bench.records.history import History
+from bench.records.schema import Result
 from bench.report.tabular import NEITHER, sweep_tables
 from bench.report.wording import ABSENT
 from bench.spec.criteria import GateTable
@@ -40,7 +41,7 @@ def take(sweep: Sweep, seeds: tuple[int, ...], factor: float = 1.0) -> Sweep:
 
 
 def with_state(run: Run, state: str, error: str) -> Run:
-    return replace(run, state=state, result={"status": state, "error": error, "message": "it broke"})
+    return replace(run, state=state, result=Result(status="failed", error=error, message="it broke"))
 
 
 def test_the_committed_baseline_converges_well_within_its_budget(base: Sweep) -> None:

@@ -11,6 +11,7 @@ from bench.gate import output as gate_output
 from bench.gate.compare import compare
 from bench.gate.health import check_health
 from bench.publish.gate_proof import failing
+from bench.records.schema import HealthRecord, Result
 from bench.spec.criteria import GateTable
 from tests.bench.gate.baselines import converging
 
@@ -20,10 +21,9 @@ ALPHA = 0.025
 
 
 def with_health(run: Run, status: str | None) -> Run:
-    result = {k: v for k, v in (run.result or {}).items() if k != "health"}
-    if status:
-        result["health"] = {"status": status, "variety": 0.1, "distinctness": 0.05, "saturation": 0.0}
-    return replace(run, result=result)
+    assert run.result is not None
+    health = HealthRecord(status=status, variety=0.1, distinctness=0.05, saturation=0.0) if status else None
+    return replace(run, result=run.result.model_copy(update={"health": health}))
 
 
 def sweep(base: Sweep, seeds: tuple[int, ...], collapsed: int = 0, status: str | None = "ok") -> Sweep:
@@ -93,6 +93,10 @@ def test_a_collapse_against_an_unmeasured_baseline_is_no_pass(base: Sweep) -> No
 
 
 def test_measures_of_a_record() -> None:
-    health = {"status": "collapsed", "variety": None, "distinctness": 0.5, "saturation": 0.0}
-    assert health_measures({"health": health}) == {"distinctness": 0.5, "saturation": 0.0, "collapsed": 1.0}
-    assert health_measures({"status": "done"}) == health_measures(None) == {}
+    health = HealthRecord(status="collapsed", variety=None, distinctness=0.5, saturation=0.0)
+    assert health_measures(Result(status="done", health=health)) == {
+        "distinctness": 0.5,
+        "saturation": 0.0,
+        "collapsed": 1.0,
+    }
+    assert health_measures(Result(status="done")) == health_measures(None) == {}

@@ -56,7 +56,7 @@ def test_they_are_compared_and_torch_is_named(older: Sweep, newer: Sweep, upgrad
 
 
 def test_healthy_seeds_lie_far_from_the_bounds(older: Sweep) -> None:
-    assert [(run.result or {})["health"]["status"] for run in older.runs] == ["ok"] * 10
+    assert [run.result.health.status for run in older.runs if run.result and run.result.health] == ["ok"] * 10
     assert min(run.summary["variety"] for run in older.runs) > 4 * COLLAPSED_VARIETY
     assert min(run.summary["distinctness"] for run in older.runs) > 5 * COLLAPSED_DISTINCTNESS
     assert [run.summary["collapsed"] for run in older.runs] == [0] * 10

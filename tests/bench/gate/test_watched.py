@@ -14,6 +14,7 @@ from bench.gate.history import history_line, read_history
 from bench.gate.markdown import to_markdown
 from bench.gate.watched import watched_seeds
 from bench.records.history import History
+from bench.records.schema import Result
 from bench.report.figures import draw_history
 from bench.spec.criteria import GateTable
 from bench.spec.tables import load_spec
@@ -123,7 +124,7 @@ def test_where_there_are_no_pairs_the_margin_is_that_of_two_samples(rule: GateTa
 
 
 def test_seeds_that_diverged_have_learned_nothing(rule: GateTable, base: Sweep) -> None:
-    failed = {"status": "failed", "error": "NonFiniteLoss", "message": "it broke"}
+    failed = Result(status="failed", error="NonFiniteLoss", message="it broke")
     for broken, outcome in (((0, 1), "regressed"), ((1,), "inconclusive")):
         new = [
             replace(r, state="failed", result=failed) if r.cell.arm == HUMP and r.cell.seed in broken else r

@@ -12,6 +12,7 @@ import pytest
 from bench.analysis.results import load
 from bench.records.find import find_cells
 from bench.records.folder import CellFolder
+from bench.records.schema import Measured
 from bench.records.storage import CorruptRecord, read_json, read_sealed, write_json, write_sealed
 from bench.run.plan import plan
 from tests.bench.tracked_cells import done_cell, make_cell
@@ -50,7 +51,7 @@ def test_every_file_of_another_cell_is_refused(tmp_path: Path) -> None:
     cell, other = make_cell(0), make_cell(1)
     source = done_cell(tmp_path / "other", other)
     source.write_checkpoint(b"state")
-    source.write_measures("digits", {"key": "k", "values": {"measure/x": 0.5}})
+    source.write_measures("digits", Measured(key="k", values={"measure/x": 0.5}))
     source.write_snapshot(1, source.traversals())
     source.write_probe(1, {"x": source.traversals()["c1"]})
     source.write_atlas({"codes": np.zeros(3, np.uint8)})
@@ -130,7 +131,7 @@ def test_curves_of_another_length_are_no_finished_cells(tmp_path: Path, num: int
 
 def test_an_identity_must_fit_its_own_keys(tmp_path: Path) -> None:
     folder = finished_cell(tmp_path)
-    sound = folder.identity()
+    sound = folder.identity().as_json()
     for name, value in (
         ("key", "0" * 64),
         ("definition_key", "0" * 64),

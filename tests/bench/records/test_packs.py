@@ -14,6 +14,7 @@ from bench.records.folder import LAUNCHES, CellFolder
 from bench.records.locks import Lock, Locked
 from bench.records.pack_format import PackError
 from bench.records.packs import pack
+from bench.records.schema import Measured, Result
 from bench.records.storage import append_line, read_lines
 from bench.records.unpacking import unpack
 from bench.run import plan as grid
@@ -30,12 +31,12 @@ def results(tmp_path: Path) -> Path:
         folder = done_cell(results, make_cell(seed))
         folder.write_snapshot(30, {"c1": np.zeros((2, 3, 28, 28, 1), np.uint8)})
         folder.write_probe(10, {"samples": np.ones((5, 7), np.float32)})
-        folder.write_measures("digits", {"key": "k", "seconds": 1.0, "values": {"digit_error": 0.25}})
+        folder.write_measures("digits", Measured(key="k", values={"digit_error": 0.25}, seconds=1.0))
         folder.write_atlas({"codes": np.arange(9, dtype=np.uint8)})
         folder.write_tracking({"uri": "sqlite:///elsewhere.db", "status": "synced"})
     diverged = begin(results, make_cell(2), 10)
-    diverged.write_result({"status": "failed", "error": "NonFiniteLoss", "message": "loss/generator is nan"})
-    begin(results, make_cell(3), 10).write_result({"status": "failed", "error": "OSError", "message": "disk full"})
+    diverged.write_result(Result(status="failed", error="NonFiniteLoss", message="loss/generator is nan"))
+    begin(results, make_cell(3), 10).write_result(Result(status="failed", error="OSError", message="disk full"))
     begin(results, make_cell(4), 10)
     for definition in (make_cell().definition_key, "another"):
         append_line(results / LAUNCHES, {"definitions": [definition], "train_s": 2.0, "launcher_cpu_s": 0.1})

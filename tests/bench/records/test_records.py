@@ -13,6 +13,7 @@ from bench.records.find import find_cells
 from bench.records.folder import CellFolder
 from bench.records.history import History
 from bench.records.locks import LockLost
+from bench.records.schema import Measured, Result
 from bench.records.storage import (
     CorruptRecord,
     append_line,
@@ -93,9 +94,9 @@ def test_states_follow_the_records(folder: CellFolder, tmp_path: Path) -> None:
     assert folder.state() == "partial"
     with folder.lock("process 1"):
         assert folder.state() == "running"
-    folder.write_result({"status": "failed", "message": "m"})
+    folder.write_result(Result(status="failed", message="m"))
     assert folder.state() == "failed"
-    folder.write_result({"status": "done"})
+    folder.write_result(Result(status="done"))
     assert folder.state() == "done"
     result = folder.path / "result.json"
     result.write_text(result.read_text().replace("done", "dine"))
@@ -130,7 +131,7 @@ def test_checkpoints_newest_first_and_damage_is_given_as_an_error(folder: CellFo
 
 def test_a_finished_cell_without_sound_curves_or_weights_is_damaged(folder: CellFolder) -> None:
     assert folder.end_damage() is None  # not at its end
-    folder.write_result({"status": "done"})
+    folder.write_result(Result(status="done"))
     assert folder.end_damage(quick=True) == "history.npz: not there"
     folder.write_history(HISTORY)  # of a copy that was made while the cell trained
     assert folder.end_damage(quick=True) == f"history.npz: holds 4 of {CELL.iterations} iterations"
@@ -145,7 +146,7 @@ def test_a_finished_cell_without_sound_curves_or_weights_is_damaged(folder: Cell
     assert "weights.safetensors: checksum does not match" in str(folder.end_damage())
     path.write_bytes(sound[:-1])
     assert "cut off" in str(folder.end_damage(quick=True))
-    folder.write_result({"status": "failed"})
+    folder.write_result(Result(status="failed"))
     assert folder.end_damage() is None  # it is tried again in any case
 
 
@@ -167,7 +168,7 @@ def test_a_line_is_added_below_one_that_a_hand_left_open(tmp_path: Path) -> None
 
 
 def test_another_format_is_not_read_as_this_one(folder: CellFolder) -> None:
-    identity = folder.identity()
+    identity = folder.identity().as_json()
     write_json(folder.path / "cell.json", identity | {"format": 999})
     with pytest.raises(CorruptRecord, match="record format 999"):
         folder.identity()
@@ -183,11 +184,11 @@ def test_nothing_is_written_once_the_cells_lock_is_lost(folder: CellFolder, tmp_
         writes: list[Callable[[], None]] = [
             lambda: own.write_checkpoint(b"late"),
             lambda: own.write_history(HISTORY),
-            lambda: own.write_result({"status": "done"}),
+            lambda: own.write_result(Result(status="done")),
             lambda: own.write_weights(small_weights(2.0)),
             lambda: own.write_traversals(grids),
             lambda: own.write_snapshot(1, grids),
-            lambda: own.write_measures("digits", {}),
+            lambda: own.write_measures("digits", Measured()),
             lambda: own.write_identity(CELL, {}, {}),
             own.remove_result,
             own.remove_checkpoints,

@@ -11,7 +11,7 @@ from bench.analysis.runs import Sweep
 from bench.records import launches
 from bench.records.folder import LAUNCHES, CellFolder
 from bench.records.schedule import largest, longest_first, makespan_s, schedule
-from bench.records.schema import Launch
+from bench.records.schema import Launch, Result, Seconds
 from bench.records.storage import read_lines
 from bench.records.tasks import CellTask
 from bench.report.costs import seeds_table
@@ -93,7 +93,8 @@ def test_a_launch_counts_what_it_trained_itself(tmp_path: Path, monkeypatch: pyt
     hear("stopped", "stopped")
     now[0] = 33.0
     for name in names[:-1]:
-        CellFolder.of(tmp_path, tasks[name].cell).write_result({"status": "done", "seconds": {"train": 30.0}})
+        seconds = Seconds(train=30.0, checkpoint=0.0, evaluate=0.0, prepare=0.0)
+        CellFolder.of(tmp_path, tasks[name].cell).write_result(Result(status="done", seconds=seconds))
         hear(name, "done")
     now[0] = 35.0
     outcomes = {task.cell.key: "stopped" if name == "stopped" else "done" for name, task in tasks.items()}

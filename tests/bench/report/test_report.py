@@ -8,6 +8,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from matplotlib.figure import Figure
 from bench.analysis.results import load
 from bench.analysis.runs import read_curves, write_curves
 from bench.records.folder import CellFolder
+from bench.records.schema import HealthRecord, Result
 from bench.report import report_of_sweeps, wording, write_report
 from bench.report.figures import sweep as sweep_figures
 from bench.report.figures.style import Drawing
@@ -124,8 +126,8 @@ def test_every_seed_stands_in_the_table(full: Path) -> None:
 
 def test_the_health_of_a_seed_is_a_word(full: Path) -> None:
     sweep = load(full).sweeps[0]
-    health = {"status": "collapsed", "variety": 0.0, "distinctness": 0.0, "saturation": 0.5}
-    run = replace(sweep.runs[0], result={**(sweep.runs[0].result or {}), "health": health})
+    health = HealthRecord(status="collapsed", variety=0.0, distinctness=0.0, saturation=0.5)
+    run = replace(sweep.runs[0], result=Result(status="done", health=health))
     tables = sweep_tables(replace(sweep, runs=[run]), [run.cell.group], "infogan")
     (seeds,) = [table for table in tables if table.name == "seeds"]
     assert dict(zip(seeds.columns, seeds.rows[0], strict=True))["health"] == "collapsed"
@@ -204,7 +206,8 @@ def test_somebody_elses_text_is_escaped(spec: Spec, tmp_path: Path) -> None:
     first, second, third = planned(spec, (0, 1, 2))[:15:5]
     record(tmp_path, first, note=HOSTILE, result={"notes": [HOSTILE]})
     record(tmp_path, second, done=False, length=30, result={"error": "<b>E</b>", "message": HOSTILE})
-    hostile = Cell("../../x<script>", "<i>p", None, "<img src=x>", 0, third.config, third.definition)
+    names: dict[str, Any] = {"experiment": "../../x<script>", "profile": "<i>p", "arm": "<img src=x>", "seed": 0}
+    hostile = Cell(**names, variant=None, config=third.config | names, definition=third.definition)
     folder = CellFolder(tmp_path / "cells" / "x")
     record(tmp_path, third)
     folder.write_identity(hostile, {"cpu": HOSTILE}, {"note": HOSTILE})
@@ -231,7 +234,7 @@ def test_continuous_codes_and_variants(spec: Spec, tmp_path: Path) -> None:
             folder = record(tmp_path, other, done=False, length=20)
             names = ("loss/discriminator", "loss/generator", "mi/c1", "explained/c1")
             folder.write_history(history_of(dict.fromkeys(names, 0.5), 300))
-            folder.write_result({"status": "done", "notes": []})
+            folder.write_result(Result(status="done"))
     report = write_report(tmp_path, spec)
     assert (report.html.parent / "figures/portraits-cpu-azimuth-mutual-information.svg").exists()
     assert not list(report.html.parent.glob("figures/*t80*"))
@@ -253,7 +256,7 @@ def test_curves_of_continuous_codes_are_what_q_explains_between_nothing_and_ever
     curve[:2] = -9.0  # the first iterations may lie anywhere
     columns = {"loss/discriminator": 1.0, "loss/generator": 1.0} | {f"mi/c{i}": curve - 1.2 for i in range(1, 6)}
     folder.write_history(history_of(columns | {f"explained/c{i}": curve for i in range(1, 6)}, 300))
-    folder.write_result({"status": "done", "notes": []})
+    folder.write_result(Result(status="done"))
     drawn: list[tuple[float, float, list[float]]] = []
     add = sweep_figures.save
 

@@ -1,12 +1,12 @@
 """Tables of what MNIST's codes mean, by hand: who is best, what is paired, how a category is labelled."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from bench.analysis.runs import Run, Sweep
 from bench.records.folder import CellFolder
+from bench.records.schema import Measured
 from bench.report.codes import best_run, codes_tables
 from bench.report.wording import ABSENT
 from tests.builders import SHIPPED, history_of, planned
@@ -26,15 +26,15 @@ def sweep() -> Sweep:
         history = history_of(dict.fromkeys(names, 0.0), 1800)
         errors = {"one_to_one_digits": [3, -1, *range(8)], "confusion_KD": np.eye(10, dtype=int).tolist()}
         digits = {"digit_error": held_out, "digit_error_train": training, "digit_error_kmeans_pixels": 0.45}
-        measures: dict[str, dict[str, Any]] = {
-            "digits": {"values": digits, "details": {"errors": errors}},
-            "samples": {"values": {"kid": KID[cell.arm][cell.seed]}},
-            "trajectory": {"values": {}, "series": SERIES},
+        measures = {
+            "digits": Measured(values=digits, details={"errors": errors}),
+            "samples": Measured(values={"kid": KID[cell.arm][cell.seed]}),
+            "trajectory": Measured(values={}, series=SERIES),
         }
         if cell.arm == "gan":
             usable = {"iteration": [100, 1800], "usable_linear_nats": [0.1, 0.2], "usable_hidden_nats": [0.3, 0.4]}
-            measures["usable"] = {"values": {}, "series": usable}
-        runs.append(Run(cell, "done", {}, {}, history, {}, measures=measures))
+            measures["usable"] = Measured(values={}, series=usable)
+        runs.append(Run(cell, "done", {}, {}, history, None, measures=measures))
     return Sweep("mnist", "cpu", runs[0].cell.definition, runs[0].cell.definition_key, runs)
 
 

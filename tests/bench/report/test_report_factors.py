@@ -14,6 +14,7 @@ from PIL import Image
 
 from bench.analysis.results import load
 from bench.records.folder import CellFolder
+from bench.records.schema import Measured, Result
 from bench.report import factor_tables, factors, wording, write_report
 from bench.spec.cells import Cell
 from bench.spec.tables import Spec
@@ -33,8 +34,8 @@ def record(results: Path, cell: Cell, measures: dict[str, Any], grids: dict[str,
     folder = begun(results, cell, dict.fromkeys(names, 0.5))
     if grids:
         folder.write_measured_grids("factors", grids)
-    folder.write_measures("factors", {"key": "k", "seconds": 1.0} | measures)
-    folder.write_result({"status": "done", "notes": []})
+    folder.write_measures("factors", Measured(key="k", seconds=1.0, **measures))
+    folder.write_result(Result(status="done"))
     return folder
 
 

@@ -59,8 +59,8 @@ def test_a_cell_trains_and_is_measured_on_a_gpu(tmp_path: Path, monkeypatch: pyt
         assert attempt(CellRun(task, report, lambda: False)) == "done", told[-3:]
     assert gpu.problems == []
     assert sorted(by_iteration(folder.probes())) == probe_iterations(ITERATIONS)
-    assert {name: entry["error"] for name, entry in folder.measures().items() if "error" in entry} == {}
+    assert {name: entry.error for name, entry in folder.measures().items() if entry.error} == {}
     assert folder.measures().keys() == set(cell.measures)
     result = folder.result()
     assert result is not None
-    assert not [note for note in result["notes"] if "graph" in note]
+    assert not [note for note in result.notes if "graph" in note]

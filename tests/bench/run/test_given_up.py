@@ -36,9 +36,9 @@ def test_a_cell_that_is_given_up_is_done_and_says_so(tmp_path: Path, monkeypatch
     result, history = folder.result(), folder.history()
     assert result is not None
     assert history is not None
-    assert result["given_up_at"] == result["iterations"] == len(history) == 6
+    assert result.given_up_at == result.iterations == len(history) == 6
     said = "given up at iteration 6 by the authors' rule"
-    assert said in result["notes"]
+    assert said in result.notes
     assert ("note", {"text": said}) in events
     (found,) = plan.plan(tmp_path, [cell], "sqlite:///nothing")
     assert found.detail == said

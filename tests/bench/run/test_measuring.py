@@ -1,7 +1,6 @@
 """Measures of a finished cell: recorded by family, redone when their code changes, without training again."""
 
 import errno
-import json
 import math
 from dataclasses import replace
 from functools import partial
@@ -89,8 +88,8 @@ def test_a_cell_is_trained_measured_and_measured_again_without_training(tmp_path
     folder = CellFolder.of(results, cell)
     measured = folder.measures()
     for family, entry in measured.items():
-        assert entry["values"].keys() <= FAMILIES[family].keys()
-        assert all(math.isfinite(value) for value in entry["values"].values())
+        assert (entry.values or {}).keys() <= FAMILIES[family].keys()
+        assert all(math.isfinite(value) for value in (entry.values or {}).values())
     for name in ("digit_error", "sample_nmi", "digits_covered", "kid"):
         assert name in load(results).sweeps[0].runs[0].summary
     assert [item.state for item in grid.plan(results, [cell], "sqlite:///none.db")] == ["unsynced"]
@@ -105,16 +104,16 @@ def test_a_cell_is_trained_measured_and_measured_again_without_training(tmp_path
     assert "progress" not in kinds
     assert (folder.path / "history.npz").read_bytes() == trained
     again = folder.measures()
-    assert {f: e["values"] for f, e in again.items()} == {f: e["values"] for f, e in measured.items()}
-    assert all(again[family]["key"] != measured[family]["key"] for family in measured)
+    assert {f: e.values for f, e in again.items()} == {f: e.values for f, e in measured.items()}
+    assert all(again[family].key != measured[family].key for family in measured)
 
     sweep = load(results).sweeps[0]
     assert any("probes of 1 cell come from another version" in line for line in missing_cells(sweep, None))
 
     points = measure_points(again)
-    assert points["measure/digit_error"] == {0: again["digits"]["values"]["digit_error"]}
+    assert points["measure/digit_error"] == {0: (again["digits"].values or {})["digit_error"]}
     write_curves(tmp_path / "curves.json", load(results).sweeps[0])
-    assert read_curves(tmp_path / "curves.json").runs[0].summary["kid"] == again["samples"]["values"]["kid"]
+    assert read_curves(tmp_path / "curves.json").runs[0].summary["kid"] == (again["samples"].values or {})["kid"]
 
 
 def test_records_that_cannot_be_read_now_leave_a_finished_cell_done(tmp_path: Path, monkeypatch) -> None:
@@ -138,14 +137,14 @@ def test_a_cell_that_is_trained_again_is_measured_again(tmp_path: Path) -> None:
     cell, results = planned(tmp_path), tmp_path / "results"
     run(cell, results)
     folder = CellFolder.of(results, cell)
-    folder.write_measures("digits", folder.measures()["digits"] | {"of the old weights": True})
+    folder.write_measures("digits", folder.measures()["digits"].model_copy(update={"error": "of the old weights"}))
     (folder.path / "weights.safetensors").unlink()
     task = CellTask(cell, results, None, {})
     assert conclude(task, "it died", stopping=False) == ("failed", "it died")  # it promised to train, and has not
     outcome, kinds = run(cell, results)
     assert outcome == "done"
     assert "progress" in kinds
-    assert "of the old weights" not in folder.measures()["digits"]
+    assert folder.measures()["digits"].error is None
 
 
 def test_an_atlas_is_drawn_with_the_measures_and_its_absence_or_failure_unmakes_no_cell(
@@ -185,8 +184,8 @@ def test_a_number_that_json_lacks_fails_its_family_alone(tmp_path: Path, monkeyp
         outcome, _ = run(cell, results)
     entry = CellFolder.of(results, cell).measures()["strokes"]
     assert outcome == "failed"
-    assert "not JSON compliant" in entry["error"]
-    assert "details" not in entry
+    assert "not JSON compliant" in (entry.error or "")
+    assert entry.details == {}
     assert CellFolder.of(results, cell).unmeasured(cell) == ["strokes"]
     assert run(cell, results)[0] == "done"
 
@@ -223,14 +222,14 @@ def test_a_measure_that_fails_is_told_and_leaves_training_and_other_measures(tmp
     assert outcome == "failed"
     assert kinds[-1] == "failed"
     folder = CellFolder.of(results, cell)
-    assert (folder.result() or {})["status"] == "done"
+    assert folder.state() == "done"
     assert folder.unmeasured(cell) == ["strokes"]
     item = grid.plan(results, [cell], "sqlite:///none.db")[0]
     assert (item.state, item.to_train, item.to_run) == ("unmeasured", False, True)
     assert "constant images" in item.detail
-    digits = json.dumps(folder.measures()["digits"])
+    digits = folder.measures()["digits"]
     assert run(cell, results)[0] == "done"
-    assert json.dumps(folder.measures()["digits"]) == digits  # only what was missing is measured
+    assert folder.measures()["digits"] == digits  # only what was missing is measured
 
 
 def test_a_baseline_keeps_its_generators_for_fresh_qs(tmp_path: Path, monkeypatch) -> None:
@@ -241,6 +240,6 @@ def test_a_baseline_keeps_its_generators_for_fresh_qs(tmp_path: Path, monkeypatc
     folder = CellFolder.of(results, cell)
     kept = {name.partition("-")[0] for name in folder.probes() if "-generator/" in name}
     entry = folder.measures()["usable"]
-    assert sorted(map(int, kept)) == entry["series"]["iteration"] == [1, 3]
-    assert entry["values"]["usable_linear_nats"] == entry["series"]["usable_linear_nats"][-1]
+    assert sorted(map(int, kept)) == entry.series["iteration"] == [1, 3]
+    assert (entry.values or {})["usable_linear_nats"] == entry.series["usable_linear_nats"][-1]
     assert measure_points(folder.measures())["measure/usable/usable_linear_nats"].keys() == {1, 3}

@@ -79,9 +79,11 @@ def test_two_seeds_stop_resume_and_fail_each_for_itself(tmp_path: Path, selected
     work(together, send, lambda: False)
     assert [(seed, kind) for seed, kind, _ in ends()] == [(0, "failed"), (1, "done")]
     assert "non-finite value at iteration" in ends()[0][2]["message"]
-    results = [folder.result() or {} for folder in folders[1]]
-    assert results[0]["error"] == "NonFiniteLoss"
-    assert (results[1]["resumes"], results[1]["num_together"]) == (1, 2)
+    results = [folder.result() for folder in folders[1]]
+    assert results[0] is not None
+    assert results[1] is not None
+    assert results[0].error == "NonFiniteLoss"
+    assert (results[1].resumes, results[1].num_together) == (1, 2)
     assert same_bits(folders[0][1].path, folders[1][1].path)
 
     folders[1][0].remove_checkpoints()

@@ -7,6 +7,7 @@ import pytest
 
 from bench.context import DEFAULT_SPEC
 from bench.records.folder import CellFolder
+from bench.records.schema import Measured
 from bench.run.plan import PlannedCell, training_flops
 from bench.run.work import ASSUMED_CELL_S, ASSUMED_FAMILY_S, ASSUMED_FLOPS_PER_S, estimate, work_of
 from bench.spec.cells import Cell, measure_key
@@ -43,7 +44,7 @@ def test_a_partial_cell_has_left_what_lies_beyond_its_checkpoint(tmp_path: Path)
 
 def test_what_is_only_measured_takes_what_measuring_took(tmp_path: Path) -> None:
     first, second = measuring(0, "digits"), measuring(1, "digits")
-    entry = {"key": measure_key(first, "digits"), "values": {}, "seconds": 25.0}
+    entry = Measured(key=measure_key(first, "digits"), values={}, seconds=25.0)
     record(tmp_path, first).write_measures("digits", entry)
     record(tmp_path, second)
     both = [PlannedCell(first, "done", ""), PlannedCell(second, "unmeasured", "digits")]

@@ -15,6 +15,7 @@ from rich.console import Console
 from bench.commands import throughput as command
 from bench.commands.throughput import Options
 from bench.console import BadInput
+from bench.records.schema import Result, Seconds
 from bench.report.throughput import read_records, tables
 from bench.throughput import gate, overhead, paired, session, suite, workloads
 from bench.throughput.workloads import Workload
@@ -213,8 +214,8 @@ def test_a_small_cell_counts_without_mlflow(monkeypatch: pytest.MonkeyPatch, cod
     def run(command: list[str], **options: object) -> subprocess.CompletedProcess[str]:
         asked.extend(command)
         results = Path(command[command.index("--results") + 1])
-        result = {"status": "done", "iterations": 60, "seconds": {"train": 0.1}, "notes": []}
-        done_cell(results, make_cell()).write_result(result)
+        seconds = Seconds(train=0.1, checkpoint=0.0, evaluate=0.0, prepare=0.0)
+        done_cell(results, make_cell()).write_result(Result(status="done", iterations=60, seconds=seconds))
         return subprocess.CompletedProcess(command, code, "said", "")
 
     monkeypatch.setitem(sys.modules, "mlflow", None)

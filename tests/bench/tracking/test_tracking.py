@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from bench.records.schema import HealthRecord, Result
 from bench.tracking import content as mirrored
 from bench.tracking import uri as store_uri
 from bench.tracking.connection import default_uri
@@ -33,8 +34,10 @@ from tests.bench.tracked_cells import (
 
 def test_health_is_a_tag_and_points_of_the_cells_that_have_it(results: Path, client: Any) -> None:
     old, new = done_cell(results, make_cell(seed=0)), done_cell(results, make_cell(seed=1))
-    health = {"status": "collapsed", "reason": "r", "variety": 0.5, "distinctness": 0.001, "saturation": 0.25}
-    new.write_result((new.result() or {}) | {"health": health})
+    health = HealthRecord(status="collapsed", reason="r", variety=0.5, distinctness=0.001, saturation=0.25)
+    result = new.result()
+    assert result is not None
+    new.write_result(result.model_copy(update={"health": health}))
     assert mirror_cell(client, old)
     assert mirror_cell(client, new)
     runs = {
@@ -212,7 +215,7 @@ def test_a_cell_in_training_is_running_and_memory_sends_only_news(results: Path,
 
 def test_a_failed_cell_and_its_repetition_share_one_run(results: Path, client: Any) -> None:
     folder = begin(results, make_cell(), 20)
-    folder.write_result({"status": "failed", "error": "NonFiniteLoss", "message": "loss is nan at 23", "notes": []})
+    folder.write_result(Result(status="failed", error="NonFiniteLoss", message="loss is nan at 23"))
     assert mirror_cell(client, folder)
     failed = the_run(client)
     assert (failed.info.status, failed.data.tags["error"]) == ("FAILED", "NonFiniteLoss: loss is nan at 23")
@@ -228,7 +231,7 @@ def test_a_failed_cell_and_its_repetition_share_one_run(results: Path, client: A
 
 def test_a_new_end_is_not_synced_until_it_is_mirrored(results: Path, client: Any) -> None:
     folder = begin(results, make_cell(), 20)
-    folder.write_result({"status": "failed", "error": "OSError", "message": "", "notes": []})
+    folder.write_result(Result(status="failed", error="OSError", message=""))
     assert mirror_cell(client, folder)
     finish(folder)
     assert not is_synced(folder, default_uri(results))
