@@ -248,10 +248,8 @@ def bisect(
     results: Results = DEFAULT_RESULTS,
     profile: Profile = None,
     device: Device = "auto",
-    jobs: Annotated[int | None, typer.Option(min=1, max=1024, help="Cells at a time.", show_default=False)] = None,
-    data_dir: Annotated[
-        Path | None, typer.Option(envvar="INFOGAN_DATA", help="Folder with the real data.", show_default=False)
-    ] = None,
+    jobs: Jobs = None,
+    data_dir: DataDir = None,
 ) -> None:
     """Find the first commit that the gate calls regressed: 0 found, 2 nothing to search, 3 not decided.
 
@@ -330,10 +328,9 @@ def gpu(
     """
     from bench.commands import gpu as command
 
-    only = None if steps is None else [name.strip() for name in steps.split(",")]
-    raise typer.Exit(
-        int(command.gpu(minutes, to, results, command.Given(spec, device, data_dir, substitute, jobs, only)))
-    )
+    wanted = command.NAMES if steps is None else [name.strip() for name in steps.split(",")]
+    options = command.Options(device, results, spec, data_dir, substitute, jobs)
+    raise typer.Exit(int(command.gpu(minutes, to, options, wanted)))
 
 
 def main() -> None:

@@ -140,8 +140,6 @@ class Context:
         self._choose = kernels.Chooser(self.results, trains=trains, announce=_announce)
         try:
             self.cells = [cell for name in self.names for cell in self._cells(name)]
-        except kernels.UnreadableChoice as error:
-            raise BadInput(str(error)) from error
         except (OSError, Locked) as error:
             why = getattr(error, "strerror", None) or error
             raise BadInput(one_line(f"results folder {results} cannot be written: {why}")) from error

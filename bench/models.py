@@ -17,7 +17,6 @@ from bench.claims.judge import judge
 from bench.console import BadInput
 from bench.context import DEFAULT_SPEC, require_profile
 from bench.records.folder import CellFolder
-from bench.records.pack_format import PackError
 from bench.records.storage import CorruptRecord, in_words
 from bench.records.unpacking import unpack
 from bench.spec.schema import suggest
@@ -124,10 +123,7 @@ def _opened(source: Path) -> Iterator[Path]:
         yield source.absolute()
     elif packs:
         with tempfile.TemporaryDirectory() as folder:
-            try:
-                unpack(packs, Path(folder))
-            except PackError as error:
-                raise BadInput(str(error)) from error
+            unpack(packs, Path(folder))
             yield Path(folder)
     else:
         raise BadInput(f"{source} is no cell's folder, and it holds neither cells nor packs")
@@ -224,18 +220,10 @@ def _safe(weights: bytes, name: str) -> bytes:
 
     from infogan.weights import packed, recorded
 
+    unreadable = pickle.UnpicklingError, SafetensorError
     try:
         return packed(recorded(weights))
-    except (
-        LookupError,
-        TypeError,
-        ValueError,
-        AttributeError,
-        RuntimeError,
-        EOFError,
-        pickle.UnpicklingError,
-        SafetensorError,
-    ) as error:
+    except (LookupError, TypeError, ValueError, AttributeError, RuntimeError, EOFError, *unreadable) as error:
         raise BadInput(f"{name}: its weights are no networks: {type(error).__name__}: {error}") from error
 
 

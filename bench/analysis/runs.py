@@ -20,8 +20,7 @@ from bench.analysis.summary import categorical_entropy_nats, measured_values, mi
 from bench.environment import DataRecord, Environment
 from bench.records.folder import CellFolder, State
 from bench.records.history import History
-from bench.records.launches import launches_of
-from bench.records.schema import Launch, Measures, Result, fitted, measures_of
+from bench.records.schema import Launch, Measures, Result, fitted, fitting, measures_of
 from bench.records.storage import CorruptRecord, in_words, write_atomic
 from bench.spec.cells import FORMAT, Cell, digest
 from bench.spec.config import Config, Definition
@@ -126,17 +125,8 @@ def load_run(folder: CellFolder) -> Run:
         measures = folder.sound_measures()
     except (CorruptRecord, OSError) as error:
         measures, damage = {}, in_words(error)
-    run = Run(
-        identity.cell(),
-        state,
-        identity.environment,
-        identity.data,
-        folder.history(),
-        folder.result(),
-        folder,
-        measures,
-        damage,
-    )
+    recorded = folder.history(), folder.result(), folder, measures, damage
+    run = Run(identity.cell(), state, identity.environment, identity.data, *recorded)
     try:
         require_usable(run)
     except ValueError as error:
@@ -219,7 +209,7 @@ def _from_json(raw: dict[str, Any]) -> Sweep:
         runs.append(Run(cell, entry["state"], environment, raw["data"], _history(entry), result, None, measures))
         require_usable(runs[-1])
     _require_one_treatment(runs)
-    key, launches = digest(definition), launches_of(raw.get("launches", []))
+    key, launches = digest(definition), fitting(Launch, raw.get("launches", []))
     return Sweep(raw["experiment"], raw["profile"], cast(Definition, definition), key, runs, launches)
 
 

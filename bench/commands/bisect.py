@@ -13,7 +13,7 @@ from bench.console import BadInput, Exit, escape, say
 from bench.context import DEFAULT_SPEC, Context, require_folder, require_writable
 from bench.environment import ROOT
 from bench.gate import bisect as engine
-from bench.gate.bisect import BisectError, Search
+from bench.gate.bisect import Search
 from bench.records.locks import Lock
 from infogan.data.base import one_line
 
@@ -71,8 +71,6 @@ def bisect(
         )
         with Lock(folder / ".bisect.lease", "a search"):
             found = engine.find(search, *names, committed=committed)
-    except BisectError as error:
-        raise BadInput(str(error)) from error
     except KeyboardInterrupt:
         say(f"interrupted: what was trained is kept in {escape(str(folder))}; the same command goes on")
         return Exit.INTERRUPTED

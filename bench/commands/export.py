@@ -1,6 +1,5 @@
 """``export``: a trained network out of its cell, as a folder that ``infogan.load`` reads and anybody can be given."""
 
-import json
 import os
 import shutil
 from importlib.util import find_spec
@@ -13,7 +12,7 @@ from bench.console import BadInput, escape, say
 from bench.context import DEFAULT_SPEC, require_folder
 from bench.models import Trained, Wanted, trained
 from bench.options import OfArm, OfExperiment, OfProfile
-from bench.records.storage import write_atomic
+from bench.records.storage import write_atomic, write_plain_json
 from bench.spec.tables import load_spec
 
 ONNX_PACKAGES = ("onnx", "onnxscript", "onnxruntime")
@@ -64,7 +63,7 @@ def _write(to: Path, found: Trained, *, onnx: bool) -> None:
     incoming = whole.with_name(f".{whole.name}.{os.getpid()}")
     try:
         write_atomic(incoming / api.WEIGHTS, found.weights)
-        write_atomic(incoming / api.CARD, (json.dumps(found.card, indent=1, allow_nan=False) + "\n").encode())
+        write_plain_json(incoming / api.CARD, found.card)
         model = api.load(incoming)
         if onnx:
             exchange.write_onnx(model, incoming / exchange.ONNX)

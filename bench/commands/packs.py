@@ -8,10 +8,8 @@ import typer
 from bench.console import BadInput, escape, say
 from bench.context import DEFAULT_RESULTS, require_folder, require_writable
 from bench.options import Results
-from bench.records.pack_format import PackError
 from bench.records.packs import pack as write_pack
 from bench.records.unpacking import unpack as add_packs
-from infogan.data.base import one_line
 
 BYTES_OF_MB = 1_000_000
 
@@ -37,10 +35,7 @@ def pack(
         raise BadInput(f"--to {to} is a folder; name a file in it")
     require_folder("--to", to.parent)
     max_bytes = None if max_mb is None else int(max_mb * BYTES_OF_MB)
-    try:
-        packed = write_pack(results.absolute(), to, weights=weights, max_bytes=max_bytes)
-    except PackError as error:
-        raise BadInput(str(error)) from error
+    packed = write_pack(results.absolute(), to, weights=weights, max_bytes=max_bytes)
     for line in packed.left_out:
         say(f"[yellow]left out:[/yellow] {escape(line)}")
     for path in packed.files:
@@ -56,10 +51,7 @@ def unpack(
     """Add the cells of archives to a results folder. Nothing is overwritten: a cell with other bits is an error."""
     require_folder("results", results)
     absolute = results.absolute()
-    try:
-        unpacked = add_packs(files, absolute, before_writing=lambda: require_writable(absolute))
-    except PackError as error:
-        raise BadInput(one_line(str(error))) from error
+    unpacked = add_packs(files, absolute, before_writing=lambda: require_writable(absolute))
     for name in unpacked.completed:
         say(f"{escape(name)}: was there, and lacked files that are added")
     for name in unpacked.skipped:

@@ -10,6 +10,7 @@ from bench.console import BadInput, Exit, escape
 from bench.console import console as shared_console
 from bench.context import require_writable
 from bench.records.folder import THROUGHPUT as FOLDER
+from bench.records.storage import write_plain_json
 from bench.records.throughput import Measurement, PairedRecord, RatioRecord, Record
 from bench.spec.schema import suggest
 from bench.throughput import CARD_RECORD
@@ -49,12 +50,9 @@ def throughput(results: Path, options: Options, console: Console | None = None) 
         raise BadInput(f"this measurement would replace --against {options.against}: copy that file elsewhere first")
     require_writable(results)
 
-    from bench.throughput.session import BadBaseline, read_baseline
+    from bench.throughput.session import read_baseline
 
-    try:
-        baseline = read_baseline(options.against) if options.against is not None else None
-    except BadBaseline as error:
-        raise BadInput(str(error)) from error
+    baseline = read_baseline(options.against) if options.against is not None else None
     if options.suite:
         from bench.throughput.suite import run_suite
 
@@ -121,7 +119,7 @@ def _measure(
     console: Console,
 ) -> int:
     from bench.throughput import gate
-    from bench.throughput.session import Session, write
+    from bench.throughput.session import Session
     from bench.throughput.workloads import Workload
 
     session = Session(device, threads, lambda text: console.print(f"[dim]{escape(text)}[/dim]", highlight=False))
@@ -131,7 +129,7 @@ def _measure(
         measurements.append(measurement)
         print_measurement(measurement, console)
         record: PairedRecord = {**session.record("paired"), "measurements": measurements}
-        write(path, record)
+        write_plain_json(path, record)
         if baseline is not None:
             verdict = gate.against(baseline, record["fingerprint"], measurement)
             verdicts.append(verdict)

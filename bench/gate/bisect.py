@@ -5,7 +5,6 @@ and the cells behind them are kept, so that a search that was cut short goes on 
 """
 
 import contextlib
-import json
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -13,9 +12,10 @@ from pathlib import Path
 from typing import Literal
 
 from bench.analysis.runs import Sweep
+from bench.console import BadInput
 from bench.gate import output
 from bench.gate.compare import Check, compare
-from bench.records.storage import plain_json, write_atomic
+from bench.records.storage import plain_json, write_plain_json
 from bench.spec.criteria import GateTable
 
 Term = Literal["good", "bad", "skip"]
@@ -23,7 +23,7 @@ Measure = Callable[[str, tuple[int, ...]], Sweep | str]  # of a commit in the tr
 CHARACTERS = 12  # of a commit's name
 
 
-class BisectError(Exception):
+class BisectError(BadInput):
     """Why there is nothing to search, in one line."""
 
 
@@ -200,7 +200,7 @@ def _describe(folder: Path, commit: str) -> str:
 def write(found: Found, path: Path) -> None:
     """Every commit's answer with its numbers."""
     raw = {"first_bad": found.first_bad, "left": found.left, "judged": [asdict(j) for j in found.judged]}
-    write_atomic(path, (json.dumps(plain_json(raw), indent=1, allow_nan=False) + "\n").encode())
+    write_plain_json(path, plain_json(raw))
 
 
 def training_command(python: Sequence[str], experiment: str, seeds: tuple[int, ...], to: Path) -> list[str]:

@@ -1,6 +1,5 @@
 """history.jsonl: a line for each check, with what it found and the throughput measured beside it."""
 
-import contextlib
 import re
 import time
 from pathlib import Path
@@ -13,6 +12,7 @@ from bench.analysis.statistics import Outcome
 from bench.analysis.throughput import MAX_RATIO, Ratio, RatioLine, newest_ratio
 from bench.gate.change import Direction
 from bench.gate.compare import Check
+from bench.records.schema import fitting
 from bench.records.storage import read_lines
 from bench.spec.criteria import GateTable
 from bench.spec.schema import NO_LABEL, Label, Number, Recorded
@@ -104,8 +104,4 @@ def _bounded(ratio: float) -> float | None:
 
 def read_history(path: Path) -> list[HistoryLine]:
     """Lines of history.jsonl, oldest first; one that ``history_line`` did not write is passed over."""
-    lines = []
-    for line in read_lines(path):
-        with contextlib.suppress(ValueError):
-            lines.append(HistoryLine.model_validate(line))
-    return lines
+    return fitting(HistoryLine, read_lines(path))

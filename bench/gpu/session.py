@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from bench.console import BadInput
 from bench.gpu.steps import Step
 from bench.gpu.supervise import Ended, supervise
 from bench.records.pack_format import PackError
@@ -41,7 +42,7 @@ class StepRecord:
     files: list[str] = field(default_factory=list)
 
 
-class OtherResults(ValueError):
+class OtherResults(BadInput):
     """The folder to carry home belongs to other results; one line."""
 
 

@@ -18,7 +18,7 @@ WHOLE = 1.0  # of the time: as much as is left
 
 @dataclass(frozen=True)
 class Options:
-    """What the user has said; paths are absolute."""
+    """What the user has said; paths of a step are absolute."""
 
     device: str
     results: Path

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from bench.claims.verdict import Outcome
 from bench.environment import ROOT
-from bench.publish.documents import with_block
+from bench.publish.documents import markdown_table, with_block
 from bench.records.storage import write_atomic
 from bench.report import answers, wording
 from bench.report.evidence import Evidence, best, of_folder
@@ -85,33 +85,25 @@ def answer(found: list[Evidence]) -> str:
 
 def table(evidence: Iterable[Evidence]) -> str:
     """One line a claim, as Markdown: what README shows."""
-    lines = ["| | claim | ours | needed | the paper | seeds | does it hold? |", "|---" * 7 + "|"]
+    rows = []
     for claim, found in best(evidence).items():
         first = found[0]
         plain = answers.plain(claim, first.entry["text"])
-        cells = [claim, plain, ours(found), needed(first), papers(first), seeds(first)]
-        lines.append(f"| {' | '.join([*cells, answer(found)])} |")
-    return "\n".join(lines)
+        rows.append([claim, plain, ours(found), needed(first), papers(first), seeds(first), answer(found)])
+    return markdown_table(["", "claim", "ours", "needed", "the paper", "seeds", "does it hold?"], rows)
 
 
 def page(evidence: Iterable[Evidence]) -> str:
     """The table with a line for every arm, its budget and its report, as Markdown."""
-    found = best(evidence)
-    lines = [
-        "# The whole paper on one page",
-        "",
-        "Every claim, every arm, the best committed evidence. `python -m bench.publish.answers` writes this page.",
-        "",
-        "| | arm | holds? | ours | needed | seeds | budget | report |",
-        "|---" * 8 + "|",
-    ]
-    for claim, of_claim in found.items():
-        lines.append(f"| **{claim}** | **{of_claim[0].entry['text']}** | | | | | | |")
+    columns, rows = ["", "arm", "holds?", "ours", "needed", "seeds", "budget", "report"], []
+    for claim, of_claim in best(evidence).items():
+        rows.append([f"**{claim}**", f"**{of_claim[0].entry['text']}**", *[""] * 6])
         for one in of_claim:
             link = f"[{one.folder}]({one.folder}/report.md)"
             cells = [f"`{one.group}`", one.words, ours([one]), needed(one), seeds(one), one.entry["budget"], link]
-            lines.append(f"| | {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n"
+            rows.append(["", *cells])
+    about = "Every claim, every arm, the best committed evidence. `python -m bench.publish.answers` writes this page."
+    return f"# The whole paper on one page\n\n{about}\n\n{markdown_table(columns, rows)}\n"
 
 
 def main() -> int:

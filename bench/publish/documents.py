@@ -1,11 +1,24 @@
 """Blocks that commands of this package write into documents, between markers that a reader does not see."""
 
+import argparse
 import re
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from bench.environment import ROOT
 
 DOCUMENTS = (ROOT / "README.md", *(ROOT / "docs" / f"{name}.md" for name in ("RESULTS", "THROUGHPUT")))
+
+
+def parser_of(name: str, doc: str | None) -> argparse.ArgumentParser:
+    """The command line of a module of this package, described by its docstring's first line."""
+    return argparse.ArgumentParser(prog=f"python -m bench.publish.{name}", description=(doc or "").partition("\n")[0])
+
+
+def markdown_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table as Markdown."""
+    lines = ["|" + "".join(f" {cell} |" if cell else " |" for cell in row) for row in [columns, *rows]]
+    return "\n".join([lines[0], "|---" * len(columns) + "|", *lines[1:]])
 
 
 def with_block(text: str, name: str, block: str) -> str:

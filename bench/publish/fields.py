@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from bench.environment import ROOT
-from bench.publish.documents import with_block
-from bench.records.storage import write_atomic
+from bench.publish.documents import markdown_table, with_block
+from bench.records.storage import write_atomic, write_plain_json
 from bench.spec.glossary import GLOSSARY
 from bench.spec.reading import BUILTIN
 from bench.spec.tables import Spec, load_spec
@@ -87,7 +87,7 @@ def listed() -> str:
     stated = {"TrainingTable": vars(shipped.training), "NetworkTable": vars(shipped.network)}
     lines = []
     for name, heading in HEADINGS.items():
-        lines += [f"**{heading}**", "", "| field | values | default | meaning |", "|---|---|---|---|"]
+        rows = []
         known = tables["TrainingTable"]["properties"] if name == "ArmTable" else ()
         for field, described in tables[name]["properties"].items():
             if field in known:
@@ -96,8 +96,8 @@ def listed() -> str:
             shown = "" if default is None or isinstance(default, dict) else f"`{json.dumps(default)}`"
             shown = "needed" if field in needed[name] else shown
             row = [f"`{field}`", " or ".join(_words(described)), shown, described["description"]]
-            lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |")
-        lines.append("")
+            rows.append([cell.replace("|", "\\|") for cell in row])
+        lines += [f"**{heading}**", "", markdown_table(["field", "values", "default", "meaning"], rows), ""]
     return "\n".join(lines)
 
 
@@ -129,7 +129,7 @@ def _words(described: dict[str, Any]) -> Iterator[str]:
 
 
 def main() -> int:
-    write_atomic(SCHEMA, (json.dumps(schema(), indent=1) + "\n").encode())
+    write_plain_json(SCHEMA, schema())
     write_atomic(DOCUMENT, with_block(DOCUMENT.read_text(), BLOCK, listed()).encode())
     return 0
 

@@ -20,6 +20,7 @@ from bench.commands.gate import default_baseline
 from bench.context import DEFAULT_SPEC
 from bench.gate.compare import compare
 from bench.gate.watched import watched_arms
+from bench.publish.documents import markdown_table
 from bench.publish.gate_simulation import change_table, procedure_table, watched_table
 from bench.records.history import History
 from bench.spec.criteria import GateTable
@@ -72,15 +73,14 @@ def _splits(num: int, every: int) -> Iterator[tuple[int, ...]]:
 
 def table(sweep: Sweep, rule: GateTable, every: int = 1) -> str:
     """Markdown: a row per factor, a column per number of failed seeds, cells regressed / inconclusive / ok."""
-    lines = ["| slower by | " + " | ".join(f"{n} of {len(sweep.runs) // 2} fail" for n in FAILED) + " |"]
-    lines.append("|---" * (len(FAILED) + 1) + "|")
+    rows = []
     for factor in FACTORS:
         cells = []
         for num_failed in FAILED:
             counts = outcomes(sweep, rule, factor, num_failed, every)
             cells.append(" / ".join(str(counts[o]) for o in ("regressed", "inconclusive", "ok")))
-        lines.append(f"| x{factor:g} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+        rows.append([f"x{factor:g}", *cells])
+    return markdown_table(["slower by", *(f"{n} of {len(sweep.runs) // 2} fail" for n in FAILED)], rows)
 
 
 def main() -> int:

@@ -16,6 +16,7 @@ from bench.analysis.statistics import FloatArray, proportion_interval
 from bench.gate.change import find_change
 from bench.gate.compare import decide, worst
 from bench.gate.watched import decide_watched, watched_seeds
+from bench.publish.documents import markdown_table
 from bench.spec.criteria import GateTable, WatchedTable
 from bench.spec.vocabulary import measure
 
@@ -108,8 +109,7 @@ def watched_outcomes(
 
 def watched_table(rule: GateTable, real: dict[tuple[str, str], FloatArray], num_draws: int) -> str:
     """Markdown: a row for each watched number and margin, ``real`` by arm and measure; a column for each move."""
-    lines = ["| watched | " + " | ".join(f"lower by {m:g} margins" if m else "unchanged" for m in MOVED) + " |"]
-    lines.append("|---" * (len(MOVED) + 1) + "|")
+    rows = []
     for table in rule.watched:
         for margin, how in ((table.margin_paired, "pairs"), (table.margin, "two samples")):
             if margin is None:
@@ -118,8 +118,8 @@ def watched_table(rule: GateTable, real: dict[tuple[str, str], FloatArray], num_
             found = [watched_outcomes(rule, *of, m * margin, how == "pairs", num_draws) for m in MOVED]
             cells = [" / ".join(share(counts[outcome], num_draws) for outcome in OUTCOMES) for counts in found]
             name = f"{table.arm}, {measure(table.measure).words}, {how}, margin {margin:g}"
-            lines.append(f"| {name} | {' | '.join(cells)} |")
-    return "\n".join(lines)
+            rows.append([name, *cells])
+    return markdown_table(["watched", *(f"lower by {m:g} margins" if m else "unchanged" for m in MOVED)], rows)
 
 
 def _numbered(seeds: object, values: FloatArray) -> dict[int, float]:
@@ -132,26 +132,25 @@ def _only(values: dict[int, float], seeds: tuple[int, ...]) -> dict[int, float]:
 
 def procedure_table(rule: GateTable, real_t80: FloatArray, num_draws: int) -> str:
     """Markdown: a row per spread, a column per true ratio, cells regressed / inconclusive / ok in per cent."""
-    lines = ["| seeds | " + " | ".join(f"x{ratio:g}" for ratio in RATIOS) + " | new seeds at x1 |"]
-    lines.append("|---" * (len(RATIOS) + 2) + "|")
-    rows: list[tuple[str, Sample]] = [(f"drawn, sd log T80 {spread:g}", lognormal(spread)) for spread in SPREADS]
-    rows.append((f"the {len(real_t80)} real T80s, resampled", resampled(real_t80)))
-    for name, sample in rows:
+    rows = []
+    samples: list[tuple[str, Sample]] = [(f"drawn, sd log T80 {spread:g}", lognormal(spread)) for spread in SPREADS]
+    samples.append((f"the {len(real_t80)} real T80s, resampled", resampled(real_t80)))
+    for name, sample in samples:
         found = [procedure(rule, sample, ratio, num_draws) for ratio in RATIOS]
         cells = [" / ".join(share(f.outcomes[outcome], num_draws) for outcome in OUTCOMES) for f in found]
-        lines.append(f"| {name} | {' | '.join(cells)} | {found[0].mean_new_seeds:.2f} |")
-    return "\n".join(lines)
+        rows.append([name, *cells, f"{found[0].mean_new_seeds:.2f}"])
+    return markdown_table(["seeds", *(f"x{ratio:g}" for ratio in RATIOS), "new seeds at x1"], rows)
 
 
 def change_table(rule: GateTable, num_draws: int) -> str:
     """Markdown: a row per spread of a pair, a column per true ratio: how often "slower" is said, and anything at x1."""
-    lines = ["| sd of a pair's log ratio | anything at x1 | " + " | ".join(f"slower at x{r:g}" for r in PAIRED_RATIOS)]
-    lines = [lines[0] + " |", "|---" * (len(PAIRED_RATIOS) + 2) + "|"]
+    rows = []
     for spread in PAIRED_SPREADS:
         counts = [changes(rule, spread, ratio, num_draws) for ratio in PAIRED_RATIOS]
         anything = share(counts[0]["anything"], num_draws)
-        lines.append(f"| {spread:g} | {anything} | {' | '.join(share(c['slower'], num_draws) for c in counts)} |")
-    return "\n".join(lines)
+        rows.append([f"{spread:g}", anything, *(share(c["slower"], num_draws) for c in counts)])
+    slower = [f"slower at x{ratio:g}" for ratio in PAIRED_RATIOS]
+    return markdown_table(["sd of a pair's log ratio", "anything at x1", *slower], rows)
 
 
 def share(num: int, num_draws: int) -> str:

@@ -6,7 +6,6 @@ docs/DEVIATIONS.md. A test recomputes all of them from the committed cells, or f
 ``--again`` draws committed references once more, in today's words, from what they hold.
 """
 
-import argparse
 import re
 import shutil
 import sys
@@ -20,7 +19,7 @@ from bench.claims.cost import RECORD, judge_cost, read_cost
 from bench.claims.judge import ClaimResult, judge
 from bench.context import DEFAULT_SPEC
 from bench.environment import ROOT
-from bench.publish.documents import document_of, with_block
+from bench.publish.documents import document_of, markdown_table, parser_of, with_block
 from bench.publish.lean import make_lean
 from bench.records.packs import pack
 from bench.records.storage import write_atomic
@@ -44,18 +43,16 @@ def claims_table(results: list[ClaimResult]) -> str:
     """
     trained = {result.id for result in results if result.num_seeds}
     results = [result for result in results if result.num_seeds or result.id not in trained]
-    lines = [
-        "| claim | arm | holds? | value, median [interval] | seeds holding | the paper's number |",
-        "|---" * 6 + "|",
-    ]
+    rows = []
     for row in claim_rows(results):
         for arm in row.arms:
             beside = "; ".join(arm.beside) or wording.ABSENT
             verdict = f"{arm.badge.sign} {arm.badge.text}"
             value = f"{arm.measure} {arm.value} {arm.unit}".rstrip()
-            lines.append(f"| {row.id} | `{arm.arm}` | {verdict} | {value} | {arm.holding} | {beside} |")
+            rows.append([row.id, f"`{arm.arm}`", verdict, value, arm.holding, beside])
     texts = {result.id: result.text for result in results}
-    return "\n".join([*lines, "", "<br>".join(f"{claim}: {text}" for claim, text in texts.items())])
+    columns = ["claim", "arm", "holds?", "value, median [interval]", "seeds holding", "the paper's number"]
+    return f"{markdown_table(columns, rows)}\n\n{'<br>'.join(f'{claim}: {text}' for claim, text in texts.items())}"
 
 
 def _choices(sweep: Sweep) -> list[settings.Choice]:
@@ -67,8 +64,7 @@ def choices_table(sweep: Sweep) -> str:
     experiment = load_spec(DEFAULT_SPEC).experiments[sweep.experiment]
     trials = compared.compared(sweep, experiment)
     table = compared.compared_table(trials) if trials else settings.settings_table(_choices(sweep), experiment.arms)
-    lines = ["| " + " | ".join(table.columns) + " |", "|---" * len(table.columns) + "|"]
-    return "\n".join([*lines, *("| " + " | ".join([f"`{row[0]}`", *row[1:]]) + " |" for row in table.rows)])
+    return markdown_table(table.columns, [[f"`{row[0]}`", *row[1:]] for row in table.rows])
 
 
 def with_values(text: str, sweep: Sweep) -> str:
@@ -171,9 +167,7 @@ def _show(folder: Path) -> None:
 
 def main() -> int:
     """0; 2 with one line where there is nothing to publish, or no document with a place for it."""
-    parser = argparse.ArgumentParser(
-        prog="python -m bench.publish.reference", description=(__doc__ or "").partition("\n")[0]
-    )
+    parser = parser_of("reference", __doc__)
     parser.add_argument("results", type=Path, nargs="?", help="the folder that holds the finished cells")
     parser.add_argument("experiment", nargs="?", help="its name in experiments.toml")
     parser.add_argument("profile", nargs="?", help="smoke, cpu or paper")

@@ -7,7 +7,6 @@ training and the processor time of plan, report and sync. A size that has its re
 import argparse
 import csv
 import io
-import json
 import math
 import os
 import shutil
@@ -20,12 +19,12 @@ import numpy as np
 
 from bench.context import DEFAULT_SPEC, Context
 from bench.environment import ROOT, DataRecord
-from bench.publish.reference import with_block
+from bench.publish.documents import markdown_table, with_block
 from bench.records.find import find_cells
 from bench.records.folder import LAUNCHES, CellFolder
 from bench.records.history import History
 from bench.records.schema import Result, Seconds
-from bench.records.storage import read_json, read_lines, write_atomic, write_json
+from bench.records.storage import plain_text, read_json, read_lines, write_atomic, write_json
 from bench.spec.tables import load_spec
 from infogan.cores import usable_cores
 
@@ -139,11 +138,11 @@ def slopes(rows: list[Row]) -> dict[str, float | None]:
 
 def table(rows: list[Row]) -> str:
     """Markdown, with the slopes below."""
-    lines = ["| cells | " + " | ".join(COLUMNS.values()) + " |", "|---" * (len(COLUMNS) + 1) + "|"]
-    lines += [f"| {row['cells']} | " + " | ".join(f"{row[name]:.3g}" for name in COLUMNS) + " |" for row in rows]
+    cells = [[str(row["cells"]), *(f"{row[name]:.3g}" for name in COLUMNS)] for row in rows]
+    shown = markdown_table(["cells", *COLUMNS.values()], cells)
     grown = {name: "does not grow" if s is None else f"{s:.2f}" for name, s in slopes(rows).items()}
     told = ", ".join(f"{name} {text}" for name, text in grown.items())
-    return "\n".join([*lines, "", f"Power of growth (1: linear; at most {MAX_SLOPE:g} passes): {told}."]) + "\n"
+    return f"{shown}\n\nPower of growth (1: linear; at most {MAX_SLOPE:g} passes): {told}.\n"
 
 
 # ---------------------------------------------------------------- a report of a million points
@@ -247,7 +246,7 @@ def write(folder: Path, rows: list[Row]) -> None:
     drawing = draw_scaling(rows, COLUMNS)
     files = {"csv": content.getvalue().encode(), "md": table(rows).encode(), "svg": drawing.svg, "png": drawing.png}
     record = {"cores": usable_cores(), "rows": rows, "slopes": slopes(rows)}
-    files["json"] = (json.dumps(record, indent=1) + "\n").encode()
+    files["json"] = plain_text(record).encode()
     for kind, data in files.items():
         write_atomic(folder / f"scaling.{kind}", data)
 

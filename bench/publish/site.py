@@ -4,7 +4,6 @@
 addresses are relative, so that it works below any path (GitHub Pages: docs/ci-site.yml).
 """
 
-import argparse
 import posixpath
 import shutil
 import sys
@@ -20,6 +19,7 @@ from bench.context import DEFAULT_SPEC
 from bench.environment import ROOT
 from bench.gate.history import read_history
 from bench.publish.answers import REFERENCES
+from bench.publish.documents import parser_of
 from bench.publish.markdown import title_of, to_html
 from bench.records.storage import write_atomic
 from bench.report import pages, wording
@@ -201,9 +201,7 @@ def write(files: dict[str, bytes], to: Path) -> None:
 
 def main() -> int:
     """0; 2 with one line where the folder cannot take it."""
-    parser = argparse.ArgumentParser(
-        prog="python -m bench.publish.site", description=(__doc__ or "").partition("\n")[0]
-    )
+    parser = parser_of("site", __doc__)
     parser.add_argument("--to", type=Path, default=Path("site"), help="folder, new or an earlier site (default: site)")
     options = parser.parse_args()
     try:

@@ -4,17 +4,15 @@
 results/reference/throughput/ and fills the block. A test recomputes the block from the committed records.
 """
 
-import argparse
-import json
 import os
 import sys
 from pathlib import Path
 
 from bench.environment import ROOT
-from bench.publish.documents import with_block
+from bench.publish.documents import markdown_table, parser_of, with_block
 from bench.publish.reference import REFERENCES
 from bench.records.folder import THROUGHPUT
-from bench.records.storage import write_atomic
+from bench.records.storage import write_atomic, write_plain_json
 from bench.records.throughput import Measurement
 from bench.report.throughput import STEPS, Records, machines, read_records
 
@@ -40,15 +38,12 @@ def shown_block(records: Records, figure: str | None) -> str:
 
 def _ratios(measurement: Measurement) -> str:
     w = measurement["workload"]
-    lines = [
-        f"| fused step ({w['network']}, batch {w['batch_size']}, width {w['width']:g}, kernels `{w['kernels']}`) "
-        "against | ratio of step times |",
-        "|---|---|",
-    ]
+    step = f"fused step ({w['network']}, batch {w['batch_size']}, width {w['width']:g}, kernels `{w['kernels']}`)"
+    rows = []
     for name, c in measurement["comparisons"].items():
         r = c["ratio"][c["clock"]]
-        lines.append(f"| {STEPS.get(name, name)} | {r['ratio']:.3f} [{r['low']:.3f}, {r['high']:.3f}] |")
-    return "\n".join(lines)
+        rows.append([STEPS.get(name, name), f"{r['ratio']:.3f} [{r['low']:.3f}, {r['high']:.3f}]"])
+    return markdown_table([f"{step} against", "ratio of step times"], rows)
 
 
 def _ceiling(measurement: Measurement) -> str:
@@ -69,7 +64,7 @@ def publish(results: Path) -> Path:
         raise ValueError(f"{results / THROUGHPUT} holds no record of python -m bench throughput")
     for name, record in (("paired", records.paired), ("suite", records.suite)):
         if record is not None:
-            write_atomic(FOLDER / f"{name}.json", (json.dumps(record, indent=1, allow_nan=False) + "\n").encode())
+            write_plain_json(FOLDER / f"{name}.json", record)
     if records.suite is not None:
         from bench.report.figures import draw_throughput
 
@@ -89,9 +84,7 @@ def committed_block() -> str:
 
 def main() -> int:
     """0; 2 with one line where there are no records."""
-    parser = argparse.ArgumentParser(
-        prog="python -m bench.publish.throughput", description=(__doc__ or "").partition("\n")[0]
-    )
+    parser = parser_of("throughput", __doc__)
     parser.add_argument("results", type=Path, help="the folder that holds throughput/")
     options = parser.parse_args()
     try:

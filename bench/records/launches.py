@@ -1,30 +1,18 @@
 """What one launch did, as a line of launches.jsonl: when each cell ran, and what it trained here and not before."""
 
-import contextlib
 import resource
 import time
-from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 from bench.records.folder import LAUNCHES, CellFolder
-from bench.records.schema import Launch, LaunchedCell
+from bench.records.schema import Launch, LaunchedCell, fitting
 from bench.records.storage import append_line, read_lines
 from bench.records.tasks import CellTask, EventValues
 
 
 def read_launches(results: Path) -> list[Launch]:
     """Every launch into a folder, the first one first. Raises OSError."""
-    return launches_of(read_lines(results / LAUNCHES))
-
-
-def launches_of(lines: Iterable[Any]) -> list[Launch]:
-    """Launches as JSON has them; one that does not fit is passed over."""
-    found = []
-    for line in lines:
-        with contextlib.suppress(ValueError):
-            found.append(Launch.model_validate(line))
-    return found
+    return fitting(Launch, read_lines(results / LAUNCHES))
 
 
 class LaunchClock:

@@ -17,6 +17,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from bench.console import BadInput
 from bench.records.folder import EARLIER_WEIGHTS, NETWORKS, WEIGHTS
 from bench.records.identity import Identity
 from bench.records.schema import Result, fitted, measures_of
@@ -35,7 +36,7 @@ _FOLDER = rf"^cells(/{_NAME}){{3,4}}/seed-[0-9]{{1,10}}/[0-9a-f]{{12}}$"
 _FILE = r"^((cell|result|measures)\.json|[a-z0-9][a-z0-9_-]{0,60}\.npz|weights\.(safetensors|pt))$"
 
 
-class PackError(ValueError):
+class PackError(BadInput, ValueError):
     """A pack that cannot be made, read or added; the message is one line."""
 
 

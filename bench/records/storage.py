@@ -179,7 +179,7 @@ def sealed_json(value: Mapping[str, Any], owner: str = NOBODY) -> bytes:
     """The bytes of a JSON record."""
     owned = {**value} if owner == NOBODY else {**value, "cell": owner}
     checked = owned | {"sha256": _json_digest(owned)}
-    return (json.dumps(checked, indent=1, allow_nan=False) + "\n").encode()
+    return plain_text(checked).encode()
 
 
 def read_json(path: Path, owner: str = NOBODY) -> dict[str, Any]:
@@ -237,6 +237,16 @@ def _bytes_if_there(path: Path) -> bytes:
         return path.read_bytes()
     except FileNotFoundError:
         return b""
+
+
+def write_plain_json(path: Path, value: Any) -> None:
+    """JSON without a checksum, for people and other programs."""
+    write_atomic(path, plain_text(value).encode())
+
+
+def plain_text(value: Any) -> str:
+    """Its text, a field a line."""
+    return json.dumps(value, indent=1, allow_nan=False) + "\n"
 
 
 def read_plain_json(path: Path) -> Any:

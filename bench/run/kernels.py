@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Literal
 
 from bench import environment
+from bench.console import BadInput
 from bench.records.find import find_cells
 from bench.records.locks import Lock
 from bench.records.storage import CorruptRecord, read_json, write_json
@@ -43,7 +44,7 @@ class Kept(Recorded):
     ratios: dict[str, float]
 
 
-class UnreadableChoice(Exception):
+class UnreadableChoice(BadInput):
     """The results' record of the choice is damaged; one line for the user."""
 
 

@@ -1,5 +1,6 @@
 """Tables of experiments.toml that judge: the paper's claims with their criteria, and the regression gate's rule."""
 
+from collections.abc import Collection
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
@@ -8,19 +9,16 @@ from bench.spec.schema import Name, Number, Seed, Seeds, Table, as_float, sugges
 from bench.spec.vocabulary import CLAIMED, MEASURES
 
 
-def _known_measure(name: str) -> str:
-    if name not in CLAIMED:
-        raise ValueError(f"unknown measure{suggest(name, CLAIMED)}")
-    return name
+def _one_of(known: Collection[str]) -> AfterValidator:
+    def check(name: str) -> str:
+        if name not in known:
+            raise ValueError(f"unknown measure{suggest(name, list(known))}")
+        return name
+
+    return AfterValidator(check)
 
 
-def _known_number(name: str) -> str:
-    if name not in MEASURES:
-        raise ValueError(f"unknown measure{suggest(name, list(MEASURES))}")
-    return name
-
-
-Measure = Annotated[str, AfterValidator(_known_measure)]
+Measure = Annotated[str, _one_of(CLAIMED)]
 
 
 class ConditionTable(Table):
@@ -112,7 +110,7 @@ class WatchedTable(Table):
     """A number of an arm that the gate wants where the baseline has it."""
 
     arm: Name
-    measure: Annotated[str, AfterValidator(_known_number)]
+    measure: Annotated[str, _one_of(MEASURES)]
     margin: Annotated[float, BeforeValidator(as_float), Field(gt=0)]  # in the measure's unit, of two samples
     margin_paired: Annotated[float, BeforeValidator(as_float), Field(gt=0)] | None = None  # None: pairs tell no more
     worse: Literal["lower", "either"] = "either"

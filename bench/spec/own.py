@@ -4,7 +4,7 @@ Nothing is imported here. An architecture's table, which only an import tells, i
 (:mod:`bench.run.own`), or taken from a cell's record.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
@@ -21,22 +21,18 @@ STEPS = ("fused", "reference")
 FIELDS = ("architecture", "optimizer", "step")
 
 
-def _known_step(text: str) -> str:
-    if text not in STEPS and not is_reference(text):
-        raise ValueError(f"expected module:name, path/to/file.py:name or one of ours{suggest(text, list(STEPS))}")
-    return text
+def _own_or_one_of(known: Collection[str], whose: str) -> AfterValidator:
+    def check(text: str) -> str:
+        if text not in known and not is_reference(text):
+            choices = f"one of {whose}{suggest(text, list(known))}"
+            raise ValueError(f"expected module:name, path/to/file.py:name or {choices}")
+        return text
+
+    return AfterValidator(check)
 
 
-def _known_optimizer(text: str) -> str:
-    if text not in OPTIMIZERS and not is_reference(text):
-        raise ValueError(
-            f"expected module:name, path/to/file.py:name or one of torch's{suggest(text, list(OPTIMIZERS))}"
-        )
-    return text
-
-
-StepName = Annotated[str, AfterValidator(_known_step)]
-OptimizerName = Annotated[str, AfterValidator(_known_optimizer)]
+StepName = Annotated[str, _own_or_one_of(STEPS, "ours")]
+OptimizerName = Annotated[str, _own_or_one_of(OPTIMIZERS, "torch's")]
 
 
 class OptimizerTable(Table):

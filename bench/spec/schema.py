@@ -41,7 +41,7 @@ Number = Annotated[float, BeforeValidator(as_float), Field(allow_inf_nan=False)]
 
 Name = Annotated[str, Field(pattern=NAME_PATTERN)]
 Rate = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
-Weight = Annotated[float, Field(ge=0, le=1000, allow_inf_nan=False)]
+Weight = Annotated[float, BeforeValidator(as_float), Field(ge=0, le=1000, allow_inf_nan=False)]
 
 
 Seed = Annotated[int, Field(ge=0, le=MAX_SEED, strict=True)]

@@ -81,15 +81,8 @@ class TrainingTable(Table):
     learning_rate_discriminator: Rate | None = None
     learning_rate_generator: Rate | None = None
     learning_rate_q: Literal["discriminator", "generator"] | Rate | None = None
-    mi_weight: (
-        Annotated[Weight, BeforeValidator(as_float)] | list[Annotated[Weight, BeforeValidator(as_float)]] | None
-    ) = None
-    mi_weight_generator: (
-        Literal["same"]
-        | Annotated[Weight, BeforeValidator(as_float)]
-        | list[Annotated[Weight, BeforeValidator(as_float)]]
-        | None
-    ) = None
+    mi_weight: Weight | list[Weight] | None = None
+    mi_weight_generator: Literal["same"] | Weight | list[Weight] | None = None
     mi_trains_trunk: bool | None = None
     beta1: float | None = Field(None, ge=0, lt=1)
     beta2: float | None = Field(None, ge=0, lt=1)

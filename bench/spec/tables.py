@@ -91,12 +91,8 @@ class Spec(Table):
                 _require_known(claim.variants or [], experiment.variants, where, f"claims.{index}.variants")
                 beside = [c.above_best_of for c in claim.conditions if c.above_best_of is not None]
                 _require_known(beside, experiment.arms, where, f"claims.{index}.conditions.above_best_of")
-            _require_known(
-                [experiment.reference_variant] if experiment.reference_variant else [],
-                experiment.variants,
-                where,
-                "reference_variant",
-            )
+            reference = [experiment.reference_variant] if experiment.reference_variant else []
+            _require_known(reference, experiment.variants, where, "reference_variant")
             _require_known(experiment.compared, MEASURES, where, "compared")
             asked = experiment.compared and not experiment.reference_variant
             _require(not asked, where, "compared", experiment.compared, "a reference_variant beside it")
@@ -129,10 +125,8 @@ class Spec(Table):
         _require_known(experiment.measures, known, where, "measures")
         for variant, arm in groups(experiment, experiment.arms):
             merged = merged_training(self, experiment, variant, arm)
-            codes, network = (
-                merged_codes(experiment, variant, self.arms[arm]),
-                merged_network(self, experiment, variant),
-            )
+            codes = merged_codes(experiment, variant, self.arms[arm])
+            network = merged_network(self, experiment, variant)
             of = f"arm {arm}" if variant is None else f"variant {variant}, arm {arm}"
             for field in ("mi_weight", "mi_weight_generator"):
                 value = merged[field]

@@ -1,8 +1,6 @@
 """What the command line has set, in words: the treatment that a file of experiments does not tell."""
 
 import json
-from collections.abc import Mapping
-from typing import Any
 
 from bench.spec.experiment import groups
 from bench.spec.images import is_of_another_shape
@@ -28,15 +26,9 @@ def treatment_set(spec: Spec, name: str, profile: str) -> list[str]:
         if setting.table == "profile":
             found = [vars(budget)[setting.field]]
         elif setting.table == "network":
-            networks: list[Mapping[str, Any]] = [
-                merged_network(spec.given.file, experiment, variant) for variant in dict(of_arms)
-            ]
-            found = [table.get(setting.field) for table in networks]
+            found = [merged_network(spec.given.file, experiment, v).get(setting.field) for v in dict(of_arms)]
         else:
-            trainings: list[Mapping[str, Any]] = [
-                merged_training(spec.given.file, experiment, *group) for group in of_arms
-            ]
-            found = [table.get(setting.field) for table in trainings]
+            found = [merged_training(spec.given.file, experiment, *group).get(setting.field) for group in of_arms]
         stated = dict.fromkeys("unstated" if value is None else json.dumps(value) for value in found)
         words.append(f"{setting.name} = {json.dumps(setting.value)} ({spec.given.name}: {', '.join(stated)})")
     return words

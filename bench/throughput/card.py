@@ -17,11 +17,12 @@ import torch
 
 from bench.analysis.statistics import median_interval
 from bench.console import escape
+from bench.records.storage import write_plain_json
 from bench.records.throughput import CardRow
 from bench.throughput import paired
 from bench.throughput.as_commonly_written import AsCommonlyWritten
 from bench.throughput.ceiling import MatrixProduct, direct_flops
-from bench.throughput.session import Announce, Session, synchroniser, write
+from bench.throughput.session import Announce, Session, synchroniser
 from bench.throughput.workloads import Workload, pixels, trainer, training_config
 from infogan.networks import NetworkSettings
 from infogan.runtime import Precision, gpu_products
@@ -160,7 +161,7 @@ def measure_card(path: Path, workload: Workload, say: Announce, rows: tuple[Row,
         except (RuntimeError, ValueError) as error:  # what CUDA and PyTorch raise
             measured.append(_named(row) | {"error": f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"})
         say(line(measured[-1]))
-        write(path, {**session.record("card"), "workload": workload.record(), "rows": measured})
+        write_plain_json(path, {**session.record("card"), "workload": workload.record(), "rows": measured})
     return sum("error" in row for row in measured)
 
 

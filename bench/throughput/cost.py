@@ -12,11 +12,11 @@ from rich.console import Console
 from rich.markup import escape
 
 from bench.claims.cost import FORMAT, RECORD, NetworkCost, read_cost
-from bench.records.storage import read_plain_json
+from bench.records.storage import read_plain_json, write_plain_json
 from bench.spec.criteria import CostTable
 from bench.throughput import paired
 from bench.throughput.ceiling import executed_flops
-from bench.throughput.session import Session, write
+from bench.throughput.session import Session
 from bench.throughput.workloads import NETWORKS, Kernels, Workload, iteration, trainer
 
 CLOCK: paired.Clock = "processor"
@@ -45,7 +45,7 @@ def measure_cost(results: Path, claim: CostTable, profile: str, console: Console
         return
     networks = [_network(session, name, wanted).model_dump() for name in NETWORKS]
     load = session.record("cost")["load"]
-    write(path, record | {"load": f"{load['before']:g} to {load['after']:g}", "networks": networks})
+    write_plain_json(path, record | {"load": f"{load['before']:g} to {load['after']:g}", "networks": networks})
     console.print(f"cost: {escape(str(path))}", highlight=False, soft_wrap=True)
 
 

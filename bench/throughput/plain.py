@@ -53,12 +53,8 @@ class PlainGan:
     """
 
     def __init__(self, players: Players) -> None:
-        self.g, self.d, self.latents, self.dtype = (
-            players.generator,
-            players.discriminator,
-            players.latents,
-            players.dtype,
-        )
+        self.g, self.d = players.generator, players.discriminator
+        self.latents, self.dtype = players.latents, players.dtype
         self.input_width = players.spec.input_width
         self.optimizer_g = players.optimizer_generator
         options: dict[str, Any] = {k: v for k, v in players.optimizer_generator.defaults.items() if k != "params"}

@@ -1,10 +1,9 @@
 """One session of measuring: sets the process up, measures workloads, gives a record that goes to disk as JSON."""
 
-import json
 import os
 import random
 import statistics
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, cast
@@ -12,7 +11,8 @@ from typing import Any, cast
 import torch
 
 from bench import environment
-from bench.records.storage import read_plain_json, write_atomic
+from bench.console import BadInput
+from bench.records.storage import read_plain_json
 from bench.records.throughput import (
     Ceiling,
     Comparison,
@@ -88,11 +88,7 @@ class Session:
             pairs = self.pairs(fused, iteration(name, workload), looks=YARDSTICK_LOOKS)
             comparisons[name] = self._comparison(pairs)
         self.announce(f"{workload.name}: fused against a matrix product")
-        return {
-            "workload": workload.record(),
-            "comparisons": comparisons,
-            "ceiling": self.ceiling(workload, fused),
-        }
+        return {"workload": workload.record(), "comparisons": comparisons, "ceiling": self.ceiling(workload, fused)}
 
     def against_reference(
         self, workload: Workload, baseline: PairedRecord | None = None, fused: paired.Call | None = None
@@ -112,11 +108,7 @@ class Session:
 
         def share(flops: float) -> Share:
             of_product = flops / product.flops
-            return {
-                "share": of_product / times.ratio,
-                "low": of_product / times.high,
-                "high": of_product / times.low,
-            }
+            return {"share": of_product / times.ratio, "low": of_product / times.high, "high": of_product / times.low}
 
         return {
             "matrix_size": product.size,
@@ -168,17 +160,12 @@ def _load() -> float:
     return round(os.getloadavg()[0], 2)
 
 
-def write(path: Path, record: Mapping[str, Any]) -> None:
-    """Write a record whole or not at all."""
-    write_atomic(path, (json.dumps(record, indent=1, allow_nan=False) + "\n").encode())
-
-
-class BadBaseline(ValueError):
+class BadBaseline(BadInput):
     """The file given as a baseline is not one; the message is one line."""
 
 
 def read_baseline(path: Path) -> PairedRecord:
-    """A record that ``write`` wrote, checked as far as the gate reads it. Raises BadBaseline."""
+    """A stored record, checked as far as the gate reads it. Raises BadBaseline."""
     try:
         record = read_plain_json(path)
     except OSError as error:

@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from bench.analysis.statistics import median_interval
-from bench.records.storage import write_atomic
+from bench.records.storage import write_atomic, write_plain_json
 from bench.records.throughput import Others, SuiteRecord, SuiteRow
 from bench.throughput import gate, paired, session
 from bench.throughput.ceiling import MatrixProduct, direct_flops, executed_flops
@@ -27,11 +27,6 @@ from infogan.cores import usable_cores
 STEPS = ("fused", "reference", "plain", "plain_gan", "as_commonly_written")
 PRODUCT = "matrix product"
 ROUNDS = 7  # [min, max] of seven bounds the median with 98 %
-COLUMNS = (
-    "network", "width", "batch_size", "threads", "step", "clock", "clock_ms", "wall_ms", "images_per_s",
-    "of_fused", "of_fused_low", "of_fused_high", "share_direct", "share_executed", "direct_gflop", "executed_gflop",
-    "matrix_gflops_per_s",
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -115,7 +110,7 @@ def run_suite(folder: Path, device: str, console: Console) -> Path:
         """The record of what is measured by now: a machine may be taken away before the end."""
         listed = [asdict(case) for case in todo]
         record: SuiteRecord = {**started.record("suite"), "cases": listed, "rows": rows, **others}
-        session.write(folder / "suite.json", record)
+        write_plain_json(folder / "suite.json", record)
         write_atomic(folder / "suite.csv", to_csv(rows).encode())
         return record
 
@@ -145,7 +140,7 @@ def run_suite(folder: Path, device: str, console: Console) -> Path:
 def to_csv(rows: list[SuiteRow]) -> str:
     """The table, numbers to five digits."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    writer = csv.DictWriter(text, list(SuiteRow.__annotations__), lineterminator="\n")
     writer.writeheader()
     for row in rows:
         writer.writerow({k: f"{v:.5g}" if isinstance(v, float) else v for k, v in row.items()})

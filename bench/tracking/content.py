@@ -14,6 +14,7 @@ from bench.records.folder import CellFolder
 from bench.records.history import History
 from bench.records.identity import Identity
 from bench.records.schema import Measures, Result
+from bench.records.storage import plain_text
 from bench.spec.cells import Cell
 from bench.spec.config import Definition
 
@@ -97,7 +98,7 @@ def measure_points(measures: Measures) -> Points:
 def artifact_files(folder: CellFolder, identity: Identity) -> Iterator[tuple[str, bytes]]:
     """Path and content; pictures and weights only where the cell has them."""
     for name, table in ("environment", identity.environment), ("config", identity.config):
-        yield f"{name}.json", (json.dumps(table, indent=1) + "\n").encode()
+        yield f"{name}.json", plain_text(table).encode()
     grids, measures = folder.traversals(), folder.measures()
     for family in measures:
         grids |= folder.measured_grids(family)

@@ -19,13 +19,14 @@ from bench.gate import compare as gate
 from bench.gate import history as gate_history
 from bench.records import locks
 from bench.records.schedule import largest
+from bench.records.storage import write_plain_json
 from bench.report import throughput
 from bench.report.costs import seeds_table
 from bench.report.figures import draw_history, draw_schedule, draw_throughput
 from bench.report.tabular import cost_table
 from bench.spec.tables import load_spec
 from bench.throughput import cost as measuring
-from bench.throughput.session import BadBaseline, Session, read_baseline, write
+from bench.throughput.session import BadBaseline, Session, read_baseline
 from infogan.data.folders import cached_images
 from infogan.data.rendering import controlled
 from tests.bench.gate.baselines import converging
@@ -96,7 +97,7 @@ def test_history_of_the_gate(num: int, tmp_path: Path, base: Sweep) -> None:
     assert rule
     new = replace(base, runs=base.runs[:5])
     check = gate.compare(rule, base, new, tuple(rule.new_seeds))
-    write(tmp_path / "throughput" / "paired.json", here(json.loads(COMMITTED.read_text())))
+    write_plain_json(tmp_path / "throughput" / "paired.json", here(json.loads(COMMITTED.read_text())))
     sound = gate_history.history_line(check, rule, new, tmp_path).model_dump()
     assert sound["throughput"]["ratio"] > 0
     sound["throughput"] = {"network": "mnist", "batch_size": 128, "width": 1.0, "clock": "processor"}
@@ -170,7 +171,7 @@ def test_the_cost_record(num: int, tmp_path: Path) -> None:
     stored = record | {"load": "1 to 1", "networks": [network]}
     file = tmp_path / RECORD
     file.parent.mkdir()
-    write(file, stored)
+    write_plain_json(file, stored)
     assert measuring._is_held(tmp_path, record)
 
     def read(rng: random.Random) -> None:

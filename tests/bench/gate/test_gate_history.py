@@ -17,8 +17,9 @@ from bench.commands import gate as gate_commands
 from bench.gate import output as gate_output
 from bench.gate.compare import compare
 from bench.gate.history import read_history
+from bench.records.storage import write_plain_json
 from bench.spec.criteria import GateTable
-from bench.throughput.session import Session, write
+from bench.throughput.session import Session
 from tests.bench.gate.baselines import converging
 
 SEEDS = (0, 1, 2, 3, 4)
@@ -60,7 +61,7 @@ def a_record(kind: str = "paired", ratio: float = 0.9, **changed: Any) -> dict[s
 def put(results: Path, name: str, record: dict[str, Any], age_s: int = 0) -> None:
     path = results / "throughput" / name
     path.parent.mkdir(exist_ok=True)
-    write(path, record)
+    write_plain_json(path, record)
     os.utime(path, (1e9 - age_s, 1e9 - age_s))
 
 

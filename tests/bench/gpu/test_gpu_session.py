@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bench.commands.gpu import Given, gpu
+from bench.commands.gpu import gpu
 from bench.console import BadInput
 from bench.gpu import session
 from bench.gpu.session import OtherResults, run_steps
@@ -141,7 +141,8 @@ def test_packs_of_other_results_are_never_replaced(tmp_path: Path) -> None:
     ],
 )
 def test_a_mistake_is_said_before_the_first_step(tmp_path: Path, given: dict[str, object], said: str) -> None:
-    options = Given(SHIPPED, **({"device": "cpu"} | given))  # type: ignore[arg-type]
+    named = {"device": "cpu", "results": tmp_path / "results", "spec": SHIPPED} | given
+    wanted = named.pop("steps", NAMES)
     with pytest.raises(BadInput, match=said):
-        gpu(1.0, tmp_path / "home", tmp_path / "results", options)
+        gpu(1.0, tmp_path / "home", Options(**named), wanted)  # type: ignore[arg-type]
     assert not (tmp_path / "home").exists()

@@ -15,7 +15,6 @@ import pytest
 from bench import context
 from bench.analysis.runs import Sweep, write_curves
 from bench.records import storage
-from bench.throughput import session
 from infogan.data import base, folders
 
 ROOT = Path(__file__).parents[3]
@@ -26,7 +25,7 @@ WRITERS: dict[str, Callable[[Path], object]] = {
     "write_json": lambda path: storage.write_json(path, {}),
     "append_line": lambda path: storage.append_line(path, {}),
     "a baseline": lambda path: write_curves(path, SWEEP),
-    "a record of throughput": lambda path: session.write(path, {}),
+    "a record of throughput": lambda path: storage.write_plain_json(path, {}),
 }
 
 

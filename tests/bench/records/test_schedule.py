@@ -11,7 +11,7 @@ from bench.analysis.runs import Sweep
 from bench.records import launches
 from bench.records.folder import LAUNCHES, CellFolder
 from bench.records.schedule import largest, longest_first, makespan_s, schedule
-from bench.records.schema import Launch, Result, Seconds
+from bench.records.schema import Launch, Result, Seconds, fitting
 from bench.records.storage import read_lines
 from bench.records.tasks import CellTask
 from bench.report.costs import seeds_table
@@ -35,7 +35,7 @@ def launch(*cells: dict[str, Any], wall_s: float = 40.0, jobs: int = 2) -> dict[
 
 
 def read(line: dict[str, Any]) -> Launch:
-    (found,) = launches.launches_of([line])
+    (found,) = fitting(Launch, [line])
     return found
 
 

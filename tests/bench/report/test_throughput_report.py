@@ -11,6 +11,7 @@ from bench.commands import throughput as command
 from bench.context import DEFAULT_SPEC
 from bench.publish import throughput as publish
 from bench.publish.documents import with_block
+from bench.records.storage import write_plain_json
 from bench.report import throughput, write_report
 from bench.spec.tables import load_spec
 from bench.throughput import paired, session, suite
@@ -39,7 +40,7 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> Path:
     }  # fmt: skip
     others = {"sampling": {"batch_size": 500, "ms": 10.0, "images_per_s": 5e4}, "evaluation": {"ms": 7.0}, "cell": cell}
     record = session.Session("cpu", 1, lambda _: None).record("suite") | {"rows": rows, **others}
-    session.write(results / "throughput" / "suite.json", record)
+    write_plain_json(results / "throughput" / "suite.json", record)
     return results
 
 

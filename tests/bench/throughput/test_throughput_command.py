@@ -16,6 +16,7 @@ from bench.commands import throughput as command
 from bench.commands.throughput import Options
 from bench.console import BadInput
 from bench.records.schema import Result, Seconds
+from bench.records.throughput import SuiteRow
 from bench.report.throughput import read_records, tables
 from bench.throughput import gate, overhead, paired, session, suite, workloads
 from bench.throughput.workloads import Workload
@@ -175,7 +176,7 @@ def test_a_case_gives_a_row_a_step_a_table_and_a_figure(monkeypatch: pytest.Monk
     assert [row["step"] for row in rows[:5]] == list(suite.STEPS)
     assert all(row["of_fused"] == 1 for row in rows if row["step"] == "fused")
     table = suite.to_csv(rows).splitlines()
-    assert table[0] == ",".join(suite.COLUMNS)
+    assert table[0] == ",".join(SuiteRow.__annotations__)
     assert len(table) == 11
     drawing = draw_throughput({"rows": rows})
     assert drawing is not None
