@@ -141,7 +141,7 @@ def test_nothing_committed_names_a_path_of_a_machine() -> None:
                 texts |= {file / name: archive.read(name).decode() for name in names}
         sweep = reference_sweep(folder)
         texts[folder / CURVES] = json.dumps(
-            [run.result for run in sweep.runs] + [run.environment for run in sweep.runs]
+            [run.result.as_json() for run in sweep.runs if run.result] + [run.environment for run in sweep.runs]
         )
         for file, text in texts.items():
             assert not any(name in text for name in ("/home/", "/root/", "/tmp/", "/Users/")), file
