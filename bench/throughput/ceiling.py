@@ -15,8 +15,8 @@ from typing import Any
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from bench.throughput.workloads import LATENTS, Iterate, Workload
-from infogan.architectures import ARCHITECTURES, iteration_flops, network_costs
+from bench.throughput.workloads import Iterate, Workload
+from infogan.architectures import iteration_flops
 from infogan.products import has_onednn_product, product
 
 SIZES = {"cpu": 2048, "cuda": 8192}
@@ -57,9 +57,7 @@ class MatrixProduct:
 
 def direct_flops(workload: Workload) -> float:
     """FLOPs of one iteration with fresh latents, Q included, whatever algorithm the convolutions use."""
-    latents = LATENTS[workload.network]
-    costs = network_costs(ARCHITECTURES[workload.network], latents.input_width, latents.parameter_width, workload.width)
-    return iteration_flops(costs, workload.batch_size)
+    return iteration_flops(workload.costs(), workload.batch_size)
 
 
 def executed_flops(iterate: Iterate) -> float:

@@ -1,7 +1,8 @@
 """``python -m bench cost``: InfoGAN's iteration against a plain GAN's on the same networks, for claim S6a.
 
-Interleaved pairs, the processor time of one thread, and beside it parameters and floating-point operations. A record of
-the same machine, code and protocol is kept: the command does nothing a second time.
+Interleaved pairs, the processor time of one thread, and beside it parameters and floating-point operations. A network's
+pairs end as soon as the claim can be judged of it. A record of the same machine, code and protocol is kept: the command
+does nothing a second time.
 """
 
 from collections.abc import Mapping
@@ -17,7 +18,7 @@ from bench.spec.criteria import CostTable
 from bench.throughput import paired
 from bench.throughput.ceiling import executed_flops
 from bench.throughput.session import Session
-from bench.throughput.workloads import NETWORKS, Kernels, Workload, iteration, trainer
+from bench.throughput.workloads import NETWORKS, Kernels, Workload, iteration
 
 CLOCK: paired.Clock = "processor"
 KERNELS: Kernels = "fastest"  # those that cells train with, on both sides of a pair
@@ -31,7 +32,7 @@ class Protocol(TypedDict):
     batch_size: int
     width: float
     kernels: Kernels
-    pairs: int
+    pairs: int  # of a network at most
 
 
 def measure_cost(results: Path, claim: CostTable, profile: str, console: Console) -> None:
@@ -43,7 +44,7 @@ def measure_cost(results: Path, claim: CostTable, profile: str, console: Console
     if _is_held(results, record):
         console.print(f"cost: measured already, {escape(str(path))}", highlight=False, soft_wrap=True)
         return
-    networks = [_network(session, name, wanted).model_dump() for name in NETWORKS]
+    networks = [_network(session, name, wanted, claim).model_dump() for name in NETWORKS]
     load = session.record("cost")["load"]
     write_plain_json(path, record | {"load": f"{load['before']:g} to {load['after']:g}", "networks": networks})
     console.print(f"cost: {escape(str(path))}", highlight=False, soft_wrap=True)
@@ -67,17 +68,30 @@ def _is_held(results: Path, record: Mapping[str, Any]) -> bool:
         return False
 
 
-def _network(session: Session, name: str, wanted: Protocol) -> NetworkCost:
+def looks(claim: CostTable, num_pairs: int) -> tuple[int, ...]:
+    """Numbers of pairs after which measuring may stop: the fewest that the claim is judged on, and all."""
+    return (claim.min_pairs, num_pairs) if claim.min_pairs < num_pairs else (num_pairs,)
+
+
+def decided(claim: CostTable) -> paired.Decided:
+    """Stop once the whole interval lies on one side of the claim's bound."""
+
+    def is_decided(pairs: paired.Pairs) -> bool:
+        ratio = pairs.ratio(CLOCK)
+        return ratio.high <= claim.at_most or ratio.low > claim.at_most
+
+    return is_decided
+
+
+def _network(session: Session, name: str, wanted: Protocol, claim: CostTable) -> NetworkCost:
     """One network's pairs."""
     workload = Workload(name, wanted["batch_size"], wanted["width"], wanted["kernels"])
     session.announce(f"cost of codes and Q: {workload.name}")
     infogan, gan = iteration("fused", workload), iteration("plain_gan", workload)
-    looks = (wanted["pairs"],)
-    pairs = session.pairs(infogan, gan, lambda _: True, looks=looks, block_s=BLOCK_S)
+    pairs = session.pairs(infogan, gan, decided(claim), looks=looks(claim, wanted["pairs"]), block_s=BLOCK_S)
     ratio = pairs.ratio(CLOCK)
-    players = trainer(workload, "fused").players
-    own = sum(p.numel() for p in [*players.generator.parameters(), *players.discriminator.d_parameters()])
-    q = sum(p.numel() for p in players.discriminator.q_parameters())
+    costs = workload.costs()
+    own, q = costs["generator"].parameters + costs["discriminator"].parameters, costs["q"].parameters
     medians = [1e3 * sorted(times[CLOCK])[len(pairs) // 2] for times in (pairs.a_s, pairs.b_s)]
     return NetworkCost(
         network=name,

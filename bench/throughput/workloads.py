@@ -16,7 +16,7 @@ from bench.records.throughput import WorkloadRecord
 from bench.run.kernels import declared
 from bench.throughput.as_commonly_written import AsCommonlyWritten
 from bench.throughput.plain import PlainGan, plain_step
-from infogan.architectures import ARCHITECTURES, choosable_layers
+from infogan.architectures import ARCHITECTURES, Costs, choosable_layers, network_costs
 from infogan.capture import CapturedStep
 from infogan.codes import Categorical, Continuous, LatentSpec, Noise
 from infogan.networks import NetworkSettings
@@ -61,6 +61,12 @@ class Workload:
             return None
         layers = choosable_layers(ARCHITECTURES[self.network], LATENTS[self.network].input_width, self.width)
         return declared(processor_kind(), layers) or ()
+
+    def costs(self) -> dict[str, Costs]:
+        """Arithmetic and parameters of G, of D and of Q's head."""
+        latents = LATENTS[self.network]
+        architecture = ARCHITECTURES[self.network]
+        return network_costs(architecture, latents.input_width, latents.parameter_width, self.width)
 
     def record(self) -> WorkloadRecord:
         chosen = self.fast_layers

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.store.artifact.artifact_repo import ArtifactRepository
 
 
 _IMAGE = re.compile(
@@ -21,14 +22,30 @@ class ArtifactsLacking(Exception):
     """The store took a cell's files and does not give them back as they were."""
 
 
-def send(client: "MlflowClient", run_id: str, artifacts: Iterable[tuple[str, bytes]], *, is_known: bool) -> list[str]:
+def kept_at(client: "MlflowClient", artifact_uri: str) -> "ArtifactRepository":
+    """Where a run keeps its files. Asked by the run's id, MLflow reads the run and searches for models at each call."""
+    from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+    from mlflow.utils.uri import add_databricks_profile_info_to_artifact_uri
+
+    uri = add_databricks_profile_info_to_artifact_uri(artifact_uri, client.tracking_uri)
+    return get_artifact_repository(uri, tracking_uri=client.tracking_uri)
+
+
+def send(
+    client: "MlflowClient",
+    run_id: str,
+    kept: "ArtifactRepository",
+    artifacts: Iterable[tuple[str, bytes]],
+    *,
+    is_known: bool,
+) -> list[str]:
     """Send all; of an end of the cell that ``is_known`` to have been verified there, those that the store lacks or
     holds at another size. Gives the paths of those that it does not hold afterwards: in its list, at their size, and of
     what was sent now also with the same bytes.
 
     The same size is not the same file: a cell may have been mirrored before it was measured, which changes labels.
     """
-    held = _held(client, run_id, ("", "traversals")) if is_known else {}
+    held = _held(kept, ("", "traversals")) if is_known else {}
     sizes: dict[str, int] = {}
     sent: dict[str, bytes] = {}
     with tempfile.TemporaryDirectory() as folder:
@@ -40,13 +57,17 @@ def send(client: "MlflowClient", run_id: str, artifacts: Iterable[tuple[str, byt
                 client.log_artifact(run_id, str(file), _parent(path) or None)
                 file.unlink()
                 sent[path] = hashlib.sha256(content).digest()
-    held = _held(client, run_id, set(map(_parent, sizes)))
+    held = _held(kept, set(map(_parent, sizes)))
     lacking = [path for path, size in sizes.items() if held.get(path) != size]
-    return lacking + [path for path in sent.keys() - lacking if _digest(client, run_id, path) != sent[path]]
+    return lacking + [path for path in sent.keys() - lacking if _digest(kept, path) != sent[path]]
 
 
 def send_images(
-    client: "MlflowClient", run_id: str, images: Iterable[tuple[str, int, bytes]], start_ms: int
+    client: "MlflowClient",
+    run_id: str,
+    kept: "ArtifactRepository",
+    images: Iterable[tuple[str, int, bytes]],
+    start_ms: int,
 ) -> list[str]:
     """Log those (key, step, PNG) that the run lacks; gives those that it does not hold afterwards, in words.
 
@@ -54,20 +75,20 @@ def send_images(
     """
     from PIL import Image
 
-    held, wanted = _held_images(client, run_id), []
+    held, wanted = _held_images(kept), []
     for key, step, png in images:
         wanted.append((key, step))
         if (key, step) not in held:
             with Image.open(io.BytesIO(png)) as image:
                 client.log_image(run_id, image, key=key, step=step, timestamp=start_ms + step, synchronous=True)
-    held = _held_images(client, run_id) if wanted else held
+    held = _held_images(kept) if wanted else held
     return [f"image {key} at {step}" for key, step in wanted if (key, step) not in held]
 
 
-def _held_images(client: "MlflowClient", run_id: str) -> set[tuple[str, int]]:
+def _held_images(kept: "ArtifactRepository") -> set[tuple[str, int]]:
     """Key and step of each image of which the store holds the file and the small copy."""
     files: dict[tuple[str, int], set[bool]] = {}
-    for artifact in client.list_artifacts(run_id, "images"):
+    for artifact in kept.list_artifacts("images"):
         match = _IMAGE.fullmatch(PurePosixPath(artifact.path).name)
         if match:
             files.setdefault((match["key"].replace("~", "/"), int(match["step"])), set()).add(
@@ -82,12 +103,12 @@ def _parent(path: str) -> str:
     return "" if parent == PurePosixPath() else str(parent)
 
 
-def _held(client: "MlflowClient", run_id: str, folders: Iterable[str]) -> dict[str, int | None]:
+def _held(kept: "ArtifactRepository", folders: Iterable[str]) -> dict[str, int | None]:
     """Sizes in bytes by path."""
-    return {a.path: a.file_size for folder in folders for a in client.list_artifacts(run_id, folder or None)}
+    return {a.path: a.file_size for folder in folders for a in kept.list_artifacts(folder or None)}
 
 
-def _digest(client: "MlflowClient", run_id: str, path: str) -> bytes:
+def _digest(kept: "ArtifactRepository", path: str) -> bytes:
     """Sum of what the store gives back."""
     with tempfile.TemporaryDirectory() as folder:
-        return hashlib.sha256(Path(client.download_artifacts(run_id, path, folder)).read_bytes()).digest()
+        return hashlib.sha256(Path(kept.download_artifacts(path, folder)).read_bytes()).digest()

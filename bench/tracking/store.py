@@ -56,6 +56,7 @@ class KnownRun:
     run_id: str
     experiment_id: str
     start_ms: int
+    artifact_uri: str
     status: str
     tags: dict[str, str]
     steps: dict[str, set[int]] = field(default_factory=dict)  # metric -> iterations that the store holds
@@ -100,14 +101,17 @@ def mirror_cell(client: "MlflowClient", folder: CellFolder, memory: Memory | Non
             _send(client, run, points)
             return True
         _send(client, run, points)
-        if not _holds(client, run, points):
+        synced = _holds(client, run, points)
+        if not synced:
             _set_aside(client, run.run_id)
             memory[cell.key] = run = _open_run(client, folder, cell, identity, points)
             _send(client, run, points)
-        synced, lacking = _holds(client, run, points), list[str]()
+            synced = _holds(client, run, points)
+        lacking = list[str]()
         if synced:
-            lacking = artifacts.send(client, run.run_id, artifact_files(folder, identity), is_known=is_known)
-            lacking += artifacts.send_images(client, run.run_id, image_steps(folder, identity), run.start_ms)
+            kept = artifacts.kept_at(client, run.artifact_uri)
+            lacking = artifacts.send(client, run.run_id, kept, artifact_files(folder, identity), is_known=is_known)
+            lacking += artifacts.send_images(client, run.run_id, kept, image_steps(folder, identity), run.start_ms)
         if synced and not lacking:
             _end(client, run, folder, result)
             memory.pop(cell.key)  # what a sweep keeps in memory does not grow with its ended cells
@@ -205,7 +209,10 @@ def _open_run(client: "MlflowClient", folder: CellFolder, cell: Cell, identity: 
         start_ms = int((folder.path / "cell.json").stat().st_mtime * 1000)
         new_tags = {"cell_key": cell.key, "owner": _owner(folder.path)}
         run, stored = client.create_run(experiment_id, start_ms, new_tags, cell.name), {}
-    known = KnownRun(run.info.run_id, experiment_id, run.info.start_time, run.info.status, dict(run.data.tags) | tags)
+    info = run.info
+    known = KnownRun(
+        *(info.run_id, experiment_id, info.start_time, info.artifact_uri, info.status), tags=dict(run.data.tags) | tags
+    )
     known.steps = {name: {step for step, _ in column} for name, column in stored.items()}
     if (folder.tracking() or {}).get("run_id") != known.run_id:
         folder.write_tracking({"uri": redacted(client.tracking_uri), "run_id": known.run_id, "status": "incomplete"})

@@ -11,6 +11,7 @@ from bench.report.build import report_of_sweeps
 from bench.spec.criteria import CostTable
 from bench.spec.tables import load_spec
 from bench.throughput import cost as measuring
+from bench.throughput import paired
 
 
 @pytest.fixture(scope="module")
@@ -74,6 +75,31 @@ def test_a_real_measurement_is_read_judged_and_not_repeated(claim: CostTable, tm
         measuring.measure_cost(tmp_path, small, "smoke", Console(file=log))
     assert "measured already" in (tmp_path / "log").read_text()
     assert (tmp_path / RECORD).read_bytes() == written
+
+
+def test_pairs_end_once_the_claim_can_be_judged(claim: CostTable, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(measuring, "NETWORKS", ("mnist",))
+    plain = claim.model_copy(update={"width": 0.0625, "batch_size": 2, "profiles": {"smoke": 40}, "at_most": 1e6})
+    with (tmp_path / "log").open("w") as log:
+        for _ in range(2):
+            measuring.measure_cost(tmp_path, plain, "smoke", Console(file=log))
+    held = read_cost(tmp_path)
+    assert held
+    assert held.networks[0].num_pairs == claim.min_pairs
+    assert str(judge_cost(plain, held)[0].verdict) == "reproduced"
+    assert "measured already" in (tmp_path / "log").read_text()  # 40 were asked for, and 12 told
+
+
+@pytest.mark.parametrize(("slower_by", "expected"), [(1.05, True), (1.15, True), (None, False)])
+def test_only_a_bound_outside_the_interval_ends_them(claim: CostTable, slower_by: float | None, expected: bool) -> None:
+    pairs = paired.Pairs(alpha=paired.ALPHA / 2)
+    for k in range(claim.min_pairs):
+        ratio = slower_by or (1.05, 1.15)[k % 2]
+        pairs.a_s["processor"].append(ratio)
+        pairs.b_s["processor"].append(1.0)
+    assert measuring.decided(claim)(pairs) is expected
+    assert measuring.looks(claim, 8) == (8,)
+    assert measuring.looks(claim, 40) == (claim.min_pairs, 40)
 
 
 @pytest.mark.parametrize("content", ["{", "[]", '{"format": 0}', '{"format": 1}'])
