@@ -229,5 +229,5 @@ def recall(key: str) -> DataInfo | None:
     content = read_cached(_sidecar(key))
     try:
         return None if content is None else DataInfo(**json.loads(content))
-    except (ValueError, TypeError):  # of another version
+    except (ValueError, TypeError, RecursionError):  # of another version, or damaged
         return None

@@ -115,6 +115,8 @@ def test_an_edited_digest_is_not_believed(cache: Path) -> None:
         assert recall("key") is None
     file.write_bytes(json.dumps({"name": "mnist"}).encode())
     assert recall("key") is None
+    write_cached(file, b"[" * 100_000)  # its sum is right: nothing but nesting is wrong
+    assert recall("key") is None
 
 
 def test_decoded_images_are_held_against_their_digest(cache: Path, tmp_path: Path) -> None:
