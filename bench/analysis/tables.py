@@ -184,7 +184,7 @@ def timing_table(sweep: Sweep) -> list[TimingRow]:
                 evaluate_s=sum(s.evaluate for s in seconds),
                 prepare_s=sum(s.prepare for s in seconds),
                 overhead_share=checkpoint_s / train_s if train_s else math.nan,
-                peak_memory_mb=max(result.peak_memory_mb or math.nan for result in results),
+                peak_memory_mb=max((r.peak_memory_mb for r in results if r.peak_memory_mb), default=math.nan),
             )
         )
     return rows

@@ -10,7 +10,6 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from bench.claims.verdict import Outcome
 from bench.environment import ROOT
 from bench.publish.documents import markdown_table, with_block
 from bench.records.storage import write_atomic
@@ -75,8 +74,6 @@ def answer(found: list[Evidence]) -> str:
         by_word.setdefault(answers.ANSWERS[one.outcome], []).append(f"`{one.group}`{smaller}")
     if len(by_word) == 1:
         text = f"**{next(iter(by_word))}**"
-        if found[0].outcome is Outcome.REPRODUCED and found[0].entry["conditions"][0]["over"] == "best seed":
-            text += " in the best of five runs"
     else:
         text = ", ".join(f"**{word}** ({wording.listed(groups)})" for word, groups in by_word.items())
     substitute = all(one.entry["data"] == "a substitute" for one in found)
