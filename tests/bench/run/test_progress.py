@@ -69,3 +69,15 @@ def test_a_trained_cell_that_is_still_measured_is_not_yet_all(tmp_path: Path) ->
     assert list(display.running.values()) == [f"{task.cell.experiment} {task.cell.name} measuring digits"]
     display.event(task, "done", {})
     assert display.sweep.share == 1
+
+
+def test_a_continuous_code_is_told_by_the_share_that_q_explains(tmp_path: Path) -> None:
+    page = io.StringIO()
+    task = CellTask(make_cell(0), tmp_path, None, {})
+    display = progress.LineDisplay([task], Console(file=page, width=200), {task.cell.key: Work(10.0, 3.0, {})})
+    metrics = {"loss/generator": 3.0, "mi/c1": 2.297, "mi/c2": -0.24, "explained/c2": 0.914}
+    display.event(task, "progress", {"iteration": 7, "metrics": metrics})
+    told = "L_I (nats) c1 2.30; explained c2 0.91"
+    assert list(display.running.values()) == [
+        f"{task.cell.experiment} {task.cell.name} 7/{task.cell.iterations} {told}"
+    ]
