@@ -1,4 +1,4 @@
-"""Writes what is generated of experiments.toml's tables: their JSON schema for editors, and docs/EXTENDING.md's list.
+"""Writes what is generated of experiments.toml's tables: their JSON schema for editors, and the list of docs/FIELDS.md.
 
 ``python -m bench.publish.fields`` after a change of the tables; a test holds both to them.
 """
@@ -17,7 +17,7 @@ from bench.spec.reading import BUILTIN
 from bench.spec.tables import Spec, load_spec
 
 SCHEMA = ROOT / "docs" / "experiments.schema.json"
-DOCUMENT, BLOCK = ROOT / "docs" / "EXTENDING.md", "every field"
+DOCUMENT, BLOCK = ROOT / "docs" / "FIELDS.md", "every field"
 # what a file may leave to the one that it extends
 PARTIAL = ("Spec", "Defaults", "ExperimentTable", "ProfileTable")
 BOUNDS = {"ge": "minimum", "gt": "exclusiveMinimum", "le": "maximum", "lt": "exclusiveMaximum"}
