@@ -1,6 +1,6 @@
 """Proof that the gate works, on the real curves of a baseline: false alarms and power over every split of its seeds.
 
-``python -m bench.publish.gate_proof [BASELINE.json]`` prints the tables of docs/REGRESSION.md. Here half of the seeds
+``python -m bench.publish.gate_proof [BASELINE.json]`` prints the tables of docs/POWER.md. Here half of the seeds
 play the baseline, the other half the new runs, their curves stretched in time by a known factor and some of them kept
 from converging. Error rates on fresh seeds come from :mod:`bench.publish.gate_simulation`.
 """

@@ -1,6 +1,6 @@
 """The gate where nothing that matters has changed: other seeds, other roundings. It trains mi-gate itself: minutes.
 
-The ratios as measured are in docs/REGRESSION.md.
+The ratios as measured are in docs/POWER.md.
 """
 
 import json

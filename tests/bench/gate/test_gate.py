@@ -72,7 +72,7 @@ def test_slower_runs_regress_and_faster_ones_do_not(base: Sweep, factor: float, 
 
 
 def test_false_alarms_and_power_over_splits(base: Sweep) -> None:
-    """Every 9th of the 252 splits here; docs/REGRESSION.md has all of them."""
+    """Every 9th of the 252 splits here; docs/POWER.md has all of them."""
     assert outcomes(base, RULE, 1.0, 0, every=9) == {"ok": 28}
     slow = outcomes(base, RULE, 1.5, 0, every=9)
     assert slow == {"regressed": 28}

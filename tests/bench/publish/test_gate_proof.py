@@ -1,4 +1,4 @@
-"""What docs/REGRESSION.md promises of mi-gate's rule, on fewer draws than its tables have."""
+"""What docs/POWER.md promises of mi-gate's rule, on fewer draws than its tables have."""
 
 import re
 
