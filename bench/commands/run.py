@@ -13,6 +13,7 @@ from bench.run import plan as grid
 from bench.run.executors.base import Executor
 from bench.run.share_gpu import limit_threads
 from bench.run.work import estimate, work_of
+from bench.tracking.mirror import in_lines
 from infogan.cores import usable_cores
 
 if TYPE_CHECKING:
@@ -104,10 +105,13 @@ def _print_outcome(context: Context, outcome: grid.Outcome, num_tasks: int) -> N
         return
     for name in outcome.failed:
         say(f"[red]failed:[/red] {escape(name)}; `python -m bench plan` shows why, and result.json has the traceback")
-    for line in outcome.untracked:
+    for line in in_lines(outcome.untracked):
         say(f"[yellow]not fully tracked:[/yellow] {escape(line)}")
-    if outcome.untracked:
-        say("the cells themselves are safe; `python -m bench sync` completes the mirror")
+    if num := len(outcome.untracked):
+        say(
+            f"{num} {'cell is' if num == 1 else 'cells are'} not fully tracked, but safe: "
+            f"`python -m bench sync{_elsewhere(context)}` completes the mirror"
+        )
     if context.uri is None:
         say("not tracked, as you asked; to sync later: python -m bench sync")
     finished = f"{outcome.done} of {num_tasks} cells finished" if num_tasks else "nothing was left to train"
@@ -126,5 +130,9 @@ def _say_answer(context: Context) -> None:
     found = answers_of(context.results, context.spec, context.profiles)
     say_answers(found)
     if found.judged or found.headlines or found.too_short:
-        elsewhere = "" if context.results == DEFAULT_RESULTS.absolute() else f" --results {context.results}"
-        say(f"the report with pictures: python -m bench report{escape(elsewhere)}", to_copy=True)
+        say(f"the report with pictures: python -m bench report{_elsewhere(context)}", to_copy=True)
+
+
+def _elsewhere(context: Context) -> str:
+    """The option that a command on these results needs."""
+    return "" if context.results == DEFAULT_RESULTS.absolute() else escape(f" --results {context.results}")

@@ -1,32 +1,38 @@
 """``sync``: completes the mirror of every recorded cell."""
 
+import os
 from pathlib import Path
 
 from rich.progress import Progress
 
 from bench.console import BadInput, Exit, console, escape, is_watched, say
-from bench.context import require_mlflow
+from bench.context import require_mlflow, require_writable
 from bench.records.find import find_cells
+from bench.records.locks import Lock
 from bench.tracking import connection as tracking
 from bench.tracking import mirror
 
 
 def sync(results: Path) -> Exit:
-    """Complete the mirror of every recorded cell."""
+    """Complete the mirror of every recorded cell. Raises BadInput, or Locked beside a run, which mirrors its cells."""
     if not (results / "cells").is_dir():
         raise BadInput(f"{results} holds no cells")
     require_mlflow("carry the results to where it is, or install it")
-    results = results.absolute()
+    uri = tracking.resolve_uri(results)
+    require_writable(results)
+    with Lock(results / "run.lease", f"process {os.getpid()}"):
+        return _sync(results.absolute(), uri)
+
+
+def _sync(results: Path, uri: str) -> Exit:
     found = find_cells(results)
     folders = found.folders
     for line in [*found.strays, *found.damaged]:
         say(f"[yellow]left out:[/yellow] {escape(line)}")
     with Progress(*Progress.get_default_columns(), console=console, disable=not is_watched()) as progress:
         bar = progress.add_task("mirroring", total=len(folders))
-        left = mirror.sync(
-            results, folders, tracking.resolve_uri(results), lambda done, _: progress.update(bar, completed=done)
-        )
-    for item in left:
-        say(f"[yellow]not fully tracked:[/yellow] {escape(str(item))}")
+        left = mirror.sync(results, folders, uri, lambda done, _: progress.update(bar, completed=done))
+    for line in mirror.in_lines(left):
+        say(f"[yellow]not fully tracked:[/yellow] {escape(line)}")
     say(f"{len(folders) - len(left)} of {len(folders)} cells are mirrored in full")
     return Exit.NOT_TRACKED if left or found.damaged else Exit.OK

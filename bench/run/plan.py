@@ -4,6 +4,7 @@ import contextlib
 import os
 import shutil
 import signal
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,12 +18,17 @@ from bench.records.storage import in_words
 from bench.records.tasks import CellTask, EventValues
 from bench.run.executors.base import Executor, StopRequest
 from bench.spec.cells import Cell
-from bench.tracking.mirror import Mirror, NoMirror
+from bench.tracking.mirror import Mirror, NoMirror, Unsynced
 from bench.tracking.store import is_synced
 from infogan.architectures import Costs, adapted, iteration_flops, network_costs
 from infogan.own.networks import architecture_of
 
 BYTES = 4
+MIRROR_PATIENCE_S = 120.0  # without a mirrored cell, after training has ended
+MIRROR_AT_STOP_S = 10.0  # in all, after a signal has ended training
+STOPPING = (
+    "stopping: cells first write a checkpoint, a second signal stops at once; the next run goes on from the checkpoints"
+)
 
 
 @dataclass(frozen=True)
@@ -116,7 +122,7 @@ class Outcome:
     exit_code: Exit
     done: int
     failed: list[str]
-    untracked: list[str]
+    untracked: list[Unsynced]
     lost: str = ""  # how the results folder was lost to this launch
 
 
@@ -127,14 +133,13 @@ def stop_signals() -> list[int]:
 
 
 @contextlib.contextmanager
-def _signals(stop: StopRequest, display: Display) -> Iterator[None]:
+def _signals(stop: StopRequest, display: Display, answer: str) -> Iterator[None]:
+    """Inside, a signal is a request to stop; the first one is answered with a line."""
+
     def handle(signum: int, _: object) -> None:
         stop.signals.append(signum)
         if len(stop.signals) == 1:
-            display.message(
-                "stopping: cells first write a checkpoint, a second signal stops at once; "
-                "the next run goes on from the checkpoints"
-            )
+            display.message(answer)
 
     before = {signum: signal.signal(signum, handle) for signum in stop_signals()}
     try:
@@ -157,7 +162,7 @@ def run(
     Raises Locked where another run uses the results.
     """
     stop = StopRequest()
-    with Lock(results / "run.lease", f"process {os.getpid()}") as lock, _signals(stop, display):
+    with Lock(results / "run.lease", f"process {os.getpid()}") as lock, _signals(stop, display, STOPPING):
         mirror = Mirror(results, uri) if uri is not None else NoMirror()
         mirror.start()
         for item in planned:
@@ -183,9 +188,7 @@ def run(
         if loss := lock.loss():  # what lies under these paths now is not this launch's
             mirror.abandon()
             return Outcome(Exit.FAILED, 0, [], [], loss)
-        if uri is not None:
-            display.message("training has ended; finishing the mirror in MLflow")
-        untracked = mirror.close(10.0 if stop.requested else 120.0)
+        untracked = _finished(mirror, display, in_haste=stop.requested)
         try:
             launch.record(results, tasks, outcomes, executor.jobs)
         except OSError as error:
@@ -201,6 +204,20 @@ def run(
     else:
         code = Exit.NOT_TRACKED if untracked else Exit.OK
     return Outcome(code, done, failed, untracked)
+
+
+def _finished(mirror: Mirror | NoMirror, display: Display, *, in_haste: bool) -> list[Unsynced]:
+    """What the mirror lacks once it is finished, or given up. A signal from here on ends this wait and nothing else."""
+    hurry, started = StopRequest(), time.monotonic()
+
+    def give_up() -> bool:
+        display.tick(mirror.status)
+        return hurry.requested or (in_haste and time.monotonic() - started > MIRROR_AT_STOP_S)
+
+    if isinstance(mirror, Mirror):
+        display.message("training has ended; finishing the mirror in MLflow (Ctrl-C leaves the rest to `bench sync`)")
+    with _signals(hurry, display, "leaving the rest of the mirror to `bench sync`"):
+        return mirror.close(MIRROR_PATIENCE_S, give_up)
 
 
 def free_bytes(results: Path) -> int:

@@ -10,12 +10,22 @@ from urllib.parse import unquote, urlsplit
 
 from bench.console import BadInput
 from bench.records.locks import Lock
-from bench.tracking.uri import NOT_A_DATABASE, escaped, is_loopback, reason, redacted, sqlite_file, sqlite_uri
+from bench.tracking.uri import (
+    LASTING,
+    NOT_A_DATABASE,
+    escaped,
+    is_loopback,
+    reason,
+    sqlite_file,
+    sqlite_uri,
+    told,
+)
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-STORES = ("http", "https", "sqlite", "postgresql", "mysql", "mssql", "databricks")
+DATABASES = ("postgresql", "mysql", "mssql")
+STORES = ("http", "https", "sqlite", *DATABASES, "databricks")
 SETTINGS = {  # of MLflow's client, unless the user sets them; what fails is sent again from the records
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
@@ -27,7 +37,22 @@ SETTINGS = {  # of MLflow's client, unless the user sets them; what fails is sen
 
 
 class StoreError(Exception):
-    """The store cannot be used now, whatever the cell; the message is one line without credentials."""
+    """The store cannot be used now, whatever the cell; the message is one line without credentials.
+
+    ``is_lasting``: somebody has to act first, so that it is no use to wait for the store.
+    """
+
+    def __init__(self, message: str, *, is_lasting: bool = False) -> None:
+        super().__init__(message)
+        self.is_lasting = is_lasting
+
+    @classmethod
+    def of(cls, error: Exception, uri: str) -> "StoreError":
+        """What the client raised, in one line. A server that refuses a request (4xx) is there, and will go on so."""
+        line, status = reason(error, uri), getattr(error, "get_http_status_code", int)()
+        refused = 400 <= status < 500 and status not in (408, 429)
+        lasting = refused or getattr(error, "is_lasting", False) or isinstance(error, ImportError)
+        return cls(line, is_lasting=lasting or line in LASTING)
 
 
 def is_installed() -> bool:
@@ -50,10 +75,41 @@ def resolve_uri(results: Path) -> str:
     if kind not in STORES and kind not in {plugin.name for plugin in entry_points(group="mlflow.tracking_store")}:
         why = "MLflow keeps no runs in a folder any more" if kind in ("file", uri) else f"MLflow has no store {kind}:"
         ways = "unset it (runs go to mlflow.db in the results folder), or name a server or a database"
-        raise BadInput(
-            f"MLFLOW_TRACKING_URI={redacted(uri)}: {why}; {ways}: http://HOST:5000, sqlite:////PATH/mlflow.db"
-        )
+        raise BadInput(f"MLFLOW_TRACKING_URI={told(uri)}: {why}; {ways}: http://HOST:5000, sqlite:////PATH/mlflow.db")
+    if fault := _fault(kind, uri):
+        raise BadInput(f"MLFLOW_TRACKING_URI={told(uri)}: {fault}")
     return uri
+
+
+def _fault(kind: str, uri: str) -> str:
+    """What is wrong with the address itself, in words; empty where only the attempt can tell."""
+    if uri != uri.strip() or not uri.isprintable():
+        return "it begins or ends with white space, or holds a character that cannot be printed"
+    if kind in ("http", "https"):
+        try:
+            parts = urlsplit(uri)
+            is_whole = bool(parts.hostname) and (parts.port is None or parts.port > 0) and " " not in uri
+        except ValueError:
+            is_whole = False
+        if not is_whole:
+            return "expected http://HOST:PORT, with what is special in a user's name or password as %XX"
+        if parts.query or parts.fragment:
+            return "it is the address of a page; expected that of the server, http://HOST:PORT"
+    if kind == "sqlite" and not (sqlite_file(uri) or Path()).name:
+        return "expected a file: sqlite:////PATH/mlflow.db"
+    if kind in DATABASES and is_installed():
+        from sqlalchemy.engine import make_url
+        from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+
+        try:
+            make_url(uri).get_dialect().import_dbapi()
+        except NoSuchModuleError:
+            return "SQLAlchemy has no such driver"
+        except (ArgumentError, ValueError):
+            return f"expected {kind}://USER:PASSWORD@HOST/DATABASE, with what is special in it as %XX"
+        except ImportError as error:
+            return f"its driver is not installed ({error})"
+    return ""
 
 
 def may_exist(uri: str) -> bool:
@@ -67,7 +123,7 @@ def prepared_experiments(uri: str) -> dict[str, str]:
     try:
         found = connect(uri).search_experiments(order_by=["last_update_time DESC"])
     except Exception as error:
-        raise StoreError(reason(error, uri)) from None
+        raise StoreError.of(error, uri) from None
     return {e.name: e.experiment_id for e in found if "mlflow.sharedViewState.seeds" in e.tags}
 
 
@@ -76,7 +132,7 @@ def artifact_folders(uri: str) -> tuple[str, ...]:
     try:
         found = connect(uri).search_experiments()
     except Exception as error:
-        raise StoreError(reason(error, uri)) from None
+        raise StoreError.of(error, uri) from None
     parts = [urlsplit(e.artifact_location) for e in found]
     return tuple(sorted({unquote(part.path) for part in parts if part.scheme in ("", "file")}))
 

@@ -9,10 +9,10 @@ from pathlib import Path
 from bench.records.folder import CellFolder
 from bench.tracking.connection import StoreError
 from bench.tracking.store import Store
-from bench.tracking.uri import NOT_A_DATABASE
 
 FIRST_DELAY_S, LAST_DELAY_S = 1.0, 60.0  # between attempts at a store that is down
-ATTEMPTS_AT_CLOSE = 3
+CLOSING_DELAY_S = 1.0  # the same once training has ended
+POLL_S = 0.2
 SYNC_DELAYS_S = (1.0, 3.0, 8.0)
 
 
@@ -32,6 +32,14 @@ class Unsynced:
         return f"{self.name}: {self.reason}"
 
 
+def in_lines(unsynced: Iterable[Unsynced]) -> list[str]:
+    """One line a reason: of a cell with its name, of many with their number."""
+    names: dict[str, list[str]] = {}
+    for item in unsynced:
+        names.setdefault(item.reason, []).append(item.name)
+    return [f"{of[0] if len(of) == 1 else f'{len(of)} cells'}: {reason}" for reason, of in names.items()]
+
+
 def sync(
     results: Path,
     folders: Iterable[CellFolder],
@@ -47,7 +55,7 @@ def sync(
                 reason = store.mirror(folder)
                 break
             except StoreError as error:
-                if delay_s is None or str(error) == NOT_A_DATABASE:
+                if delay_s is None or error.is_lasting:
                     return unsynced + [Unsynced(_name(results, f.path), str(error)) for f in todo[done:]]
                 time.sleep(delay_s)
         if reason:
@@ -67,7 +75,8 @@ class Mirror:
         self._failed: dict[Path, tuple[CellFolder, str]] = {}  # cells with a fault of their own, and which
         self._in_hand: set[Path] = set()  # the one that is being mirrored
         self._outage = ""
-        self._closing = self._last_round = False
+        self._closing = self._last_round = self._ended = False
+        self._progress_s = 0.0  # when a cell was last through with, on the monotonic clock
         self._thread = threading.Thread(target=self._run, name="mlflow-mirror", daemon=True)
 
     def start(self) -> None:
@@ -89,43 +98,49 @@ class Mirror:
             parts += [f"{len(self._failed)} not mirrored"] if self._failed else []
         return "tracking: " + (", ".join(parts) or "up to date")
 
-    def close(self, timeout_s: float) -> list[str]:
-        """Drain within the bound; one line for each cell that is not fully mirrored."""
+    def close(self, patience_s: float, give_up: Callable[[], bool] = lambda: False) -> list[Unsynced]:
+        """Drain, however long it takes, while at least one cell is through in every ``patience_s``; gives those that
+        are not fully mirrored. ``give_up`` is asked a few times a second, and ends the wait.
+        """
         with self._changed:
-            self._closing = True
+            self._closing, self._progress_s = True, time.monotonic()
             self._changed.notify_all()
-        if self._thread.ident is not None:
-            self._thread.join(timeout_s)
+        while self._thread.is_alive() and not give_up():
+            left_s = self._progress_s + patience_s - time.monotonic()
+            if left_s <= 0:
+                break
+            self._thread.join(min(left_s, POLL_S))
         with self._changed:
-            late = self._outage or f"not mirrored within {timeout_s:g} s"
+            late = self._outage or "the store did not take it in time"
             left = {path: reason for path, (_, reason) in self._failed.items()}
             left |= dict.fromkeys(self._waiting.keys() | self._in_hand, late)
-        return sorted(f"{_name(self._results, path)}: {reason}" for path, reason in left.items())
+            self._end()
+        return [Unsynced(*item) for item in sorted((_name(self._results, path), left[path]) for path in left)]
 
     def abandon(self) -> None:
         """Mirror nothing more: the records are no longer this launch's."""
         with self._changed:
-            self._waiting.clear()
-            self._failed.clear()
-            self._closing = self._last_round = True
-            self._changed.notify_all()
+            self._end()
+
+    def _end(self) -> None:
+        self._ended = True
+        self._changed.notify_all()
 
     def _run(self) -> None:
-        delay_s, attempts_at_close = FIRST_DELAY_S, 0
+        delay_s = FIRST_DELAY_S
         while (folder := self._next()) is not None:
             try:
                 reason = self._store.mirror(folder)
             except Exception as error:  # StoreError; anything else must not end the thread either
                 self._put_back(folder, str(error))
-                attempts_at_close += self._closing
-                if attempts_at_close == ATTEMPTS_AT_CLOSE:
+                if self._closing and getattr(error, "is_lasting", False):
                     return
                 self._pause(delay_s)
                 delay_s = min(2 * delay_s, LAST_DELAY_S)
                 continue
             delay_s = FIRST_DELAY_S
             with self._changed:
-                self._in_hand, self._outage = set(), ""
+                self._in_hand, self._outage, self._progress_s = set(), "", time.monotonic()
                 if reason:
                     self._failed[folder.path] = folder, reason
 
@@ -134,7 +149,9 @@ class Mirror:
         a server that answers with errors now and then must not leave it behind.
         """
         with self._changed:
-            self._changed.wait_for(lambda: self._waiting or self._closing)
+            self._changed.wait_for(lambda: self._waiting or self._closing or self._ended)
+            if self._ended:
+                return None
             if self._closing and not self._waiting and not self._last_round:
                 self._last_round = True
                 self._waiting = {path: folder for path, (folder, _) in self._failed.items()}
@@ -154,9 +171,9 @@ class Mirror:
         """Wait until the next attempt; closing cuts it short, and then the pauses are short."""
         with self._changed:
             if self._closing:
-                self._changed.wait_for(lambda: False, FIRST_DELAY_S)
+                self._changed.wait_for(lambda: self._ended, CLOSING_DELAY_S)
             else:
-                self._changed.wait_for(lambda: self._closing, delay_s)
+                self._changed.wait_for(lambda: self._closing or self._ended, delay_s)
 
 
 class NoMirror:
@@ -168,6 +185,6 @@ class NoMirror:
     def submit(self, folder: CellFolder) -> None: ...
     def abandon(self) -> None: ...
 
-    def close(self, timeout_s: float) -> list[str]:
+    def close(self, patience_s: float, give_up: Callable[[], bool] = lambda: False) -> list[Unsynced]:
         """No cell is missing from a store that nobody asked for."""
         return []

@@ -311,7 +311,7 @@ class Store:
         try:
             self._client = self._client or connect(self.uri)
         except Exception as error:
-            raise StoreError(reason(error, self.uri)) from None
+            raise StoreError.of(error, self.uri) from None
         try:
             synced = mirror_cell(self._client, folder, self._memory)
             return None if synced else "the store holds other points than the record"
@@ -322,5 +322,5 @@ class Store:
         except Exception as error:
             self._client = None
             self._memory.clear()
-            raise StoreError(reason(error, self.uri)) from None
+            raise StoreError.of(error, self.uri) from None
         return cause

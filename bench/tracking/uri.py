@@ -8,6 +8,17 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 NOT_A_DATABASE = "mlflow.db is not a database; move it away and run `python -m bench sync`"
 NO_SPACE = "no space left for mlflow.db; make room and run `python -m bench sync`"
 NO_ANSWER = "tracking server does not answer"
+NO_ACCESS = "tracking server refuses access: it wants MLFLOW_TRACKING_TOKEN, or a user name and password"
+NOT_MLFLOW = "what answers there does not know MLflow's requests: another program, path or version"
+OTHER_VERSION = (
+    "the database was made by another version of MLflow; back it up and run `mlflow db upgrade` on it, or use another"
+)
+LASTING = (NOT_A_DATABASE, NO_SPACE, NO_ACCESS, NOT_MLFLOW, OTHER_VERSION)  # until somebody acts
+
+
+def told(uri: str) -> str:
+    """What may be said of an address that may be malformed: nothing before its last @, and no options."""
+    return re.sub("//.*@", "//", re.split("[?#]", uri, maxsplit=1)[0], flags=re.DOTALL)
 
 
 def redacted(uri: str) -> str:
@@ -50,12 +61,19 @@ def is_loopback(host: str) -> bool:
 def reason(error: Exception, uri: str) -> str:
     """One line for a person: no credentials, no stack."""
     text = " ".join(str(error).split()) or type(error).__name__
+    text = re.sub(r" for url: \S+", ".", text)  # of one run's file: the same reason is one line for all cells
     if "file is not a database" in text or "image is malformed" in text:
         return NOT_A_DATABASE
     if "database or disk is full" in text:
         return NO_SPACE
+    if "Detected out-of-date database schema" in text or "Can't locate revision" in text:
+        return OTHER_VERSION
     if "failed with exception" in text or ("OperationalError" in text and not uri.startswith("sqlite")):
         return NO_ANSWER
+    if re.search("error code 40[13] ", text):
+        return NO_ACCESS
+    if "error code 404 " in text or "not in a valid JSON format" in text:
+        return NOT_MLFLOW
     parts = urlsplit(uri)
     user_info = parts.netloc.rpartition("@")[0]
     secrets = {user_info, user_info.partition(":")[2], "" if parts.scheme.startswith("sqlite") else parts.query}

@@ -34,7 +34,7 @@ def ask(base: str, requests: Sequence[Request]) -> list[Answer]:
     """One after the other; a Host header among the headers replaces the true one."""
     address, answers = urlsplit(base), []
     for request in requests:
-        connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=60)
+        connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=300)
         has_host = any(name.lower() == "host" for name, _ in request.headers)
         connection.putrequest(request.method, request.path, skip_host=has_host)
         for name, value in (*request.headers, ("Content-Length", str(len(request.body)))):

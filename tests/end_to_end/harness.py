@@ -81,6 +81,26 @@ def wait_for(condition: Any, timeout_s: float = PATIENCE_S) -> None:
         time.sleep(0.02)
 
 
+def read_until(process: subprocess.Popen[str], text: str) -> str:
+    """What the process says up to the line with this text; ``stdout`` has the rest."""
+    assert process.stdout is not None
+    output = ""
+    for line in process.stdout:
+        output += line
+        if text in line:
+            return output
+    raise AssertionError(f"ended without {text!r}:\n{output}")
+
+
+def rest_of(process: subprocess.Popen[str]) -> str:
+    """What it says until its end."""
+    assert process.stdout is not None
+    with process.stdout:
+        output = process.stdout.read()
+    process.wait(PATIENCE_S)
+    return output
+
+
 def same_bits(a: Path, b: Path) -> bool:
     """Whether two finished cells have the same weights, curves and pictures, to the last bit."""
     import numpy as np

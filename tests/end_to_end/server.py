@@ -9,7 +9,6 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -17,7 +16,7 @@ from typing import Any
 
 import psutil
 
-from tests.end_to_end.harness import ROOT
+from tests.end_to_end.harness import PATIENCE_S, ROOT
 
 HOP_BY_HOP = {"connection", "transfer-encoding", "content-length", "keep-alive"}
 
@@ -60,8 +59,8 @@ class TrackingServer:
         """The command's exit code, once no process of the server is left."""
         family = psutil.Process(self.process.pid).children(recursive=True)
         self.process.send_signal(signum)
-        self.output += self.process.communicate(timeout=90)[0]
-        assert psutil.wait_procs(family, timeout=30)[1] == []
+        self.output += self.process.communicate(timeout=PATIENCE_S)[0]
+        assert psutil.wait_procs(family, timeout=PATIENCE_S)[1] == []
         return self.process.returncode
 
     def close(self) -> None:
@@ -102,14 +101,15 @@ Fault = Callable[[int, str], str]  # number of the request (from 1) and its path
 class Proxy:
     """Forwards to a server. ``fault`` says of each request: pass; error, a 500 in the server's stead; lost, forwarded
     but the connection is cut before the answer; cut, not even forwarded; held, not before ``release`` is set; dropped,
-    an upload that is answered with 200 and forwarded to nobody; spoiled, one that arrives with a bit changed.
+    an upload that is answered with 200 and forwarded to nobody; spoiled, one that arrives with a bit changed; full, an
+    upload that is answered as by a server without space for it.
     """
 
     def __init__(self, upstream_port: int, fault: Fault = lambda number, path: "pass") -> None:
         self.fault, self.upstream_port = fault, upstream_port
         self.release = threading.Event()
         self.faults: dict[str, int] = {}
-        self.num_requests = 0
+        self.num_requests = self.num_answers = 0
         self.port = free_port()
         self.uri = f"http://127.0.0.1:{self.port}"
         self._lock = threading.Lock()
@@ -162,15 +162,17 @@ class Proxy:
         if kind == "spoiled" and request.command == "PUT" and body:
             body = body[:-1] + bytes([body[-1] ^ 1])
         if kind == "held":
-            self.release.wait(120)
+            self.release.wait()
         if kind == "cut":
             request.close_connection = True
         elif kind == "dropped" and request.command == "PUT":
             self._reply(request, 200, [], b"{}")
+        elif kind == "full" and request.command == "PUT":
+            self._reply(request, 500, [], b'{"error_code": "INTERNAL_ERROR", "message": "No space left on device"}')
         elif kind == "error":
             self._reply(request, 500, [], b'{"error_code": "INTERNAL_ERROR", "message": "out of order"}')
         else:
-            upstream = http.client.HTTPConnection("127.0.0.1", self.upstream_port, timeout=60)
+            upstream = http.client.HTTPConnection("127.0.0.1", self.upstream_port, timeout=PATIENCE_S)
             try:
                 headers = {name: value for name, value in request.headers.items() if name.lower() not in HOP_BY_HOP}
                 upstream.request(request.command, request.path, body, headers)
@@ -186,8 +188,11 @@ class Proxy:
             else:
                 self._reply(request, response.status, response.getheaders(), content)
 
-    @staticmethod
-    def _reply(request: BaseHTTPRequestHandler, status: int, headers: list[tuple[str, str]], content: bytes) -> None:
+    def _reply(
+        self, request: BaseHTTPRequestHandler, status: int, headers: list[tuple[str, str]], content: bytes
+    ) -> None:
+        with self._lock:
+            self.num_answers += 1
         request.send_response(status)
         for name, value in headers:
             if name.lower() not in HOP_BY_HOP:
@@ -195,7 +200,3 @@ class Proxy:
         request.send_header("Content-Length", str(len(content)))
         request.end_headers()
         request.wfile.write(content)
-
-
-def pause_until(moment_s: float) -> None:
-    time.sleep(max(0.0, moment_s - time.monotonic()))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.end_to_end.harness import ROOT, Bench
+from tests.end_to_end.harness import PATIENCE_S, ROOT, Bench
 
 pytestmark = pytest.mark.timeout(900)  # on a machine that is busy with other work
 ONE = ("run", "tiny", "--device", "cpu", "--arms", "infogan", "--seeds", "0", "--jobs", "1", "--no-tracking")
@@ -23,7 +23,7 @@ def limit(which: int, soft: int, hard: int) -> Callable[[], None]:
 def limited(bench: Bench, preexec: Callable[[], None]) -> tuple[int, str]:
     """Exit code and output of ``ONE`` with the limit, which must end by itself and without a traceback."""
     process = bench.start(*ONE, preexec_fn=preexec)
-    output, _ = process.communicate(timeout=120)
+    output, _ = process.communicate(timeout=PATIENCE_S)
     assert "Traceback" not in output, output
     return process.returncode, output
 

@@ -29,6 +29,7 @@ from tests.end_to_end.attacks import (
     post,
 )
 from tests.end_to_end.browser import Browser, browser, missing, served, start
+from tests.end_to_end.harness import PATIENCE_S
 
 ARMS = ("gan", "infogan", "infogan-fast-q")
 CEILING = {"gan": 0.1, "infogan": 2.1, "infogan-fast-q": 2.25}  # nats
@@ -193,14 +194,14 @@ def test_sigterm_takes_the_server_along(results: Path) -> None:
         server = first_child(process)
         family = [server, *server.children(recursive=True)]
         process.terminate()
-        assert process.wait(60) == 143
-        assert psutil.wait_procs(family, timeout=10)[1] == []
+        assert process.wait(PATIENCE_S) == 143
+        assert psutil.wait_procs(family, timeout=PATIENCE_S)[1] == []
 
 
 def test_a_server_that_dies_is_one_line(results: Path) -> None:
     with start(results) as process:
         first_child(process).kill()
-        output, _ = process.communicate(timeout=60)
+        output, _ = process.communicate(timeout=PATIENCE_S)
         assert output == "error: MLflow ended with code -9: without a word\n"
         assert process.returncode == 1
 
@@ -241,5 +242,5 @@ def test_of_a_server_elsewhere_only_the_addresses_are_printed(
 
 def outcome(results: Path, *options: str) -> tuple[int, str]:
     with start(results, *options) as process:
-        output, _ = process.communicate(timeout=60)
+        output, _ = process.communicate(timeout=PATIENCE_S)
         return process.returncode, output

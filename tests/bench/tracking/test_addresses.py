@@ -44,14 +44,55 @@ def test_an_address_names_its_file(tmp_path: Path, name: str) -> None:
 @pytest.mark.parametrize(
     "uri", ["./mlruns", "mlruns", "file:///tmp/mlruns", "file:x", "/tmp/" + "x" * 300, "s3://bucket/x"]
 )
-def test_an_address_without_a_store_is_said_before_training(tmp_path: Path, uri: str) -> None:
+def test_an_address_without_a_store_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, uri: str) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    with pytest.raises(BadInput) as caught:
+        resolve_uri(tmp_path)
+    line = str(caught.value)
+    assert line.startswith("MLFLOW_TRACKING_URI=")
+    assert ("keeps no runs in a folder" in line) == (not uri.startswith("s3"))
+    assert line.endswith("or name a server or a database: http://HOST:5000, sqlite:////PATH/mlflow.db")
+
+
+@pytest.mark.parametrize("uri", ["./mlruns", "http://someone:s3cret@[host:5000"])
+def test_a_bad_address_is_one_line_before_training(tmp_path: Path, uri: str) -> None:
     bench = Bench(tmp_path, 30, {"MLFLOW_TRACKING_URI": uri})
     output = bench("run", "tiny", "--seeds", "0", code=2)
     assert output.count("\n") == 1
     assert output.startswith("error: MLFLOW_TRACKING_URI=")
-    assert ("keeps no runs in a folder" in output) == (not uri.startswith("s3"))
-    assert output.endswith("or name a server or a database: http://HOST:5000, sqlite:////PATH/mlflow.db\n")
     assert bench.cells() == {}
+
+
+MALFORMED = {
+    "http://": "expected http://HOST:PORT",
+    "http://[::1": "expected http://HOST:PORT",
+    "http://host:port": "expected http://HOST:PORT",
+    "http://host:99999": "expected http://HOST:PORT",
+    "http://someone:s3cret/w@host:5000": "expected http://HOST:PORT",
+    "http://someone:s3cret@[host:5000": "expected http://HOST:PORT",
+    "http://ho st:5000": "expected http://HOST:PORT",
+    "http://host:5000/#/experiments/1": "the address of a page",
+    "http://host:5000\n": "white space",
+    "sqlite:": "expected a file: sqlite:////PATH/mlflow.db",
+    "sqlite://": "expected a file",
+    "sqlite:///": "expected a file",
+    "sqlite://someone:s3cret@host/x.db": "expected a file",
+    "postgresql+nothing://someone:s3cret@host/x": "no such driver",
+    "postgresql+psycopg2://someone:s3cret@host:port/x": "expected postgresql://USER",
+    "mssql+pymssql://someone:s3cret@host/x": "its driver is not installed",
+}
+
+
+@pytest.mark.parametrize("uri", MALFORMED)
+def test_a_malformed_address_is_said_without_its_secrets(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, uri: str
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    with pytest.raises(BadInput) as caught:
+        resolve_uri(tmp_path)
+    assert MALFORMED[uri] in str(caught.value)
+    assert str(caught.value).startswith(f"MLFLOW_TRACKING_URI={uri.partition(':')[0]}:")
+    assert "s3cret" not in str(caught.value)
 
 
 def test_addresses_with_a_store_are_taken_as_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

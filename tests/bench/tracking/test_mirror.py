@@ -1,18 +1,28 @@
 """Many cells, and stores that fail: a closed port, a server that hangs or comes late, a file that is no database."""
 
+import os
 import shutil
+import signal
 import socket
+import sqlite3
+import subprocess
+import sys
+import threading
 import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from bench.records.folder import CellFolder
 from bench.tracking.connection import connect, default_uri
-from bench.tracking.mirror import Mirror, sync
-from bench.tracking.store import is_synced
-from bench.tracking.uri import NOT_A_DATABASE
+from bench.tracking.mirror import Mirror, Unsynced, in_lines, sync
+from bench.tracking.store import Store, is_synced
+from bench.tracking.uri import NO_ACCESS, NOT_A_DATABASE, NOT_MLFLOW, OTHER_VERSION
 from tests.bench.tracked_cells import (
     ITERATIONS,
     assert_holds,
@@ -24,6 +34,7 @@ from tests.bench.tracked_cells import (
     stored,
     the_run,
 )
+from tests.end_to_end.harness import PATIENCE_S, ROOT, wait_for
 from tests.end_to_end.server import TrackingServer, free_port
 
 
@@ -31,6 +42,47 @@ from tests.end_to_end.server import TrackingServer, free_port
 def refusing_uri() -> str:
     """A port of this machine where nobody listens, with credentials that must not be told."""
     return f"http://someone:s3cret-word@127.0.0.1:{free_port()}"
+
+
+def closed(mirror: Mirror, patience_s: float, give_up: Callable[[], bool] = lambda: False) -> list[str]:
+    return [str(left) for left in mirror.close(patience_s, give_up)]
+
+
+@contextmanager
+def taken_away(results: Path) -> Iterator[Callable[[], None]]:
+    """The database is not to be had until the function is called, as on a file server that is gone."""
+    database, aside = results / "mlflow.db", results / "aside.db"
+    database.rename(aside)
+    database.mkdir()
+
+    def bring_back() -> None:
+        database.rmdir()
+        aside.rename(database)
+
+    yield bring_back
+
+
+class CountedStore(Store):
+    """Counts its calls, and does something after each."""
+
+    num_calls = 0
+
+    def mirror(self, folder: CellFolder) -> str | None:
+        type(self).num_calls += 1
+        try:
+            return super().mirror(folder)
+        finally:
+            self.after()
+
+    @staticmethod
+    def after() -> None: ...
+
+
+@pytest.fixture
+def counted(monkeypatch: pytest.MonkeyPatch) -> type[CountedStore]:
+    monkeypatch.setattr("bench.tracking.mirror.Store", CountedStore)
+    monkeypatch.setattr(CountedStore, "num_calls", 0)
+    return CountedStore
 
 
 def test_the_mirror_follows_cells_as_they_grow(results: Path, client: Any) -> None:
@@ -43,7 +95,7 @@ def test_the_mirror_follows_cells_as_they_grow(results: Path, client: Any) -> No
             mirror.submit(folder)
     for folder in folders:
         mirror.submit(finish(folder))
-    assert mirror.close(60) == []
+    assert closed(mirror, 60) == []
     assert mirror.status == "tracking: up to date"
     assert all(is_synced(folder, default_uri(results)) for folder in folders)
 
@@ -55,7 +107,7 @@ def test_a_damaged_cell_does_not_hold_up_the_others(results: Path) -> None:
     mirror.start()
     mirror.submit(damaged)
     mirror.submit(sound)
-    (line,) = mirror.close(60)
+    (line,) = closed(mirror, 60)
     assert line.startswith("toy/smoke/infogan/seed-0: history.npz: checksum does not match")
     assert is_synced(sound, default_uri(results))
     assert "1 not mirrored" in mirror.status
@@ -67,29 +119,77 @@ def test_a_refusing_server_stops_nothing(results: Path, refusing_uri: str) -> No
     folder = done_cell(results, make_cell())
     mirror = Mirror(results, refusing_uri)
     mirror.start()
-    started = time.monotonic()
-    for _ in range(100):
-        mirror.submit(folder)
-    assert time.monotonic() - started < 0.5
-    assert mirror.status == "tracking: 1 cell waiting"
-    started = time.monotonic()
-    lines = mirror.close(30)
-    assert time.monotonic() - started < 31
-    assert lines == ["toy/smoke/infogan/seed-0: tracking server does not answer"]
+    mirror.submit(folder)
+    wait_for(lambda: "does not answer" in mirror.status)
+    assert closed(mirror, 0.1) == ["toy/smoke/infogan/seed-0: tracking server does not answer"]
     assert mirror.status == "tracking: tracking server does not answer, 1 cell waiting"
     assert folder.tracking() is None
 
 
-def test_close_keeps_its_bound_with_a_server_that_hangs(results: Path) -> None:
+def test_a_server_that_hangs_is_not_awaited(results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its first request is not over, which the status would tell, after many submissions and after the end."""
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "200")
+    folder = done_cell(results, make_cell())
     with socket.create_server(("127.0.0.1", 0)) as silent:  # takes connections and never answers
         mirror = Mirror(results, f"http://127.0.0.1:{silent.getsockname()[1]}")
         mirror.start()
-        mirror.submit(done_cell(results, make_cell()))
-        started = time.monotonic()
-        lines = mirror.close(0.5)
-        assert time.monotonic() - started < 1
-    assert lines == ["toy/smoke/infogan/seed-0: not mirrored within 0.5 s"]
-    assert Mirror(results, "http://127.0.0.1:1").close(1) == []  # never started
+        for _ in range(100):
+            mirror.submit(folder)
+        connection, _ = silent.accept()
+        with connection:
+            assert mirror.status == "tracking: 1 cell waiting"
+            for give_up in (lambda: False, lambda: True):
+                lines = closed(mirror, 600.0 if give_up() else 0.1, give_up)
+                assert lines == ["toy/smoke/infogan/seed-0: the store did not take it in time"]
+            assert mirror.status == "tracking: 1 cell waiting"
+    assert closed(Mirror(results, "http://127.0.0.1:1"), 1) == []  # never started
+
+
+def test_a_store_that_comes_back_after_training_gets_everything(
+    results: Path, counted: type[CountedStore], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may be gone for many attempts."""
+    monkeypatch.setattr("bench.tracking.mirror.CLOSING_DELAY_S", 0.02)
+    folders = [done_cell(results, make_cell(seed)) for seed in (0, 1)]
+    with taken_away(results) as bring_back:
+        mirror = Mirror(results, default_uri(results))
+        mirror.start()
+        for folder in folders:
+            mirror.submit(folder)
+        back = list[bool]()
+
+        def give_up() -> bool:
+            if counted.num_calls > 10 and not back:
+                bring_back()
+                back.append(True)
+            return False
+
+        assert closed(mirror, 200, give_up) == []
+    assert all(is_synced(folder, default_uri(results)) for folder in folders)
+
+
+def test_the_end_is_awaited_while_cells_go_through(
+    results: Path, counted: type[CountedStore], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each takes 90 s of a clock, and the patience is 100 s: five are more than that."""
+    clock = SimpleNamespace(now_s=0.0, monotonic=lambda: clock.now_s, sleep=time.sleep)
+
+    def after() -> None:
+        clock.now_s += 90
+
+    monkeypatch.setattr(counted, "after", staticmethod(after))
+    monkeypatch.setattr("bench.tracking.mirror.time", clock)
+    mirror = Mirror(results, default_uri(results))
+    for seed in range(5):
+        mirror.submit(done_cell(results, make_cell(seed)))
+    mirror.start()
+    assert closed(mirror, 100) == []
+    assert clock.now_s == 450
+
+
+def test_many_cells_of_one_reason_are_one_line() -> None:
+    left = [Unsynced("a", "gone"), Unsynced("b", "damaged"), Unsynced("c", "gone")]
+    assert in_lines(left) == ["2 cells: gone", "b: damaged"]
 
 
 def test_sync_with_a_refusing_server_names_every_cell(
@@ -110,8 +210,73 @@ def test_a_file_that_is_no_database_is_said_and_left_alone(tmp_path: Path) -> No
     mirror = Mirror(tmp_path, default_uri(tmp_path))
     mirror.start()
     mirror.submit(folder)
-    assert mirror.close(20) == [str(left)]
+    assert closed(mirror, 3600) == [str(left)]  # at once
     assert database.read_bytes() == b"not a database at all" * 50
+
+
+def test_a_database_of_another_version_is_said_and_not_awaited(results: Path) -> None:
+    """Neither in ``sync`` nor at the end of a sweep: somebody has to act first."""
+    with closing(sqlite3.connect(results / "mlflow.db")) as database, database:
+        database.execute("UPDATE alembic_version SET version_num = '0123456789ab'")
+    folders = [done_cell(results, make_cell(seed)) for seed in (0, 1)]
+    before = (results / "mlflow.db").read_bytes()
+    assert in_lines(sync(results, folders, default_uri(results))) == [f"2 cells: {OTHER_VERSION}"]
+    mirror = Mirror(results, default_uri(results))
+    mirror.start()
+    mirror.submit(folders[0])
+    assert closed(mirror, 3600) == [f"toy/smoke/infogan/seed-0: {OTHER_VERSION}"]
+    assert (results / "mlflow.db").read_bytes() == before
+
+
+@pytest.mark.parametrize(("status", "line"), [(200, NOT_MLFLOW), (404, NOT_MLFLOW), (403, NO_ACCESS)])
+def test_another_program_at_the_address_is_said_and_not_awaited(results: Path, status: int, line: str) -> None:
+    class Page(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            self.send_response(status)
+            self.end_headers()
+            self.wfile.write(b"<html>A page</html>")
+
+        do_POST = do_GET
+
+        def log_message(self, *_: object) -> None: ...
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Page) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        mirror = Mirror(results, f"http://127.0.0.1:{server.server_port}")
+        mirror.start()
+        mirror.submit(done_cell(results, make_cell()))
+        assert closed(mirror, 3600) == [f"toy/smoke/infogan/seed-0: {line}"]
+        server.shutdown()
+
+
+def test_ctrl_c_ends_sync_with_its_code(results: Path) -> None:
+    done_cell(results, make_cell())
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "bench", "sync", "--results", str(results)],
+            env=os.environ | {"MLFLOW_TRACKING_URI": f"http://127.0.0.1:{silent.getsockname()[1]}"},
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        connection, _ = silent.accept()
+        with connection:
+            process.send_signal(signal.SIGINT)
+            output, _ = process.communicate(timeout=PATIENCE_S)
+    assert (process.returncode, output) == (130, "stopped\n")
+
+
+def test_artifacts_that_cannot_be_written_are_said(results: Path) -> None:
+    folder = done_cell(results, make_cell())
+    (results / "artifacts").write_text("a file is in their place")
+    (line,) = in_lines(sync(results, [folder], default_uri(results)))
+    assert line.startswith("toy/smoke/infogan/seed-0: ")
+    assert str(results / "artifacts") in line
+    assert not is_synced(folder, default_uri(results))
+    (results / "artifacts").unlink()
+    assert sync(results, [folder], default_uri(results)) == []
 
 
 def test_a_damaged_database_is_said(results: Path) -> None:
@@ -157,7 +322,7 @@ def test_a_server_that_comes_late_gets_everything(tmp_path: Path, monkeypatch: p
     try:
         for folder in folders:
             mirror.submit(finish(folder))
-        assert mirror.close(60) == []
+        assert closed(mirror, 60) == []
         assert all(is_synced(folder, server.uri) for folder in folders)
         client = connect(server.uri)
         run_id = (folders[0].tracking() or {})["run_id"]
