@@ -27,6 +27,7 @@ from tests.end_to_end.attacks import (
     needs_root,
     post,
 )
+from tests.end_to_end.faults import running
 from tests.end_to_end.harness import PATIENCE_S, Bench, read_until, rest_of, same_bits, wait_for
 from tests.end_to_end.server import Proxy, TrackingServer, free_port
 
@@ -124,13 +125,13 @@ def test_training_does_not_wait_for_a_slow_server(server: TrackingServer, undist
     with Proxy(server.port, lambda number, path: "held") as proxy:
         bench = bench_at(tmp_path, proxy.uri)
         bench.environment["MLFLOW_HTTP_REQUEST_TIMEOUT"] = "3600"
-        process = bench.start(*RUN)
-        output = read_until(process, "training has ended")
-        assert len(list(bench.results.glob("cells/**/result.json"))) == 2
-        wait_for(lambda: proxy.num_requests >= 1)
-        assert proxy.num_answers == 0
-        proxy.release.set()
-        output += rest_of(process)
+        with running(bench, *RUN) as process:
+            output = read_until(process, "training has ended")
+            assert len(list(bench.results.glob("cells/**/result.json"))) == 2
+            wait_for(lambda: proxy.num_requests >= 1)
+            assert proxy.num_answers == 0
+            proxy.release.set()
+            output += rest_of(process)
         assert process.returncode == 0, output
         check_in_full(server, bench)
     assert all(same_bits(path, undisturbed.cells()[name]) for name, path in bench.cells().items())
@@ -193,14 +194,14 @@ def test_a_server_that_is_gone_comes_back(server: TrackingServer, undisturbed: B
     """
     with Proxy(server.port) as proxy:
         bench = bench_at(tmp_path, proxy.uri)
-        process = bench.start(*RUN)
-        wait_for(lambda: any((CellFolder(path).tracking() or {}).get("run_id") for path in bench.cells().values()))
-        proxy.refuse()
-        output = read_until(process, "training has ended")
-        assert len(list(bench.results.glob("cells/**/result.json"))) == 2
-        output += read_until(process, "tracking server does not answer")
-        proxy.listen()
-        output += rest_of(process)
+        with running(bench, *RUN) as process:
+            wait_for(lambda: any((CellFolder(path).tracking() or {}).get("run_id") for path in bench.cells().values()))
+            proxy.refuse()
+            output = read_until(process, "training has ended")
+            assert len(list(bench.results.glob("cells/**/result.json"))) == 2
+            output += read_until(process, "tracking server does not answer")
+            proxy.listen()
+            output += rest_of(process)
         assert process.returncode == 0, output
     check_in_full(server, bench)
     assert all(same_bits(path, undisturbed.cells()[name]) for name, path in bench.cells().items())
@@ -212,12 +213,12 @@ def test_a_server_killed_for_good_and_started_again(server: TrackingServer, undi
     and sync completes the rest.
     """
     bench = bench_at(tmp_path, server.uri)
-    process = bench.start(*RUN)
-    wait_for(lambda: any((CellFolder(path).tracking() or {}).get("run_id") for path in bench.cells().values()))
-    assert server.stop(signal.SIGKILL) == -signal.SIGKILL
-    output = read_until(process, "training has ended")
-    os.killpg(process.pid, signal.SIGINT)
-    output += rest_of(process)
+    with running(bench, *RUN) as process:
+        wait_for(lambda: any((CellFolder(path).tracking() or {}).get("run_id") for path in bench.cells().values()))
+        assert server.stop(signal.SIGKILL) == -signal.SIGKILL
+        output = read_until(process, "training has ended")
+        os.killpg(process.pid, signal.SIGINT)
+        output += rest_of(process)
     assert "Traceback" not in output
     assert "stopping" not in output
     assert process.returncode == 4, output
