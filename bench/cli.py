@@ -353,9 +353,9 @@ def main() -> None:
     except (BadInput, SpecError, DataError, ExecutorError, Locked) as error:
         print(f"error: {one_line(' '.join(str(error).split()))}", file=sys.stderr)
         sys.exit(int(Exit.BAD_INPUT))
-    except typer.Abort:  # Ctrl-C where no command has an answer of its own
-        print("stopped", file=sys.stderr)
-        sys.exit(int(Exit.INTERRUPTED))
+    except typer.Abort:
+        print("error: aborted", file=sys.stderr)
+        sys.exit(int(Exit.FAILED))
     except OSError as error:
         if error.errno not in DISK_ERRORS:
             raise

@@ -21,7 +21,11 @@ def sync(results: Path) -> Exit:
     uri = tracking.resolve_uri(results)
     require_writable(results)
     with Lock(results / "run.lease", f"process {os.getpid()}"):
-        return _sync(results.absolute(), uri)
+        try:
+            return _sync(results.absolute(), uri)
+        except KeyboardInterrupt:
+            say("stopped: the same command goes on, and sends nothing twice")
+            return Exit.INTERRUPTED
 
 
 def _sync(results: Path, uri: str) -> Exit:

@@ -185,10 +185,11 @@ def run(
             display.tick(mirror.status)
 
         outcomes = executor.run(tasks, on_event, stop, tick)
+        was_stopped = stop.requested
         if loss := lock.loss():  # what lies under these paths now is not this launch's
             mirror.abandon()
             return Outcome(Exit.FAILED, 0, [], [], loss)
-        untracked = _finished(mirror, display, in_haste=stop.requested)
+        untracked = _finished(mirror, display, in_haste=was_stopped)
         try:
             launch.record(results, tasks, outcomes, executor.jobs)
         except OSError as error:
@@ -197,7 +198,7 @@ def run(
     failed = [names[key] for key, outcome in outcomes.items() if outcome == "failed"]
     failed += [f"{item.cell.name}: {item.detail}" for item in planned if item.state == "unreadable"]
     done = sum(outcome == "done" for outcome in outcomes.values())
-    if stop.requested:
+    if was_stopped:
         code = Exit.INTERRUPTED if stop.signals[0] == signal.SIGINT else Exit.TERMINATED
     elif failed:
         code = Exit.FAILED
@@ -214,9 +215,11 @@ def _finished(mirror: Mirror | NoMirror, display: Display, *, in_haste: bool) ->
         display.tick(mirror.status)
         return hurry.requested or (in_haste and time.monotonic() - started > MIRROR_AT_STOP_S)
 
-    if isinstance(mirror, Mirror):
-        display.message("training has ended; finishing the mirror in MLflow (Ctrl-C leaves the rest to `bench sync`)")
     with _signals(hurry, display, "leaving the rest of the mirror to `bench sync`"):
+        if isinstance(mirror, Mirror):  # said once Ctrl-C does it
+            display.message(
+                "training has ended; finishing the mirror in MLflow (Ctrl-C leaves the rest to `bench sync`)"
+            )
         return mirror.close(MIRROR_PATIENCE_S, give_up)
 
 

@@ -265,7 +265,7 @@ def test_ctrl_c_ends_sync_with_its_code(results: Path) -> None:
         with connection:
             process.send_signal(signal.SIGINT)
             output, _ = process.communicate(timeout=PATIENCE_S)
-    assert (process.returncode, output) == (130, "stopped\n")
+    assert (process.returncode, output) == (130, "stopped: the same command goes on, and sends nothing twice\n")
 
 
 def test_artifacts_that_cannot_be_written_are_said(results: Path) -> None:
