@@ -61,13 +61,14 @@ def is_loopback(host: str) -> bool:
 def reason(error: Exception, uri: str) -> str:
     """One line for a person: no credentials, no stack."""
     text = " ".join(str(error).split()) or type(error).__name__
-    text = re.sub(r" for url: \S+", ".", text)  # of one run's file: the same reason is one line for all cells
     if "file is not a database" in text or "image is malformed" in text:
         return NOT_A_DATABASE
     if "database or disk is full" in text:
         return NO_SPACE
     if "Detected out-of-date database schema" in text or "Can't locate revision" in text:
         return OTHER_VERSION
+    if failed := re.search(r"too many (5\d\d) error responses", text):
+        return f"tracking server answers with error {failed[1]}, see its log"
     if "failed with exception" in text or ("OperationalError" in text and not uri.startswith("sqlite")):
         return NO_ANSWER
     if re.search("error code 40[13] ", text):
