@@ -360,6 +360,15 @@ def test_credentials_are_neither_stored_nor_told(results: Path) -> None:
     assert redacted(default_uri(results)) == default_uri(results)
 
 
+def test_a_server_that_answers_with_an_error_is_not_said_to_be_silent() -> None:
+    """As MLflow's client words both."""
+    asked = "API request to http://127.0.0.1:1/x failed with exception HTTPConnectionPool(host='127.0.0.1', port=1): "
+    answered = RuntimeError(asked + "Max retries exceeded (Caused by ResponseError('too many 500 error responses'))")
+    refused = RuntimeError(asked + "Max retries exceeded (Caused by NewConnectionError('Connection refused'))")
+    assert store_uri.reason(answered, "http://127.0.0.1:1") == "tracking server answers with error 500, see its log"
+    assert store_uri.reason(refused, "http://127.0.0.1:1") == "tracking server does not answer"
+
+
 def test_importing_the_module_imports_no_mlflow() -> None:
     code = "import sys, bench.tracking.store; sys.exit(bool({'mlflow', 'torch', 'PIL', 'pandas'} & sys.modules.keys()))"
     assert subprocess.run([sys.executable, "-c", code], timeout=60).returncode == 0
