@@ -18,7 +18,6 @@ SUMMARY_COLUMNS = (
     "hump_nats",
     "hump_iteration",
 )
-SETTING_COLUMNS = ("t80", "mi_final_nats", "hump_nats", "hump_iteration")
 
 
 @dataclass(frozen=True)
@@ -69,18 +68,24 @@ class RatioRow:
 
 @dataclass(frozen=True)
 class SettingRow:
-    """One variant and arm: T80 against the same arm of the reference variant, and every seed's values by measure."""
+    """One variant and arm: T80 against the same arm of the reference variant, and every seed's value of a measure."""
 
     variant: str
     arm: str
-    num_seeds: int
+    runs: list[Run]  # finished
+    num_seeds: int  # with those that diverged
     ratio: RatioRow | None  # None: of the reference itself, and where too few seeds ended
-    values: dict[str, tuple[float, ...]]
+    t80: tuple[float, ...]  # of those that diverged too, as later than the budget
     is_baseline: bool
 
+    def values(self, measure: str) -> tuple[float, ...]:
+        """Of the seeds that have one."""
+        return self.t80 if measure == "t80" else _measured(self.runs, measure)
+
     def median(self, measure: str) -> float:
-        """Over finished seeds, T80's also over those that diverged; NaN without any."""
-        return median(self.values[measure]) if self.values[measure] else math.nan
+        """Over those values that are a number; NaN without any."""
+        known = [value for value in self.values(measure) if not math.isnan(value)]
+        return median(known) if known else math.nan
 
 
 @dataclass(frozen=True)
@@ -98,10 +103,7 @@ class TimingRow:
     peak_memory_mb: float
 
 
-def _values(sweep: Sweep, group: str, measure: str, runs: Sequence[Run]) -> tuple[float, ...]:
-    """Of finished runs; T80 also of those that diverged, as later than the budget."""
-    if measure == "t80":
-        return tuple(sweep.t80(group).values())
+def _measured(runs: Sequence[Run], measure: str) -> tuple[float, ...]:
     return tuple(run.summary[measure] for run in runs if measure in run.summary)
 
 
@@ -121,7 +123,8 @@ def arms_table(sweep: Sweep, measures: Sequence[str] = SUMMARY_COLUMNS) -> list[
     for group, runs in sweep.groups().items():
         num_failed = sum(run.state == "failed" for run in runs)
         for measure in measures:
-            values = _values(sweep, group, measure, sweep.done(group))
+            is_t80 = measure == "t80"  # also of seeds that diverged, as later than the budget
+            values = tuple(sweep.t80(group).values()) if is_t80 else _measured(sweep.done(group), measure)
             if values:
                 m = statistics.median_interval(values)
                 rows.append(ArmRow(group, measure, m.median, m.low, m.high, m.level, len(values), num_failed, values))
@@ -154,13 +157,13 @@ def settings_table(sweep: Sweep, reference: str) -> list[SettingRow]:
         against |= {row.arm: row for row in compared if arm_of(row.arm) == arm}
     rows = []
     for group, runs in sweep.groups().items():
-        done = sweep.done(group)
+        done, t80 = sweep.done(group), tuple(sweep.t80(group).values())
         num_ended = len(done) + sum(run.diverged for run in runs)
         if num_ended:
             cell = runs[0].cell
-            values = {measure: _values(sweep, group, measure, done) for measure in SETTING_COLUMNS}
             is_baseline = not any(cell.config["training"]["mi_weight_generator"])
-            rows.append(SettingRow(cell.variant or "", cell.arm, num_ended, against.get(group), values, is_baseline))
+            ratio = against.get(group)
+            rows.append(SettingRow(cell.variant or "", cell.arm, done, num_ended, ratio, t80, is_baseline))
     return rows
 
 

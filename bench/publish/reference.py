@@ -24,7 +24,8 @@ from bench.publish.lean import make_lean
 from bench.records.packs import pack
 from bench.records.storage import write_atomic
 from bench.records.unpacking import unpack
-from bench.report import compared, settings, wording, write_report
+from bench.report import wording, write_report
+from bench.report.choices import Choices, choices_of, choices_table, ratio_words
 from bench.report.verdicts import claim_rows, left_out_sentence
 from bench.spec.cells import Cell
 from bench.spec.tables import load_spec
@@ -55,28 +56,27 @@ def claims_table(results: list[ClaimResult]) -> str:
     return f"{markdown_table(columns, rows)}\n\n{'<br>'.join(f'{claim}: {text}' for claim, text in texts.items())}"
 
 
-def _choices(sweep: Sweep) -> list[settings.Choice]:
-    return settings.listed_choices(sweep, load_spec(DEFAULT_SPEC).experiments[sweep.experiment])
+def _choices(sweep: Sweep) -> Choices:
+    return choices_of(sweep, load_spec(DEFAULT_SPEC).experiments[sweep.experiment])
 
 
-def choices_table(sweep: Sweep) -> str:
-    """What each unstated choice does, as Markdown."""
-    experiment = load_spec(DEFAULT_SPEC).experiments[sweep.experiment]
-    trials = compared.compared(sweep, experiment)
-    table = compared.compared_table(trials) if trials else settings.settings_table(_choices(sweep), experiment.arms)
+def choices_as_markdown(sweep: Sweep) -> str:
+    """What each unstated choice does."""
+    table = choices_table(_choices(sweep))
     return markdown_table(table.columns, [[f"`{row[0]}`", *row[1:]] for row in table.rows])
 
 
 def with_values(text: str, sweep: Sweep) -> str:
     """``text`` with every marked value replaced by what the sweep says of that choice. Raises KeyError for another."""
-    listed = {choice.variant: choice for choice in _choices(sweep)}
-    arms = load_spec(DEFAULT_SPEC).experiments[sweep.experiment].arms
+    choices = _choices(sweep)
+    rows_of = {choice.variant: choice.rows for choice in choices.listed}
+    trained, baselines = (choices.arms(is_baseline=is_baseline) for is_baseline in (False, True))
 
     def quoted(match: re.Match[str]) -> str:
-        choice = listed[match[1]]
-        trained, baselines = settings.arms_of([choice], arms)
-        parts = [" / ".join(settings.ratio_words(choice.rows[arm]) for arm in trained)] if trained else []
-        parts += [f"`{arm}` peaks at {choice.rows[arm].median('hump_nats'):.2f} nats" for arm in baselines]
+        rows = rows_of[match[1]]
+        ratios = [ratio_words(rows[arm]) for arm in trained if arm in rows]
+        parts = [" / ".join(ratios)] if ratios else []
+        parts += [f"`{arm}` peaks at {rows[arm].median('hump_nats'):.2f} nats" for arm in baselines if arm in rows]
         return f"<!--={match[1]}-->{'; '.join(parts)}<!--/-->"
 
     return _VALUE.sub(quoted, text)
@@ -95,7 +95,7 @@ def shown_table(sweep: Sweep, folder: Path) -> str:
     """The table that a document shows of the reference sweep in ``folder``."""
     experiment = load_spec(DEFAULT_SPEC).experiments[sweep.experiment]
     if experiment.reference_variant:
-        return choices_table(sweep)
+        return choices_as_markdown(sweep)
     left_out = left_out_sentence(sweep, experiment)
     return claims_table(judged(sweep, folder)) + (f"\n\n{left_out}" if left_out else "")
 

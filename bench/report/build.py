@@ -1,26 +1,25 @@
 """Records or compact curves to a report folder: index.html, report.md, claims.json, figures/, tables/."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 from bench.analysis.results import load
 from bench.analysis.runs import Sweep
 from bench.claims.cost import Cost, judge_cost, read_cost
-from bench.claims.judge import ClaimResult, claims_digest, judge
-from bench.gate.history import HistoryLine, read_history
+from bench.claims.judge import claims_digest, judge
+from bench.gate.history import read_history
 from bench.records.folder import THROUGHPUT
 from bench.report import (
     cards,
+    choices,
     codes,
-    compared,
     costs,
     factors,
     inventory,
     own,
     pages,
-    settings,
     tabular,
     throughput,
     verdicts,
@@ -32,10 +31,9 @@ from bench.report.factor_tables import factor_tables
 from bench.report.figure_views import Figures
 from bench.report.files import Collected, Report, written
 from bench.report.grids import Grids
-from bench.report.kept import KEPT_NOTE, NOTHING_KEPT, Kept, read_kept
-from bench.report.sentences import Answers
+from bench.report.kept import KEPT_NOTE, read_kept
 from bench.spec.cells import digest
-from bench.spec.criteria import GATE, CostTable
+from bench.spec.criteria import CostTable
 from bench.spec.experiment import PROFILES
 from bench.spec.tables import Spec
 from bench.spec.treatment import treatment_set
@@ -57,87 +55,50 @@ def collect(
 ) -> Collected:
     """What there is to say of a results folder, or of a reference: drawn, nothing written."""
     names = None if experiments is None else list(experiments)
-    try:
-        cost, damaged = read_cost(results), []
-    except ValueError as error:
-        cost, damaged = None, [str(error)]
     loaded = load(results, names, profile, spec)
-    checks = read_history(results / "history.jsonl")
-    return _collected(
-        loaded.sweeps,
-        spec,
-        expected=[name for name, table in spec.experiments.items() if table.claims] if names is None else names,
-        profile=profile,
-        kept_apart=loaded.kept_apart,
-        strays=loaded.strays,
-        damaged=[*loaded.damaged, *damaged],
-        checks=checks,
-        cost=cost,
-        with_cost=names is None or (spec.cost is not None and spec.cost.beside in names),
-        measured=throughput.read_records(results / THROUGHPUT),
-        kept=read_kept(results),
-    )
-
-
-def report_of_sweeps(sweeps: Sequence[Sweep], spec: Spec, destination: Path, **more: Any) -> Report:
-    """The same from sweeps in memory, for instance read from a committed curves.json; ``more``: as `_collected`."""
-    return written(_collected(sweeps, spec, **more), destination)
-
-
-def _collected(
-    sweeps: Sequence[Sweep],
-    spec: Spec,
-    *,
-    expected: Sequence[str] = (),
-    profile: str | None = None,
-    kept_apart: Sequence[Sweep] = (),
-    strays: Sequence[str] = (),
-    damaged: Sequence[str] = (),
-    checks: Sequence[HistoryLine] = (),
-    cost: Cost | None = None,
-    with_cost: bool = False,
-    measured: throughput.Records | None = None,
-    kept: Kept = NOTHING_KEPT,
-) -> Collected:
-    """Sweeps as pages.
-
-    ``expected``: experiments whose absence is worth a line; ``profile``: the only one looked for; ``checks``: the
-    gate's history; ``with_cost``: whether the report speaks of what codes and Q cost; ``measured``: records of
-    throughput, None where the report is to have no such section; ``kept``: pictures of cells that are gone.
-    """
-    builder = _Builder(spec, [wording.scrubbed(line) for line in damaged], list(checks), kept)
-    views = [builder.sweep(sweep) for sweep in sorted(sweeps, key=_order(spec))]
-    recorded = {sweep.experiment for sweep in sweeps}
+    damaged = list(loaded.damaged)
+    try:
+        cost = read_cost(results)
+    except ValueError as error:
+        cost = None
+        damaged.append(str(error))
+    builder = _Builder(spec, [wording.scrubbed(line) for line in damaged], results)
+    views = [builder.sweep(sweep) for sweep in sorted(loaded.sweeps, key=partial(_order, spec))]
+    recorded = {sweep.experiment for sweep in loaded.sweeps}
     is_papers = not recorded or any(table.claims for name, table in spec.experiments.items() if name in recorded)
     title = pages.PAPERS_TITLE if is_papers else wording.listed(dict.fromkeys(view.title for view in views))
-    asked = spec.cost if with_cost and spec.cost and (cost or spec.cost.beside in recorded) else None
-    costs = builder.cost(asked, cost) if asked else None
+    cost_table = None
+    if spec.cost and (names is None or spec.cost.beside in names) and (cost or spec.cost.beside in recorded):
+        cost_table = builder.cost(spec.cost, cost)
     at = f" at profile {profile}" if profile else ""
+    expected = [name for name, table in spec.experiments.items() if table.claims] if names is None else names
     unrecorded = [name for name in expected if name not in recorded] if is_papers else []
     absent = [f"{wording.listed(unrecorded)}: nothing recorded{at}"] if unrecorded else []
-    apart = [builder.apart(sweep, sweeps) for sweep in kept_apart]
-    apart += [(wording.scrubbed(line), []) for line in strays]
-    builder.left_out += [f"left out: {line}" for line, _ in apart]
-    speed = None if measured is None else builder.throughput(measured, sweeps)
+    apart = [builder.apart(sweep, loaded.sweeps) for sweep in loaded.kept_apart]
+    apart += [(wording.scrubbed(line), []) for line in loaded.strays]
+    builder.found.left_out += [f"left out: {line}" for line, _ in apart]
+    speed = builder.throughput(throughput.read_records(results / THROUGHPUT), loaded.sweeps)
     judged = [*builder.claim_cards, *builder.cost_cards]
-    answer, shares = cards.summary(judged), cards.shares(judged)
-    view = pages.ReportView(
-        views, apart, builder.damaged, absent, costs, speed, answer, shares, builder.cost_cards, title
+    builder.found.view = pages.ReportView(
+        sweeps=views,
+        kept_apart=apart,
+        damaged=builder.damaged,
+        absent=absent,
+        cost=cost_table,
+        throughput=speed,
+        answer=cards.summary(judged),
+        shares=cards.shares(judged),
+        cost_cards=builder.cost_cards,
+        title=title,
     )
-    missing = [*absent, *builder.missing, *(f"damaged: {line}" for line in builder.damaged)]
-    found = builder.files, builder.claims, builder.results, builder.answers
-    return Collected(view, *found, missing, builder.left_out)
+    damaged_lines = [f"damaged: {line}" for line in builder.damaged]
+    return replace(builder.found, missing=[*absent, *builder.found.missing, *damaged_lines])
 
 
-def _order(spec: Spec) -> Any:
-    """Key that sorts sweeps as experiments.toml does; of one experiment the largest budget comes first."""
-    names, profiles = list(spec.experiments), list(reversed(PROFILES))
-
-    def key(sweep: Sweep) -> tuple[int, str, int]:
-        known = names.index(sweep.experiment) if sweep.experiment in names else len(names)
-        return known, sweep.experiment, profiles.index(sweep.profile) if sweep.profile in profiles else len(profiles)
-
-    return key
+def _order(spec: Spec, sweep: Sweep) -> tuple[int, str, int]:
+    """Sorts sweeps as experiments.toml does; of one experiment the largest budget comes first."""
+    names, profiles = [*spec.experiments, sweep.experiment], [*reversed(PROFILES), sweep.profile]
+    return names.index(sweep.experiment), sweep.experiment, profiles.index(sweep.profile)
 
 
 @dataclass
@@ -146,20 +107,15 @@ class _Builder:
 
     spec: Spec
     damaged: list[str]
-    checks: list[HistoryLine]
-    kept: Kept
-    files: dict[str, bytes] = field(default_factory=dict)
-    claims: list[dict[str, Any]] = field(default_factory=list)
-    results: list[ClaimResult] = field(default_factory=list)
-    answers: Answers = field(default_factory=Answers)
-    missing: list[str] = field(default_factory=list)
-    left_out: list[str] = field(default_factory=list)
+    folder: Path
+    found: Collected = field(default_factory=Collected)
     claim_cards: list[cards.Card] = field(default_factory=list)
     cost_cards: list[cards.Card] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.grids = Grids(self.files, self.damaged)
-        self.figures = Figures(self.files, self.damaged, self.checks)
+        self.grids = Grids(self.found.files, self.damaged)
+        self.figures = Figures(self.found.files, self.damaged, read_history(self.folder / "history.jsonl"))
+        self.kept = read_kept(self.folder)
 
     def sweep(self, sweep: Sweep) -> pages.SweepView:
         experiment = self.spec.experiments.get(sweep.experiment)
@@ -168,30 +124,29 @@ class _Builder:
         results = judge(experiment, sweep) if experiment else []
         hashed = claims_digest(experiment) if experiment and results else ""
         extra = {"experiment": sweep.experiment, "profile": sweep.profile, "claims_digest": hashed}
-        self.claims += [extra | result.to_json() for result in results]
-        self.results += results
+        self.found.entries += [extra | result.to_json() for result in results]
+        self.found.claims += results
         left_out = verdicts.left_out_sentence(sweep, experiment)
-        self.left_out += [f"{sweep.experiment}: {left_out}"] if left_out else []
+        self.found.left_out += [f"{sweep.experiment}: {left_out}"] if left_out else []
         missing = inventory.missing_cells(sweep, experiment, self.spec.given.name)
         if experiment is None:
             missing.insert(
                 0, f"{self.spec.given.name} has no such experiment, so there are no claims and no plan of cells"
             )
-        self.missing += [f"{sweep.experiment}, {sweep.profile}: {line}" for line in missing]
+        self.found.missing += [f"{sweep.experiment}, {sweep.profile}: {line}" for line in missing]
         # where every variant is one choice, the pages show the reference's curves and images, and a table of choices
         reference = experiment.reference_variant if experiment else None
         shown = [g for g in order if reference is None or g.startswith(f"{reference}/")]
-        choices, arms = settings.listed_choices(sweep, experiment), list(self.spec.arms)
-        trials = compared.compared(sweep, experiment)
-        of_choices = compared.headline(trials) or settings.headline(choices, arms)
+        chosen, arms = choices.choices_of(sweep, experiment), list(self.spec.arms)
+        of_choices = choices.headline(chosen)
         if not of_choices and not results:
-            of_choices = own.headline(sweep, order, experiment.gate if experiment else GATE)
-        too_short = self.answers.add(sweep, experiment, results, of_choices)
+            of_choices = own.headline(sweep, experiment)
+        too_short = self.found.answers.add(sweep, experiment, results, of_choices)
         found = factors.studied(sweep, experiment, shown)
         explored, unexplored = explorer(sweep, shown)
         self.grids.used_bytes += explored.size_bytes if explored else 0
         grids, grids_note = self.grids.of_sweep(sweep, shown, stem)
-        first = self.figures.of_choices(sweep, choices, trials, arms, stem)
+        first = self.figures.of_choices(sweep, chosen, arms, stem)
         figures = [
             *self.grids.contact(sweep, stem),
             *first,
@@ -203,7 +158,7 @@ class _Builder:
         kept = self.kept.figures(stem, {path for figure in figures for path in figure.paths})
         figures += kept
         first += [figure for figure in kept if figure.paths == (f"figures/{stem}-pictures.png",)]
-        self.files |= self.kept.files(stem)
+        self.found.files |= self.kept.files(stem)
         pictured = claim_pictures(results, sweep, figures, grids)
         beside = {picture.inline for own in pictured.values() for picture in own}
         own_cards = cards.cards(results, pictured)
@@ -228,7 +183,7 @@ class _Builder:
             rest=[figure for figure in figures if figure not in first and figure.inline not in beside],
             cards=own_cards,
             too_short=too_short,
-            tables=self._tables(sweep, choices, trials, order, stem, factor_tables(sweep, found, shown)),
+            tables=self._tables(sweep, chosen, order, stem, factor_tables(sweep, found, shown)),
             grids=grids,
             grids_note=grids_note,
             environment=inventory.environment(sweep),
@@ -241,12 +196,12 @@ class _Builder:
         """The claim about cost, a row a network, with the path of its CSV."""
         results = judge_cost(claim, cost)
         extra = {"experiment": "cost", "profile": "", "claims_digest": digest(claim.model_dump())[:12]}
-        self.claims += [extra | result.to_json() for result in results]
-        self.results += results
-        self.answers.judged += results
+        self.found.entries += [extra | result.to_json() for result in results]
+        self.found.claims += results
+        self.found.answers.judged += results
         self.cost_cards = cards.cards(results, {})
         table, path = tabular.cost_table(claim, cost, results), "tables/cost.csv"
-        self.files[path] = table.csv
+        self.found.files[path] = table.csv
         return table, path
 
     def throughput(self, records: throughput.Records, sweeps: Sequence[Sweep]) -> pages.ThroughputView:
@@ -254,7 +209,7 @@ class _Builder:
         figures = self.figures.of_suite(records.suite) if records.suite is not None else []
         own = [costs.memory_table(sweeps), costs.seeds_table(sweeps)]
         tables = [(t, f"tables/{t.name}.csv") for t in [*throughput.tables(records), *own] if t is not None]
-        self.files |= {path: table.csv for table, path in tables}
+        self.found.files |= {path: table.csv for table, path in tables}
         return pages.ThroughputView(throughput.machines(records), figures, tables, throughput.missing(records))
 
     def apart(self, sweep: Sweep, shown: Sequence[Sweep]) -> tuple[str, list[str]]:
@@ -288,22 +243,13 @@ class _Builder:
         return " ".join(notes)
 
     def _tables(
-        self,
-        sweep: Sweep,
-        choices: list[settings.Choice],
-        trials: list[compared.Compared],
-        order: list[str],
-        stem: str,
-        of_factors: list[tabular.Table],
+        self, sweep: Sweep, chosen: choices.Choices, order: list[str], stem: str, of_factors: list[tabular.Table]
     ) -> list[tuple[tabular.Table, str]]:
         of_sweep = tabular.sweep_tables(sweep, order, own.base_of(order))
         found = [*of_factors, *codes.codes_tables(sweep, order), *of_sweep]
-        if choices or trials:
+        if chosen.listed:
             others = [table for table in found if table.name != "comparisons"]
-            first = (
-                compared.compared_table(trials) if trials else settings.settings_table(choices, list(self.spec.arms))
-            )
-            found = [first, *others]
+            found = [choices.choices_table(chosen), *others]
         tables = [(table, f"tables/{stem}-{table.name}.csv") for table in found]
-        self.files |= {path: table.csv for table, path in tables}
+        self.found.files |= {path: table.csv for table, path in tables}
         return tables

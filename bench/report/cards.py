@@ -18,10 +18,7 @@ AXIS = 14
 
 def cards(results: Sequence[ClaimResult], pictures: dict[str, tuple[FigureView | GridView, ...]]) -> list[Card]:
     """Cards in the order of the claims. ``pictures``: by claim."""
-    by_claim: dict[str, list[ClaimResult]] = {}
-    for result in results:
-        by_claim.setdefault(result.id, []).append(result)
-    return [card(_ordered(own), pictures.get(claim, ())) for claim, own in by_claim.items()]
+    return [card(_ordered(same), pictures.get(same[0].id, ())) for same in verdicts.by_claim(results)]
 
 
 def _ordered(results: Sequence[ClaimResult]) -> list[ClaimResult]:

@@ -8,6 +8,7 @@ from bench.analysis.runs import Run, Sweep
 from bench.claims.judge import ClaimResult
 from bench.records.schema import Measured
 from bench.report.pages import FigureView, GridView
+from bench.report.verdicts import by_claim
 from bench.spec.vocabulary import MEASURED, measure
 from infogan.measures.catalogue import FAMILIES
 
@@ -20,15 +21,12 @@ def claim_pictures(
     """Pictures by claim. One picture stands beside one claim alone, the first that it shows."""
     found: dict[str, Pictures] = {}
     taken: set[str] = set()
-    by_claim: dict[str, list[ClaimResult]] = {}
-    for result in results:
-        by_claim.setdefault(result.id, []).append(result)
-    for claim, own in by_claim.items():
-        candidates = [_grids(result, sweep, grids) for result in own] + [_figures(result, figures) for result in own]
+    for same in by_claim(results):
+        candidates = [_grids(result, sweep, grids) for result in same] + [_figures(result, figures) for result in same]
         fresh = [tuple(picture for picture in shown if picture.inline not in taken) for shown in candidates]
         if any(fresh):
-            found[claim] = next(filter(None, fresh))
-            taken |= {picture.inline for picture in found[claim]}
+            chosen = found[same[0].id] = next(filter(None, fresh))
+            taken |= {picture.inline for picture in chosen}
     return found
 
 

@@ -9,7 +9,8 @@ from bench.gate.history import HistoryLine
 from bench.records.schedule import largest
 from bench.records.storage import CorruptRecord
 from bench.records.throughput import SuiteRecord
-from bench.report import compared, factors, own, pages, settings, wording
+from bench.report import factors, own, pages, wording
+from bench.report.choices import Choices
 from bench.spec.experiment import arm_of, by_variant, variant_of
 
 if TYPE_CHECKING:  # matplotlib is imported where something is drawn
@@ -56,19 +57,11 @@ class Figures:
             views += [self._figure(drawing, base, f"{variant}: " if variant else "")] if drawing else []
         return views
 
-    def of_choices(
-        self,
-        sweep: Sweep,
-        choices: list[settings.Choice],
-        trials: list[compared.Compared],
-        arms: list[str],
-        stem: str,
-    ) -> list[pages.FigureView]:
+    def of_choices(self, sweep: Sweep, choices: Choices, arms: list[str], stem: str) -> list[pages.FigureView]:
         """The figures of an experiment whose variants are single choices."""
-        from bench.report.figures import draw_choice_curves, draw_compared, draw_settings
+        from bench.report.figures import draw_choices
 
-        drawings = (draw_settings(choices, arms), draw_choice_curves(sweep, choices, arms), draw_compared(trials))
-        return [self._figure(drawing, f"figures/{stem}") for drawing in drawings if drawing]
+        return [self._figure(drawing, f"figures/{stem}") for drawing in draw_choices(sweep, choices, arms)]
 
     def of_suite(self, record: SuiteRecord) -> list[pages.FigureView]:
         """The figure of the throughput suite, where it has enough to draw."""

@@ -2,7 +2,7 @@
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,30 +20,32 @@ OWN_FILES = re.compile(
 )
 
 
-@dataclass(frozen=True)
-class Report:
-    """Where the report is and what it found."""
-
-    html: Path
-    markdown: Path
-    claims_json: Path
-    claims: list[ClaimResult]
-    answers: Answers
-    missing: list[str]  # one line each: experiments without records, cells not done, damaged records
-    left_out: list[str]  # one line each: arms that a profile leaves out by design
-
-
-@dataclass(frozen=True)
+@dataclass
 class Collected:
-    """A report before it is written."""
+    """What there is to report, before it is written."""
 
-    view: pages.ReportView
-    files: dict[str, bytes]  # figures and tables, by their path in the report's folder
-    entries: list[dict[str, Any]]  # as claims.json has them
-    claims: list[ClaimResult]  # in the same order
-    answers: Answers
-    missing: list[str]
-    left_out: list[str]
+    view: pages.ReportView = field(default_factory=pages.ReportView)
+    files: dict[str, bytes] = field(default_factory=dict)  # figures and tables, by their path in the report's folder
+    entries: list[dict[str, Any]] = field(default_factory=list)  # as claims.json has them
+    claims: list[ClaimResult] = field(default_factory=list)  # in the same order
+    answers: Answers = field(default_factory=Answers)
+    missing: list[str] = field(default_factory=list)  # experiments without records, cells not done, damaged records
+    left_out: list[str] = field(default_factory=list)  # arms that a profile leaves out by design
+
+
+@dataclass
+class Report(Collected):
+    """A report that is written."""
+
+    folder: Path = Path()
+
+    @property
+    def html(self) -> Path:
+        return self.folder / "index.html"
+
+    @property
+    def markdown(self) -> Path:
+        return self.folder / "report.md"
 
 
 def written(found: Collected, destination: Path) -> Report:
@@ -56,16 +58,7 @@ def written(found: Collected, destination: Path) -> Report:
         "index.html": html,  # last: it speaks of the others
     }
     _write(destination, files)
-    html_path, markdown_path, claims_path = (destination / n for n in ("index.html", "report.md", "claims.json"))
-    return Report(
-        html_path,
-        markdown_path,
-        claims_path,
-        found.claims,
-        found.answers,
-        found.missing,
-        found.left_out,
-    )
+    return Report(**vars(found), folder=destination)
 
 
 def _claims_csv(claims: list[dict[str, Any]]) -> bytes:

@@ -60,17 +60,14 @@ class Kept:
         return {path: content for _, _, path, content in self.shown if path.startswith(f"figures/{stem}-")}
 
 
-NOTHING_KEPT = Kept()
-
-
 def read_kept(results: Path) -> Kept:
     """What the reference in a folder has kept; nothing where cells are there, or no report.md."""
     if (results / "cells").is_dir():
-        return NOTHING_KEPT
+        return Kept()
     try:
         text = (results / "report.md").read_text(errors="replace")
     except OSError:
-        return NOTHING_KEPT
+        return Kept()
     shown = []
     for words, path, caption in _SHOWN.findall(text):
         file = results / path

@@ -6,8 +6,9 @@ from bench.analysis import statistics
 from bench.analysis.runs import Sweep
 from bench.gate.arms import held_against
 from bench.report import wording
+from bench.report.inventory import ordered_groups
 from bench.spec.criteria import GATE, GateTable
-from bench.spec.experiment import arm_of, variant_of
+from bench.spec.experiment import ExperimentTable, arm_of, variant_of
 
 BASE_ARM = "infogan"  # whose T80 the others are compared with, where it is there
 MAX_NAMED = 4  # arms in the sentence; the table of comparisons has all
@@ -19,19 +20,16 @@ def base_of(order: Sequence[str]) -> str:
     return BASE_ARM if BASE_ARM in recorded else next(iter(recorded), BASE_ARM)
 
 
-def headline(sweep: Sweep, order: Sequence[str], rule: GateTable = GATE) -> str:
+def headline(sweep: Sweep, experiment: ExperimentTable | None) -> str:
     """``slow against infogan: 10 % slower [7, 13] ...``; of a single arm its own numbers; empty without seeds."""
+    order, rule = ordered_groups(sweep, experiment), experiment.gate if experiment else GATE
     finished = [group for group in order if sweep.done(group)]
-    said = [sentence for base in _bases(finished, base_of(order)) for sentence in _against(rule, sweep, base, finished)]
-    if said:
-        rest = f"; {len(said) - MAX_NAMED} more below" if len(said) > MAX_NAMED else ""
-        return f"{'; '.join(said[:MAX_NAMED])}{rest}."
+    bases = [group for group in finished if arm_of(group) == base_of(order)]
+    sentences = [sentence for base in bases for sentence in _against(rule, sweep, base, finished)]
+    if sentences:
+        rest = f"; {len(sentences) - MAX_NAMED} more below" if len(sentences) > MAX_NAMED else ""
+        return f"{'; '.join(sentences[:MAX_NAMED])}{rest}."
     return f"{'; '.join(_alone(sweep, group) for group in finished[:MAX_NAMED])}." if finished else ""
-
-
-def _bases(groups: Sequence[str], base_arm: str) -> list[str]:
-    """The group of each variant that the others are held against."""
-    return [group for group in groups if arm_of(group) == base_arm]
 
 
 def _against(rule: GateTable, sweep: Sweep, base: str, finished: Sequence[str]) -> list[str]:

@@ -7,8 +7,7 @@ from pathlib import Path
 from bench.analysis.results import load
 from bench.analysis.runs import Sweep
 from bench.claims.judge import ClaimResult, judge
-from bench.report import answers, cards, inventory, own, verdicts, wording
-from bench.spec.criteria import GATE
+from bench.report import answers, cards, own, verdicts, wording
 from bench.spec.experiment import ExperimentTable
 from bench.spec.tables import Spec
 
@@ -42,14 +41,7 @@ def answers_of(results: Path, spec: Spec, profiles: Mapping[str, str]) -> Answer
             continue
         experiment = spec.experiments.get(sweep.experiment)
         claims = [claim for claim in judge(experiment, sweep) if claim.num_seeds] if experiment else []
-        headline = (
-            ""
-            if claims
-            else own.headline(
-                sweep, inventory.ordered_groups(sweep, experiment), experiment.gate if experiment else GATE
-            )
-        )
-        found.add(sweep, experiment, claims, headline)
+        found.add(sweep, experiment, claims, "" if claims else own.headline(sweep, experiment))
     return found
 
 

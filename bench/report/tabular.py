@@ -13,6 +13,7 @@ from bench.analysis.summary import continuous_ceiling_nats
 from bench.claims.cost import Cost, NetworkCost
 from bench.claims.judge import ClaimResult
 from bench.report import answers, wording
+from bench.spec import vocabulary
 from bench.spec.criteria import CostTable
 from bench.spec.experiment import arm_of, variant_of
 from bench.spec.vocabulary import MEASURED
@@ -111,7 +112,7 @@ def _arms(sweep: Sweep, order: list[str]) -> Table | None:
     caption += f"{_levels(found)}."
     if any(run.diverged for run in sweep.runs):
         caption += " For T80 a seed that diverged counts too, as later than the budget."
-    headings = ["arm", "finished seeds", *map(wording.measure_heading, measures)]
+    headings = ["arm", "finished seeds", *(vocabulary.measure(name).heading for name in measures)]
     keys = ["arm", "measure", "unit", "median", "low", "high", "level", "num_seeds", "num_failed", "seeds"]
     return Table("arms", "Arms", caption, headings, rows, _arms_csv(keys, found))
 
@@ -119,7 +120,7 @@ def _arms(sweep: Sweep, order: list[str]) -> Table | None:
 def _arms_csv(keys: list[str], rows: Sequence["ArmRow"]) -> bytes:
     def shown(row: "ArmRow") -> dict[str, Any]:
         seeds = "; ".join(wording.NOT_REACHED if math.isinf(v) else f"{v:.4g}" for v in row.values)
-        return vars(row) | {"unit": wording.measure_unit(row.measure), "seeds": seeds}
+        return vars(row) | {"unit": vocabulary.measure(row.measure).unit, "seeds": seeds}
 
     return csv_bytes(keys, [[shown(row)[key] for key in keys] for row in rows])
 
@@ -143,8 +144,8 @@ def _measures(sweep: Sweep, order: list[str]) -> Table | None:
     for measure in dict.fromkeys(r.measure for r in found if not BESIDE.search(r.measure)):
         own = [cells.get((measure, arm)) for arm in arms]
         shown = [_of_seeds(r, counts[r.arm]) if r else wording.ABSENT for r in own]
-        rows.append([wording.measure_heading(measure), *shown])
-    rows.sort(key=lambda row: [wording.measure_heading(m) for m in MEASURED].index(row[0]))
+        rows.append([vocabulary.measure(measure).heading, *shown])
+    rows.sort(key=lambda row: [vocabulary.measure(name).heading for name in MEASURED].index(row[0]))
     seeds = wording.listed(f"{arm} {wording.plural(n, 'seed')}" for arm, n in counts.items())
     caption = (
         "Median [interval] over the finished seeds. The interval is exact, from the order of the seeds: "
@@ -182,7 +183,7 @@ def _seeds(sweep: Sweep, order: list[str]) -> Table | None:
         limit = f"cannot exceed {ceiling:.3f} nats" if math.isfinite(ceiling) else "has no ceiling"
         caption += " With the smallest standard deviation that Q may have, the L_I of all continuous codes together "
         caption += f"{limit}. The explained share says how much Q knows about a code."
-    headings = [*own, *map(wording.measure_heading, measures)]
+    headings = [*own, *(vocabulary.measure(name).heading for name in measures)]
     return Table("seeds", "Every seed", caption, headings, rows, csv_bytes([*own, *known], values), num_text=4)
 
 

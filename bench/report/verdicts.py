@@ -1,6 +1,7 @@
 """Claims as the first screen shows them: badge, value, criterion; and the sentence that answers Figure 1."""
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from bench.analysis.runs import Sweep
@@ -9,6 +10,7 @@ from bench.claims.judge import BesideResult, ClaimResult, budget_used, data_used
 from bench.claims.verdict import BudgetKind, DataKind, Outcome, Verdict
 from bench.report import answers, wording
 from bench.spec.experiment import ExperimentTable
+from bench.spec.vocabulary import measure
 from infogan.data import own
 
 DISTANCE = "figure1_distance_nats"
@@ -56,16 +58,24 @@ class ClaimRows:
     arms: list[ArmVerdict]
 
 
-def claim_rows(results: list[ClaimResult]) -> list[ClaimRows]:
-    """Results of one sweep, by claim."""
-    rows: dict[str, ClaimRows] = {}
+def by_claim(results: Iterable[ClaimResult]) -> list[list[ClaimResult]]:
+    """Results of the same claim together, in the order of the claims."""
+    claims: dict[str, list[ClaimResult]] = {}
     for result in results:
-        rows.setdefault(result.id, ClaimRows(result.id, result.text, result.source, [])).arms.append(_arm(result))
-    return list(rows.values())
+        claims.setdefault(result.id, []).append(result)
+    return list(claims.values())
+
+
+def claim_rows(results: Iterable[ClaimResult]) -> list[ClaimRows]:
+    """Results of one sweep, by claim."""
+    return [
+        ClaimRows(same[0].id, same[0].text, same[0].source, [_arm(result) for result in same])
+        for same in by_claim(results)
+    ]
 
 
 def _arm(result: ClaimResult) -> ArmVerdict:
-    measure = result.conditions[0].measure
+    shown = measure(result.conditions[0].measure)
     low, high = wording.number(result.seeds_low, 2), wording.number(result.seeds_high, 2)
     count = f"{result.seeds_holding} of {result.num_seeds}" if result.num_seeds else wording.ABSENT
     diverged = result.num_seeds - len(result.conditions[0].seeds)  # they count as seeds and have no value
@@ -73,12 +83,12 @@ def _arm(result: ClaimResult) -> ArmVerdict:
     notes += f", {diverged} diverged" if diverged else ""
     show = "shows" if result.num_blank == 1 else "show"
     notes += f", {result.num_blank} {show} nothing of the data" if result.num_blank else ""
-    value = wording.with_interval(measure, result.value, result.low, result.high)
+    value = wording.with_interval(shown.name, result.value, result.low, result.high)
     unit = f"{result.unit}{answers.of_seeds(result.num_measured, result.num_seeds)}".lstrip()
     return ArmVerdict(
         arm=result.group,
         badge=badge(result.verdict),
-        measure=wording.measure_words(measure),
+        measure=shown.words,
         value=value,
         unit="" if value in wording.WORDS else unit,
         holding=f"{count}{notes}",
@@ -112,17 +122,16 @@ def _criterion(condition: ConditionResult) -> Criterion:
     )  # blank or diverged, all
     number = "none shows it" if is_nothing else wording.measured(condition.measure, condition.value)
     found = "" if unknown else f" {number}"
-    asked = f"{wording.measure_words(condition.measure)} {condition.bound} {condition.unit}".rstrip()
+    asked = f"{measure(condition.measure).words} {condition.bound} {condition.unit}".rstrip()
     text = f"{asked}; {where}{found}"
     return Criterion(sign, text, condition.basis)
 
 
 def _beside(beside: BesideResult) -> str:
     """The paper's number and ours."""
-    ours = wording.measured(beside.measure, beside.median)
-    unit = wording.measure_unit(beside.measure)
-    shown = "" if unit.startswith("iteration") or ours == wording.ABSENT else f" {unit}"
-    return f"{wording.measure_words(beside.measure)} {beside.paper:g}, here {ours}{shown}"
+    known, ours = measure(beside.measure), wording.measured(beside.measure, beside.median)
+    unit = "" if known.unit.startswith("iteration") or ours == wording.ABSENT else f" {known.unit}"
+    return f"{known.words} {beside.paper:g}, here {ours}{unit}"
 
 
 def headline(results: list[ClaimResult]) -> str:

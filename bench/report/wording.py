@@ -14,21 +14,6 @@ NOTHING = "nothing"  # of the worst of all values
 WORDS = (ABSENT, NOT_REACHED, NOTHING)  # that stand for a number
 
 
-def measure_words(measure: str) -> str:
-    """A measure's name without its unit."""
-    return vocabulary.measure(measure).words
-
-
-def measure_unit(measure: str) -> str:
-    """Empty for a share or an unknown measure."""
-    return vocabulary.measure(measure).unit
-
-
-def measure_heading(measure: str) -> str:
-    """``T80 (iterations)``."""
-    return vocabulary.measure(measure).heading
-
-
 def measured(measure: str, value: float | None) -> str:
     """A measure's value; an infinite one was not reached within the budget."""
     return number(value, vocabulary.measure(measure).decimals)

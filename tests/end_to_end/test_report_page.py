@@ -4,9 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.analysis.runs import read_curves
 from bench.context import DEFAULT_SPEC
-from bench.report import report_of_sweeps
+from bench.report import write_report
 from bench.spec.tables import load_spec
 from tests.end_to_end.browser import browser, missing
 
@@ -36,8 +35,7 @@ return {
 
 
 def test_the_page_fits_its_window(tmp_path: Path) -> None:
-    (path,) = REFERENCES.glob("mnist-mi-paper/curves.json*")
-    page = report_of_sweeps([read_curves(path)], load_spec(DEFAULT_SPEC), tmp_path).html
+    page = write_report(REFERENCES / "mnist-mi-paper", load_spec(DEFAULT_SPEC), tmp_path).html
     assert page.stat().st_size < 3_000_000
     with browser(page.as_uri()) as opened:
         for width in (1280, 800, 420):

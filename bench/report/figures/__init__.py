@@ -1,12 +1,11 @@
 """Figures of the report as SVG and PNG. The only package of the harness's report that imports matplotlib."""
 
-from bench.report.figures.compared import draw_compared
+from bench.report.figures.choices import draw_choices
 from bench.report.figures.digits import draw_digits
 from bench.report.figures.factors import draw_codes, draw_runs
 from bench.report.figures.history import draw_history
 from bench.report.figures.scaling import draw_scaling
 from bench.report.figures.schedule import draw_schedule
-from bench.report.figures.settings import draw_choice_curves, draw_settings
 from bench.report.figures.style import Drawing
 from bench.report.figures.sweep import draw
 from bench.report.figures.throughput import draw_throughput
@@ -14,14 +13,12 @@ from bench.report.figures.throughput import draw_throughput
 __all__ = [
     "Drawing",
     "draw",
-    "draw_choice_curves",
+    "draw_choices",
     "draw_codes",
-    "draw_compared",
     "draw_digits",
     "draw_history",
     "draw_runs",
     "draw_scaling",
     "draw_schedule",
-    "draw_settings",
     "draw_throughput",
 ]

@@ -11,7 +11,7 @@ from bench.analysis.pictures import digit_of_categories
 from bench.analysis.runs import Run, Sweep
 from bench.records.schema import Measured
 from bench.report.codes import best_run, confusion
-from bench.report.figures.style import COLOURS, DASHES, STYLE, Drawing, logarithmic, save
+from bench.report.figures.style import STYLE, Drawing, line_style, logarithmic, save
 from bench.spec.experiment import arm_of
 
 _PANELS = (("digit_error", "one-to-one error of Q's category"), ("kid", "KID to real digits"))
@@ -38,21 +38,20 @@ def _trajectory(sweep: Sweep, groups: Sequence[str], arms: Sequence[str]) -> Dra
         for group, columns in held.items():
             arm = arm_of(group)
             rank = list(arms).index(arm) if arm in arms else len(arms)
-            colour, dashes = COLOURS[rank % len(COLOURS)], DASHES[rank % len(DASHES)]
+            style = line_style(rank)
             for series in columns:
-                axes.plot(series["iteration"], series[name], color=colour, linewidth=0.5, alpha=0.4)
+                axes.plot(series["iteration"], series[name], color=style["color"], linewidth=0.5, alpha=0.4)
             same = [series for series in columns if series["iteration"] == columns[0]["iteration"]]
             if same:
                 median = np.median([series[name] for series in same], axis=0)
-                label = f"{group} ({len(same)})"
-                axes.plot(same[0]["iteration"], median, color=colour, dashes=dashes or (None, None), label=label)
+                axes.plot(same[0]["iteration"], median, label=f"{group} ({len(same)})", **style)
         axes.set_xscale("log")
         logarithmic(axes.xaxis, (1,))
         axes.set_xlabel("iteration (logarithmic)")
         axes.set_title(words, fontsize=9.5)
         axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]))
         if panel == 0:
-            axes.legend(frameon=False, fontsize=8.5)
+            axes.legend()
     caption = (
         "Each probe uses 1,000 samples, 1,000 training images and 2,000 held-out images. Thin lines: every finished "
         "seed. Thick line: their median. Batch-norm statistics are estimated anew at each probe and frozen."
@@ -74,17 +73,14 @@ def _usable(sweep: Sweep, groups: Sequence[str]) -> Drawing | None:
         for k, iteration in enumerate(columns[0]["iteration"]):
             same = [s for s in columns if s["iteration"] == columns[0]["iteration"]]
             values = np.array([[s[name][k] for name in names] for s in same])
-            style: dict[str, Any] = {
-                "color": COLOURS[k % len(COLOURS)],
-                "dashes": DASHES[k % len(DASHES)] or (None, None),
-            }
+            style = line_style(k)
             axes.plot(range(len(names)), np.median(values, axis=0), label=f"iteration {iteration:,.0f}", **style)
             for row in values:
                 axes.plot(range(len(names)), row, ".", color=style["color"], markersize=3)
         axes.axhline(sweep.entropy_nats, color="black", linewidth=0.9)
         axes.set_xticks(range(len(names)), [name.split("_")[1] for name in names])
         axes.set_title(f"{group}: nats of c1 that a fresh Q reads; line: H(c)", fontsize=9.5)
-        axes.legend(frameon=False, fontsize=8.5)
+        axes.legend()
     caption = (
         "Usable information: L_I of new Q networks, trained on samples of the frozen generator with the same small "
         "budget. It says what such a Q reads, not what I(c; x) is. InfoGAN is not shown: H(c) - L_I already bounds "

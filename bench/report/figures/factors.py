@@ -8,12 +8,12 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from bench.analysis.pictures import GAP, tiled
+from bench.analysis.pictures import GAP
 from bench.analysis.runs import Run
 from bench.analysis.summary import code_names
 from bench.report import wording
 from bench.report.factors import FactorRun, FactorRuns, entry
-from bench.report.figures.style import STYLE, Drawing, save
+from bench.report.figures.style import STYLE, Drawing, save, show_images
 from bench.spec import vocabulary
 from bench.spec.experiment import arm_of
 from infogan.measures.catalogue import FACTORS
@@ -63,7 +63,7 @@ def _figure_title(found: FactorRuns) -> str:
 
 def _title(found: FactorRuns, run: FactorRun) -> str:
     marks = [word for word, other in (("best by rule", found.best), ("median", found.median)) if run is other]
-    unit = wording.measure_unit(found.measure)
+    unit = vocabulary.measure(found.measure).unit
     value = "not measured"
     if not math.isnan(run.value):
         value = f"{wording.measured(found.measure, run.value)} {unit}".rstrip()
@@ -82,10 +82,10 @@ def _caption(found: FactorRuns, first: FactorRun) -> str:
     if found.best is None:
         reason = next((run.reason for run in found.runs if run.reason), "no such code")
         return text + f"No run could be measured ({reason}): the code is the readers' guess and none is the best."
-    chosen = wording.measure_words(found.rule)
+    chosen, number = (vocabulary.measure(name).words for name in (found.rule, found.measure))
     return text + (
         f"Large: the best of {wording.plural(len(found.measured), 'run')} by rule ({chosen}), measured on other "
-        f"samples. Small: every other run. Numbers: {wording.measure_words(found.measure)}."
+        f"samples. Small: every other run. Numbers: {number}."
     )
 
 
@@ -100,8 +100,7 @@ def _grid_axes(
     """``grid`` with its upper edge at ``top``, all in inches."""
     full = figure.get_size_inches()[1]
     axes = figure.add_axes((left / WIDTH, (top - height) / full, width / WIDTH, height / full))
-    page = tiled(grid)
-    axes.imshow(page[..., 0] if page.shape[-1] == 1 else page, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+    show_images(axes, grid)
     axes.set_title(title, fontsize=size, pad=2.5, loc="left")
     axes.set_yticks([])
     axes.set_xticks([])

@@ -39,7 +39,7 @@ def draw_scaling(rows: Sequence[Mapping[str, Any]], names: Mapping[str, str]) ->
                 axes.set_ylim(0, 1.25 * max(row[quantities[0]] for row in rows))
             axes.set_xlabel("cells")
             axes.set_ylabel(unit)
-            axes.legend(frameon=False, fontsize=8)
+            axes.legend(fontsize=8)
         caption = (
             "Sweeps of tiny cells: the launcher's memory, what a cell costs beside its training, and the commands."
         )

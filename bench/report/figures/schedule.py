@@ -34,8 +34,7 @@ def draw_schedule(schedule: Schedule, definition: str) -> Drawing:
         for number, arm in enumerate(arms[: len(COLOURS)]):
             axes.barh(0, 0, color=COLOURS[number], label=arm)
         if 1 < len(arms) <= len(COLOURS):
-            legend: dict[str, Any] = {"frameon": False, "fontsize": 8, "ncols": min(5, len(arms))}
-            figure.legend(loc="outside upper center", **legend)
+            figure.legend(loc="outside upper center", fontsize=8, ncols=min(5, len(arms)))
         caption = (
             f"Each bar is a cell; its solid part is training. The {schedule.jobs} slots trained during "
             f"{schedule.efficiency:.1%} of the wall time of {schedule.wall_s / 60:.1f} minutes. The trainings "

@@ -5,9 +5,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+from bench.analysis.pictures import tiled
 
 # Okabe and Ito's colours, each with its own line style: told apart by the colour-blind and in black and white
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#B88700", "#56B4E9", "#5A5A5A")
@@ -28,6 +32,8 @@ STYLE: dict[Any, Any] = {
     "svg.fonttype": "path",
     "font.family": "DejaVu Sans",
     "font.size": 9.5,
+    "legend.frameon": False,
+    "legend.fontsize": 8.5,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.linewidth": 0.8,
@@ -50,11 +56,23 @@ class Drawing:
     png: bytes
 
 
+def line_style(rank: int) -> dict[str, Any]:
+    """Colour and dashes of a line that is the ``rank``-th of its kind, in every figure."""
+    return {"color": COLOURS[rank % len(COLOURS)], "dashes": DASHES[rank % len(DASHES)]}
+
+
 def logarithmic(axis: Axis, steps: Sequence[float] = (1, 2, 5)) -> None:
     """Ticks at ``steps`` of every decade in plain numbers: powers of ten are set in mathematics, which is off here."""
     axis.set_major_locator(LogLocator(10, steps))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.set_minor_formatter(NullFormatter())
+
+
+def show_images(axes: Axes, grid: np.ndarray, **style: Any) -> None:
+    """A grid of images, (rows, columns, H, W, C) uint8, pixel by pixel; grey where it has one channel."""
+    page = tiled(grid)
+    shown = page[..., 0] if page.shape[-1] == 1 else page
+    axes.imshow(shown, cmap="gray", vmin=0, vmax=255, interpolation="nearest", **style)
 
 
 def save(figure: Figure, name: str, title: str, caption: str) -> Drawing:

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from bench.analysis.paper import FIGURE1_GAN, FIGURE1_INFOGAN, FIGURE1_T80, PaperCurve
 from bench.analysis.runs import Sweep
 from bench.report.curves import SweepCurves, spread
-from bench.report.figures.style import COLOURS, DASHES, PANEL, STYLE, Drawing, logarithmic, save
+from bench.report.figures.style import PANEL, STYLE, Drawing, line_style, logarithmic, save
 from bench.spec.cells import T80_RULE
 
 FIRST_ITERATIONS = 100  # shown once more, wider
@@ -56,11 +56,8 @@ class SweepFigures:
                 drawings.append(self._t80())
         return drawings
 
-    def _colour(self, group: str) -> str:
-        return COLOURS[self.curves.rank_of[group] % len(COLOURS)]
-
-    def _dashes(self, group: str) -> tuple[float, ...]:
-        return DASHES[self.curves.rank_of[group] % len(DASHES)]
+    def _style(self, group: str) -> dict[str, Any]:
+        return line_style(self.curves.rank_of[group])
 
     # ---- L_I against the iteration
     def _mutual_information(self, last: int) -> Drawing:
@@ -100,25 +97,25 @@ class SweepFigures:
 
     def _arm(self, axes: Axes, group: str, last: int) -> list[_Label]:
         """Every seed thin, the finished ones' median and band; gives the arm's label."""
-        curves, colour, dashes = self.curves, self._colour(group), self._dashes(group)
+        curves, style = self.curves, self._style(group)
         unfinished = []
         for run in curves.runs(group):
             curve = curves.known(run)
             if curve is None:
                 continue
-            axes.plot(*curves.thin(curve, last), color=colour, linewidth=0.5, alpha=0.4, zorder=2)
+            axes.plot(*curves.thin(curve, last), color=style["color"], linewidth=0.5, alpha=0.4, zorder=2)
             if run.state != "done":
                 unfinished.append(float(curve[-1]))
-                style: dict[str, Any] = {"markersize": 6, "markeredgewidth": 1.6, "zorder": 6}
-                axes.plot([len(curve)], [curve[-1]], "x", color=colour, **style)
+                cross: dict[str, Any] = {"markersize": 6, "markeredgewidth": 1.6, "zorder": 6}
+                axes.plot([len(curve)], [curve[-1]], "x", color=style["color"], **cross)
         name, stack = curves.arm_of[group], curves.finished(group)
         if stack is None:
-            return [_Label(unfinished[-1], f"{name} (unfinished)", colour, width=0.7)] if unfinished else []
+            return [_Label(unfinished[-1], f"{name} (unfinished)", style["color"], width=0.7)] if unfinished else []
         x, median = curves.thin(np.median(stack, axis=0), last)
         low, high = curves.thin(stack.min(axis=0), last)[1], curves.thin(stack.max(axis=0), last)[1]
-        axes.fill_between(x, low, high, color=colour, alpha=0.16, linewidth=0)
-        axes.plot(x, median, color=colour, dashes=dashes or (None, None), linewidth=2.1, zorder=4)
-        return [_Label(_end(median, x, last), f"{name} ({len(stack)})", colour, dashes)]
+        axes.fill_between(x, low, high, color=style["color"], alpha=0.16, linewidth=0)
+        axes.plot(x, median, linewidth=2.1, zorder=4, **style)
+        return [_Label(_end(median, x, last), f"{name} ({len(stack)})", style["color"], style["dashes"])]
 
     def _ceiling(self, axes: Axes) -> list[_Label]:
         entropy, fraction = self.curves.entropy_nats, T80_RULE["fraction"]
@@ -156,15 +153,12 @@ class SweepFigures:
             labels = [_Label(reference, f"{words}: D cannot tell", "black", (2, 2), 0.9)]
             axes.axhline(reference, color="black", linewidth=0.9, dashes=(2, 2), zorder=1)
             for group in curves.groups:
-                stack, colour, dashes = (
-                    curves.finished(group, f"loss/{player}"),
-                    self._colour(group),
-                    self._dashes(group),
-                )
+                stack, style = curves.finished(group, f"loss/{player}"), self._style(group)
                 if stack is not None:
                     x, median = curves.thin(np.median(stack, axis=0))
-                    axes.plot(x, median, color=colour, dashes=dashes or (None, None), linewidth=1.3)
-                    labels.append(_Label(_end(median, x, self.budget), curves.arm_of[group], colour, dashes, 1.5))
+                    axes.plot(x, median, linewidth=1.3, **style)
+                    ends = style["color"], style["dashes"], 1.5
+                    labels.append(_Label(_end(median, x, self.budget), curves.arm_of[group], *ends))
             axes.set_xlim(0, self.budget)
             axes.tick_params(labelbottom=player == "generator")
             axes.set_ylabel(f"{player[0].upper()}'s loss (nats)")
@@ -183,7 +177,7 @@ class SweepFigures:
         left = min([*finite, self.budget, *([FIGURE1_T80] if curves.is_figure1 else [])]) / 1.35
         beyond = (self.budget / left) ** 0.02  # a factor: a little to the right of the budget on the logarithmic axis
         for row, (group, values) in enumerate(times.items()):
-            colour = self._colour(group)
+            colour = self._style(group)["color"]
             for value, height in zip(values, row + np.linspace(-0.3, 0.3, 2 * len(values) + 1)[1::2], strict=True):
                 style: dict[str, Any] = {"color": colour, "markeredgewidth": 0.5, "clip_on": False, "zorder": 3}
                 if math.isfinite(value):
@@ -234,7 +228,7 @@ def _direct_labels(axes: Axes, labels: list[_Label]) -> None:
     style: dict[str, Any] = {"transform": axes.transAxes, "clip_on": False}
     for label, at, start in zip(labels, spread(wanted, gap), wanted, strict=True):
         axes.plot([1.005, 1.03], [start, at], color="#AAAAAA", linewidth=0.6, **style)
-        sample: dict[str, Any] = {"dashes": label.dashes or (None, None), "linewidth": label.width}
+        sample: dict[str, Any] = {"dashes": label.dashes, "linewidth": label.width}
         marker: dict[str, Any] = {
             "marker": label.marker,
             "markevery": [0],

@@ -1,13 +1,13 @@
 """The figure of the throughput suite: images per second and time of an iteration against the batch size."""
 
-from typing import Any, Literal
+from typing import Literal
 
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from bench.records.throughput import SuiteRecord, SuiteRow
-from bench.report.figures.style import COLOURS, DASHES, STYLE, Drawing, logarithmic, save
+from bench.report.figures.style import STYLE, Drawing, line_style, logarithmic, save
 
 
 def draw_throughput(record: SuiteRecord) -> Drawing | None:
@@ -20,8 +20,7 @@ def draw_throughput(record: SuiteRecord) -> Drawing | None:
         rate, time = figure.subplots(1, 2)
         _panel(rate, rows, "images_per_s", "images per second")
         _panel(time, rows, "clock_ms", "time of an iteration (ms)")
-        legend: dict[str, Any] = {"frameon": False, "fontsize": 8.5, "ncols": 4}
-        figure.legend(*rate.get_legend_handles_labels(), loc="outside upper center", **legend)
+        figure.legend(*rate.get_legend_handles_labels(), loc="outside upper center", ncols=4)
         caption = (
             "The paper's MNIST networks, medians of blocks that take turns in one process. The black line is what the "
             "rate of a large matrix product would give for the same arithmetic."
@@ -34,11 +33,13 @@ def _panel(axes: Axes, rows: list[SuiteRow], quantity: Literal["images_per_s", "
     mnist = [row for row in rows if row["network"] == "mnist"]
     for number, step in enumerate(dict.fromkeys(row["step"] for row in mnist)):
         own = sorted((r for r in mnist if r["step"] == step), key=lambda r: r["batch_size"])
-        name = step.replace("_", " ")
-        style: dict[str, Any] = {"color": COLOURS[number % len(COLOURS)], "dashes": DASHES[number % len(DASHES)] or ()}
-        if not style["dashes"]:
-            del style["dashes"]
-        axes.plot([r["batch_size"] for r in own], [r[quantity] for r in own], marker="o", label=name, **style)
+        axes.plot(
+            [r["batch_size"] for r in own],
+            [r[quantity] for r in own],
+            marker="o",
+            label=step.replace("_", " "),
+            **line_style(number),
+        )
     ceiling = {r["batch_size"]: r["direct_gflop"] / r["matrix_gflops_per_s"] for r in mnist if r["step"] == "fused"}
     sizes = sorted(ceiling)
     values = [size / ceiling[size] if quantity == "images_per_s" else 1e3 * ceiling[size] for size in sizes]

@@ -7,7 +7,8 @@ from rich.console import Console
 
 from bench.claims.cost import RECORD, Cost, judge_cost, read_cost
 from bench.context import DEFAULT_SPEC
-from bench.report.build import report_of_sweeps
+from bench.records.storage import write_plain_json
+from bench.report import write_report
 from bench.spec.criteria import CostTable
 from bench.spec.tables import load_spec
 from bench.throughput import cost as measuring
@@ -43,7 +44,8 @@ def test_the_whole_interval_decides(claim: CostTable) -> None:
 
 def test_the_report_shows_the_claim_and_its_networks(tmp_path: Path) -> None:
     spec = load_spec(DEFAULT_SPEC)
-    found = report_of_sweeps([], spec, tmp_path, cost=cost(1.01, 1.05), with_cost=True)
+    write_plain_json(tmp_path / "results" / RECORD, cost(1.01, 1.05).model_dump())
+    found = write_report(tmp_path / "results", spec, tmp_path)
     assert [(c.id, c.arm, str(c.verdict)) for c in found.claims] == [("S6a", "mnist", "reproduced")]
     for file in (found.html, found.markdown):
         text = file.read_text()
@@ -52,8 +54,8 @@ def test_the_report_shows_the_claim_and_its_networks(tmp_path: Path) -> None:
         assert "11.0 / 10.0" in text
         assert "kernels fastest" in text
     assert "mnist" in (tmp_path / "tables" / "cost.csv").read_text()
-    assert report_of_sweeps([], spec, tmp_path, cost=cost(1.01, 1.05)).claims == []  # not asked for
-    assert report_of_sweeps([], spec, tmp_path, with_cost=True).claims == []  # neither MNIST nor a measurement is there
+    assert write_report(tmp_path / "results", spec, tmp_path, ["faces"]).claims == []  # not asked for
+    assert write_report(tmp_path / "empty", spec, tmp_path).claims == []  # neither MNIST nor a measurement is there
 
 
 def test_a_real_measurement_is_read_judged_and_not_repeated(claim: CostTable, tmp_path: Path, monkeypatch) -> None:

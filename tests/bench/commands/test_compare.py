@@ -34,6 +34,7 @@ PAGE = (ROOT / "docs" / "EXTENDING.md").read_text()
 COMMANDS = [line for line in PAGE.splitlines() if line.startswith("python -m bench compare") and "--run" in line]
 RULE = GateTable(baseline_seeds=[0], new_seeds=[0], more_seeds=[1])
 NAMES = ["infogan", "other"]
+EXPERIMENT = load_spec(ROOT / "experiments.toml").experiments["mnist-mi"].model_copy(update={"gate": RULE})
 
 
 def compared(base: Sweep, new: Sweep) -> str:
@@ -95,19 +96,17 @@ def test_the_reports_headline_is_the_same_answer(tmp_path: Path) -> None:
     )
     own = [replace(run, cell=replace(run.cell, arm="slow")) for run in slower.runs]
     both = replace(base, runs=[*base.runs, *own])
-    said = headline(both, ["infogan", "slow"], RULE)
+    said = headline(both, EXPERIMENT)
     assert re.fullmatch(r"slow against infogan: 9\.\d % slower \[9\.\d, 9\.\d\] \(5 pairs of the same seed\)\.", said)
     assert said.split(": ")[1].split(" (")[0] == compared(base, slower).split(" (")[0]
     unchanged = replace(base, runs=[*base.runs, *(replace(r, cell=replace(r.cell, arm="slow")) for r in base.runs)])
-    assert headline(unchanged, ["infogan", "slow"], RULE).endswith(
-        "0 % slower [0, 0] (5 pairs of the same seed, no change shown)."
-    )
+    assert headline(unchanged, EXPERIMENT).endswith("0 % slower [0, 0] (5 pairs of the same seed, no change shown).")
     few = replace(base, runs=[*base.runs[:2], *own[:2]])
-    assert "too few seeds to judge: 2 and 2, and each needs 3; so far 9" in headline(few, ["infogan", "slow"], RULE)
-    assert headline(base, ["infogan"], RULE).startswith("infogan: 80 % of H(c) at iteration 105.7")
+    assert "too few seeds to judge: 2 and 2, and each needs 3; so far 9" in headline(few, EXPERIMENT)
+    assert headline(base, EXPERIMENT).startswith("infogan: 80 % of H(c) at iteration 105.7")
     # an arm that the gate watches is held against a baseline, not against another arm
     watched = WatchedTable(arm="slow", measure="area_under_curve", margin=0.1, basis="Made up for this test.")
-    beside = headline(both, ["infogan", "slow"], RULE.model_copy(update={"watched": [watched]}))
+    beside = headline(both, EXPERIMENT.model_copy(update={"gate": RULE.model_copy(update={"watched": [watched]})}))
     assert beside.startswith("infogan: 80 % of H(c) at iteration 105.7")
     assert "against" not in beside
 

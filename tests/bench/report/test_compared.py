@@ -2,6 +2,7 @@
 
 import csv
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 
 from bench.analysis.results import load
 from bench.analysis.runs import Sweep
-from bench.report import compared, write_report
+from bench.report import choices, write_report
 from bench.spec.tables import Spec, SpecError, load_spec
 from infogan.data import DataInfo
 from tests.builders import SHIPPED, begun, ended, planned
@@ -39,21 +40,21 @@ def sweep(results: Path) -> Sweep:
 
 
 def test_every_choice_has_its_own_value_and_the_reference_is_first(spec: Spec, sweep: Sweep) -> None:
-    found = compared.compared(sweep, spec.experiments[EXPERIMENT])
-    assert [(one.variant, one.arm) for one in found] == [
+    rows = choices.choices_of(sweep, spec.experiments[EXPERIMENT]).rows
+    assert [(row.variant, row.arm) for row in rows] == [
         *(("authors", "infogan"), ("authors", "gan")),
         *(("fc-norm", "infogan"), ("slope-0-1", "infogan")),
     ]
-    assert {one.variant: one.median("variety") for one in found} == VARIETY
-    assert np.isnan(found[0].median("precision"))  # of samples, which nobody measured here
+    assert {row.variant: row.median("variety") for row in rows} == VARIETY
+    assert np.isnan(rows[0].median("precision"))  # of samples, which nobody measured here
 
 
 def test_the_headline_names_those_below_half_of_the_reference(spec: Spec, sweep: Sweep) -> None:
-    found = compared.compared(sweep, spec.experiments[EXPERIMENT])
+    chosen = choices.choices_of(sweep, spec.experiments[EXPERIMENT])
     expected = "Variety of samples with authors: 0.96 of the data's; less than half of that with fc-norm."
-    assert compared.headline(found) == expected  # 0.5 is more than half of 0.96
-    assert compared.headline(found[:1]).endswith("with no choice.")
-    assert compared.headline([]) == ""
+    assert choices.headline(chosen) == expected  # 0.5 is more than half of 0.96
+    assert choices.headline(replace(chosen, listed=chosen.listed[:1])).endswith("with no choice.")
+    assert choices.headline(choices.Choices()) == ""
 
 
 def test_table_file_and_pictures_stand_in_the_report(spec: Spec, results: Path) -> None:

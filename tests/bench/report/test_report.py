@@ -15,10 +15,10 @@ import pytest
 from matplotlib.figure import Figure
 
 from bench.analysis.results import load
-from bench.analysis.runs import read_curves, write_curves
+from bench.analysis.runs import CURVES, write_curves
 from bench.records.folder import CellFolder
 from bench.records.schema import HealthRecord, Result
-from bench.report import report_of_sweeps, wording, write_report
+from bench.report import wording, write_report
 from bench.report.figures import sweep as sweep_figures
 from bench.report.figures.style import Drawing
 from bench.report.tabular import sweep_tables
@@ -158,8 +158,8 @@ def test_same_records_same_bytes(spec: Spec, full: Path, tmp_path: Path) -> None
 
 
 def test_committed_curves_give_the_same_verdicts(spec: Spec, full: Path, tmp_path: Path) -> None:
-    write_curves(tmp_path / "curves.json", load(full).sweeps[0])
-    report = report_of_sweeps([read_curves(tmp_path / "curves.json")], spec, tmp_path / "report")
+    write_curves(tmp_path / CURVES, load(full).sweeps[0])
+    report = write_report(tmp_path, spec, experiments=["mnist-mi"])
     ours, theirs = (json.loads((p / "report/claims.json").read_text()) for p in (tmp_path, full))
     assert [c["verdict"] for c in ours] == [c["verdict"] for c in theirs]
     assert report.missing == []
@@ -172,7 +172,7 @@ def test_empty_folder(spec: Spec, tmp_path: Path) -> None:
     assert report.missing[0].startswith("mnist-mi, mnist, faces, ")
     assert report.missing[0].endswith(" and celeba: nothing recorded")
     assert "Nothing is recorded here yet" in report.html.read_text()
-    assert json.loads(report.claims_json.read_text()) == []
+    assert json.loads((report.folder / "claims.json").read_text()) == []
 
 
 def test_partial_failed_and_damaged_are_named(spec: Spec, tmp_path: Path) -> None:

@@ -11,8 +11,9 @@ import pytest
 from bench.analysis.results import load
 from bench.analysis.runs import Sweep
 from bench.context import Context
-from bench.report import settings, write_report
-from bench.report.figures import draw_settings
+from bench.report import write_report
+from bench.report.choices import Choices, choices_of, ratio_words
+from bench.report.figures import draw_choices
 from bench.spec.cells import Cell
 from bench.spec.tables import Spec, SpecError
 from tests.builders import PAPERS_DATA, begun, ended, planned
@@ -45,7 +46,7 @@ def sweep(results: Path) -> Sweep:
 
 
 def test_each_choice_is_held_against_the_same_arm_of_the_reference(spec: Spec, sweep: Sweep) -> None:
-    listed = {c.variant: c for c in settings.listed_choices(sweep, spec.experiments[EXPERIMENT])}
+    listed = {c.variant: c for c in choices_of(sweep, spec.experiments[EXPERIMENT]).listed}
     assert list(listed) == ["reference", "norm-together", "slope-0-01", "tiny"]  # the file's order, the reference first
     slower = listed["slope-0-01"].rows["infogan"].ratio
     assert slower is not None
@@ -63,11 +64,11 @@ def test_each_choice_is_held_against_the_same_arm_of_the_reference(spec: Spec, s
 
 
 def test_a_choice_that_never_gets_there_is_a_bound_without_a_ceiling(spec: Spec, sweep: Sweep) -> None:
-    listed = {c.variant: c for c in settings.listed_choices(sweep, spec.experiments[EXPERIMENT])}
+    listed = {c.variant: c for c in choices_of(sweep, spec.experiments[EXPERIMENT]).listed}
     record = listed["tiny"].rows["infogan"]
     assert record.ratio is not None
     assert (record.ratio.not_reached, record.ratio.high) == (3, math.inf)
-    words = settings.ratio_words(record)
+    words = ratio_words(record)
     assert words.startswith("at least 6.0")  # the budget of 300 over 50
     assert "unbounded" in words
 
@@ -102,6 +103,6 @@ def test_variants_are_selected_by_name(tmp_path: Path) -> None:
 
 
 def test_a_reference_alone_has_no_figure(spec: Spec, sweep: Sweep) -> None:
-    listed = settings.listed_choices(sweep, spec.experiments[EXPERIMENT])
-    assert draw_settings(listed[:1], spec.experiments[EXPERIMENT].arms) is None
-    assert settings.listed_choices(sweep, spec.experiments["mnist-mi"]) == []
+    listed = choices_of(sweep, spec.experiments[EXPERIMENT]).listed
+    assert draw_choices(sweep, Choices(listed[:1]), spec.experiments[EXPERIMENT].arms) == []
+    assert choices_of(sweep, spec.experiments["mnist-mi"]) == Choices()

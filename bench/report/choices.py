@@ -1,0 +1,192 @@
+"""An experiment whose variants are single choices: each held against the reference, arm by arm.
+
+What tells the choices apart is T80 and L_I, or the measures that the experiment names (``compared``).
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bench.analysis import tables
+from bench.analysis.runs import Sweep
+from bench.analysis.tables import SettingRow
+from bench.report import wording
+from bench.report.tabular import NEITHER, RATIO_COLUMNS, Table, csv_bytes, ratio_value
+from bench.spec.experiment import ExperimentTable, arm_of
+from bench.spec.vocabulary import measure
+
+TITLE = "What each choice does"
+LARGE = 1.25  # a ratio of T80, or its inverse, that is worth a place in the headline
+FEWER = 0.5  # of the reference's value of the first measure: what the headline names
+COLUMNS = (
+    *("variant", "arm", "num_seeds", "t80", "t80_seeds", *RATIO_COLUMNS, "not_reached"),
+    *(f"{name}{end}" for name in ("mi_final_nats", "hump_nats", "hump_iteration") for end in ("", "_seeds")),
+)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One variant's rows by arm."""
+
+    variant: str
+    note: str
+    rows: dict[str, SettingRow]
+
+
+@dataclass(frozen=True)
+class Choices:
+    """Choices with a finished cell, the reference first; none of an experiment without a reference variant."""
+
+    listed: Sequence[Choice] = ()
+    measures: Sequence[str] = ()  # that tell them apart; none: T80 and L_I
+
+    @property
+    def rows(self) -> list[SettingRow]:
+        """All of them, choice by choice."""
+        return [row for choice in self.listed for row in choice.rows.values()]
+
+    def arms(self, *, is_baseline: bool) -> list[str]:
+        """Arms whose generator maximises L_I, or the baselines."""
+        return list(dict.fromkeys(row.arm for row in self.rows if row.is_baseline == is_baseline))
+
+
+def choices_of(sweep: Sweep, experiment: ExperimentTable | None) -> Choices:
+    """The choices of a sweep in the order of experiments.toml, those that it no longer has last."""
+    if experiment is None or experiment.reference_variant is None:
+        return Choices()
+    rows = tables.settings_table(sweep, experiment.reference_variant)
+    rows = [row for row in rows if row.runs or not experiment.compared]
+    rows.sort(key=lambda row: [*experiment.arms, row.arm].index(row.arm))
+    recorded = sorted({row.variant for row in rows})
+    names = dict.fromkeys([experiment.reference_variant, *experiment.variants, *recorded])
+    notes = {name: table.note for name, table in experiment.variants.items()}
+    listed = [
+        Choice(name, notes.get(name, ""), {row.arm: row for row in rows if row.variant == name})
+        for name in names
+        if name in recorded
+    ]
+    return Choices(listed, experiment.compared)
+
+
+def headline(choices: Choices) -> str:
+    """Which choices matter, in one or two sentences; empty where nothing can be compared."""
+    if not choices.listed:
+        return ""
+    return _headline_of_measure(choices, choices.measures[0]) if choices.measures else _headline_of_t80(choices)
+
+
+def _headline_of_t80(choices: Choices) -> str:
+    """Which choices move T80 by a quarter or more beyond doubt, largest first, and how many were shown not to."""
+    found = [
+        (c.variant, c.rows[arm].ratio)
+        for arm in choices.arms(is_baseline=False)
+        for c in choices.listed
+        if arm in c.rows
+    ]
+    compared = [(v, r) for v, r in found if r is not None and not math.isnan(r.t80_ratio)]
+    if not compared:
+        return ""
+    moved = [(v, r) for v, r in compared if r.low > LARGE or r.high < 1 / LARGE]
+    still = [r for _, r in compared if r.low > 1 / LARGE and r.high < LARGE]
+    moved.sort(key=lambda item: -abs(math.log(item[1].t80_ratio)))
+    named = [f"{v} ({arm_of(r.arm)}, x{'at least ' if r.is_bound else ''}{r.t80_ratio:.2f})" for v, r in moved]
+    first = (
+        f"T80 moves by a quarter or more with {wording.listed(named)}."
+        if named
+        else "No choice moves T80 by a quarter."
+    )
+    return f"{first} {len(still)} of {len(compared)} comparisons exclude that."
+
+
+def _headline_of_measure(choices: Choices, name: str) -> str:
+    """The reference's value, and the variants of the same arm that have less than half of it."""
+    first, known = choices.rows[0], measure(name)
+    value = first.median(name)
+    if math.isnan(value):
+        return ""
+    fewer = [row.variant for row in choices.rows if row.arm == first.arm and row.median(name) < FEWER * value]
+    text = f"{known.words} with {first.variant}: {wording.measured(name, value)} {known.unit}".rstrip()
+    return (
+        f"{text[0].upper()}{text[1:]}; less than half of that with {wording.listed(fewer) if fewer else 'no choice'}."
+    )
+
+
+def choices_table(choices: Choices) -> Table:
+    """The table for people and its file, of choices of which there is one."""
+    return _table_of_measures(choices) if choices.measures else _table_of_t80(choices)
+
+
+def _table_of_t80(choices: Choices) -> Table:
+    """A row a choice, columns for each arm."""
+    trained, baselines = (choices.arms(is_baseline=is_baseline) for is_baseline in (False, True))
+    headings = ["choice", "what it is"]
+    headings += [f"{arm}: {words}" for arm in trained for words in ("T80 ratio [interval]", "final L_I (nats)")]
+    headings += [f"{arm}: peak L_I (nats)" for arm in baselines]
+    rows = []
+    for choice in choices.listed:
+        shown = [[ratio_words(choice.rows.get(arm)), _median(choice.rows.get(arm), "mi_final_nats")] for arm in trained]
+        peaks = [_peak(choice.rows.get(arm)) for arm in baselines]
+        rows.append([choice.variant, choice.note, *(cell for cells in shown for cell in cells), *peaks])
+    held = [choice.rows[arm] for choice in choices.listed for arm in sorted(choice.rows)]
+    level = max((row.ratio.level for row in held if row.ratio), default=math.nan)
+    caption = (
+        f"Each choice differs from {choices.listed[0].variant} in one respect, with "
+        f"{wording.plural(max(row.num_seeds for row in held), 'seed')}. T80 ratio (Hodges and Lehmann): above 1 is "
+        f"slower than the same arm of the reference, with the exact rank interval at "
+        f"{wording.number(100 * level, 0)} %. The reference's row gives T80 itself. Final and peak L_I are medians."
+    )
+    content = csv_bytes(list(COLUMNS), [[_value(row, column) for column in COLUMNS] for row in held])
+    return Table("settings", TITLE, caption, headings, rows, content, 2)
+
+
+def _table_of_measures(choices: Choices) -> Table:
+    """A row a choice and arm: medians, and in the file every seed."""
+    notes = {choice.variant: choice.note for choice in choices.listed}
+    headings = ["choice", "arm", "what it is", *(measure(name).heading for name in choices.measures)]
+    rows = [
+        [row.variant, row.arm, notes[row.variant], *(_median(row, name) for name in choices.measures)]
+        for row in choices.rows
+    ]
+    values = [
+        [row.variant, row.arm, run.cell.seed, *(run.summary.get(name) for name in choices.measures)]
+        for row in choices.rows
+        for run in row.runs
+    ]
+    seeds = max(len(row.runs) for row in choices.rows)
+    caption = (
+        f"Each choice differs from {choices.listed[0].variant} in one respect. Medians of "
+        f"{wording.plural(seeds, 'seed')}. A dash: the factor readers do not agree on these images, or the arm has no "
+        "such measure."
+    )
+    content = csv_bytes(["variant", "arm", "seed", *choices.measures], values)
+    return Table("settings", TITLE, caption, headings, rows, content, 3)
+
+
+def _value(row: SettingRow, column: str) -> Any:
+    """A value of T80's table for its file."""
+    if column in (*RATIO_COLUMNS, "not_reached"):
+        return ratio_value(row.ratio, column)
+    if column in ("variant", "arm", "num_seeds"):
+        return getattr(row, column)
+    name = column.removesuffix("_seeds")
+    return row.median(name) if name == column else " ".join(f"{value:.4g}" for value in row.values(name))
+
+
+def ratio_words(row: SettingRow | None) -> str:
+    """``1.23 [1.10, 1.40]``; the reference's own T80; a bound where half of the seeds did not reach 0.8 H(c)."""
+    if row is None or row.ratio is None:
+        return wording.ABSENT if row is None else f"T80 = {_median(row, 't80')}"
+    ratio = row.ratio
+    if math.isnan(ratio.t80_ratio):
+        return NEITHER
+    interval = f"[{wording.number(ratio.low, 2)}, {wording.number(ratio.high, 2, 'unbounded')}]"
+    return f"{'at least ' if ratio.is_bound else ''}{wording.number(ratio.t80_ratio, 2)} {interval}"
+
+
+def _median(row: SettingRow | None, name: str) -> str:
+    return wording.ABSENT if row is None else wording.measured(name, row.median(name))
+
+
+def _peak(row: SettingRow | None) -> str:
+    return wording.ABSENT if row is None else f"{_median(row, 'hump_nats')} at {_median(row, 'hump_iteration')}"

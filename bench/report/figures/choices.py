@@ -1,0 +1,162 @@
+"""What a result hinges on: each choice against the reference, in numbers, curves or pictures."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from bench.analysis.paper import FIGURE1_HUMP_NATS
+from bench.analysis.pictures import GAP
+from bench.analysis.runs import Run, Sweep
+from bench.analysis.tables import RatioRow
+from bench.records.storage import CorruptRecord
+from bench.report import wording
+from bench.report.choices import Choices
+from bench.report.curves import SweepCurves
+from bench.report.figures.style import COLOURS, MARKERS, STYLE, Drawing, line_style, logarithmic, save, show_images
+from bench.spec.vocabulary import measure
+
+WIDTH = 8.4  # inches
+WORDS = 2.1  # of them, at the left of pictures
+IMAGE_ROWS, IMAGE_COLUMNS = 1, 10
+NARROW = 2.0  # of the ratios' axis, largest over smallest: below it the ticks are closer
+
+
+def draw_choices(sweep: Sweep, choices: Choices, arms: Sequence[str]) -> list[Drawing]:
+    """What tells the choices apart: ratios and curves, or pictures. ``arms``: all there are, which fixes colours."""
+    with rc_context(STYLE):
+        drawings = [_pictures(choices)] if choices.measures else [_ratios(choices, arms), _curves(sweep, choices, arms)]
+    return [drawing for drawing in drawings if drawing is not None]
+
+
+def _ratios(choices: Choices, arms: Sequence[str]) -> Drawing | None:
+    """One choice a row: T80 against the reference at the left, the baselines' peak at the right."""
+    listed = choices.listed
+    trained, baselines = (choices.arms(is_baseline=is_baseline) for is_baseline in (False, True))
+    if len(listed) < 2 or not trained:
+        return None
+    colours = {arm: COLOURS[i % len(COLOURS)] for i, arm in enumerate(arms)}
+    inches = 1.0 + 0.3 * len(listed)
+    figure = Figure(figsize=(8.4, inches))
+    bottom, height = 0.55 / inches, 1 - 0.9 / inches
+    ratios = figure.add_axes((0.24, bottom, 0.44 if baselines else 0.74, height))
+    peaks = figure.add_axes((0.72, bottom, 0.26, height)) if baselines else None
+    for y, choice in enumerate(listed):
+        for offset, arm in zip(np.linspace(-0.18, 0.18, len(trained)), trained, strict=True):
+            row = choice.rows.get(arm)
+            if row is not None and row.ratio is not None and not math.isnan(row.ratio.t80_ratio):
+                _whisker(ratios, y + offset, row.ratio, colours[arm], MARKERS[arms.index(arm) % len(MARKERS)])
+        for arm in baselines:
+            row = choice.rows.get(arm)
+            if row is not None and peaks is not None:
+                values = row.values("hump_nats")
+                style: dict[str, Any] = {"color": colours[arm], "markersize": 5, "markeredgewidth": 0.4}
+                marker = MARKERS[arms.index(arm) % len(MARKERS)]
+                peaks.plot(values, [y] * len(values), linestyle="", marker=marker, **style)
+    for axes in (ratios, peaks) if peaks is not None else (ratios,):
+        axes.set_ylim(len(listed) - 0.4, -0.6)
+        axes.tick_params(axis="y", length=0)
+        axes.grid(axis="y", color="#EEEEEE", zorder=0)
+    ratios.set_yticks(range(len(listed)), [choice.variant for choice in listed])
+    ratios.axvline(1, color="black", linewidth=0.9, zorder=1)
+    ratios.set_xscale("log")
+    low, high = ratios.get_xlim()
+    logarithmic(ratios.xaxis, (1, 1.05, 1.1, 1.2, 8, 9, 9.5) if high < NARROW * low else (1, 1.5, 2, 3, 5, 7))
+    ratios.set_xlabel("T80, ratio to the reference (logarithmic)")
+    if peaks is not None:
+        peaks.axvline(FIGURE1_HUMP_NATS, color="black", linewidth=0.9, dashes=(4, 2), zorder=1)
+        peaks.set_yticks(range(len(listed)), [""] * len(listed))
+        peaks.set_xlim(left=0)
+        peaks.set_xlabel("baseline's peak $L_I$ (nats)", parse_math=True)
+    handles = [
+        Line2D([], [], color=colours[arm], marker=MARKERS[arms.index(arm) % len(MARKERS)], label=arm, linewidth=1.2)
+        for arm in (*trained, *baselines)
+    ]
+    figure.legend(handles=handles, loc="upper center", ncols=len(handles))
+    caption = (
+        "How much later (right of 1) or earlier L_I reaches 0.8 H(c) than with the reference's choice, with its "
+        "exact interval. Arrow: unbounded, because a seed did not reach it within the budget."
+    )
+    if baselines:
+        caption += (
+            " Right: the peak of L_I with a plain GAN, every seed. Dashed: the hump of the paper's baseline, 0.55 nats."
+        )
+    return save(figure, "settings", "Each choice against the reference", caption)
+
+
+def _curves(sweep: Sweep, choices: Choices, arms: Sequence[str]) -> Drawing | None:
+    """L_I against the iteration, an arm a panel and a choice a colour; none where there are too many to tell apart."""
+    listed, trained = choices.listed, choices.arms(is_baseline=False)
+    if not 2 <= len(listed) <= len(COLOURS) or not trained:
+        return None
+    curves = SweepCurves(sweep, list(sweep.groups()), arms)
+    figure = Figure(figsize=(8.4, 3.2), layout="constrained")
+    panels: list[Axes] = list(np.atleast_1d(figure.subplots(1, len(trained), sharey=True)))
+    for axes, arm in zip(panels, trained, strict=True):
+        for k, choice in enumerate(listed):
+            found = curves.finished(f"{choice.variant}/{arm}") if arm in choice.rows else None
+            if found is None:
+                continue
+            for curve in found:
+                axes.plot(*curves.thin(curve), linewidth=0.4, alpha=0.5, color=COLOURS[k])
+            axes.plot(*curves.thin(np.median(found, axis=0)), linewidth=1.6, label=choice.variant, **line_style(k))
+        if curves.entropy_nats:
+            axes.axhline(curves.entropy_nats, color="black", linewidth=0.9)
+        axes.set_title(arm)
+        axes.set_xlabel("iteration")
+    panels[0].set_ylabel("$L_I$ (nats)", parse_math=True)
+    panels[-1].legend(loc="lower right")
+    caption = "Thick line: median of the seeds. Thin lines: every finished seed. Black line: H(c)."
+    return save(figure, "choices", "L_I with each choice", caption)
+
+
+def _pictures(choices: Choices) -> Drawing | None:
+    """One row a choice, of its first seed's sweep of the last code; None where no cell has pictures."""
+    shown = [(row, images) for row in choices.rows if (images := _images(row.runs[0])) is not None]
+    if not shown:
+        return None
+    shape = shown[0][1].shape
+    height = (WIDTH - WORDS) * (IMAGE_ROWS * (shape[2] + GAP) - GAP) / (shape[1] * (shape[3] + GAP) - GAP)
+    full = len(shown) * (height + 0.06)
+    figure, known = Figure(figsize=(WIDTH, full)), measure(choices.measures[0])
+    for k, (row, images) in enumerate(shown):
+        bottom = full - (k + 1) * (height + 0.06)
+        axes = figure.add_axes((WORDS / WIDTH, bottom / full, 1 - WORDS / WIDTH, height / full))
+        show_images(axes, images, aspect="auto")
+        axes.set_axis_off()
+        value = wording.measured(known.name, row.runs[0].summary.get(known.name))
+        words = f"{row.variant}, {row.arm}\n{value} {known.unit}".rstrip()
+        figure.text(0.005, (bottom + height / 2) / full, words, va="center", fontsize=8.5)
+    seeds = sorted({row.runs[0].cell.seed for row, _ in shown})
+    code = f"c{len(shown[0][0].runs[0].cell.config['codes'])}"
+    caption = (
+        f"Seed {wording.seeds_in_words(seeds)}. The columns vary {code}; each row has other noise and codes. "
+        f"The number is: {known.words}."
+    )
+    return save(figure, "pictures", "Each choice in pictures", caption)
+
+
+def _images(run: Run) -> np.ndarray | None:
+    """(1, columns, H, W, C) of the sweep of the last code."""
+    if run.folder is None:
+        return None
+    try:
+        grid = run.folder.traversals().get(f"c{len(run.cell.config['codes'])}")
+    except (CorruptRecord, ValueError, OSError):  # said where the grids are drawn
+        return None
+    return None if grid is None else np.asarray(grid[:IMAGE_ROWS, :IMAGE_COLUMNS])
+
+
+def _whisker(axes: Axes, y: float, row: RatioRow, colour: str, marker: str) -> None:
+    """A ratio with its interval; an end without a bound gets an arrow."""
+    low = row.low if 0 < row.low < math.inf else row.t80_ratio
+    high = row.high if math.isfinite(row.high) else row.t80_ratio * 1.25
+    axes.plot([low, high], [y, y], color=colour, linewidth=1.4, zorder=2)
+    axes.plot([row.t80_ratio], [y], color=colour, marker=marker, markersize=5.5, markeredgewidth=0.4, zorder=3)
+    if math.isinf(row.high):
+        axes.plot([high], [y], color=colour, marker=">", markersize=5, zorder=3)
