@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from statistics import median
 
 from bench.analysis import statistics
-from bench.analysis.runs import Run, State, Sweep
+from bench.analysis.runs import Run, Sweep
 from bench.spec.experiment import arm_of
 
 SUMMARY_COLUMNS = (
@@ -18,17 +18,6 @@ SUMMARY_COLUMNS = (
     "hump_nats",
     "hump_iteration",
 )
-
-
-@dataclass(frozen=True)
-class SeedRow:
-    """One cell: its health in words, and every measure."""
-
-    arm: str
-    seed: int
-    state: State
-    health: str
-    values: dict[str, float]
 
 
 @dataclass(frozen=True)
@@ -88,40 +77,15 @@ class SettingRow:
         return median(known) if known else math.nan
 
 
-@dataclass(frozen=True)
-class TimingRow:
-    """Where the seconds of a group's finished cells went; ``overhead_share`` is checkpoints over training."""
-
-    arm: str
-    num_cells: int
-    step_ms_median: float
-    train_s: float
-    checkpoint_s: float
-    evaluate_s: float
-    prepare_s: float
-    overhead_share: float
-    peak_memory_mb: float
-
-
 def _measured(runs: Sequence[Run], measure: str) -> tuple[float, ...]:
     return tuple(run.summary[measure] for run in runs if measure in run.summary)
 
 
-def seeds_table(sweep: Sweep) -> list[SeedRow]:
+def arms_table(sweep: Sweep, groups: Sequence[str], measures: Sequence[str] = SUMMARY_COLUMNS) -> list[ArmRow]:
+    """Of each group and measure that has a value."""
     rows = []
-    for group, runs in sweep.groups().items():
-        for run in runs:
-            health = run.result and run.result.health
-            values = {name: value for name, value in run.summary.items() if name != "collapsed"}
-            rows.append(SeedRow(group, run.cell.seed, run.state, health.status if health else "", values))
-    return rows
-
-
-def arms_table(sweep: Sweep, measures: Sequence[str] = SUMMARY_COLUMNS) -> list[ArmRow]:
-    """Of every group and measure that has a value."""
-    rows = []
-    for group, runs in sweep.groups().items():
-        num_failed = sum(run.state == "failed" for run in runs)
+    for group in groups:
+        num_failed = sum(run.state == "failed" for run in sweep.groups()[group])
         for measure in measures:
             is_t80 = measure == "t80"  # also of seeds that diverged, as later than the budget
             values = tuple(sweep.t80(group).values()) if is_t80 else _measured(sweep.done(group), measure)
@@ -131,15 +95,15 @@ def arms_table(sweep: Sweep, measures: Sequence[str] = SUMMARY_COLUMNS) -> list[
     return rows
 
 
-def comparisons_table(sweep: Sweep, base: str) -> list[RatioRow]:
-    """T80 of each group against ``base``; two seeds are needed on each side.
+def comparisons_table(sweep: Sweep, groups: Sequence[str], base: str) -> list[RatioRow]:
+    """T80 of each group but that one against ``base``; two seeds are needed on each side.
 
     A seed that did not reach 0.8 H(c), or diverged, enters as later than the budget, never dropped.
     """
     budget = float(sweep.definition["training"]["iterations"])
     base_times = list(sweep.t80(base).values())
     rows = []
-    for group in sweep.groups():
+    for group in groups:
         times = list(sweep.t80(group).values())
         if group == base or min(len(times), len(base_times)) < 2:
             continue
@@ -153,8 +117,8 @@ def settings_table(sweep: Sweep, reference: str) -> list[SettingRow]:
     """Of every variant and arm with a seed that ended."""
     against: dict[str, RatioRow] = {}
     for arm in dict.fromkeys(run.cell.arm for run in sweep.runs):
-        compared = comparisons_table(sweep, f"{reference}/{arm}")
-        against |= {row.arm: row for row in compared if arm_of(row.arm) == arm}
+        same_arm = [group for group in sweep.groups() if arm_of(group) == arm]
+        against |= {row.arm: row for row in comparisons_table(sweep, same_arm, f"{reference}/{arm}")}
     rows = []
     for group, runs in sweep.groups().items():
         done, t80 = sweep.done(group), tuple(sweep.t80(group).values())
@@ -164,30 +128,4 @@ def settings_table(sweep: Sweep, reference: str) -> list[SettingRow]:
             is_baseline = not any(cell.config["training"]["mi_weight_generator"])
             ratio = against.get(group)
             rows.append(SettingRow(cell.variant or "", cell.arm, done, num_ended, ratio, t80, is_baseline))
-    return rows
-
-
-def timing_table(sweep: Sweep) -> list[TimingRow]:
-    """Of every group with a finished cell."""
-    rows = []
-    for group in sweep.groups():
-        results = [run.result for run in sweep.done(group) if run.result]
-        seconds = [result.seconds for result in results if result.seconds]
-        if not seconds:
-            continue
-        steps = [run.summary["step_ms"] for run in sweep.done(group) if "step_ms" in run.summary]
-        train_s, checkpoint_s = sum(s.train for s in seconds), sum(s.checkpoint for s in seconds)
-        rows.append(
-            TimingRow(
-                arm=group,
-                num_cells=len(seconds),
-                step_ms_median=median(steps) if steps else math.nan,
-                train_s=train_s,
-                checkpoint_s=checkpoint_s,
-                evaluate_s=sum(s.evaluate for s in seconds),
-                prepare_s=sum(s.prepare for s in seconds),
-                overhead_share=checkpoint_s / train_s if train_s else math.nan,
-                peak_memory_mb=max((r.peak_memory_mb for r in results if r.peak_memory_mb), default=math.nan),
-            )
-        )
     return rows

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from bench.analysis.runs import Run
 from bench.gate.change import Change, change_between, values_by_seed
-from bench.gate.output import WORDS, in_nats, in_percent
+from bench.gate.output import WORDS, basis, in_nats, in_percent
 from bench.gate.rules import MINIMUM_SEEDS
 from bench.spec.criteria import GateTable
 
@@ -26,17 +26,12 @@ class Answer:
         """All of it: ``4 % slower [2, 6]``, what became of the final L_I, and what both rest on."""
         if self.change is None:
             return self.why_not
-        nats = self.change.final
+        t80, final = self.change.t80, self.change.final
+        level = f", {100 * t80.level:.3g} % intervals" if self.change.is_paired else ""
         parts = [
-            f"{_slower(self.change)} ({WORDS['t80'][self.change.t80.direction]})",
-            f"final L_I {in_nats(nats.estimate)} nats [{in_nats(nats.low)}, {in_nats(nats.high)}] "
-            f"({WORDS['final'][nats.direction]})",
-            _basis(self.change)
-            + (
-                f", since pairs do not hold: {', '.join(self.change.not_paired)}"
-                if self._apart
-                else f", {100 * self.change.t80.level:.3g} % intervals"
-            ),
+            f"{_slower(self.change)} ({WORDS['t80'][t80.direction]})",
+            f"final {in_nats(final)} ({WORDS['final'][final.direction]})",
+            f"{basis(self.change, why=True)}{level}",
         ]
         return "; ".join([self.why_not, *parts] if self.why_not else parts)
 
@@ -48,11 +43,7 @@ class Answer:
         if self.why_not:
             return f"{self.why_not}; so far {_slower(self.change)}"
         doubt = ", no change shown" if self.change.t80.direction == "none" else ""
-        return f"{_slower(self.change)} ({_basis(self.change)}{doubt})"
-
-    @property
-    def _apart(self) -> bool:
-        return self.change is not None and not self.change.is_paired
+        return f"{_slower(self.change)} ({basis(self.change)}{doubt})"
 
 
 def held_against(rule: GateTable, base: Sequence[Run], new: Sequence[Run], names: Sequence[str]) -> Answer:
@@ -75,7 +66,3 @@ def _slower(change: Change) -> str:
     is_slower = change.t80.estimate >= 0
     shown = in_percent(change.t80, 1 if is_slower else -1)
     return shown.replace(" [", f" {'slower' if is_slower else 'faster'} [")
-
-
-def _basis(change: Change) -> str:
-    return f"{change.num_pairs} pairs of the same seed" if change.is_paired else "two samples"

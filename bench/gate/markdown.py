@@ -41,7 +41,7 @@ def _lines(check: Check, rule: GateTable, strict: bool) -> Iterator[str]:
 def _row(arm: ArmCheck) -> str:
     ratio, final = arm.t80.ratio if arm.t80 else None, arm.final
     medians = [statistics.median_interval(list(side.values())).median for side in (arm.base_t80, arm.new_t80)]
-    shown = [f"{m:.1f}" if math.isfinite(m) else "not reached" for m in medians]
+    shown = [output.time_words(median) for median in medians]
     of_ratio = "not comparable"
     if ratio is not None and not math.isnan(ratio.ratio):
         high = f"{ratio.high:.3f}" if math.isfinite(ratio.high) else "unbounded"

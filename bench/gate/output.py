@@ -22,8 +22,13 @@ from bench.records.storage import append_line, plain_json, write_atomic
 from bench.spec.criteria import GateTable
 
 
+def time_words(t80: float) -> str:
+    """``98.2``, or that it was not reached."""
+    return f"{t80:.1f}" if math.isfinite(t80) else "not reached"
+
+
 def _times(values: dict[int, float]) -> str:
-    return " ".join(f"{seed}:{'not reached' if math.isinf(v) else f'{v:.1f}'}" for seed, v in sorted(values.items()))
+    return " ".join(f"{seed}:{time_words(v)}" for seed, v in sorted(values.items()))
 
 
 def _number(value: float, digits: int = 3) -> str:
@@ -38,9 +43,8 @@ def _ratio(value: float) -> str:
 def _side(name: str, values: dict[int, float]) -> str:
     interval = statistics.median_interval(list(values.values()))
     failed = sum(math.isinf(v) for v in values.values())
-    ends = " to ".join("not reached" if math.isinf(v) else f"{v:.1f}" for v in (interval.low, interval.high))
-    median = "not reached" if math.isinf(interval.median) else f"{interval.median:.1f}"
-    return f"{name} {median} [{ends}] n={len(values)} failed {failed}"
+    ends = f"{time_words(interval.low)} to {time_words(interval.high)}"
+    return f"{name} {time_words(interval.median)} [{ends}] n={len(values)} failed {failed}"
 
 
 def _median(values: dict[int, float]) -> float:
@@ -59,15 +63,19 @@ def _statuses(side: dict[int, str]) -> str:
 
 def change_line(change: Change) -> str:
     """Whether anything changed, and on what that rests."""
-    how = f"{change.num_pairs} pairs of the same seed" if change.is_paired else "two samples"
-    if change.not_paired:
-        how += f", since pairs do not hold: {', '.join(change.not_paired)}"
-    nats, (low, high) = change.final, (f"{in_nats(end)}" for end in (change.final.low, change.final.high))
-    p = [f", p {shift.p:.2g}" if shift.p is not None else "" for shift in (change.t80, nats)]
+    p = [f", p {shift.p:.2g}" if shift.p is not None else "" for shift in (change.t80, change.final)]
     return (
-        f"changed at all? ({how}) T80 {in_percent(change.t80)}{p[0]}: {WORDS['t80'][change.t80.direction]}; final "
-        f"L_I {in_nats(nats.estimate)} nats [{low}, {high}]{p[1]}: {WORDS['final'][nats.direction]}"
+        f"changed at all? ({basis(change, why=True)}) T80 {in_percent(change.t80)}{p[0]}: "
+        f"{WORDS['t80'][change.t80.direction]}; final {in_nats(change.final)}{p[1]}: "
+        f"{WORDS['final'][change.final.direction]}"
     )
+
+
+def basis(change: Change, *, why: bool = False) -> str:
+    """What a change rests on; with ``why`` also the reason where it is not on pairs."""
+    if change.is_paired:
+        return f"{change.num_pairs} pairs of the same seed"
+    return f"two samples, since pairs do not hold: {', '.join(change.not_paired)}" if why else "two samples"
 
 
 WORDS = {
@@ -76,9 +84,11 @@ WORDS = {
 }
 
 
-def in_nats(value: float) -> str:
-    """A change of L_I with its sign; a bound that is not there is "unbounded"."""
-    return f"{value:+.3f}" if math.isfinite(value) else "unbounded"
+def in_nats(shift: Shift) -> str:
+    """``L_I +0.010 nats [-0.002, +0.021]``; a bound that is not there is "unbounded"."""
+    values = (shift.estimate, shift.low, shift.high)
+    middle, low, high = (f"{value:+.3f}" if math.isfinite(value) else "unbounded" for value in values)
+    return f"L_I {middle} nats [{low}, {high}]"
 
 
 def in_percent(shift: Shift, sign: int = 1) -> str:
@@ -111,17 +121,16 @@ def _kinds(change: Change) -> list[str]:
 
 def _change_words(change: Change, rule: GateTable) -> str:
     """Each measure that changed: by how much, and what is tolerated where it is for the worse."""
-    basis = "on the same seeds" if change.is_paired else "of two samples"
-    said = []
+    of = "on the same seeds" if change.is_paired else "of two samples"
+    parts = []
     if change.t80.direction in ("worse", "better"):
         worse = change.t80.direction == "worse"
         within = f", within the tolerance of {percent(rule.tolerance)}" if worse else ""
-        said.append(f"{in_percent(change.t80, 1 if worse else -1)} {basis}{within}")
+        parts.append(f"{in_percent(change.t80, 1 if worse else -1)} {of}{within}")
     if change.final.direction in ("worse", "better"):
-        nats = change.final
-        within = f", within the margin of {rule.final_margin_nats:g}" if nats.direction == "worse" else ""
-        said.append(f"L_I {in_nats(nats.estimate)} nats [{in_nats(nats.low)}, {in_nats(nats.high)}] {basis}{within}")
-    return "; ".join(said)
+        within = f", within the margin of {rule.final_margin_nats:g}" if change.final.direction == "worse" else ""
+        parts.append(f"{in_nats(change.final)} {of}{within}")
+    return "; ".join(parts)
 
 
 def arm_lines(arm: ArmCheck, rule: GateTable) -> Iterator[str]:

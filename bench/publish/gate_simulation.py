@@ -116,9 +116,8 @@ def watched_table(rule: GateTable, real: dict[tuple[str, str], FloatArray], num_
                 continue
             of = table, real[table.arm, table.measure]
             found = [watched_outcomes(rule, *of, m * margin, how == "pairs", num_draws) for m in MOVED]
-            cells = [" / ".join(share(counts[outcome], num_draws) for outcome in OUTCOMES) for counts in found]
             name = f"{table.arm}, {measure(table.measure).words}, {how}, margin {margin:g}"
-            rows.append([name, *cells])
+            rows.append([name, *(shares(counts, num_draws) for counts in found)])
     return markdown_table(["watched", *(f"lower by {m:g} margins" if m else "unchanged" for m in MOVED)], rows)
 
 
@@ -137,7 +136,7 @@ def procedure_table(rule: GateTable, real_t80: FloatArray, num_draws: int) -> st
     samples.append((f"the {len(real_t80)} real T80s, resampled", resampled(real_t80)))
     for name, sample in samples:
         found = [procedure(rule, sample, ratio, num_draws) for ratio in RATIOS]
-        cells = [" / ".join(share(f.outcomes[outcome], num_draws) for outcome in OUTCOMES) for f in found]
+        cells = [shares(f.outcomes, num_draws) for f in found]
         rows.append([name, *cells, f"{found[0].mean_new_seeds:.2f}"])
     return markdown_table(["seeds", *(f"x{ratio:g}" for ratio in RATIOS), "new seeds at x1"], rows)
 
@@ -151,6 +150,11 @@ def change_table(rule: GateTable, num_draws: int) -> str:
         rows.append([f"{spread:g}", anything, *(share(c["slower"], num_draws) for c in counts)])
     slower = [f"slower at x{ratio:g}" for ratio in PAIRED_RATIOS]
     return markdown_table(["sd of a pair's log ratio", "anything at x1", *slower], rows)
+
+
+def shares(counts: Counter[str], num_draws: int) -> str:
+    """``1.2 / 30 / 68.8``, in the order of OUTCOMES."""
+    return " / ".join(share(counts[outcome], num_draws) for outcome in OUTCOMES)
 
 
 def share(num: int, num_draws: int) -> str:

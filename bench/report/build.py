@@ -246,7 +246,8 @@ class _Builder:
         self, sweep: Sweep, chosen: choices.Choices, order: list[str], stem: str, of_factors: list[tabular.Table]
     ) -> list[tuple[tabular.Table, str]]:
         of_sweep = tabular.sweep_tables(sweep, order, own.base_of(order))
-        found = [*of_factors, *codes.codes_tables(sweep, order), *of_sweep]
+        timing = costs.timing_table(sweep, order)
+        found = [*of_factors, *codes.codes_tables(sweep, order), *of_sweep, *([timing] if timing else [])]
         if chosen.listed:
             others = [table for table in found if table.name != "comparisons"]
             found = [choices.choices_table(chosen), *others]

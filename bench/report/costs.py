@@ -1,5 +1,6 @@
-"""What a sweep's cells take: peak memory, and wall time against the number of seeds, from its launches and results."""
+"""What a sweep's cells take: seconds, peak memory, and wall time against the number of seeds."""
 
+import math
 import statistics
 from collections.abc import Sequence
 from typing import Any
@@ -10,6 +11,49 @@ from bench.report import wording
 from bench.report.tabular import Table, csv_bytes
 
 SEEDS = (1, 3, 5, 10)
+TIMING = {  # of the file: heading and decimals of what is shown
+    "step_ms_median": ("step (ms)", 1),
+    "train_s": ("training (s)", 1),
+    "checkpoint_s": ("checkpoints (s)", 1),
+    "evaluate_s": ("measuring (s)", 1),
+    "prepare_s": ("preparing (s)", 1),
+    "overhead_share": ("checkpoints / training (%)", 1),
+    "peak_memory_mb": ("peak memory (MB)", 0),
+}
+
+
+def timing_table(sweep: Sweep, order: Sequence[str]) -> Table | None:
+    """Where the seconds of each group's finished cells went; None without any."""
+    rows, values = [], []
+    for group in order:
+        results = [run.result for run in sweep.done(group) if run.result]
+        seconds = [result.seconds for result in results if result.seconds]
+        if not seconds:
+            continue
+        steps = [run.summary["step_ms"] for run in sweep.done(group) if "step_ms" in run.summary]
+        train_s, checkpoint_s = sum(s.train for s in seconds), sum(s.checkpoint for s in seconds)
+        numbers = {
+            "step_ms_median": statistics.median(steps) if steps else math.nan,
+            "train_s": train_s,
+            "checkpoint_s": checkpoint_s,
+            "evaluate_s": sum(s.evaluate for s in seconds),
+            "prepare_s": sum(s.prepare for s in seconds),
+            "overhead_share": checkpoint_s / train_s if train_s else math.nan,
+            "peak_memory_mb": max((r.peak_memory_mb for r in results if r.peak_memory_mb), default=math.nan),
+        }
+        values.append([group, len(seconds), *(numbers[name] for name in TIMING)])
+        percent = {"overhead_share": 100 * numbers["overhead_share"]}
+        shown = [wording.number((numbers | percent)[name], decimals) for name, (_, decimals) in TIMING.items()]
+        rows.append([group, str(len(seconds)), *shown])
+    if not rows:
+        return None
+    caption = (
+        "For the finished cells: the median time of a step, and the seconds of all cells together. "
+        "Other work on the machine slows a step, so no verdict uses these times."
+    )
+    content = csv_bytes(["arm", "num_cells", *TIMING], values)
+    headings = ["arm", "cells", *(heading for heading, _ in TIMING.values())]
+    return Table("timing", "Timing", caption, headings, rows, content)
 
 
 def memory_table(sweeps: Sequence[Sweep]) -> Table | None:

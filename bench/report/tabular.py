@@ -6,10 +6,11 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any
 
 from bench.analysis.runs import Sweep
 from bench.analysis.summary import continuous_ceiling_nats
+from bench.analysis.tables import ArmRow, RatioRow, arms_table, comparisons_table
 from bench.claims.cost import Cost, NetworkCost
 from bench.claims.judge import ClaimResult
 from bench.report import answers, wording
@@ -18,11 +19,6 @@ from bench.spec.criteria import CostTable
 from bench.spec.experiment import arm_of, variant_of
 from bench.spec.vocabulary import MEASURED
 from infogan.measures.catalogue import DISENTANGLEMENT, VOTES
-
-if TYPE_CHECKING:
-    from bench.analysis.tables import ArmRow, RatioRow, SeedRow, TimingRow
-
-Row = TypeVar("Row", "ArmRow", "RatioRow", "SeedRow", "TimingRow")
 
 ARM_MEASURES = (  # shown; the file has all of bench.analysis.tables
     "t80",
@@ -83,19 +79,12 @@ def sweep_tables(sweep: Sweep, order: list[str], base_arm: str) -> list[Table]:
         _measures(sweep, order),
         _seeds(sweep, order),
         _comparisons(sweep, order, base_arm),
-        _timing(sweep, order),
     ]
     return [table for table in tables if table is not None]
 
 
-def _ordered(rows: Sequence[Row], order: list[str]) -> list[Row]:
-    return sorted(rows, key=lambda row: order.index(row.arm))  # stable: the rest stays as it was
-
-
 def _arms(sweep: Sweep, order: list[str]) -> Table | None:
-    from bench.analysis.tables import arms_table
-
-    found = _ordered(arms_table(sweep), order)
+    found = arms_table(sweep, order)
     if not found:
         return None
     measures = [m for m in ARM_MEASURES if any(r.measure == m for r in found)]
@@ -117,24 +106,22 @@ def _arms(sweep: Sweep, order: list[str]) -> Table | None:
     return Table("arms", "Arms", caption, headings, rows, _arms_csv(keys, found))
 
 
-def _arms_csv(keys: list[str], rows: Sequence["ArmRow"]) -> bytes:
-    def shown(row: "ArmRow") -> dict[str, Any]:
+def _arms_csv(keys: list[str], rows: Sequence[ArmRow]) -> bytes:
+    def shown(row: ArmRow) -> dict[str, Any]:
         seeds = "; ".join(wording.NOT_REACHED if math.isinf(v) else f"{v:.4g}" for v in row.values)
         return vars(row) | {"unit": vocabulary.measure(row.measure).unit, "seeds": seeds}
 
     return csv_bytes(keys, [[shown(row)[key] for key in keys] for row in rows])
 
 
-def _levels(rows: Sequence["ArmRow"]) -> str:
+def _levels(rows: Sequence[ArmRow]) -> str:
     levels = {r.num_seeds: r.level for r in rows}
     return wording.listed(f"{100 * levels[n]:.4g} % ({wording.plural(n, 'seed')})" for n in sorted(levels))
 
 
 def _measures(sweep: Sweep, order: list[str]) -> Table | None:
     """What was measured of the finished networks: a row a number, a column an arm; the file has every seed."""
-    from bench.analysis.tables import arms_table
-
-    found = _ordered(arms_table(sweep, tuple(MEASURED)), order)
+    found = arms_table(sweep, order, tuple(MEASURED))
     if not found:
         return None
     cells = {(r.measure, r.arm): r for r in found}
@@ -156,27 +143,25 @@ def _measures(sweep: Sweep, order: list[str]) -> Table | None:
     return Table("measures", "What was measured of the networks", caption, ["measure", *arms], rows, content)
 
 
-def _of_seeds(r: "ArmRow", num_all: int) -> str:
+def _of_seeds(r: ArmRow, num_all: int) -> str:
     shown = wording.with_interval(r.measure, r.median, r.low, r.high)
     return shown if r.num_seeds == num_all else f"{shown} ({wording.plural(r.num_seeds, 'seed')})"
 
 
 def _seeds(sweep: Sweep, order: list[str]) -> Table | None:
-    from bench.analysis.tables import seeds_table
-
-    found = _ordered(seeds_table(sweep), order)
-    if not found:
+    if not sweep.runs:
         return None
-    known = list(dict.fromkeys(measure for r in seeds_table(sweep) for measure in r.values))
+    groups = sweep.groups()
+    known = list(dict.fromkeys(m for runs in groups.values() for r in runs for m in r.summary if m != "collapsed"))
     of_continuous = [m for m in known if m.startswith(("mi_final_c", "explained_final_c"))]
     measures = [m for m in (*SEED_MEASURES, *of_continuous) if m in known]
-    rows = [
-        [r.arm, str(r.seed), r.state, r.health or wording.ABSENT]
-        + [wording.measured(m, r.values.get(m, math.nan)) for m in measures]
-        for r in found
-    ]
+    rows, values = [], []
+    for run in (run for group in order for run in groups[group]):
+        health = run.result.health.status if run.result and run.result.health else ""
+        shown = [wording.measured(m, run.summary.get(m)) for m in measures]
+        rows.append([run.cell.group, str(run.cell.seed), run.state, health or wording.ABSENT, *shown])
+        values.append([run.cell.group, run.cell.seed, run.state, health, *(run.summary.get(m) for m in known)])
     own = ["arm", "seed", "state", "health"]
-    values = [[r.arm, r.seed, r.state, r.health, *(r.values.get(m) for m in known)] for r in found]
     caption = "A seed that is not finished shows what it has so far and is in no summary."
     if of_continuous:
         ceiling = continuous_ceiling_nats(sweep.definition)
@@ -189,14 +174,11 @@ def _seeds(sweep: Sweep, order: list[str]) -> Table | None:
 
 def _comparisons(sweep: Sweep, order: list[str], base_arm: str) -> Table | None:
     """Each arm's T80 against the base arm of the same variant."""
-    from bench.analysis.tables import comparisons_table
-
     if not sweep.entropy_nats:
         return None
     found: list[RatioRow] = []
     for base in [group for group in order if arm_of(group) == base_arm]:
-        own = _ordered(comparisons_table(sweep, base), order)
-        found += [r for r in own if variant_of(r.arm) == variant_of(base)]
+        found += comparisons_table(sweep, [g for g in order if variant_of(g) == variant_of(base)], base)
     if not found:
         return None
     rows = [[r.arm, r.against, *_compared(sweep, r), f"{r.not_reached} of {r.num_seeds}"] for r in found]
@@ -211,7 +193,7 @@ def _comparisons(sweep: Sweep, order: list[str], base_arm: str) -> Table | None:
     return Table("comparisons", "Comparisons", caption, headings, rows, csv_bytes(keys, values), num_text=2)
 
 
-def ratio_value(row: "RatioRow | None", column: str) -> Any:
+def ratio_value(row: RatioRow | None, column: str) -> Any:
     """A value of a ratio's row, for its file: a bound that is not there is "unbounded", as is a ratio of no seeds."""
     if row is None:
         return None
@@ -221,7 +203,7 @@ def ratio_value(row: "RatioRow | None", column: str) -> Any:
     return "unbounded" if column in RATIO_COLUMNS and value == math.inf else value
 
 
-def _compared(sweep: Sweep, row: "RatioRow") -> list[str]:
+def _compared(sweep: Sweep, row: RatioRow) -> list[str]:
     """Ratio, interval, level and p; where neither arm gets there, equal failures are no sign of equality."""
     if math.isnan(row.t80_ratio):
         return [NEITHER, wording.ABSENT, wording.ABSENT, wording.ABSENT]
@@ -229,7 +211,7 @@ def _compared(sweep: Sweep, row: "RatioRow") -> list[str]:
     return [_ratio(sweep, row), interval, f"{100 * row.level:.4g} %", wording.number(row.p_slower, 4)]
 
 
-def _ratio(sweep: Sweep, row: "RatioRow") -> str:
+def _ratio(sweep: Sweep, row: RatioRow) -> str:
     """The estimate takes failures at the budget: once they reach the middle of the pairs it is a bound, and says so."""
     base = list(sweep.t80(row.against).values())
     base_failed = sum(math.isinf(t) for t in base) / len(base)
@@ -238,42 +220,6 @@ def _ratio(sweep: Sweep, row: "RatioRow") -> str:
     if new_failed * (1 - base_failed) >= 0.5:
         return f"at least {text}"
     return f"at most {text}" if base_failed * (1 - new_failed) >= 0.5 else text
-
-
-def _timing(sweep: Sweep, order: list[str]) -> Table | None:
-    from bench.analysis.tables import timing_table
-
-    found = _ordered(timing_table(sweep), order)
-    if not found:
-        return None
-    rows = [
-        [
-            r.arm,
-            str(r.num_cells),
-            wording.number(r.step_ms_median, 1),
-            *(wording.number(s, 1) for s in (r.train_s, r.checkpoint_s, r.evaluate_s, r.prepare_s)),
-            wording.number(100 * r.overhead_share, 1),
-            wording.number(r.peak_memory_mb, 0),
-        ]
-        for r in found
-    ]
-    headings = [
-        "arm",
-        "cells",
-        "step (ms)",
-        "training (s)",
-        "checkpoints (s)",
-        "measuring (s)",
-        "preparing (s)",
-        "checkpoints / training (%)",
-        "peak memory (MB)",
-    ]
-    caption = (
-        "For the finished cells: the median time of a step, and the seconds of all cells together. "
-        "Other work on the machine slows a step, so no verdict uses these times."
-    )
-    content = csv_bytes(list(vars(found[0])), [list(vars(r).values()) for r in found])
-    return Table("timing", "Timing", caption, headings, rows, content)
 
 
 def cost_table(claim: CostTable, cost: Cost | None, results: list[ClaimResult]) -> Table:

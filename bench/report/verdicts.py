@@ -77,12 +77,11 @@ def claim_rows(results: Iterable[ClaimResult]) -> list[ClaimRows]:
 def _arm(result: ClaimResult) -> ArmVerdict:
     shown = measure(result.conditions[0].measure)
     low, high = wording.number(result.seeds_low, 2), wording.number(result.seeds_high, 2)
-    count = f"{result.seeds_holding} of {result.num_seeds}" if result.num_seeds else wording.ABSENT
+    holding = answers.holding(result.seeds_holding, result.num_seeds, result.num_undecided)
     diverged = result.num_seeds - len(result.conditions[0].seeds)  # they count as seeds and have no value
-    notes = f", {result.num_undecided} undecided" if result.num_undecided else ""
-    notes += f", {diverged} diverged" if diverged else ""
+    holding += f", {diverged} diverged" if diverged else ""
     show = "shows" if result.num_blank == 1 else "show"
-    notes += f", {result.num_blank} {show} nothing of the data" if result.num_blank else ""
+    holding += f", {result.num_blank} {show} nothing of the data" if result.num_blank else ""
     value = wording.with_interval(shown.name, result.value, result.low, result.high)
     unit = f"{result.unit}{answers.of_seeds(result.num_measured, result.num_seeds)}".lstrip()
     return ArmVerdict(
@@ -91,7 +90,7 @@ def _arm(result: ClaimResult) -> ArmVerdict:
         measure=shown.words,
         value=value,
         unit="" if value in wording.WORDS else unit,
-        holding=f"{count}{notes}",
+        holding=holding,
         holding_interval=f"[{low}, {high}]" if result.num_seeds else "",
         criteria=[_criterion(condition) for condition in result.conditions],
         beside=[_beside(b) for b in result.beside],

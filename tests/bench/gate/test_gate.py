@@ -113,13 +113,13 @@ def test_a_diverged_seed_is_later_than_the_budget_in_tables_too(base: Sweep) -> 
     diverged = [with_state(r, "failed", "NonFiniteLoss") if r.cell.seed < 2 else r for r in runs]
     ours = [replace(r, cell=replace(r.cell, arm="other")) for r in diverged]
     both = replace(base, runs=[*base.runs, *ours])
-    row = comparisons_table(both, "infogan")[0]
+    row = comparisons_table(both, list(both.groups()), "infogan")[0]
     assert (row.arm, row.num_seeds, row.not_reached) == ("other", 5, 2)
-    t80 = next(r for r in arms_table(both) if (r.arm, r.measure) == ("other", "t80"))
+    t80 = next(r for r in arms_table(both, list(both.groups())) if (r.arm, r.measure) == ("other", "t80"))
     assert (t80.num_seeds, t80.num_failed, t80.high) == (5, 2, math.inf)
     continuous = base.definition | {"codes": []}
     assert replace(both, definition=continuous).t80("other") == {}  # no categorical code, no T80
-    assert next(r for r in arms_table(both) if r.arm == "other" and r.num_seeds == 3)
+    assert next(r for r in arms_table(both, list(both.groups())) if r.arm == "other" and r.num_seeds == 3)
 
 
 def test_arms_of_which_no_seed_converges_are_not_comparable(base: Sweep) -> None:
