@@ -58,7 +58,7 @@ class Site:
 
     def document(self, page: str, title: str, content: str) -> None:
         template = pages.environment(is_html=True).get_template("document.html.j2")
-        text = template.render(title=title, links=self.links(page), content=Markup(content))
+        text = template.render(title=title, links=self.links(page), content=Markup(content), script="")
         self.files[page] = text.encode()
 
     def target(self, document: str, link: str) -> str | None:

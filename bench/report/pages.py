@@ -229,4 +229,4 @@ def render(view: ReportView) -> tuple[bytes, bytes]:
 
 def render_combined(view: CombinedView) -> bytes:
     """HTML."""
-    return environment(is_html=True).get_template("combined.html.j2").render(page=view).encode()
+    return environment(is_html=True).get_template("combined.html.j2").render(page=view, script="").encode()
