@@ -18,7 +18,7 @@ from bench.spec.vocabulary import measure
 
 TITLE = "What each choice does"
 LARGE = 1.25  # a ratio of T80, or its inverse, that is worth a place in the headline
-FEWER = 0.5  # of the reference's value of the first measure: what the headline names
+FACTOR = 2.0  # between a choice and the reference, of the first measure: what the headline names
 COLUMNS = (
     *("variant", "arm", "num_seeds", "t80", "t80_seeds", *RATIO_COLUMNS, "not_reached"),
     *(f"{name}{end}" for name in ("mi_final_nats", "hump_nats", "hump_iteration") for end in ("", "_seeds")),
@@ -100,16 +100,19 @@ def _headline_of_t80(choices: Choices) -> str:
 
 
 def _headline_of_measure(choices: Choices, name: str) -> str:
-    """The reference's value, and the variants of the same arm that have less than half of it."""
+    """The reference's value, and the variants of the same arm that have less than half of it or more than twice."""
     first, known = choices.rows[0], measure(name)
     value = first.median(name)
     if math.isnan(value):
         return ""
-    fewer = [row.variant for row in choices.rows if row.arm == first.arm and row.median(name) < FEWER * value]
+    others = [(row.variant, row.median(name)) for row in choices.rows if row.arm == first.arm]
+    found = {
+        "less than half of": [variant for variant, other in others if other < value / FACTOR],
+        "more than twice": [variant for variant, other in others if other > value * FACTOR],
+    }
+    named = [f"; {how} that with {wording.listed(variants)}" for how, variants in found.items() if variants]
     text = f"{known.words} with {first.variant}: {wording.measured(name, value)} {known.unit}".rstrip()
-    return (
-        f"{text[0].upper()}{text[1:]}; less than half of that with {wording.listed(fewer) if fewer else 'no choice'}."
-    )
+    return f"{text[0].upper()}{text[1:]}{''.join(named) or '; no choice halves or doubles that'}."
 
 
 def choices_table(choices: Choices) -> Table:

@@ -20,6 +20,7 @@ from bench.report.choices import Choices
 from bench.report.curves import SweepCurves
 from bench.report.figures.style import COLOURS, MARKERS, STYLE, Drawing, line_style, logarithmic, save, show_images
 from bench.spec.vocabulary import measure
+from infogan.measures.catalogue import FAMILIES
 
 WIDTH = 8.4  # inches
 WORDS = 2.1  # of them, at the left of pictures
@@ -116,24 +117,31 @@ def _curves(sweep: Sweep, choices: Choices, arms: Sequence[str]) -> Drawing | No
 
 
 def _pictures(choices: Choices) -> Drawing | None:
-    """One row a choice, of its first seed's sweep of the last code; None where no cell has pictures."""
-    shown = [(row, images) for row in choices.rows if (images := _images(row.runs[0])) is not None]
+    """One row a choice, of its first seed's sweep of a code: of c1 where digits are compared, else of the last one.
+
+    None where no cell has pictures.
+    """
+    if not choices.rows:
+        return None
+    known = measure(choices.measures[0])
+    code = "c1" if known.name in FAMILIES["digits"] else f"c{len(choices.rows[0].runs[0].cell.config['codes'])}"
+    shown = [(row, images) for row in choices.rows if (images := _images(row.runs[0], code)) is not None]
     if not shown:
         return None
     shape = shown[0][1].shape
     height = (WIDTH - WORDS) * (IMAGE_ROWS * (shape[2] + GAP) - GAP) / (shape[1] * (shape[3] + GAP) - GAP)
     full = len(shown) * (height + 0.06)
-    figure, known = Figure(figsize=(WIDTH, full)), measure(choices.measures[0])
+    figure, arms = Figure(figsize=(WIDTH, full)), {row.arm for row, _ in shown}
     for k, (row, images) in enumerate(shown):
         bottom = full - (k + 1) * (height + 0.06)
         axes = figure.add_axes((WORDS / WIDTH, bottom / full, 1 - WORDS / WIDTH, height / full))
         show_images(axes, images, aspect="auto")
         axes.set_axis_off()
         value = wording.measured(known.name, row.runs[0].summary.get(known.name))
-        words = f"{row.variant}, {row.arm}\n{value} {known.unit}".rstrip()
+        name = row.variant if len(arms) == 1 else f"{row.variant}, {row.arm}"
+        words = f"{name}\n{value} {known.unit}".rstrip()
         figure.text(0.005, (bottom + height / 2) / full, words, va="center", fontsize=8.5)
     seeds = sorted({row.runs[0].cell.seed for row, _ in shown})
-    code = f"c{len(shown[0][0].runs[0].cell.config['codes'])}"
     caption = (
         f"Seed {wording.seeds_in_words(seeds)}. The columns vary {code}; each row has other noise and codes. "
         f"The number is: {known.words}."
@@ -141,12 +149,12 @@ def _pictures(choices: Choices) -> Drawing | None:
     return save(figure, "pictures", "Each choice in pictures", caption)
 
 
-def _images(run: Run) -> np.ndarray | None:
-    """(1, columns, H, W, C) of the sweep of the last code."""
+def _images(run: Run, code: str) -> np.ndarray | None:
+    """(1, columns, H, W, C) of the sweep of a code."""
     if run.folder is None:
         return None
     try:
-        grid = run.folder.traversals().get(f"c{len(run.cell.config['codes'])}")
+        grid = run.folder.traversals().get(code)
     except (CorruptRecord, ValueError, OSError):  # said where the grids are drawn
         return None
     return None if grid is None else np.asarray(grid[:IMAGE_ROWS, :IMAGE_COLUMNS])

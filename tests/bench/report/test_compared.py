@@ -49,11 +49,16 @@ def test_every_choice_has_its_own_value_and_the_reference_is_first(spec: Spec, s
     assert np.isnan(rows[0].median("precision"))  # of samples, which nobody measured here
 
 
-def test_the_headline_names_those_below_half_of_the_reference(spec: Spec, sweep: Sweep) -> None:
+def test_the_headline_names_those_below_half_or_above_twice_the_reference(spec: Spec, sweep: Sweep) -> None:
     chosen = choices.choices_of(sweep, spec.experiments[EXPERIMENT])
     expected = "Variety of samples with authors: 0.96 of the data's; less than half of that with fc-norm."
     assert choices.headline(chosen) == expected  # 0.5 is more than half of 0.96
-    assert choices.headline(replace(chosen, listed=chosen.listed[:1])).endswith("with no choice.")
+    assert choices.headline(replace(chosen, listed=chosen.listed[:1])).endswith("; no choice halves or doubles that.")
+    turned = replace(chosen, listed=[chosen.listed[2], *chosen.listed[:2]])
+    expected = "Variety of samples with slope-0-1: 0.50 of the data's; less than half of that with fc-norm."
+    assert choices.headline(turned) == expected  # 0.96 is less than twice 0.5
+    last = replace(chosen, listed=[chosen.listed[1], chosen.listed[2]])
+    assert choices.headline(last).endswith(": 0.05 of the data's; more than twice that with slope-0-1.")
     assert choices.headline(choices.Choices()) == ""
 
 
