@@ -1,4 +1,6 @@
-"""Traversal grids of a report: every arm's first seed before any second one, while the page has room."""
+"""Traversal grids of a report, while the page has room: every arm's first seed before any second one, and of a seed
+every arm's first code before any second one.
+"""
 
 from dataclasses import dataclass
 
@@ -22,21 +24,25 @@ class Grids:
     def of_sweep(self, sweep: Sweep, order: list[str], stem: str) -> tuple[dict[str, list[pages.GridView]], str]:
         """Grids by group, and a note where there are none or some were left out."""
         grids: dict[str, list[pages.GridView]] = {group: [] for group in order}
-        by_rank = [(rank, group, run) for group in order for rank, run in enumerate(sweep.done(group))]
+        found = [
+            ((rank, number), group, run, code, png)
+            for group in order
+            for rank, run in enumerate(sweep.done(group))
+            for number, (code, png) in enumerate(self._pngs(run))
+        ]
         best = {group: codes.best_run(sweep.done(group)) for group in order}
         left_out = 0
-        for rank, group, run in sorted(by_rank, key=lambda item: (item[0], order.index(item[1]))):
-            for code, png in self._pngs(run):
-                if self.used_bytes + len(png) > MAX_BYTES:
-                    left_out += 1
-                    continue
-                self.used_bytes += len(png)
-                path = None
-                if rank == 0:
-                    path = f"figures/{stem}-traversal-{wording.file_part(group)}-{wording.file_part(code)}.png"
-                    self.files[path] = png
-                uri = pages.data_uri(png, "image/png")
-                grids[group].append(pages.GridView(group, run.cell.seed, code, uri, path, run is best[group]))
+        for (rank, _), group, run, code, png in sorted(found, key=lambda item: item[0]):
+            if self.used_bytes + len(png) > MAX_BYTES:
+                left_out += 1
+                continue
+            self.used_bytes += len(png)
+            path = None
+            if rank == 0:
+                path = f"figures/{stem}-traversal-{wording.file_part(group)}-{wording.file_part(code)}.png"
+                self.files[path] = png
+            uri = pages.data_uri(png, "image/png")
+            grids[group].append(pages.GridView(group, run.cell.seed, code, uri, path, run is best[group]))
         shown = {group: views for group, views in grids.items() if views}
         if left_out:
             text = wording.plural(left_out, "grid")
