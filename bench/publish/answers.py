@@ -15,6 +15,7 @@ from bench.publish.documents import markdown_table, with_block
 from bench.records.storage import write_atomic
 from bench.report import answers, wording
 from bench.report.evidence import Evidence, best, of_folder
+from bench.spec.experiment import arm_of, variant_of
 
 REFERENCES = ROOT / "results" / "reference"
 README = ROOT / "README.md"
@@ -67,11 +68,17 @@ def seeds(one: Evidence) -> str:
 
 
 def answer(found: list[Evidence]) -> str:
-    """``yes (infogan-fast-q), partly (infogan)``; the arms are left out where all agree."""
+    """``yes (infogan-fast-q), partly (infogan)``; the arms are left out where all agree.
+
+    Of one arm in several readings the readings are named: ``yes (authors), not at this budget (tables)``.
+    """
     by_word: dict[str, list[str]] = {}
+    is_one_arm = len({arm_of(one.group) for one in found}) == 1 and all(variant_of(one.group) for one in found)
     for one in found:
         smaller = ", smaller budget" if found[0].is_papers_budget and not one.is_papers_budget else ""
-        by_word.setdefault(answers.ANSWERS[one.outcome], []).append(f"`{one.group}`{smaller}")
+        by_word.setdefault(answers.ANSWERS[one.outcome], []).append(
+            f"`{variant_of(one.group) if is_one_arm else one.group}`{smaller}"
+        )
     if len(by_word) == 1:
         text = f"**{next(iter(by_word))}**"
     else:
