@@ -44,14 +44,18 @@ def _against(rule: GateTable, sweep: Sweep, base: str, finished: Sequence[str]) 
 
 
 def _alone(sweep: Sweep, group: str) -> str:
-    """T80 and the last L_I of one group; how many seeds finished where it has no categorical code."""
+    """T80 and the last L_I of one group, of several seeds with an interval; how many seeds finished where it has no
+    categorical code.
+    """
     runs = sweep.done(group)
     parts = []
     for measure, words in (("t80", "80 % of H(c) at iteration"), ("mi_final_nats", "at the end L_I is")):
         values = [run.summary[measure] for run in runs if measure in run.summary]
         if values:
             found = statistics.median_interval(values)
-            shown = wording.with_interval(measure, found.median, found.low, found.high)
+            shown = wording.measured(measure, found.median)
+            if len(values) > 1:
+                shown = wording.with_interval(measure, found.median, found.low, found.high)
             words = "80 % of H(c)" if shown == wording.NOT_REACHED else words
             parts.append(f"{words} {shown}")
     parts[1:] = [f"{part} nats" for part in parts[1:]]
