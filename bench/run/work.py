@@ -10,11 +10,13 @@ from bench.records.schedule import makespan_s
 from bench.records.storage import CorruptRecord
 from bench.run.plan import BYTES, PlannedCell, cell_costs, training_flops
 from bench.spec.cells import Cell
+from infogan.measures.catalogue import FAMILIES
 
 ASSUMED_FLOPS_PER_S = 60e9  # of one core, for an estimate before anything was measured here
 ASSUMED_CARD_FLOPS_PER_S = 25e12  # of a GPU, which its cells share: a graph of MNIST's iteration in 1.6 ms, a guess
 ASSUMED_CELL_S = 3.0  # of a cell outside training: start, pictures, records
-ASSUMED_FAMILY_S = 3.0  # of a family of measures
+ASSUMED_FAMILY_S = {"digits": 15.0, "factors": 60.0, "samples": 30.0}  # of a family of measures, on a core of an EPYC
+ASSUMED_OTHER_FAMILY_S = 10.0
 
 
 @dataclass(frozen=True)
@@ -61,14 +63,15 @@ def work_of(results: Path, planned: Sequence[PlannedCell], jobs: int) -> tuple[d
     """Work by cell key, ``jobs`` cells at a time, and whether it rests on cells that were finished here."""
     speed = _measured_speed(results, planned)
     beside = max(1, min(jobs, sum(item.to_train for item in planned)))
-    families_s = _measured_families_s(results, planned)
+    guesses_s = {family: ASSUMED_FAMILY_S.get(family, ASSUMED_OTHER_FAMILY_S) for family in FAMILIES}
+    families_s = guesses_s | _measured_families_s(results, planned)
     works = {}
     for item in planned:
         if not item.to_run:
             continue
         folder, cell = CellFolder.of(results, item.cell), item.cell
         families = cell.measures if item.to_train else folder.unmeasured(cell)
-        measures_s = {family: families_s.get(family, ASSUMED_FAMILY_S) for family in families}
+        measures_s = {family: families_s[family] for family in families}
         if item.to_train:
             reached = min(1.0, reached_iterations(folder) / cell.iterations)
             flops_per_s, outside_s = speed or (_assumed_flops_per_s(cell, beside), ASSUMED_CELL_S)
