@@ -1,4 +1,4 @@
-"""InfoGAN (Chen et al., 2016) as code. For trained networks: :func:`load`, which docs/API.md shows."""
+"""InfoGAN (Chen et al., 2016). :func:`load` loads a trained model; docs/API.md shows how to use it."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +9,7 @@ __all__ = ["Gaussian", "Model", "ModelError", "load"]
 
 
 def __getattr__(name: str) -> Any:
-    """What needs torch is imported when it is first asked for."""
+    """Import :mod:`infogan.api` on first use, so that ``import infogan`` does not import torch."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from infogan import api

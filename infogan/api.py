@@ -1,9 +1,9 @@
-"""A trained InfoGAN to use: draw images with chosen codes, read codes from images. docs/API.md shows it.
+"""Use a trained InfoGAN: sample images with chosen codes, infer codes from images. docs/API.md has examples.
 
-A model is loaded from a folder that ``python -m bench export`` writes (``card.json`` says what it is,
-``weights.safetensors`` holds the networks), or out of results by the harness. Batch norm always uses frozen
-statistics, so a picture does not depend on its batch. Everything is computed in float32 by torch's own kernels,
-whatever the training used.
+Models come from a folder written by ``python -m bench export`` (``card.json`` describes the model,
+``weights.safetensors`` holds the networks), or through the harness from results. Batch norm always uses frozen
+statistics, so an image does not depend on its batch. Everything is computed in float32 by torch's own kernels, whatever
+the training used.
 Shape suffixes: N images, C channels, H height, W width, Z generator input, K categories.
 """
 
@@ -38,7 +38,7 @@ READERS = "infogan.models"  # entry points: "cells" loads models out of results 
 
 
 class ModelError(ValueError):
-    """What was asked of a model, or of a folder that should hold one, cannot be done. The message is one line.
+    """A model cannot be loaded, or cannot do what was asked. The message is one line.
 
     >>> try:
     ...     load("digits").sample(2, c1=10)
@@ -52,7 +52,7 @@ class ModelError(ValueError):
 
 
 class Gaussian(NamedTuple):
-    """q(c|x) of a continuous code, in the code's own unit: the prior is -1 to 1. Section 6 of the paper."""
+    """q(c|x) of a continuous code, in the code's unit (prior: -1 to 1). Section 6 of the paper."""
 
     mean: Tensor  # (N,)
     std: Tensor  # (N,)
@@ -69,7 +69,7 @@ class CodeInfo:
 
 
 def latent_spec(config: Mapping[str, Any]) -> LatentSpec:
-    """Codes and noise from the tables ``codes`` and ``noise`` of a cell's configuration, or of a card."""
+    """Build codes and noise from the tables ``codes`` and ``noise`` of a cell's configuration or a card."""
     codes: list[Code] = []
     for code in config["codes"]:
         if code["kind"] == "categorical":
@@ -81,7 +81,7 @@ def latent_spec(config: Mapping[str, Any]) -> LatentSpec:
 
 
 def network_settings(config: Mapping[str, Any]) -> NetworkSettings:
-    """Settings of the networks from the table ``network`` of a cell's configuration, or of a card."""
+    """Build network settings from the table ``network`` of a cell's configuration or a card."""
     return NetworkSettings(**{name: value for name, value in config["network"].items() if name != "chosen_for"})
 
 
@@ -94,14 +94,14 @@ def load(
     profile: str | None = None,
     device: str = "cpu",
 ) -> "Model":
-    """A trained model, on ``device`` (torch's name of it).
+    """Load a trained model onto ``device`` (a torch device name).
 
-    ``path``: a folder written by ``python -m bench export``, a results folder, a pack made with ``--weights``, or one
-    cell's folder. The last three are read by the harness, which is installed with this library.
-    ``experiment``, ``profile`` and ``arm`` (ARM or VARIANT/ARM) choose a cell: None, the only one there. ``seed``: a
-    number, "best" (so does None) or "median". What is one network takes only what it is.
-    Weights are plain tensors: a file that somebody else wrote runs no code. Raises ModelError, one line, where there is
-    no such model, it came without weights, or a file is damaged.
+    ``path``: a folder written by ``python -m bench export``, a results folder, a pack made with ``--weights``, or the
+    folder of one cell. All but the first need the harness, which is installed with this library. ``experiment``,
+    ``profile`` and ``arm`` (ARM or VARIANT/ARM) select a cell; each may be omitted if there is only one. ``seed``: a
+    number, "best" (the default) or "median". For a single exported network, they must match it if given. Weights are
+    stored as plain tensors, so loading a foreign file runs no code. Raises ModelError, with a message of one line, if
+    the model does not exist, has no weights or is damaged.
 
     >>> load("digits").image_CHW
     (1, 28, 28)
@@ -127,12 +127,12 @@ def load(
 
 
 def _reader_of_cells(path: Path) -> Callable[..., "Model"]:
-    """What reads models out of cells, as the installed package or this checkout's pyproject.toml names it.
+    """The function that loads models from cells, found by entry point in the installed package or this checkout.
 
-    This library does not know the harness. Raises ModelError where nothing is named.
+    This library does not import the harness. Raises ModelError if no entry point is found.
     """
     named = {found.name: found for found in metadata.entry_points(group=READERS)}
-    with contextlib.suppress(OSError, ValueError, LookupError):  # a checkout, in which nothing need be installed
+    with contextlib.suppress(OSError, ValueError, LookupError):  # a checkout that is not installed
         project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]
         for name, value in project["entry-points"][READERS].items():
             named[name] = metadata.EntryPoint(name, value, READERS)
@@ -147,12 +147,15 @@ def _reader_of_cells(path: Path) -> Callable[..., "Model"]:
 
 
 def assembled(card: dict[str, Any], weights: bytes, name: str, *, device: str = "cpu") -> "Model":
-    """The model of a card and of safetensors. Raises ModelError, which says ``name``, where they make none."""
+    """Build a model from a card and the content of a safetensors file.
+
+    Raises ModelError, which starts with ``name``, if they do not fit together.
+    """
     try:
         state = unpacked(weights, device)
         spec, settings = latent_spec(card), replace(network_settings(card), kernels="torch", precision="float32")
         architecture = architecture_of(card)
-        with torch.device("meta"):  # no memory until the weights are there: a wrong card cannot ask for any
+        with torch.device("meta"):  # allocates nothing, so a wrong card cannot exhaust the memory
             generator = Generator(architecture, spec, settings)
             discriminator = Discriminator(architecture, spec, settings)
         generator.load_state_dict(state["generator"], assign=True)
@@ -163,7 +166,7 @@ def assembled(card: dict[str, Any], weights: bytes, name: str, *, device: str = 
 
 
 def read_card(folder: Path) -> dict[str, Any]:
-    """What an exported model says of itself. Raises ModelError where the folder is no export."""
+    """Read the card of an exported model. Raises ModelError if the folder is not an export."""
     try:
         card = json.loads((folder / CARD).read_bytes())
     except (FileNotFoundError, NotADirectoryError) as error:
@@ -179,10 +182,10 @@ def read_card(folder: Path) -> dict[str, Any]:
 
 
 class Model:
-    """A trained generator with its Q. Made by :func:`load`. ``card`` is the content of card.json.
+    """A trained generator with its Q, as returned by :func:`load`. ``card`` is the content of card.json.
 
-    ``generator`` and ``discriminator`` are modules in eval mode, with frozen statistics: latents (N, Z) to images
-    (N, C, H, W) as G puts them out, in [0, 1] or, of a tanh, in [-1, 1]; one latent or many, the same picture.
+    ``generator`` and ``discriminator`` are modules in eval mode with frozen statistics. ``generator`` maps latents (N,
+    Z) to images (N, C, H, W) in [0, 1], or in [-1, 1] for a tanh output; an image does not depend on the other latents.
 
     >>> model = load("digits")
     >>> latents = model.latents(5)
@@ -199,7 +202,7 @@ class Model:
             network.requires_grad_(False).eval()
             for module in network.modules():
                 if isinstance(module, BatchNorm):
-                    module.mode = "frozen"  # also where somebody calls the network itself
+                    module.mode = "frozen"  # also if a caller uses the module directly
         architecture = architecture_of(card)
         self.image_CHW = architecture.image_CHW
         self._signed = architecture.output == "tanh"
@@ -207,7 +210,7 @@ class Model:
 
     @property
     def codes(self) -> tuple[CodeInfo, ...]:
-        """Name, kind and ceiling of each code, in the order of the card: c1, c2, ... as the paper counts them.
+        """Name, kind and ceiling of each code, in the paper's order c1, c2, ...
 
         >>> [(code.name, code.kind) for code in load("digits").codes]
         [('c1', 'categorical'), ('c2', 'continuous'), ('c3', 'continuous')]
@@ -219,7 +222,7 @@ class Model:
         return tuple(found)
 
     def noise(self, n: int, generator: torch.Generator | None = None) -> Tensor:
-        """Noise z from its prior, (n, Z of the noise), to hold it fixed over several calls of :meth:`sample`.
+        """Sample noise z from its prior, (n, width of the noise), for use in several calls of :meth:`sample`.
 
         >>> load("digits").noise(2, torch.Generator().manual_seed(0)).shape
         torch.Size([2, 62])
@@ -229,9 +232,9 @@ class Model:
     def latents(
         self, n: int, *, noise: Tensor | None = None, generator: torch.Generator | None = None, **codes: Any
     ) -> Tensor:
-        """What the generator reads, (n, Z): noise, then the codes in order, categories one-hot.
+        """The generator's input, (n, Z): noise, then the codes in order, categorical ones one-hot.
 
-        Takes what :meth:`sample` takes, and raises what it raises.
+        Takes the arguments of :meth:`sample` and raises the same errors.
 
         >>> load("digits").latents(3, c1=7)[:, 62:72].argmax(dim=1)
         tensor([7, 7, 7])
@@ -253,12 +256,12 @@ class Model:
     def sample(
         self, n: int, *, noise: Tensor | None = None, generator: torch.Generator | None = None, **codes: Any
     ) -> Tensor:
-        """Images (n, C, H, W) in [0, 1], float32, on the model's device.
+        """Sample images (n, C, H, W) in [0, 1], float32, on the model's device.
 
-        ``codes``: by name, a number for all images or n of them; categories are 0 to K - 1, continuous codes were
-        trained on -1 to 1. What is not given is drawn from its prior, always the same numbers for the same state of
-        ``generator`` (on the CPU; None: torch's own), whatever else is given. ``noise``: one row, or n.
-        Raises ModelError for an unknown code, a value that it does not take, noise of another shape, or n below 1.
+        ``codes``: by name, one value for all images or n values. Categories are 0 to K - 1; continuous codes were
+        trained on -1 to 1. Codes that are not given are drawn from their prior; they depend on the state of
+        ``generator`` (a CPU generator; default: torch's global one) but not on which other codes are given. ``noise``:
+        one row or n. Raises ModelError for an unknown code, an invalid value, noise of another shape, or n below 1.
 
         >>> model = load("digits")
         >>> model.sample(10, noise=model.noise(1), c1=3, c2=torch.linspace(-2, 2, 10)).shape
@@ -268,11 +271,11 @@ class Model:
 
     @torch.no_grad()
     def encode(self, images: Tensor) -> dict[str, Tensor | Gaussian]:
-        """q(c|x) of images (N, C, H, W) by code: probabilities (N, K), or mean and standard deviation, each (N,).
+        """q(c|x) for images (N, C, H, W), by code: probabilities (N, K), or mean and standard deviation, each (N,).
 
-        ``images``: in [0, 1], or uint8 from 0 to 255. Q's statistics are those of the generator's own images until
-        :meth:`calibrate`. Section 5 of the paper: Q is its auxiliary distribution. Raises ModelError for images of
-        another shape or range, or none.
+        ``images``: in [0, 1], or uint8 in 0 to 255. Q's batch-norm statistics are those of generated images until
+        :meth:`calibrate` is called. Section 5 of the paper: Q is its auxiliary distribution. Raises ModelError for
+        images of another shape or range, or for none.
 
         >>> model = load("digits")
         >>> read = model.encode(model.sample(4))
@@ -291,10 +294,10 @@ class Model:
         return found
 
     def calibrate(self, images: Tensor) -> None:
-        """Freeze Q's batch-norm statistics anew over images (N, C, H, W), shuffled: real ones differ from generated.
+        """Recompute Q's frozen batch-norm statistics on images (N, C, H, W), in random order.
 
-        Our measures of real digits do the same. Raises ModelError for fewer than two images, or what :meth:`encode`
-        would not read.
+        Call this before encoding real images, as the measures on real digits do. Raises ModelError for fewer than two
+        images, and as :meth:`encode` does.
 
         >>> model = load("digits")
         >>> model.calibrate(torch.rand(300, 1, 28, 28))
@@ -304,9 +307,9 @@ class Model:
         calibrate_on_images(self.discriminator, self._scaled(images))
 
     def traversal(self, name: str, *, seed: int = 0) -> Tensor:
-        """The paper's grid of one code, (rows, columns, H, W, C) uint8: each row has other noise and other codes.
+        """The paper's grid for one code, (rows, columns, H, W, C) uint8; each row has its own noise and other codes.
 
-        Columns are the categories, or -2 to 2 of a continuous code, as in figure 2. Raises ModelError for an unknown
+        Columns are the categories, or -2 to 2 for a continuous code, as in figure 2. Raises ModelError for an unknown
         code.
 
         >>> load("digits").traversal("c1").shape
@@ -316,7 +319,7 @@ class Model:
         return traversal(self.generator, self.spec, self.index(name), stream, signed=self._signed).cpu()
 
     def index(self, name: str) -> int:
-        """Place of a code among all, from 0. Raises ModelError for an unknown one."""
+        """Index of a code, from 0. Raises ModelError if it is unknown."""
         if name not in self.spec.names:
             raise ModelError(f"unknown code {name!r}; this model has {', '.join(self.spec.names)}")
         return self.spec.names.index(name)
@@ -330,7 +333,7 @@ class Model:
         return rows.expand(n, -1)
 
     def _code_values(self, name: str, given: Any, n: int) -> Tensor:
-        """Values of one code, (n,), of the kind that it takes."""
+        """Check and convert the values of one code, (n,)."""
         code = self.spec.codes[self.index(name)]
         try:
             values = torch.as_tensor(given, dtype=torch.float64, device="cpu")
@@ -348,7 +351,7 @@ class Model:
         return values.to(torch.int64 if isinstance(code, Categorical) else torch.float32).expand(n)
 
     def unit(self, images_NCHW: Tensor) -> Tensor:
-        """Images (N, C, H, W) that G puts out, in [0, 1]: as they are of a sigmoid, scaled of a tanh.
+        """Map the generator's output (N, C, H, W) to [0, 1]: unchanged for a sigmoid output, rescaled for tanh.
 
         >>> model = load("digits")
         >>> bool((model.unit(torch.full((1, 1, 28, 28), 0.5)) == 0.5).all())
@@ -357,7 +360,7 @@ class Model:
         return ((images_NCHW + 1) / 2 if self._signed else images_NCHW).clamp(0, 1)
 
     def _scaled(self, images: Tensor) -> Tensor:
-        """Images as D reads them, on the model's device."""
+        """Check images and scale them to the range that D reads, on the model's device."""
         images = torch.as_tensor(images)
         if images.dim() != 4 or tuple(images.shape[1:]) != tuple(self.image_CHW) or not len(images):
             wanted = ", ".join(map(str, self.image_CHW))

@@ -1,4 +1,4 @@
-"""The paper's networks (appendix C, tables 1 to 6) as data. Importing this is cheap: no torch."""
+"""The paper's networks (appendix C, tables 1 to 6) as data. This module does not import torch."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -20,7 +20,7 @@ class Layer:
 
 @dataclass(frozen=True)
 class Architecture:
-    """Generator, trunk shared by D and Q, and what lies between the trunk and Q's output."""
+    """Generator, trunk shared by D and Q, and Q's hidden layers between the trunk and Q's output."""
 
     image_CHW: tuple[int, int, int]
     trunk: tuple[Layer, ...]
@@ -84,9 +84,9 @@ ARCHITECTURES: dict[str, Architecture] = {
 
 
 def adapted(architecture: Architecture, choices: Mapping[str, Any]) -> Architecture:
-    """The tables as network settings change them: ``discriminator_fc_norm``, ``generator_norm`` and ``heads``.
+    """Apply the network settings ``discriminator_fc_norm``, ``generator_norm`` and ``heads`` to the tables.
 
-    Other settings, and those that are missing, change nothing here.
+    Other settings are ignored; missing ones keep their default.
     """
     trunk, q_hidden, generator = architecture.trunk, architecture.q_hidden, architecture.generator
     if choices.get("heads", "table") == "linear":
@@ -111,13 +111,13 @@ class Costs:
 
 
 def scaled_width(width: int, multiplier: float) -> int:
-    """A hidden layer's width under the width multiplier."""
+    """Width of a hidden layer under the width multiplier, at least 1."""
     return max(1, round(width * multiplier))
 
 
 @dataclass(frozen=True)
 class Strided:
-    """A 4x4 convolution of stride 2, or its transpose, between an image and features of half its side."""
+    """A 4x4 convolution of stride 2, or its transpose, between an image and features of half its side length."""
 
     kind: Literal["conv", "upconv"]
     image_channels: int
@@ -130,21 +130,21 @@ class Strided:
 
     @property
     def may_gain(self) -> bool:
-        """Whether a CPU may do this layer faster with Winograd-type products (:mod:`infogan.winograd`).
+        """Whether Winograd-type products (:mod:`infogan.winograd`) may be faster for this layer on a CPU.
 
-        The products shrink by the factor (products / taps) whatever the widths, while the transforms cost memory
-        traffic in proportion to the channels. Measured on one thread of an AVX-512 Xeon, batch 128 and 256, images of
-        4x4 to 32x32: 64 image and 128 feature channels 1.4 to 1.5 times as fast, 128 and 256 twice, 64 and 112 (2x2
-        features) 1.0 to 1.1, 48 and 96 about 1.2; but 32 and 64 only 0.8 to 1.1, 64 and 64 about 0.95, 1 or 3 and 64
-        0.7 to 0.8. Another processor may gain with fewer of them, so those that may gain are measured where it matters
-        (:mod:`infogan.kernels`).
+        The number of multiplications shrinks by a fixed factor (products / taps), while the transforms cost memory
+        traffic in proportion to the channels. Speed-ups measured on one thread of an AVX-512 Xeon, batch sizes 128 and
+        256, images of 4x4 to 32x32, by image and feature channels: 64 and 128: 1.4 to 1.5; 128 and 256: 2; 64 and 112
+        (2x2 features): 1.0 to 1.1; 48 and 96: about 1.2; but 32 and 64: only 0.8 to 1.1; 64 and 64: about 0.95; 1 or 3
+        and 64: 0.7 to 0.8. Other processors may gain with fewer channels or not at all, so candidates are measured on
+        the machine that trains (:mod:`infogan.kernels`).
         """
         return self.image_side % 2 == 0 and self.image_channels >= 48 and self.feature_channels >= 96
 
 
 @dataclass(frozen=True)
 class Dense:
-    """A linear layer's three products: of its output, and of both gradients."""
+    """A linear layer's three matrix products: the output and both gradients."""
 
     in_width: int
     out_width: int
@@ -155,19 +155,19 @@ class Dense:
 
     @property
     def may_gain(self) -> bool:
-        """Whether another library may multiply faster (:mod:`infogan.products`): not for a head's few outputs."""
+        """Whether another library may multiply faster (:mod:`infogan.products`); never for a head's few outputs."""
         return min(self.in_width, self.out_width) >= 16
 
 
 @dataclass(frozen=True)
 class Placed:
-    """A layer in its network: width and side of what it reads and of what it makes."""
+    """A layer at its place in a network: width and side length of its input and output."""
 
     layer: Layer
     in_width: int
     in_side: int
     out_width: int
-    is_output: bool  # of a network whose last width is given
+    is_output: bool  # last layer of a network with a fixed output width
 
     @property
     def out_side(self) -> int:
@@ -188,7 +188,7 @@ class Placed:
 
     @property
     def formulation(self) -> Strided | Dense | None:
-        """What a CPU may compute in another way; None of a convolution of stride 1."""
+        """The operation that a CPU may compute in another way; None for a convolution of stride 1."""
         if self.layer.kind == "linear":
             return Dense(self.in_width * self.in_side**2, self.out_width * self.layer.spatial**2)
         if self.layer.stride != 2:
@@ -201,7 +201,10 @@ class Placed:
 def placed(
     layers: tuple[Layer, ...], in_width: int, side: int, multiplier: float, last: int | None = None
 ) -> tuple[list[Placed], int, int]:
-    """A stack's layers in their places, then width and side of its output. ``last``: fixed width of the last layer."""
+    """Place the layers of a stack; return them with width and side of the output.
+
+    ``last``: fixed width of the last layer.
+    """
     found: list[Placed] = []
     for index, layer in enumerate(layers):
         is_output = last is not None and index == len(layers) - 1
@@ -213,17 +216,17 @@ def placed(
 
 @dataclass(frozen=True)
 class Networks:
-    """The layers of the three networks in their places; D's head and Q's output come on top."""
+    """The placed layers of the three networks, without D's head and Q's output layer."""
 
     generator: list[Placed]
     trunk: list[Placed]
     q_hidden: list[Placed]
-    features: int  # that the trunk makes of an image
-    q_width: int  # of what Q's output reads
+    features: int  # number of features that the trunk computes per image
+    q_width: int  # input width of Q's output layer
 
     @classmethod
     def of(cls, architecture: Architecture, input_width: int, multiplier: float) -> "Networks":
-        """``input_width``: of the generator."""
+        """Place the layers of an architecture. ``input_width``: width of the generator's input."""
         channels, side, _ = architecture.image_CHW
         generator, _, _ = placed(architecture.generator, input_width, 1, multiplier, last=channels)
         trunk, width, side = placed(architecture.trunk, channels, side, multiplier)
@@ -232,7 +235,7 @@ class Networks:
 
 
 def formulations(architecture: Architecture, input_width: int, multiplier: float) -> tuple[Strided | Dense, ...]:
-    """Formulations to choose from, once each: strided ones first, in the order of the tables."""
+    """The distinct operations with another implementation, strided ones first, each in the order of the tables."""
     networks = Networks.of(architecture, input_width, multiplier)
     listed = [p.formulation for p in (*networks.generator, *networks.trunk, *networks.q_hidden)]
     unique = dict.fromkeys(found for found in listed if found is not None)
@@ -240,14 +243,17 @@ def formulations(architecture: Architecture, input_width: int, multiplier: float
 
 
 def choosable_layers(architecture: Architecture, input_width: int, multiplier: float) -> tuple[Strided | Dense, ...]:
-    """Every layer that a CPU may do faster in another formulation. ``input_width``: of the generator."""
+    """Every layer that may be faster on a CPU in another implementation.
+
+    ``input_width``: width of the generator's input.
+    """
     return tuple(found for found in formulations(architecture, input_width, multiplier) if found.may_gain)
 
 
 def network_costs(
     architecture: Architecture, input_width: int, parameter_width: int, multiplier: float
 ) -> dict[str, Costs]:
-    """Costs of ``generator``, ``discriminator`` (trunk and D's head) and ``q`` (Q's head alone)."""
+    """Costs of ``generator``, ``discriminator`` (trunk and D's head) and ``q`` (Q's own layers)."""
     networks = Networks.of(architecture, input_width, multiplier)
     head = Costs(networks.features, networks.features + 1)
     q_out = Costs(networks.q_width * parameter_width, (networks.q_width + 1) * parameter_width)
@@ -263,11 +269,11 @@ def _total(layers: list[Placed]) -> Costs:
 
 
 def iteration_flops(costs: dict[str, Costs], batch_size: int) -> float:
-    """Floating-point operations that one iteration with fresh latents needs, at two per multiply-add.
+    """Floating-point operations of one iteration with fresh latents, two per multiply-add.
 
-    G runs forward twice and backward twice (weights and input). D runs forward three times (real, fake, fake again),
-    backward four times' worth for its own weights and once to its input for G. Q reads fakes only: forward twice,
-    backward three times.
+    G runs two forward and one backward pass (weights and inputs; one backward pass costs two forward passes). D runs
+    forward three times (real, fake, fake again); its backward passes cost four forward passes for its own weights and
+    one for its input in G's phase. Q reads fakes only: two forward passes, and backward passes that cost three.
     """
     g, d, q = (costs[name].macs for name in ("generator", "discriminator", "q"))
     return 2.0 * batch_size * (4 * g + 8 * d + 5 * q)

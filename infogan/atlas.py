@@ -1,8 +1,8 @@
-"""An atlas of a generator: its images at fixed places of its latents, packed, so that they can be shown without it.
+"""An atlas of a generator: images on a fixed grid of its latents, packed so that no model is needed to explore them.
 
-A panel moves one latent, or a category and two continuous codes together. Its rows have other noise and other fixed
-codes, the same in all panels of an atlas. The last panel moves noise instead of codes, as far as the codes, and takes
-the noise dimensions that change the images most.
+A panel varies one latent, or a categorical and two continuous codes together. Its rows have different noise and
+different fixed codes, the same in all panels of an atlas. The last panel varies noise instead of codes, over the same
+range; it takes the noise dimensions that change the images most.
 Shape suffixes: N images of a panel, Z generator input, C channels, H height, W width.
 """
 
@@ -24,22 +24,22 @@ from infogan.measures.images import BATCH, generated, pixels
 from infogan.measures.traversals import SWEEP
 from infogan.networks import Generator
 
-FORMAT = 1  # of an atlas: what its layout means
-NOISE = "noise"  # name of the last panel
-ROWS = 3  # draws of everything that a panel does not move
-POSITIONS = tuple(round(SWEEP * (k / 3 - 1), 3) for k in range(7))  # of a continuous code or a noise dimension
-MAX_JOINT = 500  # places of a panel that moves several latents
-MAX_SIDE = 64  # pixels of an image
-MAX_BYTES = 200_000  # of all pictures of an atlas together
-ACROSS = 40  # images side by side in a picture
-GREY_LEVELS = (64, 32, 16, 12, 8, 6)  # of pictures without further loss: digits take fewer bytes so than with loss
-QUALITIES = (90, 75, 60, 40, 20, 0)  # of WebP with loss
-SAMPLE = 6  # one strip of so many tells how large a picture will be
+FORMAT = 1  # version of the layout
+NOISE = "noise"  # name of the panel that varies noise
+ROWS = 3  # number of draws of everything that a panel keeps fixed
+POSITIONS = tuple(round(SWEEP * (k / 3 - 1), 3) for k in range(7))  # values of a continuous code or a noise dimension
+MAX_JOINT = 500  # images per row in a panel that varies several latents
+MAX_SIDE = 64  # pixels; larger images are reduced to this
+MAX_BYTES = 200_000  # for all pictures of an atlas together
+ACROSS = 40  # images per line of a picture
+GREY_LEVELS = (64, 32, 16, 12, 8, 6)  # lossless WebP of quantised greys: for digits smaller than lossy WebP
+QUALITIES = (90, 75, 60, 40, 20, 0)  # of lossy WebP
+SAMPLE = 6  # every so many strips, one is encoded to estimate the size of a picture
 
 
 @dataclass(frozen=True)
 class Axis:
-    """One latent that a panel moves: a code, or a dimension of the noise (z1, z2, ...)."""
+    """A latent that a panel varies: a code, or a noise dimension (z1, z2, ...)."""
 
     name: str
     kind: str  # "categorical", "continuous" or "noise"
@@ -48,7 +48,7 @@ class Axis:
 
 @dataclass(frozen=True)
 class Panel:
-    """Images of all combinations of its axes' values; the last axis runs fastest, the row slowest."""
+    """Images for all combinations of its axes' values; the last axis varies fastest, the row slowest."""
 
     name: str
     axes: tuple[Axis, ...]
@@ -60,22 +60,22 @@ class Panel:
 
 @dataclass(frozen=True)
 class Atlas:
-    """Pictures by panel, each one WebP, and ``layout``, which says in plain JSON what is where."""
+    """One WebP picture per panel, and ``layout``, which describes them in plain JSON."""
 
     layout: dict[str, Any]
     pictures: dict[str, bytes]
 
     def to_arrays(self) -> dict[str, np.ndarray]:
-        """As named arrays of bytes, for an archive; the layout is the one called "layout"."""
+        """Named byte arrays for an archive; the layout is under "layout"."""
         contents = self.pictures | {"layout": json.dumps(self.layout).encode()}
         return {name: np.frombuffer(content, np.uint8) for name, content in contents.items()}
 
 
 @torch.no_grad()
 def draw_atlas(generator: Generator, spec: LatentSpec, seed: int, *, signed: bool) -> Atlas:
-    """The atlas of a generator on the CPU, with its frozen batch-norm statistics. ``signed``: G puts out [-1, 1].
+    """Draw the atlas of a generator on the CPU with frozen batch-norm statistics. ``signed``: G's output is in [-1, 1].
 
-    Its pictures have ``MAX_BYTES`` together at most. Raises ValueError where they cannot be made so small.
+    The pictures have at most ``MAX_BYTES`` together. Raises ValueError if they cannot be made that small.
     """
     shown = panels(spec, strongest_noise(generator, spec, seed))
     tiles = {panel.name: _images(generator, panel_inputs(spec, panel, seed), signed=signed) for panel in shown}
@@ -87,7 +87,7 @@ def draw_atlas(generator: Generator, spec: LatentSpec, seed: int, *, signed: boo
 
 
 def panels(spec: LatentSpec, noise: tuple[int, ...]) -> list[Panel]:
-    """The codes together where they are few, else each alone; then the ``noise`` dimensions, as many as fit beside."""
+    """One panel of all codes if they are few, else one per code; then a panel of the first ``noise`` dimensions."""
     codes = []
     for name, code in zip(spec.names, spec.codes, strict=True):
         if isinstance(code, Categorical):
@@ -107,7 +107,7 @@ def panels(spec: LatentSpec, noise: tuple[int, ...]) -> list[Panel]:
 
 
 def panel_inputs(spec: LatentSpec, panel: Panel, seed: int) -> Tensor:
-    """Generator inputs of a panel's images, (N, Z) with N = ROWS * num_places, float32 on the CPU."""
+    """Generator inputs for a panel's images, (N, Z) with N = ROWS * num_places, float32 on the CPU."""
     noise, fixed = _rows(spec, seed)
     noise_NZ = noise.repeat_interleave(panel.num_places, dim=0)
     values = [code.repeat_interleave(panel.num_places) for code in fixed]
@@ -123,7 +123,7 @@ def panel_inputs(spec: LatentSpec, panel: Panel, seed: int) -> Tensor:
 
 @torch.no_grad()
 def strongest_noise(generator: Generator, spec: LatentSpec, seed: int) -> tuple[int, ...]:
-    """The two noise dimensions that change the images of the rows most, from one end of the sweep to the other."""
+    """The two noise dimensions that change the rows' images most between the ends of the sweep."""
     noise, fixed = _rows(spec, seed)
     changes = []
     for k in range(spec.noise.size):
@@ -135,9 +135,9 @@ def strongest_noise(generator: Generator, spec: LatentSpec, seed: int) -> tuple[
 
 
 def _images(generator: Generator, inputs_NZ: Tensor, *, signed: bool) -> np.ndarray:
-    """Images (N, H, W, C) uint8, those larger than ``MAX_SIDE`` shrunk to it."""
+    """Generate images (N, H, W, C) uint8, reduced to ``MAX_SIDE`` if larger."""
     found = []
-    for batch in inputs_NZ.split(BATCH):  # images of 1,024 pixels a side would fill the memory together
+    for batch in inputs_NZ.split(BATCH):  # images of 1,024 pixels a side would exhaust the memory if generated at once
         images_NCHW = generated(generator, batch)
         if max(images_NCHW.shape[2:]) > MAX_SIDE:
             images_NCHW = F.adaptive_avg_pool2d(images_NCHW, MAX_SIDE)
@@ -153,7 +153,7 @@ def _rows(spec: LatentSpec, seed: int) -> tuple[Tensor, list[Tensor]]:
 
 
 def _page(images_NHWC: np.ndarray) -> np.ndarray:
-    """The images row by row, ``ACROSS`` side by side; what is left of the last strip is black."""
+    """Arrange images line by line, ``ACROSS`` per line; the rest of the last line is black."""
     num, height, width, channels = images_NHWC.shape
     strips = -(-num // ACROSS)
     page = np.zeros((strips * ACROSS, height, width, channels), np.uint8)
@@ -163,7 +163,7 @@ def _page(images_NHWC: np.ndarray) -> np.ndarray:
 
 
 def _packed(pages: dict[str, np.ndarray], height: int, *, is_grey: bool) -> tuple[str, dict[str, bytes]]:
-    """How the pictures are encoded, in words, and the pictures: the truest that are small enough."""
+    """Encode the pages with the best quality that fits ``MAX_BYTES``; return the encoding in words and the pictures."""
     for encoding in _encodings(is_grey):
         sampled = sum(
             len(_encoded(_strips(page, height), encoding)) * len(page) / len(_strips(page, height))
@@ -185,13 +185,13 @@ def _encodings(is_grey: bool) -> Iterator[tuple[str, int]]:
 
 
 def _strips(page: np.ndarray, height: int) -> np.ndarray:
-    """One strip of images in ``SAMPLE``."""
+    """Every ``SAMPLE``-th strip of images of a page."""
     strips = page.reshape(-1, height, *page.shape[1:])[::SAMPLE]
     return strips.reshape(-1, *page.shape[1:])
 
 
 def _encoded(page: np.ndarray, encoding: tuple[str, int]) -> bytes:
-    """A page (H, W, 1 or 3) uint8 as WebP."""
+    """Encode a page (H, W, 1 or 3) uint8 as WebP."""
     from PIL import Image
 
     kind, number = encoding

@@ -1,4 +1,4 @@
-"""Batch normalisation with the batch's statistics in training, and with collected, frozen ones for measuring."""
+"""Batch normalisation with batch statistics in training and with collected, frozen statistics in evaluation."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,10 +10,10 @@ from torch.nn import functional as F
 
 
 class BatchNorm(nn.Module):
-    """Batch normalisation over all axes but channels, with own statistics in each of ``groups`` equal parts of a batch.
+    """Batch normalisation over all axes but channels, with separate statistics for ``groups`` equal parts of a batch.
 
-    Training always uses the batch's own statistics. Running averages are not kept: after a few hundred iterations they
-    are far off. For measuring, :func:`collecting` estimates the statistics once and :func:`frozen` applies them.
+    Training always uses the batch's own statistics. There are no running averages: during training they lag far behind.
+    For evaluation, :func:`collecting` estimates the statistics once and :func:`frozen` applies them.
     """
 
     frozen_mean: Tensor
@@ -45,11 +45,11 @@ class BatchNorm(nn.Module):
         self._sums = (rows + len(x), mean + x.mean(axes) * len(x), square + x.square().mean(axes) * len(x))
 
     def forget_collected(self) -> None:
-        """Drop what was collected and never finished."""
+        """Drop the sums of an unfinished collection."""
         self._sums = None
 
     def finish_collecting(self) -> None:
-        """Turn the sums into the frozen mean and variance."""
+        """Turn the sums into the frozen mean and variance. Raises RuntimeError if no batch was seen."""
         if self._sums is None:
             raise RuntimeError("no batch was seen while collecting batch-norm statistics")
         rows, mean, square = self._sums
@@ -77,9 +77,9 @@ def _mode(module: nn.Module, mode: Literal["batch", "collect", "frozen"]) -> Ite
 
 @contextmanager
 def collecting(module: nn.Module) -> Iterator[None]:
-    """Inside, every batch that passes is averaged into the frozen batch-norm statistics (pooled mean and variance).
+    """Context in which every batch contributes to the frozen batch-norm statistics (pooled mean and variance).
 
-    What an earlier collection that broke off has left counts no more.
+    Sums left by an earlier collection that failed are dropped.
     """
     for norm in _norms(module):
         norm.forget_collected()
@@ -91,6 +91,6 @@ def collecting(module: nn.Module) -> Iterator[None]:
 
 @contextmanager
 def frozen(*modules: nn.Module) -> Iterator[None]:
-    """Inside, batch norm uses the collected statistics: an output no longer depends on its batch."""
+    """Context in which batch norm uses the collected statistics, so an output does not depend on its batch."""
     with _mode(nn.ModuleList(modules), "frozen"):
         yield

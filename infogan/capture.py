@@ -1,7 +1,7 @@
-"""One iteration as a CUDA graph: captured once, then replayed, so that a GPU is not kept waiting for some 500 launches.
+"""One iteration as a CUDA graph: captured once, then replayed, which saves the launch overhead of some 500 kernels.
 
-It computes what the step it captures computes: the same kernels in the same order on the same streams of chance. It was
-never run on a GPU by its authors, so ``capture = "auto"`` goes on without a graph where none can be captured.
+A replay runs the same kernels in the same order on the same random streams as the captured step. ``capture = "auto"``
+falls back to eager launches if the capture fails, since this code has not been run on a GPU yet.
 """
 
 import warnings
@@ -11,15 +11,17 @@ from torch import Tensor
 
 from infogan.step import Players, Step
 
-WARM_UP = 3  # iterations before capture, as PyTorch asks: they make Adam's state and choose kernels. They count.
+WARM_UP = 3  # eager iterations before capture, as PyTorch requires: they create Adam's state. They count.
 
 
 class CapturedStep:
-    """Has a step's signature. The first ``WARM_UP`` calls run it as it is, the next captures it, and from then on
-    every call copies its images into the graph's and replays.
+    """A step as a CUDA graph, with the signature of a step.
 
-    Bound to the tensors of its ``players``: after their optimisers' state was replaced it must be made anew. Every
-    call needs images of the same shape. Raises ValueError without a GPU, or where Adam cannot be captured.
+    The first ``WARM_UP`` calls run the step eagerly, the next one captures it. From then on every call copies its
+    images into the graph's input and replays.
+
+    It is bound to the tensors of its ``players``: make a new one after their optimisers' state was replaced. Every call
+    needs images of the same shape. Raises ValueError without a GPU, or if Adam cannot be captured.
     """
 
     def __init__(self, step: Step, players: Players) -> None:
@@ -38,7 +40,7 @@ class CapturedStep:
         return self._graph is None and self._calls >= WARM_UP
 
     def __call__(self, players: Players, real_NCHW: Tensor) -> Tensor:
-        """One iteration; returns metrics (M,), which the next call overwrites."""
+        """Run one iteration; return metrics (M,), which the next call overwrites."""
         if players is not self._players:
             raise ValueError("a captured step is bound to the players that it was made for")
         if self._graph is None and self._calls < WARM_UP:
@@ -51,7 +53,7 @@ class CapturedStep:
         return self._metrics_M
 
     def _warm_up(self, real_NCHW: Tensor) -> Tensor:
-        """On a stream of its own, as what is captured later."""
+        """Run one eager iteration on a side stream, as PyTorch requires before a capture."""
         here, aside = torch.cuda.current_stream(), torch.cuda.Stream()
         aside.wait_stream(here)
         with torch.cuda.stream(aside):
@@ -60,7 +62,7 @@ class CapturedStep:
         return metrics_M
 
     def _capture(self, real_NCHW: Tensor) -> torch.cuda.CUDAGraph:
-        """Records without computing: weights, moments and the stream of latents stay where they are."""
+        """Record the step without running it: weights, Adam's moments and the latents' stream do not change."""
         self._real_NCHW = real_NCHW.clone()
         for optimizer in (self._players.optimizer_discriminator, self._players.optimizer_generator):
             optimizer.zero_grad(set_to_none=True)  # so that the graph allocates the gradients from its own memory
@@ -72,7 +74,7 @@ class CapturedStep:
 
 
 def _register(graph: torch.cuda.CUDAGraph, generator: torch.Generator) -> None:
-    """Let replays draw on: torch 2.11 must be told of a generator, 2.14 sees it by itself and warns of the call."""
+    """Make replays advance ``generator``: torch 2.11 needs this call; 2.14 does it by itself and warns about it."""
     if hasattr(graph, "register_generator_state"):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -80,9 +82,9 @@ def _register(graph: torch.cuda.CUDAGraph, generator: torch.Generator) -> None:
 
 
 class AutoStep:
-    """A captured step that goes on as the step itself, eagerly, where the capture fails; ``note`` says why, else None.
+    """A captured step that falls back to eager launches if the capture fails; ``note`` says why, else None.
 
-    The iteration whose capture failed is done eagerly from the state before it.
+    The iteration whose capture failed is repeated eagerly from the state before it.
     """
 
     def __init__(self, step: Step, players: Players) -> None:
@@ -90,13 +92,13 @@ class AutoStep:
         self.note: str | None = None
 
     def __call__(self, players: Players, real_NCHW: Tensor) -> Tensor:
-        """One iteration; returns metrics (M,), which the next call may overwrite."""
+        """Run one iteration; return metrics (M,), which the next call may overwrite."""
         if self.note is None and self._captured.captures_next:
             before = players.latents.get_state()
             try:
                 return self._captured(players, real_NCHW)
-            except RuntimeError as error:  # what CUDA and PyTorch raise; weights did not move, since nothing ran
+            except RuntimeError as error:  # what CUDA and PyTorch raise; the weights are unchanged, since nothing ran
                 players.latents.set_state(before)
-                players.discriminator.requires_grad_(True)  # a step that broke off may have left it frozen
+                players.discriminator.requires_grad_(True)  # the failed step may have left it frozen
                 self.note = f"no CUDA graph, each iteration launched anew: {' '.join(str(error).split())[:200]}"
         return self._step(players, real_NCHW) if self.note else self._captured(players, real_NCHW)

@@ -1,7 +1,7 @@
 """Latent codes: sampling, entropy, Q's log-likelihood and the variational bound on mutual information.
 
 Paper sections 4 and 5. Shape suffixes: N batch, Z width of the generator's input, P width of Q's output, K categories.
-Every information is in nats.
+All information is in nats.
 """
 
 import math
@@ -25,7 +25,10 @@ def _draw(
 
 @dataclass(frozen=True)
 class Noise:
-    """Incompressible noise z, which no Q reads. The paper does not state its prior; its authors' code: Unif(-1, 1)."""
+    """Incompressible noise z, which Q does not read.
+
+    The paper does not state its prior; the authors' code uses Unif(-1, 1).
+    """
 
     size: int
     prior: Prior = "uniform"
@@ -41,7 +44,7 @@ class Noise:
 
 @dataclass(frozen=True)
 class Categorical:
-    """A code c ~ Cat(K, 1/K) with a softmax Q (paper section 6)."""
+    """A code c ~ Cat(K, 1/K), for which Q outputs a softmax (paper section 6)."""
 
     num_categories: int
     kind = "categorical"
@@ -68,9 +71,9 @@ class Categorical:
         return torch.randint(self.num_categories, (num,), generator=generator, device=generator.device)
 
     def encode(self, values_N: Tensor, dtype: torch.dtype) -> Tensor:
-        """One-hot rows of shape (N, K): what the generator reads."""
+        """One-hot rows (N, K), as the generator reads them."""
         rows = torch.zeros(len(values_N), self.num_categories, dtype=dtype, device=values_N.device)
-        return rows.scatter_(1, values_N[:, None], 1)  # F.one_hot reads its input on the host to check it
+        return rows.scatter_(1, values_N[:, None], 1)  # F.one_hot would synchronise with the host to check its input
 
     def posterior(self, parameters_NP: Tensor) -> distributions.Distribution:
         """q(c|x) from Q's raw outputs."""
@@ -79,19 +82,19 @@ class Categorical:
 
 @dataclass(frozen=True)
 class Continuous:
-    """A scalar code with a Gaussian Q (paper section 6: "factored Gaussian").
+    """A scalar code, for which Q outputs a Gaussian (paper section 6: "factored Gaussian").
 
-    Q outputs the mean and, with ``std="learned"``, the log standard deviation (paper, appendix C: std = exp(output)).
-    A learned std makes L_I unbounded above, hence the clamp of the log std; a number fixes the std instead.
-    ``"sqrt-exp"``: sqrt(exp(output)), clipped to ``std_clip`` where that is given, as in the authors' research code.
+    Q outputs the mean and, with ``std="learned"``, the log standard deviation (paper, appendix C: std = exp(output)). A
+    learned std makes L_I unbounded above, so the log std is clamped; a number fixes the std instead. ``"sqrt-exp"`` is
+    sqrt(exp(output)) clipped to ``std_clip``, if given, as in the authors' research code.
     """
 
     prior: Prior = "uniform"
     low: float = -1.0
     high: float = 1.0
     std: float | Literal["learned", "sqrt-exp"] = "learned"
-    log_std_clamp: tuple[float, float] = (-4.0, 2.0)  # of "learned"
-    std_clip: tuple[float, float] | None = None  # of "sqrt-exp"
+    log_std_clamp: tuple[float, float] = (-4.0, 2.0)  # for "learned"
+    std_clip: tuple[float, float] | None = None  # for "sqrt-exp"
     kind = "continuous"
 
     def __post_init__(self) -> None:
@@ -109,7 +112,7 @@ class Continuous:
 
     @property
     def is_learned(self) -> bool:
-        """Whether Q puts out the standard deviation, too."""
+        """Whether Q also outputs the standard deviation."""
         return self.std in ("learned", "sqrt-exp")
 
     @property
@@ -122,14 +125,14 @@ class Continuous:
 
     @property
     def entropy_nats(self) -> float:
-        """Differential entropy of the prior: ln(high - low), or that of N(0, 1)."""
+        """Differential entropy of the prior: ln(high - low), or that of N(0, 1) for a normal prior."""
         if self.prior == "normal":
             return 0.5 * math.log(2 * math.pi * math.e)
         return math.log(self.high - self.low)
 
     @property
     def variance(self) -> float:
-        """Variance of the prior: the mean square error of a Q that knows nothing."""
+        """Variance of the prior: the mean squared error of a Q that knows nothing."""
         return 1.0 if self.prior == "normal" else (self.high - self.low) ** 2 / 12
 
     def sample(self, num: int, generator: torch.Generator, dtype: torch.dtype) -> Tensor:
@@ -153,7 +156,7 @@ class Continuous:
         return distributions.Normal(mean_N, std, validate_args=False)
 
     def explained(self, parameters_NP: Tensor, values_N: Tensor) -> Tensor:
-        """1 - MSE / Var(c) of Q's mean: 0 knows nothing, 1 is perfect. For Unif(-1, 1) this is 1 - 3 MSE."""
+        """1 - MSE / Var(c) of Q's mean: 0 for a Q that knows nothing, 1 if perfect. For Unif(-1, 1): 1 - 3 MSE."""
         return 1 - F.mse_loss(parameters_NP[:, 0], values_N) / self.variance
 
 
@@ -163,7 +166,7 @@ Code = Categorical | Continuous
 class Latents(NamedTuple):
     """One draw from the prior."""
 
-    inputs_NZ: Tensor  # what the generator reads: noise, then the codes in order
+    inputs_NZ: Tensor  # the generator's input: noise, then the codes in order
     values: tuple[Tensor, ...]  # per code (N,): categories as int64, continuous codes as floats
 
 
@@ -193,12 +196,12 @@ class LatentSpec:
         return self.assemble(noise_NZ, tuple(code.sample(num, generator, dtype) for code in self.codes))
 
     def assemble(self, noise_NZ: Tensor, values: tuple[Tensor, ...]) -> Latents:
-        """Latents from given noise and code values, as sweeps of one code need them."""
+        """Latents from given noise and code values, for example to sweep one code."""
         encoded = [code.encode(v, noise_NZ.dtype) for code, v in zip(self.codes, values, strict=True)]
         return Latents(torch.cat([noise_NZ, *encoded], dim=1), values)
 
     def split(self, parameters_NP: Tensor) -> tuple[Tensor, ...]:
-        """Q's output, cut into one block per code."""
+        """Split Q's output into one block per code."""
         return parameters_NP.split([code.parameter_width for code in self.codes], dim=1)
 
     def log_q(self, parameters_NP: Tensor, values: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
@@ -209,8 +212,8 @@ class LatentSpec:
     def bounds_nats(self, parameters_NP: Tensor, values: tuple[Tensor, ...], tiny: float = 0.0) -> Tensor:
         """L_I = E[log q(c|x)] + H(c) for each code, shape (number of codes,); paper equation 5.
 
-        Never summed over kinds: a categorical bound tops out at H(c), a continuous one with learned std has no ceiling.
-        ``tiny`` > 0: log(q + tiny) for categorical codes, as the authors' code has it.
+        Bounds of different kinds are never summed: a categorical bound is at most H(c), a continuous one with learned
+        std has no ceiling. ``tiny`` > 0: log(q + tiny) for categorical codes, as in the authors' code.
         """
         log_q = self.log_q(parameters_NP, values)
         if tiny:

@@ -1,4 +1,4 @@
-"""How many cores this process may use: its affinity, and every quota of the control groups that hold it."""
+"""Number of cores that this process may use: its CPU affinity and the quotas of its control groups."""
 
 import os
 from collections.abc import Iterator
@@ -6,13 +6,16 @@ from pathlib import Path
 
 
 def usable_cores(root: Path = Path("/")) -> int:
-    """At least 1; a share of a core does not count. ``root`` is where ``proc`` and the groups' files are looked for."""
+    """Number of usable cores, at least 1, fractions rounded down.
+
+    ``root``: where ``proc`` and the cgroup files are read.
+    """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, min([cores, *(int(quota) for quota in cpu_quotas(root))]))
 
 
 def cpu_quotas(root: Path = Path("/")) -> list[float]:
-    """Cores that each control group around this process allows, of version 1 or 2; empty without a limit or Linux."""
+    """CPU quota, in cores, of each control group (v1 or v2) around this process; empty without a limit or Linux."""
     found = []
     for folder in _group_folders(root):
         try:
@@ -20,7 +23,7 @@ def cpu_quotas(root: Path = Path("/")) -> list[float]:
                 quota, period = (folder / "cpu.max").read_text().split()
             else:
                 quota, period = ((folder / f"cpu.cfs_{name}_us").read_text() for name in ("quota", "period"))
-            if quota != "max" and int(quota) > 0 and int(period) > 0:  # version 1 writes -1 for no limit
+            if quota != "max" and int(quota) > 0 and int(period) > 0:  # v1 writes -1 for no limit
                 found.append(int(quota) / int(period))
         except (OSError, ValueError):
             continue  # a group without this controller
@@ -28,10 +31,10 @@ def cpu_quotas(root: Path = Path("/")) -> list[float]:
 
 
 def _group_folders(root: Path) -> Iterator[Path]:
-    """This process's group and all above it, of each hierarchy that may limit cores, where they are mounted.
+    """Mounted folders of this process's control group and all its parents, in each hierarchy that may limit cores.
 
-    ``/proc/self/cgroup`` names the group from the hierarchy's root. A container often has only its own part mounted,
-    with or without a name space of its own; the mount says which part.
+    ``/proc/self/cgroup`` names the group relative to the hierarchy's root. A container often has only its own part
+    mounted, with or without a cgroup namespace; the mount entry says which part.
     """
     try:
         groups = dict(_groups((root / "proc/self/cgroup").read_text()))
@@ -60,7 +63,7 @@ def _groups(text: str) -> Iterator[tuple[str, str]]:
 
 
 def _mounts(text: str) -> Iterator[tuple[str, str, str]]:
-    """Hierarchy, which part of it is mounted, and where; spaces are written as octal escapes."""
+    """Hierarchy, mounted part and mount point of each cgroup mount. Spaces are written as octal escapes."""
     for line in text.splitlines():
         before, _, after = line.partition(" - ")
         part, mount_point = (field.encode().decode("unicode_escape") for field in before.split()[3:5])

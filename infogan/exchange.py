@@ -1,4 +1,4 @@
-"""A generator as ONNX, which other runtimes read: latents to images in [0, 1]. docs/API.md shows it.
+"""Export a generator as ONNX for other runtimes: latents to images in [0, 1]. docs/API.md has an example.
 
 Shape suffixes: N images, Z generator input, C channels, H height, W width.
 """
@@ -10,14 +10,14 @@ from torch import Tensor, nn
 
 from infogan.api import Model, ModelError
 
-ONNX = "generator.onnx"  # in an exported folder
+ONNX = "generator.onnx"  # file name in an exported folder
 LATENTS, IMAGES = "latents", "images"  # names of the graph's input (N, Z) and output (N, C, H, W)
-TOLERANCE = 1e-5  # of a pixel in [0, 1]: float32 in another order of sums differs by less than 1e-6
+TOLERANCE = 1e-5  # of a pixel in [0, 1]; float32 sums in another order differ by less than 1e-6
 NUM_CHECKED = 64
 
 
 class _Pictures(nn.Module):
-    """What a model gives for latents: G with frozen statistics, its images in [0, 1]."""
+    """G with frozen statistics, followed by the mapping of its images to [0, 1]."""
 
     def __init__(self, model: Model) -> None:
         super().__init__()
@@ -28,14 +28,16 @@ class _Pictures(nn.Module):
 
 
 def write_onnx(model: Model, path: str | Path) -> float:
-    """Write the generator: input ``latents`` (N, Z) as :meth:`Model.latents` gives them, output ``images`` (N, C, H, W)
-    in [0, 1], float32, for any N. Returns the largest difference to the model's own images in onnxruntime, in [0, 1].
+    """Write the generator as ONNX; return the largest difference to the model's own images, in [0, 1].
 
-    Needs the packages onnx, onnxscript and onnxruntime. Raises ModelError where one is missing, the file cannot be
-    written, or its images differ from the model's by more than 1e-5.
+    The graph has the input ``latents`` (N, Z), as :meth:`Model.latents` returns them, and the output ``images`` (N, C,
+    H, W) in [0, 1], float32, for any N. The difference is measured with onnxruntime.
+
+    Needs the packages onnx, onnxscript and onnxruntime. Raises ModelError if one is missing, the file cannot be
+    written, or the images differ by more than 1e-5.
     """
     try:
-        import onnx  # noqa: F401 - torch says at length what it lacks
+        import onnx  # noqa: F401 - checked here because torch's own error message is long
         import onnxruntime
         import onnxscript  # noqa: F401
     except ImportError as error:
@@ -51,7 +53,7 @@ def write_onnx(model: Model, path: str | Path) -> float:
         dynamo=True,
         verbose=False,
     )
-    assert program is not None  # of this exporter
+    assert program is not None  # for the type checker: the dynamo exporter returns a program
     try:
         program.save(str(path), external_data=False)
     except OSError as error:

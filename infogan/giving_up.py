@@ -1,9 +1,9 @@
-"""The rule by which the authors' research code gives a run up: too long stuck, by its losses or its bounds.
+"""The rule by which the authors' research code gives up a run: GAN losses or bounds that stay stuck for too long.
 
-Read in florensacc/rllab-curriculum at 23095a6d, infogan_trainer.py: means over an epoch of 100 updates; an epoch counts
-as stuck when the smaller GAN loss is below 1e-3 nats, or the largest D(fake) below 0.01, or the bound of the continuous
-codes below 0 nats, or that of the categorical ones below 0.01; 50 stuck epochs in a row end the run. Those of the
-warm-up don't count.
+Source: florensacc/rllab-curriculum at 23095a6d, infogan_trainer.py. Means are taken over an epoch of 100 updates. An
+epoch counts as stuck if the smaller GAN loss is below 1e-3 nats, or the largest D(fake) below 0.01, or the bound of the
+continuous codes below 0 nats, or that of the categorical ones below 0.01 nats. 50 stuck epochs in a row end the run.
+Epochs of the warm-up don't count.
 """
 
 import numpy as np
@@ -17,7 +17,10 @@ LOSS_NATS, FAKE_PROBABILITY, CONTINUOUS_NATS, CATEGORICAL_NATS = 1e-3, 0.01, 0.0
 
 
 def stuck_epochs(history_TM: np.ndarray, spec: LatentSpec, settings: StepSettings) -> np.ndarray:
-    """Whether each whole epoch is stuck, (E,). Columns of the history as the step names them."""
+    """Whether each complete epoch is stuck, (E,).
+
+    Columns of the history are those of :func:`infogan.step.metric_names`.
+    """
     names = metric_names(spec, settings)
     num = len(history_TM) // EPOCH_ITERATIONS
     whole = history_TM[: num * EPOCH_ITERATIONS].reshape(num, EPOCH_ITERATIONS, len(names))
@@ -33,7 +36,7 @@ def stuck_epochs(history_TM: np.ndarray, spec: LatentSpec, settings: StepSetting
 
 
 def given_up_at(history_TM: np.ndarray, spec: LatentSpec, settings: StepSettings) -> int | None:
-    """The iteration after which the rule ends the run; None where it does not, or nobody asked for it."""
+    """Iteration at which the rule ends the run; None if it does not, or if the settings do not use it."""
     if settings.give_up == "never":
         return None
     in_a_row = 0

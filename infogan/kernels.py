@@ -1,8 +1,8 @@
-"""Which formulation of a layer is faster on the processor at hand: measured, in the process that asks.
+"""Find the fastest implementation of a layer on this processor, by measuring it in the calling process.
 
-What pays hangs on the processor as much as on the layer. Winograd-type products take 0.85 of the time of the MNIST
-networks' iteration on a Xeon and 1.10 on an AMD EPYC; oneDNN's products of wide linear layers take half the time of
-MKL's on an AMD EPYC, and were not measured elsewhere (bench/throughput/NOTES.md).
+The gain depends on the processor as much as on the layer. Winograd-type products take 0.85 of the iteration time of the
+MNIST networks on a Xeon and 1.10 on an AMD EPYC; oneDNN's products of wide linear layers take half the time of MKL's on
+an AMD EPYC and were not measured elsewhere (bench/throughput/NOTES.md).
 """
 
 import math
@@ -21,13 +21,13 @@ from infogan.runtime import prepare_worker
 from infogan.winograd import conv4x4_stride2, conv_transpose4x4_stride2
 
 MIN_PAIRS, MAX_PAIRS = 4, 12
-CLEAR = 0.05  # pairs that all lie this far on one side decide early
+CLEAR = 0.05  # log ratio; if all pairs exceed it on one side, measuring stops early
 
 
 def time_ratio(layer: Strided | Dense, batch_size: int) -> float:
-    """Processor time of the layer's other formulation over that of PyTorch's own, forward and backward.
+    """CPU time of the layer's alternative implementation over that of PyTorch's, forward and backward.
 
-    The median of interleaved pairs; infinite where there is no other. Raises ValueError for an odd image.
+    The median of interleaved pairs; infinite if there is no alternative. Raises ValueError for an odd image side.
     """
     if isinstance(layer, Dense):
         times = _dense_pair(layer, batch_size) if has_onednn_product() else None
@@ -35,7 +35,7 @@ def time_ratio(layer: Strided | Dense, batch_size: int) -> float:
         times = _strided_pair(layer, batch_size)
     if times is None:
         return math.inf
-    times()  # both warm up
+    times()  # warm-up of both
     log_ratios: list[float] = []
     while len(log_ratios) < MAX_PAIRS:
         log_ratios.append(times())
@@ -46,13 +46,13 @@ def time_ratio(layer: Strided | Dense, batch_size: int) -> float:
 
 
 def time_ratios(layers: Sequence[Strided | Dense], batch_size: int) -> list[float]:
-    """The ratio of each layer, in a process set up as a cell's: call it in one of its own."""
+    """The time ratio of each layer, with the process settings of a cell. Call it in a fresh process."""
     prepare_worker("cpu")
     return [time_ratio(layer, batch_size) for layer in layers]
 
 
 Operation = Callable[[Tensor, Tensor], Tensor]
-Times = Callable[[], float]  # runs both once and returns the log of the ratio
+Times = Callable[[], float]  # runs both once and returns the log of their time ratio
 
 
 def _dense_pair(layer: Dense, batch_size: int) -> Times:

@@ -1,8 +1,8 @@
 """Generator, discriminator and Q, built from the tables of :mod:`infogan.architectures`.
 
 Shape suffixes: N batch, C channels, H height, W width, F features, Z generator input, P Q's output.
-Features are flattened in (H, W, C) order: with channels_last memory that is a view, and the order is only a naming of
-the linear layer's columns.
+Features are flattened in (H, W, C) order, which is a view of channels_last memory. The order only permutes the columns
+of the linear layer.
 """
 
 from contextlib import AbstractContextManager, nullcontext
@@ -24,35 +24,38 @@ from infogan.winograd import conv4x4_stride2, conv_transpose4x4_stride2
 
 @dataclass(frozen=True)
 class NetworkSettings:
-    """What the paper leaves open or contradicts. Defaults: the paper where it speaks, else the authors' code."""
+    """Settings on which the paper is silent or contradictory.
 
-    width: float = 1.0  # multiplies every hidden width but Q's own
-    slope: float = 0.1  # of D's and Q's leaky ReLU: 0.1 in the paper, 0.01 in the authors' code
+    Defaults: the paper where it is clear, else the authors' code.
+    """
+
+    width: float = 1.0  # multiplies every hidden width except that of Q's own layer
+    slope: float = 0.1  # negative slope of the leaky ReLU in D and Q: 0.1 in the paper, 0.01 in the authors' code
     init: Literal["normal", "truncated", "torch"] = (
         "normal"  # "truncated": D's convolutions only, as in the authors' code
     )
     init_std: float = 0.02
     gain_std: float = 0.02  # batch-norm gain ~ N(1, gain_std)
     batch_norm_eps: float = 1e-5
-    batch_norm_order: Literal["before", "after"] = "before"  # the activation; the tables print it after
-    # "separate": Q has convolutions of its own, as D's trunk; "separate-categories": for the categorical codes alone
+    batch_norm_order: Literal["before", "after"] = "before"  # the activation; the paper's tables list it after
+    # "separate": Q has its own copy of the trunk; "separate-categories": only for the categorical codes
     q_network: Literal["shared", "separate", "separate-categories"] = "shared"
-    discriminator_fc_norm: bool = True  # of D's fully connected layer of 1024; False in the authors' research code
-    generator_norm: Literal["table", "hidden"] = "table"  # "hidden": after every hidden layer, as in that code
-    heads: Literal["table", "linear"] = "table"  # "linear": one linear layer on a layer of 1024, as in that code
-    scale_init: bool = False  # init_std / sqrt(width): a narrow network starts with a wide one's spread
-    kernels: Literal["torch", "winograd", "fastest"] = "torch"  # on a CPU: the same function, with other roundings
-    fast_layers: tuple[str, ...] | None = None  # those that "fastest" does in another way than torch; None: all it may
-    precision: Precision = "float32"  # "bf16": products and convolutions under autocast; "tf32": on a GPU only
+    discriminator_fc_norm: bool = True  # batch norm of D's linear layer of 1024; False in the authors' research code
+    generator_norm: Literal["table", "hidden"] = "table"  # "hidden": batch norm in every hidden layer, as in that code
+    heads: Literal["table", "linear"] = "table"  # "linear": one layer after a linear one of 1024, as in that code
+    scale_init: bool = False  # init_std / sqrt(width), which keeps the scale of activations as width changes
+    kernels: Literal["torch", "winograd", "fastest"] = "torch"  # CPU only: the same function with different rounding
+    fast_layers: tuple[str, ...] | None = None  # layers that "fastest" does not leave to torch; None: all that may gain
+    precision: Precision = "float32"  # "bf16": matrix products and convolutions under autocast; "tf32": GPU only
 
 
 Kernel = Literal["torch", "winograd", "thin", "onednn"]
 
 
 def _kernel(own: Placed, settings: NetworkSettings) -> Kernel:
-    """Which formulation of a layer a CPU uses; on another device it is always torch's.
+    """The implementation of a layer on a CPU; other devices always use torch's.
 
-    "winograd": wherever that is defined; "fastest": what was measured to gain, or may gain.
+    "winograd" applies wherever it is defined; "fastest" only to layers that were measured to gain, or may gain.
     """
     formulation = own.formulation
     if settings.kernels == "torch" or settings.precision == "bf16" or formulation is None:
@@ -70,14 +73,14 @@ def _kernel(own: Placed, settings: NetworkSettings) -> Kernel:
 
 
 class Block(nn.Module):
-    """Convolution, up-convolution or linear layer, then batch norm and activation in the chosen order."""
+    """Convolution, transposed convolution or linear layer, then batch norm and activation in the chosen order."""
 
     def __init__(self, own: Placed, settings: NetworkSettings, slope: float) -> None:
         super().__init__()
         layer, in_width, out_width = own.layer, own.in_width, own.out_width
         self.layer, self.slope, self.order = layer, None if own.is_output else slope, settings.batch_norm_order
         padding = 1 if layer.stride == 2 else 0
-        bias = not layer.batch_norm  # batch norm subtracts any bias again
+        bias = not layer.batch_norm  # batch norm would cancel a bias
         self.op: nn.Conv2d | nn.ConvTranspose2d | nn.Linear
         if layer.kind == "conv":
             self.op = nn.Conv2d(in_width, out_width, KERNEL, layer.stride, padding, bias=bias)
@@ -93,7 +96,7 @@ class Block(nn.Module):
         if self.layer.kind == "linear" and x.dim() == 4:
             x = x.permute(0, 2, 3, 1).flatten(1)
         if self.layer.stride == 1 and self.layer.kind == "conv":
-            x = F.pad(x, (1, 2, 1, 2))  # an even kernel at stride 1 keeps the size only with one-sided padding
+            x = F.pad(x, (1, 2, 1, 2))  # an even kernel at stride 1 keeps the size only with asymmetric padding
         x = self.op(x) if self.kernel == "torch" or x.device.type != "cpu" else self._on_cpu(x)
         if self.layer.stride == 1 and self.layer.kind == "upconv":
             x = x[:, :, :-1, :-1]
@@ -126,7 +129,7 @@ class Block(nn.Module):
 
 
 class Stack(nn.Sequential):
-    """Blocks in a row, passing on into how many groups batch norm splits the batch."""
+    """A sequence of blocks that passes on the number of batch-norm groups."""
 
     def forward(self, x: Tensor, groups: int = 1) -> Tensor:
         for block in self:
@@ -142,15 +145,16 @@ def _stack(
     slope: float,
     last: int | None = None,
 ) -> tuple[Stack, int, int]:
-    """Blocks for ``layers``; returns them with the width and the side of their output. ``last``: fixed final width."""
+    """Build blocks; return them with the width and side of their output. ``last``: fixed width of the last layer."""
     own, width, side = placed(layers, in_width, side, settings.width, last)
     return Stack(*(Block(layer, settings, slope) for layer in own)), width, side
 
 
 def _products(settings: NetworkSettings, x: Tensor) -> AbstractContextManager[None]:
-    """Inside, products and convolutions of ``x`` have the precision of the settings.
+    """Context in which matrix products and convolutions of ``x`` have the precision of the settings.
 
-    Without autocast's cache of rounded weights: each is used once, and a captured graph must round it anew.
+    Autocast's cache of cast weights is off: each weight is used once, and a captured graph must cast it on every
+    replay.
     """
     if settings.precision != "bf16":
         return nullcontext()
@@ -158,7 +162,7 @@ def _products(settings: NetworkSettings, x: Tensor) -> AbstractContextManager[No
 
 
 def _flat(x: Tensor) -> Tensor:
-    """Feature maps as rows, in (H, W, C) order; rows as they are."""
+    """Flatten feature maps to rows in (H, W, C) order; rows are returned unchanged."""
     return x.permute(0, 2, 3, 1).flatten(1) if x.dim() == 4 else x
 
 
@@ -185,7 +189,7 @@ class Generator(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """D and Q: a shared trunk with two heads (paper section 6), or Q with a trunk of its own."""
+    """D and Q: a shared trunk with two heads (paper section 6), or a separate trunk for Q."""
 
     def __init__(
         self, architecture: Architecture, latents: LatentSpec, settings: NetworkSettings | None = None
@@ -218,17 +222,22 @@ class Discriminator(nn.Module):
 
     @staticmethod
     def _q_hidden(architecture: Architecture, num_features: int, settings: NetworkSettings) -> tuple[Stack, int]:
-        """Q's own layer keeps the paper's size: how fast its logits can grow, and so T80, is in proportion to it."""
+        """Build Q's hidden layer, at the paper's size whatever the width multiplier.
+
+        The growth rate of Q's logits depends on this size, and so does T80.
+        """
         full_width = replace(settings, width=1.0)
         hidden, width, _ = _stack(architecture.q_hidden, num_features, 1, full_width, settings.slope)
         return hidden, width
 
     def _is_own(self, code: Code) -> bool:
-        """Whether Q's own network reads this code, where it has one; without, there is one Q for all."""
+        """Whether ``q_hidden`` and ``q_out`` compute this code: all, or with "separate-categories" only categorical
+        ones.
+        """
         return code.kind == "categorical" or not self._apart
 
     def trunk(self, images_NCHW: Tensor, groups: int = 1) -> Tensor:
-        """Features (N, F) that D's head reads, and Q's unless Q has a network of its own."""
+        """Features (N, F), which D's head reads, and Q's too unless Q has its own network."""
         with _products(self.settings, images_NCHW):
             return _flat(self.body(images_NCHW, groups)).to(images_NCHW.dtype)
 
@@ -238,10 +247,10 @@ class Discriminator(nn.Module):
             return self.d_head(features_NF).squeeze(1).to(features_NF.dtype)
 
     def q(self, images_NCHW: Tensor, features_NF: Tensor) -> Tensor:
-        """Q's raw parameters (N, P); ``LatentSpec.split`` cuts them into codes.
+        """Q's raw parameters (N, P); ``LatentSpec.split`` splits them into codes.
 
-        Q reads the trunk's features of the images, or the images where it has a network of its own; with
-        "separate-categories" the categorical codes are read from the images, the continuous ones from the features.
+        Q reads the trunk's features, or the images themselves if it has its own network. With "separate-categories" it
+        reads categorical codes from the images and continuous ones from the features.
         """
         with _products(self.settings, features_NF):
             read_NF = features_NF if self.q_body is None else _flat(self.q_body(images_NCHW))
@@ -252,7 +261,7 @@ class Discriminator(nn.Module):
             return parameters_NP.to(features_NF.dtype)
 
     def _in_order(self, own_NP: Tensor, others_NP: Tensor) -> Tensor:
-        """The blocks of both in the order of the codes."""
+        """Merge two blocks of Q's parameters into the order of the codes."""
         parts = []
         for code in self._codes:
             block, rest = (own_NP, others_NP) if self._is_own(code) else (others_NP, own_NP)
@@ -262,11 +271,11 @@ class Discriminator(nn.Module):
         return torch.cat(parts, dim=1)
 
     def q_of(self, images_NCHW: Tensor) -> Tensor:
-        """Q's raw parameters (N, P) of images, for measuring."""
+        """Q's raw parameters (N, P) for images, for evaluation."""
         return self.q(images_NCHW, self.trunk(images_NCHW))
 
     def q_parameters(self) -> list[nn.Parameter]:
-        """Parameters of Q alone, without the shared trunk."""
+        """Parameters of Q only, without a trunk shared with D."""
         parts = (self.q_hidden, self.q_out, self.q_body, self.continuous_hidden, self.continuous_out)
         return [parameter for part in parts if part is not None for parameter in part.parameters()]
 
@@ -276,7 +285,7 @@ class Discriminator(nn.Module):
 
 
 def initialise(module: nn.Module, settings: NetworkSettings, generator: torch.Generator) -> None:
-    """Draw every weight anew from ``generator``; biases are 0 (as in the authors' code)."""
+    """Draw all weights from ``generator``; biases are 0 (as in the authors' code)."""
     for child in module.modules():
         if isinstance(child, BatchNorm):
             child.weight.data.normal_(

@@ -1,7 +1,7 @@
-"""The two players' objectives on logits (paper equations 1 and 6; non-saturating generator loss, appendix C).
+"""The losses of both players, on logits (paper equations 1 and 6; non-saturating generator loss, appendix C).
 
-``tiny`` > 0 writes them as the authors' code does, on probabilities: log(p + tiny). Where D is sure, p or 1 - p is then
-rounded to 0 and the loss stops at -log(tiny); on logits it goes on.
+``tiny`` > 0 computes them as the authors' code does, on probabilities: log(p + tiny). Where D is certain, p or 1 - p
+rounds to 0 and the loss saturates at -log(tiny); on logits it does not.
 """
 
 import torch
@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 
 def discriminator_loss(real_logits_N: Tensor, fake_logits_N: Tensor, tiny: float = 0.0) -> Tensor:
-    """-E[log D(x)] - E[log(1 - D(G(z, c)))], in nats; 2 ln 2 where D cannot tell."""
+    """-E[log D(x)] - E[log(1 - D(G(z, c)))], in nats; 2 ln 2 if D cannot tell real from fake."""
     if tiny:
         fake_is_fake = 1 - torch.sigmoid(fake_logits_N)
         return generator_loss(real_logits_N, tiny) - torch.log(fake_is_fake + tiny).mean()

@@ -1,8 +1,8 @@
-"""Matrix products of linear layers by oneDNN, instead of the BLAS that PyTorch was built with. For CPUs.
+"""Matrix products of linear layers by oneDNN instead of PyTorch's BLAS. For CPUs.
 
-PyTorch's wheels for x86 multiply float32 matrices with Intel's MKL and convolve with oneDNN. On an AMD EPYC the former
-runs at less than half the rate of the latter (bench/throughput/NOTES.md). Through the operator that PyTorch's compiler
-uses for linear layers, oneDNN multiplies too: the same function in other roundings.
+PyTorch's x86 wheels multiply float32 matrices with Intel's MKL and convolve with oneDNN. On an AMD EPYC, MKL reaches
+less than half the rate of oneDNN (bench/throughput/NOTES.md). The operator that PyTorch's compiler uses for linear
+layers gives access to oneDNN's product: the same function with different rounding.
 Shape suffixes: N rows, I inputs, O outputs.
 """
 
@@ -17,18 +17,18 @@ from torch.nn import functional as F
 
 @cache
 def has_onednn_product() -> bool:
-    """Whether this PyTorch has the operator and a oneDNN that does it; it is no part of PyTorch's public interface."""
+    """Whether this PyTorch has the operator with oneDNN behind it. The operator is not public API."""
     if not torch.backends.mkldnn.is_available() or not hasattr(torch.ops.mkldnn, "_linear_pointwise"):
         return False
     try:
         product(torch.ones(2, 2), torch.ones(2, 2))
-    except RuntimeError:  # NotImplementedError is one
+    except RuntimeError:  # includes NotImplementedError
         return False
     return True
 
 
 def product(a_NI: Tensor, b_OI: Tensor) -> Tensor:
-    """`a @ b.T` (N, O), of float32 matrices on a CPU."""
+    """`a @ b.T` (N, O) for float32 matrices on a CPU."""
     return torch.ops.mkldnn._linear_pointwise(a_NI, b_OI, None, "none", [], "")
 
 
@@ -50,7 +50,7 @@ class _Linear(torch.autograd.Function):
 
 
 def linear(inputs_NI: Tensor, weight_OI: Tensor) -> Tensor:
-    """`F.linear(inputs, weight)`; in any type but float32, or without oneDNN, that itself."""
+    """`F.linear(inputs, weight)` by oneDNN; falls back to `F.linear` for types other than float32 or without oneDNN."""
     if inputs_NI.dtype != torch.float32 or not has_onednn_product():
         return F.linear(inputs_NI, weight_OI)
     return _Linear.apply(inputs_NI, weight_OI)

@@ -1,4 +1,4 @@
-"""Settings of the process a cell trains in: device, threads, heap."""
+"""Process settings for training: device, threads, heap, and the precision of GPU products."""
 
 import ctypes
 import ctypes.util
@@ -11,13 +11,15 @@ from typing import Any, Literal
 from infogan.cores import usable_cores
 
 Device = Literal["auto", "cpu", "cuda"]
-Precision = Literal["float32", "tf32", "bf16"]  # of products and convolutions; weights and Adam stay as they are
+Precision = Literal["float32", "tf32", "bf16"]  # of matrix products and convolutions; weights and Adam stay float32
 
 
 def available_device(requested: str = "auto") -> str:
-    """``cuda`` where torch can use a GPU, else ``cpu``; raises ValueError where a requested device is not there.
+    """Resolve ``auto`` to ``cuda`` if torch can use a GPU, else ``cpu``.
 
-    torch is imported only if a driver is present, so that a machine without a GPU answers at once.
+    Raises ValueError if the device is not available.
+
+    torch is imported only if a GPU driver is present, so the answer is immediate on a machine without one.
     """
     if requested not in ("auto", "cpu", "cuda"):
         raise ValueError(f"unknown device {requested!r}, choose from auto, cpu, cuda")
@@ -38,9 +40,10 @@ def _driver_present() -> bool:
 
 
 def keep_heap() -> bool:
-    """Let glibc serve large tensors from a heap that it never gives back: no page faults for them in every step.
+    """Make glibc keep large freed blocks in its heap, which avoids page faults for large tensors in every step.
 
-    Worth 2 to 3 % of a step here, more with Winograd convolutions. False where the C library is not glibc.
+    Saves 2 to 3 % of a step on the machines measured, more with Winograd convolutions. Returns False if the C library
+    is not glibc.
     """
     if platform.libc_ver()[0] != "glibc":
         return False
@@ -50,36 +53,39 @@ def keep_heap() -> bool:
 
 
 def peak_memory_mb() -> float:
-    """Largest resident memory of this process so far, MiB; pages shared with the process it was forked from count."""
+    """Peak resident memory of this process, in MiB, including pages shared with its parent process."""
     import resource
 
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def release_heap() -> None:
-    """Give free pages of the heap back to the system once, where :func:`keep_heap` keeps them."""
+    """Return free heap pages to the system once, after :func:`keep_heap` kept them."""
     if platform.libc_ver()[0] == "glibc":
         ctypes.CDLL(None).malloc_trim(0)
 
 
-GPU_WORKER_THREADS = 2  # of a CPU's: many cells share a GPU's host, and each would take all of its cores
+GPU_WORKER_THREADS = 2  # CPU threads: many cells share the host of a GPU, and each would use all of its cores
 
 
 def prepare_worker(device: str) -> None:
-    """Make a fresh process ready to train one cell: on a CPU one thread, so that neighbours cannot change its bits."""
+    """Prepare a fresh process to train one cell.
+
+    On a CPU it uses one thread, so that results do not depend on the load.
+    """
     import torch
 
-    torch.manual_seed(0)  # nothing draws from the global stream; if something did, it would repeat
+    torch.manual_seed(0)  # nothing should draw from the global stream; if something does, it is at least repeatable
     if device == "cpu":
         torch.set_num_threads(1)
         keep_heap()
     else:
         torch.set_num_threads(min(GPU_WORKER_THREADS, usable_cores()))
-        _set_gpu_products(["ieee"] * 3)  # for measuring; training says for itself what it wants
+        _set_gpu_products(["ieee"] * 3)  # for measures; training sets its own precision
 
 
 def _product_switches() -> list[Any]:
-    """Where PyTorch keeps how a GPU rounds float32 products."""
+    """PyTorch's settings for the precision of float32 products on a GPU."""
     import torch
 
     backends: Any = torch.backends
@@ -87,7 +93,10 @@ def _product_switches() -> list[Any]:
 
 
 def _set_gpu_products(values: Sequence[str]) -> None:
-    """The older switches first: unless they agree with the newer ones, whoever reads them meets an error."""
+    """Set the precision of GPU products.
+
+    The older switches come first: PyTorch raises an error if old and new disagree.
+    """
     import torch
 
     torch.backends.cuda.matmul.allow_tf32 = values[0] == "tf32"
@@ -98,10 +107,10 @@ def _set_gpu_products(values: Sequence[str]) -> None:
 
 @contextmanager
 def gpu_products(precision: Precision) -> Iterator[None]:
-    """Inside, a GPU rounds the factors of float32 products to TF32, or keeps them; a CPU has no such thing.
+    """Context in which a GPU rounds the factors of float32 products to TF32, or does not; no effect on a CPU.
 
-    The switches belong to the process and are put back, so that trainers of several precisions may take turns.
-    PyTorch's own default rounds those of convolutions and keeps those of matrix products: "float32" keeps both.
+    The switches belong to the process and are restored at the end, so that trainers of several precisions can take
+    turns. PyTorch's own default uses TF32 for convolutions but not for matrix products; "float32" disables both.
     """
     before = [switch.fp32_precision for switch in _product_switches()]
     try:

@@ -1,7 +1,8 @@
 """One training iteration: an update of D and Q, then an update of G (paper equation 6; order as in the authors' code).
 
-Two functions with one signature and one result. :func:`reference_step` reads like the paper; :func:`fused_step` is what
-trains. A test holds them equal over 20 iterations in float64, and that test fails on mutants of either.
+Two functions share one signature and compute the same result. :func:`reference_step` reads like the paper;
+:func:`fused_step` is the fast one that trains. A test checks that they agree over 20 iterations in float64, and that it
+would notice a mutation of either.
 Shape suffixes: N batch, C channels, H height, W width, M metrics.
 """
 
@@ -19,29 +20,29 @@ from infogan.objectives import discriminator_loss, generator_loss, regularised
 
 @dataclass(frozen=True)
 class StepSettings:
-    """Optimisation; an arm of an experiment differs from another in one of these."""
+    """Settings of the training step. The arms of an experiment differ in these."""
 
     mi_weight_discriminator: tuple[float, ...]  # lambda per code in the phase that updates D and Q
-    mi_weight_generator: tuple[float, ...]  # lambda per code in the phase that updates G; 0: a plain GAN's generator
+    mi_weight_generator: tuple[float, ...]  # lambda per code in the phase that updates G; 0: as in a plain GAN
     learning_rate_discriminator: float = 2e-4
     learning_rate_generator: float = 1e-3
-    learning_rate_q: float = 2e-4  # of Q's head: D's rate in the paper's tables, G's rate in its equation 6
-    mi_trains_trunk: bool = True  # False: Q reads D's features through a stop-gradient
+    learning_rate_q: float = 2e-4  # for Q's head: D's rate in the paper's tables, G's rate in equation 6
+    mi_trains_trunk: bool = True  # False: L_I does not train the trunk (stop-gradient)
     beta1: float = 0.5
     beta2: float = 0.999
     adam_eps: float = 1e-8
-    latents: Literal["fresh", "reused"] = "fresh"  # "reused": G's phase takes the fake batch that D's phase has drawn
-    q_learns_with: Literal["discriminator", "generator"] = "discriminator"  # "generator": L_I counts in G's phase only
-    real_and_fake: Literal["apart", "together"] = "apart"  # in D's batch norm; "together": one set of statistics
-    instance_noise: float = 0.0  # standard deviation of normal noise on every image that D and Q see; of what D reads
+    latents: Literal["fresh", "reused"] = "fresh"  # "reused": G's phase uses the fake batch of D's phase
+    q_learns_with: Literal["discriminator", "generator"] = "discriminator"  # "generator": L_I is in G's loss only
+    real_and_fake: Literal["apart", "together"] = "apart"  # batch-norm statistics in D; "together": one set for both
+    instance_noise: float = 0.0  # standard deviation of the normal noise added to every image that D and Q see
     tiny: float = 0.0  # added to probabilities before a logarithm (1e-8 in the authors' code); 0: exact, on logits
-    warm_up_iterations: int = 0  # the first ones, which train on L_I alone
+    warm_up_iterations: int = 0  # number of first iterations that train on L_I alone
     give_up: Literal["never", "authors"] = "never"  # "authors": see infogan/giving_up.py
 
 
 @dataclass
 class Players:
-    """Everything an iteration changes, and the stream its latents come from."""
+    """Networks, optimisers and the random stream of the latents: everything that an iteration changes."""
 
     generator: Generator
     discriminator: Discriminator
@@ -53,7 +54,7 @@ class Players:
     weights_discriminator: Tensor
     weights_generator: Tensor
     dtype: torch.dtype
-    gan_weight: Tensor | None  # of the GAN losses: 0 during a warm-up, then 1; None: there is none
+    gan_weight: Tensor | None  # weight of the GAN losses: 0 during the warm-up, then 1; None: no warm-up
 
     @classmethod
     def create(
@@ -66,9 +67,10 @@ class Players:
         *,
         fused_adam: bool,
     ) -> "Players":
-        """Optimisers as the paper's tables have them: D's holds the trunk, D's head and Q's head; G's holds G.
+        """Create the optimisers of the paper's tables: D's holds the trunk, D's head and Q's head; G's holds G.
 
-        With ``q_learns_with="generator"`` Q's head moves into G's optimiser, as in popular ports.
+        With ``q_learns_with="generator"`` Q's head belongs to G's optimiser instead, as in popular ports. Raises
+        ValueError if the number of weights is not the number of codes, or if nothing would train Q.
         """
         num_codes = len(spec.codes)
         for name in ("mi_weight_discriminator", "mi_weight_generator"):
@@ -108,12 +110,15 @@ class Players:
         )
 
     def begin(self, iteration: int) -> None:
-        """Before the iteration that follows ``iteration`` others; on the device, so that a captured step sees it."""
+        """Set the GAN weight for the next iteration, after ``iteration`` finished ones.
+
+        The weight lives on the device, so a captured CUDA graph sees the change.
+        """
         if self.gan_weight is not None:
             self.gan_weight.fill_(float(iteration >= self.settings.warm_up_iterations))
 
     def gan(self, loss: Tensor) -> Tensor:
-        """A GAN loss as it counts in this iteration."""
+        """Scale a GAN loss by its weight in this iteration."""
         return loss if self.gan_weight is None else self.gan_weight * loss
 
     def sample(self, num: int) -> Latents:
@@ -122,7 +127,7 @@ class Players:
     def seen(self, images_NCHW: Tensor) -> Tensor:
         """Images as D and Q see them in training: with instance noise (Sonderby et al. 2016, arXiv 1610.04490).
 
-        What no eye can see, neither D nor Q can read then. The noise is of the stream of the latents.
+        The noise hides differences that are too small to see. It is drawn from the latents' stream.
         """
         if not self.settings.instance_noise:
             return images_NCHW
@@ -140,12 +145,12 @@ class Players:
         return self.settings.q_learns_with == "generator"
 
 
-FAKE_MAX = "fake/max"  # largest D(x) of D's fake batch, a probability: where a rule of giving up needs it
+FAKE_MAX = "fake/max"  # largest D(x) in D's fake batch, a probability; recorded only for the give-up rule
 
 
 def metric_names(spec: LatentSpec, settings: StepSettings | None = None) -> tuple[str, ...]:
     """Names of a step's metrics, in order: GAN losses, L_I per code in nats, 1 - MSE / Var(c) per continuous code, and
-    what a rule of giving up needs beside them.
+    the metrics that the give-up rule needs.
     """
     named = zip(spec.names, spec.codes, strict=True)
     explained = [f"explained/{name}" for name, code in named if code.kind == "continuous"]
@@ -156,22 +161,22 @@ def metric_names(spec: LatentSpec, settings: StepSettings | None = None) -> tupl
 def _metrics(
     players: Players, losses: tuple[Tensor, Tensor], bounds: Tensor, explained: Tensor, fake_logits_N: Tensor
 ) -> Tensor:
-    """As :func:`metric_names` names them, (M,)."""
+    """Metrics of one iteration, (M,), in the order of :func:`metric_names`."""
     fake = [] if players.settings.give_up == "never" else [torch.sigmoid(fake_logits_N.max())[None]]
     return torch.cat([torch.stack(losses), bounds, explained, *fake]).detach()
 
 
 def _set_gradients(loss: Tensor, optimizer: torch.optim.Adam) -> None:
-    """Gradients of ``loss`` with respect to what this optimiser holds, and nothing else."""
+    """Set the gradients of ``loss`` for the parameters of this optimiser only."""
     parameters: list[nn.Parameter] = [p for group in optimizer.param_groups for p in group["params"]]
     for parameter, gradient in zip(parameters, torch.autograd.grad(loss, parameters), strict=True):
         parameter.grad = gradient
 
 
 def reference_step(players: Players, real_NCHW: Tensor) -> Tensor:
-    """The iteration in the order of the paper, each network run on each batch apart; returns metrics (M,).
+    """One iteration in the order of the paper; each network runs on each batch separately. Returns metrics (M,).
 
-    L_I is that of D's phase: fresh latents, batch statistics, before the update.
+    The reported L_I is that of D's phase: on fresh latents, with batch statistics, before the update.
     """
     g, d, spec, settings = players.generator, players.discriminator, players.spec, players.settings
     num, tiny = len(real_NCHW), settings.tiny
@@ -212,8 +217,10 @@ def reference_step(players: Players, real_NCHW: Tensor) -> Tensor:
 
 
 def fused_step(players: Players, real_NCHW: Tensor) -> Tensor:
-    """The same iteration, faster: real and fake pass D together (batch norm has statistics for each half), D is frozen
-    while G learns, no gradient is computed to be thrown away, and nothing waits for the device; returns metrics (M,).
+    """The same iteration, faster. Returns metrics (M,).
+
+    Real and fake images pass D in one batch (batch norm keeps statistics for each half), D is frozen while G learns, no
+    unused gradient is computed, and nothing synchronises with the device.
     """
     g, d, spec, settings = players.generator, players.discriminator, players.spec, players.settings
     num, tiny, q_waits = len(real_NCHW), settings.tiny, players.q_learns_with_generator

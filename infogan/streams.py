@@ -1,4 +1,4 @@
-"""Named random streams: every use of chance draws from its own generator, all derived from a cell's one seed."""
+"""Named random streams: every use of randomness has its own generator, derived from the one seed of a cell."""
 
 import hashlib
 
@@ -8,7 +8,7 @@ STREAMS = ("init", "data", "latents", "evaluation")
 
 
 def stream(seed: int, name: str, device: torch.device | str = "cpu") -> torch.Generator:
-    """A generator for ``name``. Arms of one seed share streams, so that they differ in the arm alone."""
+    """Generator of the stream ``name``. Arms of one seed share streams, so they differ only in the arm."""
     if name not in STREAMS:
         raise ValueError(f"unknown stream {name!r}, choose from {', '.join(STREAMS)}")
     digest = hashlib.sha256(f"{seed}/{name}".encode()).digest()

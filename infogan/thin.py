@@ -1,20 +1,22 @@
-"""The last layer of a generator, a 4x4 up-convolution of stride 2 to one channel, as a matrix product. For CPUs.
+"""The last layer of a generator, a 4x4 transposed convolution of stride 2 to one channel, as a matrix product.
 
-PyTorch's kernels are made for many channels: to one channel they take several times as long as the arithmetic. Here one
-product gives the 4x4 patch that every feature pixel adds to the image, and the patches are folded onto the image.
+For CPUs.
+
+PyTorch's kernels are designed for many channels; for one channel they take several times as long as the arithmetic.
+Here one product computes the 4x4 patch that each feature pixel adds to the image, and ``fold`` sums the patches.
 Shape suffixes: N images; C channels, H height, W width of the image; O channels, L pixels of the features; K = 16C.
 """
 
 from torch import Tensor
 from torch.nn import functional as F
 
-THIN_CHANNELS = 1  # at three channels it no longer gains (1.01 [0.98, 1.05] of the step's time on CelebA's networks)
+THIN_CHANNELS = 1  # no gain at three channels (ratio of step times 1.01 [0.98, 1.05] on CelebA's networks)
 
 
 def upconv_to_few(features_NOHW: Tensor, weight_OCHW: Tensor, bias_C: Tensor | None) -> Tensor:
-    """`F.conv_transpose2d(features, weight, bias, stride=2, padding=1)` with 4x4 kernels.
+    """`F.conv_transpose2d(features, weight, bias, stride=2, padding=1)` with 4x4 kernels, for few output channels.
 
-    (N, O, H, W) to (N, C, 2H, 2W), dense in contiguous order.
+    (N, O, H, W) to (N, C, 2H, 2W). The result is contiguous.
     """
     N, O, H, W = features_NOHW.shape
     features = features_NOHW.permute(0, 2, 3, 1).reshape(N * H * W, O)

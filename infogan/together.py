@@ -1,7 +1,7 @@
-"""Several trainings in one process, such as the seeds of an arm: each to the bits that it would have alone.
+"""Several trainings in one process, such as the seeds of an arm. Each gets the same bits as if it ran alone.
 
-They take turns at an iteration each. On a GPU each has a stream and a graph of its own, so that small kernels of one
-fill what another leaves free. Nothing is shared but the images, if the caller hands the same tensor to all of them.
+They take turns, one iteration each. On a GPU each has its own stream and graph, so that small kernels of one run beside
+those of another. They share nothing but the images, if the caller passes the same tensor to all of them.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,7 +13,7 @@ from infogan.training import Progress, Trainer
 
 
 def iterations(trainer: Trainer, log_every: int = 25, also_at: Sequence[int] = ()) -> Iterator[Progress | None]:
-    """As ``Trainer.run``, with None after each iteration that the device was given: then others may have their turn.
+    """Like ``Trainer.run``, but also yields None after each launched iteration, so that others can have their turn.
 
     Raises NonFiniteLoss with the first bad iteration.
     """
@@ -26,14 +26,14 @@ def iterations(trainer: Trainer, log_every: int = 25, also_at: Sequence[int] = (
 
 
 def take_turns(parts: Sequence[Iterator[object]], device: str) -> Iterator[int]:
-    """Go on with each of ``parts`` to its next pause, then with each again, until all have ended.
+    """Advance each of ``parts`` to its next yield, round after round, until all have ended.
 
-    Yields after each round how many are left. What one raises ends all: a part that may fail alone catches it itself.
+    Yields the number of parts left after each round. An exception of one ends all: a part that may fail must catch it.
     """
     on_gpu = device == "cuda" and len(parts) > 1
     streams = [torch.cuda.Stream() if on_gpu else None for _ in parts]
     for stream in streams:
-        if stream is not None:  # what was copied to the device before is there before anybody reads it
+        if stream is not None:  # earlier copies to the device finish before any part reads them
             stream.wait_stream(torch.cuda.current_stream())
     running = list(zip(parts, streams, strict=True))
     ended = object()

@@ -1,6 +1,6 @@
-"""The only training loop. It draws batches, steps, keeps the history and can be stopped and resumed to the same bits.
+"""The training loop. It draws batches, runs steps, keeps the history, and resumes from a checkpoint bit for bit.
 
-It logs nothing and writes nothing: whoever drives it decides what to do between two reads.
+It logs nothing and writes no files: the caller decides what to do between two reads.
 Shape suffixes: N images, C channels, H height, W width, B batch, T iterations, M metrics.
 """
 
@@ -26,7 +26,7 @@ from infogan.streams import stream
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """What a run is, but for its images and its seed."""
+    """Everything that defines a run except its images and seed."""
 
     architecture: str
     latents: LatentSpec
@@ -35,20 +35,20 @@ class TrainingConfig:
     network: NetworkSettings = field(default_factory=NetworkSettings)
     batch_size: int = 128
     step_kind: Literal["fused", "reference"] = "fused"
-    # "graph": an iteration is one CUDA graph; "auto": on a GPU, where it can be captured; never run on a GPU yet
+    # "graph": one CUDA graph per iteration; "auto": the same on a GPU, eager if that fails; not run on a GPU yet
     capture: Literal["off", "graph", "auto"] = "off"
     device: str = "cpu"
     dtype: torch.dtype = torch.float32
 
     @property
     def memory_format(self) -> torch.memory_format:
-        """Of images and weights: channels last wherever products are rounded for a GPU's matrix units, and on a CPU."""
+        """Memory format of images and weights: contiguous for exact float32 on a GPU, else channels last."""
         is_exact = self.device == "cuda" and self.network.precision == "float32"
         return torch.contiguous_format if is_exact else torch.channels_last
 
 
 class NonFiniteLoss(RuntimeError):
-    """A loss or a bound stopped being a number."""
+    """A loss or a bound became NaN or infinite."""
 
     def __init__(self, iteration: int, values: dict[str, float]) -> None:
         self.iteration, self.values = iteration, values
@@ -64,7 +64,9 @@ class Progress(NamedTuple):
 
 
 class BatchStream:
-    """Indices of shuffled batches, epoch after epoch, each image at most once an epoch; the short rest is left out."""
+    """Indices of shuffled batches, epoch after epoch. Each image occurs at most once per epoch; the last partial batch
+    is dropped.
+    """
 
     def __init__(self, num_images: int, batch_size: int, generator: torch.Generator) -> None:
         if batch_size > num_images:
@@ -95,11 +97,10 @@ class BatchStream:
 
 
 class Trainer:
-    """Trains one cell.
+    """Trains one cell: one configuration with one seed.
 
-    ``images_NCHW`` are uint8; they move to the device once and each batch is scaled there: to [0, 1] for a sigmoid
-    output, to [-1, 1] for tanh. Raises ValueError where images and architecture do not fit,
-    or capture and device.
+    ``images_NCHW`` are uint8. They move to the device once, and each batch is scaled there: to [0, 1] for a sigmoid
+    output, to [-1, 1] for tanh. Raises ValueError if the images do not fit the architecture, or the capture the device.
     """
 
     def __init__(self, config: TrainingConfig, images_NCHW: Tensor, seed: int) -> None:
@@ -121,7 +122,7 @@ class Trainer:
             config.iterations, len(self.metric_names), dtype=config.dtype, device=config.device
         )
         self._checked = 0
-        self.given_up_at: int | None = None  # iteration at which the rule of giving up ended the run
+        self.given_up_at: int | None = None  # iteration at which the give-up rule ended the run
         self._step = self._create_step()
 
     def _create_players(self) -> Players:
@@ -129,7 +130,7 @@ class Trainer:
         architecture = ARCHITECTURES[config.architecture]
         generator = Generator(architecture, config.latents, config.network)
         discriminator = Discriminator(architecture, config.latents, config.network)
-        init = stream(self.seed, "init")  # always drawn on the CPU: the same start on every device
+        init = stream(self.seed, "init")  # always drawn on the CPU, so that every device starts from the same weights
         for network in (generator, discriminator):
             initialise(network, config.network, init)
             network.to(device=config.device, dtype=config.dtype)
@@ -148,25 +149,25 @@ class Trainer:
 
     @property
     def capture_note(self) -> str | None:
-        """Why ``capture="auto"`` went on without a graph, in one line."""
+        """Why ``capture="auto"`` fell back to eager launches, in one line; None if it did not."""
         return self._step.note if isinstance(self._step, AutoStep) else None
 
     @property
     def done(self) -> bool:
-        """At the last iteration, or given up."""
+        """Whether the last iteration is reached or the run was given up."""
         return self.iteration >= self.config.iterations or self.given_up_at is not None
 
     def scaled(self, images: Tensor) -> Tensor:
-        """uint8 images to what D reads, in the networks' memory order."""
+        """Scale uint8 images to the range that D reads, in the networks' memory format."""
         images = images.to(self.config.dtype).mul_(self.scale)
         if self.shift:
             images.add_(self.shift)
         return images.contiguous(memory_format=self.config.memory_format)
 
     def run(self, log_every: int = 25, also_at: Sequence[int] = ()) -> Iterator[Progress]:
-        """Train to the last iteration, yielding every ``log_every`` iterations, at those in ``also_at``, at the end.
+        """Train to the last iteration; yield every ``log_every`` iterations, at those in ``also_at``, and at the end.
 
-        Only there does the host wait for the device. Raises NonFiniteLoss with the first bad iteration.
+        The host waits for the device only there. Raises NonFiniteLoss with the first bad iteration.
         """
         stops = sorted(set(also_at))
         while not self.done:
@@ -174,15 +175,15 @@ class Trainer:
             yield self.read()
 
     def until_read(self, log_every: int, stops: Sequence[int] = ()) -> int:
-        """Number of iterations from here to the next read; ``stops`` rise."""
+        """Number of iterations until the next read. ``stops`` must be sorted."""
         ends = [self.iteration + log_every - self.iteration % log_every, self.config.iterations]
         ends += stops[(later := bisect_right(stops, self.iteration)) : later + 1]
-        if self.config.step.give_up != "never":  # it is asked at the end of each epoch, however seldom one looks
+        if self.config.step.give_up != "never":  # the rule needs a read at the end of each epoch
             ends.append(self.iteration + EPOCH_ITERATIONS - self.iteration % EPOCH_ITERATIONS)
         return min(ends) - self.iteration
 
     def enqueue(self, num: int) -> None:
-        """Give the device its next ``num`` iterations, at most as many as are left, and wait for none of them."""
+        """Launch the next ``num`` iterations, or those that are left, without waiting for the device."""
         config = self.config
         num = 0 if self.done else min(num, config.iterations - self.iteration)
         with gpu_products(config.network.precision) if config.device == "cuda" else nullcontext():
@@ -193,7 +194,7 @@ class Trainer:
                 self.iteration += 1
 
     def read(self) -> Progress:
-        """Wait for what was enqueued. Raises NonFiniteLoss with the first bad iteration since the last read."""
+        """Wait for the enqueued iterations. Raises NonFiniteLoss with the first bad iteration since the last read."""
         rows = self._history_TM[self._checked : self.iteration].cpu()
         bad = (~torch.isfinite(rows)).any(dim=1).nonzero()
         if len(bad):
@@ -212,7 +213,7 @@ class Trainer:
         return self._history_TM[: self.iteration].cpu().numpy()
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything needed to go on to the same bits."""
+        """Everything that a bit-exact resume needs."""
         p = self.players
         return {
             "iteration": self.iteration,
@@ -226,7 +227,7 @@ class Trainer:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue where ``state_dict`` was taken; the configuration must be the same."""
+        """Restore the state of ``state_dict``; the configuration must be the same."""
         p = self.players
         p.generator.load_state_dict(state["generator"])
         p.discriminator.load_state_dict(state["discriminator"])
@@ -237,4 +238,4 @@ class Trainer:
         self.iteration = self._checked = state["iteration"]
         self._history_TM[: self.iteration] = state["history"]
         self.given_up_at = given_up_at(self.history(), self.config.latents, self.config.step)
-        self._step = self._create_step()  # a captured one holds the optimisers' tensors, which were replaced
+        self._step = self._create_step()  # a captured step refers to the optimisers' old tensors

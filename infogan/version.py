@@ -1,4 +1,4 @@
-"""Which code and which libraries a result depends on, without importing any of them."""
+"""Digests of the code and versions of the libraries that a result depends on, without importing them."""
 
 import ast
 import hashlib
@@ -24,7 +24,7 @@ TRAINING_FILES = (
     "thin",
     "training",
     "winograd",
-)  # they decide a result's bits
+)  # the files that decide a result's bits
 LIBRARIES = ("torch", "torchvision", "numpy", "scipy", "mlxtend")
 
 
@@ -38,7 +38,7 @@ def _without_docstrings(tree: ast.AST) -> ast.AST:
 
 
 def _dump(tree: ast.AST) -> str:
-    """As Python 3.11 writes it: later versions have ``type_params`` in a tree and leave empty fields out."""
+    """Dump a tree as Python 3.11 does: later versions add ``type_params`` and omit empty fields."""
     for node in ast.walk(tree):
         if hasattr(node, "type_params") and not node.type_params:
             del node.type_params
@@ -49,7 +49,7 @@ def _dump(tree: ast.AST) -> str:
 
 @cache
 def code_digest(names: tuple[str, ...] = TRAINING_FILES) -> str:
-    """Digest of the named files or folders of this package."""
+    """Digest of files or folders of this package, by name without ``.py``."""
     folder = Path(__file__).parent
     files: list[Path] = []
     for name in names:
@@ -59,7 +59,7 @@ def code_digest(names: tuple[str, ...] = TRAINING_FILES) -> str:
 
 
 def files_digest(files: Iterable[Path]) -> str:
-    """Digest of the syntax trees of files in this order: comments and docstrings don't count. Raises SyntaxError."""
+    """Digest of the files' syntax trees, in order, without comments and docstrings. Raises SyntaxError."""
     digest = hashlib.sha256()
     for file in files:
         digest.update(_dump(_without_docstrings(ast.parse(file.read_text()))).encode())
@@ -67,7 +67,7 @@ def files_digest(files: Iterable[Path]) -> str:
 
 
 def library_versions(names: tuple[str, ...] = LIBRARIES) -> dict[str, str]:
-    """Installed versions of libraries, "absent" for one that is not there; a local label such as +cpu is kept."""
+    """Installed version of each library, "absent" if it is not installed; a local label such as +cpu is kept."""
     return {name: _installed(name) for name in names}
 
 

@@ -1,6 +1,6 @@
-"""States of a generator and a discriminator as the content of a safetensors file, which any program reads.
+"""Serialise the states of a generator and a discriminator as a safetensors file.
 
-Files of earlier versions are pickles of tensors. They still load, and loading runs no code of theirs.
+Files of earlier versions are pickles of tensors. They still load, without running any code in them.
 """
 
 import io
@@ -10,19 +10,19 @@ import torch
 from safetensors.torch import load, save
 from torch import Tensor
 
-NETWORKS = ("generator", "discriminator")  # what names of tensors begin with
-_ZIP = b"PK"  # a pickle of torch's is a zip archive; a safetensors file begins with the length of its header
+NETWORKS = ("generator", "discriminator")  # prefixes of the tensors' names
+_ZIP = b"PK"  # torch.save writes a zip archive; a safetensors file begins with the length of its header
 
 States = dict[str, dict[str, Tensor]]
 
 
 def packed(states: Mapping[str, Mapping[str, Tensor]]) -> bytes:
-    """The content of a file: the state of each network, by its name in ``NETWORKS``. Equal states give equal bytes."""
+    """Serialise the state of each network in ``NETWORKS``. Equal states give equal bytes."""
     return save({f"{name}.{key}": tensor.contiguous() for name in NETWORKS for key, tensor in states[name].items()})
 
 
 def unpacked(content: bytes, device: str = "cpu") -> States:
-    """What :func:`packed` was given, on a device. Raises SafetensorError."""
+    """Read the states from the output of :func:`packed` onto a device. Raises SafetensorError."""
     tensors = {name: tensor.to(device) for name, tensor in load(content).items()}
     return {
         name: {key.removeprefix(f"{name}."): tensors[key] for key in tensors if key.startswith(f"{name}.")}
@@ -31,9 +31,10 @@ def unpacked(content: bytes, device: str = "cpu") -> States:
 
 
 def recorded(content: bytes, device: str = "cpu") -> States:
-    """The same of a cell's weights, also of an earlier version.
+    """Read the states from a cell's weights, including those of earlier versions.
 
-    Raises SafetensorError, what :func:`torch.load` does, or KeyError, TypeError and the like: these are no networks.
+    Raises SafetensorError, the errors of :func:`torch.load`, or KeyError and TypeError if the content is not two
+    networks.
     """
     if not content.startswith(_ZIP):
         return unpacked(content, device)

@@ -1,18 +1,18 @@
-"""4x4 convolutions of stride 2, and their transposes, with fewer multiplications: for the CPU.
+"""4x4 convolutions of stride 2, and their transposes, with fewer multiplications. For CPUs.
 
-After space-to-depth (2x2 pixels become one block of 4C channels) such a convolution is a 2x2 one of stride 1. Minimal
-filtering (Toom-Cook, Winograd; Lavin & Gray 2016, arXiv 1509.09308) gives m outputs of a 2-tap filter for m + 1
+Space-to-depth (2x2 pixels become one block of 4C channels) turns such a convolution into a 2x2 one of stride 1. Minimal
+filtering (Toom-Cook, Winograd; Lavin & Gray 2016, arXiv 1509.09308) computes m outputs of a 2-tap filter with m + 1
 products instead of 2m, in each direction: features = A ((G weight) * (B blocks)). With channels, each of the products
-`*` is a matrix product over images and channels, and those go to one `torch.bmm`.
+`*` is a matrix product over images and channels; one `torch.bmm` computes all of them.
 
-Why it pays: a cell of 4x4 features takes 25 products for 64 taps. The forward pass hardly gains, for the transforms
-move memory; the backward pass reuses both forward transforms, and each of its two products shrinks as well. It is the
-same function in exact arithmetic, rounded differently: float32 errors near 1e-6. Without a heap that is kept between
-iterations (glibc `mallopt`) page faults eat most of the gain.
+Why it is faster: a cell of 4x4 features takes 25 products for 64 taps. The forward pass hardly gains, because the
+transforms move memory; the backward pass reuses both forward transforms, and each of its two products shrinks as well.
+It is the same function in exact arithmetic with different rounding: float32 errors are near 1e-6. Unless the heap is
+kept between iterations (glibc `mallopt`), page faults take most of the gain.
 
 Shape suffixes: N images; C channels, H height, W width of the image (fine) side; O channels of the feature (coarse)
 side; T all cells of the batch; F features of a cell, Q blocks that a cell reads, P products of a cell; K = 4C.
-A transposed convolution goes from features to an image, so its input is `features_NOHW`.
+A transposed convolution maps features to an image, so its input is `features_NOHW`.
 """
 
 from dataclasses import dataclass
@@ -24,8 +24,9 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-# Interpolation points of a tile by its number of outputs, beside infinity. Any distinct ones are exact; these were the
-# best of a few hundred sets for rounding. The textbook's 0, 1, -1, 1/2 for four outputs errs twice as much.
+# Interpolation points of a tile by its number of outputs, besides infinity. Any distinct points are exact; these
+# had the smallest rounding errors of a few hundred sets. The
+# textbook's 0, 1, -1, 1/2 for four outputs has twice the error.
 _POINTS: dict[int, tuple[float, ...]] = {
     1: (0.0,),
     2: (1.0, -1.0),
@@ -33,14 +34,14 @@ _POINTS: dict[int, tuple[float, ...]] = {
     4: (0.4, -0.4, 1.25, -1.25),
     7: (0.0, 1.0, -1.0, 2.0, -2.0, 0.5, -0.5),
 }
-# What seven features are cut into, by rows and columns: 4 + 3 takes 9 products a direction, one tile of 7 takes 8 but
-# rounds ten times worse (8e-6 of the result in float32, against 7e-7). Other lengths do not depend on it.
+# Tiles for seven features, by rows and columns: 4 + 3 takes 9 products per direction; one tile of 7 takes 8 but has ten
+# times the rounding error (8e-6 of the result in float32, against 7e-7). Other lengths do not depend on this choice.
 TILINGS = ("43x43", "43x7", "7x7")
 
 
 @dataclass(frozen=True)
 class _Cells:
-    """One direction: `length` features cut into equal cells (the last may stick out), each cell into tiles."""
+    """One direction: `length` features split into equal cells (the last may overhang), each cell into tiles."""
 
     length: int
     tiles: tuple[int, ...]
@@ -61,7 +62,7 @@ class _Cells:
         return 2 * (self.size * cell + block) + parity - 1  # the image is padded by one pixel
 
     def outside(self) -> list[tuple[int, int, int]]:
-        """(cell, parity, block) of every pixel that is read from beyond the image's edge."""
+        """(cell, parity, block) of every pixel read from outside the image."""
         places = [(c, p, b) for c in range(self.count) for p in (0, 1) for b in range(self.size + 1)]
         return [place for place in places if not 0 <= self._pixel(*place) < 2 * self.length]
 
@@ -81,7 +82,7 @@ class _Cells:
         return strips
 
     def matrices(self) -> tuple[Tensor, Tensor, Tensor]:
-        """The algorithm of one cell in float64: A (size, products), G (products, 2), B (products, size + 1)."""
+        """Matrices of one cell in float64: A (size, products), G (products, 2), B (products, size + 1)."""
         A, G = [_evaluate(m, m).T for m in self.tiles], [_evaluate(m, 2) for m in self.tiles]
         B = torch.zeros(self.size + len(self.tiles), self.size + 1, dtype=torch.float64)
         product = block = 0
@@ -92,14 +93,14 @@ class _Cells:
 
 
 def _evaluate(tile: int, num_coefficients: int) -> Tensor:
-    """The matrix that evaluates a polynomial at the tile's points and, last row, at infinity."""
+    """Matrix that evaluates a polynomial at the tile's points and, in the last row, at infinity."""
     points = torch.tensor(_POINTS[tile], dtype=torch.float64)
     infinity = torch.eye(num_coefficients, dtype=torch.float64)[-1:]
     return torch.cat([points[:, None] ** torch.arange(num_coefficients), infinity])
 
 
 def _cells(length: int, seven: str) -> _Cells:
-    """The cut with the fewest products; seven features as one tile only where asked for and exact."""
+    """The split with the fewest products; seven features as one tile only if requested and if it divides the length."""
     choices: list[tuple[int, ...]] = [(1,), (2,), (3,), (4,), (4, 3)]
     if seven == "7" and length % 7 == 0:
         choices = [(7,)]
@@ -107,7 +108,7 @@ def _cells(length: int, seven: str) -> _Cells:
 
 
 class _Transforms:
-    """The linear maps before and after the products, and their adjoints, for one size of the features."""
+    """The linear maps before and after the products, and their adjoints, for one feature size."""
 
     def __init__(self, rows: _Cells, columns: _Cells, dtype: torch.dtype, device: torch.device) -> None:
         self.rows, self.columns = rows, columns
@@ -193,7 +194,7 @@ def _transforms(height: int, width: int, tiling: str, dtype: torch.dtype, device
 
 
 class _Convolution(torch.autograd.Function):
-    """Both directions: a transposed convolution is the adjoint of the convolution in its input."""
+    """The convolution or its transpose, which is the adjoint of the convolution with respect to its input."""
 
     @staticmethod
     def forward(ctx: Any, inputs: Tensor, weight_OCHW: Tensor, tiling: str, transposed: bool) -> Tensor:

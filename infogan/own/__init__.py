@@ -1,6 +1,6 @@
-"""Somebody else's network, optimiser or iteration in place of the library's. docs/EXTENDING.md shows each."""
+"""Custom networks, optimisers and steps in place of the library's. docs/EXTENDING.md shows each."""
 
-# of torch.optim, in lower case: those that need neither a closure nor sparse gradients nor matrices alone
+# those of torch.optim, in lower case, that need no closure and no sparse gradients, and accept any parameter shape
 OPTIMIZERS = (
     *("adadelta", "adafactor", "adagrad", "adam", "adamax", "adamw", "asgd", "nadam", "radam", "rmsprop", "rprop"),
     "sgd",
@@ -8,4 +8,4 @@ OPTIMIZERS = (
 
 
 class OwnError(ValueError):
-    """Something of one's own cannot be used. The message is one line that names it."""
+    """A custom part cannot be used. The message is one line that names it."""

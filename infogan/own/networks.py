@@ -1,4 +1,4 @@
-"""Networks of one's own as plain data: a record holds their tables, and whoever reads it imports nothing."""
+"""Custom networks as plain data, so that a record holds their tables and reading it imports no user code."""
 
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -13,9 +13,9 @@ STACKS = ("trunk", "q_hidden", "generator")
 
 
 def architecture_of(config: Mapping[str, Any]) -> Architecture:
-    """The networks of a cell's configuration or of a card: the paper's by name, one's own by the table that is held.
+    """Architecture of a cell's configuration or a card: the paper's by name, or the custom table stored in it.
 
-    Raises KeyError for a name without a table, OwnError for a table that is none.
+    Raises KeyError for an unknown name without a table, OwnError for an invalid table.
     """
     own = config.get("own", {})
     entry = own.get("architecture") if isinstance(own, Mapping) else own
@@ -25,18 +25,18 @@ def architecture_of(config: Mapping[str, Any]) -> Architecture:
 
 
 def make_known(config: Mapping[str, Any]) -> None:
-    """Let this process find a configuration's own networks by their name, as it finds the paper's."""
+    """Register a configuration's custom networks in this process under their name."""
     ARCHITECTURES[config["architecture"]] = architecture_of(config)
 
 
 def to_table(architecture: Architecture) -> dict[str, Any]:
-    """As JSON has it: what :func:`from_table` reads."""
+    """Convert to a JSON-compatible table, which :func:`from_table` reads."""
     table = asdict(architecture)
     return {name: list(value) if isinstance(value, tuple) else value for name, value in table.items()}
 
 
 def from_table(table: Any) -> Architecture:
-    """Raises OwnError for what is no architecture, or one that does not fit together."""
+    """Read a table. Raises OwnError if it is not an architecture or its layers do not fit together."""
     try:
         layers = {name: tuple(Layer(**layer) for layer in table[name]) for name in STACKS}
         found = Architecture(image_CHW=tuple(table["image_CHW"]), output=table["output"], **layers)
@@ -47,7 +47,7 @@ def from_table(table: Any) -> Architecture:
 
 
 def check(architecture: Architecture) -> None:
-    """Raises OwnError for layers that cannot be built, or do not end where they should."""
+    """Raise OwnError if a layer cannot be built or the layers do not lead to the right sizes."""
     for stack in STACKS:
         layers = getattr(architecture, stack)
         _require(isinstance(layers, tuple) and len(layers) <= MAX_LAYERS, f"{stack} must be a tuple of layers")

@@ -1,7 +1,7 @@
-"""``module:name`` and ``path/to/file.py:name``: where the source lies, its digest, and the object itself.
+"""References ``module:name`` and ``path/to/file.py:name``: their source files, their digest, and the object itself.
 
-Finding and digesting read files and run nothing. Only :func:`load` imports, and only a cell's own process, or the one
-that checks before anything trains, calls it: with what the user's own file or command line named, never a record's.
+Finding and digesting only read files. :func:`load` imports the module. It is called only in a cell's own process or in
+the check before training, and only with references from the user's file or command line, never from a record.
 """
 
 import ast
@@ -23,13 +23,13 @@ MODULE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", re.ASCII)
 
 
 def is_reference(text: str) -> bool:
-    """Whether a text names an object of a module or of a file."""
+    """Whether a text has the form of a reference."""
     return PATTERN.fullmatch(text) is not None
 
 
 @dataclass(frozen=True)
 class Reference:
-    """An object by its text, and the folder that paths and modules are looked up from."""
+    """A reference, and the folder that paths and modules are resolved from."""
 
     text: str
     folder: Path
@@ -40,7 +40,7 @@ class Reference:
 
     @property
     def place(self) -> tuple[Path, str]:
-        """The folder to import from and the module's name. Raises OwnError."""
+        """The folder to import from and the module's name. Raises OwnError if the file or module does not exist."""
         where = self.text.rpartition(":")[0]
         if where.endswith(".py"):
             file = (self.folder / where).absolute()
@@ -58,7 +58,7 @@ class Reference:
 
     @property
     def file(self) -> Path:
-        """Raises OwnError."""
+        """The module's file. Raises OwnError as ``place`` does."""
         root, module = self.place
         found = _file(root, module)
         assert found is not None  # place has looked
@@ -66,9 +66,9 @@ class Reference:
 
     @property
     def files(self) -> list[Path]:
-        """The file and all that it imports, also within functions, from beside it and from this library.
+        """The module's file and the files it imports, also inside functions, from its folder and from this library.
 
-        Not those that decide every cell's bits and stand in its key as they are. Raises OwnError.
+        Without the library's training files, which every cell's key covers anyway. Raises OwnError.
         """
         root, module = self.place
         installed = root / module.partition(".")[0] if "site-packages" in root.parts else None
@@ -88,7 +88,7 @@ class Reference:
 
     @property
     def digest(self) -> str:
-        """Digest of the source's syntax: comments, docstrings and line breaks don't count. Raises OwnError."""
+        """Digest of the sources' syntax: comments, docstrings and line breaks don't count. Raises OwnError."""
         try:
             return files_digest(self.files)
         except (OSError, SyntaxError, ValueError, RecursionError) as error:
@@ -96,7 +96,7 @@ class Reference:
 
 
 def load(reference: Reference) -> Any:
-    """The object. Imports its module, which may do anything. Raises OwnError for whatever goes wrong."""
+    """Import the module, which may run any code, and return the object. Raises OwnError if anything fails."""
     root, module_name = reference.place
     file = reference.file
     if str(root) not in sys.path:
@@ -125,7 +125,7 @@ def _file(root: Path, module: str) -> Path | None:
 
 
 def _with_packages(root: Path, module: str) -> Iterator[tuple[str, Path]]:
-    """Names and files of a module and of the packages around it, which are imported with it."""
+    """Names and files of a module and of its parent packages, which are imported with it."""
     parts = module.split(".")
     for length in range(1, len(parts) + 1):
         name = ".".join(parts[:length])
@@ -135,7 +135,7 @@ def _with_packages(root: Path, module: str) -> Iterator[tuple[str, Path]]:
 
 
 def _imported(file: Path, module: str, reference: Reference) -> Iterator[str]:
-    """Names of modules that a file imports; a name from a package may be one too."""
+    """Names of modules that a file imports; a name imported from a package may be a module too."""
     try:
         tree = ast.parse(file.read_bytes())
     except (OSError, SyntaxError, ValueError, RecursionError) as error:
@@ -151,7 +151,7 @@ def _imported(file: Path, module: str, reference: Reference) -> Iterator[str]:
 
 
 def _is_in_every_key(file: Path) -> bool:
-    """Of this library's training files, and of those of its packages that hold no code of their own."""
+    """Whether a file is one of the training files or the package's ``__init__``, which holds no training code."""
     if not file.is_relative_to(LIBRARY):
         return False
     name = file.relative_to(LIBRARY).with_suffix("").as_posix()

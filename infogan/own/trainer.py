@@ -1,16 +1,16 @@
-"""The training loop with an optimiser or an iteration of one's own. The library's own cells never come here.
+"""The training loop with a custom optimiser or step. Cells without custom parts do not use this module.
 
-What one's own has to be:
+The interfaces:
 
-- an optimiser: a class that is made as ``MyOptimizer(groups, **options)``, a ``torch.optim.Optimizer``. ``groups`` are
-  dictionaries with ``params`` and ``lr``, of D and Q or of G; ``options`` are those of the file.
-- a step: a function ``my_step(players, real_NCHW)`` of :class:`infogan.step.Players` and a batch of real images, scaled
-  as D reads them. It does one whole iteration, both players' updates, and returns its metrics (M,), named by
-  :func:`infogan.step.metric_names` and then by its attribute ``metrics``, if it has one (a tuple of names of its own).
-- or a class of steps, made once before the training as ``MyStep(players, generator)``, whose object is called in that
-  way. ``generator`` (on the CPU) is for the weights of networks of its own. They are trained by a group that it adds to
-  one of the players' optimisers (``add_param_group``), and kept in checkpoints where the object has ``state_dict`` and
-  ``load_state_dict``, as a ``torch.nn.Module`` has. It changes no other state: a cell must resume to the same bits.
+- Optimiser: a subclass of ``torch.optim.Optimizer``, called as ``MyOptimizer(groups, **options)``. ``groups`` are
+  dictionaries with ``params`` and ``lr``, for D and Q or for G; ``options`` come from the experiments file.
+- Step: a function ``my_step(players, real_NCHW)`` of :class:`infogan.step.Players` and a batch of real images, scaled
+  as D reads them. It performs one whole iteration, with the updates of both players, and returns metrics (M,), named by
+  :func:`infogan.step.metric_names` followed by its attribute ``metrics``, if any (a tuple of additional names).
+- Step class: instantiated once before training as ``MyStep(players, generator)``; the object is called like a step.
+  ``generator`` (on the CPU) initialises networks of its own. To train them, it adds a parameter group to one of the
+  players' optimisers (``add_param_group``). Checkpoints include them if the object has ``state_dict`` and
+  ``load_state_dict``, like a ``torch.nn.Module``. It must change no other state: a cell must resume to the same bits.
 """
 
 import hashlib
@@ -26,8 +26,8 @@ from infogan.own import OPTIMIZERS, OwnError
 from infogan.step import STEPS, Players, Step, StepSettings
 from infogan.training import Trainer, TrainingConfig
 
-ADAM_LIKE = ("adam", "adamw", "adamax", "nadam", "radam")  # they take beta1, beta2 and adam_eps of the training
-FUSED = ("adam", "adamw", "sgd")  # one kernel for all parameters, on a CPU and on a GPU
+ADAM_LIKE = ("adam", "adamw", "adamax", "nadam", "radam")  # these take beta1, beta2 and adam_eps from the step settings
+FUSED = ("adam", "adamw", "sgd")  # these have a fused implementation for CPU and GPU
 NOT_OPTIONS = ("params", "lr", "foreach", "fused", "capturable", "maximize", "differentiable")
 
 MakeOptimizer = Callable[[list[dict[str, Any]]], torch.optim.Optimizer]
@@ -35,14 +35,14 @@ MakeOptimizer = Callable[[list[dict[str, Any]]], torch.optim.Optimizer]
 
 @dataclass(frozen=True)
 class Parts:
-    """What of a training is one's own; None: as the library has it."""
+    """The custom parts of a training; None: the library's."""
 
     make_optimizer: MakeOptimizer | None = None
     step: Any = None
 
 
 class OwnTrainer(Trainer):
-    """A trainer whose optimisers or iteration are the ``parts``. The step kind of its configuration is "fused"."""
+    """A trainer with custom ``parts``. The step kind of its configuration is "fused"."""
 
     def __init__(self, config: TrainingConfig, images_NCHW: Tensor, seed: int, parts: Parts) -> None:
         self._parts = parts
@@ -62,7 +62,7 @@ class OwnTrainer(Trainer):
         return players
 
     def _draws(self) -> torch.Generator:
-        """A stream of the cell's seed that nothing else draws from."""
+        """Random stream for the custom step, derived from the cell's seed and used by nothing else."""
         drawn = hashlib.sha256(f"{self.seed}/own step".encode()).digest()
         return torch.Generator().manual_seed(int.from_bytes(drawn[:8], "big") >> 1)
 
@@ -77,21 +77,21 @@ class OwnTrainer(Trainer):
         return STEPS[self.config.step_kind]
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything needed to go on to the same bits."""
+        """Everything that a bit-exact resume needs."""
         own = self._own_step.state_dict() if hasattr(self._own_step, "state_dict") else None
         return super().state_dict() | ({} if own is None else {"own_step": own})
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue where ``state_dict`` was taken; the configuration must be the same."""
+        """Restore the state of ``state_dict``; the configuration must be the same."""
         super().load_state_dict(state)
         if "own_step" in state:
             self._own_step.load_state_dict(state["own_step"])
 
 
 def add_term(optimizer: torch.optim.Optimizer, term: Callable[[], Tensor]) -> None:
-    """Add a term to the loss that an optimiser minimises: ``term()`` is a scalar, and its gradients join the loss's.
+    """Add a loss term to an optimiser: ``term()`` returns a scalar whose gradients are added before each update.
 
-    Called right before each of the optimiser's updates. For the generator's optimiser, D and Q are frozen then.
+    For the generator's optimiser, D and Q are frozen at that time.
     """
 
     def add(*_: Any) -> None:
@@ -101,9 +101,9 @@ def add_term(optimizer: torch.optim.Optimizer, term: Callable[[], Tensor]) -> No
 
 
 def torch_optimizer(name: str, options: Mapping[str, Any], settings: StepSettings, device: str) -> MakeOptimizer:
-    """An optimiser of ``torch.optim`` by its name in lower case. Raises OwnError for an unknown name or option.
+    """A factory for an optimiser of ``torch.optim``, by lower-case name. Raises OwnError for an unknown name or option.
 
-    Those like Adam take beta1, beta2 and adam_eps of the settings; for all else torch's defaults stand.
+    Adam-like ones take beta1, beta2 and adam_eps from the settings; everything else has torch's defaults.
     """
     if name not in OPTIMIZERS:
         raise OwnError(f"optimizer {name}: choose from {', '.join(OPTIMIZERS)}, or name your own as module:name")
@@ -122,7 +122,7 @@ def torch_optimizer(name: str, options: Mapping[str, Any], settings: StepSetting
 
 
 def own_optimizer(name: str, cls: Any, options: Mapping[str, Any]) -> MakeOptimizer:
-    """An optimiser of one's own. Raises OwnError for what is no class or function."""
+    """A factory for a custom optimiser. Raises OwnError if ``cls`` is not callable."""
     if not callable(cls):
         raise OwnError(f"{name}: an optimiser is made as {name}(groups, **options), and this is {type(cls).__name__}")
     return _maker(name, cls, options)
@@ -142,5 +142,5 @@ def _maker(name: str, cls: Any, options: Mapping[str, Any]) -> MakeOptimizer:
 
 
 def _groups(optimizer: torch.optim.Optimizer) -> list[dict[str, Any]]:
-    """Parameters and rates of an optimiser's groups, for another one."""
+    """Parameters and learning rates of an optimiser's groups, for another optimiser."""
     return [{"params": group["params"], "lr": group["lr"]} for group in optimizer.param_groups]
