@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Sequence
+from fnmatch import fnmatchcase
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, ValidationError, ValidationInfo, field_validator
@@ -65,7 +66,8 @@ class ProfileTable(Table):
     num_images: NumImages | None = None  # None: all of the data set
     seeds: Seeds | None = None
     arms: list[Name] | None = None
-    # seeds of an arm, or of one variant's arm ("azimuth/gan"), that differ from the others'; none: it is left out
+    # seeds that differ from the others', of an arm, of a variant's arm ("azimuth/gan") or of several ("azimuth-*/gan");
+    # none: it is left out
     group_seeds: dict[str, list[Seed]] = Field(default_factory=dict)
     resources: ResourcesTable = ResourcesTable()
 
@@ -128,6 +130,11 @@ def groups(
 def group_name(variant: str | None, arm: str) -> str:
     """``variant/arm``, or the arm alone: what runs are grouped by."""
     return arm if variant is None else f"{variant}/{arm}"
+
+
+def fits(pattern: str, group: str) -> bool:
+    """Whether a group is meant by a name, or by a VARIANT/ARM in which ``*`` stands for any letters."""
+    return pattern == group or ("/" in pattern and fnmatchcase(group, pattern))
 
 
 def variant_of(group: str) -> str:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from bench.spec.experiment import ExperimentTable, ProfileTable, group_name, groups
+from bench.spec.experiment import ExperimentTable, ProfileTable, fits, group_name, groups
 from bench.spec.schema import MAX_SEED, suggest
 from bench.spec.tables import Spec, SpecError
 
@@ -33,8 +33,12 @@ def selected_seeds(
 
 def seeds_of(experiment: ExperimentTable, budget: ProfileTable, variant: str | None, arm: str) -> tuple[int, ...]:
     """The seeds that the file gives an arm of a variant at a budget; none where the budget leaves it out."""
-    default = budget.group_seeds.get(arm, budget.seeds or experiment.seeds)
-    return tuple(default if variant is None else budget.group_seeds.get(group_name(variant, arm), default))
+    seeds = budget.group_seeds.get(arm, budget.seeds or experiment.seeds)
+    if variant is not None:
+        name = group_name(variant, arm)
+        matching = [of_group for pattern, of_group in budget.group_seeds.items() if fits(pattern, name)]
+        seeds = matching[-1] if matching else seeds
+    return tuple(seeds)
 
 
 def experiment_table(spec: Spec, name: str) -> ExperimentTable:

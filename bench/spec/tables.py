@@ -14,7 +14,7 @@ from pydantic import Field, PrivateAttr, ValidationError, model_validator
 from bench.spec.alike import filled
 from bench.spec.config import StatedNetwork, StatedTraining
 from bench.spec.criteria import CostTable
-from bench.spec.experiment import ArmTable, ExperimentTable, group_name, groups, merged_architecture, merged_codes
+from bench.spec.experiment import ArmTable, ExperimentTable, fits, group_name, groups, merged_architecture, merged_codes
 from bench.spec.images import OF_NAMED_SETS, Replacement, replaced
 from bench.spec.mistakes import Misfit, explain
 from bench.spec.overrides import Setting, applied, parse
@@ -83,7 +83,8 @@ class Spec(Table):
                 _require_unique(budget.arms or [], where, f"profiles.{profile}.arms")
                 _require_unique(budget.seeds or [], where, f"profiles.{profile}.seeds")
                 known = [*experiment.arms, *(group_name(v, a) for v, a in groups(experiment, experiment.arms) if v)]
-                _require_known(list(budget.group_seeds), known, where, f"profiles.{profile}.group_seeds")
+                named = [name for name in budget.group_seeds if not any(fits(name, group) for group in known)]
+                _require_known(named, known, where, f"profiles.{profile}.group_seeds")
             for index, watched in enumerate(experiment.gate.watched):
                 _require_known([watched.arm], experiment.arms, where, f"gate.watched.{index}.arm")
             for index, claim in enumerate(experiment.claims):

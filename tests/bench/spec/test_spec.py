@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.analysis.paper import FIGURE1_HUMP_ITERATION, FIGURE1_HUMP_NATS, FIGURE1_INFOGAN, FIGURE1_T80
-from bench.spec.selection import parse_seeds
-from bench.spec.tables import SpecError, load_spec
+from bench.spec.selection import Selection, parse_seeds, selected_seeds
+from bench.spec.tables import Spec, SpecError, load_spec
 from infogan.data import DataInfo
 from tests.builders import DATA, SHIPPED, VERSIONS, planned
 
@@ -201,6 +201,23 @@ def test_selections_that_do_not_exist_are_refused() -> None:
         planned(spec, "mnist-mi", variants=("x",))
     with pytest.raises(SpecError, match="unknown profile 'quick'"):
         planned(spec, "mnist-mi", "quick")
+
+
+def test_group_seeds_name_an_arm_a_group_or_several(tmp_path: Path) -> None:
+    (line,) = re.findall(r"cpu\]\niterations = 1700[^\[]*(group_seeds = .*)", TEXT)
+
+    def load(seeds: str) -> Spec:
+        return load_changed(tmp_path, line, f"group_seeds = {{ {seeds} }}")
+
+    spec = load('"*/gan" = [], gan = [7], "azimuth-authors/gan" = [0, 1], "*-tables/infogan" = [3]')
+    found = selected_seeds(spec, "faces", "cpu", Selection())
+    assert found["azimuth-authors", "gan"] == (0, 1)  # the last that matches
+    assert found["azimuth", "gan"] == ()  # a group's entry before that of its arm, wherever it stands
+    assert found["azimuth-tables", "infogan"] == found["lighting-tables", "infogan"] == (3,)
+    assert found["azimuth", "infogan"] == (0, 1, 2, 3, 4)
+    for wrong in ("azimut/gan", "*/gam", "ga*"):
+        with pytest.raises(SpecError, match=rf"profiles\.cpu\.group_seeds names '{re.escape(wrong)}'"):
+            load(f'"{wrong}" = []')
 
 
 @pytest.mark.parametrize(
