@@ -110,7 +110,8 @@ GLOSSARY: dict[str, Meanings] = {
         "num_images": "number of training images; absent: all",
         "seeds": "seeds of this profile; absent: those of the experiment",
         "arms": "arms of this profile; absent: those of the experiment",
-        "group_seeds": "other seeds for an ARM, a VARIANT/ARM or several (`*/gan`; the last fitting one counts)",
+        "group_seeds": "other seeds for an ARM, a VARIANT/ARM or several (`*/gan`; the last that fits counts); "
+        "[]: it is left out",
         "resources": "what a cluster reserves for a cell",
     },
     "ResourcesTable": {
