@@ -109,6 +109,7 @@ class LineDisplay:
         self.sweep, self.console = _Sweep(tasks, works), console
         self.last_line = time.monotonic()
         self.running: dict[str, str] = {}
+        self.reached: dict[str, str] = {}  # iteration and L_I of a running cell, which measuring does not change
 
     def __enter__(self) -> "LineDisplay":
         return self
@@ -119,9 +120,8 @@ class LineDisplay:
         self.sweep.update(task, kind, values)
         name = f"{task.cell.experiment} {task.cell.name}"
         if kind == "progress":
-            self.running[name] = (
-                f"{name} {values['iteration']}/{task.cell.iterations} {_information(values['metrics'])}"
-            )
+            reached = f"{values['iteration']}/{task.cell.iterations} {_information(values['metrics'])}".rstrip()
+            self.running[name], self.reached[name] = f"{name} {reached}", reached
         elif kind == "started":
             again = values.get("attempt", 1) > 1
             self.message(
@@ -134,8 +134,9 @@ class LineDisplay:
         elif kind == "note":
             self.message(f"{name}: {values['text']}")
         elif kind in ("done", "failed", "stopped"):
-            last = self.running.pop(name, "")
-            detail = values.get("message") or last.removeprefix(name).strip()
+            self.running.pop(name, None)
+            reached = self.reached.pop(name, "")
+            detail = values.get("message") or reached
             self.message(f"{name} {kind}{': ' + detail if detail else ''} ({self.sweep.line()})")
 
     def tick(self, tracking_status: str) -> None:

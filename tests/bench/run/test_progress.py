@@ -71,6 +71,19 @@ def test_a_trained_cell_that_is_still_measured_is_not_yet_all(tmp_path: Path) ->
     assert display.sweep.share == 1
 
 
+def test_a_cell_that_ends_is_told_with_the_information_that_it_reached(tmp_path: Path) -> None:
+    page = io.StringIO()
+    task = CellTask(make_cell(0), tmp_path, None, {})
+    display = progress.LineDisplay([task], Console(file=page, width=200), {task.cell.key: Work(10.0, 3.0, {})})
+    num = task.cell.iterations
+    display.event(task, "progress", {"iteration": num, "metrics": {"mi/c1": 2.297}})
+    display.event(task, "evaluating", {"family": "digits"})
+    display.event(task, "done", {})
+    told = f"{task.cell.experiment} {task.cell.name} done: {num}/{num} L_I (nats) c1 2.30 (1/1 cells, 100%"
+    assert page.getvalue().splitlines()[-1].startswith(told)
+    assert not display.running
+
+
 def test_a_continuous_code_is_told_by_the_share_that_q_explains(tmp_path: Path) -> None:
     page = io.StringIO()
     task = CellTask(make_cell(0), tmp_path, None, {})
