@@ -1,9 +1,9 @@
-"""Data sets behind one registry. Importing this is cheap; a data set's own file is imported when it is asked for.
+"""Registry of data sets. Importing it is cheap: the module of a data set is imported on first use.
 
-What is wanted is a data set's name, or :class:`OwnImages`. A data set's module has ``SOURCES``, of which the last is
-its substitute, and functions with the registry's signatures: ``find``, ``load``, ``describe`` and ``prepare``.
-``num_images`` is how many training images are wanted: a rendered set renders no more than that, a recorded one is
-always read whole and cut by the caller.
+A data set is selected by name or by :class:`OwnImages`. Its module defines ``SOURCES``, the last of which is the
+substitute, and the functions ``find``, ``load``, ``describe`` and ``prepare`` with the signatures below. ``num_images``
+is the number of training images wanted: a rendered set renders only that many; a recorded one is always read in full
+and cut by the caller.
 """
 
 from importlib import import_module
@@ -48,7 +48,7 @@ def _module(name: str) -> Any:
 
 
 def _checked(name: str, source: str, data_dir: Path | None) -> Any:
-    """The module, for a source that it knows and a folder that is there. The substitute asks for no folder."""
+    """The data set's module, after checking the source and, except for the substitute, that the folder exists."""
     module = _module(name)
     if source not in module.SOURCES:
         raise DataError(f"{name}: unknown source {source!r}, choose from {', '.join(module.SOURCES)}")
@@ -58,22 +58,22 @@ def _checked(name: str, source: str, data_dir: Path | None) -> Any:
 
 
 def find(name: str, source: str = "auto", data_dir: Path | None = None) -> Path | None:
-    """Where the set lies, without reading it; None where a substitute or a download is to stand in for it.
+    """Locate the real data set without reading it; None if a substitute or a download will be used.
 
-    Raises NotInFolder where ``data_dir`` is given and does not hold it: then nothing stands in for it unasked.
+    Raises NotInFolder if ``data_dir`` is given but does not contain the set: a substitute is never used silently then.
     """
     return _checked(name, source, data_dir).find(source, data_dir)
 
 
 def sources(wanted: str | OwnImages) -> tuple[str, ...]:
-    """Values of ``source`` that this data set knows."""
+    """Values that ``source`` may have for this data set."""
     return own.SOURCES if isinstance(wanted, OwnImages) else _module(wanted).SOURCES
 
 
 def load(
     wanted: str | OwnImages, source: str = "auto", data_dir: Path | None = None, *, num_images: int | None = None
 ) -> Dataset:
-    """Read a data set; never downloads. Raises DataError, one line: missing, corrupt, or the source unknown."""
+    """Read a data set; never downloads. Raises DataError if it is missing or corrupt, or the source unknown."""
     if isinstance(wanted, OwnImages):
         return own.load(wanted)
     return _checked(wanted, source, data_dir).load(source, data_dir, num_images)
@@ -82,7 +82,10 @@ def load(
 def describe(
     wanted: str | OwnImages, source: str = "auto", data_dir: Path | None = None, *, num_images: int | None = None
 ) -> DataInfo:
-    """What :func:`load` would give, at once where it can be known without reading; never downloads or renders."""
+    """The DataInfo of what :func:`load` returns.
+
+    Fast if it can be known without reading; never downloads or renders.
+    """
     if isinstance(wanted, OwnImages):
         return own.describe(wanted)
     return _checked(wanted, source, data_dir).describe(source, data_dir, num_images)
@@ -96,9 +99,9 @@ def prepare(
     num_images: int | None = None,
     progress: Progress | None = None,
 ) -> DataInfo:
-    """Like :func:`describe`, but first makes :func:`load` quick: downloads or renders into the cache what is missing.
+    """Download or render what the cache lacks, so that :func:`load` is fast; return the same as :func:`describe`.
 
-    ``progress`` is called with how many images are done and how many there will be.
+    ``progress`` is called with the number of images done and in total.
     """
     if isinstance(wanted, OwnImages):
         return own.load(wanted, progress).info

@@ -1,4 +1,4 @@
-"""What every data set gives, where caches lie, and digests that need not read the data twice."""
+"""The types that every data set returns, the cache folder, and digests that spare a second reading of the data."""
 
 import codecs
 import contextlib
@@ -16,16 +16,16 @@ from typing import BinaryIO, Protocol
 
 import numpy as np
 
-MAX_TEXT_BYTES = 256 << 20  # of a table beside images: CelebA's largest has 27 million
+MAX_TEXT_BYTES = 256 << 20  # of a text table beside images; CelebA's largest has 27 million
 
-_SEAL = b"infogan-cached-1"  # ends every cache file, before a sha256
+_SEAL = b"infogan-cached-1"  # trailer of every cache file, followed by a sha256
 _SEAL_BYTES = len(_SEAL) + hashlib.sha256().digest_size
 
-Progress = Callable[[int, int], None]  # images done, images in all
+Progress = Callable[[int, int], None]  # images done, images in total
 
 
 def one_line(text: str) -> str:
-    """Text for a message. What would break the line or steer the terminal, as file names can, is escaped."""
+    """Escape what would break the line or control the terminal, for example in file names."""
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
@@ -38,21 +38,21 @@ class DataError(Exception):
 
 @dataclass(frozen=True)
 class DataInfo:
-    """Which data a run sees."""
+    """Description of the data that a run uses."""
 
     name: str
-    source: str  # which of the data set's sources it came from
+    source: str  # one of the data set's SOURCES
     note: str  # one sentence for the console, MLflow and the report
-    digest: str  # sha256 of the arrays' bytes; of a rendered set, of the recipe that makes them
+    digest: str  # sha256 of the arrays' bytes; for a rendered set, of its recipe
     num_train: int
     num_test: int
-    is_papers: bool  # the paper's own data set in full, or a substitute
-    num_classes: int = 0  # of images of the user's own; 0: no labels
+    is_papers: bool  # True for the paper's own data set in full, False for any other
+    num_classes: int = 0  # for the user's own images; 0: no labels
 
 
 @dataclass(frozen=True)
 class Part:
-    """Images (N, C, H, W) uint8 with what is known of them: labels (N,) int64, factors (N, F) float32, or neither."""
+    """Images (N, C, H, W) uint8 with labels (N,) int64, factors (N, F) float32, or neither."""
 
     images: np.ndarray
     labels: np.ndarray | None = None
@@ -60,30 +60,33 @@ class Part:
 
 
 class Controlled(Protocol):
-    """Images of which one factor is under control and all else random: a renderer's."""
+    """Rendered images with one factor controlled and all others random."""
 
     def fixed(self, factor: str) -> np.ndarray:
-        """(groups, images, C, H, W) uint8: one value of the factor in each group."""
+        """Images (groups, images, C, H, W) uint8; the factor has the same value within a group."""
 
     def swept(self, factor: str, num_columns: int) -> np.ndarray:
-        """(rows, columns, C, H, W) uint8: each row moves the factor over its range."""
+        """Images (rows, columns, C, H, W) uint8; each row sweeps the factor over its range."""
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """Images to train on and held out. ``factor_names`` name the columns of both parts' factors."""
+    """Training and held-out images. ``factor_names`` name the columns of both parts' factors."""
 
     info: DataInfo
     train: Part
     test: Part
     factor_names: tuple[str, ...] = ()
-    controlled: Controlled | None = None  # of rendered sets alone
+    controlled: Controlled | None = None  # for rendered sets only
 
 
 def make_dataset(
     name: str, source: str, note: str, is_papers: bool, train: Part, test: Part, factor_names: tuple[str, ...] = ()
 ) -> Dataset:
-    """A Dataset with its digest, over all that both parts hold. Raises DataError where no training image differs."""
+    """Build a Dataset and its digest over all arrays of both parts.
+
+    Raises DataError if all training images are the same.
+    """
     if len(train.images) > 1 and all(np.array_equal(train.images[0], image) for image in train.images):
         raise DataError(f"{name}: all {len(train.images):,} training images are the same: there is nothing to learn")
     parts = (train.images, train.labels, test.images, test.labels, train.factors, test.factors)
@@ -92,11 +95,11 @@ def make_dataset(
     return Dataset(info, train, test, factor_names)
 
 
-_FACTOR_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_. -]{0,59}")  # what MLflow and file names take
+_FACTOR_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_. -]{0,59}")  # what MLflow and file names accept
 
 
 def check_factor_names(names: Iterable[str], where: str) -> None:
-    """Raises DataError for a name that could not be a metric's or a file's; ``where`` begins the message."""
+    """Raise DataError for a name that cannot be a metric's or a file's; ``where`` begins the message."""
     for name in names:
         if not _FACTOR_NAME.fullmatch(name):
             allowed = "letters, digits, spaces and _.- up to 60 characters"
@@ -104,16 +107,16 @@ def check_factor_names(names: Iterable[str], where: str) -> None:
 
 
 def decoded(raw: bytes) -> str:
-    """Text in UTF-8, with or without a byte order mark. Raises ValueError."""
+    """Decode UTF-8, with or without a byte order mark. Raises ValueError."""
     if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         raise ValueError("it is UTF-16; save it as UTF-8")
     return raw.decode("utf-8-sig")
 
 
 def read_text_bounded(file: Path, where: str) -> str:
-    """A text file of the user's, of at most MAX_TEXT_BYTES. Raises DataError; ``where`` begins the message."""
+    """Read a text file of the user, of at most MAX_TEXT_BYTES. Raises DataError; ``where`` begins the message."""
     try:
-        if file.exists() and not file.is_file():  # a pipe would be waited for
+        if file.exists() and not file.is_file():  # reading a pipe would block
             raise DataError(f"{where}: {file} is not a file")
         if file.stat().st_size > MAX_TEXT_BYTES:
             raise DataError(f"{where}: {file} has more than {MAX_TEXT_BYTES:,} bytes")
@@ -123,7 +126,7 @@ def read_text_bounded(file: Path, where: str) -> str:
 
 
 def array_digest(*arrays: np.ndarray) -> str:
-    """sha256 over shapes, types and bytes."""
+    """sha256 over the arrays' shapes, types and bytes."""
     digest = hashlib.sha256()
     for array in arrays:
         digest.update(f"{array.shape}{array.dtype.str}".encode())
@@ -132,9 +135,9 @@ def array_digest(*arrays: np.ndarray) -> str:
 
 
 def home_dir() -> Path:
-    """The user's home folder; without one, as a container's user without an entry, a folder of the temporary files.
+    """The user's home folder, or a private temporary folder if there is none, as in some containers.
 
-    Raises DataError where somebody else has made that folder.
+    Raises DataError if the temporary folder belongs to somebody else.
     """
     try:
         return Path.home()
@@ -151,7 +154,7 @@ def home_dir() -> Path:
 
 
 def cache_dir() -> Path:
-    """``INFOGAN_CACHE``, else the user's cache folder."""
+    """The cache folder: ``INFOGAN_CACHE`` if set, else ``infogan`` in the user's cache folder."""
     explicit, base = os.environ.get("INFOGAN_CACHE"), os.environ.get("XDG_CACHE_HOME")
     if explicit:
         try:
@@ -163,9 +166,9 @@ def cache_dir() -> Path:
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
-    """A file that takes the place of ``path`` as a whole when the block ends.
+    """Open a file that atomically replaces ``path`` when the block ends.
 
-    Its rights are what the umask leaves: others of a group read a shared cache. Raises OSError.
+    Its permissions follow the umask, so that a group can share a cache. Raises OSError.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
@@ -180,9 +183,9 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
 
 
 def write_cached(path: Path, content: bytes) -> bool:
-    """Write a cache file atomically, with a sum at its end that covers its name and folder's name too.
+    """Write a cache file atomically, with a checksum at its end that also covers its name and its folder's name.
 
-    False where the cache cannot be written, which is never an error.
+    Returns False if the cache cannot be written, which is never an error.
     """
     try:
         with replacing(path) as file:
@@ -194,7 +197,7 @@ def write_cached(path: Path, content: bytes) -> bool:
 
 
 def read_cached(path: Path) -> bytes | None:
-    """What :func:`write_cached` wrote there; None for an absent file, a changed one, and another's bytes."""
+    """Content written by :func:`write_cached`; None if the file is missing, damaged or was moved from another name."""
     try:
         raw = path.read_bytes()
     except OSError:
@@ -214,20 +217,20 @@ def _sidecar(key: str) -> Path:
 
 
 def files_key(name: str, files: list[Path]) -> str:
-    """Changes when a file's path, size or modification time does."""
+    """A key that changes when a file's path, size or modification time does."""
     stats = [(str(f.resolve()), f.stat().st_size, f.stat().st_mtime_ns) for f in files]
     return json.dumps([name, stats])
 
 
 def remember(key: str, info: DataInfo) -> None:
-    """Keep ``info`` beside the cache, never in the data folder."""
+    """Store ``info`` in the cache, never in the data folder."""
     write_cached(_sidecar(key), json.dumps(asdict(info)).encode())
 
 
 def recall(key: str) -> DataInfo | None:
-    """The remembered info, or None where there is none or it was changed since."""
+    """The remembered info; None if there is none or it is damaged."""
     content = read_cached(_sidecar(key))
     try:
         return None if content is None else DataInfo(**json.loads(content))
-    except (ValueError, TypeError, RecursionError):  # of another version, or damaged
+    except (ValueError, TypeError, RecursionError):  # written by another version, or damaged
         return None

@@ -1,8 +1,7 @@
-"""CelebA in torchvision's layout, or rendered portraits where there is none. Images are (N, 3, 32, 32) uint8.
+"""CelebA in torchvision's layout, or rendered portraits as a substitute. Images are (N, 3, 32, 32) uint8.
 
-The layout is ``celeba/img_align_celeba/*.jpg`` with tables beside the folder, none of them required: the data set's
-text files, or the CSV files that Kaggle made of them. Faces are cut to the middle 148x148 of 178x218 pixels and
-averaged down to 32x32.
+The layout is ``celeba/img_align_celeba/*.jpg`` with optional tables beside the folder: the data set's own text files or
+Kaggle's CSV versions. Faces are cropped to the middle 148x148 of 178x218 pixels and averaged down to 32x32.
 """
 
 from pathlib import Path
@@ -30,17 +29,17 @@ NUM_IMAGES = 202_599
 IMAGE_WH = (178, 218)
 CROP = 148
 SHAPE_CHW = (3, 32, 32)
-MAX_VALUE = 1_000_000  # of a table: far beyond any pixel's place
+MAX_VALUE = 1_000_000  # in a table: far beyond any pixel coordinate
 IMAGES = "img_align_celeba"
 LAYOUT = f"celeba/{IMAGES}/*.jpg"
 ATTRIBUTES, LANDMARKS, PARTITION = "list_attr_celeba", "list_landmarks_align_celeba", "list_eval_partition"
-# The claims speak of the rendered portraits' factors. A label that says the same has their name here; hair, from less
-# to more, is how much of the forehead it covers, as far as labels say so: of several the last of HAIR counts.
+# The claims use the names of the rendered portraits' factors, so labels of the same meaning get these names. "hair" is
+# ordered by how much of the forehead it covers, as far as the labels say; if several apply, the last in HAIR counts.
 ALIASES = {"Eyeglasses": "glasses", "Smiling": "emotion"}
 HAIR = (("Receding_Hairline", 1), ("Bangs", 3), ("Bald", 0))
 UNLABELLED_HAIR = 2
 RENDERED_NOTE = "A substitute for CelebA, portraits rendered by this package"
-VERSION = 2  # raise it when the same files give other arrays, so that no cache or sidecar speaks of the old ones
+VERSION = 2  # raise it when the same files give other arrays, to invalidate caches and sidecars
 
 
 def _folder_in(folder: Path) -> Path | None:
@@ -48,7 +47,7 @@ def _folder_in(folder: Path) -> Path | None:
 
 
 def _list(folder: Path) -> tuple[list[Path], str]:
-    inner = folder / IMAGES / IMAGES  # as Kaggle's archive unpacks
+    inner = folder / IMAGES / IMAGES  # the layout of Kaggle's archive
     images = inner if inner.is_dir() else folder / IMAGES
     try:
         return list_images(images, ".jpg")
@@ -57,7 +56,7 @@ def _list(folder: Path) -> tuple[list[Path], str]:
 
 
 def _table(folder: Path, name: str) -> Path | None:
-    """The file of a table: the data set's own text, else Kaggle's CSV."""
+    """The file of a table: the data set's text file, else Kaggle's CSV, else None."""
     return next((file for end in (".txt", ".csv") if (file := folder / f"{name}{end}").is_file()), None)
 
 
@@ -67,7 +66,10 @@ def _key(folder: Path, images_key: str) -> str:
 
 
 def _unknown_tables(folder: Path) -> list[str]:
-    """Tables that are not CelebA's own text; its images have no published sums, so that the tables speak for them."""
+    """Names of tables that are missing or differ from CelebA's own.
+
+    The images have no published checksums; the tables do.
+    """
     tables = [_table(folder, name) or folder / f"{name}.txt" for name in (ATTRIBUTES, PARTITION)]
     absent = [file.name for file in tables if not file.is_file()]
     return absent + strangers(file for file in tables if file.is_file())
@@ -80,7 +82,7 @@ def _decode(file: Path) -> np.ndarray:
 def _load_real(folder: Path, progress: Progress | None = None) -> Dataset:
     files, images_key = _list(folder)
     names = [file.name for file in files]
-    is_held_out, split = _split(folder, names)  # the text files first: an error there costs no decoding
+    is_held_out, split = _split(folder, names)  # before decoding, to fail early on a bad text file
     factor_names, factors = _factors(folder, names)
 
     def assemble(images: np.ndarray) -> Dataset:
@@ -106,9 +108,9 @@ def _load_real(folder: Path, progress: Progress | None = None) -> Dataset:
 
 
 def _read_table(file: Path, names: list[str], has_header: bool) -> tuple[list[str], np.ndarray]:
-    """Names of the columns and a row of integers for each image, whatever the order of the lines.
+    """Column names, and one row of integers per image in the order of ``names``.
 
-    A text file's header stands in its second line, after a count; a CSV file's in the first, after "image_id".
+    A text file has its header in the second line, after a count; a CSV file in the first, after "image_id".
     """
     lines = read_text_bounded(file, "celeba").splitlines()
     columns, num_header_lines, separator = ["partition"], 0, None
@@ -141,9 +143,9 @@ def _read_table(file: Path, names: list[str], has_header: bool) -> tuple[list[st
 
 
 def _split(folder: Path, names: list[str]) -> tuple[np.ndarray, str]:
-    """Which images are held out (N,), and by what rule: CelebA's validation and test images, else the last tenth.
+    """Mask of the held-out images (N,) and the rule in words: CelebA's validation and test images, else the last tenth.
 
-    CelebA's own split goes by number too, so that the last tenth of the whole set shares no person with the rest.
+    CelebA's own split goes by number too, so the last tenth of the full set shares no person with the rest.
     """
     file = _table(folder, PARTITION)
     if len(names) < 2:
@@ -160,7 +162,7 @@ def _split(folder: Path, names: list[str]) -> tuple[np.ndarray, str]:
 
 
 def _factors(folder: Path, names: list[str]) -> tuple[tuple[str, ...], np.ndarray | None]:
-    """Attributes and, from the landmarks, azimuth, as far as their files are there: (N, F) float32."""
+    """Attributes and, from the landmarks, the azimuth, if their files exist: names, and values (N, F) float32."""
     factor_names: list[str] = []
     columns_NF: list[np.ndarray] = []
     file = _table(folder, ATTRIBUTES)
@@ -180,7 +182,10 @@ def _factors(folder: Path, names: list[str]) -> tuple[tuple[str, ...], np.ndarra
 
 
 def _attributes(names: list[str], has_NF: np.ndarray) -> tuple[list[str], list[np.ndarray]]:
-    """0 or 1 under the claims' names, with one ordered factor for hair where being bald and bangs are labelled."""
+    """Attributes as 0 or 1 under the claims' names.
+
+    Baldness and bangs, if both are labelled, are merged into one ordered factor, hair.
+    """
     is_hair = [name in dict(HAIR) for name in names]
     if not {"Bald", "Bangs"} <= set(names):
         return [ALIASES.get(name, name) for name in names], [has_NF]
@@ -193,7 +198,7 @@ def _attributes(names: list[str], has_NF: np.ndarray) -> tuple[list[str], list[n
 
 
 def _azimuth(file: Path, names: list[str]) -> np.ndarray:
-    """How far the nose lies to the right of the eyes' midpoint in the image, in eye distances (N,)."""
+    """Horizontal offset of the nose from the midpoint of the eyes, in eye distances (N,); positive is right."""
     columns, landmarks = _read_table(file, names, has_header=True)
     wanted = ("lefteye_x", "lefteye_y", "righteye_x", "righteye_y", "nose_x")
     missing = next((name for name in wanted if name not in columns), None)

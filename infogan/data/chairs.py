@@ -1,4 +1,4 @@
-"""3D Chairs (Aubry et al. 2014) where the user has them, or rendered chairs. Images are (N, 1, 64, 64) uint8, gray.
+"""3D Chairs (Aubry et al. 2014) from the user's copy, or rendered chairs. Images are (N, 1, 64, 64) uint8, gray.
 
 The layout is ``rendered_chairs/<model>/renders/image_NNN_pPPP_tTTT_rRRR.png``, 600x600 on white: p is the elevation and
 t the rotation in whole degrees. The middle 400x400 is averaged down to 64x64. One model in ten is held out.
@@ -24,8 +24,8 @@ NUM_MODELS, NUM_VIEWS = 1_393, 62
 IMAGE_WH = (600, 600)
 CROP = 400
 SHAPE_CHW = (1, 64, 64)
-FACTORS = ("rotation", "elevation")  # radians; the width of a real chair is not recorded
-VERSION = 1  # raise it when the same files give other arrays, so that no cache or sidecar speaks of the old ones
+FACTORS = ("rotation", "elevation")  # radians; the width of the real chairs is unknown
+VERSION = 1  # raise it when the same files give other arrays, to invalidate caches and sidecars
 RENDERED_NOTE = "A substitute for 3D Chairs, rendered by this package"
 
 _NAME = re.compile(r"image_\d+_p(\d+)_t(\d+)_r\d+\.png")
@@ -53,17 +53,18 @@ def _models(folder: Path) -> list[Path]:
 
 
 def _key(models: list[Path]) -> str:
-    """Changes when a model's folder does: a render added, removed, renamed or replaced.
+    """A key that changes when a model's folder does: a render added, removed, renamed or replaced.
 
-    86,366 files would take seconds to look at on a slow disk, 1,393 folders do not. A render that is overwritten in
-    place goes unnoticed; nothing is remembered of a set with a damaged one, so mending it needs no notice.
+    It checks 1,393 folders instead of 86,366 files, which would take seconds on a slow disk. A render overwritten in
+    place goes unnoticed. A damaged one can still be repaired that way: nothing is remembered of a set with a damaged
+    render.
     """
     rows = [(model.name, (model / "renders").stat().st_mtime_ns) for model in models]
     return f"chairs {VERSION} {hashlib.sha256(f'{models[0].parent.resolve()} {rows}'.encode()).hexdigest()}"
 
 
 def _renders(models: list[Path]) -> list[tuple[Path, int, int]]:
-    """Each render with its rotation and elevation in degrees, in the order of models and views."""
+    """Each render's file, rotation and elevation in degrees, in the order of models and views."""
     renders, counts = [], []
     for model in models:
         views = []
@@ -71,7 +72,7 @@ def _renders(models: list[Path]) -> list[tuple[Path, int, int]]:
             match = _NAME.fullmatch(file.name)
             if not match:
                 continue
-            if not file.is_file():  # a pipe would be waited for without end
+            if not file.is_file():  # reading a pipe would block
                 raise DataError(f"chairs: {file} is no regular file")
             elevation, rotation = (int(degrees) for degrees in match.groups())
             if elevation > 90 or rotation >= 360:

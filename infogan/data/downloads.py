@@ -1,4 +1,4 @@
-"""Downloads of public data sets: tried once a process, quickly given up, and whole or not at all."""
+"""Downloads of public data sets: tried once per process, with a short timeout, and never left half done."""
 
 import os
 import socket
@@ -13,14 +13,14 @@ from infogan.data.base import DataError
 
 TIMEOUT_S = 15
 
-_failures: dict[str, str] = {}  # why, by data set: one process tries once
+_failures: dict[str, str] = {}  # reason by data set, so that a process tries only once
 
 
 def download(name: str, target: Path, fetch: Callable[[Path], None], urls: tuple[str, ...]) -> bool:
-    """Have ``fetch`` make a folder of the target's name, then move it to ``target``.
+    """Let ``fetch`` fill a temporary folder, then move it to ``target``.
 
-    False where ``INFOGAN_OFFLINE`` is set, where none of the addresses that ``fetch`` takes it from answers, or where
-    what came is not sound; :func:`failure` says why.
+    Returns False if ``INFOGAN_OFFLINE`` is set, none of ``urls`` answers, or the content is invalid; :func:`failure`
+    returns the reason.
     """
     if os.environ.get("INFOGAN_OFFLINE"):
         _failures[name] = "INFOGAN_OFFLINE is set"
@@ -44,11 +44,14 @@ def download(name: str, target: Path, fetch: Callable[[Path], None], urls: tuple
 
 
 def _require_answer(urls: tuple[str, ...]) -> None:
-    """Raises OSError or HTTPException where no address answers: then nobody imports torchvision, which takes 3 s."""
+    """Raise OSError or HTTPException if no address answers.
+
+    This avoids importing torchvision, which takes 3 s, in vain.
+    """
     for url in urls:
         try:
             urlopen(Request(url, method="HEAD")).close()
-        except HTTPError:  # an answer too; what is wrong shows in the download
+        except HTTPError:  # also an answer; the download will show what is wrong
             return
         except (OSError, HTTPException):
             if url == urls[-1]:
@@ -58,5 +61,5 @@ def _require_answer(urls: tuple[str, ...]) -> None:
 
 
 def failure(name: str) -> str:
-    """Why a data set's download failed in this process, for an error message."""
+    """The reason why a data set's download failed in this process, for an error message."""
     return _failures.get(name, "not tried")

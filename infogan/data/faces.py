@@ -1,11 +1,11 @@
-"""Renders of faces where the user has them, or rendered heads. Images are (N, 1, 32, 32) uint8, gray.
+"""Renders of faces from the user's copy, or rendered heads as a substitute. Images are (N, 1, 32, 32) uint8, gray.
 
-The paper's own renders of the Basel Face Model were never released. Read are, in this order:
+The paper's own renders of the Basel Face Model were never released. The first of these that exists is read:
 
 - ``basel_face_renders.pth``, other authors' renders of that model: a uint8 tensor by identity, azimuth, elevation and
-  lighting. Its factors are the places on the three axes, from -1 to 1, since the angles are not in the file.
-- ``faces/``: square PNG or JPEG images of one size, with an optional ``factors.csv``: a column ``file``, columns of
-  numbers, and perhaps ``identity``, any text, by which the set is then split.
+  lighting. Factors are the positions along the last three axes, scaled to -1 to 1; the file does not have the angles.
+- ``faces/``: square PNG or JPEG images of one size, with an optional ``factors.csv``: a column ``file``, numeric
+  columns, and optionally ``identity`` (any text), whose values are never on both sides of the split.
 """
 
 import csv
@@ -39,12 +39,12 @@ from infogan.data.substituted import rendered
 BASEL_FILE, FOLDER, FACTORS_FILE = "basel_face_renders.pth", "faces", "factors.csv"
 LAYOUT = f"{BASEL_FILE} or {FOLDER}/ with PNG or JPEG images"
 BASEL_SHAPE = (50, 21, 11, 11, 64, 64)  # identity, azimuth, elevation, lighting, height, width
-MAX_BYTES_PER_PIXEL, MAX_OTHER_BYTES = 8, 1 << 20  # of the file, whatever type of tensor it holds; more is refused
+MAX_BYTES_PER_PIXEL, MAX_OTHER_BYTES = 8, 1 << 20  # limits on the file's size, for any tensor type
 BASEL_FACTORS = ("azimuth", "elevation", "lighting")
-MAX_FACTOR = 1e9  # squares of it still fit float32
-MAX_SIZE = 4096  # pixels: larger images are refused by their header
+MAX_FACTOR = 1e9  # its square still fits float32
+MAX_SIZE = 4096  # pixels; larger images are rejected by their header
 SHAPE_CHW = (1, 32, 32)
-VERSION = 1  # raise it when the same files give other arrays, so that no cache or sidecar speaks of the old ones
+VERSION = 1  # raise it when the same files give other arrays, to invalidate caches and sidecars
 RENDERED_NOTE = "A substitute for renders of the Basel Face Model, heads rendered by this package"
 
 
@@ -55,7 +55,7 @@ def _path_in(folder: Path) -> Path | None:
 
 
 def _key(path: Path) -> str:
-    if path.is_dir():  # all that lies in it, factors.csv too
+    if path.is_dir():  # covers every file in it, including factors.csv
         return f"faces {VERSION} {list_images(path, '')[1]}"
     return files_key(f"faces {VERSION}", [path])
 
@@ -95,7 +95,7 @@ def _load_basel(file: Path, progress: Progress | None) -> Dataset:
 
 
 def _read_basel(file: Path, progress: Progress | None) -> np.ndarray:
-    """(N, 1, 32, 32): means of 2x2 pixels."""
+    """Read and reduce the renders to (N, 1, 32, 32) uint8 by means of 2x2 pixels."""
     import torch
 
     expected = f"expected a uint8 tensor {BASEL_SHAPE}"
@@ -105,8 +105,8 @@ def _read_basel(file: Path, progress: Progress | None) -> np.ndarray:
         raise DataError(f"faces: {file} holds {num_bytes:,} bytes, {expected}")
     try:
         renders = torch.load(file, map_location="cpu", weights_only=True)
-    except Exception as error:  # the unpickler fails on damaged opcodes in every way there is
-        # and its own message advises to load without protection
+    except Exception as error:  # the unpickler can raise anything on damaged opcodes,
+        # and its own message recommends loading without protection
         is_refused = isinstance(error, pickle.UnpicklingError)
         why = "more than tensors, or damaged" if is_refused else " ".join(str(error).split())[:200]
         raise DataError(f"faces: cannot read {file}: {why}; {expected}") from error
@@ -126,7 +126,7 @@ def _read_basel(file: Path, progress: Progress | None) -> np.ndarray:
 
 
 def _unpacked_bytes(file: Path) -> int:
-    """What the file would take in memory; an archive's members may be compressed."""
+    """Size of the file in memory, also if it is an archive with compressed members."""
     try:
         if zipfile.is_zipfile(file):
             with zipfile.ZipFile(file) as archive:
@@ -141,7 +141,7 @@ def _load_folder(folder: Path, progress: Progress | None) -> Dataset:
     files = [file for file in list_images(folder, "")[0] if file.suffix.lower() in (".png", ".jpg", ".jpeg")]
     if not files:
         raise DataError(f"faces: {folder} holds no PNG or JPEG images{not_unpacked(folder)}")
-    # factors.csv first: an error there costs no decoding
+    # factors.csv before decoding, to fail early on an error in it
     groups, names, factors = _read_factors(folder, [file.name for file in files])
     size = _image_size(files[0])
 
@@ -158,7 +158,7 @@ def _load_folder(folder: Path, progress: Progress | None) -> Dataset:
 
 
 def _image_size(file: Path) -> int:
-    """Side of the square image, by its header."""
+    """Side of the square image in pixels, from its header."""
     from PIL import Image
 
     try:
@@ -172,7 +172,7 @@ def _image_size(file: Path) -> int:
 
 
 def _read_factors(folder: Path, images: list[str]) -> tuple[list[str], tuple[str, ...], np.ndarray | None]:
-    """For each image, in this order: the group that is split as one, and its factors (N, F) with their names."""
+    """The group of each image, which the split keeps together, the factors' names, and the factors (N, F)."""
     file = folder / FACTORS_FILE
     if not file.is_file():
         return images, (), None
@@ -202,7 +202,7 @@ def _read_factors(folder: Path, images: list[str]) -> tuple[list[str], tuple[str
         factors = np.array([[float(rows[image][name]) for name in names] for image in images])
     except ValueError as error:
         raise DataError(f"faces: {file}: factors must be numbers: {error}") from error
-    if not (np.abs(factors) < MAX_FACTOR).all():  # nor is a NaN
+    if not (np.abs(factors) < MAX_FACTOR).all():  # also False for NaN
         raise DataError(f"faces: {file}: factors must be finite and below {MAX_FACTOR:g}")
     return [rows[image].get("identity", image) for image in images], names, factors.astype(np.float32)
 

@@ -1,4 +1,4 @@
-"""Folders of recorded images: decoding within bounds, cropping, exact area averages, one cached array per folder."""
+"""Folders of recorded images: bounded decoding, cropping, exact area averages, and one cached array per folder."""
 
 import contextlib
 import hashlib
@@ -17,19 +17,19 @@ from infogan.cores import usable_cores
 from infogan.data.base import DataError, Progress, replacing
 from infogan.data.npz import HEADER_DAMAGE
 
-if TYPE_CHECKING:  # Pillow is imported when a picture is read
+if TYPE_CHECKING:  # Pillow is imported lazily
     from PIL import Image
 
-CHUNK = 256  # images a thread decodes before it reports
+CHUNK = 256  # images per task of a decoding thread, between progress reports
 
 
 def list_images(folder: Path, suffix: str) -> tuple[list[Path], str]:
-    """Files in the order of their names, and a key that changes with any file's name, size or modification time.
+    """Files sorted by name, and a key that changes with any file's name, size or modification time.
 
-    Folders are passed over. A link that leads nowhere and a pipe, which would be waited for without end, are refused.
+    Folders are skipped. Broken links and pipes, which would block a read, raise DataError.
     """
     try:
-        with os.scandir(folder) as entries:  # one stat a file: a listing of 200,000 takes about a second
+        with os.scandir(folder) as entries:  # one stat per file: about a second for 200,000 files
             stats = [(e.name, e.stat()) for e in entries if e.name.endswith(suffix)]
     except OSError as error:
         raise DataError(f"cannot read {error.filename or folder}: {error.strerror}") from error
@@ -45,7 +45,10 @@ def list_images(folder: Path, suffix: str) -> tuple[list[Path], str]:
 
 @contextlib.contextmanager
 def opened(file: Path) -> Iterator["Image.Image"]:
-    """A PNG or JPEG file, its header read; what Pillow raises within the block is a DataError that names the file."""
+    """Open a PNG or JPEG file and read its header.
+
+    Errors of Pillow inside the block become a DataError that names the file.
+    """
     from PIL import Image
 
     try:
@@ -58,7 +61,7 @@ def opened(file: Path) -> Iterator["Image.Image"]:
 
 
 def read_image(file: Path, mode: str, size_WH: tuple[int, int]) -> np.ndarray:
-    """One image (H, W, C), or (H, W) in mode "L"; another size is refused by its header, before a pixel is decoded."""
+    """Read an image (H, W, C), or (H, W) in mode "L". Another size is rejected by the header, before decoding."""
     with opened(file) as image:
         if image.size != size_WH:
             found, expected = ("x".join(map(str, size)) for size in (image.size, size_WH))
@@ -67,20 +70,21 @@ def read_image(file: Path, mode: str, size_WH: tuple[int, int]) -> np.ndarray:
 
 
 def centre_crop(image_HWC: np.ndarray, size: int) -> np.ndarray:
-    """The middle ``size`` x ``size`` pixels; an odd rest goes to the bottom and the right."""
+    """The middle ``size`` x ``size`` pixels; an odd remainder is cut at the bottom and right."""
     top, left = ((length - size) // 2 for length in image_HWC.shape[:2])
     return image_HWC[top : top + size, left : left + size]
 
 
 def area_resize(image_HWC: np.ndarray, size: int) -> np.ndarray:
-    """Each of ``size`` x ``size`` pixels is the mean over the area it covers, a pixel cut by its edge counted in part.
+    """Resize to ``size`` x ``size``; each pixel is the exact mean over its area, partial pixels weighted by their
+    share.
 
-    In integers throughout, so every machine gives the same bytes. Pillow's box filter counts cut pixels in full.
+    Uses integers only, so every machine gives the same bytes. Pillow's box filter counts partial pixels in full.
     """
     total = image_HWC.astype(np.int64)
     for axis in (0, 1):
         length = image_HWC.shape[axis]
-        # edges in units of 1/size of a pixel: k * length of them up to edge k
+        # positions in units of 1/size of a pixel: edge k is at k * length
         whole, part = np.divmod(np.arange(size + 1) * length, size)
         first = np.zeros_like(total.take([0], axis))
         up_to = np.concatenate([first, np.cumsum(total, axis)], axis).take(whole, axis)
@@ -97,7 +101,7 @@ def decode_images(
     shape_CHW: tuple[int, int, int],
     progress: Progress | None = None,
 ) -> np.ndarray:
-    """(N, C, H, W) uint8: ``decode`` of each file, in threads, since Pillow decodes outside the interpreter's lock."""
+    """Decode files in threads (Pillow releases the GIL) into (N, C, H, W) uint8."""
     images_NCHW = np.empty((len(files), *shape_CHW), np.uint8)
 
     def fill(rows: range) -> int:
@@ -107,25 +111,25 @@ def decode_images(
 
     chunks = [range(start, min(start + CHUNK, len(files))) for start in range(0, len(files), CHUNK)]
     with ThreadPoolExecutor(usable_cores()) as pool:
-        for num_done in pool.map(fill, chunks):  # a failed chunk cancels those not yet begun
+        for num_done in pool.map(fill, chunks):  # an error cancels the chunks that have not begun
             if progress:
                 progress(num_done, len(files))
     return images_NCHW
 
 
 def cached_images(path: Path, shape: tuple[int, ...], make: Callable[[], np.ndarray]) -> np.ndarray:
-    """The array kept in ``path``, read as it is used; else made, and kept where the cache can be written."""
+    """The array stored in ``path``, memory-mapped; if it is missing or damaged, make it and store it if possible."""
     try:
         kept = np.lib.format.open_memmap(path, mode="r")
         if kept.shape == shape and kept.dtype == np.uint8:
             return kept
     except (OSError, *HEADER_DAMAGE):
-        pass  # none yet, or damaged: made anew below
+        pass  # missing or damaged: made below
     return kept_images(path, make())
 
 
 def kept_images(path: Path, images: np.ndarray) -> np.ndarray:
-    """The same images, now in ``path`` too, where the cache can be written."""
+    """Store the images in ``path`` if the cache can be written; return them."""
     with contextlib.suppress(OSError), replacing(path) as file:  # a full disk or a read-only cache is never an error
         np.save(file, images)
     return images

@@ -1,6 +1,7 @@
-"""Whether files are the data set's own, by the sums that torchvision publishes: a layout alone proves nothing.
+"""Check by torchvision's published checksums whether files are a data set's own: a layout alone proves nothing.
 
-MNIST's sums are of the unpacked files, whose archives have torchvision's sums. md5 tells a mistake, not a forgery.
+MNIST's sums are for the unpacked files; torchvision publishes those of the archives. md5 detects a mistake, not a
+forgery.
 """
 
 import hashlib
@@ -21,12 +22,12 @@ SUMS = {
 
 
 def strangers(files: Iterable[Path]) -> list[str]:
-    """Names of the files that have no known sum, or another. Raises OSError."""
+    """Names of the files whose checksum is unknown or different. Raises OSError."""
     return [file.name for file in files if SUMS.get(file.name) != _md5(file)]
 
 
 def own_set_note(layout: str, counts: str, names: list[str]) -> str:
-    """What is said of a set that has another's layout."""
+    """The note for a data set of the user in another set's layout."""
     return f"A data set of the user's own in {layout}'s layout: {counts}. Not {layout}'s files: {', '.join(names)}."
 
 

@@ -1,7 +1,7 @@
-"""Numeric arrays of a MATLAB 5 file, read within bounds.
+"""Read numeric arrays from a MATLAB 5 file, with bounds checks.
 
-scipy's reader looks types up by the codes it finds in the file without a check: a damaged byte ends the process with a
-segmentation fault (scipy 1.17). Of the format, this reads what a set of images needs: real arrays, compressed or not.
+scipy's reader indexes types by the codes in the file without a check, so that one damaged byte causes a segmentation
+fault (scipy 1.17). This reads the part of the format that image sets need: real arrays, compressed or not.
 """
 
 import struct
@@ -12,21 +12,21 @@ from pathlib import Path
 import numpy as np
 
 HEADER_BYTES = 128
-MAX_ARRAYS = 4  # of the largest size, before the file is read at all
+MAX_ARRAYS = 4  # of the largest size; a larger file is rejected unread
 MATRIX, COMPRESSED = 14, 15
 NUMBER_TYPES = {1: "i1", 2: "u1", 3: "<i2", 4: "<u2", 5: "<i4", 6: "<u4", 7: "<f4", 9: "<f8", 12: "<i8", 13: "<u8"}
-NUMERIC_CLASSES = range(6, 16)  # double, single and the integers; below are cells, structures, text, sparse arrays
+NUMERIC_CLASSES = range(6, 16)  # double, single and integers; lower codes are cells, structures, text and sparse arrays
 COMPLEX_FLAG = 0x800
 
 
 class MatError(ValueError):
-    """The file is not of this format, or damaged. The message is one line."""
+    """The file is damaged or has another format. The message is one line."""
 
 
 def read_arrays(file: Path, max_bytes: int) -> dict[str, np.ndarray]:
-    """The file's real numeric arrays by name, of the type they are stored in; all else in it is passed over.
+    """The real numeric arrays in the file, by name, in their stored type; everything else is skipped.
 
-    ``max_bytes`` is the most that an array may take: a compressed one that would grow beyond is refused.
+    ``max_bytes`` limits the size of an array, also after decompression. Raises MatError.
     """
     if file.stat().st_size > MAX_ARRAYS * max_bytes + HEADER_BYTES:
         raise MatError(f"has more than {MAX_ARRAYS * max_bytes + HEADER_BYTES:,} bytes")
@@ -45,7 +45,10 @@ def read_arrays(file: Path, max_bytes: int) -> dict[str, np.ndarray]:
 
 
 def _elements(content: memoryview) -> Iterator[tuple[int, memoryview]]:
-    """Type and body of each element in turn. Those of up to 4 bytes may share their tag's 8; others are padded to 8."""
+    """Type and body of each element.
+
+    Elements of up to 4 bytes may share the 8 bytes of their tag; others are padded to 8.
+    """
     while len(content):
         if len(content) < 8:
             raise MatError("truncated")
@@ -63,7 +66,7 @@ def _elements(content: memoryview) -> Iterator[tuple[int, memoryview]]:
 def _decompressed(body: memoryview, max_bytes: int) -> memoryview:
     stream = zlib.decompressobj()
     try:
-        content = stream.decompress(body, max_bytes + 1024)  # beside the array its name, shape and tags
+        content = stream.decompress(body, max_bytes + 1024)  # the array, plus its name, shape and tags
     except zlib.error as error:
         raise MatError(f"damaged: {error}") from error
     if stream.unconsumed_tail:
@@ -74,7 +77,7 @@ def _decompressed(body: memoryview, max_bytes: int) -> memoryview:
 
 
 def _matrix(body: memoryview) -> tuple[str, np.ndarray] | None:
-    """Name and array, in MATLAB's order of memory; None where it is not a real numeric one."""
+    """Name and array in MATLAB's memory order; None if it is not real and numeric."""
     parts = list(_elements(body))
     if len(parts) < 3 or len(parts[0][1]) != 8:
         raise MatError("damaged: an array without flags, shape and name")
@@ -85,8 +88,8 @@ def _matrix(body: memoryview) -> tuple[str, np.ndarray] | None:
     if len(values) != 1 or values[0][0] not in NUMBER_TYPES:
         raise MatError("damaged: an array without numbers of a known type")
     try:
-        shape = np.frombuffer(shape_bytes, "<u4").tolist()  # a negative length becomes too large a one
+        shape = np.frombuffer(shape_bytes, "<u4").tolist()  # a negative length becomes too large and fails below
         array = np.frombuffer(values[0][1], NUMBER_TYPES[values[0][0]]).reshape(shape, order="F")
-    except ValueError as error:  # one does not fill the other
+    except ValueError as error:  # shape and number of values disagree
         raise MatError(f"damaged: {error}") from error
     return bytes(name).decode(errors="replace"), array

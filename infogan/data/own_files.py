@@ -1,4 +1,4 @@
-"""Files of images of the user's own: found, or an error that says what is there instead, and decoded within bounds.
+"""Find and decode the user's own image files, with bounds checks and errors that say what is there instead.
 
 Shape suffixes: N images, C channels, H height, W width.
 """
@@ -18,21 +18,21 @@ from infogan.data.given import listing, not_unpacked
 from infogan.data.npz import MAX_BYTES, NpzError, read_npy, read_npz
 
 PICTURES, ARRAYS = (".png", ".jpg", ".jpeg"), (".npy", ".npz")
-UNREAD = (".gif", ".webp", ".bmp", ".tif", ".tiff", ".heic", ".avif")  # pictures of kinds that are not read
-GREY = ("1", "L", "LA")  # Pillow's modes of pictures without colour
-MAX_SIDE = 4096  # pixels of a picture that is to be made smaller
+UNREAD = (".gif", ".webp", ".bmp", ".tif", ".tiff", ".heic", ".avif")  # formats that are rejected
+GREY = ("1", "L", "LA")  # Pillow's modes without colour
+MAX_SIDE = 4096  # pixels of an image to be resized
 HOW = 'resize = "area" (or --resize) crops each to its middle square and averages that down'
 
 
 @dataclass(frozen=True)
 class Found:
-    """Pictures, or one file of arrays. ``key`` changes with any file's name, size or modification time."""
+    """Image files, or one file of arrays. ``key`` changes with any file's name, size or modification time."""
 
     place: Path
     key: str
     files: tuple[Path, ...]
-    images: np.ndarray | None = None  # of a file of arrays, as they stand there
-    labels: np.ndarray | None = None  # (N,) int64, places in ``classes``
+    images: np.ndarray | None = None  # from a file of arrays, unchanged
+    labels: np.ndarray | None = None  # (N,) int64, indices into ``classes``
     classes: tuple[str, ...] = ()
 
     @property
@@ -41,7 +41,7 @@ class Found:
 
 
 def found(place: Path) -> Found:
-    """What lies in a folder, or in a file of arrays. Raises DataError, one line that says what was found."""
+    """Look at a folder or a file of arrays. Raises DataError, with one line that says what was found."""
     if place.is_file() and place.suffix.lower() in ARRAYS:
         return _of_arrays(place)
     if not place.is_dir():
@@ -66,9 +66,9 @@ def found(place: Path) -> Found:
 
 
 def looks(there: Found) -> tuple[int, Literal["grey", "rgb"]]:
-    """Side of the first picture in pixels, and "rgb" where any file is stored in colour, by their headers alone.
+    """Side of the first image in pixels, and "rgb" if any file is in colour, from the headers only.
 
-    Whether all have that size is seen as they are decoded. Raises DataError where the first is not square.
+    Decoding checks that all have the same size. Raises DataError if the first is not square.
     """
     if there.images is not None:
         shape = _channels_last(there.images).shape
@@ -102,7 +102,7 @@ def _of_classes(place: Path, folders: list[Path]) -> Found:
 
 
 def _inside(folder: Path) -> tuple[list[Path], list[Path]]:
-    """Pictures and folders in the order of their names, hidden ones passed over. Raises DataError."""
+    """Image files and folders, sorted by name, without hidden ones. Raises DataError."""
     try:
         with os.scandir(folder) as entries:
             shown = sorted((e for e in entries if not e.name.startswith(".")), key=lambda e: e.name)
@@ -126,14 +126,14 @@ def _key(place: Path, files: list[Path]) -> str:
             status = file.stat()
         except OSError as error:
             raise DataError(f"images: cannot read {file}: {error.strerror}") from error
-        if not stat.S_ISREG(status.st_mode):  # a pipe would be waited for without end
+        if not stat.S_ISREG(status.st_mode):  # reading a pipe would block
             raise DataError(f"images: {file} is no regular file")
         digest.update(f"{file.relative_to(place)}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
     return digest.hexdigest()
 
 
 def _of_arrays(file: Path) -> Found:
-    """An .npy of images, or an .npz of ``images`` and perhaps ``labels``."""
+    """An .npy file of images, or an .npz file with ``images`` and optionally ``labels``."""
     key = _key(file.parent, [file])
     try:
         if file.stat().st_size > MAX_BYTES:
@@ -165,7 +165,7 @@ def _of_arrays(file: Path) -> Found:
 
 
 def decoded(there: Found, image_CHW: tuple[int, int, int], resize: str | None, progress: Progress | None) -> np.ndarray:
-    """(N, C, H, W) uint8. Raises DataError where a picture is not as asked."""
+    """Decode all images to (N, C, H, W) uint8. Raises DataError if one is not as asked."""
     if there.images is not None:
         return _from_arrays(there, there.images, image_CHW, resize)
     first = there.files[0]
@@ -181,7 +181,7 @@ def decoded(there: Found, image_CHW: tuple[int, int, int], resize: str | None, p
 def _decode(
     file: Path, image_CHW: tuple[int, int, int], resize: str | None, first: tuple[Path, tuple[int, int]]
 ) -> np.ndarray:
-    """One picture (C, H, W), upright as its camera noted."""
+    """Decode one image to (C, H, W), with its EXIF orientation applied."""
     channels, size, _ = image_CHW
     with opened(file) as image:
         if resize is None and image.size != (size, size):
@@ -210,8 +210,9 @@ def _of_another_size(file: Path, size_WH: tuple[int, int], size: int, first: tup
 
 
 def _fitted(image_HWC: np.ndarray, size: int) -> np.ndarray:
-    """(C, size, size): the middle square, averaged down; the same bytes where it has that size. A channel at a time:
-    the averages of a photograph take 24 bytes a pixel.
+    """The middle square averaged down to (C, size, size), or unchanged if it has that size.
+
+    One channel at a time, because the averages take 24 bytes per pixel.
     """
     square = centre_crop(image_HWC, min(image_HWC.shape[:2]))
     channels = square.transpose(2, 0, 1)
@@ -219,7 +220,7 @@ def _fitted(image_HWC: np.ndarray, size: int) -> np.ndarray:
 
 
 def _channels_last(images: np.ndarray) -> np.ndarray:
-    """(N, H, W, C), from any of the shapes that a file may hold."""
+    """Images as (N, H, W, C), from any of the accepted shapes."""
     if images.ndim == 3:
         return images[..., None]
     is_channels_first = images.shape[-3] in (1, 3) and images.shape[-1] not in (1, 3)

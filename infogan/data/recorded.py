@@ -1,4 +1,4 @@
-"""Recorded sets: files decoded once into one cached array, described by a sidecar, split into train and held out."""
+"""Recorded sets: files decoded once into a cached array, described by a sidecar, split into training and held out."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -16,10 +16,9 @@ def recorded_dataset(
     decode: Callable[[], np.ndarray],
     assemble: Callable[[np.ndarray], Dataset],
 ) -> Dataset:
-    """``assemble`` of the decoded array, which is kept in ``cached``; its description is remembered under ``key``.
+    """Assemble a data set from the decoded array, which is cached in ``cached``; its info is remembered under ``key``.
 
-    An array without the remembered digest was damaged, and one of which nothing is remembered could be anything: it is
-    decoded anew.
+    A cached array whose digest is not the remembered one, or for which none is remembered, is decoded again.
     """
     remembered = recall(key)
     if remembered is not None:
@@ -32,16 +31,16 @@ def recorded_dataset(
 
 
 def split_rows(path: Path, groups: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-    """Rows to train on and rows held out, each shuffled: a tenth of the groups, at least one, is held out whole.
+    """Training and held-out rows, each shuffled; whole groups are held out, a tenth of them and at least one.
 
-    A group is what must not be on both sides: a person, a chair's model. The same names give the same split, wherever
-    the set's ``path``.
+    A group is what must not be on both sides of the split, such as a person or a chair model. The split depends on the
+    groups' names only, not on ``path``.
     """
     names, group_of_row = np.unique(np.asarray(groups), return_inverse=True)
     if len(names) < 2:
         raise DataError(f"{path}: nothing can be held out of {str(names[0])!r} alone, at least 2 are needed")
     rng = np.random.default_rng(0)
     held_out_groups = rng.permutation(len(names))[: max(1, len(names) // 10)]
-    rows = rng.permutation(len(groups))  # shuffled, so that a set cut short keeps all its variety
+    rows = rng.permutation(len(groups))  # shuffled, so that a truncated set keeps its variety
     is_held_out = np.isin(group_of_row[rows], held_out_groups)
     return rows[~is_held_out], rows[is_held_out]

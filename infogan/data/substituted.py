@@ -1,4 +1,4 @@
-"""A set that is read where the user has it, and has a substitute where not: what all data sets have in common."""
+"""A data set that is read from the user's copy or replaced by a substitute: the logic that all data sets share."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,22 +14,22 @@ from infogan.data.rendering.sets import rendered_dataset, rendered_info
 
 @dataclass(frozen=True)
 class Substituted:
-    """The functions that every data set has; see :mod:`infogan.data`."""
+    """The functions that every data set provides; see :mod:`infogan.data`."""
 
     name: str
-    sources: tuple[str, str, str]  # any, the real set, the substitute
-    layout: str  # what is looked for, in words
+    sources: tuple[str, str, str]  # either, the real set, the substitute
+    layout: str  # the expected files, in words
     look: Look
-    key: Callable[[Path], str]  # of what lies there: another one is read anew
+    key: Callable[[Path], str]  # of the files; read again when it changes
     read: Callable[[Path, Progress | None], Dataset]
     describe_substitute: Callable[[int | None], DataInfo]
     load_substitute: Callable[[int | None, Progress | None], Dataset]
-    fetch: Callable[[Path], None] | None = None  # of a set that can be downloaded: into a folder of that name
+    fetch: Callable[[Path], None] | None = None  # downloads the set into the given folder
     folder: str = ""
-    urls: tuple[str, ...] = ()  # any of which has it
+    urls: tuple[str, ...] = ()  # addresses of the set; one must answer
 
     def find(self, source: str, data_dir: Path | None) -> Path | None:
-        """Where the real set lies; None for the substitute."""
+        """Path of the real set; None for the substitute."""
         if source == self.sources[2]:
             return None
         if data_dir is not None:
@@ -58,13 +58,13 @@ class Substituted:
     ) -> DataInfo:
         if self.fetch and source != self.sources[2] and self.find(self.sources[0], data_dir) is None:
             download(self.name, cache_dir() / "torchvision" / self.folder, self.fetch, self.urls)
-        if self.fetch and self.find(source, data_dir) is not None:  # files that need no decoding
+        if self.fetch and self.find(source, data_dir) is not None:  # downloadable sets need no decoding
             return self.describe(source, data_dir)
         return self.load(source, data_dir, num_images, progress).info
 
 
 def rendered(name: str, kind: str, note: str, **others: Any) -> Substituted:
-    """A set whose substitute is a renderer's, of that kind; ``note``: the beginning of the substitute's."""
+    """A data set with a rendered substitute of this ``kind``; ``note`` begins the substitute's note."""
     describe, load = partial(rendered_info, name, kind, note=note), partial(rendered_dataset, name, kind, note=note)
     return Substituted(
         name,

@@ -1,4 +1,7 @@
-"""SVHN: the user's copy, a download, or rendered house numbers. Images are (N, 3, 32, 32) uint8, labels the digits."""
+"""SVHN: the user's copy, a download, or rendered house numbers.
+
+Images are (N, 3, 32, 32) uint8; labels are the digits.
+"""
 
 from dataclasses import replace
 from pathlib import Path
@@ -15,9 +18,9 @@ from infogan.data.substituted import rendered
 NUM_IMAGES = {"train": 73_257, "test": 26_032}
 URLS = tuple(f"http://ufldl.stanford.edu/housenumbers/{split}_32x32.mat" for split in NUM_IMAGES)  # torchvision's
 LAYOUT = "train_32x32.mat and test_32x32.mat, perhaps in svhn/"
-MAX_IMAGES = 100_000  # in one file: what would take more memory is refused
+MAX_IMAGES = 100_000  # per file; larger ones are rejected
 RENDERED_NOTE = "A substitute for SVHN, house numbers rendered by this package"
-VERSION = 2  # raise it when the same files give other arrays, so that no sidecar speaks of the old ones
+VERSION = 2  # raise it when the same files give other arrays, to invalidate sidecars
 
 
 def _file(folder: Path, split: str) -> Path:
@@ -53,7 +56,7 @@ def _load_torchvision(folder: Path) -> Dataset:
 
 
 def _read_mat(file: Path) -> Part:
-    """One of SVHN's files: X (32, 32, 3, N) uint8, and N labels y of any type, a 0 written as 10."""
+    """Read one of SVHN's files: X (32, 32, 3, N) uint8 and N labels y of any numeric type, with 10 for the digit 0."""
     try:
         arrays = read_arrays(file, max_bytes=MAX_IMAGES * 32 * 32 * 3)
     except (OSError, MatError) as error:
@@ -76,7 +79,7 @@ def _read_mat(file: Path) -> Part:
 
 
 def _fetch(folder: Path) -> None:
-    """Both files, through torchvision."""
+    """Download both files with torchvision."""
     from torchvision.datasets import SVHN
 
     for split in NUM_IMAGES:
@@ -84,7 +87,7 @@ def _fetch(folder: Path) -> None:
 
 
 def _load_rendered(num_images: int | None, progress: Progress | None) -> Dataset:
-    """House numbers, whose digits are the labels too."""
+    """Rendered house numbers, with the digit as the label."""
     dataset = sets.rendered_dataset("svhn", "house-numbers", num_images, RENDERED_NOTE, progress)
     column = dataset.factor_names.index("digit")
     train, test = (

@@ -1,1 +1,1 @@
-"""What measures a code. Everything here uses frozen batch-norm statistics, so no result depends on its batch."""
+"""Measures of trained networks. All use frozen batch-norm statistics, so no result depends on its batch."""

@@ -18,11 +18,11 @@ def frozen_bounds_nats(
     stream: torch.Generator,
     num_samples: int = NUM_SAMPLES,
 ) -> Tensor:
-    """L_I per code on the prior samples of :func:`calibrate_on_prior`, which this calls; shape (number of codes,).
+    """L_I per code on the prior samples of :func:`calibrate_on_prior`, which it calls; shape (number of codes,).
 
-    During training L_I is measured with the batch's own statistics and bounds I(c; the whole batch); this one bounds
-    I(c; x). Fresh samples would cost a third more: ``num_samples`` images have set no more than a mean and a variance
-    per feature.
+    During training L_I is computed with batch statistics and bounds I(c; the whole batch); this one bounds I(c; x). The
+    calibration samples are reused because fresh ones would cost a third more, and because they have determined only a
+    mean and a variance per feature.
     """
     latents, images_NCHW = calibrate_on_prior(generator, discriminator, spec, stream, num_samples)
     with frozen(discriminator):

@@ -1,7 +1,7 @@
-"""What can be measured of a trained cell: families of measures and their numbers. Imports nothing heavy.
+"""The catalogue of measures: families and the quantities that each can return. Imports nothing heavy.
 
-A family is a function in :mod:`infogan.measures.families`; experiments.toml names the families of an experiment, and
-its claims speak of the numbers by name.
+A family is a function in :mod:`infogan.measures.families`. experiments.toml lists the families of an experiment, and
+its claims refer to quantities by name.
 """
 
 from dataclasses import dataclass
@@ -9,24 +9,24 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Quantity:
-    """A number that a family gives: how people read it."""
+    """A quantity of a family, and how to show it."""
 
     words: str
-    unit: str  # empty for a ratio
+    unit: str  # empty for a dimensionless number
     decimals: int = 3
-    factor: str | None = None  # the known factor, or the stroke's property, that it speaks of
-    number: str = ""  # which of that factor's numbers
+    factor: str | None = None  # the known factor or stroke property that it is about
+    number: str = ""  # its name among that factor's quantities
 
 
-FACTORS = {  # of the data sets, with the kinds that they are there (infogan.measures.factors.readers)
+FACTORS = {  # factors of the data sets, and the kinds that they can have (infogan.measures.factors.kinds)
     "azimuth": ("continuous",),
-    "elevation": ("continuous", "binary"),  # a chair's is one of two
+    "elevation": ("continuous", "binary"),  # a chair has one of two elevations
     "lighting": ("continuous",),
     "width": ("continuous",),
     "rotation": ("periodic",),
     "glasses": ("binary",),
-    "hair": ("continuous", "binary"),  # in CelebA labels, of which a part of the set may have two
-    "emotion": ("continuous", "binary"),  # CelebA's label is smiling or not
+    "hair": ("continuous", "binary"),  # CelebA's hair has several values, but part of the set may have only two
+    "emotion": ("continuous", "binary"),  # CelebA's label: smiling or not
     "digit": ("classes",),
     "gradient": ("continuous",),
     "context": ("classes",),
@@ -36,7 +36,7 @@ FACTORS = {  # of the data sets, with the kinds that they are there (infogan.mea
 _ANY, _SIGNED = ("continuous", "binary", "periodic", "classes"), ("continuous", "binary", "periodic")
 _VALUED, _BINARY, _PERIODIC = ("continuous",), ("binary",), ("periodic",)
 _ORDERED = (*_VALUED, *_BINARY)
-_OF_A_FACTOR = (  # name, kinds of factor that have it, words, unit, decimals
+_OF_A_FACTOR = (  # name, kinds of factor it applies to, words, unit, decimals
     ("reader_score", _ANY, "R2 or, of classes, accuracy of its readers on held-out images", "", 3),
     ("reader_agreement", _ANY, "least correlation of two readers on samples", "", 3),
     ("outside", _VALUED, "samples read beyond the range of the data", "of samples", 3),
@@ -90,13 +90,13 @@ DISENTANGLEMENT = {
     "dci_informativeness": "DCI informativeness of Q on held-out images, by random forests",
     "factor_vae": "FactorVAE score of Q on images with one factor fixed",
 }
-VOTES = {  # stands beside every score of FactorVAE, which rests on a few hundred votes
+VOTES = {  # interval of the FactorVAE score, which is based on a few hundred votes
     "factor_vae_low": "its 95 % Wilson interval over votes, low end",
     "factor_vae_high": "its 95 % Wilson interval over votes, high end",
 }
 
 FAMILIES: dict[str, dict[str, Quantity]] = {
-    "digits": {  # a category of c1 against the digit of an image
+    "digits": {  # categories of c1 against digits
         "digit_error": Quantity("one-to-one error of Q's category on held-out digits", "of images"),
         "digit_error_majority": Quantity("majority error of Q's category on held-out digits", "of images"),
         "digit_error_train": Quantity("one-to-one error on the training digits", "of images"),
@@ -110,7 +110,7 @@ FAMILIES: dict[str, dict[str, Quantity]] = {
         "sample_purity": Quantity("purity of c1 against a classifier's digit of samples", "of samples"),
         "sample_nmi": Quantity("NMI of c1 and a classifier's digit of samples", ""),
     },
-    "strokes": {  # what the continuous codes do to the shape of generated digits
+    "strokes": {  # effects of the continuous codes on the shape of generated digits
         **{
             f"{name}_{what}": Quantity(f"{name}: {words}", unit, decimals, name, what)
             for name in ("slant", "width", "thickness")
@@ -123,7 +123,7 @@ FAMILIES: dict[str, dict[str, Quantity]] = {
         },
         "code_over_noise": Quantity("largest index of any code over the largest noise dimension's", "", 2),
     },
-    "factors": {  # what the codes do to factors that are known, as readers of our own see them
+    "factors": {  # effects of the codes on known factors, as read by our own networks
         **{
             f"{factor}_{name}": Quantity(f"{factor.replace('_', ' ')}: {words}", unit, decimals, factor, name)
             for factor, kinds in FACTORS.items()
@@ -140,7 +140,7 @@ FAMILIES: dict[str, dict[str, Quantity]] = {
             )
         },
     },
-    "samples": {  # quality and variety, in the features of a network of our own
+    "samples": {  # quality and diversity, in the features of our own networks
         "kid": Quantity("kernel inception distance to training images", "", 4),
         "kid_deviation": Quantity("its standard deviation over subsets of 1,000 rows", "", 4),
         "kid_held_out": Quantity("the same distance of held-out images", "", 4),
@@ -160,8 +160,8 @@ FAMILIES: dict[str, dict[str, Quantity]] = {
         "diversity": Quantity("mean distance of samples over real images'", ""),
         "diversity_within": Quantity("the same within a category", ""),
     },
-    "trajectory": {},  # series alone: KID and the one-to-one error at every probe
-    "usable": {  # what fresh Qs read of a baseline's c1, each trained with the same small budget
+    "trajectory": {},  # only series: KID and the one-to-one error at every probe
+    "usable": {  # usable information of a baseline's c1, read by fresh Qs with the same small training budget
         f"usable_{capacity}_nats": Quantity(f"usable information of c1, {words} Q", "nats")
         for capacity, words in (
             ("linear", "a linear"),
@@ -170,6 +170,6 @@ FAMILIES: dict[str, dict[str, Quantity]] = {
         )
     },
 }
-OF_PROBES = ("trajectory", "usable")  # families that need what the training kept at a few iterations
-OF_GENERATORS = ("usable",)  # those that need the generator itself
+OF_PROBES = ("trajectory", "usable")  # families that need the probes kept during training
+OF_GENERATORS = ("usable",)  # families whose probes must include the generator
 QUANTITIES: dict[str, Quantity] = {name: q for numbers in FAMILIES.values() for name, q in numbers.items()}

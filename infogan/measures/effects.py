@@ -1,19 +1,19 @@
-"""What a latent moves: Sobol indices of every latent on every measured property, over the prior of all latents.
+"""Effects of latents: Sobol indices of every latent for every measured property, over the prior of all latents.
 
-First-order index: the share of a property's variance that a latent explains alone; total: with all its interactions.
-Factors are the noise dimensions z1, z2, ... and the codes c1, c2, ...; a categorical code is one factor. The noise
-dimensions of the same generator are the null: nothing asks them to mean anything.
+The first-order index is the share of a property's variance that a latent explains alone; the total index includes all
+its interactions. Factors are the noise dimensions z1, z2, ... and the codes c1, c2, ...; a categorical code is one
+factor. The noise dimensions of the same generator are the null, since nothing trains them to mean anything.
 
 Design: two independent blocks A and B, and for each factor both hybrids, A with that factor's column of B and B with
 that of A (Saltelli 2002). With both, the first-order index is E[(f(A) - f(A_B)) (f(B_A) - f(B))] / 2V, a product of two
-small differences where the effect is small (Owen 2013, arXiv 1204.4763). With one hybrid, as
-``scipy.stats.sobol_indices`` has it, the error of a noise dimension is several times its index, and the largest of 62
-is mere error. Total: Jansen 1999.
-A factor's two columns, in A and in B, are a scrambled net of their own, and nets of different factors are joined in
-random order (Latin supercube sampling, Owen 1998): what a factor does alone is integrated to the net's precision,
-whatever the number of factors. One Sobol sequence over all columns lies on a few diagonals in some of their pairs until
-there are thousands of rows, scrambled or not. The rows are many small designs of this kind, whose spread is the
-standard error: errors of single rows are many times those of a net. Figures: docs/MEASURES.md.
+differences, which are small where the effect is small (Owen 2013, arXiv 1204.4763). With one hybrid, as in
+``scipy.stats.sobol_indices``, the error of a noise dimension is several times its index, and the largest of 62 indices
+is mere error. Total index: Jansen 1999.
+A factor's columns in A and in B form a scrambled net of their own, and nets of different factors are joined in random
+order (Latin supercube sampling, Owen 1998): the effect of a single factor is integrated with the net's precision,
+whatever the number of factors. In a single Sobol sequence over all columns, some pairs of columns lie on a few
+diagonals until there are thousands of rows, scrambled or not. The rows consist of many small independent designs, whose
+spread gives the standard error: errors of single rows are many times those of a net. Figures: docs/MEASURES.md.
 Shape suffixes: N rows of the design, Z width of the generator's input, D factors, M components of a property.
 """
 
@@ -30,33 +30,33 @@ from infogan.batch_norm import frozen
 from infogan.codes import Categorical, LatentSpec
 from infogan.networks import Generator
 
-# images (N, C, H, W) as the generator makes them, to values by property: (N,), or (N, M) where its components belong
-# together, such as the probabilities of ten digits; NaN where an image cannot be measured
+# maps the generator's images (N, C, H, W) to values by property: (N,), or (N, M) for components that belong together,
+# such as the probabilities of ten digits; NaN for an image that cannot be measured
 Measure = Callable[[Tensor], Mapping[str, np.ndarray]]
 
 NUM_ROWS = 256
-CODE_ROWS = 8  # times as many for a code: a large index varies more, and there are few codes
+CODE_ROWS = 8  # times as many rows for a code: a large index varies more, and there are few codes
 MIN_ROWS = 16
-REPLICATES = 8  # independent designs that a noise dimension's rows consist of; a code has CODE_ROWS times as many
-MIN_NET = 8  # rows of a replicate: with fewer than 64 rows of a noise dimension there are fewer replicates
-MIN_SHARE_MEASURED = 0.8  # below, a property counts as not measured
-CONSTANT = 1e-6  # standard deviation over root mean square that is only rounding in float32
+REPLICATES = 8  # independent designs that make up a noise dimension's rows; CODE_ROWS times as many for a code
+MIN_NET = 8  # rows per replicate; with fewer than 64 rows per noise dimension there are fewer replicates
+MIN_SHARE_MEASURED = 0.8  # below this, a property counts as not measured
+CONSTANT = 1e-6  # ratio of standard deviation to root mean square that is only float32 rounding
 
 
 @dataclass(frozen=True)
 class PropertyIndices:
-    """Indices of one property by factor; of components together, by their summed variances (Gamboa et al. 2014)."""
+    """Indices of one property by factor; for several components, from their summed variances (Gamboa et al. 2014)."""
 
-    first_order: dict[str, float]  # an estimate, so a factor without effect may lie just below 0
+    first_order: dict[str, float]  # an estimate, so it may be slightly below 0
     total: dict[str, float]
-    standard_error: dict[str, float]  # of ``first_order``: from the spread over independent replicates of the design
+    standard_error: dict[str, float]  # of ``first_order``, from the spread over independent replicates of the design
     standard_deviation: float  # over the prior, in the property's unit
     share_measured: float  # of all images
 
 
 @dataclass(frozen=True)
 class SobolIndices:
-    """All factors on all properties; None for a property that is constant or was not measurable in most images."""
+    """Indices of all factors for all properties; None for a property that is constant or could rarely be measured."""
 
     noise: tuple[str, ...]
     codes: tuple[str, ...]
@@ -64,10 +64,10 @@ class SobolIndices:
     num_images: int
 
     def noise_null(self, name: str) -> float | None:
-        """The largest first-order index of a noise dimension; None where there is none or nothing was measured.
+        """The largest first-order index of a noise dimension; None if there is none or the property was not measured.
 
-        The largest of many estimates is above the largest true one: by 3 to 7 % where all of 62 to 128 dimensions are
-        alike, by less where one stands out (docs/MEASURES.md). So a ratio to it is that much too small.
+        The maximum of many estimates is biased upwards: by 3 to 7 % if all of 62 to 128 dimensions are alike, by less
+        if one stands out (docs/MEASURES.md). A ratio to it is too small by as much.
         """
         indices = self.properties[name]
         if indices is None or not self.noise:
@@ -79,12 +79,14 @@ class SobolIndices:
 
 
 def noise_names(spec: LatentSpec) -> tuple[str, ...]:
-    """z1, z2, ... in the order of the generator's input."""
+    """Names z1, z2, ... in the order of the generator's input."""
     return tuple(f"z{i}" for i in range(1, spec.noise.size + 1))
 
 
 def num_images(spec: LatentSpec, num_rows: int = NUM_ROWS) -> int:
-    """How many images :func:`sobol_indices` makes: 48,128 for MNIST's 62 noise dimensions and 3 codes by default."""
+    """Number of images that :func:`sobol_indices` generates, by default 48,128 for MNIST's 62 noise dimensions and 3
+    codes.
+    """
     return 2 * num_rows * (spec.noise.size + CODE_ROWS * (1 + len(spec.codes)))
 
 
@@ -92,10 +94,10 @@ def num_images(spec: LatentSpec, num_rows: int = NUM_ROWS) -> int:
 def sobol_indices(
     generator: Generator, spec: LatentSpec, measure: Measure, stream: torch.Generator, num_rows: int = NUM_ROWS
 ) -> SobolIndices:
-    """Indices from ``num_images(spec, num_rows)`` images, with the generator's frozen batch-norm statistics.
+    """Estimate the indices from ``num_images(spec, num_rows)`` images, with frozen batch-norm statistics.
 
     A noise dimension gets ``num_rows`` rows of the design, a code ``CODE_ROWS`` times as many. Calibrate the generator
-    first. Raises ValueError where ``num_rows`` is not a power of two from ``MIN_ROWS`` on and without a latent.
+    first. Raises ValueError if ``num_rows`` is not a power of two or below ``MIN_ROWS``, or if there is no latent.
     """
     if num_rows < MIN_ROWS or num_rows & (num_rows - 1):
         raise ValueError(f"a Sobol design needs a power of two of rows, at least {MIN_ROWS}, got {num_rows}")
@@ -129,10 +131,10 @@ def sobol_indices(
 def paired_design(
     num_factors: int, num_rows: int, net_rows: int, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Blocks A and B, uniform on [0, 1), (num_rows, num_factors) each, as independent designs of ``net_rows`` rows.
+    """Blocks A and B, uniform on [0, 1), (num_rows, num_factors) each, of independent designs with ``net_rows`` rows.
 
-    Within each of these a factor's pair of columns is a (0, m, 2)-net in base 2, the Hammersley points with Owen's
-    nested scrambling; its rows are permuted for each factor alone. Both numbers of rows are powers of two.
+    In each design, a factor's pair of columns is a (0, m, 2)-net in base 2: the Hammersley points with Owen's nested
+    scrambling. Rows are permuted for each factor separately. Both numbers of rows must be powers of two.
     """
     num_bits = net_rows.bit_length() - 1
     num_nets = num_rows // net_rows * num_factors
@@ -150,10 +152,10 @@ def paired_design(
 
 
 def _scrambled(points: np.ndarray, num_bits: int, num_nets: int, rng: np.random.Generator) -> np.ndarray:
-    """Whole numbers of so many bits, scrambled anew for each net and placed at random in their cell: (nets, points)."""
+    """Scramble integers of ``num_bits`` bits for each net, each placed at random in its cell: (nets, points) in [0, 1)."""
     found = np.zeros((num_nets, len(points)), np.int64)
     for bit in range(num_bits):
-        flips = rng.integers(2, size=(num_nets, 1 << bit))  # one for each choice of the higher bits
+        flips = rng.integers(2, size=(num_nets, 1 << bit))  # one for each prefix of higher bits
         shift = num_bits - 1 - bit
         found = found << 1 | (points >> shift & 1) ^ flips[:, points >> (shift + 1)]
     return (found + rng.random(found.shape)) / len(points)
@@ -196,9 +198,9 @@ def _indices(
     hybrids: list[tuple[np.ndarray, np.ndarray]],
     net_rows: int,
 ) -> PropertyIndices | None:
-    """Indices of one property; a factor's hybrids are of the first rows of A and B.
+    """Indices of one property. A factor's hybrids belong to the first rows of A and B.
 
-    A row in which one of a factor's four images is NaN is left out of that factor's.
+    A row with NaN in one of a factor's four images is ignored for that factor.
     """
     blocks = [a_NM, b_NM, *(block for pair in hybrids for block in pair)]
     share_measured = float(np.mean([np.isfinite(block).all(axis=1).mean() for block in blocks]))
@@ -209,7 +211,7 @@ def _indices(
     variance = float(base[measured].var(axis=0).sum())
     if variance <= CONSTANT**2 * float(np.square(base[measured]).sum(axis=1).mean()):
         return None
-    # what each replicate adds to the variance's deviation from its mean over all
+    # contribution of each replicate to the deviation of the variance from its mean
     squares = np.where(measured, np.square(base - base[measured].mean(axis=0)).sum(axis=1) - variance, 0.0)
     of_variance = squares.reshape(2, -1, net_rows).sum(axis=(0, 2)) / measured.sum()
     first_order, total, standard_error = {}, {}, {}
@@ -219,12 +221,12 @@ def _indices(
         product_N = (at_a_NM * at_b_NM).sum(axis=1)
         square_N = (at_a_NM**2 + at_b_NM**2).sum(axis=1)
         kept_N = np.isfinite(square_N)
-        if kept_N.mean() < MIN_SHARE_MEASURED**4:  # what is left of four images, were they blank independently
+        if kept_N.mean() < MIN_SHARE_MEASURED**4:  # expected share if four images failed independently
             return None
         mean = float(product_N[kept_N].mean())
         first_order[factor] = mean / (2 * variance)
         total[factor] = float(square_N[kept_N].mean() / (4 * variance))
-        # the index is a ratio: to first order its error is the numerator's less the index times the denominator's
+        # delta method: the error of the ratio is the numerator's less the index times the denominator's
         deviations = -2 * first_order[factor] * of_variance
         num_replicates = num // net_rows
         of_product = np.where(kept_N, product_N - mean, 0.0).reshape(num_replicates, net_rows).sum(axis=1)

@@ -1,4 +1,4 @@
-"""Families of measures: each takes a trained cell and gives the numbers of :mod:`infogan.measures.catalogue`."""
+"""Families of measures: each maps a trained cell to quantities of :mod:`infogan.measures.catalogue`."""
 
 from collections.abc import Callable
 

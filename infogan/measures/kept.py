@@ -1,4 +1,4 @@
-"""Small networks of our own that measure others: trained once on one CPU thread, then kept in the cache."""
+"""Small networks used by measures: trained once on one CPU thread, then cached."""
 
 import hashlib
 import io
@@ -16,10 +16,10 @@ from infogan.version import code_digest
 def trained_once(
     model: nn.Module, kind: str, recipe: str, code: tuple[str, ...], train: Callable[[], dict[str, float]]
 ) -> dict[str, float]:
-    """Load the weights that ``recipe`` gives into ``model``, or make them with ``train``; leaves it in eval mode.
+    """Load the weights for ``recipe`` into ``model`` from the cache, or call ``train``; the model ends in eval mode.
 
-    Returns the numbers that ``train`` gave when it ran. ``code``: files of this package that decide the weights. Same
-    recipe, code and torch, same bits. A damaged file counts as none.
+    Returns the numbers that ``train`` returned when it ran. ``code``: files of this package that decide the weights.
+    The same recipe, code and torch give the same bits. A damaged cache file is ignored.
     """
     key = f"{recipe} {torch.__version__} {code_digest((*code, 'measures/kept'))}"
     path = cache_dir() / kind / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.pt"
@@ -35,13 +35,13 @@ def trained_once(
 
 
 def _read(path: Path, model: nn.Module) -> dict[str, float] | None:
-    """None where there is no sound file. Its sum covers weights and numbers: they were measured of one another."""
+    """Load the cached weights into ``model`` and return their numbers; None if there is no valid file."""
     content = read_cached(path)
     if content is None:
         return None
     try:
         saved = torch.load(io.BytesIO(content), weights_only=True)
-    except Exception:  # the unpickler fails on what is no such file in every way there is
+    except Exception:  # the unpickler can raise anything on an invalid file
         return None
     before = {name: value.clone() for name, value in model.state_dict().items()}
     try:
@@ -51,13 +51,13 @@ def _read(path: Path, model: nn.Module) -> dict[str, float] | None:
             return numbers
     except (KeyError, TypeError, ValueError, AttributeError, RuntimeError):
         pass
-    model.load_state_dict(before)  # what is trained then starts where it would without a file
+    model.load_state_dict(before)  # so that training starts as it would without a file
     return None
 
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """The order of sums, and so the bits, depends on the number of threads."""
+    """Use one thread, because the order of sums, and so the bits, depends on the number of threads."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -67,7 +67,7 @@ def _one_thread() -> Iterator[None]:
 
 
 def initialise(model: nn.Module, generator: torch.Generator) -> None:
-    """He's normal weights for ReLU, biases 0; batch norm is at 1 and 0 already."""
+    """He's normal initialisation for ReLU, with biases 0; batch norm keeps its defaults."""
     for name, parameter in model.named_parameters():
         if parameter.dim() > 1:
             nn.init.kaiming_normal_(parameter, nonlinearity="relu", generator=generator)

@@ -1,4 +1,4 @@
-"""``python -m infogan.measures.page``: writes the catalogue's tables into docs/MEASURES.md."""
+"""``python -m infogan.measures.page`` writes the catalogue's tables into docs/MEASURES.md."""
 
 import sys
 from pathlib import Path
@@ -10,7 +10,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "MEASURES.md"
 
 
 def tables() -> str:
-    """A table for each family that has numbers; those of a known factor once, as ``FACTOR_name``."""
+    """One table per family with quantities; those of a known factor appear once, as ``FACTOR_name``."""
     parts = []
     for family, numbers in FAMILIES.items():
         rows: dict[str, str] = {}
@@ -29,7 +29,7 @@ def tables() -> str:
 
 
 def filled(page: str) -> str:
-    """The page with its tables made anew."""
+    """The page with its tables replaced."""
     before, _, rest = page.partition(BEGIN)
     after = rest.partition(END)[2]
     return f"{before}{BEGIN}\n{tables()}\n{END}{after}"

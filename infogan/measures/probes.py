@@ -1,6 +1,7 @@
-"""Probes: what a training keeps at a few iterations, so that measures against the iteration need no second one.
+"""Probes: data that a training keeps at a few iterations, so that measures over time need no second training.
 
-A probe draws from a stream of its own and leaves weights and moments alone; it sets frozen batch-norm statistics only.
+A probe draws from its own stream and does not change weights or optimiser state; it only sets frozen batch-norm
+statistics.
 Shape suffixes: N images, C channels, H height, W width.
 """
 
@@ -17,23 +18,23 @@ from infogan.measures.digits import assignment
 from infogan.measures.images import generated, pixels
 from infogan.networks import Discriminator, Generator
 
-NUM_SAMPLES = 1_000  # of the prior; and training images that calibrate Q and fit the assignment
+NUM_SAMPLES = 1_000  # prior samples; also training images that calibrate Q and fit the assignment
 NUM_HELD_OUT = 2_000
-FINEST = 64  # the first part of the training that is probed, beside its first iteration
-GENERATORS = (1 / 16, 1 / 4, 1.0)  # parts of the training at which G itself is kept: L_I's rise, its middle, the end
+FINEST = 64  # the first probe after iteration 1 is at 1/FINEST of the training
+GENERATORS = (1 / 16, 1 / 4, 1.0)  # fractions of the training at which G is kept: the rise of L_I, its middle, the end
 
 Arrays = dict[str, np.ndarray]
 
 
 def probe_iterations(iterations: int) -> list[int]:
-    """1, then 1/64, 3/128, 1/32, 3/64, ... 1/2, 3/4 and all of the training, rising: even on a logarithmic axis."""
+    """Iterations of the probes: 1, then 1/64, 3/128, 1/32, ... 3/4, 1 of the training; even on a logarithmic axis."""
     halves = [2.0**-k for k in range(FINEST.bit_length())]
     parts = [half * share for half in halves for share in (1.0, 0.75) if half * share >= 1 / FINEST]
     return sorted({1, iterations} | {round(iterations * part) for part in parts if round(iterations * part) >= 1})
 
 
 def generator_iterations(iterations: int) -> list[int]:
-    """The probes that keep the generator too."""
+    """Iterations of the probes that also keep the generator."""
     wanted = probe_iterations(iterations)
     return sorted({min(wanted, key=lambda i: abs(i - part * iterations)) for part in GENERATORS})
 
@@ -50,10 +51,10 @@ def take(
     *,
     signed: bool,
 ) -> Arrays:
-    """One probe: ``samples`` (N, C, H, W) uint8, and of a part of the training and held-out images Q's ``categories``
-    of the first categorical code beside their ``labels``. Without such a code or labels: samples alone.
+    """Take one probe: ``samples`` (N, C, H, W) uint8 and, with labels and a categorical code, Q's categories.
 
-    ``scaled``: uint8 images to what D reads. ``signed``: G's output is in [-1, 1].
+    The latter are ``categories`` of the first categorical code for part of the training and held-out images, with their
+    ``labels``. ``scaled`` maps uint8 images to D's input. ``signed``: G's output is in [-1, 1].
     """
     samples_NCHW = generated(generator, calibrate_generator(generator, spec, draws, NUM_SAMPLES).inputs_NZ)
     if signed:
@@ -74,7 +75,7 @@ def take(
 
 
 def by_iteration(probes: Mapping[str, np.ndarray]) -> dict[int, Arrays]:
-    """Arrays named ``NNNNNN-what`` to those of each iteration, rising."""
+    """Group arrays named ``NNNNNN-what`` by iteration, in ascending order."""
     found: dict[int, Arrays] = {}
     for name in sorted(probes, key=lambda name: int(name.partition("-")[0])):  # seven digits sort after six
         iteration, _, what = name.partition("-")

@@ -1,7 +1,7 @@
-"""What a sweep of one latent does to each image: its size, its direction, and whether the digit survives it.
+"""Effect of a sweep of one latent on each image: its size, its direction, and whether the digit is preserved.
 
-Each row is one draw of all latents, the columns vary one of them, as in the paper's pictures. Rank correlation along a
-row is not used: a smooth generator gives most noise dimensions a high one.
+Each row is one draw of all latents; the columns vary one of them, as in the paper's figures. Rank correlation along a
+row is not used: with a smooth generator it is high for most noise dimensions too.
 Shape suffixes: R rows, K columns, N = R * K images, C channels, H height, W width.
 """
 
@@ -20,35 +20,35 @@ from infogan.networks import Generator
 
 NUM_ROWS = 100
 MIN_ROWS = 10
-MIN_SHARE_MEASURED = 0.8  # of rows; below, a property counts as not measured
+MIN_SHARE_MEASURED = 0.8  # of rows; below this, a property counts as not measured
 POSITIONS = tuple(-2 + 0.5 * k for k in range(9))
-RANGES = ((-1.0, 1.0), (-2.0, 2.0))  # the prior's, and Figure 2's
+RANGES = ((-1.0, 1.0), (-2.0, 2.0))  # the prior, and Figure 2
 
 
 @dataclass(frozen=True)
 class Change:
-    """Change of one property from one end of a range to the other."""
+    """Change of one property between the ends of a range."""
 
     mean: float  # in the property's unit, signed
     mean_in_data_std: float
-    sign: int  # of the change in most rows: 1, -1, or 0 where nothing changes
+    sign: int  # of the change in most rows: 1, -1, or 0 without a change
     share_of_sign: float  # of the rows measured
-    num_rows: int  # measured at both ends
+    num_rows: int  # rows measured at both ends
 
 
 @dataclass(frozen=True)
 class RangeEffect:
-    """A sweep from ``low`` to ``high``; None stands for "not measured"."""
+    """Effects of a sweep from ``low`` to ``high``; None means "not measured"."""
 
     low: float
     high: float
     changes: dict[str, Change | None]
-    digit_kept: float | None  # share of rows in which all images within the range show the same digit
+    digit_kept: float | None  # share of rows in which all images show the same digit
 
 
 @dataclass(frozen=True)
 class Sweep:
-    """What one latent does over each of ``RANGES``."""
+    """Effects of one latent over each of ``RANGES``."""
 
     latent: str
     num_rows: int
@@ -70,12 +70,12 @@ def sweep(
     digits: Callable[[Tensor], np.ndarray] | None = None,
     num_rows: int = NUM_ROWS,
 ) -> Sweep:
-    """Sweep ``latent``, a continuous code or a noise dimension by name, with the generator's frozen statistics.
+    """Sweep ``latent``, a continuous code or a noise dimension by name, with frozen statistics.
 
-    The rows run evenly through the categories of the first categorical code. ``data_std``: standard deviation of each
-    property over real images; only these properties are reported. ``digits``: a classifier's digit of each
-    image. Makes ``9 * num_rows`` images.
-    Raises ValueError for an unknown or a categorical latent, fewer than ``MIN_ROWS`` rows or a yardstick of 0.
+    Rows cycle evenly through the categories of the first categorical code. ``data_std``: standard deviation of each
+    property over real images; only these properties are reported. ``digits``: classifies each image. Generates ``9 *
+    num_rows`` images. Raises ValueError for an unknown or categorical latent, fewer than ``MIN_ROWS`` rows, or a
+    standard deviation of 0.
     """
     if num_rows < MIN_ROWS:
         raise ValueError(f"a sweep needs at least {MIN_ROWS} rows, got {num_rows}")
@@ -112,11 +112,11 @@ def swept_images(
     *,
     spread_categories: bool = True,
 ) -> Tensor:
-    """Images (R * K, C, H, W), row by row: in each the latent takes every position and all others stay.
+    """Images (R * K, C, H, W), row by row: the latent takes every position, all others stay fixed within a row.
 
-    With the generator's frozen statistics. ``spread_categories``: the rows run evenly through the categories of the
-    first categorical code, else they have what the stream draws, as in :func:`infogan.measures.traversals.traversal`.
-    Raises ValueError for a latent that is neither a continuous code nor a noise dimension.
+    Uses frozen statistics. ``spread_categories``: rows cycle evenly through the categories of the first categorical
+    code; otherwise they are drawn, as in :func:`infogan.measures.traversals.traversal`. Raises ValueError for a latent
+    that is neither a continuous code nor a noise dimension.
     """
     dtype, num_columns = next(generator.parameters()).dtype, len(positions_K)
     noise_NZ = spec.noise.sample(num_rows, stream, dtype).repeat_interleave(num_columns, dim=0)

@@ -1,4 +1,4 @@
-"""The family "trajectory": what the probes of a training give against the iteration.
+"""The family "trajectory": measures of the probes over the iterations of a training.
 
 Shape suffixes: N images, F features.
 """
@@ -16,7 +16,7 @@ NUM_REAL = 5_000  # training images that KID compares with
 
 
 def measure_trajectory(cell: Trained) -> Measured:
-    """KID and the one-to-one error of Q's category at every probe; nothing where the cell was trained without any."""
+    """KID and the one-to-one error of Q's category at every probe; empty without probes, categories or labels."""
     probes, train = by_iteration(cell.probes), cell.dataset.train
     index = cell.first_categorical()
     if not probes or index is None or train.labels is None or cell.dataset.test.labels is None:

@@ -1,4 +1,4 @@
-"""Image grids in the paper's layout: columns vary one code, rows are other noise and other fixed codes."""
+"""Image grids in the paper's layout: columns vary one code; rows have different noise and other codes."""
 
 import torch
 from torch import Tensor
@@ -8,7 +8,7 @@ from infogan.measures.images import generated, pixels
 from infogan.networks import Generator
 
 ROWS, COLUMNS = 5, 10
-SWEEP = 2.0  # Figure 2 sweeps a code trained on -1..1 over -2..2
+SWEEP = 2.0  # Figure 2 sweeps codes trained on -1..1 over -2..2
 PRIOR_SWEEP = 1.0  # Figures 3 to 5 stay within the prior
 
 
@@ -16,9 +16,9 @@ PRIOR_SWEEP = 1.0  # Figures 3 to 5 stay within the prior
 def traversal(
     generator: Generator, spec: LatentSpec, code_index: int, stream: torch.Generator, *, signed: bool
 ) -> Tensor:
-    """Images (rows, columns, H, W, C) uint8 of one code's sweep, with the generator's frozen batch-norm statistics.
+    """Image grid (rows, columns, H, W, C) uint8 of one code's sweep, with frozen batch-norm statistics.
 
-    A categorical code runs through its categories, a continuous one from -2 to 2. ``signed``: G's output is in [-1, 1].
+    A categorical code takes all its categories, a continuous one -2 to 2. ``signed``: G's output is in [-1, 1].
     """
     images_NCHW = traversal_images(generator, spec, code_index, stream, SWEEP)
     return as_grid((images_NCHW + 1) / 2 if signed else images_NCHW)
@@ -28,7 +28,10 @@ def traversal(
 def traversal_images(
     generator: Generator, spec: LatentSpec, code_index: int, stream: torch.Generator, sweep: float
 ) -> Tensor:
-    """The same as the generator gives them, (rows * columns, C, H, W); a continuous code from -sweep to sweep."""
+    """The images of a sweep in the generator's range, (rows * columns, C, H, W).
+
+    A continuous code goes from -sweep to sweep.
+    """
     code = spec.codes[code_index]
     dtype = next(generator.parameters()).dtype
     if isinstance(code, Categorical):
@@ -42,6 +45,6 @@ def traversal_images(
 
 
 def as_grid(images_NCHW: Tensor) -> Tensor:
-    """Images in [0, 1], row by row, to (rows, columns, H, W, C) uint8."""
+    """Arrange images in [0, 1], given row by row, as (rows, columns, H, W, C) uint8."""
     images_NHWC = pixels(images_NCHW).permute(0, 2, 3, 1)
     return images_NHWC.reshape(ROWS, -1, *images_NHWC.shape[1:])

@@ -1,8 +1,8 @@
-"""Usable information (Xu et al. 2020, arXiv 2002.10689): what a Q of given capacity, trained afresh, reads of a code.
+"""Usable information (Xu et al. 2020, arXiv 2002.10689): how much a fresh Q of given capacity can read of a code.
 
-I(c; x) itself says nothing of a training: a deterministic generator that is injective in its latents has I = H(c),
-trained or not. So fresh Qs of three capacities learn on samples drawn online from a frozen generator, and the curve of
-their L_I over capacity is reported. For InfoGAN it is not needed: its own L_I bounds what is left, H(c) - L_I.
+I(c; x) itself says nothing about a training: a deterministic generator that is injective in its latents has I = H(c),
+trained or not. So fresh Qs of three capacities are trained on samples drawn online from a frozen generator, and their
+L_I is reported by capacity. InfoGAN does not need it: its own L_I bounds what is left, H(c) - L_I.
 Shape suffixes: N images, C channels, H height, W width.
 """
 
@@ -32,15 +32,15 @@ ITERATIONS_OF_A_CELL = 200  # for each of a baseline cell's three generators
 
 @dataclass(frozen=True)
 class Usable:
-    """L_I in nats of each code by capacity, on samples that no Q was trained on.
+    """L_I in nats of each code by capacity, on samples not used for training.
 
-    That of a categorical code has the ceiling H(c); that of a continuous one with a learned std has none. A value
-    below 0 is a Q that has learned nothing: 0 nats are usable.
+    For a categorical code the ceiling is H(c); a continuous one with a learned std has none. A negative value comes
+    from a Q that has learned nothing: 0 nats are usable.
     """
 
     nats: dict[str, dict[str, float]]  # by capacity and code
     iterations: int
-    num_images: int  # made by the generator, training and evaluation together
+    num_images: int  # generated in total, for training and evaluation
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -54,12 +54,10 @@ def usable_information(
     capacities: tuple[Capacity, ...] = CAPACITIES,
     code_indices: tuple[int, ...] | None = None,
 ) -> Usable:
-    """Train a fresh Q of each capacity for each code, on the same samples, with the generator's frozen statistics.
+    """Train a fresh Q of each capacity for each code, all on the same samples, with the generator's frozen statistics.
 
-    ``code_indices``: the codes to read; None: all.
-
-    Calibrate the generator first. Makes ``128 * iterations + 10000`` images. Raises ValueError where there is no code
-    to read or no iteration.
+    ``code_indices``: the codes to read; None: all. Calibrate the generator first. Generates ``128 * iterations +
+    10000`` images. Raises ValueError without a code to read or without iterations.
     """
     if not spec.codes:
         raise ValueError("there is no code to read")
@@ -67,7 +65,7 @@ def usable_information(
         raise ValueError(f"a fresh Q needs at least one iteration, got {iterations}")
     images_NCHW, _ = _samples(generator, spec, stream, NUM_EVALUATED)
     centre, scale = images_NCHW.mean(dim=0), images_NCHW.std().clamp_min(1e-6)
-    # one Q per code: shared layers would trade one code against another
+    # one Q per code, since shared layers would trade codes off against each other
     readers = {
         (capacity, index): _reader(capacity, images_NCHW.shape[1:], code.parameter_width, stream).to(images_NCHW)
         for capacity in capacities
@@ -84,7 +82,7 @@ def usable_information(
         return torch.stack([lq + spec.codes[i].entropy_nats for lq, (_, i) in zip(log_q, readers, strict=True)])
 
     for _ in range(iterations):
-        # the sum of losses separates, so each Q learns as if alone
+        # the losses share no parameters, so each Q learns as if alone
         loss = -bounds(*_samples(generator, spec, stream, BATCH_SIZE)).sum()
         optimizer.zero_grad()
         loss.backward()
@@ -107,7 +105,7 @@ def _samples(
 
 
 def _reader(capacity: Capacity, image_CHW: torch.Size, num_parameters: int, stream: torch.Generator) -> nn.Module:
-    """A Q without batch norm: it reads single images, in training too. It starts knowing nothing: at output 0."""
+    """A Q without batch norm, so it reads single images in training too. Its output layer starts at 0."""
     channels, height, width = image_CHW
     pixels = channels * height * width
     body: list[nn.Module]
@@ -136,10 +134,10 @@ def _reader(capacity: Capacity, image_CHW: torch.Size, num_parameters: int, stre
 
 
 def measure_usable(cell: Trained) -> Measured:
-    """What fresh Qs of three capacities read of c1 in the generators that a baseline's probes kept.
+    """How much fresh Qs of three capacities read of c1 in the generators kept by a baseline's probes.
 
-    Nothing for InfoGAN itself, whose L_I bounds what is left, nor for a cell that kept no generator. Each of
-    ``ITERATIONS_OF_A_CELL`` iterations of training: what these Qs can read with that, not I(c; x).
+    Empty for InfoGAN itself, whose L_I bounds what is left, and for a cell that kept no generator. Each Q is trained
+    for ``ITERATIONS_OF_A_CELL`` iterations, so the result is what it can read with this budget, not I(c; x).
     """
     index = cell.first_categorical()
     found = by_iteration(cell.probes)

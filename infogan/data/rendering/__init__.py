@@ -1,6 +1,6 @@
-"""Renderings with known factors: the default of the experiments whose pictures cannot be fetched.
+"""Rendered images with known factors: the default for experiments whose data sets cannot be downloaded.
 
-One file per kind of object (:class:`Kind` says what it has), one tracer, one cache for the rendered sets (``sets``).
+One file per kind of object (:class:`Kind` is their interface), one tracer, one cache of rendered sets (``sets``).
 ``python -m infogan.data.rendering --help`` draws contact sheets and sweeps.
 """
 
@@ -11,20 +11,20 @@ import numpy as np
 
 
 class Kind(Protocol):
-    """What the file of a kind of object has. Its parameters are a frozen dataclass, so that ``replace`` moves one."""
+    """Interface of a module that renders one kind of object. Its parameters are a frozen dataclass."""
 
-    FACTORS: tuple[str, ...]  # parameters that the set's factor table holds, in its order
-    RANGES: Mapping[str, tuple[float, float]]  # of each factor, in the unit that the file says
+    FACTORS: tuple[str, ...]  # parameters that are columns of the factor table, in order
+    RANGES: Mapping[str, tuple[float, float]]  # range of each factor, in the unit stated in its file
     SHAPE_CHW: tuple[int, int, int]
-    CODE: tuple[str, ...]  # files of this folder that decide the pixels: the recipe's digest covers them
+    CODE: tuple[str, ...]  # files of this folder that decide the pixels, for the recipe's digest
 
     def draw(self, rng: np.random.Generator) -> Any:
-        """Parameters of one picture; their order of draws is part of the recipe."""
+        """Draw the parameters of one image; the order of the draws is part of the recipe."""
 
     def render(self, parameters: Any) -> np.ndarray:
-        """The picture, uint8 (C, H, W); nothing random is left."""
+        """Render the image, uint8 (C, H, W); deterministic."""
 
 
 def factor_values(kind: Kind, parameters: Any) -> list[float]:
-    """The factor table's row of one picture."""
+    """Row of the factor table for one image."""
     return [float(getattr(parameters, name)) for name in kind.FACTORS]

@@ -1,6 +1,6 @@
-"""Gray chairs on white, the default of the Chairs experiment, symmetric about x = 0 and standing on y = 0.
+"""Gray chairs on white, the default of the Chairs experiment. They are symmetric about x = 0 and stand on y = 0.
 
-Lengths are in units of about a seat's depth; angles in radians.
+The unit of length is about the depth of a seat; angles are in radians.
 """
 
 import math
@@ -26,8 +26,8 @@ from infogan.data.rendering.tracer import (
 FACTORS = ("rotation", "width", "elevation")
 RANGES = {
     "rotation": (0.0, 2 * math.pi),  # 0 faces the viewer, pi / 2 the viewer's right
-    "width": (0.65, 1.9),  # of the seat, a narrow chair to a bench
-    "elevation": (math.radians(20), math.radians(30)),  # of the camera: one of the two, as in 3D Chairs
+    "width": (0.65, 1.9),  # of the seat, from a narrow chair to a bench
+    "elevation": (math.radians(20), math.radians(30)),  # of the camera, one of the two values, as in 3D Chairs
 }
 SHAPE_CHW = (1, 64, 64)
 CODE = ("chairs", "draws", "tracer")
@@ -35,15 +35,15 @@ CODE = ("chairs", "draws", "tracer")
 LEGS = ("four", "splayed", "sled", "pedestal", "star", "panel")
 BACKS = ("panel", "slats", "ladder", "frame", "oval", "low")
 ARMS = ("none", "none", "none", "none", "bar", "bar", "solid")  # 4 : 2 : 1
-LOW_BACK = 0.55  # height of a low back, as a share of a full one's
-_FLARE = 0.14  # by which splayed legs stand out
+LOW_BACK = 0.55  # height of a low back, as a share of a full one
+_FLARE = 0.14  # how far splayed legs stand out
 _CAMERA_DISTANCE, _MARGIN = 7.0, 1.04
 _LIGHT: Vector = (-0.3510, 0.6519, 0.6720)  # unit vector, from the upper left
 
 
 @dataclass(frozen=True)
 class Chair:
-    """All that a picture of the set depends on."""
+    """All parameters of an image."""
 
     rotation: float
     width: float
@@ -64,7 +64,7 @@ class Chair:
 
 
 def draw(rng: np.random.Generator) -> Chair:
-    """Parameters of one picture: the factors first."""
+    """Draw the parameters of one image, factors first."""
     return Chair(
         rotation=uniform(rng, *RANGES["rotation"]),
         width=uniform(rng, *RANGES["width"]),
@@ -86,7 +86,7 @@ def draw(rng: np.random.Generator) -> Chair:
 
 
 def render(chair: Chair) -> Array:
-    """The picture, uint8 (1, 64, 64)."""
+    """Render the image, uint8 (1, 64, 64)."""
     seat, frame = seat_field(chair), frame_field(chair)
 
     def field(x: Array, y: Array, z: Array) -> Array:
@@ -96,7 +96,7 @@ def render(chair: Chair) -> Array:
         is_seat = seat(*points) <= frame(*points)
         gray = np.where(is_seat, np.float32(chair.seat_gray), np.float32(chair.frame_gray))
         x, y, z = (p + np.float32(0.12) * n for p, n in zip(points, normals, strict=True))
-        openness = np.clip(0.45 + 0.55 / 0.12 * field(x, y, z), 0.3, 1)  # darker in corners, where light is occluded
+        openness = np.clip(0.45 + 0.55 / 0.12 * field(x, y, z), 0.3, 1)  # ambient occlusion: darker in corners
         return (gray * openness)[:, None], np.full(len(gray), 0.10, np.float32)
 
     light = Light(_LIGHT, ambient=0.35)
@@ -104,7 +104,7 @@ def render(chair: Chair) -> Array:
 
 
 def chair_camera(chair: Chair) -> Camera:
-    """Frames the chair so that no rotation clips it: its scale depends on its sizes, never on its rotation."""
+    """A camera that fits the chair at every rotation: its scale depends on the chair's sizes, not on the rotation."""
     back_height = chair.back_height * (LOW_BACK if chair.back == "low" else 1)
     half_width, half_depth, top = chair.width / 2, chair.depth / 2, chair.seat_height + back_height
     flare = _FLARE if chair.legs == "splayed" else 0.02
@@ -115,7 +115,7 @@ def chair_camera(chair: Chair) -> Camera:
     back_radius = math.hypot(half_width + 0.06, half_depth + chair.rake * back_height + 0.06)
     rims = ((0.0, feet_radius), (chair.seat_height + 0.48, arms_radius), (top + 0.04, back_radius))
     centre_y = top / 2
-    for _ in range(2):  # perspective moves the middle a little as the camera moves
+    for _ in range(2):  # twice, because perspective shifts the middle when the camera moves
         _, lowest, highest = _reach([(y - centre_y, radius) for y, radius in rims], chair.elevation)
         centre_y += (lowest + highest) / 2 / math.cos(chair.elevation)
     reach = _reach([(y - centre_y, radius) for y, radius in rims], chair.elevation)
@@ -128,7 +128,7 @@ def chair_camera(chair: Chair) -> Camera:
 
 
 def _reach(circles: list[tuple[float, float]], elevation: float) -> tuple[float, float, float]:
-    """Half the width, lowest and highest point in the image, in perspective, of level circles (y, radius)."""
+    """Half width, lowest and highest point in the image, in perspective, of horizontal circles (y, radius)."""
     ce, se = math.cos(elevation), math.sin(elevation)
     half_width, lowest, highest = 0.0, math.inf, -math.inf
     for y, radius in circles:
@@ -162,7 +162,7 @@ def seat_field(chair: Chair) -> Field:
 
 
 def frame_field(chair: Chair) -> Field:
-    """Legs, arms and back."""
+    """Distance field of legs, arms and back."""
 
     def frame(x: Array, y: Array, z: Array) -> Array:
         ax, az = np.abs(x), np.abs(z)
@@ -194,7 +194,7 @@ def _legs(chair: Chair, x: Array, y: Array, z: Array, ax: Array, az: Array) -> l
         parts = [_cylinder(x, y, z, 0, h, 1.3 * t, 0.01), _cylinder(x, y, z, 0, 0.06, 0.95 * min(w, d), 0.02)]
     elif chair.legs == "star":
         parts = [_cylinder(x, y, z, 0.1 * h, h, t, 0.01)]
-        for angle in (0.5 * math.pi, 0.1 * math.pi, -0.3 * math.pi):  # five feet: one ahead, two mirrored pairs
+        for angle in (0.5 * math.pi, 0.1 * math.pi, -0.3 * math.pi):  # five feet: one in front, two mirrored pairs
             foot = (0.52 * math.cos(angle), 0.05, 0.52 * math.sin(angle))
             parts.append(capsule(ax, y, z, (0, 0.16, 0), foot, 0.8 * t, 0.7 * t))
     else:
@@ -239,7 +239,7 @@ def _back(chair: Chair, x: Array, y: Array, z: Array, ax: Array) -> list[Array]:
     if chair.back == "slats":
         num = max(2, round(5 * chair.width))
         pitch = 2 * (w - t) / num
-        # the nearest slat's own x; an odd number of slats, so that the back stays symmetric
+        # x relative to the nearest slat; an odd number of slats keeps the back symmetric
         own_x = x - pitch * np.clip(np.round(x * (1 / pitch)), -((num - 1) // 2), (num - 1) // 2)
         parts.append(box(own_x, y, z, (0, middle, 0), (0.22 * pitch, height / 2, 0.4 * t)))
     elif chair.back == "ladder":

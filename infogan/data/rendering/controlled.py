@@ -1,7 +1,7 @@
-"""Images of a rendered set with one factor under control: the same within a group, or moved over its range.
+"""Images of a rendered set with one factor controlled: constant within a group, or swept over its range.
 
-What FactorVAE's score and the ceiling of a sweep need, and what only a renderer can give. Rendered once, over all
-cores, into the cache; image n of a factor depends on the kind, on ``kinds.SEED`` and on n alone.
+FactorVAE's score and the ceiling of a sweep need them, and only a renderer can provide them. They are rendered once, on
+all cores, into the cache; image n of a factor depends only on the kind, on ``kinds.SEED`` and on n.
 """
 
 import io
@@ -18,17 +18,17 @@ from infogan.data.npz import NpzError, read_npz
 from infogan.data.rendering import kinds, pool
 from infogan.version import code_digest
 
-FIRST = 1 << 40  # index of the first controlled image: no other of the set comes near it
+FIRST = 1 << 40  # index of the first controlled image, far above all others of the set
 GROUP_SIZE = 24  # images that share a value
-# Groups of a factor, a vote of FactorVAE each; even, since half of them fit the vote that the others test. From 20,000
-# training images on four factors have 256 votes, of which the rendered images are a quarter of the set's own number.
+# Groups per factor, each a vote of FactorVAE. An even number, since half of them fit the majority vote and the others
+# test it. From 20,000 training images on, four factors have 256 votes, whose images are a quarter of the set's number.
 MIN_GROUPS, MAX_GROUPS = 4, 64
-MIN_ROWS, MAX_ROWS = 2, 12  # of a sweep: objects
+MIN_ROWS, MAX_ROWS = 2, 12  # objects in a sweep
 
 
 @dataclass(frozen=True)
 class ControlledImages:
-    """Controlled images of one kind; a small training set gets few of them, as it is for a quick look."""
+    """Controlled images of one kind. A small training set gets few of them, since it is for a quick look."""
 
     kind: str
     num_train: int
@@ -39,7 +39,7 @@ class ControlledImages:
         return min(max(self.num_train // 256 * 2, MIN_GROUPS), MAX_GROUPS)
 
     def fixed(self, factor: str) -> np.ndarray:
-        """(groups, images, C, H, W) uint8: within a group the factor has one value of the prior, all else is random."""
+        """Images (groups, images, C, H, W) uint8: the factor is constant within a group, all else is random."""
         module = kinds.kind_module(self.kind)
 
         def parameters(group: int, image: int) -> Any:
@@ -49,7 +49,7 @@ class ControlledImages:
         return self._rendered(f"fixed-{factor}", self.num_groups, GROUP_SIZE, parameters)
 
     def swept(self, factor: str, num_columns: int) -> np.ndarray:
-        """(rows, columns, C, H, W) uint8: each row is one object, the factor moved over its whole range."""
+        """Images (rows, columns, C, H, W) uint8: each row is one object, with the factor swept over its whole range."""
         num_rows = min(max(self.num_train // 512, MIN_ROWS), MAX_ROWS)
         module = kinds.kind_module(self.kind)
         low, high = module.RANGES[factor]
@@ -70,7 +70,7 @@ class ControlledImages:
             if images.shape == shape:
                 return images
         except (NpzError, KeyError):
-            pass  # none yet, or damaged
+            pass  # missing or damaged
         tasks = {row: (self.kind, [parameters(row, column) for column in range(columns)]) for row in range(rows)}
         images = np.empty(shape, np.uint8)
         with closing(pool.results(_render, tasks, rows * columns, usable_cores())) as results:

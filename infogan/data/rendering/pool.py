@@ -1,4 +1,4 @@
-"""Rendering spread over processes: neither their number nor the death of one changes a byte."""
+"""Render in several processes. Neither their number nor the death of one changes a byte."""
 
 import multiprocessing
 import os
@@ -9,7 +9,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any, TypeVar
 
-MIN_PARALLEL = 100  # images from which starting processes pays
+MIN_PARALLEL = 100  # fewer images are not worth starting processes
 
 Result = TypeVar("Result")
 
@@ -17,12 +17,13 @@ Result = TypeVar("Result")
 def results(
     function: Callable[..., Result], tasks: Mapping[int, tuple[Any, ...]], num_images: int, num_processes: int
 ) -> Generator[tuple[int, Result], None, None]:
-    """``function`` of each task's arguments, as they come; in this process where others would not pay or cannot be had.
+    """Yield ``function``'s result for each task as it completes, in parallel where that is possible and worth it.
 
-    ``num_images``: that all tasks together render.
+    ``num_images`` is the total number of images in all tasks. Tasks that a dead process left undone run in this
+    process.
     """
     remaining = dict(tasks)
-    is_daemon = multiprocessing.current_process().daemon  # which may not have children
+    is_daemon = multiprocessing.current_process().daemon  # daemons may not have children
     if min(num_processes, len(tasks)) > 1 and num_images >= MIN_PARALLEL and not is_daemon:
         yield from _in_parallel(function, remaining, num_processes)
     for k, arguments in remaining.items():
@@ -32,8 +33,8 @@ def results(
 def _in_parallel(
     function: Callable[..., Result], tasks: dict[int, tuple[Any, ...]], num_processes: int
 ) -> Generator[tuple[int, Result], None, None]:
-    """Takes each task that is done out of ``tasks``; some stay where a process was killed or cannot start."""
-    context = multiprocessing.get_context("spawn")  # safe beside the threads of torch, and the same on every system
+    """Run tasks in processes and remove finished ones from ``tasks``; some remain if a process dies or cannot start."""
+    context = multiprocessing.get_context("spawn")  # safe with torch's threads, and the same on every system
     pool = ProcessPoolExecutor(min(num_processes, len(tasks)), context, initializer=_start_worker)
     try:
         futures = {pool.submit(function, *arguments): k for k, arguments in tasks.items()}
@@ -48,7 +49,7 @@ def _in_parallel(
 
 
 def _start_worker() -> None:
-    """Ctrl-C ends a worker at once and silently, and so does the end of its parent, however that came about."""
+    """End a worker at once and silently on Ctrl-C, and when its parent ends for any reason."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     parent = multiprocessing.parent_process()
     if parent:

@@ -1,6 +1,6 @@
-"""Coloured heads with hair, glasses and a mood, the default of the CelebA experiment.
+"""Coloured heads with hair, glasses and emotion, the default of the CelebA experiment.
 
-Lengths and angles as in :mod:`infogan.data.rendering.heads`.
+Units of lengths and angles are those of :mod:`infogan.data.rendering.heads`.
 """
 
 from dataclasses import dataclass
@@ -24,15 +24,15 @@ from infogan.data.rendering.tracer import (
 
 FACTORS = ("azimuth", "glasses", "hair", "emotion")
 RANGES = {
-    "azimuth": (-0.8, 0.8),  # radians, positive looks to the viewer's right
+    "azimuth": (-0.8, 0.8),  # radians; positive: looks to the viewer's right
     "glasses": (0.0, 1.0),  # 0 without, 1 with
-    "hair": (0.0, 5.0),  # 0 none, else the style's number (HAIR_STYLES) and, after the point, its amount
-    "emotion": (-1.0, 1.0),  # stern, brows and corners of the mouth down, to a smile with teeth
+    "hair": (0.0, 5.0),  # 0 none; else the index in HAIR_STYLES plus an amount from 0 to 1
+    "emotion": (-1.0, 1.0),  # from stern (brows and corners of the mouth down) to a smile with teeth
 }
 SHAPE_CHW = (3, 32, 32)
 CODE = ("draws", "heads", "portraits", "tracer")
 
-HAIR_STYLES = ("none", "short", "bangs", "long", "big")  # from less hair to more
+HAIR_STYLES = ("none", "short", "bangs", "long", "big")  # in order of the amount of hair
 GLASSES_SHARE = 0.35
 Colour = tuple[float, float, float]
 SKINS: tuple[Colour, ...] = (
@@ -56,7 +56,7 @@ GLASSES_FRAME: Colour = (0.03, 0.03, 0.04)
 
 @dataclass(frozen=True)
 class Portrait:
-    """All that a picture of the set depends on."""
+    """All parameters of an image."""
 
     azimuth: float
     glasses: float
@@ -74,7 +74,7 @@ class Portrait:
 
 
 def draw(rng: np.random.Generator) -> Portrait:
-    """Parameters of one picture: the factors first."""
+    """Draw the parameters of one image, factors first."""
     azimuth, glasses = uniform(rng, *RANGES["azimuth"]), float(rng.random() < GLASSES_SHARE)
     style, amount, emotion = choice(rng, tuple(range(5))), float(rng.random()), uniform(rng, *RANGES["emotion"])
     brightness, gray = uniform(rng, 0.92, 1.04), uniform(rng, 0.2, 0.85)
@@ -101,10 +101,10 @@ def _tinted(rng: np.random.Generator, gray: float) -> float:
 
 
 def render(portrait: Portrait) -> Array:
-    """The picture, uint8 (3, 32, 32)."""
+    """Render the image, uint8 (3, 32, 32)."""
     head = Head(portrait.identity, portrait.width, portrait.emotion)
     skin = portrait.skin_colour
-    teeth = min(max((portrait.emotion - 0.1) / 0.4, 0.0), 1.0)  # how far a smile shows them
+    teeth = min(max((portrait.emotion - 0.1) / 0.4, 0.0), 1.0)  # visibility of the teeth in a smile
     colours = HeadColours(
         skin=skin,
         eyebrows=portrait.hair_colour,
@@ -141,7 +141,7 @@ def render(portrait: Portrait) -> Array:
 
 
 def hair_field(style: str, amount: float, width: float) -> Field:
-    """A cap about the skull, bared where the face, the ears and the nape are; ``amount`` runs from 0 to 1."""
+    """A cap around the skull, cut away at the face, the ears and the nape; ``amount`` ranges from 0 to 1."""
     thickness = 0.04 + 0.09 * amount
     front_line = {"short": 0.66, "bangs": 0.34, "long": 0.60, "big": 0.62}[style] - 0.06 * amount
 
@@ -164,7 +164,7 @@ def hair_field(style: str, amount: float, width: float) -> Field:
 
 
 def glasses_field(head: Head) -> Field:
-    """Two rings, a bridge and the temples."""
+    """Two rings, a bridge and the temples of a pair of glasses."""
     eye_x, eye_y, width = head.eye_x, head.eye_y, head.width
 
     def glasses(x: Array, y: Array, z: Array) -> Array:

@@ -1,7 +1,7 @@
-"""Rendered sets: drawn once, over all cores, into a cache of small checked files, and the digest of their recipe.
+"""Rendered sets: rendered once, on all cores, into a cache of small checked files, and the digest of their recipe.
 
-Image k of a set depends on its kind, on ``kinds.SEED`` and on k alone: a set's first images are the same whatever its
-size, and neither the number of processes nor an interruption changes a byte.
+Image k of a set depends only on its kind, on ``kinds.SEED`` and on k. So the first images of a set are the same
+whatever its size, and neither the number of processes nor an interruption changes a byte.
 """
 
 import hashlib
@@ -21,17 +21,17 @@ from infogan.data.rendering.controlled import ControlledImages
 from infogan.data.rendering.kinds import FIRST_HELD_OUT, kind_module, recipe
 
 DEFAULT_NUM_IMAGES = 20_000
-CHUNK = 100  # images per file and task: about a second of one core
+CHUNK = 100  # images per file and task, about a second on one core
 
 
 def set_sizes(num_images: int | None) -> tuple[int, int]:
-    """Training and held-out images of a set: 2,000 held out of a full one, a tenth, at least 64, of a smaller one."""
+    """Numbers of training and held-out images: a full set holds out 2,000, a smaller one a tenth but at least 64."""
     num_train = num_images or DEFAULT_NUM_IMAGES
     return num_train, max(64, min(num_train, DEFAULT_NUM_IMAGES) // 10)
 
 
 def rendered_info(name: str, kind: str, num_images: int | None, note: str) -> DataInfo:
-    """What :func:`rendered_dataset` gives, at once. ``note`` is the sentence's beginning; its counts are added."""
+    """The DataInfo of :func:`rendered_dataset`, without rendering. Counts are appended to ``note``."""
     num_train, num_test = set_sizes(num_images)
     note = f"{note}: {num_train:,} to train on, {num_test:,} held out, all factors known."
     return DataInfo(name, "rendered", note, recipe_digest(kind, num_train, num_test), num_train, num_test, False)
@@ -40,14 +40,14 @@ def rendered_info(name: str, kind: str, num_images: int | None, note: str) -> Da
 def rendered_dataset(
     name: str, kind: str, num_images: int | None, note: str, progress: Progress | None = None
 ) -> Dataset:
-    """The set as a data set of that name; ``progress`` is called only where images must be rendered."""
+    """The rendered set of a kind as a Dataset; ``progress`` is called only if images must be rendered."""
     info = rendered_info(name, kind, num_images, note)
     train, test, factor_names = rendered(kind, info.num_train, info.num_test, progress)
     return Dataset(info, train, test, factor_names, ControlledImages(kind, info.num_train))
 
 
 def recipe_digest(kind: str, num_train: int, num_test: int) -> str:
-    """What decides the set's bytes: kind, seed, counts, factor ranges and the renderer's syntax trees."""
+    """Digest of what decides the set's bytes: kind, seed, counts, factor ranges and the renderer's syntax trees."""
     return hashlib.sha256(f"{recipe(kind)} {num_train} {num_test}".encode()).hexdigest()
 
 
@@ -59,9 +59,9 @@ def rendered(
     *,
     num_processes: int | None = None,
 ) -> tuple[Part, Part, tuple[str, ...]]:
-    """Training and held-out images and the names of their factors, from the cache or rendered into it.
+    """Training and held-out images with the names of their factors, from the cache or rendered into it.
 
-    An interruption loses no more than the chunks in work; damaged chunks are rendered anew. Where the cache cannot be
+    An interruption loses only the chunks in progress; damaged chunks are rendered again. If the cache cannot be
     written, the set is only returned.
     """
     module = kind_module(kind)
@@ -94,7 +94,7 @@ def rendered(
 
 @dataclass(frozen=True)
 class _Chunk:
-    """A file of the cache and the images wanted of it; it may hold fewer, or more."""
+    """A file of the cache and the images wanted from it; it may contain fewer or more."""
 
     file: Path
     first: int  # index of its first image
@@ -129,7 +129,7 @@ def _chunks(folder: Path, part: str, first: int, num: int) -> list[_Chunk]:
 
 
 def _read(chunk: _Chunk, module: Any) -> _Arrays:
-    """Images of a chunk, as many as its file holds: none where it is absent, damaged or of another shape."""
+    """Images in a chunk's file; none if it is missing, damaged or has another shape."""
     try:
         content = read_npz(read_cached(chunk.file) or b"", max_bytes=64 << 20)
         images, factors = content["images"], content["factors"]

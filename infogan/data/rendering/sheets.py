@@ -1,4 +1,4 @@
-"""Pictures of a kind of object for people: samples, and each factor moved alone."""
+"""Contact sheets of a kind of object: random samples, and a sweep of each factor."""
 
 from dataclasses import replace
 
@@ -11,13 +11,13 @@ FRAME_GRAY = 128
 
 
 def sample_images(kind: Kind, num: int, seed: int) -> np.ndarray:
-    """(num, C, H, W): independent pictures."""
+    """Independent images (num, C, H, W)."""
     rng = np.random.default_rng(seed)
     return np.stack([kind.render(kind.draw(rng)) for _ in range(num)])
 
 
 def sweep_images(kind: Kind, num_columns: int, seed: int) -> np.ndarray:
-    """(factors x columns, C, H, W): one picture, in each row another factor moved over its range, all else fixed."""
+    """One object (factors x columns, C, H, W): each row sweeps one factor over its range, with all else fixed."""
     base = kind.draw(np.random.default_rng(seed))
     return np.stack(
         [
@@ -29,7 +29,7 @@ def sweep_images(kind: Kind, num_columns: int, seed: int) -> np.ndarray:
 
 
 def contact_sheet(images_NCHW: np.ndarray, num_columns: int, scale: int) -> Image.Image:
-    """The pictures row by row, with a thin frame, each pixel enlarged to ``scale`` by ``scale``."""
+    """The images row by row, with thin frames; each pixel is enlarged to ``scale`` x ``scale``."""
     num, channels, height, width = images_NCHW.shape
     num_rows = -(-num // num_columns)
     sheet_HWC = np.full((num_rows * (height + 1) + 1, num_columns * (width + 1) + 1, channels), FRAME_GRAY, np.uint8)

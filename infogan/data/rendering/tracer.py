@@ -1,8 +1,8 @@
-"""A sphere tracer: draws what a signed distance field describes, with numpy alone.
+"""A sphere tracer in numpy: renders an object given as a signed distance field.
 
-Coordinates are the object's own: x to the right, y up, z towards the viewer, in units of about half a head or a seat.
-Points are three float32 arrays x, y, z, never one (N, 3) array. Every operation is elementwise and in a fixed order
-(no BLAS, no reductions), so that the same parameters give the same bytes whatever the machine's cores and threads.
+Coordinates are the object's own: x to the right, y up, z towards the viewer; the unit is about half a head or a seat.
+Points are three float32 arrays x, y, z, never one (N, 3) array. All operations are elementwise and in a fixed order (no
+BLAS, no reductions), so that the same parameters give the same bytes on any number of cores and threads.
 """
 
 import math
@@ -17,18 +17,18 @@ Vector = tuple[float, float, float]
 Points = tuple[Array, Array, Array]
 Field = Callable[[Array, Array, Array], Array]  # signed distance to a surface, negative inside
 Bounds = tuple[Vector, Vector]  # lower and upper corner of a box
-Paint = Callable[[Points, Points], tuple[Array, Array]]  # points, normals -> colours (N, C), strength of the gloss (N,)
+Paint = Callable[[Points, Points], tuple[Array, Array]]  # points, normals -> colours (N, C), gloss (N,)
 
 SUPERSAMPLING = 2  # rays per pixel and direction
-MAX_STEPS = 24  # the few rays left by then graze the silhouette
-HIT_DISTANCE = 0.008  # a quarter of the distance between two rays
+MAX_STEPS = 24  # the few rays left after that graze the silhouette
+HIT_DISTANCE = 0.008  # a quarter of the distance between rays
 
 
-# --- fields: distance from the points (x, y, z) to a shape
+# --- distance fields: distance from the points (x, y, z) to a shape
 
 
 def smooth_min(a: Array, b: Array, radius: float) -> Array:
-    """Union of two fields, blended where they are closer than ``radius`` to each other."""
+    """Union of two fields, blended where their values differ by less than ``radius``."""
     overlap = np.maximum(radius - np.abs(a - b), 0) * (1 / radius)
     return np.minimum(a, b) - overlap * overlap * (radius * 0.25)
 
@@ -39,7 +39,7 @@ def smooth_max(a: Array, b: Array, radius: float) -> Array:
 
 
 def ellipsoid(x: Array, y: Array, z: Array, centre: Vector, radii: Vector) -> Array:
-    """First-order estimate: exact on the surface, good near it."""
+    """First-order distance to an ellipsoid: exact on the surface, accurate near it."""
     u, v, w = (x - centre[0]) * (1 / radii[0]), (y - centre[1]) * (1 / radii[1]), (z - centre[2]) * (1 / radii[2])
     level = np.sqrt(u * u + v * v + w * w)
     u, v, w = u * (1 / radii[0]), v * (1 / radii[1]), w * (1 / radii[2])
@@ -52,7 +52,7 @@ def sphere(x: Array, y: Array, z: Array, centre: Vector, radius: float) -> Array
 
 
 def capsule(x: Array, y: Array, z: Array, start: Vector, end: Vector, radius: float, end_radius: float = 0) -> Array:
-    """A rod with round ends; it tapers where ``end_radius`` is given."""
+    """A rod with round ends; it tapers if ``end_radius`` is given."""
     a, b, c = end[0] - start[0], end[1] - start[1], end[2] - start[2]
     u, v, w = x - start[0], y - start[1], z - start[2]
     along = np.clip((u * a + v * b + w * c) * (1 / (a * a + b * b + c * c)), 0, 1)
@@ -70,14 +70,14 @@ def box(x: Array, y: Array, z: Array, centre: Vector, half_sizes: Vector, roundi
 
 
 def extruded(outline: Array, along: Array, half_thickness: float, rounding: float) -> Array:
-    """A plate: a distance field of its outline, and the distance of each point from its middle plane."""
+    """A plate, given the distance field of its outline and the distance of each point from its middle plane."""
     u, v = outline + rounding, np.abs(along) - (half_thickness - rounding)
     outside_u, outside_v = np.maximum(u, 0), np.maximum(v, 0)
     return np.sqrt(outside_u * outside_u + outside_v * outside_v) + np.minimum(np.maximum(u, v), 0) - rounding
 
 
 def ellipse(u: Array, v: Array, radius_u: float, radius_v: float) -> Array:
-    """Distance in the plane to an ellipse about the origin, exact where the radii are equal."""
+    """Distance in the plane to an ellipse around the origin; exact if the radii are equal."""
     a, b = u * (1 / radius_u), v * (1 / radius_v)
     level = np.sqrt(a * a + b * b)
     a, b = a * (1 / radius_u), b * (1 / radius_v)
@@ -89,21 +89,21 @@ def ellipse(u: Array, v: Array, radius_u: float, radius_v: float) -> Array:
 
 @dataclass(frozen=True)
 class Camera:
-    """Looks at the object, which is turned by ``azimuth`` about y, then tipped towards the viewer by ``elevation``.
+    """A camera looking at the object, which is turned by ``azimuth`` around y, then tipped forward by ``elevation``.
 
-    The image spans ``half_extent`` to each side of ``centre``, seen from ``distance``; nothing is
-    drawn outside ``bounds``, a box that holds the object.
+    The image spans ``half_extent`` to each side of ``centre``, seen from ``distance``. Nothing is drawn outside
+    ``bounds``, a box that contains the object.
     """
 
     azimuth: float  # radians, positive to the viewer's right
-    elevation: float  # radians, positive nods down
+    elevation: float  # radians; positive: nods down
     half_extent: float
     distance: float
     centre: Vector
     bounds: Bounds
 
     def to_object(self, v: Points | Vector) -> tuple[Any, Any, Any]:
-        """A direction in the camera's frame (x right, y up, z towards the viewer), in the object's."""
+        """Transform a direction from the camera's frame (x right, y up, z towards the viewer) to the object's."""
         ca, sa = math.cos(self.azimuth), math.sin(self.azimuth)
         ce, se = math.cos(self.elevation), math.sin(self.elevation)
         return (
@@ -115,10 +115,10 @@ class Camera:
 
 @dataclass(frozen=True)
 class Light:
-    """A far light, fixed to the camera's frame."""
+    """A distant light, fixed in the camera's frame."""
 
     direction: Vector  # unit vector from the object to the light
-    ambient: float  # share of the light that comes from everywhere
+    ambient: float  # share of light from all directions
 
 
 def direction(azimuth: float, elevation: float) -> Vector:
@@ -144,7 +144,7 @@ def _dot(a: Points, b: Points | Vector) -> Array:
 
 
 def _within(bounds: Bounds, origins: Points, directions: Points) -> tuple[Array, Array]:
-    """Where each ray enters the box and where it leaves it; it misses the box where it would leave first."""
+    """Distances at which each ray enters and leaves the box; a ray misses it if entry is after exit."""
     start, end = np.zeros(len(origins[0]), np.float32), np.full(len(origins[0]), np.inf, np.float32)
     for origin, direction, low, high in zip(origins, directions, *bounds, strict=True):
         slope = 1 / np.where(np.abs(direction) < 1e-9, np.float32(1e-9), direction)
@@ -155,7 +155,7 @@ def _within(bounds: Bounds, origins: Points, directions: Points) -> tuple[Array,
 
 
 def trace(field: Field, origins: Points, directions: Points, bounds: Bounds) -> tuple[Array, Points]:
-    """Indices of the rays that hit something, and the points where they do."""
+    """Indices of the rays that hit the surface, and the points where they hit."""
     start, end = _within(bounds, origins, directions)
     active: Array = np.flatnonzero(start < end)
     reached, end = start[active], end[active]
@@ -176,7 +176,7 @@ def trace(field: Field, origins: Points, directions: Points, bounds: Bounds) -> 
 
 
 def normals(field: Field, points: Points, step: float) -> Points:
-    """Unit gradients of the field, by differences over the corners of a tetrahedron."""
+    """Unit gradients of the field, by finite differences over the corners of a tetrahedron."""
     x, y, z = points
     a, b = field(x + step, y - step, z - step), field(x - step, y - step, z + step)
     c, d = field(x - step, y + step, z - step), field(x + step, y + step, z + step)
@@ -186,7 +186,7 @@ def normals(field: Field, points: Points, step: float) -> Points:
 
 
 def shade(normals: Points, light: Vector, viewer: Vector, ambient: float) -> tuple[Array, Array]:
-    """Diffuse light that wraps a little beyond the terminator, and highlights with Blinn and Phong's exponent 16."""
+    """Diffuse light, extended a little beyond the terminator, and Blinn-Phong highlights with exponent 16."""
     diffuse = np.clip(_dot(normals, light) * 0.9 + 0.1, 0, 1)
     half = light[0] + viewer[0], light[1] + viewer[1], light[2] + viewer[2]
     gloss = np.clip(_dot(normals, half) * (1 / math.hypot(*half)), 0, 1)
@@ -204,7 +204,7 @@ def picture(
     size_px: int,
     normal_step: float,
 ) -> Array:
-    """The object before a plain background: uint8 (C, size, size)."""
+    """Render the object on a plain background: uint8 (C, size, size)."""
     origins, directions = rays(camera, size_px)
     hits, points = trace(field, origins, directions, camera.bounds)
     surface_normals = normals(field, points, normal_step)

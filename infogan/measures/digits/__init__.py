@@ -1,1 +1,1 @@
-"""What a category of c1 and the continuous codes have to do with digits."""
+"""Relation of categories and continuous codes to digits."""

@@ -1,8 +1,8 @@
-"""Categories to digits: Figure 2a's claim that matching each category of c1 to a digit classifies MNIST.
+"""Assign categories to digits: Figure 2a's claim that matching each category of c1 to a digit classifies MNIST.
 
-An assignment is fitted on training images and scored on held-out ones. Shape suffixes: N images, K categories,
-D digits, F features or pixels, C channels, H height, W width. ``NO_DIGIT`` (-1) stands for "this category takes no
-digit"; an image in such a category counts as an error.
+An assignment is fitted on training images and scored on held-out ones. Shape suffixes: N images, K categories, D
+digits, F features or pixels, C channels, H height, W width. ``NO_DIGIT`` (-1) means that a category has no digit; an
+image in such a category counts as an error.
 """
 
 import warnings
@@ -30,12 +30,12 @@ from infogan.networks import Discriminator
 NUM_DIGITS = 10
 NO_DIGIT = -1
 KMEANS_STARTS = 4
-PROBE_ITERATIONS = 100  # of L-BFGS: 7.6 % error on MNIST's pixels, in 10 s
+PROBE_ITERATIONS = 100  # of L-BFGS: 7.6 % error on MNIST pixels, in 10 s
 
 
 @dataclass(frozen=True)
 class ErrorRate:
-    """A share of wrong images, with the Wilson interval for sampling these images (not for the seed)."""
+    """Share of wrong images, with a Wilson interval for the sampling of these images (not of seeds)."""
 
     error: float
     low: float
@@ -46,15 +46,15 @@ class ErrorRate:
 
 @dataclass(frozen=True)
 class DigitErrors:
-    """How well categories name digits. Rates are of held-out images; ``train_`` marks the images of the fit."""
+    """Errors of classifying digits by category, on held-out images; ``train_`` marks those on the images of the fit."""
 
     one_to_one: ErrorRate
     majority: ErrorRate
-    train_one_to_one: ErrorRate  # chooses among seeds, so that no held-out image does
+    train_one_to_one: ErrorRate  # used to select seeds without held-out images
     train_majority: ErrorRate
-    one_to_one_digits: tuple[int, ...]  # of each category, or NO_DIGIT
+    one_to_one_digits: tuple[int, ...]  # digit of each category, or NO_DIGIT
     majority_digits: tuple[int, ...]
-    num_sharing: int  # categories whose majority digit another category has too
+    num_sharing: int  # categories whose majority digit is also another category's
     num_empty: int  # categories without a training image
     confusion_KD: tuple[tuple[int, ...], ...]  # held-out images by category and digit
 
@@ -64,9 +64,9 @@ class DigitErrors:
 
 @dataclass(frozen=True)
 class Agreement:
-    """How categories and digits go together, without any assignment; both in [0, 1]."""
+    """Agreement of categories and digits without an assignment; both values are in [0, 1]."""
 
-    purity: float  # share of images whose digit is the most frequent one of their category
+    purity: float  # share of images that show the most frequent digit of their category
     nmi: float  # mutual information over the mean of the two entropies
     num_images: int
 
@@ -75,9 +75,9 @@ class Agreement:
 
 
 def counts(categories_N: ArrayLike, digits_N: ArrayLike, num_categories: int) -> np.ndarray:
-    """Images by category and digit, (K, D) int64.
+    """Number of images by category and digit, (K, D) int64.
 
-    Raises ValueError for unequal lengths, no image, or other values.
+    Raises ValueError for unequal lengths, no images, or values out of range.
     """
     categories, digits = np.asarray(categories_N), np.asarray(digits_N)
     if categories.shape != digits.shape or categories.ndim != 1 or len(digits) == 0:
@@ -90,13 +90,13 @@ def counts(categories_N: ArrayLike, digits_N: ArrayLike, num_categories: int) ->
 
 
 def assign_one_to_one(categories_N: ArrayLike, digits_N: ArrayLike, num_categories: int) -> tuple[int, ...]:
-    """The digit of each category such that no digit is taken twice and most images are right (Hungarian method).
+    """One digit per category, no digit twice, such that most images are right (Hungarian method).
 
-    Of several such assignments, one that gives small digits to small categories. An empty category takes a digit that
-    is left; with more than ten categories those that find none take ``NO_DIGIT``.
+    Among equally good assignments, one that gives small digits to small categories. An empty category gets a remaining
+    digit; with more than ten categories, those left over get ``NO_DIGIT``.
     """
     counts_KD = counts(categories_N, digits_N, num_categories)
-    # a bonus below one image, however it is summed, breaks ties: large with large makes both orders agree
+    # tie-break: the total bonus is below one image and is largest if categories and digits have the same order
     bonus_KD = np.outer(np.arange(num_categories), np.arange(NUM_DIGITS))
     scale = num_categories * NUM_DIGITS * min(num_categories, NUM_DIGITS)
     rows, columns = linear_sum_assignment(counts_KD * scale + bonus_KD, maximize=True)
@@ -105,13 +105,13 @@ def assign_one_to_one(categories_N: ArrayLike, digits_N: ArrayLike, num_categori
 
 
 def assign_majority(categories_N: ArrayLike, digits_N: ArrayLike, num_categories: int) -> tuple[int, ...]:
-    """The most frequent digit of each category, the smallest of several; ``NO_DIGIT`` for an empty category."""
+    """The most frequent digit of each category (the smallest in a tie); ``NO_DIGIT`` for an empty category."""
     counts_KD = counts(categories_N, digits_N, num_categories)
     return tuple(int(row.argmax()) if row.any() else NO_DIGIT for row in counts_KD)
 
 
 def error(assignment: tuple[int, ...], categories_N: ArrayLike, digits_N: ArrayLike) -> ErrorRate:
-    """Share of images whose category's digit is not theirs, with its 95 % Wilson interval."""
+    """Share of images whose digit differs from their category's, with its 95 % Wilson interval."""
     counts_KD = counts(categories_N, digits_N, len(assignment))
     num_images = int(counts_KD.sum())
     num_right = sum(int(row[digit]) for row, digit in zip(counts_KD, assignment, strict=True) if digit != NO_DIGIT)
@@ -127,7 +127,7 @@ def score(
     test_digits_N: ArrayLike,
     num_categories: int = NUM_DIGITS,
 ) -> DigitErrors:
-    """Both assignments fitted on the training images and scored on the held-out ones."""
+    """Fit both assignments on the training images and score them on the held-out ones."""
     train, test = (train_categories_N, train_digits_N), (test_categories_N, test_digits_N)
     one_to_one, majority = assign_one_to_one(*train, num_categories), assign_majority(*train, num_categories)
     taken = [digit for digit in majority if digit != NO_DIGIT]
@@ -145,13 +145,13 @@ def score(
 
 
 def agreement(categories_N: ArrayLike, digits_N: ArrayLike, num_categories: int) -> Agreement:
-    """Purity and normalised mutual information; on samples the digits are a classifier's.
+    """Purity and normalised mutual information; for samples, the digits come from a classifier.
 
-    Where categories or digits are constant there is nothing to agree on: NMI is 0.
+    NMI is 0 if categories or digits are constant.
     """
     counts_KD = counts(categories_N, digits_N, num_categories)
     is_constant = min((counts_KD.sum(axis=0) > 0).sum(), (counts_KD.sum(axis=1) > 0).sum()) == 1
-    # scikit-learn calls two constants a perfect match
+    # scikit-learn returns 1 for two constants
     nmi = 0.0 if is_constant else float(normalized_mutual_info_score(digits_N, categories_N))
     num_images = int(counts_KD.sum())
     return Agreement(int(counts_KD.max(axis=1).sum()) / num_images, nmi, num_images)
@@ -161,11 +161,11 @@ def agreement(categories_N: ArrayLike, digits_N: ArrayLike, num_categories: int)
 def category_of_images(
     discriminator: Discriminator, spec: LatentSpec, code_index: int, images_NCHW: Tensor
 ) -> np.ndarray:
-    """Q's most likely category of each image, (N,) int64, with the frozen batch-norm statistics.
+    """Q's most likely category of each image, (N,) int64, with frozen batch-norm statistics.
 
-    Those are of whatever the discriminator was last calibrated on: for a headline call
-    :func:`infogan.measures.calibration.calibrate_on_images` on shuffled training images once, before the first call.
-    Images are scaled as in training. Raises ValueError for a continuous code.
+    The statistics are those of the last calibration: for a headline number, call
+    :func:`infogan.measures.calibration.calibrate_on_images` once on shuffled training images first. Images are scaled
+    as in training. Raises ValueError for a continuous code.
     """
     if not isinstance(spec.codes[code_index], Categorical):
         raise ValueError(f"{spec.names[code_index]} is continuous: it has no category")
@@ -176,7 +176,7 @@ def category_of_images(
 
 @torch.no_grad()
 def trunk_features(discriminator: Discriminator, images_NCHW: Tensor) -> np.ndarray:
-    """D's features of each image, (N, F) float32, with the frozen batch-norm statistics."""
+    """D's features of each image, (N, F) float32, with frozen batch-norm statistics."""
     with frozen(discriminator):
         features = [discriminator.trunk(batch) for batch in images_NCHW.split(BATCH)]
     return torch.cat(features).float().cpu().numpy()
@@ -191,9 +191,9 @@ def kmeans(
     seed: int,
     num_categories: int = NUM_DIGITS,
 ) -> DigitErrors:
-    """The baseline that sees no label until its clusters are matched: k-means on pixels or features.
+    """Baseline that uses labels only to match its clusters: k-means on pixels or features.
 
-    Raises ValueError where the rows hold fewer distinct points than there are clusters.
+    Raises ValueError if there are fewer distinct rows than clusters.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("error", ConvergenceWarning)
@@ -207,9 +207,9 @@ def kmeans(
 def linear_probe(
     train_NF: np.ndarray, train_digits_N: ArrayLike, test_NF: np.ndarray, test_digits_N: ArrayLike
 ) -> DigitErrors:
-    """The ceiling that sees every label: multinomial logistic regression on standardised pixels or features."""
+    """Ceiling that uses all labels: multinomial logistic regression on standardised pixels or features."""
     model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=PROBE_ITERATIONS))
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # stopped early on purpose
+        warnings.simplefilter("ignore", ConvergenceWarning)  # the iteration limit is intended
         model.fit(train_NF, np.asarray(train_digits_N))
     return score(model.predict(train_NF), train_digits_N, model.predict(test_NF), test_digits_N)

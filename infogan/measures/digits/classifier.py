@@ -1,6 +1,6 @@
-"""A digit classifier of our own, which knows nothing of any GAN: it names generated digits and gives features.
+"""A digit classifier, trained on real images only: it classifies generated digits and provides features.
 
-Trained on the data set's own labelled images, with its held-out accuracy beside it, and kept in the cache.
+It is trained on the data set's labelled images, reports its held-out accuracy, and is cached.
 Shape suffixes: N images, C channels, H height, W width, D digits, F features.
 """
 
@@ -24,21 +24,21 @@ _EVALUATION_BATCH = 500
 
 @dataclass(frozen=True)
 class Recipe:
-    """How the classifier is trained. A fixed number of steps: a small data set is seen more often."""
+    """Training settings of the classifier. The number of steps is fixed, so a small data set is seen more often."""
 
     iterations: int = 1600
     batch_size: int = 128
     width: int = 16
     peak_learning_rate: float = 4e-3  # of a one-cycle schedule
     weight_decay: float = 1e-2
-    max_shift: float = 0.15  # of half the image's side: about 2 pixels of 28
+    max_shift: float = 0.15  # in units of half the image's side: about 2 pixels of 28
     max_shear: float = 0.2
     max_zoom: float = 0.1
     seed: int = 0
 
 
 class DigitClassifier(nn.Module):
-    """Two 3x3 convolutions with pooling, a hidden layer, ten logits. Evaluates image by image: no batch statistics."""
+    """Two 3x3 convolutions with pooling, a hidden layer, ten logits. In eval mode, no result depends on the batch."""
 
     def __init__(self, image_CHW: tuple[int, int, int], width: int) -> None:
         super().__init__()
@@ -53,12 +53,12 @@ class DigitClassifier(nn.Module):
         self.to(memory_format=torch.channels_last)  # twice as fast on a CPU
 
     def forward(self, images_NCHW: Tensor) -> Tensor:
-        """Logits (N, D) of images in [0, 1]."""
+        """Logits (N, D) for images in [0, 1]."""
         return self.head(self.body(images_NCHW))
 
     @torch.no_grad()
     def features(self, images_NCHW: Tensor) -> Tensor:
-        """The hidden layer, (N, F): where KID, precision and recall are measured."""
+        """Activations of the hidden layer, (N, F), the feature space of KID, precision and recall."""
         return torch.cat([self.body(batch) for batch in self._batches(images_NCHW)])
 
     @torch.no_grad()
@@ -67,7 +67,7 @@ class DigitClassifier(nn.Module):
         return torch.cat([self(batch).softmax(dim=1) for batch in self._batches(images_NCHW)])
 
     def digits(self, images_NCHW: Tensor) -> np.ndarray:
-        """The most likely digit, (N,) int64."""
+        """The most likely digit of each image, (N,) int64."""
         return self.probabilities(images_NCHW).argmax(dim=1).cpu().numpy()
 
     def _batches(self, images_NCHW: Tensor) -> tuple[Tensor, ...]:
@@ -80,7 +80,7 @@ class DigitClassifier(nn.Module):
 
 @dataclass(frozen=True)
 class TrainedClassifier:
-    """A classifier and how good it is on images that it never saw."""
+    """A classifier and its accuracy on held-out images."""
 
     model: DigitClassifier
     test_accuracy: float
@@ -89,10 +89,10 @@ class TrainedClassifier:
 
 
 def digit_classifier(dataset: Dataset, recipe: Recipe | None = None) -> TrainedClassifier:
-    """The classifier for ``dataset``: from the cache, or trained now on one CPU thread (about a minute) and cached.
+    """The classifier for ``dataset``, from the cache or trained now on one CPU thread (about a minute).
 
-    Same data, recipe and libraries, same bits. Raises ValueError where there are no labels, fewer training images than
-    a batch, or labels that are not digits.
+    The same data, recipe and libraries give the same bits. Raises ValueError without labels, with fewer training images
+    than a batch, or with labels that are not digits.
     """
     recipe = recipe or Recipe()
     for name, part in (("training", dataset.train), ("held-out", dataset.test)):
@@ -109,7 +109,7 @@ def digit_classifier(dataset: Dataset, recipe: Recipe | None = None) -> TrainedC
         predicted = model.digits(unit(dataset.test.images))
         return {"test_accuracy": float((predicted == dataset.test.labels).mean())}
 
-    # not of the whole data digest alone: a cell may be trained on a part of the images
+    # the number of images too: a cell may use only part of the set
     made_of = f"{dataset.info.digest} {len(dataset.train.images)} {asdict(recipe)}"
     code = ("measures/digits/classifier", "measures/images", "streams", "training")
     numbers = trained_once(model, "classifiers", made_of, code, train)
@@ -117,7 +117,7 @@ def digit_classifier(dataset: Dataset, recipe: Recipe | None = None) -> TrainedC
 
 
 def _augmented(images_NCHW: Tensor, recipe: Recipe, generator: torch.Generator) -> Tensor:
-    """Each image shifted, sheared and zoomed a little, by chance."""
+    """Shift, shear and zoom each image slightly at random."""
     num = len(images_NCHW)
     draws_5N = torch.rand(5, num, generator=generator) * 2 - 1
     affine_N23 = torch.zeros(num, 2, 3)

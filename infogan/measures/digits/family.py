@@ -1,4 +1,4 @@
-"""The families "digits" and "strokes": categories against digits, continuous codes against their shape.
+"""The families "digits" and "strokes": categories against digits, and effects of continuous codes on their shape.
 
 Shape suffixes: N images, C channels, H height, W width.
 """
@@ -17,15 +17,15 @@ from infogan.measures.sweeps import sweep
 from infogan.measures.trained import Measured, Trained
 from infogan.networks import Discriminator
 
-NUM_SAMPLES = 5_000  # whose digits and strokes are read
+NUM_SAMPLES = 5_000  # samples to classify and to measure
 NUM_CALIBRATION_IMAGES = 10_000
-NUM_BASELINE_IMAGES = 10_000  # training images of k-means and of the linear probe
-SELECTION_ROWS, SCORING_ROWS = 64, 256  # of the Sobol designs: the first finds a property's code, the second scores it
-STROKES = {"slant": "slant", "width": "width_px", "thickness": "thickness_px"}  # name of the numbers: property
+NUM_BASELINE_IMAGES = 10_000  # training images for k-means and the linear probe
+SELECTION_ROWS, SCORING_ROWS = 64, 256  # of the Sobol designs that select and score a property's code
+STROKES = {"slant": "slant", "width": "width_px", "thickness": "thickness_px"}  # prefix of the quantities: property
 
 
 def measure_digits(cell: Trained) -> Measured:
-    """Categories of c1 against digits: of real images through Q (Figure 2a's 5 %), of samples through a classifier."""
+    """Compare categories of c1 with digits: for real images by Q (Figure 2a's 5 %), for samples by a classifier."""
     index = cell.first_categorical()
     train, test = cell.dataset.train, cell.dataset.test
     if index is None or train.labels is None or test.labels is None:
@@ -75,9 +75,9 @@ def measure_digits(cell: Trained) -> Measured:
 
 
 def _digit_baselines(cell: Trained, images_NCHW: np.ndarray, labels_N: np.ndarray) -> dict[str, assignment.DigitErrors]:
-    """What no code is needed for, on the same held-out images: k-means on pixels and on D's features, and a ceiling.
+    """Scores that need no code, on the same held-out images: k-means on pixels and on D's features, and a linear probe.
 
-    The discriminator's statistics are calibrated. Without 10 distinct rows of features there is no k-means.
+    Uses the discriminator's calibrated statistics. k-means is absent if there are fewer than 10 distinct rows.
     """
     test = cell.dataset.test
     assert test.labels is not None
@@ -97,9 +97,9 @@ def _digit_baselines(cell: Trained, images_NCHW: np.ndarray, labels_N: np.ndarra
 
 
 def measure_strokes(cell: Trained) -> Measured:
-    """What the codes do to slant, width and thickness of generated digits, against the noise dimensions.
+    """Effects of the codes on slant, width and thickness of generated digits, compared with the noise dimensions.
 
-    The code of a property is found on one design and scored on a fresh one.
+    The code of a property is selected on one design and scored on a fresh one.
     """
     draws = cell.stream()
     calibrate_generator(cell.generator, cell.spec, draws)

@@ -1,1 +1,1 @@
-"""What codes do to known factors, and what Q knows of them."""
+"""Effects of codes on known factors, and what Q knows about the factors of real images."""

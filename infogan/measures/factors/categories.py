@@ -1,8 +1,8 @@
-"""What categories tell of a factor: information over the factor's entropy, shares of variance, ordered means.
+"""How much categories tell about a factor: information over the factor's entropy, shares of variance, ordered means.
 
-The information is divided by the factor's entropy, not by both: a perfect code of ten categories cannot bring a
-symmetric NMI with a binary factor to 1. Chance is taken off as in the adjusted mutual information (Vinh et al. 2010),
-with what chance gives computed exactly. Bins: ``NUM_BINS`` of equal width over the factor's range.
+The information is divided by the factor's entropy only: with a symmetric NMI, a perfect code of ten categories could
+not reach 1 for a binary factor. It is adjusted for chance as in the adjusted mutual information (Vinh et al. 2010),
+with the exact expectation. Continuous factors are cut into ``NUM_BINS`` bins of equal width.
 Shape suffixes: N images, K categories, S states of a factor, M components.
 """
 
@@ -17,19 +17,17 @@ from sklearn.metrics.cluster import contingency_matrix, expected_mutual_informat
 from infogan.measures.factors.kinds import Factor
 
 NUM_BINS = 10
-MIN_ENTROPY_NATS = 0.05  # of a factor as read: below, nearly all images show the same state
+MIN_ENTROPY_NATS = 0.05  # of a factor's readings; below this, nearly all images have the same state
 
 
 @dataclass(frozen=True)
 class CategoryScore:
-    """What one code's categories tell of one factor. None for what the kind of factor does not have."""
+    """How much the categories of one code tell about one factor. None where the kind of factor does not apply."""
 
-    information: float | None  # over the factor's entropy, chance taken off
-    omega_squared: float | None = (
-        None  # of a continuous factor or a binary one's probability, as the rest of this block
-    )
-    span: float | None = None  # from the lowest to the highest category's mean, as a share of the factor's range
-    tau: float | None = None  # Kendall's, of the category means of two halves
+    information: float | None  # over the factor's entropy, adjusted for chance
+    omega_squared: float | None = None  # for continuous factors and the probability of binary ones; so are span and tau
+    span: float | None = None  # between the lowest and the highest category mean, as a share of the factor's range
+    tau: float | None = None  # Kendall's tau of the category means of two halves
     highest: float | None = None  # a binary factor's largest probability over categories
     lowest: float | None = None
 
@@ -38,7 +36,7 @@ class CategoryScore:
 
 
 def factor_states(factor: Factor, components_NM: np.ndarray) -> np.ndarray:
-    """The state of each image, (N,) int64: a bin, whether, or which class. The outer bins hold what lies beyond."""
+    """The state of each image, (N,) int64: a bin, 0 or 1, or a class. Values out of range fall in the outer bins."""
     scalar_N = factor.scalar(components_NM)
     if factor.kind == "classes":
         return scalar_N.astype(np.int64)
@@ -51,7 +49,7 @@ def factor_states(factor: Factor, components_NM: np.ndarray) -> np.ndarray:
 
 
 def information(categories_N: np.ndarray, states_N: np.ndarray) -> float | None:
-    """Share of the states' entropy that the categories tell, 0 by chance and 1 at best; None for constant states."""
+    """Share of the states' entropy that the categories explain: 0 by chance, at most 1; None for constant states."""
     entropy_nats = float(stats.entropy(np.bincount(states_N)))
     if entropy_nats < MIN_ENTROPY_NATS:
         return None
@@ -62,7 +60,7 @@ def information(categories_N: np.ndarray, states_N: np.ndarray) -> float | None:
 
 
 def omega_squared(categories_N: np.ndarray, values_N: np.ndarray) -> float:
-    """Share of the values' variance between categories, chance taken off (Hays 1963); 0 for constant values."""
+    """Share of the values' variance between categories, adjusted for chance (Hays 1963); 0 for constant values."""
     present, places_N, counts_K = np.unique(categories_N, return_inverse=True, return_counts=True)
     means_K = np.bincount(places_N, values_N) / counts_K
     between = float((counts_K * np.square(means_K - values_N.mean())).sum())
@@ -74,14 +72,14 @@ def omega_squared(categories_N: np.ndarray, values_N: np.ndarray) -> float:
 
 
 def category_means(categories_N: np.ndarray, values_N: np.ndarray, num_categories: int) -> np.ndarray:
-    """Mean value of each category, (K,); NaN for one without images."""
+    """Mean value of each category, (K,); NaN for a category without images."""
     counts_K = np.bincount(categories_N, minlength=num_categories)
     sums_K = np.bincount(categories_N, values_N, minlength=num_categories)
     return np.where(counts_K > 0, sums_K / np.maximum(counts_K, 1), np.nan)
 
 
 def equal_parts(values_NZ: np.ndarray, num_parts: int) -> np.ndarray:
-    """Each column cut into parts of equally many values, (N, Z) int64."""
+    """Cut each column into parts with equally many values, (N, Z) int64."""
     ranks_NZ = values_NZ.argsort(axis=0).argsort(axis=0)
     return ranks_NZ * num_parts // len(values_NZ)
 
@@ -89,9 +87,10 @@ def equal_parts(values_NZ: np.ndarray, num_parts: int) -> np.ndarray:
 def category_order(
     factor: Factor, categories_N: np.ndarray, components_NM: np.ndarray, num_categories: int
 ) -> list[int]:
-    """Categories from least to most of the factor as read, unseen ones last.
+    """Categories in ascending order of the factor's reading, with unseen ones last.
 
-    Of an angle by its mean direction from 0 on; of classes by the likeliest class and, within it, from surest on.
+    Angles are ordered by their mean direction from 0; classes by the most likely class and then by decreasing
+    certainty.
     """
     means_KM = np.stack(
         [category_means(categories_N, column_N, num_categories) for column_N in components_NM.T], axis=1
@@ -110,8 +109,10 @@ def score_categories(
     scoring: tuple[np.ndarray, np.ndarray],
     num_categories: int,
 ) -> CategoryScore:
-    """Categories (N,) and the factor's components (N, M) of two samples: the first orders the categories, the second
-    is scored, so that the largest of ten chance differences does not count."""
+    """Score categories (N,) against a factor's components (N, M) on the second of two samples.
+
+    The first sample orders the categories, so that the selection of the extremes does not bias the score.
+    """
     categories_N, components_NM = scoring
     told = information(categories_N, factor_states(factor, components_NM))
     if factor.kind in ("periodic", "classes"):

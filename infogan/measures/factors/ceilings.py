@@ -1,6 +1,6 @@
-"""The most that a factor's scores can be: the same scores where the factor itself is moved, read by the same readers.
+"""Ceilings of a factor's scores: the same scores if the factor itself is varied, read by the same readers.
 
-For sweeps the renderer moves the factor; for categories the true values of held-out images are cut into parts.
+For sweeps, the renderer varies the factor; for categories, the true values of held-out images are cut into parts.
 Shape suffixes: N images, C channels, H height, W width.
 """
 
@@ -22,7 +22,7 @@ NUM_HELD_OUT = 2_000  # images
 
 @dataclass
 class Ceilings:
-    """Ceilings of a data set as its readers see it. ``num_categories``: of the categorical codes; None without one."""
+    """Ceilings for a data set and its readers. ``num_categories``: of the categorical codes; None without one."""
 
     dataset: Dataset
     readers: ReaderSet
@@ -41,7 +41,7 @@ class Ceilings:
         return self.readers.read(unit(images_NCHW))
 
     def of(self, factor: Factor) -> dict[str, float]:
-        """Numbers by name, as far as the data set and the codes have them."""
+        """Ceilings by name, as far as the data set and the codes allow."""
         swept = self._of_sweeps(factor) if self.has_continuous else {}
         return swept | (self._of_categories(factor) if self.num_categories else {})
 
@@ -58,7 +58,7 @@ class Ceilings:
 
     def _of_categories(self, factor: Factor) -> dict[str, float]:
         true_NF, name = self.dataset.test.factors, factor.name
-        assert true_NF is not None  # data that has readers has factors
+        assert true_NF is not None  # data with readers has factors
         assert self.num_categories
         true_N = true_NF[self._rows, self.dataset.factor_names.index(name)].astype(np.float64)
         cut_N = np.searchsorted(factor.values, true_N) if factor.is_discrete else None

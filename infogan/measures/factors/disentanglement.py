@@ -1,9 +1,9 @@
 """MIG, SAP, DCI and the FactorVAE score of a representation against known factors.
 
-Of InfoGAN the representation is Q on real images: the mean of a continuous code and, since categories have no order,
-all probabilities of a categorical one as one block, whose state is the most likely category. No number here is
-comparable with other codebases': bins, regressors and representations differ (docs/MEASURES.md says how); a bias row
-(factors shuffled) and a ceiling row (the factor readers' outputs) stand beside every score instead.
+For InfoGAN the representation is Q on real images: the mean of a continuous code and, since categories have no order,
+all probabilities of a categorical one as one block, whose state is the most likely category. Values are not comparable
+with other codebases: bins, regressors and representations differ (see docs/MEASURES.md). Instead, each score comes with
+a bias row (shuffled factors) and a ceiling row (the factor readers' outputs).
 Shape suffixes: N images, M columns of a code, L codes, F factors.
 """
 
@@ -25,19 +25,19 @@ from infogan.measures.factors.readers import explained
 from infogan.measures.images import BATCH
 from infogan.networks import Discriminator
 
-NUM_BINS = 10  # equally filled, of continuous codes and factors
+NUM_BINS = 10  # equally filled, for continuous codes and factors
 MIN_ROWS = 40
-# Of every tree, all codes at every split: by default a classifier sees the square root of their number, and where the
-# code of a factor is not among them its trees split on codes that say nothing, which then count as important.
+# max_features: every split considers all codes. By default a classifier considers the square root of their number, and
+# if the code of a factor is not among them, trees split on uninformative codes, which then seem important.
 FOREST: dict[str, Any] = {"n_estimators": 20, "max_depth": 8, "min_samples_leaf": 4, "max_features": None}
-COLLAPSED = 1e-8  # variance below which a code says nothing
+COLLAPSED = 1e-8  # variance below which a code is constant
 
-FactorValues = Sequence[tuple[Factor, np.ndarray]]  # each with its true values (N,)
+FactorValues = Sequence[tuple[Factor, np.ndarray]]  # factors with their true values (N,)
 
 
 @dataclass(frozen=True)
 class CodeOutput:
-    """One code of a representation: what regressions use, and one state per image for what counts."""
+    """One code of a representation: columns for regressions, and one state per image for mutual information."""
 
     columns_NM: np.ndarray
     states_N: np.ndarray
@@ -45,15 +45,15 @@ class CodeOutput:
 
 @dataclass(frozen=True)
 class Scores:
-    """None where a score is not defined, with the reason by name."""
+    """Scores of a representation; None if a score is not defined, with the reason by name."""
 
     mig: float | None = None  # mutual information gap (Chen et al. 2018)
-    sap: float | None = None  # separated attribute predictability (Kumar et al. 2018), by held-out R^2
+    sap: float | None = None  # separated attribute predictability (Kumar et al. 2018), with held-out R^2
     dci_disentanglement: float | None = None  # Eastwood and Williams 2018, random forests
     dci_completeness: float | None = None
-    dci_informativeness: float | None = None  # mean R^2 or, of discrete factors, gain over the most frequent value
-    factor_vae: float | None = None  # Kim and Mnih 2018; :func:`factor_vae` gives it, from other images
-    factor_vae_low: float | None = None  # ends of its 95 % Wilson interval over the votes that are scored
+    dci_informativeness: float | None = None  # mean R^2 or, for discrete factors, gain over the most frequent value
+    factor_vae: float | None = None  # Kim and Mnih 2018; set from :func:`factor_vae`, which needs other images
+    factor_vae_low: float | None = None  # 95 % Wilson interval over the scored votes
     factor_vae_high: float | None = None
     reasons: dict[str, str] = field(default_factory=dict)
 
@@ -64,12 +64,12 @@ class Scores:
         return asdict(self)
 
 
-_HERE = ("mig", "sap", "dci_disentanglement", "dci_completeness", "dci_informativeness")  # what :func:`scores` gives
+_HERE = ("mig", "sap", "dci_disentanglement", "dci_completeness", "dci_informativeness")  # set by :func:`scores`
 
 
 @dataclass(frozen=True)
 class Votes:
-    """A share of votes that are right, with its 95 % Wilson interval over these votes."""
+    """Share of correct votes, with its 95 % Wilson interval."""
 
     score: float
     low: float
@@ -78,7 +78,7 @@ class Votes:
 
 @torch.no_grad()
 def q_codes(discriminator: Discriminator, spec: LatentSpec, images_NCHW: Tensor) -> tuple[CodeOutput, ...]:
-    """Q's view of images scaled as in training, with the frozen statistics of what it was last calibrated on."""
+    """Q's representation of images scaled as in training, with the frozen statistics of its last calibration."""
     with frozen(discriminator):
         outputs_NP = torch.cat([discriminator.q_of(batch) for batch in images_NCHW.split(BATCH)])
     codes = []
@@ -91,24 +91,24 @@ def q_codes(discriminator: Discriminator, spec: LatentSpec, images_NCHW: Tensor)
 
 
 def value_code(values_N: np.ndarray) -> CodeOutput:
-    """A continuous code."""
+    """Representation of a continuous code by its values (N,)."""
     return CodeOutput(values_N[:, None], _quantile_states(values_N))
 
 
 def probability_code(probabilities_NM: np.ndarray) -> CodeOutput:
-    """A categorical code."""
+    """Representation of a categorical code by its probabilities (N, M)."""
     return CodeOutput(probabilities_NM, probabilities_NM.argmax(axis=1))
 
 
 def reader_codes(read: dict[str, np.ndarray], factors: FactorValues) -> tuple[CodeOutput, ...]:
-    """The ceiling: one code per factor, a reader's components (N, M)."""
+    """The ceiling's representation: one code per factor, a reader's components (N, M)."""
     return tuple(CodeOutput(read[f.name], _states(f, f.scalar(read[f.name]))) for f, _ in factors)
 
 
 def scores(codes: Sequence[CodeOutput], factors: FactorValues, seed: int) -> Scores:
-    """All scores that so many codes and factors define; regressions learn even rows and are scored on odd ones.
+    """All scores that the codes and factors allow; regressions are fitted on even rows and scored on odd ones.
 
-    A constant factor is left out. Where a factor or a code is not finite nothing is measured, and the reason names it.
+    Constant factors are ignored. If a factor or a code is not finite, nothing is measured, and the reason names it.
     """
     broken = _not_finite(codes, factors)
     if broken:
@@ -125,7 +125,7 @@ def scores(codes: Sequence[CodeOutput], factors: FactorValues, seed: int) -> Sco
         reasons |= dict.fromkeys(("mig", "sap", "dci_completeness"), reason)
     else:
         sap = _mean_gap(_predictability_LF(codes, factors))
-        # nine images in ten at the lowest value leave one quantile state, of which nothing can be known
+        # with nine images in ten at the lowest value, there is only one quantile state
         spread = [(f, v) for f, v in factors if len(np.unique(_states(f, f.scalar(f.components(v))))) > 1]
         if spread:
             mig = _mean_gap(_information_LF(codes, spread))
@@ -142,7 +142,7 @@ def scores(codes: Sequence[CodeOutput], factors: FactorValues, seed: int) -> Sco
 
 
 def _not_finite(codes: Sequence[CodeOutput], factors: FactorValues) -> str:
-    """What is not: a name with how many of its images; empty where all is finite."""
+    """Names of factors and codes with non-finite values, and how many; empty if all are finite."""
     named = [(f"factor {factor.name}", values_N[:, None]) for factor, values_N in factors]
     named += [(f"code {k} of {len(codes)}", code.columns_NM) for k, code in enumerate(codes, 1)]
     found = [(name, int((~np.isfinite(rows)).any(axis=1).sum()), len(rows)) for name, rows in named]
@@ -157,12 +157,12 @@ def factor_vae(
     *,
     num_votes: int = 100,
 ) -> Votes | None:
-    """Accuracy of the majority vote that names the fixed factor from the code that varies least (Kim and Mnih 2018).
+    """Accuracy of a majority vote that infers the fixed factor from the code that varies least (Kim and Mnih 2018).
 
-    ``batch`` gives the representation of images of which that factor, by number, is the same and all else random.
-    ``reference``: of images of the whole set, for each code's own variance. Half of the votes fit the majority, the
-    other half is scored. A code that does not vary has no vote. None, for not defined, with fewer than two
-    factors or no code that varies.
+    ``batch`` returns the representation of images in which the factor of this index is fixed and all else random.
+    ``reference``: representation of the whole set, for each code's own variance. Half of the votes fit the majority,
+    the other half is scored. Constant codes are ignored. Returns None (not defined) with fewer than two factors or if
+    no code varies.
     """
     own_L = np.array([_variance(code) for code in reference])
     if num_factors < 2 or not (own_L > COLLAPSED).any():
@@ -180,7 +180,7 @@ def factor_vae(
 
 
 def _variance(code: CodeOutput) -> float:
-    """Summed over the columns: of certain categories the Gini index, as Kim and Mnih have it for discrete codes."""
+    """Variance summed over the columns; for one-hot rows this is the Gini index, as in Kim and Mnih."""
     return float(code.columns_NM.var(axis=0).sum())
 
 
@@ -196,7 +196,7 @@ def _states(factor: Factor, scalar_N: np.ndarray) -> np.ndarray:
 
 
 def _information_LF(codes: Sequence[CodeOutput], factors: FactorValues) -> np.ndarray:
-    """Mutual information over the factor's entropy."""
+    """Mutual information of codes and factors, over the factor's entropy."""
     states = [_states(f, f.scalar(f.components(values_N))) for f, values_N in factors]
     entropies = [entropy(np.bincount(states_N)) for states_N in states]
     return np.array(
@@ -208,7 +208,7 @@ def _information_LF(codes: Sequence[CodeOutput], factors: FactorValues) -> np.nd
 
 
 def _predictability_LF(codes: Sequence[CodeOutput], factors: FactorValues) -> np.ndarray:
-    """R^2 of a linear regression on held-out rows, at least 0; of all components of a factor together."""
+    """R^2 of a linear regression on held-out rows, at least 0, for all components of a factor together."""
     targets = [f.components(values_N) for f, values_N in factors]
     table = np.zeros((len(codes), len(factors)))
     for row, code in enumerate(codes):
@@ -226,7 +226,7 @@ def _mean_gap(table_LF: np.ndarray) -> float:
 
 
 def _forests(codes: Sequence[CodeOutput], factors: FactorValues, seed: int) -> tuple[np.ndarray, float]:
-    """Importance of each code for each factor, (L, F), and the mean of what the forests know on held-out rows."""
+    """Importance of each code for each factor, (L, F), and the forests' mean held-out score."""
     columns_NM = np.concatenate([code.columns_NM for code in codes], axis=1)
     starts = np.cumsum([0, *(code.columns_NM.shape[1] for code in codes)])[:-1]
     importance, known = [], []
@@ -248,7 +248,7 @@ def _forests(codes: Sequence[CodeOutput], factors: FactorValues, seed: int) -> t
 
 
 def _mean_purity(table_AB: np.ndarray, weights_A: np.ndarray | None = None) -> float:
-    """1 - entropy of each row's shares in units of its maximum, averaged; 0 for rows without importance."""
+    """Mean over rows of 1 - normalised entropy of the row's shares; 0 for rows without importance."""
     totals_A = table_AB.sum(axis=1)
     purity = [
         1 - entropy(row) / np.log(len(row)) if total > 0 else 0.0 for row, total in zip(table_AB, totals_A, strict=True)

@@ -1,7 +1,7 @@
-"""What the codes do to known factors, as readers of our own see them in generated images: the family "factors".
+"""The family "factors": effects of the codes on known factors, as read from generated images by our own networks.
 
-A factor is measured where three readers agree on the generator's images. The code of a factor is found on one sample
-and scored on a fresh one; the same search over the noise dimensions is the null.
+A factor is measured only if three readers agree on the generator's images. The code of a factor is selected on one
+sample and scored on a fresh one; the same selection over the noise dimensions is the null.
 Shape suffixes: N images, C channels, H height, W width, Z noise dimensions, M components of a factor, K categories.
 """
 
@@ -40,32 +40,32 @@ from infogan.measures.trained import Measured, Trained
 from infogan.measures.traversals import COLUMNS, PRIOR_SWEEP, ROWS, as_grid, traversal_images
 
 SELECTION_ROWS, SCORING_ROWS = 32, 128  # of the Sobol designs: half of the strokes', for twice the noise dimensions
-NUM_SAMPLES = 3_000  # for agreement, and of each half for categories
-MIN_NULL = 1e-3  # smaller divisors would make a ratio of nothing large
+NUM_SAMPLES = 3_000  # for the agreement, and in each half for categories
+MIN_NULL = 1e-3  # smaller divisors would inflate ratios of negligible effects
 
 
 @dataclass(frozen=True)
 class Sample:
-    """Images of the prior as the readers see them."""
+    """Readings of generated images for prior samples."""
 
     noise_NZ: np.ndarray
-    values: tuple[np.ndarray, ...]  # of each code (N,)
-    each: list[dict[str, np.ndarray]]  # components (N, M) by factor, of each reader
-    read: dict[str, np.ndarray]  # of their mean
+    values: tuple[np.ndarray, ...]  # values of each code, (N,)
+    each: list[dict[str, np.ndarray]]  # each reader's components (N, M) by factor
+    read: dict[str, np.ndarray]  # components of the readers' mean
 
 
 @dataclass
 class FactorResult:
-    """Numbers by what they say; a reason where there are none."""
+    """Numbers and details of one factor; the details hold a reason if it was not measured."""
 
     numbers: dict[str, float]
     details: dict[str, Any] = field(default_factory=dict)
 
 
 def measure_factors(cell: Trained) -> Measured:
-    """Effects of all codes on all factors of the cell's data set; empty, with the reason, where no reader can be had.
+    """Effects of all codes on all factors of the data set; empty, with the reason, if there can be no readers.
 
-    Numbers of factors that the catalogue does not know are in the details alone.
+    Numbers of factors that are not in the catalogue appear in the details only.
     """
     if cell.dataset.train.factors is None:
         return _nothing(f"the images of {cell.dataset.info.name} have no known factors")
@@ -97,7 +97,7 @@ def _nothing(reason: str) -> Measured:
 
 
 class Study:
-    """One trained cell and its readers, with all that several factors share measured once."""
+    """One trained cell and its readers; everything that several factors share is measured once."""
 
     def __init__(self, cell: Trained, readers: ReaderSet) -> None:
         self.cell, self.readers = cell, readers
@@ -176,11 +176,11 @@ class Study:
 
     def _index(self, indices: SobolIndices, factor: Factor, latent: str, *, total: bool = False) -> float:
         found = indices.properties[factor.name]
-        assert found is not None  # of measured factors
+        assert found is not None  # for measured factors
         return (found.total if total else found.first_order)[latent]
 
     def _strongest(self, factor: Factor, latents: Sequence[str]) -> str | None:
-        """On the first design; its score is of the second."""
+        """The latent with the largest index on the first design; its score comes from the second."""
         return max(latents, key=lambda latent: self._index(self.found, factor, latent), default=None)
 
     def _changes(self, latent: str) -> dict[str, FactorChange]:
@@ -252,10 +252,10 @@ class Study:
             numbers |= {f"noise_{w}": v for w, v in null_score.to_json().items() if v is not None}
 
     def grids(self, factor: Factor, result: FactorResult) -> dict[str, np.ndarray]:
-        """Pictures of the code of each kind that moves the factor most, ``FACTOR-CODE``, and of the noise dimension.
+        """Image grids of the strongest code of each kind (``FACTOR-CODE``) and of the strongest noise dimension.
 
-        Drawn from one stream, so that grids share their rows. Where the readers do not agree the choice of the code is
-        theirs all the same: nothing is scored, and a person may look.
+        They are drawn from one stream, so they share their rows. If the readers disagree, the code is chosen all the
+        same, so that a person can look at it, but nothing is scored.
         """
         if self.found.properties[factor.name] is None:
             return {}
@@ -288,7 +288,7 @@ class Study:
     def _random_categories(
         self, factor: Factor, first_NM: np.ndarray, second_NM: np.ndarray, num_categories: int
     ) -> CategoryScore:
-        """The same search over as many codes that have nothing to do with the images."""
+        """The same selection over as many random codes that are independent of the images."""
         states_N = factor_states(factor, first_NM)
         drawn = [
             [self.rng.integers(num_categories, size=len(part)) for part in (first_NM, second_NM)]
@@ -298,7 +298,7 @@ class Study:
         return score_categories(factor, (halves[0], first_NM), (halves[1], second_NM), num_categories)
 
     def _noise_categories(self, factor: Factor, num_categories: int) -> CategoryScore:
-        """The same search over the noise dimensions, each cut into as many equally likely parts."""
+        """The same selection over the noise dimensions, each cut into as many equally likely parts."""
         samples = (self.selection, self.scoring)
         first, second = (equal_parts(sample.noise_NZ, num_categories) for sample in samples)
         states_N = factor_states(factor, self.selection.read[factor.name])

@@ -1,4 +1,4 @@
-"""Which kind each known factor of a data set is, its range, and how it is written as numbers.
+"""The kind of each known factor, its range, and its numeric representation.
 
 Shape suffixes: N images, F factors, M components of a factor, K values of a discrete one.
 """
@@ -12,15 +12,16 @@ import numpy as np
 
 Kind = Literal["continuous", "periodic", "binary", "classes"]
 
-# of the known names; of another few whole numbers are classes, else it is continuous. Two values are binary in any case
+# By name. Another factor is "classes" if it has a few integer values, else continuous; any factor with two values but a
+# periodic one is binary.
 KINDS: dict[str, Kind] = {
     "azimuth": "continuous",
-    "elevation": "continuous",  # but a chair's is one of two
+    "elevation": "continuous",  # but a chair has one of two
     "lighting": "continuous",
     "width": "continuous",
     "rotation": "periodic",
     "glasses": "binary",
-    "hair": "continuous",  # the number of the style, from less to more, and its amount
+    "hair": "continuous",  # style index, from less to more hair, plus an amount
     "emotion": "continuous",
     "digit": "classes",
     "gradient": "continuous",
@@ -30,24 +31,24 @@ KINDS: dict[str, Kind] = {
 }
 PERIOD = 2 * math.pi  # of a periodic factor
 MAX_CLASSES = 12
-RANGE_QUANTILES = (0.005, 0.995)  # of the training values: a few outliers of a real set do not stretch the range
+RANGE_QUANTILES = (0.005, 0.995)  # of the training values, so that a few outliers do not stretch the range
 
 
 @dataclass(frozen=True)
 class Factor:
-    """How a factor is read, and what its training values say of it.
+    """A known factor with statistics of its training values.
 
-    Its components, (N, M), are what correlations and indices use: the value, cosine and sine of a periodic factor, the
-    probability of the upper value of a binary one, those of all classes.
+    Correlations and indices use its components, (N, M): the value; cosine and sine for a periodic factor; the
+    probability of the upper value for a binary one; the probabilities of all classes.
     """
 
     name: str
     kind: Kind
-    low: float  # of its range; a periodic factor's is 0 to the period, that of a binary one's probability 0 to 1
+    low: float  # end of its range: 0 to the period if periodic, 0 to 1 for a binary factor's probability
     high: float
     mean: float
     std: float
-    values: tuple[float, ...] = ()  # of a binary factor or of classes, ascending
+    values: tuple[float, ...] = ()  # of a binary factor or classes, ascending
 
     @property
     def num_outputs(self) -> int:
@@ -58,7 +59,7 @@ class Factor:
         return self.kind in ("binary", "classes")
 
     def components(self, values_N: np.ndarray) -> np.ndarray:
-        """Components of true values, (N, M)."""
+        """Components (N, M) of true values."""
         if self.kind == "periodic":
             return np.stack([np.cos(values_N), np.sin(values_N)], axis=1)
         if self.is_discrete:
@@ -67,14 +68,17 @@ class Factor:
         return values_N[:, None].astype(np.float64)
 
     def scalar(self, components_NM: np.ndarray) -> np.ndarray:
-        """One number per image: the value, the angle in radians, the upper value's probability, the class's place."""
+        """One number per image: the value, angle in radians, probability of the upper value, or index of the class."""
         if self.kind == "periodic":
             return np.arctan2(components_NM[:, 1], components_NM[:, 0])
         return components_NM.argmax(axis=1) if self.kind == "classes" else components_NM[:, 0]
 
 
 def describe_factors(names: Sequence[str], values_NF: np.ndarray) -> tuple[Factor, ...]:
-    """The factors that vary, since a constant one cannot be read. Raises ValueError for values that are not finite."""
+    """Describe the factors that vary; constant ones cannot be read.
+
+    Raises ValueError for values that are not finite.
+    """
     if values_NF.ndim != 2 or values_NF.shape[1] != len(names) or not np.isfinite(values_NF).all():
         raise ValueError(f"a row of {len(names)} finite factors per image is needed, got an array {values_NF.shape}")
     factors = []
@@ -86,7 +90,7 @@ def describe_factors(names: Sequence[str], values_NF: np.ndarray) -> tuple[Facto
         kind = KINDS.get(name, "classes" if are_classes else "continuous")
         if len(distinct) == 2 and kind != "periodic":
             kind = "binary"
-        elif kind == "binary" or (kind == "classes" and not are_classes):  # a known name for something else
+        elif kind == "binary" or (kind == "classes" and not are_classes):  # a known name with other values
             kind = "classes" if are_classes else "continuous"
         low, high = np.quantile(values_N, RANGE_QUANTILES)
         if high <= low:

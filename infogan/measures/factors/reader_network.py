@@ -1,6 +1,6 @@
-"""The network of a factor reader and its training: all factors of a data set are read by one.
+"""The network of a factor reader, which reads all factors of a data set, and its training.
 
-It learns from blurred and noisy images of varied contrast, since generated images are blurry.
+It is trained on blurred and noisy images of varied contrast, because generated images are blurry.
 Shape suffixes: N images, C channels, H height, W width, F factors, M components of a factor, P outputs of a network.
 """
 
@@ -25,7 +25,7 @@ _GRID = 4  # side of the last feature map
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a reader is trained. The epochs bound the steps: with 4,000 images, three readers take about 25 s."""
+    """Training settings of a reader. The epochs limit the steps: with 4,000 images, three readers take about 25 s."""
 
     iterations: int = 1200
     max_epochs: int = 8
@@ -34,18 +34,18 @@ class Recipe:
     peak_learning_rate: float = 6e-3  # of a one-cycle schedule
     weight_decay: float = 1e-2
     max_blur: float = 1.0  # share of the blurred image, with a kernel of about 1.2 pixels
-    max_noise: float = 0.2  # standard deviation, of the range of brightness; young generators leave grain
-    max_contrast: float = 0.15  # relative change about the image's mean, which itself may be a factor
+    max_noise: float = 0.2  # standard deviation, relative to the range; generators early in training produce grain
+    max_contrast: float = 0.15  # relative change around the image's mean; the mean itself may be a factor, so it stays
     seed: int = 0
 
 
 class FactorReader(nn.Module):
-    """Three convolutions, a hidden layer, all factors' outputs. Judges image by image: no batch statistics."""
+    """Three convolutions, a hidden layer, outputs for all factors. In eval mode, no result depends on the batch."""
 
     def __init__(self, image_CHW: tuple[int, int, int], factors: tuple[Factor, ...], width: int) -> None:
         super().__init__()
         self.factors = factors
-        stem = (7, 4, 3) if max(image_CHW[1:]) >= 48 else (5, 2, 2)  # to 16x16: strides cost less than pooling
+        stem = (7, 4, 3) if max(image_CHW[1:]) >= 48 else (5, 2, 2)  # to 16x16; strides cost less than pooling
         self.body = nn.Sequential(
             *(nn.Conv2d(image_CHW[0], width, *stem), nn.BatchNorm2d(width), nn.ReLU()),
             *(nn.Conv2d(width, 2 * width, 4, stride=2, padding=1), nn.BatchNorm2d(2 * width), nn.ReLU()),
@@ -58,12 +58,12 @@ class FactorReader(nn.Module):
         self.to(memory_format=torch.channels_last)  # twice as fast on a CPU
 
     def forward(self, images_NCHW: Tensor) -> Tensor:
-        """Outputs (N, P) of images in [0, 1]: standardised values, cosine and sine, logits."""
+        """Outputs (N, P) for images in [0, 1]: standardised values, cosine and sine, logits."""
         return self.head(self.body(images_NCHW))
 
     @torch.no_grad()
     def features(self, images_NCHW: Tensor) -> Tensor:
-        """The hidden layer (N, F) of images in [0, 1]: where images are compared."""
+        """Activations of the hidden layer (N, F) for images in [0, 1], the feature space of distances."""
         return torch.cat([self.body(batch) for batch in self._batches(images_NCHW)])
 
     def blocks(self, outputs_NP: Tensor) -> list[tuple[Factor, Tensor]]:
@@ -73,7 +73,7 @@ class FactorReader(nn.Module):
 
     @torch.no_grad()
     def components(self, images_NCHW: Tensor) -> dict[str, np.ndarray]:
-        """Components of each factor as read, (N, M) float64."""
+        """Components of each factor's reading, (N, M) float64."""
         outputs_NP = torch.cat([self(batch) for batch in self._batches(images_NCHW)])
         return {factor.name: _components(factor, block.double()) for factor, block in self.blocks(outputs_NP)}
 
@@ -94,7 +94,7 @@ def _components(factor: Factor, outputs_NP: Tensor) -> np.ndarray:
 
 
 def _augmented(images_NCHW: Tensor, recipe: Recipe, generator: torch.Generator) -> Tensor:
-    """Each image blurred, of other contrast and noisy, by chance."""
+    """Blur each image, change its contrast and add noise, at random."""
     draws_3N111 = torch.rand(3, len(images_NCHW), 1, 1, 1, generator=generator)
     blurred = images_NCHW
     for _ in range(2):
@@ -119,7 +119,7 @@ def _targets(factors: tuple[Factor, ...], names: tuple[str, ...], values_NF: np.
 
 
 def train(model: FactorReader, dataset: Dataset, recipe: Recipe) -> None:
-    """Train ``model`` on a set whose images have factors; its bits depend on the number of threads."""
+    """Train ``model`` on a set with factors; the bits depend on the number of threads."""
     assert dataset.train.factors is not None
     initialise(model, stream(recipe.seed, "init"))
     draws = stream(recipe.seed, "data")

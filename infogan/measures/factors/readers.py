@@ -1,7 +1,7 @@
-"""Factor readers: small networks of our own that read known factors off images, the generated ones included.
+"""Factor readers: small networks that read known factors from real and generated images.
 
-Three of different seeds, which must agree on a generator's images before a reading counts, with their scores on
-held-out images beside it, from the cache where they have been trained before.
+A reading counts only if three readers of different seeds agree on the generator's images. Their scores on held-out
+images are reported with it. Trained readers are cached.
 Shape suffixes: N images, C channels, H height, W width, M components of a factor.
 """
 
@@ -31,26 +31,26 @@ class ReaderSet:
     readers: tuple[FactorReader, ...]
     factors: tuple[Factor, ...]
     constant: tuple[str, ...]  # factors of the data set that do not vary
-    held_out: dict[str, tuple[float, ...]]  # R^2 or, of discrete factors, accuracy: of each reader, then of their mean
+    held_out: dict[str, tuple[float, ...]]  # R^2 or, for discrete factors, accuracy: of each reader, then of their mean
 
     def score(self, name: str) -> float:
         """Score of the readers' mean on held-out images."""
         return self.held_out[name][-1]
 
     def each(self, images_NCHW: Tensor) -> list[dict[str, np.ndarray]]:
-        """Every reader's components (N, M) by factor."""
+        """Each reader's components (N, M) by factor."""
         return [reader.components(images_NCHW) for reader in self.readers]
 
     def features(self, images_NCHW: Tensor) -> Tensor:
-        """All readers' hidden layers side by side (N, F), of images in [0, 1]."""
+        """Hidden layers of all readers, concatenated (N, F), for images in [0, 1]."""
         return torch.cat([reader.features(images_NCHW) for reader in self.readers], dim=1)
 
     def read(self, images_NCHW: Tensor) -> dict[str, np.ndarray]:
-        """The readers' mean components (N, M) by factor, of images in [0, 1]; directions have length 1."""
+        """The readers' mean components (N, M) by factor, for images in [0, 1]; directions have length 1."""
         return self.mean(self.each(images_NCHW))
 
     def mean(self, each: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-        """Mean of the readings that :meth:`each` gave."""
+        """Mean of the readings from :meth:`each`."""
         result = {}
         for factor in self.factors:
             mean_NM = np.mean([components[factor.name] for components in each], axis=0)
@@ -60,7 +60,7 @@ class ReaderSet:
         return result
 
     def agreement(self, each: list[dict[str, np.ndarray]]) -> dict[str, float]:
-        """The least :func:`vector_correlation` of two readers, by factor."""
+        """The smallest :func:`vector_correlation` between two readers, by factor."""
         return {
             factor.name: min(vector_correlation(a[factor.name], b[factor.name]) for a, b in combinations(each, 2))
             for factor in self.factors
@@ -68,11 +68,11 @@ class ReaderSet:
 
 
 def vector_correlation(a_NM: np.ndarray, b_NM: np.ndarray) -> float:
-    """Pearson's correlation, of all components together; 0 where one of the two is constant.
+    """Pearson's correlation over all components together; 0 if one of the two is constant.
 
-    Of one component it is the ordinary one, of directions a circular one. Of classes named with certainty it is Cohen's
-    kappa but for the mean of the two variances, so that, unlike with Cramer's V, two readers that mistake one class for
-    another consistently do not agree.
+    For one component it is the ordinary correlation, for directions a circular one. For classes predicted with
+    certainty it is Cohen's kappa except for the mean of the two variances. So, unlike with Cramer's V, two readers that
+    consistently confuse one class with another do not agree.
     """
     a_NM, b_NM = a_NM - a_NM.mean(axis=0), b_NM - b_NM.mean(axis=0)
     scale = math.sqrt(float(np.square(a_NM).sum()) * float(np.square(b_NM).sum()))
@@ -86,10 +86,10 @@ def explained(true_NM: np.ndarray, read_NM: np.ndarray) -> float:
 
 
 def factor_readers(dataset: Dataset, recipe: Recipe | None = None, num_readers: int = NUM_READERS) -> ReaderSet:
-    """The readers for ``dataset``: from the cache, or trained now on one CPU thread and cached.
+    """The readers for ``dataset``, from the cache or trained now on one CPU thread.
 
-    Same data, recipe and libraries, same bits. Raises ValueError for a set without factors, with constant ones only,
-    with fewer training images than a batch or hardly a held-out one, and for values that are not finite.
+    The same data, recipe and libraries give the same bits. Raises ValueError without factors, if all are constant or
+    some are not finite, or with too few training or held-out images.
     """
     recipe = recipe or Recipe()
     name, train, test = dataset.info.name, dataset.train, dataset.test
@@ -136,7 +136,7 @@ def _reader(dataset: Dataset, factors: tuple[Factor, ...], recipe: Recipe) -> Fa
         train(model, dataset, recipe)
         return {}
 
-    # not of the whole data digest alone: a set may be used in part
+    # the number of images too: a cell may use only part of the set
     made_of = f"{dataset.info.digest} {len(dataset.train.images)} {factors} {asdict(recipe)}"
     code = ("measures/factors/kinds", "measures/factors/reader_network", "streams", "training")
     trained_once(model, "readers", made_of, code, fit)

@@ -1,7 +1,7 @@
-"""What Q knows of known factors on real images, beside a bias row and a ceiling row.
+"""What Q knows about known factors on real images, with a bias row and a ceiling row for comparison.
 
-The representation is Q's mean or probabilities, with batch-norm statistics frozen over training images. "shuffled":
-the factors of other images; "ceiling": the factor readers' outputs in Q's place.
+The representation is Q's mean or probabilities, with batch-norm statistics frozen on training images. "shuffled": the
+factors belong to other images; "ceiling": the factor readers' outputs replace Q's.
 Shape suffixes: N images, C channels, H height, W width, F factors.
 """
 
@@ -18,9 +18,9 @@ from infogan.measures.images import unit
 from infogan.measures.subsets import random_rows
 from infogan.measures.trained import Trained
 
-NUM_REAL_IMAGES = 2_000  # to calibrate Q on, and held out
-ROWS = ("", "shuffled", "ceiling")  # "" is Q's own
-Represent = Callable[[np.ndarray], Sequence[D.CodeOutput]]  # of images uint8 (N, C, H, W)
+NUM_REAL_IMAGES = 2_000  # for the calibration of Q, and held out
+ROWS = ("", "shuffled", "ceiling")  # "" is Q itself
+Represent = Callable[[np.ndarray], Sequence[D.CodeOutput]]  # takes uint8 images (N, C, H, W)
 
 
 def representation_scores(cell: Trained, readers: ReaderSet, rng: np.random.Generator) -> dict[str, D.Scores]:
@@ -65,7 +65,10 @@ def _with_factor_vae(
     *,
     is_shuffled: bool,
 ) -> D.Scores:
-    """FactorVAE's score beside the others. ``groups``: of each factor (G, N, C, H, W), one value of it per group."""
+    """Add FactorVAE's score.
+
+    ``groups``: for each factor images (G, N, C, H, W), with one value of the factor per group.
+    """
     votes = None
     if groups is None:
         reason = "not defined: it needs images of which one factor is fixed, which only a renderer gives"
@@ -74,7 +77,7 @@ def _with_factor_vae(
     else:
         reason = "not defined: it needs two factors and a code that varies"
         own = np.repeat(np.arange(len(groups)), [len(of_factor) for of_factor in groups])
-        shown = iter(rng.permutation(own))  # of the bias row
+        shown = iter(rng.permutation(own))  # for the bias row
         represented = [map(represent, of_factor) for of_factor in groups]
 
         def batch(factor: int, _: np.random.Generator) -> Sequence[D.CodeOutput]:

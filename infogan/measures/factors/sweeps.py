@@ -1,6 +1,6 @@
-"""What a sweep of one latent does to every factor, in units of the factor's range, and how far it turns an object.
+"""Effect of a sweep of one latent on every factor, relative to the factor's range, and the rotation of an object by it.
 
-Rows are draws of all other latents, columns the swept positions. A change is from the first to the last column.
+Rows are draws of all other latents, columns the swept positions. Changes are from the first to the last column.
 Shape suffixes: R rows, K columns, N = R * K images, M components of a factor.
 """
 
@@ -12,33 +12,33 @@ import numpy as np
 
 from infogan.measures.factors.kinds import PERIOD, Factor
 
-# The mean of an angle that a code turns one way in some rows and the other way in the rest is not to be had from 50
-# rows: of one run of the chairs, rows drawn anew made 3 degrees of 56. Its standard error stands beside it.
+# 50 rows are too few for the mean angle of a code that turns some rows one way and the rest the other: in a run on
+# chairs, it changed from 56 to 3 degrees with other rows. Its standard error is reported with it.
 NUM_ROWS = 200
-NUM_COLUMNS = 41  # 40 steps: a full turn is 9 degrees a step, so a flip by 180 stands out
+NUM_COLUMNS = 41  # 40 steps: a full turn is 9 degrees per step, so a flip by 180 degrees is distinct
 MAX_SLOPE = 2 * PERIOD  # radians per unit of the code: two turns over half the prior's range
 NUM_SLOPES = 801
 
 
 @dataclass(frozen=True)
 class FactorChange:
-    """Change of one factor from one end of a sweep to the other; classes have no sign (0)."""
+    """Change of one factor between the ends of a sweep; classes have no sign (0)."""
 
-    share: float  # of the factor's range: size of the mean change, so rows that go against each other cancel
-    moved: float  # the same of each row's size, the mean over rows: what noise in the readings adds is in it
+    share: float  # absolute mean change over the factor's range; rows of opposite sign cancel
+    moved: float  # mean absolute change over the factor's range; includes noise of the readings
     sign: int
-    share_of_sign: float  # rows that go this way
+    share_of_sign: float  # share of rows with this sign
 
 
 @dataclass(frozen=True)
 class Turning:
-    """How far and how steadily a periodic factor turns over a sweep, its angle unwrapped along each row."""
+    """How far and how steadily a periodic factor turns in a sweep, with its angle unwrapped along each row."""
 
-    degrees: float  # size of the mean angle covered
+    degrees: float  # absolute mean angle covered
     error_degrees: float  # standard error of that mean, over rows
     monotone: float  # share of steps in the direction of the mean change
-    resultant: float  # length of the mean of exp(i (angle - slope x position)) over all images, at the best slope
-    row_resultant: float  # the same within each row, mean over rows: an offset by row does not count
+    resultant: float  # length of the mean of exp(i (angle - slope x position)) over all images, for the best slope
+    row_resultant: float  # the same within each row, averaged over rows, so offsets between rows do not matter
     slope_degrees: float  # per unit of the code
     flips: float  # share of rows with a step above 90 degrees
 
@@ -47,12 +47,15 @@ class Turning:
 
 
 def sweep_positions() -> np.ndarray:
-    """The prior's range, (K,), for :func:`infogan.measures.sweeps.swept_images`."""
+    """Positions (K,) over the prior's range, for :func:`infogan.measures.sweeps.swept_images`."""
     return np.linspace(-1.0, 1.0, NUM_COLUMNS)
 
 
 def factor_change(factor: Factor, components_NM: np.ndarray) -> FactorChange:
-    """From readings of a sweep's images. A full turn is the range of an angle; classes change by total variation."""
+    """Change of a factor, from readings of a sweep.
+
+    The range of an angle is a full turn; classes change by total variation.
+    """
     if factor.kind == "classes":
         grid_RKM = components_NM.reshape(-1, NUM_COLUMNS, components_NM.shape[1])
         change_RM = grid_RKM[:, -1] - grid_RKM[:, 0]
@@ -69,7 +72,7 @@ def factor_change(factor: Factor, components_NM: np.ndarray) -> FactorChange:
 
 
 def turning(factor: Factor, components_NM: np.ndarray) -> Turning:
-    """How far and how steadily a sweep turns what the images show."""
+    """How far and how steadily a sweep turns the object in the images."""
     angles_RK = np.unwrap(factor.scalar(components_NM).reshape(-1, NUM_COLUMNS), axis=1)
     steps_RK = np.diff(angles_RK, axis=1)
     covered_R = angles_RK[:, -1] - angles_RK[:, 0]

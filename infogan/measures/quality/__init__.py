@@ -1,1 +1,1 @@
-"""How good and how varied samples are."""
+"""Quality and diversity of samples."""

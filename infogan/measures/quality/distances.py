@@ -1,8 +1,7 @@
-"""How good and how varied samples are: KID, Frechet distance, precision, recall, density, coverage, diversity.
+"""Quality and diversity of samples: KID, Frechet distance, precision, recall, density, coverage, diversity.
 
-L_I = H(c) can be reached with one image per category, so these stand beside every claim. All are in features of one's
-own choice (those of :mod:`infogan.measures.digits.classifier`, or pixels); every row counts alone, so none depends on a
-batch.
+One image per category can reach L_I = H(c), so these accompany every claim. All work on features of the caller's choice
+(those of :mod:`infogan.measures.digits.classifier`, or pixels) and treat rows separately, so none depends on a batch.
 Shape suffixes: N images, M other images, F features, D digits.
 """
 
@@ -17,31 +16,31 @@ from torch import Tensor
 
 NEIGHBOURS = 3  # Kynkaanniemi et al. 2019
 BALL_NEIGHBOURS = 5  # Naeem et al. 2020
-NUM_SUBSETS, SUBSET_ROWS = 30, 1_000  # of KID's deviation; 100 subsets are usual, and say it no better for a table
-COVERED_SHARE = 0.01  # of samples, a tenth of a digit's even share
-# m images shown over and over have a mean pairwise distance of (1 - 1 / m) of that of endless ones: below one half
-# samples are less diverse than two images in turn
+NUM_SUBSETS, SUBSET_ROWS = 30, 1_000  # for KID's deviation; the usual 100 subsets add no precision that a table shows
+COVERED_SHARE = 0.01  # of samples, a tenth of a digit's expected share
+# Repeating m images gives (1 - 1 / m) times the mean pairwise distance of a set without repetition. Below one half,
+# samples are less diverse than two alternating images.
 LOW_DIVERSITY = 0.5
-_ROWS_AT_ONCE = 500  # bounds the memory of distances
-_ROUNDING = 1e-12  # of a squared distance: what is left of equal rows
+_ROWS_AT_ONCE = 500  # to bound memory
+_ROUNDING = 1e-12  # relative rounding error of a squared distance between equal rows
 
 
 class PrecisionRecall(NamedTuple):
-    """Shares of samples within the real images' manifold, and of real images within the samples'."""
+    """Share of samples within the manifold of real images, and share of real images within that of the samples."""
 
     precision: float
     recall: float
 
 
 class DensityCoverage(NamedTuple):
-    """Real neighbourhoods that a sample lies in, over their mean; share of real neighbourhoods with a sample."""
+    """Mean number of real neighbourhoods that contain a sample, over k; share of real neighbourhoods with a sample."""
 
     density: float
     coverage: float
 
 
 class Nearest(NamedTuple):
-    """The closest training image of each sample, (N,) each."""
+    """Index of and distance to the closest training image of each sample, (N,) each."""
 
     indices: np.ndarray
     distances: np.ndarray
@@ -49,14 +48,14 @@ class Nearest(NamedTuple):
 
 @dataclass(frozen=True)
 class Diversity:
-    """Mean pairwise distance of samples over that of real images: 1 as diverse, 0 one image.
+    """Mean pairwise distance of samples relative to real images: 1 if as diverse, 0 for a single image.
 
-    Whether a run has collapsed is for :mod:`infogan.measures.health` to say, in pixels and of every data set.
+    Collapse is decided by :mod:`infogan.measures.health`, on pixels and for every data set.
     """
 
     overall: float
-    within: float  # within a sample's category, against within a real image's class; the mean over groups
-    low: bool  # either is below LOW_DIVERSITY; all samples being one digit is a matter for ``digits_covered``
+    within: float  # within categories of samples, relative to classes of real images; mean over groups
+    low: bool  # whether either is below LOW_DIVERSITY; ``digits_covered`` detects samples of a single digit
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -75,19 +74,21 @@ def _check(samples_NF: Tensor, real_MF: Tensor, at_least: int) -> None:
 def kid(samples_NF: Tensor, real_MF: Tensor) -> float:
     """Kernel inception distance (Binkowski et al. 2018): the unbiased squared MMD with kernel (x.y / F + 1)^3.
 
-    Features are first divided by the real ones' root mean square: a classifier's scale is arbitrary, and the kernel is
-    not blind to it. Over all rows at once, which varies less than the usual mean over subsets. 0 for equal
-    distributions, and since unbiased it may lie just below; that of held-out against training images says how near 0 a
-    perfect generator comes. In float64. Raises ValueError below two rows and where the real features are all 0.
+    Features are first divided by the root mean square of the real ones, since a classifier's scale is arbitrary and the
+    kernel depends on it. Computed in float64 over all rows at once, which varies less than the usual mean over subsets.
+    The expected value is 0 for equal distributions, so estimates may be slightly negative; the value for held-out
+    against training images shows how close to 0 a perfect generator gets. Raises ValueError below two rows or if the
+    real features are all 0.
     """
     x_NF, y_MF = _scaled(samples_NF, real_MF)
     return _kid(x_NF, y_MF)
 
 
 def kid_deviation(samples_NF: Tensor, real_MF: Tensor, rng: np.random.Generator) -> float:
-    """Standard deviation of KID over ``NUM_SUBSETS`` random subsets of ``SUBSET_ROWS`` rows, or of half of fewer rows.
+    """Standard deviation of KID over ``NUM_SUBSETS`` random subsets of ``SUBSET_ROWS`` rows (half the rows, if fewer).
 
-    What is published behind a plus-minus. It is of the subsets' size: KID over all rows varies less.
+    This is what papers report after the plus-minus. It depends on the size of the subsets; KID over all rows varies
+    less.
     """
     x_NF, y_MF = _scaled(samples_NF, real_MF)
     num = min(SUBSET_ROWS, len(x_NF) // 2, len(y_MF) // 2)
@@ -98,16 +99,16 @@ def kid_deviation(samples_NF: Tensor, real_MF: Tensor, rng: np.random.Generator)
 
 
 def frechet(samples_NF: Tensor, real_MF: Tensor) -> float:
-    """Frechet distance of two normal distributions with the rows' means and covariances (Heusel et al. 2017).
+    """Frechet distance of normal distributions with the rows' means and covariances (Heusel et al. 2017), in float64.
 
-    FID's formula in other features, divided by the real ones' root mean square as in :func:`kid`. Biased upwards by
-    few rows, so only distances of equal numbers of rows compare. In float64.
+    FID's formula on other features, which are divided by the root mean square of the real ones as in :func:`kid`. It is
+    biased upwards for few rows, so compare only distances of equal numbers of rows.
     """
     x_NF, y_MF = _scaled(samples_NF, real_MF)
     x_cov_FF, y_cov_FF = (torch.atleast_2d(rows.T.cov()) for rows in (x_NF, y_MF))
     values_F, vectors_FF = torch.linalg.eigh(y_cov_FF)
     root_FF = vectors_FF * values_F.clamp_min(0).sqrt() @ vectors_FF.T
-    # the trace of a root of the product, whose eigenvalues are those of this symmetric matrix
+    # trace of the square root of the product, by the eigenvalues of a similar symmetric matrix
     cross = torch.linalg.eigvalsh(root_FF @ x_cov_FF @ root_FF).clamp_min(0).sqrt().sum()
     shift = (x_NF.mean(dim=0) - y_MF.mean(dim=0)).square().sum()
     return float(shift + x_cov_FF.trace() + y_cov_FF.trace() - 2 * cross)
@@ -130,13 +131,13 @@ def _kernel_sum(x_NF: Tensor, y_MF: Tensor) -> float:
 
 
 def _mean_kernel(x_NF: Tensor) -> float:
-    """Over pairs of different rows."""
+    """Mean of the kernel over pairs of different rows."""
     diagonal = float((x_NF.square().mean(dim=1) + 1).pow(3).sum())
     return (_kernel_sum(x_NF, x_NF) - diagonal) / (len(x_NF) * (len(x_NF) - 1))
 
 
 def _distances(x_NF: Tensor, y_MF: Tensor) -> Tensor:
-    """Euclidean, (N, M) float64; by way of a matrix product, ten times as fast as by differences."""
+    """Euclidean distances (N, M) float64, by a matrix product, which is ten times as fast as by differences."""
     x_NF, y_MF = x_NF.double(), y_MF.double()
     norms_NM = x_NF.square().sum(dim=1)[:, None] + y_MF.square().sum(dim=1)
     squares_NM = norms_NM - 2 * x_NF @ y_MF.T
@@ -146,8 +147,9 @@ def _distances(x_NF: Tensor, y_MF: Tensor) -> Tensor:
 def precision_recall(samples_NF: Tensor, real_MF: Tensor, neighbours: int = NEIGHBOURS) -> PrecisionRecall:
     """Improved precision and recall (Kynkaanniemi et al. 2019, arXiv 1904.06991).
 
-    A point is within a manifold if it is no further from one of its members than that member's k-th neighbour. Their
-    value depends on the number of rows: compare at equal numbers. Raises ValueError at ``neighbours`` rows or fewer.
+    A point is within a manifold if it is no further from one of its members than that member's k-th neighbour. The
+    values depend on the number of rows, so compare at equal numbers. Raises ValueError for ``neighbours`` rows or
+    fewer.
     """
     _check(samples_NF, real_MF, neighbours + 1)
     return PrecisionRecall(
@@ -158,9 +160,10 @@ def precision_recall(samples_NF: Tensor, real_MF: Tensor, neighbours: int = NEIG
 def density_coverage(samples_NF: Tensor, real_MF: Tensor, neighbours: int = BALL_NEIGHBOURS) -> DensityCoverage:
     """Density and coverage (Naeem et al. 2020, arXiv 2002.09797), which one outlier among real images cannot inflate.
 
-    A real image's neighbourhood reaches to its k-th real neighbour. Density: how many of them a sample lies in, over k;
-    it is 1 for equal distributions and may be above. Coverage: the share with a sample inside; for as many samples of
-    an equal distribution about 1 - 2^-k. Raises ValueError at ``neighbours`` rows or fewer.
+    A real image's neighbourhood extends to its k-th real neighbour. Density: mean number of neighbourhoods that contain
+    a sample, over k; 1 for equal distributions, and it may exceed 1. Coverage: share of neighbourhoods that contain a
+    sample; about 1 - 2^-k for as many samples of an equal distribution. Raises ValueError for ``neighbours`` rows or
+    fewer.
     """
     _check(samples_NF, real_MF, neighbours + 1)
     radius_M = _radii(real_MF, neighbours)
@@ -173,7 +176,7 @@ def density_coverage(samples_NF: Tensor, real_MF: Tensor, neighbours: int = BALL
 
 
 def _radii(members_MF: Tensor, neighbours: int) -> Tensor:
-    """Distance of each row to its k-th neighbour, (M,); the nearest row is the row itself."""
+    """Distance of each row to its k-th neighbour, (M,)."""
     radii = [
         _distances(rows, members_MF).kthvalue(neighbours + 1, dim=1).values for rows in members_MF.split(_ROWS_AT_ONCE)
     ]
@@ -187,7 +190,7 @@ def _share_within(points_NF: Tensor, members_MF: Tensor, neighbours: int) -> flo
 
 
 def digits_covered(digits_N: ArrayLike, num_digits: int = 10) -> int:
-    """How many digits a classifier finds in at least ``COVERED_SHARE`` of the samples."""
+    """Number of digits that a classifier finds in at least ``COVERED_SHARE`` of the samples."""
     digits = np.asarray(digits_N)
     if digits.ndim != 1 or len(digits) < 1 / COVERED_SHARE:
         raise ValueError(f"covered digits need one digit for each of at least {1 / COVERED_SHARE:.0f} samples")
@@ -195,7 +198,7 @@ def digits_covered(digits_N: ArrayLike, num_digits: int = 10) -> int:
 
 
 def mean_distance(rows_NF: Tensor) -> float:
-    """Mean distance of two different rows. Raises ValueError below two rows."""
+    """Mean distance between two different rows. Raises ValueError below two rows."""
     if rows_NF.dim() != 2 or len(rows_NF) < 2:
         raise ValueError(f"a mean distance needs two rows, got {tuple(rows_NF.shape)}")
     total = sum(float(_distances(part, rows_NF).sum()) for part in rows_NF.split(_ROWS_AT_ONCE))
@@ -203,9 +206,9 @@ def mean_distance(rows_NF: Tensor) -> float:
 
 
 def mean_distance_within(rows_NF: Tensor, groups_N: ArrayLike) -> float:
-    """The mean over groups of each one's mean distance; a group of one row has none and is left out.
+    """Mean over groups of the mean distance within each; groups of one row are ignored.
 
-    Raises ValueError where no group has two rows.
+    Raises ValueError if no group has two rows.
     """
     groups = torch.as_tensor(groups_N, device=rows_NF.device)
     if groups.shape != rows_NF.shape[:1]:
@@ -218,9 +221,9 @@ def mean_distance_within(rows_NF: Tensor, groups_N: ArrayLike) -> float:
 
 
 def diversity(samples_NF: Tensor, categories_N: ArrayLike, real_MF: Tensor, digits_M: ArrayLike) -> Diversity:
-    """Diversity of samples as a share of real images', over all and within categories, and whether it is low.
+    """Diversity of samples relative to real images, overall and within categories, and whether it is low.
 
-    A few thousand rows on each side will do. Raises ValueError where the real images do not differ.
+    A few thousand rows on each side are enough. Raises ValueError if the real images are all the same.
     """
     _check(samples_NF, real_MF, 2)
     real, real_within = mean_distance(real_MF), mean_distance_within(real_MF, digits_M)
@@ -232,11 +235,11 @@ def diversity(samples_NF: Tensor, categories_N: ArrayLike, real_MF: Tensor, digi
 
 
 def nearest(samples_NF: Tensor, training_MF: Tensor) -> Nearest:
-    """The training image closest to each sample: a copy has distance 0. The first of several equally close ones."""
+    """The training image closest to each sample (the first in a tie); a copy has distance 0."""
     _check(samples_NF, training_MF, 1)
     distances = torch.full((len(samples_NF),), math.inf, dtype=torch.float64, device=samples_NF.device)
     indices = torch.zeros(len(samples_NF), dtype=torch.int64, device=samples_NF.device)
-    for start in range(0, len(training_MF), _ROWS_AT_ONCE):  # a data set in float64 would not fit beside itself
+    for start in range(0, len(training_MF), _ROWS_AT_ONCE):  # the whole data set in float64 would need too much memory
         found = _distances(samples_NF, training_MF[start : start + _ROWS_AT_ONCE]).min(dim=1)
         closer = found.values < distances
         distances, indices = found.values.where(closer, distances), (found.indices + start).where(closer, indices)

@@ -1,7 +1,7 @@
-"""How good and how varied a cell's samples are, whatever they show.
+"""The family "samples": quality and diversity of a cell's samples, for any data set.
 
-Images are compared in the features of a network of our own: the readers of the factors where these are known, else the
-digit classifier. Shape suffixes: N images, F features, C channels, H height, W width.
+Images are compared in the features of our own networks: the factor readers if factors are known, else the digit
+classifier. Shape suffixes: N images, F features, C channels, H height, W width.
 """
 
 from collections.abc import Callable
@@ -17,8 +17,8 @@ from infogan.measures.quality import distances
 from infogan.measures.subsets import random_rows
 from infogan.measures.trained import Measured, Trained
 
-NUM_SAMPLES = 5_000  # and as many real images; of a small set half of its training images, for two halves to compare
-NUM_SHOWN = (3, 10)  # rows and columns of samples over their nearest training images
+NUM_SAMPLES = 5_000  # and as many real images; at most half of the training images, so that two halves can be compared
+NUM_SHOWN = (3, 10)  # rows and columns of samples, each above its nearest training image
 
 Features = Callable[[Tensor], Tensor]  # images in [0, 1] (N, C, H, W) to (N, F)
 
@@ -26,9 +26,9 @@ Features = Callable[[Tensor], Tensor]  # images in [0, 1] (N, C, H, W) to (N, F)
 def measure_samples(cell: Trained) -> Measured:
     """Distances, precision, recall, density, coverage and diversity of samples against random training images.
 
-    Beside them the same of other random training images, which no generator can better, and of held-out ones. Of digits
-    also how many are covered and the diversity within categories. Absent, with the reason, where the images have
-    neither factors nor labels.
+    The same is computed for other random training images, an upper limit for any generator, and in part for held-out
+    ones. For digits also the number of digits covered and the diversity within categories. Absent, with the reason, if
+    the images have neither factors nor labels.
     """
     train, test = cell.dataset.train, cell.dataset.test
     index = cell.first_categorical()
@@ -47,7 +47,7 @@ def measure_samples(cell: Trained) -> Measured:
     draws = cell.stream()
     calibrate_generator(cell.generator, cell.spec, draws)
     samples_NCHW, values = cell.samples(NUM_SAMPLES, draws)
-    if not torch.isfinite(samples_NCHW).all():  # a generator that is broken shows nothing; distances to it are none
+    if not torch.isfinite(samples_NCHW).all():  # a broken generator: distances are undefined
         return Measured({"precision": 0.0, "recall": 0.0}, reasons={"": "the samples are not finite"})
     num = min(NUM_SAMPLES, len(train.images) // 2)
     rows, other_rows = (random_rows(len(train.images), num, skip) for skip in (0, num))
@@ -62,7 +62,7 @@ def measure_samples(cell: Trained) -> Measured:
         details | {"num_images": num, "num_held_out": len(held_out_NF)},
         grids={"nearest": _nearest_sheet(samples_NCHW, torch.from_numpy(train.images[: cell.num_images]))},
     )
-    if len(held_out_NF) > distances.NEIGHBOURS:  # a set of a user's own may hold out fewer
+    if len(held_out_NF) > distances.NEIGHBOURS:  # a user's own data set may hold out fewer
         result.values["kid_held_out"] = distances.kid(held_out_NF, real_NF)
         result.values["precision_held_out"] = distances.precision_recall(held_out_NF, real_NF).precision
     if train.factors is not None or train.labels is None:
@@ -81,7 +81,7 @@ def measure_samples(cell: Trained) -> Measured:
 
 
 def _judged(points_NF: Tensor, real_NF: Tensor) -> dict[str, float]:
-    """What compares a set of images with as many real ones."""
+    """Scores of a set of images against as many real ones."""
     manifold, balls = distances.precision_recall(points_NF, real_NF), distances.density_coverage(points_NF, real_NF)
     return {
         "kid": distances.kid(points_NF, real_NF),
@@ -92,7 +92,7 @@ def _judged(points_NF: Tensor, real_NF: Tensor) -> dict[str, float]:
 
 
 def _nearest_sheet(samples_NCHW: Tensor, training_NCHW: Tensor) -> np.ndarray:
-    """Samples, unselected, each above the training image that is closest in pixels: (rows, columns, H, W, C) uint8."""
+    """Unselected samples, each above its closest training image in pixel space: (rows, columns, H, W, C) uint8."""
     rows, columns = NUM_SHOWN
     samples_NCHW = pixels(samples_NCHW[: rows * columns]).cpu()
     flat, training = samples_NCHW.flatten(1), training_NCHW.flatten(1)
