@@ -1,10 +1,10 @@
-"""``python -m bench``, and the command ``infogan-bench`` of an installed package."""
+"""Entry point of ``python -m bench`` and of the command ``infogan-bench`` of an installed package."""
 
 import sys
 
 
 def run() -> None:
-    """:func:`bench.cli.main`, or one line where a package is missing."""
+    """Run :func:`bench.cli.main`, or print one line if a package is missing."""
     try:
         from bench.cli import main
     except ImportError as error:

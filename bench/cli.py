@@ -1,4 +1,4 @@
-"""``python -m bench``: a command here parses, then calls a plain function. ``--help`` lists the exit codes."""
+"""``python -m bench``: each command parses its options and calls a function. ``--help`` lists the exit codes."""
 
 import errno
 import os
@@ -38,7 +38,7 @@ from bench.spec.tables import SpecError
 from infogan.data import DataError
 from infogan.data.base import home_dir, one_line
 
-# what a disk answers: full, over its quota, a file too large, read-only, forbidden, broken; and limits of a process
+# errors of a disk (full, over quota, file too large, read-only, forbidden, broken) and limits of a process
 DISK_ERRORS = {
     *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO),
     *(errno.EMFILE, errno.ENFILE, errno.ENOMEM),
@@ -334,16 +334,16 @@ def gpu(
 
 
 def main() -> None:
-    """Entry point: a user's mistake is one line and exit code 2."""
+    """Entry point. A mistake in the input becomes one line and exit code 2."""
     guard_streams()
     try:
-        os.environ.setdefault("HOME", str(home_dir()))  # MLflow does not start without one
+        os.environ.setdefault("HOME", str(home_dir()))  # MLflow does not start without HOME
         for name in PATH_VARIABLES:
             if name in os.environ:
                 os.environ[name] = expanded(os.environ[name])
         arguments = [expanded(argument) for argument in sys.argv[1:]]
-        sys.exit(app(arguments, standalone_mode=False))  # what a typer.Exit holds; None, which is 0, without one
-    except TyperException as error:  # of the command line itself; without a message it has shown the help
+        sys.exit(app(arguments, standalone_mode=False))  # the code of a typer.Exit, else None, which means 0
+    except TyperException as error:  # a wrong command line; without a message, the help was shown
         message = one_line(" ".join(error.format_message().split()))
         if message:
             context = getattr(error, "ctx", None)
@@ -361,7 +361,7 @@ def main() -> None:
             raise
         print(f"error: {error}", file=sys.stderr)
         sys.exit(int(Exit.FAILED))
-    except (MemoryError, ImportError) as error:  # a limit of memory or of open files, which libraries meet as they load
+    except (MemoryError, ImportError) as error:  # a limit of memory or open files, hit while a library loads
         if isinstance(error, ModuleNotFoundError):
             raise
         print(f"error: {one_line(' '.join(str(error).split())) or 'out of memory'}", file=sys.stderr)

@@ -1,6 +1,6 @@
-"""What every command says and how it ends: the console, one line of it, exit codes, a user's mistake.
+"""The console that all commands share: output lines, tables, exit codes and errors in the user's input.
 
-Text of a user (a path, a name, a message) goes through :func:`escape` before it stands beside markup of ours.
+Pass text from the user (a path, a name, a message) through :func:`escape` before adding markup.
 """
 
 import errno
@@ -17,11 +17,11 @@ from rich.table import Table
 
 __all__ = ["BadInput", "Exit", "console", "escape", "guard_streams", "is_watched", "new_table", "say"]
 
-LOG_WIDTH = 10_000  # columns of a file or pipe: wide enough for every row of a table
+LOG_WIDTH = 10_000  # columns in a file or pipe, enough for any row of a table
 
 
 class Exit(IntEnum):
-    """Exit codes promised by ``python -m bench``."""
+    """Exit codes of ``python -m bench``."""
 
     OK = 0
     FAILED = 1
@@ -33,11 +33,11 @@ class Exit(IntEnum):
 
 
 class BadInput(Exception):
-    """The user's mistake, in one line."""
+    """A mistake in the user's input, described in one line."""
 
 
 def is_watched() -> bool:
-    """Whether somebody watches standard output: only then are there bars, and lines as wide as the window."""
+    """Whether standard output is a terminal. Only then are there progress bars and lines wrapped to its width."""
     return sys.stdout is not None and sys.stdout.isatty()
 
 
@@ -45,9 +45,9 @@ console = Console(emoji=False, highlight=False, width=None if is_watched() else 
 
 
 def say(text: str, *, to_copy: bool = False) -> None:
-    """One line with markup: whole in a log, broken between words in a window.
+    """Print a line with markup: in one piece in a log, wrapped between words in a terminal.
 
-    ``to_copy``: a command or an address, which stays whole there too. So does a path longer than the window.
+    ``to_copy``: a command or an address, which is not wrapped there either. Nor is a path longer than the terminal.
     """
     line = console.render_str(text)
     if to_copy or not line.plain.strip():
@@ -63,9 +63,9 @@ def say(text: str, *, to_copy: bool = False) -> None:
 
 
 def new_table(*columns: str, right: bool = False) -> Table:
-    """An empty table without lines, in which no name is ever cut: long ones wrap.
+    """An empty table without borders that wraps long cells instead of cutting them.
 
-    Columns after the first are aligned to the ``right`` where they hold numbers.
+    ``right``: align all columns but the first to the right, for numbers.
     """
     new = Table(box=None, pad_edge=False)
     for index, column in enumerate(columns):
@@ -75,9 +75,9 @@ def new_table(*columns: str, right: bool = False) -> Table:
 
 # ---------------------------------------------------------------- streams that never raise
 class _Lenient(io.FileIO):
-    """A standard stream that may break: what is said then is lost, and nothing else changes.
+    """A standard stream that drops output it cannot write, so that the command goes on.
 
-    A reader that has left (``| head``) is no news. Any other failure is told on standard error, once.
+    A closed reader (``| head``) is ignored. Any other failure is reported once on standard error.
     """
 
     failed = False
@@ -94,9 +94,10 @@ class _Lenient(io.FileIO):
 
 
 def guard_streams() -> None:
-    """From here on, no print of this process raises, whatever the console's encoding and whoever has left.
+    """Make sure that no later print of this process raises, whatever the encoding and whether or not anybody reads.
 
-    A character that the encoding lacks becomes a question mark. A stream that was replaced before (by a test) stays.
+    Characters that the encoding lacks become question marks. A stream that was already replaced (by a test) is left
+    alone.
     """
     for name, errors in ("stdout", "replace"), ("stderr", "backslashreplace"):
         stream = getattr(sys, name)

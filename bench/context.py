@@ -1,4 +1,4 @@
-"""What a command resolves from its options first: device, profiles, data, cells. Bad input ends here."""
+"""Resolve the options of a command: device, profiles, data, cells. Mistakes in the input end here."""
 
 import os
 from collections.abc import Collection, Iterator, Sequence
@@ -34,20 +34,23 @@ DEFAULT_RESULTS = Path("results/latest")
 
 
 def require_profile(profile: str | None, known: Collection[str] = PROFILES) -> None:
-    """Raises BadInput with the choices; None stands for a default."""
+    """Raise BadInput, with the choices, for an unknown profile; None means the default."""
     if profile is not None and profile not in known:
         raise BadInput(f"unknown profile {profile!r}{suggest(profile, list(known))}")
 
 
 def named(experiments: Sequence[str] | None) -> Sequence[str] | None:
-    """What ``run`` was asked for; None for the word ``all``. Raises BadInput for nothing: all of them take days."""
+    """The experiments named for ``run``; None for the word ``all``.
+
+    Raises BadInput for no name: all of them take days.
+    """
     if not experiments:
         raise BadInput("name the experiments to run (python -m bench plan lists them), or say all: bench run all")
     return None if list(experiments) == ["all"] else experiments
 
 
 def require_folder(what: str, path: Path) -> None:
-    """Raises BadInput where ``path`` is no folder and cannot become one; a path that is not there yet can."""
+    """Raise BadInput if ``path`` is not a folder and cannot become one; it need not exist yet."""
     nearest = next((p for p in (path.absolute(), *path.absolute().parents) if p.exists()), None)
     if nearest is not None and not nearest.is_dir():
         inside = "" if nearest == path.absolute() else f": {nearest.name} is a file"
@@ -55,7 +58,7 @@ def require_folder(what: str, path: Path) -> None:
 
 
 def require_writable(results: Path) -> None:
-    """Raises BadInput where the results folder cannot be written; makes it."""
+    """Create the results folder if needed. Raises BadInput if it cannot be written."""
     try:
         results.mkdir(parents=True, exist_ok=True)
         probe = results / f".probe-{os.getpid()}"
@@ -68,14 +71,14 @@ def require_writable(results: Path) -> None:
 
 
 def require_mlflow(advice: str) -> None:
-    """Raises BadInput with the advice where MLflow, which only tracking needs, is not installed."""
+    """Raise BadInput with the advice if MLflow, which only tracking needs, is not installed."""
     if not tracking.is_installed():
         raise BadInput(f"mlflow is not installed here: {advice}; python -m pip install mlflow")
 
 
 @cache
 def _warn_of_folder(results: Path) -> None:
-    """Once, whatever else the command does there."""
+    """Print the warning, once per folder."""
     say(
         f"[yellow]not safe from a power cut:[/yellow] the file system of {escape(str(results))} cannot make renames "
         "durable (fsync of a folder), so the last records may be lost with it; see docs/CLUSTER.md"
@@ -83,7 +86,7 @@ def _warn_of_folder(results: Path) -> None:
 
 
 class Context:
-    """Experiments with their data and cells; ``trains``: those cells will be trained, not only looked at.
+    """The experiments of a command with their data and cells. ``trains``: whether the cells will be trained.
 
     Raises BadInput, SpecError, DataError or ExecutorError before any cell's record is written.
     """
@@ -148,7 +151,7 @@ class Context:
         self.jobs = self.share.jobs
 
     def _share(self) -> share_gpu.Share:
-        """Cells at a time of the local executor; a cluster has its own."""
+        """How many cells run at a time on the local executor; a cluster decides for itself."""
         wanted = self.wanted_together or 1
         if self.wanted_jobs or self.device == "cpu":
             return share_gpu.Share(self.wanted_jobs or max(usable_cores(), wanted), together=wanted)
@@ -160,20 +163,20 @@ class Context:
         return chosen
 
     def _require_together(self) -> None:
-        """Raises BadInput where no process can hold so many seeds."""
+        """Raise BadInput if a process cannot train that many seeds."""
         if self.wanted_together and self.executor != "local":
             raise BadInput("--together is for --executor local: a cluster's task is one cell")
         if self.wanted_together and self.wanted_jobs and self.wanted_together > self.wanted_jobs:
             raise BadInput(f"--together {self.wanted_together} exceeds --jobs {self.wanted_jobs}, the cells at a time")
 
     def _require_cells(self) -> None:
-        """Before anything is measured or drawn for the first experiment. Raises SpecError, or BadInput for no cell."""
+        """Raise SpecError, or BadInput if no cell is selected, before any experiment is measured or rendered."""
         selected = [selected_seeds(self.spec, name, self.profiles[name], self.selection) for name in self.names]
         if not any(seeds for groups_of in selected for seeds in groups_of.values()):
             raise BadInput(f"nothing selected: {', '.join(self.names)} has no cell with these arms, variants and seeds")
 
     def _device(self, wanted: str) -> str:
-        """The executor's device: a cluster's workers may have the GPU that the launcher lacks."""
+        """The device of the executor: a cluster's workers may have a GPU that the launcher lacks."""
         if self.executor not in EXECUTORS:
             raise BadInput(f"unknown executor {self.executor!r}{suggest(self.executor, list(EXECUTORS))}")
         if self.executor == "ray":
@@ -188,13 +191,13 @@ class Context:
             raise BadInput(str(error)) from error
 
     def resources(self, name: str) -> Resources:
-        """What a cluster sets aside for a cell of an experiment; the GPU only where the cells train on one."""
+        """What a cluster reserves for a cell of an experiment; a GPU only if the cells train on one."""
         experiment = self.spec.experiments[name]
         table = profile_table(experiment, name, self.profiles[name]).resources
         return Resources(table.cpus, table.gpus if self.device == "cuda" else 0.0, table.memory_gb)
 
     def _profile(self, name: str, wanted: str | None) -> str:
-        """The wanted profile; else the device's, or the only one that the experiment has."""
+        """The wanted profile; by default the device's, or the only one that the experiment has."""
         experiment = experiment_table(self.spec, name)
         default = "paper" if self.device == "cuda" else "cpu"
         if wanted is None and default not in experiment.profiles and len(experiment.profiles) == 1:
@@ -204,9 +207,9 @@ class Context:
         return profile
 
     def _data_dirs(self, substitute: tuple[str, ...]) -> dict[str, Path | None]:
-        """Where each experiment's data are read from: None for a set that the folder lacks and that may be replaced.
+        """Folder that each experiment's data are read from; None for a missing set that may be substituted.
 
-        Raises BadInput, with all sets that the folder lacks.
+        Raises BadInput, which lists all sets that the data folder lacks.
         """
         for given in substitute:
             if given != "all" and given not in data.DATASETS:
@@ -253,9 +256,10 @@ class Context:
         return info
 
     def _require_measurable(self, name: str, num_classes: int, num_images: int) -> None:
-        """Leave out what images that the command line names cannot be measured for; in a file it is BadInput.
+        """Drop measures that are impossible for images from the command line; raise BadInput for images from the file.
 
-        ``num_classes``: of a user's own images with labels, else 0. ``num_images``: the fewest that an arm trains on.
+        ``num_classes``: number of classes of the user's own images, 0 without labels. ``num_images``: the smallest
+        number that an arm trains on.
         """
         measures = self.spec.experiments[name].measures
         unmeasurable = [family for family in measures if family in data.own.OF_CLASSES]
@@ -272,13 +276,13 @@ class Context:
             say(f"{name}: measured without {', '.join(unmeasurable)}: {few}")
 
     def _is_replaced(self, name: str) -> bool:
-        """Whether the experiment has images that the command line names."""
+        """Whether the command line replaces the experiment's images."""
         images = self.spec.given.images
         return images is not None and name in images.experiments
 
     @contextmanager
     def _said_of_images(self, name: str) -> Iterator[None]:
-        """What is wrong with images that the command line names is said with what they were to be."""
+        """Context that adds the expected shape to errors about images given on the command line."""
         try:
             yield
         except data.DataError as error:
@@ -293,7 +297,7 @@ class Context:
 
 
 def _lacking(sets: dict[str, data.NotInFolder], file: str) -> str:
-    """What the data folder lacks, what it holds instead, and the ways out, in one line."""
+    """An error message, in one line: what the data folder lacks, what it contains instead, and what the user can do."""
     (first, *others) = sets.values()
     also = "".join(f"; nor is {error.name}: looked for {error.layout}{error.hint}" for error in others)
     sources = " or ".join(dict.fromkeys(f'"{data.sources(name)[-1]}"' for name in sets))
@@ -305,7 +309,7 @@ def _lacking(sets: dict[str, data.NotInFolder], file: str) -> str:
 def _prepared(
     wanted: str | data.OwnImages, source: str, data_dir: Path | None, num_images: int | None
 ) -> data.DataInfo:
-    """The data set, downloaded, decoded or rendered into the cache where it is not there yet."""
+    """Prepare the data set: download, decode or render into the cache whatever is missing."""
     from bench.run.progress import preparing
 
     with preparing(wanted if isinstance(wanted, str) else wanted.folder.name, console) as progress:

@@ -1,4 +1,4 @@
-"""What is recorded of the machine and the code: an allow-list, with no host names, users or paths."""
+"""Description of the machine and the code for records: an allow-list without host names, users or paths."""
 
 import os
 import platform
@@ -12,19 +12,19 @@ from infogan.cores import usable_cores
 from infogan.data import DataInfo
 from infogan.version import code_digest, library_versions
 
-ROOT = Path(__file__).parent.parent  # of this checkout
+ROOT = Path(__file__).parent.parent  # root of this checkout
 PACKAGES = ("torch", "torchvision", "numpy", "scipy", "mlxtend", "mlflow", "pandas", "matplotlib")
-# variables of the environment that change a result's last bits: which instructions the libraries use, how they round
+# environment variables that can change a result's last bits: the instructions that libraries use, and their rounding
 BIT_VARIABLES = (
     *("ATEN_CPU_CAPABILITY", "MKL_CBWR", "MKL_ENABLE_INSTRUCTIONS", "MKL_DEBUG_CPU_TYPE"),
     *("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA", "ONEDNN_DEFAULT_FPMATH_MODE", "DNNL_DEFAULT_FPMATH_MODE"),
     *("CUBLAS_WORKSPACE_CONFIG", "NVIDIA_TF32_OVERRIDE", "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE"),
 )
-MAX_VARIABLE = 64  # characters of a value; what is longer is none of theirs
+MAX_VARIABLE = 64  # characters of a value; valid ones are shorter
 
 
 class Environment(TypedDict, total=False):
-    """Where a result came from; a part of it may be absent in what an earlier version recorded."""
+    """Origin of a result. Records of earlier versions may lack fields."""
 
     python: str
     packages: dict[str, str]
@@ -39,7 +39,7 @@ class Environment(TypedDict, total=False):
 
 
 class DataRecord(TypedDict, total=False):
-    """The data that were loaded for a cell."""
+    """The data that a cell was trained on."""
 
     name: str
     source: str
@@ -50,12 +50,12 @@ class DataRecord(TypedDict, total=False):
 
 
 def key_versions() -> dict[str, str]:
-    """The versions that a cell's key holds: torch and the training code."""
+    """The versions that are part of a cell's key: torch and the training code."""
     return {**library_versions(("torch",)), "training_code": code_digest()}
 
 
 def record(device: str) -> Environment:
-    """Everything worth knowing of where a result came from."""
+    """Describe the current machine and code, for a result's record."""
     return {
         "python": platform.python_version(),
         "packages": library_versions(PACKAGES),
@@ -71,7 +71,7 @@ def record(device: str) -> Environment:
 
 
 def data_record(info: DataInfo) -> DataRecord:
-    """What a cell's record says of the data that were loaded for it."""
+    """Description of the data in a cell's record."""
     return {
         "name": info.name,
         "source": info.source,
@@ -84,7 +84,7 @@ def data_record(info: DataInfo) -> DataRecord:
 
 @cache
 def _cpuinfo() -> dict[str, str]:
-    """What Linux says of the first processor; empty elsewhere."""
+    """Linux's description of the first processor; empty on other systems."""
     try:
         lines = Path("/proc/cpuinfo").read_text().partition("\n\n")[0].splitlines()
     except OSError:
@@ -93,14 +93,14 @@ def _cpuinfo() -> dict[str, str]:
 
 
 def cpu_model() -> str:
-    """The processor's own name."""
+    """Name of the processor."""
     return _cpuinfo().get("model name") or platform.processor() or "unknown"
 
 
 def processor_kind() -> str:
-    """Maker and widest instructions, such as ``amd-avx512``: few kinds, so that a machine's neighbours share its own.
+    """Vendor and widest instruction set, such as ``amd-avx512``. There are few kinds, so similar machines share one.
 
-    What chooses between the formulations of a layer, and most of what decides a result's last bits.
+    It selects between implementations of a layer, and mostly decides a result's last bits.
     """
     info = _cpuinfo()
     has = set((info.get("flags") or info.get("Features") or "").split())
@@ -113,7 +113,7 @@ def processor_kind() -> str:
 
 
 def node_name() -> str:
-    """This machine's name, for messages; records never hold it."""
+    """This machine's name, for messages; records never contain it."""
     return platform.node()
 
 
@@ -125,10 +125,9 @@ def _gpu_name() -> str:
 
 @cache
 def git_commit() -> str:
-    """Commit of this checkout, with "+" where tracked files differ from it; "unknown" where there is none.
+    """Commit of this checkout, with "+" if tracked files are modified; "unknown" if this is not a checkout.
 
-    Of this one alone: neither a repository around an unpacked archive answers, nor one that GIT_DIR points to, nor one
-    that does not track this file.
+    Ignores a repository around an unpacked archive, one that GIT_DIR points to, and one that does not track this file.
     """
     ours = {k: v for k, v in os.environ.items() if not k.startswith("GIT_") or k.startswith("GIT_CONFIG")}
     git = ["git", f"--git-dir={ROOT / '.git'}", f"--work-tree={ROOT}", "--no-optional-locks"]
@@ -150,12 +149,12 @@ def git_commit() -> str:
 
 
 def command_line() -> str:
-    """The command that is running, as one would type it, without paths of this machine or addresses of others."""
+    """The running command as a user would type it, without absolute paths and addresses."""
     return " ".join(["python -m bench", *map(_shown, sys.argv[1:])])
 
 
 def _shown(argument: str) -> str:
-    """Below the home folder a path begins with "~"; any other that is not relative, and any address, is "DIR"."""
+    """Replace the home folder in a path by "~", and any other absolute path or address by "DIR"."""
     flag, equals, value = argument.partition("=") if argument.startswith("-") else ("", "", argument)
     if not os.path.isabs(value) and "://" not in value:
         return argument

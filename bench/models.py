@@ -1,4 +1,4 @@
-"""Trained networks out of cells: which cell is wanted, its card and its weights, and the model that they make."""
+"""Load trained networks from cells: find the cell, read its weights and card, build the model."""
 
 import contextlib
 import hashlib
@@ -26,39 +26,39 @@ from infogan.own.networks import architecture_of
 if TYPE_CHECKING:
     from infogan.api import Model
 
-LICENCE = "MIT"  # of the code and of what it trained, as LICENSE has it
+LICENCE = "MIT"  # of the code and the trained networks; see LICENSE
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """Which cell; None: the only one that is there, and of seeds the best."""
+    """Selection of a cell. None: the only one there is; for the seed, the best."""
 
     experiment: str | None = None
     profile: str | None = None
     arm: str | None = None  # ARM or VARIANT/ARM
     seed: str | None = None
-    is_python: bool = False  # messages name the parameters of a function, or else options
+    is_python: bool = False  # whether messages name function parameters or command line options
 
     def named(self, field: str) -> str:
-        """A field as its user writes it: ``seed=`` or ``--seed``."""
+        """A field's name as the user writes it: ``seed=`` or ``--seed``."""
         return f"{field}=" if self.is_python else f"--{field}"
 
     def given(self, field: str) -> str:
-        """A field with its value as its user writes them: ``arm='gan'`` or ``--arm gan``."""
+        """A field and its value as the user writes them: ``arm='gan'`` or ``--arm gan``."""
         value = getattr(self, field)
         return f"{field}={value if value.isdecimal() else repr(value)}" if self.is_python else f"--{field} {value}"
 
 
 @dataclass(frozen=True)
 class Trained:
-    """A finished cell's networks: ``weights`` as safetensors, ``card`` says what they are; ``name`` for people."""
+    """The networks of a finished cell: ``weights`` as safetensors, with a ``card`` and a readable ``name``."""
 
     name: str
     card: dict[str, Any]
     weights: bytes
 
     def model(self, device: str = "cpu") -> "Model":
-        """The networks to use. Raises infogan.ModelError where they make none."""
+        """Build the model. Raises infogan.ModelError if card and weights do not fit."""
         from infogan import api
 
         return api.assembled(self.card, self.weights, self.name, device=device)
@@ -73,9 +73,9 @@ def load(
     profile: str | None = None,
     device: str = "cpu",
 ) -> "Model":
-    """The model of a finished cell in a results folder, a pack with weights or one cell's folder, as export chooses it.
+    """Load the model of a finished cell from a results folder, a pack with weights, or the folder of one cell.
 
-    It is how ``infogan.load``, which says what the parameters mean, reads these (pyproject.toml: entry points). Raises
+    ``infogan.load``, which documents the parameters, finds this function by entry point (pyproject.toml). Raises
     infogan.ModelError, a ValueError with one line.
     """
     from infogan import api
@@ -89,7 +89,7 @@ def load(
 
 
 def trained(source: Path, wanted: Wanted, spec: Spec, tell: Callable[[str], None]) -> Trained:
-    """The networks of the cell that is wanted; ``tell`` gets a line for each damaged cell. Raises BadInput."""
+    """Read the networks of the selected cell; ``tell`` receives a line per damaged cell. Raises BadInput."""
     require_profile(wanted.profile)
     seed = wanted.seed
     if seed not in (None, "best", "median") and not (seed.isascii() and seed.isdecimal()):
@@ -115,7 +115,7 @@ def trained(source: Path, wanted: Wanted, spec: Spec, tell: Callable[[str], None
 
 @contextlib.contextmanager
 def _opened(source: Path) -> Iterator[Path]:
-    """A folder with cells, or one cell's; packs are unpacked for as long as it takes. Raises BadInput."""
+    """A folder with cells or of one cell; packs are unpacked temporarily. Raises BadInput."""
     if not source.exists():
         raise BadInput(f"{source} does not exist")
     packs = sorted(source.glob(PACKS)) if source.is_dir() else [source]
@@ -130,7 +130,7 @@ def _opened(source: Path) -> Iterator[Path]:
 
 
 def _found(place: Path, source: Path, wanted: Wanted, spec: Spec, tell: Callable[[str], None]) -> tuple[Sweep, Run]:
-    """The run that is wanted, and the sweep that it is judged in. Raises BadInput."""
+    """The selected run and its sweep. Raises BadInput."""
     if (place / "cell.json").exists():
         return _of_folder(place, source, wanted, spec)
     loaded = load_results(place, spec=spec)
@@ -145,7 +145,7 @@ def _found(place: Path, source: Path, wanted: Wanted, spec: Spec, tell: Callable
 
 
 def _of_folder(place: Path, source: Path, wanted: Wanted, spec: Spec) -> tuple[Sweep, Run]:
-    """One cell's folder; the results folder that it lies in, if any, has the other seeds. Raises BadInput."""
+    """The run in one cell's folder, with its sweep if the folder is inside a results folder. Raises BadInput."""
     try:
         run = load_run(CellFolder(place))
     except (CorruptRecord, OSError) as error:
@@ -166,7 +166,7 @@ def _of_folder(place: Path, source: Path, wanted: Wanted, spec: Spec) -> tuple[S
 
 
 def _only(field: str, wanted: Wanted, there: set[str], source: Path) -> str:
-    """What was named, or all that there is. Raises BadInput."""
+    """The selected value of a field, or the only one there is. Raises BadInput."""
     name = getattr(wanted, field)
     if not there:
         raise BadInput(f"{source} holds no undamaged cell")
@@ -181,7 +181,7 @@ def _only(field: str, wanted: Wanted, there: set[str], source: Path) -> str:
 
 
 def chosen(sweep: Sweep, group: str, seed: str) -> Run:
-    """The run of that seed, or the best or the lower median of the finished runs. Raises BadInput."""
+    """The run of a seed, or the best or the lower median of the finished runs. Raises BadInput."""
     runs = sweep.groups()[group]
     if seed not in ("best", "median"):
         found = [run for run in runs if str(run.cell.seed) == (seed.lstrip("0") or "0")]
@@ -195,9 +195,9 @@ def chosen(sweep: Sweep, group: str, seed: str) -> Run:
 
 
 def _weights(run: Run, name: str) -> bytes:
-    """The networks as recorded. Raises BadInput where they are not there."""
+    """The recorded weights. Raises BadInput if they are missing."""
     folder, cell = run.folder, run.cell
-    assert folder is not None  # runs of folders that hold cells have theirs
+    assert folder is not None  # runs read from a results folder have one
     if run.state != "done":
         raise BadInput(f"{name} is {'diverged' if run.diverged else run.state}: only a finished cell has its networks")
     if folder.lacks_weights():
@@ -215,7 +215,7 @@ def _weights(run: Run, name: str) -> bytes:
 
 
 def _safe(weights: bytes, name: str) -> bytes:
-    """Weights of a cell as safetensors without a seal. Raises BadInput where they are none."""
+    """Convert a cell's weights to plain safetensors. Raises BadInput if they are invalid."""
     from safetensors import SafetensorError
 
     from infogan.weights import packed, recorded
@@ -228,7 +228,7 @@ def _safe(weights: bytes, name: str) -> bytes:
 
 
 def _card(run: Run) -> dict[str, Any]:
-    """What a reader needs to use the networks and to know where they come from."""
+    """The card: everything needed to use the networks and to know their origin."""
     from infogan import api
 
     cell, config = run.cell, run.cell.config

@@ -1,4 +1,4 @@
-"""Options of the command line that several commands take: each is declared here once, with its help."""
+"""Command line options that several commands share, each declared once with its help."""
 
 import inspect
 import os
@@ -25,7 +25,7 @@ ToRun = Annotated[
 SpecOption = Annotated[
     Path, typer.Option("--spec", help="File that declares the experiments.", show_default="experiments.toml")
 ]
-# which trained network, of export and sample
+# selection of a trained network, for export and sample
 OfExperiment = Annotated[str | None, typer.Option(help="Default: the only one there.", show_default=False)]
 OfArm = Annotated[str | None, typer.Option(help="ARM or VARIANT/ARM. Default: the only one there.", show_default=False)]
 OfProfile = Annotated[str | None, typer.Option(help="Default: the only one there.", show_default=False)]
@@ -79,13 +79,13 @@ Resize = Annotated[bool, typer.Option("--resize", help="Crop larger pictures of 
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 
 
-PATH_VARIABLES = ("INFOGAN_DATA",)  # of the environment
+PATH_VARIABLES = ("INFOGAN_DATA",)  # environment variables that hold paths
 
 
 def expanded(argument: str) -> str:
-    """An argument with the home folder for a leading "~", which no shell expands after "=" or within quotes.
+    """An argument with a leading "~" expanded, which the shell does not do after "=" or inside quotes.
 
-    Raises BadInput for a user who is not there: nobody wants a folder of the name "~user".
+    Raises BadInput for an unknown user, instead of creating a folder named "~user".
     """
     flag, equals, value = argument.partition("=") if argument.startswith("-") else ("", "", argument)
     path = os.path.expanduser(value)
@@ -95,7 +95,7 @@ def expanded(argument: str) -> str:
 
 
 class SeedOptions(TypedDict):
-    """Which seeds of an experiment, and where they run. Defaults are those of :class:`bench.context.Context`."""
+    """Which seeds to run, and where. Defaults are those of :class:`bench.context.Context`."""
 
     spec: SpecOption
     results: Results
@@ -140,32 +140,32 @@ class SeedOptions(TypedDict):
 
 
 class GateOptions(SeedOptions):
-    """The same for arms that are chosen by an option."""
+    """Options of commands that select arms too."""
 
     arms: Annotated[str | None, typer.Option(help="Only these arms, separated by commas.", show_default=False)]
 
 
 class ImageOptions(TypedDict):
-    """Pictures of the user's own. The gate has none: its baseline is of one data set."""
+    """The user's own images. The gate does not have these options, since its baseline belongs to one data set."""
 
     images: Images
     resize: Resize
 
 
 class CompareOptions(SeedOptions, ImageOptions):
-    """Those of a comparison, which names its arms itself."""
+    """Options of compare, whose arguments name the arms."""
 
 
 class CellOptions(GateOptions, ImageOptions):
-    """The same for every experiment: the gate's have no variants."""
+    """Options of commands on any experiment, with variants; the gate's experiments have none."""
 
     variants: Annotated[str | None, typer.Option(help="Only these variants, separated by commas.", show_default=False)]
 
 
 def with_options(command: Callable[..., None]) -> Callable[..., None]:
-    """A command whose ``**options: Unpack[...]`` typer sees as one option a key, in the order of Context's parameters.
+    """Turn a command's ``**options: Unpack[...]`` into one typer option per key, in the order of Context's parameters.
 
-    Typer reads the signature, which it otherwise could not take keywords from.
+    Typer reads options from the signature and does not support keyword dictionaries.
     """
     signature = inspect.signature(command)
     *own, options = signature.parameters.values()

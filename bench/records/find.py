@@ -1,4 +1,4 @@
-"""Which folders under a results folder are cells: those that lie where their own record says, and nothing else."""
+"""Find the cells in a results folder: folders that are at the place given by their own record."""
 
 import os
 from collections.abc import Iterator
@@ -14,15 +14,15 @@ MAX_DEPTH = 8  # below cells/: experiment, profile, variant, arm, seed and key a
 
 @dataclass
 class Found:
-    """Cells in a fixed order, and what lies among them."""
+    """Cells in a fixed order, and other folders with records."""
 
     folders: list[CellFolder] = field(default_factory=list)
-    strays: list[str] = field(default_factory=list)  # a line for each copy or moved cell: it belongs elsewhere
-    damaged: list[str] = field(default_factory=list)  # a line for each folder whose record does not read
+    strays: list[str] = field(default_factory=list)  # a line for each copied or moved cell
+    damaged: list[str] = field(default_factory=list)  # a line for each folder whose record is unreadable
 
 
 def find_cells(results: Path) -> Found:
-    """Every cell under a results folder. Symbolic links are followed, as by who asks for one cell by its path."""
+    """Find all cells below a results folder, following symbolic links, as access by a cell's path does."""
     found = Found()
     for path in _with_record(results / "cells", found, ()):
         folder, name = CellFolder(path), one_line(path.relative_to(results).as_posix())
@@ -39,7 +39,7 @@ def find_cells(results: Path) -> Found:
 
 
 def _with_record(path: Path, found: Found, above: tuple[tuple[int, int], ...]) -> Iterator[Path]:
-    """Folders with a cell.json, those of a folder sorted by name; none below another, nor through a loop of links."""
+    """Folders with a cell.json, sorted by name; none inside another, and no endless loops of links."""
     try:
         status = path.stat()
         names = sorted(os.listdir(path))

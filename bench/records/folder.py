@@ -1,17 +1,18 @@
-"""A cell's folder on disk. It is the record: plan, report, check and resume read it and nothing else.
+"""A cell's folder on disk. It is the only record of the cell: plan, report, check and resume read nothing else.
 
-cell.json        who it is, its configuration in full, versions, machine, data: written before training
-checkpoint.pt    newest state to resume from, and checkpoint.previous.pt the one before; gone when the cell is done
+cell.json        identity, full configuration, versions, machine and data; written before training
+checkpoint.pt    newest state to resume from; checkpoint.previous.pt: the one before; deleted when the cell is done
 history.npz      metrics of every iteration that a checkpoint covers
-result.json      how it ended: done or failed, with times, frozen L_I and health
+result.json      outcome: done or failed, with times, frozen L_I and health
 weights.safetensors   final weights with frozen batch-norm statistics; weights.pt of a cell of an earlier version
-measures.json    what was measured of the finished networks, by family, each with the key of its code
-*.npz            pictures and other arrays: bench/records/arrays.py
-tracking.json    what the MLflow mirror was verified to hold
-left_out.json    files of a finished cell that did not travel with it: bench/records/packs.py
-lease/           who may write here: bench/records/locks.py
+measures.json    measures of the trained networks, by family, each with its key
+*.npz            image grids and other arrays: bench/records/arrays.py
+tracking.json    content of the MLflow mirror, as verified
+left_out.json    files that were left out when the cell was packed: bench/records/packs.py
+lease/           the lock for writing here: bench/records/locks.py
 
-All but the lease are sealed, and all but cell.json, which has the key in plain, for this cell: another's are refused.
+All but the lease are sealed with a checksum. The seal includes the cell's key (except in cell.json, which contains the
+key itself), so records of another cell are rejected.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -37,17 +38,17 @@ from bench.spec.cells import Cell, digest, measure_key
 
 NEWEST = "checkpoint.pt"
 WEIGHTS, EARLIER_WEIGHTS = "weights.safetensors", "weights.pt"
-NETWORKS = (WEIGHTS, EARLIER_WEIGHTS, PROBES)  # only measuring anew needs them; a pack may leave them out
+NETWORKS = (WEIGHTS, EARLIER_WEIGHTS, PROBES)  # only needed for new measures, so a pack may leave them out
 LEFT_OUT = "left_out.json"
-LAUNCHES = "launches.jsonl"  # in the results folder: what each launch cost beside its training
+LAUNCHES = "launches.jsonl"  # in the results folder: schedule and overhead of each launch
 
-THROUGHPUT = "throughput"  # folder in the results folder: records of `python -m bench throughput`
+THROUGHPUT = "throughput"  # folder in the results folder, for records of `python -m bench throughput`
 
 State = Literal["missing", "partial", "running", "failed", "done"]
 
 
 class CellFolder(CellArrays):
-    """Reads and writes one cell's records."""
+    """Read and write the records of one cell."""
 
     @classmethod
     def of(cls, results: Path, cell: Cell, held: Lock | None = None) -> "CellFolder":
@@ -55,11 +56,11 @@ class CellFolder(CellArrays):
 
     # ---- identity
     def write_identity(self, cell: Cell, environment: Environment, data: DataRecord) -> None:
-        """What the cell is, before it trains."""
+        """Write cell.json, before the cell trains."""
         write_json(self._own("cell.json"), Identity.of(cell, environment, data).as_json())
 
     def cell(self) -> Cell:
-        """The cell as recorded."""
+        """The cell as recorded in cell.json."""
         return self.identity().cell()
 
     # ---- state
@@ -67,9 +68,9 @@ class CellFolder(CellArrays):
         return Lock(self._file("lease"), holder, patience_s=patience_s, give_up=give_up)
 
     def state(self) -> State:
-        """State by the records alone; a result that fails its checksum counts as not there. Raises OSError.
+        """The cell's state from its records; a damaged result is treated as missing. Raises OSError.
 
-        A result tells, whatever a lease says: who trains a cell anew removes it first.
+        A result takes precedence over a lease, because retraining a cell first removes its result.
         """
         try:
             self._file("cell.json").stat()
@@ -82,7 +83,7 @@ class CellFolder(CellArrays):
 
     # ---- checkpoints
     def write_checkpoint(self, content: bytes) -> None:
-        """Keep the newest state and the one before."""
+        """Write the newest state and keep the previous one."""
         current, previous = self._own("checkpoint.pt"), self._file("checkpoint.previous.pt")
         incoming = self._file("checkpoint.incoming.pt")
         write_sealed(incoming, content, self.key)
@@ -92,7 +93,7 @@ class CellFolder(CellArrays):
         sync_folder(self.path)
 
     def checkpoints(self) -> Iterator[tuple[str, bytes | CorruptRecord]]:
-        """Newest first; a damaged one is given as its error, so that it can be said and the one before used."""
+        """Names and contents, newest first; a damaged one is yielded as its error, so that the caller can go on."""
         for name in (NEWEST, "checkpoint.previous.pt"):
             try:
                 yield name, read_sealed(self._file(name), self.key)
@@ -105,15 +106,15 @@ class CellFolder(CellArrays):
         return any(self._file(name).exists() for name in (NEWEST, "checkpoint.previous.pt"))
 
     def remove_checkpoints(self) -> None:
-        """All of them."""
+        """Remove all checkpoints and temporary files."""
         for path in self.path.glob("checkpoint*.pt"):
             self._own(path.name).unlink(missing_ok=True)
         self.remove_temporaries()
 
     def remove_temporaries(self) -> None:
-        """What killed processes left of half-written records; of this cell's holder alone, since only it writes them.
+        """Remove half-written files of killed processes. Call it only as the cell's lock holder, the only writer.
 
-        The launcher writes tracking.json, without this lock.
+        Temporary files of tracking.json are kept: the launcher writes it without this lock.
         """
         for path in self.path.glob(".*"):
             if not path.name.startswith(".tracking"):
@@ -124,7 +125,7 @@ class CellFolder(CellArrays):
         write_sealed(self._own("history.npz"), history.to_bytes(), self.key)
 
     def history(self) -> History | None:
-        """None before the first checkpoint. Raises CorruptRecord."""
+        """The recorded history; None before the first checkpoint. Raises CorruptRecord."""
         try:
             content = read_sealed(self._file("history.npz"), self.key)
         except FileNotFoundError:
@@ -136,17 +137,17 @@ class CellFolder(CellArrays):
         write_json(self._own("result.json"), result.as_json(), self.key)
 
     def result(self) -> Result | None:
-        """None before the end, or where the record is damaged."""
+        """The result; None before the end, or if it is damaged."""
         try:
             return self._sound_result()
         except (FileNotFoundError, CorruptRecord):
             return None
 
     def end_damage(self, *, quick: bool = False) -> str | None:
-        """What is wrong with the records of the end, in words; None where they are sound, or it was not reached.
+        """Describe damage to the records of a finished cell; None if they are valid or the cell has not ended.
 
-        A finished cell's history and weights belong to them: without either it has to be trained again, unless it is
-        known that the weights did not travel with it. ``quick`` asks of the weights only whether they are whole.
+        A finished cell needs its history and weights; without one of them it must be trained again, unless the weights
+        were left out of a pack. ``quick``: do not read the weights, only check that the file is complete.
         """
         try:
             if self._sound_result().status == "done":
@@ -164,7 +165,7 @@ class CellFolder(CellArrays):
         return None
 
     def require_whole_history(self) -> None:
-        """Raises CorruptRecord where a finished cell's curves end before its training did, as in half a copy."""
+        """Raise CorruptRecord if the history ends before the training did, as in an incomplete copy."""
         history, given_up_at = self.history(), self._sound_result().given_up_at
         iterations = self.cell().iterations if given_up_at is None else given_up_at
         if history is None:
@@ -176,28 +177,28 @@ class CellFolder(CellArrays):
         return fitted(Result, "result.json", read_json(self._file("result.json"), self.key))
 
     def remove_result(self) -> None:
-        """Before a failed cell is tried again."""
+        """Remove the result before a failed cell is tried again."""
         self._own("result.json").unlink(missing_ok=True)
 
     def write_weights(self, content: bytes) -> None:
-        """The networks, as :mod:`infogan.weights` packs them."""
+        """Write the networks, as serialised by :mod:`infogan.weights`."""
         write_sealed(self._own(WEIGHTS), content, self.key)
         self._file(EARLIER_WEIGHTS).unlink(missing_ok=True)
 
     def weights_name(self) -> str:
-        """Of the file that is there, or is to be."""
+        """Name of the existing weights file, or of the one to write."""
         is_earlier = not self._file(WEIGHTS).exists() and self._file(EARLIER_WEIGHTS).exists()
         return EARLIER_WEIGHTS if is_earlier else WEIGHTS
 
     def weights(self) -> bytes:
-        """For :func:`infogan.weights.recorded`. Raises CorruptRecord or FileNotFoundError."""
+        """Content of the weights, for :func:`infogan.weights.recorded`. Raises CorruptRecord or FileNotFoundError."""
         return read_sealed(self._file(self.weights_name()), self.key)
 
     def has_weights(self) -> bool:
         return self._file(self.weights_name()).exists()
 
     def left_out(self) -> list[str]:
-        """Files that did not travel with the cell and have not followed since."""
+        """Files that were left out of the cell's pack and not added since."""
         try:
             names = read_json(self._file(LEFT_OUT), self.key).get("files")
         except (FileNotFoundError, CorruptRecord):
@@ -207,40 +208,40 @@ class CellFolder(CellArrays):
         return [n for n in found if not there.get(n, self.has_weights())]
 
     def lacks_weights(self) -> bool:
-        """Whether the cell came without its weights: it is done, and cannot be measured anew."""
+        """Whether the cell is done but came without its weights, so it cannot be measured again."""
         return not {WEIGHTS, EARLIER_WEIGHTS}.isdisjoint(self.left_out())
 
     # ---- measures of the finished networks
     def write_measures(self, family: str, entry: Measured) -> None:
-        """One family's entry, beside those of the others."""
+        """Write one family's entry and keep those of the others."""
         entries = self.measures() | {family: entry}
         write_json(self._own("measures.json"), {name: e.as_json() for name, e in entries.items()}, self.key)
 
     def remove_measures(self, families: Iterable[str]) -> None:
-        """All entries, the pictures of these families, and the atlas."""
+        """Remove all entries, the grids of these families, and the atlas."""
         for name in ("measures.json", ATLAS, *(f"{family}.npz" for family in families)):
             self._own(name).unlink(missing_ok=True)
 
     def measures(self) -> Measures:
-        """Entries by family. Damaged: none."""
+        """Entries by family; empty if the file is damaged."""
         try:
             return self.sound_measures()
         except CorruptRecord:
             return {}
 
     def sound_measures(self) -> Measures:
-        """As :meth:`measures`. Raises CorruptRecord."""
+        """Entries by family. Raises CorruptRecord."""
         try:
             return measures_of(read_json(self._file("measures.json"), self.key))
         except FileNotFoundError:
             return {}
 
     def unmeasured(self, cell: Cell) -> list[str]:
-        """Families of the cell's experiment to measure: those outdated, if the weights are there."""
+        """Families to measure: the outdated ones, if the weights are there."""
         return [] if self.lacks_weights() else self.outdated(cell)
 
     def outdated(self, cell: Cell) -> list[str]:
-        """Families that are missing, failed or were measured by other code."""
+        """Families of the experiment that are missing, failed, or were measured by other code."""
         held = self.measures()
         return [
             family
@@ -249,20 +250,20 @@ class CellFolder(CellArrays):
         ]
 
     def end_digest(self) -> str:
-        """Digest of how the cell ended and of what was measured since: what a mirror has to hold."""
+        """Digest of the outcome and the measures, which a mirror must contain."""
         measured: dict[str, Any] = {}
         for family, entry in self.measures().items():
-            measured[family] = [entry.values, entry.series] if entry.series else entry.values  # most have no series
+            measured[family] = [entry.values, entry.series] if entry.series else entry.values  # most families have none
         result = self.result()
         return digest([result and result.as_json(), measured])
 
     # ---- tracking
     def write_tracking(self, tracking: dict[str, Any]) -> None:
-        if self.path.is_dir():  # else it was removed meanwhile, and is not made anew for this
+        if self.path.is_dir():  # do not recreate a folder that was removed meanwhile
             write_json(self._file("tracking.json"), tracking, self.key)
 
     def tracking(self) -> dict[str, Any] | None:
-        """None where nothing was mirrored yet, or the record is damaged: the mirror asks the store anyway."""
+        """The mirror's record; None if nothing was mirrored or it is damaged. The mirror checks the store anyway."""
         try:
             return read_json(self._file("tracking.json"), self.key)
         except (FileNotFoundError, CorruptRecord):

@@ -1,4 +1,4 @@
-"""What a cell's training measured at every iteration, as numbers and as the bytes of history.npz."""
+"""A cell's training history, the metrics of every iteration, and its serialisation as history.npz."""
 
 import io
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from infogan.data.npz import NpzError, read_npz
 
 @dataclass(frozen=True)
 class History:
-    """Metrics per iteration: ``values`` (T, M) float, columns ``names``; step times in ms per logged stretch."""
+    """Metrics per iteration: ``values`` (T, M) float, columns ``names``; and step times in ms per timed stretch."""
 
     names: tuple[str, ...]
     values: np.ndarray
@@ -26,7 +26,7 @@ class History:
         return len(self.values)
 
     def to_bytes(self) -> bytes:
-        """The same as an archive of arrays."""
+        """Serialise as an npz archive."""
         content = io.BytesIO()
         np.savez(
             content,

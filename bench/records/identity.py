@@ -1,4 +1,4 @@
-"""What cell.json holds: which cell a folder is, its configuration in full, machine, versions and data."""
+"""The content of cell.json: the cell's identity, full configuration, machine, versions and data."""
 
 from typing import Annotated, Any
 
@@ -11,14 +11,14 @@ from bench.records.storage import CorruptRecord
 from bench.spec.cells import Cell, digest
 from bench.spec.config import Config, Definition
 
-RECORD_FORMAT = 2  # of a cell's files; those of 1 did not say which cell they belong to, and are not read
+RECORD_FORMAT = 2  # of a cell's files; format 1 did not name the cell, and is not read
 
-# a table that is kept as it came: keys vouch for those of the configuration, and an earlier version had others
+# a table that is kept unchanged: the key verifies the configuration, and earlier versions had other fields
 _TABLE = GetPydanticSchema(lambda *_: core_schema.dict_schema())
 
 
 class Identity(CellRecord):
-    """cell.json."""
+    """The content of cell.json."""
 
     format: int
     experiment: str
@@ -46,7 +46,7 @@ class Identity(CellRecord):
 
     @classmethod
     def of(cls, cell: Cell, environment: Environment, data: DataRecord) -> "Identity":
-        """Of a cell that is about to train."""
+        """The identity of a cell that is about to train."""
         return cls(
             format=RECORD_FORMAT,
             experiment=cell.experiment,
@@ -64,7 +64,7 @@ class Identity(CellRecord):
 
     @classmethod
     def read(cls, value: dict[str, Any]) -> "Identity":
-        """What cell.json holds. Raises CorruptRecord where it is no cell's, of another format, or denies itself."""
+        """Validate the content of cell.json. Raises CorruptRecord for another format, or if it is inconsistent."""
         found = value.get("format")
         if found != RECORD_FORMAT:
             raise CorruptRecord(f"cell.json: record format {found}, this version reads {RECORD_FORMAT}")
@@ -78,5 +78,5 @@ class Identity(CellRecord):
         return identity
 
     def cell(self) -> Cell:
-        """The cell that it names."""
+        """The cell that it describes."""
         return Cell(self.experiment, self.profile, self.variant, self.arm, self.seed, self.config, self.definition)

@@ -1,4 +1,4 @@
-"""What one launch did, as a line of launches.jsonl: when each cell ran, and what it trained here and not before."""
+"""Record one launch as a line of launches.jsonl: when each cell ran, and how long it trained in this launch."""
 
 import resource
 import time
@@ -11,17 +11,17 @@ from bench.records.tasks import CellTask, EventValues
 
 
 def read_launches(results: Path) -> list[Launch]:
-    """Every launch into a folder, the first one first. Raises OSError."""
+    """All launches recorded in a results folder, oldest first. Raises OSError."""
     return fitting(Launch, read_lines(results / LAUNCHES))
 
 
 class LaunchClock:
-    """Listens to the events of a run, and records its launch."""
+    """Collects the events of a run and records its launch."""
 
     def __init__(self) -> None:
         self._wall, self._cpu = time.monotonic(), time.process_time()
-        self._spans: dict[str, list[float]] = {}  # by cell key: seconds of the launch at which it began and ended
-        self._training: set[str] = set()  # cells of which this launch heard that they train
+        self._spans: dict[str, list[float]] = {}  # by cell key: start and end, in seconds since the launch began
+        self._training: set[str] = set()  # cells that have trained in this launch
         self._before_s: dict[str, float] = {}  # a resumed cell's training in earlier launches
         self._clock_s: dict[str, float] = {}  # a cell's training in all launches, at its last checkpoint
 
@@ -29,7 +29,7 @@ class LaunchClock:
         key = task.cell.key
         if kind in ("started", "done", "failed", "stopped"):
             self._spans.setdefault(key, []).append(time.monotonic() - self._wall)
-        if kind == "resumed" and key not in self._training:  # else from a checkpoint of this launch: its worker died
+        if kind == "resumed" and key not in self._training:  # else: its worker died, same launch
             self._before_s[key] = values["train_s"]
         if kind in ("resumed", "progress"):
             self._training.add(key)
@@ -37,7 +37,7 @@ class LaunchClock:
             self._clock_s[key] = values["train_s"]
 
     def record(self, results: Path, tasks: list[CellTask], outcomes: dict[str, str], jobs: int) -> None:
-        """Add the line, with what tracking and progress cost the launcher. Raises OSError."""
+        """Append the line, with the launcher's own cost for tracking and progress. Raises OSError."""
         train_s = {task.cell.key: self._train_s(results, task, outcomes) for task in tasks}
         line = Launch(
             definitions=sorted({task.cell.definition_key for task in tasks}),
@@ -57,7 +57,7 @@ class LaunchClock:
                     outcome=outcomes[task.cell.key],
                     start_s=round(self._spans[task.cell.key][0], 2),
                     end_s=round(self._spans[task.cell.key][-1], 2),
-                    train_s=round(train_s[task.cell.key], 2),  # in this launch alone
+                    train_s=round(train_s[task.cell.key], 2),  # in this launch only
                     resumed=self._before_s.get(task.cell.key, 0.0) > 0,
                 )
                 for task in tasks
@@ -67,7 +67,7 @@ class LaunchClock:
         append_line(results / LAUNCHES, line.model_dump())
 
     def _train_s(self, results: Path, task: CellTask, outcomes: dict[str, str]) -> float:
-        """0 for a cell that was only measured, or that ended before its first checkpoint."""
+        """Seconds of training in this launch; 0 if the cell was only measured or ended before its first checkpoint."""
         key = task.cell.key
         if key not in self._training:
             return 0.0

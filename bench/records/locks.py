@@ -1,14 +1,14 @@
-"""Locks that hold on shared storage, where flock may not: numbered leases, kept alive by a heartbeat.
+"""Locks for shared storage, where flock may not work: numbered leases kept alive by a heartbeat.
 
-A lock is a folder of files 1, 2, 3, ...: the leases. The highest number is in force. To take the lock is to create the
-next one, which the file system lets a single process do, and only once the lease in force was given back or its holder
-is dead. A number is never used again, so a holder that was taken for dead finds a higher one and stops writing. Where
-somebody removed the whole folder the count begins anew: so a lease also holds a random name, and its holder looks for
-its own.
+A lock is a folder of files 1, 2, 3, ..., the leases. The highest number is in force. To take the lock, a process
+creates the next number, which the file system allows only one process to do, and only after the lease in force was
+released or its holder is dead. Numbers are never reused, so a holder that was wrongly considered dead finds a higher
+number and stops writing. If somebody removes the whole folder, numbering starts again; so a lease also contains a
+random name, which its holder checks.
 
-Dead means, on this machine, that the process is gone: that is certain and seen at once. On another one it means that
-the heartbeat has not changed for LAPSE_S seconds of the onlooker's own clock: the clocks of two machines are never
-compared.
+On the same machine, a holder is dead if its process is gone, which is certain and visible at once. On another machine,
+it is dead if the heartbeat has not changed for LAPSE_S seconds by the observer's clock; clocks of different machines
+are never compared.
 """
 
 import contextlib
@@ -26,14 +26,14 @@ from bench.records.storage import sync_file
 from infogan.data.base import one_line
 
 BEAT_S = 5.0
-LAPSE_S = 30.0  # six beats: a busy file server delays some, and it shows others what it cached seconds ago
+LAPSE_S = 30.0  # six beats, because a busy file server delays writes and may show others cached content
 POLL_S = 0.1
-LONG_SILENCE_S = 600.0  # of the file's time, for a single look: it decides a word that people read, never who writes
-RECORD_BYTES = 1024  # every lease has this size, so that a beat overwrites it in place, in one write
+LONG_SILENCE_S = 600.0  # age of the file, for a single look; decides only what is displayed, never who may write
+RECORD_BYTES = 1024  # fixed size of a lease, so that a beat overwrites it in place with one write
 
 
 class Lease(TypedDict, total=False):
-    """What a lease's file holds: whose it is, by process and machine, and how often it was renewed."""
+    """Content of a lease file: the holder, its process and machine, and the number of beats."""
 
     name: str
     holder: str
@@ -41,16 +41,16 @@ class Lease(TypedDict, total=False):
     pid: int
     started: str
     beat: int
-    free: bool  # given back
+    free: bool  # released
 
 
-FREE: Lease = {"free": True}  # of a lock that was given back
+FREE: Lease = {"free": True}  # content of a released lease
 
 Standing = Literal["free", "held", "unknown"]
 
 
 class Locked(Exception):
-    """Somebody else holds a lock; ``holder`` is what they wrote into it."""
+    """Somebody else holds the lock; ``holder`` is the name in their lease."""
 
     def __init__(self, path: Path, holder: str) -> None:
         self.path, self.holder = path, holder
@@ -58,7 +58,7 @@ class Locked(Exception):
 
 
 class LockLost(Exception):
-    """This process held a lock, and the lease is no longer its own: it must not write any more."""
+    """This process no longer owns the lock that it held, so it must stop writing."""
 
     def __init__(self, path: Path) -> None:
         taken = "taken over by another process while this one did not answer"
@@ -66,9 +66,9 @@ class LockLost(Exception):
 
 
 def this_machine() -> str | None:
-    """Which processes can see each other: one boot of one kernel, one namespace of process ids. None where unknown.
+    """Identifies processes that can see each other: the boot of the kernel and the PID namespace. None if unknown.
 
-    Not the host's name: containers share names, and share a kernel without seeing each other's processes.
+    Not the host name: containers may share a name, or share a kernel without seeing each other's processes.
     """
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
@@ -78,17 +78,17 @@ def this_machine() -> str | None:
 
 
 def process_start(pid: int) -> str:
-    """When a process of this machine started, in ticks since boot; empty for one that has ended but was not awaited.
+    """Start time of a process in ticks since boot; empty for a zombie.
 
-    Raises FileNotFoundError or ProcessLookupError where there is none. With the boot it tells a process from a later
-    one with the same id.
+    Together with the boot id it distinguishes a process from a later one with the same PID. Raises FileNotFoundError or
+    ProcessLookupError if there is no such process.
     """
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return "" if fields[0] in "ZX" else fields[19]  # proc(5): state is field 3, starttime field 22
 
 
 def _is_running(pid: int, started: str) -> bool | None:
-    """None: cannot be told, since /proc hides other users' processes here."""
+    """Whether the process is running; None if unknown, because /proc hides other users' processes."""
     try:
         return process_start(pid) == started
     except ProcessLookupError:
@@ -111,17 +111,17 @@ def _numbers(folder: Path) -> list[int]:
 
 
 def _in_force(folder: Path) -> tuple[int, bytes]:
-    """Number and content of the lease in force; 0 where there never was one."""
+    """Number and content of the lease in force; 0 if there is none."""
     while number := max(_numbers(folder), default=0):
         try:
             return number, (folder / str(number)).read_bytes()
-        except FileNotFoundError:  # a later holder has just cleared it away
+        except FileNotFoundError:  # a later holder has just removed it
             time.sleep(POLL_S / 10)
     return 0, b""
 
 
 def _lease(content: bytes) -> Lease:
-    """Empty for one that is being written, was cut short by its writer's death, or was damaged since."""
+    """The parsed lease; empty if it is incomplete or damaged."""
     try:
         lease = json.loads(content)
         kinds = {"holder": str, "pid": int, "started": str}
@@ -134,7 +134,7 @@ def _lease(content: bytes) -> Lease:
 
 
 def _standing(number: int, content: bytes, machine: str | None) -> Standing:
-    """What a single look tells; "unknown" is a lease whose holder is not to be seen from here."""
+    """State of the lock from a single look; "unknown" if the holder is on another machine."""
     lease = _lease(content)
     if not number or lease == FREE:
         return "free"
@@ -146,21 +146,21 @@ def _standing(number: int, content: bytes, machine: str | None) -> Standing:
 
 
 def is_locked(path: Path) -> bool:
-    """Whether somebody holds the lock, as far as a single look tells. Changes nothing."""
+    """Whether somebody seems to hold the lock, from a single look. Changes nothing."""
     number, content = _in_force(path)
     standing = _standing(number, content, this_machine())
     if standing == "unknown":
         with contextlib.suppress(FileNotFoundError):
-            # a clock that is ahead, or a file of the far future, is no sign of life
+            # a time in the far future is no sign of life
             return abs(time.time() - (path / str(number)).stat().st_mtime) < LONG_SILENCE_S
     return standing == "held"
 
 
 class Lock:
-    """An exclusive lock on a folder; whoever holds it beats in a thread, and may ``check`` that it still holds it.
+    """An exclusive lock on a folder, kept alive by a thread; the holder can ``check`` that it still has it.
 
-    Entering raises Locked as soon as the holder is known to live and ``patience_s`` have passed. A holder on another
-    machine is watched until it beats or LAPSE_S are over. ``give_up`` ends any waiting.
+    Entering raises Locked if the holder is known to be alive and ``patience_s`` have passed. A holder on another
+    machine is watched until it beats or LAPSE_S have passed. ``give_up`` ends any waiting.
     """
 
     def __init__(
@@ -200,7 +200,7 @@ class Lock:
             time.sleep(POLL_S if standing != "free" else 0)
 
     def _watch(self, number: int, content: bytes) -> Standing:
-        """As ``_standing``, where a holder that cannot be seen is held while it beats and free once it was silent."""
+        """State over time: an "unknown" holder becomes "held" when it beats, and "free" after ``lapse_s`` of silence."""
         standing, now = _standing(number, content, self.machine), time.monotonic()
         if standing != "unknown":
             return standing
@@ -212,7 +212,7 @@ class Lock:
         return "held" if self._beating else "unknown"
 
     def _take(self, number: int) -> bool:
-        """False where another was quicker."""
+        """Try to create lease ``number``; False if another process was faster."""
         lease = self.path / str(number)
         try:
             self._file = os.open(lease, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
@@ -226,7 +226,7 @@ class Lock:
             lease.unlink(missing_ok=True)
             os.close(self._file)
             raise
-        if not taken:  # it looked, slept, and meanwhile others came, went and were cleared away
+        if not taken:  # this process was suspended while others took the lock, released it and removed their leases
             lease.unlink(missing_ok=True)
             os.close(self._file)
             return False
@@ -238,13 +238,13 @@ class Lock:
 
     # ---- holding it
     def check(self) -> None:
-        """Raises LockLost where the lease is no longer in force: call it before every write that the lock protects."""
+        """Raise LockLost if the lease is no longer in force. Call it before every write that the lock protects."""
         self.lost = self.lost or self._is_superseded()
         if self.lost:
             raise LockLost(self.path)
 
     def loss(self) -> str:
-        """As :meth:`check`, as a line, which is empty while the lock is held or its folder cannot be read."""
+        """Message of :meth:`check`; empty while the lock is held or its folder cannot be read."""
         with contextlib.suppress(OSError):
             try:
                 self.check()
@@ -259,7 +259,7 @@ class Lock:
             content = (self.path / str(self._number)).read_bytes()
         except FileNotFoundError:
             return True
-        return not content.startswith(self._first_bytes)  # which no beat changes, so that half a beat does not either
+        return not content.startswith(self._first_bytes)  # not even an incomplete beat changes these bytes
 
     @property
     def _first_bytes(self) -> bytes:
@@ -268,18 +268,18 @@ class Lock:
     def _content(self) -> Lease:
         pid = os.getpid()
         started = process_start(pid) if self.machine is not None else ""
-        names: Lease = {"name": self._name, "holder": self._holder, "machine": self.machine}  # the name first
+        names: Lease = {"name": self._name, "holder": self._holder, "machine": self.machine}  # the name must come first
         return {**names, "pid": pid, "started": started, "beat": self._beats}
 
     def _write(self, lease: Lease) -> None:
-        """In place, through the file that this process created: a later lease is another file."""
+        """Overwrite the file that this process created; a later lease is another file."""
         os.pwrite(self._file, json.dumps(lease).ljust(RECORD_BYTES - 1).encode() + b"\n", 0)
-        sync_file(self._file)  # network file systems send it now, not when it suits them
+        sync_file(self._file)  # makes network file systems send it at once
 
     def _beat(self) -> None:
         while not self._released.wait(self.beat_s):
             self._beats += 1
-            # a beat that fails is silence, which others see; whether any of them took over is looked at next
+            # a failed beat looks like silence to others; loss() then checks whether one took over
             with contextlib.suppress(OSError):
                 self._write(self._content())
             self.loss()
@@ -288,6 +288,6 @@ class Lock:
     def __exit__(self, *_: object) -> None:
         self._released.set()
         self._thread.join()
-        with contextlib.suppress(OSError):  # then the lease ends with this process, or lapses
+        with contextlib.suppress(OSError):  # on failure the lease ends with this process, or lapses
             self._write(FREE)
         os.close(self._file)

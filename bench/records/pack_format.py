@@ -1,11 +1,12 @@
-"""A pack: finished cells of a results folder in one zip archive. Here stands what one holds, and how it is read.
+"""The format of a pack: finished cells of a results folder in one zip archive.
 
-manifest.json   format, version, and of every cell its folder, its key, what was left out, and each file's size, sha256
-                and time; the launches that trained these cells; its own checksum
-cells/...       the cells' files, under the names they have in a results folder
+manifest.json   format and version; for each cell its folder, key, files left out, and each file's size, sha256 and
+                time; the launches that trained these cells; its own checksum
+cells/...       the cells' files, with their names in a results folder
 
-A pack may come from anybody. Its names, kinds, sizes and sums are checked before a caller sees a byte; a reader never
-takes more memory than a file declares, nor does the whole declare more than ``MAX_RATIO`` times the archive's size.
+A pack may come from an untrusted source. Names, kinds, sizes and checksums are verified before the caller sees any
+content. A reader never takes more memory than a file declares, and all files together may not declare more than
+``MAX_RATIO`` times the archive's size.
 """
 
 import hashlib
@@ -29,27 +30,27 @@ from infogan.data.npz import DAMAGE
 KIND: Literal["infogan-pack"] = "infogan-pack"
 VERSION: Literal[1] = 1
 MANIFEST = "manifest.json"
-MAX_ENTRIES, MAX_FILE, MAX_MANIFEST = 200_000, 1 << 30, 1 << 26  # entries; bytes; bytes
-MAX_RATIO, ALLOWANCE = 50, 1 << 24  # of all bytes unpacked to the archive's, beyond the allowance in bytes
+MAX_ENTRIES, MAX_FILE, MAX_MANIFEST = 200_000, 1 << 30, 1 << 26  # number of entries; bytes; bytes
+MAX_RATIO, ALLOWANCE = 50, 1 << 24  # limit on unpacked bytes over the archive's, plus an allowance in bytes
 _NAME = "[a-z0-9][a-z0-9-]{0,40}"
 _FOLDER = rf"^cells(/{_NAME}){{3,4}}/seed-[0-9]{{1,10}}/[0-9a-f]{{12}}$"
 _FILE = r"^((cell|result|measures)\.json|[a-z0-9][a-z0-9_-]{0,60}\.npz|weights\.(safetensors|pt))$"
 
 
 class PackError(BadInput, ValueError):
-    """A pack that cannot be made, read or added; the message is one line."""
+    """A pack cannot be made, read or added; the message is one line."""
 
 
 class PackedFile(Table):
-    """One file of a cell."""
+    """Size, checksum and time of a cell's file."""
 
     size: Annotated[int, Field(ge=1, le=MAX_FILE)]  # bytes
     sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
-    modified_ms: Annotated[int, Field(ge=0, lt=1 << 42)]  # since 1970: reports and the mirror show the cell's times
+    modified_ms: Annotated[int, Field(ge=0, lt=1 << 42)]  # since 1970; reports and the mirror show these times
 
 
 class PackedCell(Table):
-    """One cell: where it lies under a results folder, and its files."""
+    """A cell's folder in a results folder, and its files."""
 
     folder: Annotated[str, Field(pattern=_FOLDER)]
     key: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
@@ -58,12 +59,12 @@ class PackedCell(Table):
 
     @property
     def name(self) -> str:
-        """``experiment/profile/[variant/]arm/seed-k``."""
+        """The cell's name, ``experiment/profile/[variant/]arm/seed-k``."""
         return self.folder.removeprefix("cells/").rpartition("/")[0]
 
 
 class Manifest(Table):
-    """What a pack says of itself."""
+    """The content of manifest.json."""
 
     kind: Literal["infogan-pack"] = KIND
     version: Literal[1] = VERSION
@@ -75,12 +76,12 @@ class Manifest(Table):
 
 
 class Pack:
-    """An open pack whose names, kinds and declared sizes are sound. Raises PackError."""
+    """An open pack with verified names, kinds and declared sizes. Raises PackError."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
-            if not path.is_file():  # a device or a pipe has no end
+            if not path.is_file():  # reading a device or a pipe would not end
                 raise PackError("not a file" if path.exists() else "does not exist")
             self._archive = zipfile.ZipFile(path)
         except (PackError, *DAMAGE) as error:
@@ -109,13 +110,13 @@ class Pack:
         return self.manifest.cells
 
     def check(self) -> None:
-        """Read every file: sums, records' own checksums, and that each cell is the one its folder says."""
+        """Read every file and verify checksums, records, and that each cell belongs to its folder. Raises PackError."""
         for cell in self.cells:
             for _, _ in self.files(cell):
                 pass
 
     def files(self, cell: PackedCell) -> Iterator[tuple[str, bytes]]:
-        """Names and contents of a cell's files, result.json last, each checked. Raises PackError."""
+        """Names and verified contents of a cell's files, result.json last. Raises PackError."""
         for name in sorted(cell.files, key=lambda name: (name == "result.json", name)):
             try:
                 declared, content = cell.files[name], self._read(f"{cell.folder}/{name}", MAX_FILE)
@@ -130,10 +131,10 @@ class Pack:
         entry = self._entries[name]
         if entry.file_size > most:
             raise PackError(f"{name}: {entry.file_size:,} bytes")
-        return self._archive.read(entry)  # no more than its declared size, whatever the compressed data hold
+        return self._archive.read(entry)  # reads at most the declared size, whatever the compressed data contain
 
     def _compare(self) -> None:
-        """The archive holds what the manifest says, and no more."""
+        """Check that the archive contains exactly the files in the manifest."""
         folders = [cell.folder for cell in self.cells]
         if len(set(folders)) < len(folders):
             raise PackError("the manifest names a cell twice")
@@ -155,7 +156,7 @@ class Pack:
 
 
 def _checked_entries(entries: list[zipfile.ZipInfo], archive_size: int) -> dict[str, zipfile.ZipInfo]:
-    """Entries by name. Raises PackError for what no pack holds: links, devices, folders, doubles, too much."""
+    """Entries by name. Raises PackError for links, devices, folders, duplicates, unsafe names or excessive sizes."""
     if len(entries) > MAX_ENTRIES:
         raise PackError(f"{len(entries):,} entries, more than {MAX_ENTRIES:,}")
     total = sum(entry.file_size for entry in entries)
@@ -193,7 +194,7 @@ def _manifest(raw: bytes) -> Manifest:
 
 
 def _check_record(cell: PackedCell, name: str, content: bytes) -> None:
-    """Raises CorruptRecord for a record that its own checksum denies, and for another cell's."""
+    """Raise CorruptRecord if a record does not match its checksum or belongs to another cell."""
     if not name.endswith(".json"):
         unsealed(name, content, cell.key)
         return

@@ -1,7 +1,7 @@
-"""Packs finished cells: records, curves of all iterations, measures and pictures, so that they travel without a store.
+"""Pack finished cells: records, histories, measures and grids in archives that travel without an MLflow store.
 
-The networks, and what was kept of them during training, go along only when asked: they are most of the bytes, and only
-measuring anew needs them. The same cells give the same archive, to the last bit.
+Networks and probes are included on request only: they are most of the bytes, and only new measures need them. Packing
+the same cells gives the same archive, bit for bit.
 """
 
 import hashlib
@@ -28,18 +28,18 @@ from bench.records.storage import CorruptRecord, atomic_file, in_words, read_lin
 from bench.spec.cells import Cell
 
 RECORDS = ("cell.json", "history.npz", "measures.json", "result.json")
-_EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest that zip knows
+_EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest date in a zip file
 _PLAIN_FILE = 0o100644 << 16
-_ENTRY_BYTES = 400  # of a file in the archive's directories and in the manifest, at most
+_ENTRY_BYTES = 400  # upper bound per file for the archive's directories and the manifest
 
 
 @dataclass(frozen=True)
 class Packed:
-    """What was written."""
+    """The files that were written and the cells in them."""
 
     files: list[Path]
     cells: list[str]  # experiment/profile/[variant/]arm/seed-k
-    left_out: list[str]  # one line each: cells that are not finished, or damaged
+    left_out: list[str]  # a line for each unfinished or damaged cell
 
 
 def pack(
@@ -54,9 +54,8 @@ def pack(
 ) -> Packed:
     """Write the finished cells of ``results`` to ``destination``, or to ``destination``-1, -2, ... of ``max_bytes``.
 
-    A cell is never split. ``wanted`` chooses among the finished cells. ``replace``: over an earlier pack of that name,
-    of which nothing is left. Raises PackError where no cell is finished, one alone is larger than ``max_bytes``, or a
-    file is in the way.
+    A cell is never split. ``wanted`` selects among the finished cells. ``replace``: remove an earlier pack of that
+    name. Raises PackError if no cell is finished, one alone exceeds ``max_bytes``, or a file is in the way.
     """
     found, left_out = _finished(results, wanted)
     if not found:
@@ -69,8 +68,8 @@ def pack(
     if earlier and not replace:
         raise PackError(f"{earlier[0]} is there already; name another file, or move it away")
     for path in earlier:
-        Pack(path).close()  # what is replaced is a pack
-    launches = read_lines(results / LAUNCHES)  # also what a later version adds
+        Pack(path).close()  # replace only valid packs
+    launches = read_lines(results / LAUNCHES)  # as plain JSON, to keep fields of later versions
     for path, part in zip(paths, parts, strict=True):
         with atomic_file(path) as file:
             _write(file, results, part, launches)
@@ -80,7 +79,7 @@ def pack(
 
 
 def _finished(results: Path, wanted: Callable[[Cell], bool]) -> tuple[list[CellFolder], list[str]]:
-    """Cells that are done or diverged, which is a result too, and a line for each that is neither."""
+    """Cells that are done or diverged (also a result), and a line for each other cell."""
     there = find_cells(results)
     found, left_out = [], [*there.strays, *there.damaged]
     for folder in there.folders:
@@ -104,7 +103,7 @@ def _name(results: Path, folder: CellFolder) -> str:
 
 
 def _names(folder: CellFolder, *, weights: bool, pictures: bool) -> list[str]:
-    """Files of a cell that travel, sorted."""
+    """Names of a cell's files to pack, sorted."""
     held = {path.name for path in folder.path.iterdir() if path.suffix in (".json", ".npz", ".pt", ".safetensors")}
     grids = {name for name in held if name.endswith(".npz")} - {*RECORDS, *NETWORKS} if pictures else set()
     return sorted((held & {*RECORDS, *(NETWORKS if weights else ())}) | grids)
@@ -113,11 +112,11 @@ def _names(folder: CellFolder, *, weights: bool, pictures: bool) -> list[str]:
 def _parts(
     results: Path, chosen: list[tuple[CellFolder, list[str]]], max_bytes: int | None
 ) -> list[list[tuple[CellFolder, list[str]]]]:
-    """Neighbours together, as many as fit."""
+    """Split the cells, in order, into parts that fit ``max_bytes``."""
     if max_bytes is None:
         return [chosen]
     launches = (results / LAUNCHES).stat().st_size if (results / LAUNCHES).exists() else 0
-    empty = 1000 + 2 * launches  # bytes of a pack without cells
+    empty = 1000 + 2 * launches  # estimated bytes of a pack without cells
     parts: list[list[tuple[CellFolder, list[str]]]] = [[]]
     filled = empty
     for folder, names in chosen:
@@ -138,7 +137,7 @@ def _numbered(destination: Path, k: int) -> Path:
 
 
 def _earlier(destination: Path) -> list[Path]:
-    """Files of an earlier pack of that name."""
+    """Files of an earlier pack with that name."""
     pattern = re.compile(re.escape(destination.stem) + r"(-[1-9][0-9]*)?" + re.escape(destination.suffix))
     folder = destination.absolute().parent
     found = [path for path in sorted(folder.iterdir()) if pattern.fullmatch(path.name)] if folder.is_dir() else []
@@ -183,5 +182,5 @@ def _listed(value: Any) -> Iterator[str]:
 
 def _add(archive: zipfile.ZipFile, name: str, content: bytes) -> None:
     entry = zipfile.ZipInfo(name, _EPOCH)
-    entry.create_system, entry.external_attr = 3, _PLAIN_FILE  # whatever system packs
+    entry.create_system, entry.external_attr = 3, _PLAIN_FILE  # the same on every system
     archive.writestr(entry, content, zipfile.ZIP_DEFLATED, 9)

@@ -1,6 +1,6 @@
-"""When the cells of a launch ran, and how near that comes to the best there is: numbers from launches.jsonl.
+"""The schedule of a launch, from launches.jsonl: when its cells ran, and how close it came to the ideal.
 
-A launch is a line of launches.jsonl; those of earlier versions have no cells and give no schedule.
+A launch is a line of launches.jsonl. Those of earlier versions have no cells, so they have no schedule.
 """
 
 import heapq
@@ -9,14 +9,16 @@ from dataclasses import dataclass
 
 from bench.records.schema import Launch
 
-MAX_JOBS = 1024  # slots that a schedule draws
+MAX_JOBS = 1024  # largest number of slots in a schedule
 
 
 @dataclass(frozen=True)
 class Span:
-    """A cell in its slot; seconds since the launch began. ``train_s``: within this launch, 0 if only measured.
+    """A cell in its slot, in seconds since the launch began.
 
-    ``whole``: trained from its first iteration to its last within this launch.
+    ``train_s``: within this launch; 0 if it was only measured.
+
+    ``whole``: trained from the first iteration to the last within this launch.
     """
 
     experiment: str
@@ -31,13 +33,13 @@ class Span:
 
     @property
     def group(self) -> str:
-        """Variant and arm: the name without its seed."""
+        """Variant and arm, the name without its seed."""
         return self.name.rpartition("/")[0]
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """A launch whose cells are known."""
+    """Schedule of a launch."""
 
     jobs: int
     wall_s: float
@@ -49,22 +51,22 @@ class Schedule:
 
     @property
     def efficiency(self) -> float:
-        """Training over all slots' time: 1 if every slot trained from the launch's first second to its last."""
+        """Training time over the time of all slots: 1 if every slot trained during the whole launch."""
         return self.train_s / (self.jobs * self.wall_s)
 
     @property
     def ideal_s(self) -> float:
-        """Shortest wall time found for these trainings on as many slots, with nothing beside training."""
+        """Shortest wall time found for these trainings on as many slots, without any overhead."""
         return makespan_s(longest_first(span.train_s for span in self.spans), self.jobs)
 
     @property
     def of_ideal(self) -> float:
-        """Ideal wall time over the real one: start-up, idle slots, measuring and records are what it loses."""
+        """Ideal over real wall time; the rest is start-up, idle slots, measures and records."""
         return self.ideal_s / self.wall_s
 
 
 def makespan_s(durations_s: Iterable[float], jobs: int) -> float:
-    """When the last of these durations ends, started in their order on ``jobs`` slots."""
+    """Time until the last of these durations ends, if they are started in order on ``jobs`` slots."""
     ends = [0.0] * jobs
     for duration in durations_s:
         heapq.heapreplace(ends, ends[0] + duration)
@@ -72,18 +74,18 @@ def makespan_s(durations_s: Iterable[float], jobs: int) -> float:
 
 
 def longest_first(durations_s: Iterable[float]) -> list[float]:
-    """The order whose makespan is the best for equal durations, and at most 4/3 of the best for others."""
+    """Order with the best makespan for equal durations, and at most 4/3 of the best otherwise."""
     return sorted(durations_s, reverse=True)
 
 
 def schedule(launch: Launch) -> Schedule | None:
-    """None for a launch that trained nothing to its end, for a record without cells, and for impossible times."""
+    """The schedule of a launch; None if it trained no cell, lists no cells, or has impossible times."""
     cells = sorted(launch.cells, key=lambda cell: cell.start_s)
     if not any(cell.train_s for cell in cells) or launch.wall_s <= 0 or any(c.end_s < c.start_s for c in cells):
         return None
     if launch.jobs is None or not 0 < launch.jobs <= MAX_JOBS:
         return None
-    free_at: list[float] = []  # by slot
+    free_at: list[float] = []  # end of the last cell in each slot
     spans = []
     for cell in cells:
         slot = next((i for i, end in enumerate(free_at) if end <= cell.start_s), len(free_at))
@@ -96,7 +98,7 @@ def schedule(launch: Launch) -> Schedule | None:
 
 
 def largest(launches: Sequence[Launch], definition: str) -> Schedule | None:
-    """That of the launch with the most training of one definition's cells; the newest of equals."""
+    """Schedule of the launch that trained cells of one definition the longest; the newest in a tie."""
     found = [s for s in map(schedule, launches) if s is not None]
     own = [(sum(span.train_s for span in s.spans if span.definition == definition), i) for i, s in enumerate(found)]
     best = max(own, default=(0.0, -1))

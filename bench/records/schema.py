@@ -1,4 +1,4 @@
-"""What a cell's records hold, as JSON has it: names and kinds. What need not be there, an earlier version left out."""
+"""Schemas of a cell's JSON records. Optional fields were added by later versions."""
 
 import contextlib
 from collections.abc import Iterable
@@ -18,21 +18,21 @@ def _as_it_came(value: Any, check: ValidatorFunctionWrapHandler) -> Any:
     return value
 
 
-Real = Annotated[float, WrapValidator(_as_it_came)]  # 1 does not become 1.0: what was read is written and digested so
+Real = Annotated[float, WrapValidator(_as_it_came)]  # keeps 1 as 1, not 1.0, so that digests do not change
 
 
 class CellRecord(Recorded):
-    """What a cell's sealed record holds. What another version wrote beside these fields is kept."""
+    """A sealed record of a cell. Fields added by other versions are kept."""
 
     model_config = ConfigDict(extra="allow", defer_build=True)
 
     def as_json(self) -> dict[str, Any]:
-        """The fields that were given, in their order here."""
+        """The fields that were set, in the order of their declaration."""
         return self.model_dump(exclude_unset=True)
 
 
 class HealthRecord(CellRecord):
-    """Of the samples; see infogan/measures/health.py."""
+    """Health of the samples; see infogan/measures/health.py."""
 
     status: str
     reason: str = ""
@@ -51,10 +51,10 @@ class Seconds(CellRecord):
 
 
 class Result(CellRecord):
-    """result.json: how a cell ended."""
+    """The content of result.json: how a cell ended."""
 
     status: Literal["done", "failed"]
-    # of a finished one
+    # if finished
     iterations: int = 0
     mi_frozen_nats: dict[str, Real] | None = None
     health: HealthRecord | None = None
@@ -62,12 +62,12 @@ class Result(CellRecord):
     resumes: int = 0
     evaluation_code: str | None = None
     peak_memory_mb: Real | None = None
-    # of both
+    # in both cases
     notes: list[str] = Field(default_factory=list)
-    # of one that was given up, or trained beside others
+    # if given up, or trained together with others
     given_up_at: int | None = None
     num_together: int | None = None
-    # of a failed one
+    # if failed
     error: str = "error"
     message: str = ""
     traceback: str = ""
@@ -76,15 +76,15 @@ class Result(CellRecord):
 
     @property
     def diverged(self) -> bool:
-        """Failed because a loss stopped being a number: a result about the seed, unlike a crash."""
+        """Whether it failed because a loss became non-finite. Unlike a crash, this is a result about the seed."""
         return self.status == "failed" and self.error == "NonFiniteLoss"
 
 
 class Measured(CellRecord):
-    """One family's entry of measures.json: an error, or numbers; series are columns against "iteration"."""
+    """One family's entry of measures.json: an error, or numbers. ``series`` are columns over "iteration"."""
 
     key: str = ""
-    values: dict[str, Real] | None = None  # None where the family failed
+    values: dict[str, Real] | None = None  # None if the family failed
     reasons: dict[str, str] = Field(default_factory=dict)
     details: dict[str, Any] = Field(default_factory=dict)
     series: dict[str, list[Real]] = Field(default_factory=dict)
@@ -99,7 +99,7 @@ Described = TypeVar("Described", bound=BaseModel)
 
 
 def fitted(model: type[Described], where: str, value: Any) -> Described:
-    """A record as its description has it. Raises CorruptRecord, which says ``where`` and what is the first misfit."""
+    """Validate a record. Raises CorruptRecord with ``where`` and the first error."""
     try:
         return model.model_validate(value)
     except ValidationError as error:
@@ -109,7 +109,7 @@ def fitted(model: type[Described], where: str, value: Any) -> Described:
 
 
 def fitting(model: type[Described], lines: Iterable[Any]) -> list[Described]:
-    """Lines of a record that fit its description; the others are passed over."""
+    """The lines that match the schema; others are skipped."""
     found = []
     for line in lines:
         with contextlib.suppress(ValueError):
@@ -118,15 +118,15 @@ def fitting(model: type[Described], lines: Iterable[Any]) -> list[Described]:
 
 
 def measures_of(entries: dict[str, Any]) -> Measures:
-    """What measures.json holds. Raises CorruptRecord."""
+    """Validate the content of measures.json. Raises CorruptRecord."""
     return {family: fitted(Measured, f"measures.json: {family}", entry) for family, entry in entries.items()}
 
 
 class LaunchedCell(Recorded):
-    """When one cell ran in a launch; seconds since that began, and of training within it."""
+    """When one cell ran in a launch, in seconds since its start, and its seconds of training."""
 
     experiment: str
-    profile: str = ""  # an earlier version recorded neither this nor the key
+    profile: str = ""  # earlier versions recorded neither this nor the key
     name: Label
     key: str = ""
     definition: str
@@ -134,11 +134,11 @@ class LaunchedCell(Recorded):
     start_s: LaunchSeconds
     end_s: LaunchSeconds
     train_s: LaunchSeconds
-    resumed: bool = False  # had trained in an earlier launch
+    resumed: bool = False  # whether it had trained in an earlier launch
 
 
 class Launch(Recorded):
-    """A line of launches.jsonl; earlier versions recorded neither slots nor cells."""
+    """A line of launches.jsonl. Earlier versions recorded neither slots nor cells."""
 
     definitions: list[str]
     num_done: int = 0

@@ -1,7 +1,7 @@
-"""Durable files: written whole or not at all, checked by a checksum when read.
+"""Durable files: written completely or not at all, and verified by a checksum when read.
 
-A record may have an owner, the key of the cell it belongs to, which the checksum covers: a sound record of another cell
-is found out wherever it lies.
+A record may have an owner, the key of its cell, which the checksum covers, so a valid record of another cell is
+detected wherever it is.
 """
 
 import contextlib
@@ -18,20 +18,20 @@ from typing import IO, Any
 from bench.records import tensors
 from infogan.data.base import one_line, replacing
 
-TENSORS = ".safetensors"  # such a record has its seal within: bench/records/tensors.py
-_MAGIC = b"infogan-record-2"  # ends every binary record, before its owner and a sha256 of both; 1 knew no owner
-_CANNOT_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}  # what some file systems answer
+TENSORS = ".safetensors"  # such a file contains its seal: bench/records/tensors.py
+_MAGIC = b"infogan-record-2"  # begins a binary record's trailer, before owner and sha256; version 1 had no owner
+_CANNOT_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}  # errors of file systems without fsync
 _DIGEST = hashlib.sha256().digest_size
 _TRAILER = len(_MAGIC) + 2 * _DIGEST
-NOBODY = "0" * 2 * _DIGEST  # the owner of a record that belongs to no cell
+NOBODY = "0" * 2 * _DIGEST  # owner of a record that belongs to no cell
 
 
 class CorruptRecord(Exception):
-    """A record's content does not match its checksum, or belongs to another cell."""
+    """A record does not match its checksum, or belongs to another cell."""
 
 
 def in_words(error: CorruptRecord | OSError) -> str:
-    """One line that names a record's file without its folder."""
+    """Describe an error in one line, with the file's name but not its folder."""
     if isinstance(error, OSError) and error.filename is not None:
         name = Path(os.fsdecode(error.filename)).name
         return one_line(f"{name}: cannot be read: {error.strerror}")
@@ -39,7 +39,7 @@ def in_words(error: CorruptRecord | OSError) -> str:
 
 
 def write_atomic(path: Path, *content: bytes | memoryview) -> None:
-    """Replace ``path`` by the parts of ``content``."""
+    """Replace ``path`` by the concatenated ``content``."""
     with atomic_file(path) as file:
         for part in content:
             file.write(part)
@@ -47,9 +47,9 @@ def write_atomic(path: Path, *content: bytes | memoryview) -> None:
 
 @contextlib.contextmanager
 def atomic_file(path: Path) -> Iterator[IO[bytes]]:
-    """A file that becomes ``path`` at the end: after a crash either the old or the new one is there in full.
+    """Open a file that replaces ``path`` at the end; after a crash, either the old or the new one is complete.
 
-    A device or a pipe, such as /dev/null, is written to and stays what it is.
+    A device or a pipe, such as /dev/null, is written to directly.
     """
     if _is_device(path):
         with path.open("wb") as device:
@@ -63,7 +63,7 @@ def atomic_file(path: Path) -> Iterator[IO[bytes]]:
 
 
 def _is_device(path: Path) -> bool:
-    """Whether what stands at ``path`` is no file, or is a name of the system's for one, such as /dev/stdout."""
+    """Whether ``path`` is not a regular file, or is a system name for one, such as /dev/stdout."""
     try:
         mode = path.stat().st_mode
     except OSError:
@@ -73,7 +73,7 @@ def _is_device(path: Path) -> bool:
 
 
 def sync_file(handle: int) -> bool:
-    """Have the disk hold what was written. False where the file system has no such call, which is no error."""
+    """Flush a file to disk. False if the file system does not support it, which is not an error."""
     try:
         os.fsync(handle)
     except OSError as error:
@@ -84,7 +84,10 @@ def sync_file(handle: int) -> bool:
 
 
 def sync_folder(folder: Path) -> bool:
-    """Make renames in ``folder`` durable. False where the file system cannot: a power cut may undo the last ones."""
+    """Make renames in ``folder`` durable.
+
+    False if the file system cannot, so a power failure may undo the last ones.
+    """
     handle = os.open(folder, os.O_RDONLY)
     try:
         return sync_file(handle)
@@ -93,20 +96,20 @@ def sync_folder(folder: Path) -> bool:
 
 
 def write_sealed(path: Path, content: bytes, owner: str = NOBODY) -> None:
-    """Write a binary record with its owner and its checksum. ``owner``: 64 hexadecimal digits."""
+    """Write a binary record with its owner and checksum. ``owner``: 64 hexadecimal digits."""
     if path.suffix == TENSORS:
         write_atomic(path, *tensors.sealed(content, owner))
     else:
-        write_atomic(path, content, _trailer(content, owner))  # not joined: a checkpoint has 150 MB
+        write_atomic(path, content, _trailer(content, owner))  # not concatenated: a checkpoint has 150 MB
 
 
 def read_sealed(path: Path, owner: str = NOBODY) -> bytes:
-    """Content of a binary record. Raises CorruptRecord, also for another owner's; or OSError."""
+    """Read a binary record. Raises OSError, or CorruptRecord if it is damaged or another owner's."""
     return unsealed(path.name, path.read_bytes(), owner)
 
 
 def unsealed(name: str, raw: bytes, owner: str = NOBODY) -> bytes:
-    """Content of a binary record's bytes. Raises CorruptRecord, also for another owner's."""
+    """Content of a binary record, given its bytes. Raises CorruptRecord if it is damaged or another owner's."""
     if name.endswith(TENSORS):
         if not tensors.is_sealed(raw):
             raise CorruptRecord(f"{name}: checksum does not match, {len(raw)} bytes")
@@ -134,7 +137,7 @@ def _require_owner(name: str, found: str, owner: str) -> None:
 
 
 def seal_damage(path: Path, owner: str = NOBODY) -> str:
-    """What is wrong with a binary record's seal, in words; empty where it is sound. Blind to a change within."""
+    """Describe damage to a binary record's seal; empty if it is intact. Does not detect changes to the content."""
     try:
         with path.open("rb") as file:
             if path.suffix == TENSORS:
@@ -155,7 +158,7 @@ def seal_damage(path: Path, owner: str = NOBODY) -> str:
 
 
 def _damage_of_tensors(name: str, file: IO[bytes], owner: str) -> str:
-    """The same of tensors: their header tells how long the file is."""
+    """The same for a safetensors file, whose header states the file's length."""
     length = file.read(8)
     try:
         header = tensors.header_of(length + file.read(min(int.from_bytes(length, "little"), tensors.MAX_HEADER)))
@@ -171,24 +174,27 @@ def _damage_of_tensors(name: str, file: IO[bytes], owner: str) -> str:
 
 
 def write_json(path: Path, value: Mapping[str, Any], owner: str = NOBODY) -> None:
-    """Write a JSON record that people can read and that carries its owner and its checksum as its last keys."""
+    """Write a human-readable JSON record that ends with its owner and checksum."""
     write_atomic(path, sealed_json(value, owner))
 
 
 def sealed_json(value: Mapping[str, Any], owner: str = NOBODY) -> bytes:
-    """The bytes of a JSON record."""
+    """Bytes of a JSON record with owner and checksum."""
     owned = {**value} if owner == NOBODY else {**value, "cell": owner}
     checked = owned | {"sha256": _json_digest(owned)}
     return plain_text(checked).encode()
 
 
 def read_json(path: Path, owner: str = NOBODY) -> dict[str, Any]:
-    """A JSON record without owner and checksum. Raises CorruptRecord, also for another owner's; or OSError."""
+    """Read a JSON record, without owner and checksum.
+
+    Raises OSError, or CorruptRecord if damaged or another owner's.
+    """
     return unsealed_json(path.name, path.read_bytes(), owner)
 
 
 def unsealed_json(name: str, raw: bytes, owner: str = NOBODY) -> dict[str, Any]:
-    """The JSON record of these bytes, without owner and checksum. Raises CorruptRecord, also for another owner's."""
+    """Content of a JSON record, given its bytes. Raises CorruptRecord if it is damaged or another owner's."""
     try:
         value = json.loads(raw)
         stated = value.pop("sha256")
@@ -203,7 +209,7 @@ def unsealed_json(name: str, raw: bytes, owner: str = NOBODY) -> dict[str, Any]:
 
 
 def plain_json(value: Any) -> Any:
-    """Nested values as JSON has them: keys are text, a number that is not finite is None."""
+    """Convert nested values to JSON types: keys become text, non-finite numbers None."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, dict):
@@ -214,15 +220,15 @@ def plain_json(value: Any) -> Any:
 
 
 def append_line(path: Path, value: Mapping[str, Any]) -> None:
-    """Add a JSON line; the file is rewritten whole, so that a crash leaves no half line."""
+    """Append a JSON line by rewriting the file atomically, so that a crash leaves no incomplete line."""
     before = _bytes_if_there(path)
     if before and not before.endswith(b"\n"):
-        before += b"\n"  # a hand's edit
+        before += b"\n"  # edited by hand
     write_atomic(path, before + (json.dumps(value, allow_nan=False) + "\n").encode())
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
-    """JSON lines; a line that does not read is passed over, an absent file is empty. Raises OSError."""
+    """Read JSON lines; unreadable lines are skipped, a missing file is empty. Raises OSError."""
     values = []
     for line in _bytes_if_there(path).decode("utf-8-sig", errors="replace").splitlines():
         with contextlib.suppress(ValueError, RecursionError):
@@ -240,17 +246,17 @@ def _bytes_if_there(path: Path) -> bytes:
 
 
 def write_plain_json(path: Path, value: Any) -> None:
-    """JSON without a checksum, for people and other programs."""
+    """Write JSON without a checksum, for people and other programs."""
     write_atomic(path, plain_text(value).encode())
 
 
 def plain_text(value: Any) -> str:
-    """Its text, a field a line."""
+    """JSON text with one field per line."""
     return json.dumps(value, indent=1, allow_nan=False) + "\n"
 
 
 def read_plain_json(path: Path) -> Any:
-    """JSON without a checksum. Raises OSError, or ValueError in one line."""
+    """Read JSON without a checksum. Raises OSError, or ValueError with one line."""
     try:
         return json.loads(path.read_bytes())
     except (ValueError, RecursionError) as error:

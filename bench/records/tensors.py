@@ -1,7 +1,7 @@
-"""Seals of safetensors files. A seal stands in the metadata of the file itself, so that any program still reads it.
+"""Seals inside safetensors files: the seal is in the file's metadata, so any program can still read the file.
 
-A file is the length of its header (8 bytes, little-endian), the header in JSON, then the tensors. The seal is the
-owner, a space, and a sha256 of all bytes with zeros in place of that sha256.
+A file is the length of its header (8 bytes, little-endian), the header in JSON, and the tensors. The seal is the owner,
+a space, and a sha256 of all bytes with zeros in place of the sha256 itself.
 """
 
 import hashlib
@@ -9,14 +9,14 @@ import json
 from typing import Any
 
 METADATA, SEAL = "__metadata__", "infogan-record-2"
-MAX_HEADER = 100_000_000  # bytes: the library's own bound
+MAX_HEADER = 100_000_000  # bytes, the library's own limit
 _LENGTH = 8  # bytes
-_ALIGNMENT = 8  # bytes, of the first tensor
+_ALIGNMENT = 8  # bytes, for the first tensor
 _ZEROS = "0" * 64
 
 
 def sealed(content: bytes, owner: str) -> tuple[bytes, memoryview]:
-    """Header and tensors of a file with a seal. Raises ValueError where ``content`` is no safetensors file."""
+    """Header and tensors of a sealed file. Raises ValueError if ``content`` is not a safetensors file."""
     length, header = header_of(content)
     tensors = memoryview(content)[_LENGTH + length :]
     blank = _seal(owner, _ZEROS)
@@ -27,7 +27,7 @@ def sealed(content: bytes, owner: str) -> tuple[bytes, memoryview]:
 
 
 def is_sealed(content: bytes) -> bool:
-    """Whether no bit has changed since :func:`sealed`."""
+    """Whether the content is unchanged since :func:`sealed`."""
     try:
         length, header = header_of(content)
         owner = owner_of(header)
@@ -39,7 +39,7 @@ def is_sealed(content: bytes) -> bool:
 
 
 def header_of(content: bytes) -> tuple[int, dict[str, Any]]:
-    """Length of the header, and the header, of a file's first bytes. Raises ValueError."""
+    """Length of the header and its content, from the beginning of a file. Raises ValueError."""
     length = int.from_bytes(content[:_LENGTH], "little")
     if len(content) < _LENGTH or not 0 < length <= min(MAX_HEADER, len(content) - _LENGTH):
         raise ValueError("no header")
@@ -53,7 +53,7 @@ def header_of(content: bytes) -> tuple[int, dict[str, Any]]:
 
 
 def owner_of(header: dict[str, Any]) -> str:
-    """Who the seal names. Raises ValueError where there is none."""
+    """The owner in the seal. Raises ValueError if there is no seal."""
     metadata = header.get(METADATA)
     seal = metadata.get(SEAL) if isinstance(metadata, dict) else None
     owner, _, sha256 = seal.partition(" ") if isinstance(seal, str) else ("", "", "")
@@ -63,7 +63,7 @@ def owner_of(header: dict[str, Any]) -> str:
 
 
 def size_of(length: int, header: dict[str, Any]) -> int:
-    """Bytes of the whole file by its header. Raises ValueError."""
+    """Size of the whole file in bytes, according to its header. Raises ValueError."""
     try:
         ends = [table["data_offsets"][1] for name, table in header.items() if name != METADATA]
         return _LENGTH + length + int(max(ends, default=0))

@@ -1,4 +1,4 @@
-"""What ``python -m bench throughput`` records, as JSON has it. Times on two clocks: of the wall, of the processor."""
+"""Schemas of the records of ``python -m bench throughput``. Times are on two clocks: wall time and CPU time."""
 
 from typing import Any, Literal, NotRequired, TypedDict
 
@@ -6,7 +6,7 @@ Clock = Literal["wall", "processor"]
 
 
 class Fingerprint(TypedDict):
-    """What must be equal for two measurements to be compared."""
+    """Everything that must be equal for two measurements to be compared."""
 
     protocol: int
     cpu: str
@@ -19,7 +19,7 @@ class Fingerprint(TypedDict):
 
 
 class Load(TypedDict):
-    """Mean number of busy processes over a minute."""
+    """Load average over one minute: mean number of running processes."""
 
     before: float
     after: float
@@ -35,7 +35,7 @@ class WorkloadRecord(TypedDict):
 
 
 class RatioRecord(TypedDict):
-    """The fused step's time over another's."""
+    """Ratio of the fused step's time to another's, with its interval."""
 
     ratio: float
     low: float
@@ -45,7 +45,7 @@ class RatioRecord(TypedDict):
 
 
 class Comparison(TypedDict):
-    clock: Clock  # which of the two decides
+    clock: Clock  # the clock that decides
     alpha: float
     ratio: dict[Clock, RatioRecord]
     log_ratios: dict[Clock, list[float]]
@@ -60,7 +60,7 @@ class Share(TypedDict):
 
 
 class Ceiling(TypedDict):
-    """Arithmetic of the fused step per second, over a matrix product's."""
+    """Arithmetic rate of the fused step relative to that of a matrix product."""
 
     matrix_size: int
     matrix_library: str
@@ -73,15 +73,15 @@ class Ceiling(TypedDict):
 
 
 class Measurement(TypedDict):
-    """One workload's."""
+    """Measurement of one workload."""
 
     workload: WorkloadRecord
     comparisons: dict[str, Comparison]
-    ceiling: NotRequired[Ceiling]  # of the command's records
+    ceiling: NotRequired[Ceiling]  # in records of the command only
 
 
 class Record(TypedDict):
-    """What all kinds have."""
+    """Fields of every kind of record."""
 
     format: int
     kind: str
@@ -97,7 +97,7 @@ class PairedRecord(Record):
 
 
 class SuiteRow(TypedDict):
-    """One way to write the step of one network."""
+    """Speed of one implementation of the step of one network."""
 
     network: str
     width: float
@@ -125,7 +125,7 @@ class Checkpoint(TypedDict):
 
 
 class CellOverhead(TypedDict):
-    """Of a small cell through the real command line."""
+    """Overhead of a small cell that runs through the real command line."""
 
     command: str
     iterations: int
@@ -137,7 +137,7 @@ class CellOverhead(TypedDict):
 
 
 class Others(TypedDict, total=False):
-    """What is not a training step; a suite that was cut has some of it."""
+    """Measurements other than training steps; an interrupted suite has only some of them."""
 
     sampling: dict[str, float]
     evaluation: dict[str, float]
@@ -150,7 +150,7 @@ class SuiteRecord(Record, Others):
 
 
 class CardRow(TypedDict, total=False):
-    """One row of a GPU: its numbers, or why there are none."""
+    """One row of a GPU's table: its numbers, or an error."""
 
     name: str
     precision: str

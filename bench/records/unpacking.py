@@ -1,4 +1,4 @@
-"""Adds the cells of packs to a results folder. All packs are read and checked before anything is written."""
+"""Add the cells of packs to a results folder. All packs are read and verified before anything is written."""
 
 import contextlib
 import hashlib
@@ -16,26 +16,25 @@ from bench.records.locks import Lock
 from bench.records.pack_format import Pack, PackedCell, PackedFile, PackError
 from bench.records.storage import append_line, read_lines, sync_folder, write_atomic, write_json
 
-STAGING = ".unpacking"  # in the results folder, while cells come in
+STAGING = ".unpacking"  # in the results folder, during unpacking
 
 
 @dataclass
 class Unpacked:
-    """Cells by what became of them: ``experiment/profile/[variant/]arm/seed-k``."""
+    """Names of cells by what was done with them: ``experiment/profile/[variant/]arm/seed-k``."""
 
     added: list[str] = field(default_factory=list)
-    completed: list[str] = field(default_factory=list)  # were there, and lacked files that this pack has
-    skipped: list[str] = field(default_factory=list)  # were there with the same bits
-    without_weights: int = 0  # number of cells that lack them afterwards
+    completed: list[str] = field(default_factory=list)  # existed, but lacked files that the pack has
+    skipped: list[str] = field(default_factory=list)  # existed with the same bits
+    without_weights: int = 0  # number of cells without weights afterwards
 
 
 def unpack(packs: Sequence[Path], results: Path, *, before_writing: Callable[[], None] = lambda: None) -> Unpacked:
-    """Add every cell that is not there; files of the same cell must have the same bits.
+    """Add all new cells; files of existing cells must have the same bits.
 
-    Raises PackError before anything is written: for a pack that is not sound, and for a cell that is there, or in an
-    earlier pack, with other bits. Only an atlas may have others, since other libraries draw it otherwise: the one that
-    is there stays. Raises Locked while a run uses the results. ``before_writing`` is called once in between, and may
-    raise.
+    Raises PackError before anything is written, if a pack is invalid or a cell exists, in the results or in an earlier
+    pack, with other bits. Only an atlas may differ, because its bits depend on the libraries; the existing one is kept.
+    Raises Locked while a run uses the results. ``before_writing`` is called once before the first write, and may raise.
     """
     with contextlib.ExitStack() as stack:
         opened = [stack.enter_context(Pack(path)) for path in packs]
@@ -52,7 +51,7 @@ def unpack(packs: Sequence[Path], results: Path, *, before_writing: Callable[[],
 
 
 def _compare_packs(packs: list[Pack]) -> None:
-    """Raises PackError where two hold the same file of a cell with other bits."""
+    """Raise PackError if two packs contain the same file of a cell with different bits."""
     seen: dict[tuple[str, str], tuple[Pack, PackedFile]] = {}
     for pack in packs:
         for cell in pack.cells:
@@ -63,7 +62,7 @@ def _compare_packs(packs: list[Pack]) -> None:
 
 
 def _compare_folder(pack: Pack, cell: PackedCell, folder: Path) -> None:
-    """Raises PackError where the results hold the cell with other bits."""
+    """Raise PackError if the results contain the cell with different bits."""
     for name, file in cell.files.items():
         if name == ATLAS:
             continue
@@ -76,7 +75,7 @@ def _compare_folder(pack: Pack, cell: PackedCell, folder: Path) -> None:
 
 def _add_all(packs: list[Pack], results: Path) -> Unpacked:
     unpacked, staging = Unpacked(), results / STAGING
-    shutil.rmtree(staging, ignore_errors=True)  # of a process that was killed
+    shutil.rmtree(staging, ignore_errors=True)  # left by a killed process
     folders = {}
     try:
         for pack in packs:
@@ -92,7 +91,7 @@ def _add_all(packs: list[Pack], results: Path) -> Unpacked:
 
 
 def _add(pack: Pack, cell: PackedCell, results: Path, staging: Path) -> str:
-    """A new cell appears whole, by one renaming; of one that is there only the missing files are added."""
+    """Add a cell: a new one appears complete, by one rename; an existing one only gets its missing files."""
     folder = results / cell.folder
     is_new = not folder.exists()
     missing = [name for name in cell.files if not (folder / name).exists()]
@@ -115,7 +114,7 @@ def _add(pack: Pack, cell: PackedCell, results: Path, staging: Path) -> str:
 
 
 def _add_launches(launches: list[dict[str, Any]], results: Path) -> None:
-    """Those that the results do not know yet."""
+    """Append the launches that the results do not have yet."""
     path = results / LAUNCHES
     known = {json.dumps(line, sort_keys=True) for line in read_lines(path)}
     for line in launches:

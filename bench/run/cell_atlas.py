@@ -1,4 +1,4 @@
-"""Draws the atlas of a finished cell from its weights, on the CPU: when the cell is measured, or later for a report.
+"""Draw the atlas of a finished cell from its weights, on the CPU: when it is measured, or later for a report.
 
 Imports torch.
 """
@@ -19,11 +19,11 @@ from infogan.weights import recorded
 
 
 class AtlasError(ValueError):
-    """No atlas can be drawn of a cell. The message is one line."""
+    """The atlas of a cell cannot be drawn. The message is one line."""
 
 
 def drawn_atlas(folder: CellFolder) -> dict[str, np.ndarray]:
-    """Arrays of a finished cell's atlas, for its folder. Raises AtlasError, or OSError where weights are unreadable."""
+    """Draw the atlas of a finished cell. Raises AtlasError, or OSError if the weights cannot be read."""
     try:
         cell = folder.cell()
         architecture, spec = architecture_of(cell.config), latent_spec(cell.config)

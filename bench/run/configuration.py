@@ -1,4 +1,4 @@
-"""A cell's configuration as the library's own types. Imports torch, as only workers do."""
+"""Convert a cell's configuration to the library's types. Imports torch, so only workers import it."""
 
 from typing import Any
 
@@ -8,13 +8,13 @@ from infogan.own.networks import make_known
 from infogan.step import StepSettings
 from infogan.training import TrainingConfig
 
-OF_THE_LOOP = ("batch_size", "step", "iterations", "capture", "optimizer")  # not of one step
+OF_THE_LOOP = ("batch_size", "step", "iterations", "capture", "optimizer")  # settings of the loop, not of a single step
 
 
 def training_config(config: Config) -> TrainingConfig:
-    """The library's configuration from a cell's.
+    """The library's configuration for a cell.
 
-    Own networks become known to this process by their name; an own optimiser or step is :mod:`bench.run.own`'s matter.
+    Registers custom networks in this process; custom optimisers and steps are handled by :mod:`bench.run.own`.
     """
     make_known(config)
     training = config["training"]

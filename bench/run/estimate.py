@@ -1,8 +1,8 @@
-"""``plan --estimate``: real cells of every kind, cut short, trained and measured here; from them the hours, the disk
-and the price of what is left.
+"""``plan --estimate``: train and measure short trial cells of every kind, and extrapolate time, disk space and price.
 
-A kind is what a step's time depends on: network, width, batch, codes, device, what is trained; not seeds, rates, sizes
-of weights. As many cells run at once as the sweep will run: neighbours slow each other.
+A kind is everything that a step's time depends on: network, width, batch size, codes, device, trained parts; not seeds,
+learning rates or initialisation. As many trials run at once as in the real sweep, since neighbours slow each other
+down.
 """
 
 import shutil
@@ -22,9 +22,9 @@ from bench.run.work import reached_iterations
 from bench.spec.cells import Cell, digest
 from bench.spec.config import Config, Training
 
-TRIAL_STRETCHES = {"cpu": 2, "cuda": 10}  # of a trial; the first warms up and does not count
-POINT_BYTES = 268  # a row and its indexes in SQLite with MLflow 3.17's schema, see bench.publish.scaling
-ONLY_NUMBERS = {  # settings that change values, not arithmetic
+TRIAL_STRETCHES = {"cpu": 2, "cuda": 10}  # per trial; the first is a warm-up and does not count
+POINT_BYTES = 268  # a row with its indexes in SQLite, with the schema of MLflow 3.17; see bench.publish.scaling
+ONLY_NUMBERS = {  # settings that do not change the amount of arithmetic
     "learning_rate_discriminator", "learning_rate_generator", "learning_rate_q", "beta1", "beta2", "adam_eps",
     "mi_weight_discriminator", "mi_weight_generator", "iterations", "init", "init_std", "gain_std", "slope",
     "batch_norm_eps",
@@ -33,18 +33,18 @@ ONLY_NUMBERS = {  # settings that change values, not arithmetic
 
 @dataclass(frozen=True)
 class Kind:
-    """What was measured of one kind of cell."""
+    """Measurements of one kind of cell."""
 
     iteration_ms: float
-    outside_s: float  # of a cell: start, evaluation, measures, records
-    fixed_bytes: int  # of a cell's folder, whatever its iterations
-    mirrored_bytes: int  # of its artifacts in MLflow
+    outside_s: float  # per cell: start, evaluation, measures, records
+    fixed_bytes: int  # size of a cell's folder without its history
+    mirrored_bytes: int  # size of its artifacts in MLflow
     history_bytes: float  # per iteration, in the folder and in MLflow
 
 
 @dataclass(frozen=True)
 class Measured:
-    """Trials by kind; ``start_s``: what the first cells wait for the workers' server."""
+    """Measurements by kind. ``start_s``: how long the first cells wait for the workers' server."""
 
     kinds: dict[str, Kind]
     start_s: float
@@ -53,18 +53,18 @@ class Measured:
 
 @dataclass(frozen=True)
 class Left:
-    """What is left: the cells still to train of one experiment, or of all."""
+    """Cells still to train, of one experiment or of all, and what they will take."""
 
     num_cells: int
-    iteration_ms: tuple[float, float]  # of the fastest and of the slowest kind
-    outside_s: float  # mean of a cell
+    iteration_ms: tuple[float, float]  # of the fastest and the slowest kind
+    outside_s: float  # mean per cell
     seconds: float
     kept_bytes: int
     peak_bytes: int
 
 
 def kind_of(cell: Cell) -> str:
-    """Key of the cells that take the same time for an iteration and outside training."""
+    """Digest of everything that decides a cell's time, per iteration and outside training."""
     c = cell.config
 
     def relevant(table: Mapping[str, object]) -> dict[str, object]:
@@ -76,7 +76,7 @@ def kind_of(cell: Cell) -> str:
 
 
 def trial_of(cell: Cell, number: int) -> Cell:
-    """The cell with few iterations and a seed of its own, so that several of one kind can run side by side."""
+    """A copy of the cell with few iterations and another seed, so that several of one kind can run side by side."""
     wanted = STRETCH * TRIAL_STRETCHES[cell.config["device"]]
     training: Training = {**cell.config["training"], "iterations": min(wanted, cell.iterations)}
     config: Config = {**cell.config, "seed": number, "training": training}
@@ -90,10 +90,10 @@ def measure(
     stop: StopRequest,
     scratch: Path | None = None,
 ) -> Measured:
-    """Run the trials, in a folder under ``scratch`` that is removed again.
+    """Run the trials in a temporary folder below ``scratch``.
 
-    The first kind of each experiment runs twice: its first cells draw data and train readers into caches, which a sweep
-    then finds there.
+    The first kind of each experiment runs twice: its first cells render data and train readers into caches, which a
+    real sweep would then find there.
     """
     todo = [item.cell for item in planned if item.to_train]
     examples = {kind_of(cell): cell for cell in reversed(todo)}
@@ -125,7 +125,7 @@ def measure(
 
 
 class _Clock:
-    """When each trial started, first gave a sign, and ended; seconds."""
+    """Times in seconds at which each trial started, sent its first event, and ended."""
 
     def __init__(self) -> None:
         self.started: dict[str, float] = {}
@@ -144,34 +144,34 @@ class _Clock:
             self.ended[key], self.messages[key] = now, values.get("message", "")
 
     def start_s(self, first: str, last: str) -> float:
-        """How much longer the first cell needed to its first sign than the last."""
+        """How much longer the first cell took to its first event than the last one."""
         if not {first, last} <= self.heard.keys():
             return 0.0
         return max(0.0, self.heard[first] - self._begun - (self.heard[last] - self.started[last]))
 
 
 def _kind(results: Path, cells: list[Cell], clock: _Clock) -> Kind:
-    """Medians over trials of one kind."""
+    """Medians over the trials of one kind."""
     steps, outside, folders = [], [], [CellFolder.of(results, cell) for cell in cells]
     for cell, folder in zip(cells, folders, strict=True):
         history, result = folder.history(), folder.result()
         assert history is not None
         assert result is not None
         assert result.seconds is not None
-        # the first stretch warms up
+        # without the first stretch, a warm-up
         steps.append(float(history.step_ms[1:].mean() if len(history.step_ms) > 1 else history.step_ms.mean()))
         outside.append(clock.ended[cell.key] - clock.started[cell.key] - result.seconds.train)
     path = folders[-1].path
     sizes = {file.name: file.stat().st_size for file in path.iterdir() if file.is_file()}
     history_size = sizes.pop("history.npz", 0)
     assert history is not None
-    row = history_size / len(history) + POINT_BYTES * (len(history.names) + 2)  # and the sums over codes
+    row = history_size / len(history) + POINT_BYTES * (len(history.names) + 2)  # plus the sums over codes
     mirrored = sizes.get(WEIGHTS, 0) + 2 * sizes.get("traversals.npz", 0) + 2 * sizes.get("snapshots.npz", 0)
     return Kind(statistics.median(steps), statistics.median(outside), sum(sizes.values()), mirrored, row)
 
 
 def left(results: Path, planned: list[PlannedCell], measured: Measured, jobs: int) -> Left:
-    """Hours and bytes of the cells still to train, in their order, ``jobs`` at a time. Each kind must be measured."""
+    """Time and disk space of the cells still to train, in order, ``jobs`` at a time. Every kind must be measured."""
     cells = [(item.cell, measured.kinds[kind_of(item.cell)]) for item in planned if item.to_train]
     seconds = []
     for cell, kind in cells:

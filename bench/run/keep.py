@@ -1,6 +1,6 @@
-"""What a cell in training keeps of its networks: pictures, probes, their health and frozen L_I.
+"""Data that a training cell keeps of its networks: image grids, probes, health and frozen L_I.
 
-All of it draws from streams of its own, and leaves weights and moments alone. Imports torch.
+Everything draws from its own streams and does not change weights or optimiser state. Imports torch.
 """
 
 import numpy as np
@@ -28,28 +28,28 @@ from infogan.measures.traversals import traversal
 from infogan.streams import stream
 from infogan.training import Trainer
 
-NUM_PARTS = 4  # pictures are taken after each quarter of the training
-SNAPSHOT_SAMPLES = 1_280  # of the prior, to freeze G's batch norm for a picture
+NUM_PARTS = 4  # grids are drawn after each quarter of the training
+SNAPSHOT_SAMPLES = 1_280  # prior samples that freeze G's batch norm for a grid
 
 
 class Keeper:
-    """Takes them of one cell's networks. Raises ValueError where the images cannot tell health from collapse."""
+    """Keeps the data of one cell's networks. Raises ValueError if the images cannot serve as a reference for health."""
 
     def __init__(self, cell: Cell, folder: CellFolder, trainer: Trainer, dataset: Dataset) -> None:
         self.cell, self.folder, self.trainer, self.dataset = cell, folder, trainer, dataset
         self.spec = trainer.config.latents
         self.signed = ARCHITECTURES[trainer.config.architecture].output == "tanh"
         iterations = trainer.config.iterations
-        self.snapshots = {iterations * k // NUM_PARTS for k in range(1, NUM_PARTS)}  # iterations with pictures
+        self.snapshots = {iterations * k // NUM_PARTS for k in range(1, NUM_PARTS)}  # iterations with grids
         self.probed: set[int] = set()
         if set(OF_PROBES) & set(cell.measures):
-            from infogan.measures.probes import probe_iterations  # brings scikit-learn: other cells do without
+            from infogan.measures.probes import probe_iterations  # imports scikit-learn, which other cells do not need
 
             self.probed = set(probe_iterations(iterations))
         check_yardstick(self._real_images())
 
     def take(self, iteration: int) -> bool:
-        """Keep what is due after an iteration; whether anything was."""
+        """Keep what is due after an iteration; return whether anything was."""
         if iteration in self.snapshots:
             self._snapshot(iteration)
         if iteration in self.probed:
@@ -57,11 +57,11 @@ class Keeper:
         return iteration in self.snapshots | self.probed
 
     def take_final(self) -> tuple[dict[str, float], dict[str, np.ndarray], Health]:
-        """L_I by code in nats and a grid by code, with frozen statistics; health on prior samples and real images."""
+        """L_I by code in nats, a grid by code, and the health of samples, all with frozen statistics."""
         players, evaluation = self.trainer.players, self._stream()
         bounds = frozen_bounds_nats(players.generator, players.discriminator, self.spec, evaluation)
         grids = self._traversals(evaluation)
-        judged = self._health(evaluation)  # draws after all else, so that no other number depends on it
+        judged = self._health(evaluation)  # last, so that no other number depends on its draws
         return dict(zip(self.spec.names, bounds.tolist(), strict=True)), grids, judged
 
     def _stream(self) -> torch.Generator:
@@ -73,7 +73,7 @@ class Keeper:
         self.folder.write_snapshot(iteration, self._traversals(evaluation))
 
     def _traversals(self, evaluation: torch.Generator) -> dict[str, np.ndarray]:
-        """A grid per code, with G's frozen statistics."""
+        """One grid per code, with G's frozen statistics."""
         generator = self.trainer.players.generator
         return {
             name: traversal(generator, self.spec, index, evaluation, signed=self.signed).cpu().numpy()
@@ -81,7 +81,7 @@ class Keeper:
         }
 
     def _probe(self, iteration: int) -> None:
-        """What measures against the iteration need."""
+        """Keep the data of a probe, for measures over time."""
         from infogan.measures import probes
 
         config, players = self.trainer.config, self.trainer.players
@@ -104,7 +104,7 @@ class Keeper:
         self.folder.write_probe(iteration, arrays)
 
     def _real_images(self) -> torch.Tensor:
-        """Those that the samples' health is judged against, at random but always the same ones."""
+        """Random but fixed real images, the reference for the samples' health."""
         images_NCHW = self.trainer.images_NCHW
         rows = torch.from_numpy(random_rows(len(images_NCHW), NUM_SAMPLES)).to(images_NCHW.device)
         return self.trainer.scaled(images_NCHW[rows])

@@ -1,8 +1,10 @@
-"""Which layers a sweep computes in another way than PyTorch: the choice for a kind of processor, part of every key.
+"""Choose the layers that do not use PyTorch's implementation.
 
-For the kinds in ``kernels.toml`` the choice is committed. For any other kind the first ``run`` measures every layer
-that its cells have, once, and the choice lies with the results from then on, in ``kernels.json``. So a cell's key hangs
-on what is declared or recorded: never on a clock that runs later, and never on a cache.
+The choice is per kind of processor and part of every key.
+
+For the kinds in ``kernels.toml`` the choice is committed. For any other kind, the first ``run`` measures each layer of
+its cells once and stores the choice with the results, in ``kernels.json``. So a cell's key depends on declared or
+recorded choices, never on a later measurement or a cache.
 """
 
 import math
@@ -26,17 +28,17 @@ from bench.spec.schema import Recorded
 from infogan.architectures import Dense, Strided, adapted, choosable_layers
 from infogan.own.networks import architecture_of
 
-WORTH = 0.97  # of a ratio of times: another formulation, with other roundings, must earn its place
+WORTH = 0.97  # largest ratio of times at which an alternative, with its different rounding, is worth using
 TABLE = Path(__file__).with_name("kernels.toml")
 RECORD = "kernels.json"  # in the results folder
-LOCK_PATIENCE_S = 600.0  # another launcher measures, for minutes
+LOCK_PATIENCE_S = 600.0  # another launcher may measure for minutes
 
 Layers = Sequence[Strided | Dense]
 Measure = Callable[[Layers, int], list[float]]
 
 
 class Kept(Recorded):
-    """The choice kept with results: by layer and batch size whether it is fast, and what was measured."""
+    """The choice stored with results: by layer and batch size, the alternatives to use and the measured ratios."""
 
     format: Literal[1]
     processor: str
@@ -45,12 +47,12 @@ class Kept(Recorded):
 
 
 class UnreadableChoice(BadInput):
-    """The results' record of the choice is damaged; one line for the user."""
+    """The stored choice is damaged; the message is one line for the user."""
 
 
 @cache
 def _table() -> dict[str, list[str]]:
-    """Patterns of layer names that gain, by kind of processor."""
+    """Patterns of layer names to use alternatives for, by kind of processor."""
     return {kind: list(entry["fast"]) for kind, entry in tomllib.loads(TABLE.read_text(encoding="utf-8")).items()}
 
 
@@ -65,11 +67,10 @@ def declared(kind: str, layers: Layers) -> tuple[str, ...] | None:
 class Chooser:
     """Chooses for the cells of one results folder.
 
-    A folder keeps the kind of processor that its first cells were chosen for, wherever it is taken, also where these
-    came in a pack; ``trains``: what
-    nobody has chosen yet is measured here and recorded. Otherwise nothing is measured or written, and what nobody has
-    chosen stays PyTorch's: no cell can have been trained with it. Calling it raises UnreadableChoice, and OSError
-    where the record cannot be written.
+    A folder keeps the kind of processor that its first cells were chosen for, wherever it is moved, also if the cells
+    came in a pack. ``trains``: measure and record a missing choice. Otherwise nothing is measured or written, and a
+    layer without a choice uses PyTorch, since no cell can have been trained with it. Calling it raises
+    UnreadableChoice, or OSError if the record cannot be written.
     """
 
     def __init__(
@@ -98,10 +99,10 @@ class Chooser:
                 f"{self.results / RECORD}: layers are chosen for a processor of kind {record.processor}, "
                 f"and stay so on this one, {here}"
             )
-        is_kept = (self.results / RECORD).exists()  # or told by the cells alone
+        is_kept = (self.results / RECORD).exists()  # otherwise derived from the cells
         if self.trains and not (is_kept and _answers(record, layers, batch_size)):
             with Lock(self.results / ".kernels.lease", "a launcher that chooses kernels", patience_s=LOCK_PATIENCE_S):
-                record = self._read()  # another launcher may have been quicker
+                record = self._read()  # another launcher may have been faster
                 self._extend(record, layers, batch_size)
                 write_json(self.results / RECORD, record.model_dump())
         fast = record.fast
@@ -127,7 +128,7 @@ class Chooser:
         record.fast.update({_entry(layer, batch_size): layer.name in chosen for layer in missing})
 
     def _read(self) -> Kept:
-        """The choice kept with these results. Raises UnreadableChoice."""
+        """The choice of these results. Raises UnreadableChoice."""
         path = self.results / RECORD
         try:
             return Kept.model_validate(read_json(path))
@@ -146,7 +147,7 @@ def _record(processor: str) -> Kept:
 
 
 def _of_cells(results: Path) -> Kept | None:
-    """The choice that the cells of a folder were made with, such as those of a pack; of several kinds, the first's."""
+    """The choice that the cells in a folder were made with, for example from a pack; if of several kinds, the first."""
     record: Kept | None = None
     for folder in find_cells(results).folders:
         try:
@@ -162,7 +163,7 @@ def _of_cells(results: Path) -> Kept | None:
             for layer in choosable_layers(architecture, cell.input_width, network["width"]):
                 record.fast.setdefault(_entry(layer, batch_size), layer.name in network["fast_layers"])
         except (CorruptRecord, OSError, LookupError, TypeError, ValueError, AttributeError):
-            continue  # a damaged cell decides nothing
+            continue  # a damaged cell is ignored
     return record
 
 
@@ -175,7 +176,7 @@ def _entry(layer: Strided | Dense, batch_size: int) -> str:
 
 
 def _in_a_process(layers: Layers, batch_size: int) -> list[float]:
-    """Measure in a process of its own, with one thread and a cell's heap. Infinite where that process dies."""
+    """Measure in a new process, with one thread and a cell's heap settings. Infinite if that process dies."""
     try:
         with ProcessPoolExecutor(1, get_context("spawn")) as pool:
             return pool.submit(_measured, layers, batch_size).result()
@@ -184,6 +185,6 @@ def _in_a_process(layers: Layers, batch_size: int) -> list[float]:
 
 
 def _measured(layers: Layers, batch_size: int) -> list[float]:
-    from infogan.kernels import time_ratios  # torch is the process's, not the launcher's
+    from infogan.kernels import time_ratios  # imported here to keep torch out of the launcher
 
     return time_ratios(layers, batch_size)

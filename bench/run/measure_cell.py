@@ -1,6 +1,6 @@
-"""Measures a finished cell in its worker: the families of its experiment whose record is missing or out of date.
+"""Measure a finished cell in its worker: the families of its experiment whose record is missing or outdated.
 
-Imports torch, as train_cell does. Training is never repeated for a measure; a measure that fails leaves it alone.
+Imports torch. A measure never repeats the training, and a failed measure does not affect it.
 """
 
 import time
@@ -24,17 +24,17 @@ from infogan.runtime import peak_memory_mb
 from infogan.training import Trainer, TrainingConfig
 from infogan.weights import recorded
 
-if TYPE_CHECKING:  # brings scipy and scikit-learn: a cell that measures nothing does without
+if TYPE_CHECKING:  # imports scipy and scikit-learn, which a cell without measures does not need
     from infogan.measures.trained import Trained
 
 Report = Callable[[str, EventValues], None]
 
 
 def load_dataset(wanted: Data, data_dir: Path | None) -> data.Dataset:
-    """The data set that a cell's configuration names. Raises DataError where the bytes are not those."""
+    """Load the data set of a cell's configuration. Raises DataError if its digest is different."""
     name: str | data.OwnImages = wanted["name"]
     if "images" in wanted:
-        assert data_dir is not None  # the launcher's, from the experiment's table
+        assert data_dir is not None  # set by the launcher from the experiment's table
         name = data.OwnImages(data_dir, **wanted["images"])
     dataset = data.load(name, wanted["source"], data_dir, num_images=wanted["num_images"])
     if dataset.info.digest != wanted["digest"]:
@@ -76,7 +76,7 @@ def trained_cell(task: CellTask, folder: CellFolder, config: TrainingConfig, dat
 def measure(
     task: CellTask, folder: CellFolder, config: TrainingConfig, report: Report, should_stop: Callable[[], bool]
 ) -> tuple[str, str]:
-    """("done" | "stopped" | "failed", message). Each family is recorded as soon as it is measured."""
+    """Measure and record each family; return ("done" | "stopped" | "failed", message)."""
     failures = []
     cell: Trained | None = None
     if folder.unmeasured(task.cell):
@@ -93,9 +93,9 @@ def measure(
             if unknown:
                 raise KeyError(f"family {family} gives numbers that the catalogue lacks: {', '.join(sorted(unknown))}")
             if measured.grids:
-                folder.write_measured_grids(family, measured.grids)  # before the entry that speaks of them
+                folder.write_measured_grids(family, measured.grids)  # before the entry that refers to them
             found = {name: getattr(measured, name) for name in ("values", "reasons", "details", "series")}
-            digest(found)  # a number that JSON lacks is this family's failure, not the worker's
+            digest(found)  # raises for a number that JSON lacks: a failure of this family only
             entry = Measured(key=key, **found)
         except Exception as error:
             message = " ".join(str(error).split())
@@ -107,6 +107,6 @@ def measure(
     if task.cell.measures and not folder.has_atlas():
         try:
             folder.write_atlas(drawn_atlas(folder))
-        except AtlasError as error:  # the report tries again
+        except AtlasError as error:  # the report will try again
             report("note", {"text": str(error)})
     return ("failed", "; ".join(failures)) if failures else ("done", "")

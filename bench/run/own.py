@@ -1,4 +1,4 @@
-"""What is the user's own, imported where it trains, and checked in a process of its own before anything trains.
+"""Custom parts: imported in the process that trains, and checked in a separate process before any training.
 
 Only what the user's file of experiments or command line names is imported, never what a record or a pack names.
 """
@@ -23,7 +23,7 @@ from infogan.own import OwnError
 from infogan.own.networks import check, to_table
 from infogan.own.sources import Reference, is_reference, load
 
-if TYPE_CHECKING:  # torch is the workers', not the launcher's
+if TYPE_CHECKING:  # keeps torch out of the launcher
     from torch import Tensor
 
     from infogan.own.trainer import Parts
@@ -34,7 +34,7 @@ TRIAL_WIDTH, TRIAL_BATCH, TRIAL_ITERATIONS = 0.06, 8, 2
 
 # ---------------------------------------------------------------- before anything trains, in the launcher
 def learn_architectures(own: Own, experiments: Mapping[str, ExperimentTable]) -> None:
-    """Import the experiments' own architectures in another process and keep their tables. Raises SpecError."""
+    """Import the experiments' custom architectures in another process and store their tables. Raises SpecError."""
     wanted: dict[str, list[tuple[str, ExperimentTable]]] = {}
     for name, table in experiments.items():
         for variant in (None, *table.variants):
@@ -54,7 +54,10 @@ def learn_architectures(own: Own, experiments: Mapping[str, ExperimentTable]) ->
 
 
 def require_trainable(own: Own, cells: Sequence[Cell]) -> None:
-    """Try each own optimiser and step of the cells in another process, for two narrow iterations. Raises SpecError."""
+    """Try each custom optimiser and step in another process, for two iterations of narrow networks.
+
+    Raises SpecError.
+    """
     kinds: dict[str, Trial] = {}
     for cell in cells:
         training = cell.config["training"]
@@ -66,7 +69,7 @@ def require_trainable(own: Own, cells: Sequence[Cell]) -> None:
 
 
 def _elsewhere(function: Any, tasks: Sequence[Any], what: str) -> list[Any]:
-    """The function's values, of a process of its own: an import may do anything, and this one needs no torch."""
+    """Apply the function to each task in a new process: imports may do anything, and the launcher needs no torch."""
     try:
         with ProcessPoolExecutor(1, get_context("spawn")) as pool:
             return list(pool.map(function, tasks))
@@ -89,7 +92,7 @@ def _tables_of(reference: Reference) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Trial:
-    """A cell's configuration to be tried, with its words and the folders of its references."""
+    """A cell's configuration to try, its name in messages, and the folders of its references."""
 
     name: str
     config: Config
@@ -108,7 +111,7 @@ def _try(trial: Trial) -> None:
     training.pop("warm_up_iterations", None)
     training.pop("give_up", None)
     network: Network = {**trial.config["network"], "width": TRIAL_WIDTH, "kernels": "torch"}
-    network.pop("fast_layers", None)  # of "torch" there are none
+    network.pop("fast_layers", None)  # does not apply to "torch"
     config: Config = {**trial.config, "training": training, "network": network, "device": "cpu"}
     shape = (2 * TRIAL_BATCH, *architecture_of(config).image_CHW)
     images_NCHW = torch.randint(0, 256, shape, generator=torch.Generator().manual_seed(0)).to(torch.uint8)
@@ -135,7 +138,7 @@ def _files(trial: Trial) -> list[Path]:
 
 # ---------------------------------------------------------------- in a cell's own process
 def trainer(config: Config, folders: Mapping[str, Path], images_NCHW: "Tensor", seed: int) -> "Trainer":
-    """A cell's trainer: the library's, or one with its own parts. Raises OwnError where their source has changed."""
+    """A cell's trainer: the library's, or one with custom parts. Raises OwnError if their source has changed."""
     from bench.run.configuration import training_config
     from infogan.own.trainer import OwnTrainer
     from infogan.training import Trainer

@@ -1,4 +1,4 @@
-"""Which cells are there, which are missing, and running them. All are awaited; the exit code tells."""
+"""List cells with their states and run the missing ones. Every cell's outcome is awaited and decides the exit code."""
 
 import contextlib
 import os
@@ -24,8 +24,8 @@ from infogan.architectures import Costs, adapted, iteration_flops, network_costs
 from infogan.own.networks import architecture_of
 
 BYTES = 4
-MIRROR_PATIENCE_S = 120.0  # without a mirrored cell, after training has ended
-MIRROR_AT_STOP_S = 10.0  # in all, after a signal has ended training
+MIRROR_PATIENCE_S = 120.0  # longest wait for the next mirrored cell after training has ended
+MIRROR_AT_STOP_S = 10.0  # total wait after a signal has ended training
 STOPPING = (
     "stopping: cells first write a checkpoint, a second signal stops at once; the next run goes on from the checkpoints"
 )
@@ -33,15 +33,15 @@ STOPPING = (
 
 @dataclass(frozen=True)
 class PlannedCell:
-    """A cell and where it stands: missing, partial, running, failed, done, unmeasured, unsynced or unreadable.
+    """A cell and its state: missing, partial, running, failed, done, unmeasured, unsynced or unreadable.
 
-    Unreadable: its records cannot be read here and now, so that nothing is known of it and nothing done with it.
-    Unmeasured: trained, but measures are missing or made by other code. Unsynced: done, not mirrored in full.
+    Unmeasured: trained, but measures are missing or outdated. Unsynced: done, but not completely mirrored. Unreadable:
+    its records cannot be read now, so it is left alone.
     """
 
     cell: Cell
     state: str
-    detail: str  # iteration reached, or the error of a failed cell
+    detail: str  # for example the error of a failed cell
 
     @property
     def to_train(self) -> bool:
@@ -53,7 +53,7 @@ class PlannedCell:
 
 
 def plan(results: Path, cells: list[Cell], uri: str | None) -> list[PlannedCell]:
-    """States from the records alone; without the address of a store nobody asks whether a cell is mirrored."""
+    """States of the cells, from their records only. Without the address of a store, mirroring is not checked."""
     planned = []
     for cell in cells:
         try:
@@ -65,7 +65,7 @@ def plan(results: Path, cells: list[Cell], uri: str | None) -> list[PlannedCell]
 
 
 def _state(folder: CellFolder, cell: Cell, uri: str | None) -> tuple[str, str]:
-    """Of a cell, with the detail. Raises OSError."""
+    """State and detail of a cell. Raises OSError."""
     state: str = folder.state()
     if state == "done" and (damage := folder.end_damage(quick=True)):
         return "partial", f"{damage}; it will be trained again"
@@ -82,7 +82,7 @@ def _state(folder: CellFolder, cell: Cell, uri: str | None) -> tuple[str, str]:
 
 
 def _detail(folder: CellFolder, cell: Cell) -> str:
-    """What one should know of a finished cell."""
+    """Remarks on a finished cell."""
     found = []
     if (result := folder.result()) and result.given_up_at:
         found.append(f"given up at iteration {result.given_up_at} by the authors' rule")
@@ -103,12 +103,12 @@ def cell_costs(cell: Cell) -> dict[str, Costs]:
 
 
 def training_flops(cell: Cell) -> float:
-    """Arithmetic of a whole cell, which weighs it in the overall progress."""
+    """Floating-point operations of a whole cell, its weight in the overall progress."""
     return iteration_flops(cell_costs(cell), cell.config["training"]["batch_size"]) * cell.iterations
 
 
 class Display(Protocol):
-    """Shows events to a person."""
+    """Shows events to the user."""
 
     def event(self, task: CellTask, kind: str, values: EventValues) -> None: ...
     def tick(self, tracking_status: str) -> None: ...
@@ -117,24 +117,24 @@ class Display(Protocol):
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a run ended."""
+    """The outcome of a run."""
 
     exit_code: Exit
     done: int
     failed: list[str]
     untracked: list[Unsynced]
-    lost: str = ""  # how the results folder was lost to this launch
+    lost: str = ""  # how this launch lost the results folder; empty if it did not
 
 
 def stop_signals() -> list[int]:
-    """Those that ask for a checkpoint and an end; a closed terminal is one of them unless nohup said otherwise."""
+    """Signals that request a checkpoint and an end; SIGHUP of a closed terminal is one unless nohup ignores it."""
     hangup = [signal.SIGHUP] if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN else []
     return [signal.SIGINT, signal.SIGTERM, *hangup]
 
 
 @contextlib.contextmanager
 def _signals(stop: StopRequest, display: Display, answer: str) -> Iterator[None]:
-    """Inside, a signal is a request to stop; the first one is answered with a line."""
+    """Context in which a signal requests a stop; the first one prints a line."""
 
     def handle(signum: int, _: object) -> None:
         stop.signals.append(signum)
@@ -157,9 +157,9 @@ def run(
     display: Display,
     uri: str | None,
 ) -> Outcome:
-    """Train what is to train and mirror what is not mirrored, into no store where ``uri`` is None.
+    """Train and measure the cells, and mirror those that are not mirrored; no mirror if ``uri`` is None.
 
-    Raises Locked where another run uses the results.
+    Raises Locked if another run uses the results.
     """
     stop = StopRequest()
     with Lock(results / "run.lease", f"process {os.getpid()}") as lock, _signals(stop, display, STOPPING):
@@ -175,7 +175,7 @@ def run(
             launch.event(task, kind, values)
             folder = CellFolder.of(results, task.cell)
             if kind in ("durable", "done", "failed", "stopped") and (folder.path / "cell.json").is_file():
-                mirror.submit(folder)  # a cell that failed before its first record has nothing to mirror
+                mirror.submit(folder)  # a cell that failed before its first record cannot be mirrored
             display.event(task, kind, values)
 
         def tick() -> None:
@@ -186,7 +186,7 @@ def run(
 
         outcomes = executor.run(tasks, on_event, stop, tick)
         was_stopped = stop.requested
-        if loss := lock.loss():  # what lies under these paths now is not this launch's
+        if loss := lock.loss():  # these paths may now belong to another launch
             mirror.abandon()
             return Outcome(Exit.FAILED, 0, [], [], loss)
         untracked = _finished(mirror, display, in_haste=was_stopped)
@@ -208,7 +208,7 @@ def run(
 
 
 def _finished(mirror: Mirror | NoMirror, display: Display, *, in_haste: bool) -> list[Unsynced]:
-    """What the mirror lacks once it is finished, or given up. A signal from here on ends this wait and nothing else."""
+    """Wait for the mirror; return what it lacks. A signal during this wait ends only the wait."""
     hurry, started = StopRequest(), time.monotonic()
 
     def give_up() -> bool:
@@ -216,7 +216,7 @@ def _finished(mirror: Mirror | NoMirror, display: Display, *, in_haste: bool) ->
         return hurry.requested or (in_haste and time.monotonic() - started > MIRROR_AT_STOP_S)
 
     with _signals(hurry, display, "leaving the rest of the mirror to `bench sync`"):
-        if isinstance(mirror, Mirror):  # said once Ctrl-C does it
+        if isinstance(mirror, Mirror):  # printed only when Ctrl-C has this effect
             display.message(
                 "training has ended; finishing the mirror in MLflow (Ctrl-C leaves the rest to `bench sync`)"
             )
@@ -224,5 +224,5 @@ def _finished(mirror: Mirror | NoMirror, display: Display, *, in_haste: bool) ->
 
 
 def free_bytes(results: Path) -> int:
-    """Free space where the results lie."""
+    """Free disk space of the results folder."""
     return shutil.disk_usage(results).free

@@ -1,4 +1,4 @@
-"""What a person sees while cells train: bars with an ETA on a terminal, plain lines elsewhere."""
+"""Progress of training for the user: bars with an ETA on a terminal, plain lines elsewhere."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -26,17 +26,17 @@ LINE_EVERY_S = 20.0
 
 
 def duration(seconds: float) -> str:
-    """A person's reading of seconds."""
+    """Seconds in words, such as "3 min 20 s"."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
 
 
 def _information(metrics: Mapping[str, float]) -> str:
-    """``L_I (nats) c1 2.12; explained c2 0.91``: what Q reads off the images, of each code.
+    """What Q reads of each code: ``L_I (nats) c1 2.12; explained c2 0.91``.
 
-    Of a continuous code it tells the share of its variance that Q explains: L_I with a fixed deviation is negative even
-    where Q reads it perfectly.
+    For a continuous code, the explained share of its variance: L_I with a fixed standard deviation is negative even if
+    Q reads it perfectly.
     """
     explained = {name.removeprefix("explained/"): v for name, v in metrics.items() if name.startswith("explained/")}
     bounds = {name.removeprefix("mi/"): v for name, v in metrics.items() if name.startswith("mi/")}
@@ -54,13 +54,13 @@ def _node(values: EventValues) -> str:
 
 
 class _Sweep:
-    """Overall progress in expected seconds of work, so that each cell counts by its size: training, then measuring."""
+    """Overall progress in expected seconds of work (training, then measures), so that cells count by their size."""
 
     def __init__(self, tasks: list[CellTask], works: Mapping[str, Work]) -> None:
         self.work = {task.cell.key: works[task.cell.key] for task in tasks}
         self.resumed = {key: work.reached * work.train_s for key, work in self.work.items()}
         self.reached = dict(self.resumed)
-        self.begun: dict[str, list[str]] = {key: [] for key in self.work}  # families, the last of them not yet measured
+        self.begun: dict[str, list[str]] = {key: [] for key in self.work}  # families; the last one is being measured
         self.finished = 0
         self.failed = 0
         self.started = time.monotonic()
@@ -68,7 +68,7 @@ class _Sweep:
     def update(self, task: CellTask, kind: str, values: EventValues) -> None:
         key = task.cell.key
         work = self.work[key]
-        if kind == "started":  # again, on a cluster, from before
+        if kind == "started":  # on a cluster, a cell can start again from its checkpoint
             self.reached[key], self.begun[key] = self.resumed[key], []
         if kind in ("progress", "resumed"):
             self.reached[key] = work.train_s * values.get("iteration", 0) / task.cell.iterations
@@ -89,7 +89,7 @@ class _Sweep:
         return sum(self.reached.values()) / total if total else 1.0
 
     def eta_s(self) -> float | None:
-        """Seconds left at the speed so far; None before anything was done."""
+        """Seconds left at the current speed; None before any progress."""
         done = sum(self.reached.values()) - sum(self.resumed.values())
         elapsed = time.monotonic() - self.started
         left = sum(work.total_s for work in self.work.values()) - sum(self.reached.values())
@@ -103,7 +103,7 @@ class _Sweep:
 
 
 class LineDisplay:
-    """Progress for logs: a line when a cell starts or ends, and one now and then."""
+    """Progress for logs: a line when a cell starts or ends, and one every ``LINE_EVERY_S``."""
 
     def __init__(self, tasks: list[CellTask], console: Console, works: Mapping[str, Work]) -> None:
         self.sweep, self.console = _Sweep(tasks, works), console
@@ -150,7 +150,7 @@ class LineDisplay:
 
 
 class _Eta(ProgressColumn):
-    """ETA of the sweep from its own arithmetic, of a cell from its own speed."""
+    """ETA of the sweep from its own estimate; of a cell from its own speed."""
 
     def __init__(self, sweep: _Sweep, overall: list[TaskID]) -> None:
         self.sweep, self.overall, self.of_cell = sweep, overall, TimeRemainingColumn()
@@ -164,7 +164,7 @@ class _Eta(ProgressColumn):
 
 
 class BarDisplay:
-    """Progress for terminals: a bar per running cell with its current L_I, and one for all."""
+    """Progress for terminals: a bar with the current L_I per running cell, and one overall."""
 
     def __init__(self, tasks: list[CellTask], console: Console, works: Mapping[str, Work]) -> None:
         self.sweep, self.console = _Sweep(tasks, works), console
@@ -205,7 +205,7 @@ class BarDisplay:
         elif kind == "note":
             self.message(f"{name}: {values['text']}")
         elif kind in ("done", "failed", "stopped"):
-            if key in self.bars:  # a worker may die before it could say that it started
+            if key in self.bars:  # a worker may die before it reports its start
                 self.progress.remove_task(self.bars.pop(key))
             if kind == "failed":
                 self.message(f"{name} failed: {values.get('message', '')}")
@@ -220,7 +220,7 @@ class BarDisplay:
 
 @contextmanager
 def preparing(name: str, console: Console) -> Iterator[Callable[[int, int], None]]:
-    """Progress of a data set that is decoded or rendered first: a bar with an ETA, or a line now and then."""
+    """Progress of a data set being decoded or rendered: a bar with an ETA, or occasional lines."""
     if console.is_terminal and is_watched():
         with Progress(*Progress.get_default_columns(), MofNCompleteColumn(), console=console, transient=True) as bars:
             bar = bars.add_task(f"preparing {name}", total=None)
@@ -238,6 +238,6 @@ def preparing(name: str, console: Console) -> Iterator[Callable[[int, int], None
 
 
 def display_for(tasks: list[CellTask], console: Console, works: Mapping[str, Work]) -> LineDisplay | BarDisplay:
-    """Bars where somebody watches, lines where nobody does."""
+    """Bars on a terminal, lines elsewhere."""
     kind = BarDisplay if console.is_terminal and is_watched() else LineDisplay
     return kind(tasks, console, works)

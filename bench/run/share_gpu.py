@@ -1,9 +1,8 @@
-"""How many cells share a GPU, as many as its free memory holds, and no more than the host has cores; and how many of
-them a process.
+"""How many cells share a GPU, and how many of them a process: limited by the GPU's free memory and the host's cores.
 
-A cell leaves most of a large GPU idle, and measures on the host for longer than it trains. A GPU runs kernels of one
-process side by side, those of several processes in turns. The estimate of a cell's memory is on the safe side, as if
-each had a process of its own. Nothing of this was held against a GPU yet.
+A cell leaves most of a large GPU idle, and spends more time measuring on the host than training. A GPU runs kernels of
+one process in parallel, but those of different processes in turns. The estimate of a cell's memory is conservative, as
+if each had its own process. It has not been verified on a GPU yet.
 """
 
 import os
@@ -15,17 +14,17 @@ from bench.spec.cells import Cell
 from infogan.architectures import Networks
 from infogan.own.networks import architecture_of
 
-PROCESS_BYTES = 2e9  # of a process: CUDA's context, its libraries' work space, what an allocator holds in reserve
-STATE_BYTES = 4 * 5  # of a parameter: itself, its gradient, two moments of Adam, and another network while measuring
-FEATURE_BYTES = 4 * 12  # of a feature of an image: kept by five passes, with gradients and batch norm's copies
-SHARE_OF_FREE = 0.9  # of the free memory that cells may fill
-MOST_TOGETHER = 5  # seeds of an arm in a process; without a graph one thread cannot launch the kernels of several
-THREAD_LIMITS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")  # libraries read them as they load
+PROCESS_BYTES = 2e9  # per process: CUDA context, workspaces of libraries, the allocator's reserve
+STATE_BYTES = 4 * 5  # per parameter: value, gradient, two moments of Adam, and a second network during measures
+FEATURE_BYTES = 4 * 12  # per feature and image: activations of five passes, gradients and batch norm's copies
+SHARE_OF_FREE = 0.9  # share of the free memory that cells may use
+MOST_TOGETHER = 5  # seeds of an arm per process; without graphs, one thread cannot launch the kernels of several
+THREAD_LIMITS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")  # read when libraries load
 
 
 @dataclass(frozen=True)
 class Share:
-    """Cells at a time, why so many in a few words, and how many seeds of an arm a process may hold."""
+    """Number of cells at a time, the reason in a few words, and the number of seeds of an arm per process."""
 
     jobs: int
     reason: str = ""
@@ -33,7 +32,7 @@ class Share:
 
 
 def cell_bytes(cell: Cell) -> float:
-    """What one cell takes of a GPU's memory, estimated."""
+    """Estimated GPU memory of one cell, in bytes."""
     config = cell.config
     architecture = architecture_of(config)
     channels, height, width = architecture.image_CHW
@@ -45,7 +44,7 @@ def cell_bytes(cell: Cell) -> float:
 
 
 def share(cells: Sequence[Cell], free_bytes: float, cores: int) -> Share:
-    """How many cells at a time: by the largest one, the GPU's ``free_bytes`` of memory, the host's ``cores``."""
+    """Number of cells at a time, from the largest cell, the GPU's ``free_bytes`` of memory and the host's ``cores``."""
     largest = max(map(cell_bytes, cells))
     held = max(1, int(SHARE_OF_FREE * free_bytes // largest))
     reason = f"{free_bytes / 1e9:.0f} GB of its memory are free, a cell takes about {largest / 1e9:.1f}; {cores} cores"
@@ -55,16 +54,16 @@ def share(cells: Sequence[Cell], free_bytes: float, cores: int) -> Share:
 
 
 def limit_threads(jobs: int, cores: int) -> None:
-    """Have the processes that this one starts share the host's cores, where the user has not said otherwise.
+    """Share the host's cores among the processes that this one will start, unless the user has set the limits.
 
-    Without this each of them takes a thread a core for what it measures.
+    Otherwise each would use one thread per core for its measures.
     """
     for name in THREAD_LIMITS:
         os.environ.setdefault(name, str(max(1, cores // jobs)))
 
 
 def free_memory_bytes() -> float:
-    """Free memory of the current GPU, bytes."""
+    """Free memory of the current GPU, in bytes."""
     import torch
 
     return float(torch.cuda.mem_get_info()[0])

@@ -1,8 +1,8 @@
-"""Trains one cell: resume, checkpoints, history, measures at the end. It writes records only.
+"""Train one cell: resume, checkpoints, history, and measures at the end. It only writes records.
 
-A cell pauses after each iteration, so that a process may hold several of them that take turns.
+A cell yields after each iteration, so that several can take turns in one process.
 
-Imports torch. The launcher never imports this file; the warm server does, once, and workers are forked from it.
+Imports torch. The launcher never imports this module; the warm server imports it once and workers are forked from it.
 """
 
 import contextlib
@@ -33,12 +33,12 @@ from infogan.together import iterations as paused
 from infogan.training import NonFiniteLoss
 from infogan.weights import packed
 
-Report = Callable[[str, EventValues], None]  # kind of event, its values
+Report = Callable[[str, EventValues], None]  # takes the kind of event and its values
 
 
 @dataclass
 class _Clock:
-    """Where a cell's seconds go, over all its resumptions."""
+    """Seconds that a cell spends on each activity, over all its resumptions."""
 
     seconds: dict[str, float] = field(
         default_factory=lambda: dict.fromkeys(("train", "checkpoint", "evaluate", "prepare"), 0.0)
@@ -51,11 +51,11 @@ class _Clock:
         self.seconds[what] += time.perf_counter() - since
 
 
-Turns = Generator[None, None, bool]  # pauses, then whether training has reached its end
+Turns = Generator[None, None, bool]  # yields after each iteration; returns whether training is complete
 
 
 class CellRun:
-    """One attempt at one cell; ``num_together``: cells that the process trains in turns with it, itself included."""
+    """One attempt at a cell. ``num_together``: number of cells that take turns in this process, including this one."""
 
     def __init__(
         self,
@@ -71,8 +71,9 @@ class CellRun:
         self.notes: list[str] = []
 
     def turns(self) -> Generator[None, None, str]:
-        """Pauses after each iteration, then returns ``done``, ``stopped`` or ``failed``, which is recorded with its
-        traceback; or, where others train in this process too and measures are missing, ``trained``. Raises LockLost.
+        """Yield after each iteration; return the outcome ``done``, ``stopped`` or ``failed``, which is recorded.
+
+        Returns ``trained`` if measures are missing but other cells train in this process. Raises LockLost.
         """
         try:
             trained = self._is_trained()
@@ -90,12 +91,12 @@ class CellRun:
                 notes=self.notes,
                 error=type(error).__name__,
                 message=" ".join(str(error).split()) or type(error).__name__,
-                traceback=traceback.format_exc().replace(f"{ROOT}/", ""),  # records travel
+                traceback=traceback.format_exc().replace(f"{ROOT}/", ""),  # records may leave this machine
             )
             if isinstance(error, NonFiniteLoss):
                 values = {k: repr(v) for k, v in error.values.items()}
                 failure = failure.model_copy(update={"iteration": error.iteration, "values": values})
-            with contextlib.suppress(OSError):  # on a full disk the message alone tells; the cell stays partial
+            with contextlib.suppress(OSError):  # on a full disk, only the message is left and the cell stays partial
                 self.folder.write_result(failure)
             self.report("failed", {"message": failure.message})
             return "failed"
@@ -103,7 +104,7 @@ class CellRun:
             return "stopped"
         if self.folder.unmeasured(self.task.cell):
             self._leave_training()
-            if self.num_together > 1:  # or it would keep the others waiting, for minutes
+            if self.num_together > 1:  # measuring would keep the others waiting for minutes
                 self.report("trained", {})
                 return "trained"
         config = training_config(self.task.cell.config)
@@ -115,8 +116,8 @@ class CellRun:
         return outcome
 
     def _leave_training(self) -> None:
-        """Give back what only training needs before anything is measured: moments and the images' second copy."""
-        for name in ("trainer", "keeper"):  # none where only measures were missing
+        """Free the memory that only training needs before measuring: optimiser state and the copy of the images."""
+        for name in ("trainer", "keeper"):  # absent if only measures were missing
             vars(self).pop(name, None)
         gc.collect()
         release_heap()
@@ -125,11 +126,11 @@ class CellRun:
         result = self.folder.result()
         if result is None or result.status != "done" or self.folder.end_damage():
             return False
-        self.folder.remove_checkpoints()  # of a process that was killed between its result and this
+        self.folder.remove_checkpoints()  # left by a process that was killed right after it wrote its result
         return True
 
     def _run(self) -> Turns:
-        """Returns False where it was told to stop before the end."""
+        """Train the cell; return False if it was told to stop."""
         started = time.perf_counter()
         task = self.task
         wanted = task.cell.config["data"]
@@ -142,7 +143,7 @@ class CellRun:
             self.folder.write_contact(self.dataset.train.images[: wanted["num_images"]])
         if damage:
             self._note(f"{damage}; the cell is trained again")
-            self.folder.remove_measures(task.cell.measures)  # on another processor the networks may come out otherwise
+            self.folder.remove_measures(task.cell.measures)  # on another processor, the networks may differ
         self.folder.remove_result()
         self.trainer = trainer(task.cell.config, task.own, images, task.cell.seed)
         self.keeper = Keeper(task.cell, self.folder, self.trainer, self.dataset)
@@ -177,7 +178,7 @@ class CellRun:
             self._note("no checkpoint can be used; the cell starts anew")
 
     def _train(self) -> Turns:
-        """Returns False where it was told to stop before the end."""
+        """The training loop; returns False if it was told to stop."""
         on_gpu = self.trainer.config.device != "cpu"
         also_at = [*self.keeper.snapshots, *self.keeper.probed]
         steps = paused(self.trainer, STRETCH if on_gpu else 1, also_at=also_at)
@@ -202,7 +203,7 @@ class CellRun:
                 self.clock.add("evaluate", kept_at)
             stop = self.should_stop() and not self.trainer.done
             due = time.perf_counter() - saved_at >= self.task.checkpoint_every_s
-            # passed, not met: a GPU is read from only now and then
+            # passed, not hit exactly: a GPU is read only every few iterations
             passed = every > 0 and progress.iteration // every > saved_iteration // every
             if stop or due or passed:
                 self._checkpoint()
@@ -268,7 +269,7 @@ class CellRun:
         )
         if given_up_at is not None:
             result = result.model_copy(update={"given_up_at": given_up_at})
-        if self.num_together > 1:  # its seconds are not those of a cell alone
+        if self.num_together > 1:  # its seconds are not those of a cell that runs alone
             result = result.model_copy(update={"num_together": self.num_together})
         self.folder.write_result(result)
         self.folder.remove_checkpoints()

@@ -1,4 +1,4 @@
-"""How long cells will take: from the cells that were finished here, else from their arithmetic."""
+"""Estimate how long cells will take, from the cells finished here or else from their arithmetic."""
 
 import statistics
 from collections.abc import Sequence
@@ -12,25 +12,25 @@ from bench.run.plan import BYTES, PlannedCell, cell_costs, training_flops
 from bench.spec.cells import Cell
 from infogan.measures.catalogue import FAMILIES
 
-ASSUMED_FLOPS_PER_S = 60e9  # of one core, for an estimate before anything was measured here
-ASSUMED_CARD_FLOPS_PER_S = 25e12  # of a GPU, which its cells share: a graph of MNIST's iteration in 1.6 ms, a guess
-ASSUMED_CELL_S = 3.0  # of a cell outside training: start, pictures, records
-ASSUMED_FAMILY_S = {"digits": 15.0, "factors": 60.0, "samples": 30.0}  # of a family of measures, on a core of an EPYC
+ASSUMED_FLOPS_PER_S = 60e9  # of one core, used before any cell was finished here
+ASSUMED_CARD_FLOPS_PER_S = 25e12  # of a GPU, shared by its cells; a guess: MNIST's iteration as a graph in 1.6 ms
+ASSUMED_CELL_S = 3.0  # per cell, outside training: start, grids, records
+ASSUMED_FAMILY_S = {"digits": 15.0, "factors": 60.0, "samples": 30.0}  # by family of measures, on a core of an EPYC
 ASSUMED_OTHER_FAMILY_S = 10.0
 
 
 @dataclass(frozen=True)
 class Work:
-    """A cell by itself, in seconds; ``reached``: share of its training that lies behind it."""
+    """Work of one cell in seconds; ``reached``: share of its training that is already done."""
 
     train_s: float
     outside_s: float
-    measures_s: dict[str, float]  # by family still to be measured, in their order
+    measures_s: dict[str, float]  # by family still to be measured, in order
     reached: float = 0.0
 
     @property
     def total_s(self) -> float:
-        """All of it, with what lies behind."""
+        """Total seconds, including what is already done."""
         return self.train_s + self.outside_s + sum(self.measures_s.values())
 
     @property
@@ -40,7 +40,7 @@ class Work:
 
 @dataclass(frozen=True)
 class Estimate:
-    """Seconds and bytes for what is left; ``measured``: from finished cells of the same kind, else from arithmetic."""
+    """Seconds and bytes for the remaining cells; ``measured``: based on finished cells, not on arithmetic."""
 
     seconds: float
     peak_bytes: int
@@ -49,18 +49,18 @@ class Estimate:
 
 
 def estimate(results: Path, planned: Sequence[PlannedCell], jobs: int) -> Estimate:
-    """What the cells still to train or to measure will take on this machine, ``jobs`` at a time."""
+    """Estimate the remaining training and measures on this machine, ``jobs`` cells at a time."""
     works, measured = work_of(results, planned, jobs)
     todo = [item.cell for item in planned if item.to_train]
     sizes = sorted((BYTES * sum(c.parameters for c in cell_costs(cell).values()) for cell in todo), reverse=True)
-    kept = sum(2 * size for size in sizes)  # weights in the cell's folder and in the mirror's artifacts
-    peak = kept + sum(6 * size for size in sizes[:jobs])  # two checkpoints, each weights and two Adam moments
+    kept = sum(2 * size for size in sizes)  # weights in the cell's folder and in the mirror
+    peak = kept + sum(6 * size for size in sizes[:jobs])  # two checkpoints, each with weights and two Adam moments
     seconds = makespan_s((work.left_s for work in works.values()), max(1, jobs))
     return Estimate(seconds, peak, kept, measured)
 
 
 def work_of(results: Path, planned: Sequence[PlannedCell], jobs: int) -> tuple[dict[str, Work], bool]:
-    """Work by cell key, ``jobs`` cells at a time, and whether it rests on cells that were finished here."""
+    """Work by cell key, with ``jobs`` cells at a time, and whether it is based on cells finished here."""
     speed = _measured_speed(results, planned)
     beside = max(1, min(jobs, sum(item.to_train for item in planned)))
     guesses_s = {family: ASSUMED_FAMILY_S.get(family, ASSUMED_OTHER_FAMILY_S) for family in FAMILIES}
@@ -82,12 +82,12 @@ def work_of(results: Path, planned: Sequence[PlannedCell], jobs: int) -> tuple[d
 
 
 def _assumed_flops_per_s(cell: Cell, beside: int) -> float:
-    """Of one cell while as many run beside each other: cores are its own, a GPU is everybody's."""
+    """Speed of one cell while ``beside`` cells run: each has its own core, but they share a GPU."""
     return ASSUMED_FLOPS_PER_S if cell.config["device"] == "cpu" else ASSUMED_CARD_FLOPS_PER_S / beside
 
 
 def reached_iterations(folder: CellFolder) -> int:
-    """Iterations up to the last checkpoint, where a partial cell goes on; 0 for one that starts anew."""
+    """Iterations up to the last checkpoint of a partial cell; 0 if there is none."""
     try:
         history = folder.history() if folder.has_checkpoint() else None
     except (CorruptRecord, OSError):
@@ -96,7 +96,7 @@ def reached_iterations(folder: CellFolder) -> int:
 
 
 def _measured_speed(results: Path, planned: Sequence[PlannedCell]) -> tuple[float, float] | None:
-    """Arithmetic per second while training and seconds outside training, from the finished cells among these."""
+    """FLOP/s in training and seconds outside training, from the finished cells; None without any."""
     finished = [
         (item.cell, CellFolder.of(results, item.cell).result()) for item in planned if item.state != "unreadable"
     ]
@@ -113,7 +113,7 @@ def _measured_speed(results: Path, planned: Sequence[PlannedCell]) -> tuple[floa
 
 
 def _measured_families_s(results: Path, planned: Sequence[PlannedCell]) -> dict[str, float]:
-    """Median seconds by family of measures, over the cells among these that have it."""
+    """Median seconds per family of measures, over the cells that have it."""
     found: dict[str, list[float]] = {}
     for item in planned:
         if item.state in ("done", "unsynced", "unmeasured"):

@@ -1,6 +1,6 @@
-"""What a table shares with another one: with ``like = "mnist"`` it states only where it differs.
+"""Resolve ``like``: with ``like = "mnist"`` an experiment states only its differences from another one.
 
-An experiment is like another one, and its networks, or a variant's, like those of a name of ``[networks]``.
+Likewise the network settings of an experiment or a variant can be like an entry of ``[networks]``.
 """
 
 import copy
@@ -11,14 +11,15 @@ from bench.spec.schema import suggest
 from infogan.data.base import one_line
 
 LIKE, NETWORK, NETWORKS = "like", "network", "networks"
-# what is trained, on what; which cells there are, and what is claimed of them, is an experiment's own
+# fields taken from the other experiment; cells and claims are never taken
 SHARED = ("data", "source", "architecture", "noise", "codes", "training", "network", "measures", "paper")
 
 
 def filled(source: Source) -> Source:
-    """The source, with what its experiments take from others written out. Raises SpecError for one that is not there.
+    """Write out everything that experiments take from others. Raises SpecError for an unknown name.
 
-    A field of ``SHARED`` is taken whole, or not at all where the experiment states it; networks field by field.
+    A field of ``SHARED`` is taken as a whole unless the experiment states it; network settings are taken field by
+    field.
     """
     experiments = source.tables.get("experiments")
     if isinstance(experiments, dict):
@@ -66,7 +67,7 @@ def _fill_network(source: Source, owner: Any, at: tuple[str, ...]) -> None:
 
 
 def _note(source: Source, there: tuple[str, ...], here: tuple[str, ...]) -> None:
-    """Remember of what was taken in which file it stands."""
+    """Record the file that each taken value stands in."""
     for location, path in list(source.origins.items()):
         if location[: len(there)] == there:
             source.origins[here + location[len(there) :]] = path

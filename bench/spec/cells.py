@@ -1,6 +1,6 @@
-"""Cells: what one run is, resolved to plain values, and the keys that say what may be reused and what compared.
+"""Cells: the resolved configuration of each run, and the keys that decide what is reused and what is compared.
 
-A cell is (experiment, variant, arm, seed) at a profile. ``cells`` is a pure function to an ordered list.
+A cell is (experiment, variant, arm, seed) at a profile. ``cells`` is a pure function that returns an ordered list.
 """
 
 import hashlib
@@ -19,11 +19,11 @@ from infogan.data import DataInfo, OwnImages
 from infogan.own.networks import architecture_of
 from infogan.version import code_digest, library_versions
 
-FORMAT = 1  # of records; another format is never read as this one
-T80_RULE = {"fraction": 0.8, "window": 11}  # of T80: share of H(c), iterations of the centred mean
+FORMAT = 1  # of records; records of another format are not read
+T80_RULE = {"fraction": 0.8, "window": 11}  # share of H(c); iterations of the centred moving average
 
 
-# of infogan/measures: what bench.run.keep takes of the networks, with what that imports
+# files of infogan/measures that bench.run.keep uses on the networks, with their imports
 EVALUATION_FILES = ("bound", "calibration", "digits/assignment", "health", "images", "probes", "subsets", "traversals")
 
 
@@ -35,7 +35,7 @@ def digest(value: Any) -> str:
 
 @dataclass(frozen=True)
 class Cell:
-    """One run."""
+    """One training run."""
 
     experiment: str
     profile: str
@@ -44,21 +44,21 @@ class Cell:
     seed: int
     config: Config
     definition: Definition
-    measures: tuple[str, ...] = ()  # families of measures that the experiment wants; no part of the result's key
+    measures: tuple[str, ...] = ()  # the experiment's families of measures; not part of the key
 
     @property
     def key(self) -> str:
-        """Which result may be reused."""
+        """Digest of the configuration; results with the same key are reused."""
         return digest(self.config)
 
     @property
     def definition_key(self) -> str:
-        """Which cells belong in one table."""
+        """Digest of what a sweep shares; cells with the same one belong in one table."""
         return digest(self.definition)
 
     @property
     def comparison(self) -> dict[str, object]:
-        """What two sets of runs must share to be compared; all else is the treatment under test."""
+        """What two sets of runs must share to be compared; everything else is the treatment under test."""
         c = self.config
         return {
             "experiment": self.experiment,
@@ -75,22 +75,22 @@ class Cell:
 
     @property
     def group(self) -> str:
-        """Variant and arm."""
+        """Variant and arm, ``variant/arm``."""
         return group_name(self.variant, self.arm)
 
     @property
     def name(self) -> str:
-        """``variant/arm/seed-k``."""
+        """Variant, arm and seed, ``variant/arm/seed-k``."""
         return f"{self.group}/seed-{self.seed}"
 
     @property
     def folder(self) -> PurePosixPath:
-        """Where its records lie under the results folder; cells of another definition lie beside it, never in it."""
+        """Folder of its records below the results folder. Cells with another key have another folder."""
         return PurePosixPath("cells", self.experiment, self.profile, self.name, self.key[:12])
 
     @property
     def input_width(self) -> int:
-        """Of the generator: noise and codes."""
+        """Width of the generator's input: noise and codes."""
         return _input_width(self.config["noise"]["size"], self.config["codes"])
 
     @property
@@ -101,7 +101,7 @@ class Cell:
 def _training(
     spec: Spec, experiment: ExperimentTable, variant: str | None, arm: str | None, device: str, iterations: int
 ) -> Training:
-    """Training settings as numbers: one lambda per code and phase, Q's rate resolved, no graph where there is none."""
+    """Resolve the training settings to numbers: one lambda per code and phase, Q's rate, no graph capture on a CPU."""
     merged = merged_training(spec, experiment, variant, arm)
     if merged.get("capture") == "auto" and (device == "cpu" or merged["step"] != "fused"):
         merged["capture"] = "off"
@@ -129,17 +129,17 @@ def _input_width(noise_size: int, codes: Sequence[Code]) -> int:
 
 
 class Choice(NamedTuple):
-    """Names of the layers to compute in another way than PyTorch, and the kind of processor that this suits."""
+    """Layers that do not use PyTorch's implementation, and the kind of processor that they were chosen for."""
 
     fast_layers: tuple[str, ...]
     processor: str
 
 
-Choose = Callable[[tuple[Strided | Dense, ...], int], Choice]  # of layers, by batch size
+Choose = Callable[[tuple[Strided | Dense, ...], int], Choice]  # takes layers and a batch size
 
 
 def all_that_may_gain(layers: Sequence[Strided | Dense], batch_size: int) -> Choice:
-    """The choice for no processor in particular."""
+    """The choice for no particular processor: all layers."""
     return Choice(tuple(layer.name for layer in layers), "any")
 
 
@@ -152,7 +152,7 @@ def _network(
     device: str,
     choose: Choose,
 ) -> Network:
-    """Network settings with the formulation of every layer that may have several, and whose choice that is."""
+    """Resolve the network settings, with the implementation of each layer and the processor that it was chosen for."""
     if device != "cpu" or table.get("kernels") != "fastest" or table.get("precision") == "bf16":
         return {**table, "width": width}
     choice = choose(choosable_layers(adapted(found, table), input_width, width), batch_size)
@@ -172,9 +172,9 @@ def resolve(
     choose: Choose = all_that_may_gain,
     tables: Mapping[str, Any] | None = None,
 ) -> Cell:
-    """One cell with its configuration in full. ``versions``: of torch and of the training code.
+    """Resolve the full configuration of one cell. ``versions``: of torch and of the training code.
 
-    ``tables``: of networks of one's own, in place of those that the spec was told.
+    ``tables``: of custom networks, instead of those known to the spec.
     """
     experiment = spec.experiments[experiment_name]
     budget = experiment.profiles[profile]  # type: ignore[index]
@@ -184,7 +184,7 @@ def resolve(
     wanted = experiment.wanted_data
 
     def networks(variant: str | None, arm: str | None, training: Training) -> dict[str, Any]:
-        """Tables that hold on networks, codes among them; ``own`` only where something is the user's."""
+        """The tables that depend on variant and arm; ``own`` only if there are custom parts."""
         named: dict[str, Any] = {"architecture": merged_architecture(experiment, variant)}
         own = spec.given.own.entries(named["architecture"], training, tables)
         named |= {"own": own} if own else {}
@@ -223,7 +223,7 @@ def resolve(
 
 
 def _check_capture(where: str, training: Training, device: str) -> None:
-    """Raises SpecError where an iteration cannot be one CUDA graph."""
+    """Raise SpecError if an iteration cannot be captured as a CUDA graph."""
     if training.get("capture", "off") != "graph":
         return
     if device != "cuda":
@@ -233,7 +233,7 @@ def _check_capture(where: str, training: Training, device: str) -> None:
 
 
 def _check_warm_up(where: str, training: Training) -> None:
-    """Raises SpecError where a warm-up leaves nothing of the budget."""
+    """Raise SpecError if the warm-up takes the whole budget."""
     warm_up = training.get("warm_up_iterations", 0)
     if warm_up and warm_up >= training["iterations"]:
         raise SpecError(
@@ -242,14 +242,14 @@ def _check_warm_up(where: str, training: Training) -> None:
 
 
 def evaluation_code() -> str:
-    """Digest of what takes the rest of a cell's record: frozen L_I, health, pictures and probes."""
+    """Digest of the code that computes the rest of a cell's record: frozen L_I, health, grids and probes."""
     return code_digest(tuple(f"measures/{name}" for name in EVALUATION_FILES))
 
 
 def measure_key(cell: Cell, family: str) -> str:
-    """Which recorded measure may be reused: that of this result by this code and this scikit-learn.
+    """Key of a family of measures: it covers the cell, the code of the measures, and scikit-learn's version.
 
-    The cell's own key holds the other libraries.
+    The other libraries are covered by the cell's own key.
     """
     return digest(
         [cell.key, family, code_digest(("measures", "data/rendering/controlled")), library_versions(("scikit-learn",))]
@@ -266,9 +266,9 @@ def cells(
     versions: dict[str, str],
     choose: Choose = all_that_may_gain,
 ) -> list[Cell]:
-    """The cells of one experiment, ordered by seed, then variant, then arm: a sweep cut short has whole seeds.
+    """The cells of one experiment, ordered by seed, then variant, then arm, so an interrupted sweep has complete seeds.
 
-    Raises SpecError for a selection that the experiment does not have.
+    Raises SpecError if the experiment lacks what is selected.
     """
     seeds = selected_seeds(spec, experiment_name, profile, selection)
     return [

@@ -1,7 +1,8 @@
-"""A cell's configuration in full: the tables of JSON that its key is the digest of, from experiments.toml to a worker.
+"""Types of a cell's full configuration, the JSON tables that its key is computed from.
 
-:mod:`bench.spec.cells` makes it, cell.json holds it, :mod:`bench.run.configuration` makes the library's settings of it.
-A setting that need not be there did not exist in an earlier version, or does not apply; it has the library's default.
+:mod:`bench.spec.cells` builds it, cell.json stores it, and :mod:`bench.run.configuration` converts it to the library's
+settings. A setting that is NotRequired was added in a later version or does not always apply; absent, it has the
+library's default.
 """
 
 from typing import Any, Literal, NotRequired, TypedDict
@@ -28,7 +29,7 @@ class Noise(TypedDict):
 
 
 class Data(TypedDict):
-    """Which images; ``images``: how those of the user's own were made."""
+    """The training images; ``images``: settings of the user's own images."""
 
     name: str
     source: str
@@ -51,14 +52,14 @@ class _Training(TypedDict):
     real_and_fake: NotRequired[str]
     instance_noise: NotRequired[float]
     tiny: NotRequired[float]
-    optimizer: NotRequired[dict[str, Any]]  # name, and options of its own
+    optimizer: NotRequired[dict[str, Any]]  # name, and its options
     capture: NotRequired[Literal["off", "graph", "auto"]]
     warm_up_iterations: NotRequired[int]
     give_up: NotRequired[str]
 
 
 class StatedTraining(_Training):
-    """As the file states it, merged."""
+    """Merged training settings, as stated in the file."""
 
     learning_rate_q: float | str
     mi_weight: float | list[float]
@@ -66,7 +67,7 @@ class StatedTraining(_Training):
 
 
 class Training(_Training):
-    """One lambda per code and phase."""
+    """Resolved training settings, with one lambda per code and phase."""
 
     learning_rate_q: float
     mi_weight_discriminator: list[float]
@@ -75,7 +76,7 @@ class Training(_Training):
 
 
 class StatedNetwork(TypedDict):
-    """As the file states it, merged."""
+    """Merged network settings, as stated in the file."""
 
     slope: NotRequired[float]
     init: NotRequired[str]
@@ -93,7 +94,7 @@ class StatedNetwork(TypedDict):
 
 
 class Network(StatedNetwork):
-    """With the formulation of every layer that may have several, and the kind of processor that chose it."""
+    """Network settings with the implementation of each layer, and the kind of processor that it was chosen for."""
 
     width: float
     fast_layers: NotRequired[list[str]]
@@ -108,7 +109,7 @@ class Definition(TypedDict):
     profile: str
     data: Data
     architecture: str
-    own: NotRequired[dict[str, Any]]  # what is the user's own, with digests of its source: bench/spec/own.py
+    own: NotRequired[dict[str, Any]]  # custom parts with digests of their source; see bench/spec/own.py
     network: Network
     noise: Noise
     codes: list[Code]
@@ -118,7 +119,7 @@ class Definition(TypedDict):
 
 
 class Config(Definition):
-    """All that a cell's result is a function of."""
+    """Everything that a cell's result depends on."""
 
     variant: str | None
     arm: str

@@ -1,4 +1,4 @@
-"""Tables of experiments.toml that judge: the paper's claims with their criteria, and the regression gate's rule."""
+"""Tables of experiments.toml for judgement: the paper's claims with their criteria, and the regression gate's rule."""
 
 from collections.abc import Collection
 from typing import Annotated, Literal
@@ -22,12 +22,12 @@ Measure = Annotated[str, _one_of(CLAIMED)]
 
 
 class ConditionTable(Table):
-    """One number against one bound, with the reason for the bound.
+    """One number, one bound, and the reason for the bound.
 
-    ``best seed`` is the paper's "best of 5 runs" as a rule: the seed with the largest ``chosen_by``, a number measured
-    on other samples than the one that is judged. ``above_best_of`` names an arm whose best run, of the same variant and
-    by the same number, has to be exceeded. A ``guard`` is met also where nothing happens: it must hold for
-    "reproduced", and alone makes nothing "partly reproduced".
+    ``best seed`` makes the paper's "best of 5 runs" a rule: the seed with the largest ``chosen_by``, which is measured
+    on other samples than the judged number. ``above_best_of`` names an arm whose best run, of the same variant and by
+    the same number, must be exceeded. A ``guard`` also holds if nothing happens: it is necessary for "reproduced", but
+    alone does not make a claim "partly reproduced".
     """
 
     measure: Measure
@@ -49,9 +49,9 @@ class ConditionTable(Table):
 
 
 class BlankTable(Table):
-    """Which runs show nothing of their data: what could not be read of them counts as the worst of all values.
+    """Defines runs that show nothing of their data; a number that could not be measured for them counts as the worst.
 
-    It can make no condition hold. Without it a run that nobody can read may have any value.
+    It never makes a condition hold. Without it, a run that cannot be measured could have any value.
     """
 
     measure: Measure
@@ -60,7 +60,7 @@ class BlankTable(Table):
 
 
 class BesideTable(Table):
-    """A number shown beside a claim with the paper's, without a bound."""
+    """A number shown next to a claim together with the paper's, without a bound."""
 
     measure: Measure
     paper: Number
@@ -85,36 +85,36 @@ class ClaimTable(Table):
 
     @property
     def deciding_first(self) -> list[ConditionTable]:
-        """The conditions in the file's order, but guards, which prove nothing alone, after all others."""
+        """The conditions in the file's order, but with guards, which alone prove nothing, at the end."""
         return sorted(self.conditions, key=lambda condition: condition.guard)
 
 
 class CostTable(Table):
-    """A claim about the cost of an iteration: judged on interleaved pairs, not on cells; see bench.claims.cost."""
+    """A claim about the cost of an iteration, judged on interleaved pairs instead of cells; see bench.claims.cost."""
 
     id: Annotated[str, Field(pattern=r"^[A-Z][0-9]+[a-z]?$")]
     text: str = Field(min_length=5)
     source: str = Field(min_length=3)
-    beside: Name  # the experiment without whose records, and without a measurement, the claim is not asked
-    at_most: Annotated[float, Field(gt=1, lt=10)]  # of the ratio interval's upper end
+    beside: Name  # without records of this experiment or a measurement, the claim is not judged
+    at_most: Annotated[float, Field(gt=1, lt=10)]  # bound on the upper end of the ratio's interval
     basis: str = Field(min_length=10)
     min_pairs: int = Field(ge=6)
     batch_size: int = Field(ge=2, le=65536)
     width: Annotated[float, BeforeValidator(as_float), Field(gt=0, le=8)] = 1.0
     profiles: dict[
         Literal["smoke", "cpu", "paper"], Annotated[int, Field(ge=8, le=10_000)]
-    ]  # pairs; fewer have no interval
+    ]  # number of pairs; fewer give no interval
 
 
 class WatchedTable(Table):
-    """A number of an arm that the gate wants where the baseline has it."""
+    """A number of an arm that the gate checks if the baseline has it."""
 
     arm: Name
     measure: Annotated[str, _one_of(MEASURES)]
-    margin: Annotated[float, BeforeValidator(as_float), Field(gt=0)]  # in the measure's unit, of two samples
-    margin_paired: Annotated[float, BeforeValidator(as_float), Field(gt=0)] | None = None  # None: pairs tell no more
+    margin: Annotated[float, BeforeValidator(as_float), Field(gt=0)]  # in the measure's unit, for unpaired samples
+    margin_paired: Annotated[float, BeforeValidator(as_float), Field(gt=0)] | None = None  # None: pairing does not help
     worse: Literal["lower", "either"] = "either"
-    seeds: list[Seed] = Field(default_factory=list)  # those of a look that the arm is run with; none: all
+    seeds: list[Seed] = Field(default_factory=list)  # seeds of a look that the arm is run with; empty: all
     basis: str = Field(min_length=10)
 
 
@@ -123,16 +123,16 @@ class GateTable(Table):
 
     baseline_seeds: Seeds
     new_seeds: Seeds
-    more_seeds: Seeds  # run too when the first look is not ok; then it is decided once
+    more_seeds: Seeds  # run as well if the first look is not ok; the second look decides
     tolerance: Annotated[float, Field(gt=0, lt=10)] = 0.10
     margin: Annotated[float, Field(gt=0, lt=10)] = 0.20
-    alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.05  # shared by the tests of one check
+    alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.05  # split among the tests of one check
     final_margin_nats: Annotated[float, Field(gt=0)] = 0.05
-    change_alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.01  # of the question whether anything changed at all
-    notice: Annotated[float, Field(ge=0, lt=1)] = 0.01  # a smaller change of T80 is not worth a word
-    final_notice_nats: Annotated[float, Field(ge=0, lt=10)] = 0.01  # nor one of the final L_I
-    watched: list[WatchedTable] = Field(default_factory=list)  # beside T80, of arms that it is not asked of
-    watched_alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.01  # shared by their tests, beside alpha
+    change_alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.01  # level of the test for any change
+    notice: Annotated[float, Field(ge=0, lt=1)] = 0.01  # a smaller relative change of T80 is not mentioned
+    final_notice_nats: Annotated[float, Field(ge=0, lt=10)] = 0.01  # nor is a smaller one of the final L_I
+    watched: list[WatchedTable] = Field(default_factory=list)  # besides T80, for arms that are not tested on it
+    watched_alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.01  # split among their tests, in addition to alpha
 
 
 GATE = GateTable(baseline_seeds=list(range(10)), new_seeds=[0, 1, 2, 3, 4], more_seeds=[5, 6, 7, 8, 9])  # the default

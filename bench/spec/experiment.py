@@ -1,4 +1,4 @@
-"""An experiment of the file as typed, strict tables: its arms, variants and budgets, and how they are named.
+"""An experiment as typed, strict tables: its arms, variants and budgets, and the names of their groups.
 
 :mod:`bench.spec.tables` checks them against each other.
 """
@@ -30,32 +30,32 @@ PROFILES = ("smoke", "cpu", "paper")
 
 
 class ArmTable(TrainingTable):
-    """An arm states only its difference from the experiment's training table, and codes that it has besides."""
+    """An arm: its differences from the experiment's training settings, and additional codes."""
 
     note: str = ""
-    more_codes: list[ContinuousTable] = Field(default_factory=list)  # after the experiment's: H(c) and T80 stay theirs
+    more_codes: list[ContinuousTable] = Field(default_factory=list)  # appended; H(c) and T80 do not change
 
 
 class VariantTable(Table):
-    """What the experiment is run with in turn: one factor's rates, or one choice that differs from the reference's."""
+    """A version of the experiment, such as another target factor, or one choice that differs from the reference."""
 
     note: str = ""
-    arms: list[Name] | None = None  # which of the experiment's arms; None: all
+    arms: list[Name] | None = None  # subset of the experiment's arms; None: all
     training: TrainingTable = TrainingTable()
     network: NetworkTable = NetworkTable()
     architecture: str | None = None
     noise_prior: Literal["uniform", "normal"] | None = None
-    std: Deviation | None = None  # of every continuous code; its clip is the variant's own, too
+    std: Deviation | None = None  # for every continuous code; std_clip then replaces the codes' clip, too
     std_clip: Span | None = None
     share_of_images: Annotated[float, BeforeValidator(as_float), Field(gt=0, le=1)] = 1.0
 
 
 class ResourcesTable(Table):
-    """What a cluster sets aside for a cell. The local executor takes no notice of it."""
+    """Resources that a cluster reserves for a cell. The local executor ignores them."""
 
     cpus: Annotated[float, BeforeValidator(as_float), Field(gt=0, le=1024)] = 1.0
-    gpus: Annotated[float, BeforeValidator(as_float), Field(ge=0, le=1)] = 1.0  # a share of one; 0 on a CPU in any case
-    memory_gb: Annotated[float, BeforeValidator(as_float), Field(ge=0, le=65536)] = 0.0  # 0: nothing is set aside
+    gpus: Annotated[float, BeforeValidator(as_float), Field(ge=0, le=1)] = 1.0  # share of one GPU; ignored on a CPU
+    memory_gb: Annotated[float, BeforeValidator(as_float), Field(ge=0, le=65536)] = 0.0  # 0: none reserved
 
 
 class ProfileTable(Table):
@@ -63,17 +63,16 @@ class ProfileTable(Table):
 
     iterations: Iterations
     width: Width = 1.0
-    num_images: NumImages | None = None  # None: all of the data set
+    num_images: NumImages | None = None  # None: the whole data set
     seeds: Seeds | None = None
     arms: list[Name] | None = None
-    # seeds that differ from the others', of an arm, of a variant's arm ("azimuth/gan") or of several ("azimuth-*/gan");
-    # none: it is left out
+    # other seeds for an arm, a variant's arm ("azimuth/gan") or several ("azimuth-*/gan"); an empty list leaves them out
     group_seeds: dict[str, list[Seed]] = Field(default_factory=dict)
     resources: ResourcesTable = ResourcesTable()
 
 
 class PaperBudget(Table):
-    """None: the paper does not say."""
+    """The paper's budget. None: the paper does not state it."""
 
     iterations: int | None = None
     width: Number
@@ -82,10 +81,10 @@ class PaperBudget(Table):
 
 class ExperimentTable(Table):
     title: str = Field(min_length=5)
-    like: Name | None = None  # bench.spec.alike has filled in by now what is taken from there
+    like: Name | None = None  # already resolved by bench.spec.alike
     data: Data
     source: str = "auto"
-    architecture: str  # "auto" in the file: that of the data set, or of the images' size and colour
+    architecture: str  # "auto" in the file is resolved from the data set, or from the images' size and colour
     noise: NoiseTable
     codes: list[CodeTable] = Field(min_length=1)
     arms: list[Name] = Field(min_length=1)
@@ -95,31 +94,31 @@ class ExperimentTable(Table):
     training: TrainingTable = TrainingTable()
     network: NetworkTable = NetworkTable()
     variants: dict[Name, VariantTable] = Field(default_factory=dict)
-    reference_variant: Name | None = None  # set where the other variants are single choices, each held against this one
-    compared: list[str] = Field(default_factory=list)  # measures that tell those choices apart; none: T80 and L_I
+    reference_variant: Name | None = None  # set if the others are single choices that are compared with it
+    compared: list[str] = Field(default_factory=list)  # measures to compare these choices by; empty: T80 and L_I
     profiles: dict[Literal["smoke", "cpu", "paper"], ProfileTable] = Field(min_length=1)
-    measures: list[str] = Field(default_factory=list)  # families of infogan.measures.catalogue, of every finished cell
+    measures: list[str] = Field(default_factory=list)  # families of infogan.measures.catalogue for every finished cell
     claims: list[ClaimTable] = Field(default_factory=list)
-    blank: BlankTable | None = None  # runs that show nothing of the data, for the claims
+    blank: BlankTable | None = None  # defines runs that show nothing of the data, for the claims
 
     @field_validator("architecture")
     @classmethod
     def _chosen(cls, architecture: str, info: ValidationInfo) -> str:
-        data = info.data.get("data")  # absent where it is wrong itself
+        data = info.data.get("data")  # absent if it is invalid
         if architecture != "auto" or data is None:
             return architecture
         return data if isinstance(data, str) else data.asked.architecture
 
     @property
     def wanted_data(self) -> str | OwnImages:
-        """What the library is asked for: a data set's name, or images of the user's own."""
+        """The argument for the library: a data set's name, or the user's own images."""
         return self.data if isinstance(self.data, str) else self.data.asked
 
 
 def groups(
     experiment: ExperimentTable, arms: Sequence[str], variants: Sequence[str] | None = None
 ) -> list[tuple[str | None, str]]:
-    """(variant, arm) in the file's order: each variant with those of ``arms`` that it has."""
+    """All (variant, arm) in the file's order: each variant with those of ``arms`` that it has."""
     if not experiment.variants:
         return [(None, arm) for arm in arms]
     chosen = list(experiment.variants) if variants is None else variants
@@ -128,17 +127,17 @@ def groups(
 
 
 def group_name(variant: str | None, arm: str) -> str:
-    """``variant/arm``, or the arm alone: what runs are grouped by."""
+    """``variant/arm``, or the arm alone without variants."""
     return arm if variant is None else f"{variant}/{arm}"
 
 
 def fits(pattern: str, group: str) -> bool:
-    """Whether a group is meant by a name, or by a VARIANT/ARM in which ``*`` stands for any letters."""
+    """Whether a pattern (a group's name, or VARIANT/ARM with ``*`` as a wildcard) matches a group."""
     return pattern == group or ("/" in pattern and fnmatchcase(group, pattern))
 
 
 def variant_of(group: str) -> str:
-    """Empty for a group without a variant."""
+    """The variant of a group; empty if it has none."""
     return group.rpartition("/")[0]
 
 
@@ -147,7 +146,7 @@ def arm_of(group: str) -> str:
 
 
 def by_variant(groups: Sequence[str]) -> dict[str, list[str]]:
-    """Groups by their variant, each in its order."""
+    """Groups by variant, in their order."""
     found: dict[str, list[str]] = {}
     for group in groups:
         found.setdefault(variant_of(group), []).append(group)
@@ -155,16 +154,16 @@ def by_variant(groups: Sequence[str]) -> dict[str, list[str]]:
 
 
 def merged_architecture(experiment: ExperimentTable, variant: str | None = None) -> str:
-    """Name of the networks in effect: the experiment's, or the variant's own."""
+    """Name of the networks in effect: the variant's, else the experiment's."""
     return (experiment.variants[variant].architecture if variant else None) or experiment.architecture
 
 
 def merged_codes(
     experiment: ExperimentTable, variant: str | None = None, arm: ArmTable | None = None
 ) -> list[CodeTable]:
-    """The experiment's codes and the arm's more, with the variant's standard deviation.
+    """The experiment's codes and the arm's additional ones, with the variant's standard deviation.
 
-    Raises ValueError for a clip that does not fit.
+    Raises ValueError if the clip does not fit.
     """
     stated: list[CodeTable] = [*experiment.codes, *(arm.more_codes if arm else [])]
     table = experiment.variants[variant] if variant is not None else None

@@ -1,4 +1,4 @@
-"""What each field of experiments.toml means, for editors (the JSON schema) and for docs/FIELDS.md."""
+"""Meaning of each field of experiments.toml, for editors (the JSON schema) and for docs/FIELDS.md."""
 
 Meanings = dict[str, str]
 

@@ -1,6 +1,6 @@
-"""``--images``: a user's own folder in place of an experiment's data, of the size and colour that its files have.
+"""``--images``: a user's own folder in place of an experiment's data, in the size and colour of its files.
 
-The claims are about the paper's data and are not judged then, nor is what no image of a user's has measured.
+The claims are about the paper's data, so they are not judged then, and measures that need that data are left out.
 """
 
 import copy
@@ -17,22 +17,22 @@ from infogan.data.own import as_found
 from infogan.own.sources import is_reference
 
 OPTION = "--images"
-OF_NAMED_SETS = ("strokes", "factors")  # measures of digits' shapes, and of factors that no image of a user's has
-OF_THE_PAPER = ("claims", "blank", "paper", "source")  # fields that speak of the data that is replaced
+OF_NAMED_SETS = ("strokes", "factors")  # measures of digit shapes and of known factors, which a user's images lack
+OF_THE_PAPER = ("claims", "blank", "paper", "source")  # fields about the data that is replaced
 
 
 @dataclass(frozen=True)
 class Replacement:
-    """Where the images lie, and in which experiments they stand in."""
+    """The user's images, and the experiments whose data they replace."""
 
     place: Path  # a folder, or an .npy or .npz file
     experiments: tuple[str, ...]
-    resize: bool = False  # each picture's middle square, averaged down to the size of the data that it replaces
+    resize: bool = False  # average the middle square of each image down to the size of the replaced data
 
     def instead_of(self, wanted: str | OwnImages) -> OwnImages:
-        """The images to be trained on in place of a named set, or of other images with all that is asked of those.
+        """The images to train on instead of a named set, or instead of other images with the same settings.
 
-        Raises DataError where the files are nothing that the paper has networks for.
+        Raises DataError if the paper has no networks for the files.
         """
         place = self.place.absolute()
         if not isinstance(wanted, str):
@@ -46,19 +46,19 @@ class Replacement:
 
 
 def is_of_another_shape(asked: OwnImages, wanted: str | OwnImages) -> bool:
-    """Whether images have another size or number of channels than the named set that they replace."""
+    """Whether the images differ in size or channels from the named set that they replace."""
     return isinstance(wanted, str) and asked.image_CHW != ARCHITECTURES[wanted].image_CHW
 
 
 def said_of(name: str, wanted: str | OwnImages, error: DataError) -> str:
-    """What is wrong with the images, with what the experiment's own data are."""
+    """An error message about the images that names the shape of the experiment's own data."""
     channels, size, _ = ARCHITECTURES[wanted].image_CHW if isinstance(wanted, str) else wanted.image_CHW
     what = str(error).removeprefix("images: ")
     return f"{OPTION}: {name} has {size}x{size} {'grey' if channels == 1 else 'rgb'} of its own: {what}"
 
 
 def replacement(experiments: Sequence[str] | None, place: Path | None, resize: bool) -> Replacement | None:
-    """None without a place. Raises SpecError where no experiment is named: the others keep their data."""
+    """Parse the options; None without a place. Raises SpecError if no experiment is named."""
     if place is None and resize:
         raise SpecError(f"--resize is for the pictures of {OPTION}")
     if place is not None and not experiments:
@@ -67,9 +67,9 @@ def replacement(experiments: Sequence[str] | None, place: Path | None, resize: b
 
 
 def replaced(source: Source, wanted: Mapping[str, str | OwnImages], images: Replacement) -> Source:
-    """The source with the images as data of the experiments that they are for, still to be checked.
+    """A copy of the source, not yet checked, with the images as data of their experiments.
 
-    ``wanted``: the data of every experiment. A name that is none is left to who looks it up. Raises SpecError.
+    ``wanted``: the data of every experiment. Unknown experiment names are ignored here. Raises SpecError.
     """
     changed = Source(source.path, copy.deepcopy(source.tables), dict(source.origins))
     for name in wanted.keys() & set(images.experiments):

@@ -1,4 +1,4 @@
-"""pydantic's errors about a file of experiments as one line: file, table, field, value and valid choices."""
+"""Turn pydantic's errors about a file of experiments into one line: file, table, field, value and valid choices."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,9 +11,9 @@ from infogan.data.base import one_line
 
 
 class Misfit(ValueError):
-    """Settings that are sound each by itself but do not go together, or name what is not there.
+    """Settings that are each valid but do not fit together, or that refer to something undefined.
 
-    ``locations``: where the fault may stand, the likeliest first.
+    ``locations``: places of the possible mistake, the most likely first.
     """
 
     def __init__(self, message: str, *locations: Sequence[str]) -> None:
@@ -22,10 +22,10 @@ class Misfit(ValueError):
 
 
 def explain(source: Source, model: type[BaseModel], error: ValidationError) -> str:
-    """The first error in one line. ``model``: what the source was read as."""
-    errors = sorted(error.errors(), key=lambda e: e["type"] == "missing")  # a mistyped key explains a missing one
+    """Describe the first error in one line. ``model``: the model that the source was validated as."""
+    errors = sorted(error.errors(), key=lambda e: e["type"] == "missing")  # a mistyped key often explains a missing one
     first = errors[0]
-    # pydantic puts the tag of a union's member into the location; it is not a key of the file
+    # pydantic adds the tag of a union's member to the location; it is not a key of the file
     location = [
         str(part)
         for part in first["loc"]
@@ -61,13 +61,13 @@ def _what(model: type[BaseModel], first: Any, location: list[str]) -> str:
 
 
 def _valid_keys(model: Any, location: tuple[Any, ...]) -> str:
-    """Choices for an unknown key, from the table's model."""
+    """Suggestions for an unknown key, from the table's model."""
     for part in location[:-1]:
         fields = getattr(model, "model_fields", {})
         if part in fields:
             model = fields[part].annotation
         for _ in range(3):  # unwrap dict, list, optional and annotated types down to a table
-            plain = [getattr(a, "__origin__", a) for a in getattr(model, "__args__", ())]  # of annotated ones
+            plain = [getattr(a, "__origin__", a) for a in getattr(model, "__args__", ())]  # of Annotated types
             arguments = [a for a in plain if isinstance(a, type) and issubclass(a, Table)]
             model = arguments[0] if arguments else model
     keys = list(getattr(model, "model_fields", {}))

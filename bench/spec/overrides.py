@@ -1,6 +1,6 @@
-"""``--set table.field=value``: settings of the command line, which have the last word over every arm and variant.
+"""``--set table.field=value``: settings of the command line, which override every arm and variant.
 
-They are read by the same strict tables as the file's and become part of each cell's key.
+They are validated by the same strict tables as the file and become part of each cell's key.
 """
 
 import copy
@@ -21,7 +21,7 @@ OPTION = "--set"
 
 
 class SetBudget(Table):
-    """What may be set of a profile."""
+    """Fields of a profile that can be set."""
 
     iterations: Iterations | None = None
     width: Width | None = None
@@ -29,7 +29,7 @@ class SetBudget(Table):
 
 
 class SetTable(Table):
-    """What may be set."""
+    """Tables and fields that can be set."""
 
     training: TrainingTable = TrainingTable()
     network: NetworkTable = NetworkTable()
@@ -38,7 +38,7 @@ class SetTable(Table):
 
 @dataclass(frozen=True)
 class Setting:
-    """One value that was set."""
+    """One setting of the command line."""
 
     table: str  # training, network or profile
     field: str
@@ -50,7 +50,7 @@ class Setting:
 
 
 def parse(texts: Iterable[str]) -> list[Setting]:
-    """Settings from ``training.beta1=0.9``, the value as in TOML. Raises SpecError."""
+    """Parse settings such as ``training.beta1=0.9``, with values in TOML. Raises SpecError."""
     settings: dict[str, Setting] = {}
     for text in texts:
         name, equals, value = text.partition("=")
@@ -84,7 +84,7 @@ def _check(settings: Sequence[Setting]) -> None:
 
 
 def applied(source: Source, settings: Sequence[Setting]) -> Source:
-    """The source with the settings in every table that could state them, still to be checked."""
+    """A copy of the source, not yet checked, with the settings in every table that could state them."""
     changed = Source(source.path, copy.deepcopy(source.tables), dict(source.origins))
     for location, kind, table in _tables(changed.tables):
         for setting in settings:
@@ -95,7 +95,7 @@ def applied(source: Source, settings: Sequence[Setting]) -> Source:
 
 
 def _tables(tables: dict[str, Any]) -> Iterator[tuple[tuple[str, ...], str, dict[str, Any]]]:
-    """Place, kind and content of every table of training, networks or a budget; what is no table is passed over."""
+    """Place, kind and content of every table of training, network or budget settings; other values are skipped."""
     for name, arm in _entries(tables, "arms"):
         yield ("arms", name), "training", arm
     for name, experiment in _entries(tables, "experiments"):

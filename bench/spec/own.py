@@ -1,7 +1,7 @@
-"""What of a file of experiments is somebody's own, by import path, and how it enters a cell's configuration.
+"""Custom parts of a file of experiments, given by import path, and their entries in a cell's configuration.
 
-Nothing is imported here. An architecture's table, which only an import tells, is learned before cells are planned
-(:mod:`bench.run.own`), or taken from a cell's record.
+Nothing is imported here. The table of a custom architecture, which only an import can tell, is registered before cells
+are planned (:mod:`bench.run.own`) or taken from a cell's record.
 """
 
 from collections.abc import Collection, Iterator, Mapping
@@ -36,7 +36,7 @@ OptimizerName = Annotated[str, _own_or_one_of(OPTIMIZERS, "torch's")]
 
 
 class OptimizerTable(Table):
-    """An optimiser with its options, which are checked where it is made, before anything trains."""
+    """An optimiser with its options, which are checked when it is created, before any training."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -55,7 +55,7 @@ def _kind_of_optimizer(value: Any) -> str:
     return "[table]" if isinstance(value, dict | OptimizerTable) else "[name]"
 
 
-# the brackets keep these tags out of messages, as those of the file's other unions
+# tags in brackets are removed from messages (bench.spec.mistakes)
 Optimizer = Annotated[
     Annotated[OptimizerName, Tag("[name]")] | Annotated[OptimizerTable, Tag("[table]")],
     Discriminator(_kind_of_optimizer),
@@ -64,13 +64,16 @@ Optimizer = Annotated[
 
 @dataclass
 class Own:
-    """Folders that a file's references are looked up from, and the tables of its networks as far as they are known."""
+    """Folders that references are resolved from, and the known tables of custom networks."""
 
     folders: dict[str, Path] = field(default_factory=dict)
     tables: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def reference(self, text: str) -> Reference:
-        """Raises SpecError for what no file of the user's has named: a record's word is not enough."""
+        """Resolve a reference.
+
+        Raises SpecError unless the user's file or command line names it: a record's word is not enough.
+        """
         if text not in self.folders:
             raise SpecError(f"{text}: not named by this file of experiments, nor by --set")
         return Reference(text, self.folders[text])
@@ -78,9 +81,9 @@ class Own:
     def entries(
         self, architecture: str, training: Mapping[str, Any], tables: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:
-        """What a configuration holds of its own parts; empty where all is the library's. Raises SpecError.
+        """Entries of a configuration for its custom parts; empty if there are none. Raises SpecError.
 
-        ``tables``: of networks, in place of those that were learned.
+        ``tables``: of networks, instead of the registered ones.
         """
         named = {"architecture": architecture, "step": training["step"]}
         optimizer = training.get("optimizer")
@@ -99,7 +102,7 @@ class Own:
 
 
 def sources_of(config: Mapping[str, Any]) -> dict[str, str]:
-    """Digests of the sources that a recorded configuration names as somebody's own, by what they are of."""
+    """Digests of the custom sources in a recorded configuration, by kind."""
     own = config.get("own")
     parts = own.items() if isinstance(own, Mapping) else ()
     found = {kind: part.get("source") for kind, part in parts if isinstance(part, Mapping)}
@@ -107,10 +110,9 @@ def sources_of(config: Mapping[str, Any]) -> dict[str, str]:
 
 
 def references(source: Source) -> dict[str, Path]:
-    """Every reference of a file and of those that it extends, with the folder of the file in which it stands.
+    """All references in a file and those that it extends, with the folder of the file they stand in.
 
-    Those of the command line are looked up from the folder that one is in. Raises SpecError where one text means two
-    files.
+    References on the command line are resolved from the current folder. Raises SpecError if one text means two files.
     """
     found: dict[str, Path] = {}
     for location, text in _named(source.tables, ()):

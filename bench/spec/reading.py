@@ -1,7 +1,7 @@
-"""Files of experiments as plain tables: what a file extends, what it adds, and in which file each field stands.
+"""Read files of experiments as plain tables, resolve what a file extends, and record the file of each field.
 
-A file that extends another one adds to it and changes nothing of it, so that every cell of the other keeps its key and
-its verdict: new arms, experiments, variants and profiles by name, and new entries of the lists in ``ADDED``.
+A file that extends another adds to it and changes nothing in it, so all cells of the other keep their keys and
+verdicts. It can add arms, experiments, variants and profiles by name, and entries to the lists in ``ADDED``.
 """
 
 import os
@@ -14,9 +14,9 @@ from typing import Any
 from bench.environment import ROOT
 from infogan.data.base import decoded, one_line
 
-BUILTIN = (ROOT / "bench" / "experiments.toml").resolve()  # a link in a checkout, a file in an installed package
+BUILTIN = (ROOT / "bench" / "experiments.toml").resolve()  # a link in a checkout, a file when installed
 EXTENDS = "extends"
-ADDED = ("arms", "measures", "claims")  # lists of an experiment, a variant or a profile that may become longer
+ADDED = ("arms", "measures", "claims")  # lists of an experiment, variant or profile that may be extended
 BY_NAME = (
     "arms",
     "networks",
@@ -24,27 +24,27 @@ BY_NAME = (
     "variants",
     "profiles",
     "group_seeds",
-)  # what they hold goes by names of its own
-NEW_TABLES = ("profiles", "group_seeds")  # an experiment may lack them; first variants would change what it is run with
-MAX_FILES = 10  # in a row, each extending the next
+)  # tables whose keys are names chosen by the user
+NEW_TABLES = ("profiles", "group_seeds")  # may be added where absent; first variants would change the existing cells
+MAX_FILES = 10  # in a chain, each extending the next
 
 Location = tuple[str, ...]
 
 
 class SpecError(Exception):
-    """experiments.toml or a selection from it is wrong; the message is one line for the user."""
+    """experiments.toml, or a selection from it, is invalid; the message is one line for the user."""
 
 
 @dataclass
 class Source:
-    """A file with all that it extends, in one."""
+    """A file merged with everything that it extends."""
 
-    path: Path | str  # a file's, or the option that stands for one
+    path: Path | str  # of the file, or the name of an option
     tables: dict[str, Any]
-    origins: dict[Location, str] = field(default_factory=dict)  # where a table or a field stands: a file's path
+    origins: dict[Location, str] = field(default_factory=dict)  # path of the file in which a table or field stands
 
     def origin(self, locations: Iterable[Sequence[Any]]) -> str:
-        """Where the first of the locations that is stated stands; of none, the table around the last one."""
+        """File of the first of these locations that is stated; else that of the innermost table around the last one."""
         location: Location = ()
         for named in locations:
             location = tuple(str(part) for part in named)
@@ -56,7 +56,7 @@ class Source:
 
 
 def read(path: Path) -> Source:
-    """The file's tables with those that it extends. Raises SpecError."""
+    """Read a file and what it extends. Raises SpecError."""
     return _read(path, ())
 
 
@@ -76,7 +76,7 @@ def _read(path: Path, above: tuple[Path, ...]) -> Source:
     try:
         source = _read(base_path, chain)
     except SpecError as error:
-        if base_path.is_file():  # its own mistake, which names it
+        if base_path.is_file():  # an error in that file, which the message names
             raise
         raise SpecError(one_line(f"{path}: {EXTENDS} = {base_name!r}: {error}")) from error
     source.path = path
@@ -86,19 +86,19 @@ def _read(path: Path, above: tuple[Path, ...]) -> Source:
 
 def _tables_of(path: Path) -> dict[str, Any]:
     try:
-        if path.exists() and not path.is_file():  # a pipe would be waited for, a device has no end
+        if path.exists() and not path.is_file():  # reading a pipe would block, a device has no end
             raise SpecError(f"{path}: not a file")
         tables = tomllib.loads(decoded(path.read_bytes()).replace("\r\n", "\n"))
     except OSError as error:
         raise SpecError(f"{path}: {error.strerror or error}") from error
-    except (ValueError, RecursionError) as error:  # TOMLDecodeError, UnicodeDecodeError, a number of 5,000 digits
+    except (ValueError, RecursionError) as error:  # TOMLDecodeError, UnicodeDecodeError, or a number of 5,000 digits
         raise SpecError(one_line(f"{path}: not valid TOML: {error}")) from error
     _anchor(tables, path.parent)
     return tables
 
 
 def _anchor(tables: dict[str, Any], folder: Path) -> None:
-    """Folders of images that a file names are looked for from where it lies."""
+    """Resolve image folders relative to the file that names them."""
     experiments = tables.get("experiments")
     for table in experiments.values() if isinstance(experiments, dict) else ():
         data = table.get("data") if isinstance(table, dict) else None
@@ -107,7 +107,7 @@ def _anchor(tables: dict[str, Any], folder: Path) -> None:
 
 
 def _note(source: Source, location: Location, value: Any, path: Path) -> None:
-    """Remember of a value, and of all within it, in which file it stands."""
+    """Record the file of a value and of everything inside it."""
     todo = [(location, value)]
     while todo:
         at, found = todo.pop()
@@ -117,8 +117,8 @@ def _note(source: Source, location: Location, value: Any, path: Path) -> None:
 
 
 def _add(source: Source, location: Location, base: dict[str, Any], own: dict[str, Any], path: Path) -> None:
-    """Add a file's table to that of the same name in what it extends. Raises SpecError for a change."""
-    takes_names = len(location) % 2 == 1  # "experiments" and "variants" do, an experiment and a variant do not
+    """Add a file's table to that of the same name in the file it extends. Raises SpecError for a change."""
+    takes_names = len(location) % 2 == 1  # true for "experiments" and "variants", not for an experiment or a variant
     for name, value in own.items():
         at = (*location, name)
         known = base.get(name)
@@ -136,7 +136,7 @@ def _add(source: Source, location: Location, base: dict[str, Any], own: dict[str
 
 
 def _lengthen(source: Source, at: Location, known: list[Any], added: list[Any], path: Path) -> None:
-    """Add what a list lacks. Raises SpecError for another claim of the same name."""
+    """Append new items to a list. Raises SpecError for another claim with the same id."""
     ids = [claim.get("id") for claim in known if isinstance(claim, dict)]
     for item in added:
         if isinstance(item, dict) and item.get("id") in ids:

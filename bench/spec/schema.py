@@ -1,29 +1,30 @@
-"""What every table of experiments.toml is built of: strictness, names, numbers, and the words of an error."""
+"""Base classes and types of the tables of experiments.toml: strictness, names, numbers, and suggestions for errors."""
 
 import difflib
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-NAME_PATTERN = r"^[a-z0-9][a-z0-9-]{0,40}$"  # becomes a folder's name: no separators, no dots
+NAME_PATTERN = r"^[a-z0-9][a-z0-9-]{0,40}$"  # used as a folder name: no separators, no dots
 MAX_SEED = 2**31 - 1
 
 
 class Table(BaseModel):
     """A strict, immutable table."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, defer_build=True)  # --help needs none of them
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, defer_build=True)  # --help needs none
 
 
 class Recorded(BaseModel):
-    """What is read of a record of ours that carries no checksum; it may hold more. Anything that does not fit is a
-    ``ValueError``, pydantic's.
+    """The fields read from one of our records without a checksum; other fields are ignored.
+
+    Invalid content raises pydantic's ``ValueError``.
     """
 
     model_config = ConfigDict(extra="ignore", frozen=True, strict=True, allow_inf_nan=False)
 
 
-NO_LABEL = r"[^ -#%-~]"  # a label of a figure is what every font has, without "$", which would begin mathematics
+NO_LABEL = r"[^ -#%-~]"  # figure labels are printable ASCII, which every font has, without "$", which starts math mode
 Label = Annotated[str, Field(pattern=r"^[ -#%-~]*$")]
 
 
@@ -48,11 +49,11 @@ Seed = Annotated[int, Field(ge=0, le=MAX_SEED, strict=True)]
 Seeds = Annotated[list[Seed], Field(min_length=1)]
 
 
-MAX_CHOICES = 40  # in one line; of more, those that resemble the word
+MAX_CHOICES = 40  # listed in one line; of more, only those that resemble the word
 
 
 def suggest(value: str, choices: list[str]) -> str:
-    """`` (did you mean ...?), choose from ...`` for an error message."""
+    """End of an error message: `` (did you mean ...?); choose from ...``."""
     close = difflib.get_close_matches(value, choices, n=1)
     hint = f" (did you mean {close[0]!r}?)" if close else ""
     shown = choices

@@ -1,4 +1,4 @@
-"""What of an experiment is run: the seeds of every arm and variant that the command line selects, or the file."""
+"""Select the seeds to run for each arm and variant of an experiment, from the command line or the file."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from bench.spec.tables import Spec, SpecError
 
 @dataclass(frozen=True)
 class Selection:
-    """What the command line selects; None leaves the file's choice."""
+    """Selection of the command line; None leaves the choice to the file."""
 
     arms: tuple[str, ...] | None = None
     variants: tuple[str, ...] | None = None
@@ -19,7 +19,7 @@ class Selection:
 def selected_seeds(
     spec: Spec, experiment_name: str, profile: str, selection: Selection
 ) -> dict[tuple[str | None, str], tuple[int, ...]]:
-    """The seeds of every (variant, arm) that is selected. Raises SpecError for what the experiment does not have."""
+    """Selected seeds of each (variant, arm). Raises SpecError if the experiment lacks what is selected."""
     experiment = experiment_table(spec, experiment_name)
     budget = profile_table(experiment, experiment_name, profile)
     all_variants = list(experiment.variants)
@@ -32,7 +32,7 @@ def selected_seeds(
 
 
 def seeds_of(experiment: ExperimentTable, budget: ProfileTable, variant: str | None, arm: str) -> tuple[int, ...]:
-    """The seeds that the file gives an arm of a variant at a budget; none where the budget leaves it out."""
+    """Seeds in the file for an arm of a variant at a budget; empty if the budget excludes it."""
     seeds = budget.group_seeds.get(arm, budget.seeds or experiment.seeds)
     if variant is not None:
         name = group_name(variant, arm)
@@ -42,14 +42,14 @@ def seeds_of(experiment: ExperimentTable, budget: ProfileTable, variant: str | N
 
 
 def experiment_table(spec: Spec, name: str) -> ExperimentTable:
-    """Raises SpecError with the choices."""
+    """The table of an experiment. Raises SpecError, with the choices, if it is unknown."""
     if name not in spec.experiments:
         raise SpecError(f"unknown experiment {name!r}{suggest(name, list(spec.experiments))}")
     return spec.experiments[name]
 
 
 def profile_table(experiment: ExperimentTable, experiment_name: str, profile: str) -> ProfileTable:
-    """Raises SpecError with the choices."""
+    """The table of a profile. Raises SpecError, with the choices, if it is unknown."""
     if profile not in experiment.profiles:
         raise SpecError(f"{experiment_name}: unknown profile {profile!r}{suggest(profile, list(experiment.profiles))}")
     return experiment.profiles[profile]
@@ -68,7 +68,7 @@ def _select(
 
 
 def parse_seeds(text: str) -> tuple[int, ...]:
-    """``0-4``, ``7`` or ``0,2,5-9``. Raises SpecError."""
+    """Parse ``0-4``, ``7`` or ``0,2,5-9``. Raises SpecError."""
     seeds: list[int] = []
     for part in text.split(","):
         first, dash, last = part.strip().partition("-")

@@ -1,4 +1,4 @@
-"""The settings of one training as typed, strict tables: noise, codes, optimisation, networks (see the library)."""
+"""Settings of a training as typed, strict tables: images, noise, codes, optimisation, networks (see the library)."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,10 +13,10 @@ from infogan.data import OwnImages
 
 
 class ImagesTable(Table):
-    """Images of the user's own: see :class:`infogan.data.OwnImages`."""
+    """The user's own images; see :class:`infogan.data.OwnImages`."""
 
-    folder: str = Field(min_length=1)  # from the file's folder; or an .npy or .npz file
-    size: int = Field(ge=4, le=1024)  # pixels of a side
+    folder: str = Field(min_length=1)  # or an .npy or .npz file; relative to the folder of the file of experiments
+    size: int = Field(ge=4, le=1024)  # side in pixels
     colour: Literal["grey", "rgb"]
     resize: Literal["area"] | None = None
     held_out: Annotated[float, Field(gt=0, lt=1)] = 0.1
@@ -31,7 +31,7 @@ def _kind_of_data(value: Any) -> str:
     return "[name]" if isinstance(value, str) else "[images]"
 
 
-# the brackets keep these tags out of messages, as those of the file's other unions
+# tags in brackets are removed from messages (bench.spec.mistakes)
 Data = Annotated[Annotated[str, Tag("[name]")] | Annotated[ImagesTable, Tag("[images]")], Discriminator(_kind_of_data)]
 
 Iterations = Annotated[int, Field(ge=1, le=10_000_000)]
@@ -50,14 +50,14 @@ class CategoricalTable(Table):
 
 
 Deviation = Literal["learned", "sqrt-exp"] | Annotated[float, BeforeValidator(as_float), Field(gt=0, le=1e6)]
-Span = Annotated[tuple[Number, Number], Field(strict=False)]  # TOML knows lists only
+Span = Annotated[tuple[Number, Number], Field(strict=False)]  # TOML has only lists
 
 
 class ContinuousTable(Table):
     kind: Literal["continuous"]
     std: Deviation = "learned"
-    log_std_clamp: Span = (-4.0, 2.0)  # of "learned"
-    std_clip: Span | None = None  # of "sqrt-exp"
+    log_std_clamp: Span = (-4.0, 2.0)  # for "learned"
+    std_clip: Span | None = None  # for "sqrt-exp"
 
     @model_validator(mode="after")
     def _spans_rise(self) -> "ContinuousTable":
@@ -75,7 +75,7 @@ CodeTable = Annotated[CategoricalTable | ContinuousTable, Field(discriminator="k
 
 
 class TrainingTable(Table):
-    """Optimisation. ``None`` here means "as the defaults"; the merged table has no None."""
+    """Optimisation settings. None means "not stated here"; the merged table has no None."""
 
     batch_size: int | None = Field(None, ge=2, le=65536)
     learning_rate_discriminator: Rate | None = None
@@ -118,7 +118,7 @@ class NetworkTable(Table):
 def refusal(
     training: StatedTraining, network: StatedNetwork, codes: Sequence[CodeTable]
 ) -> tuple[str, Any, str] | None:
-    """Field, value and what is expected where merged settings do not go together; else None."""
+    """Field, value and expectation if merged settings do not fit together; else None."""
     continuous = [code for code in codes if isinstance(code, ContinuousTable)]
     if network.get("q_network") == "separate-categories" and len(continuous) == len(codes):
         return "q_network", "separate-categories", "'shared' or 'separate' where no code is categorical"

@@ -1,6 +1,6 @@
-"""experiments.toml as typed, strict tables; :mod:`bench.spec.cells` makes cells of them.
+"""experiments.toml as typed, strict tables, checked against each other. :mod:`bench.spec.cells` turns them into cells.
 
-The file's errors are one line with file, table, field, value and valid choices; nothing has been written by then.
+An error is one line with file, table, field, value and valid choices, raised before anything is written.
 """
 
 import dataclasses
@@ -28,7 +28,7 @@ from infogan.data import DATASETS, sources
 from infogan.measures.catalogue import FAMILIES
 from infogan.own.sources import is_reference
 
-REQUIRED_DEFAULTS = (  # of training: what every cell needs and only this table is sure to state
+REQUIRED_DEFAULTS = (  # training settings that every cell needs and only this table must state
     *("batch_size", "learning_rate_discriminator", "learning_rate_generator", "learning_rate_q"),
     *("mi_weight", "mi_weight_generator", "mi_trains_trunk", "step"),
 )
@@ -48,7 +48,7 @@ class Defaults(Table):
 
 @dataclass(frozen=True)
 class Given:
-    """The file's name, what the command line has set, the file as it is without, what of both is the user's own."""
+    """The file's name, the command line's changes, the unchanged file, and the custom parts of both."""
 
     name: str = BUILTIN.name
     settings: tuple[Setting, ...] = ()
@@ -62,7 +62,7 @@ class Spec(Table):
 
     defaults: Defaults
     arms: dict[Name, ArmTable] = Field(min_length=1)
-    networks: dict[Name, NetworkTable] = Field({})  # that others are like: bench.spec.alike has filled them in by now
+    networks: dict[Name, NetworkTable] = Field({})  # used by ``like``; already resolved by bench.spec.alike
     experiments: dict[Name, ExperimentTable] = Field(min_length=1)
     cost: CostTable | None = None
     _given: Given = PrivateAttr(default_factory=Given)
@@ -105,7 +105,10 @@ class Spec(Table):
         return self
 
     def _check_architecture(self, where: str, experiment: ExperimentTable, variant: str | None) -> None:
-        """One's own is held against the data once it is known, before anything trains: bench.run.own."""
+        """Check an architecture against the data.
+
+        A custom one is checked later, before any training (bench.run.own).
+        """
         architecture = merged_architecture(experiment, variant)
         if is_reference(architecture):
             return
@@ -151,7 +154,7 @@ class Spec(Table):
 
 
 def misfit_of_images(experiment: ExperimentTable, made_CHW: tuple[int, int, int]) -> str:
-    """What is expected of an architecture in place of one for images of that shape; empty where they fit."""
+    """What is expected instead of an architecture for images of this shape; empty if it fits the data."""
     wanted = experiment.wanted_data
     image_CHW = ARCHITECTURES[wanted].image_CHW if isinstance(wanted, str) else wanted.image_CHW
     if made_CHW == image_CHW:
@@ -161,14 +164,14 @@ def misfit_of_images(experiment: ExperimentTable, made_CHW: tuple[int, int, int]
 
 
 def _require(holds: bool, where: str, field: str, value: Any, expected: str, *locations: Sequence[str]) -> None:
-    """``locations``: where the fault may stand, if it may be elsewhere than in the field of that table."""
+    """Raise Misfit unless ``holds``. ``locations``: places of the possible mistake, by default the named field."""
     if not holds:
         named = locations or [_location(where, field)]
         raise Misfit(f"{where}: {field} = {value!r}: expected {expected}", *named)
 
 
 def _layers(experiment: str, variant: str | None, arm: str, field: str) -> list[tuple[str, ...]]:
-    """Where a merged setting may stand, from what has the last word to the defaults."""
+    """Locations where a merged setting may stand, from the highest precedence to the defaults."""
     of: tuple[str, ...] = ("experiments", experiment)
     tables = [(*of, "variants", variant), of] if variant else [of]
     inner = [(*table, kind, field) for table in tables for kind in ("training", "network")]
@@ -192,7 +195,7 @@ def _location(where: str, field: str) -> list[str]:
 
 
 def load_spec(path: Path, settings: Sequence[str] = (), images: Replacement | None = None) -> Spec:
-    """Read and check experiments.toml, or a file that extends it, with --images, then --set. Raises SpecError."""
+    """Read and check experiments.toml or a file that extends it; apply --images, then --set. Raises SpecError."""
     source, given = filled(read(path)), parse(settings)
     file = spec = _checked(source)
     if images:
@@ -215,7 +218,7 @@ def _checked(source: Source) -> Spec:
 
 
 def merged_training(spec: Spec, experiment: ExperimentTable, variant: str | None, arm: str | None) -> StatedTraining:
-    """Training settings in effect: defaults, then the experiment's, the variant's, the arm's."""
+    """Training settings in effect: defaults, overridden by the experiment, the variant and the arm."""
     layers: list[TrainingTable] = [spec.defaults.training, experiment.training]
     if variant is not None:
         layers.append(experiment.variants[variant].training)
@@ -230,7 +233,7 @@ def merged_training(spec: Spec, experiment: ExperimentTable, variant: str | None
 
 
 def merged_network(spec: Spec, experiment: ExperimentTable, variant: str | None = None) -> StatedNetwork:
-    """Network settings in effect: defaults, then the experiment's, the variant's."""
+    """Network settings in effect: defaults, overridden by the experiment and the variant."""
     layers = [spec.defaults.network, experiment.network]
     if variant is not None:
         layers.append(experiment.variants[variant].network)

@@ -1,4 +1,4 @@
-"""What the command line has set, in words: the treatment that a file of experiments does not tell."""
+"""Describe the command line's changes in words: the part of the treatment that the file does not show."""
 
 import json
 
@@ -9,7 +9,7 @@ from infogan.data.base import one_line
 
 
 def treatment_set(spec: Spec, name: str, profile: str) -> list[str]:
-    """What the command line has set of an experiment, ``training.beta1 = 0.9 (mine.toml: 0.5)``."""
+    """The command line's changes to an experiment, each as ``training.beta1 = 0.9 (mine.toml: 0.5)``."""
     experiment = spec.given.file.experiments.get(name) if spec.given.file else None
     budget = experiment.profiles.get(profile) if experiment else None  # type: ignore[call-overload]
     if spec.given.file is None or experiment is None or budget is None:

@@ -1,44 +1,44 @@
-"""Every measure of a cell: its words, unit and decimals. Built once here; nobody takes a name apart again."""
+"""All measures of a cell with their words, units and decimals. Names are built here only and never parsed."""
 
 from dataclasses import dataclass
 
 from infogan.measures import catalogue
 
-SHARES = (0.8, 0.9)  # of an improvement: bench.analysis.convergence
-CUTS = {"": 1.0, "_three_quarters": 0.75, "_half": 0.5}  # ends of names: parts of the run
-MAX_CODES = 64  # of an experiment; those of continuous kind have measures of their own
+SHARES = (0.8, 0.9)  # of an improvement; see bench.analysis.convergence
+CUTS = {"": 1.0, "_three_quarters": 0.75, "_half": 0.5}  # name suffix: part of the run
+MAX_CODES = 64  # per experiment, for the measures of single codes
 OF_CATEGORIES = ("information", "omega_squared", "span", "tau", "highest", "lowest")
 
 
 @dataclass(frozen=True)
 class Measure:
-    """A number that is known of a finished cell. ``factor`` and ``number`` are of measures of a known factor."""
+    """A number of a finished cell. ``factor`` and ``number`` are set for measures of a known factor."""
 
     name: str
     words: str
-    unit: str = ""  # empty for a ratio or a share
+    unit: str = ""  # empty for a dimensionless number
     decimals: int = 3
     factor: str | None = None
-    number: str = ""  # which of a factor's numbers
+    number: str = ""  # its name among the factor's numbers
 
     @property
     def heading(self) -> str:
-        """``T80 (iterations)``."""
+        """Words with the unit, such as ``T80 (iterations)``."""
         return f"{self.words} ({self.unit})" if self.unit else self.words
 
     @property
     def without_factor(self) -> str:
-        """The heading where the factor stands beside it."""
+        """The heading for a place that already names the factor."""
         return self.heading.removeprefix(f"{(self.factor or '').replace('_', ' ')}: ")
 
     @property
     def is_of_categories(self) -> bool:
-        """Whether it tells what a categorical code does to its factor."""
+        """Whether it is about a categorical code's effect on its factor."""
         return self.number in OF_CATEGORIES
 
 
 def improvement_name(what: str, share: float, cut: str) -> str:
-    """``improvement_mi_80_half``."""
+    """Name of a measure of improvement, such as ``improvement_mi_80_half``."""
     return f"improvement_{what}_{round(100 * share)}{cut}"
 
 
@@ -82,17 +82,17 @@ _FAMILIES = tuple(
     Measure(name, q.words, q.unit, q.decimals, q.factor, q.number) for name, q in catalogue.QUANTITIES.items()
 )
 
-MEASURED = {m.name: m for m in (*_FAMILIES, *_IMPROVEMENT)}  # of cells, beyond their curves of L_I
+MEASURED = {m.name: m for m in (*_FAMILIES, *_IMPROVEMENT)}  # besides those from the curves of L_I
 MEASURES = {m.name: m for m in (*_CURVES, *_HEALTH, *_CODES, *MEASURED.values())}
-CLAIMED = [m.name for m in _CURVES if m.name != "mi_frozen_nats"] + list(MEASURED)  # what a claim may speak of
+CLAIMED = [m.name for m in _CURVES if m.name != "mi_frozen_nats"] + list(MEASURED)  # measures that a claim may use
 _OF_FACTORS = {(m.factor, m.number): m for m in _FAMILIES if m.factor}
 
 
 def measure(name: str) -> Measure:
-    """The measure of a name; a record made by other code may hold one that is not known here, with no unit."""
+    """The measure with this name; records of other versions may have unknown ones, which get no unit."""
     return MEASURES.get(name) or Measure(name, name.replace("_", " "))
 
 
 def of_factor(factor: str, number: str) -> Measure | None:
-    """The measure of one of a factor's numbers; None where a factor of its kind has no such number."""
+    """The measure of one of a factor's numbers; None if its kind has no such number."""
     return _OF_FACTORS.get((factor, number))

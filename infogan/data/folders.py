@@ -76,10 +76,9 @@ def centre_crop(image_HWC: np.ndarray, size: int) -> np.ndarray:
 
 
 def area_resize(image_HWC: np.ndarray, size: int) -> np.ndarray:
-    """Resize to ``size`` x ``size``; each pixel is the exact mean over its area, partial pixels weighted by their
-    share.
+    """Resize to ``size`` x ``size`` by exact area means: a pixel on an edge is weighted by its share.
 
-    Uses integers only, so every machine gives the same bytes. Pillow's box filter counts partial pixels in full.
+    Uses integers only, so every machine gives the same bytes. Pillow's box filter counts such pixels in full.
     """
     total = image_HWC.astype(np.int64)
     for axis in (0, 1):

@@ -84,9 +84,7 @@ def noise_names(spec: LatentSpec) -> tuple[str, ...]:
 
 
 def num_images(spec: LatentSpec, num_rows: int = NUM_ROWS) -> int:
-    """Number of images that :func:`sobol_indices` generates, by default 48,128 for MNIST's 62 noise dimensions and 3
-    codes.
-    """
+    """Number of images that :func:`sobol_indices` generates: 48,128 for MNIST's 62 noise dimensions and 3 codes."""
     return 2 * num_rows * (spec.noise.size + CODE_ROWS * (1 + len(spec.codes)))
 
 
@@ -152,7 +150,7 @@ def paired_design(
 
 
 def _scrambled(points: np.ndarray, num_bits: int, num_nets: int, rng: np.random.Generator) -> np.ndarray:
-    """Scramble integers of ``num_bits`` bits for each net, each placed at random in its cell: (nets, points) in [0, 1)."""
+    """Scramble integers of ``num_bits`` bits for each net; place each at random in its cell: (nets, points)."""
     found = np.zeros((num_nets, len(points)), np.int64)
     for bit in range(num_bits):
         flips = rng.integers(2, size=(num_nets, 1 << bit))  # one for each prefix of higher bits

@@ -1,3 +1,3 @@
-"""Where cells run. An executor takes tasks and reports events; what a cell does is the same everywhere."""
+"""Executors: where cells run. An executor takes tasks and reports events; a cell does the same on all of them."""
 
 EXECUTORS = ("local", "ray")

@@ -1,4 +1,4 @@
-"""What every executor is: it takes tasks, reports events, heeds a request to stop and tells how each cell ended."""
+"""The interface of executors: run tasks, report events, handle requests to stop, and return each cell's outcome."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ class ExecutorError(Exception):
 
 @dataclass
 class StopRequest:
-    """Set by a signal handler, read by the executor's loop."""
+    """A request to stop, set by a signal handler and read by the executor's loop."""
 
     signals: list[int] = field(default_factory=list)
 
@@ -25,22 +25,22 @@ class StopRequest:
 
     @property
     def urgent(self) -> bool:
-        """A second signal: do not wait for checkpoints."""
+        """Whether there was a second signal: do not wait for checkpoints."""
         return len(self.signals) > 1
 
 
 class Executor(Protocol):
-    """Where cells run."""
+    """Runs cells somewhere."""
 
     @property
     def jobs(self) -> int:
-        """How many cells run at a time."""
+        """Number of cells that run at a time."""
 
     def run(
         self, tasks: list[CellTask], on_event: OnEvent, stop: StopRequest, tick: Callable[[], None] = lambda: None
     ) -> dict[str, str]:
-        """Outcome by cell key: ``done``, ``failed``, ``stopped``, or absent for a cell that was not started.
+        """Run the tasks; return the outcome by cell key: ``done``, ``failed`` or ``stopped``; absent if not started.
 
-        Of a cell come ``started``, more than once where its worker died and another went on, then whatever the cell
-        reports, then one outcome with a ``message``. ``tick`` is called a few times a second.
+        Events of a cell: ``started``, again if its worker died and another took over; then those that the cell reports;
+        then its outcome with a ``message``. ``tick`` is called a few times per second.
         """

@@ -1,7 +1,7 @@
-"""Cells on a Ray cluster: one task per cell, on whatever node has room. The results folder lies on shared storage.
+"""Run cells on a Ray cluster, one task per cell. The results folder must be on shared storage.
 
-Ray starts a task anew when its worker or its node dies; the cell's lock, checkpoints and records make of that a
-resumption, as they do for a second ``run``. Events come to the launcher through an actor on its own node.
+Ray restarts a task if its worker or node dies; the cell's lock, checkpoints and records turn this into a resumption,
+just like a second ``run``. Events reach the launcher through an actor on its own node.
 """
 
 import contextlib
@@ -21,17 +21,17 @@ from bench.run.executors.cluster_connection import first_line, slots
 from bench.run.executors.cluster_events import EXCHANGE_EVERY_S, Event, Hub, Line
 from bench.run.executors.worker import OUTCOMES, conclude, work
 
-RETRIES = 3  # after the death of a worker or a node
-SHARED_WITHIN_S = 10.0  # a network file system may show a new file to other machines a little later
+RETRIES = 3  # of a task, after its worker or node died
+SHARED_WITHIN_S = 10.0  # network file systems may show a new file to other machines with a delay
 
 
 def _run_cell(task: CellTask, hub: Any, token: Path) -> tuple[str, str]:
-    """The remote task: (outcome, message)."""
+    """The remote task; returns (outcome, message)."""
     with Line(hub, task.cell.key) as line:
         trouble = _trouble(task, token)
         if trouble:
             return "failed", trouble
-        with contextlib.suppress(OSError):  # Ray gives a process several cells in turn: forget the last one's peak
+        with contextlib.suppress(OSError):  # Ray reuses processes, so reset the peak memory
             Path("/proc/self/clear_refs").write_text("5")
         recorded = environment.record(task.cell.config["device"])
         ended = "failed", "it did not say how it ended"
@@ -48,7 +48,7 @@ def _run_cell(task: CellTask, hub: Any, token: Path) -> tuple[str, str]:
 
 
 def _trouble(task: CellTask, token: Path) -> str:
-    """Why this node must not train the cell; empty where it may."""
+    """Why this node must not train the cell; empty if it may."""
     node = environment.node_name()
     deadline = time.monotonic() + SHARED_WITHIN_S
     while not token.exists():
@@ -64,7 +64,7 @@ def _trouble(task: CellTask, token: Path) -> str:
 
 @contextlib.contextmanager
 def _shared_token(results: Path) -> Iterator[Path]:
-    """A file by which a worker knows that its results folder is the launcher's, not a local one of the same name."""
+    """A file that proves to workers that their results folder is the launcher's, not a local one of the same name."""
     token = results / f".launcher-{uuid.uuid4().hex}"
     write_atomic(token, b"")
     try:
@@ -75,19 +75,19 @@ def _shared_token(results: Path) -> Iterator[Path]:
 
 @dataclass
 class _Sweep:
-    """What one ``run`` has under way, and how its cells ended, by key."""
+    """Cells of one ``run`` that are running, and the outcomes of those that ended, by key."""
 
     on_event: OnEvent
     outcomes: dict[str, str] = field(default_factory=dict)
-    running: dict[Any, CellTask] = field(default_factory=dict)  # by Ray's reference to the task's result
-    attempts: dict[str, str] = field(default_factory=dict)  # the newest start of each cell under way, by key
+    running: dict[Any, CellTask] = field(default_factory=dict)  # by Ray's object reference of the result
+    attempts: dict[str, str] = field(default_factory=dict)  # id of the newest attempt at each cell, by key
     starts: Counter[str] = field(default_factory=Counter)
 
 
 class RayExecutor:
-    """Runs tasks on the cluster that this process is connected to, at most ``jobs`` at a time; None: all that fit.
+    """Runs tasks on the connected Ray cluster, at most ``jobs`` at a time; None: as many as fit.
 
-    Raises ExecutorError where no node has the resources that a cell needs.
+    Raises ExecutorError if no node has the resources that a cell needs.
     """
 
     def __init__(self, jobs: int | None, needs: Iterable[Resources]) -> None:
@@ -104,7 +104,7 @@ class RayExecutor:
     def run(
         self, tasks: list[CellTask], on_event: OnEvent, stop: StopRequest, tick: Callable[[], None] = lambda: None
     ) -> dict[str, str]:
-        """Outcome by cell key: ``done``, ``failed``, ``stopped``, or absent for a cell that was not started."""
+        """Run the tasks; return the outcome by cell key (see :class:`Executor`)."""
         import ray
 
         if not tasks:
@@ -121,7 +121,7 @@ class RayExecutor:
     def _run(
         self, tasks: list[CellTask], token: Path, sweep: _Sweep, stop: StopRequest, tick: Callable[[], None]
     ) -> None:
-        """Raises ray.exceptions.RayError where the cluster is lost."""
+        """The main loop. Raises ray.exceptions.RayError if the cluster is lost."""
         import ray
 
         hub, waiting = _start_hub(), deque(tasks)
@@ -170,7 +170,7 @@ def _submit(task: CellTask, hub: Any, token: Path) -> Any:
 
 
 def _deliver(events: list[Event], sweep: _Sweep) -> None:
-    """Only of cells under way, and of each only what its newest attempt says: an older one may not know it is dead."""
+    """Forward events of running cells, from the newest attempt only: an older one may still send events."""
     tasks = {task.cell.key: task for task in sweep.running.values()}
     for event in events:
         if event.key not in tasks:
@@ -191,8 +191,8 @@ def _end(reference: Any, sweep: _Sweep, *, stopping: bool) -> None:
     num_starts = sweep.starts[task.cell.key]
     try:
         outcome, message = ray.get(reference)
-    except ray.exceptions.RayError as error:  # also what Ray makes of an exception on the way to our own code
-        if num_starts or not stopping:  # else it was cancelled before it started
+    except ray.exceptions.RayError as error:  # includes exceptions before our own code runs
+        if num_starts or not stopping:  # otherwise it was cancelled before it started
             _conclude(task, _describe(error, num_starts), sweep, stopping=stopping)
         return
     sweep.outcomes[task.cell.key] = outcome
@@ -206,7 +206,7 @@ def _conclude(task: CellTask, death: str, sweep: _Sweep, *, stopping: bool) -> N
 
 
 def _describe(error: Exception, num_starts: int) -> str:
-    """One line of what Ray says."""
+    """Describe Ray's error in one line."""
     cause = getattr(error, "cause", None)
     if cause is not None:
         return f"the task could not start: {type(cause).__name__}: {' '.join(str(cause).split())}"

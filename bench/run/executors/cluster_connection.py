@@ -1,4 +1,4 @@
-"""Connecting to a Ray cluster in bounded time, and what of it a cell can have."""
+"""Connect to a Ray cluster with time limits, and compute how many cells fit on it."""
 
 import contextlib
 import importlib.util
@@ -19,12 +19,12 @@ CONNECT_LIMIT_S = 60.0
 
 
 def first_line(error: Exception) -> str:
-    """What Ray says before it goes into detail."""
+    """The first line of Ray's error message."""
     return str(error).strip().partition("\n")[0]
 
 
 def require_ray(address: str | None) -> None:
-    """Raises ExecutorError where Ray is not installed, or nothing listens at the address; imports nothing heavy."""
+    """Raise ExecutorError if Ray is not installed or nothing listens at the address; imports nothing heavy."""
     if importlib.util.find_spec("ray") is None:
         raise ExecutorError("--executor ray needs the ray package: make setup brings it, or: pip install ray")
     address = address or os.environ.get("RAY_ADDRESS")
@@ -37,7 +37,7 @@ def require_ray(address: str | None) -> None:
             f"--ray-address {address!r}: expected HOST:PORT of the cluster's head, or auto; "
             "run the command on a node of the cluster"
         )
-    if host in ("localhost", "127.0.0.1"):  # Ray takes this for the machine's address on its network, so ask there
+    if host in ("localhost", "127.0.0.1"):  # Ray replaces this by the machine's network address, so check that one
         from ray.util import get_node_ip_address
 
         host = get_node_ip_address()
@@ -50,12 +50,12 @@ def require_ray(address: str | None) -> None:
 
 @contextlib.contextmanager
 def connected(address: str | None) -> Iterator[None]:
-    """This process as a driver of the cluster. Raises ExecutorError; call ``require_ray`` first."""
+    """Connect this process to the cluster as a driver. Raises ExecutorError; call ``require_ray`` first."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     import ray
 
     variables = {"PYTHONPATH": str(ROOT)}
-    if "INFOGAN_CACHE" in os.environ:  # where a worker finds the data sets that are prepared once
+    if "INFOGAN_CACHE" in os.environ:  # where workers find prepared data sets
         variables["INFOGAN_CACHE"] = str(Path(os.environ["INFOGAN_CACHE"]).absolute())
     if "INFOGAN_OFFLINE" in os.environ:
         variables["INFOGAN_OFFLINE"] = os.environ["INFOGAN_OFFLINE"]
@@ -67,7 +67,7 @@ def connected(address: str | None) -> Iterator[None]:
                 logging_level=logging.ERROR,
                 runtime_env={"env_vars": variables},
             )
-    except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:  # no cluster, or not with this token
+    except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:  # no cluster, or a wrong token
         raise ExecutorError(
             f"no Ray cluster to connect to: {first_line(error) or type(error).__name__}; "
             "start one with `ray start --head`, or name its head: --ray-address HOST:PORT"
@@ -80,9 +80,9 @@ def connected(address: str | None) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _muted_stderr() -> Iterator[int]:
-    """A line for every attempt to connect comes from Ray's C++, past Python and before its log level counts.
+    """Silence stderr, because Ray's C++ code prints each connection attempt, whatever the log level.
 
-    Gives the real stderr's descriptor.
+    Yields the descriptor of the real stderr.
     """
     sys.stderr.flush()
     kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
@@ -97,7 +97,10 @@ def _muted_stderr() -> Iterator[int]:
 
 @contextlib.contextmanager
 def _limited(address: str | None, stderr: int) -> Iterator[None]:
-    """Ray's own attempts to connect may have no limit and cannot be interrupted; nothing was written by now."""
+    """Exit the process after a time limit: Ray's connection attempts may be endless and cannot be interrupted.
+
+    This is safe because nothing has been written yet.
+    """
 
     def give_up() -> None:
         where = address or "the address found"
@@ -116,7 +119,7 @@ def _limited(address: str | None, stderr: int) -> Iterator[None]:
 
 
 def slots(nodes: Iterable[dict[str, float]], needs: Resources) -> int:
-    """How many such cells fit into the nodes' resources (Ray's names) at a time."""
+    """Number of cells that fit on the nodes at a time, given the nodes' resources by Ray's names."""
     wanted = {"CPU": needs.cpus, "GPU": needs.gpus, "memory": 1e9 * needs.memory_gb}
     wanted = {name: amount for name, amount in wanted.items() if amount > 0}
     return sum(int(min(node.get(name, 0.0) / amount + 1e-9 for name, amount in wanted.items())) for node in nodes)

@@ -1,4 +1,4 @@
-"""Between the workers of a Ray cluster and the launcher: events go one way, the request to stop goes the other."""
+"""Communication between workers and launcher on a Ray cluster: events in one direction, a stop request in the other."""
 
 import threading
 import uuid
@@ -9,38 +9,38 @@ from typing import Any
 from bench.environment import node_name
 from bench.records.tasks import EventValues
 
-EXCHANGE_EVERY_S = 0.5  # between a worker's calls to the launcher's node
+EXCHANGE_EVERY_S = 0.5  # between calls of a worker to the launcher's node
 
 
 @dataclass(frozen=True)
 class Event:
-    key: str  # of the cell
-    attempt: str  # a name of its own for each start of a task
+    key: str  # the cell's key
+    attempt: str  # unique for each start of a task
     kind: str
     values: EventValues
 
 
 class Hub:
-    """An actor on the launcher's node."""
+    """An actor on the launcher's node that exchanges events and stop requests."""
 
     def __init__(self) -> None:
         self.events: list[Event] = []
         self.stop = False
 
     def exchange(self, events: list[Event]) -> bool:
-        """The workers' side: leave events, learn whether to stop."""
+        """Called by workers: deliver events, return whether to stop."""
         self.events += events
         return self.stop
 
     def drain(self, stop: bool) -> list[Event]:
-        """The launcher's side: say whether to stop, take the events."""
+        """Called by the launcher: set whether to stop, return the new events."""
         self.stop = stop
         events, self.events = self.events, []
         return events
 
 
 class Line:
-    """A worker's line to the hub, served by a thread, so that training never waits for the network."""
+    """A worker's connection to the hub, served by a thread, so that training never waits for the network."""
 
     def __init__(self, hub: Any, key: str) -> None:
         self._hub, self._key, self._attempt = hub, key, uuid.uuid4().hex
@@ -61,7 +61,7 @@ class Line:
         self._exchange()
 
     def send(self, kind: str, values: EventValues) -> None:
-        """Raises ConnectionError once the launcher has gone."""
+        """Queue an event. Raises ConnectionError if the launcher is gone."""
         if self._broken:
             raise ConnectionError("the launcher has gone")
         self._waiting.append(Event(self._key, self._attempt, kind, values))

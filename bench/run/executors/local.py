@@ -1,8 +1,7 @@
-"""Cells on this machine: one process per cell, or for some seeds of an arm, forked from a warm server that has
-imported torch once.
+"""Run cells on this machine: one process per cell, or per group of seeds of an arm, forked from a warm server.
 
-The launcher decides about signals: workers ignore Ctrl-C and a closed terminal, and stop with a checkpoint at the next
-iteration when told.
+The server has imported torch once. Workers ignore Ctrl-C and a closed terminal, because the launcher decides; when it
+tells them to stop, they write a checkpoint after the current iteration.
 """
 
 import contextlib
@@ -23,20 +22,20 @@ from bench.records.tasks import CellTask
 from bench.run.executors.base import ExecutorError, OnEvent, StopRequest
 from bench.run.executors.worker import OUTCOMES, conclude, work
 
-# without the second, each worker's first optimizer imports it: 1.4 s, 140 MB
+# torch._dynamo: otherwise the first optimiser of each worker imports it (1.4 s, 140 MB)
 PRELOAD = ["bench.run.train_cell", "torch._dynamo"]
 SHORT_FOLDERS = ("/tmp", "/var/tmp", "/dev/shm")
-MAX_FOLDER_BYTES = 64  # leaves room for multiprocessing's own folder and name
+MAX_FOLDER_BYTES = 64  # leaves room for the names that multiprocessing appends
 PRELOAD_TO_MEASURE = "infogan.measures.families"
-NUM_FILES = 64  # open at a time: the launcher's own, the tracking store's, the data's
-NUM_FILES_PER_CELL = 8  # two pipes, what the server passes on, a checkpoint and its folder
-End = Callable[[CellTask, str, str], None]  # outcome and message of a cell
+NUM_FILES = 64  # open at a time, for launcher, tracking store and data
+NUM_FILES_PER_CELL = 8  # two pipes, descriptors passed by the server, a checkpoint and its folder
+End = Callable[[CellTask, str, str], None]  # takes a cell, its outcome and a message
 SERVER_DEATH = "the server that starts workers died as it began, perhaps of a limit of memory (ulimit -v)"
 
 
 @dataclass
 class _Worker:
-    """``tasks``: by key, those whose end it has not told yet."""
+    """A worker process. ``tasks``: by key, those that have not ended yet."""
 
     tasks: dict[str, CellTask]
     process: BaseProcess
@@ -44,9 +43,9 @@ class _Worker:
 
 
 class LocalExecutor:
-    """Runs tasks in order, ``jobs`` at a time, of them up to ``together`` seeds of an arm in one process.
+    """Runs tasks in order, ``jobs`` at a time, with up to ``together`` seeds of an arm in one process.
 
-    Raises ExecutorError where so many files cannot be open.
+    Raises ExecutorError if not enough files can be open.
     """
 
     def __init__(self, jobs: int, together: int = 1) -> None:
@@ -59,7 +58,7 @@ class LocalExecutor:
     def run(
         self, tasks: list[CellTask], on_event: OnEvent, stop: StopRequest, tick: Callable[[], None] = lambda: None
     ) -> dict[str, str]:
-        """Outcome by cell key: ``done``, ``failed``, ``stopped``, or absent for a cell that was not started."""
+        """Run the tasks; return the outcome by cell key (see :class:`Executor`)."""
         to_measure = [PRELOAD_TO_MEASURE] if any(task.cell.measures for task in tasks) else []
         self._context.set_forkserver_preload([*PRELOAD, *to_measure])
         _start_server()
@@ -81,7 +80,7 @@ class LocalExecutor:
             while waiting and is_room() and not stop.requested:
                 group = waiting.popleft()
                 for task in group:
-                    if task.cell.key not in started:  # else it was trained in turns with others
+                    if task.cell.key not in started:  # else it was trained with others, now to be measured
                         on_event(task, "started", {})
                 started |= {task.cell.key for task in group}
                 try:
@@ -99,7 +98,7 @@ class LocalExecutor:
             for worker in list(running):
                 _receive(worker, on_event, end)
                 if not worker.process.is_alive():
-                    _receive(worker, on_event, end)  # what it sent between the read above and its end
+                    _receive(worker, on_event, end)  # events sent between the read above and its end
                     running.remove(worker)
                     _bury(worker, end, stopping=told_to_stop)
             tick()
@@ -116,7 +115,7 @@ class LocalExecutor:
 
 
 def _groups(tasks: Iterable[CellTask], together: int) -> list[list[CellTask]]:
-    """Each with up to ``together`` tasks that differ in their seeds alone, at the place of its first."""
+    """Groups of up to ``together`` tasks that differ only in their seeds, each at the position of its first task."""
     groups: list[list[CellTask]] = []
     open_groups: dict[tuple[str, ...], list[CellTask]] = {}
     for task in tasks:
@@ -143,7 +142,7 @@ def _receive(worker: _Worker, on_event: OnEvent, end: End) -> None:
 
 
 def _bury(worker: _Worker, end: End, *, stopping: bool) -> None:
-    """Tell the ends of those cells of which an ended worker did not."""
+    """Conclude the cells that an ended worker left without an outcome."""
     worker.process.join()
     worker.connection.close()
     for task in worker.tasks.values():
@@ -151,9 +150,9 @@ def _bury(worker: _Worker, end: End, *, stopping: bool) -> None:
 
 
 def _allow_files(wanted: int) -> None:
-    """Raise the limit of open files to ``wanted`` where it is lower. Raises ExecutorError where it may not be.
+    """Raise the limit of open files to ``wanted`` if it is lower. Raises ExecutorError if that is not allowed.
 
-    With too few, the workers' server dies with an assertion of multiprocessing, or a worker never begins.
+    With too few, the workers' server dies with an assertion of multiprocessing, or a worker never starts.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if resource.RLIM_INFINITY != soft < wanted:
@@ -165,10 +164,9 @@ def _allow_files(wanted: int) -> None:
 
 
 def _start_server() -> None:
-    """Start the workers' server with SIGINT and SIGHUP blocked, which it and its workers inherit.
+    """Start the workers' server with SIGINT and SIGHUP blocked, which its workers inherit.
 
-    A terminal's Ctrl-C or end reaches them too, and some of them before they could ignore it; the launcher alone
-    decides.
+    A terminal sends these signals to them too, before they could ignore them, but only the launcher decides.
     """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP})
     with _short_temporary_folder():
@@ -180,9 +178,9 @@ def _start_server() -> None:
 
 @contextlib.contextmanager
 def _short_temporary_folder() -> Iterator[None]:
-    """Inside, temporary files lie where a socket's path fits: a system takes 104 or 108 bytes, a TMPDIR may have more.
+    """Use a temporary folder with a short path: a socket's path has at most 104 or 108 bytes, TMPDIR may have more.
 
-    Raises ExecutorError where there is no such folder.
+    Raises ExecutorError if there is no such folder.
     """
     before = tempfile.gettempdir()
     for folder in (before, *SHORT_FOLDERS):
@@ -212,13 +210,13 @@ def _signal_all(workers: list[_Worker], signum: int) -> None:
 
 
 def _die_with_parent() -> None:
-    """Have the kernel send SIGTERM when the server goes, as it does when the launcher is killed."""
-    with contextlib.suppress(OSError, AttributeError):  # not Linux: a broken pipe tells, a little later
+    """Ask the kernel to send SIGTERM when the server ends, as it does if the launcher is killed."""
+    with contextlib.suppress(OSError, AttributeError):  # not Linux: the worker notices a broken pipe a little later
         ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
 
 
 def _work(tasks: list[CellTask], connection: Connection) -> None:
-    """Target of a worker's process."""
+    """Target of a worker process."""
     for ignored in (signal.SIGINT, signal.SIGHUP):
         signal.signal(ignored, signal.SIG_IGN)
     terminations: list[int] = []

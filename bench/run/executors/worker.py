@@ -1,4 +1,4 @@
-"""A worker's whole life, the same on every executor: only the channel to the launcher differs."""
+"""What a worker does, the same on every executor; only the channel to the launcher differs."""
 
 import contextlib
 import os
@@ -12,20 +12,20 @@ from bench.records.storage import in_words
 from bench.records.tasks import CellTask, EventValues
 from infogan.data.base import one_line
 
-OUTCOMES = ("done", "failed", "stopped", "trained")  # trained: beside others, and left to another worker to measure
+OUTCOMES = ("done", "failed", "stopped", "trained")  # trained: together with others, to be measured by another worker
 PROGRESS_EVERY_S = 0.25
-LOCK_PATIENCE_S = 60.0  # a worker whose launcher was killed needs a moment to notice and to leave its cell
+LOCK_PATIENCE_S = 60.0  # a worker of a killed launcher needs a moment to notice and to release its cell
 
-Send = Callable[[CellTask, str, EventValues], None]  # kind of event, its values; OSError where nobody listens
+Send = Callable[[CellTask, str, EventValues], None]  # event kind and values; raises OSError if nobody listens
 
 
 def work(tasks: Sequence[CellTask], send: Send, told_to_stop: Callable[[], bool]) -> None:
-    """Train cells of one device in this process, in turns; the last event of each is its outcome with a message."""
+    """Train cells on one device in this process, taking turns; the last event of each cell is its outcome."""
     try:
         from bench.run.train_cell import CellRun
         from infogan.runtime import prepare_worker
         from infogan.together import take_turns
-    except (ImportError, OSError, MemoryError) as error:  # torch's libraries, beyond a limit of memory or of open files
+    except (ImportError, OSError, MemoryError) as error:  # a limit of memory or open files, hit while torch loads
         for task in tasks:
             death = f"a library cannot be loaded: {one_line(str(error))}"
             _tell(send, task, *conclude(task, death, stopping=told_to_stop()))
@@ -70,14 +70,14 @@ def work(tasks: Sequence[CellTask], send: Send, told_to_stop: Callable[[], bool]
 
 
 def _tell(send: Send, task: CellTask, outcome: str, message: str) -> None:
-    with contextlib.suppress(OSError):  # the launcher has gone; the record says how the cell ended
+    with contextlib.suppress(OSError):  # the launcher is gone; the record contains the outcome
         send(task, outcome, {"message": message})
 
 
 def conclude(task: CellTask, death: str, *, stopping: bool) -> tuple[str, str]:
-    """Outcome and message of a cell whose worker ended without saying how, from its record.
+    """Outcome and message of a cell whose worker ended without reporting one, according to its record.
 
-    Where the record does not say it either, ``death`` is recorded as its failure, unless somebody is at work on it.
+    If the record has no outcome either, ``death`` is recorded as the failure, unless another process holds the cell.
     """
     try:
         return _conclude(task, death, stopping=stopping)
@@ -88,13 +88,13 @@ def conclude(task: CellTask, death: str, *, stopping: bool) -> tuple[str, str]:
 def _conclude(task: CellTask, death: str, *, stopping: bool) -> tuple[str, str]:
     folder = CellFolder.of(task.results, task.cell)
     result = folder.result()
-    is_sound = result is not None and not folder.end_damage(quick=True)  # else it died before it was trained again
+    is_sound = result is not None and not folder.end_damage(quick=True)  # otherwise it died before training again
     if result is not None and is_sound and (result.status == "failed" or not folder.unmeasured(task.cell)):
         return result.status, result.message
     if stopping:
         return "stopped", ""
     if result is None:
-        # on a full disk the message alone tells
+        # on a full disk, only the message is left
         with contextlib.suppress(Locked, OSError), folder.lock(f"launcher {os.getpid()}", give_up=lambda: True):
             folder.write_result(Result(status="failed", notes=[], error="WorkerDied", message=death))
     return "failed", death
