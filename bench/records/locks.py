@@ -200,7 +200,7 @@ class Lock:
             time.sleep(POLL_S if standing != "free" else 0)
 
     def _watch(self, number: int, content: bytes) -> Standing:
-        """State over time: an "unknown" holder becomes "held" when it beats, and "free" after ``lapse_s`` of silence."""
+        """State over time: an "unknown" holder becomes "held" when it beats, "free" after ``lapse_s`` of silence."""
         standing, now = _standing(number, content, self.machine), time.monotonic()
         if standing != "unknown":
             return standing

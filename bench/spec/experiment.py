@@ -66,7 +66,7 @@ class ProfileTable(Table):
     num_images: NumImages | None = None  # None: the whole data set
     seeds: Seeds | None = None
     arms: list[Name] | None = None
-    # other seeds for an arm, a variant's arm ("azimuth/gan") or several ("azimuth-*/gan"); an empty list leaves them out
+    # other seeds for an arm, a variant's arm ("azimuth/gan") or several ("azimuth-*/gan"); an empty list: none
     group_seeds: dict[str, list[Seed]] = Field(default_factory=dict)
     resources: ResourcesTable = ResourcesTable()
 
