@@ -1,4 +1,4 @@
-"""``bisect``: which commit made mutual information converge later."""
+"""``bisect``: find the commit after which mutual information converges later."""
 
 import os
 import signal
@@ -20,7 +20,7 @@ from infogan.data.base import one_line
 
 @dataclass(frozen=True)
 class Options:
-    """What every commit is trained with, beside its own code and its own experiments.toml."""
+    """How every commit is trained, in addition to its own code and its own experiments.toml."""
 
     results: Path
     profile: str | None = None
@@ -29,7 +29,7 @@ class Options:
     jobs: int | None = None
 
     def flags(self) -> list[str]:
-        """As the commit's command line takes them."""
+        """The options as flags of the commit's command line."""
         pairs = {"--profile": self.profile, "--data-dir": self.data_dir, "--jobs": self.jobs}
         given = [text for name, value in pairs.items() if value is not None for text in (name, str(value))]
         return [*given, "--device", self.device]
@@ -46,7 +46,7 @@ def bisect(
     strict: bool = False,
     repository: Path = ROOT,
 ) -> Exit:
-    """0: found; 2: nothing to search; 3: only commits that could not be judged are left."""
+    """Search between two commits. Returns 0: found; 2: nothing to search; 3: only unjudged commits are left."""
     context = Context(
         [experiment],
         spec=spec,
@@ -87,7 +87,7 @@ def bisect(
 
 @dataclass
 class Trainer:
-    """Trains seeds of the commit that is checked out under ``folder``, with its own code; keeps its curves."""
+    """Trains seeds of the commit checked out in ``folder``, with that commit's code, and keeps the curves."""
 
     experiment: str
     folder: Path
@@ -105,7 +105,7 @@ class Trainer:
             return one_line(f"its curves cannot be read here: {error}")
 
     def _train(self, seeds: tuple[int, ...], path: Path) -> str | None:
-        """None, or the last line of what the commit's own command said."""
+        """Train the seeds; return None, or the last line that the commit's command printed."""
         tree, log = self.folder / "tree", path.with_suffix(".log")
         log.parent.mkdir(parents=True, exist_ok=True)
         command = engine.training_command([sys.executable], self.experiment, seeds, path)
@@ -116,11 +116,11 @@ class Trainer:
         described = subprocess.run(
             [*command[:4], "--help"], cwd=tree, env=environment, capture_output=True, text=True, check=False
         )
-        command += ["--no-tracking"] if "--no-tracking" in described.stdout else []  # older code has no such option
+        command += ["--no-tracking"] if "--no-tracking" in described.stdout else []  # older commits lack this option
         with log.open("w", encoding="utf-8") as output:
             process = subprocess.Popen(
                 command, cwd=tree, env=environment, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
-            )  # a Ctrl-C reaches it once, from here
+            )  # in its own session, so a Ctrl-C reaches it only once, from here
             try:
                 code = process.wait()
             except KeyboardInterrupt:

@@ -1,4 +1,4 @@
-"""``compare``: one arm against another of the same experiment, or against itself without ``--set``, paired by seed."""
+"""``compare``: compare two arms of an experiment, or an arm with and without ``--set``, paired by seed."""
 
 from typing import Annotated, Any, Unpack
 

@@ -1,4 +1,4 @@
-"""``cost``: measures what codes and Q cost, unless this machine's record of it is there."""
+"""``cost``: measure the cost of codes and Q, unless this machine's record exists."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from bench.spec.tables import load_spec
 
 
 def cost(spec: Path, results: Path, profile: str | None) -> None:
-    """Measure the cost of codes and Q, unless this machine's record of it is there."""
+    """Measure the cost of codes and Q, unless this machine's record exists."""
     claim = load_spec(spec).cost
     if claim is None:
         raise BadInput(f"{spec} has no table [cost]")

@@ -1,4 +1,4 @@
-"""``plan --estimate``: what is left, measured on cells of each kind that are trained here for a moment."""
+"""``plan --estimate``: estimate the remaining work from short trials of each kind of cell."""
 
 import signal
 from typing import TYPE_CHECKING
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def plan_measured(context: Context, price_per_hour: float | None = None) -> Exit:
-    """Time, disk and price of what is left, from cells of each kind trained here for a moment."""
+    """Estimate and print time, disk space and price of the remaining cells, from short trials of each kind."""
     from bench.run import estimate
     from bench.serve.process import received_signals
 
@@ -26,7 +26,7 @@ def plan_measured(context: Context, price_per_hour: float | None = None) -> Exit
         return Exit.OK
     task_of = task_maker(context, 60.0, None)
     kinds = f"{num_kinds} {'kind' if num_kinds == 1 else 'kinds'} of cell"
-    scratch = None if context.executor == "local" else context.results.parent  # on the shared storage
+    scratch = None if context.executor == "local" else context.results.parent  # must be on shared storage
     with executor_of(context) as executor, received_signals() as signals:
         jobs = executor.jobs
         say(f"measuring {kinds} on this machine, {jobs} at a time: some iterations of each, and what surrounds them")

@@ -1,4 +1,4 @@
-"""``export``: a trained network out of its cell, as a folder that ``infogan.load`` reads and anybody can be given."""
+"""``export``: write the trained networks of a cell as a folder that ``infogan.load`` reads."""
 
 import os
 import shutil
@@ -50,12 +50,12 @@ def export(
 
 
 def passed_over(line: str) -> None:
-    """Say that a damaged cell is left out."""
+    """Print that a damaged cell is skipped."""
     say(f"[yellow]passed over:[/yellow] {escape(line)}")
 
 
 def _write(to: Path, found: Trained, *, onnx: bool) -> None:
-    """The folder, whole or not at all, and only if it loads. Raises BadInput."""
+    """Write the folder atomically, and only if it can be loaded. Raises BadInput."""
     from infogan import api, exchange
 
     whole = to.absolute()

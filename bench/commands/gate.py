@@ -1,4 +1,4 @@
-"""``baseline`` and ``check`` as plain functions."""
+"""The commands ``baseline`` and ``check`` as plain functions."""
 
 import sys
 from contextlib import redirect_stdout, suppress
@@ -27,12 +27,12 @@ COLOURS = {"ok": "green", "regressed": "red", "inconclusive": "yellow"}
 
 
 def default_baseline(experiment: str) -> Path:
-    """Where the committed baseline of an experiment lies."""
+    """Path of an experiment's committed baseline."""
     return BASELINES / f"{experiment}.json"
 
 
 def current_sweep(context: Context, cells: list[Cell]) -> Sweep:
-    """What the records hold of exactly these cells: another definition's runs never enter."""
+    """Read the records of exactly these cells, so that runs of another definition are excluded."""
     runs = []
     for cell in cells:
         folder = CellFolder.of(context.results, cell)
@@ -73,13 +73,13 @@ def baseline(experiment: str, destination: Path | None, *, train: bool, **option
 
 
 def _is_done(context: Context, cell: Cell) -> bool:
-    with suppress(OSError):  # which is said where its records are read
+    with suppress(OSError):  # reported when its records are read
         return CellFolder.of(context.results, cell).state() == "done"
     return False
 
 
 def read_baseline(path: Path, experiment: str) -> Sweep | str:
-    """The baseline, or why there is none."""
+    """The baseline, or the reason why there is none."""
     try:
         sweep = read_curves(path)
     except FileNotFoundError:
@@ -93,31 +93,31 @@ def read_baseline(path: Path, experiment: str) -> Sweep | str:
 
 @dataclass(frozen=True)
 class CheckOptions:
-    """What a check does beside comparing."""
+    """What a check does in addition to comparing."""
 
     train: bool = False
-    record: bool = False  # in the committed history too
-    strict: bool = False  # what is tolerated but changed for the worse does not pass
-    json: str | None = None  # a file for the JSON, or "-" for the standard output
+    record: bool = False  # also add it to the committed history
+    strict: bool = False  # a tolerated change for the worse fails, too
+    json: str | None = None  # path for the JSON, or "-" for standard output
 
 
 def check(experiment: str, baseline_file: Path | None, how: CheckOptions, **options: Any) -> Exit:
-    """Compare the current definition's runs with the baseline; with ``train``, run what is missing first.
+    """Compare the current definition's runs with the baseline; with ``train``, run missing cells first.
 
-    The first look is at five seeds. When it is not ok, five more decide once, ten against ten.
+    The first look has five seeds. If it is not ok, five more are added for a second look, which decides.
     """
     if how.json is not None:
         require_folder("--json: the folder", Path(how.json).parent)
     if how.json != "-":
         return _check(experiment, baseline_file, how, **options)[0]
-    with redirect_stdout(sys.stderr):  # for people; the standard output holds the JSON alone
+    with redirect_stdout(sys.stderr):  # standard output contains only the JSON
         code, text = _check(experiment, baseline_file, how, **options)
     sys.stdout.write(text)
     return code
 
 
 def _check(experiment: str, baseline_file: Path | None, how: CheckOptions, **options: Any) -> tuple[Exit, str]:
-    """The exit code, and the JSON's text."""
+    """Returns the exit code and the JSON text."""
     context = Context([experiment], **options)
     require_folder("folder of checks", context.results / "check")
     rule = gate_rule(context, experiment)
@@ -129,7 +129,7 @@ def _check(experiment: str, baseline_file: Path | None, how: CheckOptions, **opt
     if not chosen and isinstance(base, Sweep):
         everything = _look(rule, base, looks[-1], options)
         if all(_is_done(everything, cell) for cell in everything.cells):
-            looks = looks[-1:]  # all ten are there: it is decided on ten against ten
+            looks = looks[-1:]  # all ten are finished, so use them at once
     result, new = gate.inconclusive(experiment, base if isinstance(base, str) else "nothing was compared"), None
     for index, seeds in enumerate(looks):
         if isinstance(base, str):
@@ -149,7 +149,7 @@ def _check(experiment: str, baseline_file: Path | None, how: CheckOptions, **opt
 
 
 def _look(rule: GateTable, base: Sweep, seeds: tuple[int, ...], options: dict[str, Any]) -> Context:
-    """The cells of one look: an arm that is only watched has fewer, and none where the baseline has none."""
+    """The cells of one look. A watched arm has fewer seeds, and no cells if the baseline has none."""
     context = Context([base.experiment], **(options | {"seeds": seeds}))
     idle = [arm for arm in watched_arms(rule) if arm not in base.groups()]
     wanted = [c for c in context.cells if c.group not in idle and c.seed in watched_seeds(rule, c.group, seeds)]

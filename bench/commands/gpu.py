@@ -1,4 +1,4 @@
-"""``gpu``: everything that a GPU is wanted for in so many minutes, packed to be carried home."""
+"""``gpu``: run everything that needs a GPU within a time limit, and pack the results."""
 
 import signal
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from infogan.runtime import available_device
 
 
 def gpu(minutes: float, destination: Path, options: Options, wanted: Sequence[str] = NAMES) -> Exit:
-    """Run the steps that are wanted; what is finished lies in ``destination``. Raises BadInput before the first."""
+    """Run the wanted steps; results are in ``destination``. Raises BadInput before the first step."""
     options = _checked(destination, options, wanted)
     with received_signals() as signals:
         todo, folder = steps(options, wanted), destination.absolute()

@@ -1,4 +1,4 @@
-"""``history``: T80 and throughput over commits, from the checks that were made."""
+"""``history``: T80 and throughput over commits, from recorded checks."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from bench.records.storage import write_atomic
 
 
 def history(experiment: str, file: Path, to: Path) -> Exit:
-    """List the checks of an experiment in ``file`` and draw them into ``to``/history-ARM.png and .svg."""
+    """List the checks of an experiment in ``file``, and draw them to ``to``/history-ARM.png and .svg."""
     try:
         checks = [check for check in read_history(file) if check.experiment == experiment]
     except OSError as error:

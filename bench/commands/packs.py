@@ -1,4 +1,4 @@
-"""``pack`` and ``unpack``: finished cells as archives, to be carried elsewhere."""
+"""``pack`` and ``unpack``: write finished cells as archives, and add them to other results."""
 
 from pathlib import Path
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""``plan``: which cells are there, which are missing, and about how long those will take."""
+"""``plan``: list the cells with their states, and estimate how long the missing ones take."""
 
 from bench.console import console, escape, new_table, say
 from bench.context import Context
@@ -16,7 +16,7 @@ STYLES = {
 
 
 def plan(context: Context) -> None:
-    """List cells with their states."""
+    """List the cells with their states."""
     planned = grid.plan(context.results, context.cells, context.uri)
     print_data(context)
     table = new_table("experiment", "profile", "arm", "seed", "iterations", "state", "")
@@ -30,7 +30,7 @@ def plan(context: Context) -> None:
 
 
 def print_data(context: Context) -> None:
-    """Say of each experiment which data it has, and what the command line has set of it."""
+    """Print each experiment's data, and its settings from the command line."""
     for name, info in context.infos.items():
         style = "green" if info.is_papers else "yellow"
         say(f"[bold]{escape(name)}[/bold]: [{style}]{escape(info.note)}[/{style}] (digest {info.digest[:12]})")
@@ -39,7 +39,7 @@ def print_data(context: Context) -> None:
 
 
 def print_estimate(context: Context, planned: list[grid.PlannedCell], jobs: int) -> None:
-    """Say how many cells are in which state, and what those still to train will take."""
+    """Print the number of cells per state and the estimated time and disk space of the remaining ones."""
     from bench.run.progress import duration
 
     counts = {state: sum(p.state == state for p in planned) for state in dict.fromkeys(p.state for p in planned)}
@@ -62,5 +62,5 @@ def print_estimate(context: Context, planned: list[grid.PlannedCell], jobs: int)
 
 
 def size_text(num_bytes: float) -> str:
-    """A person's reading of bytes."""
+    """Bytes as text, such as "1.5 GB" or "20 MB"."""
     return f"{num_bytes / 1e9:.1f} GB" if num_bytes >= 1e9 else f"{num_bytes / 1e6:.0f} MB"

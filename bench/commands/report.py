@@ -1,4 +1,4 @@
-"""``report``: writes the report on what is there, or one page over several folders, and says the answer."""
+"""``report``: write the report of a results folder, or one page over several, and print the answers."""
 
 import tempfile
 from collections.abc import Sequence
@@ -31,7 +31,7 @@ def report(
     to: Path | None = None,
     images: Replacement | None = None,
 ) -> None:
-    """Write the report on a folder, or with ``to`` one page over several, and say what it answers."""
+    """Write the report of one folder, or with ``to`` one page over several; print the answers."""
     folders = [results] if isinstance(results, Path) else list(results)
     if len(folders) > 1 and to is None:
         raise BadInput("several --results make one page, which needs --to FILE.html")
@@ -77,7 +77,7 @@ def _combined(folders: list[Path], spec: Spec, to: Path, experiments: list[str] 
 
 
 def require_results(folder: Path) -> None:
-    """Raises BadInput where there is no such folder."""
+    """Raise BadInput if the folder does not exist."""
     require_folder("results", folder)
     if not folder.exists():
         raise BadInput(f"{folder} does not exist; `python -m bench run` makes it")
@@ -93,7 +93,7 @@ def _say_all(written: "Report | Combined", page: Path) -> None:
 
 
 def say_answers(found: "Answers") -> None:
-    """A line for each claim and arm, in the report's words; one for each sweep without a claim that was judged."""
+    """Print one line per claim and arm, in the report's words, and one per sweep without a judged claim."""
     from bench.report import answers, verdicts
     from bench.report.sentences import sentence
 

@@ -1,4 +1,4 @@
-"""``run``: trains what is missing, mirrors all of it, says how it ended."""
+"""``run``: train missing cells, mirror all of them, and print the outcome."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
 
 
 def run(context: Context, checkpoint_every_s: float = 60.0, checkpoint_every: int | None = None) -> Exit:
-    """Train what is missing and mirror all of it."""
+    """Train missing cells and mirror all of them."""
     with executor_of(context) as executor:
         return _run(context, executor, checkpoint_every_s, checkpoint_every)
 
 
 @contextmanager
 def executor_of(context: Context) -> Iterator[Executor]:
-    """Where the context wants its cells to run. Raises ExecutorError."""
+    """The executor that the context selects. Raises ExecutorError."""
     if context.executor == "local":
         from bench.run.executors.local import LocalExecutor
 
@@ -84,10 +84,10 @@ def _train(
 
 
 def task_maker(context: Context, every_s: float, every: int | None) -> "Callable[[Cell, Path], CellTask]":
-    """Function from a cell and its results folder to the task that a worker gets."""
+    """A function that makes a worker's task from a cell and its results folder."""
     from bench.records.tasks import CellTask
 
-    # a cluster's workers record where they are themselves
+    # workers of a cluster record their own environment
     recorded = environment.record(context.device) if context.executor == "local" else {}
     needs = {name: context.resources(name) for name in context.names}
 
@@ -123,7 +123,7 @@ def _print_outcome(context: Context, outcome: grid.Outcome, num_tasks: int) -> N
 
 
 def _say_answer(context: Context) -> None:
-    """What the recorded cells answer so far, and the command that shows it."""
+    """Print what the recorded cells answer so far, and the command that writes the report."""
     from bench.commands.report import say_answers
     from bench.report.sentences import answers_of
 
@@ -134,5 +134,5 @@ def _say_answer(context: Context) -> None:
 
 
 def _elsewhere(context: Context) -> str:
-    """The option that a command on these results needs."""
+    """The option that a command needs for these results."""
     return "" if context.results == DEFAULT_RESULTS.absolute() else escape(f" --results {context.results}")

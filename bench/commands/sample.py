@@ -1,4 +1,4 @@
-"""``sample``: the paper's grid of one code, drawn by a trained network."""
+"""``sample``: draw the paper's grid of one code with a trained network."""
 
 from pathlib import Path
 from typing import Annotated

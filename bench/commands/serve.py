@@ -1,4 +1,4 @@
-"""``ui`` and ``server``: MLflow's pages of one results folder, or one store for all sweeps."""
+"""``ui`` and ``server``: serve the MLflow pages of a results folder, or one tracking store for all sweeps."""
 
 from pathlib import Path
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""``sync``: completes the mirror of every recorded cell."""
+"""``sync``: complete the MLflow mirror of every recorded cell."""
 
 import os
 from pathlib import Path
@@ -14,7 +14,7 @@ from bench.tracking import mirror
 
 
 def sync(results: Path) -> Exit:
-    """Complete the mirror of every recorded cell. Raises BadInput, or Locked beside a run, which mirrors its cells."""
+    """Complete the mirror of every recorded cell. Raises BadInput, or Locked while a run mirrors its own cells."""
     if not (results / "cells").is_dir():
         raise BadInput(f"{results} holds no cells")
     require_mlflow("carry the results to where it is, or install it")

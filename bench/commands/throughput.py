@@ -1,4 +1,4 @@
-"""``python -m bench throughput``: checks its options before anything heavy is imported, measures, prints, writes."""
+"""``python -m bench throughput``: check the options before any heavy import, then measure, print and write."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +27,7 @@ RECORD = "paired.json"
 
 @dataclass(frozen=True)
 class Options:
-    """The command line's, as given."""
+    """Options of the command line."""
 
     networks: str = "mnist"
     batch_size: int = 128
@@ -41,7 +41,7 @@ class Options:
 
 
 def throughput(results: Path, options: Options, console: Console | None = None) -> int:
-    """Measure, print and write; returns the exit code: 0, or with ``against`` the gate's. Raises BadInput."""
+    """Measure, print and write. Returns 0, or with ``against`` the gate's exit code. Raises BadInput."""
     console = console or shared_console
     results = results.absolute()
     names, device = _checked(options)
@@ -65,7 +65,7 @@ def throughput(results: Path, options: Options, console: Console | None = None) 
 
 
 def _checked(options: Options) -> tuple[list[str], str]:
-    """The networks and the device."""
+    """Check the options; return the networks and the device."""
     names = [name.strip() for name in options.networks.split(",")]
     for name in names:
         if name not in ARCHITECTURES:
@@ -140,7 +140,7 @@ def _measure(
 
 
 def machine(record: Record) -> str:
-    """The machine in one line."""
+    """Describe the machine in one line."""
     f, load = record["fingerprint"], record["load"]
     device = "" if f["gpu"] is None else f", {f['gpu']}"
     return (
@@ -154,7 +154,7 @@ def interval(ratio: RatioRecord) -> str:
 
 
 def print_measurement(measurement: Measurement, console: Console) -> None:
-    """step_time_ratio, then every comparison with both clocks, then the share of the ceiling."""
+    """Print step_time_ratio, every comparison on both clocks, and the share of the ceiling."""
     workload, comparisons = measurement["workload"], measurement["comparisons"]
     clock = comparisons["reference"]["clock"]
     console.print(

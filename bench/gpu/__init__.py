@@ -1,5 +1,5 @@
-"""``python -m bench gpu``: all that a GPU is wanted for, in as many minutes as there are, and what to carry home.
+"""``python -m bench gpu``: run everything that needs a GPU within a time limit, and collect results to carry home.
 
-``steps`` says what is done in which order, ``supervise`` runs one of them within its limit, ``session`` runs all and
-keeps the summary, ``machine`` tells card and versions.
+``steps`` lists the steps in order, ``supervise`` runs one of them within its limit, ``session`` runs all and writes the
+summary, ``machine`` describes GPU and versions.
 """

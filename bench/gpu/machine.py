@@ -1,4 +1,7 @@
-"""Card and versions in one line: ``python -m bench.gpu.machine cuda``. In a process of its own: a driver may hang."""
+"""Describe GPU and versions in one line: ``python -m bench.gpu.machine cuda``.
+
+A separate process, as a driver may hang.
+"""
 
 import platform
 import sys
@@ -11,7 +14,7 @@ LIBRARIES = ("torch", "torchvision", "numpy", "scipy", "scikit-learn", "mlflow",
 
 
 def describe(device: str) -> str:
-    """Raises RuntimeError, or ValueError where there is no such device."""
+    """Describe the device. Raises RuntimeError, or ValueError if it does not exist."""
     versions = ", ".join(f"{name} {version}" for name, version in library_versions(LIBRARIES).items())
     return f"{_card(device)}; {cpu_model()}, {usable_cores()} cores; Python {platform.python_version()}, {versions}"
 

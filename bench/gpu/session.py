@@ -1,7 +1,7 @@
-"""A whole ``python -m bench gpu``: step after step until the time is up, each packed at once, all of it in a summary.
+"""Run the steps of ``python -m bench gpu`` until the time is up; pack each at once and write a summary.
 
-In the folder to carry home: summary.json and summary.txt, log.txt with all that the steps said, the records of speed,
-and the packs of finished cells. The cells themselves stay in the results folder, where the next call goes on.
+The folder to carry home has summary.json and summary.txt, log.txt with the output of all steps, the records of speed,
+and the packs of finished cells. The cells stay in the results folder, where the next call continues.
 """
 
 import shutil
@@ -21,29 +21,29 @@ from bench.records.storage import CorruptRecord, read_json, write_atomic, write_
 FORMAT = 1
 SUMMARY, LOG = "summary.json", "log.txt"
 MAX_PACK_BYTES = 15_000_000
-RESERVE = 0.03  # of the time: kept back at the end, to pack in
-GRACE = 0.04  # of the time: for a step that is cut to write its checkpoints
-LEAST = 0.01  # of the time: a step that has less is not begun
-PACK_EVERY = 0.1  # of the time: within a step, so that a machine that is taken away leaves something
+RESERVE = 0.03  # share of the time reserved for packing at the end
+GRACE = 0.04  # share of the time for a cut step to write its checkpoints
+LEAST = 0.01  # share of the time that a step needs to be started
+PACK_EVERY = 0.1  # share of the time between packs within a step, in case the machine is taken away
 
 Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class StepRecord:
-    """A line of the summary: ``done``, ``failed`` or ``cut``, and why; ``files``: what to carry of it."""
+    """A line of the summary: the status ``done``, ``failed`` or ``cut``, and why; ``files``: what to carry home."""
 
     name: str
     status: str
     message: str
     seconds: float
     limit_s: float
-    num_cells: int = 0  # finished ones, of this call and of earlier ones
+    num_cells: int = 0  # finished cells of this and earlier calls
     files: list[str] = field(default_factory=list)
 
 
 class OtherResults(BadInput):
-    """The folder to carry home belongs to other results; one line."""
+    """The folder to carry home belongs to other results; the message is one line."""
 
 
 def run_steps(
@@ -55,7 +55,7 @@ def run_steps(
     stop: Callable[[], bool] = lambda: False,
     say: Say = lambda text: None,
 ) -> list[StepRecord]:
-    """Run all within ``minutes``. Raises OtherResults before anything is changed."""
+    """Run all steps within ``minutes``. Raises OtherResults before anything is changed."""
     _require_own(destination, results)
     destination.mkdir(parents=True, exist_ok=True)
     whole_s, begun = 60 * minutes, time.monotonic()
@@ -75,7 +75,7 @@ def run_steps(
 
 
 def _require_own(destination: Path, results: Path) -> None:
-    """An earlier pack is replaced by one with the same cells and more, so it must be of the same results."""
+    """Raise OtherResults unless earlier packs, which will be replaced, are of the same results."""
     if not (destination / SUMMARY).exists():
         return
     try:
@@ -107,7 +107,7 @@ def _run_step(step: Step, limit_s: float, whole_s: float, destination: Path, sto
 
 
 class _Carried:
-    """What of a step lies in the folder to carry home."""
+    """Files of a step in the folder to carry home."""
 
     def __init__(self, step: Step, destination: Path) -> None:
         self.step, self.destination = step, destination
@@ -115,7 +115,7 @@ class _Carried:
         self.files: list[str] = []
 
     def update(self) -> str:
-        """Pack what is finished by now; what kept it from that, in one line."""
+        """Pack what is finished; return what prevented it, in one line."""
         step = self.step
         try:
             if step.record is not None and step.record.exists():
@@ -138,7 +138,7 @@ def _write(records: Sequence[StepRecord], minutes: float, destination: Path, res
 
 
 def text(records: Sequence[StepRecord]) -> str:
-    """The summary as a person reads it, a line a step."""
+    """The summary as text, one line per step."""
     width = max((len(record.name) for record in records), default=0)
     lines = []
     for record in records:

@@ -1,7 +1,7 @@
-"""The steps of ``python -m bench gpu``, in order, each with the share of the time that it may take at most.
+"""The steps of ``python -m bench gpu``, in order, each with its largest share of the time.
 
-On a GPU they are what the paper's first two figures need, at the paper's budget, then the other data sets as far as
-time allows. On a CPU the same steps rehearse, at smoke size.
+On a GPU they are the paper's first two figures at the paper's budget, then the other data sets as time allows. On a CPU
+the same steps run as a rehearsal, at smoke size.
 """
 
 import sys
@@ -13,26 +13,26 @@ from bench.environment import ROOT
 from bench.records.folder import THROUGHPUT
 from bench.throughput import CARD_RECORD
 
-WHOLE = 1.0  # of the time: as much as is left
+WHOLE = 1.0  # all the time that is left
 
 
 @dataclass(frozen=True)
 class Options:
-    """What the user has said; paths of a step are absolute."""
+    """Options of the user; steps need absolute paths."""
 
     device: str
     results: Path
     spec: Path
     data_dir: Path | None = None
-    substitute: str | None = None  # data sets that the folder may lack
+    substitute: str | None = None  # data sets that may be substituted
     jobs: int | None = None
 
 
 @dataclass(frozen=True)
 class Step:
-    """One command, run by itself. ``results``: the folder of the cells that it trains; ``record``: a file to carry.
+    """One command. ``results``: folder of the cells that it trains; ``record``: a file to carry home.
 
-    ``share``: of the whole time, at most; None: what is left, in equal parts for this step and those after it.
+    ``share``: at most this share of the whole time; None: an equal part of what is left for this and the later steps.
     """
 
     name: str
@@ -42,7 +42,7 @@ class Step:
     record: Path | None = None
 
 
-FIGURES = (  # step, experiment, seeds on a GPU, share of the time there, the variant that is rehearsed
+FIGURES = (  # step, experiment, seeds on a GPU, share of the time on a GPU, variant for a rehearsal
     ("figure-1", "mnist-mi", "0-4", 0.15, None),
     ("figure-2", "mnist", "0-4", WHOLE, None),
     ("faces", "faces", None, WHOLE, "azimuth-authors"),
@@ -54,7 +54,7 @@ NAMES = ("machine", "tests", "speed", *(name for name, *_ in FIGURES))
 
 
 def steps(options: Options, wanted: Sequence[str] = NAMES) -> list[Step]:
-    """Those that are ``wanted``, in their order."""
+    """The ``wanted`` steps, in order."""
     listed = [
         Step("machine", (sys.executable, "-m", "bench.gpu.machine", options.device), 0.1),
         Step("tests", _tests(), 0.15),
@@ -65,12 +65,12 @@ def steps(options: Options, wanted: Sequence[str] = NAMES) -> list[Step]:
 
 
 def gpu_tests() -> list[Path]:
-    """Files with tests that need a GPU: others need packages that a GPU's machine may lack."""
+    """Test files with GPU tests; others may import packages that the GPU's machine lacks."""
     return [file for file in sorted((ROOT / "tests").rglob("test_*.py")) if "pytest.mark.gpu" in file.read_text()]
 
 
 def _tests() -> tuple[str, ...]:
-    # without the options and plugins that pyproject.toml asks for
+    # ignore the options and plugins in pyproject.toml
     plain = ("-o", "addopts=", "-W", "ignore::pytest.PytestConfigWarning", "-p", "no:cacheprovider")
     return (sys.executable, "-m", "pytest", "-q", "-m", "gpu", *plain, *map(str, gpu_tests() or [ROOT / "tests"]))
 
@@ -85,7 +85,7 @@ def _speed(options: Options) -> Step:
 def _figure(
     options: Options, name: str, experiment: str, seeds: str | None, share: float, rehearsed: str | None
 ) -> Step:
-    """On a CPU one cell: one seed of one arm, and of one variant."""
+    """The step of a figure. On a CPU it trains one cell: one seed, one arm, one variant."""
     folder, on_gpu = options.results / name, options.device == "cuda"
     given = [] if on_gpu else ["--seeds", "0", "--arms", "infogan"]
     given += ["--variants", rehearsed] if not on_gpu and rehearsed else []

@@ -1,4 +1,4 @@
-"""Runs one step as a process of its own, within its limit: it fails alone, hangs alone and is cut alone."""
+"""Run one step as a separate process within its time limit, so that its failure or hang affects no other step."""
 
 import contextlib
 import os
@@ -13,15 +13,15 @@ from typing import Literal
 from bench.environment import ROOT
 
 POLL_S = 0.2
-GONE_S = 5.0  # that killed processes may take to be gone
-MAX_MESSAGE = 240  # characters of a step's last line
+GONE_S = 5.0  # limit for killed processes to disappear
+MAX_MESSAGE = 240  # characters kept of a step's last line
 
 Status = Literal["done", "failed", "cut"]
 
 
 @dataclass(frozen=True)
 class Ended:
-    """How a step ended; ``message``: its last line."""
+    """How a step ended; ``message``: its last line of output."""
 
     status: Status
     message: str
@@ -36,10 +36,10 @@ def supervise(
     stop: Callable[[], bool] = lambda: False,
     tick: Callable[[], None] = lambda: None,
 ) -> Ended:
-    """Run ``command`` from the repository's root, its output added to ``log``, for ``limit_s`` seconds at most.
+    """Run ``command`` in the repository's root for at most ``limit_s`` seconds; append its output to ``log``.
 
-    Then, or when told to ``stop``, it gets SIGTERM, and after ``grace_s`` seconds more its whole group is killed.
-    ``tick`` is called a few times a second while it runs.
+    At the limit, or on ``stop``, it gets SIGTERM, and after another ``grace_s`` seconds its process group is killed.
+    ``tick`` is called a few times per second.
     """
     started = time.monotonic()
     with log.open("ab") as file:
@@ -70,13 +70,13 @@ def supervise(
 
 
 def _kill_group(process: "subprocess.Popen[bytes]") -> None:
-    """End what is left of the step, and see it gone: a worker that is dying still holds its cell, and the GPU."""
+    """Kill what is left of the step and wait until it is gone: a dying worker still holds its cell and the GPU."""
     deadline = time.monotonic() + GONE_S
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         while time.monotonic() < deadline:
-            os.killpg(process.pid, 0)  # raises where nobody is left
+            os.killpg(process.pid, 0)  # raises if no process is left
             time.sleep(0.02)
     process.wait()
 

@@ -1,6 +1,6 @@
-"""MLflow's app behind our guard: the process that ``server`` and ``ui`` start. ``python -m bench.serve.app``.
+"""MLflow's app behind our guard: the process started by ``server`` and ``ui``. ``python -m bench.serve.app``.
 
-What it serves stands in its environment, which its owner alone can read: addresses may hold passwords.
+Its configuration is in environment variables, which only the owner can read, because addresses may contain passwords.
 """
 
 import json
@@ -17,15 +17,15 @@ SETTINGS = "INFOGAN_SERVED"
 
 @dataclass(frozen=True)
 class Served:
-    """What one process serves, and where."""
+    """What a process serves, and where."""
 
     store_uri: str
-    artifacts: str  # the folder of runs that are tracked through the server
-    artifact_folders: tuple[str, ...] = ()  # further ones that runs of the store may name
+    artifacts: str  # folder for runs tracked through the server
+    artifact_folders: tuple[str, ...] = ()  # other folders that runs of the store may name
     host: str = "127.0.0.1"
     port: int = 5000
     workers: int = 1
-    names: tuple[str, ...] = ()  # of this host, see guard.Rules
+    names: tuple[str, ...] = ()  # names of this host; see guard.Rules
     token: str = ""
 
     def to_environment(self) -> dict[str, str]:
@@ -39,7 +39,7 @@ class Served:
 
 
 def create_app() -> Guard:
-    """For uvicorn, in each of its processes."""
+    """Create the app; uvicorn calls this in each of its processes."""
     served = Served.of_environment()
     from mlflow.server.fastapi_app import app
 
@@ -48,7 +48,7 @@ def create_app() -> Guard:
 
 
 def _keep_artifacts_inside(folders: list[str]) -> None:
-    """Whatever location a store names, this process opens none outside of these folders, and no other kind of store."""
+    """Make this process open only local artifacts inside these folders, whatever location a store names."""
     from mlflow.exceptions import MlflowException
     from mlflow.protos.databricks_pb2 import PERMISSION_DENIED
     from mlflow.store.artifact import artifact_repository_registry
@@ -72,7 +72,7 @@ def _keep_artifacts_inside(folders: list[str]) -> None:
 
 
 def _prepare_environment(served: Served) -> None:
-    """What ``mlflow server`` hands to its processes."""
+    """Set the variables that ``mlflow server`` passes to its processes."""
     from mlflow.server import constants
 
     for name in ("MLFLOW_TRACKING_URI", "MLFLOW_SERVER_CORS_ALLOWED_ORIGINS"):
@@ -83,7 +83,7 @@ def _prepare_environment(served: Served) -> None:
         constants.ARTIFACT_ROOT_ENV_VAR: "mlflow-artifacts:/",
         constants.ARTIFACTS_DESTINATION_ENV_VAR: escaped(served.artifacts),
         constants.SERVE_ARTIFACTS_ENV_VAR: "true",
-        "MLFLOW_SERVER_ALLOWED_HOSTS": "*",  # the guard decides, more strictly
+        "MLFLOW_SERVER_ALLOWED_HOSTS": "*",  # the guard is stricter
         "_MLFLOW_SGI_NAME": "uvicorn",
     }
 

@@ -1,8 +1,8 @@
-"""What a server of ours answers, and to whom: an allow-list in front of MLflow's app. Knows nothing of MLflow.
+"""An allow-list in front of MLflow's app: which requests are answered, and to whom. Independent of MLflow.
 
 MLflow's app has more routes than tracking and viewing need: an assistant that runs commands, a gateway that calls
-models, jobs, webhooks, stored prompts and models. Everybody who reaches the port reaches them too. So a request is
-answered only where its method and path stand in :data:`PAGES` or :data:`INTERFACE`.
+models, jobs, webhooks, stored prompts and models. Anybody who reaches the port could use them. So a request is answered
+only if its method and path are in :data:`PAGES` or :data:`INTERFACE`.
 """
 
 import ipaddress
@@ -41,7 +41,7 @@ GET,PUT 2.0/mlflow-artifacts/artifacts/*
 """
 CREATE_EXPERIMENT = "2.0/mlflow/experiments/create"
 HEALTH = "/health"
-LOCAL_NAMES = frozenset({"localhost"})  # addresses are told by their form
+LOCAL_NAMES = frozenset({"localhost"})  # addresses are recognised by their form
 MAX_EXPERIMENT_BYTES = 1_000_000
 
 Message = MutableMapping[str, Any]
@@ -53,14 +53,14 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 @dataclass(frozen=True)
 class Rules:
-    """What one server answers."""
+    """Whom a server answers."""
 
-    names: frozenset[str] = frozenset()  # hosts that it may be called by, beside localhost and private addresses
-    token: str = ""  # where there is one, only who brings it is answered
+    names: frozenset[str] = frozenset()  # accepted host names, in addition to localhost and private addresses
+    token: str = ""  # if set, required in every request
 
 
 class Refusal(Exception):
-    """Why a request is not answered."""
+    """A request is not answered; status and reason."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
@@ -69,7 +69,7 @@ class Refusal(Exception):
 
 # ---------------------------------------------------------------- what
 def _patterns() -> dict[str, re.Pattern[str]]:
-    """By method, what paths are served."""
+    """Patterns of served paths, by method."""
     found: dict[str, list[str]] = {}
     for text, prefix in ((PAGES, ""), (INTERFACE, "/(?:ajax-)?api/")):
         for methods, *paths in map(str.split, text.strip().splitlines()):
@@ -82,7 +82,7 @@ _SERVED = _patterns()
 
 
 def is_served(method: str, path: str) -> bool:
-    """Whether this is one of the requests that tracking and viewing need."""
+    """Whether a request is needed for tracking or viewing."""
     method = "GET" if method == "HEAD" else method
     if ".." in path.split("/"):
         return False
@@ -91,15 +91,16 @@ def is_served(method: str, path: str) -> bool:
 
 # ---------------------------------------------------------------- to whom
 def host_name(header: str) -> str:
-    """Name or address of a Host header, without the port; empty where it is none."""
+    """Host name or address in a Host header, without the port; empty if it is invalid."""
     found = re.fullmatch(r"(\[[0-9a-fA-F:.]+\]|[^\s:\[\]/@]+)(:\d+)?", header)
     return found[1].strip("[]").lower() if found else ""
 
 
 def is_own_host(header: str, names: frozenset[str]) -> bool:
-    """Whether a Host header is one of our names, or a private address in numbers.
+    """Whether a Host header is one of our names, or a numeric private address.
 
-    A name that looks like an address is none: whoever owns it can point it here and read with a visitor's browser.
+    A name that looks like an address is rejected: its owner could point it here and read data through a visitor's
+    browser.
     """
     name = host_name(header)
     if name in names | LOCAL_NAMES:
@@ -112,7 +113,7 @@ def is_own_host(header: str, names: frozenset[str]) -> bool:
 
 
 def is_own_origin(origin: str, host: str, names: frozenset[str]) -> bool:
-    """Whether a page that sends this Origin is ours. Another port is another page, on localhost too."""
+    """Whether an Origin header is one of our pages. Another port is another origin, also on localhost."""
     try:
         netloc = urlsplit(origin).netloc.lower()
     except ValueError:
@@ -121,7 +122,7 @@ def is_own_origin(origin: str, host: str, names: frozenset[str]) -> bool:
 
 
 def _check(scope: Scope, rules: Rules) -> None:
-    """Raises Refusal."""
+    """Raise Refusal unless host, origin and path are accepted."""
     hosts, origins = _headers(scope, b"host"), _headers(scope, b"origin")
     if len(hosts) != 1 or not is_own_host(hosts[0], rules.names):
         raise Refusal(403, "this server does not answer to that host name; see --allowed-hosts")
@@ -136,7 +137,7 @@ def _headers(scope: Scope, name: bytes) -> list[str]:
 
 
 def _cookie_name(scope: Scope) -> str:
-    """With the port: browsers keep one set of cookies for all ports of a host."""
+    """Cookie name with the port, since browsers share cookies among all ports of a host."""
     return f"infogan-{(scope.get('server') or ('', 0))[1]}"
 
 
@@ -148,7 +149,7 @@ def _brings(scope: Scope, token: str) -> bool:
 
 
 def _comes_with(scope: Scope, token: str) -> bool:
-    """A first visit: the page itself, with the token in its address."""
+    """Whether this is a first visit: the page itself, with the token in its address."""
     given = parse_qs(scope.get("query_string", b"").decode("latin-1")).get("token", [""])[0]
     is_page = (scope["method"], scope["path"]) == ("GET", "/")
     return is_page and secrets.compare_digest(given.encode(), token.encode())
@@ -156,7 +157,7 @@ def _comes_with(scope: Scope, token: str) -> bool:
 
 # ---------------------------------------------------------------- the middleware
 class Guard:
-    """An ASGI app in front of another."""
+    """ASGI middleware that checks requests."""
 
     def __init__(self, app: App, rules: Rules) -> None:
         self.app, self.rules = app, rules
@@ -183,7 +184,7 @@ class Guard:
                 return
             if not _brings(scope, token):
                 raise Refusal(403, "open the address that the command has printed, with its token")
-        scope["headers"] = [(name, value) for name, value in scope["headers"] if name != b"origin"]  # judged above
+        scope["headers"] = [(name, value) for name, value in scope["headers"] if name != b"origin"]  # already checked
         if scope["method"] == "POST" and scope["path"].endswith(f"api/{CREATE_EXPERIMENT}"):
             scope["query_string"], body = b"", _experiment(await _read(receive))
             headers = [(k, v) for k, v in scope["headers"] if k not in (b"content-length", b"transfer-encoding")]
@@ -209,7 +210,7 @@ async def _read(receive: Receive) -> bytes:
 
 
 def _experiment(body: bytes) -> bytes:
-    """The request as MLflow is to read it: written anew, so that it cannot be read in two ways."""
+    """The request serialised again, so that it cannot be parsed in two ways."""
     try:
         asked = json.loads(body.decode())
         name, tags = asked["name"], asked.get("tags") or []

@@ -1,6 +1,6 @@
-"""A PostgreSQL cluster of our own in a folder: made on first use, reachable on loopback alone, by password alone.
+"""A private PostgreSQL cluster in a folder: created on first use, reachable on loopback only, with a password.
 
-FOLDER/database    PostgreSQL's files; FOLDER/pgpass: the password as libpq reads it, for its owner alone
+FOLDER/database: PostgreSQL's files; FOLDER/pgpass: the password file for libpq, readable by its owner only.
 """
 
 import contextlib
@@ -19,8 +19,8 @@ from bench.console import BadInput
 from bench.serve.process import LOOPBACK, Account, Server, ServerFailed, reason, running, usable_port, wait_until
 
 USER, DATABASE, ACCOUNT = "infogan", "mlflow", "postgres"
-DEBIAN = Path("/usr/lib/postgresql")  # Debian keeps the server's programs off the PATH, a folder for each version
-STOPS = (signal.SIGINT, signal.SIGQUIT)  # fast shutdown, which ends clients; then the one that recovers at next start
+DEBIAN = Path("/usr/lib/postgresql")  # Debian keeps the server's programs outside the PATH, in a folder per version
+STOPS = (signal.SIGINT, signal.SIGQUIT)  # fast shutdown, then immediate (recovers at the next start)
 STOP_LIMIT_S = 60.0
 
 
@@ -34,17 +34,17 @@ class Database:
 
     @property
     def uri(self) -> str:
-        """For SQLAlchemy, without the password: that is in PGPASSFILE."""
+        """Address for SQLAlchemy, without the password, which is in PGPASSFILE."""
         return f"postgresql+psycopg2://{USER}@{LOOPBACK}:{self.port}/{DATABASE}"
 
     @property
     def environment(self) -> dict[str, str]:
-        """What a client of :attr:`uri` needs."""
+        """Environment variables that a client of :attr:`uri` needs."""
         return {"PGPASSFILE": str(self.passfile)}
 
 
 def programs() -> Path | None:
-    """The folder of ``initdb`` and ``postgres``: of the PATH, else the newest of Debian's; None where there is none."""
+    """Folder of ``initdb`` and ``postgres``: from the PATH, else Debian's newest; None if there is none."""
     found = shutil.which("initdb")
     versions = sorted(DEBIAN.glob("*/bin/initdb"), key=lambda p: [int(n) for n in p.parts[4].split(".") if n.isdigit()])
     candidates = [Path(found).resolve().parent] if found else [path.parent for path in reversed(versions)]
@@ -52,7 +52,7 @@ def programs() -> Path | None:
 
 
 def require(folder: Path) -> tuple[Path, Account | None]:
-    """The programs and whom they run as. Raises BadInput, in one line, where PostgreSQL cannot be used."""
+    """The folder of programs and the account to run as. Raises BadInput if PostgreSQL cannot be used."""
     found = programs()
     if found is None:
         raise BadInput("PostgreSQL is not installed: `sudo make system-deps` (Debian), or --store sqlite")
@@ -64,7 +64,10 @@ def require(folder: Path) -> tuple[Path, Account | None]:
 
 
 def _account(folder: Path) -> Account | None:
-    """PostgreSQL refuses root: then it runs as the system's postgres, which must be able to enter the folder."""
+    """The account ``postgres`` if this process is root, which PostgreSQL rejects.
+
+    It must be able to enter the folder.
+    """
     if os.geteuid() != 0:
         return None
     try:
@@ -83,7 +86,7 @@ def _account(folder: Path) -> Account | None:
 
 @contextlib.contextmanager
 def database(folder: Path, log: IO[bytes], signals: list[int]) -> Iterator[Database]:
-    """The folder's cluster, made where it is not there, until the end of the block. Raises BadInput, ServerFailed."""
+    """Run the folder's cluster, created if missing, until the end of the block. Raises BadInput, ServerFailed."""
     found, account = require(folder)
     passfile, files = folder / "pgpass", folder / "database"
     if files.exists() and not passfile.exists():
@@ -99,7 +102,10 @@ def database(folder: Path, log: IO[bytes], signals: list[int]) -> Iterator[Datab
 
 
 def _create(found: Path, files: Path, passfile: Path, account: Account | None) -> None:
-    """Made aside and renamed: a kill in the middle leaves no half cluster. Raises ServerFailed."""
+    """Create the cluster under another name and rename it, so that a kill leaves no incomplete one.
+
+    Raises ServerFailed.
+    """
     incoming, password = files.with_name(f".{files.name}.incoming"), secrets.token_urlsafe(32)
     shutil.rmtree(incoming, ignore_errors=True)
     incoming.mkdir(mode=0o700)
@@ -122,7 +128,7 @@ def _create(found: Path, files: Path, passfile: Path, account: Account | None) -
 
 
 def write_private(path: Path, text: str) -> None:
-    """Readable by its owner alone from the first moment."""
+    """Write a file that only its owner can read, from the start."""
     path.unlink(missing_ok=True)
     with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         file.write(text)
@@ -131,7 +137,7 @@ def write_private(path: Path, text: str) -> None:
 
 
 def _is_ready(port: int, passfile: Path) -> bool:
-    """Whether the cluster answers; makes MLflow's database where it is not there."""
+    """Whether the cluster answers; creates MLflow's database if it is missing."""
     import psycopg2
 
     try:

@@ -1,4 +1,4 @@
-"""Servers that a command starts and stops: processes with a log, their end, and MLflow's own server."""
+"""Start and stop servers for a command: processes with a log, and MLflow's own server."""
 
 import ctypes
 import os
@@ -27,12 +27,12 @@ PR_SET_PDEATHSIG = 1  # of prctl(2)
 
 
 class ServerFailed(Exception):
-    """A server ended by itself or does not answer; the message is one line."""
+    """A server ended unexpectedly or does not answer; the message is one line."""
 
 
 @dataclass(frozen=True)
 class Account:
-    """Whom a process runs as, where that is not who started it."""
+    """Another account to run a process as."""
 
     user: int
     group: int
@@ -40,15 +40,15 @@ class Account:
 
 @dataclass(frozen=True)
 class Server:
-    """A process that should stay, and what it has said since its start."""
+    """A process that should keep running, and its log."""
 
     name: str
     process: "subprocess.Popen[bytes]"
     log: IO[bytes]
-    log_start: int  # bytes; what lies before is of an earlier start
+    log_start: int  # bytes; earlier content is from earlier starts
 
     def check(self) -> None:
-        """Raises ServerFailed, with its last words, where it has ended."""
+        """Raise ServerFailed, with the reason from the log, if the process has ended."""
         if self.process.poll() is None:
             return
         self.log.seek(self.log_start)
@@ -57,7 +57,7 @@ class Server:
 
 
 def reason(said: str) -> str:
-    """The line that tells why a program ended: the first error, after which it may have tidied up; else its last."""
+    """The line that explains why a program ended: the first error if any, else the last line."""
     lines = [line.strip() for line in said.splitlines() if line.strip()]
     errors = [line for line in lines if re.search(r"\b(FATAL|PANIC|[Ee]rror):", line)]
     return (errors or lines[-1:] or ["without a word"])[0][:300]
@@ -74,14 +74,14 @@ def running(
     environment: Mapping[str, str] | None = None,
     account: Account | None = None,
 ) -> Iterator[Server]:
-    """A server in a process group of its own, so that a Ctrl-C reaches it through us alone.
+    """Run a server in its own process group, so that a Ctrl-C reaches it only through us.
 
-    ``stops`` are sent in turn, each with ``stop_limit_s`` to end; the kernel sends the first where we are killed.
+    ``stops`` are signals sent in turn, with ``stop_limit_s`` each; the kernel sends the first one if we are killed.
     """
-    prctl = getattr(ctypes.CDLL(None), "prctl", None)  # Linux has it
+    prctl = getattr(ctypes.CDLL(None), "prctl", None)  # Linux only
     process = subprocess.Popen(
         command,
-        cwd="/" if account else None,  # ours may be closed to them
+        cwd="/" if account else None,  # our folder may not be accessible to that account
         env=environment,
         stdin=subprocess.DEVNULL,
         stdout=log,
@@ -99,7 +99,7 @@ def running(
 
 
 def _end_group(process: "subprocess.Popen[bytes]", stops: Sequence[signal.Signals], limit_s: float) -> None:
-    """The command and what it has started."""
+    """End the command and everything it started."""
     for signum in stops:
         try:
             os.killpg(process.pid, signum)
@@ -112,7 +112,7 @@ def _end_group(process: "subprocess.Popen[bytes]", stops: Sequence[signal.Signal
 
 @contextmanager
 def received_signals() -> Iterator[list[int]]:
-    """The signals received so far. A list, not an exception: nothing may cut the stopping of a server short."""
+    """Collect signals in a list instead of raising exceptions, so that nothing interrupts the shutdown of a server."""
     received: list[int] = []
     caught = [s for s in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP) if signal.getsignal(s) is not signal.SIG_IGN]
     before = {s: signal.signal(s, lambda signum, _: received.append(signum)) for s in caught}
@@ -124,11 +124,11 @@ def received_signals() -> Iterator[list[int]]:
 
 
 def usable_port(port: int | None, host: str = LOOPBACK) -> int:
-    """The chosen port or a free one. Raises BadInput."""
+    """The given port or a free one. Raises BadInput."""
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port or 0, type=socket.SOCK_STREAM)[0]
         with socket.socket(family) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server will
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server will do
             probe.bind(address)
             return int(probe.getsockname()[1])
     except socket.gaierror as error:
@@ -140,7 +140,7 @@ def usable_port(port: int | None, host: str = LOOPBACK) -> int:
 def mlflow_server(
     served: Served, log: IO[bytes], environment: Mapping[str, str] | None = None
 ) -> AbstractContextManager[Server]:
-    """MLflow behind our guard; to be entered. It answers once :func:`wait_until` has seen it healthy."""
+    """Context that runs MLflow behind our guard. Use :func:`wait_until` to wait until it is healthy."""
     settings = os.environ | MLFLOW_SETTINGS | dict(environment or {}) | served.to_environment()
     checkout = str(Path(bench.__file__).parents[1])
     settings |= {"PYTHONPATH": os.pathsep.join(filter(None, [checkout, os.environ.get("PYTHONPATH")]))}
@@ -148,7 +148,7 @@ def mlflow_server(
 
 
 def is_healthy(base: str) -> bool:
-    """Whether MLflow answers at this address; no proxy in between."""
+    """Whether MLflow answers at this address, without a proxy."""
     direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with direct.open(f"{base}/health", timeout=5) as response:
@@ -158,7 +158,7 @@ def is_healthy(base: str) -> bool:
 
 
 def wait_until(condition: Callable[[], bool], server: Server, signals: list[int]) -> None:
-    """Until the server answers or a signal comes. Raises ServerFailed where it ends or stays silent."""
+    """Wait until the server answers or a signal arrives. Raises ServerFailed if it ends or stays silent."""
     deadline = time.monotonic() + START_LIMIT_S
     while not (signals or condition()):
         server.check()
@@ -166,4 +166,4 @@ def wait_until(condition: Callable[[], bool], server: Server, signals: list[int]
             raise ServerFailed(f"{server.name} does not answer after {START_LIMIT_S:g} s")
         time.sleep(POLL_S)
     if not signals:
-        server.check()  # another's server may have answered
+        server.check()  # another server may have answered at this address

@@ -1,4 +1,4 @@
-"""``server``: one MLflow tracking server for everybody, with a database and an artifact folder of its own."""
+"""``server``: one MLflow tracking server for several users, with its own database and artifact folder."""
 
 import contextlib
 import os
@@ -32,7 +32,7 @@ from bench.serve.process import (
 from bench.tracking.uri import redacted, sqlite_uri
 
 STORES = ("postgresql", "sqlite")
-LOG_LIMIT_BYTES = 50e6  # a log beyond it is begun anew at the next start; the one before is kept
+LOG_LIMIT_BYTES = 50e6  # a larger log is rotated at the next start; one old log is kept
 EVERY_ADDRESS = ("0.0.0.0", "::")
 TOKEN_FILE = "token"
 NO_PASSWORD = "open to the network without a password"
@@ -40,7 +40,7 @@ NO_PASSWORD = "open to the network without a password"
 
 @dataclass(frozen=True)
 class Options:
-    """The command line's, as given."""
+    """Options of the command line."""
 
     folder: Path
     store: str = "postgresql"
@@ -48,11 +48,11 @@ class Options:
     port: int = 5000
     allowed_hosts: str | None = None
     workers: int = 1
-    token: bool = False  # answer only who brings the one in the folder
+    token: bool = False  # whether requests need the token in the folder
 
 
 def serve(options: Options) -> Exit:
-    """Start database and server, say how to use them, stop both on a signal. Raises BadInput, Locked."""
+    """Start database and server, print how to use them, and stop both on a signal. Raises BadInput, Locked."""
     folder = options.folder.absolute()
     require_folder("folder", folder)
     if options.store not in STORES and "://" not in options.store:
@@ -108,7 +108,7 @@ class _Store:
 
 @contextlib.contextmanager
 def _store(options: Options, folder: Path, log: IO[bytes], signals: list[int]) -> Iterator[_Store]:
-    """Where MLflow keeps what it is sent."""
+    """The backend store of MLflow."""
     if options.store == "postgresql":
         with postgres.database(folder, log, signals) as database:
             yield _Store(database.uri, database.environment, [database.server])
@@ -127,14 +127,14 @@ def _log(path: Path) -> Iterator[IO[bytes]]:
 
 
 def _token(file: Path) -> str:
-    """The folder's, made where it is not there; for its owner alone, as whoever reads it is answered."""
+    """The folder's token, created if missing; readable by its owner only, since it grants access."""
     if not file.exists():
         postgres.write_private(file, secrets.token_urlsafe(32))
     return file.read_text().strip()
 
 
 def own_names(options: Options) -> tuple[str, ...]:
-    """The names of this host, as the command line gives them. Raises BadInput."""
+    """Names of this host, from the command line. Raises BadInput."""
     names = [name.strip().lower() for name in (options.allowed_hosts or "").split(",") if name.strip()]
     for name in names:
         if host_name(name) != name or "*" in name:

@@ -1,4 +1,4 @@
-"""``ui``: MLflow's pages over a results folder, on loopback, for whoever has the addresses, which hold a token."""
+"""``ui``: serve MLflow's pages of a results folder on loopback, protected by a token in the addresses."""
 
 import html
 import os
@@ -26,7 +26,7 @@ from bench.serve.process import (
 from bench.tracking import connection as tracking
 from bench.tracking.uri import redacted
 
-VIEWS = {  # options of an experiment's page; the keys are those of the experiment's tags
+VIEWS = {  # options of an experiment's page; the keys are also used in the experiment's tags
     "seeds": "compareRunsMode=CHART&viewStateShareKey=seeds",
     "arms": "compareRunsMode=CHART&viewStateShareKey=arms",
     "table": "viewStateShareKey=seeds",
@@ -34,7 +34,7 @@ VIEWS = {  # options of an experiment's page; the keys are those of the experime
 
 
 def show(results: Path, port: int | None, *, open_browser: bool) -> Exit:
-    """Serve the results' store until Ctrl-C. Of a store behind a server of its own, only the addresses are printed."""
+    """Serve the results' store until Ctrl-C. For a store with its own server, only print the addresses."""
     uri = tracking.resolve_uri(results)
     require_mlflow("`python -m bench report` does without it; or install it")
     try:
@@ -55,7 +55,7 @@ def show(results: Path, port: int | None, *, open_browser: bool) -> Exit:
 
 # ---------------------------------------------------------------- addresses
 def view_address(base: str, experiment_id: str, view: str) -> str:
-    """Address of a prepared view; without the workflow type a first visit shows MLflow's page for language models."""
+    """Address of a prepared view. Without the workflow type, a first visit shows MLflow's page for language models."""
     return f"{base}#/experiments/{experiment_id}/runs?workflowType=machine_learning&{VIEWS[view]}"
 
 
@@ -69,7 +69,7 @@ def _print_views(base: str, experiments: dict[str, str]) -> None:
 
 
 def _open_browser(address: str, folder: str) -> None:
-    """Open it by way of a page that only its owner can read: everybody can read a program's arguments."""
+    """Open the address through a private local file, because program arguments are visible to all users."""
     has_display = sys.platform == "darwin" or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
     if has_display and is_watched():
         page = Path(folder, "open.html")

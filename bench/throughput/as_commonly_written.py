@@ -1,12 +1,11 @@
-"""The iteration as the popular PyTorch versions of InfoGAN have it, written anew from their common structure.
+"""The iteration as popular PyTorch ports of InfoGAN write it, rewritten from their common structure.
 
-What they share, and what costs them: linear layers are convolutions on 1x1 images (7x7 where a linear layer reads
-7x7 features), memory order is the default, D ends in a sigmoid with a binary cross-entropy on probabilities, D's
-gradients are computed in G's phase and cleared afterwards, both losses are read as Python numbers in every iteration,
-Adam is the default one, and batch norm keeps running averages that nothing uses.
-It is another algorithm than the library's in four points: G's phase takes the fake batch of D's phase, Q learns in G's
-phase with G's optimiser, the trunk does not learn from L_I, and G's reshaped linear layer has a batch norm per channel
-instead of one per feature.
+What they share, and what it costs: linear layers are convolutions on 1x1 images (7x7 for a linear layer that reads 7x7
+features), the memory format is the default, D ends in a sigmoid with binary cross-entropy on probabilities, D's
+gradients are computed in G's phase and then discarded, both losses are read as Python numbers in every iteration, Adam
+is the default implementation, and batch norm keeps running averages that nothing uses. The algorithm differs from the
+library's in four points: G's phase uses the fake batch of D's phase, Q learns in G's phase with G's optimiser, L_I does
+not train the trunk, and G's reshaped linear layer has batch norm per channel instead of per feature.
 Shape suffixes: N batch, C channels, H height, W width.
 """
 
@@ -23,7 +22,7 @@ SLOPE = 0.1
 
 
 class _Crop(nn.Module):
-    """Without the last row and column: what an even kernel at stride 1 gives too much."""
+    """Remove the last row and column, which an even kernel at stride 1 adds."""
 
     def forward(self, x: Tensor) -> Tensor:
         return x[:, :, :-1, :-1]
@@ -95,7 +94,7 @@ def _initialise(module: nn.Module) -> None:
 
 
 class AsCommonlyWritten:
-    """Networks, optimisers and the iteration. Latents, rates and weights are those of ``players``."""
+    """Networks, optimisers and the iteration. Latents, learning rates and weights are those of ``players``."""
 
     def __init__(self, network: str, players: Players, width: float = 1.0) -> None:
         self.players, settings = players, players.settings
@@ -135,7 +134,7 @@ class AsCommonlyWritten:
         return loss_d.item(), loss_g.item()
 
     def _code_loss(self, parameters_NP: Tensor, values: tuple[Tensor, ...]) -> Tensor:
-        """Cross-entropies and Gaussian negative log-likelihoods, each with its weight."""
+        """Weighted sum of cross-entropies and Gaussian negative log-likelihoods."""
         loss, column = parameters_NP.new_zeros(()), 0
         for code, value, weight in zip(
             self.players.spec.codes, values, self.players.settings.mi_weight_generator, strict=True

@@ -1,7 +1,7 @@
-"""The same workloads under pytest-benchmark, for its local statistics, --benchmark-compare and --benchmark-histogram.
+"""The same workloads under pytest-benchmark, for --benchmark-compare and --benchmark-histogram.
 
-``make bench`` runs this after the suite; ``make test`` never collects it. Each row is measured by itself, so on a busy
-machine rows do not compare with one another: for ratios take ``python -m bench throughput``, which interleaves.
+``make bench`` runs this after the suite; ``make test`` does not collect it. Rows are measured separately, so on a busy
+machine they are not comparable with each other; for ratios use ``python -m bench throughput``, which interleaves.
 """
 
 import pytest

@@ -1,8 +1,8 @@
-"""Rows of one GPU: an iteration launched kernel by kernel or replayed as a graph, in three precisions, of one seed and
-of five, in either memory order, and as the popular ports write it; each beside the card's own matrix product.
+"""Speed of an iteration on one GPU: eager or as a graph, three precisions, one or five seeds, both memory formats, and
+the popular ports; each relative to the GPU's own matrix product.
 
-A row takes turns with a large product in its precision, and is written as soon as it is measured: what cannot run costs
-its row alone. On a CPU the same rows rehearse, without graphs and small.
+A row alternates with a large product in its precision, and is written as soon as it is measured, so a failure costs
+only its own row. On a CPU the same rows run as a rehearsal, without graphs and small.
 """
 
 import random
@@ -29,9 +29,9 @@ from infogan.runtime import Precision, gpu_products
 from infogan.together import iterations, take_turns
 from infogan.training import Trainer, TrainingConfig
 
-STRETCH = {"cuda": 25, "cpu": 2}  # iterations of a call: training reads from a GPU as often
-MANY = 10**5  # iterations, which no row reaches
-ROUNDS = {"cuda": 7, "cpu": 3}  # [min, max] of seven bounds the median with 98 %
+STRETCH = {"cuda": 25, "cpu": 2}  # iterations per call; training reads from a GPU as often
+MANY = 10**5  # iterations; no row reaches this
+ROUNDS = {"cuda": 7, "cpu": 3}  # [min, max] of seven contains the median with 98 %
 PRODUCT_SIZES = {"cuda": 8192, "cpu": 512}
 TYPES = {"float32": torch.float32, "tf32": torch.float32, "bf16": torch.bfloat16}
 SEEDS = 5
@@ -39,7 +39,7 @@ SEEDS = 5
 
 @dataclass(frozen=True)
 class Row:
-    """What is measured. ``order``: of images and weights in memory; the other one than training has, or its own."""
+    """What is measured. ``order``: memory format of images and weights, that of training ("own") or the other."""
 
     name: str
     precision: Precision = "float32"
@@ -62,7 +62,7 @@ ROWS = (
 
 @dataclass(frozen=True)
 class _OtherOrder(TrainingConfig):
-    """Images and weights lie in memory the other way."""
+    """A configuration with the other memory format for images and weights."""
 
     @property
     def memory_format(self) -> torch.memory_format:
@@ -71,7 +71,7 @@ class _OtherOrder(TrainingConfig):
 
 
 def config_of(row: Row, workload: Workload) -> TrainingConfig:
-    """What a row trains."""
+    """Training configuration of a row."""
     base = training_config(workload, "reference" if row.is_popular else "fused")
     capture: Literal["off", "graph"] = "graph" if row.is_captured and workload.device == "cuda" else "off"
     network: NetworkSettings = replace(base.network, precision=row.precision)
@@ -80,7 +80,7 @@ def config_of(row: Row, workload: Workload) -> TrainingConfig:
 
 
 def calls_of(row: Row, workload: Workload) -> Callable[[], object]:
-    """Each call is a stretch of iterations of each of the row's seeds."""
+    """A function that runs a stretch of iterations of each of the row's seeds."""
     if row.is_popular:
         return _popular(workload, rounds_as_default=row.precision == "tf32")
     images = pixels(workload).to(workload.device)
@@ -89,7 +89,7 @@ def calls_of(row: Row, workload: Workload) -> Callable[[], object]:
     rounds = take_turns([iterations(trainer, num) for trainer in trainers], workload.device)
 
     def stretch() -> None:
-        for _ in range(num + 1):  # its last turn reads
+        for _ in range(num + 1):  # the last turn reads
             next(rounds)
 
     return stretch
@@ -109,14 +109,14 @@ def _popular(workload: Workload, *, rounds_as_default: bool) -> Callable[[], obj
 
 @contextmanager
 def _default_rounding() -> Iterator[None]:
-    """PyTorch's own: the factors of convolutions in TF32, those of matrix products exact."""
+    """PyTorch's default precision: TF32 for convolutions, exact matrix products."""
     with gpu_products("float32"):
         torch.backends.cudnn.conv.fp32_precision = "tf32"  # type: ignore[attr-defined]
         yield
 
 
 def measure_row(row: Row, workload: Workload, rng: random.Random) -> CardRow:
-    """Milliseconds of one seed's iteration, images per second of all seeds, share of the product's rate."""
+    """Milliseconds per iteration of one seed, images/s of all seeds, and share of the product's rate."""
     device = workload.device
     product = MatrixProduct(device, TYPES[row.precision], PRODUCT_SIZES[device])
 
@@ -149,7 +149,7 @@ def _named(row: Row) -> CardRow:
 
 
 def measure_card(path: Path, workload: Workload, say: Announce, rows: tuple[Row, ...] = ROWS) -> int:
-    """Measure all ``rows`` into the record at ``path``; returns how many could not be."""
+    """Measure all ``rows`` and write the record to ``path``; return how many failed."""
     session = Session(workload.device, 1, say)
     measured: list[CardRow] = []
     for row in rows:
@@ -158,7 +158,7 @@ def measure_card(path: Path, workload: Workload, say: Announce, rows: tuple[Row,
             torch.cuda.reset_peak_memory_stats()
         try:
             measured.append(measure_row(row, workload, session.rng))
-        except (RuntimeError, ValueError) as error:  # what CUDA and PyTorch raise
+        except (RuntimeError, ValueError) as error:  # errors of CUDA and PyTorch
             measured.append(_named(row) | {"error": f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"})
         say(line(measured[-1]))
         write_plain_json(path, {**session.record("card"), "workload": workload.record(), "rows": measured})
@@ -166,7 +166,7 @@ def measure_card(path: Path, workload: Workload, say: Announce, rows: tuple[Row,
 
 
 def line(row: CardRow) -> str:
-    """A row as a person reads it."""
+    """A row as text."""
     name = f"{row['name']}, {row['precision']}"
     if "error" in row:
         return f"{name}: not measured: {escape(row['error'])}"

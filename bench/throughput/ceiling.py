@@ -1,10 +1,9 @@
-"""What the machine can do: the rate of a large matrix product, measured in the same process between the steps.
+"""The machine's peak: the rate of a large matrix product, measured in the same process between the steps.
 
-On a CPU it is that of the faster library, PyTorch's BLAS or oneDNN: MKL alone is no ceiling where it does not know the
-processor.
+On a CPU it uses the faster library, PyTorch's BLAS or oneDNN, because MKL is slow on processors that it does not know.
 
-Two counts of an iteration's arithmetic. Direct: what the layers as the paper states them need. Executed: what the
-products and convolutions that were really called need, fewer where Winograd-type convolutions are on.
+An iteration's arithmetic is counted in two ways. Direct: operations of the layers as the paper states them. Executed:
+operations of the products and convolutions that were really called, which are fewer with Winograd-type convolutions.
 """
 
 import statistics
@@ -23,9 +22,9 @@ SIZES = {"cpu": 2048, "cuda": 8192}
 
 
 class MatrixProduct:
-    """A square product; called it multiplies once, with the library that is faster in a few trials.
+    """A square matrix product; each call multiplies once, with the library that was faster in a few trials.
 
-    ``dtype``: of its factors. How a GPU rounds those of float32 is the caller's to say.
+    ``dtype``: type of the factors. The caller sets the precision of float32 products on a GPU.
     """
 
     def __init__(self, device: str = "cpu", dtype: torch.dtype = torch.float32, size: int | None = None) -> None:
@@ -56,7 +55,7 @@ class MatrixProduct:
 
 
 def direct_flops(workload: Workload) -> float:
-    """FLOPs of one iteration with fresh latents, Q included, whatever algorithm the convolutions use."""
+    """FLOPs of one iteration with fresh latents, including Q, independent of the convolution algorithm."""
     return iteration_flops(workload.costs(), workload.batch_size)
 
 

@@ -1,8 +1,7 @@
-"""``python -m bench cost``: InfoGAN's iteration against a plain GAN's on the same networks, for claim S6a.
+"""``python -m bench cost``: InfoGAN's iteration against that of a plain GAN on the same networks, for claim S6a.
 
-Interleaved pairs, the processor time of one thread, and beside it parameters and floating-point operations. A network's
-pairs end as soon as the claim can be judged of it. A record of the same machine, code and protocol is kept: the command
-does nothing a second time.
+Interleaved pairs in CPU time of one thread, plus parameters and floating-point operations. Measuring a network stops
+when the claim can be judged for it. If a record of the same machine, code and protocol exists, nothing is measured.
 """
 
 from collections.abc import Mapping
@@ -21,9 +20,9 @@ from bench.throughput.session import Session
 from bench.throughput.workloads import NETWORKS, Kernels, Workload, iteration
 
 CLOCK: paired.Clock = "processor"
-KERNELS: Kernels = "fastest"  # those that cells train with, on both sides of a pair
+KERNELS: Kernels = "fastest"  # as in training, on both sides of a pair
 BLOCK_S = 0.05
-SEED = 0  # of the order within each pair
+SEED = 0  # for the order within each pair
 
 
 class Protocol(TypedDict):
@@ -32,11 +31,11 @@ class Protocol(TypedDict):
     batch_size: int
     width: float
     kernels: Kernels
-    pairs: int  # of a network at most
+    pairs: int  # at most, per network
 
 
 def measure_cost(results: Path, claim: CostTable, profile: str, console: Console) -> None:
-    """Measure every network and write the record, unless it is there."""
+    """Measure every network and write the record, unless it exists."""
     wanted = _protocol(claim, profile)
     session = Session("cpu", 1, lambda text: console.print(escape(text), highlight=False), seed=SEED)
     path = results / RECORD
@@ -51,13 +50,13 @@ def measure_cost(results: Path, claim: CostTable, profile: str, console: Console
 
 
 def _protocol(claim: CostTable, profile: str) -> Protocol:
-    """What is measured; two records of the same protocol on the same machine say the same."""
+    """The protocol; records with the same protocol on the same machine are equivalent."""
     pairs = claim.profiles[profile]  # type: ignore[index]
     return {"batch_size": claim.batch_size, "width": claim.width, "kernels": KERNELS, "pairs": pairs}
 
 
 def _is_held(results: Path, record: Mapping[str, Any]) -> bool:
-    """Whether a sound record of the same machine, code and protocol, with as many pairs or more, is there."""
+    """Whether a valid record of the same machine, code and protocol, with at least as many pairs, exists."""
     try:
         if read_cost(results) is None:
             return False
@@ -69,12 +68,12 @@ def _is_held(results: Path, record: Mapping[str, Any]) -> bool:
 
 
 def looks(claim: CostTable, num_pairs: int) -> tuple[int, ...]:
-    """Numbers of pairs after which measuring may stop: the fewest that the claim is judged on, and all."""
+    """Numbers of pairs after which measuring may stop: the minimum for the claim, and all."""
     return (claim.min_pairs, num_pairs) if claim.min_pairs < num_pairs else (num_pairs,)
 
 
 def decided(claim: CostTable) -> paired.Decided:
-    """Stop once the whole interval lies on one side of the claim's bound."""
+    """A rule to stop once the whole interval is on one side of the claim's bound."""
 
     def is_decided(pairs: paired.Pairs) -> bool:
         ratio = pairs.ratio(CLOCK)
@@ -84,7 +83,7 @@ def decided(claim: CostTable) -> paired.Decided:
 
 
 def _network(session: Session, name: str, wanted: Protocol, claim: CostTable) -> NetworkCost:
-    """One network's pairs."""
+    """Measure one network."""
     workload = Workload(name, wanted["batch_size"], wanted["width"], wanted["kernels"])
     session.announce(f"cost of codes and Q: {workload.name}")
     infogan, gan = iteration("fused", workload), iteration("plain_gan", workload)

@@ -1,6 +1,6 @@
-"""Has the step become slower than a stored measurement says? Log ratios against log ratios, machine against itself.
+"""Has the step become slower than in a stored measurement? Compares log ratios measured on the same machine.
 
-The number that is compared is step_time_ratio, fused over reference: absolute times do not survive a busy machine.
+The compared number is step_time_ratio, fused over reference, since absolute times are unreliable on a busy machine.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,9 +13,9 @@ from bench.analysis.statistics import Outcome, RatioInterval, hodges_lehmann_rat
 from bench.records.throughput import Fingerprint, Measurement, PairedRecord
 from bench.throughput.paired import ALPHA, Clock
 
-TOLERANCE = 0.05  # a regression is at least this much slower
-MARGIN = 0.10  # ok excludes this much
-PROTOCOL = 2  # changes with what is measured and how; other protocols are not compared
+TOLERANCE = 0.05  # a regression is slower by at least this
+MARGIN = 0.10  # ok excludes a slowdown of this
+PROTOCOL = 2  # raise it when the measurement changes; other protocols are not compared
 EXIT: dict[Outcome, int] = {"ok": 0, "regressed": 1, "inconclusive": 3}
 SAME_MACHINE = ("protocol", "cpu", "instructions", "cores", "threads", "device", "gpu", "torch")
 SAME_WORKLOAD = ("network", "batch_size", "width", "kernels", "fast_layers", "device")
@@ -25,7 +25,7 @@ LogRatios = Mapping[Clock, Sequence[float]]
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a comparison found, with the ratio of ratios on each clock that was compared."""
+    """Outcome of a comparison, with the ratio of ratios on each compared clock."""
 
     outcome: Outcome
     reason: str
@@ -35,7 +35,7 @@ class Verdict:
 def compare_log_ratios(
     base: Sequence[float], new: Sequence[float], alpha: float = ALPHA
 ) -> tuple[Outcome, RatioInterval]:
-    """regressed: the ratio grew by the tolerance or more and the interval is above 1; ok: the margin is excluded."""
+    """regressed: the ratio grew by at least the tolerance and the interval is above 1; ok: the margin is excluded."""
     ratio = hodges_lehmann_ratio(np.exp(base), np.exp(new), alpha=alpha)
     if ratio.low > 1 and ratio.ratio >= 1 + TOLERANCE:
         return "regressed", ratio
@@ -43,12 +43,15 @@ def compare_log_ratios(
 
 
 def clocks(device: str, threads: int) -> tuple[Clock, ...]:
-    """Which clocks are compared, the deciding one first. Processor time means something on one thread only."""
+    """Clocks to compare, the deciding one first. CPU time is meaningful for one thread only."""
     return ("processor", "wall") if device == "cpu" and threads == 1 else ("wall",)
 
 
 def compare(base: LogRatios, new: LogRatios, used: Sequence[Clock], alpha: float = ALPHA) -> Verdict:
-    """A regression on any clock is one, at a share of ``alpha`` each; ok needs the first clock to say so."""
+    """Compare on all used clocks, at an equal share of ``alpha`` each.
+
+    A regression on any clock counts; ok requires the first clock to be ok.
+    """
     results = {clock: compare_log_ratios(base[clock], new[clock], alpha / len(used)) for clock in used}
     ratios = {clock: ratio for clock, (_, ratio) in results.items()}
     outcomes: dict[Outcome, list[Clock]] = {}
@@ -67,12 +70,12 @@ def compare(base: LogRatios, new: LogRatios, used: Sequence[Clock], alpha: float
 
 
 def differences(base: Mapping[str, Any], new: Mapping[str, Any], names: Sequence[str]) -> list[str]:
-    """What forbids a comparison, each as "name: old, now new"."""
+    """Differences that rule out a comparison, each as "name: old, now new"."""
     return [f"{n}: {base.get(n)!r}, now {new.get(n)!r}" for n in names if base.get(n) != new.get(n)]
 
 
 def against(baseline: PairedRecord, fingerprint: Fingerprint, measurement: Measurement) -> Verdict:
-    """One new measurement against the same workload's in a stored record."""
+    """Compare a new measurement with that of the same workload in a stored record."""
     other = differences(baseline["fingerprint"], fingerprint, SAME_MACHINE)
     if other:
         return Verdict("inconclusive", f"the baseline is another machine's: {'; '.join(other)}", {})
@@ -86,6 +89,6 @@ def against(baseline: PairedRecord, fingerprint: Fingerprint, measurement: Measu
 
 
 def worst(outcomes: Sequence[Outcome]) -> Outcome:
-    """A regression outweighs doubt, doubt outweighs ok."""
+    """The worst outcome: regressed, then inconclusive, then ok."""
     order: tuple[Literal["regressed"], Literal["inconclusive"], Literal["ok"]] = ("regressed", "inconclusive", "ok")
     return next(outcome for outcome in order if outcome in outcomes)

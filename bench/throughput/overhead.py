@@ -1,4 +1,4 @@
-"""What a cell spends beside its training steps: sampling, evaluation, checkpoints, start-up and tracking."""
+"""Time that a cell spends outside its training steps: sampling, evaluation, checkpoints, start-up and tracking."""
 
 import io
 import os
@@ -32,7 +32,7 @@ CHECKPOINT_EVERY_S = 60.0
 
 
 class CellFailed(RuntimeError):
-    """The small cell could not be trained; one line."""
+    """The small cell could not be trained; the message is one line."""
 
 
 def _median_ms(call: Callable[[], object], device: str, repeats: int = REPEATS) -> float:
@@ -48,7 +48,7 @@ def _median_ms(call: Callable[[], object], device: str, repeats: int = REPEATS) 
 
 
 def sampler(device: str) -> Callable[[], None]:
-    """Draws latents and generates ``SAMPLE_BATCH`` images with the paper's MNIST generator."""
+    """A function that samples latents and generates ``SAMPLE_BATCH`` images with the paper's MNIST generator."""
     players = trainer(Workload("mnist", device=device), "fused").players
 
     @torch.no_grad()
@@ -59,13 +59,13 @@ def sampler(device: str) -> Callable[[], None]:
 
 
 def sampling_ms(device: str) -> dict[str, float]:
-    """Time of :func:`sampler`, ms."""
+    """Time of :func:`sampler` in ms."""
     ms = _median_ms(sampler(device), device)
     return {"batch_size": SAMPLE_BATCH, "ms": ms, "images_per_s": 1e3 * SAMPLE_BATCH / ms}
 
 
 def evaluator(device: str) -> Callable[[], None]:
-    """The frozen bound at the end of a cell of the paper's MNIST networks: calibration included."""
+    """A function that computes the frozen bound for the paper's MNIST networks, including calibration."""
     run = trainer(Workload("mnist", device=device), "fused")
     players, evaluation = run.players, stream(0, "evaluation", device)
 
@@ -76,16 +76,16 @@ def evaluator(device: str) -> Callable[[], None]:
 
 
 def evaluation_ms(device: str) -> dict[str, float]:
-    """Time of :func:`evaluator`, ms."""
+    """Time of :func:`evaluator` in ms."""
     return {"ms": _median_ms(evaluator(device), device, 1)}
 
 
 def checkpoint_ms(device: str, folder: Path) -> Checkpoint:
-    """Writing one checkpoint of the paper's MNIST networks, to disk and through to the device."""
+    """Time to write one checkpoint of the paper's MNIST networks durably to disk."""
     run = trainer(Workload("mnist", device=device), "fused")
     run.players.optimizer_generator.zero_grad()
     images = run.scaled(run.images_NCHW[run.batches.next()])
-    run._step(run.players, images)  # fills the optimisers' moments
+    run._step(run.players, images)  # creates the optimisers' moments
 
     def save() -> None:
         content = io.BytesIO()
@@ -98,9 +98,9 @@ def checkpoint_ms(device: str, folder: Path) -> Checkpoint:
 
 
 def cell_overhead(device: str) -> CellOverhead:
-    """One small cell through the real command line, tracking included where MLflow is installed; its seconds by part.
+    """Train a small cell through the real command line; return its seconds by part.
 
-    Raises CellFailed.
+    Includes tracking if MLflow is installed. Raises CellFailed.
     """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -110,7 +110,7 @@ def cell_overhead(device: str) -> CellOverhead:
         started = time.perf_counter()
         ended = subprocess.run([*command, *tracked], capture_output=True, text=True, cwd=ROOT, env=environment)
         seconds = time.perf_counter() - started
-        if ended.returncode not in (Exit.OK, Exit.NOT_TRACKED):  # the cell is there either way
+        if ended.returncode not in (Exit.OK, Exit.NOT_TRACKED):  # the cell is finished in both cases
             raise CellFailed(f"a small cell ended with {ended.returncode}: {one_line(ended.stdout + ended.stderr)}")
         (cell,) = find_cells(folder).folders
         result = cell.result()

@@ -1,9 +1,9 @@
-"""Two callables against each other on a machine that others use too: short blocks in turn, ratios within each pair.
+"""Measure two callables against each other on a shared machine: alternate short blocks and take ratios within pairs.
 
-On a busy machine the time of a step wanders by a third within seconds; the ratio of two blocks that follow each other
-does not. So A and B alternate in blocks of a few tenths of a second, in random order within each pair; the ratio is
-exp of the median log ratio, its interval an order-statistic one.
-Two clocks: wall time, and the processor time of this process, which on one thread leaves out what neighbours take.
+On a busy machine the time of a step drifts by a third within seconds; the ratio of two consecutive blocks does not. So
+A and B alternate in blocks of a fraction of a second, in random order within each pair. The ratio is exp of the median
+log ratio, with an order-statistic interval.
+There are two clocks: wall time, and CPU time of this process, which for one thread excludes time taken by neighbours.
 """
 
 import gc
@@ -18,18 +18,18 @@ from bench.analysis.statistics import MedianInterval, binomial_median_interval
 
 Clock = Literal["wall", "processor"]
 CLOCKS: tuple[Clock, ...] = ("wall", "processor")
-LOOKS = (40, 80, 120, 160)  # pairs after which it may stop
-ALPHA = 0.05  # one-sided, over all looks
-BLOCK_S = 0.1  # a block has as many iterations as fill it, at least one
-WARM_UP_S = 0.3  # before the first block, of each callable
-PRECISE = 1.05  # high / low of an interval that needs no more pairs
+LOOKS = (40, 80, 120, 160)  # numbers of pairs after which measuring may stop
+ALPHA = 0.05  # one-sided, split over all looks
+BLOCK_S = 0.1  # duration of a block, which has at least one iteration
+WARM_UP_S = 0.3  # for each callable, before the first block
+PRECISE = 1.05  # high / low of an interval that is narrow enough
 
 Call = Callable[[], object]
 
 
 @dataclass(frozen=True)
 class Ratio:
-    """Time of A over time of B with its interval; below 1 A is faster."""
+    """Time of A over time of B, with its interval; below 1, A is faster."""
 
     ratio: float
     low: float
@@ -45,11 +45,11 @@ class Ratio:
 
 @dataclass
 class Pairs:
-    """Seconds per iteration of each pair's two blocks, on both clocks."""
+    """Seconds per iteration of both blocks of each pair, on both clocks."""
 
     a_s: dict[Clock, list[float]] = field(default_factory=lambda: {clock: [] for clock in CLOCKS})
     b_s: dict[Clock, list[float]] = field(default_factory=lambda: {clock: [] for clock in CLOCKS})
-    alpha: float = ALPHA  # of one look: shared evenly among those planned
+    alpha: float = ALPHA  # of one look; split evenly over the planned looks
 
     def __len__(self) -> int:
         return len(self.a_s["wall"])
@@ -66,7 +66,7 @@ Decided = Callable[[Pairs], bool]
 
 
 def is_precise(clock: Clock) -> Decided:
-    """Stop once the interval is narrower than the tolerance of the gate."""
+    """A rule to stop once the interval is narrower than the gate's tolerance."""
 
     def decided(pairs: Pairs) -> bool:
         ratio = pairs.ratio(clock)
@@ -76,7 +76,7 @@ def is_precise(clock: Clock) -> Decided:
 
 
 def nothing() -> None:
-    """What a CPU has to wait for."""
+    """Synchronisation on a CPU: nothing to wait for."""
 
 
 def measure(
@@ -90,10 +90,9 @@ def measure(
     synchronise: Call = nothing,
     block_s: float | None = None,
 ) -> Pairs:
-    """Alternate ``a`` and ``b`` until ``decided`` at one of the ``looks``; each look may err with an equal share.
+    """Alternate ``a`` and ``b`` until ``decided`` at one of the ``looks``; each look has an equal share of alpha.
 
-    ``synchronise`` waits for the device, before each block starts and before it ends. Without ``looks`` and
-    ``block_s``: LOOKS and BLOCK_S.
+    ``synchronise`` waits for the device, at the start and end of each block. Defaults: LOOKS and BLOCK_S.
     """
     rng, looks = rng or random.Random(0), looks or LOOKS
     blocks = {"a": _Block(a, block_s, synchronise), "b": _Block(b, block_s, synchronise)}
@@ -114,7 +113,7 @@ def measure(
 def rounds(
     calls: Mapping[str, Call], num: int, rng: random.Random, synchronise: Call = nothing
 ) -> dict[str, dict[Clock, list[float]]]:
-    """Seconds per iteration of each callable in ``num`` rounds; in a round each has one block, in random order."""
+    """Seconds per iteration of each callable in ``num`` rounds; in each round, each has one block, in random order."""
     blocks = {name: _Block(call, None, synchronise) for name, call in calls.items()}
     times: dict[str, dict[Clock, list[float]]] = {name: {clock: [] for clock in CLOCKS} for name in calls}
     gc.collect()
@@ -127,7 +126,7 @@ def rounds(
 
 
 class _Block:
-    """One callable with the number of iterations that fill a block."""
+    """A callable, with the number of iterations that fill a block."""
 
     def __init__(self, call: Call, block_s: float | None, synchronise: Call) -> None:
         self.call, self.synchronise, self.iterations = call, synchronise, 1
@@ -138,7 +137,7 @@ class _Block:
         self.iterations = max(1, math.ceil((BLOCK_S if block_s is None else block_s) * num / max(spent, 1e-9)))
 
     def time(self) -> tuple[float, float]:
-        """Seconds per iteration, wall and processor."""
+        """Seconds per iteration, wall and CPU."""
         self.synchronise()
         wall, processor = time.perf_counter(), time.process_time()
         for _ in range(self.iterations):

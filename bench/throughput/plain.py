@@ -1,4 +1,4 @@
-"""Two yardsticks on the library's own networks: a plain loop for the same result, and a GAN without codes and Q.
+"""Two references on the library's own networks: a plain training loop, and a GAN without codes and Q.
 
 Shape suffixes: N batch, C channels, H height, W width, Z generator input.
 """
@@ -13,10 +13,10 @@ from infogan.step import Players
 
 
 def plain_step(players: Players, real_NCHW: Tensor) -> Tensor:
-    """What a careful hand writes without fusing anything; the result is the reference step's.
+    """An unfused but careful implementation; its result is that of the reference step.
 
-    Memory order channels_last, losses on logits, D frozen while G learns, no graph of G in D's phase, nothing that
-    waits for the device. Real and fake images pass D one after the other, and Adam is PyTorch's default.
+    Channels-last memory, losses on logits, D frozen while G learns, no graph of G in D's phase, no synchronisation with
+    the device. Real and fake images pass D separately, and Adam is PyTorch's default.
     """
     g, d, spec, settings = players.generator, players.discriminator, players.spec, players.settings
     num = len(real_NCHW)
@@ -47,9 +47,9 @@ def plain_step(players: Players, real_NCHW: Tensor) -> Tensor:
 
 
 class PlainGan:
-    """A GAN on the same generator and discriminator, with noise for all of the generator's input and no Q.
+    """A GAN on the same generator and discriminator, with all of the generator's input as noise and no Q.
 
-    It is written as the fused step is, so that the difference between the two is what codes and Q cost.
+    It is written like the fused step, so the difference in time is the cost of codes and Q.
     """
 
     def __init__(self, players: Players) -> None:

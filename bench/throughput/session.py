@@ -1,4 +1,4 @@
-"""One session of measuring: sets the process up, measures workloads, gives a record that goes to disk as JSON."""
+"""A measuring session: set up the process, measure workloads, and return records as JSON."""
 
 import os
 import random
@@ -32,21 +32,21 @@ from infogan.runtime import prepare_worker
 from infogan.version import library_versions
 
 FORMAT = 1
-MAX_LOG_RATIO = 20.0  # of a stored ratio of times: beyond e^20 nobody measured anything
+MAX_LOG_RATIO = 20.0  # of a stored log ratio; larger ones are invalid
 YARDSTICKS = ("as_commonly_written", "plain", "plain_gan")
-YARDSTICK_LOOKS = (10, 20, 40)  # they are not gated: a few per cent are enough
+YARDSTICK_LOOKS = (10, 20, 40)  # these are not gated, so a precision of a few per cent is enough
 
 Announce = Callable[[str], None]
 
 
 def prepare(device: str, threads: int) -> None:
-    """As a cell's process is prepared, products exact on a GPU too, with the number of threads to measure."""
+    """Prepare the process like that of a cell, with exact products on a GPU and the given number of threads."""
     prepare_worker(device)
     torch.set_num_threads(threads)
 
 
 def fingerprint(device: str) -> Fingerprint:
-    """What must be equal for two measurements to be compared."""
+    """Everything that must be equal for two measurements to be compared."""
     return {
         "protocol": gate.PROTOCOL,
         "cpu": environment.cpu_model(),
@@ -74,12 +74,12 @@ class Session:
         self.load_before = _load()
 
     def pairs(self, a: paired.Call, b: paired.Call, decided: paired.Decided | None = None, **options: Any) -> Pairs:
-        """Measure two callables; by default until the interval is narrow enough."""
+        """Measure two callables, by default until the interval is narrow enough."""
         decided = decided or paired.is_precise(self.clock)
         return paired.measure(a, b, decided, rng=self.rng, synchronise=synchroniser(self.device), **options)
 
     def measure(self, workload: Workload, baseline: PairedRecord | None = None) -> Measurement:
-        """The fused step of a workload against the reference, the yardsticks and the matrix product."""
+        """Measure the fused step of a workload against the reference, the yardsticks and the matrix product."""
         fused = iteration("fused", workload)
         comparisons = {"reference": self.against_reference(workload, baseline, fused)}
         yardsticks = YARDSTICKS if workload.kernels == "torch" else (*YARDSTICKS, "fused_torch")
@@ -93,14 +93,14 @@ class Session:
     def against_reference(
         self, workload: Workload, baseline: PairedRecord | None = None, fused: paired.Call | None = None
     ) -> Comparison:
-        """The pairs behind step_time_ratio, as many as the gate needs where there is a baseline."""
+        """The pairs behind step_time_ratio; with a baseline, as many as the gate needs."""
         self.announce(f"{workload.name}: fused against reference")
         decided = self._decided_against(baseline, workload) if baseline else None
         fused = fused or iteration("fused", workload)
         return self._comparison(self.pairs(fused, iteration("reference", workload), decided))
 
     def ceiling(self, workload: Workload, iterate: paired.Call) -> Ceiling:
-        """Share of the matrix product's rate in direct and in executed operations, with the interval of the pairs."""
+        """Share of the matrix product's rate, in direct and executed operations, with intervals from the pairs."""
         product = MatrixProduct(self.device)
         pairs = self.pairs(iterate, product, looks=YARDSTICK_LOOKS)
         direct, executed = direct_flops(workload), executed_flops(iterate)
@@ -132,7 +132,7 @@ class Session:
         }
 
     def _decided_against(self, baseline: PairedRecord, workload: Workload) -> paired.Decided:
-        """Stop when the gate has an answer, or at the first look where it cannot have one."""
+        """A rule to stop when the gate has an answer, or at the first look if it cannot have one."""
         here = fingerprint(self.device)
 
         def decided(pairs: Pairs) -> bool:
@@ -143,7 +143,7 @@ class Session:
         return decided
 
     def record(self, kind: str) -> Record:
-        """What all records of this session have: the machine, and its load before and by now."""
+        """Fields of every record of this session: the machine, and its load before and now."""
         return {
             "format": FORMAT,
             "kind": kind,
@@ -156,16 +156,16 @@ class Session:
 
 
 def _load() -> float:
-    """Mean number of busy processes over the last minute."""
+    """Mean number of running processes over the last minute."""
     return round(os.getloadavg()[0], 2)
 
 
 class BadBaseline(BadInput):
-    """The file given as a baseline is not one; the message is one line."""
+    """The file given as a baseline is invalid; the message is one line."""
 
 
 def read_baseline(path: Path) -> PairedRecord:
-    """A stored record, checked as far as the gate reads it. Raises BadBaseline."""
+    """Read a stored record and check the parts that the gate uses. Raises BadBaseline."""
     try:
         record = read_plain_json(path)
     except OSError as error:
@@ -181,7 +181,7 @@ def read_baseline(path: Path) -> PairedRecord:
             logs = measurement["comparisons"]["reference"]["log_ratios"]
             for clock in paired.CLOCKS:
                 if not logs[clock] or not all(isinstance(v, float) and abs(v) < MAX_LOG_RATIO for v in logs[clock]):
-                    raise TypeError("log ratios")  # NaN is not below
+                    raise TypeError("log ratios")  # also rejects NaN
     except (LookupError, TypeError, AttributeError) as error:
         raise BadBaseline(one_line(f"{path}: incomplete: {error}")) from error
     return cast(PairedRecord, record)

@@ -1,7 +1,7 @@
-"""``make bench``: how long an iteration takes, by network, batch, threads and way of writing it. Under ten minutes.
+"""``make bench``: time per iteration by network, batch size, threads and implementation, in under ten minutes.
 
-In each case all variants and the matrix product take turns in random order, a block each a round, so that they share
-whatever else the machine does; a variant's ratio to the fused step is taken round by round.
+In each case all variants and the matrix product alternate in random order, one block per round, so they share the load
+of the machine; a variant's ratio to the fused step is taken within each round.
 """
 
 import csv
@@ -26,12 +26,12 @@ from infogan.cores import usable_cores
 
 STEPS = ("fused", "reference", "plain", "plain_gan", "as_commonly_written")
 PRODUCT = "matrix product"
-ROUNDS = 7  # [min, max] of seven bounds the median with 98 %
+ROUNDS = 7  # [min, max] of seven contains the median with 98 %
 
 
 @dataclass(frozen=True)
 class Case:
-    """Variants of one workload on so many threads."""
+    """Variants of one workload on a number of threads."""
 
     workload: Workload
     threads: int = 1
@@ -39,7 +39,7 @@ class Case:
 
 
 def cases(device: str, cores: int) -> list[Case]:
-    """What is measured, in order. More than one thread only where there is more than one core, on a CPU."""
+    """The cases, in order. More than one thread only on a CPU with more than one core."""
     mnist = [Workload("mnist", batch, device=device) for batch in (32, 128)]
     listed = [Case(w, steps=(*STEPS, "fused_fastest" if device == "cpu" else "fused_graph")) for w in mnist]
     few = ("fused", "reference", "as_commonly_written")
@@ -51,7 +51,7 @@ def cases(device: str, cores: int) -> list[Case]:
 
 
 def measure_case(case: Case, rng: random.Random) -> list[SuiteRow]:
-    """One row a variant. Leaves the process with the case's threads."""
+    """Measure one row per variant. Leaves the process with the case's number of threads."""
     workload = case.workload
     session.prepare(workload.device, case.threads)
     synchronise = session.synchroniser(workload.device)
@@ -94,7 +94,7 @@ def measure_case(case: Case, rng: random.Random) -> list[SuiteRow]:
 
 
 def run_suite(folder: Path, device: str, console: Console) -> Path:
-    """Measure every case, write suite.json, suite.csv and the figure into ``folder``; returns the JSON's path."""
+    """Measure every case; write suite.json, suite.csv and the figure into ``folder``; return the path of the JSON."""
     rng = random.Random(0)
     rows: list[SuiteRow] = []
     todo = cases(device, usable_cores())
@@ -107,7 +107,7 @@ def run_suite(folder: Path, device: str, console: Console) -> Path:
     others: Others = {}
 
     def written() -> SuiteRecord:
-        """The record of what is measured by now: a machine may be taken away before the end."""
+        """Write the record so far: the machine may be taken away before the end."""
         listed = [asdict(case) for case in todo]
         record: SuiteRecord = {**started.record("suite"), "cases": listed, "rows": rows, **others}
         write_plain_json(folder / "suite.json", record)
@@ -138,7 +138,7 @@ def run_suite(folder: Path, device: str, console: Console) -> Path:
 
 
 def to_csv(rows: list[SuiteRow]) -> str:
-    """The table, numbers to five digits."""
+    """The table as CSV, with numbers to five digits."""
     text = io.StringIO()
     writer = csv.DictWriter(text, list(SuiteRow.__annotations__), lineterminator="\n")
     writer.writeheader()

@@ -1,7 +1,7 @@
-"""What is measured: one training iteration of one of the paper's networks, written in one of several ways.
+"""Workloads: one training iteration of one of the paper's networks, in one of several implementations.
 
-Every step draws its batch and its latents as training does, trains on random pixels and hardly learns: at a thousandth
-of the paper's rates the arithmetic is the same and the thousandth iteration costs what the first did.
+Each step draws its batch and latents as in training, but on random pixels and with a thousandth of the paper's learning
+rates: the arithmetic is the same, and the cost does not change over iterations.
 """
 
 from collections.abc import Callable
@@ -25,7 +25,7 @@ from infogan.step import STEPS, StepSettings
 from infogan.training import Trainer, TrainingConfig
 
 LEARNING_RATE_DISCRIMINATOR, LEARNING_RATE_GENERATOR = 2e-7, 1e-6
-NUM_BATCHES = 4  # of random images
+NUM_BATCHES = 4  # batches of random images
 
 # The paper's codes (section 7), noise first
 LATENTS: dict[str, LatentSpec] = {
@@ -41,12 +41,12 @@ Kernels = Literal["torch", "winograd", "fastest"]
 
 @dataclass(frozen=True)
 class Workload:
-    """The arithmetic of an iteration; how it is written is the variant."""
+    """The arithmetic of an iteration; the variant is its implementation."""
 
     network: str
     batch_size: int = 128
     width: float = 1.0
-    kernels: Kernels = "torch"  # of the fused step; every other variant has PyTorch's
+    kernels: Kernels = "torch"  # for the fused step; all other variants use PyTorch's
     device: str = "cpu"
 
     @property
@@ -56,14 +56,14 @@ class Workload:
 
     @property
     def fast_layers(self) -> tuple[str, ...] | None:
-        """The choice that is committed for this kind of processor; another kind keeps PyTorch's kernels here."""
+        """The committed choice for this kind of processor; unknown kinds use PyTorch's kernels here."""
         if self.kernels != "fastest" or self.device != "cpu":
             return None
         layers = choosable_layers(ARCHITECTURES[self.network], LATENTS[self.network].input_width, self.width)
         return declared(processor_kind(), layers) or ()
 
     def costs(self) -> dict[str, Costs]:
-        """Arithmetic and parameters of G, of D and of Q's head."""
+        """Costs of G, D and Q's head."""
         latents = LATENTS[self.network]
         architecture = ARCHITECTURES[self.network]
         return network_costs(architecture, latents.input_width, latents.parameter_width, self.width)
@@ -73,11 +73,11 @@ class Workload:
         return cast(WorkloadRecord, asdict(self) | {"fast_layers": None if chosen is None else list(chosen)})
 
 
-Iterate = Callable[[], object]  # one iteration
+Iterate = Callable[[], object]  # runs one iteration
 
 
 def trainer(workload: Workload, step_kind: Literal["fused", "reference"]) -> Trainer:
-    """A trainer on random images whose settings are the paper's, but for its rates."""
+    """A trainer on random images with the paper's settings, except for the learning rates."""
     return Trainer(training_config(workload, step_kind), pixels(workload), seed=0)
 
 
@@ -88,7 +88,7 @@ def pixels(workload: Workload) -> Tensor:
 
 
 def training_config(workload: Workload, step_kind: Literal["fused", "reference"]) -> TrainingConfig:
-    """Settings of a trainer with one iteration, eager and exact."""
+    """Trainer settings: one iteration, eager, exact precision."""
     latents = LATENTS[workload.network]
     weights = (1.0,) * len(latents.codes)
     settings = StepSettings(
@@ -146,7 +146,7 @@ _VARIANTS: dict[str, Callable[[Workload], Iterate]] = {
     "fused": lambda workload: _library("fused", workload),
     "fused_torch": lambda workload: _library("fused", replace(workload, kernels="torch")),
     "fused_fastest": lambda workload: _library("fused", replace(workload, kernels="fastest")),
-    "fused_graph": _fused_graph,  # on a GPU only
+    "fused_graph": _fused_graph,  # GPU only
     "reference": lambda workload: _library("reference", replace(workload, kernels="torch")),
     "plain": lambda workload: _plain(replace(workload, kernels="torch")),
     "plain_gan": _plain_gan,
@@ -155,7 +155,7 @@ _VARIANTS: dict[str, Callable[[Workload], Iterate]] = {
 
 
 def iteration(variant: str, workload: Workload) -> Iterate:
-    """A callable that does one iteration each time it is called; on a GPU none rounds its float32 products."""
+    """A callable that runs one iteration of a variant; on a GPU, float32 products are exact."""
     iterate = _VARIANTS[variant](workload)
     if workload.device != "cuda":
         return iterate

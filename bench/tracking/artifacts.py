@@ -1,4 +1,4 @@
-"""A cell's files and images in the store: sent where they are lacking, then asked for again and compared."""
+"""Artifacts of a cell in the store: send those that are missing, then read them back and compare."""
 
 import hashlib
 import io
@@ -19,11 +19,14 @@ _IMAGE = re.compile(
 
 
 class ArtifactsLacking(Exception):
-    """The store took a cell's files and does not give them back as they were."""
+    """The store accepted a cell's files but does not return them unchanged."""
 
 
 def kept_at(client: "MlflowClient", artifact_uri: str) -> "ArtifactRepository":
-    """Where a run keeps its files. Asked by the run's id, MLflow reads the run and searches for models at each call."""
+    """The artifact repository of a run.
+
+    Given only a run id, MLflow would fetch the run and search for models at each call.
+    """
     from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
     from mlflow.utils.uri import add_databricks_profile_info_to_artifact_uri
 
@@ -39,11 +42,12 @@ def send(
     *,
     is_known: bool,
 ) -> list[str]:
-    """Send all; of an end of the cell that ``is_known`` to have been verified there, those that the store lacks or
-    holds at another size. Gives the paths of those that it does not hold afterwards: in its list, at their size, and of
-    what was sent now also with the same bytes.
+    """Send the artifacts; return the paths that the store does not hold afterwards.
 
-    The same size is not the same file: a cell may have been mirrored before it was measured, which changes labels.
+    If the cell's end ``is_known`` to be in the store, only missing files and those of another size are sent. Afterwards
+    all must be listed with their size, and those sent now must have the same bytes.
+
+    Equal size does not imply equal content: labels change if a cell is measured after it was mirrored.
     """
     held = _held(kept, ("", "traversals")) if is_known else {}
     sizes: dict[str, int] = {}
@@ -69,9 +73,10 @@ def send_images(
     images: Iterable[tuple[str, int, bytes]],
     start_ms: int,
 ) -> list[str]:
-    """Log those (key, step, PNG) that the run lacks; gives those that it does not hold afterwards, in words.
+    """Log the missing (key, step, PNG) images; return descriptions of those that the store does not hold afterwards.
 
-    The names of their files are MLflow's and new at each call: a key and step is held where both of its files are.
+    MLflow generates new file names at each call, so an image is matched by key and step; it counts only with both
+    files.
     """
     from PIL import Image
 
@@ -86,7 +91,7 @@ def send_images(
 
 
 def _held_images(kept: "ArtifactRepository") -> set[tuple[str, int]]:
-    """Key and step of each image of which the store holds the file and the small copy."""
+    """Key and step of each image whose full and small files are both in the store."""
     files: dict[tuple[str, int], set[bool]] = {}
     for artifact in kept.list_artifacts("images"):
         match = _IMAGE.fullmatch(PurePosixPath(artifact.path).name)
@@ -98,7 +103,7 @@ def _held_images(kept: "ArtifactRepository") -> set[tuple[str, int]]:
 
 
 def _parent(path: str) -> str:
-    """The folder of an artifact; empty for the run's own."""
+    """Folder of an artifact; empty for the run's root."""
     parent = PurePosixPath(path).parent
     return "" if parent == PurePosixPath() else str(parent)
 
@@ -109,6 +114,6 @@ def _held(kept: "ArtifactRepository", folders: Iterable[str]) -> dict[str, int |
 
 
 def _digest(kept: "ArtifactRepository", path: str) -> bytes:
-    """Sum of what the store gives back."""
+    """sha256 of a file as the store returns it."""
     with tempfile.TemporaryDirectory() as folder:
         return hashlib.sha256(Path(kept.download_artifacts(path, folder)).read_bytes()).digest()

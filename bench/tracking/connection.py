@@ -1,4 +1,4 @@
-"""Where the mirror is and how it is opened: the default database, MLflow's client kept quiet. Imports mlflow lazily."""
+"""Locate and open the tracking store: default database, quiet MLflow client. Imports mlflow lazily."""
 
 import importlib.util
 import logging
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 DATABASES = ("postgresql", "mysql", "mssql")
 STORES = ("http", "https", "sqlite", *DATABASES, "databricks")
-SETTINGS = {  # of MLflow's client, unless the user sets them; what fails is sent again from the records
+SETTINGS = {  # of MLflow's client, unless set by the user; no retries, because the mirror sends again from the records
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
@@ -37,9 +37,9 @@ SETTINGS = {  # of MLflow's client, unless the user sets them; what fails is sen
 
 
 class StoreError(Exception):
-    """The store cannot be used now, whatever the cell; the message is one line without credentials.
+    """The store cannot be used now, for any cell; the message is one line without credentials.
 
-    ``is_lasting``: somebody has to act first, so that it is no use to wait for the store.
+    ``is_lasting``: somebody must fix it, so waiting does not help.
     """
 
     def __init__(self, message: str, *, is_lasting: bool = False) -> None:
@@ -48,7 +48,10 @@ class StoreError(Exception):
 
     @classmethod
     def of(cls, error: Exception, uri: str) -> "StoreError":
-        """What the client raised, in one line. A server that refuses a request (4xx) is there, and will go on so."""
+        """Wrap an exception of the client.
+
+        A server that rejects a request (4xx) will keep rejecting it, so that is lasting.
+        """
         line, status = reason(error, uri), getattr(error, "get_http_status_code", int)()
         refused = 400 <= status < 500 and status not in (408, 429)
         lasting = refused or getattr(error, "is_lasting", False) or isinstance(error, ImportError)
@@ -56,18 +59,18 @@ class StoreError(Exception):
 
 
 def is_installed() -> bool:
-    """Whether MLflow is there; nothing but this package needs it. A mere folder of that name is not it."""
+    """Whether MLflow is installed; a mere folder of that name does not count."""
     found = importlib.util.find_spec("mlflow")
     return found is not None and found.origin is not None
 
 
 def default_uri(results: Path) -> str:
-    """SQLite in the results folder."""
+    """Address of the SQLite database in the results folder."""
     return sqlite_uri(results.resolve() / "mlflow.db")
 
 
 def resolve_uri(results: Path) -> str:
-    """MLFLOW_TRACKING_URI, or the default. Raises BadInput, before anything is trained, where it names no store."""
+    """MLFLOW_TRACKING_URI, or the default. Raises BadInput, before any training, if it is not a valid store."""
     uri = os.environ.get("MLFLOW_TRACKING_URI")
     if not uri:
         return default_uri(results)
@@ -82,7 +85,7 @@ def resolve_uri(results: Path) -> str:
 
 
 def _fault(kind: str, uri: str) -> str:
-    """What is wrong with the address itself, in words; empty where only the attempt can tell."""
+    """Describe an error in the address; empty if only an attempt to connect can tell."""
     if uri != uri.strip() or not uri.isprintable():
         return "it begins or ends with white space, or holds a character that cannot be printed"
     if kind in ("http", "https"):
@@ -113,13 +116,13 @@ def _fault(kind: str, uri: str) -> str:
 
 
 def may_exist(uri: str) -> bool:
-    """Whether there is a database; of a store elsewhere only the attempt tells."""
+    """Whether the database exists; True for a remote store, where only an attempt can tell."""
     database = sqlite_file(uri)
     return database is None or (database.exists() and database.stat().st_size > 0)
 
 
 def prepared_experiments(uri: str) -> dict[str, str]:
-    """Names and ids of the experiments that have prepared views, the newest first. Raises StoreError."""
+    """Names and ids of the experiments with prepared views, newest first. Raises StoreError."""
     try:
         found = connect(uri).search_experiments(order_by=["last_update_time DESC"])
     except Exception as error:
@@ -128,7 +131,7 @@ def prepared_experiments(uri: str) -> dict[str, str]:
 
 
 def artifact_folders(uri: str) -> tuple[str, ...]:
-    """Folders on this machine that the store's experiments keep artifacts in. Raises StoreError."""
+    """Local folders in which the store's experiments keep artifacts. Raises StoreError."""
     try:
         found = connect(uri).search_experiments()
     except Exception as error:
@@ -138,11 +141,11 @@ def artifact_folders(uri: str) -> tuple[str, ...]:
 
 
 def connect(uri: str) -> "MlflowClient":
-    """A client with MLflow quiet and its database there. The first use of a database takes about 10 s."""
+    """A client with MLflow quiet and its database created. The first use of a database takes about 10 s."""
     for name, value in SETTINGS.items():
         os.environ.setdefault(name, value)
     host = urlsplit(uri).hostname or ""
-    if is_loopback(host):  # a proxy would look for it on its own machine
+    if is_loopback(host):  # a proxy would look on its own machine
         direct = (os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or "").split(",")
         os.environ["no_proxy"] = os.environ["NO_PROXY"] = ",".join(dict.fromkeys([*filter(None, direct), host]))
     database = sqlite_file(uri)
@@ -153,14 +156,14 @@ def connect(uri: str) -> "MlflowClient":
     from mlflow import MlflowClient
 
     for name in ("mlflow", "alembic", "urllib3.connectionpool"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)  # MLflow logs a stack for what is reported in one line
+        logging.getLogger(name).setLevel(logging.CRITICAL)  # else it logs stack traces of reported errors
     if database is not None and not (database.exists() and database.stat().st_size):
         _create_database(database)
     return MlflowClient(tracking_uri=uri)
 
 
 def _create_database(database: Path) -> None:
-    """Made aside and renamed: a kill during MLflow's migrations leaves a file that MLflow can never open again."""
+    """Create the database under another name, then rename it: MLflow cannot open one with interrupted migrations."""
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
     incoming = database.with_name(f".{database.name}.incoming")

@@ -1,4 +1,4 @@
-"""What of a cell's record is mirrored, in plain values: points, files, what a person reads in the UI."""
+"""What is mirrored of a cell's record, as plain values: points, files, and texts for the UI."""
 
 import contextlib
 import json
@@ -18,17 +18,17 @@ from bench.records.storage import plain_text
 from bench.spec.cells import Cell
 from bench.spec.config import Definition
 
-NOTE, COLOUR = "mlflow.note.content", "mlflow.runColor"  # tags that a person may edit in the UI
-# Okabe and Ito's, ordered so that this repository's arms have the colours of the report's figures
+NOTE, COLOUR = "mlflow.note.content", "mlflow.runColor"  # tags that users may edit in the UI
+# Okabe and Ito's palette, ordered so that our arms have the colours of the report's figures
 COLOURS = ("#56B4E9", "#5A5A5A", "#0072B2", "#B88700", "#CC79A7", "#009E73", "#D55E00")
 
 Points = dict[str, dict[int, float]]  # metric -> iteration -> value
-Stored = dict[str, list[tuple[int, float]]]  # metric -> (iteration, value), as often as a store holds it
+Stored = dict[str, list[tuple[int, float]]]  # metric -> (iteration, value), with repetitions as in the store
 
 
 # ---------------------------------------------------------------- numbers and files
 def recorded_points(config: Definition, history: History) -> Points:
-    """Every metric of the history, iterations from 1. MLflow turns inf into a number, so inf is left out."""
+    """All metrics of the history, with iterations from 1. Infinite values are omitted, since MLflow replaces them."""
     curves = {name: history.column(name) for name in history.names}
     for kind in ("categorical", "continuous"):
         curve = mi_curve(config, history, kind)
@@ -42,7 +42,7 @@ def recorded_points(config: Definition, history: History) -> Points:
 
 
 def are_equal(stored: Stored, points: Points) -> bool:
-    """Whether a store holds exactly these values of these metrics, each once. NaN equals NaN."""
+    """Whether the store holds exactly these values of these metrics, each once. NaN equals NaN."""
     if stored.keys() != points.keys():
         return False
     counts = all(len(column) == len(points[name]) == len(dict(column)) for name, column in stored.items())
@@ -54,7 +54,7 @@ def are_equal(stored: Stored, points: Points) -> bool:
 
 
 def contradicts_nothing(stored: Stored, points: Points) -> bool:
-    """Whether every value that is in both is the same. NaN equals NaN."""
+    """Whether all values in both are equal. NaN equals NaN."""
     pairs = [(value, points.get(name, {}).get(step, value)) for name in stored for step, value in stored[name]]
     return all(a == b or (math.isnan(a) and math.isnan(b)) for a, b in pairs)
 
@@ -64,9 +64,11 @@ def _finite_or_nan(column: Iterable[tuple[int, float]]) -> dict[int, float]:
 
 
 def summary_points(config: Definition, history: History, result: Result) -> Points:
-    """``summary/...``, one point each. A T80 that was not reached has none: a chart shows no bar, sorting puts it last.
+    """Metrics ``summary/...``, one point each.
 
-    ``t80_censored`` is the budget then, for means over runs; ``t80_reached`` is 0 or 1.
+    A T80 that was not reached has none, so charts show no bar and it sorts last.
+
+    ``t80_censored`` is then the budget, for means over runs; ``t80_reached`` is 0 or 1.
     """
     summary = summarise(config, history, result)
     if "t80" in summary:
@@ -77,7 +79,7 @@ def summary_points(config: Definition, history: History, result: Result) -> Poin
 
 
 def t80_words(config: Definition, history: History, result: Result) -> str | None:
-    """T80 as a person reads it, also where it was not reached; None without a categorical code."""
+    """T80 as text, also if it was not reached; None without a categorical code."""
     t80 = summarise(config, history, result).get("t80")
     if t80 is None:
         return None
@@ -85,7 +87,7 @@ def t80_words(config: Definition, history: History, result: Result) -> str | Non
 
 
 def measure_points(measures: Measures) -> Points:
-    """``measure/...``, of every family that was measured: one point each; a point per probe of what has a series."""
+    """Metrics ``measure/...`` of every measured family: one point each, or one per probe for a series."""
     points: Points = {f"measure/{name}": {0: value} for name, value in measured_values(measures).items()}
     for family, entry in measures.items():
         columns = dict(entry.series)
@@ -96,7 +98,7 @@ def measure_points(measures: Measures) -> Points:
 
 
 def artifact_files(folder: CellFolder, identity: Identity) -> Iterator[tuple[str, bytes]]:
-    """Path and content; pictures and weights only where the cell has them."""
+    """Paths and contents of the artifacts; images and weights only if the cell has them."""
     for name, table in ("environment", identity.environment), ("config", identity.config):
         yield f"{name}.json", plain_text(table).encode()
     grids, measures = folder.traversals(), folder.measures()
@@ -109,9 +111,9 @@ def artifact_files(folder: CellFolder, identity: Identity) -> Iterator[tuple[str
 
 
 def image_steps(folder: CellFolder, identity: Identity) -> Iterator[tuple[str, int, bytes]]:
-    """Each code's traversal at each iteration that has one: key, iteration, PNG. Charts show runs side by side.
+    """Key, iteration and PNG of each code's grid at each recorded iteration, for charts that compare runs.
 
-    Labelled as the measures at hand say; what was logged before a cell was measured keeps its categories' numbers.
+    Labels follow the current measures; images logged before the cell was measured keep the numbers of categories.
     """
     result, measures = folder.result(), folder.measures()
     final = {f"{code}-{result.iterations if result else 0}": grid for code, grid in folder.traversals().items()}
@@ -122,7 +124,7 @@ def image_steps(folder: CellFolder, identity: Identity) -> Iterator[tuple[str, i
 
 # ---------------------------------------------------------------- what a person reads
 def flatten(config: Mapping[str, object], prefix: str = "") -> dict[str, str]:
-    """Parameters with dots between names; codes are c1, c2, ...; other lists as JSON."""
+    """Flatten to parameters with dotted names; codes are c1, c2, ...; other lists are JSON."""
     flat: dict[str, str] = {}
     for name, value in config.items():
         if name == "codes" and isinstance(value, list):
@@ -135,14 +137,14 @@ def flatten(config: Mapping[str, object], prefix: str = "") -> dict[str, str]:
 
 
 def labels(cell: Cell) -> dict[str, str]:
-    """What runs are grouped by: tags and parameters alike."""
+    """Labels to group runs by, used as both tags and parameters."""
     variant = cell.variant or "-"
     labels = {"experiment": cell.experiment, "variant": variant, "arm": cell.arm, "group": cell.group}
     return labels | {"seed": str(cell.seed)}
 
 
 def of_arm(cell: Cell) -> dict[str, str]:
-    """Parameters in which the arm differs from its experiment, under names that come first: ``arm.learning_rate_q``."""
+    """The arm's differences from its experiment as parameters that sort first: ``arm.learning_rate_q``."""
     return {f"arm.{name}": value for name, value in flatten(own_settings(cell)).items()}
 
 
@@ -169,14 +171,14 @@ def tags_of(cell: Cell, identity: Identity) -> dict[str, str]:
 
 
 def run_colour(arm: str, seed: int) -> str:
-    """One hue for an arm, of its name alone; five shades for its seeds."""
+    """Colour of a run: the hue depends on the arm's name, one of five shades on the seed."""
     hue = COLOURS[zlib.crc32(arm.encode()) % len(COLOURS)]
     towards_white = 0.13 * (seed % 5)
     return "#" + "".join(f"{round(c + (255 - c) * towards_white):02X}" for c in bytes.fromhex(hue[1:]))
 
 
 def shared_view(config: Definition, *, by_arm: bool) -> str:
-    """A prepared view of an experiment's charts. The format is MLflow's own, undocumented and bound to its version."""
+    """A prepared view of an experiment's charts, in MLflow's undocumented, version-specific format."""
     kinds = [kind for kind in ("categorical", "continuous") if code_names(config, kind)]
     has_t80 = "categorical" in kinds
     bars = ["summary/t80", "summary/mi_final"] if has_t80 else ["summary/mi_final"]
@@ -199,7 +201,7 @@ def shared_view(config: Definition, *, by_arm: bool) -> str:
             }
             charts.append(chart | ({"type": "BAR"} if metric in bars else line | {"selectedMetricKeys": [metric]}))
     widths = {"params.`arm`": 130, "params.`seed`": 60} | {f"metrics.`{bar}`": 130 for bar in bars}
-    widths |= {"tags.`t80`": 100} if has_t80 else {}  # pixels, in the order of the columns; the tag says "not reached"
+    widths |= {"tags.`t80`": 100} if has_t80 else {}  # pixels, in column order; the tag can say "not reached"
     order = ["attributes.`Run Name`", "runDateAndNestInfo", *widths, "duration"]
     view = {
         "searchFilter": "", "orderByKey": "tags.`mlflow.runName`", "orderByAsc": True, "startTime": "ALL",

@@ -1,4 +1,7 @@
-"""Which cells to mirror when: a thread beside a run, a loop for ``sync``. A store that is down delays only this."""
+"""Decide which cells to mirror when: in a thread during a run, or in a loop for ``sync``.
+
+Training never waits for a store.
+"""
 
 import threading
 import time
@@ -10,20 +13,20 @@ from bench.records.folder import CellFolder
 from bench.tracking.connection import StoreError
 from bench.tracking.store import Store
 
-FIRST_DELAY_S, LAST_DELAY_S = 1.0, 60.0  # between attempts at a store that is down
-CLOSING_DELAY_S = 1.0  # the same once training has ended
+FIRST_DELAY_S, LAST_DELAY_S = 1.0, 60.0  # between attempts to reach a store that is down
+CLOSING_DELAY_S = 1.0  # the same, after training has ended
 POLL_S = 0.2
 SYNC_DELAYS_S = (1.0, 3.0, 8.0)
 
 
 def _name(results: Path, path: Path) -> str:
-    """``experiment/profile/variant/arm/seed-k`` of a cell's folder."""
+    """Name of a cell's folder, ``experiment/profile/variant/arm/seed-k``."""
     return path.parent.relative_to(results / "cells").as_posix()
 
 
 @dataclass(frozen=True)
 class Unsynced:
-    """A cell that the store does not fully hold, and why."""
+    """A cell that is not completely in the store, and why."""
 
     name: str
     reason: str
@@ -33,7 +36,7 @@ class Unsynced:
 
 
 def in_lines(unsynced: Iterable[Unsynced]) -> list[str]:
-    """One line a reason: of a cell with its name, of many with their number."""
+    """One line per reason, with the name of one cell or the number of several."""
     names: dict[str, list[str]] = {}
     for item in unsynced:
         names.setdefault(item.reason, []).append(item.name)
@@ -46,7 +49,7 @@ def sync(
     uri: str,
     on_progress: Callable[[int, int], None] | None = None,  # done, total
 ) -> list[Unsynced]:
-    """Mirror and verify cells in the foreground, synced ones too; gives those that could not be."""
+    """Mirror and verify cells in the foreground, including synced ones; return those that failed."""
     store, todo = Store(uri), list(folders)
     unsynced: list[Unsynced] = []
     for done, folder in enumerate(todo):
@@ -66,24 +69,24 @@ def sync(
 
 
 class Mirror:
-    """Mirrors cells from a thread of the launcher: nothing here blocks or raises into training."""
+    """Mirrors cells in a thread of the launcher; its methods never block training or raise errors."""
 
     def __init__(self, results: Path, uri: str) -> None:
         self._results, self._store = results, Store(uri)
         self._changed = threading.Condition()
-        self._waiting: dict[Path, CellFolder] = {}  # in the order of their first submission
-        self._failed: dict[Path, tuple[CellFolder, str]] = {}  # cells with a fault of their own, and which
-        self._in_hand: set[Path] = set()  # the one that is being mirrored
+        self._waiting: dict[Path, CellFolder] = {}  # in order of first submission
+        self._failed: dict[Path, tuple[CellFolder, str]] = {}  # cells that cannot be mirrored, with the reason
+        self._in_hand: set[Path] = set()  # the cell being mirrored
         self._outage = ""
         self._closing = self._last_round = self._ended = False
-        self._progress_s = 0.0  # when a cell was last through with, on the monotonic clock
+        self._progress_s = 0.0  # time of the last mirrored cell, monotonic clock
         self._thread = threading.Thread(target=self._run, name="mlflow-mirror", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
 
     def submit(self, folder: CellFolder) -> None:
-        """The cell has durable news. Several submissions before its turn are one."""
+        """Queue a cell with new durable records. Several submissions before its turn count as one."""
         with self._changed:
             self._waiting.setdefault(folder.path, folder)
             self._changed.notify_all()
@@ -99,8 +102,9 @@ class Mirror:
         return "tracking: " + (", ".join(parts) or "up to date")
 
     def close(self, patience_s: float, give_up: Callable[[], bool] = lambda: False) -> list[Unsynced]:
-        """Drain, however long it takes, while at least one cell is through in every ``patience_s``; gives those that
-        are not fully mirrored. ``give_up`` is asked a few times a second, and ends the wait.
+        """Finish the queue while a cell is mirrored in every ``patience_s``; return the cells not completely mirrored.
+
+        ``give_up`` is called a few times per second and ends the wait.
         """
         with self._changed:
             self._closing, self._progress_s = True, time.monotonic()
@@ -118,7 +122,7 @@ class Mirror:
         return [Unsynced(*item) for item in sorted((_name(self._results, path), left[path]) for path in left)]
 
     def abandon(self) -> None:
-        """Mirror nothing more: the records are no longer this launch's."""
+        """Stop mirroring, because the records no longer belong to this launch."""
         with self._changed:
             self._end()
 
@@ -131,7 +135,7 @@ class Mirror:
         while (folder := self._next()) is not None:
             try:
                 reason = self._store.mirror(folder)
-            except Exception as error:  # StoreError; anything else must not end the thread either
+            except Exception as error:  # StoreError, or anything else: the thread must not die
                 self._put_back(folder, str(error))
                 if self._closing and getattr(error, "is_lasting", False):
                     return
@@ -145,8 +149,9 @@ class Mirror:
                     self._failed[folder.path] = folder, reason
 
     def _next(self) -> CellFolder | None:
-        """The cell that waits longest; None when closing and none waits. A cell with a fault has one more try then:
-        a server that answers with errors now and then must not leave it behind.
+        """The cell that has waited longest; None when closing and none is left.
+
+        On closing, failed cells get one more try, since a server may answer with errors only now and then.
         """
         with self._changed:
             self._changed.wait_for(lambda: self._waiting or self._closing or self._ended)
@@ -168,7 +173,7 @@ class Mirror:
             self._waiting = {folder.path: folder} | self._waiting
 
     def _pause(self, delay_s: float) -> None:
-        """Wait until the next attempt; closing cuts it short, and then the pauses are short."""
+        """Wait before the next attempt; shorter when closing."""
         with self._changed:
             if self._closing:
                 self._changed.wait_for(lambda: self._ended, CLOSING_DELAY_S)
@@ -177,7 +182,7 @@ class Mirror:
 
 
 class NoMirror:
-    """What stands for a Mirror where nothing is to be tracked."""
+    """Replaces a Mirror if nothing is to be tracked."""
 
     status = ""
 
@@ -186,5 +191,5 @@ class NoMirror:
     def abandon(self) -> None: ...
 
     def close(self, patience_s: float, give_up: Callable[[], bool] = lambda: False) -> list[Unsynced]:
-        """No cell is missing from a store that nobody asked for."""
+        """Return no cells."""
         return []

@@ -1,8 +1,8 @@
-"""MLflow as a verified mirror of the cells' folders, for people. Imports mlflow lazily.
+"""MLflow as a verified, human-readable mirror of the cells' folders. Imports mlflow lazily.
 
-One writer, the launcher; a store that is down or slow delays nothing but the mirror. A cell is synced when what the
-store holds equals what the cell recorded; only then does its tracking.json say so. A point's timestamp is the run's
-start plus its iteration in milliseconds, so that a batch sent twice is the same rows, which SQL stores keep once.
+There is one writer, the launcher; a store that is down or slow delays only the mirror. A cell is synced if the store
+holds exactly what the cell recorded; only then does its tracking.json say so. A point's timestamp is the run's start
+plus its iteration in milliseconds, so a batch that is sent twice has the same rows, which SQL stores keep once.
 """
 
 import json
@@ -45,13 +45,13 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
-MAX_METRICS, MAX_PARAMS = 1000, 100  # of one log_batch call, MLflow's limits
+MAX_METRICS, MAX_PARAMS = 1000, 100  # MLflow's limits for one log_batch call
 
 
 # ---------------------------------------------------------------- one cell
 @dataclass
 class KnownRun:
-    """What this process knows of a run in the store."""
+    """Cached information about a run in the store."""
 
     run_id: str
     experiment_id: str
@@ -59,14 +59,14 @@ class KnownRun:
     artifact_uri: str
     status: str
     tags: dict[str, str]
-    steps: dict[str, set[int]] = field(default_factory=dict)  # metric -> iterations that the store holds
+    steps: dict[str, set[int]] = field(default_factory=dict)  # metric -> iterations in the store
 
 
 Memory = dict[str, KnownRun]  # by cell key
 
 
 def is_synced(folder: CellFolder, uri: str) -> bool:
-    """Whether the cell's end was verified to be in the store. Trusts the cell's record; ``sync`` asks the store."""
+    """Whether the cell's record says that its end was verified to be in the store; ``sync`` asks the store."""
     tracking = folder.tracking()
     if tracking is None or folder.result() is None or tracking.get("status") != "synced":
         return False
@@ -76,17 +76,17 @@ def is_synced(folder: CellFolder, uri: str) -> bool:
 
 
 def mirror_cell(client: "MlflowClient", folder: CellFolder, memory: Memory | None = None) -> bool:
-    """Send what the store lacks of a cell. True where it holds all recorded so far; of an ended cell that is verified.
+    """Send what the store lacks of a cell; return whether it holds everything recorded.
 
-    A run that holds other points than the record, or a point twice, is set aside (MLflow's "deleted") and made anew.
-    Raises ArtifactsLacking, and what MLflow raises; ``memory`` saves asking the store again, and is dropped for the
-    cell after any exception.
+    For an ended cell this is verified. A run with other points than the record, or with duplicates, is set aside
+    (MLflow's "deleted") and created again. ``memory`` caches runs to avoid queries; the cell's entry is dropped after
+    any exception. Raises ArtifactsLacking, and the exceptions of MLflow.
     """
     memory = {} if memory is None else memory
     identity, cell, result = folder.identity(), folder.cell(), folder.result()
     if folder.path.parts[-len(cell.folder.parts) :] != cell.folder.parts:
-        raise CorruptRecord("cell.json names another cell than its folder does")  # its names become folders too
-    history = folder.history()  # after the result, which is written last
+        raise CorruptRecord("cell.json names another cell than its folder does")  # its names are used for folders
+    history = folder.history()  # read after the result, which is written last
     points = recorded_points(cell.config, history) if history is not None else {}
     if result is not None and result.status == "done":
         if history is None:
@@ -114,7 +114,7 @@ def mirror_cell(client: "MlflowClient", folder: CellFolder, memory: Memory | Non
             lacking += artifacts.send_images(client, run.run_id, kept, image_steps(folder, identity), run.start_ms)
         if synced and not lacking:
             _end(client, run, folder, result)
-            memory.pop(cell.key)  # what a sweep keeps in memory does not grow with its ended cells
+            memory.pop(cell.key)  # so that memory does not grow with the number of ended cells
     except BaseException:
         memory.pop(cell.key, None)
         raise
@@ -135,7 +135,7 @@ def mirror_cell(client: "MlflowClient", folder: CellFolder, memory: Memory | Non
 
 
 def _experiment_id(client: "MlflowClient", folder: CellFolder, cell: Cell) -> str:
-    """The experiment of the cell, made where it is missing, with its views."""
+    """Id of the cell's MLflow experiment; created with its views if missing."""
     from mlflow import MlflowException
 
     name, uri = f"{cell.experiment}-{cell.profile}", client.tracking_uri
@@ -151,7 +151,7 @@ def _experiment_id(client: "MlflowClient", folder: CellFolder, cell: Cell) -> st
         )
         try:
             return client.create_experiment(name, artifact_location=location, tags=tags | {NOTE: note})
-        except MlflowException:  # another sweep may have been quicker
+        except MlflowException:  # another sweep may have been faster
             experiment = client.get_experiment_by_name(name)
             if experiment is None:
                 raise
@@ -170,16 +170,16 @@ def _stored(client: "MlflowClient", run_id: str, names: Iterable[str]) -> Stored
 
 
 def _owner(cell_folder: Path) -> str:
-    """Whose run it is where many sweeps share a store: a name for this folder on this machine that tells neither."""
+    """Identifies the owner of a run in a shared store: a hash of folder and machine that reveals neither."""
     return digest([platform.node(), str(cell_folder.resolve())])[:12]
 
 
 def _find_run(
     client: "MlflowClient", folder: CellFolder, experiment_id: str, key: str, points: Points
 ) -> "tuple[Run, Stored] | None":
-    """The run that the folder names; else one that it made; else one of the same cell that ended with the same points.
+    """The run that the folder names, else one created from here, else an ended one with the same points.
 
-    Another folder's run that has not ended is left alone, however alike: its step times will be others.
+    A run of another folder that has not ended is ignored even if it looks alike: its step times will differ.
     """
     record = folder.tracking() or {}
     own = record.get("run_id") if record.get("uri") == redacted(client.tracking_uri) else None
@@ -195,7 +195,7 @@ def _find_run(
 
 
 def _open_run(client: "MlflowClient", folder: CellFolder, cell: Cell, identity: Identity, points: Points) -> KnownRun:
-    """The cell's run, found or made, with what the store holds of it."""
+    """Find or create the cell's run, and read what the store holds of it."""
     from mlflow.entities import Dataset, DatasetInput, InputTag, Param, RunTag
 
     experiment_id = _experiment_id(client, folder, cell)
@@ -204,7 +204,7 @@ def _open_run(client: "MlflowClient", folder: CellFolder, cell: Cell, identity: 
     if found:
         run, stored = found
         for name in {NOTE, COLOUR} & run.data.tags.keys():
-            del tags[name]  # a person may have edited it
+            del tags[name]  # a user may have edited it
     else:
         start_ms = int((folder.path / "cell.json").stat().st_mtime * 1000)
         new_tags = {"cell_key": cell.key, "owner": _owner(folder.path)}
@@ -230,13 +230,13 @@ def _open_run(client: "MlflowClient", folder: CellFolder, cell: Cell, identity: 
 
 
 def _set_aside(client: "MlflowClient", run_id: str, why: str = "the record of the cell holds other points") -> None:
-    """Out of sight, not gone: MLflow can restore it."""
+    """Delete the run in MLflow's sense: hidden, but can be restored."""
     client.set_tag(run_id, "superseded", why)
     client.delete_run(run_id)
 
 
 def _set_aside_orphans(client: "MlflowClient", folder: CellFolder, cell: Cell, known: KnownRun) -> None:
-    """Other runs of this seed that were made from here, by a record that is no longer: one active run of it is left."""
+    """Set aside other runs of this seed that were created from here, if their records were removed."""
     same_seed = f"tags.`group` = '{cell.group}' and tags.seed = '{cell.seed}'"
     for run in client.search_runs([known.experiment_id], same_seed):
         made_from = folder.path.with_name(run.data.tags.get("cell_key", "")[: len(folder.path.name)] or "-")
@@ -246,7 +246,7 @@ def _set_aside_orphans(client: "MlflowClient", folder: CellFolder, cell: Cell, k
 
 
 def _send(client: "MlflowClient", run: KnownRun, points: Points) -> None:
-    """The points that the store lacks, gaps included."""
+    """Send the points that the store lacks, including gaps."""
     from mlflow.entities import Metric
 
     missing = [
@@ -262,12 +262,12 @@ def _send(client: "MlflowClient", run: KnownRun, points: Points) -> None:
 
 
 def _holds(client: "MlflowClient", run: KnownRun, points: Points) -> bool:
-    """Whether the store holds exactly these values of these metrics, each once. NaN equals NaN."""
+    """Whether the store holds exactly these points, each once."""
     return are_equal(_stored(client, run.run_id, points), points)
 
 
 def _reopen(client: "MlflowClient", run: KnownRun, status: str) -> None:
-    """A run whose cell has not ended: training, or interrupted."""
+    """Set the status of a run whose cell has not ended: training or interrupted."""
     for tag in ("synced", "error"):
         if tag in run.tags:
             client.delete_tag(run.run_id, tag)
@@ -278,7 +278,7 @@ def _reopen(client: "MlflowClient", run: KnownRun, status: str) -> None:
 
 
 def _end(client: "MlflowClient", run: KnownRun, folder: CellFolder, result: Result) -> None:
-    """Status and tags of an ended cell; ``synced`` last."""
+    """Set the status and tags of an ended cell, with the tag ``synced`` last."""
     run.status = "FINISHED" if result.status == "done" else "FAILED"
     if run.status == "FAILED":
         run.tags["error"] = f"{result.error}: {result.message}"[:2000]
@@ -299,7 +299,7 @@ def _end(client: "MlflowClient", run: KnownRun, folder: CellFolder, result: Resu
 
 
 class Store:
-    """A store that may be down, and what is known of it."""
+    """A store that may be down, with cached knowledge about it."""
 
     def __init__(self, uri: str) -> None:
         self.uri = uri
@@ -307,7 +307,7 @@ class Store:
         self._memory: Memory = {}
 
     def mirror(self, folder: CellFolder) -> str | None:
-        """None, or why this cell cannot be mirrored. Raises StoreError where no cell can."""
+        """Mirror a cell; return None, or why this cell cannot be mirrored. Raises StoreError if no cell can be."""
         try:
             self._client = self._client or connect(self.uri)
         except Exception as error:

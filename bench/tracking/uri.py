@@ -1,4 +1,4 @@
-"""The address of a store, and what a person may read of it: never a credential."""
+"""Addresses of stores, and what may be shown of them: never credentials."""
 
 import ipaddress
 import re
@@ -13,16 +13,16 @@ NOT_MLFLOW = "what answers there does not know MLflow's requests: another progra
 OTHER_VERSION = (
     "the database was made by another version of MLflow; back it up and run `mlflow db upgrade` on it, or use another"
 )
-LASTING = (NOT_A_DATABASE, NO_SPACE, NO_ACCESS, NOT_MLFLOW, OTHER_VERSION)  # until somebody acts
+LASTING = (NOT_A_DATABASE, NO_SPACE, NO_ACCESS, NOT_MLFLOW, OTHER_VERSION)  # errors that persist until somebody acts
 
 
 def told(uri: str) -> str:
-    """What may be said of an address that may be malformed: nothing before its last @, and no options."""
+    """A possibly malformed address without everything before its last @ and without options, for messages."""
     return re.sub("//.*@", "//", re.split("[?#]", uri, maxsplit=1)[0], flags=re.DOTALL)
 
 
 def redacted(uri: str) -> str:
-    """The URI without user, password and options."""
+    """The address without user, password and options."""
     parts = urlsplit(uri)
     if parts.scheme.startswith("sqlite"):
         return uri
@@ -30,28 +30,28 @@ def redacted(uri: str) -> str:
 
 
 def sqlite_file(uri: str) -> Path | None:
-    """The database file of a SQLite address; None of any other."""
+    """Database file of a SQLite address; None for other addresses."""
     found = re.match(r"sqlite(\+pysqlite)?:///([^?]*)", uri)
     return Path(unquote(found[2])) if found else None
 
 
 def escaped(path: str) -> str:
-    """A path as a part of an address, with what would mean something there escaped."""
+    """Escape the characters of a path that have a meaning in an address."""
     return re.sub(r"[%?#;\x00-\x1f\x7f]", lambda found: f"%{ord(found[0]):02X}", path)
 
 
 def sqlite_uri(database: Path) -> str:
-    """The address of a database file.
+    """Address of a database file.
 
-    Where something is escaped, the driver is named: MLflow takes plain ``sqlite:///`` addresses for paths as they
-    stand, and makes the folders that they seem to name.
+    If something is escaped, the address names the driver: MLflow treats plain ``sqlite:///`` addresses as unescaped
+    paths, and creates the folders that they seem to name.
     """
     path = escaped(str(database))
     return f"sqlite:///{path}" if path == str(database) else f"sqlite+pysqlite:///{path}"
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host's name or address is this machine's own."""
+    """Whether a host name or address is this machine's loopback."""
     try:
         return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -59,7 +59,7 @@ def is_loopback(host: str) -> bool:
 
 
 def reason(error: Exception, uri: str) -> str:
-    """One line for a person: no credentials, no stack."""
+    """Describe an error in one line, without credentials or stack trace."""
     text = " ".join(str(error).split()) or type(error).__name__
     if "file is not a database" in text or "image is malformed" in text:
         return NOT_A_DATABASE

@@ -76,7 +76,7 @@ def centre_crop(image_HWC: np.ndarray, size: int) -> np.ndarray:
 
 
 def area_resize(image_HWC: np.ndarray, size: int) -> np.ndarray:
-    """Resize to ``size`` x ``size`` by exact area means: a pixel on an edge is weighted by its share.
+    """Resize to ``size`` x ``size`` by exact area means; pixels on an edge count by their share.
 
     Uses integers only, so every machine gives the same bytes. Pillow's box filter counts such pixels in full.
     """

@@ -150,7 +150,7 @@ def paired_design(
 
 
 def _scrambled(points: np.ndarray, num_bits: int, num_nets: int, rng: np.random.Generator) -> np.ndarray:
-    """Scramble integers of ``num_bits`` bits for each net; place each at random in its cell: (nets, points)."""
+    """Scramble integers of ``num_bits`` bits per net, each placed at random in its cell: (nets, points)."""
     found = np.zeros((num_nets, len(points)), np.int64)
     for bit in range(num_bits):
         flips = rng.integers(2, size=(num_nets, 1 << bit))  # one for each prefix of higher bits
