@@ -97,11 +97,12 @@ def load(
     """Load a trained model onto ``device`` (a torch device name).
 
     ``path``: a folder written by ``python -m bench export``, a results folder, a pack made with ``--weights``, or the
-    folder of one cell. All but the first need the harness, which is installed with this library. ``experiment``,
-    ``profile`` and ``arm`` (ARM or VARIANT/ARM) select a cell; each may be omitted if there is only one. ``seed``: a
-    number, "best" (the default) or "median". For a single exported network, they must match it if given. Weights are
-    stored as plain tensors, so loading a foreign file runs no code. Raises ModelError, with a message of one line, if
-    the model does not exist, has no weights or is damaged.
+    folder of one cell. All but the first need the harness, which is installed with this library.
+    ``experiment``, ``profile`` and ``arm`` (ARM or VARIANT/ARM) select a cell; each may be omitted if there is only
+    one. ``seed``: a number, "best" (the default) or "median". For a single network (an export or one cell) they must
+    match it.
+    Weights are stored as plain tensors, so loading a foreign file runs no code. Raises ModelError, with a message of
+    one line, if the model does not exist, has no weights or is damaged.
 
     >>> load("digits").image_CHW
     (1, 28, 28)
@@ -185,7 +186,8 @@ class Model:
     """A trained generator with its Q, as returned by :func:`load`. ``card`` is the content of card.json.
 
     ``generator`` and ``discriminator`` are modules in eval mode with frozen statistics. ``generator`` maps latents (N,
-    Z) to images (N, C, H, W) in [0, 1], or in [-1, 1] for a tanh output; an image does not depend on the other latents.
+    Z) to images (N, C, H, W) in [0, 1], or in [-1, 1] for a tanh output; an image does not depend on the rest of its
+    batch.
 
     >>> model = load("digits")
     >>> latents = model.latents(5)
@@ -294,7 +296,7 @@ class Model:
         return found
 
     def calibrate(self, images: Tensor) -> None:
-        """Recompute Q's frozen batch-norm statistics on images (N, C, H, W), in random order.
+        """Recompute Q's frozen batch-norm statistics on images (N, C, H, W), which must be shuffled.
 
         Call this before encoding real images, as the measures on real digits do. Raises ModelError for fewer than two
         images, and as :meth:`encode` does.

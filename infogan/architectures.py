@@ -271,9 +271,9 @@ def _total(layers: list[Placed]) -> Costs:
 def iteration_flops(costs: dict[str, Costs], batch_size: int) -> float:
     """Floating-point operations of one iteration with fresh latents, two per multiply-add.
 
-    G runs two forward and one backward pass (weights and inputs; one backward pass costs two forward passes). D runs
-    forward three times (real, fake, fake again); its backward passes cost four forward passes for its own weights and
-    one for its input in G's phase. Q reads fakes only: two forward passes, and backward passes that cost three.
+    In units of one forward pass: G runs forward twice, and its backward pass costs two (weights and inputs). D runs
+    forward three times (real, fake, fake again); its backward passes cost four in its own phase and one, to its input,
+    in G's. Q reads fakes only: forward twice, and its backward passes cost three.
     """
     g, d, q = (costs[name].macs for name in ("generator", "discriminator", "q"))
     return 2.0 * batch_size * (4 * g + 8 * d + 5 * q)

@@ -12,8 +12,9 @@ from torch.nn import functional as F
 class BatchNorm(nn.Module):
     """Batch normalisation over all axes but channels, with separate statistics for ``groups`` equal parts of a batch.
 
-    Training always uses the batch's own statistics. There are no running averages: during training they lag far behind.
-    For evaluation, :func:`collecting` estimates the statistics once and :func:`frozen` applies them.
+    Training always uses the batch's own statistics. There are no running averages: after a few hundred iterations they
+    would still be far off. For evaluation, :func:`collecting` estimates the statistics once and :func:`frozen` applies
+    them.
     """
 
     frozen_mean: Tensor

@@ -69,7 +69,7 @@ class _Cells:
     def strips(self, shared: bool) -> list[tuple[int, int, slice, slice]]:
         """(cell, parity, blocks, their pixels) inside the image.
 
-        A cell's last block is also the next cell's first. Reading takes it twice (`shared`), writing must not.
+        A cell's last block is also the next cell's first: it is read twice (`shared`) but written only once.
         """
         strips = []
         for cell in range(self.count):
@@ -121,7 +121,7 @@ class _Transforms:
         self.write = [(row, column) for row in rows.strips(False) for column in columns.strips(False)]
 
     def weight_to_products(self, weight_OCHW: Tensor) -> Tensor:
-        """-> (P, K, O). Tap 2i + a of a direction is pixel a of block i."""
+        """Transform the weight to (P, K, O). Tap 2i + a in one direction is pixel a of block i."""
         O, C = weight_OCHW.shape[:2]
         taps = weight_OCHW.reshape(O, C, 2, 2, 2, 2).permute(2, 4, 3, 5, 1, 0).reshape(4, 4 * C * O)
         return (self.G_P4 @ taps).view(-1, 4 * C, O)
@@ -133,7 +133,7 @@ class _Transforms:
         return taps.permute(5, 4, 0, 2, 1, 3).reshape(O, K // 4, 4, 4)
 
     def image_to_products(self, images_NCHW: Tensor) -> Tensor:
-        """-> (P, T, K)."""
+        """Transform images to (P, T, K)."""
         images_NHWC = images_NCHW.permute(0, 2, 3, 1)
         N, _, _, C = images_NHWC.shape
         # (image, cell row, cell column, block row, block column, pixel row, pixel column, channel); writing each pixel
@@ -149,7 +149,7 @@ class _Transforms:
         return _apply_to_cells(self.B_PQ, blocks.view(-1, self.B_PQ.shape[1], 4 * C)).transpose(0, 1)
 
     def products_to_image(self, products_PTK: Tensor) -> Tensor:
-        """Adjoint of `image_to_products`: -> (N, C, H, W)."""
+        """Adjoint of `image_to_products`; returns (N, C, H, W)."""
         C = products_PTK.shape[2] // 4
         blocks = _apply_to_cells(self.B_PQ.T, products_PTK.transpose(0, 1))
         blocks = blocks.view(-1, *self.cell_grid, self.rows.size + 1, self.columns.size + 1, 2, 2, C)
@@ -162,7 +162,7 @@ class _Transforms:
         return images_NHWC.permute(0, 3, 1, 2)
 
     def features_to_products(self, features_NOHW: Tensor) -> Tensor:
-        """Adjoint of `products_to_features`: -> (P, T, O)."""
+        """Adjoint of `products_to_features`; returns (P, T, O)."""
         rows, columns = self.rows, self.columns
         beyond = (rows.count * rows.size - rows.length, columns.count * columns.size - columns.length)
         cells = features_NOHW.permute(0, 2, 3, 1)
@@ -173,7 +173,7 @@ class _Transforms:
         return _apply_to_cells(self.A_FP.T, cells).transpose(0, 1)
 
     def products_to_features(self, products_PTO: Tensor) -> Tensor:
-        """-> (N, O, H, W)."""
+        """Transform products to features (N, O, H, W)."""
         rows, columns = self.rows, self.columns
         cells = _apply_to_cells(self.A_FP, products_PTO.transpose(0, 1))
         cells = cells.view(-1, *self.cell_grid, rows.size, columns.size, products_PTO.shape[2]).transpose(2, 3)

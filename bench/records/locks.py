@@ -84,7 +84,7 @@ def process_start(pid: int) -> str:
     ProcessLookupError if there is no such process.
     """
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return "" if fields[0] in "ZX" else fields[19]  # proc(5): state is field 3, starttime field 22
+    return "" if fields[0] in "ZX" else fields[19]  # proc(5): fields 3 (state) and 22 (starttime)
 
 
 def _is_running(pid: int, started: str) -> bool | None:

@@ -77,7 +77,7 @@ class CellRun:
         """
         try:
             trained = self._is_trained()
-        except (OSError, MemoryError) as error:  # what was trained stays done
+        except (OSError, MemoryError) as error:  # the training stays done
             message = f"its records cannot be read: {in_words(error) if isinstance(error, OSError) else error}"
             self.report("failed", {"message": message})
             return "failed"
@@ -110,7 +110,7 @@ class CellRun:
         config = training_config(self.task.cell.config)
         try:
             outcome, message = measure(self.task, self.folder, config, self.report, self.should_stop)
-        except OSError as error:  # what was trained stays done
+        except OSError as error:  # the training stays done
             outcome, message = "failed", f"measures cannot be written: {error}"
         self.report(outcome, {"message": message})
         return outcome

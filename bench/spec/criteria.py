@@ -95,7 +95,7 @@ class CostTable(Table):
     id: Annotated[str, Field(pattern=r"^[A-Z][0-9]+[a-z]?$")]
     text: str = Field(min_length=5)
     source: str = Field(min_length=3)
-    beside: Name  # without records of this experiment or a measurement, the claim is not judged
+    beside: Name  # the claim is judged only with a measurement or records of this experiment
     at_most: Annotated[float, Field(gt=1, lt=10)]  # bound on the upper end of the ratio's interval
     basis: str = Field(min_length=10)
     min_pairs: int = Field(ge=6)

@@ -60,7 +60,8 @@ class OwnImages:
 def as_found(place: Path, made_CHW: tuple[int, int, int]) -> OwnImages:
     """The images in the size and colour of their files, if the paper has networks for them.
 
-    If it has none for colour at size ``made_CHW``, but for grey, they are converted to grey. Raises DataError.
+    If it has none for colour of their size, they are converted to grey, provided that ``made_CHW``, the shape of the
+    data they replace, is grey of that size. Raises DataError.
     """
     from infogan.data.own_files import HOW, found, looks
 

@@ -61,7 +61,7 @@ class Reference:
         """The module's file. Raises OwnError as ``place`` does."""
         root, module = self.place
         found = _file(root, module)
-        assert found is not None  # place has looked
+        assert found is not None  # place checks this
         return found
 
     @property
