@@ -40,7 +40,7 @@ num_images = 600"""
 
 
 @pytest.fixture(autouse=True)
-def small(monkeypatch: pytest.MonkeyPatch) -> None:
+def small(few_samples: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """The same code on fewer samples and a classifier that has hardly been trained."""
     monkeypatch.setattr(digit_family, "NUM_SAMPLES", 200)
     monkeypatch.setattr(samples, "NUM_SAMPLES", 200)
@@ -51,7 +51,11 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trained, "digit_classifier", partial(digit_classifier, recipe=Recipe(iterations=30)))
 
 
+QUICK = ("samples", "usable")
+
+
 def planned(tmp_path: Path, arm: str = "infogan") -> Cell:
+    """With all measures of experiment mnist, which take most of a cell's seconds: QUICK are the quickest two."""
     text = SPEC.read_text()
     start = text.index("[experiments.mnist.profiles.smoke]")
     old = text[start : text.index("seeds", start)]
@@ -117,7 +121,7 @@ def test_a_cell_is_trained_measured_and_measured_again_without_training(tmp_path
 
 
 def test_records_that_cannot_be_read_now_leave_a_finished_cell_done(tmp_path: Path, monkeypatch) -> None:
-    cell, results = planned(tmp_path), tmp_path / "results"
+    cell, results = replace(planned(tmp_path), measures=("usable",)), tmp_path / "results"
     run(cell, results)
     folder = CellFolder.of(results, cell)
     before = folder.result()
@@ -173,20 +177,20 @@ def test_an_atlas_is_drawn_with_the_measures_and_its_absence_or_failure_unmakes_
 
 
 def test_a_number_that_json_lacks_fails_its_family_alone(tmp_path: Path, monkeypatch) -> None:
-    cell, results = planned(tmp_path), tmp_path / "results"
+    cell, results = replace(planned(tmp_path), measures=QUICK), tmp_path / "results"
     sound = families.FAMILIES["usable"]
 
     def broken(given: trained.Trained) -> trained.Measured:
         return replace(sound(given), details={"nested": [math.nan]})
 
     with monkeypatch.context() as patch:
-        patch.setitem(families.FAMILIES, "strokes", broken)
+        patch.setitem(families.FAMILIES, "samples", broken)
         outcome, _ = run(cell, results)
-    entry = CellFolder.of(results, cell).measures()["strokes"]
+    entry = CellFolder.of(results, cell).measures()["samples"]
     assert outcome == "failed"
     assert "not JSON compliant" in (entry.error or "")
     assert entry.details == {}
-    assert CellFolder.of(results, cell).unmeasured(cell) == ["strokes"]
+    assert CellFolder.of(results, cell).unmeasured(cell) == ["samples"]
     assert run(cell, results)[0] == "done"
 
 
@@ -211,25 +215,25 @@ def test_a_checkpoint_is_due_once_its_multiple_is_passed(tmp_path: Path, monkeyp
 
 
 def test_a_measure_that_fails_is_told_and_leaves_training_and_other_measures(tmp_path: Path, monkeypatch) -> None:
-    cell, results = planned(tmp_path), tmp_path / "results"
+    cell, results = replace(planned(tmp_path), measures=QUICK), tmp_path / "results"
 
     def broken(_: trained.Trained) -> trained.Measured:
         raise ValueError("constant images")
 
     with monkeypatch.context() as patch:
-        patch.setitem(families.FAMILIES, "strokes", broken)
+        patch.setitem(families.FAMILIES, "samples", broken)
         outcome, kinds = run(cell, results)
     assert outcome == "failed"
     assert kinds[-1] == "failed"
     folder = CellFolder.of(results, cell)
     assert folder.state() == "done"
-    assert folder.unmeasured(cell) == ["strokes"]
+    assert folder.unmeasured(cell) == ["samples"]
     item = grid.plan(results, [cell], "sqlite:///none.db")[0]
     assert (item.state, item.to_train, item.to_run) == ("unmeasured", False, True)
     assert "constant images" in item.detail
-    digits = folder.measures()["digits"]
+    other = folder.measures()["usable"]
     assert run(cell, results)[0] == "done"
-    assert folder.measures()["digits"] == digits  # only what was missing is measured
+    assert folder.measures()["usable"] == other  # only what was missing is measured
 
 
 def test_a_baseline_keeps_its_generators_for_fresh_qs(tmp_path: Path, monkeypatch) -> None:
