@@ -1,15 +1,19 @@
 """Shared by all tests: one thread (as cells train), no network, caches of this session's own."""
 
+import fcntl
 import os
+import shutil
 import signal
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-_CACHE = tempfile.TemporaryDirectory(prefix="infogan-test-cache-")
-os.environ["INFOGAN_CACHE"] = _CACHE.name
+if "PYTEST_XDIST_WORKER" not in os.environ:  # whose processes share that of the one that starts them
+    _CACHE = tempfile.TemporaryDirectory(prefix="infogan-test-cache-")
+    os.environ["INFOGAN_CACHE"] = _CACHE.name
 os.environ["INFOGAN_OFFLINE"] = "1"
 os.environ.pop("INFOGAN_DATA", None)
 os.environ.pop("MLFLOW_TRACKING_URI", None)
@@ -27,13 +31,41 @@ def _one_thread() -> None:
     torch.set_num_threads(1)
 
 
+MadeOnce = Callable[[str, Callable[[Path], None]], Path]  # a name, what fills the new folder; the folder
+
+
+@pytest.fixture(scope="session")
+def made_once(tmp_path_factory: pytest.TempPathFactory) -> MadeOnce:
+    """What costs seconds to make and is only read: the processes of pytest-xdist share it, and all but one wait."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+    def folder_of(name: str, fill: Callable[[Path], None]) -> Path:
+        folder, is_made = shared / name, shared / f"{name}.made"
+        with (shared / f"{name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not is_made.exists():
+                shutil.rmtree(folder, ignore_errors=True)  # another process has failed at it
+                folder.mkdir()
+                fill(folder)
+                is_made.touch()
+        return folder
+
+    return folder_of
+
+
 ODD_NAME = "q?x=1#f 100%25;\n数"  # of a folder, in which a database is made all the same
 
 
 @pytest.fixture(scope="session")
-def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Made once: MLflow's migrations take about 10 s. A leftover of a killed creation lies in the way."""
-    database = tmp_path_factory.mktemp("empty") / ODD_NAME / "mlflow.db"
+def empty_database(made_once: MadeOnce) -> Path:
+    """Made once: MLflow's migrations take about 10 s."""
+    return made_once("empty", _make_database) / ODD_NAME / "mlflow.db"
+
+
+def _make_database(folder: Path) -> None:
+    """A leftover of a killed creation lies in the way."""
+    database = folder / ODD_NAME / "mlflow.db"
     database.parent.mkdir()
     database.with_name(".mlflow.db.incoming").write_bytes(b"half a database")
     from bench.tracking.connection import connect
@@ -42,7 +74,6 @@ def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     connect(sqlite_uri(database))
     assert list(database.parents[1].iterdir()) == [database.parent]  # and none that the address seems to name
     assert sorted(p.name for p in database.parent.iterdir()) == [".mlflow.db.lease", "mlflow.db"]
-    return database
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

@@ -37,7 +37,7 @@ def test_a_mistake_is_one_line_and_changes_nothing(bench: Bench, name: str) -> N
     arguments, message = CASES[name]
     if name == "data folder":
         bench.spec.write_text(bench.spec.read_text().replace('source = "embedded"', 'source = "auto"'))
-    output = bench(*arguments, code=2)
+    output = bench.here(*arguments, code=2)
     assert output.startswith("error: ")
     assert message in output
     assert output.count("\n") == 1
@@ -45,6 +45,7 @@ def test_a_mistake_is_one_line_and_changes_nothing(bench: Bench, name: str) -> N
 
 
 def test_a_wrong_experiments_file(bench: Bench) -> None:
+    """In a process of its own, as a user meets it."""
     bench.spec.write_text(bench.spec.read_text().replace("width = 0.06", "width = -1"))
     output = bench("run", "tiny", code=2)
     assert output.strip().splitlines() == [output.strip()]
@@ -63,35 +64,35 @@ def test_a_corrupt_mnist_file(bench: Bench, tmp_path: Path) -> None:
     ):
         (raw / name).write_bytes(struct.pack(">4i", 2051, 60000, 28, 28) + b"short")
     bench.spec.write_text(bench.spec.read_text().replace('source = "embedded"', 'source = "auto"'))
-    output = bench("run", "tiny", "--data-dir", str(tmp_path / "data"), code=2)
+    output = bench.here("run", "tiny", "--data-dir", str(tmp_path / "data"), code=2)
     assert "train-images-idx3-ubyte is corrupt: 21 bytes" in output
     assert not bench.results.exists()
 
 
 def test_a_results_folder_that_cannot_be_written(bench: Bench) -> None:
     bench.results.write_text("a file stands where the folder should be")
-    output = bench("run", "tiny", code=2)
+    output = bench.here("run", "tiny", code=2)
     assert "is not a folder" in output
     assert bench.results.read_text() == "a file stands where the folder should be"
     file, bench.results = bench.results, bench.results / "deeper"
     for command in ("plan", "tiny"), ("report",):
-        assert f"{bench.results} is not a folder: {file.name} is a file" in bench(*command, code=2)
+        assert f"{bench.results} is not a folder: {file.name} is a file" in bench.here(*command, code=2)
 
 
 def test_a_data_folder_that_is_a_file(bench: Bench) -> None:
-    assert "experiments.toml is not a folder" in bench("plan", "tiny", "--data-dir", str(bench.spec), code=2)
+    assert "experiments.toml is not a folder" in bench.here("plan", "tiny", "--data-dir", str(bench.spec), code=2)
 
 
 def test_a_selection_without_cells_is_no_success(bench: Bench) -> None:
     bench.spec.write_text(bench.spec.read_text().replace("width = 0.06", "width = 0.06\ngroup_seeds = { gan = [] }"))
     for command in ("run", "plan", "check", "baseline"):
-        output = bench(command, "tiny", "--arms", "gan", code=2)
+        output = bench.here(command, "tiny", "--arms", "gan", code=2)
         assert "nothing selected: tiny has no cell" in output
     assert not bench.results.exists()
 
 
 def test_sync_without_cells(bench: Bench) -> None:
-    assert "holds no cells" in bench("sync", code=2)
+    assert "holds no cells" in bench.here("sync", code=2)
 
 
 @pytest.mark.parametrize(("name", "said"), [("pydantic", "pydantic"), ("typer.exceptions", "typer")])

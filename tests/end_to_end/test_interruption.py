@@ -19,13 +19,6 @@ from tests.end_to_end.harness import PATIENCE_S, Bench, read_until, rest_of, wai
 pytestmark = pytest.mark.timeout(900)  # on a machine that is busy with other work
 
 
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory, empty_database: Path) -> Bench:
-    bench = Bench(tmp_path_factory.mktemp("undisturbed"), ITERATIONS).use_database(empty_database)
-    bench(*RUN)
-    return bench
-
-
 SIGNALS = [
     pytest.param(signal.SIGINT, id="Ctrl-C"),
     pytest.param(signal.SIGTERM, id="SIGTERM", marks=pytest.mark.slow),
@@ -46,7 +39,7 @@ def test_a_polite_stop_writes_checkpoints_and_resumes(
     assert process.returncode == (130 if signum == signal.SIGINT else 143), output
     assert "stopping" in output
     assert "Traceback" not in output
-    states = bench(*PLAN)
+    states = bench.here(*PLAN)
     assert "failed" not in states
     assert "partial" in states
     assert "resumed at iteration" in bench(*RUN)
@@ -75,19 +68,10 @@ def test_a_damaged_checkpoint_is_said_and_the_one_before_used(
     check_same(bench, undisturbed)
 
 
-def test_two_launchers_do_not_share_a_results_folder(tmp_path: Path, empty_database: Path) -> None:
-    bench = Bench(tmp_path, ITERATIONS).use_database(empty_database)
-    with running(bench, *RUN) as process:
-        wait_for(lambda: bool(bench.cells()))
-        for command in (RUN, ("sync",)):  # two mirrors of a cell would make and set aside each other's runs
-            refused = bench(*command, code=2)
-            assert "in use by process" in refused
-            assert refused.count("\n") == 1 or command == RUN
-        output, _ = process.communicate(timeout=PATIENCE_S)
-    assert process.returncode == 0, output
-
-
-def test_a_refusing_tracking_server_stops_nothing(undisturbed: Bench, tmp_path: Path, empty_database: Path) -> None:
+def test_a_refusing_tracking_server_stops_nothing_and_two_launchers_do_not_share_a_results_folder(
+    undisturbed: Bench, tmp_path: Path, empty_database: Path
+) -> None:
+    """The first launcher goes on for as long as it waits for the server: the second one certainly finds it there."""
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         port = s.getsockname()[1]
@@ -95,6 +79,11 @@ def test_a_refusing_tracking_server_stops_nothing(undisturbed: Bench, tmp_path: 
         empty_database
     )
     with running(bench, *RUN) as process:
+        wait_for(lambda: bool(bench.cells()))
+        for command in (RUN, ("sync",)):  # two mirrors of a cell would make and set aside each other's runs
+            refused = bench(*command, code=2)
+            assert "in use by process" in refused
+            assert refused.count("\n") == 1 or command == RUN
         output = read_until(process, "training has ended")
         os.killpg(process.pid, signal.SIGINT)  # no more of the wait for the server
         output += rest_of(process)
@@ -103,7 +92,7 @@ def test_a_refusing_tracking_server_stops_nothing(undisturbed: Bench, tmp_path: 
     assert "Traceback" not in output
     assert "2 of 2 cells finished" in output
     assert "not fully tracked" in output
-    assert "2 unsynced" in bench(*PLAN)
+    assert "2 unsynced" in bench.here(*PLAN)
     del bench.environment["MLFLOW_TRACKING_URI"]
     assert "2 of 2 cells are mirrored in full" in bench("sync")
     check_same(bench, undisturbed)
