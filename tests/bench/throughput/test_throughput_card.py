@@ -26,6 +26,7 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(paired, "WARM_UP_S", 0.0)
     monkeypatch.setattr(paired, "BLOCK_S", 0.0)
     monkeypatch.setattr(card, "STRETCH", {"cpu": 1})
+    monkeypatch.setattr(card, "ROUNDS", {"cpu": 1})
     monkeypatch.setattr(card, "PRODUCT_SIZES", {"cpu": 64})
 
 
@@ -122,7 +123,7 @@ def test_on_an_emulated_gpu_every_row_runs_and_mixes_no_devices(
     """But for bfloat16, which the emulated device has no autocast for."""
     rows = tuple(row for row in card.ROWS if row.precision != "bf16")
     monkeypatch.setattr(card, "STRETCH", {"cuda": 1})
-    monkeypatch.setattr(card, "ROUNDS", {"cuda": 3})
+    monkeypatch.setattr(card, "ROUNDS", {"cuda": 1})
     monkeypatch.setattr(card, "PRODUCT_SIZES", {"cuda": 64})
     for name, answer in (("empty_cache", None), ("reset_peak_memory_stats", None), ("max_memory_allocated", 2**20)):
         monkeypatch.setattr(torch.cuda, name, lambda answer=answer: answer)
