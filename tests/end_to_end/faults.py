@@ -164,7 +164,8 @@ class Witness:
         return lacking
 
     def _told(self) -> dict[str, str]:
-        rows = re.findall(r"(infogan) +(\d+) +\d+ +([a-z]+)", self.bench(*PLAN))
+        plan = self.bench if self.bench.prefix else self.bench.here
+        rows = re.findall(r"(infogan) +(\d+) +\d+ +([a-z]+)", plan(*PLAN))
         return {f"{arm}/seed-{seed}": state for arm, seed, state in rows}
 
     def _doubled(self) -> list[str]:

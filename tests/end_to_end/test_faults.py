@@ -28,13 +28,6 @@ pytestmark = pytest.mark.timeout(900)  # on a machine that is busy with other wo
 ONE = ("run", "tiny", "--arms", "infogan", "--seeds", "0", "--checkpoint-every", "3")
 
 
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory, empty_database: Path) -> Bench:
-    bench = Bench(tmp_path_factory.mktemp("undisturbed"), ITERATIONS).use_database(empty_database)
-    bench(*RUN)
-    return bench
-
-
 @pytest.fixture
 def volume(tmp_path: Path) -> Iterator[Volume]:
     volume = Volume(tmp_path / "volume", "3m")
@@ -66,7 +59,7 @@ def finish(bench: Bench, witness: Witness, undisturbed: Bench) -> None:
     """Undisturbed to the end."""
     bench(*RUN)
     assert witness.losses(ask_plan=False) == []
-    assert "2 cells: 2 done" in bench(*PLAN)
+    assert "2 cells: 2 done" in bench.here(*PLAN)
     check_same(bench, undisturbed)
 
 

@@ -37,8 +37,8 @@ def test_two_steps_leave_a_pack_that_counts_at_home(tmp_path: Path) -> None:
     assert (found["figure-1"]["num_cells"], found["figure-1"]["files"]) == (1, ["figure-1.zip"])
     assert "no GPU: a rehearsal" in (carried / "summary.txt").read_text()
     assert "1 of 1 cells finished" in (carried / "log.txt").read_text()
-    assert "1 cell added" in home("unpack", str(carried / "figure-1.zip"))
-    listed = home("plan", "mnist-mi", "--profile", "smoke", "--seeds", "0", "--arms", "infogan", "--no-tracking")
+    assert "1 cell added" in home.here("unpack", str(carried / "figure-1.zip"))
+    listed = home.here("plan", "mnist-mi", "--profile", "smoke", "--seeds", "0", "--arms", "infogan", "--no-tracking")
     assert "1 cell: 1 done" in listed
 
 
