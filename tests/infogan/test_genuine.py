@@ -4,7 +4,6 @@ import hashlib
 from pathlib import Path
 
 import pytest
-from torchvision.datasets import MNIST, SVHN, CelebA
 
 from infogan import data
 from infogan.data import celeba, genuine, mnist, svhn
@@ -20,6 +19,8 @@ def sums_of(monkeypatch: pytest.MonkeyPatch, *files: Path) -> None:
 
 
 def test_the_sums_are_torchvisions() -> None:
+    from torchvision.datasets import SVHN, CelebA  # seconds, which other processes need not spend
+
     published = {name: md5 for _, md5, name in CelebA.file_list}
     published |= {name: md5 for _, name, md5 in SVHN.split_list.values()}
     ours = {name: md5 for name, md5 in SUMS.items() if not name.endswith("ubyte")}
@@ -27,6 +28,8 @@ def test_the_sums_are_torchvisions() -> None:
 
 
 def test_the_addresses_are_torchvisions() -> None:
+    from torchvision.datasets import MNIST, SVHN
+
     assert list(mnist.URLS) == MNIST.mirrors
     assert list(svhn.URLS) == [SVHN.split_list[split][0] for split in svhn.NUM_IMAGES]
 

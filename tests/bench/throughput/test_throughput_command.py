@@ -36,6 +36,12 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bench.throughput.ceiling.SIZES", {"cpu": 64})
 
 
+@pytest.fixture
+def without_yardsticks(quick: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The gate compares the fused step and the reference alone."""
+    monkeypatch.setattr(session, "YARDSTICKS", ())
+
+
 QUICK = Options(networks="mnist,faces", batch_size=4, width=0.03, kernels="torch", device="cpu")
 
 
@@ -67,7 +73,7 @@ def test_the_record_holds_log_ratios_shares_and_the_machine(tmp_path: Path) -> N
     assert str(ROOT) not in json.dumps(record)
 
 
-@pytest.mark.usefixtures("quick")
+@pytest.mark.usefixtures("without_yardsticks")
 def test_against_a_record_of_another_machine_ends_with_3(tmp_path: Path) -> None:
     file = tmp_path / "baseline.json"
     file.write_text(json.dumps(a_record(logs(0.8))))
@@ -77,7 +83,7 @@ def test_against_a_record_of_another_machine_ends_with_3(tmp_path: Path) -> None
     assert "inconclusive mnist: the baseline is another machine's: cpu: 'X', now" in console.export_text()
 
 
-@pytest.mark.usefixtures("quick")
+@pytest.mark.usefixtures("without_yardsticks")
 @pytest.mark.parametrize(("ratio", "code"), [(1000.0, 0), (1e-3, 1)])
 def test_against_a_record_of_this_machine_the_outcome_is_the_exit_code(tmp_path: Path, ratio: float, code: int) -> None:
     here = session.fingerprint("cpu")
