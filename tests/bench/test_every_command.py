@@ -86,7 +86,7 @@ def test_a_help_is_not_broken_twice_in_80_columns(name: str) -> None:
     assert "``" not in (command.help or "")  # a terminal shows the marks
 
 
-@pytest.mark.parametrize("encoding", ["latin-1", "ascii"])
+@pytest.mark.parametrize("encoding", [pytest.param("latin-1", marks=pytest.mark.slow), "ascii"])
 def test_every_command_in_another_encoding(usual: tuple[list[int], str, str], encoding: str, tmp_path: Path) -> None:
     codes, out, _ = speak(tmp_path, subprocess.PIPE, encoding)
     assert codes == usual[0]
