@@ -15,7 +15,10 @@ from tests.builders import SHIPPED
 from tests.end_to_end.harness import PATIENCE_S, ROOT
 
 NOT_PACKED = ("throughput/NOTES.md",)
-NEVER_BUILT_FROM = (".git", ".venv", ".tools", "results", "tests", "docs", "build", "*.egg-info", "__pycache__")
+NEVER_BUILT_FROM = (
+    *(".git", ".venv", ".tools", "results", "tests", "docs", "build", "*.egg-info", "__pycache__"),
+    *(".hypothesis", ".*_cache"),  # which other programs may be writing
+)
 PACKAGES = ("infogan", "bench")
 Say = Callable[..., str]
 
