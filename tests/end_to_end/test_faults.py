@@ -126,7 +126,7 @@ def test_a_corrupt_database_is_left_alone(undisturbed: Bench, tmp_path: Path, em
     assert database.read_bytes() == content
     database.rename(tmp_path / "moved-away.db")
     bench.use_database(empty_database)
-    assert "1 of 1 cells are mirrored in full" in bench("sync")
+    assert "1 of 1 cells are mirrored in full" in bench.here("sync")
     check_same(bench, undisturbed)
 
 

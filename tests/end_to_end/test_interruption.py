@@ -94,5 +94,5 @@ def test_a_refusing_tracking_server_stops_nothing_and_two_launchers_do_not_share
     assert "not fully tracked" in output
     assert "2 unsynced" in bench.here(*PLAN)
     del bench.environment["MLFLOW_TRACKING_URI"]
-    assert "2 of 2 cells are mirrored in full" in bench("sync")
+    assert "2 of 2 cells are mirrored in full" in bench.here("sync")
     check_same(bench, undisturbed)

@@ -91,7 +91,7 @@ def check_in_full(server: TrackingServer, bench: Bench, num_cells: int = 2) -> N
 def test_a_sweep_is_mirrored_in_full(server: TrackingServer, undisturbed: Bench) -> None:
     check_in_full(server, undisturbed)
     behind_proxy = Bench(undisturbed.folder, ITERATIONS, {"MLFLOW_TRACKING_URI": server.uri} | UNREACHABLE_PROXY)
-    assert "2 of 2 cells are mirrored in full" in behind_proxy("sync")
+    assert "2 of 2 cells are mirrored in full" in behind_proxy.here("sync")
     check_in_full(server, undisturbed)
 
 
