@@ -2,6 +2,7 @@
 
 import os
 import platform
+import shlex
 import subprocess
 import sys
 from functools import cache
@@ -148,9 +149,19 @@ def git_commit() -> str:
     return head.stdout.strip() + ("+" if status.stdout.strip() else "")
 
 
+def command(*words: object) -> str:
+    """``python -m bench`` with these words, for a user to copy: each is quoted where a shell would misread it."""
+    return " ".join(["python -m bench", *(_quoted(str(word)) for word in words)])
+
+
+def _quoted(word: str) -> str:
+    before, home, rest = word.partition("~/")  # which stays bare: the shell replaces it
+    return "".join([before and shlex.quote(before), home, rest and shlex.quote(rest)]) or "''"
+
+
 def command_line() -> str:
     """The running command as a user would type it, without absolute paths and addresses."""
-    return " ".join(["python -m bench", *map(_shown, sys.argv[1:])])
+    return command(*map(_shown, sys.argv[1:]))
 
 
 def _shown(argument: str) -> str:

@@ -16,6 +16,7 @@ from bench.analysis.runs import PACKS, Run, Sweep, load_run
 from bench.claims.judge import judge
 from bench.console import BadInput
 from bench.context import DEFAULT_SPEC, require_profile
+from bench.environment import command
 from bench.records.folder import CellFolder
 from bench.records.storage import CorruptRecord, in_words
 from bench.records.unpacking import unpack
@@ -201,10 +202,11 @@ def _weights(run: Run, name: str) -> bytes:
     if run.state != "done":
         raise BadInput(f"{name} is {'diverged' if run.diverged else run.state}: only a finished cell has its networks")
     if folder.lacks_weights():
-        how = f"{cell.experiment} --profile {cell.profile} --arms {cell.arm} --seeds {cell.seed}"
+        how = ["--profile", cell.profile, "--arms", cell.arm, "--seeds", cell.seed]
+        how += ["--variants", cell.variant] if cell.variant else []
         raise BadInput(
             f"{name} came without its weights: pack with --weights where it was trained, or train it: "
-            f"python -m bench run {how}" + (f" --variants {cell.variant}" if cell.variant else "")
+            f"{command('run', cell.experiment, *how)}"
         )
     try:
         return folder.weights()

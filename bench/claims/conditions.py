@@ -12,25 +12,10 @@ from dataclasses import dataclass
 
 from bench.analysis.runs import Run, Sweep
 from bench.analysis.summary import curve_measures
+from bench.claims.result import ConditionResult
 from bench.spec.criteria import BlankTable, ConditionTable
 from bench.spec.experiment import group_name, variant_of
 from bench.spec.vocabulary import MEASURES
-
-
-@dataclass(frozen=True)
-class ConditionResult:
-    """One number of a claim against its bound."""
-
-    measure: str
-    unit: str
-    over: str
-    bound: str  # "at least 0.95"
-    basis: str
-    value: float  # what the bound was held against: the worst seed, the median, or the median curve's; NaN: undecided
-    holds: bool
-    seeds: dict[int, float]  # NaN: not measured, or blank
-    guard: bool = False
-    limit: float = math.nan  # the bound as a number, for drawing; NaN where it has none
 
 
 @dataclass(frozen=True)

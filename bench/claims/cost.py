@@ -9,10 +9,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from bench.claims.conditions import ConditionResult
-from bench.claims.judge import ClaimResult, claim_result
+from bench.claims.result import ClaimResult, ConditionResult
 from bench.claims.verdict import Budget, BudgetKind, Data, DataKind, Outcome, Verdict
 from bench.records.storage import read_plain_json
+from bench.spec.cells import digest
 from bench.spec.criteria import CostTable
 from bench.spec.schema import Recorded
 from infogan.data.base import one_line
@@ -87,7 +87,7 @@ def judge_cost(claim: CostTable, cost: Cost | None) -> list[ClaimResult]:
     """
     if cost is None or not cost.networks:
         reason = "nothing recorded; `python -m bench cost` measures it"
-        return [_result(claim, "all networks", None, Outcome.NOT_MEASURED, reason, BudgetKind.UNSTATED)]
+        return [_result(claim, None, Outcome.NOT_MEASURED, reason, BudgetKind.UNSTATED)]
     results = []
     budget = f"width {cost.width:g}, batch {cost.batch_size}, one thread, kernels {cost.kernels}"
     for network in cost.networks:
@@ -98,28 +98,32 @@ def judge_cost(claim: CostTable, cost: Cost | None) -> list[ClaimResult]:
         elif network.low > claim.at_most:
             outcome, reason = Outcome.NOT_REPRODUCED, f"lower end {network.low:.3f} is above {claim.at_most:g}"
         else:
-            outcome, reason = (
-                Outcome.NOT_MEASURED,
-                f"the interval [{network.low:.3f}, {network.high:.3f}] holds the bound",
-            )
-        results.append(_result(claim, network.network, network, outcome, reason, budget))
+            outcome = Outcome.NOT_MEASURED
+            reason = f"the interval [{network.low:.3f}, {network.high:.3f}] holds the bound"
+        results.append(_result(claim, network, outcome, reason, budget))
     return results
 
 
-def _result(
-    claim: CostTable, arm: str, cost: NetworkCost | None, outcome: Outcome, reason: str, budget: str
-) -> ClaimResult:
+def _result(claim: CostTable, cost: NetworkCost | None, outcome: Outcome, reason: str, budget: str) -> ClaimResult:
     upper = cost.high if cost else math.nan
     bound = f"at most {claim.at_most:g}"
     holds = upper <= claim.at_most  # NaN is not
     condition = ConditionResult("cost_ratio", "", "pairs", bound, claim.basis, upper, holds, {}, limit=claim.at_most)
     data = Data(DataKind.ANY, "random pixels, which cost what the data do")
-    return claim_result(
-        claim,
-        arm,
+    return ClaimResult(
+        experiment="cost",
+        profile="",
+        claims_digest=digest(claim.model_dump())[:12],
+        id=claim.id,
+        arm=cost.network if cost else "all networks",
+        text=claim.text,
+        source=claim.source,
         verdict=Verdict(outcome, data, Budget(BudgetKind.UNSTATED, budget)),
-        reason=reason,
-        interval=(cost.ratio, cost.low, cost.high) if cost else None,
+        value=cost.ratio if cost else None,
+        low=cost.low if cost else None,
+        high=cost.high if cost else None,
+        unit=condition.unit,
         criterion=f"cost_ratio, upper end of its interval, {bound}",
+        reason=reason,
         conditions=(condition,),
     )

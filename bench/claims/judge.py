@@ -5,76 +5,20 @@ The unit is the seed. A verdict never changes an exit code.
 """
 
 import math
-from dataclasses import asdict, dataclass
-from typing import Any
 
 import numpy as np
 
 from bench.analysis import statistics
 from bench.analysis.runs import Run, Sweep
-from bench.claims.conditions import Asked, ConditionResult, ask, blank_seeds, check, holds_for
+from bench.claims.conditions import Asked, ask, blank_seeds, check, holds_for
+from bench.claims.result import BesideResult, ClaimResult, ConditionResult
 from bench.claims.verdict import Budget, BudgetKind, Data, DataKind, Outcome, Verdict
-from bench.records.storage import plain_json
 from bench.spec.cells import digest
-from bench.spec.criteria import BlankTable, ClaimTable, CostTable
+from bench.spec.criteria import BlankTable, ClaimTable
 from bench.spec.experiment import ExperimentTable, group_name, groups
 from bench.spec.selection import seeds_of
 from bench.spec.vocabulary import MEASURES
 from infogan.data import own
-
-
-@dataclass(frozen=True)
-class BesideResult:
-    """A number shown beside the paper's, without a bound."""
-
-    measure: str
-    unit: str
-    paper: float
-    median: float
-    seeds: dict[int, float]
-
-
-@dataclass(frozen=True)
-class ClaimResult:
-    """One claim for one arm or variant."""
-
-    id: str
-    arm: str
-    variant: str | None
-    text: str
-    source: str
-    verdict: Verdict
-    value: float | None  # median over seeds of the first condition's measure; infinite where that seed shows nothing
-    low: float | None
-    high: float | None
-    unit: str
-    num_measured: int  # seeds of which value, low and high are
-    num_seeds: int
-    seeds_holding: int
-    seeds_low: float  # Clopper-Pearson, 95 %, of the share of seeds that hold, whatever the undecided ones are
-    seeds_high: float
-    criterion: str
-    reason: str
-    conditions: tuple[ConditionResult, ...]
-    beside: tuple[BesideResult, ...]
-    num_blank: int = 0  # seeds that show nothing of the data; in the JSON where there are any
-    num_undecided: int = 0  # seeds of which nobody knows whether they hold, for want of a value; as well
-
-    @property
-    def group(self) -> str:
-        """Variant and arm."""
-        return group_name(self.variant, self.arm)
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain values; a number that is not finite becomes None with its meaning left to the reason."""
-        values: dict[str, Any] = {}
-        for name, value in asdict(self).items():
-            if name == "verdict":
-                parts = {"verdict": str(self.verdict), "data": self.verdict.data.words}
-                values |= parts | {"budget": self.verdict.budget.words}
-            elif name not in ("num_blank", "num_undecided") or value:
-                values[name] = value
-        return plain_json(values)
 
 
 def claims_digest(experiment: ExperimentTable) -> str:
@@ -135,21 +79,36 @@ def _judge_arm(
     data, budget = data_used(sweep, experiment), budget_used(sweep, experiment)
     reduced = budget.kind is BudgetKind.REDUCED
     outcome, reason = _outcome(claim, asked, conditions, runs, num_diverged, sweep, experiment.blank, reduced=reduced)
-    return claim_result(
-        claim,
-        arm,
-        variant,
+    value, low, high = _interval(headline, asked[0].worst) if headline else (None, None, None)
+    seeds_low, seeds_high = 0.0, 1.0
+    if num_seeds:
+        seeds_low, _ = statistics.proportion_interval(held.count(True), num_seeds)
+        _, seeds_high = statistics.proportion_interval(num_seeds - held.count(False) - num_diverged, num_seeds)
+    return ClaimResult(
+        experiment=sweep.experiment,
+        profile=sweep.profile,
+        claims_digest=claims_digest(experiment),
+        id=claim.id,
+        arm=arm,
+        variant=variant,
+        text=claim.text,
+        source=claim.source,
         verdict=Verdict(outcome, data, budget),
-        reason=reason,
-        interval=_interval(headline, asked[0].worst) if headline else None,
+        value=value,
+        low=low,
+        high=high,
+        unit=conditions[0].unit,
         num_measured=len(headline),
         num_seeds=num_seeds,
         seeds_holding=held.count(True),
-        num_undecided=held.count(None),
+        seeds_low=seeds_low,
+        seeds_high=seeds_high,
         criterion="; ".join(f"{c.measure} {c.bound} ({c.over})" for c in conditions),
+        reason=reason,
         conditions=conditions,
         beside=tuple(_beside(b.measure, b.paper, runs) for b in claim.beside),
         num_blank=len(blank),
+        num_undecided=held.count(None),
     )
 
 
@@ -159,57 +118,6 @@ def _interval(values: list[float], worst: float) -> tuple[float, float, float]:
     found = statistics.median_interval([sign * value for value in values])
     low, high = sorted((sign * found.low, sign * found.high))
     return sign * found.median, low, high
-
-
-def claim_result(
-    claim: ClaimTable | CostTable,
-    arm: str,
-    variant: str | None = None,
-    *,
-    verdict: Verdict,
-    reason: str,
-    interval: tuple[float, float, float] | None,
-    criterion: str,
-    conditions: tuple[ConditionResult, ...],
-    num_measured: int = 0,
-    num_seeds: int = 0,
-    seeds_holding: int = 0,
-    beside: tuple[BesideResult, ...] = (),
-    num_blank: int = 0,
-    num_undecided: int = 0,
-) -> ClaimResult:
-    """A judged claim. ``interval``: value, low and high in the first condition's unit, None where nothing was measured.
-
-    A claim that does not speak of seeds has ``num_seeds`` 0.
-    """
-    value, low, high = interval or (None, None, None)
-    seeds_low, seeds_high = 0.0, 1.0
-    if num_seeds:
-        seeds_low, _ = statistics.proportion_interval(seeds_holding, num_seeds)
-        _, seeds_high = statistics.proportion_interval(seeds_holding + num_undecided, num_seeds)
-    return ClaimResult(
-        id=claim.id,
-        arm=arm,
-        variant=variant,
-        text=claim.text,
-        source=claim.source,
-        verdict=verdict,
-        value=value,
-        low=low,
-        high=high,
-        unit=conditions[0].unit,
-        num_measured=num_measured,
-        num_seeds=num_seeds,
-        seeds_holding=seeds_holding,
-        seeds_low=seeds_low,
-        seeds_high=seeds_high,
-        criterion=criterion,
-        reason=reason,
-        conditions=conditions,
-        beside=beside,
-        num_blank=num_blank,
-        num_undecided=num_undecided,
-    )
 
 
 def _no_value(asked: Asked, condition: ConditionResult, runs: list[Run]) -> str:

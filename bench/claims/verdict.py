@@ -15,7 +15,7 @@ class Outcome(StrEnum):
 
 
 class DataKind(StrEnum):
-    """What a claim was judged on."""
+    """The data that a claim was judged on."""
 
     PAPERS = "the paper's"
     PART = "a part of the paper's"
@@ -53,6 +53,15 @@ class Verdict:
     outcome: Outcome
     data: Data
     budget: Budget
+
+    @classmethod
+    def read(cls, verdict: str, data: str, budget: str) -> "Verdict":
+        """The verdict that these words say. Raises ValueError for words of another kind."""
+        for ending in ON.values():
+            verdict = verdict.removesuffix(ending)
+        kind = next((kind for kind in DataKind if data.startswith(kind)), DataKind.ANY)
+        how = next((kind for kind in BudgetKind if budget.startswith(kind)), BudgetKind.UNSTATED)
+        return cls(Outcome(verdict), Data(kind, data), Budget(how, budget))
 
     @property
     def is_measured(self) -> bool:

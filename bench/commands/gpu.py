@@ -7,6 +7,7 @@ from pathlib import Path
 
 from bench.console import BadInput, Exit, escape, say
 from bench.context import require_folder, require_writable
+from bench.environment import command
 from bench.gpu.session import StepRecord, run_steps
 from bench.gpu.steps import NAMES, Options, steps
 from bench.serve.process import received_signals
@@ -55,5 +56,5 @@ def _print_end(records: Sequence[StepRecord], destination: Path) -> None:
     say(f"carry home: {folder}; summary.txt says what became of each step")
     if any(record.num_cells for record in records):
         say("at home, in this order:")
-        for command in (f"unpack {folder}/*.zip", "sync", "report"):
-            say(f"  python -m bench {command}", to_copy=True)
+        for line in (f"{command('unpack', destination)}/*.zip", command("sync"), command("report")):
+            say(f"  {escape(line)}", to_copy=True)

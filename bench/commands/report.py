@@ -94,14 +94,15 @@ def _say_all(written: "Report | Combined", page: Path) -> None:
 
 def say_answers(found: "Answers") -> None:
     """Print one line per claim and arm, in the report's words, and one per sweep without a judged claim."""
-    from bench.report import answers, verdicts
+    from bench.report import answers
+    from bench.report.arms import BADGES
     from bench.report.sentences import sentence
 
     for data, budget in dict.fromkeys((c.verdict.data.words, c.verdict.budget.words) for c in found.judged):
         say(f"data: {escape(data)}; budget: {escape(budget)}")
     for claim in found.judged:
         word = answers.in_words(claim.verdict)
-        colour = STYLES.get(verdicts.badge(claim.verdict).kind, "red")
+        colour = STYLES.get(BADGES[claim.verdict.outcome][0], "red")
         start, _, rest = sentence(claim).partition(word)
         say(f"[bold]{escape(start)}[/bold][{colour}]{escape(word)}[/]{escape(rest)}")
     for line in found.headlines:

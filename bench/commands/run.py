@@ -110,10 +110,10 @@ def _print_outcome(context: Context, outcome: grid.Outcome, num_tasks: int) -> N
     if num := len(outcome.untracked):
         say(
             f"{num} {'cell is' if num == 1 else 'cells are'} not fully tracked, but safe: "
-            f"`python -m bench sync{_elsewhere(context)}` completes the mirror"
+            f"`{escape(_on_results(context, 'sync'))}` completes the mirror"
         )
     if context.uri is None:
-        say("not tracked, as you asked; to sync later: python -m bench sync")
+        say(f"not tracked, as you asked; to sync later: {escape(_on_results(context, 'sync'))}")
     finished = f"{outcome.done} of {num_tasks} cells finished" if num_tasks else "nothing was left to train"
     say(f"{finished}; records in {escape(str(context.results))}")
     if outcome.exit_code in (Exit.INTERRUPTED, Exit.TERMINATED):
@@ -130,9 +130,10 @@ def _say_answer(context: Context) -> None:
     found = answers_of(context.results, context.spec, context.profiles)
     say_answers(found)
     if found.judged or found.headlines or found.too_short:
-        say(f"the report with pictures: python -m bench report{_elsewhere(context)}", to_copy=True)
+        say(f"the report with pictures: {escape(_on_results(context, 'report'))}", to_copy=True)
 
 
-def _elsewhere(context: Context) -> str:
-    """The option that a command needs for these results."""
-    return "" if context.results == DEFAULT_RESULTS.absolute() else escape(f" --results {context.results}")
+def _on_results(context: Context, command: str) -> str:
+    """A command on these results, to copy."""
+    elsewhere = [] if context.results == DEFAULT_RESULTS.absolute() else ["--results", context.results]
+    return environment.command(command, *elsewhere)

@@ -16,7 +16,8 @@ from tempfile import TemporaryDirectory
 from bench.analysis.results import load
 from bench.analysis.runs import CURVES, Sweep
 from bench.claims.cost import RECORD, judge_cost, read_cost
-from bench.claims.judge import ClaimResult, judge
+from bench.claims.judge import judge
+from bench.claims.result import ClaimResult
 from bench.context import DEFAULT_SPEC
 from bench.environment import ROOT
 from bench.publish.documents import document_of, markdown_table, parser_of, with_block
@@ -25,8 +26,9 @@ from bench.records.packs import pack
 from bench.records.storage import write_atomic
 from bench.records.unpacking import unpack
 from bench.report import wording, write_report
+from bench.report.arms import ArmView
 from bench.report.choices import Choices, choices_of, choices_table, ratio_words
-from bench.report.verdicts import claim_rows, left_out_sentence
+from bench.report.verdicts import left_out_sentence
 from bench.spec.cells import Cell
 from bench.spec.tables import load_spec
 
@@ -40,17 +42,16 @@ _VALUE = re.compile(r"<!--=([a-z0-9-]+)-->.*?<!--/-->")  # a quoted value: its c
 def claims_table(results: list[ClaimResult]) -> str:
     """The claim table as Markdown, and below it what each claim says.
 
-    An arm that was never trained is left out where another one was, as on the page of the whole paper.
+    An arm that was never run is left out where another one was, as on the page of the whole paper.
     """
-    trained = {result.id for result in results if result.num_seeds}
-    results = [result for result in results if result.num_seeds or result.id not in trained]
+    run = {result.id for result in results if result.has_run}
+    results = [result for result in results if result.has_run or result.id not in run]
     rows = []
-    for row in claim_rows(results):
-        for arm in row.arms:
-            beside = "; ".join(arm.beside) or wording.ABSENT
-            verdict = f"{arm.badge.sign} {arm.badge.text}"
-            value = f"{arm.measure} {arm.value} {arm.unit}".rstrip()
-            rows.append([row.id, f"`{arm.arm}`", verdict, value, arm.holding, beside])
+    for arm in map(ArmView, results):
+        value = f"{arm.measure} {arm.value} {arm.unit}".rstrip()
+        beside = "; ".join(arm.beside) or wording.ABSENT
+        verdict = f"{arm.badge.sign} {arm.badge.text}"
+        rows.append([arm.result.id, f"`{arm.name}`", verdict, value, arm.holding, beside])
     texts = {result.id: result.text for result in results}
     columns = ["claim", "arm", "holds?", "value, median [interval]", "seeds holding", "the paper's number"]
     return f"{markdown_table(columns, rows)}\n\n{'<br>'.join(f'{claim}: {text}' for claim, text in texts.items())}"

@@ -1,10 +1,12 @@
-"""Claims and their answers in plain words, for README, the page of the whole paper and the report's first screen."""
+"""Judged claims in plain words: the same on the cards, in README, on the page of the whole paper, in a terminal."""
 
 import math
 from collections.abc import Sequence
 
+from bench.claims.result import BesideResult, ClaimResult
 from bench.claims.verdict import ON, Outcome, Verdict
 from bench.report import wording
+from bench.spec.vocabulary import measure
 
 ANSWERS = {
     Outcome.REPRODUCED: "yes",
@@ -53,50 +55,82 @@ def in_words(verdict: Verdict) -> str:
     return f"{ANSWERS[verdict.outcome]}{ON.get(verdict.data.kind, '') if verdict.is_measured else ''}"
 
 
-def plain(claim: str, text: str) -> str:
-    """The claim in plain words; ``text``, its own, where it is not one of the paper's."""
-    return PLAIN[claim][0] if claim in PLAIN else text
+def plain(result: ClaimResult) -> str:
+    """The claim in plain words; its own text where it is not one of the paper's."""
+    return PLAIN[result.id][0] if result.id in PLAIN else result.text
 
 
 class _Shown(float):
-    """A number, or a word where a run shows nothing."""
+    """A number, or a word where there is none or the run shows nothing."""
 
     def __format__(self, spec: str) -> str:
+        if math.isnan(self):
+            return wording.ABSENT
         return wording.NOTHING if self == -math.inf else super().__format__(spec)
 
 
-def number_words(claim: str, median: float, best: float, ratios: Sequence[float] = ()) -> str | None:
-    """The claim's first number in words; ``ratios``: of a claim about cost. None for a claim of the user's own."""
-    if claim not in PLAIN:
-        return None
-    least, most = (min(ratios) - 1, max(ratios) - 1) if ratios else (median - 1, median - 1)
-    span = f"{least:.1%}" if least == most else f"{least:.1%} to {most:.1%}"
-    numbers = {"median": _Shown(median), "best": _Shown(best), "span": span}
-    return PLAIN[claim][1].format_map(numbers).replace("%", " %")
+def ours(results: Sequence[ClaimResult], *, with_bound: bool = False) -> str:
+    """The first number of the first result, with the bound on it if asked, then the numbers beside; a dash for none.
+
+    A claim about cost shows the span over all ``results``, which are its networks.
+    """
+    first = results[0]
+    if first.value is None:
+        return wording.ABSENT
+    number = _number(results) + of_seeds(first)
+    if with_bound and (bound := needed(first)):
+        number += f", {bound} needed"
+    shown = [b for b in first.beside if b.measure in BESIDE and b.measure != first.conditions[0].measure]
+    return "; ".join([number, *(_beside(b, b.median) for b in shown if not math.isnan(b.median))])
 
 
-def needed(claim: str, bound: str, limit: float | None) -> str | None:
-    """``≥ 20 %``: the bound on the claim's first number; ``bound`` says it in words. None for a claim of one's own.
+def _number(results: Sequence[ClaimResult]) -> str:
+    """The first number in the claim's words; of a claim of the user's own in the measure's."""
+    first = results[0]
+    values = [result.value for result in results if result.value is not None]
+    condition = first.conditions[0]
+    if first.id not in PLAIN:
+        known = measure(condition.measure)
+        return f"{known.words} {wording.measured(known.name, first.value)} {first.unit}".rstrip()
+    if values[0] == math.inf:
+        return "most seeds show nothing of it"
+    least, most = f"{min(values) - 1:.1%}", f"{max(values) - 1:.1%}"
+    span = least if least == most else f"{least} to {most}"
+    numbers = {"median": _Shown(values[0]), "best": _Shown(condition.value), "span": span}
+    return PLAIN[first.id][1].format_map(numbers).replace("%", " %")
+
+
+def needed(result: ClaimResult) -> str:
+    """``≥ 20 %``: the bound on the first number; empty where it is no fixed one, or the claim is the user's own.
 
     A cost is said as what it adds, as its number is.
     """
-    sign = SIGNS.get(" ".join(bound.split()[:2]))
-    if claim not in PLAIN or sign is None or limit is None:
-        return None
-    return f"{sign} {PLAIN[claim][2].format(limit - 1 if claim == 'S6a' else limit)}".replace("%", " %")
+    condition = result.conditions[0]
+    sign = SIGNS.get(" ".join(condition.bound.split()[:2]))
+    if result.id not in PLAIN or sign is None:
+        return ""
+    limit = condition.limit - 1 if result.id == "S6a" else condition.limit
+    return f"{sign} {PLAIN[result.id][2].format(limit)}".replace("%", " %")
 
 
-def of_seeds(num_measured: int, num_seeds: int) -> str:
-    """`` (4 of 5 seeds)`` where a number is not of all seeds: the others could not be read."""
-    return f" ({num_measured} of {num_seeds} seeds)" if 0 < num_measured < num_seeds else ""
+def papers(result: ClaimResult) -> str:
+    """The paper's numbers beside the claim; empty where it has a picture or a sentence."""
+    return "; ".join(_beside(beside, beside.paper) for beside in result.beside)
 
 
-def holding(seeds_holding: int, num_seeds: int, num_undecided: int) -> str:
-    """``3 of 5``, or ``0 of 5, 5 undecided``; a dash for a claim that speaks of no seeds."""
-    undecided = f", {num_undecided} undecided" if num_undecided else ""
-    return f"{seeds_holding} of {num_seeds}{undecided}" if num_seeds else wording.ABSENT
+def _beside(beside: BesideResult, value: float) -> str:
+    if beside.measure in BESIDE:
+        return BESIDE[beside.measure].format(value).replace("%", " %")
+    return f"{measure(beside.measure).words} {value:g}"
 
 
-def beside_words(measure: str, value: float) -> str | None:
-    """A number that stands beside the paper's, in words; None for one that has none."""
-    return BESIDE[measure].format(value).replace("%", " %") if measure in BESIDE else None
+def of_seeds(result: ClaimResult) -> str:
+    """`` (4 of 5 seeds)`` where the number is not of all seeds: the others could not be read."""
+    is_part = 0 < result.num_measured < result.num_seeds
+    return f" ({result.num_measured} of {result.num_seeds} seeds)" if is_part else ""
+
+
+def holding(result: ClaimResult, noun: str = "") -> str:
+    """``3 of 5``, or ``0 of 5 seeds, 5 undecided``; empty for a claim that speaks of no seeds."""
+    undecided = f", {result.num_undecided} undecided" if result.num_undecided else ""
+    return f"{result.seeds_holding} of {result.num_seeds}{noun}{undecided}" if result.num_seeds else ""

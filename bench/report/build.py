@@ -8,7 +8,7 @@ from pathlib import Path
 from bench.analysis.results import load
 from bench.analysis.runs import Sweep
 from bench.claims.cost import Cost, judge_cost, read_cost
-from bench.claims.judge import claims_digest, judge
+from bench.claims.judge import judge
 from bench.gate.history import read_history
 from bench.records.folder import THROUGHPUT
 from bench.report import (
@@ -32,7 +32,6 @@ from bench.report.figure_views import Figures
 from bench.report.files import Collected, Report, written
 from bench.report.grids import Grids
 from bench.report.kept import KEPT_NOTE, read_kept
-from bench.spec.cells import digest
 from bench.spec.criteria import CostTable
 from bench.spec.experiment import PROFILES
 from bench.spec.tables import Spec
@@ -109,8 +108,8 @@ class _Builder:
     damaged: list[str]
     folder: Path
     found: Collected = field(default_factory=Collected)
-    claim_cards: list[cards.Card] = field(default_factory=list)
-    cost_cards: list[cards.Card] = field(default_factory=list)
+    claim_cards: list[pages.Card] = field(default_factory=list)
+    cost_cards: list[pages.Card] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.grids = Grids(self.found.files, self.damaged)
@@ -122,9 +121,6 @@ class _Builder:
         stem = f"{wording.file_part(sweep.experiment)}-{wording.file_part(sweep.profile)}"
         order = inventory.ordered_groups(sweep, experiment)
         results = judge(experiment, sweep) if experiment else []
-        hashed = claims_digest(experiment) if experiment and results else ""
-        extra = {"experiment": sweep.experiment, "profile": sweep.profile, "claims_digest": hashed}
-        self.found.entries += [extra | result.to_json() for result in results]
         self.found.claims += results
         left_out = verdicts.left_out_sentence(sweep, experiment)
         self.found.left_out += [f"{sweep.experiment}: {left_out}"] if left_out else []
@@ -174,8 +170,7 @@ class _Builder:
             data=verdicts.data_sentence(sweep, experiment),
             budget=verdicts.budget_sentence(sweep, experiment) + self._set(sweep),
             command=inventory.command(sweep, experiment, self.spec.given),
-            claims=verdicts.claim_rows(results),
-            claims_digest=hashed,
+            claims=[cards.card(same) for same in cards.by_claim(results)],
             left_out=left_out,
             arms=[(group, self._note(sweep, group), inventory.arm_settings(sweep, group)) for group in order],
             figures=figures,
@@ -195,8 +190,6 @@ class _Builder:
     def cost(self, claim: CostTable, cost: Cost | None) -> tuple[tabular.Table, str]:
         """The claim about cost, a row a network, with the path of its CSV."""
         results = judge_cost(claim, cost)
-        extra = {"experiment": "cost", "profile": "", "claims_digest": digest(claim.model_dump())[:12]}
-        self.found.entries += [extra | result.to_json() for result in results]
         self.found.claims += results
         self.found.answers.judged += results
         self.cost_cards = cards.cards(results, {})

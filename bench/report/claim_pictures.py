@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from bench.analysis.runs import Run, Sweep
-from bench.claims.judge import ClaimResult
+from bench.claims.result import ClaimResult
 from bench.records.schema import Measured
+from bench.report.cards import by_claim
 from bench.report.pages import FigureView, GridView
-from bench.report.verdicts import by_claim
 from bench.spec.vocabulary import MEASURED, measure
 from infogan.measures.catalogue import FAMILIES
 

@@ -7,8 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from bench.claims.result import ClaimResult
 from bench.records.storage import write_atomic
 from bench.report import cards, evidence, pages, wording
+from bench.report.arms import ArmView
 from bench.report.build import Collected, collect
 from bench.report.sentences import Answers
 from bench.spec.tables import Spec
@@ -32,11 +34,7 @@ def combine(
     found: Mapping[str, Collected], spec: Spec, addresses: Mapping[str, str], links: Sequence[tuple[str, str]] = ()
 ) -> Combined:
     """The page over folders by name. ``addresses``: of each folder's own report, "" where it has none."""
-    best = evidence.best(
-        one
-        for name, collected in found.items()
-        for one in evidence.of_folder(collected.entries, name, collected.claims)
-    )
+    best = evidence.best(one for name, own in found.items() for one in evidence.of_folder(own.claims, name))
     views = [
         pages.FolderView(
             _anchor(name), name, addresses[name], collected.view, collected.missing[len(collected.view.absent) :]
@@ -51,7 +49,7 @@ def combine(
     said = [collected.answers for collected in found.values()]
     judged = {id(claim) for own in said for claim in own.judged}
     answers = Answers(
-        [one.result for own in best.values() for one in own if one.result is not None and id(one.result) in judged],
+        [one.result for own in best.values() for one in own if id(one.result) in judged],
         [line for own in said for line in own.too_short],
         [line for own in said for line in own.headlines],
     )
@@ -94,18 +92,15 @@ def _anchor(name: str) -> str:
 
 def _card(own: Sequence[evidence.Evidence], first: Collected) -> pages.Card:
     """A claim's card, each arm with the folder that answers for it; ``first``: that of the first arm."""
-    shown = cards.card([one.result for one in own if one.result is not None], _pictures(own[0], first))
-    arms = [
-        replace(arm, where=one.folder, href=f"#{_anchor(one.folder)}") for arm, one in zip(shown.arms, own, strict=True)
-    ]
-    return replace(shown, arms=arms)
+    arms = [ArmView(one.result, where=one.folder, href=f"#{_anchor(one.folder)}") for one in own]
+    return pages.Card(arms, _pictures(own[0].result, first))
 
 
-def _pictures(first: evidence.Evidence, folder: Collected) -> tuple[pages.FigureView | pages.GridView, ...]:
+def _pictures(claim: ClaimResult, folder: Collected) -> tuple[pages.FigureView | pages.GridView, ...]:
     """The first that the folder's own report shows of the claim."""
     for sweep in folder.view.sweeps:
-        if (sweep.experiment, sweep.profile) == (first.entry["experiment"], first.entry["profile"]):
-            own = [card.pictures for card in sweep.cards if card.id == first.entry["id"]]
+        if (sweep.experiment, sweep.profile) == (claim.experiment, claim.profile):
+            own = [card.pictures for card in sweep.cards if card.first.id == claim.id]
             return tuple(replace(picture, inline=smaller(picture.inline)) for found in own for picture in found[:1])
     return ()
 

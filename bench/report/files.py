@@ -1,13 +1,11 @@
 """A report before it is written, and as files: each whole or not at all, and what an earlier one left removed."""
 
-import json
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from bench.claims.judge import ClaimResult
-from bench.records.storage import write_atomic
+from bench.claims.result import ClaimResult
+from bench.records.storage import plain_text, write_atomic
 from bench.report import pages, tabular
 from bench.report.sentences import Answers
 
@@ -18,6 +16,10 @@ OWN_FILES = re.compile(
     r"|tables/(claims|cost|throughput-[a-z]+|memory|seeds-cost)\.csv"
     r"|tables/.+-(arms|measures|digits|for-free|seeds|comparisons|settings|timing|factors|disentanglement)\.csv"
 )
+CLAIM_COLUMNS = [
+    *("experiment", "profile", "id", "variant", "arm", "verdict", "data", "budget", "value", "low", "high", "unit"),
+    *("num_seeds", "seeds_holding", "seeds_low", "seeds_high", "criterion", "reason", "text", "claims_digest"),
+]
 
 
 @dataclass
@@ -26,8 +28,7 @@ class Collected:
 
     view: pages.ReportView = field(default_factory=pages.ReportView)
     files: dict[str, bytes] = field(default_factory=dict)  # figures and tables, by their path in the report's folder
-    entries: list[dict[str, Any]] = field(default_factory=list)  # as claims.json has them
-    claims: list[ClaimResult] = field(default_factory=list)  # in the same order
+    claims: list[ClaimResult] = field(default_factory=list)
     answers: Answers = field(default_factory=Answers)
     missing: list[str] = field(default_factory=list)  # experiments without records, cells not done, damaged records
     left_out: list[str] = field(default_factory=list)  # arms that a profile leaves out by design
@@ -51,33 +52,17 @@ class Report(Collected):
 def written(found: Collected, destination: Path) -> Report:
     """Write a report; returns where it is."""
     html, markdown = pages.render(found.view)
+    entries = [claim.to_json() for claim in found.claims]
     files = found.files | {
-        "tables/claims.csv": _claims_csv(found.entries),
-        "claims.json": (json.dumps(found.entries, indent=1, allow_nan=False) + "\n").encode(),
+        "tables/claims.csv": tabular.csv_bytes(
+            CLAIM_COLUMNS, [[e[column] for column in CLAIM_COLUMNS] for e in entries]
+        ),
+        "claims.json": plain_text(entries).encode(),
         "report.md": markdown,
         "index.html": html,  # last: it speaks of the others
     }
     _write(destination, files)
     return Report(**vars(found), folder=destination)
-
-
-def _claims_csv(claims: list[dict[str, Any]]) -> bytes:
-    columns = [
-        "experiment",
-        "profile",
-        "id",
-        "variant",
-        "arm",
-        "verdict",
-        "data",
-        "budget",
-        "value",
-        "low",
-        "high",
-        "unit",
-    ]
-    columns += ["num_seeds", "seeds_holding", "seeds_low", "seeds_high", "criterion", "reason", "text", "claims_digest"]
-    return tabular.csv_bytes(columns, [[claim[column] for column in columns] for claim in claims])
 
 
 def _write(destination: Path, files: dict[str, bytes]) -> None:

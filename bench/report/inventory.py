@@ -1,12 +1,12 @@
 """What a sweep lacks or holds besides its curves: cells not done, other definitions, the machine, the command."""
 
 import json
-import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
 
 from bench.analysis.definitions import own_settings
 from bench.analysis.runs import Run, Sweep
+from bench.environment import command as bench_command
 from bench.report import wording
 from bench.spec.cells import evaluation_code, measure_key
 from bench.spec.experiment import ExperimentTable, group_name, groups
@@ -151,15 +151,17 @@ def _one_line(value: Any) -> str:
 
 
 def command(sweep: Sweep, experiment: ExperimentTable | None, given: Given = NOTHING_GIVEN) -> str:
-    """What remakes the sweep."""
+    """The command that makes the sweep anew."""
     seeds = {seed for of_group in planned(experiment, sweep.profile).values() for seed in of_group}
     recorded = sorted({run.cell.seed for run in sweep.runs})
-    selection = "" if set(recorded) == seeds else f" --seeds {wording.seeds_in_words(recorded).replace(' ', '')}"
-    sets = "".join(f" --set {shlex.quote(f'{setting.name}={json.dumps(setting.value)}')}" for setting in given.settings)
+    words = ["run", sweep.experiment, "--profile", sweep.profile]
+    if set(recorded) != seeds:
+        words += ["--seeds", wording.seeds_in_words(recorded).replace(" ", "")]
+    for setting in given.settings:
+        words += ["--set", f"{setting.name}={json.dumps(setting.value)}"]
     if given.images and sweep.experiment in given.images.experiments:
-        sets += f" --images {shlex.quote(wording.scrubbed(given.images.place.name))}"
-        sets += " --resize" if given.images.resize else ""
-    return f"python -m bench run {sweep.experiment} --profile {sweep.profile}{selection}{sets}"
+        words += ["--images", wording.scrubbed(given.images.place.name), *(["--resize"] if given.images.resize else [])]
+    return bench_command(*words)
 
 
 def differences(shown: Mapping[str, object], other: Mapping[str, object]) -> list[str]:

@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
+from bench.claims.result import ClaimResult
+from bench.claims.verdict import DataKind
+from bench.report import answers
+from bench.report.arms import ArmView
 from bench.report.tabular import Table
-from bench.report.verdicts import Badge, ClaimRows
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -50,31 +53,30 @@ class GridView:
 
 
 @dataclass(frozen=True)
-class CardArm:
-    """The answer of one arm."""
-
-    name: str
-    badge: Badge
-    number: str
-    seeds: str
-    strip: Markup  # an SVG: each seed's value, their median, the bound
-    reason: str
-    where: str = ""  # on a page over several folders: the folder, with the address of its section
-    href: str = ""
-
-
-@dataclass(frozen=True)
 class Card:
-    """One claim, the arm with the best answer first."""
+    """One claim with its arms; on a card the one with the best answer comes first."""
 
-    id: str
-    plain: str
-    text: str
-    source: str
-    paper: str
-    is_papers_data: bool  # of the first arm; true of a claim that speaks of no data
-    arms: list[CardArm]
+    arms: Sequence[ArmView]
     pictures: tuple[FigureView | GridView, ...] = ()
+
+    @property
+    def first(self) -> ClaimResult:
+        return self.arms[0].result
+
+    @property
+    def plain(self) -> str:
+        return answers.plain(self.first)
+
+    @property
+    def paper(self) -> str:
+        """The paper's numbers beside the claim; else how the paper shows it."""
+        shown = answers.papers(self.first)
+        return shown or ("a picture" if self.first.source.startswith("Fig") else "a sentence")
+
+    @property
+    def is_papers_data(self) -> bool:
+        """Whether the first arm was judged on the paper's data, or the claim speaks of no data."""
+        return self.first.verdict.data.kind is not DataKind.SUBSTITUTE
 
 
 @dataclass(frozen=True)
@@ -122,8 +124,7 @@ class SweepView:
     data: str
     budget: str
     command: str
-    claims: list[ClaimRows]
-    claims_digest: str
+    claims: list[Card]  # in the order of the file
     left_out: str  # what the profile has no cells for, by design
     arms: list[tuple[str, str, str]]  # group, note, settings
     figures: list[FigureView]

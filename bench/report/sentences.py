@@ -6,8 +6,9 @@ from pathlib import Path
 
 from bench.analysis.results import load
 from bench.analysis.runs import Sweep
-from bench.claims.judge import ClaimResult, judge
-from bench.report import answers, cards, own, verdicts, wording
+from bench.claims.judge import judge
+from bench.claims.result import ClaimResult
+from bench.report import answers, own, verdicts
 from bench.spec.experiment import ExperimentTable
 from bench.spec.tables import Spec
 
@@ -48,11 +49,9 @@ def answers_of(results: Path, spec: Spec, profiles: Mapping[str, str]) -> Answer
 def sentence(result: ClaimResult) -> str:
     """``F2a partly: 13.8 % of digits in a wrong category; the paper: 5 % (infogan-fast-q, 1 of 5 seeds)``."""
     start = f"{result.id} {answers.in_words(result.verdict)}: "
-    seeds = cards.seeds(result)
+    seeds = answers.holding(result, " seeds")
     of = f" ({result.group}{f', {seeds}' if seeds else ''})"
-    if not result.verdict.is_measured:
+    if not result.verdict.is_measured or result.value is None:
         return f"{start}{result.reason}{of}"
-    number = cards.number(result)
-    said = number if number != wording.ABSENT else result.reason
-    paper = f"; the paper: {cards.papers(result)}" if result.beside else ""
-    return f"{start}{said}{paper}{of}"
+    paper = f"; the paper: {answers.papers(result)}" if result.beside else ""
+    return f"{start}{answers.ours([result], with_bound=True)}{paper}{of}"

@@ -12,7 +12,7 @@ from bench.analysis.runs import Sweep
 from bench.analysis.summary import continuous_ceiling_nats
 from bench.analysis.tables import ArmRow, RatioRow, arms_table, comparisons_table
 from bench.claims.cost import Cost, NetworkCost
-from bench.claims.judge import ClaimResult
+from bench.claims.result import ClaimResult
 from bench.report import answers, wording
 from bench.spec import vocabulary
 from bench.spec.criteria import CostTable

@@ -1,136 +1,16 @@
-"""Claims as the first screen shows them: badge, value, criterion; and the sentence that answers Figure 1."""
+"""A sweep's claims, data and budget in sentences; among them the one that answers Figure 1."""
 
 import math
-from collections.abc import Iterable
-from dataclasses import dataclass
 
 from bench.analysis.runs import Sweep
-from bench.claims.conditions import ConditionResult
-from bench.claims.judge import BesideResult, ClaimResult, budget_used, data_used, left_out
-from bench.claims.verdict import BudgetKind, DataKind, Outcome, Verdict
+from bench.claims.judge import budget_used, data_used, left_out
+from bench.claims.result import ClaimResult
+from bench.claims.verdict import BudgetKind, DataKind, Outcome
 from bench.report import answers, wording
 from bench.spec.experiment import ExperimentTable
-from bench.spec.vocabulary import measure
 from infogan.data import own
 
 DISTANCE = "figure1_distance_nats"
-
-
-@dataclass(frozen=True)
-class Badge:
-    """A verdict's class for its colour, a sign for those who do not see it, and its words."""
-
-    kind: str
-    sign: str
-    text: str
-
-
-@dataclass(frozen=True)
-class Criterion:
-    sign: str  # met, missed or unknown
-    text: str
-    basis: str
-
-
-@dataclass(frozen=True)
-class ArmVerdict:
-    """One claim for one arm, in words."""
-
-    arm: str
-    badge: Badge
-    measure: str
-    value: str
-    unit: str
-    holding: str
-    holding_interval: str  # Clopper and Pearson's, of the share of seeds; empty where no seed is asked
-    criteria: list[Criterion]
-    beside: list[str]
-    reason: str
-
-
-@dataclass(frozen=True)
-class ClaimRows:
-    """One claim with its arms."""
-
-    id: str
-    text: str
-    source: str
-    arms: list[ArmVerdict]
-
-
-def by_claim(results: Iterable[ClaimResult]) -> list[list[ClaimResult]]:
-    """Results of the same claim together, in the order of the claims."""
-    claims: dict[str, list[ClaimResult]] = {}
-    for result in results:
-        claims.setdefault(result.id, []).append(result)
-    return list(claims.values())
-
-
-def claim_rows(results: Iterable[ClaimResult]) -> list[ClaimRows]:
-    """Results of one sweep, by claim."""
-    return [
-        ClaimRows(same[0].id, same[0].text, same[0].source, [_arm(result) for result in same])
-        for same in by_claim(results)
-    ]
-
-
-def _arm(result: ClaimResult) -> ArmVerdict:
-    shown = measure(result.conditions[0].measure)
-    low, high = wording.number(result.seeds_low, 2), wording.number(result.seeds_high, 2)
-    holding = answers.holding(result.seeds_holding, result.num_seeds, result.num_undecided)
-    diverged = result.num_seeds - len(result.conditions[0].seeds)  # they count as seeds and have no value
-    holding += f", {diverged} diverged" if diverged else ""
-    show = "shows" if result.num_blank == 1 else "show"
-    holding += f", {result.num_blank} {show} nothing of the data" if result.num_blank else ""
-    value = wording.with_interval(shown.name, result.value, result.low, result.high)
-    unit = f"{result.unit}{answers.of_seeds(result.num_measured, result.num_seeds)}".lstrip()
-    return ArmVerdict(
-        arm=result.group,
-        badge=badge(result.verdict),
-        measure=shown.words,
-        value=value,
-        unit="" if value in wording.WORDS else unit,
-        holding=holding,
-        holding_interval=f"[{low}, {high}]" if result.num_seeds else "",
-        criteria=[_criterion(condition) for condition in result.conditions],
-        beside=[_beside(b) for b in result.beside],
-        reason="" if result.verdict.is_measured else result.reason,
-    )
-
-
-BADGES = {
-    Outcome.REPRODUCED: ("yes", "✓"),
-    Outcome.PARTLY: ("part", "◐"),
-    Outcome.NOT_REPRODUCED: ("no", "✗"),
-    Outcome.NOT_REACHED: ("budget", "○"),
-    Outcome.NOT_MEASURED: ("none", wording.ABSENT),
-}
-
-
-def badge(verdict: Verdict) -> Badge:
-    """How a verdict is shown."""
-    return Badge(*BADGES[verdict.outcome], answers.in_words(verdict))
-
-
-def _criterion(condition: ConditionResult) -> Criterion:
-    unknown = math.isnan(condition.value)
-    sign = wording.ABSENT if unknown else "✓" if condition.holds else "✗"
-    where = "worst seed" if condition.over == "every seed" and not unknown else condition.over
-    is_nothing = math.isinf(condition.value) and all(
-        map(math.isnan, condition.seeds.values())
-    )  # blank or diverged, all
-    number = "none shows it" if is_nothing else wording.measured(condition.measure, condition.value)
-    found = "" if unknown else f" {number}"
-    asked = f"{measure(condition.measure).words} {condition.bound} {condition.unit}".rstrip()
-    text = f"{asked}; {where}{found}"
-    return Criterion(sign, text, condition.basis)
-
-
-def _beside(beside: BesideResult) -> str:
-    """The paper's number and ours."""
-    known, ours = measure(beside.measure), wording.measured(beside.measure, beside.median)
-    unit = "" if known.unit.startswith("iteration") or ours == wording.ABSENT else f" {known.unit}"
-    return f"{known.words} {beside.paper:g}, here {ours}{unit}"
 
 
 def headline(results: list[ClaimResult]) -> str:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -81,6 +82,7 @@ LINES = {
     "/data/secret/x": "DIR",
     "results/latest": "results/latest",
     "--arms=infogan": "--arms=infogan",
+    "results/of a friend": "'results/of a friend'",
     "--store=postgresql://me:pw@db.local/x": "--store=DIR",
     "sqlite:////data/secret/x": "DIR",
 }
@@ -100,6 +102,13 @@ def test_a_recorded_command_shows_no_path_of_this_machine(
     else:
         monkeypatch.setenv("HOME", home)
     assert environment.command_line() == f"python -m bench {expected}"
+
+
+def test_a_command_to_copy_is_quoted_for_a_shell() -> None:
+    words = ["report", "--results", "/data/it's mine; $HOME", "~/all runs", "~/x", "", "lr=0.1"]
+    shown = environment.command(*words)
+    assert shown.endswith(" ~/'all runs' ~/x '' lr=0.1")  # a bare "~" is the home folder
+    assert shlex.split(shown) == ["python", "-m", "bench", *words]
 
 
 # ---------------------------------------------------------------- no home

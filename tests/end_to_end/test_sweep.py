@@ -1,6 +1,7 @@
 """A whole sweep through the command line: records, mirror, report, repeat, and the same bits however it was run."""
 
 import json
+import shlex
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from tests.end_to_end.harness import Bench, same_bits
 
 @pytest.fixture(scope="module")
 def swept(tmp_path_factory: pytest.TempPathFactory, empty_database: Path) -> tuple[Bench, str]:
-    bench = Bench(tmp_path_factory.mktemp("sweep"), ITERATIONS).use_database(empty_database)
+    bench = Bench(tmp_path_factory.mktemp("a sweep"), ITERATIONS).use_database(empty_database)
     return bench, bench("run", "tiny", "--jobs", "2")
 
 
@@ -21,7 +22,7 @@ def test_every_cell_is_done_and_said(swept: tuple[Bench, str]) -> None:
     bench, output = swept
     assert "4 of 4 cells finished" in output
     assert "A substitute for MNIST" in output
-    assert f"the report with pictures: python -m bench report --results {bench.results}" in output
+    assert f"the report with pictures: python -m bench report --results {shlex.quote(str(bench.results))}" in output
     assert " on a substitute: " in output  # a claim and its answer, in words
     assert set(bench.cells()) == {"infogan/seed-0", "infogan/seed-1", "gan/seed-0", "gan/seed-1"}
     for folder in bench.cells().values():

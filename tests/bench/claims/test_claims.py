@@ -10,11 +10,13 @@ import pytest
 
 from bench.analysis.runs import Run, Sweep, from_json, to_json
 from bench.analysis.statistics import proportion_interval
-from bench.claims.judge import ClaimResult, budget_used, judge, left_out
+from bench.claims.judge import budget_used, judge, left_out
+from bench.claims.result import ClaimResult
 from bench.records.schema import Measured, Result
-from bench.report import cards
+from bench.report import answers
+from bench.report.arms import ArmView
 from bench.report.inventory import missing_cells
-from bench.report.verdicts import claim_rows, headline, left_out_sentence
+from bench.report.verdicts import headline, left_out_sentence
 from bench.spec.cells import measure_key
 from bench.spec.criteria import BlankTable, ClaimTable
 from bench.spec.experiment import PaperBudget
@@ -121,7 +123,7 @@ def test_a_missing_seed_may_have_any_value_and_a_diverged_one_has_the_worst(
     (found, _) = [r for r in judge(spec.experiments["two"], sweep(spec, [0.5] * 5, nmi)) if r.id == "F9b"]
     assert (str(found.verdict), found.num_seeds, found.num_measured) == (verdict, 5, num_measured)
     assert math.isnan(found.conditions[0].value) if value is None else found.conditions[0].value == value
-    shown = claim_rows([found])[0].arms[0].unit
+    shown = ArmView(found).unit
     assert ("seeds)" in shown) == (0 < num_measured < 5)
 
 
@@ -182,10 +184,10 @@ def test_a_run_that_shows_nothing_of_the_data_counts_against_a_claim(
     if best[0] == "not":
         num = sum(p == 0.0 for p in precision)
         assert f"{num} of 5 seeds show nothing of the data (precision below 0.01)" in found["F9a"].reason
-        assert claim_rows([found["F9a"]])[0].arms[0].holding.endswith(f", {num} show nothing of the data")
+        assert ArmView(found["F9a"]).holding.endswith(f", {num} show nothing of the data")
         assert found["F9a"].to_json()["num_blank"] == num
     if best[1] == -math.inf:
-        (row,) = claim_rows([found["F9a"]])[0].arms
+        row = ArmView(found["F9a"])
         assert ("none shows it" in row.criteria[0].text, "inf" in row.criteria[0].text) == (True, False)
         assert "inf" not in found["F9a"].reason
     # without the rule a seed that could not be read may have any value, and one that was read has its own
@@ -201,7 +203,7 @@ def test_the_median_and_its_interval_count_blank_seeds_as_nothing(spec: Spec) ->
     def shown(num_blank: int) -> tuple[float | None, float | None, float | None, str]:
         made = sweep(spec, nmi, nmi, precision=[0.5] * (5 - num_blank) + [0.0] * num_blank)
         found = next(r for r in judge(experiment, made) if (r.id, r.variant) == ("F9b", "one"))
-        return found.value, found.low, found.high, claim_rows([found])[0].arms[0].value
+        return found.value, found.low, found.high, ArmView(found).value
 
     assert shown(0) == (0.7, 0.5, 0.9, "0.700 [0.500, 0.900]")
     assert shown(2) == (0.7, -math.inf, 0.9, "0.700 [nothing, 0.900]")
@@ -215,8 +217,8 @@ def test_seeds_of_which_nobody_knows_whether_they_hold_are_counted(spec: Spec) -
     assert (found.seeds_holding, found.num_undecided, found.to_json()["num_undecided"]) == (3, 1, 1)
     assert found.seeds_low == pytest.approx(proportion_interval(3, 5)[0])
     assert found.seeds_high == pytest.approx(proportion_interval(4, 5)[1])
-    assert claim_rows([found])[0].arms[0].holding == "3 of 5, 1 undecided"
-    assert cards.seeds(found) == "3 of 5 seeds, 1 undecided"
+    assert ArmView(found).holding == "3 of 5, 1 undecided"
+    assert answers.holding(found, " seeds") == "3 of 5 seeds, 1 undecided"
 
 
 def judged(spec: Spec, conditions: list[dict[str, Any]], purity: list[Any], nmi: list[Any]) -> ClaimResult:

@@ -1,15 +1,16 @@
 """The report's first screen: the answer of each claim, its strip of seeds, the bar, and boxes that fit a window."""
 
+import json
 import math
 import re
+from dataclasses import replace
 
 import pytest
 
-from bench.claims.conditions import ConditionResult
-from bench.claims.judge import ClaimResult
+from bench.claims.result import BesideResult, ClaimResult, ConditionResult
 from bench.claims.verdict import Budget, BudgetKind, Data, DataKind, Outcome, Verdict
-from bench.report import answers, cards
-from bench.report.cards import strip
+from bench.report import answers, cards, wording
+from bench.report.arms import MARGIN, WIDTH, strip
 from bench.report.pages import FigureView
 from bench.spec.tables import load_spec
 from tests.builders import SHIPPED
@@ -30,9 +31,9 @@ def result(claim: str, outcome: Outcome, arm: str = "infogan", held: ConditionRe
         outcome, Data(DataKind.SUBSTITUTE, "a substitute"), Budget(BudgetKind.REDUCED, "reduced (width 0.5)")
     )
     return ClaimResult(
-        id=claim, arm=arm, variant=None, text="A text.", source="Figure 9", verdict=verdict, value=0.6, low=0.2,
-        high=0.9, unit="of H(c)", num_measured=3, num_seeds=3, seeds_holding=2, seeds_low=0.1, seeds_high=0.9,
-        criterion="", reason="a reason", conditions=(held,), beside=(),
+        experiment="own", profile="cpu", claims_digest="", id=claim, arm=arm, text="A text.", source="Figure 9",
+        verdict=verdict, value=0.6, low=0.2, high=0.9, unit="of H(c)", num_measured=3, num_seeds=3, seeds_holding=2,
+        seeds_low=0.1, seeds_high=0.9, criterion="", reason="a reason", conditions=(held,),
     )  # fmt: skip
 
 
@@ -41,27 +42,65 @@ def test_every_claim_of_the_paper_has_plain_words_and_they_take_its_numbers() ->
     claims = {claim.id for experiment in spec.experiments.values() for claim in experiment.claims}
     assert claims | {spec.cost.id if spec.cost else ""} == set(answers.PLAIN)
     for claim in answers.PLAIN:
-        words = answers.number_words(claim, 0.25, 0.5, [1.01, 1.08])
+        words = answers.ours([result(claim, Outcome.PARTLY)])
         assert words
         assert "{" not in words
-        assert str(answers.needed(claim, "at least 0.2", 0.2)).startswith("≥ ")
+        assert answers.needed(result(claim, Outcome.PARTLY)).startswith("≥ ")
     beside = {b.measure for e in spec.experiments.values() for claim in e.claims for b in claim.beside}
     assert beside == set(answers.BESIDE)
 
 
 def test_a_bound_is_said_as_its_number_is() -> None:
-    assert answers.needed("F2c", "at least 0.2", 0.2) == "≥ 20 %"
-    assert answers.needed("F2a", "at most 0.055", 0.055) == "≤ 5.5 %"
-    assert answers.needed("S6a", "at most 1.1", 1.1) == "≤ 10 %"
-    assert answers.needed("F6a", "above the best of gan (0.1)", 0.1) is None
-    assert answers.needed("X1", "at least 0.2", 0.2) is None
+    def needed(claim: str, bound: str, limit: float) -> str:
+        return answers.needed(result(claim, Outcome.PARTLY, held=replace(condition(s0=0.2), bound=bound, limit=limit)))
+
+    assert needed("F2c", "at least 0.2", 0.2) == "≥ 20 %"
+    assert needed("F2a", "at most 0.055", 0.055) == "≤ 5.5 %"
+    assert needed("S6a", "at most 1.1", 1.1) == "≤ 10 %"
+    assert needed("F6a", "above the best of gan (0.1)", 0.1) == ""
+    assert needed("X1", "at least 0.2", 0.2) == ""
+
+
+def test_a_number_that_is_not_there_has_a_word_everywhere() -> None:
+    """Not "nan", nor "inf%": of the best run, of the median, of the paper's measure beside them."""
+    undecided = result("F3a", Outcome.NOT_MEASURED, held=condition(over="best seed", s0=math.nan))
+    assert answers.ours([undecided]) == f"by {wording.ABSENT} of the range in the best run, 0.60 in the median"
+    nothing = replace(undecided, value=-math.inf)
+    assert answers.ours([nothing]) == f"by {wording.ABSENT} of the range in the best run, nothing in the median"
+    held = replace(condition("digit_error", s0=0.2), bound="at most 0.055", limit=0.055)
+    diverged = replace(result("F2a", Outcome.NOT_REPRODUCED, held=held), value=math.inf)
+    assert answers.ours([diverged], with_bound=True) == "most seeds show nothing of it, ≤ 5.5 % needed"
+    beside = BesideResult("digit_error", "of images", 0.05, math.nan, {})
+    (card,) = cards.cards([replace(result("F2b", Outcome.PARTLY), beside=(beside,))], {})
+    assert (card.arms[0].number, card.paper) == ("agreement with the digit (NMI) 0.60, ≥ 0.5 needed", "5 %")
+
+
+def test_a_claim_about_cost_shows_the_span_of_its_networks() -> None:
+    networks = [replace(result("S6a", Outcome.REPRODUCED, arm), value=v) for arm, v in (("a", 1.01), ("b", 1.08))]
+    assert answers.ours(networks) == "an iteration takes 1.0 % to 8.0 % longer"
+    assert answers.ours(networks[1:]) == "an iteration takes 8.0 % longer"
+
+
+@pytest.mark.parametrize(("worst", "bound"), [(-math.inf, "at least 0.5"), (math.inf, "at most 0.5")])
+def test_a_result_is_read_back_from_its_line_of_claims_json(worst: float, bound: str) -> None:
+    held = replace(condition(s0=math.nan, s1=0.9), value=worst, bound=bound)
+    beside = BesideResult("t80", "iterations", 21.0, math.nan, {0: math.nan})
+    whole = result("F3a", Outcome.NOT_REACHED, held=held)
+    whole = replace(whole, variant="tables", value=worst, low=worst, num_blank=1, beside=(beside,))
+    open_ = replace(result("F3a", Outcome.NOT_MEASURED, held=replace(held, value=math.nan)), value=None, num_measured=0)
+    for one in (whole, open_):
+        again = ClaimResult.from_json(json.loads(json.dumps(one.to_json())))
+        assert repr(again) == repr(one)  # NaN equals nothing
+    with pytest.raises(ValueError, match="not a judged claim: KeyError"):
+        ClaimResult.from_json({"verdict": "reproduced"})
+    with pytest.raises(ValueError, match="num_seeds"):
+        ClaimResult.from_json(whole.to_json() | {"num_seeds": "many"})
 
 
 def test_a_claim_of_ones_own_is_shown_in_its_own_words() -> None:
     (card,) = cards.cards([result("X1", Outcome.PARTLY)], {})
-    assert card.plain == card.text == "A text."
+    assert card.plain == card.first.text == "A text."
     assert card.arms[0].number == "final L_I 0.600 of H(c)"
-    assert answers.number_words("X1", 0.5, 0.5) is None
 
 
 def test_the_best_answer_comes_first_and_the_bar_counts_claims_not_arms() -> None:
@@ -82,21 +121,21 @@ def test_the_best_answer_comes_first_and_the_bar_counts_claims_not_arms() -> Non
 def test_a_reason_says_what_was_missed_or_that_the_best_run_decides() -> None:
     missed = condition(s0=0.2, s1=0.3, s2=0.9)
     (arm,) = cards.cards([result("own", Outcome.NOT_REACHED, held=missed)], {})[0].arms
-    assert arm.reason == "final L_I: 0.300, at least 0.5 asked"
+    assert arm.why == "final L_I: 0.300, at least 0.5 asked"
     (arm,) = cards.cards([result("F2c", Outcome.NOT_REACHED, held=missed)], {})[0].arms
-    assert (arm.number, arm.reason) == ("explains 60 % of the slant's variance, ≥ 50 % needed", "")
+    assert (arm.number, arm.why) == ("explains 60 % of the slant's variance, ≥ 50 % needed", "")
     best = condition(over="best seed", s0=0.9)
     (arm,) = cards.cards([result("F3a", Outcome.REPRODUCED, held=best)], {})[0].arms
-    assert arm.reason == "the best run decides, as the paper asks"
+    assert arm.why == "the best run decides, as the paper asks"
     (arm,) = cards.cards([result("F3a", Outcome.NOT_MEASURED)], {})[0].arms
-    assert arm.reason == "a reason"
+    assert arm.why == "a reason"
 
 
 def test_a_strip_has_a_dot_for_every_seed_in_proportion() -> None:
     drawn = str(strip(condition(s0=0.0, s1=0.5, s2=1.0, s3=math.nan)))
     places = [float(x) for x in re.findall(r'cx="([\d.]+)"', drawn)]
-    assert places == [cards.MARGIN, cards.WIDTH / 2, cards.WIDTH - cards.MARGIN]
-    assert f'class="bound" d="M{cards.WIDTH / 2:.1f}' in drawn
+    assert places == [MARGIN, WIDTH / 2, WIDTH - MARGIN]
+    assert f'class="bound" d="M{WIDTH / 2:.1f}' in drawn
     assert re.findall(r"<text [^>]*>([^<]*)</text>", drawn) == ["0.000", "1.000"]
     assert "every seed: 0.000, 0.500, 1.000; asked: at least 0.5" in drawn
     assert str(strip(condition(s0=math.nan))) == ""

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from bench.claims.judge import ClaimResult
-from bench.claims.verdict import Outcome
+from bench.claims.result import ClaimResult
+from bench.claims.verdict import Data, DataKind, Outcome
 from bench.commands.report import report
 from bench.console import BadInput
 from bench.context import DEFAULT_SPEC
@@ -75,7 +75,7 @@ def test_a_file_that_is_no_pack_is_bad_input(tmp_path: Path) -> None:
 
 
 def pieces(claim: ClaimResult, folder: str, profile: str) -> list[evidence.Evidence]:
-    return evidence.of_folder([{"profile": profile} | claim.to_json()], folder, [claim])
+    return evidence.of_folder([replace(claim, profile=profile)], folder)
 
 
 @pytest.mark.parametrize("turned", [False, True])
@@ -94,31 +94,45 @@ def test_the_first_reading_stands_first_also_where_another_answers_better() -> N
     first, second = result("F3c", Outcome.NOT_REACHED), result("F3c", Outcome.REPRODUCED)
     readings = [replace(first, variant="authors"), replace(second, variant="fixed")]
     (found,) = evidence.best(pieces(readings[0], "a", "cpu") + pieces(readings[1], "b", "cpu")).values()
-    assert [(one.group, one.outcome) for one in found] == [
+    assert [(one.result.group, one.result.verdict.outcome) for one in found] == [
         ("authors/infogan", Outcome.NOT_REACHED), ("fixed/infogan", Outcome.REPRODUCED)
     ]  # fmt: skip
     (card,) = cards.cards(readings, {})
     assert [arm.name for arm in card.arms] == ["authors/infogan", "fixed/infogan"]
-    (card,) = cards.cards([replace(readings[0], num_seeds=0), readings[1]], {})  # what was not trained is last
+    (card,) = cards.cards(
+        [replace(readings[0], num_seeds=0, value=None), readings[1]], {}
+    )  # what was not trained is last
     assert [arm.name for arm in card.arms] == ["fixed/infogan", "authors/infogan"]
 
 
-def test_an_arm_that_was_never_trained_is_left_out_where_another_was() -> None:
-    yes, none = result("F4", Outcome.REPRODUCED).to_json(), result("F4", Outcome.NOT_MEASURED).to_json()
-    entries = [yes | {"variant": "authors"}, none | {"variant": "tables", "num_seeds": 0}]
-    entries = [{"profile": "cpu"} | entry for entry in entries]
-    (found,) = evidence.best(evidence.of_folder(entries, "a")).values()
-    assert [one.group for one in found] == ["authors/infogan"]
-    (found,) = evidence.best(evidence.of_folder(entries[1:], "a")).values()
-    assert [one.group for one in found] == ["tables/infogan"]
-    (found,) = evidence.best(evidence.of_folder([entries[0], entries[1] | {"num_seeds": 2}], "a")).values()
+def test_an_arm_that_was_never_run_is_left_out_where_another_was() -> None:
+    yes = replace(result("F4", Outcome.REPRODUCED), variant="authors")
+    none = replace(result("F4", Outcome.NOT_MEASURED), variant="tables", num_seeds=0, value=None)
+    (found,) = evidence.best(evidence.of_folder([yes, none], "a")).values()
+    assert [one.result.group for one in found] == ["authors/infogan"]
+    (found,) = evidence.best(evidence.of_folder([none], "a")).values()
+    assert [one.result.group for one in found] == ["tables/infogan"]
+    (found,) = evidence.best(evidence.of_folder([yes, replace(none, num_seeds=2)], "a")).values()
     assert len(found) == 2  # too few seeds to judge is not the same
 
 
+def test_an_undecided_cost_is_a_measurement_and_not_a_missing_run() -> None:
+    """An interval that holds the bound is shown beside decided networks, and stands before a folder with nothing."""
+    yes = replace(result("S6a", Outcome.REPRODUCED, "mnist"), num_seeds=0, value=1.02)
+    undecided = replace(result("S6a", Outcome.NOT_MEASURED, "svhn"), num_seeds=0, value=1.1)
+    (found,) = evidence.best(evidence.of_folder([yes, undecided], "a")).values()
+    assert [one.result.arm for one in found] == ["mnist", "svhn"]
+    nothing = replace(undecided, value=None)
+    for order in ([*pieces(nothing, "a", "paper"), *pieces(undecided, "b", "cpu")],
+                  [*pieces(undecided, "b", "cpu"), *pieces(nothing, "a", "paper")]):  # fmt: skip
+        assert [one.folder for one in evidence.best(order)["S6a"]] == ["b"]
+
+
 def test_a_verdict_on_cost_counts_with_the_largest_budget_of_its_folder() -> None:
-    cost, other = {"profile": "", "id": "S6a"}, {"profile": "paper", "id": "F1"}
+    cost, other = (replace(result(name, Outcome.REPRODUCED), profile=p) for name, p in (("S6a", ""), ("F1", "paper")))
     assert [one.is_papers_budget for one in evidence.of_folder([cost, other], "a")] == [True, True]
-    assert [one.is_papers_budget for one in evidence.of_folder([cost, other | {"profile": "cpu"}], "a")] == [False] * 2
+    found = evidence.of_folder([cost, replace(other, profile="cpu")], "a")
+    assert [one.is_papers_budget for one in found] == [False] * 2
 
 
 def test_names_of_folders_are_short_and_differ(tmp_path: Path) -> None:
@@ -137,7 +151,8 @@ def test_the_answer_is_said_in_words() -> None:
 def test_how_far_the_claims_hold_is_said_for_each_kind_of_data() -> None:
     found = cards.cards([result("F1", Outcome.REPRODUCED), result("F2c", Outcome.NOT_REACHED)], {})
     assert cards.summary(found) == "Partly on substitutes. Of 2 claims: 1 yes and 1 not at this budget."
-    papers = [replace(card, is_papers_data=True) for card in cards.cards([result("F1", Outcome.REPRODUCED)], {})]
+    yes = result("F1", Outcome.REPRODUCED)
+    papers = cards.cards([replace(yes, verdict=replace(yes.verdict, data=Data(DataKind.PAPERS, "")))], {})
     assert cards.summary(papers + found).startswith("Yes on the paper's data, partly on substitutes. Of 3 claims: ")
 
 
