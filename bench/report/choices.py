@@ -40,10 +40,16 @@ class Choices:
 
     listed: Sequence[Choice] = ()
     measures: Sequence[str] = ()  # that tell them apart; none: T80 and L_I
+    reference: str = ""  # the variant that the others differ from
+
+    @property
+    def has_reference(self) -> bool:
+        """Whether a cell of the reference has ended: without it nothing is compared."""
+        return any(choice.variant == self.reference for choice in self.listed)
 
     @property
     def rows(self) -> list[SettingRow]:
-        """All of them, choice by choice."""
+        """Rows of all choices, choice by choice."""
         return [row for choice in self.listed for row in choice.rows.values()]
 
     def arms(self, *, is_baseline: bool) -> list[str]:
@@ -66,13 +72,15 @@ def choices_of(sweep: Sweep, experiment: ExperimentTable | None) -> Choices:
         for name in names
         if name in recorded
     ]
-    return Choices(listed, experiment.compared)
+    return Choices(listed, experiment.compared, experiment.reference_variant)
 
 
 def headline(choices: Choices) -> str:
-    """Which choices matter, in one or two sentences; empty where nothing can be compared."""
+    """Which choices matter, in one or two sentences; empty without two ends of a comparison."""
     if not choices.listed:
         return ""
+    if not choices.has_reference:
+        return f"Nothing is compared: no cell of the reference variant {choices.reference} has ended."
     return _headline_of_measure(choices, choices.measures[0]) if choices.measures else _headline_of_t80(choices)
 
 
@@ -133,12 +141,14 @@ def _table_of_t80(choices: Choices) -> Table:
         rows.append([choice.variant, choice.note, *(cell for cells in shown for cell in cells), *peaks])
     held = [choice.rows[arm] for choice in choices.listed for arm in sorted(choice.rows)]
     level = max((row.ratio.level for row in held if row.ratio), default=math.nan)
-    caption = (
-        f"Each choice differs from {choices.listed[0].variant} in one respect, with "
-        f"{wording.plural(max(row.num_seeds for row in held), 'seed')}. T80 ratio (Hodges and Lehmann): above 1 is "
-        f"slower than the same arm of the reference, with the exact rank interval at "
-        f"{wording.number(100 * level, 0)} %. The reference's row gives T80 itself. Final and peak L_I are medians."
+    ratios = (
+        "T80 ratio (Hodges and Lehmann): above 1 is slower than the same arm of the reference, with the exact rank "
+        f"interval at {wording.number(100 * level, 0)} %. The reference's row gives T80 itself."
+        if choices.has_reference
+        else "T80 itself stands in place of its ratio."
     )
+    seeds = wording.plural(max(row.num_seeds for row in held), "seed")
+    caption = f"{_opening(choices)}, with {seeds}. {ratios} Final and peak L_I are medians."
     content = csv_bytes(list(COLUMNS), [[_value(row, column) for column in COLUMNS] for row in held])
     return Table("settings", TITLE, caption, headings, rows, content, 2)
 
@@ -158,12 +168,16 @@ def _table_of_measures(choices: Choices) -> Table:
     ]
     seeds = max(len(row.runs) for row in choices.rows)
     caption = (
-        f"Each choice differs from {choices.listed[0].variant} in one respect. Medians of "
-        f"{wording.plural(seeds, 'seed')}. A dash: the factor readers do not agree on these images, or the arm has no "
-        "such measure."
+        f"{_opening(choices)}. Medians of {wording.plural(seeds, 'seed')}. A dash: the factor readers do not agree on "
+        "these images, or the arm has no such measure."
     )
     content = csv_bytes(["variant", "arm", "seed", *choices.measures], values)
     return Table("settings", TITLE, caption, headings, rows, content, 3)
+
+
+def _opening(choices: Choices) -> str:
+    missing = "" if choices.has_reference else f" (no cell of {choices.reference} has ended, so nothing is compared)"
+    return f"Each choice differs from {choices.reference} in one respect{missing}"
 
 
 def _value(row: SettingRow, column: str) -> Any:

@@ -39,7 +39,7 @@ def _ratios(choices: Choices, arms: Sequence[str]) -> Drawing | None:
     """One choice a row: T80 against the reference at the left, the baselines' peak at the right."""
     listed = choices.listed
     trained, baselines = (choices.arms(is_baseline=is_baseline) for is_baseline in (False, True))
-    if len(listed) < 2 or not trained:
+    if len(listed) < 2 or not trained or not choices.has_reference:
         return None
     colours = {arm: COLOURS[i % len(COLOURS)] for i, arm in enumerate(arms)}
     inches = 1.0 + 0.3 * len(listed)

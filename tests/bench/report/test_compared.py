@@ -54,12 +54,21 @@ def test_the_headline_names_those_below_half_or_above_twice_the_reference(spec: 
     expected = "Variety of samples with authors: 0.96 of the data's; less than half of that with fc-norm."
     assert choices.headline(chosen) == expected  # 0.5 is more than half of 0.96
     assert choices.headline(replace(chosen, listed=chosen.listed[:1])).endswith("; no choice halves or doubles that.")
-    turned = replace(chosen, listed=[chosen.listed[2], *chosen.listed[:2]])
+    turned = replace(chosen, listed=[chosen.listed[2], *chosen.listed[:2]], reference="slope-0-1")
     expected = "Variety of samples with slope-0-1: 0.50 of the data's; less than half of that with fc-norm."
     assert choices.headline(turned) == expected  # 0.96 is less than twice 0.5
-    last = replace(chosen, listed=[chosen.listed[1], chosen.listed[2]])
+    last = replace(chosen, listed=[chosen.listed[1], chosen.listed[2]], reference="fc-norm")
     assert choices.headline(last).endswith(": 0.05 of the data's; more than twice that with slope-0-1.")
     assert choices.headline(choices.Choices()) == ""
+
+
+def test_without_the_reference_nothing_is_compared_and_that_is_said(spec: Spec, sweep: Sweep) -> None:
+    """Not "each differs from fc-norm", nor "less than half of that with fc-norm": it is only the first one there."""
+    others = replace(sweep, runs=[run for run in sweep.runs if run.cell.variant != "authors"])
+    chosen = choices.choices_of(others, spec.experiments[EXPERIMENT])
+    assert choices.headline(chosen) == "Nothing is compared: no cell of the reference variant authors has ended."
+    caption = "Each choice differs from authors in one respect (no cell of authors has ended, so nothing is compared)."
+    assert choices.choices_table(chosen).caption.startswith(caption)
 
 
 def test_table_file_and_pictures_stand_in_the_report(spec: Spec, results: Path) -> None:

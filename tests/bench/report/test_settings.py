@@ -3,6 +3,7 @@
 import csv
 import io
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from bench.analysis.results import load
 from bench.analysis.runs import Sweep
 from bench.context import Context
 from bench.report import write_report
-from bench.report.choices import Choices, choices_of, ratio_words
+from bench.report.choices import Choices, choices_of, choices_table, headline, ratio_words
 from bench.report.figures import draw_choices
 from bench.spec.cells import Cell
 from bench.spec.tables import Spec, SpecError
@@ -100,6 +101,14 @@ def test_variants_are_selected_by_name(tmp_path: Path) -> None:
     ]  # in the order asked for
     with pytest.raises(SpecError, match=r"unknown variant 'seperate-q'.*did you mean 'separate-q'"):
         Context([EXPERIMENT], profile="smoke", variants="seperate-q", results=tmp_path)
+
+
+def test_without_the_reference_there_is_no_ratio_and_no_figure_of_ratios(spec: Spec, sweep: Sweep) -> None:
+    experiment = spec.experiments[EXPERIMENT]
+    chosen = choices_of(replace(sweep, runs=[r for r in sweep.runs if r.cell.variant != "reference"]), experiment)
+    assert headline(chosen) == "Nothing is compared: no cell of the reference variant reference has ended."
+    assert "T80 itself stands in place of its ratio." in choices_table(chosen).caption
+    assert [drawing.name for drawing in draw_choices(sweep, chosen, list(experiment.arms))] == ["choices"]
 
 
 def test_a_reference_alone_has_no_figure(spec: Spec, sweep: Sweep) -> None:
