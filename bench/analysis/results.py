@@ -68,9 +68,8 @@ def load(
         cell = run.cell
         if (experiments and cell.experiment not in experiments) or (profile and cell.profile != profile):
             continue
-        loaded.damaged += (
-            [f"{name}: {run.measures_damage}; counted without its measures"] if run.measures_damage else []
-        )
+        if run.measures_damage:
+            loaded.damaged.append(f"{name}: {run.measures_damage}; counted without its measures")
         expected = current_config(spec, cell, run.data.get("num_train")) if spec else None
         fits = spec is None or (expected is not None and digest(expected) == cell.key)
         of.setdefault((cell.experiment, cell.profile), []).append(_Candidate(run, expected, fits))
@@ -87,7 +86,7 @@ def load(
 
 
 def _load_kept(results: Path, experiments: Iterable[str] | None, profile: str | None, spec: Spec | None) -> Loaded:
-    """What a folder without cells holds of a sweep."""
+    """The sweep in a folder without cells."""
     packs = sorted(results.glob(PACKS))
     try:
         if packs:
@@ -131,7 +130,7 @@ def _parted(candidates: list[_Candidate], launches: list[Launch]) -> list[Sweep]
 
 
 def _one_treatment_each(own: list[_Candidate]) -> tuple[list[_Candidate], list[list[_Candidate]]]:
-    """Of one definition: for each group the treatment of experiments.toml, and the other treatments.
+    """The runs of one definition: for each group the treatment of experiments.toml, and the other treatments.
 
     Where no cell at all is what the file now asks for, for each group the treatment with the most ended cells.
     """
@@ -168,7 +167,5 @@ def _num_ended(own: list[_Candidate]) -> int:
 
 def _without(launch: Launch, keys: set[str]) -> Launch:
     """A launch in which these cells, by their keys, are none of the definition's: they ran beside it."""
-    if not keys:
-        return launch
     cells = [c.model_copy(update={"definition": ANOTHER}) if c.key in keys else c for c in launch.cells]
     return launch.model_copy(update={"cells": cells})

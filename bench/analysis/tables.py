@@ -10,13 +10,8 @@ from bench.analysis.runs import Run, Sweep
 from bench.spec.experiment import arm_of
 
 SUMMARY_COLUMNS = (
-    "t80",
-    "mi_final_nats",
-    "mi_final_fraction",
-    "mi_frozen_nats",
-    "area_under_curve",
-    "hump_nats",
-    "hump_iteration",
+    *("t80", "mi_final_nats", "mi_final_fraction", "mi_frozen_nats", "area_under_curve"),
+    *("hump_nats", "hump_iteration"),
 )
 
 
@@ -68,11 +63,11 @@ class SettingRow:
     is_baseline: bool
 
     def values(self, measure: str) -> tuple[float, ...]:
-        """Of the seeds that have one."""
+        """Values of the seeds that have one."""
         return self.t80 if measure == "t80" else _measured(self.runs, measure)
 
     def median(self, measure: str) -> float:
-        """Over those values that are a number; NaN without any."""
+        """Median of the values that are numbers; NaN without any."""
         known = [value for value in self.values(measure) if not math.isnan(value)]
         return median(known) if known else math.nan
 
@@ -82,7 +77,7 @@ def _measured(runs: Sequence[Run], measure: str) -> tuple[float, ...]:
 
 
 def arms_table(sweep: Sweep, groups: Sequence[str], measures: Sequence[str] = SUMMARY_COLUMNS) -> list[ArmRow]:
-    """Of each group and measure that has a value."""
+    """A row for each group and measure that has a value."""
     rows = []
     for group in groups:
         num_failed = sum(run.state == "failed" for run in sweep.groups()[group])
@@ -114,7 +109,7 @@ def comparisons_table(sweep: Sweep, groups: Sequence[str], base: str) -> list[Ra
 
 
 def settings_table(sweep: Sweep, reference: str) -> list[SettingRow]:
-    """Of every variant and arm with a seed that ended."""
+    """A row for every variant and arm with a seed that ended."""
     against: dict[str, RatioRow] = {}
     for arm in dict.fromkeys(run.cell.arm for run in sweep.runs):
         same_arm = [group for group in sweep.groups() if arm_of(group) == arm]

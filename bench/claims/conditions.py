@@ -77,7 +77,9 @@ def check(
     seeds = {run.cell.seed: math.nan for run in runs}
     seeds |= {run.cell.seed: run.summary.get(condition.measure, math.nan) for run in able}
     if condition.over == "median curve":
-        value = _of_median_curve(condition, sweep, group, runs)
+        curve, is_whole = sweep.median_curve(group), all(condition.measure in run.summary for run in runs)
+        found = curve_measures(runs[0].cell.config, curve) if curve is not None and is_whole else {}
+        value = found.get(condition.measure, math.nan)
     elif runs and not able:
         value = asked.worst
     elif condition.over == "best seed":
@@ -136,10 +138,3 @@ def _best(asked: Asked, runs: Sequence[Run], seeds: dict[int, float]) -> float:
     if not chosen or any(map(math.isnan, chosen.values())):
         return math.nan
     return seeds[max(chosen, key=lambda seed: chosen[seed])]
-
-
-def _of_median_curve(condition: ConditionTable, sweep: Sweep, group: str, runs: Sequence[Run]) -> float:
-    curve = sweep.median_curve(group)
-    if curve is None or any(condition.measure not in run.summary for run in runs):
-        return math.nan
-    return curve_measures(runs[0].cell.config, curve).get(condition.measure, math.nan)

@@ -49,7 +49,7 @@ class Found:
 
 @dataclass(frozen=True)
 class Search:
-    """What is searched and by which rule. ``measure`` finds the commit checked out in ``tree``."""
+    """A search: where, and by which rule. ``measure`` finds the commit checked out in ``tree``."""
 
     repository: Path
     tree: Path
@@ -75,10 +75,9 @@ def resolve(repository: Path, good: str, bad: str) -> tuple[str, str]:
     """Both commits' full names. Raises BisectError where one does not exist, or good does not come before bad."""
     names = []
     for revision in (good, bad):
+        asked = ("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
         try:
-            names.append(
-                git(repository, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
-            )
+            names.append(git(repository, *asked))
         except BisectError:
             raise BisectError(f"there is no commit {revision!r} here") from None
     if names[0] == names[1]:
@@ -106,7 +105,7 @@ def work_tree(repository: Path, tree: Path, commit: str) -> Iterator[None]:
 
 
 def remove_tree(repository: Path, tree: Path) -> None:
-    """Nothing happens where there is none."""
+    """Remove a work tree, if it is there."""
     with contextlib.suppress(BisectError):
         git(repository, "worktree", "remove", "--force", "--force", str(tree))
     with contextlib.suppress(BisectError):
@@ -170,7 +169,7 @@ def _judge(search: Search, commit: str, base: Sweep) -> Judged:
 
 
 def _tell(tree: Path, term: Term) -> str:
-    """What git bisect says to a commit's answer: it ends with 2 where only skipped commits are left."""
+    """Git bisect's reply to a commit's answer: it ends with 2 where only skipped commits are left."""
     run = subprocess.run(["git", "bisect", term], cwd=tree, capture_output=True, text=True, check=False)
     if run.returncode not in (0, 2):
         raise BisectError(f"git bisect {term}: {(run.stderr.strip() or run.stdout.strip()).splitlines()[-1]}")
@@ -204,6 +203,6 @@ def write(found: Found, path: Path) -> None:
 
 
 def training_command(python: Sequence[str], experiment: str, seeds: tuple[int, ...], to: Path) -> list[str]:
-    """What makes a commit's curves, by the commit's own code; older code has these options too."""
+    """The command that makes a commit's curves, by the commit's own code; older code has these options too."""
     listed = ",".join(map(str, seeds))
     return [*python, "-m", "bench", "baseline", experiment, "--run", "--seeds", listed, "--to", str(to)]

@@ -9,7 +9,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
@@ -19,15 +19,15 @@ from bench.gate.rules import MINIMUM_SEEDS
 from bench.spec.criteria import GateTable
 
 MINIMUM_PAIRS = 5
-SAME_START_NATS = (
-    1e-4  # between first losses of D on one stream; those of other seeds differ by 0.003: five never all agree
-)
+SAME_START_NATS = 1e-4  # between D's first losses on one stream; other seeds' differ by 0.003: five never all agree
 NUM_SIDES = 4  # of alpha: two measures, two directions
 ENUMERATED = 16  # pairs: all 65,536 signs; of more pairs as many random ones
 DECIDES_BITS = ("torch", "numpy")
 OF_DIVERGED = {"t80": math.inf, "mi_final_nats": 0.0, "area_under_curve": 0.0}  # what such a seed counts as
 
 Direction = Literal["none", "worse", "better", "not tested"]
+BySeed = dict[int, float]
+Sides = tuple[BySeed, BySeed]  # base and new
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Shift:
 
 @dataclass(frozen=True)
 class Change:
-    """What changed, however little."""
+    """The change between two sides, however small."""
 
     is_paired: bool
     not_paired: list[str]  # why not
@@ -58,13 +58,13 @@ class Change:
         return "worse" in (self.t80.direction, self.final.direction)
 
 
-def values_by_seed(runs: Sequence[Run], measure: str) -> dict[int, float]:
+def values_by_seed(runs: Sequence[Run], measure: str) -> BySeed:
     """One measure of runs that ended; one that diverged never gets to T80 and ends without information."""
     return {run.cell.seed: OF_DIVERGED[measure] if run.diverged else run.summary[measure] for run in runs}
 
 
 def change_between(rule: GateTable, base: Sequence[Run], new: Sequence[Run]) -> Change:
-    """Of two groups' runs that ended."""
+    """The change from ``base`` to ``new``: runs of one group each that have ended."""
     t80, final_nats = ((values_by_seed(base, name), values_by_seed(new, name)) for name in ("t80", "mi_final_nats"))
     return find_change(rule, float(base[0].cell.iterations), t80, final_nats, why_not_paired(base, new))
 
@@ -72,11 +72,11 @@ def change_between(rule: GateTable, base: Sequence[Run], new: Sequence[Run]) -> 
 def find_change(
     rule: GateTable,
     budget: float,
-    t80: tuple[dict[int, float], dict[int, float]],
-    final_nats: tuple[dict[int, float], dict[int, float]],
+    t80: Sides,
+    final_nats: Sides,
     not_paired: list[str],
 ) -> Change:
-    """(base, new) of each measure by seed. ``not_paired``: of :func:`why_not_paired`."""
+    """The change between two sides. ``not_paired``: what :func:`why_not_paired` says."""
     seeds = sorted(t80[0].keys() & t80[1].keys())
     if len(seeds) < MINIMUM_PAIRS:
         not_paired = [*not_paired, f"{len(seeds)} seeds in common, pairs need {MINIMUM_PAIRS}"]
@@ -84,21 +84,22 @@ def find_change(
     return Change(not not_paired, not_paired, len(seeds), *shifts)
 
 
-def _paired(rule: GateTable, budget: float, seeds: list[int], t80: Any, final_nats: Any) -> tuple[Shift, Shift]:
-    """Later than the budget counts as the budget: of a failed new seed's slowdown that is a lower bound."""
-    logs = [{seed: math.log(min(side[seed], budget)) for seed in seeds} for side in t80]
+def _paired(rule: GateTable, budget: float, seeds: list[int], t80: Sides, final_nats: Sides) -> list[Shift]:
+    """Later than the budget counts as the budget, which bounds a failed new seed's slowdown from below."""
+    base_logs, new_logs = ({seed: math.log(min(side[seed], budget)) for seed in seeds} for side in t80)
+    measures = ((base_logs, new_logs), math.log1p(rule.notice), 1), (final_nats, rule.final_notice_nats, -1)
     shifts = []
-    for (base, new), notice, sign in ((logs, math.log1p(rule.notice), 1), (final_nats, rule.final_notice_nats, -1)):
+    for (base, new), notice, sign in measures:
         differences = np.array([new[seed] - base[seed] for seed in seeds])
         interval = median_interval(differences)
         p = sign_flip_p(math.copysign(1, interval.median) * differences)
         is_shown = p <= max(rule.change_alpha / NUM_SIDES, 0.5 ** len(seeds)) and abs(interval.median) >= notice
         direction = _direction(interval.median * sign) if is_shown else "none"
         shifts.append(Shift(direction, interval.median, interval.low, interval.high, interval.level, p))
-    return shifts[0], shifts[1]
+    return shifts
 
 
-def _apart(rule: GateTable, budget: float, t80: Any, final_nats: Any) -> tuple[Shift, Shift]:
+def _apart(rule: GateTable, budget: float, t80: Sides, final_nats: Sides) -> list[Shift]:
     """Two samples: a change is shown where the exact rank interval leaves none out."""
     sides = [[np.array(list(side.values())) for side in measure] for measure in (t80, final_nats)]
     alpha = rule.change_alpha / NUM_SIDES
@@ -116,7 +117,7 @@ def _apart(rule: GateTable, budget: float, t80: Any, final_nats: Any) -> tuple[S
         is_tested = min(map(len, sides[0])) >= MINIMUM_SEEDS
         direction = (_direction(middle * sign) if is_shown else "none") if is_tested else "not tested"
         shifts.append(Shift(direction, middle, low, high, level, None))
-    return shifts[0], shifts[1]
+    return shifts
 
 
 def _direction(loss: float) -> Direction:
@@ -143,7 +144,7 @@ def _signs(num: int) -> FloatArray:
 
 
 def why_not_paired(base: Sequence[Run], new: Sequence[Run]) -> list[str]:
-    """What breaks the pairs, in words; empty where the two sides' runs differ by their seeds' streams in nothing."""
+    """Why runs of the same seed are no pairs, in words; empty where they are."""
     (old, old_network), (now, now_network) = ((_machine(runs[0]), _network(runs[0])) for runs in (base, new))
     found = [
         f"another {what} ({old[what]}, here {now[what]})"
@@ -157,7 +158,7 @@ def why_not_paired(base: Sequence[Run], new: Sequence[Run]) -> list[str]:
 
 
 def other_streams(base: Sequence[Run], new: Sequence[Run]) -> str:
-    """What shows that seeds of the same number do not share their random streams; empty where they do."""
+    """Evidence that seeds of the same number do not share their random streams; empty where they do."""
     firsts = [{run.cell.seed: _first_loss(run) for run in runs} for runs in (base, new)]
     apart = [
         seed
@@ -168,7 +169,7 @@ def other_streams(base: Sequence[Run], new: Sequence[Run]) -> str:
 
 
 def _machine(run: Run) -> dict[str, object]:
-    """What of the machine decides roundings; None: not recorded."""
+    """The parts of a machine that decide roundings; None: not recorded."""
     environment, packages = run.environment, run.environment.get("packages", {})
     return {
         "device": environment.get("gpu") or environment.get("device"),
@@ -179,15 +180,12 @@ def _machine(run: Run) -> dict[str, object]:
     }
 
 
-def _network(run: Run) -> list[Any]:
-    """What decides how layers are computed."""
+def _network(run: Run) -> list[object]:
+    """The settings that decide how layers are computed."""
     network = run.cell.config["network"]
     kernels = network.get("kernels", network.get("convolutions"))
-    return [
-        kernels,
-        network.get("precision", "float32"),
-        network.get("fast_layers", [] if kernels == "torch" else None),
-    ]
+    fast_layers = network.get("fast_layers", [] if kernels == "torch" else None)
+    return [kernels, network.get("precision", "float32"), fast_layers]
 
 
 def _first_loss(run: Run) -> float:

@@ -9,13 +9,12 @@ whether anything changed at all (:mod:`bench.gate.change`). Numbers only; what i
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 from bench.analysis import statistics
 from bench.analysis.runs import Run, Sweep
 from bench.analysis.statistics import Outcome, SameSeedRatios, ShiftInterval
 from bench.gate import rules
-from bench.gate.change import Change, change_between, values_by_seed
+from bench.gate.change import BySeed, Change, Sides, change_between, values_by_seed
 from bench.gate.health import NOT_MEASURED, HealthCheck, check_health
 from bench.gate.rules import Comparison
 from bench.gate.treatment import treatment
@@ -36,12 +35,12 @@ class ArmCheck:
     final: ShiftInterval | None
     final_outcome: Outcome | None
     health: HealthCheck
-    base_t80: dict[int, float]  # by seed; inf: 0.8 H(c) was not reached
-    new_t80: dict[int, float]
-    base_final_nats: dict[int, float]
-    new_final_nats: dict[int, float]
-    base_area: dict[int, float]
-    new_area: dict[int, float]
+    base_t80: BySeed  # inf: 0.8 H(c) was not reached
+    new_t80: BySeed
+    base_final_nats: BySeed
+    new_final_nats: BySeed
+    base_area: BySeed
+    new_area: BySeed
     change: Change
     same_seed: SameSeedRatios | None
     smallest_detectable: float
@@ -120,7 +119,7 @@ def _incomparable(group: str, base: list[Run], new: list[Run], expected_seeds: t
     return None
 
 
-def _short(value: Any) -> str:
+def _short(value: object) -> str:
     text = str(value)
     return text if len(text) <= 40 else f"{text[:12]}..."
 
@@ -136,6 +135,7 @@ def _check_arm(rule: GateTable, group: str, base: list[Run], new: list[Run]) -> 
     outcome, reason = worst([*findings, collapse])
     if health.outcome == NOT_MEASURED:
         reason += f" Collapse was not measured: {health.reason}."
+    sides = [list(side.values()) for side in (base_t80, new_t80)]
     return ArmCheck(
         group=group,
         outcome=outcome,
@@ -152,17 +152,15 @@ def _check_arm(rule: GateTable, group: str, base: list[Run], new: list[Run]) -> 
         new_area=values_by_seed(new, "area_under_curve"),
         change=change_between(rule, base, new),
         same_seed=statistics.same_seed_ratios(base_t80, new_t80),
-        smallest_detectable=statistics.smallest_detectable_ratio(
-            list(base_t80.values()), list(new_t80.values()), rule.tolerance, alpha
-        ),
+        smallest_detectable=statistics.smallest_detectable_ratio(*sides, rule.tolerance, alpha),
     )
 
 
 def decide(
     rule: GateTable,
     budget: float,
-    t80: tuple[dict[int, float], dict[int, float]],
-    final_nats: tuple[dict[int, float], dict[int, float]],
+    t80: Sides,
+    final_nats: Sides,
 ) -> tuple[Comparison, ShiftInterval | None, Outcome, list[tuple[Outcome, str]]]:
     """One look at (base, new) of both measures by seed: T80, the final L_I with its outcome, and both as findings."""
     alpha = rule.alpha / NUM_TESTS

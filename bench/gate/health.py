@@ -44,7 +44,10 @@ def _judge(
     if collapsed_new and NOT_MEASURED in statuses[0].values():
         return "inconclusive", f"{counts}, and {without}"
     counts += f", {collapsed_base} of {num_base} in the baseline"
-    bad_base, bad_new = (sum(_is_bad(run) for run in runs) for runs in sides)
+    bad_base, bad_new = (
+        sum(_status(run) in ("collapsed", DIVERGED) or math.isinf(run.summary.get("t80", math.inf)) for run in runs)
+        for runs in sides
+    )
     p = statistics.fisher_failures(bad_base, num_base, bad_new, num_new)
     if collapsed_new and p <= alpha:
         return "regressed", f"{counts} (Fisher p = {p:.2g}, seeds that failed counted too)"
@@ -56,7 +59,3 @@ def _judge(
 def _status(run: Run) -> str:
     health = run.result and run.result.health
     return DIVERGED if run.diverged else health.status if health else NOT_MEASURED
-
-
-def _is_bad(run: Run) -> bool:
-    return _status(run) in ("collapsed", DIVERGED) or math.isinf(run.summary.get("t80", math.inf))

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from bench.analysis.runs import Run, Sweep
+from bench.analysis.runs import Sweep
 from bench.analysis.statistics import Outcome
 from bench.analysis.throughput import MAX_RATIO, Ratio, RatioLine, newest_ratio
 from bench.gate.change import Direction
@@ -65,7 +65,7 @@ def history_line(check: Check, rule: GateTable, new: Sweep | None, results: Path
 
     ``results``: where ``python -m bench throughput`` leaves its records.
     """
-    run: Run | None = new.runs[0] if new and new.runs else None
+    run = new.runs[0] if new and new.runs else None
     environment = run.environment if run else {}
     return HistoryLine(
         time_utc=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
@@ -81,9 +81,7 @@ def history_line(check: Check, rule: GateTable, new: Sweep | None, results: Path
             for c in [arm.change]
         },
         watched={
-            f"{one.group}.{one.measure}": WatchedLine(
-                outcome=one.outcome, shift=None if one.shift is None else one.shift.shift
-            )
+            f"{one.group}.{one.measure}": WatchedLine(outcome=one.outcome, shift=one.shift and one.shift.shift)
             for one in check.watched
         },
         tolerance=rule.tolerance,

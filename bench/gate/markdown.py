@@ -56,9 +56,10 @@ def _picture(arm: ArmCheck) -> Iterator[str]:
     values = [[side[seed] for seed in seeds] for side in (arm.base_t80, arm.new_t80)]
     if not seeds or not all(math.isfinite(v) for side in values for v in side):
         return
+    name = "".join(c if c.isalnum() or c in "-/ ." else "?" for c in arm.group)
     low, high = 0.95 * min(map(min, values)), 1.05 * max(map(max, values))
     yield "\n```mermaid\nxychart-beta"
-    yield f'    title "T80 by seed, {_word(arm.group)}: bars for the baseline, line for the new runs"'
+    yield f'    title "T80 by seed, {name}: bars for the baseline, line for the new runs"'
     yield f"    x-axis [{', '.join(map(str, seeds))}]"
     yield f'    y-axis "iterations" {low:.0f} --> {high:.0f}'
     for kind, side in zip(("bar", "line"), values, strict=True):
@@ -71,7 +72,3 @@ def _plain(text: str) -> str:
     for character in "\\`*_[]<>|":
         text = text.replace(character, f"\\{character}")
     return " ".join(text.split())
-
-
-def _word(text: str) -> str:
-    return "".join(c if c.isalnum() or c in "-/ ." else "?" for c in text)

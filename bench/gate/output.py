@@ -36,10 +36,6 @@ def _number(value: float, digits: int = 3) -> str:
     return f"{value:.{digits}f}" if math.isfinite(value) else "unbounded"
 
 
-def _ratio(value: float) -> str:
-    return "not comparable" if math.isnan(value) else f"{value:.3f}"
-
-
 def _side(name: str, values: dict[int, float]) -> str:
     interval = statistics.median_interval(list(values.values()))
     failed = sum(math.isinf(v) for v in values.values())
@@ -72,7 +68,7 @@ def change_line(change: Change) -> str:
 
 
 def basis(change: Change, *, why: bool = False) -> str:
-    """What a change rests on; with ``why`` also the reason where it is not on pairs."""
+    """The comparison behind a change; with ``why`` also the reason where it is not of pairs."""
     if change.is_paired:
         return f"{change.num_pairs} pairs of the same seed"
     return f"two samples, since pairs do not hold: {', '.join(change.not_paired)}" if why else "two samples"
@@ -140,7 +136,8 @@ def arm_lines(arm: ArmCheck, rule: GateTable) -> Iterator[str]:
     line = f"T80 {arm.group}: {_side('base', arm.base_t80)} | {_side('new', arm.new_t80)}"
     if t80.ratio is not None:
         r = t80.ratio
-        line += f" | ratio {_ratio(r.ratio)}, {percent(r.level)} CI [{_number(r.low)}, {_number(r.high)}]"
+        ratio = "not comparable" if math.isnan(r.ratio) else f"{r.ratio:.3f}"
+        line += f" | ratio {ratio}, {percent(r.level)} CI [{_number(r.low)}, {_number(r.high)}]"
         line += f", P(slower) {t80.prob_slower:.2f}, MWU p {t80.p_slower:.3f}, Fisher p {t80.p_failures:.3f}"
         excluded = "yes" if r.high < 1 + rule.margin else "no"
         line += f" -> {t80.outcome} (slowdown of {percent(rule.margin)} excluded: {excluded}; "

@@ -34,7 +34,7 @@ def percent(share: float) -> str:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What `compare_convergence` found; the four numbers are None where a side has no seed at all."""
+    """The answer of `compare_convergence`; the four numbers are None where a side has no seed at all."""
 
     outcome: Outcome
     reason: str  # one sentence
@@ -64,10 +64,8 @@ def compare_convergence(
     inconclusive: everything else, and always below three seeds on a side or above `max_base_failed` of the baseline.
     """
     require(tolerance >= 0 and margin > 0, f"need tolerance >= 0 and margin > 0, got {tolerance} and {margin}")
-    base_times, new_times = (
-        positive_times(base, "base", budget, empty=True),
-        positive_times(new, "new", budget, empty=True),
-    )
+    base_times = positive_times(base, "base", budget, empty=True)
+    new_times = positive_times(new, "new", budget, empty=True)
     num_base, num_new = len(base_times), len(new_times)
     failed_base, failed_new = int(np.isinf(base_times).sum()), int(np.isinf(new_times).sum())
     counts = (failed_base, num_base, failed_new, num_new)
@@ -97,10 +95,8 @@ def compare_convergence(
     elif failed_new / num_new > max(failed_base / num_base, LARGEST_OK_FAILED_SHARE):
         reason = f"Too many failures to call it ok: {failures}."
     else:
-        outcome, reason = (
-            "ok",
-            f"A slowdown of {percent(margin)} or more is excluded at {percent(1 - alpha)}: {measured}.",
-        )
+        outcome = "ok"
+        reason = f"A slowdown of {percent(margin)} or more is excluded at {percent(1 - alpha)}: {measured}."
     slower = mann_whitney(base_times, new_times), p_failures, prob_slower(base_times, new_times)
     return Comparison(outcome, reason, ratio, *slower, *counts)
 

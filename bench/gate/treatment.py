@@ -41,7 +41,7 @@ def treatment(base: Sweep, new: Sweep) -> list[str]:
 
 
 def _changed(was: Mapping[str, object], now: Mapping[str, object]) -> dict[str, tuple[object, object]]:
-    """What one side does not have is known only where it is a setting with a meaning before it existed."""
+    """Values that differ. One that a side lacks is known only where it is a setting that had a meaning before."""
     found = {}
     for name in [*was, *(n for n in now if n not in was)]:
         before, after = (side.get(name, AS_BEFORE.get(name)) for side in (was, now))

@@ -13,7 +13,7 @@ import numpy as np
 
 from bench.analysis.runs import Run
 from bench.analysis.statistics import Outcome, ShiftInterval, median_interval, rank_interval
-from bench.gate.change import other_streams
+from bench.gate.change import BySeed, other_streams
 from bench.gate.rules import MINIMUM_SEEDS
 from bench.spec.criteria import GateTable, WatchedTable
 from bench.spec.vocabulary import measure
@@ -33,12 +33,12 @@ class Watched:
     shift: ShiftInterval | None
     margin: float
     is_paired: bool
-    base: dict[int, float]  # by seed
-    new: dict[int, float]
+    base: BySeed
+    new: BySeed
 
 
 def watched_seeds(rule: GateTable, group: str, seeds: tuple[int, ...]) -> tuple[int, ...]:
-    """Those of ``seeds`` that an arm is run with: a watched one only its own, where some of them are."""
+    """The seeds that an arm is run with: a watched one only with its own, where ``seeds`` has some of them."""
     own = {seed for table in rule.watched if table.arm == group for seed in table.seeds}
     return tuple(seed for seed in seeds if seed in own) or seeds
 
@@ -68,7 +68,7 @@ def _checked(rule: GateTable, table: WatchedTable, base: Sequence[Run], new: Seq
     return Watched(table.arm, table.measure, outcome, reason, shift, margin, is_paired, *sides)
 
 
-def _values(runs: Sequence[Run], name: str) -> dict[int, float]:
+def _values(runs: Sequence[Run], name: str) -> BySeed:
     return {
         run.cell.seed: NOTHING_LEARNED if run.diverged else run.summary[name]
         for run in runs
@@ -77,7 +77,7 @@ def _values(runs: Sequence[Run], name: str) -> dict[int, float]:
 
 
 def decide_watched(
-    rule: GateTable, table: WatchedTable, base: dict[int, float], new: dict[int, float], is_paired: bool
+    rule: GateTable, table: WatchedTable, base: BySeed, new: BySeed, is_paired: bool
 ) -> tuple[ShiftInterval | None, float, Outcome]:
     """One look at one number, by seed: its shift, the margin, the outcome.
 

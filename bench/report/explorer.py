@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 
 from bench.analysis.pictures import category_labels, digit_of_categories
-from bench.analysis.ranking import median_of, ranked
-from bench.analysis.runs import Run, Sweep
+from bench.analysis.runs import Run, Sweep, median_of, ranked
 from bench.records.storage import CorruptRecord
 from bench.report import wording
 from bench.report.atlases import NOISE, Atlas, NoAtlas, Panel, atlas_of
