@@ -1,4 +1,4 @@
-"""What experiments.toml now asks for, held against what a cell recorded: which of several definitions is the current.
+"""The configuration that experiments.toml asks for, held against a cell's: which of several definitions is current.
 
 A sweep's definition is what its arms, variants and seeds share. All else that changes a result, an arm's rates for
 instance, is its treatment.
@@ -32,7 +32,7 @@ def treatment(cell: Cell) -> str:
 
 
 def current_config(spec: Spec, cell: Cell, num_train: int | None) -> Config | None:
-    """What experiments.toml now gives the cell, for the data, device, processor and versions that it recorded.
+    """The configuration that the file now gives a cell, for the data, device, processor and versions that it recorded.
 
     ``num_train``: training images of the whole data set, where that was recorded. None for a cell that the file does
     not have.

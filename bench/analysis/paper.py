@@ -1,4 +1,4 @@
-"""What the paper printed, as numbers: Figure 1 digitised by hand, to about 0.03 nats. One run each."""
+"""Numbers that the paper printed: Figure 1 digitised by hand, to about 0.03 nats. One run each."""
 
 from typing import NamedTuple
 

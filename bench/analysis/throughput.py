@@ -18,7 +18,7 @@ Ratio = Annotated[float, Field(gt=0, lt=MAX_RATIO)]
 
 
 class RatioLine(Recorded):
-    """What ``newest_ratio`` gives, and a line of history.jsonl holds."""
+    """The result of ``newest_ratio``, kept in a line of history.jsonl."""
 
     network: str
     batch_size: int

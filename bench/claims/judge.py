@@ -147,7 +147,7 @@ def _beside(measure: str, paper: float, runs: list[Run]) -> BesideResult:
 
 
 def data_used(sweep: Sweep, experiment: ExperimentTable) -> Data:
-    """What a sweep was trained on, as the claims of its experiment see it."""
+    """The data of a sweep, as the claims of its experiment see it."""
     num_images = sweep.definition["data"]["num_images"]
     is_papers = any(run.data.get("is_papers") for run in sweep.runs)
     if not is_papers:

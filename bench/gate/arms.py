@@ -23,7 +23,7 @@ class Answer:
 
     @property
     def sentence(self) -> str:
-        """All of it: ``4 % slower [2, 6]``, what became of the final L_I, and what both rest on."""
+        """The whole answer: ``4 % slower [2, 6]``, the change of the final L_I, and the comparison behind both."""
         if self.change is None:
             return self.why_not
         t80, final = self.change.t80, self.change.final

@@ -93,7 +93,7 @@ def compare(rule: GateTable, base: Sweep, new: Sweep, expected_seeds: tuple[int,
 
 
 def inconclusive(experiment: str, reason: str) -> Check:
-    """Nothing could be compared."""
+    """The check of what could not be compared, with its reason."""
     return Check(experiment, "inconclusive", reason, [], [], {}, [], ())
 
 
@@ -135,7 +135,7 @@ def _check_arm(rule: GateTable, group: str, base: list[Run], new: list[Run]) -> 
     outcome, reason = worst([*findings, collapse])
     if health.outcome == NOT_MEASURED:
         reason += f" Collapse was not measured: {health.reason}."
-    sides = [list(side.values()) for side in (base_t80, new_t80)]
+    base_times, new_times = list(base_t80.values()), list(new_t80.values())
     return ArmCheck(
         group=group,
         outcome=outcome,
@@ -152,7 +152,7 @@ def _check_arm(rule: GateTable, group: str, base: list[Run], new: list[Run]) -> 
         new_area=values_by_seed(new, "area_under_curve"),
         change=change_between(rule, base, new),
         same_seed=statistics.same_seed_ratios(base_t80, new_t80),
-        smallest_detectable=statistics.smallest_detectable_ratio(*sides, rule.tolerance, alpha),
+        smallest_detectable=statistics.smallest_detectable_ratio(base_times, new_times, rule.tolerance, alpha),
     )
 
 

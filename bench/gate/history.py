@@ -81,7 +81,7 @@ def history_line(check: Check, rule: GateTable, new: Sweep | None, results: Path
             for c in [arm.change]
         },
         watched={
-            f"{one.group}.{one.measure}": WatchedLine(outcome=one.outcome, shift=one.shift and one.shift.shift)
+            f"{one.group}.{one.measure}": WatchedLine(outcome=one.outcome, shift=one.shift.shift if one.shift else None)
             for one in check.watched
         },
         tolerance=rule.tolerance,

@@ -1,4 +1,4 @@
-"""What a check prints and writes: lines for people, JSON, and JUnit XML for other people's CI."""
+"""The output of a check: lines for people, JSON, and JUnit XML for other people's CI."""
 
 import json
 import math

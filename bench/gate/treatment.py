@@ -1,4 +1,4 @@
-"""What differs between a baseline and the runs that are held against it: that is what a check is about.
+"""Differences between a baseline and the runs held against it: they are the treatment that a check tests.
 
 A setting that a baseline does not have did not exist when it was made. At the value that means "as before" it is no
 difference: ``AS_BEFORE`` has that value for every setting that came later.

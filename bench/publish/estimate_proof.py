@@ -38,7 +38,7 @@ width = 0.25
 
 
 def estimated(spec: Path, results: Path) -> Left:
-    """What ``plan --estimate`` says. Raises RuntimeError where a cell could not be measured."""
+    """The estimate of ``plan --estimate``. Raises RuntimeError where a cell could not be measured."""
     context = Context(["estimated"], spec=spec, results=results, profile="cpu", device="cpu")
     planned = grid.plan(results, context.cells, context.uri)
     task_of = task_maker(context, 60.0, None)

@@ -108,7 +108,7 @@ def _needed() -> dict[str, list[str]]:
 
 
 def _words(described: dict[str, Any]) -> Iterator[str]:
-    """What a field takes, in words."""
+    """The values of a field, in words."""
     if "$ref" in described:
         yield "a table"
     elif "enum" in described or "const" in described:

@@ -38,7 +38,7 @@ Sample = Callable[[np.random.Generator, int], FloatArray]  # (num,) times of see
 
 @dataclass(frozen=True)
 class Found:
-    """What a simulated procedure said."""
+    """The answers of a simulated procedure."""
 
     outcomes: Counter[str]
     mean_new_seeds: float
@@ -90,7 +90,7 @@ def changes(rule: GateTable, paired_spread: float, ratio: float, num_draws: int,
 def watched_outcomes(
     rule: GateTable, table: WatchedTable, real: FloatArray, loss: float, is_paired: bool, num_draws: int, seed: int = 0
 ) -> Counter[str]:
-    """What is said of a watched number that is lower by about ``loss``, on seeds drawn from real ones."""
+    """Answers on a watched number that is lower by about ``loss``, on seeds drawn from real ones."""
     rng, counts = np.random.default_rng(seed), Counter[str]()
     looks = [watched_seeds(rule, table.arm, look) for look in (tuple(rule.new_seeds), tuple(rule.baseline_seeds))]
     for _ in range(num_draws):

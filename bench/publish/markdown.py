@@ -40,7 +40,7 @@ def _name_headings(tokens: list[Token]) -> None:
 
 
 def _retargeted(tokens: list[Token], target_of: Callable[[str], str | None]) -> list[Token]:
-    """The same tokens with other targets; a dropped link leaves its text."""
+    """``tokens`` with other targets; a dropped link leaves its text."""
     kept, dropped = [], 0
     for token in tokens:
         name = {"link_open": "href", "image": "src"}.get(token.type)

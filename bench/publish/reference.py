@@ -28,7 +28,7 @@ from bench.records.unpacking import unpack
 from bench.report import wording, write_report
 from bench.report.arms import ArmView
 from bench.report.choices import Choices, choices_of, choices_table, ratio_words
-from bench.report.verdicts import left_out_sentence
+from bench.report.sentences import left_out_sentence
 from bench.spec.cells import Cell
 from bench.spec.tables import load_spec
 
@@ -62,7 +62,7 @@ def _choices(sweep: Sweep) -> Choices:
 
 
 def choices_as_markdown(sweep: Sweep) -> str:
-    """What each unstated choice does."""
+    """The effect of each unstated choice."""
     table = choices_table(_choices(sweep))
     return markdown_table(table.columns, [[f"`{row[0]}`", *row[1:]] for row in table.rows])
 

@@ -40,7 +40,7 @@ MARK = ".site"  # in a folder that this module has written, and may write anew
 
 
 class Site:
-    """What is written so far, by path below the folder: bytes of ours, or copies of the tree's files."""
+    """The site so far, by path below its folder: bytes of ours, or copies of the tree's files."""
 
     def __init__(self) -> None:
         self.files: dict[str, bytes] = {}

@@ -45,7 +45,7 @@ class Panel(Recorded):
 
 
 class Layout(Recorded):
-    """What infogan.atlas says of an atlas: ``rows`` of images ``width`` by ``height``, ``across`` in a line."""
+    """An atlas as infogan.atlas describes it: ``rows`` of images ``width`` by ``height``, ``across`` in a line."""
 
     format: Literal[1]
     rows: Annotated[int, Field(ge=1, le=10)]

@@ -20,12 +20,11 @@ from bench.report import (
     inventory,
     own,
     pages,
+    sentences,
     tabular,
     throughput,
-    verdicts,
     wording,
 )
-from bench.report.claim_pictures import claim_pictures
 from bench.report.explorer import explorer
 from bench.report.factor_tables import factor_tables
 from bench.report.figure_views import Figures
@@ -52,7 +51,7 @@ def write_report(
 def collect(
     results: Path, spec: Spec, experiments: Iterable[str] | None = None, profile: str | None = None
 ) -> Collected:
-    """What there is to say of a results folder, or of a reference: drawn, nothing written."""
+    """The report on a results folder, or on a reference: drawn, nothing written."""
     names = None if experiments is None else list(experiments)
     loaded = load(results, names, profile, spec)
     damaged = list(loaded.damaged)
@@ -122,7 +121,7 @@ class _Builder:
         order = inventory.ordered_groups(sweep, experiment)
         results = judge(experiment, sweep) if experiment else []
         self.found.claims += results
-        left_out = verdicts.left_out_sentence(sweep, experiment)
+        left_out = sentences.left_out_sentence(sweep, experiment)
         self.found.left_out += [f"{sweep.experiment}: {left_out}"] if left_out else []
         missing = inventory.missing_cells(sweep, experiment, self.spec.given.name)
         if experiment is None:
@@ -155,7 +154,7 @@ class _Builder:
         figures += kept
         first += [figure for figure in kept if figure.paths == (f"figures/{stem}-pictures.png",)]
         self.found.files |= self.kept.files(stem)
-        pictured = claim_pictures(results, sweep, figures, grids)
+        pictured = cards.claim_pictures(results, sweep, figures, grids)
         beside = {picture.inline for own in pictured.values() for picture in own}
         own_cards = cards.cards(results, pictured)
         self.claim_cards += own_cards
@@ -164,11 +163,11 @@ class _Builder:
             experiment=sweep.experiment,
             profile=sweep.profile,
             title=experiment.title if experiment else f"not in {self.spec.given.name}",
-            headline=of_choices or verdicts.headline(results),
-            lead=of_choices or verdicts.answer_of_figure1(results),
-            headline_numbers=verdicts.headline_numbers(results),
-            data=verdicts.data_sentence(sweep, experiment),
-            budget=verdicts.budget_sentence(sweep, experiment) + self._set(sweep),
+            headline=of_choices or sentences.headline(results),
+            lead=of_choices or sentences.answer_of_figure1(results),
+            headline_numbers=sentences.headline_numbers(results),
+            data=sentences.data_sentence(sweep, experiment),
+            budget=sentences.budget_sentence(sweep, experiment) + self._set(sweep),
             command=inventory.command(sweep, experiment, self.spec.given),
             claims=[cards.card(same) for same in cards.by_claim(results)],
             left_out=left_out,
@@ -223,7 +222,7 @@ class _Builder:
         return f"{where}: {cells}", []
 
     def _set(self, sweep: Sweep) -> str:
-        """What the command line has set, as a further sentence."""
+        """A further sentence on what the command line has set."""
         lines = treatment_set(self.spec, sweep.experiment, sweep.profile) if sweep.is_current else []
         return f" Set on the command line: {'; '.join(lines)}." if lines else ""
 

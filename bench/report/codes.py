@@ -1,6 +1,4 @@
-"""What MNIST's codes mean, as tables and labels: a row a seed, baselines beside it, the best seed marked."""
-
-from typing import Any
+"""The meaning of MNIST's codes, as tables and labels: a row a seed, baselines beside it, the best seed marked."""
 
 import numpy as np
 
@@ -29,14 +27,13 @@ def confusion(run: Run) -> np.ndarray | None:
 
 
 def codes_tables(sweep: Sweep, order: list[str]) -> list[Table]:
-    """Those that have a row."""
+    """The tables that have a row."""
     return [table for table in (_digits(sweep, order), _for_free(sweep, order)) if table is not None]
 
 
 def _digits(sweep: Sweep, order: list[str]) -> Table | None:
     """Figure 2a's error, every seed, beside what needs no code."""
-    rows: list[list[str]] = []
-    records: list[list[Any]] = []
+    rows, records = [], []
     for group in order:
         runs = [run for run in sweep.done(group) if ERROR in run.summary]
         best = best_run(runs)
@@ -61,15 +58,14 @@ def _digits(sweep: Sweep, order: list[str]) -> Table | None:
         "the training images. k-means on the features of the gan arm is a baseline without codes. A dash: not measured."
     )
     keys = ["arm", "seed", "best", ERROR, f"{ERROR}_low", f"{ERROR}_high", CHOSEN_BY, *_BASELINES]
-    return Table(
-        "digits", "Categories against digits, every seed", caption, headings, rows, csv_bytes(keys, records), 2
-    )
+    title, content = "Categories against digits, every seed", csv_bytes(keys, records)
+    return Table("digits", title, caption, headings, rows, content, num_text=2)
 
 
 def _for_free(sweep: Sweep, order: list[str]) -> Table | None:
     """KID of every arm against the plain GAN's, paired by seed."""
     rows: list[list[str]] = []
-    records: list[list[Any]] = []
+    records: list[list[object]] = []
     for group in order:
         baseline = group_name(variant_of(group) or None, BASELINE_ARM)
         if group == baseline:
@@ -93,9 +89,8 @@ def _for_free(sweep: Sweep, order: list[str]) -> Table | None:
     )
     headings = ["arm", "seed: KID of the arm / of gan", "difference, median [interval]", "seeds no worse"]
     content = csv_bytes(["arm", "seed", "kid", "kid_gan", "difference"], records)
-    return Table(
-        "for-free", "InfoGAN for free: sample quality against the plain GAN", caption, headings, rows, content, 2
-    )
+    title = "InfoGAN for free: sample quality against the plain GAN"
+    return Table("for-free", title, caption, headings, rows, content, num_text=2)
 
 
 def _with_kid(sweep: Sweep, group: str) -> list[Run]:

@@ -106,7 +106,7 @@ def _pictures(claim: ClaimResult, folder: Collected) -> tuple[pages.FigureView |
 
 
 def smaller(uri: str) -> str:
-    """The same picture, a large one with fewer pixels and bytes; a drawing of lines stays as it is."""
+    """A picture's data URI, of a large one with fewer pixels and bytes; a drawing of lines stays as it is."""
     if len(uri) <= MAX_PICTURE or not uri.startswith(PNG):
         return uri
     from PIL import Image

@@ -1,11 +1,10 @@
-"""What a sweep's cells take: seconds, peak memory, and wall time against the number of seeds."""
+"""The cost of a sweep's cells: seconds, peak memory, and wall time against the number of seeds."""
 
 import math
 import statistics
 from collections.abc import Sequence
-from typing import Any
 
-from bench.analysis.runs import Run, Sweep
+from bench.analysis.runs import Sweep
 from bench.records.schedule import Schedule, longest_first, makespan_s, schedule
 from bench.report import wording
 from bench.report.tabular import Table, csv_bytes
@@ -60,11 +59,12 @@ def memory_table(sweeps: Sequence[Sweep]) -> Table | None:
     """Peak resident memory of the finished cells, training and measuring apart; None without any."""
     rows, values = [], []
     for sweep in sweeps:
-        peaks = [_peaks(run) for run in sweep.runs if run.state == "done" and run.result]
-        trained = [p for p, _ in peaks if p is not None]
+        done = [run for run in sweep.runs if run.state == "done" and run.result]
+        trained = [run.result.peak_memory_mb for run in done if run.result and run.result.peak_memory_mb is not None]
         if not trained:
             continue
-        measured = [m for _, m in peaks if m is not None]
+        families = [family for run in done for family in run.measures.values()]
+        measured = [family.peak_memory_mb for family in families if family.peak_memory_mb is not None]
         config = sweep.definition
         width, device = config["network"]["width"], config["device"]
         names = [sweep.experiment, sweep.profile, config["architecture"]]
@@ -82,14 +82,9 @@ def memory_table(sweeps: Sequence[Sweep]) -> Table | None:
     return Table("memory", "Peak memory of a cell (MB)", caption, columns, rows, csv_bytes(columns, values), num_text=5)
 
 
-def _peaks(run: Run) -> tuple[float | None, float | None]:
-    measured = [entry.peak_memory_mb for entry in run.measures.values() if entry.peak_memory_mb is not None]
-    return run.result.peak_memory_mb if run.result else None, max(measured, default=None)
-
-
 def seeds_table(sweeps: Sequence[Sweep]) -> Table | None:
     """Wall time of each sweep's arms at so many seeds, for each number of slots that was used; None without."""
-    values: list[list[Any]] = []
+    rows, values = [], []
     for sweep in sweeps:
         found = [s for s in map(schedule, sweep.launches) if s is not None]
         for jobs in sorted({s.jobs for s in found}):
@@ -99,9 +94,10 @@ def seeds_table(sweeps: Sequence[Sweep]) -> Table | None:
                 walls = [makespan_s(longest_first(t for t in spans_s for _ in range(n)), jobs) for n in SEEDS]
                 shown = [(statistics.median(beside_s) + wall) / 60 for wall in walls]
                 values.append([sweep.experiment, sweep.profile, jobs, len(spans_s), *shown])
+                named = [sweep.experiment, sweep.profile, str(jobs), str(len(spans_s))]
+                rows.append([*named, *(wording.number(minutes, 1) for minutes in shown)])
     if not values:
         return None
-    rows = [[*map(str, v[:4]), *(wording.number(m, 1) for m in v[4:])] for v in values]
     columns = ["experiment", "profile", "cells at a time", "arms", *(f"{n} seeds" for n in SEEDS)]
     caption = (
         "Computed from recorded sweeps with that many cells at a time: the median time of each arm's cells, longest "

@@ -1,4 +1,4 @@
-"""What the figures of a sweep draw, as arrays: no plotting here."""
+"""The curves of a sweep's figures, as arrays: no plotting here."""
 
 import math
 from collections.abc import Sequence
@@ -31,9 +31,9 @@ class SweepCurves:
         return [run for run in self.sweep.groups()[group] if run.history is not None and len(run.history)]
 
     def known(self, run: Run) -> np.ndarray | None:
-        """What Q knows of one run's codes, (T,): L_I of the categorical ones in nats or, without any, the mean share of
-        the continuous ones' variance that Q explains. Their L_I has no meaningful 0: with a fixed deviation of 1 it is
-        below -0.2 nats a code however much Q knows.
+        """Q's knowledge of one run's codes, (T,): L_I of the categorical ones in nats or, without any, the mean share
+        of the continuous ones' variance that Q explains. Their L_I has no meaningful 0: with a fixed deviation of 1 it
+        is below -0.2 nats a code however much Q knows.
         """
         if run.history is None:
             return None

@@ -45,7 +45,7 @@ class _Cell:
         return {"group": self.run.cell.group, "words": self.words, "labels": self._labels(), "panels": panels} | shape
 
     def _labels(self) -> list[str]:
-        """What the first categorical code's categories are called."""
+        """Names of the first categorical code's categories."""
         axes = [axis for panel in self.panels for axis in panel.axes if axis.kind == "categorical"]
         digits = digit_of_categories(self.run.measures)
         return category_labels(len(axes[0].values), digits) if axes and digits else []

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
@@ -18,7 +17,7 @@ from infogan.measures.catalogue import DISENTANGLEMENT, VOTES
 
 
 def factor_tables(sweep: Sweep, found: Sequence[FactorRuns], groups: Sequence[str]) -> list[Table]:
-    """Those that have a row."""
+    """The tables that have a row."""
     tables = [_factors(found), _disentanglement(sweep, groups)]
     return [table for table in tables if table is not None]
 
@@ -28,27 +27,14 @@ def _factors(found: Sequence[FactorRuns]) -> Table | None:
         return None
     rows, records = [], []
     for of in found:
-        best, beside = of.best, _baseline(of, found)
-        values = [run.value for run in of.measured]
+        best, values = of.best, [run.value for run in of.measured]
         interval = statistics.median_interval(values) if values else None
-        noise, ceiling = (_median_of(of, row) for row in ("noise", "ceiling"))
-        rows.append(
-            [
-                of.claim,
-                of.factor.replace("_", " "),
-                of.group,
-                vocabulary.measure(of.measure).without_factor,
-                _every_run(of),
-                _note(of),
-                f"{wording.measured(of.measure, best.value)}, seed {best.run.cell.seed}" if best else wording.ABSENT,
-                wording.with_interval(of.measure, interval.median, interval.low, interval.high)
-                if interval
-                else wording.ABSENT,
-                wording.measured(of.measure, noise),
-                wording.measured(of.measure, ceiling),
-                _beyond(of, beside),
-            ]
-        )
+        row = [of.claim, of.factor.replace("_", " "), of.group, vocabulary.measure(of.measure).without_factor]
+        row += [_every_run(of), _note(of)]
+        row.append(f"{wording.measured(of.measure, best.value)}, seed {best.run.cell.seed}" if best else wording.ABSENT)
+        row.append(_interval(of.measure, interval))
+        row += [wording.measured(of.measure, _median_of(of, beside)) for beside in ("noise", "ceiling")]
+        rows.append([*row, _beyond(of, found)])
         records += [_record(of, run) for run in of.runs]
     headings = ["claim", "factor", "arm", "number", "every seed", "note", "best by rule", "median [interval]"]
     headings += ["noise dimension", "ceiling", "best beyond the GAN's best"]
@@ -63,20 +49,21 @@ def _factors(found: Sequence[FactorRuns]) -> Table | None:
     return Table("factors", "Factors, every run", caption, headings, rows, csv_bytes(keys, records), num_text=6)
 
 
-def _record(of: FactorRuns, run: FactorRun) -> list[Any]:
+def _record(of: FactorRuns, run: FactorRun) -> list[object]:
     """One run in full, in the order of the file's columns."""
     found = [run.run.cell.seed, of.measure, run.value, of.rule, run.chosen_by, run.code, run is of.best]
     beside = [_beside(run.run, of.measure, row) for row in ("noise", "ceiling")]
     return [of.claim, of.factor, of.group, *found, run is of.median, *beside, run.reason]
 
 
-def _baseline(of: FactorRuns, found: Sequence[FactorRuns]) -> FactorRuns | None:
-    group = group_name(variant_of(of.group) or None, BASELINE_ARM)
-    return next((other for other in found if (other.group, other.measure) == (group, of.measure)), None)
+def _interval(name: str, found: statistics.MedianInterval | None) -> str:
+    return wording.with_interval(name, found.median, found.low, found.high) if found else wording.ABSENT
 
 
-def _beyond(of: FactorRuns, baseline: FactorRuns | None) -> str:
+def _beyond(of: FactorRuns, found: Sequence[FactorRuns]) -> str:
     """Whether the best run goes beyond the plain GAN's, each the best of the seeds that both have."""
+    group = group_name(variant_of(of.group) or None, BASELINE_ARM)
+    baseline = next((other for other in found if (other.group, other.measure) == (group, of.measure)), None)
     if baseline is None or baseline is of:
         return wording.ABSENT
     common = {run.run.cell.seed for run in of.measured} & {run.run.cell.seed for run in baseline.measured}
@@ -96,7 +83,7 @@ def _every_run(of: FactorRuns) -> str:
 
 
 def _beside(run: Run, measure: str, row: str) -> float:
-    """The same number of the noise's or the ceiling's row."""
+    """The number of ``measure`` in the noise's or the ceiling's row."""
     known = vocabulary.measure(measure)
     beside = vocabulary.of_factor(known.factor or "", f"{row}_{known.number}")
     return run.summary.get(beside.name, math.nan) if beside else math.nan
@@ -149,7 +136,7 @@ def _disentanglement(sweep: Sweep, groups: Sequence[str]) -> Table | None:
             reason = next((r for r in reasons if r), "") or (_votes(runs) if name == "factor_vae" else "")
             if not any(columns) and not reason:
                 continue
-            shown = [wording.with_interval(name, i.median, i.low, i.high) if i else wording.ABSENT for i in columns]
+            shown = [_interval(name, interval) for interval in columns]
             rows.append([group, words.partition(" of Q")[0].partition(",")[0], reason, *shown])
     if not rows:
         return None

@@ -1,4 +1,4 @@
-"""What a sweep says of known factors: which run is the best by the claim's rule, which the median, what each shows.
+"""A sweep's results on known factors: which run is the best by the claim's rule, which the median, what each shows.
 
 "Best of 5 runs" is a rule: the seed with the largest ``chosen_by``, judged by a number from other samples.
 """
@@ -64,7 +64,7 @@ class FactorRuns:
         return max(known, key=lambda run: run.chosen_by, default=None)
 
     def of_seeds(self, seeds: Collection[int]) -> "FactorRuns":
-        """The same of these seeds alone."""
+        """The runs of these seeds alone."""
         return replace(self, runs=tuple(run for run in self.runs if run.run.cell.seed in seeds))
 
     @property
@@ -78,16 +78,16 @@ def studied(sweep: Sweep, experiment: ExperimentTable | None, groups: Sequence[s
     """Every factor, measure and group, claimed measures first; empty where the family was not measured."""
     found = []
     for variant, members in by_variant(groups).items():
-        known = _factors([run for group in members for run in sweep.done(group)])
+        runs = [run for group in members for run in sweep.done(group)]
+        known = [name for name in FACTORS if any(f"{name}_reader_score" in run.summary for run in runs)]
         wanted = [asked for asked in _claimed(experiment, variant) if asked.factor in known]
         wanted += [_default(sweep, f) for f in known if f not in {asked.factor for asked in wanted}]
         for asked in wanted:
             for group in members:
                 blank = blank_seeds(experiment.blank if experiment else None, sweep.done(group))
-                runs = tuple(_factor_run(run, asked, blank) for run in sweep.done(group))
-                is_claimed = arm_of(group) in asked.arms
-                if runs:
-                    found.append(replace(asked, group=group, runs=runs, is_claimed_of=is_claimed))
+                own = tuple(_factor_run(run, asked, blank) for run in sweep.done(group))
+                if own:
+                    found.append(replace(asked, group=group, runs=own, is_claimed_of=arm_of(group) in asked.arms))
     return found
 
 
@@ -97,7 +97,7 @@ def entry(run: Run) -> dict[str, Any]:
 
 
 def with_grids(found: FactorRuns) -> FactorRuns:
-    """The same with each run's pictures. Raises CorruptRecord, OSError or ValueError for a damaged file."""
+    """``found`` with each run's pictures. Raises CorruptRecord, OSError or ValueError for a damaged file."""
     return replace(found, runs=tuple(_with_grid(run, found) for run in found.runs))
 
 
@@ -126,7 +126,7 @@ def _factor_run(run: Run, asked: FactorRuns, blank: Collection[int]) -> FactorRu
 
 
 def _claimed(experiment: ExperimentTable | None, variant: str) -> Iterator[FactorRuns]:
-    """What the conditions on a factor ask of a variant, each number of a claim once."""
+    """Numbers on a factor that claims ask of a variant, each number of a claim once."""
     if experiment is None or FAMILY not in experiment.measures:
         return
     for claim in experiment.claims:
@@ -150,13 +150,8 @@ def _claimed(experiment: ExperimentTable | None, variant: str) -> Iterator[Facto
                 )
 
 
-def _factors(runs: Sequence[Run]) -> list[str]:
-    """Known factors with any number, in the catalogue's order."""
-    return [name for name in FACTORS if any(f"{name}_reader_score" in run.summary for run in runs)]
-
-
 def _default(sweep: Sweep, factor: str) -> FactorRuns:
-    """What is shown of a factor that no claim speaks of."""
+    """The number that is shown for a factor that no claim speaks of."""
     if code_names(sweep.definition, "continuous"):
         return FactorRuns(factor, f"{factor}_range_share", f"{factor}_first_order")
     return FactorRuns(factor, f"{factor}_information", f"{factor}_category_first_order")

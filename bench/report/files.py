@@ -24,7 +24,7 @@ CLAIM_COLUMNS = [
 
 @dataclass
 class Collected:
-    """What there is to report, before it is written."""
+    """A report before it is written."""
 
     view: pages.ReportView = field(default_factory=pages.ReportView)
     files: dict[str, bytes] = field(default_factory=dict)  # figures and tables, by their path in the report's folder

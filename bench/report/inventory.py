@@ -1,4 +1,4 @@
-"""What a sweep lacks or holds besides its curves: cells not done, other definitions, the machine, the command."""
+"""All that a sweep lacks, and holds besides its curves: cells not done, other definitions, the machine, the command."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -42,11 +42,9 @@ def missing_cells(sweep: Sweep, experiment: ExperimentTable | None, file: str = 
 
     ``file``: the name of the file of experiments.
     """
-    lines = []
+    lines, none = [], f"none of these cells has the configuration that {file} now gives"
     if experiment is not None and not sweep.is_current:
-        lines.append(
-            f"none of these cells has the configuration that {file} now gives; shown are those that were launched last"
-        )
+        lines.append(f"{none}; shown are those that were launched last")
     recorded = {(run.cell.group, run.cell.seed) for run in sweep.runs}
     for group, seeds in planned(experiment, sweep.profile).items():
         absent = [seed for seed in seeds if (group, seed) not in recorded]
@@ -55,7 +53,10 @@ def missing_cells(sweep: Sweep, experiment: ExperimentTable | None, file: str = 
             lines.append(f"{group}: {word} {wording.seeds_in_words(absent)} planned, not recorded")
     for group in ordered_groups(sweep, experiment):
         lines += [_unfinished(run) for run in sweep.groups()[group] if run.state != "done"]
-        lines += [_unmeasured(run) for run in sweep.groups()[group] if any(m.error for m in run.measures.values())]
+        for run in sweep.groups()[group]:
+            errors = "; ".join(f"{family}: {entry.error}" for family, entry in run.measures.items() if entry.error)
+            where = f"{group}, seed {run.cell.seed}: not measured"
+            lines += [wording.scrubbed(f"{where}; {errors}")] if errors else []
     return lines + _measured_by_other_code(sweep.runs) + _evaluated_by_other_code(sweep.runs)
 
 
@@ -91,11 +92,6 @@ def _evaluated_by_other_code(runs: Sequence[Run]) -> list[str]:
     ]
 
 
-def _unmeasured(run: Run) -> str:
-    errors = [f"{family}: {entry.error}" for family, entry in run.measures.items() if entry.error]
-    return wording.scrubbed(f"{run.cell.group}, seed {run.cell.seed}: not measured; {'; '.join(errors)}")
-
-
 def _unfinished(run: Run) -> str:
     length = len(run.history) if run.history is not None else 0
     progress = f"{length:,} of {run.cell.iterations:,} iterations recorded"
@@ -106,7 +102,7 @@ def _unfinished(run: Run) -> str:
 
 
 def notes(sweep: Sweep, order: list[str]) -> list[str]:
-    """What cells wrote down about themselves, for instance a damaged checkpoint that was passed over."""
+    """Notes that cells wrote about themselves, for instance on a damaged checkpoint that was passed over."""
     lines = []
     for group in order:
         for run in sweep.groups()[group]:
@@ -144,7 +140,7 @@ def environment(sweep: Sweep) -> list[tuple[str, str]]:
     return [*rows, ("training code", wording.scrubbed(code))] if code else rows
 
 
-def _one_line(value: Any) -> str:
+def _one_line(value: object) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{k} {v}" for k, v in list(value.items())[:NUM_PACKAGES])
     return "" if value is None else str(value)

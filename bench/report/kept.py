@@ -48,7 +48,7 @@ class Kept:
         return {group: views for group, views in shown.items() if views}
 
     def figures(self, stem: str, drawn: Collection[str]) -> list[pages.FigureView]:
-        """Those that were not drawn now, since they show images or show what the curves lack."""
+        """The figures that were not drawn now: they show images, or what the curves lack."""
         return [
             pages.FigureView(words, caption, (path,), pages.data_uri(content, "image/png"))
             for words, caption, path, content in self.shown
@@ -61,7 +61,7 @@ class Kept:
 
 
 def read_kept(results: Path) -> Kept:
-    """What the reference in a folder has kept; nothing where cells are there, or no report.md."""
+    """Pictures that the reference in a folder has kept; none where cells are there, or no report.md."""
     if (results / "cells").is_dir():
         return Kept()
     try:

@@ -1,4 +1,4 @@
-"""What a report shows, as plain view models, and the two templates that render them."""
+"""The contents of a report as plain view models, and the templates that render them."""
 
 import base64
 import hashlib
@@ -47,7 +47,7 @@ class GridView:
 
     @property
     def words(self) -> str:
-        """What it shows, after the seed."""
+        """The words after the seed: what is shown."""
         shown = "samples, each above its nearest training image" if self.code == "nearest" else f"{self.code} varies"
         return shown + (" (best seed by training error)" if self.best else "")
 
@@ -106,7 +106,7 @@ class ExplorerView:
 
     @property
     def size_bytes(self) -> int:
-        """Of its pictures, as files."""
+        """Size of its pictures, as files."""
         return 3 * len(self.data) // 4
 
 
@@ -202,7 +202,7 @@ def data_uri(content: bytes, kind: str) -> str:
 
 
 def environment(*, is_html: bool) -> "Environment":
-    """Of the templates. Every value is escaped for its format: names, notes and errors are somebody else's text."""
+    """The templates' environment. It escapes every value: names, notes and errors are somebody else's text."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     from bench.report.wording import markdown_value

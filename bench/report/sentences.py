@@ -1,21 +1,26 @@
-"""What sweeps answer, as sentences: the last lines of a command."""
+"""A sweep's claims, data and budget in sentences, and the answers of several sweeps as the last lines of a command."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench.analysis.results import load
 from bench.analysis.runs import Sweep
-from bench.claims.judge import judge
+from bench.claims.judge import budget_used, data_used, judge, left_out
 from bench.claims.result import ClaimResult
-from bench.report import answers, own, verdicts
+from bench.claims.verdict import BudgetKind, DataKind, Outcome
+from bench.report import answers, own, wording
 from bench.spec.experiment import ExperimentTable
 from bench.spec.tables import Spec
+from infogan.data import own as users_data
+
+DISTANCE = "figure1_distance_nats"
 
 
 @dataclass
 class Answers:
-    """Of some sweeps: claims that could be judged, and one line each of the others."""
+    """The answers of some sweeps: claims that could be judged, and one line each for the other sweeps."""
 
     judged: list[ClaimResult] = field(default_factory=list)
     too_short: list[str] = field(default_factory=list)  # for all of their claims
@@ -23,19 +28,19 @@ class Answers:
 
     def add(self, sweep: Sweep, experiment: ExperimentTable | None, results: list[ClaimResult], headline: str) -> str:
         """Add a sweep; returns why it is too short for its claims. ``headline``: of one without claims."""
-        too_short = verdicts.too_short(results, sweep, experiment)
+        why = too_short(results, sweep, experiment)
         name = f"{sweep.experiment}, {sweep.profile}"
-        if too_short:
-            self.too_short.append(f"{name}: {too_short}")
+        if why:
+            self.too_short.append(f"{name}: {why}")
         elif results:
             self.judged += results
         elif headline:
             self.headlines.append(f"{name}: {headline}")
-        return too_short
+        return why
 
 
 def answers_of(results: Path, spec: Spec, profiles: Mapping[str, str]) -> Answers:
-    """What a folder answers, of experiments by their profile; nothing of arms that were not run."""
+    """The answers of a folder, for experiments by their profile; nothing about arms that were not run."""
     found = Answers()
     for sweep in load(results, profiles, None, spec).sweeps:
         if sweep.profile != profiles[sweep.experiment]:
@@ -55,3 +60,110 @@ def sentence(result: ClaimResult) -> str:
         return f"{start}{result.reason}{of}"
     paper = f"; the paper: {answers.papers(result)}" if result.beside else ""
     return f"{start}{answers.ours([result], with_bound=True)}{paper}{of}"
+
+
+def headline(results: list[ClaimResult]) -> str:
+    """Which arm follows the paper's InfoGAN curve; where no claim asks that, the claims by verdict."""
+    return answer_of_figure1(results) or _by_verdict(results)
+
+
+def answer_of_figure1(results: list[ClaimResult]) -> str:
+    """Which arm follows the paper's InfoGAN curve; empty where no claim asks that."""
+    asked = [(r, c) for r in results for c in r.conditions if c.measure == DISTANCE]
+    if not asked:
+        return ""
+    decided = [(r, c) for r, c in asked if r.verdict.is_measured]
+    if not decided:
+        return f"Whether the paper's curve appears is not measured yet: {asked[0][0].reason}."
+    matching = [r.arm for r, c in decided if c.holds]
+    others = [r.arm for r, c in decided if not c.holds]
+    reproduced = {r.arm for r, _ in decided if r.verdict.outcome is Outcome.REPRODUCED}
+    if matching == ["infogan-fast-q"] and others == ["infogan"] and reproduced == {"infogan-fast-q"}:
+        sentence = (
+            "The paper's curve appears with Q's head at the generator's rate (infogan-fast-q), "
+            "not with the rates of the paper's tables (infogan)"
+        )
+    elif not matching:
+        sentence = f"The paper's curve does not appear ({wording.listed(others)})"
+    elif others:
+        sentence = f"The paper's curve appears with {wording.listed(matching)}, not with {wording.listed(others)}"
+    else:
+        sentence = f"The paper's curve appears with {wording.listed(matching)}"
+    data = decided[0][0].verdict.data
+    ons = {DataKind.PAPERS: "", DataKind.SUBSTITUTE: ", on a substitute for its data"}
+    on = ons.get(data.kind, f", on {data.words}")
+    undecided = [r.arm for r, c in asked if not r.verdict.is_measured]
+    rest = f" Not measured: {wording.listed(undecided)}." if undecided else ""
+    return f"{sentence}{on}.{rest}"
+
+
+def _by_verdict(results: list[ClaimResult]) -> str:
+    """``Do the claims hold? Yes on a substitute: F2c (infogan). Open: F2a (infogan).``"""
+    found: dict[str, list[str]] = {}
+    order = list(Outcome)
+    for r in sorted(results, key=lambda r: order.index(r.verdict.outcome)):
+        found.setdefault(answers.in_words(r.verdict), []).append(f"{r.id} ({r.group})")
+    said = [f"{v[:1].upper()}{v[1:]}: {wording.listed(ids)}." for v, ids in found.items()]
+    return f"Do the claims hold? {' '.join(said)}" if said else ""
+
+
+def too_short(results: list[ClaimResult], sweep: Sweep, experiment: ExperimentTable | None) -> str:
+    """Why no claim could be judged, where the budget is why; empty elsewhere."""
+    iterations = sweep.definition["training"]["iterations"]
+    asked = [claim.min_iterations for claim in experiment.claims] if experiment else []
+    if not results or any(result.verdict.is_measured for result in results) or iterations >= min(asked):
+        return ""
+    return f"Too short to judge: {iterations:,} iterations, and the claims ask for {min(asked):,} or more."
+
+
+def left_out_sentence(sweep: Sweep, experiment: ExperimentTable | None) -> str:
+    """Which arms the profile leaves out by design, with their claims; empty where it has all."""
+    absent = left_out(experiment, sweep) if experiment else {}
+    parts = [f"{group} ({wording.listed(ids)})" for group, ids in absent.items()]
+    return f"Not part of profile {sweep.profile}: {', '.join(parts)}." if parts else ""
+
+
+def headline_numbers(results: list[ClaimResult]) -> str:
+    """The numbers behind the headline: the distances to the paper's curve, and T80 beside the paper's."""
+    sentences = []
+    results = [r for r in results if r.verdict.is_measured]
+    distances = [(r.arm, c) for r in results for c in r.conditions if c.measure == DISTANCE and not math.isnan(c.value)]
+    if distances:
+        found = ", ".join(f"{arm} {wording.measured(DISTANCE, c.value)}" for arm, c in distances)
+        sentences.append(
+            f"Largest distance of the median curve to the paper's: {found} nats ({distances[0][1].bound} asked)."
+        )
+    times = [(r.arm, b) for r in results for b in r.beside if b.measure == "t80" and b.seeds]
+    if times:
+        found = ", ".join(f"{arm} {wording.measured('t80', b.median)}" for arm, b in times)
+        sentences.append(f"Iterations to 0.8 H(c), median: {found}; the paper's curve about {times[0][1].paper:g}.")
+    return " ".join(sentences)
+
+
+def data_sentence(sweep: Sweep, experiment: ExperimentTable | None) -> str:
+    """The data that the cells were trained on, in one line; a substitute is called one."""
+    data = sweep.definition["data"]
+    text = f"{data['name']}, source {data['source']!r}, digest {data['digest'][:12]}, "
+    text += f"{data['num_images']:,} training images used."
+    described = [str(run.data["note"]) for run in sweep.runs if run.data.get("note")]
+    text += f" {wording.scrubbed(described[0])}" if described else ""
+    if experiment is None or data["name"] == users_data.NAME:
+        return text
+    used = data_used(sweep, experiment).kind
+    if used is DataKind.SUBSTITUTE:
+        return f"{text} This is a substitute, not the paper's data."
+    return f"{text} This is {used} data set."
+
+
+def budget_sentence(sweep: Sweep, experiment: ExperimentTable | None) -> str:
+    """Iterations, width, cells done, and how that compares with the paper's."""
+    definition = sweep.definition
+    done = sum(run.state == "done" for run in sweep.runs)
+    text = f"{definition['training']['iterations']:,} iterations, width {definition['network']['width']:g}, "
+    text += f"{done} of {len(sweep.runs)} recorded cells finished."
+    if experiment is None:
+        return text
+    used = budget_used(sweep, experiment)
+    if used.words == BudgetKind.UNSTATED:
+        return text if definition["data"]["name"] == users_data.NAME else f"{text} The paper states no budget for it."
+    return f"{text} Against the paper's: {'the same' if used.kind is BudgetKind.PAPERS else used.words}."

@@ -4,13 +4,12 @@ import csv
 import io
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from bench.analysis.runs import Sweep
 from bench.analysis.summary import continuous_ceiling_nats
-from bench.analysis.tables import ArmRow, RatioRow, arms_table, comparisons_table
+from bench.analysis.tables import SUMMARY_COLUMNS, ArmRow, RatioRow, arms_table, comparisons_table
 from bench.claims.cost import Cost, NetworkCost
 from bench.claims.result import ClaimResult
 from bench.report import answers, wording
@@ -20,25 +19,11 @@ from bench.spec.experiment import arm_of, variant_of
 from bench.spec.vocabulary import MEASURED
 from infogan.measures.catalogue import DISENTANGLEMENT, VOTES
 
-ARM_MEASURES = (  # shown; the file has all of bench.analysis.tables
-    "t80",
-    "mi_final_nats",
-    "mi_frozen_nats",
-    "area_under_curve",
-    "hump_nats",
-    "hump_iteration",
-)
+ARM_MEASURES = [name for name in SUMMARY_COLUMNS if name != "mi_final_fraction"]  # shown; the file has all
 NEITHER = "not comparable: neither reached"  # 0.8 H(c), of two arms
 RATIO_COLUMNS = ("t80_ratio", "low", "high", "level")
-SEED_MEASURES = (
-    *ARM_MEASURES,
-    "mi_final_fraction",
-    "figure1_distance_nats",
-    "variety",
-    "distinctness",
-    "step_ms",
-)
-# of the table of measures; they stand beside their number in tables of their own
+SEED_MEASURES = [*ARM_MEASURES, "mi_final_fraction", "figure1_distance_nats", "variety", "distinctness", "step_ms"]
+# not in the table of measures: they stand beside their number in tables of their own
 BESIDE = re.compile(rf"_(noise|ceiling)_|_(shuffled|ceiling)$|^({'|'.join(DISENTANGLEMENT | VOTES)})$")
 
 
@@ -55,7 +40,7 @@ class Table:
     num_text: int = 1
 
 
-def csv_bytes(columns: list[str], rows: list[list[Any]]) -> bytes:
+def csv_bytes(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> bytes:
     """Full precision; an infinite value as "not reached", a missing one empty."""
     content = io.StringIO()
     writer = csv.writer(content, lineterminator="\n")
@@ -64,7 +49,7 @@ def csv_bytes(columns: list[str], rows: list[list[Any]]) -> bytes:
     return content.getvalue().encode()
 
 
-def _csv_value(value: Any) -> Any:
+def _csv_value(value: object) -> object:
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return ""
     if isinstance(value, float) and math.isinf(value):
@@ -74,12 +59,7 @@ def _csv_value(value: Any) -> Any:
 
 def sweep_tables(sweep: Sweep, order: list[str], base_arm: str) -> list[Table]:
     """Every table that has a row. ``order``: of the groups."""
-    tables = [
-        _arms(sweep, order),
-        _measures(sweep, order),
-        _seeds(sweep, order),
-        _comparisons(sweep, order, base_arm),
-    ]
+    tables = [table(sweep, order) for table in (_arms, _measures, _seeds)] + [_comparisons(sweep, order, base_arm)]
     return [table for table in tables if table is not None]
 
 
@@ -107,7 +87,7 @@ def _arms(sweep: Sweep, order: list[str]) -> Table | None:
 
 
 def _arms_csv(keys: list[str], rows: Sequence[ArmRow]) -> bytes:
-    def shown(row: ArmRow) -> dict[str, Any]:
+    def shown(row: ArmRow) -> dict[str, object]:
         seeds = "; ".join(wording.NOT_REACHED if math.isinf(v) else f"{v:.4g}" for v in row.values)
         return vars(row) | {"unit": vocabulary.measure(row.measure).unit, "seeds": seeds}
 
@@ -120,7 +100,7 @@ def _levels(rows: Sequence[ArmRow]) -> str:
 
 
 def _measures(sweep: Sweep, order: list[str]) -> Table | None:
-    """What was measured of the finished networks: a row a number, a column an arm; the file has every seed."""
+    """Measures of the finished networks: a row a number, a column an arm; the file has every seed."""
     found = arms_table(sweep, order, tuple(MEASURED))
     if not found:
         return None
@@ -193,7 +173,7 @@ def _comparisons(sweep: Sweep, order: list[str], base_arm: str) -> Table | None:
     return Table("comparisons", "Comparisons", caption, headings, rows, csv_bytes(keys, values), num_text=2)
 
 
-def ratio_value(row: RatioRow | None, column: str) -> Any:
+def ratio_value(row: RatioRow | None, column: str) -> object:
     """A value of a ratio's row, for its file: a bound that is not there is "unbounded", as is a ratio of no seeds."""
     if row is None:
         return None
@@ -223,7 +203,7 @@ def _ratio(sweep: Sweep, row: RatioRow) -> str:
 
 
 def cost_table(claim: CostTable, cost: Cost | None, results: list[ClaimResult]) -> Table:
-    """What codes and Q add to an iteration: a row a network, its verdict first."""
+    """The time that codes and Q add to an iteration: a row a network, its verdict first."""
     held = {network.network: network for network in cost.networks} if cost else {}
     rows = []
     for result in results:
@@ -236,24 +216,15 @@ def cost_table(claim: CostTable, cost: Cost | None, results: list[ClaimResult]) 
             row += [f"{n.infogan_gflop:.2f} / {n.gan_gflop:.2f}"]
         rows.append(row + [wording.ABSENT] * (7 - len(row)))
     pair = "InfoGAN / GAN"
-    headings = [
-        "network",
-        f"{claim.id} holds?",
-        "ratio of times [interval]",
-        "pairs",
-        f"iteration (ms), {pair}",
-    ]
+    headings = ["network", f"{claim.id} holds?", "ratio of times [interval]", "pairs", f"iteration (ms), {pair}"]
     headings += [f"parameters (millions), {pair}", f"arithmetic (GFLOP), {pair}"]
     caption = (
         f"{claim.text} ({claim.source}.) The interval's upper end must be at most {claim.at_most:g}. {claim.basis}"
     )
     if cost:
-        caption += (
-            f" {cost.clock.capitalize()} time of alternating pairs, batch {cost.batch_size}, width {cost.width:g}, "
-        )
-        caption += f"kernels {cost.kernels}, on {cost.machine}."
+        caption += f" {cost.clock.capitalize()} time of alternating pairs, batch {cost.batch_size}, "
+        caption += f"width {cost.width:g}, kernels {cost.kernels}, on {cost.machine}."
     keys = list(NetworkCost.model_fields)
-    content = csv_bytes(
-        ["verdict", *keys], [[r.verdict, *(getattr(held.get(r.arm), k, None) for k in keys)] for r in results]
-    )
+    values = [[r.verdict, *(getattr(held.get(r.arm), key, None) for key in keys)] for r in results]
+    content = csv_bytes(["verdict", *keys], values)
     return Table("cost", "What codes and Q cost", caption, headings, rows, content, num_text=2)

@@ -15,7 +15,7 @@ from bench.commands.plan import print_data
 from bench.console import BadInput
 from bench.context import Context
 from bench.report.inventory import command
-from bench.report.verdicts import data_sentence
+from bench.report.sentences import data_sentence
 from bench.spec.images import Replacement
 from bench.spec.reading import BUILTIN, SpecError
 from bench.spec.tables import load_spec

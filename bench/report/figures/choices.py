@@ -1,4 +1,4 @@
-"""What a result hinges on: each choice against the reference, in numbers, curves or pictures."""
+"""Figures of what a result hinges on: each choice against the reference, in numbers, curves or pictures."""
 
 import math
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ NARROW = 2.0  # of the ratios' axis, largest over smallest: below it the ticks a
 
 
 def draw_choices(sweep: Sweep, choices: Choices, arms: Sequence[str]) -> list[Drawing]:
-    """What tells the choices apart: ratios and curves, or pictures. ``arms``: all there are, which fixes colours."""
+    """Ratios and curves, or pictures: whatever tells the choices apart. ``arms``: all of them, which fixes colours."""
     with rc_context(STYLE):
         drawings = [_pictures(choices)] if choices.measures else [_ratios(choices, arms), _curves(sweep, choices, arms)]
     return [drawing for drawing in drawings if drawing is not None]

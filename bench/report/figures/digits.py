@@ -18,7 +18,7 @@ _PANELS = (("digit_error", "one-to-one error of Q's category"), ("kid", "KID to 
 
 
 def draw_digits(sweep: Sweep, groups: Sequence[str], arms: Sequence[str]) -> list[Drawing]:
-    """Those for which the finished cells have something."""
+    """The figures for which the finished cells have something."""
     with rc_context(STYLE):
         drawings = [_trajectory(sweep, groups, arms), _usable(sweep, groups), _confusion(sweep, groups)]
     return [drawing for drawing in drawings if drawing is not None]

@@ -79,7 +79,7 @@ def _steps(axes: Axes, places: Sequence[int], ratios: list[float]) -> list[Level
 
 
 def _watched(found: dict[str, WatchedLine]) -> str:
-    """What else the newest check said, of every number that it watched."""
+    """The newest check's answer on every number that it watched."""
     said = []
     for name, one in found.items():
         arm, _, number = name.rpartition(".")

@@ -1,4 +1,4 @@
-"""What the harness costs against the number of cells."""
+"""Figure of the harness's cost against the number of cells."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -16,7 +16,7 @@ from bench.records.schema import Measured, Result
 from bench.report import answers
 from bench.report.arms import ArmView
 from bench.report.inventory import missing_cells
-from bench.report.verdicts import headline, left_out_sentence
+from bench.report.sentences import headline, left_out_sentence
 from bench.spec.cells import measure_key
 from bench.spec.criteria import BlankTable, ClaimTable
 from bench.spec.experiment import PaperBudget
