@@ -64,12 +64,7 @@ def blank_seeds(blank: BlankTable | None, runs: Sequence[Run]) -> frozenset[int]
 
 
 def check(
-    asked: Asked,
-    sweep: Sweep,
-    group: str,
-    runs: Sequence[Run],
-    num_diverged: int,
-    blank: frozenset[int] = frozenset(),
+    asked: Asked, sweep: Sweep, group: str, runs: Sequence[Run], num_diverged: int, blank: frozenset[int] = frozenset()
 ) -> ConditionResult:
     """``runs`` are the group's finished ones, ``num_diverged`` more ended because a loss stopped being a number."""
     condition = asked.table

@@ -69,13 +69,7 @@ def change_between(rule: GateTable, base: Sequence[Run], new: Sequence[Run]) -> 
     return find_change(rule, float(base[0].cell.iterations), t80, final_nats, why_not_paired(base, new))
 
 
-def find_change(
-    rule: GateTable,
-    budget: float,
-    t80: Sides,
-    final_nats: Sides,
-    not_paired: list[str],
-) -> Change:
+def find_change(rule: GateTable, budget: float, t80: Sides, final_nats: Sides, not_paired: list[str]) -> Change:
     """The change between two sides. ``not_paired``: what :func:`why_not_paired` says."""
     seeds = sorted(t80[0].keys() & t80[1].keys())
     if len(seeds) < MINIMUM_PAIRS:

@@ -157,10 +157,7 @@ def _check_arm(rule: GateTable, group: str, base: list[Run], new: list[Run]) -> 
 
 
 def decide(
-    rule: GateTable,
-    budget: float,
-    t80: Sides,
-    final_nats: Sides,
+    rule: GateTable, budget: float, t80: Sides, final_nats: Sides
 ) -> tuple[Comparison, ShiftInterval | None, Outcome, list[tuple[Outcome, str]]]:
     """One look at (base, new) of both measures by seed: T80, the final L_I with its outcome, and both as findings."""
     alpha = rule.alpha / NUM_TESTS

@@ -8,7 +8,6 @@ from converging. Error rates on fresh seeds come from :mod:`bench.publish.gate_s
 import argparse
 import sys
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
@@ -22,7 +21,6 @@ from bench.gate.compare import compare
 from bench.gate.watched import watched_arms
 from bench.publish.documents import markdown_table
 from bench.publish.gate_simulation import change_table, procedure_table, watched_table
-from bench.records.history import History
 from bench.spec.criteria import GateTable
 from bench.spec.tables import load_spec
 from infogan.data.base import one_line
@@ -33,25 +31,19 @@ FAILING_SHARE = 0.75  # a seed that fails stays at this share of its curve, belo
 
 
 def stretched(run: Run, factor: float) -> Run:
-    """The same run, slower by ``factor``: its value at iteration t is the old one at t / factor."""
+    """A run made slower by ``factor``: its value at iteration t is the old one at t / factor."""
     assert run.history is not None
     iterations = np.arange(1, len(run.history) + 1)
     slower = [np.interp(iterations / factor, iterations, column) for column in run.history.values.T]
-    return _with_values(run, np.stack(slower, axis=1))
+    return replace(run, history=replace(run.history, values=np.stack(slower, axis=1)))
 
 
 def failing(run: Run) -> Run:
-    """The same run, kept below the threshold."""
+    """A run kept below the threshold."""
     assert run.history is not None
     values = run.history.values.copy()
     values[:, run.history.names.index("mi/c1")] *= FAILING_SHARE
-    return _with_values(run, values)
-
-
-def _with_values(run: Run, values: np.ndarray) -> Run:
-    old = run.history
-    assert old is not None
-    return replace(run, history=History(old.names, values, old.step_iterations, old.step_ms))
+    return replace(run, history=replace(run.history, values=values))
 
 
 def outcomes(sweep: Sweep, rule: GateTable, factor: float, num_failed: int, every: int = 1) -> Counter[str]:
@@ -59,16 +51,13 @@ def outcomes(sweep: Sweep, rule: GateTable, factor: float, num_failed: int, ever
     counts: Counter[str] = Counter()
     slower = [stretched(run, factor) for run in sweep.runs]
     broken = [failing(run) for run in slower]
-    for chosen in _splits(len(sweep.runs), every):
+    num = len(sweep.runs)
+    for chosen in list(combinations(range(num), num // 2))[::every]:
         new = [(broken if k < num_failed else slower)[i] for k, i in enumerate(chosen)]
         base = [run for i, run in enumerate(sweep.runs) if i not in chosen]
         seeds = tuple(run.cell.seed for run in new)
         counts[compare(rule, replace(sweep, runs=base), replace(sweep, runs=new), seeds).outcome] += 1
     return counts
-
-
-def _splits(num: int, every: int) -> Iterator[tuple[int, ...]]:
-    yield from list(combinations(range(num), num // 2))[::every]
 
 
 def table(sweep: Sweep, rule: GateTable, every: int = 1) -> str:

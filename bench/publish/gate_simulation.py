@@ -7,13 +7,13 @@ seeds are drawn. What cannot be drawn is left out: collapsed seeds, and seeds th
 
 import math
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
 from bench.analysis.statistics import FloatArray, proportion_interval
-from bench.gate.change import find_change
+from bench.gate.change import BySeed, find_change
 from bench.gate.compare import decide, worst
 from bench.gate.watched import decide_watched, watched_seeds
 from bench.publish.documents import markdown_table
@@ -63,7 +63,8 @@ def procedure(rule: GateTable, sample: Sample, ratio: float, num_draws: int, see
         new = _numbered(looks[-1], ratio * sample(rng, len(looks[-1])))
         nats = [_numbered(side, rng.normal(FINAL_NATS, FINAL_SPREAD_NATS, len(side))) for side in (base, new)]
         for look in looks:
-            outcome, _ = worst(decide(rule, BUDGET, (base, _only(new, look)), (nats[0], _only(nats[1], look)))[-1])
+            t80, final = ({seed: side[seed] for seed in look} for side in (new, nats[1]))
+            outcome, _ = worst(decide(rule, BUDGET, (base, t80), (nats[0], final))[-1])
             if outcome == "ok":
                 break
         counts[outcome] += 1
@@ -100,7 +101,7 @@ def watched_outcomes(
         losses = loss * (1 + MOVE_SPREAD * rng.normal(size=len(looks[-1])))
         new = _numbered(looks[-1], (same if is_paired else others) - losses)
         for look in looks:
-            outcome = decide_watched(rule, table, base, _only(new, look), is_paired)[-1]
+            outcome = decide_watched(rule, table, base, {seed: new[seed] for seed in look}, is_paired)[-1]
             if outcome == "ok":
                 break
         counts[outcome] += 1
@@ -121,12 +122,8 @@ def watched_table(rule: GateTable, real: dict[tuple[str, str], FloatArray], num_
     return markdown_table(["watched", *(f"lower by {m:g} margins" if m else "unchanged" for m in MOVED)], rows)
 
 
-def _numbered(seeds: object, values: FloatArray) -> dict[int, float]:
-    return dict(zip(seeds, values.tolist(), strict=True))  # type: ignore[call-overload]
-
-
-def _only(values: dict[int, float], seeds: tuple[int, ...]) -> dict[int, float]:
-    return {seed: values[seed] for seed in seeds}
+def _numbered(seeds: Iterable[int], values: FloatArray) -> BySeed:
+    return dict(zip(seeds, values.tolist(), strict=True))
 
 
 def procedure_table(rule: GateTable, real_t80: FloatArray, num_draws: int) -> str:

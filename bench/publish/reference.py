@@ -9,7 +9,6 @@ docs/DEVIATIONS.md. A test recomputes all of them from the committed cells, or f
 import re
 import shutil
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -27,7 +26,7 @@ from bench.records.storage import write_atomic
 from bench.records.unpacking import unpack
 from bench.report import wording, write_report
 from bench.report.arms import ArmView
-from bench.report.choices import Choices, choices_of, choices_table, ratio_words
+from bench.report.choices import choices_of, choices_table, ratio_words
 from bench.report.sentences import left_out_sentence
 from bench.spec.cells import Cell
 from bench.spec.tables import load_spec
@@ -57,19 +56,9 @@ def claims_table(results: list[ClaimResult]) -> str:
     return f"{markdown_table(columns, rows)}\n\n{'<br>'.join(f'{claim}: {text}' for claim, text in texts.items())}"
 
 
-def _choices(sweep: Sweep) -> Choices:
-    return choices_of(sweep, load_spec(DEFAULT_SPEC).experiments[sweep.experiment])
-
-
-def choices_as_markdown(sweep: Sweep) -> str:
-    """The effect of each unstated choice."""
-    table = choices_table(_choices(sweep))
-    return markdown_table(table.columns, [[f"`{row[0]}`", *row[1:]] for row in table.rows])
-
-
 def with_values(text: str, sweep: Sweep) -> str:
     """``text`` with every marked value replaced by what the sweep says of that choice. Raises KeyError for another."""
-    choices = _choices(sweep)
+    choices = choices_of(sweep, load_spec(DEFAULT_SPEC).experiments[sweep.experiment])
     rows_of = {choice.variant: choice.rows for choice in choices.listed}
     trained, baselines = (choices.arms(is_baseline=is_baseline) for is_baseline in (False, True))
 
@@ -96,7 +85,8 @@ def shown_table(sweep: Sweep, folder: Path) -> str:
     """The table that a document shows of the reference sweep in ``folder``."""
     experiment = load_spec(DEFAULT_SPEC).experiments[sweep.experiment]
     if experiment.reference_variant:
-        return choices_as_markdown(sweep)
+        table = choices_table(choices_of(sweep, experiment))
+        return markdown_table(table.columns, [[f"`{row[0]}`", *row[1:]] for row in table.rows])
     left_out = left_out_sentence(sweep, experiment)
     return claims_table(judged(sweep, folder)) + (f"\n\n{left_out}" if left_out else "")
 
@@ -109,20 +99,6 @@ def reference_sweep(folder: Path) -> Sweep:
     return loaded.sweeps[0]
 
 
-def _is_of(sweep: Sweep) -> Callable[[Cell], bool]:
-    keys = {run.cell.key for run in sweep.runs}
-    return lambda cell: cell.key in keys
-
-
-def _finished(results: Path, scratch: Path, wanted: Callable[[Cell], bool]) -> Path:
-    """A results folder with the finished cells, their pictures and the record of cost."""
-    whole = scratch / "cells"
-    unpack(pack(results, scratch / "cells.zip", wanted=wanted).files, whole)
-    if (results / RECORD).exists():
-        write_atomic(whole / RECORD, (results / RECORD).read_bytes())
-    return whole
-
-
 def publish(results: Path, experiment: str, profile: str) -> Path:
     """Write the reference folder and its block; returns the folder. ValueError where nothing is recorded."""
     sweeps = load(results, [experiment], profile, load_spec(DEFAULT_SPEC)).sweeps
@@ -131,12 +107,19 @@ def publish(results: Path, experiment: str, profile: str) -> Path:
     name = f"{experiment}-{profile}"
     folder = REFERENCES / name
     document_of(name)  # before anything is written
+    spec, keys = load_spec(DEFAULT_SPEC), {run.cell.key for run in sweeps[0].runs}
+
+    def is_shown(cell: Cell) -> bool:
+        return cell.key in keys
+
     with TemporaryDirectory() as scratch:  # drawn from the finished cells alone: the pack holds no other
-        finished = _finished(results, Path(scratch), _is_of(sweeps[0]))
-        write_report(finished, load_spec(DEFAULT_SPEC), folder, [experiment], profile)
-    pack(results, folder / "cells.zip", pictures=False, max_bytes=MAX_BYTES, replace=True, wanted=_is_of(sweeps[0]))
+        whole = Path(scratch, "cells")
+        unpack(pack(results, Path(scratch, "cells.zip"), wanted=is_shown).files, whole)
+        if (results / RECORD).exists():
+            write_atomic(whole / RECORD, (results / RECORD).read_bytes())
+        write_report(whole, spec, folder, [experiment], profile)
+    pack(results, folder / "cells.zip", pictures=False, max_bytes=MAX_BYTES, replace=True, wanted=is_shown)
     (folder / CURVES).unlink(missing_ok=True)  # of an earlier reference whose cells were gone
-    spec = load_spec(DEFAULT_SPEC)
     if spec.cost is not None and spec.cost.beside == experiment and (results / RECORD).exists():
         write_atomic(folder / RECORD, (results / RECORD).read_bytes())
     _show(folder)

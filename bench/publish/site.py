@@ -7,11 +7,10 @@ addresses are relative, so that it works below any path (GitHub Pages: docs/ci-s
 import posixpath
 import shutil
 import sys
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from bench.analysis.runs import read_curves
 from bench.analysis.statistics import median_interval
@@ -25,7 +24,7 @@ from bench.records.storage import write_atomic
 from bench.report import pages, wording
 from bench.report.build import collect
 from bench.report.combined import combine, smaller
-from bench.report.figures import draw_history
+from bench.report.figures import Drawing, draw_history
 from bench.report.files import Collected
 from bench.spec.tables import load_spec
 
@@ -56,10 +55,9 @@ class Site:
         }
         return [(words, _relative(target, page)) for words, target in main.items() if target != page]
 
-    def document(self, page: str, title: str, content: str) -> None:
-        template = pages.environment(is_html=True).get_template("document.html.j2")
-        text = template.render(title=title, links=self.links(page), content=Markup(content), script="")
-        self.files[page] = text.encode()
+    def document(self, page: str, title: str, template: str = "document.html.j2", **values: object) -> None:
+        drawn = pages.environment(is_html=True).get_template(template)
+        self.files[page] = drawn.render(title=title, links=self.links(page), script="", **values).encode()
 
     def target(self, document: str, link: str) -> str | None:
         """A link of a document of the tree, as its page has it; what it leads to is taken along."""
@@ -107,13 +105,14 @@ def build() -> dict[str, bytes]:
     texts = {name: (ROOT / name).read_text() for name in DOCUMENTS}
     for name, text in texts.items():
         content = to_html(text, lambda link, name=name: site.target(name, link))  # type: ignore[misc]
-        site.document(posixpath.splitext(name)[0] + ".html", title_of(text, name), content)
+        site.document(posixpath.splitext(name)[0] + ".html", title_of(text, name), content=Markup(content))
     titles = {posixpath.splitext(name)[0] + ".html": title_of(text, name) for name, text in texts.items()}
-    items = [
-        f'<li><a href="{_relative(page, "docs/index.html")}">{escape(title)}</a></li>' for page, title in titles.items()
+    listed = {_relative(page, "docs/index.html"): title for page, title in titles.items()}
+    site.document("docs/index.html", "Documents", "documents.html.j2", listed=listed)
+    checks = [
+        (name, d and (pages.data_uri(d.png, "image/png"), d.title, d.caption), rows) for name, d, rows in _checks()
     ]
-    site.document("docs/index.html", "Documents", f"<h1>Documents</h1><ul>{''.join(items)}</ul>")
-    site.document("history.html", "History of the gate", "".join(_history()))
+    site.document("history.html", "History of the gate", "history.html.j2", baselines=_baselines(), checks=checks)
     return site.files
 
 
@@ -137,11 +136,8 @@ def _lean(collected: Collected) -> pages.ReportView:
     return replace(collected.view, sweeps=sweeps)
 
 
-def _history() -> Iterator[str]:
-    """The page on the gate: its baselines, then each check that is committed."""
-    yield "<h1>History of the gate</h1>"
-    yield "<p>The gate answers whether mutual information still converges as fast as in a stored baseline.</p>"
-    yield "<h2>Baselines</h2>"
+def _baselines() -> list[list[str]]:
+    """A row for each group of each baseline."""
     rows = []
     for path in sorted(BASELINES.glob("*.json")):
         sweep = read_curves(path)
@@ -151,42 +147,26 @@ def _history() -> Iterator[str]:
             torch, cpu = machine.get("packages", {}).get("torch", "?"), machine.get("cpu", "?")
             interval = wording.with_interval("t80", times.median, times.low, times.high)
             rows.append([path.stem, sweep.experiment, group, str(len(runs)), interval, str(torch), str(cpu)])
-    headings = ["baseline", "experiment", "arm", "seeds", "T80 (iterations)", "torch", "processor"]
-    yield _table(headings, rows)
-    yield "<h2>Checks</h2>"
+    return rows
+
+
+def _checks() -> list[tuple[str, Drawing | None, list[list[str]]]]:
+    """For each experiment and arm that was checked: their names, the figure of its history, a row for each check."""
     try:
         checks = read_history(BASELINES / "history.jsonl")
     except OSError:
         checks = []
-    if not checks:
-        yield "<p>No check is committed yet: <code>python -m bench check --run --record</code> adds one.</p>"
+    found = []
     for experiment, arm in dict.fromkeys((check.experiment, arm) for check in checks for arm in check.arms):
         own = [check for check in checks if check.experiment == experiment and arm in check.arms]
-        drawing = draw_history(own, arm)
-        yield f"<h3>{escape(experiment)}, {escape(arm)}</h3>"
-        if drawing is not None:
-            words = escape(f"{drawing.title}. {drawing.caption}")
-            yield f'<figure><img src="{pages.data_uri(drawing.png, "image/png")}" alt="{words}">'
-            yield f"<figcaption>{words}</figcaption></figure>"
-        yield _table(
-            ["commit", "checked (UTC)", "outcome", "T80 ratio", "interval"],
-            [
-                [
-                    check.commit[:12],
-                    check.time_utc,
-                    check.outcome,
-                    wording.number(check.arms[arm].ratio),
-                    f"[{wording.number(check.arms[arm].low)}, {wording.number(check.arms[arm].high)}]",
-                ]
-                for check in own
-            ],
-        )
-
-
-def _table(headings: list[str], rows: list[list[str]]) -> str:
-    head = "".join(f'<th scope="col">{escape(heading)}</th>' for heading in headings)
-    body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
-    return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+        rows = []
+        for check in own:
+            ratio, low, high = (
+                wording.number(n) for n in (check.arms[arm].ratio, check.arms[arm].low, check.arms[arm].high)
+            )
+            rows.append([check.commit[:12], check.time_utc, check.outcome, ratio, f"[{low}, {high}]"])
+        found.append((f"{experiment}, {arm}", draw_history(own, arm), rows))
+    return found
 
 
 def write(files: dict[str, bytes], to: Path) -> None:

@@ -186,22 +186,18 @@ class _Builder:
             explorer=explored,
         )
 
-    def cost(self, claim: CostTable, cost: Cost | None) -> tuple[tabular.Table, str]:
-        """The claim about cost, a row a network, with the path of its CSV."""
+    def cost(self, claim: CostTable, cost: Cost | None) -> tabular.Table:
+        """The claim about cost, a row a network."""
         results = judge_cost(claim, cost)
         self.found.claims += results
         self.found.answers.judged += results
         self.cost_cards = cards.cards(results, {})
-        table, path = tabular.cost_table(claim, cost, results), "tables/cost.csv"
-        self.found.files[path] = table.csv
-        return table, path
+        return self._filed([tabular.cost_table(claim, cost, results)])[0]
 
     def throughput(self, records: throughput.Records, sweeps: Sequence[Sweep]) -> pages.ThroughputView:
         """The section on speed, memory and cost, with what is missing of it."""
         figures = self.figures.of_suite(records.suite) if records.suite is not None else []
-        own = [costs.memory_table(sweeps), costs.seeds_table(sweeps)]
-        tables = [(t, f"tables/{t.name}.csv") for t in [*throughput.tables(records), *own] if t is not None]
-        self.found.files |= {path: table.csv for table, path in tables}
+        tables = self._filed([*throughput.tables(records), costs.memory_table(sweeps), costs.seeds_table(sweeps)])
         return pages.ThroughputView(throughput.machines(records), figures, tables, throughput.missing(records))
 
     def apart(self, sweep: Sweep, shown: Sequence[Sweep]) -> tuple[str, list[str]]:
@@ -236,13 +232,16 @@ class _Builder:
 
     def _tables(
         self, sweep: Sweep, chosen: choices.Choices, order: list[str], stem: str, of_factors: list[tabular.Table]
-    ) -> list[tuple[tabular.Table, str]]:
+    ) -> list[tabular.Table]:
         of_sweep = tabular.sweep_tables(sweep, order, own.base_of(order))
-        timing = costs.timing_table(sweep, order)
-        found = [*of_factors, *codes.codes_tables(sweep, order), *of_sweep, *([timing] if timing else [])]
+        found = [*of_factors, *codes.codes_tables(sweep, order), *of_sweep, costs.timing_table(sweep, order)]
         if chosen.listed:
             others = [table for table in found if table.name != "comparisons"]
             found = [choices.choices_table(chosen), *others]
-        tables = [(table, f"tables/{stem}-{table.name}.csv") for table in found]
-        self.found.files |= {path: table.csv for table, path in tables}
-        return tables
+        return self._filed(found, f"{stem}-")
+
+    def _filed(self, tables: Iterable[tabular.Table], start: str = "") -> list[tabular.Table]:
+        """The tables that have a row, with their files."""
+        shown = [replace(table, path=f"tables/{start}{table.name}.csv") for table in tables if table.rows]
+        self.found.files |= {table.path: table.csv for table in shown}
+        return shown

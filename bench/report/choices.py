@@ -6,13 +6,12 @@ What tells the choices apart is T80 and L_I, or the measures that the experiment
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from bench.analysis import tables
 from bench.analysis.runs import Sweep
 from bench.analysis.tables import SettingRow
 from bench.report import wording
-from bench.report.tabular import NEITHER, RATIO_COLUMNS, Table, csv_bytes, ratio_value
+from bench.report.tabular import NEITHER, RATIO_COLUMNS, Table, ratio_value
 from bench.spec.experiment import ExperimentTable, arm_of
 from bench.spec.vocabulary import measure
 
@@ -137,7 +136,11 @@ def _table_of_t80(choices: Choices) -> Table:
     rows = []
     for choice in choices.listed:
         shown = [[ratio_words(choice.rows.get(arm)), _median(choice.rows.get(arm), "mi_final_nats")] for arm in trained]
-        peaks = [_peak(choice.rows.get(arm)) for arm in baselines]
+        plain = [choice.rows.get(arm) for arm in baselines]
+        peaks = [
+            f"{_median(row, 'hump_nats')} at {_median(row, 'hump_iteration')}" if row else wording.ABSENT
+            for row in plain
+        ]
         rows.append([choice.variant, choice.note, *(cell for cells in shown for cell in cells), *peaks])
     held = [choice.rows[arm] for choice in choices.listed for arm in sorted(choice.rows)]
     level = max((row.ratio.level for row in held if row.ratio), default=math.nan)
@@ -149,8 +152,8 @@ def _table_of_t80(choices: Choices) -> Table:
     )
     seeds = wording.plural(max(row.num_seeds for row in held), "seed")
     caption = f"{_opening(choices)}, with {seeds}. {ratios} Final and peak L_I are medians."
-    content = csv_bytes(list(COLUMNS), [[_value(row, column) for column in COLUMNS] for row in held])
-    return Table("settings", TITLE, caption, headings, rows, content, 2)
+    values = [[_value(row, column) for column in COLUMNS] for row in held]
+    return Table("settings", TITLE, caption, headings, rows, COLUMNS, values, num_text=2)
 
 
 def _table_of_measures(choices: Choices) -> Table:
@@ -171,8 +174,8 @@ def _table_of_measures(choices: Choices) -> Table:
         f"{_opening(choices)}. Medians of {wording.plural(seeds, 'seed')}. A dash: the factor readers do not agree on "
         "these images, or the arm has no such measure."
     )
-    content = csv_bytes(["variant", "arm", "seed", *choices.measures], values)
-    return Table("settings", TITLE, caption, headings, rows, content, 3)
+    keys = ["variant", "arm", "seed", *choices.measures]
+    return Table("settings", TITLE, caption, headings, rows, keys, values, num_text=3)
 
 
 def _opening(choices: Choices) -> str:
@@ -180,7 +183,7 @@ def _opening(choices: Choices) -> str:
     return f"Each choice differs from {choices.reference} in one respect{missing}"
 
 
-def _value(row: SettingRow, column: str) -> Any:
+def _value(row: SettingRow, column: str) -> object:
     """A value of T80's table for its file."""
     if column in (*RATIO_COLUMNS, "not_reached"):
         return ratio_value(row.ratio, column)
@@ -203,7 +206,3 @@ def ratio_words(row: SettingRow | None) -> str:
 
 def _median(row: SettingRow | None, name: str) -> str:
     return wording.ABSENT if row is None else wording.measured(name, row.median(name))
-
-
-def _peak(row: SettingRow | None) -> str:
-    return wording.ABSENT if row is None else f"{_median(row, 'hump_nats')} at {_median(row, 'hump_iteration')}"

@@ -6,7 +6,7 @@ from bench.analysis import statistics
 from bench.analysis.runs import Run, Sweep
 from bench.records.schema import Measured
 from bench.report import wording
-from bench.report.tabular import Table, csv_bytes
+from bench.report.tabular import Table
 from bench.spec.experiment import group_name, variant_of
 
 ERROR, CHOSEN_BY = "digit_error", "digit_error_train"
@@ -27,11 +27,11 @@ def confusion(run: Run) -> np.ndarray | None:
 
 
 def codes_tables(sweep: Sweep, order: list[str]) -> list[Table]:
-    """The tables that have a row."""
-    return [table for table in (_digits(sweep, order), _for_free(sweep, order)) if table is not None]
+    """The tables of digits and of sample quality."""
+    return [_digits(sweep, order), _for_free(sweep, order)]
 
 
-def _digits(sweep: Sweep, order: list[str]) -> Table | None:
+def _digits(sweep: Sweep, order: list[str]) -> Table:
     """Figure 2a's error, every seed, beside what needs no code."""
     rows, records = [], []
     for group in order:
@@ -47,8 +47,6 @@ def _digits(sweep: Sweep, order: list[str]) -> Table | None:
             rows.append([group, mark, error, *shown])
             names = (ERROR, f"{ERROR}_low", f"{ERROR}_high", CHOSEN_BY, *_BASELINES)
             records.append([group, run.cell.seed, run is best, *(s.get(m) for m in names)])
-    if not rows:
-        return None
     headings = ["arm", "seed", "Q's category, held out [Wilson 95 %]", "Q's category, training", "an untrained Q"]
     headings += ["k-means on pixels", "k-means on D's features", "linear probe on D's features (ceiling)"]
     caption = (
@@ -58,11 +56,10 @@ def _digits(sweep: Sweep, order: list[str]) -> Table | None:
         "the training images. k-means on the features of the gan arm is a baseline without codes. A dash: not measured."
     )
     keys = ["arm", "seed", "best", ERROR, f"{ERROR}_low", f"{ERROR}_high", CHOSEN_BY, *_BASELINES]
-    title, content = "Categories against digits, every seed", csv_bytes(keys, records)
-    return Table("digits", title, caption, headings, rows, content, num_text=2)
+    return Table("digits", "Categories against digits, every seed", caption, headings, rows, keys, records, num_text=2)
 
 
-def _for_free(sweep: Sweep, order: list[str]) -> Table | None:
+def _for_free(sweep: Sweep, order: list[str]) -> Table:
     """KID of every arm against the plain GAN's, paired by seed."""
     rows: list[list[str]] = []
     records: list[list[object]] = []
@@ -80,17 +77,17 @@ def _for_free(sweep: Sweep, order: list[str]) -> Table | None:
         gap = f"{interval.median:+.4f} [{interval.low:+.4f}, {interval.high:+.4f}]"
         rows.append([group, ", ".join(words), gap, f"{sum(g <= 0 for g in gaps)} of {len(gaps)}"])
         records += [[group, seed, kid, base[seed], kid - base[seed]] for seed, kid in paired.items()]
-    if not rows:
-        return None
     caption = (
         "Kernel inception distance (KID) to training images, in the features of our own network; smaller is better. "
         "Each seed is paired with the same seed of the plain GAN, which has the same data order and latents. "
         "Median difference with its exact interval from the order of the seeds; with two seeds that is their range."
     )
     headings = ["arm", "seed: KID of the arm / of gan", "difference, median [interval]", "seeds no worse"]
-    content = csv_bytes(["arm", "seed", "kid", "kid_gan", "difference"], records)
-    title = "InfoGAN for free: sample quality against the plain GAN"
-    return Table("for-free", title, caption, headings, rows, content, num_text=2)
+    keys, title = (
+        ["arm", "seed", "kid", "kid_gan", "difference"],
+        "InfoGAN for free: sample quality against the plain GAN",
+    )
+    return Table("for-free", title, caption, headings, rows, keys, records, num_text=2)
 
 
 def _with_kid(sweep: Sweep, group: str) -> list[Run]:

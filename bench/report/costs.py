@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from bench.analysis.runs import Sweep
 from bench.records.schedule import Schedule, longest_first, makespan_s, schedule
 from bench.report import wording
-from bench.report.tabular import Table, csv_bytes
+from bench.report.tabular import Table
 
 SEEDS = (1, 3, 5, 10)
 TIMING = {  # of the file: heading and decimals of what is shown
@@ -21,8 +21,8 @@ TIMING = {  # of the file: heading and decimals of what is shown
 }
 
 
-def timing_table(sweep: Sweep, order: Sequence[str]) -> Table | None:
-    """Where the seconds of each group's finished cells went; None without any."""
+def timing_table(sweep: Sweep, order: Sequence[str]) -> Table:
+    """Where the seconds of each group's finished cells went."""
     rows, values = [], []
     for group in order:
         results = [run.result for run in sweep.done(group) if run.result]
@@ -44,19 +44,16 @@ def timing_table(sweep: Sweep, order: Sequence[str]) -> Table | None:
         percent = {"overhead_share": 100 * numbers["overhead_share"]}
         shown = [wording.number((numbers | percent)[name], decimals) for name, (_, decimals) in TIMING.items()]
         rows.append([group, str(len(seconds)), *shown])
-    if not rows:
-        return None
     caption = (
         "For the finished cells: the median time of a step, and the seconds of all cells together. "
         "Other work on the machine slows a step, so no verdict uses these times."
     )
-    content = csv_bytes(["arm", "num_cells", *TIMING], values)
     headings = ["arm", "cells", *(heading for heading, _ in TIMING.values())]
-    return Table("timing", "Timing", caption, headings, rows, content)
+    return Table("timing", "Timing", caption, headings, rows, ["arm", "num_cells", *TIMING], values)
 
 
-def memory_table(sweeps: Sequence[Sweep]) -> Table | None:
-    """Peak resident memory of the finished cells, training and measuring apart; None without any."""
+def memory_table(sweeps: Sequence[Sweep]) -> Table:
+    """Peak resident memory of the finished cells, training and measuring apart."""
     rows, values = [], []
     for sweep in sweeps:
         done = [run for run in sweep.runs if run.state == "done" and run.result]
@@ -72,18 +69,16 @@ def memory_table(sweeps: Sequence[Sweep]) -> Table | None:
         values.append([*names, width, device, *numbers])
         shown = [wording.number(v, 0) if v is not None else wording.ABSENT for v in numbers[1:]]
         rows.append([*names, f"{width:g}", device, str(len(trained)), *shown])
-    if not rows:
-        return None
     caption = (
         "Largest resident memory of a cell's process, in MB of 1,048,576 bytes. Memory that processes share counts in "
         "each of them. With measuring: until the measures are done, where it was recorded."
     )
     columns = ["experiment", "profile", "network", "width", "device", "cells", "median", "largest", "with measuring"]
-    return Table("memory", "Peak memory of a cell (MB)", caption, columns, rows, csv_bytes(columns, values), num_text=5)
+    return Table("memory", "Peak memory of a cell (MB)", caption, columns, rows, columns, values, num_text=5)
 
 
-def seeds_table(sweeps: Sequence[Sweep]) -> Table | None:
-    """Wall time of each sweep's arms at so many seeds, for each number of slots that was used; None without."""
+def seeds_table(sweeps: Sequence[Sweep]) -> Table:
+    """Wall time of each sweep's arms at so many seeds, for each number of slots that was used."""
     rows, values = [], []
     for sweep in sweeps:
         found = [s for s in map(schedule, sweep.launches) if s is not None]
@@ -96,15 +91,12 @@ def seeds_table(sweeps: Sequence[Sweep]) -> Table | None:
                 values.append([sweep.experiment, sweep.profile, jobs, len(spans_s), *shown])
                 named = [sweep.experiment, sweep.profile, str(jobs), str(len(spans_s))]
                 rows.append([*named, *(wording.number(minutes, 1) for minutes in shown)])
-    if not values:
-        return None
     columns = ["experiment", "profile", "cells at a time", "arms", *(f"{n} seeds" for n in SEEDS)]
     caption = (
         "Computed from recorded sweeps with that many cells at a time: the median time of each arm's cells, longest "
         "first, plus the time that the launches spent after their last cell. What was not run has no row."
     )
-    content = csv_bytes(columns, values)
-    return Table("seeds-cost", "Wall time against seeds (minutes)", caption, columns, rows, content, num_text=2)
+    return Table("seeds-cost", "Wall time against seeds (minutes)", caption, columns, rows, columns, values, num_text=2)
 
 
 def _by_group(schedules: list[Schedule], definition: str) -> list[float]:

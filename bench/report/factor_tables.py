@@ -10,21 +10,18 @@ from bench.analysis.runs import Run, Sweep
 from bench.report import wording
 from bench.report.codes import BASELINE_ARM
 from bench.report.factors import MAX_OUTSIDE, FactorRun, FactorRuns, entry
-from bench.report.tabular import Table, csv_bytes
+from bench.report.tabular import Table
 from bench.spec import vocabulary
 from bench.spec.experiment import group_name, variant_of
 from infogan.measures.catalogue import DISENTANGLEMENT, VOTES
 
 
 def factor_tables(sweep: Sweep, found: Sequence[FactorRuns], groups: Sequence[str]) -> list[Table]:
-    """The tables that have a row."""
-    tables = [_factors(found), _disentanglement(sweep, groups)]
-    return [table for table in tables if table is not None]
+    """The tables of factors and of disentanglement."""
+    return [_factors(found), _disentanglement(sweep, groups)]
 
 
-def _factors(found: Sequence[FactorRuns]) -> Table | None:
-    if not found:
-        return None
+def _factors(found: Sequence[FactorRuns]) -> Table:
     rows, records = [], []
     for of in found:
         best, values = of.best, [run.value for run in of.measured]
@@ -46,7 +43,7 @@ def _factors(found: Sequence[FactorRuns]) -> Table | None:
     )
     keys = ["claim", "factor", "arm", "seed", "measure", "value", "rule", "chosen_by", "code", "is_best", "is_median"]
     keys += ["noise", "ceiling", "reason"]
-    return Table("factors", "Factors, every run", caption, headings, rows, csv_bytes(keys, records), num_text=6)
+    return Table("factors", "Factors, every run", caption, headings, rows, keys, records, num_text=6)
 
 
 def _record(of: FactorRuns, run: FactorRun) -> list[object]:
@@ -115,7 +112,7 @@ def _votes(runs: Sequence[Run]) -> str:
     return f"95 % interval over the votes of one seed, the widest: {low:.2f} to {high:.2f}"
 
 
-def _disentanglement(sweep: Sweep, groups: Sequence[str]) -> Table | None:
+def _disentanglement(sweep: Sweep, groups: Sequence[str]) -> Table:
     rows, records = [], []
     for group in groups:
         runs = sweep.done(group)
@@ -138,8 +135,6 @@ def _disentanglement(sweep: Sweep, groups: Sequence[str]) -> Table | None:
                 continue
             shown = [_interval(name, interval) for interval in columns]
             rows.append([group, words.partition(" of Q")[0].partition(",")[0], reason, *shown])
-    if not rows:
-        return None
     caption = (
         "Median [interval] over seeds. The scores use Q's mean, or its probabilities for a categorical code, on "
         "held-out images, with batch-norm statistics frozen over training images. States are 10 equally filled bins. "
@@ -148,5 +143,5 @@ def _disentanglement(sweep: Sweep, groups: Sequence[str]) -> Table | None:
         "(docs/MEASURES.md)."
     )
     headings = ["arm", "score", "note", "Q", "bias: factors shuffled", "ceiling: the readers"]
-    content = csv_bytes(["arm", "score", "seed", "value"], records)
-    return Table("disentanglement", "Disentanglement of Q", caption, headings, rows, content, num_text=3)
+    keys = ["arm", "score", "seed", "value"]
+    return Table("disentanglement", "Disentanglement of Q", caption, headings, rows, keys, records, num_text=3)

@@ -17,6 +17,15 @@ from bench.spec.tables import Given
 
 NUM_PACKAGES = 40  # more than any record holds
 NOTHING_GIVEN = Given()
+RECORDED = {
+    "device": "device",
+    "GPU": "gpu",
+    "CPU": "cpu",
+    "cores": "cores",
+    "platform": "platform",
+    "Python": "python",
+}
+RECORDED |= {"packages": "packages", "commit": "git_commit"}  # of a cell's environment, by what the page calls it
 
 
 def planned(experiment: ExperimentTable | None, profile: str) -> dict[str, tuple[int, ...]]:
@@ -118,16 +127,7 @@ def notes(sweep: Sweep, order: list[str]) -> list[str]:
 def environment(sweep: Sweep) -> list[tuple[str, str]]:
     """(label, value) of machine and versions, every different value that the cells recorded."""
     rows = []
-    for label, field in (
-        ("device", "device"),
-        ("GPU", "gpu"),
-        ("CPU", "cpu"),
-        ("cores", "cores"),
-        ("platform", "platform"),
-        ("Python", "python"),
-        ("packages", "packages"),
-        ("commit", "git_commit"),
-    ):
+    for label, field in RECORDED.items():
         values = dict.fromkeys(_one_line(run.environment.get(field)) for run in sweep.runs)
         shown = [wording.scrubbed(value, 600) for value in values if value]
         if shown:

@@ -7,7 +7,6 @@ import html
 import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
 from bench.report import pages
@@ -29,22 +28,16 @@ class Kept:
     def is_empty(self) -> bool:
         return not self.shown
 
-    @cached_property
-    def _grids(self) -> list[pages.GridView]:
-        found = []
+    def grids(self, stem: str, groups: Sequence[str]) -> dict[str, list[pages.GridView]]:
+        """Traversals by group, one seed of each."""
+        shown: dict[str, list[pages.GridView]] = {group: [] for group in groups}
         for words, _, path, content in self.shown:
             match = _GRID.fullmatch(words)
-            if match and "-traversal-" in path:
+            if match and match[1] in shown and path.startswith(f"figures/{stem}-traversal-"):
                 group, seed, rest, code = match.groups()
                 uri = pages.data_uri(content, "image/png")
                 view = pages.GridView(group, int(seed), code or "nearest", uri, path, "(best seed" in rest)
-                found.append(view)
-        return found
-
-    def grids(self, stem: str, groups: Sequence[str]) -> dict[str, list[pages.GridView]]:
-        """Traversals by group, one seed of each."""
-        own = [view for view in self._grids if str(view.png_path).startswith(f"figures/{stem}-")]
-        shown = {group: [view for view in own if view.group == group] for group in groups}
+                shown[group].append(view)
         return {group: views for group, views in shown.items() if views}
 
     def figures(self, stem: str, drawn: Collection[str]) -> list[pages.FigureView]:

@@ -130,7 +130,7 @@ class SweepView:
     figures: list[FigureView]
     first: list[FigureView]  # those that answer at once, where no claim does
     rest: list[FigureView]  # those that stand neither there nor beside a claim
-    tables: list[tuple[Table, str]]  # with the path of its CSV
+    tables: list[Table]
     grids: dict[str, list[GridView]]  # by group
     grids_note: str
     cards: list[Card]
@@ -147,7 +147,7 @@ class ThroughputView:
 
     machines: list[tuple[str, str]]
     figures: list[FigureView]
-    tables: list[tuple[Table, str]]
+    tables: list[Table]
     missing: list[str]
 
 
@@ -159,7 +159,7 @@ class ReportView:
     kept_apart: list[tuple[str, list[str]]] = field(default_factory=list)
     damaged: list[str] = field(default_factory=list)
     absent: list[str] = field(default_factory=list)  # experiments without any record
-    cost: tuple[Table, str] | None = None  # what codes and Q cost, with the path of its CSV
+    cost: Table | None = None  # what codes and Q cost
     throughput: ThroughputView | None = None
     answer: str = ""  # the first screen's sentence
     shares: Sequence[Share] = ()

@@ -34,10 +34,16 @@ class Table:
     name: str
     title: str
     caption: str
-    columns: list[str]
-    rows: list[list[str]]
-    csv: bytes
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    keys: Sequence[str]  # of the file's columns
+    values: Sequence[Sequence[object]]  # its rows
     num_text: int = 1
+    path: str = ""  # of the file, in the report's folder
+
+    @property
+    def csv(self) -> bytes:
+        return csv_bytes(self.keys, self.values)
 
 
 def csv_bytes(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> bytes:
@@ -58,15 +64,12 @@ def _csv_value(value: object) -> object:
 
 
 def sweep_tables(sweep: Sweep, order: list[str], base_arm: str) -> list[Table]:
-    """Every table that has a row. ``order``: of the groups."""
-    tables = [table(sweep, order) for table in (_arms, _measures, _seeds)] + [_comparisons(sweep, order, base_arm)]
-    return [table for table in tables if table is not None]
+    """The tables of a sweep. ``order``: of the groups."""
+    return [*(table(sweep, order) for table in (_arms, _measures, _seeds)), _comparisons(sweep, order, base_arm)]
 
 
-def _arms(sweep: Sweep, order: list[str]) -> Table | None:
+def _arms(sweep: Sweep, order: list[str]) -> Table:
     found = arms_table(sweep, order)
-    if not found:
-        return None
     measures = [m for m in ARM_MEASURES if any(r.measure == m for r in found)]
     cells = {(r.arm, r.measure): r for r in found}
     rows = []
@@ -83,15 +86,13 @@ def _arms(sweep: Sweep, order: list[str]) -> Table | None:
         caption += " For T80 a seed that diverged counts too, as later than the budget."
     headings = ["arm", "finished seeds", *(vocabulary.measure(name).heading for name in measures)]
     keys = ["arm", "measure", "unit", "median", "low", "high", "level", "num_seeds", "num_failed", "seeds"]
-    return Table("arms", "Arms", caption, headings, rows, _arms_csv(keys, found))
+    return Table("arms", "Arms", caption, headings, rows, keys, [_arm_values(row, keys) for row in found])
 
 
-def _arms_csv(keys: list[str], rows: Sequence[ArmRow]) -> bytes:
-    def shown(row: ArmRow) -> dict[str, object]:
-        seeds = "; ".join(wording.NOT_REACHED if math.isinf(v) else f"{v:.4g}" for v in row.values)
-        return vars(row) | {"unit": vocabulary.measure(row.measure).unit, "seeds": seeds}
-
-    return csv_bytes(keys, [[shown(row)[key] for key in keys] for row in rows])
+def _arm_values(row: ArmRow, keys: Sequence[str]) -> list[object]:
+    seeds = "; ".join(wording.NOT_REACHED if math.isinf(v) else f"{v:.4g}" for v in row.values)
+    known = vars(row) | {"unit": vocabulary.measure(row.measure).unit, "seeds": seeds}
+    return [known[key] for key in keys]
 
 
 def _levels(rows: Sequence[ArmRow]) -> str:
@@ -99,11 +100,9 @@ def _levels(rows: Sequence[ArmRow]) -> str:
     return wording.listed(f"{100 * levels[n]:.4g} % ({wording.plural(n, 'seed')})" for n in sorted(levels))
 
 
-def _measures(sweep: Sweep, order: list[str]) -> Table | None:
+def _measures(sweep: Sweep, order: list[str]) -> Table:
     """Measures of the finished networks: a row a number, a column an arm; the file has every seed."""
     found = arms_table(sweep, order, tuple(MEASURED))
-    if not found:
-        return None
     cells = {(r.measure, r.arm): r for r in found}
     arms = list(dict.fromkeys(r.arm for r in found))
     counts = {arm: max(r.num_seeds for r in found if r.arm == arm) for arm in arms}
@@ -119,8 +118,9 @@ def _measures(sweep: Sweep, order: list[str]) -> Table | None:
         f"{_levels(found)}. {seeds}, unless a cell says otherwise. Batch-norm statistics are frozen. A dash: "
         "not measured, or not applicable."
     )
-    content = _arms_csv(["arm", "measure", "unit", "median", "low", "high", "level", "num_seeds", "seeds"], found)
-    return Table("measures", "What was measured of the networks", caption, ["measure", *arms], rows, content)
+    keys = ["arm", "measure", "unit", "median", "low", "high", "level", "num_seeds", "seeds"]
+    title, values = "What was measured of the networks", [_arm_values(row, keys) for row in found]
+    return Table("measures", title, caption, ["measure", *arms], rows, keys, values)
 
 
 def _of_seeds(r: ArmRow, num_all: int) -> str:
@@ -128,9 +128,7 @@ def _of_seeds(r: ArmRow, num_all: int) -> str:
     return shown if r.num_seeds == num_all else f"{shown} ({wording.plural(r.num_seeds, 'seed')})"
 
 
-def _seeds(sweep: Sweep, order: list[str]) -> Table | None:
-    if not sweep.runs:
-        return None
+def _seeds(sweep: Sweep, order: list[str]) -> Table:
     groups = sweep.groups()
     known = list(dict.fromkeys(m for runs in groups.values() for r in runs for m in r.summary if m != "collapsed"))
     of_continuous = [m for m in known if m.startswith(("mi_final_c", "explained_final_c"))]
@@ -149,18 +147,14 @@ def _seeds(sweep: Sweep, order: list[str]) -> Table | None:
         caption += " With the smallest standard deviation that Q may have, the L_I of all continuous codes together "
         caption += f"{limit}. The explained share says how much Q knows about a code."
     headings = [*own, *(vocabulary.measure(name).heading for name in measures)]
-    return Table("seeds", "Every seed", caption, headings, rows, csv_bytes([*own, *known], values), num_text=4)
+    return Table("seeds", "Every seed", caption, headings, rows, [*own, *known], values, num_text=4)
 
 
-def _comparisons(sweep: Sweep, order: list[str], base_arm: str) -> Table | None:
+def _comparisons(sweep: Sweep, order: list[str], base_arm: str) -> Table:
     """Each arm's T80 against the base arm of the same variant."""
-    if not sweep.entropy_nats:
-        return None
     found: list[RatioRow] = []
-    for base in [group for group in order if arm_of(group) == base_arm]:
+    for base in [group for group in order if arm_of(group) == base_arm and sweep.entropy_nats]:
         found += comparisons_table(sweep, [g for g in order if variant_of(g) == variant_of(base)], base)
-    if not found:
-        return None
     rows = [[r.arm, r.against, *_compared(sweep, r), f"{r.not_reached} of {r.num_seeds}"] for r in found]
     caption = (
         "T80 divided by that of the base arm (Hodges and Lehmann); above 1 is slower. The interval is exact, from "
@@ -170,7 +164,7 @@ def _comparisons(sweep: Sweep, order: list[str], base_arm: str) -> Table | None:
     keys = ["arm", "against", *RATIO_COLUMNS, "p_slower", "not_reached", "num_seeds"]
     values = [[ratio_value(r, k) for k in keys] for r in found]
     headings = ["arm", "against", "T80 ratio", "interval", "level", "p (slower)", "T80 not reached"]
-    return Table("comparisons", "Comparisons", caption, headings, rows, csv_bytes(keys, values), num_text=2)
+    return Table("comparisons", "Comparisons", caption, headings, rows, keys, values, num_text=2)
 
 
 def ratio_value(row: RatioRow | None, column: str) -> object:
@@ -226,5 +220,4 @@ def cost_table(claim: CostTable, cost: Cost | None, results: list[ClaimResult]) 
         caption += f"width {cost.width:g}, kernels {cost.kernels}, on {cost.machine}."
     keys = list(NetworkCost.model_fields)
     values = [[r.verdict, *(getattr(held.get(r.arm), key, None) for key in keys)] for r in results]
-    content = csv_bytes(["verdict", *keys], values)
-    return Table("cost", "What codes and Q cost", caption, headings, rows, content, num_text=2)
+    return Table("cost", "What codes and Q cost", caption, headings, rows, ["verdict", *keys], values, num_text=2)

@@ -11,7 +11,7 @@ from typing import Any, cast
 from bench.records.storage import read_plain_json
 from bench.records.throughput import CardRecord, PairedRecord, RatioRecord, Share, SuiteRecord, WorkloadRecord
 from bench.report import wording
-from bench.report.tabular import Table, csv_bytes
+from bench.report.tabular import Table
 
 SUITE, PAIRED = "python -m bench throughput --suite", "python -m bench throughput"
 CARD = "python -m bench throughput --card"
@@ -54,7 +54,7 @@ def read_records(folder: Path) -> Records:
 
 
 def tables(records: Records) -> list[Table]:
-    """Every table that has a row."""
+    """The tables of the records that are there."""
     found = []
     if records.paired is not None:
         found += [_ratios(records.paired), _ceiling(records.paired)]
@@ -62,7 +62,7 @@ def tables(records: Records) -> list[Table]:
         found += [_suite(records.suite), _beside(records.suite)]
     if records.card is not None:
         found.append(_card(records.card))
-    return [table for table in found if table.rows]
+    return found
 
 
 def missing(records: Records) -> list[str]:
@@ -126,7 +126,7 @@ def _ratios(record: PairedRecord) -> Table:
     )
     keys = ["against", *WHERE, "ratio", "low", "high", "level", "pairs", "fused_ms", "other_ms", "clock"]
     headings = ["fused step against", *WHERE, "ratio of times", "fused (ms)", "other (ms)", "pairs"]
-    return Table("throughput-ratios", "The fused step against others", caption, headings, rows, csv_bytes(keys, values))
+    return Table("throughput-ratios", "The fused step against others", caption, headings, rows, keys, values)
 
 
 def _ceiling(record: PairedRecord) -> Table:
@@ -149,7 +149,7 @@ def _ceiling(record: PairedRecord) -> Table:
     keys += ["direct_gflop", "executed_gflop", "matrix_gflops_per_s"]
     headings = [*WHERE, "of the ceiling, direct (%)", "executed (%)", "direct (GFLOP)", "executed (GFLOP)"]
     headings += ["ceiling (GFLOP/s)"]
-    return Table("throughput-ceiling", "Share of the ceiling", caption, headings, rows, csv_bytes(keys, values))
+    return Table("throughput-ceiling", "Share of the ceiling", caption, headings, rows, keys, values)
 
 
 SUITE_COLUMNS = ("network", "width", "batch_size", "threads", "step", "clock")
@@ -160,7 +160,7 @@ SUITE_NUMBERS = (
 
 
 def _suite(record: SuiteRecord) -> Table:
-    rows_of: list[Mapping[str, Any]] = [*record["rows"]]
+    rows_of: list[Mapping[str, object]] = [*record["rows"]]
     rows = [
         [
             r["network"], f"{r['width']:g}", str(r["batch_size"]), str(r["threads"]), r["step"].replace("_", " "),
@@ -179,8 +179,8 @@ def _suite(record: SuiteRecord) -> Table:
     )
     headings = ["network", "width", "batch", "threads", "step", "iteration (ms)", "images/s", "of fused [interval]"]
     headings += ["of the ceiling, direct (%)", "executed (%)"]
-    content = csv_bytes(keys, [[r[k] for k in keys] for r in rows_of])
-    return Table("throughput-suite", "Every step, network and batch size", caption, headings, rows, content)
+    values = [[row[key] for key in keys] for row in rows_of]
+    return Table("throughput-suite", "Every step, network and batch size", caption, headings, rows, keys, values)
 
 
 CARD_NUMBERS = ("ms", "ms_low", "ms_high", "images_per_s", "share", "product_tflops_per_s")
@@ -205,27 +205,26 @@ def _card(record: CardRecord) -> Table:
         f"on {gpu or 'a CPU: a rehearsal'}. Each row alternates with a large square matrix product."
     )
     headings = ["iteration", "precision", "seeds at once", "ms of one seed", "images/s", "share of the product's rate"]
-    content = csv_bytes(["iteration", "precision", "seeds", *CARD_NUMBERS], values)
-    return Table("throughput-card", "One GPU", caption, headings, rows, content, num_text=2)
+    keys = ["iteration", "precision", "seeds", *CARD_NUMBERS]
+    return Table("throughput-card", "One GPU", caption, headings, rows, keys, values, num_text=2)
 
 
 def _beside(record: SuiteRecord) -> Table:
-    values: list[list[Any]] = []  # a suite that was cut has some of it
+    values: list[tuple[str, str, float, str]] = []  # a suite that was cut has some of it
     if sampling := record.get("sampling"):
-        values.append(["sampling", f"{sampling['batch_size']} images", sampling["ms"], "ms"])
-        values.append(["sampling", "rate", sampling["images_per_s"], "images/s"])
+        values.append(("sampling", f"{sampling['batch_size']} images", sampling["ms"], "ms"))
+        values.append(("sampling", "rate", sampling["images_per_s"], "images/s"))
     if evaluation := record.get("evaluation"):
-        values.append(["evaluation", "the frozen bound, calibration included", evaluation["ms"], "ms"])
+        values.append(("evaluation", "the frozen bound, calibration included", evaluation["ms"], "ms"))
     if cell := record.get("cell"):
         values += [
-            ["checkpoint", f"{cell['checkpoint']['size_mb']:.0f} MB", cell["checkpoint"]["ms"], "ms"],
-            *([["a small cell", part, seconds, "s"] for part, seconds in cell["parts_s"].items()]),
-            ["a small cell", "beside its training", cell["beside_training_s"], "s"],
-            ["a small cell", "the same, of a cell of three minutes", 100 * cell["share_of_typical_cell"], "%"],
+            ("checkpoint", f"{cell['checkpoint']['size_mb']:.0f} MB", cell["checkpoint"]["ms"], "ms"),
+            *(("a small cell", part, seconds, "s") for part, seconds in cell["parts_s"].items()),
+            ("a small cell", "beside its training", cell["beside_training_s"], "s"),
+            ("a small cell", "the same, of a cell of three minutes", 100 * cell["share_of_typical_cell"], "%"),
         ]
     rows = [[what, part, wording.number(value, 1), unit] for what, part, value, unit in values]
     small = f" The small cell: python -m bench run {cell['command']}." if cell else ""
     caption = f"Everything except the training steps.{small}"
     columns = ["what", "part", "value", "unit"]
-    content = csv_bytes(columns, values)
-    return Table("throughput-beside", "Beside the training step", caption, columns, rows, content, num_text=2)
+    return Table("throughput-beside", "Beside the training step", caption, columns, rows, columns, values, num_text=2)

@@ -3,9 +3,8 @@
 from bench.report.figures.choices import draw_choices
 from bench.report.figures.digits import draw_digits
 from bench.report.figures.factors import draw_codes, draw_runs
+from bench.report.figures.harness import draw_scaling, draw_schedule
 from bench.report.figures.history import draw_history
-from bench.report.figures.scaling import draw_scaling
-from bench.report.figures.schedule import draw_schedule
 from bench.report.figures.style import Drawing
 from bench.report.figures.sweep import draw
 from bench.report.figures.throughput import draw_throughput

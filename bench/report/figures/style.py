@@ -15,13 +15,7 @@ from bench.analysis.pictures import tiled
 
 # Okabe and Ito's colours, each with its own line style: told apart by the colour-blind and in black and white
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#B88700", "#56B4E9", "#5A5A5A")
-DASHES: tuple[tuple[float, ...], ...] = (
-    (),
-    (5, 1.2, 1.2, 1.2),
-    (1.2, 1.1),
-    (3.4, 1.4),
-    (4, 1.1, 1.1, 1.1, 1.1, 1.1),
-)
+DASHES: tuple[tuple[float, ...], ...] = ((), (5, 1.2, 1.2, 1.2), (1.2, 1.1), (3.4, 1.4), (4, 1.1, 1.1, 1.1, 1.1, 1.1))
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")  # beside the colours
 PANEL = (0.075, 0.635)  # left edge and width of a panel with labels at its right
 
