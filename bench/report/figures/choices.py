@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from matplotlib import rc_context
@@ -56,9 +55,8 @@ def _ratios(choices: Choices, arms: Sequence[str]) -> Drawing | None:
             row = choice.rows.get(arm)
             if row is not None and peaks is not None:
                 values = row.values("hump_nats")
-                style: dict[str, Any] = {"color": colours[arm], "markersize": 5, "markeredgewidth": 0.4}
-                marker = MARKERS[arms.index(arm) % len(MARKERS)]
-                peaks.plot(values, [y] * len(values), linestyle="", marker=marker, **style)
+                marker, colour = MARKERS[arms.index(arm) % len(MARKERS)], colours[arm]
+                peaks.plot(values, [y] * len(values), marker, color=colour, markersize=5, markeredgewidth=0.4)
     for axes in (ratios, peaks) if peaks is not None else (ratios,):
         axes.set_ylim(len(listed) - 0.4, -0.6)
         axes.tick_params(axis="y", length=0)

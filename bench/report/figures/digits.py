@@ -1,7 +1,6 @@
 """Figures of what MNIST's codes mean: error and quality against the iteration, usable information, confusion."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from matplotlib import rc_context
@@ -107,14 +106,8 @@ def _confusion(sweep: Sweep, groups: Sequence[str]) -> Drawing | None:
         axes.imshow(shares_KD, cmap="Greys", vmin=0, vmax=1, aspect="auto")
         for k, row in enumerate(counts_KD[order]):
             for digit, count in enumerate(row):
-                dark = shares_KD[k, digit] > 0.5
-                style: dict[str, Any] = {
-                    "ha": "center",
-                    "va": "center",
-                    "fontsize": 6,
-                    "color": "white" if dark else "black",
-                }
-                axes.text(digit, k, str(count) if count else "", **style)
+                colour, text = "white" if shares_KD[k, digit] > 0.5 else "black", str(count) if count else ""
+                axes.text(digit, k, text, ha="center", va="center", fontsize=6, color=colour)
         axes.set_xticks(range(shares_KD.shape[1]))
         axes.set_yticks(range(len(order)), [f"{k} as {digits[k]}" if digits[k] >= 0 else f"{k}, none" for k in order])
         axes.tick_params(length=0, labelsize=7)

@@ -72,7 +72,7 @@ class SweepFigures:
         finite = np.concatenate([y[np.isfinite(y)] for y in map(np.asarray, shown)])
         if curves.is_figure1:
             labels += [_draw_paper(axes, FIGURE1_INFOGAN, "o", last), _draw_paper(axes, FIGURE1_GAN, "s", last)]
-        low, high = self._limits(finite)
+        low = max(min([0.0, *finite]), -0.5) - 0.05  # the first iterations may lie far below: they are cut off
         if curves.entropy_nats:
             labels += self._ceiling(axes)
             title, words = "Mutual information against the iteration", "$L_I$ of the categorical codes (nats)"
@@ -81,7 +81,7 @@ class SweepFigures:
                 axes.axhline(height, color="black", linewidth=0.9, zorder=1)
                 labels.append(_Label(height, text, "black", width=0.9))
             title, words = "What Q knows against the iteration", "explained share of the continuous codes"
-        axes.set_ylim(low, high)
+        axes.set_ylim(low, max([curves.entropy_nats or 1.0, *finite]) + 0.08)
         axes.set_xlabel("iteration")
         axes.set_ylabel(words, parse_math=True)
         _direct_labels(axes, labels)
@@ -89,11 +89,6 @@ class SweepFigures:
             return save(figure, "mutual-information", title, self._caption())
         caption = f"The same curves up to iteration {last}, where the arms separate."
         return save(figure, "first-iterations", f"The first {last} iterations", caption)
-
-    def _limits(self, finite: np.ndarray) -> tuple[float, float]:
-        """Limits of the vertical axis. The first iterations may lie far below: they are cut off."""
-        ceiling = self.curves.entropy_nats or 1.0
-        return max(min([0.0, *finite]), -0.5) - 0.05, max([ceiling, *finite]) + 0.08
 
     def _arm(self, axes: Axes, group: str, last: int) -> list[_Label]:
         """Every seed thin, the finished ones' median and band; gives the arm's label."""
@@ -106,8 +101,8 @@ class SweepFigures:
             axes.plot(*curves.thin(curve, last), color=style["color"], linewidth=0.5, alpha=0.4, zorder=2)
             if run.state != "done":
                 unfinished.append(float(curve[-1]))
-                cross: dict[str, Any] = {"markersize": 6, "markeredgewidth": 1.6, "zorder": 6}
-                axes.plot([len(curve)], [curve[-1]], "x", color=style["color"], **cross)
+                at, colour = ([len(curve)], [curve[-1]]), style["color"]
+                axes.plot(*at, "x", color=colour, markersize=6, markeredgewidth=1.6, zorder=6)
         name, stack = curves.arm_of[group], curves.finished(group)
         if stack is None:
             return [_Label(unfinished[-1], f"{name} (unfinished)", style["color"], width=0.7)] if unfinished else []
@@ -212,8 +207,8 @@ def _end(curve: np.ndarray, x: np.ndarray, last: int) -> float:
 
 
 def _draw_paper(axes: Axes, paper: PaperCurve, marker: str, last: int) -> _Label:
-    style: dict[str, Any] = {"linewidth": 1.1, "dashes": (4, 2), "markersize": 5, "markerfacecolor": "white"}
-    axes.plot(paper.iterations, paper.mi_nats, color="black", marker=marker, markeredgewidth=1.1, zorder=5, **style)
+    (line,) = axes.plot(paper.iterations, paper.mi_nats, color="black", linewidth=1.1, dashes=(4, 2), zorder=5)
+    line.set(marker=marker, markersize=5, markerfacecolor="white", markeredgewidth=1.1)
     height = float(np.interp(last, paper.iterations, paper.mi_nats))
     return _Label(height, paper.label.replace("Figure 1", "Fig. 1"), "black", (4, 2), 1.1, marker)
 
@@ -228,12 +223,6 @@ def _direct_labels(axes: Axes, labels: list[_Label]) -> None:
     style: dict[str, Any] = {"transform": axes.transAxes, "clip_on": False}
     for label, at, start in zip(labels, spread(wanted, gap), wanted, strict=True):
         axes.plot([1.005, 1.03], [start, at], color="#AAAAAA", linewidth=0.6, **style)
-        sample: dict[str, Any] = {"dashes": label.dashes, "linewidth": label.width}
-        marker: dict[str, Any] = {
-            "marker": label.marker,
-            "markevery": [0],
-            "markerfacecolor": "white",
-            "markersize": 4.5,
-        }
-        axes.plot([1.035, 1.095], [at, at], color=label.colour, **sample, **marker, **style)
+        (line,) = axes.plot([1.035, 1.095], [at, at], color=label.colour, dashes=label.dashes, **style)
+        line.set(linewidth=label.width, marker=label.marker, markevery=[0], markerfacecolor="white", markersize=4.5)
         axes.text(1.105, at, label.text, va="center", ha="left", color="#222222", fontsize=9, transform=axes.transAxes)
