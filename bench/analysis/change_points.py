@@ -1,4 +1,4 @@
-"""Where a series of measurements changed its level: binary segmentation by ranks, with a permutation test.
+"""Places where a series of measurements changed its level: binary segmentation by ranks, with a permutation test.
 
 Of a few dozen checks over commits the errors are unknown and some are wild, so the statistic is one of ranks: the
 largest standardised Mann-Whitney difference between what lies before a place and after (Pettitt 1979). Libraries for
@@ -61,7 +61,7 @@ def _change(series: FloatArray) -> tuple[int, float] | None:
     sd = np.sqrt(sizes * (num - sizes) / 12 * (num + 1))
 
     def statistic(rows: FloatArray) -> FloatArray:
-        """(rows, places) of the standardised rank sums before each place."""
+        """The standardised rank sums before each place, (rows, places)."""
         return np.abs(rows.cumsum(axis=1)[:, sizes - 1] - sizes * (num + 1) / 2) / sd
 
     own = statistic(ranks[None])[0]

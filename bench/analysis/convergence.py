@@ -20,7 +20,7 @@ _HALF_WINDOW = 5  # iterations on either side over which L_I is averaged at a pr
 
 
 def iterations_to_share(iterations: Sequence[float], values: Sequence[float], share: float) -> float:
-    """Where ``values`` first make ``share`` of their way from the first to the last, in iterations.
+    """Iteration at which ``values`` first make ``share`` of their way from the first to the last.
 
     Linear over the logarithm of the iteration between two points. NaN where the first equals the last.
     """

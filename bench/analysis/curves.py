@@ -51,7 +51,7 @@ def final_value(mi_nats: ArrayLike, share: float = 0.1) -> float:
 
 
 def hump(mi_nats: ArrayLike, window: int = 11) -> tuple[float, int]:
-    """(height in nats, iteration) of the centred mean's first maximum; the curve must fill the window."""
+    """Height in nats and iteration of the centred mean's first maximum; the curve must fill the window."""
     smoothed = smooth_centred(mi_nats, window)
     require(len(smoothed) > 0, f"mi_nats must hold at least window={window} values")
     top = int(smoothed.argmax())

@@ -244,7 +244,7 @@ def _require_one_treatment(runs: list[Run]) -> None:
 
 
 def _history(entry: dict[str, Any]) -> History | None:
-    """None for a run without curves: it diverged before its first checkpoint."""
+    """The curves of a run; None without any, since it diverged before its first checkpoint."""
     names = tuple(entry["curves"])
     if not names:
         return None

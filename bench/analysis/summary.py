@@ -13,7 +13,7 @@ from bench.spec.config import ContinuousCode, Definition
 
 
 def code_names(config: Definition, kind: str) -> list[str]:
-    """``c1``, ``c2``, ... of one kind of code, numbered over all codes."""
+    """Names of one kind of code: ``c1``, ``c2``, ..., numbered over all codes."""
     return [f"c{i}" for i, code in enumerate(config["codes"], 1) if code["kind"] == kind]
 
 

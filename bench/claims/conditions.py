@@ -31,13 +31,13 @@ class Asked:
     limit: float = math.nan  # the bound as a number
 
     def decide(self, value: float) -> bool | None:
-        """None where a missing value decides it."""
+        """Whether ``value`` meets the condition; None where a missing value decides that."""
         met = self.meets(value)
         return None if math.isnan(value) or (met and self.is_open) else met
 
 
 def ask(condition: ConditionTable, sweep: Sweep, group: str) -> Asked:
-    """``condition`` for a group; what it must exceed are the runs of another arm of the same variant."""
+    """The condition as it stands for a group. Runs that it must exceed are another arm's, of the same variant."""
     if condition.at_least is not None:
         least = condition.at_least
         return Asked(condition, f"at least {least:g}", lambda value: value >= least, -math.inf, limit=least)
@@ -66,7 +66,7 @@ def blank_seeds(blank: BlankTable | None, runs: Sequence[Run]) -> frozenset[int]
 def check(
     asked: Asked, sweep: Sweep, group: str, runs: Sequence[Run], num_diverged: int, blank: frozenset[int] = frozenset()
 ) -> ConditionResult:
-    """``runs`` are the group's finished ones, ``num_diverged`` more ended because a loss stopped being a number."""
+    """The condition on a group of finished ``runs``; ``num_diverged`` more ended because a loss was no number."""
     condition = asked.table
     able = [run for run in runs if run.cell.seed not in blank]
     seeds = {run.cell.seed: math.nan for run in runs}

@@ -66,7 +66,7 @@ class Cost(Recorded):
 
 
 def read_cost(results: Path) -> Cost | None:
-    """None where nothing was measured. Raises ValueError, in one line, for a file that is no such record."""
+    """The record of cost, None without one. Raises ValueError, in one line, for a file that is no such record."""
     name = RECORD.as_posix()
     try:
         return Cost.model_validate(read_plain_json(results / RECORD))

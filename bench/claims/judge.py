@@ -31,10 +31,9 @@ def claims_digest(experiment: ExperimentTable) -> str:
 
 
 def judge(experiment: ExperimentTable, sweep: Sweep) -> list[ClaimResult]:
-    """Every claim of an experiment for each of its arms and variants, on what the sweep holds.
+    """The verdict on every claim of an experiment for each of its arms and variants, from a sweep's runs.
 
-    None on images of a user's own where the file names another data set: its claims do not speak of them.
-
+    There is none on images of a user's own where the file names another data set: its claims do not speak of them.
     What the profile leaves out is not judged, unless it was run all the same: see :func:`left_out`.
     """
     if sweep.definition["data"]["name"] == own.NAME and isinstance(experiment.data, str):

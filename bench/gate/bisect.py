@@ -40,7 +40,7 @@ class Judged:
 
 @dataclass(frozen=True)
 class Found:
-    """``first_bad``: the first regressing commit; None where only commits that could not be judged are left."""
+    """The end of a search. ``first_bad``: the first regressing commit; None where only unjudged commits are left."""
 
     first_bad: str | None
     left: list[str]  # any of these may be the first, where it is not known
@@ -177,7 +177,7 @@ def _tell(tree: Path, term: Term) -> str:
 
 
 def _answer(said: str) -> tuple[str | None, list[str]] | None:
-    """(first bad commit, commits that may be it) once git bisect is through."""
+    """The first bad commit and the commits that may be it, once git bisect is through; None before."""
     lines = said.splitlines()
     for line in lines:
         if line.endswith(" is the first bad commit"):
@@ -197,7 +197,7 @@ def _describe(folder: Path, commit: str) -> str:
 
 
 def write(found: Found, path: Path) -> None:
-    """Every commit's answer with its numbers."""
+    """Write every commit's answer with its numbers."""
     raw = {"first_bad": found.first_bad, "left": found.left, "judged": [asdict(j) for j in found.judged]}
     write_plain_json(path, plain_json(raw))
 

@@ -129,7 +129,7 @@ def sign_flip_p(differences: FloatArray) -> float:
 
 @lru_cache(maxsize=8)
 def _signs(num: int) -> FloatArray:
-    """(65,536 or 2**num, num) of 1 and -1, the first row all 1."""
+    """Signs to flip by: (65,536 or 2**num, num) of 1 and -1, the first row all 1."""
     if num <= ENUMERATED:
         return np.array(1 - 2 * (np.arange(2**num)[:, None] >> np.arange(num) & 1), dtype=np.float64)
     signs = np.random.default_rng(0).choice([-1.0, 1.0], (2**ENUMERATED, num))

@@ -181,7 +181,7 @@ def worst(findings: list[tuple[Outcome, str]]) -> tuple[Outcome, str]:
 
 
 def _overall(arms: list[ArmCheck], watched: list[Watched], problems: list[str]) -> tuple[Outcome, str]:
-    """Every regression, else every problem, else the first doubt; a problem is never ok."""
+    """Outcome and reason: every regression, else every problem, else the first doubt; a problem is never ok."""
     found: list[ArmCheck | Watched] = [*arms, *watched]
     regressed = [f"{one.group}: {one.reason}" for one in found if one.outcome == "regressed"]
     if regressed:

@@ -96,7 +96,7 @@ def history_line(check: Check, rule: GateTable, new: Sweep | None, results: Path
 
 
 def _bounded(ratio: float) -> float | None:
-    """None for an end without a bound, which is 0 or infinite, and for what is not comparable."""
+    """The ratio; None for an end without a bound, which is 0 or infinite, and for what is not comparable."""
     return ratio if 0 < ratio < MAX_RATIO else None
 
 

@@ -130,7 +130,7 @@ def _change_words(change: Change, rule: GateTable) -> str:
 
 
 def arm_lines(arm: ArmCheck, rule: GateTable) -> Iterator[str]:
-    """Everything that the decision rests on, every seed included."""
+    """Lines with every number behind the decision, every seed included."""
     t80, h = arm.t80, arm.health
     assert t80 is not None
     line = f"T80 {arm.group}: {_side('base', arm.base_t80)} | {_side('new', arm.new_t80)}"
@@ -191,7 +191,7 @@ def lines(check: Check, rule: GateTable) -> Iterator[str]:
 
 
 def to_json(check: Check, rule: GateTable, *, strict: bool = False) -> dict[str, Any]:
-    """Every number, with None for what is not finite; ``verdict`` is the line for people."""
+    """The check as JSON: every number, None for one that is not finite; ``verdict`` is the line for people."""
     answer = {"verdict": verdict(check, rule), "is_worse": check.is_worse, "passed": outcome_of(check, strict) == "ok"}
     return {"rule": rule.model_dump(), "strict": strict, **answer, **plain_json(asdict(check))}
 
@@ -246,7 +246,7 @@ def _printable(text: str) -> str:
 def write(
     check: Check, rule: GateTable, new: Sweep | None, folder: Path, histories: list[Path], *, strict: bool = False
 ) -> None:
-    """``check/<experiment>.json`` and ``.xml`` under ``folder``, and a line in each history."""
+    """Write ``check/<experiment>.json`` and ``.xml`` under ``folder``, and a line in each history."""
     write_atomic(folder / "check" / f"{check.experiment}.json", as_text(check, rule, strict=strict).encode())
     write_atomic(folder / "check" / f"{check.experiment}.xml", to_junit(check, rule, strict=strict))
     for history in histories:

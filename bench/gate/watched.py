@@ -49,7 +49,7 @@ def watched_arms(rule: GateTable) -> list[str]:
 
 
 def check_watched(rule: GateTable, group: str, base: Sequence[Run], new: Sequence[Run]) -> list[Watched]:
-    """All that is watched of an arm's runs, which have ended."""
+    """The watched numbers of an arm, on runs that have ended."""
     streams = other_streams(base, new)
     return [_checked(rule, table, base, new, streams) for table in rule.watched if table.arm == group]
 

@@ -55,7 +55,7 @@ def resampled(real: FloatArray) -> Sample:
 
 
 def procedure(rule: GateTable, sample: Sample, ratio: float, num_draws: int, seed: int = 0) -> Found:
-    """Every draw has a baseline and new seeds of its own, on streams of their own: the new ones slower by ``ratio``."""
+    """The answers on draws with a baseline and new seeds of their own; the new ones are slower by ``ratio``."""
     rng, counts, num_seeds = np.random.default_rng(seed), Counter[str](), 0
     looks = [tuple(rule.new_seeds), (*rule.new_seeds, *rule.more_seeds)]
     for _ in range(num_draws):

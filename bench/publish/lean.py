@@ -53,7 +53,7 @@ def in_few_colours(png: bytes) -> bytes:
 
 
 def trimmed(markdown: str, kept: set[str], place: str) -> str:
-    """``markdown`` with the ``kept`` figures alone, and the command that draws the others from ``place``."""
+    """The report with the ``kept`` figures alone, and the command that draws the others from ``place``."""
     text = _FIGURE.sub(lambda match: match[0] if match[1] in kept else "", markdown)
     text = _ONE_SEED.sub(r"\1.", text)
     page = "draws the page with every curve; of the cells' pictures only those below are kept."

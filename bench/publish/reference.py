@@ -150,7 +150,7 @@ def _show(folder: Path) -> None:
 
 
 def main() -> int:
-    """0; 2 with one line where there is nothing to publish, or no document with a place for it."""
+    """Exit code 0; 2 with one line where there is nothing to publish, or no document with a place for it."""
     parser = parser_of("reference", __doc__)
     parser.add_argument("results", type=Path, nargs="?", help="the folder that holds the finished cells")
     parser.add_argument("experiment", nargs="?", help="its name in experiments.toml")

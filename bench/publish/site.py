@@ -180,7 +180,7 @@ def write(files: dict[str, bytes], to: Path) -> None:
 
 
 def main() -> int:
-    """0; 2 with one line where the folder cannot take it."""
+    """Exit code 0; 2 with one line where the folder cannot take it."""
     parser = parser_of("site", __doc__)
     parser.add_argument("--to", type=Path, default=Path("site"), help="folder, new or an earlier site (default: site)")
     options = parser.parse_args()

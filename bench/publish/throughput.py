@@ -83,7 +83,7 @@ def committed_block() -> str:
 
 
 def main() -> int:
-    """0; 2 with one line where there are no records."""
+    """Exit code 0; 2 with one line where there are no records."""
     parser = parser_of("throughput", __doc__)
     parser.add_argument("results", type=Path, help="the folder that holds throughput/")
     options = parser.parse_args()

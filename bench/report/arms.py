@@ -167,7 +167,7 @@ def _beside(beside: BesideResult) -> str:
 
 
 def strip(condition: ConditionResult) -> Markup:
-    """Every seed's value as a dot, their median as a line, the bound as a dashed one, and the ends as numbers.
+    """A drawing of every seed's value as a dot, their median as a line, the bound dashed, and the ends as numbers.
 
     Empty without a seed.
     """

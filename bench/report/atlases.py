@@ -71,7 +71,7 @@ class Atlas:
         return sum(len(self.pictures[panel.name]) for panel in panels)
 
     def images(self, panel: Panel) -> np.ndarray:
-        """(rows, places, H, W, 3) uint8. Raises CorruptRecord."""
+        """Images of a panel, (rows, places, H, W, 3) uint8. Raises CorruptRecord."""
         layout, opened = self.layout, _opened(panel.name, self.pictures[panel.name])
         try:
             page = np.asarray(opened.convert("RGB"))

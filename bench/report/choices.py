@@ -75,7 +75,7 @@ def choices_of(sweep: Sweep, experiment: ExperimentTable | None) -> Choices:
 
 
 def headline(choices: Choices) -> str:
-    """Which choices matter, in one or two sentences; empty without two ends of a comparison."""
+    """The choices that matter, in one or two sentences; empty where there is nothing to compare."""
     if not choices.listed:
         return ""
     if not choices.has_reference:
@@ -84,7 +84,7 @@ def headline(choices: Choices) -> str:
 
 
 def _headline_of_t80(choices: Choices) -> str:
-    """Which choices move T80 by a quarter or more beyond doubt, largest first, and how many were shown not to."""
+    """The choices that move T80 by a quarter or more beyond doubt, largest first; the number that were shown not to."""
     found = [
         (c.variant, c.rows[arm].ratio)
         for arm in choices.arms(is_baseline=False)

@@ -22,7 +22,7 @@ TIMING = {  # of the file: heading and decimals of what is shown
 
 
 def timing_table(sweep: Sweep, order: Sequence[str]) -> Table:
-    """Where the seconds of each group's finished cells went."""
+    """Seconds of each group's finished cells by what they were spent on."""
     rows, values = [], []
     for group in order:
         results = [run.result for run in sweep.done(group) if run.result]

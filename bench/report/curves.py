@@ -61,7 +61,7 @@ class SweepCurves:
         return {g: list(self.sweep.t80(g).values()) for g in self.groups}
 
     def thin(self, curve: np.ndarray, last: int | None = None) -> tuple[np.ndarray, np.ndarray]:
-        """(iterations, values) up to ``last``: every k-th point and the last."""
+        """Iterations and values up to ``last``: every k-th point and the last."""
         curve = curve[:last]
         kept = np.unique(np.append(np.arange(0, len(curve), self.stride), len(curve) - 1))
         return kept + 1, curve[kept]

@@ -79,7 +79,7 @@ class Figures:
             return of
 
     def _figure(self, drawing: "Drawing", base: str, before_title: str = "") -> pages.FigureView:
-        """Its file or two, and the figure on the page."""
+        """A drawing as a file or two, and on the page."""
         path = f"{base}/{drawing.name}" if base == "figures" else f"{base}-{drawing.name}"
         self.files[f"{path}.png"] = drawing.png
         files, uri = [f"{path}.png"], pages.data_uri(drawing.png, "image/png")

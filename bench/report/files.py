@@ -66,7 +66,7 @@ def written(found: Collected, destination: Path) -> Report:
 
 
 def _write(destination: Path, files: dict[str, bytes]) -> None:
-    """Each file whole or not at all, then an earlier report's leftovers removed."""
+    """Write each file whole or not at all, then remove an earlier report's leftovers."""
     for name, content in files.items():
         write_atomic(destination / name, content)
     for path in sorted([*destination.glob("figures/*"), *destination.glob("tables/*")]):

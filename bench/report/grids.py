@@ -69,7 +69,7 @@ class Grids:
         return []
 
     def _pngs(self, run: Run) -> list[tuple[str, bytes]]:
-        """(code, PNG) of each grid of a cell; a damaged record is said and passed over."""
+        """Each grid of a cell as (code, PNG); a damaged record is said and passed over."""
         if run.folder is None:
             return []
         codes, measures = run.cell.config["codes"], run.measures

@@ -125,7 +125,7 @@ def notes(sweep: Sweep, order: list[str]) -> list[str]:
 
 
 def environment(sweep: Sweep) -> list[tuple[str, str]]:
-    """(label, value) of machine and versions, every different value that the cells recorded."""
+    """Machine and versions as (label, value): every different value that the cells recorded."""
     rows = []
     for label, field in RECORDED.items():
         values = dict.fromkeys(_one_line(run.environment.get(field)) for run in sweep.runs)

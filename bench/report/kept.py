@@ -20,7 +20,7 @@ _GRID = re.compile(r"(.+), seed (\d+), ((?:samples|(c\d+) varies)\b.*)")
 
 @dataclass(frozen=True)
 class Kept:
-    """``shown``: of each picture its words, caption (may be empty), path in the report's folder, bytes."""
+    """Kept pictures. ``shown``: words, caption (may be empty), path in the report's folder and bytes of each."""
 
     shown: tuple[tuple[str, str, str, bytes], ...] = ()
 

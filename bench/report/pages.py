@@ -197,7 +197,7 @@ class CombinedView:
 
 
 def data_uri(content: bytes, kind: str) -> str:
-    """``kind`` is a media type."""
+    """``content`` as a data URI. ``kind``: its media type."""
     return f"data:{kind};base64,{base64.b64encode(content).decode()}"
 
 
@@ -219,7 +219,7 @@ def environment(*, is_html: bool) -> "Environment":
 
 
 def render(view: ReportView) -> tuple[bytes, bytes]:
-    """(HTML, Markdown)."""
+    """The report as HTML and as Markdown."""
     html = environment(is_html=True).get_template("report.html.j2")
     markdown = environment(is_html=False).get_template("report.md.j2")
     script = Markup((TEMPLATES / "explorer.js").read_text()) if any(s.explorer for s in view.sweeps) else ""
@@ -229,5 +229,5 @@ def render(view: ReportView) -> tuple[bytes, bytes]:
 
 
 def render_combined(view: CombinedView) -> bytes:
-    """HTML."""
+    """The page over several folders, as HTML."""
     return environment(is_html=True).get_template("combined.html.j2").render(page=view, script="").encode()

@@ -79,7 +79,7 @@ def missing(records: Records) -> list[str]:
 
 
 def machines(records: Records) -> list[tuple[str, str]]:
-    """(what, where and how) of each record."""
+    """Name of each record, with where and how it was measured."""
     listed = []
     for name, record in (("ratios", records.paired), ("suite", records.suite), ("card", records.card)):
         if record is not None:

@@ -148,7 +148,7 @@ def _pictures(choices: Choices) -> Drawing | None:
 
 
 def _images(run: Run, code: str) -> np.ndarray | None:
-    """(1, columns, H, W, C) of the sweep of a code."""
+    """Images of the sweep of a code, (1, columns, H, W, C); None without any."""
     if run.folder is None:
         return None
     try:

@@ -97,7 +97,7 @@ def _height(grid: np.ndarray, width: float) -> float:
 def _grid_axes(
     figure: Figure, left: float, top: float, width: float, height: float, grid: np.ndarray, title: str, size: float
 ) -> Axes:
-    """``grid`` with its upper edge at ``top``, all in inches."""
+    """Draw ``grid`` with its upper edge at ``top``; lengths in inches."""
     full = figure.get_size_inches()[1]
     axes = figure.add_axes((left / WIDTH, (top - height) / full, width / WIDTH, height / full))
     show_images(axes, grid)
@@ -146,7 +146,7 @@ def _without_panel(runs_of: dict[str, list[Run]]) -> str:
 
 
 def _table(run: Run) -> tuple[np.ndarray, list[str], list[str]]:
-    """(codes and noise, factors) of indices, NaN where not measured, with the names of rows and columns."""
+    """Indices, (codes and noise, factors), NaN where not measured, with the names of rows and columns."""
     known = entry(run).get("factors", {})
     factors = [name for name in FACTORS if name in known]
     config = run.cell.config

@@ -89,7 +89,7 @@ def _watched(found: dict[str, WatchedLine]) -> str:
 
 
 def _changes(shown: Sequence[tuple[HistoryLine, ArmLine]], steps: Sequence[Level]) -> str:
-    """Where the level changed and from what to what."""
+    """The commits at which the level changed, with the levels before and after."""
     said = [
         f"at {shown[now.first][0].commit[:8]} from {np.exp(was.median):.3f} to {np.exp(now.median):.3f}"
         for was, now in pairwise(steps)

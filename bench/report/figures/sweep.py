@@ -91,7 +91,7 @@ class SweepFigures:
         return save(figure, "first-iterations", f"The first {last} iterations", caption)
 
     def _arm(self, axes: Axes, group: str, last: int) -> list[_Label]:
-        """Every seed thin, the finished ones' median and band; gives the arm's label."""
+        """Draw every seed thin, the finished ones' median and band. Returns the arm's label."""
         curves, style = self.curves, self._style(group)
         unfinished = []
         for run in curves.runs(group):
@@ -201,7 +201,7 @@ class SweepFigures:
 
 
 def _end(curve: np.ndarray, x: np.ndarray, last: int) -> float:
-    """Where a curve leaves the panel, smoothed over its last tenth."""
+    """Height at which a curve leaves the panel, smoothed over its last tenth."""
     inside = curve[x <= last]
     return float(inside[-max(1, len(inside) // 10) :].mean())
 
