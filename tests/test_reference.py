@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from bench.analysis.runs import CURVES, PACKS
+from bench.claims.result import ClaimResult
 from bench.commands.report import report
 from bench.context import DEFAULT_SPEC
 from bench.publish import answers
@@ -72,6 +73,7 @@ def test_verdicts_recompute(folder: Path) -> None:
     experiment = load_spec(DEFAULT_SPEC).experiments[sweep.experiment]
     committed = json.loads((folder / "claims.json").read_text())
     recomputed = [r.to_json() for r in judged(sweep, folder)]
+    assert [ClaimResult.from_json(entry).to_json() for entry in committed] == committed  # read back without a loss
     assert len(committed) == len(recomputed)
     assert bool(committed) == bool(experiment.claims)
     for old, new in zip(committed, recomputed, strict=True):
