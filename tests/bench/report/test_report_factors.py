@@ -116,10 +116,10 @@ def test_the_best_are_compared_on_common_seeds_and_an_upper_bound_turns_the_answ
     )
     ours = next(of for of in found if of.group == "azimuth-authors/infogan" and of.measure == "azimuth_range_share")
     theirs = next(of for of in found if of.group == "azimuth-authors/gan" and of.measure == "azimuth_range_share")
-    assert factor_tables._beyond(ours, theirs) == "yes, of 2 seeds"
-    assert factor_tables._beyond(replace(ours, is_low_better=True), theirs) == "no, of 2 seeds"
-    assert factor_tables._beyond(ours.of_seeds({0}), theirs) == "yes, of 1 seed"
-    assert factor_tables._beyond(ours.of_seeds({4}), theirs) == wording.ABSENT  # no seed in common
+    assert factor_tables._beyond(ours, [theirs]) == "yes, of 2 seeds"
+    assert factor_tables._beyond(replace(ours, is_low_better=True), [theirs]) == "no, of 2 seeds"
+    assert factor_tables._beyond(ours.of_seeds({0}), [theirs]) == "yes, of 1 seed"
+    assert factor_tables._beyond(ours.of_seeds({4}), [theirs]) == wording.ABSENT  # no seed in common
 
 
 def test_a_factor_that_was_not_read_says_why_everywhere(faces: Path) -> None:
