@@ -10,7 +10,7 @@ def run() -> None:
     except ImportError as error:
         if (error.name or "").partition(".")[0] in ("bench", "infogan"):
             raise
-        print(f"error: {sys.executable} lacks what pyproject.toml asks for: {error}", file=sys.stderr)
+        print(f"error: {sys.executable} lacks a package that pyproject.toml requires: {error}", file=sys.stderr)
         sys.exit(2)
     main()
 

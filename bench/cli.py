@@ -70,7 +70,7 @@ def _about() -> None:
 def plan(
     experiments: Experiments = None,
     estimate: Annotated[
-        bool, typer.Option("--estimate", help="Measure it: train every kind of cell for a moment, --jobs at a time.")
+        bool, typer.Option("--estimate", help="Measure the time: train every kind of cell briefly, --jobs at a time.")
     ] = False,
     price_per_hour: Annotated[
         float | None,
@@ -80,7 +80,7 @@ def plan(
 ) -> None:
     """List the cells with their states, and how long the missing ones will take. Changes nothing in the results."""
     if price_per_hour is not None and not estimate:
-        raise BadInput("--price-per-hour needs --estimate: a guess is no basis for a price")
+        raise BadInput("--price-per-hour needs --estimate: without measured times the price would be a guess")
     from bench.commands import plan as command
 
     context = Context(experiments, **options, download=estimate)
@@ -97,11 +97,11 @@ def run(
     experiments: ToRun = None,
     checkpoint_every_s: Annotated[float, typer.Option(min=1, help="Seconds between checkpoints of a cell.")] = 60.0,
     checkpoint_every: Annotated[
-        int | None, typer.Option(min=1, help="Also write a checkpoint every so many iterations.", show_default=False)
+        int | None, typer.Option(min=1, help="Also write a checkpoint every N iterations.", show_default=False)
     ] = None,
     **options: Unpack[CellOptions],
 ) -> None:
-    """Train every cell that is missing and mirror all to MLflow. Ctrl-C loses nothing: the next run goes on."""
+    """Train every cell that is missing and mirror all to MLflow. Ctrl-C loses nothing: the next run continues."""
     from bench.commands import run as command
 
     context = Context(named(experiments), **options, download=True, trains=True)
@@ -115,12 +115,12 @@ def report(
     results: Annotated[
         list[Path] | None,
         typer.Option(
-            help="Folder of the cells; the report is written there. With --to: folders or packs, as many as you like.",
+            help="Folder of the cells; the report is written there. With --to: any number of folders or packs.",
             show_default=str(DEFAULT_RESULTS),
         ),
     ] = None,
     profile: Annotated[
-        str | None, typer.Option(help="Only this profile. Default: all that are there.", show_default=False)
+        str | None, typer.Option(help="Only this profile. Default: every profile that has cells.", show_default=False)
     ] = None,
     settings: Settings = None,
     images: Images = None,
@@ -178,7 +178,9 @@ def check(
     ] = False,
     json: Annotated[
         str | None,
-        typer.Option("--json", help="Also write the JSON to this file. -: print it, and all else on standard error."),
+        typer.Option(
+            "--json", help="Also write the JSON to this file. -: print it, and everything else on standard error."
+        ),
     ] = None,
     **options: Unpack[GateOptions],
 ) -> None:
@@ -240,7 +242,7 @@ def bisect(
         Path | None,
         typer.Option(
             "--baseline",
-            help="Baseline that the good commit must pass. Default: the committed one, if there is one.",
+            help="Baseline that the good commit must pass. Default: the committed one, if it exists.",
             show_default=False,
         ),
     ] = None,
@@ -256,7 +258,7 @@ def bisect(
     The rule is that of this checkout's experiments.toml. Each commit trains with
     its own settings, in a work tree of its own under RESULTS/bisect. An
     inconclusive commit gets five more seeds and is then skipped. All that was
-    trained is kept: after an interruption the same command goes on.
+    trained is kept: after an interruption the same command continues.
     """
     from bench.commands import bisect as command
 
@@ -271,7 +273,7 @@ def throughput(
     networks: Annotated[str, typer.Option(help="Networks to measure, separated by commas.")] = "mnist",
     batch_size: Annotated[int, typer.Option(min=2, max=65536, help="Images per batch.")] = 128,
     width: Annotated[float, typer.Option(help="Width multiplier of the networks.")] = 1.0,
-    threads: Annotated[int, typer.Option(min=1, max=1024, help="Threads of torch. Cells train on one.")] = 1,
+    threads: Annotated[int, typer.Option(min=1, max=1024, help="Number of torch threads. Cells train on one.")] = 1,
     kernels: Annotated[
         str,
         typer.Option(
@@ -284,7 +286,7 @@ def throughput(
         typer.Option(help="A stored record to compare with. The comparison decides the exit code.", show_default=False),
     ] = None,
     suite: Annotated[
-        bool, typer.Option("--suite", help="All networks, batch sizes and threads, with a figure.")
+        bool, typer.Option("--suite", help="Measure all networks, batch sizes and numbers of threads, with a figure.")
     ] = False,
     card: Annotated[
         bool, typer.Option("--card", help="Measure one GPU: eager and graph, three precisions, one seed and five.")
@@ -308,12 +310,12 @@ def cost(spec: SpecOption = DEFAULT_SPEC, results: Results = DEFAULT_RESULTS, pr
 @app.command()
 def gpu(
     to: Annotated[Path, typer.Option("--to", help="Folder to carry home: packs, speeds, summary, log.")],
-    minutes: Annotated[float, typer.Option(min=0.1, max=10080, help="Minutes for which there is a GPU.")] = 10.0,
-    results: Annotated[Path, typer.Option(help="Folder of the cells. The next call goes on from it.")] = Path(
+    minutes: Annotated[float, typer.Option(min=0.1, max=10080, help="Minutes for which the GPU is available.")] = 10.0,
+    results: Annotated[Path, typer.Option(help="Folder of the cells. The next call continues from it.")] = Path(
         "results/gpu"
     ),
     spec: SpecOption = DEFAULT_SPEC,
-    device: Annotated[str, typer.Option(help="cuda, or cpu to rehearse all of it at smoke size.")] = "cuda",
+    device: Annotated[str, typer.Option(help="cuda, or cpu to rehearse every step at smoke size.")] = "cuda",
     data_dir: DataDir = None,
     substitute: Substitute = None,
     jobs: Jobs = None,
@@ -321,7 +323,7 @@ def gpu(
         str | None, typer.Option(help="Only these steps, separated by commas.", show_default=False)
     ] = None,
 ) -> None:
-    """Do all that a GPU is wanted for, without network or MLflow: tests, speeds, Figures 1 and 2, then the rest.
+    """Run everything that needs a GPU, without network or MLflow: tests, speeds, Figures 1 and 2, then the rest.
 
     Each step has a time limit of its own, and its failure stops no other.
     Finished cells are packed at once. docs/GPU.md has the details.

@@ -45,7 +45,9 @@ def named(experiments: Sequence[str] | None) -> Sequence[str] | None:
     Raises BadInput for no name: all of them take days.
     """
     if not experiments:
-        raise BadInput("name the experiments to run (python -m bench plan lists them), or say all: bench run all")
+        raise BadInput(
+            "name the experiments to run (python -m bench plan lists them), or write all: python -m bench run all"
+        )
     return None if list(experiments) == ["all"] else experiments
 
 
@@ -81,7 +83,7 @@ def _warn_of_folder(results: Path) -> None:
     """Print the warning, once per folder."""
     say(
         f"[yellow]not safe from a power cut:[/yellow] the file system of {escape(str(results))} cannot make renames "
-        "durable (fsync of a folder), so the last records may be lost with it; see docs/CLUSTER.md"
+        "durable (fsync of a folder), so a power cut may lose the last records; see docs/CLUSTER.md"
     )
 
 
@@ -165,9 +167,11 @@ class Context:
     def _require_together(self) -> None:
         """Raise BadInput if a process cannot train that many seeds."""
         if self.wanted_together and self.executor != "local":
-            raise BadInput("--together is for --executor local: a cluster's task is one cell")
+            raise BadInput("--together needs --executor local: a cluster's task is one cell")
         if self.wanted_together and self.wanted_jobs and self.wanted_together > self.wanted_jobs:
-            raise BadInput(f"--together {self.wanted_together} exceeds --jobs {self.wanted_jobs}, the cells at a time")
+            raise BadInput(
+                f"--together {self.wanted_together} exceeds --jobs {self.wanted_jobs}, the number of cells at a time"
+            )
 
     def _require_cells(self) -> None:
         """Raise SpecError, or BadInput if no cell is selected, before any experiment is measured or rendered."""
@@ -184,7 +188,7 @@ class Context:
             if wanted == "cuda":
                 return wanted
         elif self.ray_address:
-            raise BadInput("--ray-address is for --executor ray")
+            raise BadInput("--ray-address needs --executor ray")
         try:
             return available_device(wanted)
         except ValueError as error:
@@ -213,7 +217,7 @@ class Context:
         """
         for given in substitute:
             if given != "all" and given not in data.DATASETS:
-                raise BadInput(f"--substitute {given!r}{suggest(given, [*data.DATASETS, 'all'])}")
+                raise BadInput(f"--substitute: unknown data set {given!r}{suggest(given, [*data.DATASETS, 'all'])}")
         found: dict[str, Path | None] = dict.fromkeys(self.names, self.data_dir)
         lacking: dict[str, data.NotInFolder] = {}
         for name in self.names:
@@ -248,9 +252,9 @@ class Context:
             share = table.variants[variant].share_of_images if variant else 1.0
             fewest = min(fewest, round(wanted * share))
             if batch_size > round(wanted * share):
-                images = f"the {round(wanted * share)} training images of {profile}"
+                images = f"the {round(wanted * share)} training images of profile {profile}"
                 raise BadInput(
-                    f"{name}: batch_size = {batch_size} exceeds {images}; smaller: --set training.batch_size=..."
+                    f"{name}: batch_size = {batch_size} exceeds {images}; set a smaller training.batch_size with --set"
                 )
         self._require_measurable(name, info.num_classes, fewest)
         return info
@@ -264,13 +268,13 @@ class Context:
         measures = self.spec.experiments[name].measures
         unmeasurable = [family for family in measures if family in data.own.OF_CLASSES]
         if num_classes > data.own.MAX_CLASSES:
-            few = f"for at most {data.own.MAX_CLASSES} classes, and the images have {num_classes}"
+            few = f"for at most {data.own.MAX_CLASSES} classes, but the images have {num_classes}"
         elif num_classes and num_images < data.own.MIN_LABELLED:
-            few = f"for at least {data.own.MIN_LABELLED} training images with labels, and there are {num_images}"
+            few = f"for at least {data.own.MIN_LABELLED} training images with labels, but there are {num_images}"
         else:
             return
         if unmeasurable and not self._is_replaced(name):
-            raise BadInput(f"{name}: measures names {unmeasurable[0]!r}, which is {few}: leave it out")
+            raise BadInput(f"{name}: measures names {unmeasurable[0]!r}, which is {few}: remove it")
         if unmeasurable:
             measures[:] = [family for family in measures if family not in unmeasurable]
             say(f"{name}: measured without {', '.join(unmeasurable)}: {few}")
@@ -299,11 +303,11 @@ class Context:
 def _lacking(sets: dict[str, data.NotInFolder], file: str) -> str:
     """An error message, in one line: what the data folder lacks, what it contains instead, and what the user can do."""
     (first, *others) = sets.values()
-    also = "".join(f"; nor is {error.name}: looked for {error.layout}{error.hint}" for error in others)
+    also = "".join(f"; {error.name} is missing too: looked for {error.layout}{error.hint}" for error in others)
     sources = " or ".join(dict.fromkeys(f'"{data.sources(name)[-1]}"' for name in sets))
     names = ",".join(sets)
     flag = f"--substitute {names} (make: SUBSTITUTE={names})"
-    return f"{first}{also}. For what stands in: {flag}, or source = {sources} in {file}"
+    return f"{first}{also}. To use a substitute: {flag}, or source = {sources} in {file}"
 
 
 def _prepared(

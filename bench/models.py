@@ -93,7 +93,7 @@ def trained(source: Path, wanted: Wanted, spec: Spec, tell: Callable[[str], None
     require_profile(wanted.profile)
     seed = wanted.seed
     if seed not in (None, "best", "median") and not (seed.isascii() and seed.isdecimal()):
-        raise BadInput(f"{wanted.given('seed')} is neither best, median nor a number")
+        raise BadInput(f"{wanted.given('seed')}: expected best, median or a number")
     with _opened(source) as place:
         sweep, run = _found(place, source, wanted, spec, tell)
         name = f"{run.cell.experiment}/{run.cell.profile}/{run.cell.name}"
@@ -126,7 +126,7 @@ def _opened(source: Path) -> Iterator[Path]:
             unpack(packs, Path(folder))
             yield Path(folder)
     else:
-        raise BadInput(f"{source} is no cell's folder, and it holds neither cells nor packs")
+        raise BadInput(f"{source} is not a cell's folder, and it holds neither cells nor packs")
 
 
 def _found(place: Path, source: Path, wanted: Wanted, spec: Spec, tell: Callable[[str], None]) -> tuple[Sweep, Run]:
@@ -155,7 +155,7 @@ def _of_folder(place: Path, source: Path, wanted: Wanted, spec: Spec) -> tuple[S
     for name in ("experiment", "profile", "arm", "seed"):
         if getattr(wanted, name) not in (None, getattr(held, name)):
             what = f"{cell.experiment}/{cell.profile}/{cell.name}"
-            raise BadInput(f"{source} is one cell, {what}: not {wanted.given(name)}")
+            raise BadInput(f"{source} is one cell, {what}, which does not match {wanted.given(name)}")
     results = place.parents[len(cell.folder.parts) - 1] if len(place.parents) >= len(cell.folder.parts) else place
     if (results / cell.folder) == place:
         loaded = load_results(results, [cell.experiment], cell.profile, spec)
@@ -174,9 +174,9 @@ def _only(field: str, wanted: Wanted, there: set[str], source: Path) -> str:
         return min(there)
     if name is None:
         choices = ", ".join(sorted(there))
-        raise BadInput(f"{source} holds several {field}s; {wanted.named(field)} chooses from {choices}")
+        raise BadInput(f"{source} holds several {field}s; choose one with {wanted.named(field)}: {choices}")
     if name not in there:
-        raise BadInput(f"{source} holds no cell of the {field} {name!r}{suggest(name, sorted(there))}")
+        raise BadInput(f"{source} holds no cell of {field} {name!r}{suggest(name, sorted(there))}")
     return str(name)
 
 
@@ -186,7 +186,7 @@ def chosen(sweep: Sweep, group: str, seed: str) -> Run:
     if seed not in ("best", "median"):
         found = [run for run in runs if str(run.cell.seed) == (seed.lstrip("0") or "0")]
         if not found:
-            raise BadInput(f"no cell of seed {seed}; there are {', '.join(str(run.cell.seed) for run in runs)}")
+            raise BadInput(f"no cell has seed {seed}; choose from {', '.join(str(run.cell.seed) for run in runs)}")
         return found[0]
     best_first = ranked(sweep.done(group))
     if not best_first:
@@ -199,7 +199,9 @@ def _weights(run: Run, name: str) -> bytes:
     folder, cell = run.folder, run.cell
     assert folder is not None  # runs read from a results folder have one
     if run.state != "done":
-        raise BadInput(f"{name} is {'diverged' if run.diverged else run.state}: only a finished cell has its networks")
+        raise BadInput(
+            f"{name} is {'diverged' if run.diverged else run.state}: only a finished cell has trained networks"
+        )
     if folder.lacks_weights():
         how = ["--profile", cell.profile, "--arms", cell.arm, "--seeds", cell.seed]
         how += ["--variants", cell.variant] if cell.variant else []
@@ -210,7 +212,7 @@ def _weights(run: Run, name: str) -> bytes:
     try:
         return folder.weights()
     except FileNotFoundError as error:
-        raise BadInput(f"{name}: its weights are not there") from error
+        raise BadInput(f"{name}: its weights are missing") from error
     except (CorruptRecord, OSError) as error:
         raise BadInput(f"{name}: {in_words(error)}") from error
 
@@ -225,7 +227,7 @@ def _safe(weights: bytes, name: str) -> bytes:
     try:
         return packed(recorded(weights))
     except (LookupError, TypeError, ValueError, AttributeError, RuntimeError, EOFError, *unreadable) as error:
-        raise BadInput(f"{name}: its weights are no networks: {type(error).__name__}: {error}") from error
+        raise BadInput(f"{name}: its weights are invalid: {type(error).__name__}: {error}") from error
 
 
 def _card(run: Run) -> dict[str, Any]:

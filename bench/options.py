@@ -26,9 +26,11 @@ SpecOption = Annotated[
     Path, typer.Option("--spec", help="File that declares the experiments.", show_default="experiments.toml")
 ]
 # selection of a trained network, for export and sample
-OfExperiment = Annotated[str | None, typer.Option(help="Default: the only one there.", show_default=False)]
-OfArm = Annotated[str | None, typer.Option(help="ARM or VARIANT/ARM. Default: the only one there.", show_default=False)]
-OfProfile = Annotated[str | None, typer.Option(help="Default: the only one there.", show_default=False)]
+OfExperiment = Annotated[str | None, typer.Option(help="Default: the only one in the source.", show_default=False)]
+OfArm = Annotated[
+    str | None, typer.Option(help="ARM or VARIANT/ARM. Default: the only one in the source.", show_default=False)
+]
+OfProfile = Annotated[str | None, typer.Option(help="Default: the only one in the source.", show_default=False)]
 Results = Annotated[Path, typer.Option("--results", help="Folder of the cells, the MLflow store and the report.")]
 Profile = Annotated[
     str | None,
@@ -46,8 +48,8 @@ Substitute = Annotated[
     str | None,
     typer.Option(
         envvar="INFOGAN_SUBSTITUTE",
-        help="Data sets that the data folder may lack, separated by commas, or all. A download or a substitute "
-        "then stands in. A set that is not named must be in the folder.",
+        help="Data sets that may be missing from the data folder, separated by commas, or all. A download or a "
+        "substitute then replaces them. Every other set must be in the folder.",
         show_default=False,
     ),
 ]
@@ -72,10 +74,13 @@ Settings = Annotated[
 Images = Annotated[
     Path | None,
     typer.Option(
-        help="A folder of pictures in place of the data of the named experiments (docs/DATA.md).", show_default=False
+        help="A folder of images to use instead of the data of the named experiments (docs/DATA.md).",
+        show_default=False,
     ),
 ]
-Resize = Annotated[bool, typer.Option("--resize", help="Crop larger pictures of --images and average them down.")]
+Resize = Annotated[
+    bool, typer.Option("--resize", help="Crop larger images of --images to their middle square and average that down.")
+]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 
 
@@ -111,8 +116,8 @@ class SeedOptions(TypedDict):
         typer.Option(
             min=1,
             max=64,
-            help="Seeds of an arm that one process may train, each with the same bits as alone. Default: 1; on a GPU "
-            "up to 5, whose kernels run side by side.",
+            help="Number of seeds of an arm that one process may train; each gets the same bits as when trained alone. "
+            "Default: 1; on a GPU up to 5, whose kernels run in parallel.",
             show_default=False,
         ),
     ]

@@ -117,13 +117,13 @@ def load(
     for name, wanted in (("experiment", experiment), ("profile", profile), ("arm", arm), ("seed", seed)):
         held = "/".join(filter(None, (card.get("variant"), card.get("arm")))) if name == "arm" else card.get(name)
         if wanted is not None and str(wanted) != str(held):
-            raise ModelError(f"{folder} is one exported network, of the {name} {held!r}, not {wanted!r}")
+            raise ModelError(f"{folder} is an exported network of {name} {held!r}, not {wanted!r}")
     try:
         content = (folder / WEIGHTS).read_bytes()
     except OSError as error:
         raise ModelError(f"{folder / WEIGHTS} cannot be read: {error.strerror}") from error
     if hashlib.sha256(content).hexdigest() != card.get("weights_sha256"):
-        raise ModelError(f"{folder / WEIGHTS} is damaged: its sha256 is not the card's")
+        raise ModelError(f"{folder / WEIGHTS} is damaged: its sha256 differs from the card's")
     return assembled(card, content, str(folder), device=device)
 
 
@@ -143,7 +143,7 @@ def _reader_of_cells(path: Path) -> Callable[..., "Model"]:
         why = "" if isinstance(error, LookupError) else f" ({error})"
         raise ModelError(
             f"{path} has no card.json; results and packs need the harness, bench, which is not installed here{why}: "
-            "python -m bench export writes a folder that needs none"
+            "python -m bench export writes a folder that does not need it"
         ) from error
 
 
@@ -162,7 +162,7 @@ def assembled(card: dict[str, Any], weights: bytes, name: str, *, device: str = 
         generator.load_state_dict(state["generator"], assign=True)
         discriminator.load_state_dict(state["discriminator"], assign=True)
     except (LookupError, TypeError, ValueError, AttributeError, RuntimeError, SafetensorError) as error:
-        raise ModelError(f"{name}: card and weights make no model: {type(error).__name__}: {error}") from error
+        raise ModelError(f"{name}: card and weights do not form a model: {type(error).__name__}: {error}") from error
     return Model(generator, discriminator, spec, card)
 
 
@@ -171,14 +171,14 @@ def read_card(folder: Path) -> dict[str, Any]:
     try:
         card = json.loads((folder / CARD).read_bytes())
     except (FileNotFoundError, NotADirectoryError) as error:
-        there = "is no exported model: it has no card.json" if folder.exists() else "does not exist"
+        there = "is not an exported model: it has no card.json" if folder.exists() else "does not exist"
         raise ModelError(f"{folder} {there}; python -m bench export writes one") from error
     except OSError as error:
         raise ModelError(f"{folder / CARD} cannot be read: {error.strerror}") from error
     except (ValueError, RecursionError) as error:
         raise ModelError(f"{folder / CARD} is damaged: {error}") from error
     if not isinstance(card, dict) or card.get("format") != FORMAT:
-        raise ModelError(f"{folder / CARD} is no card of the format {FORMAT}")
+        raise ModelError(f"{folder / CARD} is not a card of format {FORMAT}")
     return card
 
 
@@ -331,7 +331,7 @@ class Model:
         rows = rows[None] if rows.dim() == 1 else rows
         if rows.dim() != 2 or rows.shape[1] != self.spec.noise.size or len(rows) not in (1, n):
             size = self.spec.noise.size
-            raise ModelError(f"noise must be (1, {size}) or ({n}, {size}), got {tuple(rows.shape)}")
+            raise ModelError(f"noise must have shape (1, {size}) or ({n}, {size}), got {tuple(rows.shape)}")
         return rows.expand(n, -1)
 
     def _code_values(self, name: str, given: Any, n: int) -> Tensor:
@@ -342,7 +342,7 @@ class Model:
         except (TypeError, ValueError, RuntimeError) as error:
             raise ModelError(f"{name} takes numbers, got {given!r}") from error
         if values.dim() > 1 or (values.dim() == 1 and len(values) not in (1, n)):
-            raise ModelError(f"{name} takes one number or {n}, got the shape {tuple(values.shape)}")
+            raise ModelError(f"{name} takes one number or {n}, got shape {tuple(values.shape)}")
         wrong = ~values.isfinite()
         if isinstance(code, Categorical):
             wrong |= (values != values.round()) | (values < 0) | (values >= code.num_categories)
@@ -366,10 +366,10 @@ class Model:
         images = torch.as_tensor(images)
         if images.dim() != 4 or tuple(images.shape[1:]) != tuple(self.image_CHW) or not len(images):
             wanted = ", ".join(map(str, self.image_CHW))
-            raise ModelError(f"images must be (N, {wanted}), got {tuple(images.shape)}")
+            raise ModelError(f"images must have shape (N, {wanted}), got {tuple(images.shape)}")
         unit = images.to(self._device, torch.float32)
         unit = unit / 255 if images.dtype == torch.uint8 else unit
         low, high = unit.min().item(), unit.max().item()
         if not (math.isfinite(low) and math.isfinite(high) and low >= 0 and high <= 1):
-            raise ModelError(f"images must be in [0, 1], or uint8; these reach from {low:g} to {high:g}")
+            raise ModelError(f"images must be in [0, 1], or uint8; these range from {low:g} to {high:g}")
         return unit * 2 - 1 if self._signed else unit

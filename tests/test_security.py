@@ -84,7 +84,7 @@ def test_names_of_factors_are_names(tmp_path: Path) -> None:
         Image.fromarray(np.full((32, 32), k, np.uint8)).save(tmp_path / "faces" / f"{k}.png")
     for name in ("../up", "/etc/x", "a/b", "\x1b[2J", "<script>", "größe", "x" * 61, ".hidden", "a\x00"):
         (tmp_path / "faces" / "factors.csv").write_text(f"file,{name}\n0.png,1\n1.png,2\n")
-        with pytest.raises(DataError, match="cannot name a factor") as caught:
+        with pytest.raises(DataError, match="is not a valid name of a factor") as caught:
             data.load("faces", "real", tmp_path)
         assert str(caught.value).isprintable()
 
@@ -103,7 +103,7 @@ def test_a_record_that_names_another_cell_is_not_mirrored(tmp_path: Path) -> Non
 
     from bench.records.storage import CorruptRecord
 
-    with pytest.raises(CorruptRecord, match="names another cell than its folder"):
+    with pytest.raises(CorruptRecord, match="belongs to another cell than its folder"):
         mirror_cell(NoClient(), CellFolder(folder.path))  # type: ignore[arg-type]
 
 

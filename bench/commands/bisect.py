@@ -72,7 +72,7 @@ def bisect(
         with Lock(folder / ".bisect.lease", "a search"):
             found = engine.find(search, *names, committed=committed)
     except KeyboardInterrupt:
-        say(f"interrupted: what was trained is kept in {escape(str(folder))}; the same command goes on")
+        say(f"interrupted: what was trained is kept in {escape(str(folder))}; run the same command to continue")
         return Exit.INTERRUPTED
     engine.write(found, folder / "bisect.json")
     if found.first_bad is None:

@@ -29,7 +29,7 @@ def compare(
 
     settings = options["settings"] or []
     if new in (None, base) and not settings:
-        raise BadInput(f"{base} would be compared with itself: name another arm, or --set something")
+        raise BadInput(f"{base} would be compared with itself: name another arm, or change a setting with --set")
     sides: list[Any] = []
     end = Exit.OK
     for group, given in ((base, None), (new or base, settings)):

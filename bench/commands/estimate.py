@@ -29,7 +29,7 @@ def plan_measured(context: Context, price_per_hour: float | None = None) -> Exit
     scratch = None if context.executor == "local" else context.results.parent  # must be on shared storage
     with executor_of(context) as executor, received_signals() as signals:
         jobs = executor.jobs
-        say(f"measuring {kinds} on this machine, {jobs} at a time: some iterations of each, and what surrounds them")
+        say(f"measuring {kinds} on this machine, {jobs} at a time: some iterations of each, and everything around them")
         with console.status("measuring"):
             measured = estimate.measure(planned, task_of, executor, StopRequest(signals), scratch)
     if signals:

@@ -51,7 +51,7 @@ def export(
 
 def passed_over(line: str) -> None:
     """Print that a damaged cell is skipped."""
-    say(f"[yellow]passed over:[/yellow] {escape(line)}")
+    say(f"[yellow]skipped:[/yellow] {escape(line)}")
 
 
 def _write(to: Path, found: Trained, *, onnx: bool) -> None:

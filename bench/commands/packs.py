@@ -18,12 +18,13 @@ def pack(
     results: Annotated[Path, typer.Argument(help="Folder of the cells.")],
     to: Annotated[Path, typer.Option("--to", help="The archive to write, for example cells.zip.")],
     weights: Annotated[
-        bool, typer.Option("--weights", help="Take the trained networks along. Only measuring anew needs them.")
+        bool,
+        typer.Option("--weights", help="Include the trained networks, which export, sample and new measures need."),
     ] = False,
     max_mb: Annotated[
         float | None,
         typer.Option(
-            min=0.1, help="Largest size of a file. If more is needed: FILE-1, FILE-2, ...", show_default=False
+            min=0.1, help="Largest size of a file. A larger pack is split into FILE-1, FILE-2, ...", show_default=False
         ),
     ] = None,
 ) -> None:
@@ -40,7 +41,7 @@ def pack(
         say(f"[yellow]left out:[/yellow] {escape(line)}")
     for path in packed.files:
         say(f"{escape(str(path))}: {path.stat().st_size / BYTES_OF_MB:.1f} MB")
-    without = "" if weights else ", without weights: --weights takes them along"
+    without = "" if weights else ", without weights: --weights includes them"
     say(f"{_cells(len(packed.cells))} packed{without}")
 
 
@@ -53,15 +54,15 @@ def unpack(
     absolute = results.absolute()
     unpacked = add_packs(files, absolute, before_writing=lambda: require_writable(absolute))
     for name in unpacked.completed:
-        say(f"{escape(name)}: was there, and lacked files that are added")
+        say(f"{escape(name)}: existed already; missing files were added")
     for name in unpacked.skipped:
-        say(f"{escape(name)}: is there already, with the same bits")
-    counts = f"{_cells(len(unpacked.added))} added, {len(unpacked.skipped)} there already"
+        say(f"{escape(name)}: exists already, with the same bits")
+    counts = f"{_cells(len(unpacked.added))} added, {len(unpacked.skipped)} existed already"
     if unpacked.completed:
         counts += f", {len(unpacked.completed)} completed"
     say(f"{counts}; records in {escape(str(results))}")
     if unpacked.without_weights:
-        say(f"{_cells(unpacked.without_weights)} came without weights: they are done, but cannot be measured anew")
+        say(f"{_cells(unpacked.without_weights)} have no weights: they are finished, but cannot be measured again")
 
 
 def _cells(number: int) -> str:

@@ -46,7 +46,7 @@ def print_estimate(context: Context, planned: list[grid.PlannedCell], jobs: int)
     cells = "1 cell" if len(planned) == 1 else f"{len(planned)} cells"
     say(f"{cells}: " + ", ".join(f"{n} {state}" for state, n in counts.items()))
     if outdated := sum(bool(p.detail) and not p.to_run for p in planned):
-        say(f"{outdated} of them came without weights and keep what other code has measured")
+        say(f"{outdated} of them have no weights and keep the measures of earlier code")
     if any(p.to_run for p in planned):
         from bench.run.work import estimate
 

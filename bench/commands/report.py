@@ -34,7 +34,7 @@ def report(
     """Write the report of one folder, or with ``to`` one page over several; print the answers."""
     folders = [results] if isinstance(results, Path) else list(results)
     if len(folders) > 1 and to is None:
-        raise BadInput("several --results make one page, which needs --to FILE.html")
+        raise BadInput("several --results need --to FILE.html: they make one page")
     loaded = load_spec(spec, settings, images)
     for name in experiments or []:
         experiment_table(loaded, name)
@@ -80,7 +80,7 @@ def require_results(folder: Path) -> None:
     """Raise BadInput if the folder does not exist."""
     require_folder("results", folder)
     if not folder.exists():
-        raise BadInput(f"{folder} does not exist; `python -m bench run` makes it")
+        raise BadInput(f"{folder} does not exist; `python -m bench run` creates it")
 
 
 def _say_all(written: "Report | Combined", page: Path) -> None:

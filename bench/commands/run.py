@@ -117,7 +117,7 @@ def _print_outcome(context: Context, outcome: grid.Outcome, num_tasks: int) -> N
     finished = f"{outcome.done} of {num_tasks} cells finished" if num_tasks else "nothing was left to train"
     say(f"{finished}; records in {escape(str(context.results))}")
     if outcome.exit_code in (Exit.INTERRUPTED, Exit.TERMINATED):
-        say("stopped: the same command goes on from the checkpoints there, to the same bits")
+        say("stopped: run the same command to continue from the checkpoints, to the same bits")
     else:
         _say_answer(context)
 

@@ -11,7 +11,9 @@ from bench.options import Results
 
 def ui(
     results: Results = DEFAULT_RESULTS,
-    port: Annotated[int | None, typer.Option(min=1, max=65535, help="Default: a free one.", show_default=False)] = None,
+    port: Annotated[
+        int | None, typer.Option(min=1, max=65535, help="Default: any free port.", show_default=False)
+    ] = None,
     no_browser: Annotated[bool, typer.Option("--no-browser", help="Only print the addresses.")] = False,
 ) -> None:
     """Serve the MLflow pages of the results, on this machine only, until Ctrl-C."""
@@ -43,7 +45,7 @@ def server(
             show_default=False,
         ),
     ] = None,
-    workers: Annotated[int, typer.Option(min=1, max=64, help="Processes that answer.")] = 1,
+    workers: Annotated[int, typer.Option(min=1, max=64, help="Number of server processes.")] = 1,
     token: Annotated[
         bool, typer.Option("--token", help="Answer only requests that carry the token in the folder.")
     ] = False,

@@ -17,14 +17,14 @@ def sync(results: Path) -> Exit:
     """Complete the mirror of every recorded cell. Raises BadInput, or Locked while a run mirrors its own cells."""
     if not (results / "cells").is_dir():
         raise BadInput(f"{results} holds no cells")
-    require_mlflow("carry the results to where it is, or install it")
+    require_mlflow("copy the results to a machine that has it, or install it")
     uri = tracking.resolve_uri(results)
     require_writable(results)
     with Lock(results / "run.lease", f"process {os.getpid()}"):
         try:
             return _sync(results.absolute(), uri)
         except KeyboardInterrupt:
-            say("stopped: the same command goes on, and sends nothing twice")
+            say("stopped: run the same command to continue; nothing is sent twice")
             return Exit.INTERRUPTED
 
 

@@ -79,7 +79,7 @@ def _checked(options: Options) -> tuple[list[str], str]:
     if options.card:
         given = [name for name in ("threads", "kernels", "against", "suite") if _is_given(options, name)]
         if given:
-            raise BadInput(f"--card measures in its own way; leave --{given[0]} out")
+            raise BadInput(f"--card has its own settings: leave --{given[0]} out")
         if len(names) > 1:
             raise BadInput(f"--card measures one network, got {len(names)}")
     if options.suite:
@@ -87,7 +87,9 @@ def _checked(options: Options) -> tuple[list[str], str]:
         given = [name for name in single if _is_given(options, name)]
         if given:
             flag = given[0].replace("_", "-")
-            raise BadInput(f"--{flag} is for single measurements, --suite has its own; leave one of them out")
+            raise BadInput(
+                f"--{flag} is for single measurements and --suite has settings of its own: leave one of them out"
+            )
     try:
         device = available_device(options.device)
     except ValueError as error:

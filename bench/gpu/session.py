@@ -64,7 +64,7 @@ def run_steps(
         left_s = whole_s * (1 - RESERVE - GRACE) - (time.monotonic() - begun)
         limit_s = left_s / (len(steps) - index) if step.share is None else min(step.share * whole_s, left_s)
         if stop() or limit_s < LEAST * whole_s:
-            records.append(StepRecord(step.name, "cut", "not begun: no time was left", 0.0, 0.0))
+            records.append(StepRecord(step.name, "cut", "not started: no time was left", 0.0, 0.0))
         else:
             say(f"{step.name}: {limit_s:.0f} s at most")
             records.append(_run_step(step, limit_s, whole_s, destination, stop))

@@ -34,7 +34,7 @@ def find_cells(results: Path) -> Found:
         if path.relative_to(results).parts == cell.folder.parts:
             found.folders.append(folder)
         else:
-            found.strays.append(f"{name}: a copy, or moved: its cell belongs to {cell.folder}")
+            found.strays.append(f"{name}: copied or moved: its cell belongs to {cell.folder}")
     return found
 
 

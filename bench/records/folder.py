@@ -169,7 +169,7 @@ class CellFolder(CellArrays):
         history, given_up_at = self.history(), self._sound_result().given_up_at
         iterations = self.cell().iterations if given_up_at is None else given_up_at
         if history is None:
-            raise CorruptRecord("history.npz: not there")
+            raise CorruptRecord("history.npz: missing")
         if len(history) != iterations:
             raise CorruptRecord(f"history.npz: holds {len(history)} of {iterations} iterations")
 

@@ -72,9 +72,9 @@ class Identity(CellRecord):
             identity = cls.model_validate(value)
         except ValidationError as error:
             wrong = [str(e["loc"][0] if e["loc"] else e["ctx"]["error"]) for e in error.errors(include_url=False)]
-            raise CorruptRecord(f"cell.json: no cell's identity: {', '.join(wrong)}") from error
+            raise CorruptRecord(f"cell.json: not a cell's identity: {', '.join(wrong)}") from error
         if (identity.key, identity.definition_key) != (digest(identity.config), digest(identity.definition)):
-            raise CorruptRecord("cell.json: its keys are not those of its configuration")
+            raise CorruptRecord("cell.json: its keys do not match its configuration")
         return identity
 
     def cell(self) -> Cell:

@@ -89,7 +89,7 @@ class Pack:
         try:
             self._entries = _checked_entries(self._archive.infolist(), path.stat().st_size)
             if MANIFEST not in self._entries:
-                raise PackError("no pack of cells: manifest.json is missing")
+                raise PackError("not a pack of cells: manifest.json is missing")
             self.manifest = _manifest(self._read(MANIFEST, MAX_MANIFEST))
             self._compare()
         except (PackError, *DAMAGE) as error:
@@ -121,7 +121,7 @@ class Pack:
             try:
                 declared, content = cell.files[name], self._read(f"{cell.folder}/{name}", MAX_FILE)
                 if len(content) != declared.size or hashlib.sha256(content).hexdigest() != declared.sha256:
-                    raise PackError("its sum differs from the manifest's")
+                    raise PackError("its checksum differs from the manifest's")
                 _check_record(cell, name, content)
             except (PackError, CorruptRecord, *DAMAGE) as error:
                 raise self._error(f"{cell.name}: {name}: {error}") from error
@@ -130,26 +130,26 @@ class Pack:
     def _read(self, name: str, most: int) -> bytes:
         entry = self._entries[name]
         if entry.file_size > most:
-            raise PackError(f"{name}: {entry.file_size:,} bytes")
+            raise PackError(f"{name}: {entry.file_size:,} bytes, more than {most:,}")
         return self._archive.read(entry)  # reads at most the declared size, whatever the compressed data contain
 
     def _compare(self) -> None:
         """Check that the archive contains exactly the files in the manifest."""
         folders = [cell.folder for cell in self.cells]
         if len(set(folders)) < len(folders):
-            raise PackError("the manifest names a cell twice")
+            raise PackError("the manifest lists a cell twice")
         told = {f"{c.folder}/{name}": file.size for c in self.cells for name, file in c.files.items()}
         held = {name: entry.file_size for name, entry in self._entries.items() if name != MANIFEST}
         for name in sorted(told.keys() ^ held.keys()):
-            raise PackError(f"{name}: in the {'manifest' if name in told else 'archive'} alone")
+            raise PackError(f"{name}: only in the {'manifest' if name in told else 'archive'}")
         for name, size in told.items():
             if held[name] != size:
                 raise PackError(f"{name}: {held[name]:,} bytes, the manifest says {size:,}")
         for cell in self.cells:
             if not {"cell.json", "result.json"} <= cell.files.keys():
-                raise PackError(f"{cell.name}: no finished cell, cell.json or result.json is missing")
+                raise PackError(f"{cell.name}: not a finished cell: cell.json or result.json is missing")
             if set(cell.left_out) - set(NETWORKS) or set(cell.left_out) & cell.files.keys():
-                raise PackError(f"{cell.name}: {', '.join(cell.left_out)} left out")
+                raise PackError(f"{cell.name}: the manifest cannot leave out {', '.join(cell.left_out)}")
 
     def _error(self, error: object) -> PackError:
         return PackError(one_line(f"{self.path}: {' '.join(str(error).split()) or 'damaged'}"))
@@ -161,16 +161,16 @@ def _checked_entries(entries: list[zipfile.ZipInfo], archive_size: int) -> dict[
         raise PackError(f"{len(entries):,} entries, more than {MAX_ENTRIES:,}")
     total = sum(entry.file_size for entry in entries)
     if total > MAX_RATIO * archive_size + ALLOWANCE:
-        raise PackError(f"{total:,} bytes in an archive of {archive_size:,}: more than any pack of cells unfolds to")
+        raise PackError(f"{total:,} bytes unpacked, from {archive_size:,}: suspiciously large for a pack of cells")
     by_name: dict[str, zipfile.ZipInfo] = {}
     for entry in entries:
         name, kind = entry.filename, stat.S_IFMT(entry.external_attr >> 16)
         if entry.orig_filename != name or name.startswith(("/", "\\")) or ".." in name or name.endswith("/"):
-            raise PackError(f"{entry.orig_filename!r} is no name of a cell's file")
+            raise PackError(f"{entry.orig_filename!r} is not the name of a cell's file")
         if kind not in (0, stat.S_IFREG):
-            raise PackError(f"{name!r} is no plain file")
+            raise PackError(f"{name!r} is not a regular file")
         if name in by_name:
-            raise PackError(f"{name!r} is there twice")
+            raise PackError(f"{name!r} occurs twice")
         if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             raise PackError(f"{name!r}: compression {entry.compress_type}, which packs do not use")
         by_name[name] = entry
@@ -184,7 +184,7 @@ def _manifest(raw: bytes) -> Manifest:
         raise PackError(str(error)) from error
     kind, version = value.get("kind"), value.get("version")
     if kind != KIND:
-        raise PackError("no pack of cells: the manifest is of another kind")
+        raise PackError("not a pack of cells: the manifest is of another kind")
     if version != VERSION:
         raise PackError(f"a pack of version {version!r}, this program reads {VERSION}")
     try:
@@ -202,11 +202,11 @@ def _check_record(cell: PackedCell, name: str, content: bytes) -> None:
     if name == "cell.json":
         found = Identity.read(value).cell()
         if (found.key, found.folder.as_posix()) != (cell.key, cell.folder):
-            raise CorruptRecord("the cell is another than its folder says")
+            raise CorruptRecord("the cell does not belong to its folder")
     if name == "result.json":
         said = cell.files.keys() | set(cell.left_out)
         lacking = {"history.npz", *(() if EARLIER_WEIGHTS in said else (WEIGHTS,))} - said
-        if fitted(Result, "no finished cell", value).status == "done" and lacking:
-            raise CorruptRecord(f"no finished cell without {min(lacking)}, which is not said to be left out")
+        if fitted(Result, "not a finished cell", value).status == "done" and lacking:
+            raise CorruptRecord(f"a finished cell needs {min(lacking)}, which is missing and not listed as left out")
     if name == "measures.json":
         measures_of(value)

@@ -66,7 +66,7 @@ def pack(
     paths = [destination] if len(parts) == 1 else [_numbered(destination, k) for k in range(1, len(parts) + 1)]
     earlier = _earlier(destination)
     if earlier and not replace:
-        raise PackError(f"{earlier[0]} is there already; name another file, or move it away")
+        raise PackError(f"{earlier[0]} exists already; name another file, or move it away")
     for path in earlier:
         Pack(path).close()  # replace only valid packs
     launches = read_lines(results / LAUNCHES)  # as plain JSON, to keep fields of later versions
@@ -123,7 +123,9 @@ def _parts(
         contents = ((folder.path / name).read_bytes() for name in names)
         size = sum(len(zlib.compress(content)) + _ENTRY_BYTES for content in contents) + _ENTRY_BYTES
         if empty + size > max_bytes:
-            raise PackError(f"{_name(results, folder)} alone has {size / 1e6:.1f} MB, more than a file may have")
+            raise PackError(
+                f"{_name(results, folder)} alone takes {size / 1e6:.1f} MB, more than the size limit of a file"
+            )
         if parts[-1] and filled + size > max_bytes:
             parts.append([])
             filled = empty
@@ -156,7 +158,7 @@ def _write(
                 path = folder.path / name
                 content, modified_ns = path.read_bytes(), path.stat().st_mtime_ns
                 if len(content) > MAX_FILE:
-                    raise PackError(f"{path}: {len(content):,} bytes are too many for a pack")
+                    raise PackError(f"{path}: {len(content):,} bytes, too large for a pack")
                 _add(archive, f"{place}/{name}", content)
                 files[name] = PackedFile(
                     size=len(content),

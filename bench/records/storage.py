@@ -147,7 +147,7 @@ def seal_damage(path: Path, owner: str = NOBODY) -> str:
             file.seek(-_TRAILER, os.SEEK_END)
             trailer = file.read(_TRAILER)
     except FileNotFoundError:
-        return f"{path.name}: not there"
+        return f"{path.name}: missing"
     if not trailer.startswith(_MAGIC):
         return f"{path.name}: cut off"
     try:

@@ -58,7 +58,7 @@ def _compare_packs(packs: list[Pack]) -> None:
             for name, file in cell.files.items():
                 other, held = seen.setdefault((cell.folder, name), (pack, file))
                 if held.sha256 != file.sha256 and name != ATLAS:
-                    raise PackError(f"{cell.name}: {name} has other bits in {pack.path} than in {other.path}")
+                    raise PackError(f"{cell.name}: {name} in {pack.path} differs from that in {other.path}")
 
 
 def _compare_folder(pack: Pack, cell: PackedCell, folder: Path) -> None:
@@ -68,9 +68,7 @@ def _compare_folder(pack: Pack, cell: PackedCell, folder: Path) -> None:
             continue
         with contextlib.suppress(FileNotFoundError):
             if hashlib.sha256((folder / name).read_bytes()).hexdigest() != file.sha256:
-                raise PackError(
-                    f"{cell.name}: {name} has other bits in {pack.path} than in {folder}; nothing was added"
-                )
+                raise PackError(f"{cell.name}: {name} in {pack.path} differs from that in {folder}; nothing was added")
 
 
 def _add_all(packs: list[Pack], results: Path) -> Unpacked:

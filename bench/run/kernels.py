@@ -96,8 +96,8 @@ class Chooser:
         here = environment.processor_kind()
         if self.trains and not self._known and record.processor != here:
             self.announce(
-                f"{self.results / RECORD}: layers are chosen for a processor of kind {record.processor}, "
-                f"and stay so on this one, {here}"
+                f"{self.results / RECORD}: the kernels were chosen for a processor of kind "
+                f"{record.processor} and stay so on this one, {here}"
             )
         is_kept = (self.results / RECORD).exists()  # otherwise derived from the cells
         if self.trains and not (is_kept and _answers(record, layers, batch_size)):
@@ -118,8 +118,8 @@ class Chooser:
         if chosen is None:
             where = self.results / RECORD
             self.announce(
-                f"measuring which of {len(missing)} layers a processor of kind {record.processor} does faster "
-                f"another way: once for these results, into {where}"
+                f"measuring which of {len(missing)} layers a processor of kind {record.processor} computes faster "
+                f"with another implementation (once per results folder, stored in {where})"
             )
             ratios = dict(zip((layer.name for layer in missing), self.measure(missing, batch_size), strict=True))
             chosen = tuple(name for name, ratio in ratios.items() if ratio < WORTH)
@@ -137,8 +137,8 @@ class Chooser:
         except (OSError, CorruptRecord, ValueError) as error:
             why = "not a record of this version" if isinstance(error, ValueError) else error
             raise UnreadableChoice(
-                f"{path} cannot be read ({why}): it says which layers the cells here compute in which way; restore "
-                "it, or remove it, and the cells' own records tell"
+                f"{path} cannot be read ({why}): it records how the cells here compute each layer; restore it, or "
+                "remove it to use what the cells' own records say"
             ) from error
 
 

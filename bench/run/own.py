@@ -166,14 +166,14 @@ def _parts(config: Config, folders: Mapping[str, Path], training: "TrainingConfi
             make = torch_optimizer(name, optimizer, training.step, training.device)
     step = _loaded("step", step_name, config, folders) if is_reference(step_name) else None
     if step is not None and not callable(step):
-        raise OwnError(f"{step_name}: a step is called with players and images, and this is {type(step).__name__}")
+        raise OwnError(f"{step_name}: a step must be callable with players and images, got {type(step).__name__}")
     return Parts(make, step)
 
 
 def _loaded(kind: str, text: str, config: Config, folders: Mapping[str, Path]) -> Any:
     if text not in folders:
-        raise OwnError(f"{text}: this launch's file of experiments does not name it")
+        raise OwnError(f"{text}: not named by this launch's file of experiments")
     reference = Reference(text, folders[text])
     if reference.digest != config["own"][kind]["source"]:
-        raise OwnError(f"{text}: its source has changed since the cell was planned; start again")
+        raise OwnError(f"{text}: its source has changed since the cell was planned; start the command again")
     return load(reference)

@@ -26,9 +26,7 @@ from infogan.own.networks import architecture_of
 BYTES = 4
 MIRROR_PATIENCE_S = 120.0  # longest wait for the next mirrored cell after training has ended
 MIRROR_AT_STOP_S = 10.0  # total wait after a signal has ended training
-STOPPING = (
-    "stopping: cells first write a checkpoint, a second signal stops at once; the next run goes on from the checkpoints"
-)
+STOPPING = "stopping: cells first write a checkpoint, a second signal stops at once; the next run continues from there"
 
 
 @dataclass(frozen=True)
@@ -87,7 +85,7 @@ def _detail(folder: CellFolder, cell: Cell) -> str:
     if (result := folder.result()) and result.given_up_at:
         found.append(f"given up at iteration {result.given_up_at} by the authors' rule")
     if folder.lacks_weights() and (families := folder.outdated(cell)):
-        found.append(f"came without weights: {', '.join(families)} not measured anew")
+        found.append(f"came without weights: {', '.join(families)} not measured again")
     return "; ".join(found)
 
 

@@ -175,7 +175,7 @@ class CellRun:
             self.report("resumed", {"iteration": self.trainer.iteration, "train_s": self.clock.seconds["train"]})
             return
         if name:
-            self._note("no checkpoint can be used; the cell starts anew")
+            self._note("no checkpoint can be used; the cell starts again from the beginning")
 
     def _train(self) -> Turns:
         """The training loop; returns False if it was told to stop."""

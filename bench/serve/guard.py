@@ -127,7 +127,9 @@ def _check(scope: Scope, rules: Rules) -> None:
     if len(hosts) != 1 or not is_own_host(hosts[0], rules.names):
         raise Refusal(403, "this server does not answer to that host name; see --allowed-hosts")
     if any(not is_own_origin(origin, hosts[0], rules.names) for origin in origins):
-        raise Refusal(403, "this request comes from a page of another server; only own pages are answered")
+        raise Refusal(
+            403, "this request comes from a page of another server; only this server's own pages are answered"
+        )
     if not is_served(scope["method"], scope["path"]):
         raise Refusal(404, "not served here: only what tracking and viewing need, see docs/SERVER.md")
 
@@ -205,7 +207,7 @@ async def _read(receive: Receive) -> bytes:
         message = await receive()
         body, more = body + message.get("body", b""), message.get("more_body", False)
         if len(body) > MAX_EXPERIMENT_BYTES:
-            raise Refusal(413, "an experiment's name and tags are smaller than that")
+            raise Refusal(413, "too large for an experiment's name and tags")
     return body
 
 
@@ -215,7 +217,7 @@ def _experiment(body: bytes) -> bytes:
         asked = json.loads(body.decode())
         name, tags = asked["name"], asked.get("tags") or []
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-        raise Refusal(400, "not a request for an experiment: no JSON object with a name") from None
+        raise Refusal(400, "not a request for an experiment: expected a JSON object with a name") from None
     if any(asked.get(spelling) for spelling in ("artifact_location", "artifactLocation")):
         raise Refusal(403, "artifacts stay in this server's own folder: leave artifact_location out")
     return json.dumps({"name": name, "tags": tags}).encode()

@@ -80,7 +80,9 @@ def _account(folder: Path) -> Account | None:
         ["/usr/bin/test", "-x", str(existing)], cwd="/", user=account.user, group=account.group, extra_groups=[]
     )
     if entered.returncode:
-        raise BadInput(f"PostgreSQL runs as user {ACCOUNT} here, who cannot enter {existing}: choose another --folder")
+        raise BadInput(
+            f"PostgreSQL runs as user {ACCOUNT} here, who has no access to {existing}: choose another --folder"
+        )
     return account
 
 

@@ -60,7 +60,7 @@ def reason(said: str) -> str:
     """The line that explains why a program ended: the first error if any, else the last line."""
     lines = [line.strip() for line in said.splitlines() if line.strip()]
     errors = [line for line in lines if re.search(r"\b(FATAL|PANIC|[Ee]rror):", line)]
-    return (errors or lines[-1:] or ["without a word"])[0][:300]
+    return (errors or lines[-1:] or ["without output"])[0][:300]
 
 
 @contextmanager

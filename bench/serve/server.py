@@ -138,7 +138,7 @@ def own_names(options: Options) -> tuple[str, ...]:
     names = [name.strip().lower() for name in (options.allowed_hosts or "").split(",") if name.strip()]
     for name in names:
         if host_name(name) != name or "*" in name:
-            raise BadInput(f"--allowed-hosts {name!r}: give whole names, without a port")
+            raise BadInput(f"--allowed-hosts {name!r}: expected whole host names, without a port")
     return (*names, *(() if options.host in EVERY_ADDRESS else (options.host.lower(),)))
 
 
@@ -147,12 +147,12 @@ def _address(host: str, port: int) -> str:
 
 
 def _print_use(options: Options, folder: Path, address: str, store: _Store) -> None:
-    say(f"tracking server at {escape(address)}, Ctrl-C stops it, and nothing is lost")
+    say(f"tracking server at {escape(address)}, Ctrl-C stops it without losing anything")
     say(f"  export MLFLOW_TRACKING_URI={escape(address)}", to_copy=True)
     if options.token:
         say(f"  export MLFLOW_TRACKING_TOKEN=$(cat {escape(shlex.quote(str(folder / TOKEN_FILE)))})", to_copy=True)
     say(f"store {escape(redacted(store.uri))}; artifacts and logs in {escape(str(folder))}")
     if options.host not in (LOOPBACK, "localhost", "::1"):
         named = f" and {options.allowed_hosts}" if options.allowed_hosts else ""
-        open_to = "open to the network; the token crosses it in the clear" if options.token else NO_PASSWORD
+        open_to = "open to the network; the token is sent unencrypted" if options.token else NO_PASSWORD
         say(f"[yellow]{open_to};[/yellow] clients may use its address{escape(named)}")

@@ -36,7 +36,7 @@ VIEWS = {  # options of an experiment's page; the keys are also used in the expe
 def show(results: Path, port: int | None, *, open_browser: bool) -> Exit:
     """Serve the results' store until Ctrl-C. For a store with its own server, only print the addresses."""
     uri = tracking.resolve_uri(results)
-    require_mlflow("`python -m bench report` does without it; or install it")
+    require_mlflow("`python -m bench report` does not need it; or install it")
     try:
         if uri.startswith(("http://", "https://")):
             _print_views(f"{redacted(uri).rstrip('/')}/", tracking.prepared_experiments(uri))

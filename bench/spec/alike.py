@@ -43,7 +43,7 @@ def _fill(source: Source, experiments: dict[str, Any], name: str, above: tuple[s
         choices = suggest(str(base), [other for other in experiments if other != name])
         raise SpecError(one_line(f"{stated}: expected the name of another experiment{choices}"))
     if base in chain:
-        raise SpecError(one_line(f"{stated}: these experiments are like each other without end"))
+        raise SpecError(one_line(f"{stated}: circular like: {' -> '.join((*chain, base))}"))
     _fill(source, experiments, base, chain)
     for field in SHARED:
         if field in experiments[base] and field not in table:

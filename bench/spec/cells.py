@@ -227,7 +227,7 @@ def _check_capture(where: str, training: Training, device: str) -> None:
     if training.get("capture", "off") != "graph":
         return
     if device != "cuda":
-        raise SpecError(f"{where}: capture = 'graph' needs a GPU, and the device is {device}; choose 'off'")
+        raise SpecError(f"{where}: capture = 'graph' needs a GPU, but the device is {device}; choose 'off'")
     if training["step"] != "fused":
         raise SpecError(f"{where}: capture = 'graph' needs step = 'fused', got {training['step']!r}")
 
@@ -237,7 +237,7 @@ def _check_warm_up(where: str, training: Training) -> None:
     warm_up = training.get("warm_up_iterations", 0)
     if warm_up and warm_up >= training["iterations"]:
         raise SpecError(
-            f"{where}: warm_up_iterations = {warm_up}: expected fewer than its {training['iterations']} iterations"
+            f"{where}: warm_up_iterations = {warm_up}: expected fewer than the {training['iterations']} iterations"
         )
 
 

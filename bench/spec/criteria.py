@@ -44,7 +44,7 @@ class ConditionTable(Table):
         if sum(bound is not None for bound in (self.at_least, self.at_most, self.above_best_of)) != 1:
             raise ValueError("needs exactly one of at_least, at_most, above_best_of")
         if (self.over == "best seed") != (self.chosen_by is not None):
-            raise ValueError("chosen_by goes with over = 'best seed', and only with it")
+            raise ValueError("chosen_by is required with over = 'best seed', and not allowed otherwise")
         return self
 
 
@@ -80,7 +80,7 @@ class ClaimTable(Table):
     @model_validator(mode="after")
     def _more_than_guards(self) -> "ClaimTable":
         if all(condition.guard for condition in self.conditions):
-            raise ValueError("needs a condition that is not a guard")
+            raise ValueError("needs at least one condition that is not a guard")
         return self
 
     @property

@@ -60,7 +60,7 @@ GLOSSARY: dict[str, Meanings] = {
         "where not stated, are taken from it",
         "data": "a data set's name, or a table for images of your own",
         "source": "where the data set comes from; auto: the first source that is there",
-        "architecture": "the name of one of ours, auto, or module:name of an infogan.architectures.Architecture",
+        "architecture": "the name of a built-in architecture, auto, or module:name of an infogan.architectures.Architecture",
         "noise": "the noise z",
         "codes": "the latent codes c1, c2, ... in their order",
         "arms": "arms that the experiment is trained with",
@@ -159,21 +159,21 @@ GLOSSARY: dict[str, Meanings] = {
         "margin": "slowdown of T80 that ok excludes, as a share",
         "alpha": "probability of a false alarm",
         "final_margin_nats": "loss of the final L_I that still passes, nats",
-        "change_alpha": "probability of a false answer to whether anything changed; of few pairs the least there is: "
-        "five allow 1/32 for each measure and direction",
+        "change_alpha": "probability of reporting a change where there is none; with few pairs the smallest "
+        "possible: five allow 1/32 for each measure and direction",
         "notice": "smallest change of T80 that is reported, as a share",
         "final_notice_nats": "smallest change of the final L_I that is reported, nats",
         "watched": "numbers of other arms that must not move",
-        "watched_alpha": "probability of calling one of these numbers moved when it is not, of two samples; pairs "
-        "must all move to one side",
+        "watched_alpha": "probability of calling one of these numbers moved when it is not, for unpaired samples; pairs "
+        "must all move in the same direction",
     },
     "WatchedTable": {
         "arm": "arm that the number is of",
         "measure": "the number that is watched",
         "margin": "move that passes, in the measure's unit",
-        "margin_paired": "the same for pairs of the same seed; absent: pairs tell no more than two samples",
+        "margin_paired": "the same for pairs of the same seed; absent: pairing does not help",
         "worse": "direction that is a regression",
-        "seeds": "seeds of a look that the arm is trained with; none: all of them",
+        "seeds": "seeds of a look that the arm is trained with; empty: all of them",
         "basis": "the reason for the margins",
     },
     "CostTable": {

@@ -54,13 +54,13 @@ def said_of(name: str, wanted: str | OwnImages, error: DataError) -> str:
     """An error message about the images that names the shape of the experiment's own data."""
     channels, size, _ = ARCHITECTURES[wanted].image_CHW if isinstance(wanted, str) else wanted.image_CHW
     what = str(error).removeprefix("images: ")
-    return f"{OPTION}: {name} has {size}x{size} {'grey' if channels == 1 else 'rgb'} of its own: {what}"
+    return f"{OPTION}: {name}'s own data is {size}x{size} {'grey' if channels == 1 else 'rgb'}: {what}"
 
 
 def replacement(experiments: Sequence[str] | None, place: Path | None, resize: bool) -> Replacement | None:
     """Parse the options; None without a place. Raises SpecError if no experiment is named."""
     if place is None and resize:
-        raise SpecError(f"--resize is for the pictures of {OPTION}")
+        raise SpecError(f"--resize needs {OPTION}")
     if place is not None and not experiments:
         raise SpecError(f"{OPTION} {one_line(str(place))}: name the experiments whose data it replaces")
     return None if place is None else Replacement(place, tuple(experiments or ()), resize)

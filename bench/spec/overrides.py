@@ -64,7 +64,7 @@ def parse(texts: Iterable[str]) -> list[Setting]:
         except (ValueError, RecursionError) as error:
             quoted = f"""{name.strip()}='"{value.strip()}"'"""
             raise SpecError(
-                one_line(f"{OPTION} {text}: the value is not TOML: {error}; text stands in quotes: {quoted}")
+                one_line(f"{OPTION} {text}: the value is not TOML: {error}; text must be quoted: {quoted}")
             ) from error
         if name.strip() in settings:
             raise SpecError(one_line(f"{OPTION} {text}: {name.strip()} is set twice"))

@@ -24,15 +24,15 @@ FIELDS = ("architecture", "optimizer", "step")
 def _own_or_one_of(known: Collection[str], whose: str) -> AfterValidator:
     def check(text: str) -> str:
         if text not in known and not is_reference(text):
-            choices = f"one of {whose}{suggest(text, list(known))}"
+            choices = f"{whose}{suggest(text, list(known))}"
             raise ValueError(f"expected module:name, path/to/file.py:name or {choices}")
         return text
 
     return AfterValidator(check)
 
 
-StepName = Annotated[str, _own_or_one_of(STEPS, "ours")]
-OptimizerName = Annotated[str, _own_or_one_of(OPTIMIZERS, "torch's")]
+StepName = Annotated[str, _own_or_one_of(STEPS, "a built-in step")]
+OptimizerName = Annotated[str, _own_or_one_of(OPTIMIZERS, "an optimiser of torch")]
 
 
 class OptimizerTable(Table):
@@ -47,7 +47,7 @@ class OptimizerTable(Table):
         for name, value in (self.__pydantic_extra__ or {}).items():
             values = value if isinstance(value, list) else [value]
             if not all(isinstance(v, int | float | str) for v in values):
-                raise ValueError(f"{name} = {value!r}: expected a number, true, false, text, or a list of such")
+                raise ValueError(f"{name} = {value!r}: expected a number, true, false, text, or a list of these")
         return self
 
 
@@ -75,7 +75,7 @@ class Own:
         Raises SpecError unless the user's file or command line names it: a record's word is not enough.
         """
         if text not in self.folders:
-            raise SpecError(f"{text}: not named by this file of experiments, nor by --set")
+            raise SpecError(f"{text}: named neither by this file of experiments nor by --set")
         return Reference(text, self.folders[text])
 
     def entries(
@@ -121,7 +121,7 @@ def references(source: Source) -> dict[str, Path]:
         before = found.setdefault(text, folder)
         if before != folder and _file(text, before) != _file(text, folder):
             raise SpecError(
-                f"{source.path}: {text} stands in two files, for another source in {before} than in {folder}"
+                f"{source.path}: {text} is named in two files but means different sources, in {before} and in {folder}"
             )
     return found
 

@@ -72,7 +72,9 @@ def _read(path: Path, above: tuple[Path, ...]) -> Source:
     base_path = BUILTIN if base_name == "builtin" else path.parent / base_name
     chain = (*above, path.resolve())
     if base_path.resolve() in chain or len(chain) > MAX_FILES:
-        raise SpecError(one_line(f"{path}: {EXTENDS} = {base_name!r}: these files extend each other without end"))
+        raise SpecError(
+            one_line(f"{path}: {EXTENDS} = {base_name!r}: circular extends, or a chain of more than {MAX_FILES} files")
+        )
     try:
         source = _read(base_path, chain)
     except SpecError as error:
@@ -87,7 +89,7 @@ def _read(path: Path, above: tuple[Path, ...]) -> Source:
 def _tables_of(path: Path) -> dict[str, Any]:
     try:
         if path.exists() and not path.is_file():  # reading a pipe would block, a device has no end
-            raise SpecError(f"{path}: not a file")
+            raise SpecError(f"{path}: not a regular file")
         tables = tomllib.loads(decoded(path.read_bytes()).replace("\r\n", "\n"))
     except OSError as error:
         raise SpecError(f"{path}: {error.strerror or error}") from error
@@ -151,6 +153,6 @@ def _clash(source: Source, at: Location, known: Any, value: Any, path: Path) -> 
     has = "" if known is None else f" has {known!r}" if len(repr(known)) <= 60 else " has another value"
     field, where = f"[{'.'.join(at[:-1])}] {at[-1]} = {shown}" if at[1:] else f"[{at[0]}]", source.origin([at])
     return one_line(
-        f"{path}: {field}: the table is {where}'s, which{has or ' does not state it'}; a file adds "
-        "to what it extends and changes nothing: give it a name of its own, or use --set"
+        f"{path}: {field}: the table is {where}'s, which{has or ' does not state it'}; a file can "
+        "add to what it extends but not change it: choose another name, or use --set"
     )

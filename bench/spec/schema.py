@@ -34,7 +34,7 @@ def as_float(value: Any) -> Any:
     try:
         return float(value)
     except OverflowError:
-        raise ValueError("too large a number") from None
+        raise ValueError("number too large") from None
 
 
 Number = Annotated[float, BeforeValidator(as_float), Field(allow_inf_nan=False)]

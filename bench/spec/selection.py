@@ -81,5 +81,5 @@ def parse_seeds(text: str) -> tuple[int, ...]:
             )
         seeds.extend(range(low, high + 1))
     if len(set(seeds)) != len(seeds):
-        raise SpecError(f"seeds {text!r}: a seed is named twice")
+        raise SpecError(f"seeds {text!r}: a seed occurs twice")
     return tuple(seeds)

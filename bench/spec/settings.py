@@ -121,11 +121,11 @@ def refusal(
     """Field, value and expectation if merged settings do not fit together; else None."""
     continuous = [code for code in codes if isinstance(code, ContinuousTable)]
     if network.get("q_network") == "separate-categories" and len(continuous) == len(codes):
-        return "q_network", "separate-categories", "'shared' or 'separate' where no code is categorical"
+        return "q_network", "separate-categories", "'shared' or 'separate', since no code is categorical"
     if network.get("scale_init") and network.get("init") == "torch":
-        return "scale_init", True, "false with init = 'torch', whose deviation hangs on the width anyway"
+        return "scale_init", True, "false with init = 'torch', whose standard deviation already depends on the width"
     fixed = [code.std for code in continuous if not isinstance(code.std, str)]
     if training.get("give_up") == "authors" and fixed:
-        expected = f"'never' with a fixed std ({fixed[0]:g}): a bound below 0 is nothing unusual then"
+        expected = f"'never' with a fixed std ({fixed[0]:g}): a bound below 0 is normal then"
         return "give_up", "authors", expected
     return None

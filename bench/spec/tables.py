@@ -42,7 +42,7 @@ class Defaults(Table):
     def _is_complete(self) -> "Defaults":
         for field in REQUIRED_DEFAULTS:
             if getattr(self.training, field) is None:
-                raise ValueError(f"training.{field}: missing; no other table can be relied on for it")
+                raise ValueError(f"training.{field}: missing; the defaults must state it")
         return self
 
 
@@ -96,7 +96,7 @@ class Spec(Table):
             _require_known(reference, experiment.variants, where, "reference_variant")
             _require_known(experiment.compared, MEASURES, where, "compared")
             asked = experiment.compared and not experiment.reference_variant
-            _require(not asked, where, "compared", experiment.compared, "a reference_variant beside it")
+            _require(not asked, where, "compared", experiment.compared, "a reference_variant as well")
             for variant, table in experiment.variants.items():
                 _require_known(table.arms or [], experiment.arms, where, f"variants.{variant}.arms")
             self._check_training(name, experiment)
@@ -115,7 +115,7 @@ class Spec(Table):
         field = f"variants.{variant}.architecture" if variant else "architecture"
         _require_known([architecture], ARCHITECTURES, where, field)
         refused = misfit_of_images(experiment, ARCHITECTURES[architecture].image_CHW)
-        _require(not refused, where, field, architecture, f"{refused}; 'auto' chooses")
+        _require(not refused, where, field, architecture, f"{refused}; 'auto' chooses it")
 
     def _check_training(self, name: str, experiment: ExperimentTable) -> None:
         where = f"experiments.{name}"
@@ -144,7 +144,7 @@ class Spec(Table):
                 where,
                 f"q_learns_with ({of})",
                 merged.get("q_learns_with"),
-                "'discriminator' where mi_weight_generator is 0: nothing else would train Q",
+                "'discriminator', since mi_weight_generator is 0: nothing else would train Q",
                 *_layers(name, variant, arm, "mi_weight_generator"),
             )
             refused = refusal(merged, network, codes)
@@ -160,7 +160,7 @@ def misfit_of_images(experiment: ExperimentTable, made_CHW: tuple[int, int, int]
     if made_CHW == image_CHW:
         return ""
     shapes = [" x ".join(map(str, shape)) for shape in (image_CHW, made_CHW)]
-    return f"one for images of {shapes[0]} (channels, height, width) such as the data's, not {shapes[1]}"
+    return f"one for images of {shapes[0]} (channels, height, width), the data's shape, not {shapes[1]}"
 
 
 def _require(holds: bool, where: str, field: str, value: Any, expected: str, *locations: Sequence[str]) -> None:
@@ -179,7 +179,7 @@ def _layers(experiment: str, variant: str | None, arm: str, field: str) -> list[
 
 
 def _require_unique(values: Sequence[Any], where: str, field: str) -> None:
-    _require(len(set(values)) == len(values), where, field, values, "values that do not repeat")
+    _require(len(set(values)) == len(values), where, field, values, "no repeated values")
 
 
 def _require_known(names: list[str], known: Any, where: str, field: str) -> None:

@@ -56,7 +56,7 @@ _CURVES = (
 _HEALTH = (
     Measure("variety", "variety of samples", "of the data's", 2),
     Measure("distinctness", "distinctness of samples", "of the data's"),
-    Measure("saturation", "D sure at the end", "of iterations", 2),
+    Measure("saturation", "D saturated at the end", "of iterations", 2),
     Measure("collapsed", "collapsed", "1: yes", 0),
     Measure("step_ms", "step", "ms", 1),
 )

@@ -78,7 +78,7 @@ def against(baseline: PairedRecord, fingerprint: Fingerprint, measurement: Measu
     """Compare a new measurement with that of the same workload in a stored record."""
     other = differences(baseline["fingerprint"], fingerprint, SAME_MACHINE)
     if other:
-        return Verdict("inconclusive", f"the baseline is another machine's: {'; '.join(other)}", {})
+        return Verdict("inconclusive", f"the baseline is from another machine: {'; '.join(other)}", {})
     workload = measurement["workload"]
     stored = [m for m in baseline["measurements"] if not differences(m["workload"], workload, SAME_WORKLOAD)]
     if not stored:

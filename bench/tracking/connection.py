@@ -76,7 +76,7 @@ def resolve_uri(results: Path) -> str:
         return default_uri(results)
     kind = uri.partition(":")[0].partition("+")[0]
     if kind not in STORES and kind not in {plugin.name for plugin in entry_points(group="mlflow.tracking_store")}:
-        why = "MLflow keeps no runs in a folder any more" if kind in ("file", uri) else f"MLflow has no store {kind}:"
+        why = "MLflow no longer keeps runs in a folder" if kind in ("file", uri) else f"MLflow has no store {kind}:"
         ways = "unset it (runs go to mlflow.db in the results folder), or name a server or a database"
         raise BadInput(f"MLFLOW_TRACKING_URI={told(uri)}: {why}; {ways}: http://HOST:5000, sqlite:////PATH/mlflow.db")
     if fault := _fault(kind, uri):
@@ -95,7 +95,7 @@ def _fault(kind: str, uri: str) -> str:
         except ValueError:
             is_whole = False
         if not is_whole:
-            return "expected http://HOST:PORT, with what is special in a user's name or password as %XX"
+            return "expected http://HOST:PORT, with special characters of a user's name or password written as %XX"
         if parts.query or parts.fragment:
             return "it is the address of a page; expected that of the server, http://HOST:PORT"
     if kind == "sqlite" and not (sqlite_file(uri) or Path()).name:
@@ -109,7 +109,7 @@ def _fault(kind: str, uri: str) -> str:
         except NoSuchModuleError:
             return "SQLAlchemy has no such driver"
         except (ArgumentError, ValueError):
-            return f"expected {kind}://USER:PASSWORD@HOST/DATABASE, with what is special in it as %XX"
+            return f"expected {kind}://USER:PASSWORD@HOST/DATABASE, with special characters written as %XX"
         except ImportError as error:
             return f"its driver is not installed ({error})"
     return ""

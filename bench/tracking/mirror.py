@@ -115,7 +115,7 @@ class Mirror:
                 break
             self._thread.join(min(left_s, POLL_S))
         with self._changed:
-            late = self._outage or "the store did not take it in time"
+            late = self._outage or "the store did not accept it in time"
             left = {path: reason for path, (_, reason) in self._failed.items()}
             left |= dict.fromkeys(self._waiting.keys() | self._in_hand, late)
             self._end()

@@ -85,7 +85,7 @@ def mirror_cell(client: "MlflowClient", folder: CellFolder, memory: Memory | Non
     memory = {} if memory is None else memory
     identity, cell, result = folder.identity(), folder.cell(), folder.result()
     if folder.path.parts[-len(cell.folder.parts) :] != cell.folder.parts:
-        raise CorruptRecord("cell.json names another cell than its folder does")  # its names are used for folders
+        raise CorruptRecord("cell.json belongs to another cell than its folder")  # its names are used for folders
     history = folder.history()  # read after the result, which is written last
     points = recorded_points(cell.config, history) if history is not None else {}
     if result is not None and result.status == "done":
@@ -242,7 +242,7 @@ def _set_aside_orphans(client: "MlflowClient", folder: CellFolder, cell: Cell, k
         made_from = folder.path.with_name(run.data.tags.get("cell_key", "")[: len(folder.path.name)] or "-")
         is_ours = run.data.tags.get("owner") == _owner(made_from) and run.info.run_id != known.run_id
         if is_ours and (made_from == folder.path or not made_from.exists()):
-            _set_aside(client, run.info.run_id, "its record was removed, and the cell was begun anew")
+            _set_aside(client, run.info.run_id, "its record was removed, and the cell was started again")
 
 
 def _send(client: "MlflowClient", run: KnownRun, points: Points) -> None:

@@ -8,8 +8,8 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 NOT_A_DATABASE = "mlflow.db is not a database; move it away and run `python -m bench sync`"
 NO_SPACE = "no space left for mlflow.db; make room and run `python -m bench sync`"
 NO_ANSWER = "tracking server does not answer"
-NO_ACCESS = "tracking server refuses access: it wants MLFLOW_TRACKING_TOKEN, or a user name and password"
-NOT_MLFLOW = "what answers there does not know MLflow's requests: another program, path or version"
+NO_ACCESS = "tracking server refuses access: it requires MLFLOW_TRACKING_TOKEN, or a user name and password"
+NOT_MLFLOW = "what answers there does not understand MLflow's requests: another program, path or version"
 OTHER_VERSION = (
     "the database was made by another version of MLflow; back it up and run `mlflow db upgrade` on it, or use another"
 )

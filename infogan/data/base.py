@@ -103,7 +103,7 @@ def check_factor_names(names: Iterable[str], where: str) -> None:
     for name in names:
         if not _FACTOR_NAME.fullmatch(name):
             allowed = "letters, digits, spaces and _.- up to 60 characters"
-            raise DataError(f"{where}: {name[:60]!r} cannot name a factor, expected {allowed}")
+            raise DataError(f"{where}: {name[:60]!r} is not a valid name of a factor, expected {allowed}")
 
 
 def decoded(raw: bytes) -> str:
@@ -147,9 +147,11 @@ def home_dir() -> Path:
         folder.mkdir(mode=0o700, exist_ok=True)
         found = folder.lstat()
     except OSError as error:
-        raise DataError(f"no home folder, and none can be made: {error}; set HOME") from error
+        raise DataError(f"no home folder, and none can be created: {error}; set HOME") from error
     if found.st_uid != os.getuid() or not stat.S_ISDIR(found.st_mode) or found.st_mode & 0o022:
-        raise DataError(f"no home folder, and {folder}, which would do, belongs to others: set HOME")
+        raise DataError(
+            f"no home folder, and {folder}, the fallback, belongs to another user or is writable by others: set HOME"
+        )
     return folder
 
 

@@ -73,7 +73,7 @@ def _renders(models: list[Path]) -> list[tuple[Path, int, int]]:
             if not match:
                 continue
             if not file.is_file():  # reading a pipe would block
-                raise DataError(f"chairs: {file} is no regular file")
+                raise DataError(f"chairs: {file} is not a regular file")
             elevation, rotation = (int(degrees) for degrees in match.groups())
             if elevation > 90 or rotation >= 360:
                 raise DataError(f"chairs: {file}: elevation {elevation} or rotation {rotation} is out of range")

@@ -108,7 +108,7 @@ def _read_basel(file: Path, progress: Progress | None) -> np.ndarray:
     except Exception as error:  # the unpickler can raise anything on damaged opcodes,
         # and its own message recommends loading without protection
         is_refused = isinstance(error, pickle.UnpicklingError)
-        why = "more than tensors, or damaged" if is_refused else " ".join(str(error).split())[:200]
+        why = "it holds more than tensors, or is damaged" if is_refused else " ".join(str(error).split())[:200]
         raise DataError(f"faces: cannot read {file}: {why}; {expected}") from error
     if not isinstance(renders, torch.Tensor):
         raise DataError(f"faces: {file} holds a {type(renders).__name__}, {expected}")
@@ -192,7 +192,7 @@ def _read_factors(folder: Path, images: list[str]) -> tuple[list[str], tuple[str
             raise DataError(f"faces: {file}, line {number}: {len(line)} values, expected {len(header)}")
         row = dict(zip(header, line, strict=True))
         if row["file"] in rows:
-            raise DataError(f"faces: {file}, line {number}: {row['file']} is there twice")
+            raise DataError(f"faces: {file}, line {number}: {row['file']} occurs twice")
         rows[row["file"]] = row
     for name in sorted(rows.keys() ^ set(images)):
         if name in rows:

@@ -35,7 +35,7 @@ def list_images(folder: Path, suffix: str) -> tuple[list[Path], str]:
         raise DataError(f"cannot read {error.filename or folder}: {error.strerror}") from error
     for name, found in stats:
         if not (stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode)):
-            raise DataError(f"{folder / name} is no regular file")
+            raise DataError(f"{folder / name} is not a regular file")
     rows = sorted((name, s.st_size, s.st_mtime_ns) for name, s in stats if stat.S_ISREG(s.st_mode))
     if not rows:
         raise DataError(f"{folder} holds no *{suffix}")

@@ -134,6 +134,6 @@ def _split(asked: OwnImages, there: "Found") -> tuple[np.ndarray, np.ndarray]:
         own = rows[kinds_N[rows] == kind]
         if len(own) < 2:
             of = f" of class {there.classes[kind]}" if there.classes else ""
-            raise DataError(f"{asked.folder}: one image{of} alone: at least 2 are needed, one to be held out")
+            raise DataError(f"{asked.folder}: only one image{of}: at least 2 are needed, one to be held out")
         is_held_out[own[: min(len(own) - 1, max(1, round(asked.held_out * len(own))))]] = True
     return rows[~is_held_out[rows]], rows[is_held_out[rows]]

@@ -21,7 +21,7 @@ PICTURES, ARRAYS = (".png", ".jpg", ".jpeg"), (".npy", ".npz")
 UNREAD = (".gif", ".webp", ".bmp", ".tif", ".tiff", ".heic", ".avif")  # formats that are rejected
 GREY = ("1", "L", "LA")  # Pillow's modes without colour
 MAX_SIDE = 4096  # pixels of an image to be resized
-HOW = 'resize = "area" (or --resize) crops each to its middle square and averages that down'
+HOW = 'resize = "area" (or --resize) crops each image to its middle square and averages that down'
 
 
 @dataclass(frozen=True)
@@ -50,8 +50,8 @@ def found(place: Path) -> Found:
     files, folders = _inside(place)
     if files and folders:
         raise DataError(
-            f"images: {place} holds both pictures ({files[0].name}) and folders ({folders[0].name}/): all of them in "
-            "one folder, or one folder per class"
+            f"images: {place} holds both pictures ({files[0].name}) and folders ({folders[0].name}/); put all "
+            "pictures into one folder, or use one folder per class"
         )
     if files:
         return Found(place, _key(place, files), tuple(files))
@@ -78,7 +78,7 @@ def looks(there: Found) -> tuple[int, Literal["grey", "rgb"]]:
             width, height = image.size
         in_colour = any(_mode(file) not in GREY for file in there.files)
     if width != height:
-        raise DataError(f"images: {there.files[0]} holds {width}x{height} pixels, which is no square; {HOW}")
+        raise DataError(f"images: {there.files[0]} holds {width}x{height} pixels, which is not square; {HOW}")
     return width, "rgb" if in_colour else "grey"
 
 
@@ -113,8 +113,8 @@ def _inside(folder: Path) -> tuple[list[Path], list[Path]]:
     unread = [file for file in files if file.suffix.lower() in UNREAD]
     if unread:
         raise DataError(
-            f"images: {folder} holds {len(unread)} pictures of a kind that is not read, such as "
-            f"{unread[0].name}: make them PNG"
+            f"images: {folder} holds {len(unread)} pictures in an unsupported format, such as "
+            f"{unread[0].name}: convert them to PNG"
         )
     return [file for file in files if file.suffix.lower() in PICTURES], folders
 
@@ -127,7 +127,7 @@ def _key(place: Path, files: list[Path]) -> str:
         except OSError as error:
             raise DataError(f"images: cannot read {file}: {error.strerror}") from error
         if not stat.S_ISREG(status.st_mode):  # reading a pipe would block
-            raise DataError(f"images: {file} is no regular file")
+            raise DataError(f"images: {file} is not a regular file")
         digest.update(f"{file.relative_to(place)}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
     return digest.hexdigest()
 
@@ -188,13 +188,11 @@ def _decode(
             raise DataError(_of_another_size(file, image.size, size, first))
         if max(image.size) > MAX_SIDE or min(image.size) < size:
             width, height = image.size
-            raise DataError(
-                f"images: {file} is {width}x{height} pixels; {size} to {MAX_SIDE} of a side can be averaged"
-            )
+            raise DataError(f"images: {file} is {width}x{height} pixels; each side must have {size} to {MAX_SIDE}")
         if image.mode not in ("1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr"):
-            raise DataError(f"images: {file} is of mode {image.mode}, expected 8 bits of grey or colour")
+            raise DataError(f"images: {file} has mode {image.mode}, expected 8 bits of grey or colour")
         if image.has_transparency_data and np.asarray(image.convert("RGBA"))[..., 3].min() < 255:
-            raise DataError(f"images: {file} is transparent in parts: lay it on a background first")
+            raise DataError(f"images: {file} has transparent pixels: flatten it onto a background first")
         from PIL import ImageOps
 
         pixels = np.asarray(ImageOps.exif_transpose(image).convert("L" if channels == 1 else "RGB"))
@@ -206,7 +204,7 @@ def _of_another_size(file: Path, size_WH: tuple[int, int], size: int, first: tup
         return f"{of} is {found_WH[0]}x{found_WH[1]} pixels"
 
     others = "" if first == (file, size_WH) or first[1] == size_WH else f" and {told(*first)}"
-    return f"images: {told(file, size_WH)}{others}, while size = {size} asks for {size}x{size}; {HOW}"
+    return f"images: {told(file, size_WH)}{others}, but size = {size} requires {size}x{size}; {HOW}"
 
 
 def _fitted(image_HWC: np.ndarray, size: int) -> np.ndarray:
@@ -234,15 +232,15 @@ def _from_arrays(there: Found, images: np.ndarray, image_CHW: tuple[int, int, in
     if there_channels != channels:
         asked = "grey" if channels == 1 else "rgb"
         raise DataError(
-            f"images: {there.place} has {there_channels} channels, while colour = {asked!r} asks for {channels}"
+            f"images: {there.place} has {there_channels} channels, but colour = {asked!r} requires {channels}"
         )
     if (height, width) != (size, size) and resize is None:
         raise DataError(
-            f"images: {there.place} holds {width}x{height} pixels, while size = {size} asks for {size}x{size}; {HOW}"
+            f"images: {there.place} holds {width}x{height} pixels, but size = {size} requires {size}x{size}; {HOW}"
         )
     if min(height, width) < size or max(height, width) > MAX_SIDE:
         raise DataError(
-            f"images: {there.place} holds {width}x{height} pixels; {size} to {MAX_SIDE} of a side can be averaged"
+            f"images: {there.place} holds {width}x{height} pixels; each side must have {size} to {MAX_SIDE}"
         )
     if (height, width) == (size, size):
         return np.ascontiguousarray(np.moveaxis(images, -1, 1))

@@ -41,7 +41,7 @@ def from_table(table: Any) -> Architecture:
         layers = {name: tuple(Layer(**layer) for layer in table[name]) for name in STACKS}
         found = Architecture(image_CHW=tuple(table["image_CHW"]), output=table["output"], **layers)
     except (TypeError, KeyError) as error:
-        raise OwnError(f"no table of networks: {type(error).__name__}: {error}") from error
+        raise OwnError(f"not a table of networks: {type(error).__name__}: {error}") from error
     check(found)
     return found
 
@@ -53,17 +53,17 @@ def check(architecture: Architecture) -> None:
         _require(isinstance(layers, tuple) and len(layers) <= MAX_LAYERS, f"{stack} must be a tuple of layers")
         for number, layer in enumerate(layers):
             _check_layer(f"{stack}[{number}]", layer)
-    _require(bool(architecture.trunk and architecture.generator), "trunk and generator need a layer")
+    _require(bool(architecture.trunk and architecture.generator), "trunk and generator need at least one layer")
     _require(architecture.output in OUTPUTS, f"output must be one of {', '.join(OUTPUTS)}, got {architecture.output!r}")
     shape = architecture.image_CHW
     fits = isinstance(shape, tuple) and len(shape) == 3 and all(_is_whole(v, 1, MAX_SIDE) for v in shape)
-    _require(fits and shape[1] == shape[2], f"image_CHW must be channels and a square's sides, got {shape!r}")
+    _require(fits and shape[1] == shape[2], f"image_CHW must be (channels, side, side), got {shape!r}")
     _require(all(layer.kind == "linear" for layer in architecture.q_hidden), "q_hidden takes linear layers only")
-    _require(all(layer.kind != "upconv" for layer in architecture.trunk), "trunk takes no upconv")
-    _require(all(layer.kind != "conv" for layer in architecture.generator), "generator takes no conv")
+    _require(all(layer.kind != "upconv" for layer in architecture.trunk), "trunk cannot have an upconv")
+    _require(all(layer.kind != "conv" for layer in architecture.generator), "generator cannot have a conv")
     networks, side = Networks.of(architecture, 1, 1.0), shape[1]
     made = networks.generator[-1].out_side
-    _require(made == side, f"the generator makes images of side {made}, image_CHW says {side}")
+    _require(made == side, f"the generator makes images of side {made}, but image_CHW says {side}")
     sides = [(stack, placed.in_side) for stack in ("trunk", "generator") for placed in getattr(networks, stack)]
     _require(all(s >= 1 for _, s in sides), "trunk: too many convolutions of stride 2 for such a small image")
     odd = [p.in_side for p in networks.trunk if p.layer.kind == "conv" and p.layer.stride == 2 and p.in_side % 2]
@@ -75,7 +75,10 @@ def _check_layer(where: str, layer: Any) -> None:
     _require(layer.kind in KINDS, f"{where}: kind must be one of {', '.join(KINDS)}, got {layer.kind!r}")
     _require(_is_whole(layer.width, 1, MAX_WIDTH), f"{where}: width must be 1 to {MAX_WIDTH}, got {layer.width!r}")
     _require(_is_whole(layer.stride, 1, 2), f"{where}: stride must be 1 or 2, got {layer.stride!r}")
-    _require(_is_whole(layer.spatial, 1, MAX_SIDE), f"{where}: spatial must be a side, got {layer.spatial!r}")
+    _require(
+        _is_whole(layer.spatial, 1, MAX_SIDE),
+        f"{where}: spatial must be a side of 1 to {MAX_SIDE}, got {layer.spatial!r}",
+    )
     _require(isinstance(layer.batch_norm, bool), f"{where}: batch_norm must be true or false")
 
 

@@ -47,14 +47,14 @@ class Reference:
             if not file.is_file():
                 raise OwnError(f"{self.text}: {file} does not exist")
             if not MODULE.fullmatch(file.stem):
-                raise OwnError(f"{self.text}: {file.name} is no name of a module: letters, digits and _ only")
+                raise OwnError(f"{self.text}: {file.name} is not a valid module name: use letters, digits and _ only")
             return file.parent, file.stem
         if not MODULE.fullmatch(where):
             raise OwnError(f"{self.text}: write module:name or path/to/file.py:name")
         for root in (self.folder.absolute(), *(Path(entry).absolute() for entry in sys.path)):
             if _file(root, where) is not None:
                 return root, where
-        raise OwnError(f"{self.text}: no module {where} in {self.folder.absolute()}, nor installed")
+        raise OwnError(f"{self.text}: no module {where} in {self.folder.absolute()}, and none is installed")
 
     @property
     def file(self) -> Path:
@@ -110,7 +110,7 @@ def load(reference: Reference) -> Any:
         said = " ".join(f"{type(error).__name__}: {error}".split())
         raise OwnError(one_line(f"{reference.text}: {file} cannot be imported: {said}")) from error
     if Path(getattr(module, "__file__", None) or "").resolve() != file.resolve():
-        raise OwnError(f"{reference.text}: another module is called {module_name}; give {file.name} a name of its own")
+        raise OwnError(f"{reference.text}: another module is called {module_name}; rename {file.name}")
     if not hasattr(module, reference.name):
         raise OwnError(f"{reference.text}: {file} has no {reference.name}")
     return getattr(module, reference.name)

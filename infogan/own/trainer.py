@@ -124,7 +124,7 @@ def torch_optimizer(name: str, options: Mapping[str, Any], settings: StepSetting
 def own_optimizer(name: str, cls: Any, options: Mapping[str, Any]) -> MakeOptimizer:
     """A factory for a custom optimiser. Raises OwnError if ``cls`` is not callable."""
     if not callable(cls):
-        raise OwnError(f"{name}: an optimiser is made as {name}(groups, **options), and this is {type(cls).__name__}")
+        raise OwnError(f"{name}: an optimiser must be callable as {name}(groups, **options), got {type(cls).__name__}")
     return _maker(name, cls, options)
 
 
@@ -133,9 +133,11 @@ def _maker(name: str, cls: Any, options: Mapping[str, Any]) -> MakeOptimizer:
         try:
             optimizer = cls(groups, **{key: tuple(v) if isinstance(v, list) else v for key, v in options.items()})
         except (TypeError, ValueError) as error:
-            raise OwnError(f"optimizer {name}: cannot be made of {dict(options)}: {error}") from error
+            raise OwnError(f"optimizer {name}: cannot be created with {dict(options)}: {error}") from error
         if not isinstance(optimizer, torch.optim.Optimizer):
-            raise OwnError(f"optimizer {name}: made {type(optimizer).__name__}, which is no torch.optim.Optimizer")
+            raise OwnError(
+                f"optimizer {name}: returned {type(optimizer).__name__}, which is not a torch.optim.Optimizer"
+            )
         return optimizer
 
     return make

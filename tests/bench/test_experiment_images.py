@@ -107,7 +107,7 @@ def test_more_classes_than_can_be_told_apart_are_refused_before_training(tmp_pat
         save(tmp_path / "pictures" / "shoes" / f"kind-{k:02d}", noise(8, seed=k))
     spec = write_spec(tmp_path, OWN + '\nmeasures = ["digits"]')
     with pytest.raises(
-        BadInput, match="tiny: measures names 'digits', which is for at most 10 classes, and the images have 11"
+        BadInput, match="tiny: measures names 'digits', which is for at most 10 classes, but the images have 11"
     ):
         Context(["tiny"], spec=spec, results=tmp_path / "r", no_tracking=True)
 
@@ -118,8 +118,8 @@ def test_too_few_with_labels_are_refused_before_training_or_measured_without(
     """The classifier takes batches of so many."""
     assert classifier.Recipe().batch_size == data.own.MIN_LABELLED
     folder, own = shoes(tmp_path, num=70), OWN + '\nmeasures = ["digits", "usable"]'
-    told = "for at least 128 training images with labels, and there are 126"
-    with pytest.raises(BadInput, match=f"tiny: measures names 'digits', which is {told}: leave it out"):
+    told = "for at least 128 training images with labels, but there are 126"
+    with pytest.raises(BadInput, match=f"tiny: measures names 'digits', which is {told}: remove it"):
         Context(["tiny"], spec=write_spec(tmp_path, own), results=tmp_path / "r", no_tracking=True)
     spec = write_spec(tmp_path, NAMED + '\nmeasures = ["digits", "usable"]')
     context = Context(["tiny"], spec=spec, results=tmp_path / "r", images=folder, no_tracking=True)
@@ -191,6 +191,6 @@ def test_the_command_line_says_what_was_found_before_anything_is_written(tmp_pat
     save(tmp_path / "pictures" / "shoes", np.zeros((3, 40, 40), np.uint8))
     bench.environment = {"INFOGAN_CACHE": str(tmp_path / "cache")}
     output = bench("run", "tiny", code=2)
-    assert re.match(r"error: images: .*000\.png is 40x40 pixels, while size = 32 asks for 32x32; resize = ", output)
+    assert re.match(r"error: images: .*000\.png is 40x40 pixels, but size = 32 requires 32x32; resize = ", output)
     assert output.count("\n") == 1
     assert not bench.results.exists()

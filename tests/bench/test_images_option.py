@@ -136,11 +136,15 @@ PICTURES = {
     "another size": (
         4,
         (40, 40, 3),
-        r"tiny has 28x28 grey of its own: .* holds 40x40 rgb; the paper has networks for 28x28 grey, .*--resize",
+        r"tiny's own data is 28x28 grey: .* holds 40x40 rgb; the paper has networks for 28x28 grey, .*--resize",
     ),
     "smaller ones": (4, (20, 20), "holds 20x20 grey"),
-    "no square": (4, (28, 40), "holds 40x28 pixels, which is no square; .*--resize"),
-    "too few": (9, (28, 28), r"batch_size = 32 exceeds the 8 training images of cpu; smaller: --set"),
+    "no square": (4, (28, 40), "holds 40x28 pixels, which is not square; .*--resize"),
+    "too few": (
+        9,
+        (28, 28),
+        r"batch_size = 32 exceeds the 8 training images of profile cpu; set a smaller training.batch_size with --set",
+    ),
 }
 
 
@@ -162,9 +166,9 @@ def test_mixed_sizes_and_a_folder_that_is_not_there_end_the_command_before_anyth
     (tmp_path / "000.png").rename(folder / "004.png")
     monkeypatch.chdir(tmp_path)
     words = {
-        "shoes": "error: --images: tiny has 28x28 grey of its own: .*004.png is 28x40 pixels and .*000.png is 28x28"
+        "shoes": "error: --images: tiny's own data is 28x28 grey: .*004.png is 28x40 pixels and .*000.png is 28x28"
         ".*--resize",
-        "nowhere": "error: --images: tiny has 28x28 grey of its own: .*nowhere does not exist",
+        "nowhere": "error: --images: tiny's own data is 28x28 grey: .*nowhere does not exist",
     }
     for place, said in words.items():
         monkeypatch.setattr("sys.argv", ["bench", "run", "tiny", "--spec", str(file), "--images", place])
@@ -180,7 +184,7 @@ def test_it_wants_experiments_that_there_are(file: Path, tmp_path: Path) -> None
     for names, words in ((None, "--images .*: name the experiments"), (["tyni"], "unknown experiment 'tyni'")):
         with pytest.raises(SpecError, match=words):
             planned(file, tmp_path, experiments=names)
-    with pytest.raises(SpecError, match="--resize is for the pictures of --images"):
+    with pytest.raises(SpecError, match="--resize needs --images"):
         planned(file, None, resize=True)
 
 

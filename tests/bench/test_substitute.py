@@ -32,12 +32,12 @@ def test_all_that_the_folder_lacks_is_said_at_once(folder: Path) -> None:
         Context(PAPERS, data_dir=folder)
     said = str(caught.value)
     assert said.startswith(f"mnist: not in {folder}: looked for MNIST/raw/")
-    assert "found faces/; nor is chairs: looked for rendered_chairs/<model>" in said
-    assert re.search(r"; nor is svhn: looked for .*; nor is celeba: looked for ", said)
-    assert "nor is faces" not in said
+    assert "found faces/; chairs is missing too: looked for rendered_chairs/<model>" in said
+    assert re.search(r"; svhn is missing too: looked for .*; celeba is missing too: looked for ", said)
+    assert "faces is missing too" not in said
     names = "mnist,chairs,svhn,celeba"
     flag, sources = f"--substitute {names} (make: SUBSTITUTE={names})", '"embedded" or "rendered"'
-    assert said.endswith(f"For what stands in: {flag}, or source = {sources} in experiments.toml")
+    assert said.endswith(f"To use a substitute: {flag}, or source = {sources} in experiments.toml")
 
 
 @pytest.mark.parametrize("substitute", ["mnist,chairs,svhn,celeba", "all", " all , mnist "])

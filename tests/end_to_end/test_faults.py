@@ -168,7 +168,7 @@ def test_two_damaged_checkpoints_start_anew(undisturbed: Bench, tmp_path: Path, 
     assert "checkpoint.pt: checksum does not match" in output
     assert "using the one before" in output
     assert "neither is used" in output
-    assert "no checkpoint can be used; the cell starts anew" in output
+    assert "no checkpoint can be used; the cell starts again from the beginning" in output
     check_same(bench, undisturbed)
 
 

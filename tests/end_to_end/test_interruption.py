@@ -59,7 +59,7 @@ def test_a_damaged_checkpoint_is_said_and_the_one_before_used(
         wait_for(lambda: num_checkpoints(bench) == 2)
         process.terminate()
         output, _ = process.communicate(timeout=PATIENCE_S)
-    assert "stopped: the same command goes on from the checkpoints there" in output
+    assert "stopped: run the same command to continue from the checkpoints" in output
     for folder in bench.cells().values():
         damage(folder / "checkpoint.pt", random.Random(1))
     output = bench(*RUN)

@@ -36,7 +36,7 @@ def here(there: Bench, tmp_path_factory: pytest.TempPathFactory, empty_database:
     assert len(files) > 1
     said = bench("unpack", *map(str, files))
     assert "5 cells added" in said
-    assert "5 cells came without weights" in said
+    assert "5 cells have no weights" in said
     assert "5 of 5 cells are mirrored in full" in bench("sync")
     return bench
 

@@ -270,7 +270,7 @@ def test_storage_that_is_not_shared_is_said_and_not_written_to(cluster: Nodes, b
 
 MISTAKES = {
     "executor": (["--executor", "slurm"], "choose from local, ray"),
-    "address without ray": (["--ray-address", "10.0.0.1:6379"], "--ray-address is for --executor ray"),
+    "address without ray": (["--ray-address", "10.0.0.1:6379"], "--ray-address needs --executor ray"),
     "address": (["--executor", "ray", "--ray-address", "somewhere"], "expected HOST:PORT"),
     "client's address": (["--executor", "ray", "--ray-address", "ray://head:10001"], "on a node of the cluster"),
     "nobody there": (["--executor", "ray", "--ray-address", f"{LOOPBACK}:1"], "no Ray cluster answers"),

@@ -300,7 +300,7 @@ def test_bad_use_is_one_line(server: TrackingServer, tmp_path: Path) -> None:
     assert f"port {server.port} cannot be used on 127.0.0.1" in bad(server)
     assert "choose postgresql or sqlite" in bad(server, "--store", "mysql")
     assert "cannot be resolved" in bad(server, "--host", "no such host")
-    assert "give whole names" in bad(server, "--allowed-hosts", "*.lab.example", "--port", str(free_port()))
+    assert "expected whole host names" in bad(server, "--allowed-hosts", "*.lab.example", "--port", str(free_port()))
     (tmp_path / "file").touch()
     assert "is not a folder" in bad(server, "--folder", str(tmp_path / "file"))
 

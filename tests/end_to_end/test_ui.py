@@ -202,7 +202,7 @@ def test_a_server_that_dies_is_one_line(results: Path) -> None:
     with start(results) as process:
         first_child(process).kill()
         output, _ = process.communicate(timeout=PATIENCE_S)
-        assert output == "error: MLflow ended with code -9: without a word\n"
+        assert output == "error: MLflow ended with code -9: without output\n"
         assert process.returncode == 1
 
 

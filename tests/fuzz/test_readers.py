@@ -185,11 +185,11 @@ def test_pipes_and_links_to_nowhere_are_refused_at_once(tmp_path: Path, monkeypa
     for name, file in (("faces", "faces/9.png"), ("chairs", "rendered_chairs/model-0/renders/image_9_p1_t1_r1.png")):
         path = tmp_path / file
         os.mkfifo(path)
-        with pytest.raises(DataError, match="is no regular file"):
+        with pytest.raises(DataError, match="is not a regular file"):
             data.load(name, "real", tmp_path)
         path.unlink()
         path.symlink_to(tmp_path / "nowhere")
-        with pytest.raises(DataError, match=r"cannot read|is no regular file"):
+        with pytest.raises(DataError, match=r"cannot read|is not a regular file"):
             data.load(name, "real", tmp_path)
 
 

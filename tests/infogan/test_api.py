@@ -176,7 +176,10 @@ def test_images_of_a_generator_in_minus_one_to_one_are_given_from_zero_to_one(tm
         (lambda m: m.sample(2, c2=[0, 1, 2]), "c2 takes one number or 2"),
         (lambda m: m.sample(2, c2="wide"), "c2 takes numbers"),
         (lambda m: m.sample(0), "n must be at least 1"),
-        (lambda m: m.sample(2, noise=torch.zeros(3, 62)), r"noise must be \(1, 62\) or \(2, 62\), got \(3, 62\)"),
+        (
+            lambda m: m.sample(2, noise=torch.zeros(3, 62)),
+            r"noise must have shape \(1, 62\) or \(2, 62\), got \(3, 62\)",
+        ),
         (lambda m: m.encode(torch.zeros(2, 28, 28)), r"images must be \(N, 1, 28, 28\), got \(2, 28, 28\)"),
         (lambda m: m.encode(torch.full((2, 1, 28, 28), 255.0)), "images must be in .0, 1., or uint8"),
         (lambda m: m.calibrate(torch.zeros(1, 1, 28, 28)), "at least two images"),
@@ -201,12 +204,12 @@ def changed_card(**fields: Any) -> Callable[[bytes], bytes]:
     ("name", "change", "words"),
     [
         (api.CARD, lambda raw: raw[:40], "card.json is damaged"),
-        (api.CARD, lambda raw: b"[]", "no card of the format"),
-        (api.CARD, changed_card(format="infogan-export-9"), "no card of the format"),
-        (api.CARD, changed_card(architecture="cubist"), "make no model: KeyError: 'cubist'"),
-        (api.CARD, changed_card(codes=CODES[:1]), "make no model: RuntimeError"),
-        (api.CARD, changed_card(noise={"size": 10**11}), "make no model: RuntimeError"),
-        (api.CARD, changed_card(codes=[{"kind": "categorical"}]), "make no model: KeyError"),
+        (api.CARD, lambda raw: b"[]", "not a card of format"),
+        (api.CARD, changed_card(format="infogan-export-9"), "not a card of format"),
+        (api.CARD, changed_card(architecture="cubist"), "do not form a model: KeyError: 'cubist'"),
+        (api.CARD, changed_card(codes=CODES[:1]), "do not form a model: RuntimeError"),
+        (api.CARD, changed_card(noise={"size": 10**11}), "do not form a model: RuntimeError"),
+        (api.CARD, changed_card(codes=[{"kind": "categorical"}]), "do not form a model: KeyError"),
         (api.WEIGHTS, lambda raw: raw[:-100], "weights.safetensors is damaged"),
     ],
 )
@@ -230,7 +233,7 @@ def test_weights_that_would_run_code_are_refused(folder: Path, tmp_path: Path) -
     torch.save({"generator": print, "discriminator": {}}, copy / api.WEIGHTS)
     sha256 = hashlib.sha256((copy / api.WEIGHTS).read_bytes()).hexdigest()
     (copy / api.CARD).write_bytes(changed_card(weights_sha256=sha256)((folder / api.CARD).read_bytes()))
-    with pytest.raises(infogan.ModelError, match="make no model: SafetensorError"):
+    with pytest.raises(infogan.ModelError, match="do not form a model: SafetensorError"):
         infogan.load(copy)
 
 

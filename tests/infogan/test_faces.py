@@ -158,7 +158,7 @@ def edit_factors(folder: Path, old: str, new: str) -> None:
     [
         (lambda f: edit_factors(f, "face1.png", "other.png"), r"factors\.csv has no line for face1\.png"),
         (lambda f: (f / "face1.png").unlink(), r"factors\.csv names face1\.png, which is not in the folder"),
-        (lambda f: edit_factors(f, "face1.png", "face2.png"), r"line \d: face2\.png is there twice"),
+        (lambda f: edit_factors(f, "face1.png", "face2.png"), r"line \d: face2\.png occurs twice"),
         (lambda f: edit_factors(f, "face1.png,", "face1.png,1,"), r"line \d: 4 values, expected 3"),
         (lambda f: edit_factors(f, "face1.png,", "face1.png,x"), "factors must be numbers: .*x0"),
         (lambda f: edit_factors(f, "face2.png,0", "face2.png,nan#"[:-1]), "must be numbers|must be finite"),

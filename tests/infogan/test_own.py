@@ -70,7 +70,7 @@ def test_adams_settings_reach_those_like_adam_and_unknown_options_are_named() ->
     for option in ("momentun", "lr", "betas", "fused"):
         with pytest.raises(OwnError, match=rf"unknown option '{option}'; choose from weight_decay, amsgrad|unknown"):
             torch_optimizer("adamw" if option == "betas" else "sgd", {option: 1}, SETTINGS, "cpu")
-    with pytest.raises(OwnError, match=r"optimizer sgd: cannot be made of .*momentum"):
+    with pytest.raises(OwnError, match=r"optimizer sgd: cannot be created with .*momentum"):
         OwnTrainer(CONFIG, IMAGES, 0, Parts(torch_optimizer("sgd", {"momentum": -1.0}, SETTINGS, "cpu")))
 
 
@@ -146,7 +146,11 @@ def test_an_optimiser_of_ones_own_is_made_with_its_options() -> None:
     trained(run, 1)
     moved = [(p - b).abs() for p, b in zip(run.players.generator.parameters(), before, strict=True)]
     assert all(torch.all((m < 1e-7) | ((m - 1e-3).abs() < 1e-6)) for m in moved)  # a sign times the rate
-    for cls, message in ((3, "made as"), (dict, "cannot be made of|made dict"), (lambda *a, **k: 3, "made int")):
+    for cls, message in (
+        (3, "callable as"),
+        (dict, "cannot be created with|returned dict"),
+        (lambda *a, **k: 3, "returned int"),
+    ):
         with pytest.raises(OwnError, match=message):
             OwnTrainer(CONFIG, IMAGES, 0, Parts(own_optimizer("it", cls, {"beta2": 0.9})))
 
@@ -165,7 +169,7 @@ def test_a_network_goes_through_a_record_unchanged() -> None:
 
 MNIST = ARCHITECTURES["mnist"]
 WRONG = {
-    "a side too large": (replace(MNIST, image_CHW=(1, 32, 32)), "images of side 28, image_CHW says 32"),
+    "a side too large": (replace(MNIST, image_CHW=(1, 32, 32)), "images of side 28, but image_CHW says 32"),
     "no square": (replace(MNIST, image_CHW=(1, 28, 14)), "a square's sides"),
     "a kind": (replace(MNIST, trunk=(Layer("pool", 3),)), r"trunk\[0\]: kind must be one of"),  # type: ignore[arg-type]
     "a width": (replace(MNIST, trunk=(Layer("conv", 0),)), r"trunk\[0\]: width must be 1 to"),
@@ -174,7 +178,7 @@ WRONG = {
     "no layer": (replace(MNIST, trunk=(3,)), r"trunk\[0\] must be an infogan.architectures.Layer, got int"),  # type: ignore[arg-type]
     "an output": (replace(MNIST, output="relu"), "output must be one of"),  # type: ignore[arg-type]
     "odd sides": (replace(MNIST, trunk=(Layer("conv", 8),) * 3), "needs an even side"),
-    "the wrong way": (replace(MNIST, trunk=(Layer("upconv", 8),)), "trunk takes no upconv"),
+    "the wrong way": (replace(MNIST, trunk=(Layer("upconv", 8),)), "trunk cannot have an upconv"),
 }
 
 
@@ -257,12 +261,12 @@ def test_what_is_not_there_or_goes_by_a_taken_name_is_said(tmp_path: Path) -> No
         True, True, True, False, False, False, False,
     ]  # fmt: skip
     for text, message in (
-        ("nowhere:x", "no module nowhere in .*, nor installed"),
+        ("nowhere:x", "no module nowhere in .*, and none is installed"),
         ("nowhere.py:x", "nowhere.py does not exist"),
         ("../a/b:x", "write module:name or path/to/file.py:name"),
     ):
         with pytest.raises(OwnError, match=message):
             _ = Reference(text, tmp_path).file
     (tmp_path / "json.py").write_text("x = 1")
-    with pytest.raises(OwnError, match=r"another module is called json; give json.py a name of its own"):
+    with pytest.raises(OwnError, match=r"another module is called json; rename json.py"):
         load(Reference("json.py:x", tmp_path))

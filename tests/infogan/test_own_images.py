@@ -96,7 +96,7 @@ def test_arrays_give_what_pictures_give(tmp_path: Path, layout: str) -> None:
 def test_larger_pictures_are_averaged_down_only_if_asked(tmp_path: Path) -> None:
     wide = noise(12, (64, 100, 3))
     asked = OwnImages(save(tmp_path / "wide", wide), 32, "rgb")
-    with pytest.raises(data.DataError, match=r"000\.png is 100x64 pixels, while size = 32 asks for 32x32; resize = "):
+    with pytest.raises(data.DataError, match=r"000\.png is 100x64 pixels, but size = 32 requires 32x32; resize = "):
         data.load(asked)
     loaded = data.load(replace(asked, resize="area"))
     middle = wide[:, :, 18:82]
@@ -177,22 +177,22 @@ REFUSED: dict[str, tuple[Callable[[Path], Path], str]] = {
     "nothing there": (lambda folder: folder, "x does not exist"),
     "an empty folder": (lambda folder: save(folder, noise(0)), "x holds nothing; expected pictures"),
     "no pictures": (with_text, r"x holds images\.zip, list\.txt; expected pictures .*; not unpacked: images\.zip"),
-    "mixed sizes": (mixed, r"wider\.png is 48x40 pixels and .*000\.png is 32x32 pixels, while size = 32"),
+    "mixed sizes": (mixed, r"wider\.png is 48x40 pixels and .*000\.png is 32x32 pixels, but size = 32"),
     "parts of a set": (deep, r"test holds boots/; expected the pictures of a class; if .*test holds the classes, give"),
     "one class": (
         lambda folder: save(folder / "boots", noise(3)).parent,
         r"x holds boots/; .*; give .*boots for one set",
     ),
     "pictures beside classes": (both, r"x holds both pictures \(000\.png\) and folders \(boots/\)"),
-    "a kind that is not read": (of_another_kind, r"1 pictures of a kind that is not read, such as moving\.gif"),
-    "transparent": (transparent, r"000\.png is transparent in parts"),
-    "sixteen bits": (sixteen_bits, r"deep\.png is of mode I;16"),
+    "a kind that is not read": (of_another_kind, r"1 pictures in an unsupported format, such as moving\.gif"),
+    "transparent": (transparent, r"000\.png has transparent pixels"),
+    "sixteen bits": (sixteen_bits, r"deep\.png has mode I;16"),
     "a damaged picture": (broken, r"cannot decode .*001\.png"),
-    "one picture": (lambda folder: save(folder, noise(1)), "one image alone: at least 2"),
-    "too small": (lambda folder: save(folder, noise(2, (16, 16))), "000.png is 16x16 pixels, while size = 32"),
+    "one picture": (lambda folder: save(folder, noise(1)), "only one image: at least 2"),
+    "too small": (lambda folder: save(folder, noise(2, (16, 16))), "000.png is 16x16 pixels, but size = 32"),
     "floats": (array("x.npy", images=np.zeros((3, 32, 32))), r"x\.npy holds float64 \(3, 32, 32\); expected uint8"),
-    "colour for grey": (array("x.npy", images=noise(3, RGB)), "has 3 channels, while colour = 'grey' asks for 1"),
-    "an array of another size": (array("x.npy", images=noise(3, (28, 28))), "holds 28x28 pixels, while size = 32"),
+    "colour for grey": (array("x.npy", images=noise(3, RGB)), "has 3 channels, but colour = 'grey' requires 1"),
+    "an array of another size": (array("x.npy", images=noise(3, (28, 28))), "holds 28x28 pixels, but size = 32"),
     "no images": (array("x.npz", x_train=noise(3)), r"x\.npz holds x_train; expected images"),
     "labels too few": (
         array("x.npz", images=noise(3), labels=np.arange(2)),
@@ -212,5 +212,5 @@ def test_what_is_not_as_asked_is_one_line(tmp_path: Path, name: str) -> None:
 
 
 def test_what_is_too_small_is_never_made_larger(tmp_path: Path) -> None:
-    with pytest.raises(data.DataError, match="is 16x16 pixels; 32 to 4096 of a side can be averaged"):
+    with pytest.raises(data.DataError, match="is 16x16 pixels; each side must have 32 to 4096"):
         data.load(replace(grey(save(tmp_path / "x", noise(2, (16, 16)))), resize="area"))

@@ -106,7 +106,7 @@ def _limited(address: str | None, stderr: int) -> Iterator[None]:
         where = address or "the address found"
         os.write(
             stderr,
-            f"error: what answers at {where} is no Ray cluster; no connection in {CONNECT_LIMIT_S:g} s\n".encode(),
+            f"error: what answers at {where} is not a Ray cluster; no connection in {CONNECT_LIMIT_S:g} s\n".encode(),
         )
         os._exit(2)
 

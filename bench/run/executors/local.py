@@ -30,7 +30,7 @@ PRELOAD_TO_MEASURE = "infogan.measures.families"
 NUM_FILES = 64  # open at a time, for launcher, tracking store and data
 NUM_FILES_PER_CELL = 8  # two pipes, descriptors passed by the server, a checkpoint and its folder
 End = Callable[[CellTask, str, str], None]  # takes a cell, its outcome and a message
-SERVER_DEATH = "the server that starts workers died as it began, perhaps of a limit of memory (ulimit -v)"
+SERVER_DEATH = "the server that starts workers died at its start, perhaps because of a memory limit (ulimit -v)"
 
 
 @dataclass
@@ -198,7 +198,7 @@ def _short_temporary_folder() -> Iterator[None]:
 def _describe_exit(exitcode: int | None) -> str:
     if exitcode is not None and exitcode < 0:
         name = signal.Signals(-exitcode).name
-        hint = " (killed by the system, perhaps for want of memory)" if name == "SIGKILL" else ""
+        hint = " (killed by the system, perhaps for lack of memory)" if name == "SIGKILL" else ""
         return f"worker died of {name}{hint}; the next run continues from its last checkpoint"
     return f"worker ended with exit code {exitcode} and no result; the next run continues from its last checkpoint"
 

@@ -256,7 +256,7 @@ def test_a_guard_alone_reproduces_nothing(spec: Spec) -> None:
     assert [c.holds for c in dead.conditions] == [False, True]
     assert str(dead.verdict) == "not reproduced on a substitute"
     assert str(judged(spec, conditions, [0.0] * 5, [1.0] * 5).verdict) == "partly reproduced on a substitute"
-    with pytest.raises(ValueError, match="needs a condition that is not a guard"):
+    with pytest.raises(ValueError, match="needs at least one condition that is not a guard"):
         judged(spec, conditions[1:], [1.0] * 5, [1.0] * 5)
 
 

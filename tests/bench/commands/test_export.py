@@ -141,19 +141,19 @@ def test_a_cell_is_loaded_without_a_folder_between(trained: CellFolder, speak: S
     ("source", "asked", "words"),
     [
         ("none", {}, "none does not exist"),
-        ("made", {}, "made holds several experiments; experiment= chooses from mnist, toy"),
-        ("made", {"experiment": "mnits"}, "no cell of the experiment 'mnits' (did you mean 'mnist'?)"),
-        ("made", {"experiment": "mnist", "arm": "infogam"}, "no cell of the arm 'infogam' (did you mean 'infogan'?)"),
-        ("made", {"experiment": "mnist", "seed": 77}, "no cell of seed 77; there are 0"),
-        ("made", {"experiment": "mnist", "seed": "first"}, "seed='first' is neither best, median nor a number"),
-        ("made", {"experiment": "mnist", "seed": -1}, "seed='-1' is neither best, median nor a number"),
+        ("made", {}, "made holds several experiments; choose one with experiment=: mnist, toy"),
+        ("made", {"experiment": "mnits"}, "no cell of experiment 'mnits' (did you mean 'mnist'?)"),
+        ("made", {"experiment": "mnist", "arm": "infogam"}, "no cell of arm 'infogam' (did you mean 'infogan'?)"),
+        ("made", {"experiment": "mnist", "seed": 77}, "no cell has seed 77; choose from 0"),
+        ("made", {"experiment": "mnist", "seed": "first"}, "seed='first': expected best, median or a number"),
+        ("made", {"experiment": "mnist", "seed": -1}, "seed='-1': expected best, median or a number"),
         ("made", {"experiment": "mnist", "profile": "huge"}, "unknown profile 'huge'"),
-        ("made", {"experiment": "toy", "seed": 1}, "is partial: only a finished cell has its networks"),
-        ("cell", {"seed": 77}, "cell is one cell, mnist/smoke/infogan/seed-0: not seed=77"),
-        ("cell", {"arm": "gan"}, "cell is one cell, mnist/smoke/infogan/seed-0: not arm='gan'"),
-        ("exported", {"arm": "gan"}, "exported is one exported network, of the arm 'infogan', not 'gan'"),
-        ("exported", {"seed": 77}, "exported is one exported network, of the seed 0, not 77"),
-        ("exported", {"seed": "best"}, "exported is one exported network, of the seed 0, not 'best'"),
+        ("made", {"experiment": "toy", "seed": 1}, "is partial: only a finished cell has trained networks"),
+        ("cell", {"seed": 77}, "cell is one cell, mnist/smoke/infogan/seed-0, which does not match seed=77"),
+        ("cell", {"arm": "gan"}, "cell is one cell, mnist/smoke/infogan/seed-0, which does not match arm='gan'"),
+        ("exported", {"arm": "gan"}, "exported is an exported network of arm 'infogan', not 'gan'"),
+        ("exported", {"seed": 77}, "exported is an exported network of seed 0, not 77"),
+        ("exported", {"seed": "best"}, "exported is an exported network of seed 0, not 'best'"),
         ("bare.zip", {}, "toy/smoke/infogan/seed-0 came without its weights: pack with --weights where it was trained"),
         (
             REFERENCE,
@@ -161,7 +161,7 @@ def test_a_cell_is_loaded_without_a_folder_between(trained: CellFolder, speak: S
             "python -m bench run mnist-mi --profile cpu --arms infogan --seeds 2",
         ),
         (__file__, {}, "File is not a zip file"),
-        ("made/cells", {}, "is no cell's folder, and it holds neither cells nor packs"),
+        ("made/cells", {}, "is not a cell's folder, and it holds neither cells nor packs"),
     ],
 )
 def test_what_cannot_be_loaded_is_one_line_of_the_functions_parameters(
@@ -198,7 +198,7 @@ def test_without_the_harness_results_are_one_line(
     assert ended.stdout == "(1, 28, 28)\n"
     assert ended.stderr.splitlines()[-1] == (
         "infogan.api.ModelError: made has no card.json; results and packs need the harness, bench, which is not "
-        "installed here: python -m bench export writes a folder that needs none"
+        "installed here: python -m bench export writes a folder that does not need it"
     )
 
 
@@ -241,19 +241,19 @@ def made(trained: CellFolder, tmp_path: Path) -> Path:
     ("arguments", "words"),
     [
         ("none --to x", "none does not exist"),
-        ("made --to x", "made holds several experiments; --experiment chooses from mnist, toy"),
-        ("made --experiment mnits --to x", "no cell of the experiment 'mnits' (did you mean 'mnist'?)"),
-        ("made --experiment mnist --arm gan --to x", "no cell of the arm 'gan' (did you mean 'infogan'?)"),
-        ("made --experiment mnist --seed 77 --to x", "no cell of seed 77"),
-        ("made --experiment mnist --seed first --to x", "--seed first is neither best, median nor a number"),
+        ("made --to x", "made holds several experiments; choose one with --experiment: mnist, toy"),
+        ("made --experiment mnits --to x", "no cell of experiment 'mnits' (did you mean 'mnist'?)"),
+        ("made --experiment mnist --arm gan --to x", "no cell of arm 'gan' (did you mean 'infogan'?)"),
+        ("made --experiment mnist --seed 77 --to x", "no cell has seed 77"),
+        ("made --experiment mnist --seed first --to x", "--seed first: expected best, median or a number"),
         ("made --experiment mnist --profile huge --to x", "unknown profile 'huge'"),
         ("made --experiment toy --to x", "no cell of infogan is finished (states: partial)"),
-        ("made --experiment toy --seed 1 --to x", "is partial: only a finished cell has its networks"),
+        ("made --experiment toy --seed 1 --to x", "is partial: only a finished cell has trained networks"),
         ("made --experiment mnist --to made", "--to made is not empty"),
         ("made --experiment mnist --to bare.zip", "--to bare.zip is not a folder"),
         ("other --to x", "toy/smoke/infogan/seed-0: cell.json lacks a setting of its networks: 'architecture'"),
         ("bare.zip --to x", "toy/smoke/infogan/seed-0 came without its weights"),
-        ("made/cells --to x", "is no cell's folder, and it holds neither cells nor packs"),
+        ("made/cells --to x", "is not a cell's folder, and it holds neither cells nor packs"),
     ],
 )
 def test_what_cannot_be_exported_is_one_line(made: Path, speak: SPEAK, arguments: str, words: str) -> None:
@@ -273,7 +273,10 @@ def test_a_cells_folder_is_that_cell_and_no_other(trained: CellFolder, speak: SP
     ):
         code, _, error = speak("export", trained.path, f"--{option}", value, "--to", "x")
         assert (code, error.count("\n")) == (2, 1)
-        assert f"is one cell, mnist/smoke/infogan/seed-{trained.cell().seed}: not --{option} {value}" in error
+        assert (
+            f"is one cell, mnist/smoke/infogan/seed-{trained.cell().seed}, which does not match --{option} {value}"
+            in error
+        )
 
 
 def test_damaged_weights_are_said(made: Path, speak: SPEAK) -> None:
@@ -285,7 +288,7 @@ def test_damaged_weights_are_said(made: Path, speak: SPEAK) -> None:
     assert (code, error.count("\n")) == (2, 1)
     assert "weights.safetensors" in error
     path.unlink()
-    assert "its weights are not there" in speak("export", made, "--experiment", "mnist", "--to", "x")[2]
+    assert "its weights are missing" in speak("export", made, "--experiment", "mnist", "--to", "x")[2]
     assert not Path("x").exists()
 
 
@@ -294,8 +297,8 @@ def test_what_cannot_be_drawn_is_one_line(trained: CellFolder, speak: SPEAK, tmp
     for arguments, words in (
         ("model --vary c9 --to x.png", "unknown code 'c9'; this model has c1, c2, c3"),
         ("none --vary c1 --to x.png", "none does not exist"),
-        (". --vary c1 --to x.png", "is no cell's folder, and it holds neither cells nor packs"),
-        ("model --arm gan --vary c1 --to x.png", "model is one exported network, of the arm 'infogan', not 'gan'"),
+        (". --vary c1 --to x.png", "is not a cell's folder, and it holds neither cells nor packs"),
+        ("model --arm gan --vary c1 --to x.png", "model is an exported network of arm 'infogan', not 'gan'"),
         ("model --vary c1 --to model", "--to model is a folder"),
     ):
         code, _, error = speak("sample", *arguments.split())

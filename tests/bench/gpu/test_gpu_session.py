@@ -77,7 +77,7 @@ def test_a_step_fails_or_hangs_alone_and_what_is_finished_is_packed(tmp_path: Pa
     assert "not packed" in missing.message
     assert (hanging.message, hanging.num_cells, hanging.files) == ("at its limit of 2 s: hangs", 1, ["hanging.zip"])
     assert hanging.seconds < 10
-    assert late.message == "not begun: no time was left"
+    assert late.message == "not started: no time was left"
     assert unpack([home / "hanging.zip"], tmp_path / "at-home").added
     summary = read_json(home / "summary.json")
     assert [step["status"] for step in summary["steps"]] == ["done", "failed", "failed", "cut", "cut"]

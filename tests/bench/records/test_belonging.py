@@ -109,7 +109,7 @@ def test_copies_are_named_and_never_counted(tmp_path: Path) -> None:
     assert loaded.kept_apart == []
     assert loaded.damaged == []
     assert len(loaded.strays) == 7  # gan/ holds four
-    assert all("a copy, or moved: its cell belongs to cells/tiny/cpu/infogan/seed-0" in line for line in loaded.strays)
+    assert all("copied or moved: its cell belongs to cells/tiny/cpu/infogan/seed-0" in line for line in loaded.strays)
 
 
 @pytest.mark.parametrize("num", [0, 1, 10, 29, 31])

@@ -100,31 +100,31 @@ def swapped(name: str, content: bytes) -> Change:
 
 
 CHANGES: dict[str, tuple[Change, str]] = {
-    "absolute name": (moved("/etc/" + CELL), "is no name of a cell's file"),
-    "climbing name": (moved("cells/../../../" + CELL), "is no name of a cell's file"),
+    "absolute name": (moved("/etc/" + CELL), "is not the name of a cell's file"),
+    "climbing name": (moved("cells/../../../" + CELL), "is not the name of a cell's file"),
     "name of another folder": (moved("artifacts/" + CELL.removeprefix("cells/")), "cells.0.folder"),
     "hidden folder": (moved(CELL.replace("toy", ".toy")), "cells.0.folder"),
-    "another cell's folder": (moved(CELL.replace("seed-0", "seed-1")), "another than its folder says"),
+    "another cell's folder": (moved(CELL.replace("seed-0", "seed-1")), "the cell does not belong to its folder"),
     "deeper folder": (moved("cells/a/b/" + CELL.removeprefix("cells/")), "cells.0.folder"),
-    "a folder": (lambda held: held.update({"cells/": b""}), "is no name of a cell's file"),
-    "a file too many": (lambda held: held.update({f"{CELL}/more.npz": b"x"}), "in the archive alone"),
-    "a file too few": (lambda held: held.pop(f"{CELL}/history.npz") and None, "in the manifest alone"),
-    "no manifest": (lambda held: held.pop("manifest.json") and None, "no pack of cells"),
+    "a folder": (lambda held: held.update({"cells/": b""}), "is not the name of a cell's file"),
+    "a file too many": (lambda held: held.update({f"{CELL}/more.npz": b"x"}), "only in the archive"),
+    "a file too few": (lambda held: held.pop(f"{CELL}/history.npz") and None, "only in the manifest"),
+    "no manifest": (lambda held: held.pop("manifest.json") and None, "not a pack of cells"),
     "a checkpoint": (renamed("traversals.npz", "checkpoint.pt"), "cells.0.files.checkpoint.pt"),
     "a lease": (renamed("traversals.npz", "lease"), "cells.0.files.lease"),
     "a mirror's record": (renamed("traversals.npz", "tracking.json"), "cells.0.files.tracking.json"),
     "a wrong sum": (
         manifest_change(lambda m: m["cells"][0]["files"]["history.npz"].update(sha256="0" * 64)),
-        "history.npz: its sum differs from the manifest's",
+        "history.npz: its checksum differs from the manifest's",
     ),
     "a record's own sum is wrong": (swapped("history.npz", b"x" * 100), "history.npz: checksum does not match"),
     "JSON's own sum is wrong": (
         swapped("result.json", b'{"status": "done", "sha256": "0"}'),
         "checksum does not match",
     ),
-    "an unfinished cell": (swapped("result.json", sealed_json({"status": "partial"}, OWNER)), "no finished cell"),
+    "an unfinished cell": (swapped("result.json", sealed_json({"status": "partial"}, OWNER)), "not a finished cell"),
     "another cell's record": (swapped("result.json", sealed_json({"status": "done"})), "a record of no cell"),
-    "no cell's identity": (swapped("cell.json", sealed_json({"format": 2})), "no cell's identity"),
+    "no cell's identity": (swapped("cell.json", sealed_json({"format": 2})), "not a cell's identity"),
     "records of another format": (swapped("cell.json", sealed_json({"format": 9})), "record format 9"),
     "a changed manifest": (
         lambda held: held.update({"manifest.json": held["manifest.json"].replace(b'"size": ', b'"size": 1', 1)}),
@@ -138,14 +138,14 @@ CHANGES: dict[str, tuple[Change, str]] = {
         manifest_change(lambda m: m["cells"][0]["files"]["cell.json"].update(modified_ms=10**30)),
         "files.cell.json.modified_ms",
     ),
-    "the same cell twice": (manifest_change(lambda m: m["cells"].append(m["cells"][0])), "names a cell twice"),
+    "the same cell twice": (manifest_change(lambda m: m["cells"].append(m["cells"][0])), "lists a cell twice"),
     "left out what is there": (
         manifest_change(lambda m: m["cells"][0].update(left_out=["../../other"])),
-        "../../other left out",
+        "the manifest cannot leave out ../../other",
     ),
     "weights lacking": (
         manifest_change(lambda m: m["cells"][0].update(left_out=[])),
-        "weights.safetensors, which is not said",
+        "needs weights.safetensors, which is missing",
     ),
     "deep nesting": (lambda held: held.update({"manifest.json": b"[" * 100_000}), "manifest.json: not a record"),
 }
@@ -165,20 +165,20 @@ def test_links_and_devices_are_refused(kind: str, sound: bytes, tmp_path: Path) 
     link = zipfile.ZipInfo(f"{CELL}/history.npz")
     link.external_attr = (getattr(stat, kind) | 0o777) << 16
     rest = [(name, data) for name, data in held.items() if name != link.filename]
-    assert "is no plain file" in refused(tmp_path, archive_of([(link, b"/etc/passwd"), *rest]))
+    assert "is not a regular file" in refused(tmp_path, archive_of([(link, b"/etc/passwd"), *rest]))
 
 
 @pytest.mark.filterwarnings("ignore:Duplicate name")
 def test_a_name_that_is_there_twice_is_refused(sound: bytes, tmp_path: Path) -> None:
     held = list(entries(sound).items())
-    assert "is there twice" in refused(tmp_path, archive_of([*held, held[0]]))
+    assert "occurs twice" in refused(tmp_path, archive_of([*held, held[0]]))
 
 
 def test_bombs_are_refused_before_they_unfold(sound: bytes, tmp_path: Path, monkeypatch: Any) -> None:
     held = entries(sound)
     bomb = archive_of(held | {f"{CELL}/traversals.npz": bytes(30_000_000)})
     assert len(bomb) < 200_000
-    assert "more than any pack of cells unfolds to" in refused(tmp_path, bomb)
+    assert "suspiciously large for a pack of cells" in refused(tmp_path, bomb)
     monkeypatch.setattr(pack_format, "MAX_ENTRIES", 4)
     assert "entries, more than 4" in refused(tmp_path, sound)
 
@@ -218,7 +218,7 @@ def test_a_pack_that_was_cut_off_is_refused(share: float, sound: bytes, tmp_path
 
 def test_what_is_no_pack_is_refused(tmp_path: Path) -> None:
     assert "not a zip file" in refused(tmp_path, b"a letter from home")
-    assert "no pack of cells" in refused(tmp_path, archive_of({"holiday.jpg": b"x"}))
+    assert "not a pack of cells" in refused(tmp_path, archive_of({"holiday.jpg": b"x"}))
     with pytest.raises(PackError, match="does not exist"):
         unpack([tmp_path / "nothing.zip"], tmp_path / "results")
     for path in (tmp_path, Path(os.devnull)):
@@ -242,7 +242,7 @@ COMMANDS: dict[str, tuple[list[str], str]] = {
     "nothing to pack": (["pack", "RESULTS", "--to", "OUT"], "holds no cells"),
     "a folder to write to": (["pack", "PACKED", "--to", "PACKED"], "is a folder"),
     "too small a size": (["pack", "PACKED", "--to", "OUT", "--max-mb", "0"], "--max-mb"),
-    "what is there already": (["pack", "PACKED", "--to", "LETTER"], "is there already"),
+    "what is there already": (["pack", "PACKED", "--to", "LETTER"], "exists already"),
 }
 
 

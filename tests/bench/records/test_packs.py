@@ -82,7 +82,7 @@ def test_a_packed_cell_is_done_and_only_measuring_anew_misses_its_weights(result
     unpack(pack(results, tmp_path / "cells.zip").files, here)
     (item,) = grid.plan(here, [cell], "sqlite:///none.db")
     assert (item.state, item.to_run) == ("unsynced", False)
-    assert item.detail == "came without weights: digits not measured anew"
+    assert item.detail == "came without weights: digits not measured again"
     folder = CellFolder.of(here, cell)
     assert folder.end_damage() is None
     assert folder.unmeasured(cell) == []
@@ -118,7 +118,7 @@ def test_a_cell_that_is_there_is_never_overwritten(results: Path, tmp_path: Path
     assert str(CellFolder.of(other, make_cell(1)).path) in str(refusal.value)
     assert contents(other) == before  # seed 0, which would have fitted, is not there either
     pack(other, tmp_path / "other.zip")
-    with pytest.raises(PackError, match=r"has other bits in .*other\.zip than in .*cells\.zip"):
+    with pytest.raises(PackError, match=r"in .*other\.zip differs from that in .*cells\.zip"):
         unpack([tmp_path / "cells.zip", tmp_path / "other.zip"], tmp_path / "here")
     assert not (tmp_path / "here").exists()
 
@@ -142,14 +142,14 @@ def test_parts_of_a_size_split_between_cells(results: Path, tmp_path: Path) -> N
     assert [path.name for path in packed.files] == ["cells-1.zip", "cells-2.zip"]
     assert all(path.stat().st_size <= most for path in packed.files)
     assert len(unpack(packed.files, tmp_path / "here").added) == 3
-    with pytest.raises(PackError, match=r"cells-1\.zip is there already"):
+    with pytest.raises(PackError, match=r"cells-1\.zip exists already"):
         pack(results, tmp_path / "cells.zip")
     again = pack(results, tmp_path / "cells.zip", replace=True)
     assert sorted(tmp_path.glob("cells*.zip")) == again.files == [tmp_path / "cells.zip"]
     (tmp_path / "cells-3.zip").write_bytes(b"somebody's own")
     with pytest.raises(PackError, match=r"cells-3\.zip"):
         pack(results, tmp_path / "cells.zip", replace=True)
-    with pytest.raises(PackError, match="seed-0 alone has"):
+    with pytest.raises(PackError, match="seed-0 alone takes"):
         pack(results, tmp_path / "small.zip", max_bytes=500)
     assert not list(tmp_path.glob("small*"))
 
@@ -161,7 +161,7 @@ def test_damaged_and_misplaced_cells_stay_behind_and_are_named(results: Path, tm
     packed = pack(results, tmp_path / "cells.zip")
     assert "toy/smoke/gan/seed-1" in packed.left_out[0]
     assert "a copy, or moved" in packed.left_out[0]
-    assert packed.left_out[1] == "toy/smoke/infogan/seed-0: weights.safetensors: not there"
+    assert packed.left_out[1] == "toy/smoke/infogan/seed-0: weights.safetensors: missing"
     with pytest.raises(PackError, match="no finished cell"):
         pack(tmp_path / "here", tmp_path / "none.zip")
 

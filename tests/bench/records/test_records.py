@@ -132,11 +132,11 @@ def test_checkpoints_newest_first_and_damage_is_given_as_an_error(folder: CellFo
 def test_a_finished_cell_without_sound_curves_or_weights_is_damaged(folder: CellFolder) -> None:
     assert folder.end_damage() is None  # not at its end
     folder.write_result(Result(status="done"))
-    assert folder.end_damage(quick=True) == "history.npz: not there"
+    assert folder.end_damage(quick=True) == "history.npz: missing"
     folder.write_history(HISTORY)  # of a copy that was made while the cell trained
     assert folder.end_damage(quick=True) == f"history.npz: holds 4 of {CELL.iterations} iterations"
     folder.write_history(WHOLE_HISTORY)
-    assert folder.end_damage(quick=True) == "weights.safetensors: not there"
+    assert folder.end_damage(quick=True) == "weights.safetensors: missing"
     folder.write_weights(small_weights())
     assert folder.end_damage() is None
     path = folder.path / "weights.safetensors"

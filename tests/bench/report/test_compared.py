@@ -96,7 +96,7 @@ def test_table_file_and_pictures_stand_in_the_report(spec: Spec, results: Path) 
     ("before", "after", "message"),
     [
         ('compared = ["variety"', 'compared = ["varietty"', "varietty"),
-        ('reference_variant = "authors"\ncompared', "compared", "a reference_variant beside it"),
+        ('reference_variant = "authors"\ncompared', "compared", "a reference_variant as well"),
     ],
 )
 def test_a_wrong_comparison_is_one_line(tmp_path: Path, before: str, after: str, message: str) -> None:

@@ -116,7 +116,7 @@ NETWORKS = {
     "dies": ("import os; os._exit(3)", "my_network.py:NET: the process that imported it died"),
     "is missing": ("OTHER = 3", "my_network.py has no NET"),
     "is none": ("NET = 3", "expected an infogan.architectures.Architecture, got int"),
-    "cannot be built": (SOUND + "\nfrom dataclasses import replace\nNET = replace(NET, trunk=())", "my_network.py:NET: trunk and generator need a layer"),
+    "cannot be built": (SOUND + "\nfrom dataclasses import replace\nNET = replace(NET, trunk=())", "my_network.py:NET: trunk and generator need at least one layer"),
     "is for other images": (SOUND + "\nfrom infogan.architectures import ARCHITECTURES\nNET = ARCHITECTURES['faces']", r"experiments.own: architecture = 'my_network.py:NET': expected one for images of 1 x 28 x 28"),
 }  # fmt: skip
 
@@ -140,7 +140,7 @@ PARTS = {
     "a step of another signature": ('step = "my_step.py:step"\n', "def step(players): return 3", r"tiny, lion: a trial of 2 iterations failed: TypeError: step\(\) takes 1"),
     "a step that fails": ('step = "my_step.py:step"\n', "def step(players, real):\n    return players.nothing", r"a trial of 2 iterations failed \(my_step.py, line 2\): AttributeError"),
     "a step of other metrics": ('step = "my_step.py:step"\n', STEP.replace("real)\n", "real)[:2]\n", 2).replace("def step(players, real)[:2]", "def step(players, real)"), "a trial of 2 iterations failed"),
-    "no step": ('step = "my_step.py:step"\n', "step = 3", "my_step.py:step: a step is called with players and images, and this is int"),
+    "no step": ('step = "my_step.py:step"\n', "step = 3", "my_step.py:step: a step must be callable with players and images, got int"),
     "a step that ends all": ('step = "my_step.py:step"\n', "import sys\ndef step(players, real):\n    sys.exit(0)", "SystemExit: 0"),
     "no such file": ('step = "nowhere.py:step"\n', STEP, "nowhere.py:step: .*nowhere.py does not exist"),
     "no such module": ('step = "nowhere_at_all:step"\n', STEP, "no module nowhere_at_all in"),
@@ -163,7 +163,7 @@ def test_a_part_that_cannot_train_is_one_line_before_anything_is_written(folder:
 @pytest.mark.parametrize(
     ("field", "message"),
     [
-        ('optimizer = "adamv"', r"\[arms.mine\] optimizer = 'adamv': .*one of torch's \(did you mean 'adam'\?\); choose from adadelta"),
+        ('optimizer = "adamv"', r"\[arms.mine\] optimizer = 'adamv': .*an optimiser of torch \(did you mean 'adam'\?\); choose from adadelta"),
         ('optimizer = { nam = "sgd" }', r"\[arms.mine.optimizer\] name: missing"),
         ('optimizer = { name = "sgd", lr = { a = 1 } }', "lr = .*expected a number, true, false, text"),
         ('step = "fusd"', r"\[arms.mine\] step = 'fusd': expected module:name, .*did you mean 'fused'"),
@@ -180,7 +180,7 @@ def test_one_text_for_two_sources_is_refused(folder: Path) -> None:
     (folder / "deep").mkdir()
     (folder / "deep" / "my_step.py").write_text(STEP)
     (folder / "deep" / "more.toml").write_text('extends = "../mine.toml"\n[arms.more]\nstep = "my_step.py:step"\n')
-    with pytest.raises(SpecError, match=r"my_step.py:step stands in two files"):
+    with pytest.raises(SpecError, match=r"my_step.py:step is named in two files"):
         load_spec(folder / "deep" / "more.toml")
 
 

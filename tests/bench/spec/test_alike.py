@@ -105,8 +105,8 @@ def test_parts_of_ones_own_are_found_beside_the_file_that_names_them(tmp_path: P
 MISTAKES = {
     "an unknown one": ('like = "tinny"\n', r"\[experiments.mine\] like = 'tinny': expected the name of another experiment \(did you mean 'tiny'\?\); choose from tiny"),
     "no name": ("like = 3\n", "like = 3: expected the name of another experiment"),
-    "itself": ('like = "mine"\n', "like = 'mine': these experiments are like each other without end"),
-    "a circle": ('like = "third"\n[experiments.third]\nlike = "mine"\n', "without end"),
+    "itself": ('like = "mine"\n', "like = 'mine': circular like: mine -> mine"),
+    "a circle": ('like = "third"\n[experiments.third]\nlike = "mine"\n', "circular like: .*mine -> third -> mine|third -> mine -> third"),
     "unknown networks": ('like = "tiny"\nnetwork = { like = "wode" }\n' + RUN + NETS, r"\[experiments.mine\] network.like = 'wode': expected a name of \[networks\] \(did you mean 'wide'\?\)"),
     "networks by a number": ('like = "tiny"\nnetwork = { like = 3 }\n' + RUN, r"network.like = 3: expected a name of \[networks\]"),
     "networks like others": ('like = "tiny"\nnetwork = { like = "thin" }\n' + RUN + NETS + '[networks.thin]\nlike = "wide"\n', "like"),

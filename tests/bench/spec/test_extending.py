@@ -70,7 +70,7 @@ def test_variants_and_claims_are_added(tmp_path: Path) -> None:
 
 
 # ruff: noqa: E501 - a table reads better with a row per case
-ADDS = "a file adds to what it extends and changes nothing"
+ADDS = "a file can add to what it extends but not change it"
 CLASHES = {
     "a rate of an arm": ("[arms.gan]\nbeta1 = 0.9", rf"mine.toml: \[arms.gan\] beta1 = 0.9: the table is .*base.toml's, which does not state it; {ADDS}"),
     "another value": ("[arms.gan]\nmi_weight_generator = 1.0", r"\[arms.gan\] mi_weight_generator = 1.0: .*base.toml's, which has 0.0"),
@@ -104,7 +104,7 @@ MISTAKES = {
     "no TOML": ("extends = ", "mine.toml", "not valid TOML"),
     "no path": ("extends = 3", "mine.toml", 'extends = 3: expected "builtin" or the path of a file'),
     "no file": ('extends = "nowhere.toml"', "mine.toml", "extends = 'nowhere.toml': .*No such file"),
-    "itself": ('extends = "mine.toml"', "mine.toml", "extend each other without end"),
+    "itself": ('extends = "mine.toml"', "mine.toml", "circular extends"),
     "a default": ('extends = "base.toml"\n[defaults.training]\nbatch_size = -1', "mine.toml", r"\[defaults\]"),
 }  # fmt: skip
 

@@ -55,7 +55,7 @@ MISTAKES = {
     "unknown table": ("optim.beta1=0.9", "--set: optim = .*unknown key; choose from training, network, profile"),
     "out of bounds": ("training.beta1=1.5", r"--set: \[training\] beta1 = 1.5: Input should be less than 1"),
     "wrong type": ('training.beta1="0.9"', "--set: .*beta1 = '0.9': Input should be a valid number"),
-    "no TOML": ("training.step=reference", "text stands in quotes: training.step='\"reference\"'"),
+    "no TOML": ("training.step=reference", "text must be quoted: training.step='\"reference\"'"),
     "no value": ("training.beta1", "write a table, a field and a value"),
     "no table": ("beta1=0.9", "write a table, a field and a value"),
     "two lines": ("training.beta1=0.9\nx=1", "write a table, a field and a value"),

@@ -44,7 +44,7 @@ ERRORS = {
     "not finite": ("learning_rate_generator = 1e-3 ", "learning_rate_generator = nan ", "learning_rate_generator"),
     "infinite weight": ("mi_weight = 1.0 ", "mi_weight = inf ", "mi_weight"),
     "empty seeds": ("seeds = [0, 1, 2, 3, 4]", "seeds = []", r"\[experiments.mnist-mi\] seeds = \[\]"),
-    "repeated seed": ("seeds = [0, 1, 2, 3, 4]", "seeds = [0, 1, 1]", "seeds = .*expected values that do not repeat"),
+    "repeated seed": ("seeds = [0, 1, 2, 3, 4]", "seeds = [0, 1, 1]", "seeds = .*expected no repeated values"),
     "negative seed": ("seeds = [0, 1, 2, 3, 4]", "seeds = [-1]", "seeds.0 = -1|seeds"),
     "missing arm": ('arms = ["infogan", "infogan-fast-q", "gan",', 'arms = ["infogan", "infogan-fast-q", "gam",', "names 'gam'.*did you mean 'gan'"),
     "one category": ("num_categories = 10", "num_categories = 1", "num_categories = 1"),
@@ -237,7 +237,7 @@ def test_other_seeds_are_refused(text: str) -> None:
 
 def test_an_iteration_as_one_graph_needs_a_gpu_and_the_fused_step(tmp_path: Path) -> None:
     for more, device, message in (
-        ('capture = "graph"', "cpu", "experiments.mnist-mi: capture = 'graph' needs a GPU, and the device is cpu"),
+        ('capture = "graph"', "cpu", "experiments.mnist-mi: capture = 'graph' needs a GPU, but the device is cpu"),
         ('capture = "graph"\nstep = "reference"', "cuda", "capture = 'graph' needs step = 'fused', got 'reference'"),
     ):
         file = tmp_path / "experiments.toml"

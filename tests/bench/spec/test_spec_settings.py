@@ -46,7 +46,7 @@ REFUSED = {
     ),
     "a warm-up longer than the run": (
         [(TRAINING, TRAINING + "warm_up_iterations = 30\n")],
-        "warm_up_iterations = 30: expected fewer than its 30",
+        "warm_up_iterations = 30: expected fewer than the 30",
     ),
     "PyTorch's weights, scaled": (
         [(NETWORK, NETWORK + "scale_init = true\n"), ('init = "normal"', 'init = "torch"')],

@@ -80,7 +80,7 @@ def test_against_a_record_of_another_machine_ends_with_3(tmp_path: Path) -> None
     console = Console(record=True, width=200)
     options = replace(QUICK, networks="mnist", against=file)
     assert command.throughput(tmp_path, options, console) == 3
-    assert "inconclusive mnist: the baseline is another machine's: cpu: 'X', now" in console.export_text()
+    assert "inconclusive mnist: the baseline is from another machine: cpu: 'X', now" in console.export_text()
 
 
 @pytest.mark.usefixtures("without_yardsticks")

@@ -140,7 +140,7 @@ def test_a_server_that_hangs_is_not_awaited(results: Path, monkeypatch: pytest.M
             assert mirror.status == "tracking: 1 cell waiting"
             for give_up in (lambda: False, lambda: True):
                 lines = closed(mirror, 600.0 if give_up() else 0.1, give_up)
-                assert lines == ["toy/smoke/infogan/seed-0: the store did not take it in time"]
+                assert lines == ["toy/smoke/infogan/seed-0: the store did not accept it in time"]
             assert mirror.status == "tracking: 1 cell waiting"
     assert closed(Mirror(results, "http://127.0.0.1:1"), 1) == []  # never started
 
@@ -265,7 +265,7 @@ def test_ctrl_c_ends_sync_with_its_code(results: Path) -> None:
         with connection:
             process.send_signal(signal.SIGINT)
             output, _ = process.communicate(timeout=PATIENCE_S)
-    assert (process.returncode, output) == (130, "stopped: the same command goes on, and sends nothing twice\n")
+    assert (process.returncode, output) == (130, "stopped: run the same command to continue; nothing is sent twice\n")
 
 
 def test_artifacts_that_cannot_be_written_are_said(results: Path) -> None:

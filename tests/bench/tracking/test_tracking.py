@@ -290,7 +290,7 @@ def test_a_cell_begun_anew_leaves_one_active_run_of_its_seed(results: Path, clie
     assert mirror_cell(client, again)
     assert active_runs(client) == {(again.tracking() or {})["run_id"], kept}
     assert orphan not in active_runs(client)
-    assert client.get_run(orphan).data.tags["superseded"] == "its record was removed, and the cell was begun anew"
+    assert client.get_run(orphan).data.tags["superseded"] == "its record was removed, and the cell was started again"
 
 
 def test_a_seed_of_another_definition_has_its_run_while_its_record_is_there(results: Path, client: Any) -> None:
