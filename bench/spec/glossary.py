@@ -60,7 +60,7 @@ GLOSSARY: dict[str, Meanings] = {
         "where not stated, are taken from it",
         "data": "a data set's name, or a table for images of your own",
         "source": "where the data set comes from; auto: the first source that is there",
-        "architecture": "the name of a built-in architecture, auto, or module:name of an infogan.architectures.Architecture",
+        "architecture": "a built-in architecture, auto, or module:name of an infogan.architectures.Architecture",
         "noise": "the noise z",
         "codes": "the latent codes c1, c2, ... in their order",
         "arms": "arms that the experiment is trained with",
@@ -164,8 +164,8 @@ GLOSSARY: dict[str, Meanings] = {
         "notice": "smallest change of T80 that is reported, as a share",
         "final_notice_nats": "smallest change of the final L_I that is reported, nats",
         "watched": "numbers of other arms that must not move",
-        "watched_alpha": "probability of calling one of these numbers moved when it is not, for unpaired samples; pairs "
-        "must all move in the same direction",
+        "watched_alpha": "probability of calling one of these numbers moved when it is not, for unpaired samples; "
+        "pairs must all move in the same direction",
     },
     "WatchedTable": {
         "arm": "arm that the number is of",

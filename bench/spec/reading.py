@@ -89,7 +89,7 @@ def _read(path: Path, above: tuple[Path, ...]) -> Source:
 def _tables_of(path: Path) -> dict[str, Any]:
     try:
         if path.exists() and not path.is_file():  # reading a pipe would block, a device has no end
-            raise SpecError(f"{path}: not a regular file")
+            raise SpecError(f"{path}: not a file")
         tables = tomllib.loads(decoded(path.read_bytes()).replace("\r\n", "\n"))
     except OSError as error:
         raise SpecError(f"{path}: {error.strerror or error}") from error

@@ -1,4 +1,4 @@
-"""--data-dir and --substitute: what a folder lacks is an error with the way out, and what may stand in does."""
+"""--data-dir and --substitute: a missing set is an error that says what to do, and a permitted substitute is used."""
 
 import re
 from pathlib import Path
@@ -16,7 +16,7 @@ PAPERS = ["mnist-mi", "mnist", "faces", "chairs", "svhn", "celeba"]  # what repr
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Holds faces alone: two images, enough to be described."""
+    """A data folder that holds only faces."""
     import numpy as np
     from PIL import Image
 
@@ -54,7 +54,7 @@ def test_what_may_stand_in_does_and_what_is_there_is_read(folder: Path, substitu
 
 @pytest.mark.parametrize("given", ["mnits", "mnist,face", ""])
 def test_a_set_that_is_none_is_refused(folder: Path, given: str) -> None:
-    with pytest.raises(BadInput, match=r"--substitute .*choose from mnist, faces, chairs, svhn, celeba, all"):
+    with pytest.raises(BadInput, match=r"--substitute: unknown .*choose from mnist, faces, chairs, svhn, celeba, all"):
         Context(["mnist"], data_dir=folder, substitute=given)
 
 

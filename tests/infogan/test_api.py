@@ -1,4 +1,4 @@
-"""A loaded model: the same picture whatever the batch, codes as asked, and one line for what cannot be."""
+"""A loaded model: the same picture in any batch, codes as requested, and one line for invalid requests."""
 
 import copy
 import doctest
@@ -27,7 +27,7 @@ CODES = [{"kind": "categorical", "num_categories": 10}, CONTINUOUS, CONTINUOUS]
 
 
 def write_export(folder: Path, architecture: str = "mnist", init_std: float = 0.2) -> Path:
-    """Fresh networks with frozen statistics, in the folder's format; weights wide enough that pictures differ."""
+    """Write fresh networks with frozen statistics as an export; their weights are large enough that pictures differ."""
     network = {"width": 0.0625, "init_std": init_std, "kernels": "fastest", "chosen_for": "any"}
     card: dict[str, Any] = {"format": api.FORMAT, "codes": CODES, "noise": {"size": 62, "prior": "uniform"}}
     card |= {"architecture": architecture, "network": network}
@@ -84,7 +84,7 @@ def test_one_latent_or_a_hundred_give_the_same_picture(model: api.Model) -> None
 
 
 def test_pictures_are_those_of_the_frozen_generator(model: api.Model, folder: Path) -> None:
-    """The networks as the harness builds them, by their own kernels."""
+    """Compared with the networks as the harness builds them, with their own kernels."""
     card = json.loads((folder / api.CARD).read_text())
     generator = Generator(ARCHITECTURES["mnist"], model.spec, api.network_settings(card))
     tensors = load_file(folder / api.WEIGHTS)
@@ -138,7 +138,7 @@ def test_a_module_in_eval_mode_is_frozen(folder: Path) -> None:
 
 
 def test_the_examples_of_the_docstrings(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every public function has one, which gives what it says. Those of load, with results: test_export.py."""
+    """Every public function has an example, which gives what it shows. test_export.py runs those that load results."""
     monkeypatch.chdir(folder.parent)
     found = doctest.DocTestFinder().find(api, globs=vars(api) | {"torch": torch})
     shown = {case.name.removeprefix("infogan.api."): case for case in found if case.examples}
@@ -180,7 +180,7 @@ def test_images_of_a_generator_in_minus_one_to_one_are_given_from_zero_to_one(tm
             lambda m: m.sample(2, noise=torch.zeros(3, 62)),
             r"noise must have shape \(1, 62\) or \(2, 62\), got \(3, 62\)",
         ),
-        (lambda m: m.encode(torch.zeros(2, 28, 28)), r"images must be \(N, 1, 28, 28\), got \(2, 28, 28\)"),
+        (lambda m: m.encode(torch.zeros(2, 28, 28)), r"images must have shape \(N, 1, 28, 28\), got \(2, 28, 28\)"),
         (lambda m: m.encode(torch.full((2, 1, 28, 28), 255.0)), "images must be in .0, 1., or uint8"),
         (lambda m: m.calibrate(torch.zeros(1, 1, 28, 28)), "at least two images"),
         (lambda m: m.traversal("c4"), "unknown code 'c4'"),
@@ -227,7 +227,7 @@ def test_a_damaged_folder_is_one_line(
 
 
 def test_weights_that_would_run_code_are_refused(folder: Path, tmp_path: Path) -> None:
-    """A pickle, or anything else, under the name and with the sum that the card states."""
+    """A pickle, or anything else, under the file name and with the checksum that the card states."""
     copy = tmp_path / "copy"
     copy.mkdir()
     torch.save({"generator": print, "discriminator": {}}, copy / api.WEIGHTS)

@@ -1,4 +1,4 @@
-"""Somebody's own network, optimiser or step: found, digested, imported, trained; and the default stays what it was."""
+"""A custom network, optimiser or step is found, digested, imported and trained; the default is unchanged."""
 
 import json
 import math
@@ -104,7 +104,7 @@ def test_a_step_with_a_state_and_a_curve_of_its_own_resumes_to_the_same_bits(ste
     resumed = OwnTrainer(CONFIG, IMAGES, 0, Parts(step=step))
     resumed.load_state_dict(half.state_dict())
     assert same(whole, trained(resumed))
-    if step is WithNetwork:  # it is trained, and starts otherwise with another seed
+    if step is WithNetwork:  # it is trained, and starts differently with another seed
         first, other = (OwnTrainer(CONFIG, IMAGES, seed, Parts(step=step)).state_dict()["own_step"] for seed in (0, 1))
         assert not torch.equal(first["layer.weight"], whole.state_dict()["own_step"]["layer.weight"])
         assert not torch.equal(first["layer.weight"], other["layer.weight"])
@@ -119,7 +119,7 @@ def test_the_second_method_trains_a_network_of_its_own_and_resumes_to_the_same_b
     resumed.load_state_dict(half.state_dict())
     assert same(whole, trained(resumed))
     losses, right = whole.history()[:, -2], whole.history()[:, -1]
-    assert abs(losses[0] - math.log(3)) < 0.05  # it cannot tell yet
+    assert abs(losses[0] - math.log(3)) < 0.05  # no answer before the import
     assert ((right > 0) & (right < 1)).all()
     before, after = (OwnTrainer(config, IMAGES, 0, parts).state_dict()["own_step"], whole.state_dict()["own_step"])
     assert all(not torch.equal(before[name], after[name]) for name in before)
@@ -128,7 +128,7 @@ def test_the_second_method_trains_a_network_of_its_own_and_resumes_to_the_same_b
 
 
 def test_a_term_is_added_to_the_loss_and_nothing_else() -> None:
-    """A term of nothing changes no bit; the rate's worth of a constant slope moves the one weight it is about."""
+    """A term of zero changes no bit; a constant slope moves only the one weight it depends on, by the learning rate."""
 
     class Nothing:
         def __init__(self, players: Players, generator: torch.Generator) -> None:
@@ -170,10 +170,10 @@ def test_a_network_goes_through_a_record_unchanged() -> None:
 MNIST = ARCHITECTURES["mnist"]
 WRONG = {
     "a side too large": (replace(MNIST, image_CHW=(1, 32, 32)), "images of side 28, but image_CHW says 32"),
-    "no square": (replace(MNIST, image_CHW=(1, 28, 14)), "a square's sides"),
+    "no square": (replace(MNIST, image_CHW=(1, 28, 14)), r"must be \(channels, side, side\)"),
     "a kind": (replace(MNIST, trunk=(Layer("pool", 3),)), r"trunk\[0\]: kind must be one of"),  # type: ignore[arg-type]
     "a width": (replace(MNIST, trunk=(Layer("conv", 0),)), r"trunk\[0\]: width must be 1 to"),
-    "no layers": (replace(MNIST, trunk=()), "need a layer"),
+    "no layers": (replace(MNIST, trunk=()), "need at least one layer"),
     "a list": (replace(MNIST, trunk=[]), "must be a tuple"),  # type: ignore[arg-type]
     "no layer": (replace(MNIST, trunk=(3,)), r"trunk\[0\] must be an infogan.architectures.Layer, got int"),  # type: ignore[arg-type]
     "an output": (replace(MNIST, output="relu"), "output must be one of"),  # type: ignore[arg-type]

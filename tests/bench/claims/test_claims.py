@@ -363,7 +363,7 @@ def test_a_best_seed_needs_what_it_is_chosen_by(tmp_path: Path) -> None:
     file = tmp_path / "experiments.toml"
     text = (Path(__file__).parents[3] / "experiments.toml").read_text() + EXPERIMENT
     file.write_text(text.replace('chosen_by = "sample_purity"\n', ""))
-    with pytest.raises(Exception, match="chosen_by goes with over = 'best seed'"):
+    with pytest.raises(Exception, match="chosen_by is required with over = 'best seed'"):
         load_spec(file)
     file.write_text(text.replace('variants = ["one"]', 'variants = ["on"]'))
     with pytest.raises(Exception, match=r"claims.0.variants names 'on'.*did you mean 'one'"):

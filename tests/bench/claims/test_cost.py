@@ -89,7 +89,7 @@ def test_pairs_end_once_the_claim_can_be_judged(claim: CostTable, tmp_path: Path
     assert held
     assert held.networks[0].num_pairs == claim.min_pairs
     assert str(judge_cost(plain, held)[0].verdict) == "reproduced"
-    assert "measured already" in (tmp_path / "log").read_text()  # 40 were asked for, and 12 told
+    assert "measured already" in (tmp_path / "log").read_text()  # 40 were asked for and 12 measured
 
 
 @pytest.mark.parametrize(("slower_by", "expected"), [(1.05, True), (1.15, True), (None, False)])

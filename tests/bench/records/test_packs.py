@@ -1,4 +1,4 @@
-"""Cells travel as archives: the same bits on the other side, nothing overwritten, and no weights needed to be done."""
+"""Cells travel as archives: the same bits arrive, nothing is overwritten, and a cell without weights counts as done."""
 
 import shutil
 import zipfile
@@ -87,7 +87,7 @@ def test_a_packed_cell_is_done_and_only_measuring_anew_misses_its_weights(result
     assert folder.end_damage() is None
     assert folder.unmeasured(cell) == []
     assert folder.probes() == {}
-    (folder.path / "history.npz").unlink()  # a packed cell that is damaged is trained again, as any
+    (folder.path / "history.npz").unlink()  # a damaged cell from a pack is trained again, like any other
     assert grid.plan(here, [cell], "sqlite:///none.db")[0].state == "partial"
 
 
@@ -116,7 +116,7 @@ def test_a_cell_that_is_there_is_never_overwritten(results: Path, tmp_path: Path
         unpack([tmp_path / "cells.zip"], other)
     assert str(tmp_path / "cells.zip") in str(refusal.value)
     assert str(CellFolder.of(other, make_cell(1)).path) in str(refusal.value)
-    assert contents(other) == before  # seed 0, which would have fitted, is not there either
+    assert contents(other) == before  # seed 0, which would have fitted, was not added either
     pack(other, tmp_path / "other.zip")
     with pytest.raises(PackError, match=r"in .*other\.zip differs from that in .*cells\.zip"):
         unpack([tmp_path / "cells.zip", tmp_path / "other.zip"], tmp_path / "here")
@@ -160,7 +160,7 @@ def test_damaged_and_misplaced_cells_stay_behind_and_are_named(results: Path, tm
     shutil.copytree(CellFolder.of(results, make_cell(1)).path, misplaced)
     packed = pack(results, tmp_path / "cells.zip")
     assert "toy/smoke/gan/seed-1" in packed.left_out[0]
-    assert "a copy, or moved" in packed.left_out[0]
+    assert "copied or moved" in packed.left_out[0]
     assert packed.left_out[1] == "toy/smoke/infogan/seed-0: weights.safetensors: missing"
     with pytest.raises(PackError, match="no finished cell"):
         pack(tmp_path / "here", tmp_path / "none.zip")
@@ -203,7 +203,7 @@ def test_a_pack_opens_with_any_zip_tool(results: Path, tmp_path: Path) -> None:
 
 
 def test_an_atlas_that_was_drawn_elsewhere_refuses_no_pack(results: Path, tmp_path: Path) -> None:
-    """Other libraries draw it with other bits; all else of the cell is the same."""
+    """Other libraries draw it with other bits; everything else in the cell is the same."""
     pack(results, tmp_path / "cells.zip", weights=True)
     here = tmp_path / "here"
     unpack([tmp_path / "cells.zip"], here)
