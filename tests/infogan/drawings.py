@@ -19,7 +19,7 @@ RECIPE = Recipe(iterations=200, max_epochs=40, width=8)
 
 
 def drawn(azimuth: Tensor, glasses: Tensor, rotation: Tensor, tilt: Tensor) -> Tensor:
-    """A bar at the azimuth below, a square for glasses, a bright corner for the tilt, a hand that turns."""
+    """Draw the factors: a bar at the azimuth, a square for glasses, a bright corner for the tilt, a hand that turns."""
     azimuth, glasses, rotation, tilt = (v[:, None, None].float() for v in (azimuth, glasses, rotation, tilt))
     y, x = torch.meshgrid(torch.linspace(-1, 1, 24), torch.linspace(-1, 1, 24), indexing="ij")
     bar = torch.exp(-(((x - 0.7 * azimuth) / 0.15) ** 2)) * (y > 0.5)
@@ -37,7 +37,7 @@ def part(num: int, seed: int) -> Part:
 
 
 class KnownRenderer:
-    """Draws with one factor under control."""
+    """Draws images with one factor controlled."""
 
     def fixed(self, factor: str) -> np.ndarray:
         groups = [part(24, 100 + group).factors for group in range(8)]
@@ -70,7 +70,7 @@ class KnownGenerator(nn.Module):
 
 
 class KnownDiscriminator(nn.Module):
-    """Q reads the azimuth off the bar into c2 and the glasses off their corner into c1; c3 stays 0."""
+    """Q reads the azimuth from the bar into c2 and the glasses from their corner into c1; c3 stays 0."""
 
     def q_of(self, images_NCHW: Tensor) -> Tensor:
         bar_NW = images_NCHW[:, 0, 20:].mean(dim=1)

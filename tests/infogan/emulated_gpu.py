@@ -1,7 +1,7 @@
-"""A CUDA device on a CPU's memory: tensors carry a tag, and whatever mixes devices is a problem that is noted.
+"""A CUDA device emulated in CPU memory: tensors carry a tag, and operations that mix devices are recorded as problems.
 
-It answers what torch.cuda is asked, moves nothing, and computes on the CPU. So it finds a tensor that was left on the
-host, a generator of the wrong device and a host's read; it says nothing of numbers or speed on a real GPU.
+It answers torch.cuda's queries, moves nothing, and computes on the CPU. So it finds a tensor that was left on the
+host, a generator of the wrong device and a read by the host; it says nothing about numbers or speed on a real GPU.
 """
 
 import traceback
@@ -49,7 +49,7 @@ class _AnyGenerator(type):
 
 
 class _Generator(metaclass=_AnyGenerator):
-    """Stands for ``torch.Generator``, also in isinstance."""
+    """Replaces ``torch.Generator``, also in isinstance."""
 
     def __new__(cls, device: Any = "cpu") -> Any:
         return _OnGpu() if torch.device(device).type == "cuda" else _RealGenerator()
@@ -66,12 +66,12 @@ def _placed(value: Any, on_gpu: bool) -> Any:
 
 
 def _names_gpu(device: Any) -> bool | None:
-    """None: nobody named a device."""
+    """Whether the arguments name the emulated GPU; None if they name no device."""
     return None if device is None else torch.device(device).type == "cuda"
 
 
 class EmulatedGpu(TorchFunctionMode):
-    """Inside, ``device="cuda"`` works. ``problems``: one line for each operation that a GPU would refuse."""
+    """A context in which ``device="cuda"`` works. ``problems``: one line for each operation that a GPU would refuse."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -98,7 +98,7 @@ class EmulatedGpu(TorchFunctionMode):
         return self._computed(func, name, args, kwargs)
 
     def _moved(self, func: Any, name: str, args: Any, kwargs: Any) -> Tensor:
-        """``to``, ``cpu``, ``cuda``: a copy where the device changes, as on a real one."""
+        """``to``, ``cpu`` and ``cuda``: a copy if the device changes, as on a real GPU."""
         source, rest = args[0], []
         wanted = _names_gpu(kwargs.pop("device", None)) if name == "to" else name == "cuda"
         for value in args[1:]:
@@ -160,7 +160,7 @@ class EmulatedGpu(TorchFunctionMode):
 
 
 def emulate(monkeypatch: pytest.MonkeyPatch) -> EmulatedGpu:
-    """The device, for a ``with``; what asks torch.cuda is answered until the test ends."""
+    """The device as a context manager; torch.cuda's queries are answered until the test ends."""
     monkeypatch.setattr(torch, "Generator", _Generator)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda *_: "emulated")

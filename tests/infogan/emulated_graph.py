@@ -1,6 +1,6 @@
 """``torch.cuda.CUDAGraph`` on a CPU: operations are recorded as dispatched, and replayed into the same tensors.
 
-As on a GPU, capturing leaves no trace: what the recorded operations overwrite is put back, and so is a generator's
+As on a GPU, capturing leaves no trace: what the recorded operations overwrite is restored, and so is a generator's
 state.
 """
 
@@ -51,7 +51,7 @@ class _Recorder(TorchDispatchMode):
 
 
 class _Graph:
-    """Replays what was recorded; ``registered``: generators that it was told of."""
+    """Replays the recorded operations; ``registered``: generators registered with it."""
 
     def __init__(self) -> None:
         self.operations: list[tuple[Any, Any, Any, Any]] = []
@@ -91,7 +91,7 @@ def _on_stream(stream: _Stream) -> Iterator[None]:
 
 
 def emulate_graphs(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Until the test ends."""
+    """Emulate graphs until the test ends."""
     monkeypatch.setattr(torch.cuda, "CUDAGraph", _Graph)
     monkeypatch.setattr(torch.cuda, "graph", _capture)
     monkeypatch.setattr(torch.cuda, "Stream", _Stream)

@@ -20,5 +20,5 @@ class Known(nn.Module):
 
 
 def values(images_NCHW: Tensor) -> dict[str, np.ndarray]:
-    """The functions' values by the names p0, p1, ..."""
+    """The functions' values, by name: p0, p1, ..."""
     return {f"p{i}": images_NCHW[:, 0, 0, i].numpy() for i in range(images_NCHW.shape[3])}

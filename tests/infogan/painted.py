@@ -1,4 +1,4 @@
-"""A generator that paints: its picture is a known function of its codes, so that one sees which codes made it."""
+"""A generator whose picture is a known function of its codes, so that a picture shows which codes it was made from."""
 
 import torch
 from torch import Tensor, nn

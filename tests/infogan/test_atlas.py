@@ -1,4 +1,4 @@
-"""An atlas holds what its generator gives for the latents that it names, in few bytes."""
+"""An atlas holds what its generator makes from the latents that it names, in few bytes."""
 
 import io
 import json
@@ -28,7 +28,7 @@ def few_places(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
 
 
 def cut(drawn: Atlas, name: str) -> np.ndarray:
-    """Images of a panel, (rows, *axes, H, W) uint8: cut as a reader of the layout does, not as the atlas was made."""
+    """Images of a panel, (rows, *axes, H, W) uint8, cut by the layout as a reader does, independently of the writer."""
     layout = drawn.layout
     (panel,) = [panel for panel in layout["panels"] if panel["name"] == name]
     shape = [layout["rows"], *(len(axis["values"]) for axis in panel["axes"])]
@@ -64,7 +64,7 @@ def test_few_codes_move_together_and_many_each_alone() -> None:
 
 
 def test_every_image_is_the_generators_for_the_latents_that_the_layout_names(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(atlas, "MAX_BYTES", 1 << 24)  # untrained images are noise, which no picture packs well
+    monkeypatch.setattr(atlas, "MAX_BYTES", 1 << 24)  # untrained images are noise, which compresses badly
     spec = LatentSpec(Noise(12), (Categorical(4), CONTINUOUS, CONTINUOUS))
     generator = network("mnist", spec)
     drawn = draw_atlas(generator, spec, 5, signed=False)
@@ -144,7 +144,7 @@ def test_an_atlas_as_arrays_holds_its_layout_beside_its_pictures() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("architecture", ["faces", "chairs", "svhn", "celeba", "mnist"])
 def test_every_data_sets_atlas_is_small_whatever_it_shows(architecture: str) -> None:
-    """Untrained weights give noise: no trained generator's pictures are harder to pack."""
+    """Untrained weights give noise, which is harder to compress than any trained generator's pictures."""
     from pathlib import Path
 
     from bench.spec.tables import load_spec

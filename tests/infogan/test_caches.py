@@ -1,4 +1,4 @@
-"""What is kept in the cache is believed only as it was written: a flipped bit or an edited line is computed anew."""
+"""Cache files are used only as they were written: after a flipped bit or an edited line they are computed again."""
 
 import json
 import os
@@ -37,7 +37,7 @@ def flipped(content: bytes, rng: random.Random) -> bytes:
 
 
 def classifier() -> tuple[dict[str, np.ndarray], dict[str, float]]:
-    """Weights and numbers of a network that is trained once."""
+    """Weights and numbers of a classifier that is trained once."""
     model = nn.Linear(8, 4)
 
     def train() -> dict[str, float]:
@@ -58,7 +58,7 @@ def test_no_flipped_bit_of_a_kept_network_is_believed(cache: Path) -> None:
         again, stated = classifier()
         assert stated == numbers
         assert all((again[name] == value).all() for name, value in weights.items())
-        assert file.read_bytes() == sound  # made anew, to the same bits
+        assert file.read_bytes() == sound  # made again, to the same bits
 
 
 def embedded() -> str:
@@ -115,12 +115,12 @@ def test_an_edited_digest_is_not_believed(cache: Path) -> None:
         assert recall("key") is None
     file.write_bytes(json.dumps({"name": "mnist"}).encode())
     assert recall("key") is None
-    write_cached(file, b"[" * 100_000)  # its sum is right: nothing but nesting is wrong
+    write_cached(file, b"[" * 100_000)  # its checksum is right: only the nesting is wrong
     assert recall("key") is None
 
 
 def test_decoded_images_are_held_against_their_digest(cache: Path, tmp_path: Path) -> None:
-    """Also where the digest has gone, so that there is nothing to hold them against."""
+    """Also if the digest is gone, so that there is nothing to compare them with."""
     rng = np.random.default_rng(0)
     (tmp_path / "faces").mkdir()
     for k in range(6):

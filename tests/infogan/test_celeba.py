@@ -1,4 +1,4 @@
-"""CelebA's sources: a small folder in the real layout, written by Pillow; what can be wrong with it; the default."""
+"""CelebA's sources: a small folder in the real layout, written with Pillow; what can be wrong with it; the default."""
 
 import random
 import struct
@@ -19,12 +19,12 @@ LANDMARKS = "lefteye_x lefteye_y righteye_x righteye_y nose_x nose_y leftmouth_x
 
 
 def colours(number: int) -> np.ndarray:
-    """Of the four quarters of the crop: distinct for each image."""
+    """Colours of the four quarters of an image's crop, distinct for each image."""
     return np.random.default_rng(number).integers(0, 256, (2, 2, 3), dtype=np.uint8)
 
 
 def write_celeba(root: Path, first: int = 1, num: int = NUM, shuffled: bool = False) -> Path:
-    """``celeba/`` with images of four plain quarters inside a green margin that the crop cuts off."""
+    """Write ``celeba/`` with images of four plain quarters inside a green margin that the crop cuts off."""
     folder = root / "celeba"
     (folder / "img_align_celeba").mkdir(parents=True)
     names = [f"{number:06d}.jpg" for number in range(first, first + num)]
@@ -65,7 +65,7 @@ def check_values(dataset: data.Dataset) -> None:
     assert factors.dtype == np.float32
     for k in range(NUM):
         expected_HWC = np.repeat(np.repeat(colours(k), 16, 0), 16, 1).astype(int)
-        assert np.abs(images[k].transpose(1, 2, 0) - expected_HWC).max() <= 8  # JPEG, and the quarters' common edges
+        assert np.abs(images[k].transpose(1, 2, 0) - expected_HWC).max() <= 8  # JPEG and the quarters' common edges
         assert factors[k].tolist() == pytest.approx([1, int(k % 3 == 0), 0 if k % 2 else 2, (2 * k - 20) / 40])
 
 
@@ -183,7 +183,7 @@ def test_text_files_that_cannot_be_used_are_named(folder: Path, name: str, old: 
 
 
 def to_csv(folder: Path, mark: bytes = b"", quoted: bool = False) -> None:
-    """Kaggle's form of the tables in place of the text files: a header with image_id, commas, no count."""
+    """Replace the text files by tables in Kaggle's form: a header with image_id, commas, no count."""
     headers = {"list_attr_celeba": ATTRIBUTES, "list_landmarks_align_celeba": LANDMARKS.split()}
     for name, columns in (*headers.items(), ("list_eval_partition", ("partition",))):
         lines = (folder / f"{name}.txt").read_text().splitlines()[2 if name in headers else 0 :]
@@ -196,7 +196,7 @@ def to_csv(folder: Path, mark: bytes = b"", quoted: bool = False) -> None:
 @pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
 @pytest.mark.parametrize("quoted", [False, True])
 def test_kaggles_tables_and_folders_are_read(folder: Path, mark: bytes, quoted: bool) -> None:
-    """Its archive unpacks to img_align_celeba/img_align_celeba with tables of commas beside the outer one."""
+    """Kaggle's archive unpacks to img_align_celeba/img_align_celeba, with CSV tables beside the outer folder."""
     expected = data.load("celeba", "real", folder.parent).info
     to_csv(folder, mark, quoted)
     images = folder / "img_align_celeba"

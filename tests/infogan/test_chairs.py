@@ -1,4 +1,4 @@
-"""Chairs: 3D Chairs' layout, written here with Pillow, and the rendered set in its place."""
+"""Chairs: 3D Chairs' layout, written here with Pillow, and the rendered substitute."""
 
 import math
 from pathlib import Path
@@ -20,7 +20,7 @@ def value_of(model: int, view: int) -> int:
 
 
 def write_render(file: Path, value: int, size: int = 600) -> None:
-    """White, but for a gray square in the middle 200 x 200 pixels."""
+    """Write a white image with a gray square in the middle 200 x 200 pixels."""
     image = Image.new("RGB", (size, size), "white")
     image.paste((value, value, value), (200, 200, 400, 400))
     image.save(file)
@@ -32,7 +32,7 @@ def write_set(root: Path) -> Path:
         folder.mkdir(parents=True)
         for view in (3, 0, 2, 1):
             p, t = VIEWS[view]
-            number = (view * 7 + model) % 11  # says nothing of the view
+            number = (view * 7 + model) % 11  # does not name the view
             write_render(folder / f"image_{number:03d}_p{p:03d}_t{t:03d}_r096.png", value_of(model, view))
     (root / "rendered_chairs" / "all_chair_names.mat").write_bytes(b"not a folder")
     return root
@@ -45,7 +45,7 @@ def chairs_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A set that may be damaged, and a cache that knows nothing of it."""
+    """A set that a test may damage, and an empty cache."""
     monkeypatch.setenv("INFOGAN_CACHE", str(tmp_path / "cache"))
     return write_set(tmp_path / "data")
 

@@ -1,4 +1,4 @@
-"""The digit classifier: learns real digits, repeats to the bit, caches by data and recipe, judges image by image."""
+"""The digit classifier: learns real digits, is reproducible, is cached by data and recipe, judges each image alone."""
 
 from dataclasses import replace
 
@@ -54,7 +54,7 @@ def test_it_comes_from_the_cache_and_damage_means_training_anew(
     content = cached.read_bytes()
     for damage in (b"", content[:200], content[:500] + bytes(100) + content[600:], b"not a file of torch"):
         cached.write_bytes(damage)
-        assert same(digit_classifier(digits, few), first)  # and to the same bits
+        assert same(digit_classifier(digits, few), first)  # to the same bits
     torch.set_num_threads(2)
     cached.unlink()
     try:

@@ -67,7 +67,7 @@ def test_bound_is_tight_with_the_posterior_and_below_with_any_other_q(num: int, 
 
 
 def test_product_code_reaches_a_discrete_channels_information() -> None:
-    """The library's estimate with the posterior's logits as Q's output, on samples of the channel."""
+    """The library's estimate with the posterior's logits as Q's output, on samples from the channel."""
     channel = discrete_channel(10, 5)
     spec = LatentSpec(Noise(0), (Categorical(10),))
     joint = channel / 10
@@ -161,7 +161,7 @@ def test_bounds_are_per_code_and_gradient_flows() -> None:
     parameters = torch.zeros(64, spec.parameter_width, requires_grad=True)
     bounds = spec.bounds_nats(parameters, latents.values)
     assert bounds.shape == (3,)
-    assert bounds[[0, 2]].tolist() == pytest.approx([0, 0], abs=1e-6)  # a uniform q knows nothing
+    assert bounds[[0, 2]].tolist() == pytest.approx([0, 0], abs=1e-6)  # a uniform q carries no information
     bounds.sum().backward()
     assert parameters.grad is not None
     assert parameters.grad.abs().sum() > 0

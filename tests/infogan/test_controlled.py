@@ -1,4 +1,4 @@
-"""Rendered images of which one factor is held or moved."""
+"""Rendered images with one factor fixed or swept."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +16,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_controlled_images_keep_or_move_one_factor_alone(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Seen by what is asked of the renderer; a second call reads the file, a damaged one is rendered anew."""
+    """Checked by the renderer's arguments; a second call reads the cached file, a damaged one is rendered again."""
     asked = []
     render = heads.render
     monkeypatch.setattr(heads, "render", lambda face: asked.append(face) or render(face))

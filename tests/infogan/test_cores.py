@@ -10,7 +10,7 @@ import pytest
 from infogan.cores import cpu_quotas, usable_cores
 
 ROOT = Path(__file__).parents[2]
-MANY = 2  # cores of the smallest machine here
+MANY = 2  # number of cores of the smallest machine here
 
 
 def system(root: Path, groups: str, mounts: str, **limits: str) -> Path:
@@ -104,7 +104,7 @@ def test_without_proc_affinity_alone_counts(tmp_path: Path) -> None:
 
 
 def test_a_real_group_of_half_a_core() -> None:
-    """A process of this test's own, in a group of its own, where this machine lets a test make one."""
+    """A separate process in a real control group, if this machine allows the test to create one."""
     tops = [Path("/sys/fs/cgroup/cpu,cpuacct"), Path("/sys/fs/cgroup/cpu"), Path("/sys/fs/cgroup")]
     group = next((top for top in tops if top.is_dir()), tops[-1]) / f"infogan-test-{os.getpid()}"
     try:

@@ -1,6 +1,6 @@
-"""Between log steps the host reads nothing; a captured iteration is the eager one; rounded products train.
+"""Between log steps the host reads nothing; a captured iteration equals the eager one; reduced precision trains.
 
-What needs a GPU is marked and says why it is skipped. On a CPU the operations that would make a host wait for a GPU are
+Tests that need a GPU are marked and say why they are skipped. On a CPU, operations that would make a host wait are
 counted as they are dispatched: the step and its bookkeeping are the same code on both.
 """
 
@@ -44,7 +44,7 @@ READS = ("_local_scalar_dense", "nonzero", "masked_select", "is_nonzero", "equal
 
 
 class HostReads(TorchDispatchMode):
-    """Counts operations whose result the host needs before it can go on; ``watching`` turns the count on and off."""
+    """Counts operations whose result the host needs before it can continue; ``watching`` turns the count on and off."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -65,7 +65,7 @@ class HostReads(TorchDispatchMode):
 
 
 def host_reads(monkeypatch: pytest.MonkeyPatch, run: Trainer, log_every: int = 10) -> HostReads:
-    """Of a whole training, without its log steps."""
+    """Number of host reads of a whole training, without its log steps."""
     counter, read_last = HostReads(), Trainer.read
 
     def at_log_step(self: Trainer) -> Progress:
@@ -113,7 +113,7 @@ def test_a_planted_read_is_found_in_every_iteration(monkeypatch: pytest.MonkeyPa
 
 
 def test_the_reference_step_reads_its_adams_step_count(monkeypatch: pytest.MonkeyPatch, images: Tensor) -> None:
-    """It may: it is there to be read. The count sees it, though nobody planted it."""
+    """This is allowed, since it is the readable version. The count finds these reads, though they were not planted."""
     run = Trainer(replace(CONFIG, step_kind="reference"), images, 1)
     assert "_local_scalar_dense" in host_reads(monkeypatch, run).found
 
@@ -159,7 +159,7 @@ ON_GPU = replace(CONFIG, device="cuda")
 
 @pytest.fixture
 def _deterministic(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A last bit grows to a tenth within 20 iterations of a GAN: kernels that add in any order must not be chosen."""
+    """Exclude kernels that add in any order: a difference in the last bit grows to 0.1 in 20 iterations of a GAN."""
     monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     monkeypatch.setattr(torch.backends.cudnn, "deterministic", True)
     monkeypatch.setattr(torch.backends.cudnn, "benchmark", False)
@@ -179,11 +179,11 @@ def weights(run: Trainer) -> list[Tensor]:
 @pytest.mark.usefixtures("_deterministic")
 @pytest.mark.parametrize("precision", ["float32", "tf32", "bf16"])
 def test_a_captured_iteration_is_the_eager_one(images: Tensor, precision: Any) -> None:
-    """Same streams of chance, same kernels, here all deterministic: curve and weights of 20 iterations, 16 replayed."""
+    """Same random streams and deterministic kernels: curve and weights of 20 iterations, of which 16 are replayed."""
     base = replace(ON_GPU, network=replace(CONFIG.network, precision=precision))
     eager, captured = (trained(replace(base, capture=c), images) for c in ("off", "graph"))
     assert captured._step._graph is not None  # type: ignore[attr-defined]
-    first = slice(WARM_UP + 1)  # up to the first replay a last bit has had no time to grow
+    first = slice(WARM_UP + 1)  # until the first replay a difference in the last bit has had no time to grow
     assert abs(captured.history() - eager.history())[first].max() < 1e-4
     for a, b in zip(weights(captured), weights(eager), strict=True):
         torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5)
@@ -194,7 +194,7 @@ def test_a_captured_iteration_is_the_eager_one(images: Tensor, precision: Any) -
 @pytest.mark.usefixtures("_deterministic")
 @pytest.mark.parametrize("stop", [2, 7, 15])
 def test_a_captured_training_resumes(images: Tensor, stop: int) -> None:
-    """Before capture and after: the stream of latents and Adam's moments go on where they were."""
+    """Before and after capture: the stream of latents and Adam's moments continue where they were."""
     config = replace(ON_GPU, capture="graph")
     whole, first = trained(config, images), Trainer(config, images, 3)
     for progress in first.run(log_every=1):

@@ -1,4 +1,4 @@
-"""Category-to-digit errors against hand-counted cases: perfect, constant, shuffled, tied, empty."""
+"""Category-to-digit errors in cases counted by hand: perfect, constant, shuffled, tied, empty."""
 
 import numpy as np
 import pytest
@@ -50,7 +50,7 @@ def test_shuffled_categories_are_wrong_in_nine_of_ten() -> None:
 
 
 def test_a_case_counted_by_hand() -> None:
-    """Two categories want digit 0: one to one, the second must take its next best."""
+    """Two categories fit digit 0 best: assigned one to one, the second must take its next best."""
     categories = np.array([0] * 10 + [1] * 10 + [2] * 4)
     digits = np.array([0] * 8 + [1] * 2 + [0] * 6 + [1] * 4 + [2] * 4)
     result = D.score(categories, digits, categories, digits, num_categories=3)
@@ -73,7 +73,7 @@ def test_ties_and_too_many_categories_follow_the_rule() -> None:
 
 
 def test_the_interval_is_wilsons() -> None:
-    """5 wrong of 100: the textbook's 0.0215 to 0.1118."""
+    """5 errors in 100: 0.0215 to 0.1118, as in textbooks."""
     rate = D.error((0, 1), [0] * 95 + [1] * 5, [0] * 100)
     assert (rate.error, rate.num_wrong) == (0.05, 5)
     assert (rate.low, rate.high) == (pytest.approx(0.0215, abs=1e-4), pytest.approx(0.1118, abs=1e-4))

@@ -51,7 +51,7 @@ def test_a_duplicated_code_leaves_no_gap_but_is_informative() -> None:
 
 
 def test_a_rotated_one_is_informative_and_entangled() -> None:
-    """R^2 of a code and a factor is the square of the rotation's entry: gaps of 1/6, 1/6 and 1/3."""
+    """R^2 of a code and a factor is the square of the rotation's entry, so the gaps are 1/6, 1/6 and 1/3."""
     rotation = np.array([[1, 1, 1], [1, -1, 0], [1, 1, -2]]) / np.sqrt([[3], [2], [6]])
     true = np.random.default_rng(1).uniform(-1, 1, (6000, 3))
     result = of(true @ rotation.T, list(zip(FACTORS, true.T, strict=True)))
@@ -69,7 +69,7 @@ def test_shuffled_factors_score_what_bias_gives() -> None:
 
 
 def test_categories_have_no_order_and_count_as_one_code() -> None:
-    """A code that names ten parts of the azimuth in a random order, another that says whether there are glasses."""
+    """One code names ten parts of the azimuth in a random order, another tells whether there are glasses."""
     parts = np.random.default_rng(1).permutation(10)[((TRUE_NF[:, 0] + 1) * 5).astype(int)]
     glasses = RNG.integers(2, size=1000).astype(np.float64)
     names = np.column_stack([TRUE_NF[:, 0], glasses])
@@ -147,7 +147,7 @@ def proportion_confint(num_right: int, num: int) -> tuple[float, float]:
 
 @pytest.mark.parametrize(("num_perfect", "num_random"), [(3, 0), (5, 0), (10, 0), (4, 6)])
 def test_perfect_codes_of_discrete_factors_score_1(num_perfect: int, num_random: int) -> None:
-    """Also beside codes that say nothing. Trees that see the square root of the codes give 0.56 to 0.98."""
+    """Also beside codes without information. Trees that see the square root of the codes give 0.56 to 0.98."""
     rng = np.random.default_rng(0)
     true = rng.integers([2 + k % 5 for k in range(num_perfect)], size=(1000, num_perfect)).astype(np.float64)
     factors = describe_factors([f"factor {k}" for k in range(num_perfect)], true)
@@ -172,7 +172,7 @@ def test_what_is_not_finite_is_named_and_nothing_is_measured(broken: float) -> N
 
 
 class KnownQ(nn.Module):
-    """Gives the pixels of an "image" as Q's parameters."""
+    """Returns the pixels of an "image" as Q's parameters."""
 
     def q_of(self, images_NCHW: Tensor) -> Tensor:
         return images_NCHW.flatten(1)
@@ -188,7 +188,7 @@ def test_q_is_represented_by_its_means_and_probabilities() -> None:
 
 
 def test_a_factor_of_one_quantile_state_is_left_out_of_the_gap() -> None:
-    """Nineteen images in twenty have the lowest value: it varies, but its states do not."""
+    """Nineteen of twenty images have the lowest value: the factor varies, but its quantile states do not."""
     rare = np.where(np.arange(1000) % 20 == 0, np.linspace(1, 2, 1000), 0.0)
     factors = describe_factors((*NAMES, "rare"), np.column_stack([TRUE_NF, rare]))
     columns = np.column_stack([TRUE_NF, rare])

@@ -1,4 +1,4 @@
-"""What a download costs where there is no network, and which address is asked."""
+"""What a download costs without a network, and which address it asks."""
 
 import http.server
 import os
@@ -12,7 +12,7 @@ import pytest
 
 from infogan.data import downloads
 
-CLOSED = "http://127.0.0.1:9/"  # discard's port: nothing listens
+CLOSED = "http://127.0.0.1:9/"  # port of the discard service: nobody listens there
 PREPARE = """
 import sys
 from infogan import data
@@ -32,7 +32,7 @@ class _Refusing(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture
 def refusing() -> Iterator[str]:
-    """Address of a server that is there and gives nothing, as a mirror does for its folder."""
+    """Address of a server that answers but returns nothing, as a mirror does for its folder."""
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Refusing) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
@@ -43,7 +43,7 @@ def refusing() -> Iterator[str]:
 
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
-    """Folders that were fetched into, of a process that may use the network without a proxy."""
+    """Folders that downloads were asked for, in a process that may use the network without a proxy."""
     for name in ("INFOGAN_OFFLINE", "http_proxy", "HTTP_PROXY"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(downloads, "_failures", {})
@@ -67,7 +67,7 @@ def test_one_address_that_answers_is_enough(asked: list[Path], tmp_path: Path, r
 
 
 def test_without_a_network_the_digits_cost_no_torch() -> None:
-    """A launcher on such a machine would import it for nothing: 3 s of processor time and 400 MB each time."""
+    """A launcher there would import torch for nothing: 3 s of processor time and 400 MB each time."""
     proxies = dict.fromkeys(("http_proxy", "https_proxy"), CLOSED)  # as if there were no network
     environment = {k: v for k, v in os.environ.items() if k not in ("INFOGAN_OFFLINE", "no_proxy", "NO_PROXY")}
     ended = subprocess.run(

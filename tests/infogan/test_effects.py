@@ -43,7 +43,7 @@ def indices(*functions: Callable[[Tensor], Tensor], spec: LatentSpec = SPEC, num
 
 
 def test_an_additive_function_has_the_indices_of_its_parts() -> None:
-    """Variances: 4/3 of 2 c2, 1/3 of c3, 0.2 of 0.4 c1 over four categories, 1/12 of z1 / 2; nothing of z2 and z3."""
+    """Variances: 4/3 from 2 c2, 1/3 from c3, 0.2 from 0.4 c1 over four categories, 1/12 from z1 / 2; 0 from z2, z3."""
     result = indices(lambda x: 2 * c2(x) + c3(x) + 0.4 * category(x) + 0.5 * x[:, 0], num_rows=2048)
     parts = {"c2": 4 / 3, "c3": 1 / 3, "c1": 0.2, "z1": 1 / 12, "z2": 0.0, "z3": 0.0}
     found = result.properties["p0"]
@@ -90,7 +90,7 @@ def test_indices_of_the_ishigami_function_agree_with_theory_and_with_scipy() -> 
 
 
 def test_small_indices_are_told_apart_from_nothing() -> None:
-    """Twenty noise dimensions of 0.2 % each beside a code: the largest is still near 0.002."""
+    """Twenty noise dimensions with 0.2 % each beside a code: the largest index stays near 0.002."""
     spec = LatentSpec(Noise(20), (Continuous(),))
     weight = (0.002 / (1 - 20 * 0.002)) ** 0.5
     result = indices(lambda x: x[:, 20] + weight * x[:, :20].sum(dim=1), spec=spec, num_rows=256)
@@ -198,14 +198,14 @@ def test_a_sweep_has_the_functions_own_effect() -> None:
 
 
 def test_rows_run_evenly_through_the_categories_and_signs_are_counted() -> None:
-    """In one of four categories the property falls."""
+    """In one of four categories the property falls along the row."""
     change = swept(lambda x: torch.where(category(x) == 3, -c2(x), c2(x))).ranges[0].changes["p0"]
     assert (change.sign, change.share_of_sign) == (1, 0.75)
     assert change.mean == pytest.approx(0.75 * 2 - 0.25 * 2)
 
 
 def test_a_digit_survives_in_a_known_share_of_rows() -> None:
-    """It is the category, but category 0 turns into 9 from c2 = 1.5 on and category 1 from c2 = -0.5 down."""
+    """The digit is the category, but category 0 turns into 9 above c2 = 1.5 and category 1 below c2 = -0.5."""
 
     def digits(images: Tensor) -> np.ndarray:
         kind, position = images[:, 0, 0, 0].numpy(), images[:, 0, 0, 1].numpy()

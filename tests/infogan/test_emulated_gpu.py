@@ -1,4 +1,4 @@
-"""Training and measuring on an emulated GPU: no devices mixed, captured equals eager to the bit, no host read."""
+"""Training and measuring on an emulated GPU: no mixed devices, captured equals eager to the bit, no host reads."""
 
 import warnings
 from collections.abc import Iterator
@@ -64,7 +64,7 @@ def same(a: Trainer, b: Trainer) -> bool:
     return all(torch.equal(x, y) for x, y in pairs) and bool((a.history() == b.history()).all())
 
 
-# ---- the emulator finds what it is there to find
+# ---- the emulator finds planted mistakes
 
 
 def test_the_emulated_device_notes_what_a_gpu_would_refuse(gpu: EmulatedGpu) -> None:
@@ -174,7 +174,7 @@ def test_auto_goes_on_eagerly_to_the_same_bits_where_capture_fails(
 def test_a_generator_is_registered_whether_or_not_torch_warns_of_it(
     gpu: EmulatedGpu, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """torch 2.14 calls it deprecated; a later one may not have it."""
+    """torch 2.14 deprecates the registration; a later version may not have it."""
 
     def warns(self: Any, generator: torch.Generator) -> None:
         warnings.warn("register_generator_state is deprecated", FutureWarning, stacklevel=2)

@@ -1,4 +1,4 @@
-"""A generator as ONNX: onnxruntime gives the model's images, for any number of latents."""
+"""A generator as ONNX: onnxruntime makes the model's images, for any number of latents."""
 
 import importlib.util
 from pathlib import Path

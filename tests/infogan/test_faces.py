@@ -26,7 +26,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def basel_tensor() -> torch.Tensor:
-    """Each image's upper left pixels tell its indices: identity in (0, 0) and so on, all else is noise."""
+    """Each image's upper left pixels are its indices, identity in (0, 0) and so on; everything else is noise."""
     renders = torch.randint(0, 256, SMALL_SHAPE, dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     for axis in range(4):
         shape = [1] * 4 + [1, 1]
@@ -100,7 +100,7 @@ def test_other_contents_are_refused(basel_root: Path, content: object, message: 
 
 
 def write_folder(root: Path, num: int = 6, size: int = 64, factors: bool = True, identities: bool = False) -> Path:
-    """Images of one gray each, in four quarters of slightly different gray."""
+    """Write images of one gray each, in four quarters of slightly different gray."""
     folder = root / "faces"
     folder.mkdir()
     lines = []
@@ -126,7 +126,7 @@ def test_a_folder_of_images_is_read_with_its_factors(root: Path) -> None:
     for part in (dataset.train, dataset.test):
         assert part.images.shape[1:] == (1, 32, 32)
         own = part.images[:, 0, 31, 31].astype(int)
-        assert np.abs(part.images[:, 0, 0, 0] - own - 4).max() <= 1  # JPEG rounds
+        assert np.abs(part.images[:, 0, 0, 0] - own - 4).max() <= 1  # JPEG is lossy
         assert part.factors == pytest.approx(np.stack([0.01 * own, -0.05 * own], 1), abs=0.06)
         grays.append(own)
     assert sorted(round(gray / 10) for gray in np.concatenate(grays)) == list(range(6))
@@ -219,4 +219,4 @@ def test_without_real_faces_heads_are_rendered(root: Path, monkeypatch: pytest.M
     assert dataset.test.factors.shape == (2, 4)
     assert dataset.factor_names == heads.FACTORS
     write_folder(root)
-    assert data.describe("faces", "rendered", root) == described  # asked for by name, whatever lies there
+    assert data.describe("faces", "rendered", root) == described  # requested by name, whatever the folder holds

@@ -106,7 +106,7 @@ def test_categories_that_wear_glasses_are_found(measured: Measured) -> None:
 
 
 def test_a_factor_that_only_noise_moves_is_the_nulls(measured: Measured) -> None:
-    """Its name is not one of the catalogue's: all is in the details."""
+    """Its name is not in the catalogue, so everything is in the details."""
     numbers = measured.details["factors"]["tilt"]["numbers"]
     assert measured.details["factors"]["tilt"]["noise_dimension"] == "z1"
     assert numbers["noise_first_order"] == pytest.approx(1, abs=0.1)
@@ -127,7 +127,7 @@ def test_q_knows_two_of_four_factors(measured: Measured) -> None:
 
 
 def test_factor_vae_stands_between_its_bias_and_its_ceiling(measured: Measured) -> None:
-    """Two codes that vary can name two of four factors: 1/2 is the most that this Q can have, 1/4 is chance."""
+    """Two varying codes can identify two of four factors: 1/2 is the most that this Q can reach, 1/4 is chance."""
     v = measured.values
     assert v["factor_vae_ceiling"] > 0.9
     assert v["factor_vae"] == 0.5
@@ -242,7 +242,7 @@ def test_information_is_the_share_of_the_factors_entropy() -> None:
     half = np.where(rng.random(4000) < 0.5, categories, rng.integers(10, size=4000))
     assert 0.15 < information(categories, half) < 0.35
     assert information(categories, categories * 0) is None
-    pairs = categories // 5, half  # of the two the factor has more entropy
+    pairs = categories // 5, half  # the factor has more entropy than the code
     assert information(*pairs) == pytest.approx(adjusted_mutual_info_score(*pairs, average_method="max"))
 
 

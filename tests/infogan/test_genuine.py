@@ -1,4 +1,4 @@
-"""Which data are the paper's: by the files' sums, never by their layout."""
+"""Which data are the paper's: decided by the files' checksums, never by their layout."""
 
 import hashlib
 from pathlib import Path
@@ -13,7 +13,7 @@ from tests.infogan.test_svhn import SIZES, write_mat
 
 
 def sums_of(monkeypatch: pytest.MonkeyPatch, *files: Path) -> None:
-    """The real files cannot be had here: these take their place."""
+    """Checksums of test files, in place of those of the real files, which are not available here."""
     found = {file.name: hashlib.md5(file.read_bytes()).hexdigest() for file in files}
     monkeypatch.setattr(genuine, "SUMS", SUMS | found)
 
@@ -45,7 +45,7 @@ def test_one_changed_byte_is_another_file(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_svhn_is_the_papers_with_its_files_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(svhn, "NUM_IMAGES", SIZES)  # as if these few were all
+    monkeypatch.setattr(svhn, "NUM_IMAGES", SIZES)  # as if these few files were the complete set
     for split in SIZES:
         write_mat(tmp_path, split)
     stranger = data.load("svhn", "auto", tmp_path).info
@@ -64,5 +64,5 @@ def test_celebas_tables_speak_for_its_images(tmp_path: Path, monkeypatch: pytest
     assert not stranger.is_papers
     assert "own in CelebA's layout" in stranger.note
     sums_of(monkeypatch, *folder.glob("*.txt"))
-    (folder / "list_eval_partition.txt").touch()  # a sidecar speaks of the files as they were
+    (folder / "list_eval_partition.txt").touch()  # a sidecar describes the files as they were
     assert data.load("celeba", "real", tmp_path).info.is_papers

@@ -1,4 +1,4 @@
-"""A folder that was given is never passed over: where a set is not in it, the error says what is, for every set."""
+"""A given folder is never ignored: if a set is not in it, the error says what is there instead, for every set."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -8,7 +8,7 @@ import pytest
 from infogan import data
 from infogan.data import DataError, NotInFolder
 
-# where each set's folder begins, a file of it there, and what its error says that it looked for
+# for each set: its top folder, a file in it, and what the error says was looked for
 LAYOUTS = {
     "mnist": ("MNIST/raw/train-images-idx3-ubyte", "MNIST/raw/train-images-idx3-ubyte"),
     "faces": ("faces/one.png", "basel_face_renders.pth or faces/"),
@@ -26,7 +26,7 @@ def put(folder: Path, file: str) -> None:
 
 
 def refusal(name: str, folder: Path, source: str = "auto") -> str:
-    """What all readers say, which is the same."""
+    """The error of every reader, which is the same for all."""
     said = set()
     for read in READERS:
         with pytest.raises(NotInFolder) as caught:
@@ -47,7 +47,7 @@ def test_an_empty_folder(name: str, tmp_path: Path) -> None:
         message = refusal(name, tmp_path, source)
         assert message.startswith(f"{name}: not in {tmp_path}: looked for {LAYOUTS[name][1]}")
         assert message.endswith("; found nothing")
-    assert data.find(name, data.sources(name)[-1], tmp_path) is None  # a substitute that was asked for needs no folder
+    assert data.find(name, data.sources(name)[-1], tmp_path) is None  # a requested substitute needs no folder
 
 
 @every_set

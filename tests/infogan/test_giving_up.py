@@ -1,4 +1,4 @@
-"""The authors' rule of giving a run up: what makes an epoch stuck, and when a training ends by it."""
+"""The authors' rule for giving up a run: what makes an epoch stuck, and when this ends a training."""
 
 from dataclasses import replace
 
@@ -27,7 +27,7 @@ GOOD = {"loss/discriminator": 1.0, "loss/generator": 1.0, "mi/c1": 0.1, "mi/c2":
 
 
 def history(*epochs: dict[str, float]) -> np.ndarray:
-    """Constant within each epoch."""
+    """A history that is constant within each epoch."""
     rows = [[(GOOD | epoch).get(name, 0.0) for name in NAMES] for epoch in epochs]
     return np.repeat(np.array(rows, np.float32), EPOCH_ITERATIONS, axis=0)
 
@@ -40,7 +40,7 @@ def history(*epochs: dict[str, float]) -> np.ndarray:
         ({"loss/generator": 0.0009}, True),
         ({"loss/generator": 0.0011}, False),
         ({"fake/max": 0.009}, True),
-        ({"mi/c1": -0.2}, True),  # of both continuous codes together: below 0
+        ({"mi/c1": -0.2}, True),  # for both continuous codes together: below 0
         ({"mi/c1": -0.05}, False),
         ({"mi/c2": 0.009}, True),
     ],

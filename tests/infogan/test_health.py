@@ -1,4 +1,4 @@
-"""Health against generators whose answer is known: one image, one image per category, the data itself."""
+"""Health of generators whose answer is known: one image, one image per category, the data itself."""
 
 import math
 
@@ -56,7 +56,7 @@ def test_the_data_against_itself_is_1_and_ok(real: torch.Tensor) -> None:
 
 
 def test_scale_of_both_does_not_matter_and_contrast_of_one_does(real: torch.Tensor) -> None:
-    """As between images in [0, 1] and in [-1, 1]."""
+    """For example, images in [0, 1] and in [-1, 1]."""
     a, b = real[:300] * 0.7, real[300:600]
     for measure in (variety, distinctness):
         assert measure(2 * a - 1, 2 * b - 1) == pytest.approx(measure(a, b))
@@ -79,7 +79,7 @@ def test_one_image_per_category_is_collapsed_though_varied(real: torch.Tensor) -
 
 
 def test_a_generator_that_ignores_its_noise_is_collapsed(real: torch.Tensor, generator: Generator) -> None:
-    """Its ten images differ by rounding alone, if at all. The same weights with noise are not collapsed."""
+    """Its ten images differ by rounding at most. The same weights with noise are not collapsed."""
     latents = SPEC.sample(300, torch.Generator().manual_seed(2), torch.float32)
     same_noise = SPEC.noise.sample(1, torch.Generator().manual_seed(3), torch.float32).expand(300, -1)
     with torch.no_grad(), frozen(generator):
@@ -141,6 +141,6 @@ def test_images_with_a_double_each_are_found_before_a_training(real: torch.Tenso
 
 @pytest.mark.parametrize("measure", [variety, distinctness])
 def test_real_images_that_do_not_differ_are_no_yardstick(measure) -> None:
-    """Not infinity, which would stop the record of a whole training."""
+    """The ratio is not infinite, which could not be recorded and would lose the whole training."""
     with pytest.raises(ValueError, match="do not differ"):
         measure(torch.rand(8, 1, 4, 4), torch.ones(8, 1, 4, 4))

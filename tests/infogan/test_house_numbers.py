@@ -1,4 +1,4 @@
-"""Rendered house numbers: stable bytes, factors that do what their names say, digits that a classifier reads."""
+"""Rendered house numbers: reproducible bytes, factors that do what their names say, digits that a classifier reads."""
 
 from collections import Counter
 from dataclasses import replace
@@ -20,7 +20,7 @@ def drawn(index: int, seed: int = 0) -> HouseNumber:
 
 
 def plain(**changes: float) -> HouseNumber:
-    """An upright 0 alone, lit evenly, to move one factor of."""
+    """A single upright 0, lit evenly; tests change one factor of it."""
     number = replace(drawn(3), digit=0.0, context=0.0, lighting=0.7, gradient=0.0, shift_x=0.0, tilt=0.0, blur=0.0)
     return replace(number, **changes)
 
@@ -116,7 +116,7 @@ def test_digits_are_darker_or_lighter_than_their_plate() -> None:
 
 @pytest.mark.slow
 def test_a_small_classifier_reads_nine_in_ten_of_unseen_digits() -> None:
-    """Trained on one part of MNIST's outlines and tested on others: held-out pictures of held-out handwriting."""
+    """Trained on one part of MNIST's outlines and tested on the rest: held-out images of held-out handwriting."""
     import torch
     from torch import nn
 

@@ -1,4 +1,4 @@
-"""Networks that are trained once: what a file on disk may and may not change."""
+"""Networks that are trained once and kept on disk: what their file may and may not change."""
 
 import io
 from pathlib import Path
@@ -12,7 +12,7 @@ from infogan.measures.kept import initialise, trained_once
 
 
 def made(model: nn.Module) -> dict[str, float]:
-    """A training of one call: weights from a fixed stream, batch norm as it was."""
+    """A network whose training is one call: weights from a fixed stream, batch norm unchanged."""
 
     def train() -> dict[str, float]:
         initialise(model, torch.Generator().manual_seed(3))

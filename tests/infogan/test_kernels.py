@@ -25,7 +25,7 @@ def dense_layers(architecture: str, input_width: int, width: float) -> list[Dens
 
 
 def winograd_blocks(architecture: str, settings: NetworkSettings) -> set[str]:
-    """Names of the layers that were built so, from the weights themselves."""
+    """Names of the layers that were built with Winograd blocks, seen from the weights."""
     table, found = ARCHITECTURES[architecture], set()
     sides = {layer.name: layer for layer in strided_layers(architecture, settings.width)}
     networks = (Generator(table, LATENTS, settings), Discriminator(table, LATENTS, settings))
@@ -79,7 +79,7 @@ LAYERS = [Strided("conv", 6, 8, 8), Strided("upconv", 6, 8, 8), Dense(20, 30)]
 def test_the_ratio_is_of_processor_times_of_the_same_function(
     layer: Strided | Dense, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Against a clock that charges the other formulation three seconds and PyTorch's own two."""
+    """With a clock that charges the other formulation three seconds and PyTorch's own two."""
     now, outputs = [0.0], []
 
     def charged(operation, seconds):

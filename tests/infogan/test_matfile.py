@@ -41,7 +41,7 @@ def test_a_compressed_array_may_not_grow_without_bound(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("compressed", [False, True])
 def test_damaged_bytes_give_an_error_or_an_array_of_another_value(tmp_path: Path, compressed: bool) -> None:
-    """Among them those of a type code, at which scipy's reader ends the process."""
+    """Including bytes of a type code, for which scipy's reader crashes the process."""
     file = tmp_path / "file.mat"
     savemat(file, {"X": np.arange(64, dtype=np.uint8).reshape(4, 4, 4), "y": np.eye(2)}, do_compression=compressed)
     content = file.read_bytes()

@@ -1,4 +1,4 @@
-"""Shape properties against drawn bars and ellipses, and against sheared, dilated and shifted real digits."""
+"""Shape properties of drawn bars and ellipses, and of sheared, dilated and shifted real digits."""
 
 import math
 
@@ -30,7 +30,7 @@ def bar(width: int, height: int, side: int = 40) -> np.ndarray:
 
 
 def sheared(images_NHW: np.ndarray, shear: float) -> np.ndarray:
-    """x += shear * y, y upwards: each row moved with linear interpolation, which keeps its mass and moves its mean."""
+    """x += shear * y, y upwards. Each row moves with linear interpolation, which keeps its mass and shifts its mean."""
     H = images_NHW.shape[1]
     result = np.zeros_like(images_NHW)
     for row in range(H):
@@ -72,7 +72,7 @@ def test_the_principal_axis_of_an_ellipse_is_its_angle_from_the_vertical(degrees
     along = x * math.sin(math.radians(degrees)) + y * math.cos(math.radians(degrees))
     across = x * math.cos(math.radians(degrees)) - y * math.sin(math.radians(degrees))
     ellipse = ((along / 25) ** 2 + (across / 8) ** 2 <= 1).astype(np.float32)
-    assert one(ellipse)["axis_deg"] == pytest.approx(degrees, abs=0.6)  # it is made of pixels
+    assert one(ellipse)["axis_deg"] == pytest.approx(degrees, abs=0.6)  # because of its pixels
 
 
 @pytest.mark.parametrize("shear", [-0.7, -0.25, 0.1, 0.5, 1.0])
@@ -83,12 +83,12 @@ def test_a_sheared_digit_moves_by_exactly_the_shear(shear: float) -> None:
     np.testing.assert_allclose(after["slant"] - before["slant"], shear, atol=1e-5)
     np.testing.assert_allclose(after["height_px"], before["height_px"], atol=1e-4)
     np.testing.assert_allclose(after["ink"], before["ink"], atol=1e-6)
-    # the slant is taken out of the width; what is left is the blur of shifting by parts of a pixel
+    # the width excludes the slant; what is left is the blur of shifting by fractions of a pixel
     np.testing.assert_allclose(after["width_px"], before["width_px"], atol=1.0)
 
 
 def test_dilated_strokes_are_thicker_and_eroded_ones_thinner() -> None:
-    """A square of three pixels adds 2 pixels to upright and level strokes, 2 * 2**0.5 to diagonal ones."""
+    """A square of three pixels adds 2 pixels to vertical and horizontal strokes, 2 * 2**0.5 to diagonal ones."""
     images = padded(real_images(100), 2)
     dilated = ndimage.grey_dilation(images, size=(1, 3, 3))
     eroded = ndimage.grey_erosion(images, size=(1, 2, 2))
@@ -149,7 +149,7 @@ def test_what_is_no_digit_is_refused(images: torch.Tensor, message: str) -> None
 @given(row=st.integers(0, 27), column=st.integers(0, 27), seed=st.integers(0, 1000))
 @settings(max_examples=30, deadline=None)
 def test_noise_and_lone_pixels_give_numbers_or_none_never_a_warning(row: int, column: int, seed: int) -> None:
-    """Whatever an untrained generator draws: all properties of an image are finite, or all but ink are NaN."""
+    """For anything that an untrained generator draws, all properties are finite, or all except ink are NaN."""
     images = torch.rand(3, 1, 28, 28, generator=torch.Generator().manual_seed(seed))
     images[1] = images[1] * 0.01
     images[1, 0, row, column] = 1
@@ -164,7 +164,7 @@ def test_noise_and_lone_pixels_give_numbers_or_none_never_a_warning(row: int, co
 
 @pytest.mark.parametrize("background", [1 / 255, 0.01])
 def test_a_background_that_no_eye_sees_moves_no_property(background: float) -> None:
-    """It has no mass for moments and extents; with it a dim frame would read as a digit as wide as the image."""
+    """It has no mass in moments and extents; otherwise a dim frame would count as a digit as wide as the image."""
     images = real_images(200)
     plain, lifted = M.measure(images), M.measure(images.clamp(min=background))
     for name in ("slant", "width_px", "height_px", "thickness_px"):

@@ -1,4 +1,4 @@
-"""Networks against the paper's tables, hand-counted sizes, and batch-norm modes."""
+"""Networks against the paper's tables and against sizes counted by hand; batch-norm modes."""
 
 import pytest
 import torch
@@ -124,7 +124,7 @@ def test_a_generator_table_of_the_wrong_size_is_refused() -> None:
 
 
 def test_a_collection_that_broke_off_leaves_nothing_behind() -> None:
-    """Its sums would enter the next one's statistics, silently."""
+    """Otherwise its sums would silently enter the statistics of the next one."""
     norm, x = BatchNorm(4, 1e-5), torch.randn(30, 4, generator=stream(0, "latents"))
     with pytest.raises(RuntimeError, match="size"), collecting(norm):  # the second batch has too many features
         _ = norm(x * 100), norm(torch.ones(8, 5))

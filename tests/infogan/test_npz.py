@@ -1,4 +1,4 @@
-"""Archives of arrays that grow: what is in them stays as it is, byte for byte."""
+"""Archives of arrays that grow: their earlier content stays the same, byte for byte."""
 
 import zlib
 

@@ -1,4 +1,4 @@
-"""Images of the user's own: read as they are, split by seed, and one line for what is not as asked."""
+"""The user's own images: read unchanged, split by seed, and a one-line error for what does not match the settings."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -110,7 +110,7 @@ def test_a_photograph_stands_upright(tmp_path: Path) -> None:
     folder = save(tmp_path / "photographs", noise(5, RGB))
     sideways = Image.fromarray(noise(1, RGB, seed=3)[0])
     exif = sideways.getexif()
-    exif[0x0112] = 6  # to be turned by a quarter
+    exif[0x0112] = 6  # to be rotated by 90 degrees
     sideways.save(folder / "turned.png", exif=exif)
     loaded = data.load(OwnImages(folder, 32, "rgb"))
     upright = np.rot90(noise(1, RGB, seed=3)[0], -1).transpose(2, 0, 1)

@@ -1,4 +1,4 @@
-"""docs/MEASURES.md says what the code does."""
+"""docs/MEASURES.md is what the code generates."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Probes leave a training's bits alone, and what they tell is right where the answer is known."""
+"""Probes do not change a training's bits, and their numbers are right where the answer is known."""
 
 from types import SimpleNamespace
 

@@ -1,4 +1,4 @@
-"""oneDNN's product is PyTorch's own linear layer, values and gradients, up to float32's rounding."""
+"""oneDNN's product equals PyTorch's linear layer in values and gradients, up to float32 rounding."""
 
 import pytest
 import torch
@@ -30,7 +30,7 @@ def test_linear_and_its_gradients_against_double_precision(N: int, I: int, O: in
     exact = with_gradients(F.linear, inputs.double(), weight.double(), gradient.double())
     sizes = with_gradients(F.linear, inputs.double().abs(), weight.double().abs(), gradient.double().abs())
     for ours, true, size in zip(found, exact, sizes, strict=True):
-        assert ((ours - true).abs() <= 2e-6 * size).all()  # of the terms' sizes: a sum may cancel to anything
+        assert ((ours - true).abs() <= 2e-6 * size).all()  # relative to the terms: a sum may cancel
 
 
 def test_transposed_and_cut_operands_are_read_as_they_lie() -> None:

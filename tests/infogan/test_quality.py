@@ -1,4 +1,4 @@
-"""Sample quality against equal, shifted, disjoint and repeated sets, and against sums written out."""
+"""Sample quality of equal, shifted, disjoint and repeated sets, and against sums written out."""
 
 import math
 
@@ -52,7 +52,7 @@ def test_precision_and_recall_of_equal_disjoint_and_partial_sets() -> None:
 
 
 def test_precision_counted_by_hand() -> None:
-    """Real at 0, 1, 3 with k = 1: radii 1, 1, 2. Of samples at -1, 2, 5.5, 2.4 the third is outside all."""
+    """Real points 0, 1, 3 with k = 1 have radii 1, 1, 2. Of the samples -1, 2, 5.5, 2.4 only the third is outside."""
     real = torch.tensor([[0.0], [1.0], [3.0]])
     samples = torch.tensor([[-1.0], [2.0], [5.5], [2.4]])
     assert Q.precision_recall(samples, real, neighbours=1).precision == 0.75
@@ -88,7 +88,7 @@ def test_diversity_of_equal_repeated_and_constant_samples() -> None:
 
 @pytest.mark.parametrize("num_distinct", [2, 4, 10])
 def test_the_rule_reads_as_a_number_of_distinct_images(num_distinct: int) -> None:
-    """m images over and over have (1 - 1 / m) of the mean distance: the basis of the threshold."""
+    """m repeated images have (1 - 1 / m) of the mean distance: the basis of the threshold."""
     real = normal(2000, 0, 50)
     shares = [
         Q.mean_distance(normal(num_distinct, seed, 50).repeat(100 // num_distinct * 5, 1)) for seed in range(1, 21)
@@ -148,7 +148,7 @@ def test_too_few_or_wrong_rows_are_refused(call, message: str) -> None:
 
 @pytest.mark.parametrize("width", [2, 30])
 def test_kid_is_torchmetrics_at_equal_numbers(width: int) -> None:
-    """torchmetrics holds whole kernels in memory and knows equal numbers of rows alone, hence ours."""
+    """We have our own because torchmetrics keeps whole kernels in memory and takes only equal numbers of rows."""
     from torchmetrics.image.kid import poly_mmd
 
     draws = torch.Generator().manual_seed(width)

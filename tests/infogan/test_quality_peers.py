@@ -1,4 +1,4 @@
-"""Distances and manifolds of feature rows against their makers' formulas, written out or in torchmetrics."""
+"""Distances and manifolds of feature rows against their authors' formulas, written out or in torchmetrics."""
 
 import math
 
@@ -43,22 +43,22 @@ def test_the_frechet_distance_is_its_formula_and_blind_to_scale() -> None:
 
 
 def test_the_frechet_distance_of_single_normals_is_known() -> None:
-    """(m - 0)^2 + (s - 1)^2 of one feature with mean m and deviation s, in units of the real root mean square, 1."""
+    """(m - 0)^2 + (s - 1)^2 for one feature with mean m and deviation s, in units of the real root mean square, 1."""
     x, y = 2.5 * normal(200_000, 0, 1) + 3, normal(200_000, 1, 1)
     assert Q.frechet(x, y) == pytest.approx(3**2 + 1.5**2, rel=0.01)
 
 
 def test_density_and_coverage_counted_by_hand() -> None:
-    """Real at 0, 1, 3 and 10 with k = 1: radii 1, 1, 2, 7. Samples at 0.5 (two), 2 (one: 1 is not below 1), 60."""
+    """Real points 0, 1, 3, 10 with k = 1: radii 1, 1, 2, 7. Sample 0.5 is in two balls, 2 in one (1 is not below 1)."""
     real = torch.tensor([[0.0], [1.0], [3.0], [10.0]])
     found = Q.density_coverage(torch.tensor([[0.5], [2.0], [60.0]]), real, neighbours=1)
     assert found == (pytest.approx(3 / 3), 3 / 4)
 
 
 def test_density_and_coverage_are_their_makers_formulas(monkeypatch) -> None:
-    """As in Naeem et al.'s prdc: numbers of balls by distances below the k-th real neighbour's."""
+    """As in Naeem et al.'s prdc: balls that contain a sample, by distances below that of the k-th real neighbour."""
     samples, real, k = 0.8 * normal(150, 0) + 0.2, normal(130, 1), 5
-    radii = np.sort(cdist(real, real), axis=1)[:, k]  # the first is the image itself
+    radii = np.sort(cdist(real, real), axis=1)[:, k]  # the first neighbour is the image itself
     within = cdist(real, samples) < radii[:, None]
     expected = (pytest.approx(within.sum(axis=0).mean() / k), pytest.approx(within.any(axis=1).mean()))
     assert Q.density_coverage(samples, real) == expected
@@ -67,7 +67,7 @@ def test_density_and_coverage_are_their_makers_formulas(monkeypatch) -> None:
 
 
 def test_density_and_coverage_of_one_distribution_and_beside_an_outlier() -> None:
-    """Coverage of as many equal rows: 1 - (N-1)...(N-k) / (2N-1)...(2N-k)."""
+    """Coverage of N rows by N others of the same distribution: 1 - (N-1)...(N-k) / (2N-1)...(2N-k)."""
     found = [Q.density_coverage(normal(500, seed), normal(500, seed + 50)) for seed in range(10)]
     expected = 1 - math.prod((500 - i) / (1000 - i) for i in range(1, 6))
     assert np.mean([f.coverage for f in found]) == pytest.approx(expected, abs=0.01)

@@ -1,4 +1,4 @@
-"""Factor readers: they read what they learned, repeat to the bit, come from the cache, and say when they disagree."""
+"""Factor readers read what they learned, are reproducible, come from the cache, and show when they disagree."""
 
 from dataclasses import replace
 
@@ -21,7 +21,7 @@ NAMES = ("azimuth", "glasses", "rotation", "style")
 
 
 def drawn(factors_NF: np.ndarray) -> np.ndarray:
-    """A bar at the azimuth below, a square for glasses and bars for the style in the corners, a hand that turns."""
+    """Draw a bar at the azimuth, a square for glasses and bars for the style in the corners, and a hand that turns."""
     azimuth, glasses, rotation, style = (torch.from_numpy(column)[:, None, None] for column in factors_NF.T)
     y, x = torch.meshgrid(torch.linspace(-1, 1, 24), torch.linspace(-1, 1, 24), indexing="ij")
     bar = torch.exp(-(((x - 0.7 * azimuth) / 0.15) ** 2)) * (y > 0.5)

@@ -1,4 +1,4 @@
-"""Rendered heads, chairs and portraits: golden pictures, factors that do what their names say, the cache of sets."""
+"""Rendered heads, chairs and portraits: reference pictures, factors that do what their names say, the cache of sets."""
 
 from collections.abc import Callable
 from dataclasses import fields, replace
@@ -76,7 +76,7 @@ def test_moving_one_factor_changes_the_picture_and_no_other_parameter(kind: Modu
 
 
 def test_a_head_looks_the_other_way_in_the_mirror() -> None:
-    """Heads are symmetric. Only normals, by differences over a tetrahedron, break the symmetry a little."""
+    """Heads are symmetric. Only the normals, by differences over a tetrahedron, break the symmetry slightly."""
     for index in range(4):
         face = replace(drawn(heads, index), azimuth=0.8, lighting=-0.5)
         picture, turned = heads.render(face), heads.render(replace(face, azimuth=-0.8, lighting=0.5))
@@ -102,7 +102,7 @@ def test_signs_of_the_factors_are_as_documented() -> None:
     face = replace(drawn(heads, 0), azimuth=0.0, elevation=0.0, lighting=0.0, width=1.0)
 
     def centre_of_dark(picture_CHW: np.ndarray) -> tuple[float, float]:
-        """Row and column of what is darker than the skin within the head: brows, eyes, mouth."""
+        """Mean row and column of the pixels in the head that are darker than skin: brows, eyes, mouth."""
         rows, columns = np.nonzero((picture_CHW[0] > 0) & (picture_CHW[0] < 0.45 * picture_CHW[0].max()))
         return float(rows.mean()), float(columns.mean())
 
@@ -125,7 +125,7 @@ def test_signs_of_the_factors_are_as_documented() -> None:
 
 
 def test_nothing_is_clipped() -> None:
-    """Chairs stand within a white border; heads within a black one, but for the neck below."""
+    """Chairs have a white border all around; heads a black one, except for the neck at the bottom."""
     for index in range(100, 140):
         chair = chairs.render(drawn(chairs, index))[0]
         border = np.concatenate([chair[0], chair[-1], chair[:, 0], chair[:, -1]])
@@ -159,7 +159,7 @@ def test_styles_of_hair_are_ordered_by_how_much_they_cover() -> None:
 
 
 def test_a_sphere_has_its_size_and_its_light() -> None:
-    """Against the exact silhouette of a unit sphere seen in perspective, and Lambert's law at its middle."""
+    """Compared with the exact silhouette of a unit sphere in perspective, and with Lambert's law at its middle."""
     radius, distance, half_extent, size = 1.0, 5.0, 1.5, 64
 
     def field(x: np.ndarray, y: np.ndarray, z: np.ndarray) -> np.ndarray:
@@ -265,7 +265,7 @@ def test_damaged_chunks_are_rendered_anew(cache: Path, small_chunks: None) -> No
     flipped = bytearray(content)
     flipped[len(flipped) // 2] ^= 1
     other = second.read_bytes()
-    with np.load(first) as arrays:  # sound, but of other pixels than its digest says
+    with np.load(first) as arrays:  # undamaged, but its pixels do not match its digest
         forged = {**arrays, "images": 255 - arrays["images"]}
     np.savez(cache / "forged.npz", **forged)
     for damage in (b"", content[:100], bytes(flipped), (cache / "forged.npz").read_bytes()):

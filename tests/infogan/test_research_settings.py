@@ -1,4 +1,4 @@
-"""The settings of the authors' research code: what each does, and that both steps do the same with it."""
+"""Settings of the authors' research code: what each does, and that both steps treat it the same."""
 
 import math
 from copy import deepcopy
@@ -88,7 +88,7 @@ def test_each_changes_what_is_trained(name: str) -> None:
 
 
 def norms(module: nn.Module) -> list[bool]:
-    """Of each hidden layer, in order: whether batch norm follows it."""
+    """Whether batch norm follows each hidden layer, in order."""
     return [b.norm is not None for b in module.modules() if isinstance(b, Block) and b.slope is not None]
 
 
@@ -99,7 +99,7 @@ def test_batch_norm_stands_where_the_settings_say() -> None:
     assert norms(Discriminator(chairs, SPEC, without).body) == [False, True, True, True, True, False]
     fully_connected = Discriminator(chairs, SPEC, without).body[-1].op
     assert isinstance(fully_connected, nn.Linear)
-    assert fully_connected.bias is not None  # batch norm would have taken its place
+    assert fully_connected.bias is not None  # batch norm would have replaced it
     apart = Discriminator(chairs, SPEC, replace(without, q_network="separate"))
     assert apart.q_body is not None
     assert norms(apart.q_body) == norms(apart.body)
@@ -143,7 +143,7 @@ def test_a_q_apart_reads_the_categories_alone_in_the_order_of_the_codes() -> Non
     assert {id(p) for p in d.q_parameters()} | {id(p) for p in d.d_parameters()} == {id(p) for p in d.parameters()}
     d.zero_grad()
     logits.sum().backward()
-    assert not any(p.grad is not None and p.grad.any() for p in d.d_parameters())  # categories teach D's trunk nothing
+    assert not any(p.grad is not None and p.grad.any() for p in d.d_parameters())  # categories do not train D's trunk
     with pytest.raises(ValueError, match="needs a categorical code"):
         Discriminator(ARCHITECTURES["mnist"], LatentSpec(Noise(3), (Continuous(),)), d.settings)
 
@@ -192,7 +192,7 @@ def test_deviations_that_do_not_fit_are_refused(settings: dict[str, Any], messag
 
 
 def test_a_warm_up_trains_on_mutual_information_alone() -> None:
-    """D's head stands still for three iterations, while the trunk that Q reads learns; a resumption knows it."""
+    """D's head does not change for three iterations, while the trunk that Q reads learns; also after a resume."""
     run = trainer("mnist", "fused", STEPS_OF["warm-up"])
     head, start = run.players.discriminator.d_head, run.players.discriminator.d_head.weight.detach().clone()
     body = run.players.discriminator.body[0].op.weight.detach().clone()

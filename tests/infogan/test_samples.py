@@ -1,4 +1,4 @@
-"""Sample quality in the readers' features: of a generator that draws, and of two that show nothing of the data."""
+"""Sample quality in the readers' features, for a generator that draws, and for two that show nothing of the data."""
 
 from functools import partial
 
@@ -22,7 +22,7 @@ def drawings() -> Dataset:
 
 
 class Texture(nn.Module):
-    """Pixels of noise that repeat for equal latents; ``size`` 0: one grey image."""
+    """Noise pixels that repeat for equal latents; ``size`` 0: one grey image."""
 
     def __init__(self, size: float) -> None:
         super().__init__()
@@ -56,7 +56,7 @@ def test_samples_are_judged_against_real_ones_where_factors_are_known(drawings: 
 
 
 def test_rows_stand_for_their_file_whatever_its_order(drawings: Dataset, monkeypatch) -> None:
-    """Training images sorted by what they show: their first hundred are unlike the rest, as MNIST's halves are."""
+    """Training images are sorted by content, so the first hundred differ from the rest, as MNIST's halves do."""
     order = drawings.train.factors[:, 0].argsort()
     train = Part(drawings.train.images[order], factors=drawings.train.factors[order])
     ordered = make_dataset("sorted", "test", "", False, train, drawings.test, NAMES)

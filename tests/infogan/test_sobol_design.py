@@ -1,4 +1,4 @@
-"""Sobol indices with few rows and many latents: every index within its stated error, which is honest."""
+"""Sobol indices with few rows and many latents: every index is within its stated error, which is of the right size."""
 
 import math
 
@@ -14,7 +14,7 @@ from tests.infogan.known_functions import Known, values
 
 
 def test_a_factors_two_columns_are_a_net_in_every_replicate() -> None:
-    """Any box of 1/2^i by 1/2^j with i + j = 4 holds one of 16 points."""
+    """Every box of 1/2^i by 1/2^j with i + j = 4 holds one of 16 points."""
     a_ND, b_ND = paired_design(20, 64, 16, np.random.default_rng(0))
     for first, second in zip(a_ND.reshape(4, 16, 20).T, b_ND.reshape(4, 16, 20).T, strict=True):
         for x, y in zip(first.T, second.T, strict=True):
@@ -24,7 +24,7 @@ def test_a_factors_two_columns_are_a_net_in_every_replicate() -> None:
 
 
 def test_columns_of_400_have_no_more_to_do_with_each_other_than_chance_gives() -> None:
-    """A Sobol sequence of as many columns has pairs with correlations of up to 0.77 at this number of rows."""
+    """A Sobol sequence with that many columns has pairs with correlations of up to 0.77 at this number of rows."""
     design = np.concatenate(paired_design(200, 512, 16, np.random.default_rng(0)), axis=1)
     correlations = np.corrcoef(design.T)[~np.eye(400, dtype=bool)]
     assert np.abs(correlations).max() < 5.5 / math.sqrt(512)
@@ -45,14 +45,14 @@ def test_ten_categories_of_a_tenth_each_beside_128_noise_dimensions() -> None:
 
 
 def additive(x: Tensor) -> Tensor:
-    """Shares of 4, 2, 1 and 1 of four codes, and as much of all noise dimensions together as of the last."""
+    """Shares of 4, 2, 1 and 1 for four codes; all noise dimensions together have as much as the last code."""
     noise = x[:, :124].sum(dim=1) / math.sqrt(124)
     codes = 2 * x[:, 204] + math.sqrt(2) * x[:, 205] + x[:, 206] + x[:, 207]
     return codes + noise
 
 
 def multiplicative(x: Tensor) -> Tensor:
-    """Variances 0.5, 0.25, 0.1 and 0.05 of the factors about a mean of 1."""
+    """A product of factors with mean 1 and variances 0.5, 0.25, 0.1 and 0.05."""
     weights = torch.tensor([1.5, 0.75, 0.3, 0.15], dtype=x.dtype).sqrt()
     return (1 + weights * x[:, 204:]).prod(dim=1)
 
@@ -72,7 +72,7 @@ TRUE = {
 
 @pytest.fixture(scope="module")
 def of_50_seeds() -> list[SobolIndices]:
-    """The layout of the house numbers' codes: 132 latents, with fewer rows than any of our measures has."""
+    """Over 50 seeds, in the layout of the house numbers' codes: 132 latents, fewer rows than in any measure."""
     spec = LatentSpec(Noise(124), (Categorical(20),) * 4 + (Continuous(),) * 4)
     generator = Known(additive, multiplicative, ishigami)
     return [sobol_indices(generator, spec, values, stream(seed, "evaluation"), 32) for seed in range(50)]
@@ -86,7 +86,7 @@ def test_an_index_is_within_its_stated_error_which_is_honest(of_50_seeds: list[S
         if not error.any():
             assert (index == true).all()  # Ishigami's function has three arguments
             continue
-        # of 50 values one may lie beyond three errors by chance: t with 31 degrees has one in 190 there
+        # one of 50 values may be beyond three errors by chance: Student's t with 31 degrees gives one in 190
         assert (np.abs(index - true) > 3 * error).sum() <= 1, code
         assert np.abs(index.mean() - true) < 3.5 * index.std() / math.sqrt(50), code
         rms = math.sqrt(np.square(index - true).mean())

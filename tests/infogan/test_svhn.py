@@ -1,4 +1,4 @@
-"""SVHN's sources: small files in the real layout, written by scipy; what can be wrong with them; the default."""
+"""SVHN's sources: small files in the real layout, written with scipy; what can be wrong with them; the default."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ SIZES = {"train": 12, "test": 5}
 
 
 def write_mat(folder: Path, split: str, **changes: object) -> dict[str, np.ndarray]:
-    """SVHN's layout: X (32, 32, 3, N) uint8 and y (N, 1) uint8, a 0 written as 10."""
+    """Write SVHN's layout: X (32, 32, 3, N) uint8 and y (N, 1) uint8, with 0 written as 10."""
     rng = np.random.default_rng(SIZES[split])
     num = SIZES[split]
     arrays = {
@@ -148,7 +148,7 @@ def test_auto_renders_house_numbers_whose_digits_are_labels() -> None:
 
 
 class FakeSVHN:
-    """torchvision's class, as far as it is used: writes a file, or fails where it is told to."""
+    """torchvision's class as far as it is used: writes a file, or fails if told to."""
 
     failing: str | None = None
     fetched: list[str]

@@ -1,4 +1,4 @@
-"""The thin up-convolution is PyTorch's, values and gradients."""
+"""The thin up-convolution equals PyTorch's, in values and gradients."""
 
 import pytest
 import torch

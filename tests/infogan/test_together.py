@@ -1,4 +1,4 @@
-"""Several trainers in one process: each to the bits that it has alone, and none with another's settings."""
+"""Several trainers in one process: each gets the same bits as alone, and none gets another's settings."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -40,7 +40,7 @@ def equal(a: Trainer, b: Trainer) -> bool:
 
 
 def turns_of(trainers: list[Trainer], **reads: Any) -> list[dict[int, int]]:
-    """Iterations at which each was read, by its place: of every round in which any was."""
+    """For every round in which a trainer was read: the iteration of each, by its place."""
     found: list[dict[int, int]] = [{}]
 
     def part(place: int) -> Iterator[None]:
@@ -63,7 +63,7 @@ def test_three_seeds_have_the_bits_of_each_alone(images: torch.Tensor) -> None:
 
 
 def test_trainers_of_other_lengths_and_places_take_turns(images: torch.Tensor) -> None:
-    """One was resumed, one is of another arm and shorter."""
+    """One was resumed; one has another arm and is shorter."""
     configs = [CONFIG, replace(CONFIG, iterations=5, step=replace(STEP, learning_rate_q=1e-3))]
     alone = [finish(Trainer(config, images, 7)) for config in configs]
     trainers = [Trainer(config, images, 7) for config in configs]
@@ -126,7 +126,7 @@ def test_a_gpus_precision_is_set_inside_and_put_back() -> None:
 def test_trainers_of_two_precisions_take_turns_and_each_keeps_its_own(
     images: torch.Tensor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The device is only said to be a GPU once the trainers stand; what they find set in each iteration counts."""
+    """The device pretends to be a GPU once the trainers exist; the test reads the setting in each iteration."""
     trainers = [
         Trainer(replace(CONFIG, network=replace(CONFIG.network, precision=p)), images, 0) for p in ("float32", "tf32")
     ]

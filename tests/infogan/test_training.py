@@ -1,4 +1,4 @@
-"""The trainer: same seed, same bits; stop and resume to the same bits; non-finite losses stop the run."""
+"""The trainer: same seed, same bits; a resumed run has the same bits; non-finite losses stop the run."""
 
 import io
 from dataclasses import replace
@@ -48,7 +48,7 @@ def advance_to(trainer: Trainer, iteration: int) -> Trainer:
 
 
 def equal(a: Any, b: Any) -> bool:
-    """Bitwise, through nested containers."""
+    """Bitwise equality, through nested containers."""
     if isinstance(a, torch.Tensor):
         return a.dtype == b.dtype and torch.equal(a, b)
     if isinstance(a, dict):
@@ -72,7 +72,7 @@ def test_two_runs_of_one_seed_are_bit_equal_and_seeds_differ(images: torch.Tenso
 
 @pytest.mark.parametrize("stops", [(1,), (4,), (5, 6, 17), (22,)], ids=str)
 def test_resumed_equals_uninterrupted(images: torch.Tensor, stops: tuple[int, ...]) -> None:
-    """Weights, Adam's moments, streams and curve; 75 images and batches of 16 put the epoch's end inside."""
+    """Weights, Adam's moments, streams and curve; with 75 images and batches of 16 an epoch ends within the run."""
     whole = finish(Trainer(CONFIG, images, 7))
     trainer = Trainer(CONFIG, images, 7)
     for stop in stops:
@@ -86,7 +86,7 @@ def test_resumed_equals_uninterrupted(images: torch.Tensor, stops: tuple[int, ..
 def test_the_state_of_a_generator_comes_back_to_the_cpu() -> None:
     """torch.load onto a GPU moves every tensor there, and a generator takes its state from the CPU only."""
 
-    class OfAGpu(torch.Tensor):  # stands for one, where this machine has none
+    class OfAGpu(torch.Tensor):  # used instead of a GPU if this machine has none
         came_back = False
 
         def cpu(self) -> torch.Tensor:
@@ -194,7 +194,7 @@ def test_calibration_on_images_replaces_calibration_on_fakes(trained: Trainer, i
 
 
 def test_a_last_batch_of_one_image_joins_the_one_before(trained: Trainer, images: torch.Tensor) -> None:
-    """Batch norm after a linear layer needs two rows: 251 images, or a user's folder of 2,001, are no error."""
+    """Batch norm after a linear layer needs two rows; 251 images, or a user's folder of 2,001, must not be an error."""
     many = trained.scaled(images).repeat(4, 1, 1, 1)[:251]
     calibrate_on_images(trained.players.discriminator, many)
     norm = trained.players.discriminator.body[1].norm

@@ -1,4 +1,4 @@
-"""Usable information of generators that show, hide or ignore their codes."""
+"""Usable information for generators that show, hide or ignore their codes."""
 
 import math
 from types import SimpleNamespace
@@ -49,7 +49,7 @@ def test_a_code_in_plain_sight_is_usable_for_all() -> None:
     assert set(found) == set(CAPACITIES)
     for capacity in CAPACITIES:
         assert found[capacity]["c1"] == pytest.approx(math.log(2), abs=0.02)
-        assert 0.3 < found[capacity]["c2"] < 5  # no ceiling: it grows for as long as Q learns
+        assert 0.3 < found[capacity]["c2"] < 5  # no ceiling: it grows as long as Q learns
 
 
 def test_a_code_behind_an_exclusive_or_is_hidden_from_a_linear_q_only() -> None:
@@ -103,7 +103,7 @@ def test_a_cells_kept_generators_are_read_and_its_own_is_put_back(monkeypatch) -
     assert found.series["iteration"] == [1, 8]
     assert set(found.values) == {f"usable_{capacity}_nats" for capacity in usable.CAPACITIES}
     assert all(nats <= math.log(10) for name in found.values for nats in found.series[name])
-    # images that do not depend on the code tell nothing of it, whatever the Q
+    # images that do not depend on the code tell nothing about it, whatever Q is
     assert all(found.series[name][1] < 0.1 for name in found.values)
     assert all(np.array_equal(state[name], value.numpy()) for name, value in generator.state_dict().items())
     cell.probes = {"000001-samples": np.zeros(1)}

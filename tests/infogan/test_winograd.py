@@ -1,4 +1,4 @@
-"""The Winograd convolutions are the same functions as PyTorch's own, values and gradients."""
+"""The Winograd convolutions equal PyTorch's own in values and gradients."""
 
 import pytest
 import torch
@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from infogan.winograd import TILINGS, conv4x4_stride2, conv_transpose4x4_stride2
 
-# (channels in, channels out, side of the input) of every layer of the paper's networks that the functions are for
+# (channels in, channels out, side of the input) of every layer of the paper's networks that these functions apply to
 CONVOLUTIONS = [(64, 128, 14), (64, 128, 16), (128, 256, 8), (64, 128, 32), (128, 256, 16)]
 TRANSPOSED = [(128, 64, 7), (448, 256, 2), (256, 128, 4), (128, 64, 8), (256, 128, 8), (128, 64, 16)]
 
@@ -72,7 +72,7 @@ def test_every_tiling_of_seven_is_exact_and_rounds_as_documented(
     assert max(double) < 1e-13
     limit = {"43x43": 1.2e-6, "43x7": 4e-6, "7x7": 1.2e-5}[tiling]
     errors = relative_errors([tensor.double() for tensor in single], expected)
-    # below by a factor of twenty: a float32 path that silently ran in float64 would show
+    # not smaller by a factor of twenty, so a float32 path that silently ran in float64 would show
     assert all(limit / 20 < error < limit for error in errors)
 
 
