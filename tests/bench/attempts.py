@@ -6,7 +6,7 @@ from bench.run.train_cell import CellRun
 
 
 def attempt(run: CellRun) -> str:
-    """Train and measure without a pause; how it ended."""
+    """Train and measure without a pause; returns how it ended."""
     turns = run.turns()
     while True:
         try:
@@ -16,7 +16,7 @@ def attempt(run: CellRun) -> str:
 
 
 def trained(task: CellTask) -> CellFolder:
-    """The records of a task's cell, which is trained and measured to its end under its lock."""
+    """Train and measure a task's cell to its end, under its lock; returns its records."""
     folder = CellFolder.of(task.results, task.cell)
     with folder.lock("test"):
         assert attempt(CellRun(task, lambda *_: None, lambda: False)) == "done"

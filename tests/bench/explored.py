@@ -1,4 +1,4 @@
-"""Finished cells of Figure 2 with an atlas of a painting generator: what explorers are built from."""
+"""Finished cells of Figure 2, each with an atlas of a painting generator, to build explorers from."""
 
 from pathlib import Path
 
@@ -20,7 +20,7 @@ def planned(arms: tuple[str, ...], seeds: tuple[int, ...]) -> list[Cell]:
 
 
 def record(results: Path, cell: Cell, *, drawn: bool = True, spec: LatentSpec = SPEC) -> CellFolder:
-    """A finished cell that was measured; its pictures are those of :class:`Painted`, whatever its arm and codes."""
+    """Record a finished, measured cell; its pictures are those of :class:`Painted`, whatever its arm and codes."""
     names = ("loss/discriminator", "loss/generator", "mi/c1", "mi/c2", "mi/c3", "explained/c2", "explained/c3")
     folder = builders.begun(results, cell, dict.fromkeys(names, 1.0), is_papers=False)
     error = ERRORS[cell.seed] if cell.arm != "gan" else 0.9

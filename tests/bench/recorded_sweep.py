@@ -1,4 +1,4 @@
-"""Made cells of Figure 1, with curves as the paper's arms have them: what reports and references are drawn from."""
+"""Fabricated cells of Figure 1 with curves like those of the paper's arms, to draw reports and references from."""
 
 import math
 from dataclasses import replace
@@ -26,7 +26,7 @@ def planned(
 
 
 def curve(cell: Cell, length: int) -> np.ndarray:
-    """L_I of a cell: infogan-fast-q follows the paper's curve, infogan comes later, the baselines stay low."""
+    """A cell's curve of L_I: infogan-fast-q follows the paper's curve, infogan is slower, the baselines stay low."""
     t = np.arange(1, length + 1)
     if cell.arm == "infogan-fast-q":
         mi = np.interp(t, (0, 10, 20, 30, 50, 100), (0.0, 1.05, 1.79, 2.07, 2.17, 2.25))

@@ -1,4 +1,4 @@
-"""What is said never changes what is done: any encoding, a reader that leaves, a full disk, a log without a width."""
+"""Output never affects the work: any encoding, a reader that leaves, a full disk, a log without a width."""
 
 import io
 import os
@@ -34,7 +34,7 @@ def said(code: str = SAYS, **environment: str) -> subprocess.CompletedProcess[by
 
 @pytest.mark.parametrize("encoding", ["latin-1", "ascii", "ascii:surrogateescape", "utf-8", "cp1252:strict"])
 def test_every_encoding_can_print_everything(encoding: str) -> None:
-    """A character that it lacks is replaced; text of a user is neither markup nor an emoji nor cut."""
+    """A character that it lacks is replaced; a user's text is not taken for markup or emoji, and not cut."""
     done = said(PYTHONIOENCODING=encoding)
     assert done.returncode == 3, done.stderr
     out = done.stdout.decode(encoding.partition(":")[0])
@@ -68,7 +68,7 @@ def test_a_full_disk_below_the_log_is_told_once() -> None:
 
 
 def test_without_any_standard_stream(tmp_path: Path) -> None:
-    """As under a service manager that closes them."""
+    """For example under a service manager that closes them."""
     script = tmp_path / "says.py"
     script.write_text(SAYS)
     command = f'exec "$0" "{script}" >&- 2>&-'

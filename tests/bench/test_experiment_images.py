@@ -1,4 +1,4 @@
-"""Images of the user's own in an experiment: from the file to a trained cell, or one line before anything runs."""
+"""The user's own images in an experiment: from the file to a trained cell, or a one-line error before anything runs."""
 
 import csv
 import json
@@ -34,7 +34,7 @@ def write_spec(folder: Path, own: str = OWN) -> Path:
 
 
 def shoes(folder: Path, num: int = 40) -> Path:
-    """Two classes of them, from the folder of the TOML file."""
+    """Two classes of images, in the folder of the TOML file."""
     for k, name in enumerate(("boots", "sandals")):
         save(folder / "pictures" / "shoes" / name, noise(num, seed=k))
     return folder / "pictures" / "shoes"
@@ -115,7 +115,7 @@ def test_more_classes_than_can_be_told_apart_are_refused_before_training(tmp_pat
 def test_too_few_with_labels_are_refused_before_training_or_measured_without(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The classifier takes batches of so many."""
+    """The classifier needs one batch of that size."""
     assert classifier.Recipe().batch_size == data.own.MIN_LABELLED
     folder, own = shoes(tmp_path, num=70), OWN + '\nmeasures = ["digits", "usable"]'
     told = "for at least 128 training images with labels, but there are 126"
@@ -134,13 +134,13 @@ def test_too_few_with_labels_are_refused_before_training_or_measured_without(
 def test_the_error_of_categories_is_measured_as_for_digits_and_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Through the command line: folders of three kinds that any network tells apart, dark, middling and bright."""
+    """On the command line, with folders of three classes that any network distinguishes: dark, medium and bright."""
     bench, folder = Bench(tmp_path), tmp_path / "pictures"
     for k, name in enumerate(("dark", "middling", "bright")):
         save(folder / name, noise(80, (32, 32, 3), seed=k) // 4 + np.uint8(90 * k))
     write_spec(tmp_path, NAMED + '\nmeasures = ["digits", "samples"]')
     bench.environment = {"INFOGAN_CACHE": str(tmp_path / "cache")}
-    with monkeypatch.context() as patch:  # the command finds this classifier in its cache, trained for a moment
+    with monkeypatch.context() as patch:  # the command finds this briefly trained classifier in its cache
         asked, full = data.OwnImages(folder, 32, "rgb"), classifier._train
         patch.setattr(classifier, "_train", lambda m, images, recipe: full(m, images, replace(recipe, iterations=60)))
         classifier.digit_classifier(data.load(asked, "auto", folder))

@@ -1,4 +1,4 @@
-"""Options that commands share: every one of a command's group is there, once, with the default that Context has."""
+"""Shared options: each option of a command's group is there once, with Context's default."""
 
 import inspect
 from pathlib import Path
@@ -49,7 +49,7 @@ def test_what_is_given_arrives_and_the_rest_are_defaults(monkeypatch: pytest.Mon
 
 
 def test_run_wants_names_or_the_word_all() -> None:
-    """All of them take days: nobody should begin that by leaving something out."""
+    """All experiments take days, so an omitted name must not start them."""
     with pytest.raises(BadInput, match="name the experiments to run"):
         named(None)
     assert named(["all"]) is None

@@ -1,4 +1,4 @@
-"""Made records of throughput: a gate's baseline whose log ratios are known."""
+"""Fabricated throughput records: a gate's baseline with known log ratios."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Made cells for the mirror, with every kind of record, and what a store holds of them."""
+"""Fabricated cells for the mirror, with every kind of record, and what a store holds of them."""
 
 import math
 from pathlib import Path
@@ -46,7 +46,7 @@ def make_cell(seed: int = 0, codes: tuple[dict[str, Any], ...] = (CATEGORICAL, C
 
 
 def make_history(cell: Cell, num: int = ITERATIONS, *, learns: bool = True) -> History:
-    """Losses with one NaN, a categorical curve that rises to H(c) or stays near 0, a continuous one."""
+    """A history: losses with one NaN, a categorical curve that rises to H(c) or stays near 0, a continuous curve."""
     t = np.arange(1, num + 1)
     columns = {"loss/discriminator": 1.0 + 0.3 * np.sin(t), "loss/generator": 0.7 + 0.1 * np.cos(t)}
     columns["loss/generator"][4] = np.nan
@@ -69,7 +69,7 @@ def begin(results: Path, cell: Cell, num: int) -> CellFolder:
 
 
 def finish(folder: CellFolder, *, learns: bool = True) -> CellFolder:
-    """The same cell, done."""
+    """Finish the same cell."""
     cell = folder.cell()
     folder.write_history(make_history(cell, learns=learns))
     grid = np.arange(5 * 10 * 28 * 28, dtype=np.uint32).astype(np.uint8).reshape(5, 10, 28, 28, 1)

@@ -1,4 +1,4 @@
-"""Levels of a series: none split by chance more often than stated, planted changes found in place."""
+"""Levels of a series: chance splits a level no more often than stated, and planted changes are found in their place."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Section 6's "faster", by hand: when a share of an improvement is made, and what has no such time."""
+"""Section 6's "faster", by hand: when a share of an improvement is reached, and what has no such time."""
 
 import math
 
@@ -33,7 +33,7 @@ def test_the_ratio_is_by_hand_and_blind_to_the_scale_of_kid() -> None:
     assert found["improvement_mi_80"] == pytest.approx(10 * 5**0.8)  # all between 10 and 50
     assert found["improvement_kid_80"] == pytest.approx(75)
     assert found["improvement_ratio_80"] == pytest.approx(10 * 5**0.8 / 75)
-    # cut at a half, half of KID's way is the whole of it
+    # cut at a half, half of KID's improvement is all of it
     assert found["improvement_kid_80_half"] == pytest.approx(10 * 5**0.8)
     assert found["improvement_ratio_80_half"] == pytest.approx(1)
     assert found.keys() == {name for name in CLAIMED if name.startswith("improvement_")}

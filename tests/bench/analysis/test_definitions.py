@@ -1,4 +1,4 @@
-"""A report never mixes two configurations of an arm, and shows that of experiments.toml, whatever files are newest."""
+"""A report never mixes two configurations of an arm, and shows that of experiments.toml, whichever files are newest."""
 
 import os
 from pathlib import Path
@@ -30,7 +30,7 @@ def spec_of(folder: Path, *edits: tuple[str, str]) -> Spec:
 
 
 def record(results: Path, spec: Spec, *, data: DataInfo = DATA, selection: dict[str, Any] | None = None) -> list[Cell]:
-    """Finished cells of the tiny experiment, with the records of one that was made by another spec."""
+    """Write finished cells of the tiny experiment, as made with this spec."""
     made = planned(spec, data=data, versions=environment.key_versions(), **(selection or {"seeds": (0, 1)}))
     source = finished_cell(results.parent / "source")
     history, result = source.history(), source.result()
@@ -44,7 +44,7 @@ def record(results: Path, spec: Spec, *, data: DataInfo = DATA, selection: dict[
 
 
 def shown(loaded: Loaded) -> dict[str, list[tuple[int, float]]]:
-    """Seeds and G's rates of what is shown, by group."""
+    """Seeds and G's learning rates of the shown runs, by group."""
     (sweep,) = loaded.sweeps
     return {
         group: [(run.cell.seed, run.cell.config["training"]["learning_rate_generator"]) for run in runs]
@@ -71,7 +71,7 @@ def test_an_edited_arm_is_shown_as_the_file_has_it_now(tmp_path: Path, newest: s
 
 
 def test_an_arm_that_was_not_trained_anew_is_left_out(tmp_path: Path) -> None:
-    """The other arm is what the file has, so that the edited one would stand beside it in one table."""
+    """The other arm matches the file, so the edited one would appear beside it in one table."""
     record(tmp_path / "results", spec_of(tmp_path))
     loaded = load(tmp_path / "results", spec=spec_of(tmp_path, (ARM, FASTER)))
     assert shown(loaded) == {"gan": [(0, 1e-3), (1, 1e-3)]}
@@ -143,7 +143,7 @@ def test_curves_that_mix_two_configurations_are_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("profile", PROFILES)
 def test_every_cell_of_experiments_toml_is_known_again(profile: str) -> None:
-    """By data sets that are larger than asked for and smaller, with and without their recorded size."""
+    """With data sets that are larger and smaller than asked for, with and without their recorded size."""
     spec = load_spec(SHIPPED)
     for name, experiment in spec.experiments.items():
         if profile not in experiment.profiles:

@@ -1,4 +1,4 @@
-"""Grids of images as a cell's record holds them, as MLflow and the report show them."""
+"""Grids of images: as a cell's record holds them, and as MLflow and the report show them."""
 
 import io
 from pathlib import Path
@@ -128,7 +128,7 @@ def test_categories_carry_their_digits_in_mlflow_too(results: Path, client: Any,
 def test_a_cell_measured_after_it_was_mirrored_gets_new_pictures_even_of_the_same_size(
     results: Path, client: Any, tmp_path: Path
 ) -> None:
-    """A store tells sizes only: it must not be believed that equal sizes are equal pictures."""
+    """A store lists only sizes, and pictures of equal size may still differ."""
     folder, rng = done_cell(results, make_cell()), np.random.default_rng(0)
     grid = folder.traversals()["c1"]
     by_number, digits, labelled = grid_png(grid, NUMBERS, zoom=2), [], b""

@@ -162,10 +162,10 @@ def test_ratio_by_hand_with_failed_seeds():
 
     assert interval([10, 20, INF], [15, 30, 40]) == close(
         0.0, 1.5, 4.0
-    )  # the failed base seed: (0, .15], (0, .3], (0, .4]
+    )  # ratios of the failed base seed: (0, .15], (0, .3], (0, .4]
     assert interval([10, 20, 25], [15, 30, INF]) == close(
         0.6, 1.5, INF
-    )  # the failed new seed: [10, inf) [5, inf) [4, inf)
+    )  # ratios of the failed new seed: [10, inf) [5, inf) [4, inf)
     assert interval([10, 20, INF], [15, 30, INF]) == close(0.0, 1.5, INF)
     assert interval([10, 20, 25], [INF, INF, INF]) == close(4.0, 5.0, INF)
     assert interval([INF, INF, INF], [10, 20, 25]) == close(0.0, 0.2, 0.25)
@@ -175,7 +175,7 @@ def test_ratio_by_hand_with_failed_seeds():
 
 
 def test_failures_on_both_sides_say_nothing_of_the_ratio():
-    """No seed of either arm converged: that is not equality."""
+    """No seed of either arm converged, which does not show that they are equal."""
     for num_base, num_new in ((2, 2), (5, 5), (10, 5)):
         found = hodges_lehmann_ratio([INF] * num_base, [INF] * num_new, budget=100)
         assert math.isnan(found.ratio)
@@ -338,7 +338,7 @@ def test_fisher_failures():
     assert fisher_failures(0, 10, 2, 5) == close(10 / 105)
     assert fisher_failures(0, 5, 4, 5) == close(5 / 210)
     assert fisher_failures(0, 5, 3, 5) == close(10 / 120)
-    assert fisher_failures(3, 5, 0, 10) == close(1.0)  # fewer failures are no alarm
+    assert fisher_failures(3, 5, 0, 10) == close(1.0)  # fewer failures raise no alarm
     with pytest.raises(ValueError, match="6 of 5"):
         fisher_failures(0, 5, 6, 5)
 

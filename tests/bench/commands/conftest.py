@@ -1,4 +1,4 @@
-"""What several commands are tried on: one cell that was really trained."""
+"""One really trained cell, on which several commands are tested."""
 
 import json
 from dataclasses import replace
@@ -14,7 +14,7 @@ from tests.builders import SHIPPED, planned
 
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> CellFolder:
-    """A cell of experiment mnist, two iterations of the narrowest networks, in a results folder ``latest``."""
+    """A cell of experiment mnist: two iterations of the narrowest networks, in a results folder ``latest``."""
     results = tmp_path_factory.mktemp("somewhere") / "results" / "latest"
     first = planned(SHIPPED, "mnist", "smoke", data=data.describe("mnist", "embedded"), arms=("infogan",))[0]
     config = json.loads(json.dumps(first.config))

@@ -1,4 +1,4 @@
-"""A trained cell becomes a folder, the folder a model: docs/API.md as it stands, and one line for what cannot be."""
+"""A trained cell becomes a folder and the folder a model, as docs/API.md shows; mistakes give one line."""
 
 import doctest
 import os
@@ -36,7 +36,7 @@ SPEAK = Callable[..., tuple[int, str, str]]
 
 @pytest.fixture
 def speak(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> SPEAK:
-    """``python -m bench`` with these arguments in an empty folder: exit code, standard output and error."""
+    """Run ``python -m bench`` with these arguments in an empty folder; returns exit code, standard output and error."""
     monkeypatch.chdir(tmp_path)
 
     def say(*arguments: object) -> tuple[int, str, str]:
@@ -51,7 +51,7 @@ def speak(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
 
 
 def toy(seed: int) -> Cell:
-    """A made cell whose records fit together; it says nothing of its architecture."""
+    """A fabricated cell with consistent records, except that it does not state its architecture."""
     cell = make_cell(seed)
     return replace(cell, config=cell.config | {"network": {"width": 1.0}})
 
@@ -116,11 +116,11 @@ def test_a_cells_folder_and_a_pack_give_the_same_model(trained: CellFolder, spea
     assert first.card == second.card
     draws = [model.sample(3, generator=torch.Generator().manual_seed(1)) for model in (first, second)]
     assert torch.equal(*draws)
-    assert sorted(path.name for path in Path().iterdir()) == ["cells.zip", "one", "two"]  # nothing half done is left
+    assert sorted(path.name for path in Path().iterdir()) == ["cells.zip", "one", "two"]  # nothing half-done is left
 
 
 def test_a_cell_is_loaded_without_a_folder_between(trained: CellFolder, speak: SPEAK) -> None:
-    """The same card and pictures, of one latent or a thousand."""
+    """It gives the same card and pictures as the exported folder, for one latent or a thousand."""
     cells_zip = pack(results_of(trained), Path("cells.zip"), weights=True).files[0]
     speak("export", trained.path, "--to", "one")
     exported, seed = infogan.load("one"), trained.cell().seed
@@ -186,7 +186,7 @@ def test_a_damaged_cell_is_passed_over_with_a_warning(made: Path) -> None:
 def test_without_the_harness_results_are_one_line(
     made: Path, speak: SPEAK, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The library alone, copied to where no package names a reader; what is exported still loads."""
+    """The library alone is copied to where no package provides a reader; an exported model still loads."""
     assert speak("export", made, "--experiment", "mnist", "--to", "exported")[0] == 0
     shutil.copytree(ROOT / "infogan", tmp_path / "alone" / "infogan", ignore=shutil.ignore_patterns("__pycache__"))
     script = "import infogan; print(infogan.load('exported').image_CHW); infogan.load('made')"
@@ -229,7 +229,7 @@ def test_which_seed_is_the_best(tmp_path: Path) -> None:
 
 @pytest.fixture
 def made(trained: CellFolder, tmp_path: Path) -> Path:
-    """The trained cell beside an unfinished one; elsewhere one of unknown networks, and a pack without weights."""
+    """The trained cell beside an unfinished one; elsewhere one of unknown networks and a pack without weights."""
     shutil.copytree(results_of(trained), tmp_path / "made")
     begin(tmp_path / "made", toy(1), 10)
     done_cell(tmp_path / "other", toy(0))

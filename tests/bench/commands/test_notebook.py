@@ -1,4 +1,4 @@
-"""The notebook of examples/: its code runs as it stands, on a trained network of the smallest size."""
+"""The notebook of examples/: its code runs unchanged, on a trained network of the smallest size."""
 
 import json
 from pathlib import Path
@@ -53,7 +53,7 @@ def test_the_notebook_runs_and_shows_pictures(
 
 
 def test_what_is_committed_holds_no_outputs() -> None:
-    """They would be another machine's, and megabytes."""
+    """Outputs would be another machine's, and megabytes large."""
     code = [cell for cell in cells() if cell["cell_type"] == "code"]
     assert all(cell["outputs"] == [] and cell["execution_count"] is None for cell in code)
     assert "`make demo`" in "".join(cells()[0]["source"])

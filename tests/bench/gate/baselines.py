@@ -1,4 +1,4 @@
-"""The committed baseline of mi-gate, as most tests of the gate want it: the arm that converges."""
+"""The committed baseline of mi-gate, reduced to the arm that converges, as most tests of the gate use it."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The search on a real history with real work trees; curves are the baseline's, stretched as each commit says."""
+"""The search on a real history with real work trees; the curves are the baseline's, stretched as each commit states."""
 
 import json
 import subprocess
@@ -27,7 +27,7 @@ def base() -> Sweep:
 
 @dataclass
 class History:
-    """A repository in which the file ``slowdown`` says how slow a commit is; ``asked`` is what was measured."""
+    """A repository in which the file ``slowdown`` states how slow a commit is; ``asked`` lists what was measured."""
 
     folder: Path
     sweep: Sweep
@@ -156,7 +156,7 @@ def test_a_killed_search_is_cleared_and_its_curves_are_used(history: History, tm
     kept = tmp_path / "curves" / f"{history.commits[0]}-10.json"
     kept.parent.mkdir()
     kept.write_bytes(BASELINE.read_bytes())
-    sweep = trainer(history.commits[0], tuple(range(10)))  # there is no tree: it can only have been read
+    sweep = trainer(history.commits[0], tuple(range(10)))  # there is no work tree: it can only have been read
     assert isinstance(sweep, Sweep)
     kept.write_text(json.dumps(json.loads(BASELINE.read_text()) | {"format": 99}))
     assert trainer(history.commits[0], tuple(range(10))) == (

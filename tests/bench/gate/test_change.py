@@ -1,4 +1,4 @@
-"""Did it change at all: pairs where they hold, two samples where they do not, and what is said of either."""
+"""Did anything change: tests on pairs if runs are paired, otherwise on two samples, and how each is reported."""
 
 import json
 import math
@@ -38,7 +38,7 @@ def base() -> Sweep:
 
 
 def checked(base: Sweep, factor: float = 1.0, lower: float = 1.0, **changed: Any) -> Check:
-    """Five of the baseline's seeds, slower by a factor, the last tenth of L_I scaled, other fields of each run."""
+    """Five of the baseline's seeds: slower by a factor, the last tenth of L_I scaled, with other fields of each run."""
 
     def made(run: Run) -> Run:
         old = stretched(run, factor).history
@@ -58,7 +58,7 @@ def environment(base: Sweep, **changed: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize("num", [5, 8, 10])
 def test_sign_flips_are_counted_exactly(num: int) -> None:
-    """Of ranks their p is Wilcoxon's."""
+    """For ranks, the p-value is Wilcoxon's."""
     rng = np.random.default_rng(num)
     for _ in range(20):
         values = rng.permutation(np.arange(1, num + 1)) * rng.choice([-1.0, 1.0], num)

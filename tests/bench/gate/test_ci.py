@@ -1,4 +1,4 @@
-"""Examples for other people's CI: the workflow's shell parts run as GitHub runs them; the Markdown holds the answer."""
+"""The example workflow for a user's CI: its shell steps run as GitHub runs them; the Markdown holds the answer."""
 
 import os
 import re
@@ -39,7 +39,7 @@ def step(name: str) -> dict[str, Any]:
 
 
 def run_step(name: str, folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
-    """As GitHub does it: bash -e on the step's text, its own variables beside the runner's."""
+    """Run a step as GitHub does: bash -e on its text, with its own variables in addition to the runner's."""
     environment = {"PATH": os.environ["PATH"], "GITHUB_STEP_SUMMARY": str(folder / "summary.md"), "CI": "true"}
     command = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", step(name)["run"]]
     return subprocess.run(command, cwd=folder, env=environment | variables, capture_output=True, text=True, check=False)
@@ -72,7 +72,7 @@ def test_the_summary_step_after_a_check_that_did_not_end(tmp_path: Path) -> None
 
 
 def test_the_comment_step_edits_its_own_comment(base: Sweep, tmp_path: Path) -> None:
-    """GitHub's client is not here: one that writes down what it was asked stands for it."""
+    """Instead of GitHub's client, a program runs that records its arguments."""
     program = tmp_path / "bin" / "gh"
     program.parent.mkdir()
     program.write_text('#!/bin/sh\nprintf "%s\\n" "$GH_TOKEN" "$@" > "$PWD/asked"\n')
@@ -89,7 +89,7 @@ def test_the_comment_step_edits_its_own_comment(base: Sweep, tmp_path: Path) -> 
 
 
 def test_no_shell_part_has_an_expression_of_the_workflow_in_it() -> None:
-    """What a pull request brings (a title, a branch) must not become part of a command."""
+    """Text from a pull request (a title, a branch) must not become part of a command."""
     workflow = yaml.safe_load((ROOT / "docs" / "ci-workflow.yml").read_text())
     for one in workflow["jobs"]["check"]["steps"]:
         assert "${{" not in one.get("run", "")

@@ -1,4 +1,4 @@
-"""The gate's collapse guard on the real baseline: never a silent pass, no share of the other tests' alpha."""
+"""The gate's collapse guard on the real baseline: never a silent pass, and no share of the other tests' alpha."""
 
 import json
 from dataclasses import replace
@@ -27,7 +27,7 @@ def with_health(run: Run, status: str | None) -> Run:
 
 
 def sweep(base: Sweep, seeds: tuple[int, ...], collapsed: int = 0, status: str | None = "ok") -> Sweep:
-    """These seeds of the baseline, the first ``collapsed`` of them collapsed, the others with ``status``."""
+    """These seeds of the baseline: the first ``collapsed`` of them are collapsed, the others have ``status``."""
     runs = [run for run in base.runs if run.cell.seed in seeds]
     return replace(base, runs=[with_health(r, "collapsed" if i < collapsed else status) for i, r in enumerate(runs)])
 

@@ -1,4 +1,4 @@
-"""The line of a check in history.jsonl: what it holds, where it goes, and whose throughput ratio it may take."""
+"""The line of a check in history.jsonl: what it holds, where it is written, whose throughput ratio it may include."""
 
 import json
 import math
@@ -29,7 +29,7 @@ RATIO = {"ratio": 0.9, "low": 0.88, "high": 0.92}
 
 @pytest.fixture(scope="module")
 def here() -> Sweep:
-    """The baseline's runs as if made by this machine and code."""
+    """The baseline's runs, as if this machine and code had made them."""
     base = converging()
     runs = []
     for run in base.runs:
@@ -39,7 +39,7 @@ def here() -> Sweep:
 
 
 def a_record(kind: str = "paired", ratio: float = 0.9, **changed: Any) -> dict[str, Any]:
-    """As `python -m bench throughput` writes it here; ``changed``: of the fingerprint or the record."""
+    """A record as `python -m bench throughput` writes it here; ``changed``: fields of the fingerprint or the record."""
     session = Session("cpu", 1, lambda _: None)
     if kind == "paired":
         workloads = [{"network": n, "batch_size": 128, "width": 1.0, "kernels": "torch"} for n in ("svhn", "mnist")]
@@ -86,7 +86,7 @@ def test_the_line_holds_commit_versions_ratio_and_outcome(here: Sweep, tmp_path:
 
 
 def test_an_interval_without_a_bound_is_read_again(here: Sweep, tmp_path: Path) -> None:
-    """Few seeds leave both ends open, 0 and infinity, which a line holds as nothing."""
+    """With few seeds both ends are open, 0 and infinity, which a line stores as null."""
     few = replace(here, runs=here.runs[:2])
     check = compare(RULE, here, few, SEEDS[:2])
     ratios = [

@@ -1,4 +1,4 @@
-"""Two committed baselines of mi-gate, of one code and two torch releases, compared by the gate in both directions."""
+"""Two committed baselines of mi-gate, made by one code with two torch releases, compared by the gate both ways."""
 
 import sys
 from dataclasses import replace
@@ -63,6 +63,6 @@ def test_healthy_seeds_lie_far_from_the_bounds(older: Sweep) -> None:
 
 
 def test_the_gates_digits_need_no_torchvision(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As in an environment with another torch, for which there may be no torchvision."""
+    """In an environment with another torch there may be no torchvision."""
     monkeypatch.setitem(sys.modules, "torchvision", None)
     assert data.prepare("mnist", "embedded").num_train == len(data.load("mnist", "embedded").train.images) == 4000

@@ -31,7 +31,7 @@ def line(number: int, ratio: float | None, **changed: Any) -> dict[str, Any]:
 
 @pytest.fixture
 def stepped() -> list[dict[str, Any]]:
-    """Eight checks around 1, eight around 1.04; one that could not be compared."""
+    """Eight checks around 1, eight around 1.04, and one without a comparison."""
     ratios = [1.0, 1.002, 0.999, 1.001, 1.003, 0.998, 1.0, 1.001, 1.04, 1.041, 1.039, 1.042, 1.038, 1.04, 1.043, 1.041]
     return [line(number, ratio) for number, ratio in enumerate(ratios)] + [line(16, None, outcome="inconclusive")]
 

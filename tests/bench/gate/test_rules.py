@@ -18,7 +18,7 @@ def close(*values):
 
 
 def scaled(values, factor, failed=0):
-    """The slowest `failed` of the values failed, the others times `factor`."""
+    """The values times ``factor``, of which the slowest ``failed`` fail."""
     return [*(value * factor for value in values[: len(values) - failed]), *[INF] * failed]
 
 
@@ -64,7 +64,7 @@ def test_outcomes(base, new, outcome, word):
 
 
 def test_levels_are_not_rounded_to_whole_percents():
-    """Alpha is split between two tests: each excludes at 97.5 %, not at 98 %."""
+    """Alpha is split between two tests: each uses a level of 97.5 %, not of 98 %."""
     assert percent(0.975) == "97.5 %"
     assert percent(0.1) == "10 %"
     assert "excluded at 97.5 %" in compare_convergence(BASE_10, BASE_5, 300, alpha=0.025).reason
@@ -112,7 +112,7 @@ def test_settings_of_the_rule_move_it():
     [(1.0, (0.0, 0.05), (0.84, 0.96)), (1.2, (0.80, 0.93), (0.01, 0.08)), (1.5, (0.98, 1.0), (0.0, 0.005))],
 )
 def test_error_rates_by_simulation(slowdown, regressed, ok):
-    """Ten against five with a spread of 0.1: 2 and 90 % without a slowdown, 87 and 4 % at 1.2, 100 and 0 % at 1.5."""
+    """Ten seeds against five, spread 0.1: 2 and 90 % without a slowdown, 87 and 4 % at 1.2, 100 and 0 % at 1.5."""
     rng = np.random.default_rng(1)
     outcomes = [
         compare_convergence(rng.lognormal(4.6, 0.1, 10), slowdown * rng.lognormal(4.6, 0.1, 5), 1000.0).outcome

@@ -1,4 +1,4 @@
-"""What differs, without noise: settings that did not exist mean what they meant, suspects come first."""
+"""Differences of treatment: settings that did not exist yet have their old meaning, suspects come first."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +19,7 @@ def base() -> Sweep:
 
 
 def today(base: Sweep, tables: dict[str, dict[str, Any]] | None = None, **environment: Any) -> Sweep:
-    """The baseline's runs with the settings that experiments.toml gives now, and changes to them."""
+    """The baseline's runs with today's settings of experiments.toml, and changes to them."""
     cell = Context(["mi-gate"]).cells[0]
     config = {"training": dict(cell.config["training"]), "network": dict(cell.config["network"])}
     for table, values in (tables or {}).items():

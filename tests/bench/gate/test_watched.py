@@ -1,4 +1,4 @@
-"""What the gate watches beside T80: a number that moves is named, and one that is missing is never ok."""
+"""Numbers that the gate watches beside T80: one that moves is named, and a missing one is never ok."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A session of steps: each fails, hangs and is cut alone; what is finished is packed; the summary says which."""
+"""Session of steps: a failed, hanging or cut step affects no other; finished cells are packed; the summary says so."""
 
 import sys
 from pathlib import Path
@@ -89,7 +89,7 @@ def test_a_step_fails_or_hangs_alone_and_what_is_finished_is_packed(tmp_path: Pa
 def test_what_is_left_is_shared_by_the_steps_that_come(tmp_path: Path) -> None:
     listed = [python("first", "print(1)", share=None), python("second", "print(2)", share=None)]
     first, second = run_steps(listed, 1.0, tmp_path / "home", tmp_path / "results")
-    assert 25 < first.limit_s < 30  # half of a minute less what is kept back
+    assert 25 < first.limit_s < 30  # half a minute, less the reserve
     assert second.limit_s == pytest.approx(2 * first.limit_s - first.seconds, abs=0.5)
 
 
@@ -113,7 +113,7 @@ def test_a_machine_that_is_taken_away_leaves_the_packs_of_a_moment_before(
 
 
 def test_a_step_that_is_killed_leaves_no_process_behind(tmp_path: Path) -> None:
-    """Its workers are gone before what is finished is packed: one that is dying still holds its cell."""
+    """Its workers are gone before the finished cells are packed, since a dying worker still holds its cell."""
     program = (
         "import signal, subprocess, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); "
         "print(subprocess.Popen(['sleep', '100']).pid, flush=True); time.sleep(60)"

@@ -1,4 +1,4 @@
-"""What is generated of experiments.toml's tables is what is committed, and editors are told the truth."""
+"""The committed FIELDS.md and schema are what today's tables generate; the schema agrees with the tables' checks."""
 
 import json
 import tomllib

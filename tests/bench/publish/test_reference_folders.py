@@ -1,4 +1,4 @@
-"""A reference is published as a pack of its cells with a lean report, from which all of it is drawn again."""
+"""A reference is published as a pack of its cells with a lean report, and the pack reproduces the full report."""
 
 import io
 import json
@@ -39,7 +39,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def folder(results: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Published, with references and a README of the test's own, which shows one figure."""
+    """The results published into the test's own references folder, with a README that shows one figure."""
     place = tmp_path_factory.mktemp("place")
     readme = place / "README.md"
     readme.write_text(f"{BLOCK}\n![t80](reference/mnist-mi-cpu/figures/mnist-mi-cpu-t80.png)\n")

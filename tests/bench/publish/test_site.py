@@ -1,4 +1,4 @@
-"""The static site: documents as pages whose links lead somewhere, and only an earlier site is written over."""
+"""The static site: documents become pages whose links have targets, and only an earlier site is overwritten."""
 
 import re
 from html import unescape
@@ -10,7 +10,7 @@ import yaml
 from bench.publish import site
 from bench.publish.markdown import slug, title_of, to_html
 
-MAX_BYTES = 30_000_000  # of the whole site; a visitor loads one page of it
+MAX_BYTES = 30_000_000  # bytes of the whole site; a visitor loads one page of it
 
 
 def test_a_document_becomes_a_page() -> None:

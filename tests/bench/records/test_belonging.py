@@ -1,4 +1,4 @@
-"""A cell's records count for that cell alone, where its own record says that it lies; all else is named and ignored."""
+"""Records count only for their own cell, in the folder that cell.json states; everything else is named and ignored."""
 
 import os
 import shutil
@@ -47,7 +47,7 @@ def test_the_owner_in_a_seal_cannot_be_replaced(tmp_path: Path) -> None:
 
 
 def test_every_file_of_another_cell_is_refused(tmp_path: Path) -> None:
-    """Each file alone, put into the folder of a cell that is sound without it."""
+    """Each file by itself, put into the folder of a cell that is sound without it."""
     cell, other = make_cell(0), make_cell(1)
     source = done_cell(tmp_path / "other", other)
     source.write_checkpoint(b"state")
@@ -83,7 +83,7 @@ def test_every_file_of_another_cell_is_refused(tmp_path: Path) -> None:
 
 
 def test_another_arms_records_are_no_result_of_this_cell(tmp_path: Path) -> None:
-    """All of them but cell.json, which says whose they should be."""
+    """All records except cell.json, which says whose they should be."""
     cell, other = make_cell(0), make_cell(1)
     folder, source = done_cell(tmp_path, cell), done_cell(tmp_path / "elsewhere", other)
     for file in source.path.iterdir():
@@ -114,7 +114,7 @@ def test_copies_are_named_and_never_counted(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("num", [0, 1, 10, 29, 31])
 def test_curves_of_another_length_are_no_finished_cells(tmp_path: Path, num: int) -> None:
-    """A copy made while the cell trained: result.json is there, the history is of before."""
+    """A copy made while the cell trained: result.json exists, but the history is older."""
     folder = finished_cell(tmp_path)
     history = folder.history()
     assert history is not None
@@ -167,7 +167,7 @@ def test_links_are_seen_by_path_and_by_search_alike(tmp_path: Path) -> None:
 
 
 def test_a_result_is_asked_before_the_lease(tmp_path: Path) -> None:
-    """Of another machine, with a time in the future: the cell is finished all the same."""
+    """The lease is of another machine, with a time in the future; the cell is finished all the same."""
     folder = finished_cell(tmp_path)
     lease = folder.path / "lease"
     lease.mkdir()

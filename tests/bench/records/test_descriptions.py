@@ -1,4 +1,4 @@
-"""A cell's records as they are described: what is on disk comes back to the byte; what does not fit is told."""
+"""A cell's records against their descriptions: a record is read back to the byte; one that does not fit is reported."""
 
 import json
 from pathlib import Path

@@ -47,7 +47,7 @@ def archive_of(held: Entries | list[tuple[zipfile.ZipInfo | str, bytes]]) -> byt
 
 
 def refused(tmp_path: Path, content: bytes) -> str:
-    """The one line of the refusal; nothing may have been written."""
+    """Returns the one line of the refusal; nothing may have been written."""
     file, results = tmp_path / "hostile.zip", tmp_path / "results"
     file.write_bytes(content)
     with pytest.raises(PackError) as refusal:
@@ -59,7 +59,7 @@ def refused(tmp_path: Path, content: bytes) -> str:
 
 
 def manifest_change(change: Callable[[dict[str, Any]], object]) -> Change:
-    """A manifest that lies and is sealed again."""
+    """Change the manifest, and seal it again."""
 
     def apply(held: Entries) -> None:
         value = unsealed_json("manifest.json", held["manifest.json"])
@@ -70,7 +70,7 @@ def manifest_change(change: Callable[[dict[str, Any]], object]) -> Change:
 
 
 def moved(folder: str) -> Change:
-    """The cell under another name, in the manifest too."""
+    """Rename the cell's folder, also in the manifest."""
 
     def apply(held: Entries) -> None:
         for name in [name for name in held if name.startswith(CELL)]:
@@ -89,7 +89,7 @@ def renamed(old: str, new: str) -> Change:
 
 
 def swapped(name: str, content: bytes) -> Change:
-    """Another content, with the manifest's size and sum made to fit."""
+    """Replace a file's content, and adapt its size and checksum in the manifest."""
 
     def apply(held: Entries) -> None:
         held[f"{CELL}/{name}"] = content

@@ -1,4 +1,4 @@
-"""Locks on shared storage: one holder at a time, however holders end, on this machine and on another."""
+"""Locks on shared storage have one holder at a time, however holders end, on this machine or on another."""
 
 import json
 import multiprocessing
@@ -20,18 +20,18 @@ BEAT_S, LAPSE_S = 0.05, 0.6
 
 
 def elsewhere(path: Path, holder: str = "the other", machine: str = "another boot pid:[1]", **options) -> Lock:
-    """A lock as a process of another machine takes it: its holder cannot be looked up here."""
+    """A lock taken as by a process of another machine, whose holder cannot be looked up here."""
     return Lock(path, holder, machine=machine, beat_s=BEAT_S, lapse_s=LAPSE_S, **options)
 
 
 def falls_silent(lock: Lock) -> None:
-    """As a machine that loses its power: no beat any more, and nothing is given back."""
+    """Act like a machine that loses its power: no more heartbeats, and nothing is released."""
     lock._released.set()
     lock._thread.join()
 
 
 def contend(path: Path, machine: str | None, num_rounds: int, found: "multiprocessing.Queue[int]") -> None:
-    """Take the lock again and again; inside, a file that only one may create shows whether another is inside too."""
+    """Take the lock repeatedly; meanwhile a file that only one may create shows whether there is another holder."""
     inside, rounds = path.parent / "inside", 0
     while rounds < num_rounds:
         try:
@@ -63,7 +63,7 @@ def test_many_contenders_are_never_inside_together(tmp_path: Path, machines: tup
     for process in processes:
         process.join()
     assert not is_locked(tmp_path / "lease")
-    assert len(list((tmp_path / "lease").iterdir())) == 1  # a single lease is left, which was given back
+    assert len(list((tmp_path / "lease").iterdir())) == 1  # a single lease is left, which was released
 
 
 def test_a_killed_holder_frees_it_at_once(tmp_path: Path) -> None:
@@ -101,7 +101,7 @@ def test_a_living_holder_elsewhere_is_respected(tmp_path: Path) -> None:
         started = time.monotonic()
         with pytest.raises(Locked, match="the other"), elsewhere(path, machine="a third pid:[1]"):
             pass
-        assert time.monotonic() - started < LAPSE_S  # a beat was seen: it need not wait any longer
+        assert time.monotonic() - started < LAPSE_S  # a heartbeat was seen: it need not wait any longer
         with pytest.raises(Locked), elsewhere(path, machine="a third pid:[1]", patience_s=3 * LAPSE_S):
             pass
         assert is_locked(path)
@@ -118,7 +118,7 @@ def test_a_silent_holder_elsewhere_is_replaced_and_notices(tmp_path: Path) -> No
         assert time.monotonic() - started >= LAPSE_S
         with pytest.raises(LockLost, match="taken over"):
             silent.check()
-        silent.__exit__()  # it comes back to life and gives back what is no longer its own
+        silent.__exit__()  # it comes back to life and releases what is no longer its own
         assert is_locked(path)
         lock.check()
 
@@ -159,7 +159,7 @@ def test_of_two_takers_of_a_silent_lease_one_wins(tmp_path: Path) -> None:
 
 
 def test_a_taker_that_slept_through_others_holds_nothing(tmp_path: Path) -> None:
-    """It saw lease 1 free; meanwhile 2 and 3 were taken and 2 was cleared away, so that the number is there again."""
+    """It saw lease 1 free; meanwhile 2 and 3 were taken and 2 was removed, so that this number is available again."""
     path = tmp_path / "lease"
     for _ in range(2):
         with Lock(path, "another"):
@@ -210,7 +210,7 @@ def test_a_holder_whose_folder_was_removed_and_made_anew_notices(tmp_path: Path)
         assert "taken over" in stopped.loss()
         with pytest.raises(LockLost, match="taken over"):
             stopped.check()
-        stopped._write(stopped._content())  # a late beat, into a file without a name
+        stopped._write(stopped._content())  # a late heartbeat, into a file without a name
         lock.check()
         stopped.__exit__()
         assert is_locked(path)

@@ -31,7 +31,7 @@ WRITERS: dict[str, Callable[[Path], object]] = {
 
 @pytest.mark.parametrize("name", WRITERS)
 def test_a_device_is_written_to_and_never_replaced(tmp_path: Path, name: str) -> None:
-    """As root, a rename over /dev/null would take it from the whole machine; here a link to it stands for it."""
+    """As root, a rename over /dev/null would remove it for the whole machine; so the test uses a link to it."""
     device = tmp_path / "out"
     device.symlink_to("/dev/null")
     WRITERS[name](device)
@@ -64,7 +64,7 @@ def test_a_pipe_is_written_to(tmp_path: Path) -> None:
 
 
 def test_standard_output_is_written_to_by_its_name(tmp_path: Path) -> None:
-    """Its name is a link of the system's, here to a file, and stays one."""
+    """Its name is a link of the system, here to a file, and remains a link."""
     code = "import pathlib; from bench.records import storage as s; s.write_atomic(pathlib.Path('/dev/stdout'), b'x')"
     with (tmp_path / "out").open("wb") as out:
         subprocess.run([sys.executable, "-c", code], cwd=ROOT, stdout=out, check=True)
@@ -73,7 +73,7 @@ def test_standard_output_is_written_to_by_its_name(tmp_path: Path) -> None:
 
 
 def test_memory_that_looks_like_a_device_is_not_one() -> None:
-    """/dev/shm holds files, which are replaced as a whole as everywhere."""
+    """/dev/shm holds ordinary files, which are replaced as a whole."""
     if not os.access("/dev/shm", os.W_OK):
         pytest.skip("no /dev/shm")
     with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:

@@ -133,7 +133,7 @@ def test_a_finished_cell_without_sound_curves_or_weights_is_damaged(folder: Cell
     assert folder.end_damage() is None  # not at its end
     folder.write_result(Result(status="done"))
     assert folder.end_damage(quick=True) == "history.npz: missing"
-    folder.write_history(HISTORY)  # of a copy that was made while the cell trained
+    folder.write_history(HISTORY)  # as in a copy that was made while the cell trained
     assert folder.end_damage(quick=True) == f"history.npz: holds 4 of {CELL.iterations} iterations"
     folder.write_history(WHOLE_HISTORY)
     assert folder.end_damage(quick=True) == "weights.safetensors: missing"
@@ -142,7 +142,7 @@ def test_a_finished_cell_without_sound_curves_or_weights_is_damaged(folder: Cell
     path = folder.path / "weights.safetensors"
     sound = path.read_bytes()
     path.write_bytes(sound[:-1] + bytes([sound[-1] ^ 1]))
-    assert folder.end_damage(quick=True) is None  # a changed byte is found by who reads them all
+    assert folder.end_damage(quick=True) is None  # a changed byte is found by a full check
     assert "weights.safetensors: checksum does not match" in str(folder.end_damage())
     path.write_bytes(sound[:-1])
     assert "cut off" in str(folder.end_damage(quick=True))

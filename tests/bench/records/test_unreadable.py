@@ -1,4 +1,4 @@
-"""A record that cannot be read now is one line that names it; everything else goes on, and it is left alone."""
+"""A record that cannot be read now gives one line that names it; everything else continues, and it is kept."""
 
 import ctypes
 import os
@@ -41,7 +41,7 @@ READS_ANYTHING = 1 << 1 | 1 << 2  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH
 
 @pytest.fixture(autouse=True)
 def held_to_modes() -> Iterator[None]:
-    """Take from root, for this thread and until the test has ended, what lets it read any file."""
+    """For this thread, until the test ends, drop root's capabilities to read any file."""
     if os.geteuid() != 0:
         yield
         return
@@ -89,7 +89,7 @@ def test_the_report_says_it(tmp_path: Path) -> None:
 
 @in_every_way
 def test_what_lies_among_the_cells(tmp_path: Path, spoil: Callable[[Path], None]) -> None:
-    """Instead of an experiment's folder, of the launches, and of a lease."""
+    """Also in place of an experiment's folder, of the launches, and of a lease."""
     good = finished_cell(tmp_path)
     for path in (tmp_path / "cells" / "other", tmp_path / "launches.jsonl", good.path / "lease"):
         path.touch()
@@ -110,7 +110,7 @@ def test_sync_mirrors_the_others(results: Path) -> None:
 
 @in_every_way
 def test_nothing_is_recorded_over_it(tmp_path: Path, spoil: Callable[[Path], None]) -> None:
-    """A worker that died says so, and the record that is in the way stays."""
+    """A worker that died is reported, and the unreadable record stays."""
     cell = make_cell(0)
     folder = done_cell(tmp_path, cell)
     spoil(folder.path / "result.json")

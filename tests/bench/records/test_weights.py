@@ -1,4 +1,4 @@
-"""A cell's weights: safetensors that any program reads, under a seal; those of earlier versions still load."""
+"""A cell's weights: safetensors that any program reads, with a checksum; those of earlier versions still load."""
 
 import io
 from pathlib import Path
@@ -30,7 +30,7 @@ def states() -> dict[str, dict[str, torch.Tensor]]:
 
 
 def earlier(folder: CellFolder) -> CellFolder:
-    """The same cell as an earlier version wrote it."""
+    """Rewrite the cell as an earlier version wrote it."""
     content = io.BytesIO()
     torch.save(states(), content)
     write_sealed(folder.path / EARLIER_WEIGHTS, content.getvalue(), folder.key)

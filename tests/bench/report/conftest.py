@@ -1,4 +1,4 @@
-"""What the report's tests share."""
+"""Shared by the report's tests."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Images of the user's own in the report: what a cell keeps of those that it trains on, and how the page shows it."""
+"""The user's own images in the report: which of its training images a cell keeps, and how the page shows them."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Whose images an explorer holds: the median seed first, the plain GAN beside it, and nothing that is not an atlas."""
+"""Whose images an explorer holds: the median seed's first, the plain GAN's beside them, and only from valid atlases."""
 
 import json
 from dataclasses import replace
@@ -127,6 +127,6 @@ def test_an_atlas_that_is_none_is_refused(changes: dict[str, Any], message: str)
 
 
 def test_the_page_of_the_mnist_experiments_has_room_for_its_explorer() -> None:
-    """What the rest takes at the paper's budget, 1.4 MB, beside the most that grids and explorers may take."""
+    """The rest of the page takes 1.4 MB at the paper's budget; grids and explorers may fill what is left."""
     assert 1_400_000 + 4 / 3 * MAX_PICTURES < 3_000_000
     assert module.MAX_BYTES < MAX_PICTURES

@@ -1,4 +1,4 @@
-"""Tables of what MNIST's codes mean, by hand: who is best, what is paired, how a category is labelled."""
+"""Tables of what MNIST's codes mean, by hand: which run is best, what is paired, how a category is labelled."""
 
 from pathlib import Path
 
@@ -46,7 +46,7 @@ def test_the_best_seed_is_chosen_on_training_images_and_kid_is_paired_by_seed() 
     digits, free = codes_tables(held, ["infogan", "gan"])
     assert [row[1] for row in digits.rows] == ["0", "1 (best)", "2", "0", "1 (best)"]
     assert digits.rows[0][2:] == ["0.300", "0.310", ABSENT, "0.450", ABSENT, ABSENT]
-    # seed 2 has no GAN of its own: +0.1 and -0.05 are left
+    # seed 2 has no GAN to pair with: +0.1 and -0.05 are left
     assert free.rows == [["infogan", "0: 0.5000 / 0.4000, 1: 0.3000 / 0.3500", "+0.0250 [-0.0500, +0.1000]", "1 of 2"]]
 
 

@@ -1,4 +1,4 @@
-"""The report of known factors, from records written through the real API: who is best, median, shown, and why not."""
+"""The report of known factors, from records through the real API: which run is best, median or shown, or why not."""
 
 import csv
 import json
@@ -190,7 +190,7 @@ def test_columns_of_categories_are_in_the_order_of_the_factor(spec: Spec, tmp_pa
     assert claimed.runs[0].code == "c7"
     assert claimed.rule == "azimuth_category_first_order"
     assert math.isnan(next(of for of in found if of.measure == "azimuth_span").runs[0].value)
-    rows = [(of.claim, of.group, of.measure) for of in found]  # F6a asks two things of one number: it is shown once
+    rows = [(of.claim, of.group, of.measure) for of in found]  # F6a has two conditions on one number: shown once
     assert len(rows) == len(set(rows))
     (report,) = [write_report(tmp_path, spec)]
     assert "ordered by azimuth as the readers see it" in report.markdown.read_text()

@@ -1,4 +1,4 @@
-"""What the Ray executor decides by itself: what fits, whose events count, what a person sees of a second start."""
+"""What the Ray executor decides itself: what fits, whose events count, what the user sees of a second start."""
 
 import io
 import sys
@@ -35,7 +35,7 @@ def task() -> CellTask:
     ("needs", "nodes", "expected"),
     [
         (Resources(cpus=1), [{"CPU": 2.0}, {"CPU": 3.0}], 5),
-        (Resources(cpus=2), [{"CPU": 3.0}, {"CPU": 3.0}], 2),  # what two nodes have left over makes no cell
+        (Resources(cpus=2), [{"CPU": 3.0}, {"CPU": 3.0}], 2),  # what is left on two nodes fits no cell
         (Resources(cpus=1, gpus=0.5), [GPU_BOX, {"CPU": 64.0}], 4),
         (Resources(cpus=1, gpus=0.1), [GPU_BOX], 16),  # processors run out first
         (Resources(cpus=1, memory_gb=20), [GPU_BOX], 3),

@@ -1,4 +1,4 @@
-"""A cell on an emulated GPU, from its first batch to its measures: no devices mixed, probes where they were planned."""
+"""A cell on an emulated GPU, from its first batch to its measures: no mixed devices, probes where planned."""
 
 from functools import partial
 from pathlib import Path
@@ -22,12 +22,12 @@ from tests.bench.attempts import attempt
 from tests.infogan.emulated_gpu import emulate
 from tests.infogan.emulated_graph import emulate_graphs
 
-ITERATIONS = 30  # more than a stretch between two reads from a GPU
+ITERATIONS = 30  # more than the iterations between two reads from a GPU
 
 
 @pytest.fixture
 def _small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The same code on fewer samples and a classifier that has hardly been trained."""
+    """Run the same code on fewer samples and with a barely trained classifier."""
     for module in (digit_family, samples):
         monkeypatch.setattr(module, "NUM_SAMPLES", 200)
     monkeypatch.setattr(digit_family, "SELECTION_ROWS", 16)

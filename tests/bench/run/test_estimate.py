@@ -27,7 +27,7 @@ def test_the_makespan_of_known_lists(seconds: list[float], jobs: int, end: float
 
 @given(st.lists(st.floats(0.1, 100.0), min_size=1, max_size=30), st.integers(1, 8))
 def test_the_makespan_lies_between_its_bounds(seconds: list[float], jobs: int) -> None:
-    """No schedule beats the longest cell or the mean load; Graham: a list schedule is below their sum."""
+    """No schedule is shorter than the longest cell or the mean load; by Graham, a list schedule is below their sum."""
     end = makespan_s(seconds, jobs)
     load, longest = sum(seconds) / jobs, max(seconds)
     assert max(load, longest) <= end * (1 + 1e-12)
@@ -57,7 +57,7 @@ def test_a_trial_is_the_cell_cut_short(tmp_path: Path) -> None:
 
 
 def test_hours_and_bytes_of_known_kinds(tmp_path: Path) -> None:
-    """Two arms, by hand: 300 iterations of 10 ms and 5 s beside, 300 of 20 ms and 1 s; two at a time."""
+    """Two arms, by hand: 300 iterations of 10 ms plus 5 s, and 300 of 20 ms plus 1 s; two cells at a time."""
     cells = Context(["mnist-mi"], results=tmp_path, profile="cpu", arms="infogan,gan", seeds="0-1", device="cpu").cells
     kinds = {"infogan": Kind(10.0, 5.0, 1000, 100, 2.0), "gan": Kind(20.0, 1.0, 3000, 300, 4.0)}
     measured = Measured({kind_of(cell): kinds[cell.arm] for cell in cells}, 7.0, [])
@@ -72,7 +72,7 @@ def test_hours_and_bytes_of_known_kinds(tmp_path: Path) -> None:
 
 
 def test_a_partial_cell_is_estimated_from_where_it_will_go_on(tmp_path: Path) -> None:
-    """From its last checkpoint; without one, or where its curves are damaged, from the beginning."""
+    """From its last checkpoint; without one, or if its curves are damaged, from the beginning."""
     cell = Context(["mnist-mi"], results=tmp_path, profile="cpu", arms="gan", seeds="0", device="cpu").cells[0]
     measured = Measured({kind_of(cell): Kind(10.0, 0.0, 0, 0, 0.0)}, 0.0, [])
     folder = CellFolder.of(tmp_path, cell)
@@ -100,6 +100,6 @@ def test_the_command_measures_and_changes_nothing(tmp_path: Path) -> None:
     assert iteration_ms > 0
     assert outside_s > 0
     cells_s = 10 * (30 * iteration_ms / 1e3 + outside_s)
-    assert cells_s - 3 <= seconds == pytest.approx(float(price), abs=0.51)  # a price of a second an hour's 3600th
+    assert cells_s - 3 <= seconds == pytest.approx(float(price), abs=0.51)  # price of a second: a 3600th of an hour's
     assert not bench.results.exists()
     assert "--estimate" in bench("plan", "tiny", "--price-per-hour", "1", code=2)

@@ -1,4 +1,4 @@
-"""A cell that the authors' rule gives up: done, with the iteration, shown by plan; and probes at their iterations."""
+"""A cell that the authors' rule gives up is done, with the iteration, as plan shows; probes keep theirs."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""Which layers a cell computes another way: by a committed table or a record with the results, never by a cache."""
+"""Which layers a cell computes with other kernels: by a committed table or the results' record, never by a cache."""
 
 import json
 import os
@@ -34,7 +34,7 @@ DATA = DataInfo(
 
 @pytest.fixture(autouse=True)
 def _data_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Decoding the digits anew into every empty cache is not what these tests are about."""
+    """Skip decoding the digits into every empty cache, which these tests are not about."""
     monkeypatch.setattr(context.data, "describe", lambda *_, **__: DATA)
 
 
@@ -46,7 +46,7 @@ def asked() -> list[str]:
 
 @pytest.fixture
 def unknown(monkeypatch: pytest.MonkeyPatch) -> str:
-    """This machine is of a kind that the table does not have."""
+    """Let this machine be of a kind that the table does not have."""
     monkeypatch.setattr(environment, "processor_kind", lambda: "riscv-plain")
     return "riscv-plain"
 
@@ -67,12 +67,12 @@ def test_an_unknown_kind_is_measured_once_and_lies_with_the_results(
     assert record["processor"] == unknown
     assert record["fast"] == {f"{SLOW.name} batch 128": False, ENTRY: True}
     assert record["ratios"][ENTRY] == 0.8
-    again = chooser(tmp_path, asked, fast=SLOW.name)  # now it would come out the other way round
+    again = chooser(tmp_path, asked, fast=SLOW.name)  # a measurement would now give the opposite choice
     assert again([FAST, SLOW], 128) == Choice((FAST.name,), unknown)
     assert chooser(tmp_path, asked, trains=False)([FAST], 128).fast_layers == (FAST.name,)
     assert asked == [f"{SLOW.name}@128", f"{FAST.name}@128"]
     again([FAST], 32)
-    assert asked[2:] == [f"{FAST.name}@32"]  # another batch size may gain in other layers
+    assert asked[2:] == [f"{FAST.name}@32"]  # with another batch size other layers may gain
 
 
 def test_who_only_looks_measures_nothing_and_writes_nothing(tmp_path: Path, asked: list[str], unknown: str) -> None:
@@ -115,7 +115,7 @@ def test_results_keep_their_choice_on_another_kind_of_processor_and_under_anothe
 
 
 def test_two_launchers_at_once_agree(tmp_path: Path, asked: list[str], unknown: str) -> None:
-    """The second comes while the first measures, and would choose otherwise."""
+    """The second starts while the first measures, and would choose differently."""
     measuring, go_on = Event(), Event()
 
     def slowly(missing, size):
@@ -149,7 +149,7 @@ def test_measured_for_real_in_a_process_of_its_own(tmp_path: Path, unknown: str)
     "content", [b"", b"{", b"[]", b'{"format": 1, "sha256": "0"}', b"\xff", b"[" * 100_000, b'{"fast": 3}']
 )
 def test_a_damaged_record_is_one_line_and_is_not_replaced(tmp_path: Path, content: bytes) -> None:
-    """It says what the cells beside it are: a new choice would make all of them missing."""
+    """It says how the cells beside it were computed: a new choice would make all of them missing."""
     (tmp_path / RECORD).write_bytes(content)
     with pytest.raises(BadInput, match=RECORD) as error:
         Context(["mnist-mi"], results=tmp_path, profile="smoke", device="cpu")
@@ -163,7 +163,7 @@ def keys(results: Path) -> list[str]:
 
 
 def test_no_cache_decides_a_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Six clean caches, one that cannot be written, and none that is asked twice: one set of keys."""
+    """Six empty caches and one that cannot be written, each used once, give one set of keys."""
     found = set()
     for index in range(6):
         monkeypatch.setenv("INFOGAN_CACHE", str(tmp_path / f"cache-{index}"))
@@ -186,7 +186,7 @@ def test_two_kinds_of_processor_have_two_keys(tmp_path: Path, monkeypatch: pytes
 def test_cells_that_came_without_the_record_tell_their_own_choice(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A pack trained on another kind of processor, or a record that was lost: what is done stays done."""
+    """After a pack from another kind of processor, or after the record was lost, finished cells stay finished."""
     monkeypatch.setattr(environment, "processor_kind", lambda: "amd-avx512")
     before = Context(["mnist-mi"], results=tmp_path, profile="paper", seeds="0", device="cpu", trains=True).cells
     CellFolder.of(tmp_path, before[0]).write_identity(before[0], {}, {})

@@ -1,4 +1,4 @@
-"""Own parts by import path: in the key, checked before anything trains, and imported for nobody but who trains."""
+"""Custom parts by import path: in the key, checked before any training, and imported only by commands that train."""
 
 import json
 import os
@@ -98,7 +98,7 @@ def test_a_network_of_ones_own_is_learned_in_another_process_and_recorded_as_dat
     assert cell.config["own"]["architecture"]["table"]["generator"][0]["width"] == 128
     (folder / "mark").unlink()
     assert training_config(cell.config).architecture == "my_network.py:NET"
-    made = trainer(cell.config, {}, _images(), 0)  # what measures needs no source
+    made = trainer(cell.config, {}, _images(), 0)  # measuring needs no source
     made.enqueue(1)
     assert not (folder / "mark").exists()
 
@@ -194,11 +194,11 @@ def test_a_source_that_changed_since_the_plan_trains_nothing(folder: Path) -> No
         trainer(cell.config, {}, _images(), 0)
 
 
-# ---------------------------------------------------------------- who only reads imports nothing
+# ---------------------------------------------------------------- commands that only read import nothing
 @pytest.fixture
 def stranger(folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """The configuration of a stranger's cell, in results and in a pack of them. It names modules that lie where Python
-    would find them, and which leave a mark where they are imported.
+    """A stranger's cell in results, and a pack of them. Its configuration names modules that lie where Python
+    would find them, and which leave a mark if they are imported.
     """
     monkeypatch.chdir(folder)
     monkeypatch.syspath_prepend(str(folder))

@@ -1,4 +1,4 @@
-"""Seeds of an arm in one process: the records that each has alone, an end of its own, and who shares a process."""
+"""Seeds of an arm in one process: each has the records that it has alone and ends by itself; which seeds share one."""
 
 import io
 from collections.abc import Iterator
@@ -39,7 +39,7 @@ def _threads() -> Iterator[None]:
 
 
 def poison(path: Path) -> None:
-    """Let a cell's checkpoint hold weights that are no numbers, under a sound seal."""
+    """Put NaN weights into a cell's checkpoint, with a valid checksum."""
     folder = CellFolder(path)
     content = dict(folder.checkpoints())[NEWEST]
     assert isinstance(content, bytes)
@@ -65,7 +65,7 @@ def test_two_seeds_stop_resume_and_fail_each_for_itself(tmp_path: Path, selected
         told.append((task.cell.seed, kind, values))
 
     def ends() -> list[tuple[int, str, dict[str, Any]]]:
-        """Ends by seed: which of two ends first is nobody's promise."""
+        """How each seed ended; which of two ends first is not defined."""
         found = [event for event in told if event[1] in ("done", "failed", "stopped", "trained")]
         return sorted(found, key=lambda event: event[0])
 
@@ -88,7 +88,7 @@ def test_two_seeds_stop_resume_and_fail_each_for_itself(tmp_path: Path, selected
 
     folders[1][0].remove_checkpoints()
     told.clear()
-    work(together, send, lambda: False)  # one of them is done already
+    work(together, send, lambda: False)  # one of them is already done
     assert [(seed, kind) for seed, kind, _ in ends()] == [(0, "done"), (1, "done")]
     assert same_bits(folders[0][0].path, folders[1][0].path)
 

@@ -1,4 +1,4 @@
-"""How many cells share a GPU: memory and cores bound it, and ``plan`` says both."""
+"""How many cells share a GPU: memory and cores limit it, and ``plan`` names both."""
 
 import os
 from dataclasses import replace
@@ -24,7 +24,7 @@ def test_memory_and_cores_bound_the_number_of_cells() -> None:
     room = cell_bytes(cell) / share_gpu.SHARE_OF_FREE
     assert share([cell], 4.5 * room, cores=16).jobs == 4
     assert share([cell], 4.5 * room, cores=3).jobs == 3
-    assert share([cell], 0.2 * room, cores=16).jobs == 1  # it may fit after all, and one must run
+    assert share([cell], 0.2 * room, cores=16).jobs == 1  # it may fit after all, and one cell must run
 
 
 def test_the_largest_cell_decides() -> None:
@@ -49,7 +49,7 @@ def test_processes_share_the_hosts_cores_unless_the_user_says_otherwise(monkeypa
 def test_plan_says_how_many_cells_share_the_gpu(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The device is asked for in the launcher alone: neither is a GPU needed to plan for one."""
+    """Only the launcher asks for the device: planning for a GPU needs no GPU."""
     monkeypatch.setattr("bench.context.available_device", lambda wanted: "cuda")
     monkeypatch.setattr("bench.context.usable_cores", lambda: 16)
     monkeypatch.setattr(share_gpu, "free_memory_bytes", lambda: 80e9)
@@ -69,7 +69,7 @@ def test_plan_says_how_many_cells_share_the_gpu(
 def test_what_a_gpu_will_take_is_guessed_of_the_card_not_of_a_core(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Arithmetic and launches of Figure 1's 25 cells give about 40 s in float32, whatever runs beside each other."""
+    """Arithmetic and launches of Figure 1's 25 cells give about 40 s in float32, however many cells run in parallel."""
     monkeypatch.setattr("bench.context.available_device", lambda wanted: "cuda")
     monkeypatch.setattr(share_gpu, "free_memory_bytes", lambda: 80e9)
     context = Context(["mnist-mi"], results=tmp_path, profile="paper", no_tracking=True)

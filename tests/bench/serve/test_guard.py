@@ -1,4 +1,4 @@
-"""What stands between MLflow's app and whoever reaches the port; against real servers in test_ui.py, test_server.py."""
+"""The guard between MLflow's app and whoever reaches the port; test_ui.py and test_server.py use real servers."""
 
 import asyncio
 import json
@@ -16,7 +16,7 @@ LAB = frozenset({"tracking.lab.example"})
 
 
 def test_every_route_of_the_installed_mlflow_is_decided() -> None:
-    """A release with other routes fails here, until somebody has read them: see routes.py."""
+    """A release with other routes fails here until somebody has decided on them: see routes.py."""
     assert routes.lines() == routes.DECIDED.read_text().splitlines()
 
 
@@ -80,7 +80,7 @@ def test_names_of_the_command_line_are_exact() -> None:
 
 # ---------------------------------------------------------------- the middleware
 class Behind:
-    """An app that keeps what reaches it."""
+    """An app that keeps the requests that reach it."""
 
     scope: dict[str, Any]
     body: bytes
@@ -91,7 +91,7 @@ class Behind:
 
 
 def answered(rules: Rules, method: str, path: str, *parts: bytes, **headers: str) -> tuple[int, Behind]:
-    """Status, and the app behind the guard."""
+    """Send a request; returns the status, and the app behind the guard."""
     behind, sent = Behind(), []
     pairs = [(name.encode(), value.encode()) for name, value in ({"host": "localhost"} | headers).items()]
     received = [{"type": "http.request", "body": part, "more_body": True} for part in parts]
@@ -109,7 +109,7 @@ def answered(rules: Rules, method: str, path: str, *parts: bytes, **headers: str
 
 
 def test_an_experiment_reaches_mlflow_as_it_was_read_here() -> None:
-    """Whatever else the request says, in whatever spelling, is left out: nobody reads it another way."""
+    """Everything else in the request, in any spelling, is left out, so MLflow cannot read it differently."""
     path, asked = "/api/2.0/mlflow/experiments/create", b'{"name": "x", "tags": [{"key": "k"}], "else": 1, '
     status, behind = answered(Rules(), "POST", path, asked, b'"artifact_location": null}', origin="http://localhost")
     assert status == 200

@@ -1,4 +1,4 @@
-"""An experiment that states only where it differs from another one."""
+"""An experiment that states only its differences from another one."""
 
 import json
 import tomllib
@@ -18,7 +18,7 @@ RUN = (
 
 
 def written(table: dict[str, Any]) -> str:
-    """What two experiments share, as TOML: JSON's lists and words are TOML's too, its tables are not."""
+    """A value that two experiments share, as TOML; lists and words are written as in JSON, tables are not."""
 
     def toml(value: Any) -> str:
         if isinstance(value, dict):
@@ -46,7 +46,7 @@ def test_a_field_that_is_stated_replaces_the_others_whole(tmp_path: Path) -> Non
     twenty = 'codes = [{ kind = "categorical", num_categories = 20 }]\ntraining = { beta1 = 0.9 }\n'
     more = f'\n[experiments.third]\nlike = "mine"\n{RUN}\n[experiments.mine]\nlike = "tiny"\n{twenty}{RUN}'
     spec = load_spec(tiny_file(tmp_path, more=more))
-    for name in ("mine", "third"):  # the third takes what the second states, wherever it stands
+    for name in ("mine", "third"):  # the third takes what the second states, wherever it is in the file
         own = spec.experiments[name]
         assert len(own.codes) == 1
         assert own.training.beta1 == 0.9

@@ -1,4 +1,4 @@
-"""A file of one's own: it states only what is new, changes nothing of what it extends, and mistakes name their file."""
+"""A user's file states only what is new and changes nothing of what it extends; mistakes name their file."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""An arm with continuous codes besides the experiment's: its cells have them, and nobody else's cells change."""
+"""An arm with continuous codes in addition to the experiment's: its cells have them, no other arm's cells change."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""``--set``: strict, with the last word, in the key; whoever selects the same finds the same cells."""
+"""``--set`` is strict, overrides everything and is part of the key; the same settings select the same cells."""
 
 from pathlib import Path
 from typing import Any
@@ -76,7 +76,7 @@ def test_a_mistake_is_one_line(file: Path, name: str) -> None:
 
 
 def test_who_selects_with_the_same_settings_finds_the_same_cells(tmp_path: Path) -> None:
-    """The report, and every command that plans cells: run, plan, check, baseline."""
+    """Holds for the report and for every command that plans cells: run, plan, check, baseline."""
     results, settings = tmp_path / "results", [*SETTINGS[:2], "profile.width=0.1"]
     folder = finished_cell(results, settings=settings)
     file = tmp_path / "sound.toml"

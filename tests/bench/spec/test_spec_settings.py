@@ -1,4 +1,4 @@
-"""Settings of the research code in experiments.toml: into a cell's configuration, or one line that refuses them."""
+"""Settings of the research code in experiments.toml enter a cell's configuration, or one line rejects them."""
 
 from pathlib import Path
 

@@ -28,7 +28,7 @@ ROOT = Path(__file__).parents[3]
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Few, short blocks: these tests are about what is written."""
+    """Use few, short blocks, since these tests are about what is written."""
     monkeypatch.setattr(paired, "WARM_UP_S", 0.0)
     monkeypatch.setattr(paired, "BLOCK_S", 0.0)
     monkeypatch.setattr(paired, "LOOKS", (6,))
@@ -190,9 +190,9 @@ def test_a_case_gives_a_row_a_step_a_table_and_a_figure(monkeypatch: pytest.Monk
     assert drawing.png.startswith(b"\x89PNG")
 
 
-# ---------------------------------------------------------------- a cut, a machine without MLflow
+# ---------------------------------------------------------------- an interruption, a machine without MLflow
 def test_a_suite_that_is_cut_leaves_what_it_has_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """And the report shows it: a GPU's ten minutes may end before the suite."""
+    """The report shows it as well: a GPU's ten minutes may end before the suite does."""
     measured = suite.Case(Workload("mnist", 4, 0.03), steps=("fused", "reference"))
     monkeypatch.setattr(suite, "cases", lambda device, cores: [measured])
     monkeypatch.setattr(suite, "ROUNDS", 2)
@@ -215,7 +215,7 @@ def test_a_suite_that_is_cut_leaves_what_it_has_measured(tmp_path: Path, monkeyp
 
 @pytest.mark.parametrize(("code", "is_fine"), [(0, True), (4, True), (1, False)])
 def test_a_small_cell_counts_without_mlflow(monkeypatch: pytest.MonkeyPatch, code: int, is_fine: bool) -> None:
-    """Not installed: the cell is asked for untracked. Installed, and the store does not answer: exit code 4."""
+    """If it is not installed, the cell runs untracked. If the store does not answer, it ends with exit code 4."""
     asked: list[str] = []
 
     def run(command: list[str], **options: object) -> subprocess.CompletedProcess[str]:

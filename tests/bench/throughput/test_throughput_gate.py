@@ -1,6 +1,6 @@
 """The throughput gate decides by its rule.
 
-No test here asserts a time, but for the slow one at the end, which shows that the gate does.
+No test here asserts a time, except the slow one at the end, which shows that the gate detects a slowdown.
 """
 
 import math
@@ -16,7 +16,7 @@ from tests.bench.throughput_records import a_record, logs
     [
         (1.0, 0.03, "ok"),
         (0.7, 0.03, "ok"),
-        (1.03, 0.03, "ok"),  # slower, but by less than the tolerance, and the margin is excluded
+        (1.03, 0.03, "ok"),  # slower, but by less than the tolerance, and the interval excludes the margin
         (1.12, 0.03, "regressed"),
         (1.0, 0.6, "inconclusive"),
         (1.12, 0.6, "inconclusive"),

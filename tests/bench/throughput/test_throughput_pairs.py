@@ -55,7 +55,7 @@ def test_a_ratio_is_that_of_the_medians_logs() -> None:
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 def test_on_a_gpu_blocks_wait_for_the_device() -> None:
-    """Without waiting, a large product would seem to take the microseconds of its launch."""
+    """Without waiting, a large product would appear to take only the microseconds of its launch."""
     product = torch.randn(4096, 4096, device="cuda")
 
     def multiply() -> Tensor:
@@ -66,7 +66,7 @@ def test_on_a_gpu_blocks_wait_for_the_device() -> None:
 
 
 def test_steps_that_are_called_by_themselves_are_exact_on_a_gpu() -> None:
-    """PyTorch's default rounds convolutions to TF32, and so would a row that says float32."""
+    """By PyTorch's default, convolutions round to TF32, so a row labelled float32 would be wrong."""
     with gpu_products("tf32"):
         session.prepare("cuda", 1)
         found = (torch.backends.cuda.matmul.fp32_precision, torch.backends.cudnn.conv.fp32_precision)  # type: ignore[attr-defined]

@@ -1,4 +1,4 @@
-"""Other ways to write the step compute what they claim, and so does the count of their operations."""
+"""Other ways to write the step compute what they claim, and the count of their operations is right."""
 
 import math
 from dataclasses import replace
@@ -48,7 +48,7 @@ def test_the_plain_loop_is_the_reference_step(network: str) -> None:
 
 
 class _NormPerFeature(nn.Module):
-    """The library's batch norm of a reshaped linear layer, in the place of the ports' one per channel."""
+    """The library's batch norm of a reshaped linear layer, which replaces the ports' batch norm per channel."""
 
     def __init__(self, norm: BatchNorm, spatial: int) -> None:
         super().__init__()
@@ -89,7 +89,7 @@ def copy_weights(source: nn.Module, target: nn.Sequential) -> None:
 
 
 def gradients(modules: list[nn.Module]) -> list[float]:
-    """Norm of each parameter's gradient: does not depend on how a weight is laid out."""
+    """Norm of each parameter's gradient, which does not depend on the weight's memory order."""
     return [float(p.grad.norm()) for module in modules for p in module.parameters() if p.grad is not None]
 
 
@@ -134,7 +134,7 @@ def test_the_plain_gan_has_no_codes_and_leaves_q_alone() -> None:
 
 @pytest.mark.parametrize("network", NETWORKS)
 def test_the_counted_operations_are_those_of_the_tables(network: str) -> None:
-    """But for the first layer's gradient for its input, which D's own phase does not need."""
+    """Except for the gradient for the first layer's input, which D's own phase does not need."""
     workload = Workload(network, batch_size=4, width=0.25)
     for variant in ("fused", "reference"):
         counted = executed_flops(iteration(variant, workload))
@@ -148,7 +148,7 @@ def test_winograd_convolutions_execute_fewer_operations() -> None:
 
 
 def test_onednns_products_are_counted_as_pytorchs() -> None:
-    """At a width at which no convolution has another formulation but the last."""
+    """At a width at which only the last convolution has another formulation."""
     counted = [executed_flops(iteration("fused", Workload("faces", 8, 0.25, kernels=k))) for k in ("torch", "fastest")]
     assert counted[1] == pytest.approx(counted[0], rel=0.02)
 

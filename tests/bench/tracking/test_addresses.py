@@ -1,4 +1,4 @@
-"""Where the mirror is: folders with any name, addresses that MLflow has no store for, this machine past a proxy.
+"""Where the mirror is: folders with any name, addresses without an MLflow store, this machine despite a proxy.
 
 conftest.py makes a database in a folder with such a name.
 """

@@ -40,7 +40,7 @@ from tests.end_to_end.server import TrackingServer, free_port
 
 @pytest.fixture
 def refusing_uri() -> str:
-    """A port of this machine where nobody listens, with credentials that must not be told."""
+    """Address of a local port where nobody listens, with credentials that must not be printed."""
     return f"http://someone:s3cret-word@127.0.0.1:{free_port()}"
 
 
@@ -50,7 +50,7 @@ def closed(mirror: Mirror, patience_s: float, give_up: Callable[[], bool] = lamb
 
 @contextmanager
 def taken_away(results: Path) -> Iterator[Callable[[], None]]:
-    """The database is not to be had until the function is called, as on a file server that is gone."""
+    """Make the database unavailable until the returned function is called, as on a file server that is down."""
     database, aside = results / "mlflow.db", results / "aside.db"
     database.rename(aside)
     database.mkdir()
@@ -63,7 +63,7 @@ def taken_away(results: Path) -> Iterator[Callable[[], None]]:
 
 
 class CountedStore(Store):
-    """Counts its calls, and does something after each."""
+    """A store that counts its calls, and calls a function after each."""
 
     num_calls = 0
 
@@ -127,7 +127,7 @@ def test_a_refusing_server_stops_nothing(results: Path, refusing_uri: str) -> No
 
 
 def test_a_server_that_hangs_is_not_awaited(results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its first request is not over, which the status would tell, after many submissions and after the end."""
+    """Its first request is still open, which the status would show, after many submissions and after the end."""
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "200")
     folder = done_cell(results, make_cell())
     with socket.create_server(("127.0.0.1", 0)) as silent:  # takes connections and never answers
@@ -148,7 +148,7 @@ def test_a_server_that_hangs_is_not_awaited(results: Path, monkeypatch: pytest.M
 def test_a_store_that_comes_back_after_training_gets_everything(
     results: Path, counted: type[CountedStore], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It may be gone for many attempts."""
+    """It may be unavailable for many attempts."""
     monkeypatch.setattr("bench.tracking.mirror.CLOSING_DELAY_S", 0.02)
     folders = [done_cell(results, make_cell(seed)) for seed in (0, 1)]
     with taken_away(results) as bring_back:
@@ -171,7 +171,7 @@ def test_a_store_that_comes_back_after_training_gets_everything(
 def test_the_end_is_awaited_while_cells_go_through(
     results: Path, counted: type[CountedStore], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each takes 90 s of a clock, and the patience is 100 s: five are more than that."""
+    """Each takes 90 s of a simulated clock, and the patience is 100 s: together the five take longer."""
     clock = SimpleNamespace(now_s=0.0, monotonic=lambda: clock.now_s, sleep=time.sleep)
 
     def after() -> None:
@@ -215,7 +215,7 @@ def test_a_file_that_is_no_database_is_said_and_left_alone(tmp_path: Path) -> No
 
 
 def test_a_database_of_another_version_is_said_and_not_awaited(results: Path) -> None:
-    """Neither in ``sync`` nor at the end of a sweep: somebody has to act first."""
+    """Neither ``sync`` nor the end of a sweep waits for it, since somebody has to act first."""
     with closing(sqlite3.connect(results / "mlflow.db")) as database, database:
         database.execute("UPDATE alembic_version SET version_num = '0123456789ab'")
     folders = [done_cell(results, make_cell(seed)) for seed in (0, 1)]
@@ -292,7 +292,7 @@ def test_a_database_that_was_moved_away_is_filled_again(results: Path, empty_dat
     assert sync(results, [folder], default_uri(results)) == []
     (results / "mlflow.db").unlink()
     assert not is_synced(folder, default_uri(results))
-    shutil.copy(empty_database, results / "mlflow.db")  # an empty one in its place: the record alone cannot tell
+    shutil.copy(empty_database, results / "mlflow.db")  # an empty one in its place: the record alone cannot show that
     assert sync(results, [folder], default_uri(results)) == []
     client = connect(default_uri(results))
     assert len(stored(client, the_run(client).info.run_id, "mi/c1")) == ITERATIONS
@@ -310,7 +310,7 @@ def test_results_that_were_moved_keep_no_artifacts_behind(results: Path, tmp_pat
 
 @pytest.mark.slow
 def test_a_server_that_comes_late_gets_everything(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The launcher starts without a server, trains on, and the server that appears later is brought up to date."""
+    """The launcher starts without a server and trains; a server that appears later is brought up to date."""
     monkeypatch.setattr("bench.tracking.mirror.LAST_DELAY_S", 2.0)
     results, server = tmp_path / "results", TrackingServer("--store", "sqlite")
     folders = [begin(results, make_cell(seed), 20) for seed in (0, 1)]

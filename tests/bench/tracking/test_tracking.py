@@ -1,4 +1,4 @@
-"""One cell in a real store: every point once, whatever was killed, repeated or spoiled before."""
+"""One cell in a real store: every point once, whatever was killed, repeated or damaged before."""
 
 import json
 import math
@@ -114,7 +114,7 @@ def test_a_done_cell_is_mirrored_in_full(results: Path, client: Any) -> None:
 
 
 def images_of(client: Any, run_id: str) -> list[tuple[str, int]]:
-    """Key and step of every image file, small copies included."""
+    """Key and step of every image file, including small copies."""
     names = [artifact.path.removeprefix("images/") for artifact in client.list_artifacts(run_id, "images")]
     return sorted((name.split("+step+")[0], int(name.split("+")[2])) for name in names)
 
@@ -136,7 +136,7 @@ def test_traversals_are_images_over_steps_and_each_is_logged_once(results: Path,
     assert mirror_cell(client, folder)
     again = images_of(client, run.info.run_id)
     assert set(again) == set(wanted)
-    assert len(again) == 2 * len(wanted) + 1  # the pair anew, beside what was left of the first
+    assert len(again) == 2 * len(wanted) + 1  # the pair again, beside what was left of the first
 
 
 def test_what_an_arm_changes_stands_first_among_the_parameters(results: Path, client: Any) -> None:
@@ -167,7 +167,7 @@ def test_mirrored_twice_changes_nothing(results: Path, client: Any) -> None:
 
 
 def test_a_mirror_killed_half_way_is_completed_without_duplicates(results: Path, client: Any) -> None:
-    """The store holds the start of each curve, part of the next batch, and points after a gap."""
+    """The store then holds the start of each curve, part of the next batch, and points after a gap."""
     from mlflow.entities import Metric
 
     folder = begin(results, make_cell(), 20)
@@ -238,7 +238,7 @@ def test_a_new_end_is_not_synced_until_it_is_mirrored(results: Path, client: Any
 
 
 def test_two_folders_with_the_same_cell_share_a_store(results: Path, client: Any, tmp_path: Path) -> None:
-    """Two people, one server: equal curves, other step times. Neither touches the other's run."""
+    """Two people with one server have equal curves but other step times. Neither changes the other's run."""
     mine, theirs = (done_cell(tmp_path / who, make_cell()) for who in ("mine", "theirs"))
     history = make_history(theirs.cell())
     history.step_ms[:] *= 2
@@ -251,7 +251,7 @@ def test_two_folders_with_the_same_cell_share_a_store(results: Path, client: Any
 
 
 def test_two_folders_training_the_same_cell_have_a_run_each(results: Path, client: Any, tmp_path: Path) -> None:
-    """At the same time, so that neither's points contradict the other's yet."""
+    """They train at the same time, so neither's points contradict the other's yet."""
     mine, theirs = (begin(tmp_path / who, make_cell(), 20) for who in ("mine", "theirs"))
     for folder in (mine, theirs):
         assert mirror_cell(client, folder)
@@ -267,7 +267,7 @@ def test_two_folders_training_the_same_cell_have_a_run_each(results: Path, clien
 
 
 def test_a_run_made_just_before_a_kill_is_found_again(results: Path, client: Any) -> None:
-    """The store has the run, the folder does not name it yet."""
+    """The store has the run, but the folder does not name it yet."""
     folder = begin(results, make_cell(), 20)
     assert mirror_cell(client, folder)
     before = the_run(client).info.run_id
@@ -277,7 +277,7 @@ def test_a_run_made_just_before_a_kill_is_found_again(results: Path, client: Any
 
 
 def test_a_cell_begun_anew_leaves_one_active_run_of_its_seed(results: Path, client: Any) -> None:
-    """Its folder was removed, and the same bits took other times; a neighbour's run is none of its business."""
+    """Its folder was removed, and the same bits took other times; a neighbour's run stays as it is."""
     first, neighbour = done_cell(results, make_cell()), done_cell(results, make_cell(seed=1))
     for folder in (first, neighbour):
         assert mirror_cell(client, folder)
@@ -361,7 +361,7 @@ def test_credentials_are_neither_stored_nor_told(results: Path) -> None:
 
 
 def test_a_server_that_answers_with_an_error_is_not_said_to_be_silent() -> None:
-    """As MLflow's client words both."""
+    """With the messages that MLflow's client gives for each."""
     asked = "API request to http://127.0.0.1:1/x failed with exception HTTPConnectionPool(host='127.0.0.1', port=1): "
     answered = RuntimeError(asked + "Max retries exceeded (Caused by ResponseError('too many 500 error responses'))")
     refused = RuntimeError(asked + "Max retries exceeded (Caused by NewConnectionError('Connection refused'))")
