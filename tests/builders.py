@@ -1,4 +1,4 @@
-"""What many tests start from: a small file of experiments, its cells, and records as the harness writes them."""
+"""What many tests start from: a small experiments file, its cells, and records as the harness writes them."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -90,7 +90,7 @@ basis = "Anything above nothing."
 
 # ---------------------------------------------------------------- files of experiments
 def tiny_text(*edits: tuple[str, str], iterations: int = 30) -> str:
-    """The small file's text with (old, new) replaced, each of which must be there."""
+    """The small file's text with each (old, new) replaced; every ``old`` must occur."""
     text = TINY.replace("ITERATIONS", str(iterations))
     for old, new in edits:
         assert old in text, old
@@ -101,14 +101,14 @@ def tiny_text(*edits: tuple[str, str], iterations: int = 30) -> str:
 def tiny_file(
     folder: Path, *edits: tuple[str, str], iterations: int = 30, more: str = "", name: str = "experiments.toml"
 ) -> Path:
-    """The small file, edited and with ``more`` at its end."""
+    """Write the small file, edited and with ``more`` at its end."""
     file = folder / name
     file.write_text(tiny_text(*edits, iterations=iterations) + more)
     return file
 
 
 def experiment_text(name: str, fields: str = "", **changed: str) -> str:
-    """An experiment on MNIST with one categorical code; ``changed``: TOML by field, "" leaves one out."""
+    """The text of an experiment on MNIST with one categorical code; ``changed``: TOML by field, "" omits the field."""
     table = {
         "title": '"An experiment of a test"',
         "data": '"mnist"',
@@ -133,14 +133,14 @@ def planned(
     versions: dict[str, str] = VERSIONS,
     **selection: Any,
 ) -> list[Cell]:
-    """Cells of an experiment; ``selection``: arms, variants, seeds."""
+    """The cells of an experiment; ``selection``: arms, variants, seeds."""
     found = load_spec(spec, settings) if isinstance(spec, Path) else spec
     return cells(found, experiment, profile, Selection(**selection), data, device, versions)
 
 
 # ---------------------------------------------------------------- records
 def history_of(columns: Mapping[str, ArrayLike], length: int, step_ms: float = 9.0) -> History:
-    """Curves by name; a number stands for as many of it."""
+    """A history from curves by name; a number means a constant curve."""
     values = [np.broadcast_to(np.asarray(column, np.float64), (length,)) for column in columns.values()]
     return History(tuple(columns), np.stack(values, 1), np.array([length]), np.array([step_ms]))
 
@@ -153,7 +153,7 @@ def begun(
     environment: Mapping[str, Any] | None = None,
     **data: Any,
 ) -> CellFolder:
-    """A cell's folder before its end. ``data``: what its record says beside the configuration of the images."""
+    """Write an unfinished cell's folder. ``data``: further fields of its record about the images."""
     folder = CellFolder.of(results, cell)
     said: Any = {"git_commit": "0", "packages": {}} if environment is None else environment
     loaded: Any = cell.config["data"] | {"is_papers": cell.config["data"]["source"] == "files", "note": "A note."}
@@ -163,7 +163,7 @@ def begun(
 
 
 def ended(folder: CellFolder, **result: Any) -> CellFolder:
-    """The same, done; ``result`` changes how."""
+    """Write a finished cell's folder; ``result``: changed fields of its result."""
     history = folder.history()
     assert history is not None
     frozen = {name.removeprefix("mi/"): 2.2 for name in history.names if name.startswith("mi/")}
@@ -175,14 +175,14 @@ def ended(folder: CellFolder, **result: Any) -> CellFolder:
 def finished_cell(
     results: Path, *, seed: int = 0, said: str = "digits", settings: Sequence[str] = (), **result: Any
 ) -> CellFolder:
-    """A done cell of the tiny experiment; ``said`` is all its free text, ``result`` changes how it ended."""
+    """Write a finished cell of the tiny experiment; ``said``: all its free text, ``result``: changed fields."""
     spec_file = tiny_file(results.parent, name="sound.toml")
     (cell,) = planned(spec_file, settings=settings, arms=("infogan",), seeds=(seed,))
     return finished(results, cell, said=said, **result)
 
 
 def finished(results: Path, cell: Cell, *, said: str = "digits", **result: Any) -> CellFolder:
-    """The same of any cell of that experiment, with every kind of record but the networks."""
+    """Write any cell of that experiment as finished, with every kind of record except the networks."""
     names = ("loss/discriminator", "loss/generator", "mi/c1", "mi/c2", "explained/c2")
     values = np.linspace(0.1, 2.0, 30 * len(names), dtype=np.float32).reshape(30, -1)
     history = History(names, values, np.array([25, 30]), np.array([9.0, 8.0]))

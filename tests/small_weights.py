@@ -5,6 +5,6 @@ from safetensors.numpy import save
 
 
 def small_weights(value: float = 0.0) -> bytes:
-    """What :func:`infogan.weights.packed` would give."""
+    """Weights as :func:`infogan.weights.packed` gives them."""
     layer = np.full((8, 8), value, np.float32)
     return save({"generator.layer": layer, "discriminator.layer": layer + 1})

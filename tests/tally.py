@@ -4,12 +4,12 @@ from collections import Counter
 from typing import Any
 
 FAULTS: Counter[str] = Counter()  # rounds, losses, and faults by kind
-SEEDS: list[int] = []  # of the rounds: faults and times follow from them
-MUTANTS: dict[str, Counter[str]] = {}  # by reader: accepted, refused, and findings: neither of the two
+SEEDS: list[int] = []  # seeds of the rounds, which determine faults and times
+MUTANTS: dict[str, Counter[str]] = {}  # by reader: accepted, refused, and findings (neither of the two)
 
 
 def state() -> dict[str, Any]:
-    """What another process can ``add``."""
+    """This process's counts, for another process to ``add``."""
     return {
         "faults": dict(FAULTS),
         "seeds": SEEDS,
@@ -18,7 +18,7 @@ def state() -> dict[str, Any]:
 
 
 def add(other: dict[str, Any]) -> None:
-    """The counts of another process, as its ``state``."""
+    """Add the counts of another process, given as its ``state``."""
     FAULTS.update(other.get("faults", {}))
     SEEDS.extend(other.get("seeds", []))
     for reader, counts in other.get("mutants", {}).items():
@@ -26,7 +26,7 @@ def add(other: dict[str, Any]) -> None:
 
 
 def lines() -> list[str]:
-    """Nothing where neither suite ran."""
+    """The lines to print; none if neither suite ran."""
     told = []
     if FAULTS:
         kinds = ", ".join(f"{n} {kind}" for kind, n in sorted(FAULTS.items()) if kind not in ("rounds", "losses"))

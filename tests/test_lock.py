@@ -21,7 +21,7 @@ needs_make = pytest.mark.skipif(shutil.which("make") is None, reason="make is no
 
 
 def locked(file: str = "requirements.lock") -> dict[str, tuple[Requirement, list[str]]]:
-    """Requirement and sha256 sums by canonical name."""
+    """Requirement and sha256 sums of the lock's packages, by canonical name."""
     text = (ROOT / file).read_text()
     lines = [line for line in text.replace("\\\n", " ").splitlines() if not line.startswith("#")]
     found = [(Requirement(HASH.sub("", line).strip()), HASH.findall(line)) for line in lines]
@@ -30,7 +30,7 @@ def locked(file: str = "requirements.lock") -> dict[str, tuple[Requirement, list
 
 
 def project_requirements() -> list[Requirement]:
-    """Of pyproject.toml, every extra included."""
+    """Requirements of pyproject.toml, including every extra."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     groups = [project["dependencies"], *project["optional-dependencies"].values()]
     return [Requirement(text) for group in groups for text in group]
@@ -47,7 +47,7 @@ def test_everything_is_pinned_and_hashed(file: str) -> None:
 
 
 def test_make_installs_nothing_without_hashes() -> None:
-    """What .venv and .tools hold; only a torch from another index is taken on trust, and without what it asks for."""
+    """Only a torch from another index goes into .venv or .tools without hashes, and then without its dependencies."""
     recipes = (ROOT / "Makefile").read_text().replace("\\\n", " ")
     commands = [command.strip() for command in re.split(r"&&|;|\n", recipes)]
     installs = [command for command in commands if re.search(r"pip_install |/python -m pip .*install (?!.*@)", command)]
@@ -68,14 +68,14 @@ def test_every_dependency_of_the_project_is_locked_within_its_range() -> None:
 
 
 def test_the_lock_is_complete_for_what_its_packages_ask_for_here() -> None:
-    """With hashes pip takes nothing that is not in the file: one dependency missing, and no set-up succeeds."""
+    """With hashes pip installs nothing that is not in the file, so one missing dependency would break every set-up."""
     found, looked_at = locked(), 0
     for name, (requirement, _) in found.items():
         if requirement.marker is not None and not requirement.marker.evaluate():
             continue
         try:
             asked_for = distribution(name).requires or []
-        except PackageNotFoundError:  # another build of torch brings other libraries
+        except PackageNotFoundError:  # another build of torch needs other libraries
             continue
         looked_at += 1
         for asked in map(Requirement, asked_for):
@@ -86,7 +86,7 @@ def test_the_lock_is_complete_for_what_its_packages_ask_for_here() -> None:
 
 # ---------------------------------------------------------------- make
 def wheel(folder: Path, name: str) -> Path:
-    """The installed distribution, packed again: something real to install without a network."""
+    """Repack the installed distribution: something real to install without a network."""
     installed = distribution(name)
     assert installed.files
     file = folder / f"{name}-{installed.version}-py3-none-any.whl"
@@ -98,7 +98,7 @@ def wheel(folder: Path, name: str) -> Path:
 
 
 def make(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """In a folder of its own: pip sees no network, make no variable of an outer make, no settings of the machine."""
+    """Run make in a separate folder, without network for pip, variables of an outer make or settings of the machine."""
     others = ("PIP_", "MAKE", "VIRTUAL_ENV", "PYTHON", "TORCH_INDEX")
     alone = {name: v for name, v in os.environ.items() if not name.startswith(others)}
     alone |= {"PIP_CONFIG_FILE": os.devnull, "PIP_RETRIES": "0"} | environment
@@ -113,7 +113,7 @@ def sha256(file: Path) -> str:
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """One dependency, packaging, offered as a wheel on disk."""
+    """A project with one dependency, packaging, available as a wheel on disk."""
     (tmp_path / "pyproject.toml").write_text(
         '[project]\nname = "x"\ndependencies = ["packaging"]\n[project.optional-dependencies]\ndev = []\n'
     )
@@ -146,7 +146,7 @@ def test_set_up_installs_the_locked_file_and_no_other(project: Path) -> None:
     config.write_text("[install]\nuser = true\n")
     elsewhere = {"PIP_USER": "1", "PIP_TARGET": str(project / "elsewhere"), "PIP_PREFIX": str(project / "elsewhere")}
     made = make(project, "setup", PIP_CONFIG_FILE=str(config), **offline, **elsewhere)
-    assert made.returncode == 0, made.stderr  # whatever a person's own pip does, this one installs into .venv
+    assert made.returncode == 0, made.stderr  # whatever the user's own pip is set to, this one installs into .venv
     assert not (project / "elsewhere").exists()
     assert stamp.exists()
     again = make(project, "setup", PIP_NO_INDEX="1")
@@ -156,7 +156,7 @@ def test_set_up_installs_the_locked_file_and_no_other(project: Path) -> None:
 @pytest.mark.slow
 @needs_make
 def test_torch_index_replaces_torch_and_its_libraries_only(project: Path) -> None:
-    """PyPI's torch and CUDA, which are not to be had here, are not asked for; the rest is still held to its hashes."""
+    """PyPI's torch and CUDA, which are not available here, are not requested; everything else still needs hashes."""
     (file,) = (project / "wheels").iterdir()
     absent = f"--hash=sha256:{'0' * 64}\n"
     names = ("cuda-toolkit", "nvidia-nccl-cu13", "torch", "torchvision", "triton")
@@ -188,7 +188,7 @@ def test_torch_index_replaces_torch_and_its_libraries_only(project: Path) -> Non
 @needs_make
 @pytest.mark.parametrize("target", ["audit", "lock"])
 def test_without_a_network_one_line_says_so(project: Path, target: str) -> None:
-    """Not "no known vulnerabilities", and the lock stays as it is."""
+    """It does not say "no known vulnerabilities", and the lock is unchanged."""
     lock = project / "requirements.lock"
     lock.write_text("packaging==1.0\n")
     ended = make(project, target, PIP_INDEX_URL="http://127.0.0.1:9/simple", PIP_NO_CACHE_DIR="1")
@@ -203,7 +203,7 @@ def test_without_a_network_one_line_says_so(project: Path, target: str) -> None:
 # ---------------------------------------------------------------- PYTHON=
 @needs_make
 def test_another_environment_may_lack_what_is_optional_and_not_what_is_needed(tmp_path: Path) -> None:
-    """Runs do without MLflow and mlxtend, which `make setup` installs: an extra that the lock holds all the same."""
+    """Runs do not need MLflow and mlxtend, which `make setup` installs: they are an extra, though the lock has them."""
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     (tmp_path / "sitecustomize.py").write_text(
         "import importlib.metadata as m\n"

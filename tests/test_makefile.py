@@ -1,4 +1,4 @@
-"""What a user sets for make is text: nothing in it is run."""
+"""The variables that a user sets for make are text: nothing in them is executed."""
 
 import re
 import shutil
@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 MAKEFILE = (ROOT / "Makefile").read_text()
-# every variable that the Makefile tells of, or makes a flag of
+# every variable that the Makefile documents, or turns into a flag
 TOLD = "\n".join(line for line in MAKEFILE.splitlines() if line.startswith("##   "))
 VARIABLES = sorted({*re.findall(r"(?:  |, )([A-Z_0-9]+)=", TOLD), *re.findall(r"call flag,([A-Z_0-9]+)", MAKEFILE)})
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="make is no
 
 
 def hostile(folder: Path, name: str) -> str:
-    """Each of these would make a file, wherever a shell or make looked for commands in it."""
+    """Each of these values would create a file if a shell or make executed commands in it."""
     touched = iter(f"touch {folder / name}-{k}" for k in range(5))
     return f"`{next(touched)}`$(shell {next(touched)})$$({next(touched)})\"; {next(touched)}; '\n{next(touched)}"
 
@@ -34,7 +34,7 @@ def test_the_help_fits_80_columns_and_names_every_target() -> None:
 @pytest.mark.parametrize("way", ["argument", "environment"])
 def test_nothing_in_a_variable_is_run(tmp_path: Path, target: str, way: str) -> None:
     values = {name: hostile(tmp_path, name) for name in VARIABLES}
-    if target == "report":  # else it ends where the interpreter is looked for
+    if target == "report":  # otherwise make stops when it looks for the interpreter
         values["PYTHON"] = sys.executable
     arguments = [f"{name}={value}" for name, value in values.items()] if way == "argument" else []
     environment = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path)} | (values if way == "environment" else {})

@@ -1,4 +1,4 @@
-"""What strangers can bring: names that leave the folder, pickles, secrets, pages that run code, open ports."""
+"""What others could exploit: names that leave the folder, pickles, secrets, pages that run code, open ports."""
 
 import ast
 import json
@@ -121,7 +121,7 @@ def test_a_link_in_the_results_is_replaced_not_followed(tmp_path: Path) -> None:
 
 # ---------------------------------------------------------------- secrets
 def test_no_secret_of_the_environment_is_recorded(tmp_path: Path) -> None:
-    """A token in the environment, the home folder, a path and the command line reaches no record."""
+    """A token in the environment, in the home folder's name, in a path or on the command line reaches no record."""
     token = "planted-5f3a9c-token"
     variables = dict.fromkeys(
         ("AWS_SECRET_ACCESS_KEY", "HF_TOKEN", "MLFLOW_TRACKING_PASSWORD", "USER", "HOSTNAME"), token
@@ -154,7 +154,7 @@ def test_messages_do_not_steer_the_terminal(tmp_path: Path) -> None:
 
 # ---------------------------------------------------------------- servers
 def test_servers_bind_to_loopback() -> None:
-    """No source names another address, but to recognise it; test_ui.py looks at the listening sockets themselves."""
+    """No source names another address, except to recognise it; test_ui.py checks the listening sockets themselves."""
     assert serving.LOOPBACK == server.Options(Path("server")).host == "127.0.0.1"
     for file in SOURCES:
         for line in file.read_text().splitlines():

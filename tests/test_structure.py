@@ -1,4 +1,4 @@
-"""The house keeps its shape: one direction of imports, few files for MLflow, one package that draws, quick start-up."""
+"""The code's structure: one direction of imports, few files that use MLflow, one package that draws, quick start-up."""
 
 import ast
 import graphlib
@@ -28,7 +28,7 @@ def imported(file: Path) -> Iterator[str]:
 
 
 def own_modules(file: Path) -> set[str]:
-    """Modules of the library that a file imports, as paths below infogan/ without their end."""
+    """Modules of the library that a file imports, as paths below infogan/ without their suffix."""
     found = set()
     for module in imported(file):
         path = module.replace(".", "/").removeprefix("infogan/")
@@ -89,9 +89,9 @@ def test_the_harness_is_built_in_layers() -> None:
 
 
 def test_no_imports_go_in_a_circle() -> None:
-    """Between files, those within functions too: what may not be imported at the top is in the wrong place."""
+    """Between files, also inside functions: code that cannot be imported at the top is in the wrong place."""
     modules = {".".join(f.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): f for f in FILES}
-    graph = {  # a module's own package is there before it, whatever its __init__ offers to others
+    graph = {  # a module's own package is imported before it, whatever its __init__ exports
         name: {m for m in imported(file) if m in modules and not f"{name}.".startswith(f"{m}.")}
         for name, file in modules.items()
     }
@@ -111,7 +111,7 @@ def test_files_are_short_enough_to_read(file: Path) -> None:
 
 
 def test_a_cells_key_covers_all_code_that_training_imports() -> None:
-    """A change of any of it must give new cells: what is left out of the key would pass off old bits as its own."""
+    """Any change of that code must give new cells; otherwise old results would be taken for those of the new code."""
     library, found, todo = ROOT / "infogan", set(), ["training"]
     while todo:
         name = todo.pop()
@@ -122,7 +122,7 @@ def test_a_cells_key_covers_all_code_that_training_imports() -> None:
 
 
 def test_the_key_of_what_a_record_holds_beyond_training_covers_what_that_imports() -> None:
-    """Beside the measures that are asked for later, which have keys of their own."""
+    """Without the measures that are requested later, which have their own keys."""
     allowed = {f"measures/{name}" for name in (*EVALUATION_FILES, "__init__", "digits/__init__")}
     for name in EVALUATION_FILES:
         used = own_modules(ROOT / "infogan" / "measures" / f"{name}.py")
@@ -131,7 +131,7 @@ def test_the_key_of_what_a_record_holds_beyond_training_covers_what_that_imports
 
 @pytest.mark.parametrize("file", TESTS, ids=lambda f: f.relative_to(ROOT).as_posix())
 def test_tests_are_collected_without_what_few_of_them_need(file: Path) -> None:
-    """``pytest -m gpu`` on a machine without a browser, a cluster, a store: none of its tests needs them."""
+    """For example ``pytest -m gpu`` on a machine without browser, cluster or store, which its tests do not need."""
     top = ast.parse(file.read_text()).body
     modules = [name.name for node in top if isinstance(node, ast.Import) for name in node.names]
     modules += [node.module or "" for node in top if isinstance(node, ast.ImportFrom)]
@@ -139,7 +139,7 @@ def test_tests_are_collected_without_what_few_of_them_need(file: Path) -> None:
 
 
 def test_no_two_test_modules_share_a_name() -> None:
-    """Outside of packages pytest imports a file by its name alone."""
+    """Outside of packages, pytest imports a file by its name only."""
     loose = [f.name for f in TESTS if f.name != "conftest.py" and not f.with_name("__init__.py").exists()]
     assert sorted(set(loose)) == sorted(loose)
 
@@ -153,7 +153,7 @@ def test_light_modules_import_nothing_heavy(module: str) -> None:
 
 
 def test_a_worker_imports_what_only_measures_need_where_it_measures() -> None:
-    """Two of five seconds of processor time before the first cell."""
+    """Otherwise it would cost two of five seconds of processor time before the first cell."""
     program = "import sys, bench.run.train_cell; print([m for m in ('sklearn', 'scipy', 'pandas') if m in sys.modules])"
     out = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert out.strip() == "[]"

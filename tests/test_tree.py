@@ -14,7 +14,7 @@ LINK = re.compile(r"\]\(([^()\s]+)\)")
 
 @pytest.fixture(scope="module")
 def tracked() -> dict[str, int]:
-    """Sizes in bytes of the files that git tracks and that are there, by their paths."""
+    """Sizes in bytes of the existing files that git tracks, by their paths."""
     if not (ROOT / ".git").exists():
         pytest.skip("not a git checkout")
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
@@ -29,12 +29,12 @@ def test_what_is_committed_is_small(tracked: dict[str, int]) -> None:
 
 
 def test_no_page_is_committed(tracked: dict[str, int]) -> None:
-    """A report's page holds every figure once more, and `make report` draws it at any time."""
+    """A report's page repeats every figure, and `make report` can draw it at any time."""
     assert [name for name in tracked if name.startswith("results/") and name.endswith((".html", ".svg"))] == []
 
 
 def links(document: Path) -> Iterator[str]:
-    """Targets within the tree, without what stands in code."""
+    """Link targets within the tree, without those in code."""
     text = re.sub(r"```.*?```|`[^`\n]*`", "", document.read_text(), flags=re.DOTALL)
     for target in LINK.findall(text):
         if not re.match(r"[a-z]+:|#", target):

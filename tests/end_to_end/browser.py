@@ -35,7 +35,7 @@ FLAGS = (
     "--disable-sync",
 )
 PAGE_LIMIT_S = 60.0
-# MLflow asks for accounts it may not have, and for what we do not serve; its layout observer complains harmlessly
+# MLflow asks for its user accounts and for other things that we do not serve; its layout observer complains harmlessly
 NOISE = ("/mlflow/users/current", "favicon.ico", "ResizeObserver loop")
 NOISE += ("/mlflow/assistant/", "/mlflow/gateway-proxy", "/mlflow/ui-telemetry")
 VISITED = "localStorage.setItem('mlflow.assistant.fab.autoOpenedOnFirstLoad_v1', 'true')"  # no panel over the charts
@@ -57,7 +57,7 @@ T = TypeVar("T")
 
 
 def missing() -> str:
-    """What keeps a real browser from these pages; empty where nothing does."""
+    """The reason why no browser can run here; empty if one can."""
     absent = [name for name in PROGRAMS if not shutil.which(name)]
     absent += ["selenium"] if importlib.util.find_spec("selenium") is None else []
     return ", ".join(f"no {name}" for name in absent)
@@ -71,7 +71,7 @@ def start(results: Path, *options: str) -> subprocess.Popen[str]:
 
 @contextlib.contextmanager
 def served(results: Path) -> Iterator[dict[str, str]]:
-    """The newest experiment's addresses by view, while the command runs; SIGINT must end it with 0."""
+    """Run the command; gives the newest experiment's addresses by view. SIGINT must end the command with 0."""
     with start(results) as process:
         assert process.stdout is not None
         try:
@@ -94,7 +94,7 @@ def served(results: Path) -> Iterator[dict[str, str]]:
 
 # ---------------------------------------------------------------- the browser
 class Browser:
-    """A page at a time."""
+    """A browser that shows one page at a time."""
 
     def __init__(self, driver: "webdriver.Chrome") -> None:
         self.driver = driver
@@ -107,7 +107,7 @@ class Browser:
         return self.driver.execute_script(script, *arguments)
 
     def until(self, ask: Callable[[], T], is_enough: Callable[[T], Any] = bool) -> T:
-        """Ask until the answer is enough; the last answer in any case, for the assertion that follows."""
+        """Evaluate until the answer is accepted or time is up; returns the last answer, for an assertion."""
         deadline = time.monotonic() + PAGE_LIMIT_S
         while True:
             answer = ask()
@@ -116,7 +116,7 @@ class Browser:
             time.sleep(0.3)
 
     def chart(self, title: str, *, lines: int = 0, bars: int = 0) -> dict[str, Any]:
-        """The drawn things of one chart, once there are as many as wanted."""
+        """The drawn elements of one chart, once there are as many as wanted."""
         nothing: dict[str, Any] = {"lines": [], "bands": [], "bars": [], "text": ""}
         return self.until(
             lambda: self.run(CHART, title) or nothing,
@@ -127,7 +127,7 @@ class Browser:
         return self.run("return document.body ? document.body.innerText : ''")
 
     def errors(self) -> list[str]:
-        """Console errors since last asked, without the noise."""
+        """Console errors since the last call, without the harmless ones."""
         found = [entry["message"] for entry in self.driver.get_log("browser") if entry["level"] == "SEVERE"]
         return [message for message in found if not any(noise in message for noise in NOISE)]
 
@@ -138,7 +138,7 @@ class Browser:
 
 @contextlib.contextmanager
 def browser(address: str) -> Iterator[Browser]:
-    """Chromium with a fresh profile, in which MLflow at this address was visited before."""
+    """Chromium with a fresh profile that has visited MLflow at this address before."""
     from selenium import webdriver
     from selenium.common.exceptions import WebDriverException
 

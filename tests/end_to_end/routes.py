@@ -1,6 +1,6 @@
-"""Every route of MLflow's app, and whether we serve it: ``routes.txt`` beside this file, which a person has read.
+"""Every route of MLflow's app, and whether we serve it: decided by hand in ``routes.txt`` beside this file.
 
-python -m tests.end_to_end.routes    what the installed MLflow has; after reading what is new: > routes.txt
+python -m tests.end_to_end.routes    lists the installed MLflow's routes; after deciding on new ones: > routes.txt
 """
 
 import json
@@ -32,7 +32,7 @@ print(json.dumps([*walk(app.routes), *rules]))
 
 
 def routes() -> set[tuple[str, str]]:
-    """Method and path of all; what stands for a part of a path is a star."""
+    """Method and path of all routes; a variable part of a path is a star."""
     out = subprocess.run([sys.executable, "-W", "ignore", "-c", LIST], capture_output=True, text=True, check=True)
     listed = json.loads(out.stdout.splitlines()[-1])
     return {(m, re.sub(r"<[^>]*>|{[^}]*}", "*", path)) for m, path in listed if m not in ("HEAD", "OPTIONS")}
@@ -44,7 +44,7 @@ def example(path: str) -> str:
 
 
 def lines() -> list[str]:
-    """Of the installed MLflow."""
+    """The lines of ``routes.txt`` for the installed MLflow."""
     decided = [(p, m, "served" if is_served(m, example(p)) else "refused") for m, p in routes()]
     return [f"{decision:7} {method:6} {path}" for path, method, decision in sorted(decided)]
 

@@ -1,4 +1,4 @@
-"""A search that trains: four commits of this code, one of them with a slower rate. Minutes."""
+"""A search that trains: four commits of this code, one of them with a slower learning rate. Takes minutes."""
 
 import json
 import os
@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
-    """This code and a gate of seconds; the third commit lets Q learn at 0.4 of its rate."""
+    """A repository with this code and a gate of seconds; in the third commit Q learns at 0.4 of its rate."""
     folder = tmp_path / "repository"
     for name in ("bench", "infogan"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
@@ -70,7 +70,7 @@ def test_the_planted_slowdown_is_found_and_its_curves_are_kept(repository: Path)
     written = json.loads((folder / "bisect.json").read_text())
     assert written["first_bad"] == planted
     cells = sorted((folder / "cells").glob("gate/cpu/infogan/*/*"))
-    assert len(cells) == 6 + 5  # the notes' commits trained nothing: their cells are the others'
+    assert len(cells) == 6 + 5  # commits that change only notes trained nothing: their cells are the others'
     assert git(repository, "worktree", "list").count("\n") == 0
     before = {path: path.stat().st_mtime_ns for path in (folder / "curves").glob("*.json")}
     assert search().returncode == 0

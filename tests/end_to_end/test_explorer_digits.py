@@ -1,4 +1,4 @@
-"""A cell that was really trained, seen through its explorer: the category changes the digit that a classifier reads."""
+"""A really trained cell, seen through its explorer: the category changes the digit that a classifier reads."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +20,7 @@ from tests import builders
 from tests.bench.attempts import trained
 from tests.end_to_end.browser import browser, missing
 
-ITERATIONS, WIDTH = 1500, 0.25  # after 500 iterations it still paints noise
+ITERATIONS, WIDTH = 1500, 0.25  # after 500 iterations it still draws noise
 MIN_DIGITS = 5  # of ten that a full training would show
 SHOWN = """
 const canvas = document.querySelector('.explorer canvas'), context = canvas.getContext('2d');

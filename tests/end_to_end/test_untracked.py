@@ -1,4 +1,4 @@
-"""A machine without MLflow: cells are trained, gated and reported there, and mirrored where it is installed."""
+"""Without MLflow, cells are trained, gated and reported; they are mirrored later, where it is installed."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ SYNC_LATER = "sync later: python -m bench sync"
 
 @pytest.fixture
 def without_mlflow(tmp_path: Path) -> dict[str, str]:
-    """Variables of a process, and of those that it starts, in which MLflow cannot be imported."""
+    """Environment variables with which a process, and those that it starts, cannot import MLflow."""
     folder = tmp_path / "without"
     folder.mkdir()
     (folder / "sitecustomize.py").write_text("import sys\nsys.modules['mlflow'] = None\n")

@@ -36,7 +36,7 @@ print(model.card["experiment"], list(model.encode(images)))
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Built from a copy, so that no product of it lies in the checkout."""
+    """The wheel, built from a copy, so that the build leaves nothing in the checkout."""
     folder = tmp_path_factory.mktemp("wheel")
     shutil.copytree(ROOT, folder / "source", symlinks=True, ignore=shutil.ignore_patterns(*NEVER_BUILT_FROM))
     command = [sys.executable, "-m", "pip", "-q", "--disable-pip-version-check", "wheel", "--no-deps"]
@@ -48,7 +48,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An environment of the wheel alone, which finds what it depends on where these tests run."""
+    """An environment with only the wheel installed; it finds the dependencies in the tests' environment."""
     folder = tmp_path_factory.mktemp("environment")
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True, timeout=PATIENCE_S)
     command = [sys.executable, "-m", "pip", "-q", "--disable-pip-version-check", "--python", str(folder / "bin/python")]
@@ -60,7 +60,7 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def say(installed: Path, tmp_path: Path) -> Say:
-    """A command of the environment in an empty folder, without the checkout on any path; gives what it printed."""
+    """Run a command of the environment in an empty folder, with the checkout on no path; returns its output."""
     (tmp_path / "elsewhere").mkdir()
 
     def run(program: str, *arguments: str) -> str:

@@ -1,4 +1,4 @@
-"""Gives mutants to a reader and counts what becomes of them: read, or refused as promised; else it is a finding."""
+"""Give mutants to a reader and count the outcomes: read, refused as promised, or else a finding."""
 
 import random
 import resource
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tests.tally import MUTANTS
 
-MAX_GROWTH_MB = 1024  # of the process over a whole session of mutants: absurd sizes are refused before memory is taken
+MAX_GROWTH_MB = 1024  # for the process over all mutants: absurd sizes are refused before memory is allocated
 
 
 def peak_mb() -> float:
@@ -26,7 +26,7 @@ def fuzz(
 ) -> Counter[str]:
     """``read`` writes mutant ``k`` from its generator and reads it.
 
-    An error of another type than ``promised``, or one of several lines, fails with the mutant's number; ``keep`` gives
+    An error of a type that is not ``promised``, or of several lines, fails with the mutant's number; ``keep`` gives
     the mutant's files, which then stay in ``folder``.
     """
     counts = MUTANTS.setdefault(reader, Counter())
@@ -36,7 +36,7 @@ def fuzz(
             read(random.Random(f"{seed} {reader} {k}"))
             counts["accepted"] += 1
         except promised as error:
-            if not str(error).isprintable():  # several lines, or what steers the terminal
+            if not str(error).isprintable():  # several lines, or characters that control the terminal
                 counts["findings"] += 1
                 raise AssertionError(f"{reader}, mutant {k} of seed {seed}: {error!r} is no plain line") from error
             counts["refused"] += 1

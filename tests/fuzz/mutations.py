@@ -1,4 +1,4 @@
-"""Damage for files, from a seed: of bytes as a bad disk does it, of text as a hurried or hostile hand does it."""
+"""Damage to files, from a seed: to bytes like a bad disk, to text like a careless or hostile editor."""
 
 import random
 import re
@@ -22,7 +22,7 @@ BRACKETS = ("[" * 3000, "{" * 500, "a." * 3000 + "b = 1\n", "[[", "]]", "=", "#"
 
 
 def _place(raw: bytearray, rng: random.Random) -> int:
-    """Anywhere, and half of the time in the first 200 bytes: headers decide most."""
+    """A place anywhere, but half of the time in the first 200 bytes, since headers matter most."""
     return rng.randrange(min(len(raw), 200) if rng.random() < 0.5 else len(raw))
 
 
@@ -36,7 +36,7 @@ def _truncate(raw: bytearray, rng: random.Random) -> None:
 
 
 def _extreme(raw: bytearray, rng: random.Random) -> None:
-    """A number of a header becomes huge, in either byte order."""
+    """Make a number of a header huge, in either byte order."""
     width = rng.choice((1, 2, 4, 8))
     value = rng.choice(EXTREMES) & ((1 << 8 * width) - 1)
     at = _place(raw, rng)
@@ -65,7 +65,7 @@ def _noise(raw: bytearray, rng: random.Random) -> None:
 
 
 def _double(raw: bytearray, rng: random.Random) -> None:
-    """A float that is none."""
+    """Replace a float by NaN, infinity or a huge number."""
     at = _place(raw, rng)
     raw[at : at + 8] = struct.pack("<d", rng.choice((float("nan"), float("inf"), -1e308)))
 
@@ -77,7 +77,7 @@ BYTE_DAMAGE: tuple[Callable[[bytearray, random.Random], None], ...] = (
 
 
 def damaged(content: bytes, rng: random.Random) -> bytes:
-    """One to three kinds of damage; sometimes nothing is left."""
+    """Apply one to three kinds of damage; sometimes nothing is left."""
     if rng.random() < 0.01:
         return b""
     raw = bytearray(content)
@@ -88,7 +88,7 @@ def damaged(content: bytes, rng: random.Random) -> bytes:
 
 
 def rewritten(text: str, rng: random.Random) -> bytes:
-    """Lines dropped, doubled, exchanged; numbers and words replaced; control characters and brackets strewn in."""
+    """Drop, double or exchange lines; replace numbers and words; insert control characters and brackets."""
     for _ in range(rng.choice((1, 1, 1, 2, 3))):
         lines = text.split("\n")
         at = rng.randrange(len(lines))
@@ -123,7 +123,7 @@ def _replaced(text: str, pattern: str, by: str, rng: random.Random) -> str:
 
 
 def changed_json(value: object, rng: random.Random) -> object:
-    """One value somewhere inside becomes another, a key goes or a list grows: a record that lies but is well formed."""
+    """Change one value somewhere inside, remove a key or lengthen a list: the record is well formed, but wrong."""
     others = (None, True, -1, 0, 1e308, "x", "../../up", "\x1b[31m", [], {}, [None], {"a": None}, 10**30)
     if rng.random() < 0.15 or not isinstance(value, dict | list) or not value:
         return rng.choice(others)

@@ -1,4 +1,4 @@
-"""experiments.toml, records and baselines under mutation: one line that names the file, never a traceback."""
+"""Mutations of experiments.toml, records and baselines give one line that names the file, never a traceback."""
 
 import contextlib
 import io
@@ -32,7 +32,7 @@ SLOW = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 
 def resolve_all(spec: Spec) -> None:
-    """What every command does next: cells of every experiment and profile, with configurations that can be trained."""
+    """Do what every command does next: make the cells of all experiments and profiles, with configurations to train."""
     for name, experiment in spec.experiments.items():
         for profile in experiment.profiles:
             selected = Selection(seeds=(0,))
@@ -65,7 +65,7 @@ def test_experiments_toml(num: int, tmp_path: Path) -> None:
 
 
 def test_any_line_of_experiments_toml_may_be_missing(tmp_path: Path) -> None:
-    """The likeliest mistake, tried in full: either the file still resolves, or one line says what is missing."""
+    """The most likely mistake, tested for every line: the file still resolves, or one line says what is missing."""
     lines = tiny_text().split("\n")
     file = tmp_path / "experiments.toml"
     refused = set()
@@ -95,7 +95,7 @@ def test_experiments_toml_through_the_command(num: int, tmp_path: Path) -> None:
 
 
 def belonging(results: Path, path: Path, identity: dict[str, Any]) -> None:
-    """Make the lie hold together: keys, place and seals are those of the changed configuration, where it has any."""
+    """Make the changed record consistent: keys, place and checksums of the changed configuration, if it has any."""
     with contextlib.suppress(CorruptRecord, TypeError, ValueError):
         keys = {"key": digest(identity.get("config")), "definition_key": digest(identity.get("definition"))}
         cell = Identity.read(identity | keys).cell()
@@ -114,7 +114,7 @@ def belonging(results: Path, path: Path, identity: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("num", [80, pytest.param(2000, marks=SLOW)])
 def test_records(num: int, tmp_path: Path) -> None:
-    """Damaged bytes fail their checksum; a record that is well formed and lies, checksum included, is named too."""
+    """Damaged bytes fail their checksum; a well-formed but wrong record with a valid checksum is reported too."""
     sound = finished_cell(tmp_path / "sound")
     assert load(tmp_path / "sound").sweeps[0].done("infogan")[0].summary["mi_final_nats"] > 0
     names = [p.name for p in sound.path.iterdir()]
@@ -167,7 +167,7 @@ def small_baseline() -> tuple[dict[str, Any], Sweep]:
 
 @pytest.mark.parametrize("num", [25, pytest.param(600, marks=SLOW)])
 def test_baselines(num: int, tmp_path: Path) -> None:
-    """A baseline that lies or is damaged makes the gate inconclusive or is compared; it never ends in a traceback."""
+    """A wrong or damaged baseline makes the gate inconclusive or is compared; it never ends in a traceback."""
     raw, new = small_baseline()
     text = json.dumps(raw)
     rule = load_spec(SHIPPED).experiments["mi-gate"].gate
@@ -190,7 +190,7 @@ def test_baselines(num: int, tmp_path: Path) -> None:
 
 
 class RefusedError(Exception):
-    """The gate says why there is no baseline."""
+    """Raised with the gate's reason why there is no baseline."""
 
 
 def test_a_checkpoint_is_trusted_only_with_its_checksum(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Packs under mutation: refused in one line with nothing written, or read as cells that lie where cells lie."""
+"""Mutated packs are refused in one line with nothing written, or read as cells inside the folder of cells."""
 
 import io
 import random
@@ -24,7 +24,7 @@ SLOW = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 
 def lying(sound: bytes, rng: random.Random) -> bytes:
-    """A well-formed archive with one entry damaged, or with a manifest that lies and is sealed again."""
+    """A well-formed archive with one damaged entry, or with a changed manifest under a new checksum."""
     content = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(sound)) as old, zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as new:
         chosen = rng.choice([*old.namelist(), *["manifest.json"] * 10])

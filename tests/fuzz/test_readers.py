@@ -1,4 +1,4 @@
-"""Every data reader under damaged files: it reads them or says why not in one line. Writers are PIL, scipy, struct."""
+"""Every data reader on damaged files: it reads them or says why not in one line. Writers are PIL, scipy, struct."""
 
 import csv
 import io
@@ -110,13 +110,13 @@ READERS: dict[str, tuple[str, Callable[[Path], None]]] = {
 
 
 def vary(root: Path, rng: random.Random) -> dict[str, bytes]:
-    """Damage a file or two of a data folder, or misplace one; gives what was written."""
+    """Damage one or two files of a data folder, or misplace one; returns what was written."""
     files = sorted(p for p in root.rglob("*") if p.is_file())
     written = {}
     for file in rng.sample(files, min(len(files), rng.choice((1, 1, 1, 2)))):
         content = file.read_bytes()
         kind = rng.random()
-        file.unlink()  # written anew: the folder's own time changes too
+        file.unlink()  # rewritten: the folder's own time changes too
         if kind < 0.04:
             continue
         if kind < 0.06:
@@ -178,7 +178,7 @@ def test_a_data_reader(reader: str, num: int, tmp_path: Path, monkeypatch: pytes
 
 
 def test_pipes_and_links_to_nowhere_are_refused_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A pipe would be waited for without end."""
+    """A reader would wait for a pipe forever."""
     monkeypatch.setenv("INFOGAN_CACHE", str(tmp_path / "cache"))
     write_faces(tmp_path)
     write_chairs(tmp_path)
@@ -195,7 +195,7 @@ def test_pipes_and_links_to_nowhere_are_refused_at_once(tmp_path: Path, monkeypa
 
 @counts(60, 1500)
 def test_an_archive_of_arrays(num: int, tmp_path: Path) -> None:
-    """Caches and records: what ``numpy.savez`` wrote, stored and compressed."""
+    """Caches and records are what ``numpy.savez`` wrote, stored or compressed."""
     contents = []
     for save in (np.savez, np.savez_compressed):
         stream = io.BytesIO()
@@ -245,7 +245,7 @@ def test_a_bomb_in_place_of_the_basel_renders(tmp_path: Path, monkeypatch: pytes
 
 @counts(60, 1500)
 def test_caches(num: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Rendered chunks, kept weights and remembered descriptions: damaged counts as absent."""
+    """Rendered chunks, kept weights and remembered descriptions count as absent if they are damaged."""
     monkeypatch.setenv("INFOGAN_CACHE", str(tmp_path))
     images = np.zeros((3, *heads.SHAPE_CHW), np.uint8)
     chunk = sets._Arrays(images, np.zeros((3, len(heads.FACTORS)), np.float32)).to_bytes()
@@ -261,7 +261,7 @@ def test_caches(num: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     def read(rng: random.Random) -> None:
         kind = rng.randrange(3)
         if kind == 0:
-            write_cached(file, damaged(chunk, rng))  # a sound sum: what a reader sees when the writer was wrong
+            write_cached(file, damaged(chunk, rng))  # a valid checksum: what a reader sees if the writer was wrong
             arrays = sets._read(sets._Chunk(file, 0, 3), heads)
             assert len(arrays) in (0, 3)
             assert not arrays.images.any()  # the sound ones are black

@@ -1,4 +1,4 @@
-"""Our own files that carry no checksum, under mutation: they are read, refused in one line, or count as absent."""
+"""Mutations of our own files without a checksum: they are read, refused in one line, or count as absent."""
 
 import json
 import random
@@ -46,7 +46,7 @@ def counts(fast: int, slow: int) -> pytest.MarkDecorator:
 
 
 def mutant(value: dict[str, Any], rng: random.Random) -> bytes:
-    """A record of which one value lies, of which the text was edited, or whose bytes are damaged."""
+    """A record with one wrong value, with edited text, or with damaged bytes."""
     kind = rng.random()
     if kind < 0.6:
         return json.dumps(changed_json(value, rng)).encode()
@@ -69,7 +69,7 @@ def base() -> Sweep:
 
 @counts(40, 1500)
 def test_launches(num: int, tmp_path: Path) -> None:
-    """What a launch cost is beside its results: a line that does not fit is passed over, the others count."""
+    """The record of what launches cost is separate from results: an invalid line is skipped, the others count."""
     results = tmp_path / "results"
     finished_cell(results)
     (sweep,) = load(results).sweeps
@@ -124,7 +124,7 @@ def here(record: dict[str, Any]) -> dict[str, Any]:
 
 
 def suite() -> dict[str, Any]:
-    """Of the smallest shape that draws."""
+    """A suite's record of the smallest shape that can be drawn."""
     row = {"network": "mnist", "width": 1.0, "batch_size": 32, "threads": 1, "clock": "processor"}
     row |= dict.fromkeys(throughput.SUITE_NUMBERS, 2.0)
     cell = {
@@ -138,7 +138,7 @@ def suite() -> dict[str, Any]:
 
 @counts(40, 1500)
 def test_throughput_records(num: int, tmp_path: Path, base: Sweep) -> None:
-    """Read by the report, by the gate's history and as a baseline."""
+    """These records are read by the report, by the gate's history and as a baseline."""
     records = [here(json.loads(COMMITTED.read_text())), suite()]
     file = tmp_path / "throughput" / "mutant.json"
     file.parent.mkdir()
@@ -188,7 +188,7 @@ def test_the_cost_record(num: int, tmp_path: Path) -> None:
 
 @counts(40, 1500)
 def test_leases(num: int, tmp_path: Path) -> None:
-    """A lease that does not read is nobody's: it is waited out, or its holder seems gone; none breaks the lock."""
+    """An unreadable lease has no known holder: it is waited out, or its holder seems gone; no lease breaks the lock."""
     path = tmp_path / "run.lease"
     with locks.Lock(path, "a sweep"):
         (sound,) = (json.loads(file.read_bytes()) for file in path.iterdir())
@@ -210,7 +210,7 @@ def test_leases(num: int, tmp_path: Path) -> None:
 
 @counts(40, 1000)
 def test_kept_arrays(num: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Decoded and rendered images: what is damaged is made anew, to the same bytes."""
+    """Damaged files of decoded and rendered images are made again, to the same bytes."""
     monkeypatch.setenv("INFOGAN_CACHE", str(tmp_path))
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (6, 3, 8, 8), np.uint8)
