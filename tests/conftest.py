@@ -11,8 +11,10 @@ from typing import Any
 
 import pytest
 
-if "PYTEST_XDIST_WORKER" not in os.environ:  # whose processes share that of the one that starts them
-    _CACHE = tempfile.TemporaryDirectory(prefix="infogan-test-cache-")
+CACHE = "infogan-test-cache-"
+# processes of pytest-xdist share that of the one that started them
+if "PYTEST_XDIST_WORKER" not in os.environ or CACHE not in os.environ.get("INFOGAN_CACHE", ""):
+    _CACHE = tempfile.TemporaryDirectory(prefix=CACHE)
     os.environ["INFOGAN_CACHE"] = _CACHE.name
 os.environ["INFOGAN_OFFLINE"] = "1"
 os.environ.pop("INFOGAN_DATA", None)
