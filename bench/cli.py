@@ -325,7 +325,7 @@ def gpu(
 ) -> None:
     """Run everything that needs a GPU, without network or MLflow: tests, speeds, Figures 1 and 2, then the rest.
 
-    Each step has a time limit of its own, and its failure stops no other.
+    Each step has its own time limit, and a failed step does not stop the others.
     Finished cells are packed at once. docs/GPU.md has the details.
     """
     from bench.commands import gpu as command

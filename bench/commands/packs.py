@@ -49,7 +49,7 @@ def unpack(
     files: Annotated[list[Path], typer.Argument(help="Archives that pack has written.")],
     results: Results = DEFAULT_RESULTS,
 ) -> None:
-    """Add the cells of archives to a results folder. Nothing is overwritten: a cell with other bits is an error."""
+    """Add the cells of archives to a results folder. Nothing is overwritten: a cell that differs is an error."""
     require_folder("results", results)
     absolute = results.absolute()
     unpacked = add_packs(files, absolute, before_writing=lambda: require_writable(absolute))

@@ -140,7 +140,7 @@ def test_a_tilde_is_the_home_folder(command: str, option: str, monkeypatch: pyte
     assert os.environ["INFOGAN_DATA"] == "/home/me/data"
 
 
-def test_a_tilde_of_nobody_is_bad_input() -> None:
+def test_a_tilde_with_an_unknown_user_is_bad_input() -> None:
     for argument in ("~nobody-of-this-name/x", "--results=~nobody-of-this-name/x"):
         with pytest.raises(BadInput, match=r"there is no such home folder; write \./~nobody"):
             options.expanded(argument)

@@ -48,7 +48,7 @@ def test_what_is_given_arrives_and_the_rest_are_defaults(monkeypatch: pytest.Mon
     assert seen == defaults | given | {"data_dir": Path("somewhere"), "download": True, "trains": True}
 
 
-def test_run_wants_names_or_the_word_all() -> None:
+def test_run_needs_names_or_the_word_all() -> None:
     """All experiments take days, so an omitted name must not start them."""
     with pytest.raises(BadInput, match="name the experiments to run"):
         named(None)

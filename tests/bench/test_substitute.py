@@ -27,7 +27,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "data"
 
 
-def test_all_that_the_folder_lacks_is_said_at_once(folder: Path) -> None:
+def test_all_missing_sets_are_reported_at_once(folder: Path) -> None:
     with pytest.raises(BadInput) as caught:
         Context(PAPERS, data_dir=folder)
     said = str(caught.value)
@@ -41,7 +41,7 @@ def test_all_that_the_folder_lacks_is_said_at_once(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("substitute", ["mnist,chairs,svhn,celeba", "all", " all , mnist "])
-def test_what_may_stand_in_does_and_what_is_there_is_read(folder: Path, substitute: str, tmp_path: Path) -> None:
+def test_permitted_sets_are_substituted_and_present_ones_read(folder: Path, substitute: str, tmp_path: Path) -> None:
     context = Context(
         PAPERS, data_dir=folder, substitute=substitute, seeds=[0], results=tmp_path / "r", profile="smoke"
     )
@@ -53,7 +53,7 @@ def test_what_may_stand_in_does_and_what_is_there_is_read(folder: Path, substitu
 
 
 @pytest.mark.parametrize("given", ["mnits", "mnist,face", ""])
-def test_a_set_that_is_none_is_refused(folder: Path, given: str) -> None:
+def test_an_unknown_set_is_refused(folder: Path, given: str) -> None:
     with pytest.raises(BadInput, match=r"--substitute: unknown .*choose from mnist, faces, chairs, svhn, celeba, all"):
         Context(["mnist"], data_dir=folder, substitute=given)
 

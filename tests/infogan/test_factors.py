@@ -126,7 +126,7 @@ def test_q_knows_two_of_four_factors(measured: Measured) -> None:
         assert v[f"{name}_shuffled"] < 0.15 < v[name] < v[f"{name}_ceiling"], name
 
 
-def test_factor_vae_stands_between_its_bias_and_its_ceiling(measured: Measured) -> None:
+def test_factor_vae_lies_between_its_bias_and_its_ceiling(measured: Measured) -> None:
     """Two varying codes can identify two of four factors: 1/2 is the most that this Q can reach, 1/4 is chance."""
     v = measured.values
     assert v["factor_vae_ceiling"] > 0.9

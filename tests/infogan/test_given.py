@@ -89,7 +89,7 @@ def test_an_archive_inside_the_sets_own_folder_is_named(name: str, tmp_path: Pat
             read(name, "auto", tmp_path)
 
 
-def test_a_full_folder_is_told_in_short(tmp_path: Path) -> None:
+def test_a_full_folder_is_listed_in_short(tmp_path: Path) -> None:
     for number in range(30):
         put(tmp_path, f"{number:02d}.txt")
     put(tmp_path, ".hidden")

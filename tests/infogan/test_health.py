@@ -112,7 +112,7 @@ def test_a_sure_discriminator_is_a_stall_and_a_collapse_outweighs_it(real: torch
     assert health(real[:1].expand(300, -1, -1, -1), real, saturated=1.0).status == "collapsed"
 
 
-def test_silent_codes_are_told_of_the_arms_that_are_trained_on_them_and_change_no_status(real: torch.Tensor) -> None:
+def test_silent_codes_are_reported_for_arms_trained_on_them_and_change_no_status(real: torch.Tensor) -> None:
     spec = LatentSpec(Noise(4, "uniform"), (Categorical(10), Categorical(3), Continuous()))
     flat = np.full(50, 0.001)
     bounds = {"c1": flat, "c2": np.linspace(0, 1, 50), "c3": flat}

@@ -25,7 +25,7 @@ def test_all_types_and_shapes_come_back(tmp_path: Path, compressed: bool) -> Non
         assert np.array_equal(read[name], array)
 
 
-def test_other_variables_are_passed_over(tmp_path: Path) -> None:
+def test_other_variables_are_ignored(tmp_path: Path) -> None:
     others = {"text": "abc", "cells": np.array([1, "a"], object), "structure": {"a": 1}, "waves": np.array([[1 + 2j]])}
     savemat(tmp_path / "file.mat", {**others, "kept": np.array([[1.5]])})
     read = read_arrays(tmp_path / "file.mat", LIMIT)

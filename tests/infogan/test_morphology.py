@@ -141,7 +141,7 @@ def test_images_without_a_stroke_are_counted_and_never_silent() -> None:
         (torch.full((2, 1, 28, 28), math.nan), r"pixels in \[0, 1\]"),
     ],
 )
-def test_what_is_no_digit_is_refused(images: torch.Tensor, message: str) -> None:
+def test_an_image_that_is_not_a_digit_is_refused(images: torch.Tensor, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         M.measure(images)
 

@@ -256,7 +256,7 @@ def test_what_cannot_be_imported_is_one_line(tmp_path: Path, content: str, messa
     assert "\n" not in str(caught.value)
 
 
-def test_what_is_not_there_or_goes_by_a_taken_name_is_said(tmp_path: Path) -> None:
+def test_a_missing_module_or_a_taken_name_is_reported(tmp_path: Path) -> None:
     assert [is_reference(text) for text in ("a:b", "a.b:C", "../x/y.py:z", "mnist", "a:", ":b", "a b:c")] == [
         True, True, True, False, False, False, False,
     ]  # fmt: skip

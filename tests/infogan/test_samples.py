@@ -55,7 +55,7 @@ def test_samples_are_judged_against_real_ones_where_factors_are_known(drawings: 
     assert good.grids["nearest"].shape == (6, 10, 24, 24, 1)
 
 
-def test_rows_stand_for_their_file_whatever_its_order(drawings: Dataset, monkeypatch) -> None:
+def test_rows_represent_their_file_whatever_its_order(drawings: Dataset, monkeypatch) -> None:
     """Training images are sorted by content, so the first hundred differ from the rest, as MNIST's halves do."""
     order = drawings.train.factors[:, 0].argsort()
     train = Part(drawings.train.images[order], factors=drawings.train.factors[order])

@@ -176,7 +176,7 @@ def test_what_cannot_be_loaded_is_one_line_of_the_functions_parameters(
     assert not re.search(r"--(experiment|arm|seed)\b", str(raised.value))
 
 
-def test_a_damaged_cell_is_passed_over_with_a_warning(made: Path) -> None:
+def test_a_damaged_cell_is_skipped_with_a_warning(made: Path) -> None:
     (path,) = (made / "cells").glob("toy/**/cell.json")
     path.write_bytes(b"{")
     with pytest.warns(UserWarning, match=r"cell\.json"):
@@ -279,7 +279,7 @@ def test_a_cells_folder_is_that_cell_and_no_other(trained: CellFolder, speak: SP
         )
 
 
-def test_damaged_weights_are_said(made: Path, speak: SPEAK) -> None:
+def test_damaged_weights_are_reported(made: Path, speak: SPEAK) -> None:
     (path,) = made.rglob("weights.safetensors")
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1

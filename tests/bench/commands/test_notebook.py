@@ -52,7 +52,7 @@ def test_the_notebook_runs_and_shows_pictures(
     assert "of 200 generated images; chance is 10%" in said
 
 
-def test_what_is_committed_holds_no_outputs() -> None:
+def test_the_committed_notebook_holds_no_outputs() -> None:
     """Outputs would be another machine's, and megabytes large."""
     code = [cell for cell in cells() if cell["cell_type"] == "code"]
     assert all(cell["outputs"] == [] and cell["execution_count"] is None for cell in code)

@@ -140,7 +140,7 @@ def test_packs_of_other_results_are_never_replaced(tmp_path: Path) -> None:
         ({"data_dir": Path(__file__)}, "is not a folder"),
     ],
 )
-def test_a_mistake_is_said_before_the_first_step(tmp_path: Path, given: dict[str, object], said: str) -> None:
+def test_a_mistake_is_reported_before_the_first_step(tmp_path: Path, given: dict[str, object], said: str) -> None:
     named = {"device": "cpu", "results": tmp_path / "results", "spec": SHIPPED} | given
     wanted = named.pop("steps", NAMES)
     with pytest.raises(BadInput, match=said):

@@ -152,7 +152,7 @@ CHANGES: dict[str, tuple[Change, str]] = {
 
 
 @pytest.mark.parametrize("name", CHANGES)
-def test_a_pack_that_lies_is_refused(name: str, sound: bytes, tmp_path: Path) -> None:
+def test_an_inconsistent_pack_is_refused(name: str, sound: bytes, tmp_path: Path) -> None:
     change, message = CHANGES[name]
     held = entries(sound)
     change(held)
@@ -169,7 +169,7 @@ def test_links_and_devices_are_refused(kind: str, sound: bytes, tmp_path: Path) 
 
 
 @pytest.mark.filterwarnings("ignore:Duplicate name")
-def test_a_name_that_is_there_twice_is_refused(sound: bytes, tmp_path: Path) -> None:
+def test_a_duplicate_name_is_refused(sound: bytes, tmp_path: Path) -> None:
     held = list(entries(sound).items())
     assert "occurs twice" in refused(tmp_path, archive_of([*held, held[0]]))
 
@@ -216,7 +216,7 @@ def test_a_pack_that_was_cut_off_is_refused(share: float, sound: bytes, tmp_path
     refused(tmp_path, sound[: int(len(sound) * share)])
 
 
-def test_what_is_no_pack_is_refused(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_pack_is_refused(tmp_path: Path) -> None:
     assert "not a zip file" in refused(tmp_path, b"a letter from home")
     assert "not a pack of cells" in refused(tmp_path, archive_of({"holiday.jpg": b"x"}))
     with pytest.raises(PackError, match="does not exist"):
@@ -226,7 +226,7 @@ def test_what_is_no_pack_is_refused(tmp_path: Path) -> None:
             unpack([path], tmp_path / "results")
 
 
-def test_one_bad_pack_among_good_ones_holds_all_back(sound: bytes, tmp_path: Path) -> None:
+def test_one_bad_pack_among_good_ones_blocks_all(sound: bytes, tmp_path: Path) -> None:
     good, bad = tmp_path / "good.zip", tmp_path / "bad.zip"
     good.write_bytes(sound)
     bad.write_bytes(sound[:-1])

@@ -226,7 +226,7 @@ def test_a_lease_of_another_time_is_no_sign_of_life(tmp_path: Path, days: int) -
 
 
 @pytest.mark.parametrize("name", ["²", "٣", "1.5", "-1", "one", ".1"])
-def test_entries_that_are_no_leases_are_passed_over(tmp_path: Path, name: str) -> None:
+def test_entries_that_are_not_leases_are_ignored(tmp_path: Path, name: str) -> None:
     path = tmp_path / "lease"
     path.mkdir()
     (path / name).touch()

@@ -86,7 +86,7 @@ def test_memory_that_looks_like_a_device_is_not_one() -> None:
 
 
 # ---------------------------------------------------------------- file systems without a folder's fsync
-def test_a_folder_that_cannot_be_synced_is_told_and_no_error() -> None:
+def test_a_folder_that_cannot_be_synced_is_reported_and_no_error() -> None:
     """Linux's own /proc answers EINVAL, as some network and FUSE file systems do."""
     with pytest.raises(OSError, match="Invalid argument"):
         os.fsync(os.open("/proc", os.O_RDONLY))
@@ -94,7 +94,7 @@ def test_a_folder_that_cannot_be_synced_is_told_and_no_error() -> None:
 
 
 @pytest.mark.parametrize("code", [errno.EINVAL, errno.ENOTSUP, errno.ENOSYS])
-def test_records_are_written_without_it_and_it_is_said_once(
+def test_records_are_written_without_a_folders_fsync_and_one_line_says_so(
     tmp_path: Path, code: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     real = os.fsync

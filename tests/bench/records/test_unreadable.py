@@ -88,7 +88,7 @@ def test_the_report_says_it(tmp_path: Path) -> None:
 
 
 @in_every_way
-def test_what_lies_among_the_cells(tmp_path: Path, spoil: Callable[[Path], None]) -> None:
+def test_unreadable_entries_among_the_cells_are_reported(tmp_path: Path, spoil: Callable[[Path], None]) -> None:
     """Also in place of an experiment's folder, of the launches, and of a lease."""
     good = finished_cell(tmp_path)
     for path in (tmp_path / "cells" / "other", tmp_path / "launches.jsonl", good.path / "lease"):

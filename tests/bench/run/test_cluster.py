@@ -91,7 +91,7 @@ def test_only_the_newest_start_of_a_cell_is_heard() -> None:
 
 
 @pytest.mark.parametrize("display_class", [LineDisplay, BarDisplay])
-def test_a_second_start_is_said_and_counted_from_where_it_goes_on(display_class: type) -> None:
+def test_a_second_start_is_reported_and_counted_from_where_it_continues(display_class: type) -> None:
     one, page = task(), io.StringIO()
     works = {one.cell.key: Work(train_s=60.0, outside_s=20.0, measures_s={})}
     display = display_class([one], Console(file=page, width=200, force_terminal=False), works)
@@ -118,7 +118,7 @@ def test_a_cell_may_end_without_having_started(display_class: type) -> None:
     assert "the task could not start" in page.getvalue()
 
 
-def test_without_ray_the_way_to_install_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_ray_the_error_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)  # as where it is not installed
     with pytest.raises(ExecutorError, match="make setup brings it, or: pip install ray"):
         require_ray(None)

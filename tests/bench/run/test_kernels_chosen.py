@@ -59,7 +59,7 @@ def chooser(results: Path, asked: list[str], *, trains: bool = True, fast: str =
     return Chooser(results, trains=trains, measure=measure)
 
 
-def test_an_unknown_kind_is_measured_once_and_lies_with_the_results(
+def test_an_unknown_kind_is_measured_once_and_stored_with_the_results(
     tmp_path: Path, asked: list[str], unknown: str
 ) -> None:
     assert chooser(tmp_path, asked)([SLOW, FAST], 128) == Choice((FAST.name,), unknown)

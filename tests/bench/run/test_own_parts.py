@@ -169,7 +169,7 @@ def test_a_part_that_cannot_train_is_one_line_before_anything_is_written(folder:
         ('step = "fusd"', r"\[arms.mine\] step = 'fusd': expected module:name, .*did you mean 'fused'"),
     ],
 )  # fmt: skip
-def test_a_name_that_is_none_is_one_line_at_once(folder: Path, field: str, message: str) -> None:
+def test_an_unknown_name_is_one_line_at_once(folder: Path, field: str, message: str) -> None:
     (folder / "mine.toml").write_text(MINE.replace('optimizer = { name = "adamw", weight_decay = 0.01 }', field))
     with pytest.raises(SpecError, match=message) as caught:
         load_spec(folder / "mine.toml")

@@ -125,7 +125,7 @@ def test_a_baseline_is_not_the_file_that_the_measurement_replaces(tmp_path: Path
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf, 1e5])
-def test_a_baseline_with_numbers_that_nobody_measured_is_refused(tmp_path: Path, bad: float) -> None:
+def test_a_baseline_with_impossible_numbers_is_refused(tmp_path: Path, bad: float) -> None:
     file = tmp_path / "baseline.json"
     for values in ([0.1] * 39 + [bad], []):
         record = a_record([0.1] * 40)

@@ -44,7 +44,7 @@ def test_an_address_names_its_file(tmp_path: Path, name: str) -> None:
 @pytest.mark.parametrize(
     "uri", ["./mlruns", "mlruns", "file:///tmp/mlruns", "file:x", "/tmp/" + "x" * 300, "s3://bucket/x"]
 )
-def test_an_address_without_a_store_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, uri: str) -> None:
+def test_an_address_without_a_store_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, uri: str) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
     with pytest.raises(BadInput) as caught:
         resolve_uri(tmp_path)
@@ -84,7 +84,7 @@ MALFORMED = {
 
 
 @pytest.mark.parametrize("uri", MALFORMED)
-def test_a_malformed_address_is_said_without_its_secrets(
+def test_a_malformed_address_is_reported_without_its_secrets(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, uri: str
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)

@@ -201,7 +201,7 @@ def test_sync_with_a_refusing_server_names_every_cell(
     assert lines == [f"toy/smoke/infogan/seed-{seed}: tracking server does not answer" for seed in (0, 1)]
 
 
-def test_a_file_that_is_no_database_is_said_and_left_alone(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_database_is_reported_and_left_alone(tmp_path: Path) -> None:
     database = tmp_path / "mlflow.db"
     database.write_bytes(b"not a database at all" * 50)
     folder = done_cell(tmp_path, make_cell())
@@ -214,7 +214,7 @@ def test_a_file_that_is_no_database_is_said_and_left_alone(tmp_path: Path) -> No
     assert database.read_bytes() == b"not a database at all" * 50
 
 
-def test_a_database_of_another_version_is_said_and_not_awaited(results: Path) -> None:
+def test_a_database_of_another_version_is_reported_and_not_awaited(results: Path) -> None:
     """Neither ``sync`` nor the end of a sweep waits for it, since somebody has to act first."""
     with closing(sqlite3.connect(results / "mlflow.db")) as database, database:
         database.execute("UPDATE alembic_version SET version_num = '0123456789ab'")
@@ -229,7 +229,7 @@ def test_a_database_of_another_version_is_said_and_not_awaited(results: Path) ->
 
 
 @pytest.mark.parametrize(("status", "line"), [(200, NOT_MLFLOW), (404, NOT_MLFLOW), (403, NO_ACCESS)])
-def test_another_program_at_the_address_is_said_and_not_awaited(results: Path, status: int, line: str) -> None:
+def test_another_program_at_the_address_is_reported_and_not_awaited(results: Path, status: int, line: str) -> None:
     class Page(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self.rfile.read(int(self.headers.get("Content-Length", 0)))
@@ -268,7 +268,7 @@ def test_ctrl_c_ends_sync_with_its_code(results: Path) -> None:
     assert (process.returncode, output) == (130, "stopped: run the same command to continue; nothing is sent twice\n")
 
 
-def test_artifacts_that_cannot_be_written_are_said(results: Path) -> None:
+def test_artifacts_that_cannot_be_written_are_reported(results: Path) -> None:
     folder = done_cell(results, make_cell())
     (results / "artifacts").write_text("a file is in their place")
     (line,) = in_lines(sync(results, [folder], default_uri(results)))
@@ -279,7 +279,7 @@ def test_artifacts_that_cannot_be_written_are_said(results: Path) -> None:
     assert sync(results, [folder], default_uri(results)) == []
 
 
-def test_a_damaged_database_is_said(results: Path) -> None:
+def test_a_damaged_database_is_reported(results: Path) -> None:
     database = results / "mlflow.db"
     content = database.read_bytes()
     database.write_bytes(content[:100] + b"\xff" * 8000 + content[8100:])

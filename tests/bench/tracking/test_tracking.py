@@ -321,7 +321,7 @@ def test_a_folder_without_its_record_finds_its_run_again(results: Path, client: 
     assert is_synced(folder, default_uri(results))
 
 
-def test_a_t80_that_is_not_reached_has_no_point_and_is_said(results: Path, client: Any) -> None:
+def test_a_t80_that_is_not_reached_has_no_point_and_is_reported(results: Path, client: Any) -> None:
     assert mirror_cell(client, done_cell(results, make_cell(), learns=False))
     run = the_run(client)
     metrics = run.data.metrics
@@ -351,7 +351,7 @@ def test_inf_is_left_out_of_the_points() -> None:
     assert points.keys() == set(range(1, ITERATIONS + 1)) - {3}
 
 
-def test_credentials_are_neither_stored_nor_told(results: Path) -> None:
+def test_credentials_are_neither_stored_nor_printed(results: Path) -> None:
     uri = "postgresql+psycopg2://someone:s3cret%2Fword@db.example:5432/mlflow?password=other"
     assert redacted(uri) == "postgresql+psycopg2://db.example:5432/mlflow"
     text = store_uri.reason(RuntimeError(f"cannot use {uri} with s3cret/word"), uri)
@@ -360,7 +360,7 @@ def test_credentials_are_neither_stored_nor_told(results: Path) -> None:
     assert redacted(default_uri(results)) == default_uri(results)
 
 
-def test_a_server_that_answers_with_an_error_is_not_said_to_be_silent() -> None:
+def test_a_server_that_answers_with_an_error_is_not_reported_as_silent() -> None:
     """With the messages that MLflow's client gives for each."""
     asked = "API request to http://127.0.0.1:1/x failed with exception HTTPConnectionPool(host='127.0.0.1', port=1): "
     answered = RuntimeError(asked + "Max retries exceeded (Caused by ResponseError('too many 500 error responses'))")
