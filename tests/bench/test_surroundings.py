@@ -147,12 +147,12 @@ def test_a_home_that_somebody_else_has_made_is_not_used(tmp_path: Path, monkeypa
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     folder = tmp_path / f"infogan-home-{os.getuid()}"
     folder.symlink_to(tmp_path)
-    with pytest.raises(DataError, match="belongs to others: set HOME"):
+    with pytest.raises(DataError, match="belongs to another user or is writable by others: set HOME"):
         home_dir()
     folder.unlink()
     folder.mkdir()
     folder.chmod(0o777)
-    with pytest.raises(DataError, match="belongs to others: set HOME"):
+    with pytest.raises(DataError, match="belongs to another user or is writable by others: set HOME"):
         home_dir()
     folder.rmdir()
     assert home_dir() == folder

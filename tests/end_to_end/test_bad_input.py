@@ -103,5 +103,5 @@ def test_an_environment_that_lacks_a_package_is_told_so(bench: Bench, tmp_path: 
     output = bench("plan", "tiny", code=2)
     assert output.startswith("error: ")
     assert output.count("\n") == 1
-    assert "lacks what pyproject.toml asks for" in output
+    assert "lacks a package that pyproject.toml requires" in output
     assert said in output

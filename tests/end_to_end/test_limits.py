@@ -64,7 +64,7 @@ def test_a_server_of_workers_that_dies_fails_the_cell_in_one_line(tmp_path: Path
     dies = "import os, sys\nif 'forkserver' in ' '.join(sys.orig_argv):\n    os.kill(os.getpid(), 9)\n"
     (tmp_path / "sitecustomize.py").write_text(dies)
     bench = Bench(tmp_path, 5, {"PYTHONPATH": str(tmp_path)})
-    assert "the server that starts workers died as it began" in failure(bench, *limited(bench, lambda: None))
+    assert "the server that starts workers died at its start" in failure(bench, *limited(bench, lambda: None))
 
 
 @pytest.mark.parametrize(

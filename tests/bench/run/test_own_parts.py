@@ -190,7 +190,7 @@ def test_a_source_that_changed_since_the_plan_trains_nothing(folder: Path) -> No
     (folder / "my_step.py").write_text(STEP + "\nCHANGED = 1\n")
     with pytest.raises(OwnError, match=r"my_step.py:step: its source has changed since the cell was planned"):
         trainer(cell.config, folders, _images(), 0)
-    with pytest.raises(OwnError, match="this launch's file of experiments does not name it"):
+    with pytest.raises(OwnError, match="not named by this launch's file of experiments"):
         trainer(cell.config, {}, _images(), 0)
 
 

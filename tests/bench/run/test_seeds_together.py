@@ -121,5 +121,5 @@ def test_how_many_share_a_process_on_a_cpu(tmp_path: Path, monkeypatch: pytest.M
 
 def test_a_cluster_has_no_seeds_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bench.context.require_ray", lambda address: None)
-    with pytest.raises(BadInput, match="--together is for --executor local"):
+    with pytest.raises(BadInput, match="--together needs --executor local"):
         Context(["mi-gate"], results=tmp_path, no_tracking=True, executor="ray", together=2)

@@ -74,7 +74,7 @@ def test_names_of_the_command_line_are_exact() -> None:
     names = own_names(Options(Path("server"), host="0.0.0.0", allowed_hosts="Tracking.lab.example, gpu-1"))
     assert names == ("tracking.lab.example", "gpu-1")
     for bad in ("*", "10.*", "*.lab.example", "lab.example:5000", "http://lab.example"):
-        with pytest.raises(BadInput, match="whole names"):
+        with pytest.raises(BadInput, match="whole host names"):
             own_names(Options(Path("server"), allowed_hosts=bad))
 
 

@@ -50,7 +50,7 @@ def test_an_address_without_a_store_is_reported(tmp_path: Path, monkeypatch: pyt
         resolve_uri(tmp_path)
     line = str(caught.value)
     assert line.startswith("MLFLOW_TRACKING_URI=")
-    assert ("keeps no runs in a folder" in line) == (not uri.startswith("s3"))
+    assert ("no longer keeps runs in a folder" in line) == (not uri.startswith("s3"))
     assert line.endswith("or name a server or a database: http://HOST:5000, sqlite:////PATH/mlflow.db")
 
 
