@@ -38,7 +38,7 @@ PLAIN = {
     "F6b": ("A category holds glasses", "{median:.0%} of one category's faces wear them", "{:.0%}"),
     "F6c": ("Categories order hair from less to more", "explain {median:.0%} of its variance", "{:.0%}"),
     "F6d": ("Categories order faces from stern to happy", "explain {median:.0%} of the emotion's variance", "{:.0%}"),
-    "S6a": ("Q costs next to nothing", "an iteration takes {span} longer", "{:.0%}"),
+    "S6a": ("Q costs next to nothing", "an iteration takes {span}", "{:.0%}"),
     "S6b": ("Mutual information settles before image quality", _OF_QUALITY, "{:.0%}"),
 }
 SIGNS = {"at least": "≥", "at most": "≤"}
@@ -94,8 +94,11 @@ def _number(results: Sequence[ClaimResult]) -> str:
         return f"{known.words} {wording.measured(known.name, first.value)} {first.unit}".rstrip()
     if values[0] == math.inf:
         return "most seeds show nothing of it"
-    least, most = f"{min(values) - 1:.1%}", f"{max(values) - 1:.1%}"
-    span = least if least == most else f"{least} to {most}"
+    shorter = max(values) < 1
+    least, most = (
+        f"{abs(v - 1) if shorter else v - 1:.1%}" for v in sorted((min(values), max(values)), reverse=shorter)
+    )
+    span = f"{least if least == most else f'{least} to {most}'} {'shorter' if shorter else 'longer'}"
     numbers = {"median": _Shown(values[0]), "best": _Shown(condition.value), "span": span}
     return PLAIN[first.id][1].format_map(numbers).replace("%", " %")
 

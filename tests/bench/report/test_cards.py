@@ -79,6 +79,9 @@ def test_a_claim_about_cost_shows_the_span_of_its_networks() -> None:
     networks = [replace(result("S6a", Outcome.REPRODUCED, arm), value=v) for arm, v in (("a", 1.01), ("b", 1.08))]
     assert answers.ours(networks) == "an iteration takes 1.0 % to 8.0 % longer"
     assert answers.ours(networks[1:]) == "an iteration takes 8.0 % longer"
+    faster = [replace(networks[0], value=v) for v in (0.98, 0.95)]
+    assert answers.ours(faster) == "an iteration takes 2.0 % to 5.0 % shorter"
+    assert answers.ours([faster[0], networks[1]]) == "an iteration takes -2.0 % to 8.0 % longer"
 
 
 @pytest.mark.parametrize(("worst", "bound"), [(-math.inf, "at least 0.5"), (math.inf, "at most 0.5")])
