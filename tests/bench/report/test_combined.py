@@ -171,7 +171,7 @@ def test_a_reference_has_kept_pictures_with_their_words() -> None:
 @pytest.mark.slow
 def test_a_reference_shows_the_pictures_that_it_has_kept(spec: Spec) -> None:
     (found,) = collect(REFERENCES / "mnist-paper", spec).view.sweeps
-    pictures = {card.id: card.pictures for card in found.cards}
+    pictures = {card.first.id: card.pictures for card in found.cards}
     assert [picture.code for picture in pictures["F2a"]] == ["c1"]  # type: ignore[union-attr]
 
 

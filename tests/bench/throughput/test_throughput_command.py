@@ -210,7 +210,7 @@ def test_a_suite_that_is_cut_leaves_what_it_has_measured(tmp_path: Path, monkeyp
     assert records.suite is not None
     assert [row["step"] for row in records.suite["rows"]] == ["fused", "reference"]
     assert records.unreadable == []
-    assert [table.name for table in tables(records)] == ["throughput-suite"]
+    assert [table.name for table in tables(records) if table.rows] == ["throughput-suite"]
 
 
 @pytest.mark.parametrize(("code", "is_fine"), [(0, True), (4, True), (1, False)])
