@@ -82,6 +82,7 @@ class Bench:
                 cli.main()
         output = written.buffer.getvalue().decode()  # type: ignore[attr-defined]
         assert (end.value.code or 0) == code, f"exit code {end.value.code}, expected {code}:\n{output}"
+        assert "Traceback" not in output, output
         return output
 
     def cells(self) -> dict[str, Path]:

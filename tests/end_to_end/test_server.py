@@ -141,7 +141,7 @@ def test_faults_lose_and_double_nothing(server: TrackingServer, undisturbed: Ben
     """A 500, an answer that never arrives, a connection that is cut, in turn. The lost answer is the one that doubles
     where a client sends again what the server has taken.
     """
-    faults = dict(zip(range(4, 12, 2), ["error", "lost", "cut", "lost"], strict=True))
+    faults = dict(zip(range(4, 16, 2), ["error", "lost", "cut"] * 2, strict=True))
     with Proxy(server.port, lambda number, path: faults.get(number, "pass")) as proxy:
         bench = bench_at(tmp_path, proxy.uri)
         process = bench.start(*RUN)
@@ -155,7 +155,7 @@ def test_faults_lose_and_double_nothing(server: TrackingServer, undisturbed: Ben
             if "2 of 2 cells are mirrored in full" in synced:
                 break
         assert "2 of 2 cells are mirrored in full" in synced
-        assert {kind: proxy.faults[kind] for kind in ("error", "lost", "cut")} == {"error": 1, "lost": 2, "cut": 1}
+        assert {kind: proxy.faults[kind] for kind in ("error", "lost", "cut")} == {"error": 2, "lost": 2, "cut": 2}
     check_in_full(server, bench)
     assert all(same_bits(path, undisturbed.cells()[name]) for name, path in bench.cells().items())
 

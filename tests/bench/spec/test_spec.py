@@ -90,7 +90,7 @@ def test_a_missing_or_unreadable_file_is_named(tmp_path: Path) -> None:
     position=st.integers(0, len(TEXT) - 1),
     replacement=st.sampled_from(['"', "[", "]", "=", "\n", "0", "-", "nan", "x", "{", "#", ".", ""]),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_a_mutated_file_loads_or_gives_one_line(tmp_path_factory, position: int, replacement: str) -> None:
     file = tmp_path_factory.mktemp("mutant") / "experiments.toml"
     file.write_text(TEXT[:position] + replacement + TEXT[position + 1 :])
