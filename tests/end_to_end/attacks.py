@@ -1,4 +1,4 @@
-"""What another account on the same machine, or a page in a visitor's browser, can ask of a running server."""
+"""Attacks on a running server, by another account on the same machine or by a page in a visitor's browser."""
 
 import http.client
 import json
@@ -31,7 +31,7 @@ class Answer(NamedTuple):
 
 
 def ask(base: str, requests: Sequence[Request]) -> list[Answer]:
-    """One after the other; a Host header among the headers replaces the true one."""
+    """Send the requests one after the other; a Host header in a request replaces the true one."""
     address, answers = urlsplit(base), []
     for request in requests:
         connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=300)
@@ -47,7 +47,7 @@ def ask(base: str, requests: Sequence[Request]) -> list[Answer]:
 
 
 def ask_as_nobody(base: str, requests: Sequence[Request]) -> list[Answer]:
-    """From a process of the user ``nobody``."""
+    """Send the requests from a process of the user ``nobody``."""
     nobody = pwd.getpwnam("nobody")
     read, write = os.pipe()
     child = os.fork()
@@ -73,7 +73,7 @@ def post(path: str, body: object, *headers: tuple[str, str]) -> Request:
 
 
 def check_refused_routes(base: str, *headers: tuple[str, str]) -> None:
-    """All that is not decided to be served, the assistant's configuration among it."""
+    """Check that every route decided as refused gives 404; the assistant's configuration is one of them."""
     refused = [Request(method, example(path), b"{}", headers) for method, path in decided("refused")]
     assert Request("PUT", "/ajax-api/3.0/mlflow/assistant/config", b"{}", headers) in refused
     assert len(refused) > 300
@@ -83,7 +83,7 @@ def check_refused_routes(base: str, *headers: tuple[str, str]) -> None:
 
 
 def check_artifacts_stay_inside(base: str, outside: Path, *headers: tuple[str, str]) -> None:
-    """No spelling of a request makes an experiment with artifacts in a folder that the asking account cannot enter."""
+    """Check that no spelling of a request puts artifacts into ``outside``, which the asking account cannot enter."""
     create, location = "/api/2.0/mlflow/experiments/create", f"file://{outside}"
     asked = {"name": "x", "artifact_location": location}
     plain, json_type = json.dumps(asked), ("Content-Type", "application/json")
@@ -92,7 +92,7 @@ def check_artifacts_stay_inside(base: str, outside: Path, *headers: tuple[str, s
         json.dumps({"name": "x", "artifactLocation": location}),
         f'{{"name": "x", "artifact_location": "", "artifact_location": "{location}"}}',
         f'{{"name": "x", "artifact_location": "{location}", "artifact_location": ""}}',
-        json.dumps(plain),  # twice encoded, as old clients do
+        json.dumps(plain),  # encoded twice, as old clients do
         plain.replace("_", "\\u005f"),
     ]
     encoded = [body.encode() for body in bodies] + [plain.encode("utf-16"), plain.encode("utf-32")]
@@ -115,7 +115,7 @@ def check_artifacts_stay_inside(base: str, outside: Path, *headers: tuple[str, s
 
 
 def check_hosts_and_origins(base: str, *headers: tuple[str, str]) -> None:
-    """Names that only look like private addresses, and pages of other servers, are refused; whoever is asked."""
+    """Check that hosts which only look private, and pages of other servers, are refused; local hosts are answered."""
     port = urlsplit(base).port
     hosts = ["10.evil.example", "10.0.0.1.nip.io", "192.168.evil.example", "172.16.x", "fd00.example", "evil.example"]
     hosts += ["localhost.evil.example", "127.0.0.1.nip.io", "8.8.8.8", "0.0.0.0", "10.1", "", "[fd00:", "a b"]

@@ -1,4 +1,4 @@
-"""The ``ui`` command and its pages in a headless Chromium: for the tests, and for the pictures of the docs.
+"""Opens the pages of the ``ui`` command in a headless Chromium, for tests and for the pictures of the docs.
 
 python -m tests.end_to_end.browser RESULTS [FOLDER]    mlflow-seeds.png, mlflow-arms.png into docs/images or FOLDER
 """
@@ -35,10 +35,11 @@ FLAGS = (
     "--disable-sync",
 )
 PAGE_LIMIT_S = 60.0
-# MLflow asks for its user accounts and for other things that we do not serve; its layout observer complains harmlessly
+# Harmless errors: MLflow requests user accounts and other things that we do not serve; its layout observer complains.
 NOISE = ("/mlflow/users/current", "favicon.ico", "ResizeObserver loop")
 NOISE += ("/mlflow/assistant/", "/mlflow/gateway-proxy", "/mlflow/ui-telemetry")
-VISITED = "localStorage.setItem('mlflow.assistant.fab.autoOpenedOnFirstLoad_v1', 'true')"  # no panel over the charts
+# Otherwise the assistant's panel opens at the first visit and covers the charts.
+VISITED = "localStorage.setItem('mlflow.assistant.fab.autoOpenedOnFirstLoad_v1', 'true')"
 CHART = """
 const leaves = [...document.querySelectorAll('*')].filter(e => !e.children.length);
 let card = leaves.find(e => e.textContent.trim() === arguments[0]);
@@ -71,7 +72,7 @@ def start(results: Path, *options: str) -> subprocess.Popen[str]:
 
 @contextlib.contextmanager
 def served(results: Path) -> Iterator[dict[str, str]]:
-    """Run the command; gives the newest experiment's addresses by view. SIGINT must end the command with 0."""
+    """Run the command and yield the newest experiment's addresses by view. At the end SIGINT must give exit code 0."""
     with start(results) as process:
         assert process.stdout is not None
         try:
@@ -100,14 +101,14 @@ class Browser:
         self.driver = driver
 
     def open(self, address: str) -> None:
-        self.driver.get("about:blank")  # a change of the fragment alone would load nothing
+        self.driver.get("about:blank")  # otherwise an address with only another fragment is not loaded
         self.driver.get(address)
 
     def run(self, script: str, *arguments: object) -> Any:
         return self.driver.execute_script(script, *arguments)
 
     def until(self, ask: Callable[[], T], is_enough: Callable[[T], Any] = bool) -> T:
-        """Evaluate until the answer is accepted or time is up; returns the last answer, for an assertion."""
+        """Call ``ask`` until its answer is accepted or the time is up; returns the last answer, for an assertion."""
         deadline = time.monotonic() + PAGE_LIMIT_S
         while True:
             answer = ask()
@@ -116,7 +117,7 @@ class Browser:
             time.sleep(0.3)
 
     def chart(self, title: str, *, lines: int = 0, bars: int = 0) -> dict[str, Any]:
-        """The drawn elements of one chart, once there are as many as wanted."""
+        """Lines, bands, bars and text of one chart, once it has as many lines and bars as wanted or the time is up."""
         nothing: dict[str, Any] = {"lines": [], "bands": [], "bars": [], "text": ""}
         return self.until(
             lambda: self.run(CHART, title) or nothing,
@@ -127,7 +128,7 @@ class Browser:
         return self.run("return document.body ? document.body.innerText : ''")
 
     def errors(self) -> list[str]:
-        """Console errors since the last call, without the harmless ones."""
+        """Console errors since the last call, except the harmless ones."""
         found = [entry["message"] for entry in self.driver.get_log("browser") if entry["level"] == "SEVERE"]
         return [message for message in found if not any(noise in message for noise in NOISE)]
 
@@ -138,7 +139,7 @@ class Browser:
 
 @contextlib.contextmanager
 def browser(address: str) -> Iterator[Browser]:
-    """Chromium with a fresh profile that has visited MLflow at this address before."""
+    """Chromium with a fresh profile, in which the panel of a first visit to this MLflow is already dismissed."""
     from selenium import webdriver
     from selenium.common.exceptions import WebDriverException
 
@@ -168,7 +169,7 @@ def main(results: Path, folder: Path) -> None:
             page.open(addresses[view])
             page.chart("mi/categorical", lines=1)
             page.chart("summary/mi_final", bars=1)
-            time.sleep(3)  # the charts' last change of size
+            time.sleep(3)  # the charts change their size once more
             page.picture(folder / f"mlflow-{view}.png")
             print(folder / f"mlflow-{view}.png")
 

@@ -1,4 +1,4 @@
-"""What the sweeps of several files are held against."""
+"""The undisturbed sweep with which the tests of several files compare theirs."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from tests.end_to_end.harness import Bench
 
 @pytest.fixture(scope="session")
 def undisturbed(made_once: MadeOnce, empty_database: Path) -> Bench:
-    """A sweep that nothing disturbs, one cell after the other. Only to be read."""
+    """A finished sweep that nothing disturbed, with one cell after the other. Tests only read it."""
 
     def fill(folder: Path) -> None:
         Bench(folder, ITERATIONS).use_database(empty_database)(*RUN, "--jobs", "1")

@@ -1,4 +1,4 @@
-"""Real faults for a running sweep, and what must still hold after each: the one place that spawns, kills and limits.
+"""Real faults for a running sweep, and checks of what must still hold after each.
 
 A fault is a signal, a resource limit set on a running process, or damage on disk. None needs a patched program.
 """
@@ -30,12 +30,12 @@ SELECTION = ("tiny", "--arms", "infogan", "--seeds", "0-1")
 RUN = ("run", *SELECTION, "--checkpoint-every", "3")
 PLAN = ("plan", *SELECTION)
 ITERATIONS = 60
-NO_FILE_GROWS = 1024  # bytes: every checkpoint is larger
+NO_FILE_GROWS = 1024  # bytes; every checkpoint is larger
 
 
 # ---------------------------------------------------------------- processes
 def session(launcher: int) -> dict[int, int]:
-    """Living processes of the launcher's session with their parents."""
+    """Parents of the living processes in the launcher's session, by process id."""
     found = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
@@ -47,13 +47,13 @@ def session(launcher: int) -> dict[int, int]:
 
 
 def workers(launcher: int) -> list[int]:
-    """Processes that train a cell: grandchildren, forked from the warm server."""
+    """Ids of the processes that train a cell: grandchildren of the launcher, forked by the server of workers."""
     return [pid for pid, parent in session(launcher).items() if parent not in (launcher, 1) and pid != launcher]
 
 
 @contextmanager
 def running(bench: Bench, *arguments: str) -> Iterator[subprocess.Popen[str]]:
-    """The command in a session of its own, of which nothing is left afterwards."""
+    """Start the command in a session of its own. At the end, what is left of the session is killed."""
     process = bench.start(*arguments)
     try:
         yield process
@@ -67,13 +67,13 @@ def running(bench: Bench, *arguments: str) -> Iterator[subprocess.Popen[str]]:
 
 
 def num_checkpoints(bench: Bench) -> int:
-    """Cells that hold two checkpoints: killed now, each has one to fall back on."""
+    """Number of cells with two checkpoints. If one is damaged, such a cell can fall back on the other."""
     return sum((folder / "checkpoint.previous.pt").exists() for folder in bench.cells().values())
 
 
 # ---------------------------------------------------------------- file systems
 class Volume:
-    """A small file system in a mount name space of its own, which goes when this does: nobody else sees it."""
+    """A small file system in its own mount namespace. It is seen from outside only through /proc."""
 
     def __init__(self, folder: Path, size: str) -> None:
         self.folder = folder
@@ -93,14 +93,14 @@ class Volume:
             pytest.skip(f"no small file system: this system does not let a test mount one ({said})")
 
     def prefix(self) -> list[str]:
-        """Starts a command inside; the name space's working folder is /."""
+        """The words that run a command in the namespace, in the repository's root: nsenter itself starts in /."""
         enter = ["nsenter", "-t", str(self._holder.pid), "-m"] + (
             [] if os.geteuid() == 0 else ["-U", "--preserve-credentials"]
         )
         return [*enter, "sh", "-c", 'cd "$0" && exec "$@"', str(ROOT)]
 
     def seen(self, path: Path) -> Path:
-        """The same path from outside."""
+        """The path by which a process outside the namespace reaches the same file."""
         return Path(f"/proc/{self._holder.pid}/root") / path.relative_to("/")
 
     def remount(self, options: str) -> None:
@@ -122,20 +122,20 @@ class Volume:
 
 # ---------------------------------------------------------------- what must hold
 def file_digests(folder: Path) -> dict[str, str]:
-    """Of a cell's files, without the mirror's own note and the lease."""
+    """Digests of a cell's files, except the mirror's note and the lease."""
     files = (p for p in folder.iterdir() if p.name not in ("tracking.json", "lease"))
     return {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
 
 
 class Witness:
-    """Remembers what was finished, and looks after each round whether anything was lost or told wrongly."""
+    """Remembers the finished cells and checks after each round whether anything was lost or reported wrongly."""
 
     def __init__(self, bench: Bench) -> None:
         self.bench = bench
         self.finished: dict[str, dict[str, str]] = {}
 
     def losses(self, *, ask_plan: bool = True) -> list[str]:
-        """One line for each thing lost, doubled or untrue."""
+        """One line for each thing that was lost, stored twice or reported wrongly."""
         lost, told = [], self._told() if ask_plan else {}
         for name, path in self.bench.cells().items():
             folder = CellFolder(path)
@@ -169,7 +169,7 @@ class Witness:
         return {f"{arm}/seed-{seed}": state for arm, seed, state in rows}
 
     def _doubled(self) -> list[str]:
-        """Read from the database itself: no point twice, no cell with two runs."""
+        """Find points stored twice and cells with two runs, by reading the database itself."""
         with database_copy(self.bench) as file, closing(sqlite3.connect(file)) as database:
             points = database.execute(
                 "SELECT r.name, m.key, m.step FROM metrics m JOIN runs r USING (run_uuid) "
@@ -183,7 +183,10 @@ class Witness:
 
 @contextmanager
 def database_copy(bench: Bench) -> Iterator[Path]:
-    """SQLite resolves a path through /proc wrongly, and looking must not finish what a kill left half done."""
+    """A temporary copy of the database and its journals.
+
+    SQLite resolves a path through /proc wrongly. Also, opening the original could complete what a kill left half done.
+    """
     with tempfile.TemporaryDirectory() as folder:
         for file in bench.seen.glob("mlflow.db*"):
             shutil.copy(file, folder)
@@ -191,7 +194,7 @@ def database_copy(bench: Bench) -> Iterator[Path]:
 
 
 def points(bench: Bench) -> dict[str, int]:
-    """Points of mi/c1 by run, as MLflow's own client counts them."""
+    """Number of points of mi/c1 in each run, as MLflow's own client counts them."""
     from mlflow import MlflowClient
 
     with database_copy(bench) as file:
@@ -203,7 +206,7 @@ def points(bench: Bench) -> dict[str, int]:
 
 
 def check_same(bench: Bench, undisturbed: Bench) -> None:
-    """The same cells, bits and points as without any fault."""
+    """Check that cells, bits and points are those of the sweep without any fault."""
     assert set(bench.cells()) <= set(undisturbed.cells())
     for name, folder in bench.cells().items():
         assert same_bits(folder, undisturbed.cells()[name]), name
@@ -212,7 +215,7 @@ def check_same(bench: Bench, undisturbed: Bench) -> None:
 
 # ---------------------------------------------------------------- faults
 def damage(file: Path, rng: random.Random) -> None:
-    """A bit flips, or the file's end is gone."""
+    """Flip one bit of the file, or cut off its end."""
     content = bytearray(file.read_bytes())
     if rng.random() < 0.5:
         content[rng.randrange(len(content))] ^= 1 << rng.randrange(8)
@@ -234,7 +237,7 @@ KINDS = (
 
 
 def strike(bench: Bench, process: subprocess.Popen[str], kind: str) -> tuple[int, ...]:
-    """Do it to the running sweep; gives the exit codes that may follow."""
+    """Apply the fault to the running sweep; returns the exit codes that may follow."""
     launcher = process.pid
     if kind == "worker killed":
         for pid in workers(launcher)[:1]:
@@ -246,7 +249,7 @@ def strike(bench: Bench, process: subprocess.Popen[str], kind: str) -> tuple[int
     if kind == "worker and launcher killed":
         os.killpg(launcher, signal.SIGKILL)
         return (-signal.SIGKILL,)
-    if kind in ("Ctrl-C", "Ctrl-C twice"):  # a terminal's reaches every process
+    if kind in ("Ctrl-C", "Ctrl-C twice"):  # a terminal sends it to every process
         for _ in range(1 + (kind == "Ctrl-C twice")):
             os.killpg(launcher, signal.SIGINT)
             time.sleep(0.3)
@@ -269,7 +272,7 @@ def strike(bench: Bench, process: subprocess.Popen[str], kind: str) -> tuple[int
 
 
 def round_of(bench: Bench, witness: Witness, kind: str, seed: int) -> list[str]:
-    """One disturbed run: its losses. The fault's time is drawn from ``seed``, from before the first iteration on."""
+    """Run the sweep with one fault; returns the losses. ``seed`` sets its time, perhaps before the first iteration."""
     rng = random.Random(seed)
     FAULTS["rounds"] += 1
     SEEDS.append(seed)
@@ -281,7 +284,7 @@ def round_of(bench: Bench, witness: Witness, kind: str, seed: int) -> list[str]:
         struck = process.poll() is None
         codes: tuple[int, ...] = strike(bench, process, kind) if struck else (0,)
         output, _ = process.communicate(timeout=PATIENCE_S)
-        wait_for(lambda: not session(process.pid))  # no orphan goes on training
+        wait_for(lambda: not session(process.pid))  # no orphan may continue training
     FAULTS[kind] += struck
     lost = [] if process.returncode in (*codes, 0) else [f"exit code {process.returncode}, expected {codes}: {output}"]
     lost += ["a traceback on the console: " + output] if "Traceback" in output else []

@@ -18,32 +18,32 @@ import pytest
 from bench import cli
 from tests.builders import ROOT, tiny_file
 
-PATIENCE_S = 400.0  # for a command on a machine that is busy with other work
+PATIENCE_S = 400.0  # for one command on a busy machine
 
 
 @dataclass
 class Bench:
-    """A results folder, a spec and the command."""
+    """A small experiments.toml, a results folder, and the command that runs on them."""
 
     folder: Path
     iterations: int = 30
     environment: dict[str, str] = field(default_factory=dict)
-    prefix: list[str] = field(default_factory=list)  # what starts the command, for instance in another name space
+    prefix: list[str] = field(default_factory=list)  # words before the command, for example to enter a namespace
     python: str = sys.executable
 
     def __post_init__(self) -> None:
         self.results = self.folder / "results"
-        self.seen = self.results  # where these tests find the same folder
+        self.seen = self.results  # the path by which the tests reach the same folder
         self.spec = tiny_file(self.folder, iterations=self.iterations)
 
     def use_database(self, empty_database: Path) -> "Bench":
-        """Start from a migrated database, which saves ten seconds."""
+        """Put a migrated MLflow database into the results folder, which saves ten seconds."""
         self.seen.mkdir(exist_ok=True)
         shutil.copy(empty_database, self.seen / "mlflow.db")
         return self
 
     def line(self, *arguments: str) -> list[str]:
-        """All that stands after ``python -m bench``."""
+        """The words after ``python -m bench``: the arguments, with the results folder and the spec added."""
         line = [*arguments]
         if arguments[0] == "pack":
             line.insert(1, str(self.results))
@@ -58,7 +58,7 @@ class Bench:
         return subprocess.Popen(command, cwd=ROOT, env=environment, start_new_session=True, **(pipes | popen))
 
     def __call__(self, *arguments: str, code: int = 0) -> str:
-        """Run to the end; the exit code must be ``code`` and nothing may look like a traceback."""
+        """Run the command to its end and return its output. Checks the exit code, and that there is no traceback."""
         process = self.start(*arguments)
         try:
             output, _ = process.communicate(timeout=PATIENCE_S)
@@ -70,7 +70,7 @@ class Bench:
         return output
 
     def here(self, *arguments: str, code: int = 0) -> str:
-        """The same by this process, which saves the seconds of a start: for what trains nothing."""
+        """Run the command in this process, which saves the seconds of a start. For commands that train nothing."""
         assert (self.prefix, self.python) == ([], sys.executable)
         written = io.TextIOWrapper(io.BytesIO(), "utf-8", newline="", write_through=True)
         with pytest.MonkeyPatch.context() as patch, redirect_stdout(written), redirect_stderr(written):
@@ -86,17 +86,17 @@ class Bench:
         return output
 
     def cells(self) -> dict[str, Path]:
-        """Folders by ``arm/seed-k``."""
+        """The cells' folders, by ``arm/seed-k``."""
         found = (self.seen / "cells").glob("*/*/*/*/*/cell.json")
         return {"/".join(path.parts[-4:-2]): path.parent for path in found}
 
     def records(self) -> dict[str, dict[str, Any]]:
-        """Results by ``arm/seed-k``."""
+        """The cells' results, by ``arm/seed-k``."""
         return {name: json.loads((path / "result.json").read_text()) for name, path in self.cells().items()}
 
 
 def wait_for(condition: Any, timeout_s: float = PATIENCE_S) -> None:
-    """Poll until it holds."""
+    """Poll until the condition holds; fails after ``timeout_s``."""
     deadline = time.monotonic() + timeout_s
     while not condition():
         assert time.monotonic() < deadline, "waited too long"
@@ -104,7 +104,7 @@ def wait_for(condition: Any, timeout_s: float = PATIENCE_S) -> None:
 
 
 def read_until(process: subprocess.Popen[str], text: str) -> str:
-    """What the process says up to the line with this text; ``stdout`` has the rest."""
+    """Read the process's output up to the line with this text; ``stdout`` still has the rest."""
     assert process.stdout is not None
     output = ""
     for line in process.stdout:
@@ -115,7 +115,7 @@ def read_until(process: subprocess.Popen[str], text: str) -> str:
 
 
 def rest_of(process: subprocess.Popen[str]) -> str:
-    """What it says until its end."""
+    """Read the rest of the process's output and wait for its end."""
     assert process.stdout is not None
     with process.stdout:
         output = process.stdout.read()

@@ -1,6 +1,6 @@
-"""Every route of MLflow's app, and whether we serve it: decided by hand in ``routes.txt`` beside this file.
+"""Every route of MLflow's app, and whether we serve it. A person decides this; ``routes.txt`` records the decisions.
 
-python -m tests.end_to_end.routes    lists the installed MLflow's routes; after deciding on new ones: > routes.txt
+python -m tests.end_to_end.routes    lists the installed MLflow's routes; after a decision on new ones: > routes.txt
 """
 
 import json
@@ -32,25 +32,25 @@ print(json.dumps([*walk(app.routes), *rules]))
 
 
 def routes() -> set[tuple[str, str]]:
-    """Method and path of all routes; a variable part of a path is a star."""
+    """Method and path of every route of the installed MLflow; each variable part of a path is a star."""
     out = subprocess.run([sys.executable, "-W", "ignore", "-c", LIST], capture_output=True, text=True, check=True)
     listed = json.loads(out.stdout.splitlines()[-1])
     return {(m, re.sub(r"<[^>]*>|{[^}]*}", "*", path)) for m, path in listed if m not in ("HEAD", "OPTIONS")}
 
 
 def example(path: str) -> str:
-    """A path that the route matches."""
+    """A path that matches this route."""
     return path.replace("*", "1")
 
 
 def lines() -> list[str]:
-    """The lines of ``routes.txt`` for the installed MLflow."""
+    """The lines that ``routes.txt`` must have for the installed MLflow."""
     decided = [(p, m, "served" if is_served(m, example(p)) else "refused") for m, p in routes()]
     return [f"{decision:7} {method:6} {path}" for path, method, decision in sorted(decided)]
 
 
 def decided(decision: str) -> list[tuple[str, str]]:
-    """Method and path of the routes with this decision."""
+    """Method and path of the routes that have this decision in ``routes.txt``."""
     found = [line.split() for line in DECIDED.read_text().splitlines()]
     return [(method, path) for verdict, method, path in found if verdict == decision]
 

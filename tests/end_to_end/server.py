@@ -1,4 +1,4 @@
-"""A real tracking server, PostgreSQL included, and a proxy before it that spoils requests as networks do."""
+"""A real tracking server with PostgreSQL, and a proxy in front of it that disturbs requests as networks do."""
 
 import http.client
 import os
@@ -28,7 +28,7 @@ def free_port() -> int:
 
 
 class TrackingServer:
-    """``python -m bench server`` in a folder that any account can enter: root's PostgreSQL runs as another."""
+    """Runs ``python -m bench server``. Any account can enter its folder: under root, PostgreSQL runs as another one."""
 
     def __init__(self, *options: str) -> None:
         self._home = tempfile.TemporaryDirectory(prefix="infogan-server-", ignore_cleanup_errors=True)
@@ -42,7 +42,7 @@ class TrackingServer:
         return [sys.executable, "-m", "bench", "server", *folder, *self.options, *options]
 
     def start(self) -> "TrackingServer":
-        """Returns once it has said how to use it."""
+        """Start the server; returns once it has printed how to use it."""
         self.process = subprocess.Popen(
             self.command(), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
@@ -56,7 +56,7 @@ class TrackingServer:
         return self
 
     def stop(self, signum: signal.Signals = signal.SIGTERM) -> int:
-        """The command's exit code, once no process of the server is left."""
+        """Send the signal and wait until no process of the server is left; returns the command's exit code."""
         family = psutil.Process(self.process.pid).children(recursive=True)
         self.process.send_signal(signum)
         self.output += self.process.communicate(timeout=PATIENCE_S)[0]
@@ -72,7 +72,7 @@ class TrackingServer:
         self._home.cleanup()
 
     def rows(self, run_ids: list[str]) -> dict[str, tuple[int, int]]:
-        """Asked of PostgreSQL itself: by run, its points, and how many different (metric, step) they are."""
+        """For each run, the number of points and of different (metric, step) pairs, read from PostgreSQL itself."""
         import psycopg2
 
         found = re.search(r"postgresql\+psycopg2://127\.0\.0\.1:(\d+)/(\w+)", self.output)
@@ -95,14 +95,20 @@ class TrackingServer:
             connection.close()
 
 
-Fault = Callable[[int, str], str]  # number of the request (from 1) and its path -> what becomes of it
+Fault = Callable[[int, str], str]  # number of the request (from 1) and its path -> a word that Proxy explains
 
 
 class Proxy:
-    """Forwards to a server. ``fault`` says of each request: pass; error, a 500 in the server's stead; lost, forwarded
-    but the connection is cut before the answer; cut, not even forwarded; held, not before ``release`` is set; dropped,
-    an upload that is answered with 200 and forwarded to nobody; spoiled, one that arrives with a bit changed; full, an
-    upload that is answered as by a server without space for it.
+    """Forwards requests to a server. ``fault`` decides what happens to each of them:
+
+    pass       It is forwarded, and so is the answer.
+    error      It is answered with 500 and not forwarded.
+    lost       It is forwarded, but the connection is cut before the answer.
+    cut        The connection is cut, and nothing is forwarded.
+    held       It waits until ``release`` is set, and is then forwarded.
+    dropped    An upload is answered with 200 and not forwarded.
+    spoiled    An upload is forwarded with one bit changed.
+    full       An upload is answered as by a server that has no space for it.
     """
 
     def __init__(self, upstream_port: int, fault: Fault = lambda number, path: "pass") -> None:
@@ -132,7 +138,7 @@ class Proxy:
             def handle_one_request(self) -> None:
                 try:
                     super().handle_one_request()
-                except OSError:  # the client has left
+                except OSError:  # the client has closed the connection
                     self.close_connection = True
 
             def log_message(self, *_: Any) -> None: ...
@@ -147,7 +153,7 @@ class Proxy:
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
 
     def refuse(self) -> None:
-        """Nobody listens any more: connections are refused, as those of a server that is gone."""
+        """Stop listening. Connections are then refused, as by a server that is gone."""
         if self._server:
             self._server.shutdown()
             self._server.server_close()

@@ -1,4 +1,4 @@
-"""Bad input is one line and exit code 2 before anything is written."""
+"""Bad input gives one line and exit code 2, before anything is written."""
 
 import struct
 from pathlib import Path
@@ -45,7 +45,7 @@ def test_a_mistake_is_one_line_and_changes_nothing(bench: Bench, name: str) -> N
 
 
 def test_a_wrong_experiments_file(bench: Bench) -> None:
-    """In a process of its own, as a user meets it."""
+    """The command runs in a process of its own, as it does for a user."""
     bench.spec.write_text(bench.spec.read_text().replace("width = 0.06", "width = -1"))
     output = bench("run", "tiny", code=2)
     assert output.strip().splitlines() == [output.strip()]
@@ -97,7 +97,7 @@ def test_sync_without_cells(bench: Bench) -> None:
 
 @pytest.mark.parametrize(("name", "said"), [("pydantic", "pydantic"), ("typer.exceptions", "typer")])
 def test_an_environment_that_lacks_a_package_is_told_so(bench: Bench, tmp_path: Path, name: str, said: str) -> None:
-    """A machine without network has what it has: an older typer, no pydantic."""
+    """A machine without a network may have an older typer, or no pydantic."""
     (tmp_path / "sitecustomize.py").write_text(f"import sys\nsys.modules[{name!r}] = None\n")
     bench.environment = {"PYTHONPATH": str(tmp_path)}
     output = bench("plan", "tiny", code=2)

@@ -1,4 +1,4 @@
-"""A search that trains: four commits of this code, one of them with a slower learning rate. Takes minutes."""
+"""``bench bisect`` with real training: in one of four commits of this code Q learns more slowly. Takes minutes."""
 
 import json
 import os
@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
-    """A repository with this code and a gate of seconds; in the third commit Q learns at 0.4 of its rate."""
+    """A repository with this code and a gate that takes seconds. The third commit lowers Q's learning rate to 40 %."""
     folder = tmp_path / "repository"
     for name in ("bench", "infogan"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
@@ -70,7 +70,7 @@ def test_the_planted_slowdown_is_found_and_its_curves_are_kept(repository: Path)
     written = json.loads((folder / "bisect.json").read_text())
     assert written["first_bad"] == planted
     cells = sorted((folder / "cells").glob("gate/cpu/infogan/*/*"))
-    assert len(cells) == 6 + 5  # commits that change only notes trained nothing: their cells are the others'
+    assert len(cells) == 6 + 5  # a commit that changes only notes trains nothing: it has the cells of another
     assert git(repository, "worktree", "list").count("\n") == 0
     before = {path: path.stat().st_mtime_ns for path in (folder / "curves").glob("*.json")}
     assert search().returncode == 0

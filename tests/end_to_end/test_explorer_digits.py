@@ -1,4 +1,4 @@
-"""A really trained cell, seen through its explorer: the category changes the digit that a classifier reads."""
+"""The explorer of a really trained cell: the category changes the digit that a classifier reads."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -20,8 +20,8 @@ from tests import builders
 from tests.bench.attempts import trained
 from tests.end_to_end.browser import browser, missing
 
-ITERATIONS, WIDTH = 1500, 0.25  # after 500 iterations it still draws noise
-MIN_DIGITS = 5  # of ten that a full training would show
+ITERATIONS, WIDTH = 1500, 0.25  # after 500 iterations G still draws noise
+MIN_DIGITS = 5  # a full training would show all ten
 SHOWN = """
 const canvas = document.querySelector('.explorer canvas'), context = canvas.getContext('2d');
 return [0, 1, 2].map(k => [...context.getImageData(30 * k, 0, 28, 28).data].filter((_, i) => i % 4 === 0));

@@ -15,8 +15,8 @@ from tests.infogan.painted import MANY
 
 pytestmark = pytest.mark.skipif(bool(missing()), reason=missing())
 
-# For each view: the column of the bar that shows the category, brightness left and right of the first image, and all
-# bytes as one number
+# For each view: the column of the category's bar; the brightness of the first image at its left, right and bottom; a
+# checksum of all bytes; and the label.
 SEEN = """
 return [...document.querySelectorAll('.explorer canvas')].map(canvas => {
   const data = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
@@ -79,7 +79,7 @@ def test_a_drag_moves_codes_noise_and_the_plain_gan(fresh: Browser) -> None:
     assert after[codes]["left"] > before[codes]["left"]  # c2 rose
     assert after[codes]["right"] < before[codes]["right"]  # c3 fell
     assert (after[noise]["left"], after[noise]["right"]) == (before[noise]["left"], before[noise]["right"])
-    assert after[noise]["below"] > before[noise]["below"]  # what the noise changes
+    assert after[noise]["below"] > before[noise]["below"]  # the noise brightens the last rows
     assert after[plain]["sum"] != before[plain]["sum"]
     assert "c2 = 2, c3 = \u22120.67" in fresh.run(SAID)
     assert "c2 = 2" in after[codes]["label"]
@@ -115,7 +115,7 @@ def test_the_category_and_the_seed_change_what_is_shown(fresh: Browser) -> None:
     for button in fresh.driver.find_elements(By.CSS_SELECTOR, ".explorer .categories span"):
         button.click()
         bars.append([view["bar"] for view in seen(fresh)])
-    assert bars == [[2 + 2 * k] * 3 for k in range(10)]  # the painter's bar, in every view
+    assert bars == [[2 + 2 * k] * 3 for k in range(10)]  # every view shows the bar of category k
     assert "c1 = 9, matched to digit 8" in fresh.run(SAID)
     fresh.driver.find_element(By.CSS_SELECTOR, ".explorer .categories input:checked").send_keys(Keys.ARROW_LEFT)
     assert seen(fresh)[0]["bar"] == 2 + 2 * 8
@@ -124,7 +124,7 @@ def test_the_category_and_the_seed_change_what_is_shown(fresh: Browser) -> None:
     before = seen(fresh)
     select.select_by_index(1)
     fresh.until(lambda: seen(fresh)[1]["sum"] != before[1]["sum"] and "seed 1" in fresh.run(SAID))
-    assert seen(fresh)[0]["bar"] == 2 + 2 * 8  # the category stays
+    assert seen(fresh)[0]["bar"] == 2 + 2 * 8  # the category is kept
     assert fresh.errors() == []
 
 
@@ -140,14 +140,14 @@ def test_of_many_codes_one_is_chosen(fresh: Browser) -> None:
         fresh.until(lambda: len(seen(fresh)) >= 2 and all(view["label"] and view["left"] for view in seen(fresh)[:2]))
 
     chosen("setting", "infogan-fast-q")
-    assert seen(fresh)[0]["label"].startswith("3 images, c2 =")  # a continuous one comes first
+    assert seen(fresh)[0]["label"].startswith("3 images, c2 =")  # a continuous code comes first
     assert fresh.run(HOW).startswith("Move the slider.")  # the page mentions no plane or category that does not exist
     assert "dashed square" not in fresh.run(HOW)
     chosen("panel", "c1")
     assert [view["label"][:14] for view in seen(fresh)] == [
         "3 images, c1 =",
         "3 images, z5 =",
-    ]  # no plain GAN has such codes
+    ]  # no view of a plain GAN: none has these codes
     fresh.driver.find_elements(By.CSS_SELECTOR, ".explorer .categories span")[6].click()
     assert seen(fresh)[0]["bar"] == 2 + 2 * 6
     chosen("panel", "c2")
@@ -182,7 +182,7 @@ def test_it_fits_prints_a_still_and_loads_nothing(fresh: Browser, page: Path) ->
     unnamed += "!(e.ariaLabel || e.labels?.length || e.role === 'status')).length"
     assert fresh.run(unnamed) == 0
     assert page.read_text().count("<script>") == 1
-    # the policy allows this script only
+    # the page's policy allows no script except its own
     fresh.run(
         "const own = document.createElement('script'); own.text = 'window.hacked = 1'; document.body.append(own);"
     )

@@ -24,7 +24,7 @@ from tests.end_to_end.faults import (
 )
 from tests.end_to_end.harness import PATIENCE_S, Bench, same_bits, wait_for
 
-pytestmark = pytest.mark.timeout(900)  # on a machine that is busy with other work
+pytestmark = pytest.mark.timeout(900)  # seconds; long enough for a busy machine
 ONE = ("run", "tiny", "--arms", "infogan", "--seeds", "0", "--checkpoint-every", "3")
 
 
@@ -37,7 +37,7 @@ def volume(tmp_path: Path) -> Iterator[Volume]:
 
 @pytest.mark.parametrize("num_rounds", [2, pytest.param(30, marks=[pytest.mark.slow, pytest.mark.timeout(3000)])])
 def test_random_faults_lose_nothing(undisturbed: Bench, tmp_path: Path, empty_database: Path, num_rounds: int) -> None:
-    """Each kind in turn at random times; a sweep that ends all the same is checked, and the next one begins."""
+    """Each kind of fault in turn, at random times. A finished sweep is checked, and then another one begins."""
     sweeps = iter(range(num_rounds + 1))
     bench: Bench | None = None
     for k in range(num_rounds):
@@ -56,7 +56,7 @@ def test_random_faults_lose_nothing(undisturbed: Bench, tmp_path: Path, empty_da
 
 
 def finish(bench: Bench, witness: Witness, undisturbed: Bench) -> None:
-    """Undisturbed to the end."""
+    """Run the sweep to its end without a fault, and check it."""
     bench(*RUN)
     assert witness.losses(ask_plan=False) == []
     assert "2 cells: 2 done" in bench.here(*PLAN)
@@ -67,7 +67,7 @@ def finish(bench: Bench, witness: Witness, undisturbed: Bench) -> None:
 def test_a_full_disk_stops_a_cell_at_its_last_checkpoint(
     undisturbed: Bench, volume: Volume, tmp_path: Path, empty_database: Path
 ) -> None:
-    """3 MB hold the database and two checkpoints, not three."""
+    """The disk of 3 MB has room for the database and two checkpoints, but not for three."""
     bench = volume.bench(ITERATIONS, tmp_path).use_database(empty_database)
     output = bench(*ONE, code=1)
     assert "No space left on device" in output
@@ -83,7 +83,7 @@ def test_a_full_disk_stops_a_cell_at_its_last_checkpoint(
 def test_tracking_on_a_full_disk_costs_only_the_mirror(
     undisturbed: Bench, volume: Volume, tmp_path: Path, empty_database: Path
 ) -> None:
-    volume.remount("size=960k")  # the empty database fits
+    volume.remount("size=960k")  # enough for the empty database
     database = volume.folder / "mlflow.db"
     volume.seen(database).write_bytes(empty_database.read_bytes())
     bench = Bench(tmp_path, ITERATIONS, {"MLFLOW_TRACKING_URI": f"sqlite:///{database}"}, volume.prefix())
@@ -132,10 +132,10 @@ def test_a_corrupt_database_is_left_alone(undisturbed: Bench, tmp_path: Path, em
 
 @pytest.mark.slow
 def test_damaged_records_of_a_finished_cell_are_said(undisturbed: Bench, tmp_path: Path, empty_database: Path) -> None:
-    """Result, curves or weights damaged: the cell is no longer done, and is trained again to the same bits."""
+    """If result, curves or weights are damaged, the cell is no longer done, and is trained again to the same bits."""
     bench = Bench(tmp_path, ITERATIONS)
     shutil.copytree(undisturbed.results, bench.results)
-    bench.use_database(empty_database)  # a copied one keeps its artifacts elsewhere
+    bench.use_database(empty_database)  # a copied database names the original's artifacts
     folders = bench.cells()
     damage(folders["infogan/seed-0"] / "result.json", random.Random(2))
     damage(folders["infogan/seed-1"] / "history.npz", random.Random(3))
@@ -175,11 +175,11 @@ def test_two_damaged_checkpoints_start_anew(undisturbed: Bench, tmp_path: Path, 
 # ---------------------------------------------------------------- another definition
 @pytest.mark.slow
 def test_a_definition_changed_half_way_mixes_nothing(undisturbed: Bench, tmp_path: Path, empty_database: Path) -> None:
-    """A rate is changed beside half-trained cells: they stay as they are, and go on once it is changed back."""
+    """After a rate is changed, a half-trained cell stays as it is. It continues once the rate is changed back."""
     bench = Bench(tmp_path, ITERATIONS).use_database(empty_database)
     with running(bench, *ONE) as process:
         wait_for(lambda: num_checkpoints(bench) == 1)
-        process.kill()  # without a chance to finish
+        process.kill()  # so that it cannot finish the cell
         process.communicate(timeout=PATIENCE_S)
         wait_for(lambda: not session(process.pid))
     old = bench.cells()["infogan/seed-0"]

@@ -10,9 +10,9 @@ import pytest
 from tests.builders import experiment_text
 from tests.end_to_end.harness import PATIENCE_S, Bench
 
-pytestmark = pytest.mark.timeout(900)  # on a machine that is busy with other work
+pytestmark = pytest.mark.timeout(900)  # seconds; long enough for a busy machine
 
-# Q's rate is what T80 hangs on: at 1e-3 these small networks converge near iteration 25, at 4e-4 about twice as late.
+# T80 depends on Q's rate: at 1e-3 these small networks converge near iteration 25, at 4e-4 about twice as late.
 FIELDS = """
 [experiments.gate.training]
 learning_rate_q = 1e-3
@@ -28,7 +28,7 @@ new_seeds = [0, 1, 2, 3, 4]
 more_seeds = [5, 6]
 """
 EXPERIMENT = experiment_text("gate", FIELDS, source='"embedded"', seeds="[0, 1, 2, 3, 4]")
-SHORT = EXPERIMENT.replace("iterations = 110", "iterations = 60")  # long enough where nothing is slower
+SHORT = EXPERIMENT.replace("iterations = 110", "iterations = 60")  # long enough for tests in which nothing is slower
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +37,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
 
 
 def with_baseline(folder: Path, experiment: str) -> Bench:
-    """A baseline of six seeds, trained."""
+    """A bench with a trained baseline of six seeds."""
     bench = Bench(folder)
     bench.spec.write_text(bench.spec.read_text() + experiment)
     output = bench("baseline", "gate", "--run", "--no-tracking", "--to", str(bench.folder / "baseline.json"))
@@ -77,12 +77,12 @@ def test_a_real_cause_regresses(tmp_path_factory: pytest.TempPathFactory, tmp_pa
     output = slow(*arguments, "--run", code=1)
     assert "first look: regressed" in output
     assert "training.learning_rate_q: 0.001 -> 0.0004" in output
-    assert "] 7/7 slower" in output  # of the pairs of the same seed
+    assert "] 7/7 slower" in output  # seven pairs of the same seed
     assert "regressed: infogan: Slower by the tolerance of 10 % or more" in output
     history = (slow.results / "history.jsonl").read_text().splitlines()
     assert [json.loads(line)["outcome"] for line in history] == ["inconclusive", "regressed"]
     assert json.loads(history[-1])["arms"]["infogan"]["ratio"] > 1.3
-    # all seven are there now: with and without --run it is decided once, on all of them
+    # all seven seeds are finished now, so with and without --run the gate decides once, on all of them
     again, looked = slow(*arguments, "--run", code=1), slow(*arguments, code=1)
     assert "first look" not in again
     verdicts = {next(line for line in text.splitlines() if line.startswith("regressed: ")) for text in (again, looked)}
@@ -99,7 +99,7 @@ def test_a_baseline_that_was_named_and_is_none_is_bad_use(bench: Bench, tmp_path
 
 
 def test_what_cannot_be_measured_is_neither_passed_nor_failed(bench: Bench) -> None:
-    assert "no baseline at" in bench.here("check", "gate", code=3)  # the default place, where none is committed
+    assert "no baseline at" in bench.here("check", "gate", code=3)  # no baseline is committed at the default place
     text = bench.spec.read_text()
     bench.spec.write_text(text.replace("iterations = 60", "iterations = 50"))
     try:

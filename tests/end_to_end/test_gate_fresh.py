@@ -1,6 +1,6 @@
-"""The gate where nothing relevant has changed: other seeds, other rounding. It trains mi-gate itself: takes minutes.
+"""The gate raises no alarm for other seeds or other rounding. It trains mi-gate itself, which takes minutes.
 
-The ratios as measured are in docs/POWER.md.
+The measured ratios are in docs/POWER.md.
 """
 
 import json
@@ -57,7 +57,7 @@ def test_kernels_with_other_roundings_raise_no_alarm(bench: Bench) -> None:
 
 
 class PerturbedTrainer(Trainer):
-    """A trainer that replaces every initial weight by a neighbouring float, at random above or below."""
+    """A trainer that replaces every initial weight by the next float above or below it, at random."""
 
     def _create_players(self) -> Players:
         players = super()._create_players()
@@ -71,7 +71,7 @@ class PerturbedTrainer(Trainer):
 
 
 def test_weights_perturbed_in_the_last_bit_raise_no_alarm(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Trained in this process, where the trainer can be replaced; a worker would import the original."""
+    """The cells are trained in this process, where the trainer can be replaced. A worker would import the original."""
     monkeypatch.setattr(cell, "Trainer", PerturbedTrainer)
     context = Context(["mi-gate"], spec=bench.spec, results=bench.results, seeds="0-4")
     recorded = environment.record("cpu")

@@ -1,4 +1,4 @@
-"""``python -m bench gpu`` rehearsed on a CPU: the real steps at smoke size, and what is carried home unpacks there."""
+"""Rehearses ``python -m bench gpu`` on a CPU: the real steps at smoke size, whose packs are then unpacked elsewhere."""
 
 import json
 from pathlib import Path
@@ -13,12 +13,12 @@ from tests.end_to_end.harness import Bench
 
 
 def summary(folder: Path) -> dict[str, dict[str, Any]]:
-    """Steps by name."""
+    """The steps of the summary, by name."""
     return {step["name"]: step for step in json.loads((folder / "summary.json").read_text())["steps"]}
 
 
 def two_benches(folder: Path, spec: str) -> tuple[Bench, Bench]:
-    """One on the GPU's machine, one at home, with the same experiments."""
+    """One bench for the GPU's machine and one at home, with the same experiments."""
     benches = []
     for name in ("there", "home"):
         (folder / name).mkdir()
@@ -45,7 +45,7 @@ def test_two_steps_leave_a_pack_that_counts_at_home(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_three_minutes_rehearse_every_step(tmp_path: Path) -> None:
-    """What is not finished in time is cut, and says so: on a busy machine there is more of that, never a failure."""
+    """A step that is not finished in time is cut, and the summary says so. None fails, even on a busy machine."""
     (there, home), carried = two_benches(tmp_path, SHIPPED.read_text()), tmp_path / "carry"
     there("gpu", "--device", "cpu", "--minutes", "3", "--to", str(carried))
     found = summary(carried)

@@ -1,6 +1,6 @@
-"""A sweep that is asked to stop, whose checkpoint is damaged, whose folder or tracking server is taken.
+"""A sweep is asked to stop, meets a damaged checkpoint or a second launcher, or its tracking server refuses.
 
-Kills at random times, full disks and the rest are in test_faults.py.
+Kills at random times, full disks and the other faults are in test_faults.py.
 """
 
 import os
@@ -16,7 +16,7 @@ from bench.records.storage import read_lines
 from tests.end_to_end.faults import ITERATIONS, PLAN, RUN, check_same, damage, num_checkpoints, running
 from tests.end_to_end.harness import PATIENCE_S, Bench, read_until, rest_of, wait_for
 
-pytestmark = pytest.mark.timeout(900)  # on a machine that is busy with other work
+pytestmark = pytest.mark.timeout(900)  # seconds; long enough for a busy machine
 
 
 SIGNALS = [
@@ -33,7 +33,7 @@ def test_a_polite_stop_writes_checkpoints_and_resumes(
     bench = Bench(tmp_path, ITERATIONS).use_database(empty_database)
     with running(bench, *RUN) as process:
         wait_for(lambda: num_checkpoints(bench) >= 1)
-        send = os.kill if signum == signal.SIGTERM else os.killpg  # what a terminal sends reaches all
+        send = os.kill if signum == signal.SIGTERM else os.killpg  # a terminal sends to all processes
         send(process.pid, signum)
         output, _ = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == (130 if signum == signal.SIGINT else 143), output
@@ -46,7 +46,7 @@ def test_a_polite_stop_writes_checkpoints_and_resumes(
     check_same(bench, undisturbed)
     resumed = [cell for cell in read_lines(bench.results / LAUNCHES)[-1]["cells"] if cell["resumed"]]
     assert resumed
-    for cell in resumed:  # what the stopped launch trained is not this one's
+    for cell in resumed:  # this launch does not count what the stopped one trained
         assert 0 < cell["train_s"] < bench.records()[cell["name"]]["seconds"]["train"]
 
 
@@ -71,7 +71,7 @@ def test_a_damaged_checkpoint_is_said_and_the_one_before_used(
 def test_a_refusing_tracking_server_stops_nothing_and_two_launchers_do_not_share_a_results_folder(
     undisturbed: Bench, tmp_path: Path, empty_database: Path
 ) -> None:
-    """The first launcher goes on for as long as it waits for the server: the second one certainly finds it there."""
+    """The first launcher waits for its server, so it is certainly still there when the second one starts."""
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         port = s.getsockname()[1]
@@ -80,12 +80,12 @@ def test_a_refusing_tracking_server_stops_nothing_and_two_launchers_do_not_share
     )
     with running(bench, *RUN) as process:
         wait_for(lambda: bool(bench.cells()))
-        for command in (RUN, ("sync",)):  # two mirrors of a cell would make and set aside each other's runs
+        for command in (RUN, ("sync",)):  # two mirrors of a cell would set aside each other's runs
             refused = bench(*command, code=2)
             assert "in use by process" in refused
             assert refused.count("\n") == 1 or command == RUN
         output = read_until(process, "training has ended")
-        os.killpg(process.pid, signal.SIGINT)  # no more of the wait for the server
+        os.killpg(process.pid, signal.SIGINT)  # end the wait for the server
         output += rest_of(process)
     assert process.returncode == 4, output
     assert "leaving the rest of the mirror" in output

@@ -1,4 +1,4 @@
-"""A process's limits of open files and of memory, and a /dev/shm that is full or read-only: trained, or one line."""
+"""Few open files, little memory, a full or read-only /dev/shm: a cell is trained, or one line says why not."""
 
 import json
 import os
@@ -12,7 +12,7 @@ import pytest
 
 from tests.end_to_end.harness import PATIENCE_S, ROOT, Bench
 
-pytestmark = pytest.mark.timeout(900)  # on a machine that is busy with other work
+pytestmark = pytest.mark.timeout(900)  # seconds; long enough for a busy machine
 ONE = ("run", "tiny", "--device", "cpu", "--arms", "infogan", "--seeds", "0", "--jobs", "1", "--no-tracking")
 
 
@@ -21,7 +21,7 @@ def limit(which: int, soft: int, hard: int) -> Callable[[], None]:
 
 
 def limited(bench: Bench, preexec: Callable[[], None]) -> tuple[int, str]:
-    """Exit code and output of ``ONE`` with the limit, which must end by itself and without a traceback."""
+    """Run ``ONE`` under the limit; returns exit code and output. It must end by itself, without a traceback."""
     process = bench.start(*ONE, preexec_fn=preexec)
     output, _ = process.communicate(timeout=PATIENCE_S)
     assert "Traceback" not in output, output
@@ -43,7 +43,7 @@ def test_a_limit_that_may_be_raised_is_raised(tmp_path: Path) -> None:
 
 
 def failure(bench: Bench, code: int, output: str) -> str:
-    """The one line of a cell that failed, which is also what its record says."""
+    """The one line that reports the failed cell; its record must have the same message."""
     assert (code, "0 of 1 cells finished" in output) == (1, True), output
     (line,) = (line for line in output.splitlines() if "infogan/seed-0 failed: " in line)
     (result,) = (bench.results / "cells").rglob("result.json")
@@ -53,14 +53,14 @@ def failure(bench: Bench, code: int, output: str) -> str:
 
 @pytest.mark.slow
 def test_a_limit_of_memory_fails_the_cell_in_one_line(tmp_path: Path) -> None:
-    bench = Bench(tmp_path, 5, {"OPENBLAS_NUM_THREADS": "1"})  # a thread takes memory for itself
+    bench = Bench(tmp_path, 5, {"OPENBLAS_NUM_THREADS": "1"})  # each thread would take memory of its own
     ended = limited(bench, limit(resource.RLIMIT_AS, 400 << 20, 400 << 20))
     assert "a library cannot be loaded: " in failure(bench, *ended)
 
 
 @pytest.mark.slow
 def test_a_server_of_workers_that_dies_fails_the_cell_in_one_line(tmp_path: Path) -> None:
-    """As it does of a limit of memory that torch's libraries just miss."""
+    """It also dies like this if a memory limit is slightly too low for torch's libraries."""
     dies = "import os, sys\nif 'forkserver' in ' '.join(sys.orig_argv):\n    os.kill(os.getpid(), 9)\n"
     (tmp_path / "sitecustomize.py").write_text(dies)
     bench = Bench(tmp_path, 5, {"PYTHONPATH": str(tmp_path)})

@@ -1,4 +1,4 @@
-"""Cells trained in one folder and carried to another as files: mirrored, planned, checked, reported and shown there."""
+"""Cells that came as packs from another results folder are mirrored, planned, checked, reported and shown."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def there(tmp_path_factory: pytest.TempPathFactory) -> Bench:
-    """Five seeds of the gate's experiment, trained on a machine without a store."""
+    """Five finished seeds of the gate's experiment, trained without a store."""
     bench = Bench(tmp_path_factory.mktemp("there"))
     bench.spec.write_text(bench.spec.read_text() + EXPERIMENT)
     assert "5 of 5 cells finished" in bench("run", "gate", *SEEDS, "--no-tracking")
@@ -27,7 +27,7 @@ def there(tmp_path_factory: pytest.TempPathFactory) -> Bench:
 
 @pytest.fixture(scope="module")
 def here(there: Bench, tmp_path_factory: pytest.TempPathFactory, empty_database: Path) -> Bench:
-    """Another folder with their packs unpacked: two packs, since the size of a file is limited."""
+    """Another results folder with the same cells, from several packs, since ``--max-mb`` limits the size of a file."""
     bench = Bench(tmp_path_factory.mktemp("here")).use_database(empty_database)
     bench.spec.write_text(there.spec.read_text())
     said = there("pack", "--to", str(bench.folder / "cells.zip"), "--max-mb", "0.2")
@@ -48,7 +48,7 @@ def test_the_cells_count_as_done(here: Bench) -> None:
 
 
 def runs(bench: Bench) -> Iterator[tuple[str, dict[str, list[tuple[int, float]]]]]:
-    """Each run of the store: its cell and its metrics."""
+    """For each run of the store, its cell's key and the points of its metrics."""
     from mlflow import MlflowClient
 
     client = MlflowClient(default_uri(bench.results))
@@ -74,7 +74,7 @@ def test_report_check_and_ui_take_them_as_their_own(there: Bench, here: Bench) -
     assert "missing" not in here("report", "gate").replace("missing: gate, cpu: infogan: seed 5", "")
     assert (here.results / "report" / "tables" / "gate-cpu-seeds.csv").read_text().count("infogan,") == 5
     found = [[run.summary for run in load(bench.results).sweeps[0].runs] for bench in (there, here)]
-    assert found[0] == found[1]  # to the last bit
+    assert found[0] == found[1]  # equal to the last bit
     baseline = ("--baseline", str(there.folder / "baseline.json"))
     assert "nothing differs from the baseline" in here("check", "gate", *SEEDS, *baseline)
     with served(here.results) as addresses:

@@ -1,4 +1,4 @@
-"""Cells on a Ray cluster of two nodes on loopback, driven by the real command: the same bits, whoever is killed."""
+"""The real command trains cells on a Ray cluster of two loopback nodes: the same bits, whichever process is killed."""
 
 import contextlib
 import json
@@ -20,20 +20,21 @@ from tests.end_to_end.harness import Bench, same_bits, wait_for
 
 pytestmark = [
     pytest.mark.skipif(find_spec("ray") is None, reason="the extra `ray` is not installed"),
-    pytest.mark.timeout(900),  # Ray starts a dozen processes, and a busy machine takes its time over them
+    pytest.mark.timeout(900),  # Ray starts a dozen processes, which takes long on a busy machine
 ]
 
 CELL_NAMES = ("infogan/seed-0", "infogan/seed-1")
-LOOPBACK = "127.0.0.1"  # of a node with any other address, Ray's services listen on every interface
+LOOPBACK = "127.0.0.1"  # with any other address, a Ray node's services listen on every interface
 SETTINGS = {
-    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # take 127.0.0.1 for itself, not for the machine's address on its network
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # use 127.0.0.1 itself, not the machine's address on its network
     "RAY_AUTH_MODE": "token",
     "RAY_AUTH_TOKEN": secrets.token_hex(32),
 }
-OWN = ("seconds", "resumes", "peak_memory_mb", "notes")  # of a result: how it came about, not what it is
+OWN = ("seconds", "resumes", "peak_memory_mb", "notes")  # fields of a result that may differ between executors
 
 
-# In a process of its own: what Ray leaves unclosed is no warning of ours, and a node is removed where it was added.
+# The cluster has a process of its own. So what Ray leaves unclosed causes no warning here, and the process that adds a
+# node also removes it.
 SERVE = """
 import sys
 from ray.cluster_utils import Cluster
@@ -52,14 +53,14 @@ cluster.remove_node(cluster.head_node, allow_graceful=False)
 
 
 class Nodes:
-    """A cluster of one node on loopback, and a second one that comes and goes."""
+    """A cluster with one node on loopback, and a second node that can be added and removed."""
 
     def __init__(self) -> None:
         program = [sys.executable, "-c", SERVE.replace("LOOPBACK", LOOPBACK)]
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
         environment = (
             os.environ | SETTINGS | {"RAY_worker_niceness": "0"}
-        )  # it is 15: beside other work nothing would ever end
+        )  # Ray's own 15 would let nothing end on a busy machine
         self.process = subprocess.Popen(program, text=True, start_new_session=True, env=environment, **pipes)
         self.address = self._line()
         self.has_second = False
@@ -92,7 +93,7 @@ def nodes() -> Iterator[Nodes]:
 
 @pytest.fixture
 def cluster(nodes: Nodes) -> Nodes:
-    """Two nodes, whatever a test before has done to the second."""
+    """The cluster with both nodes, whatever an earlier test did to the second."""
     nodes.set_second(True)
     return nodes
 
@@ -111,7 +112,7 @@ def parent(pid: int) -> int:
 
 
 def worker(cell: str) -> int:
-    """The process that trains a cell, by the task's name, which Ray gives it; 0 where there is none."""
+    """Id of the process that trains the cell, found by the task name that Ray gives it; 0 if there is none."""
     for entry in Path("/proc").iterdir():
         try:
             if entry.name.isdigit() and (entry / "cmdline").read_bytes().startswith(f"ray::tiny {cell}".encode()):
@@ -126,7 +127,7 @@ def has_checkpoint(bench: Bench, cell: str) -> bool:
 
 
 def hold(bench: Bench, cells: Sequence[str]) -> dict[str, int]:
-    """Stop each cell's worker, once it has two checkpoints, as a busy machine might: no test depends on speed."""
+    """Suspend each cell's worker once it has two checkpoints, so that no test depends on speed; returns their ids."""
     held: dict[str, int] = {}
 
     def all_held() -> bool:
@@ -150,8 +151,9 @@ def end(process: "subprocess.Popen[str]") -> str:
 
 
 def check_same(bench: Bench, local: Bench) -> None:
-    """The local executor made the same cells: weights, curves, pictures and results to the last bit; every point once
-    in MLflow.
+    """Check that weights, curves, pictures and results equal those of the local executor to the last bit.
+
+    MLflow must hold every point once.
     """
     from mlflow import MlflowClient
 
@@ -161,7 +163,7 @@ def check_same(bench: Bench, local: Bench) -> None:
         results = [{k: v for k, v in b.records()[name].items() if k not in (*OWN, "sha256")} for b in (bench, local)]
         assert results[0] == results[1]
         identities = [json.loads((b.cells()[name] / "cell.json").read_text()) for b in (bench, local)]
-        assert identities[0] == identities[1]  # also the environment, though the workers wrote it themselves
+        assert identities[0] == identities[1]  # this includes the environment, which workers record themselves
     client = MlflowClient(f"sqlite:///{bench.results}/mlflow.db")
     runs = client.search_runs([client.get_experiment_by_name("tiny-cpu").experiment_id])
     counts = {r.info.run_name: len(client.get_metric_history(r.info.run_id, "mi/c1")) for r in runs}
@@ -173,12 +175,12 @@ def test_killed_workers_and_nodes_change_no_bit(cluster: Nodes, bench: Bench, un
     try:
         workers = hold(bench, CELL_NAMES)
         raylets = {parent(pid) for pid in workers.values()}
-        assert len(raylets) == 2  # a cell on each node
+        assert len(raylets) == 2  # each node trains one cell
         on_head, on_second = sorted(workers.values(), key=parent)  # the head's raylet started first
         os.kill(on_head, signal.SIGKILL)
         cluster.set_second(False)
         with contextlib.suppress(ProcessLookupError):
-            os.kill(on_second, signal.SIGCONT)  # it wakes up on a node that counts as dead
+            os.kill(on_second, signal.SIGCONT)  # it continues on a node that counts as dead
     finally:
         output = end(process)
     assert process.returncode == 0, output
@@ -208,7 +210,7 @@ def test_a_polite_stop_writes_checkpoints_and_resumes(
     try:
         held = hold(bench, CELL_NAMES[:1])
         process.send_signal(signum)
-        time.sleep(2)  # the launcher has passed it on by then
+        time.sleep(2)  # by then the launcher has told the worker to stop
         os.kill(held[CELL_NAMES[0]], signal.SIGCONT)
     finally:
         output = end(process)
@@ -256,7 +258,7 @@ def test_a_worker_that_dies_at_every_start_is_a_failed_cell(cluster: Nodes, benc
 
 
 def test_storage_that_is_not_shared_is_said_and_not_written_to(cluster: Nodes, bench: Bench) -> None:
-    """A worker that does not see the launcher's token, as on a node with a local folder of the same name."""
+    """The worker does not see the launcher's token file, as on a node with a local folder of the same name."""
     process = bench.start(*on(cluster, "--seeds", "0"))
     try:
         wait_for(lambda: list(bench.results.glob(".launcher-*")), 60)
@@ -281,7 +283,7 @@ MISTAKES = {
 def test_a_mistake_is_one_line_and_changes_nothing(tmp_path: Path, name: str) -> None:
     bench = Bench(tmp_path)
     arguments, message = MISTAKES[name]
-    say = bench if name == "nobody there" else bench.here  # Ray, once it has tried to connect, keeps a process's state
+    say = bench if name == "nobody there" else bench.here  # Ray keeps state in a process that tried to connect
     output = say("run", "tiny", *arguments, code=2)
     assert output.strip().splitlines() == [output.strip()]
     assert message in output

@@ -1,4 +1,4 @@
-"""A suspended sweep whose results another sweep removed and started again: it must not continue beside that one."""
+"""A sweep must stop if its results are removed, even if another sweep has made them again in the meantime."""
 
 import os
 import shutil
@@ -10,12 +10,12 @@ import pytest
 from tests.end_to_end.faults import PLAN, RUN, num_checkpoints, running
 from tests.end_to_end.harness import PATIENCE_S, Bench, wait_for
 
-pytestmark = pytest.mark.timeout(900)  # on a machine that is busy with other work
+pytestmark = pytest.mark.timeout(900)  # seconds; long enough for a busy machine
 
 
 @pytest.mark.slow
 def test_a_stopped_launcher_does_not_come_back_into_results_made_anew(tmp_path: Path, empty_database: Path) -> None:
-    """Ctrl-Z, rm -r, a new sweep to its end, fg."""
+    """The user presses Ctrl-Z, removes the results, runs a new sweep to its end, and continues the first one."""
     bench = Bench(tmp_path, 60).use_database(empty_database)
     with running(bench, *RUN) as process:
         wait_for(lambda: num_checkpoints(bench) >= 1)

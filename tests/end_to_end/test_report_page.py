@@ -1,4 +1,4 @@
-"""A report in a real browser: at three widths nothing is wider than its parent and no text is squeezed."""
+"""A report in a real browser: at three widths of the window everything fits, and no text is squeezed."""
 
 from pathlib import Path
 

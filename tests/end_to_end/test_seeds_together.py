@@ -1,4 +1,4 @@
-"""``run --together``: seeds of an arm in one process have the same records as alone, and fail alone."""
+"""``run --together``: seeds of an arm share a process. Each has the same records as alone, and fails by itself."""
 
 import os
 import signal
@@ -11,7 +11,7 @@ from tests.bench.run.test_seeds_together import poison
 from tests.end_to_end.faults import ITERATIONS, num_checkpoints, running, workers
 from tests.end_to_end.harness import PATIENCE_S, Bench, same_bits, wait_for
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]  # on a machine that is busy with other work
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]  # seconds; long enough for a busy machine
 SELECTION = ("tiny", "--arms", "infogan", "--seeds", "0-1", "--no-tracking")
 TOGETHER = ("run", *SELECTION, "--checkpoint-every", "3", "--jobs", "2", "--together", "2")
 

@@ -1,5 +1,6 @@
-"""Sweeps against a real tracking server, MLflow over PostgreSQL: whatever becomes of it, training goes on, nothing is
-lost and nothing doubled.
+"""Sweeps with a real tracking server, MLflow over PostgreSQL.
+
+Whatever happens to the server, training continues, and nothing is lost or stored twice.
 """
 
 import os
@@ -38,7 +39,7 @@ UNREACHABLE_PROXY = dict.fromkeys(("http_proxy", "https_proxy"), "http://127.0.0
     "NO_PROXY": "",
 }
 needs_postgres = pytest.mark.skipif(postgres.programs() is None, reason="no PostgreSQL: `make system-deps`")
-pytestmark = [needs_postgres, pytest.mark.timeout(900)]  # on a machine that is busy with other work
+pytestmark = [needs_postgres, pytest.mark.timeout(900)]  # seconds; long enough for a busy machine
 
 
 @pytest.fixture(scope="module")
@@ -61,12 +62,12 @@ def bench_at(folder: Path, uri: str, iterations: int = ITERATIONS) -> Bench:
 
 
 def run_ids(bench: Bench) -> dict[str, str]:
-    """By cell, as the cell's record names it."""
+    """The id of each cell's run, as the cell's record names it."""
     return {name: (CellFolder(path).tracking() or {})["run_id"] for name, path in bench.cells().items()}
 
 
 def check_in_full(server: TrackingServer, bench: Bench, num_cells: int = 2) -> None:
-    """Every recorded value is in the store once, and it holds nothing else of the run; asked of MLflow and of SQL."""
+    """Check with MLflow's client and with SQL that each run holds every recorded value once, and nothing else."""
     from mlflow import MlflowClient
 
     client, ids = MlflowClient(server.uri), run_ids(bench)
@@ -97,7 +98,7 @@ def test_a_sweep_is_mirrored_in_full(server: TrackingServer, undisturbed: Bench)
 
 @pytest.mark.slow
 def test_two_sweeps_of_the_same_cells_at_once(server: TrackingServer, undisturbed: Bench, tmp_path: Path) -> None:
-    """Two people, one server, an experiment that is new to it: each has runs of its own and both are whole."""
+    """Two people train an experiment that is new to their server. Each gets separate runs, and all are complete."""
     both = []
     for who in ("mine", "theirs"):
         (tmp_path / who).mkdir()
@@ -119,8 +120,9 @@ def test_two_sweeps_of_the_same_cells_at_once(server: TrackingServer, undisturbe
 # ---------------------------------------------------------------- a server that fails
 @pytest.mark.slow
 def test_training_does_not_wait_for_a_slow_server(server: TrackingServer, undisturbed: Bench, tmp_path: Path) -> None:
-    """No answer comes before every cell has ended, and no request gives up before: they end nevertheless, and then all
-    is mirrored.
+    """The server answers nothing until every cell has ended, and no request times out before.
+
+    The cells end nevertheless, and then everything is mirrored.
     """
     with Proxy(server.port, lambda number, path: "held") as proxy:
         bench = bench_at(tmp_path, proxy.uri)
@@ -138,8 +140,9 @@ def test_training_does_not_wait_for_a_slow_server(server: TrackingServer, undist
 
 
 def test_faults_lose_and_double_nothing(server: TrackingServer, undisturbed: Bench, tmp_path: Path) -> None:
-    """A 500, an answer that never arrives, a connection that is cut, in turn. The lost answer is the one that doubles
-    where a client sends again what the server has taken.
+    """Requests meet in turn a 500, an answer that never arrives, and a connection that is cut.
+
+    A lost answer would store points twice if the client sent again what the server has already stored.
     """
     faults = dict(zip(range(4, 16, 2), ["error", "lost", "cut"] * 2, strict=True))
     with Proxy(server.port, lambda number, path: faults.get(number, "pass")) as proxy:
@@ -150,7 +153,7 @@ def test_faults_lose_and_double_nothing(server: TrackingServer, undisturbed: Ben
         assert ("not fully tracked" in output) == (process.returncode == 4)
         assert "Traceback" not in output
         assert "2 of 2 cells finished" in output
-        for _ in faults:  # a run that backs off from faults may end before the last of them; sync meets the rest
+        for _ in faults:  # the run backs off after faults and may end before the last one; sync meets the rest
             synced, _ = bench.start("sync").communicate(timeout=PATIENCE_S)
             if "2 of 2 cells are mirrored in full" in synced:
                 break
@@ -162,7 +165,7 @@ def test_faults_lose_and_double_nothing(server: TrackingServer, undisturbed: Ben
 
 @pytest.mark.slow
 def test_artifacts_that_do_not_arrive_are_not_tracked(server: TrackingServer, tmp_path: Path) -> None:
-    """A server that takes one, answers 200, and does not have it; and has another one of the same size."""
+    """The server answers 200 to both uploads, but it lacks one of the files and has the other with a bit changed."""
     kinds = {"weights.safetensors": "dropped", "config.json": "spoiled"}
     with Proxy(server.port, lambda number, path: kinds.get(path.rpartition("/")[2], "pass")) as proxy:
         bench = bench_at(tmp_path, proxy.uri)
@@ -188,8 +191,9 @@ def test_a_full_store_of_artifacts_costs_only_the_mirror(server: TrackingServer,
 
 @pytest.mark.slow
 def test_a_server_that_is_gone_comes_back(server: TrackingServer, undisturbed: Bench, tmp_path: Path) -> None:
-    """It goes once a run is begun and comes back after every cell has ended: they end in the meantime, and the sweep
-    itself brings the server up to date.
+    """The server goes away once a run is begun, and comes back after every cell has ended.
+
+    The cells end without it, and the sweep itself then brings the server up to date.
     """
     with Proxy(server.port) as proxy:
         bench = bench_at(tmp_path, proxy.uri)
@@ -207,9 +211,10 @@ def test_a_server_that_is_gone_comes_back(server: TrackingServer, undisturbed: B
 
 
 def test_a_server_killed_for_good_and_started_again(server: TrackingServer, undisturbed: Bench, tmp_path: Path) -> None:
-    """SIGKILL in the middle of a sweep takes MLflow and PostgreSQL along; the sweep trains to the same bits. Ctrl-C
-    ends its wait for the server, and the exit code is 4. The server started again on the same folder has what it had,
-    and sync completes the rest.
+    """SIGKILL in the middle of a sweep ends MLflow and PostgreSQL; the sweep still trains to the same bits.
+
+    Ctrl-C ends the sweep's wait for the server, with exit code 4. Started again on the same folder, the server has what
+    it had before, and sync completes the rest.
     """
     bench = bench_at(tmp_path, server.uri)
     with running(bench, *RUN) as process:
@@ -258,7 +263,7 @@ def test_another_account_reaches_tracking_and_nothing_else(server: TrackingServe
 
 @needs_root
 def test_with_its_token_and_not_without(tmp_path: Path) -> None:
-    """``server --token``: MLflow's client brings it, as does a browser that was there with it once."""
+    """``server --token``: MLflow's client sends the token; a browser opens an address with the token once."""
     from mlflow import MlflowClient
 
     server = TrackingServer("--store", "sqlite", "--token").start()
@@ -306,9 +311,9 @@ def test_bad_use_is_one_line(server: TrackingServer, tmp_path: Path) -> None:
 
 
 def test_where_the_database_cannot_be_made_the_line_is_the_reason() -> None:
-    """Not what initdb says last, that it removes what it has begun."""
+    """The line gives initdb's reason, not its last message, which is that it removes what it has made."""
     server = TrackingServer()
-    limit = 300_000  # bytes of a file
+    limit = 300_000  # bytes in a file
     ended = subprocess.run(
         server.command(),
         capture_output=True,
@@ -332,7 +337,7 @@ def test_without_postgresql_the_line_says_what_to_do(tmp_path: Path, monkeypatch
 
 
 def test_stopped_politely_it_exits_with_the_signals_code_and_keeps_its_runs(server: TrackingServer) -> None:
-    """Last, since it ends the server: what was in the database's memory is in its files."""
+    """This test comes last, since it ends the server. A clean shutdown leaves all runs in the database's files."""
     assert server.stop(signal.SIGINT) == 0
     control: Any = subprocess.run(
         [str(postgres.programs() / "pg_controldata"), str(server.folder / "database")],  # type: ignore[operator]

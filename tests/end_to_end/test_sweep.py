@@ -1,4 +1,4 @@
-"""A whole sweep through the command line: records, mirror, report, repeat, and the same bits however it was run."""
+"""A whole sweep on the command line: records, mirror, report, a repeated run, and the same bits with one job or two."""
 
 import json
 import shlex
@@ -41,7 +41,7 @@ def test_every_cell_is_done_and_said(swept: tuple[Bench, str]) -> None:
         assert record["status"] == "done"
         assert record["iterations"] == ITERATIONS
         assert set(record["mi_frozen_nats"]) == {"c1", "c2"}
-        assert record["health"]["status"] in ("ok", "collapsed")  # after so few iterations either may be
+        assert record["health"]["status"] in ("ok", "collapsed")  # after so few iterations both are possible
         assert record["health"]["variety"] > 0
         assert record["health"]["distinctness"] > 0
 
@@ -111,7 +111,7 @@ def test_one_job_or_two_give_the_same_bits(swept: tuple[Bench, str], undisturbed
 
 @pytest.mark.slow
 def test_another_definition_is_kept_apart(swept: tuple[Bench, str], tmp_path: Path, empty_database: Path) -> None:
-    """Half-way through, somebody changes a rate: the old cells stay, nothing is mixed, the report says so."""
+    """Somebody changes a rate between two runs. The old cell stays, nothing is mixed, and the report names the rate."""
     bench = Bench(tmp_path, iterations=12).use_database(empty_database)
     bench("run", "tiny", "--arms", "gan", "--seeds", "0")
     bench.spec.write_text(

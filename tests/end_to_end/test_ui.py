@@ -1,4 +1,4 @@
-"""``python -m bench ui``: the server it starts and stops, and in a real browser what a person sees."""
+"""``python -m bench ui``: the server that it starts and stops, and what a person sees in a real browser."""
 
 import shutil
 import socket
@@ -39,7 +39,7 @@ needs_browser = pytest.mark.skipif(bool(missing()), reason=f"{missing()}: `make 
 
 # ---------------------------------------------------------------- a results folder
 def finished(folder: CellFolder, iterations: int, ceiling: float, seed: int) -> None:
-    """Records of a done cell, with a curve that rises to the ceiling."""
+    """Write the records of a finished cell whose L_I rises to the ceiling."""
     t = np.arange(1, iterations + 1)
     columns = {
         "loss/discriminator": 1.2 + 0.1 * np.sin(t + seed),
@@ -54,7 +54,7 @@ def finished(folder: CellFolder, iterations: int, ceiling: float, seed: int) -> 
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory, empty_database: Path) -> Path:
-    """Fifteen finished cells, three arms of five seeds, mirrored."""
+    """A results folder with fifteen finished and mirrored cells: three arms with five seeds each."""
     results = tmp_path_factory.mktemp("ui")
     shutil.copy(empty_database, results / "mlflow.db")
     context = Context(["mnist-mi"], results=results, profile="smoke", arms=",".join(ARMS), device="cpu")
@@ -86,9 +86,9 @@ def test_the_seeds_view_draws_a_line_for_each_run(addresses: dict[str, str], pag
     chart = page.chart("mi/categorical", lines=15)
     assert len(chart["lines"]) == 15
     assert all(width > 100 and height > 5 for _, width, height in chart["lines"])
-    assert len({stroke for stroke, _, _ in chart["lines"]}) == 15  # an arm's hue, a seed's shade
+    assert len({stroke for stroke, _, _ in chart["lines"]}) == 15  # a hue for each arm, a shade for each seed
     assert "gan/seed-0 (mi/categorical)" in chart["text"]
-    for bars, number in (("summary/t80", 10), ("summary/mi_final", 15)):  # the plain GAN's five never reach T80
+    for bars, number in (("summary/t80", 10), ("summary/mi_final", 15)):  # the plain GAN never reaches T80
         drawn = page.chart(bars, bars=number)["bars"]
         assert len(drawn) == number
         assert all(width > 1 and height > 1 for width, height in drawn)
@@ -138,7 +138,7 @@ def test_a_run_shows_its_note_its_data_set_and_its_pictures(
     assert f"mnist ({digest[:32]})" in text
     page.open(f"{run_page}/artifacts/traversals/c1.png")
     sizes = "return [...document.images].map(i => [i.naturalWidth, i.naturalHeight])"
-    wanted = [2 * (10 * 28 + 9), 2 * (13 + 5 * 28 + 4)]  # twice: labels, digits and separators
+    wanted = [2 * (10 * 28 + 9), 2 * (13 + 5 * 28 + 4)]  # doubled: labels, digits and separators
     assert wanted in page.until(lambda: page.run(sizes), lambda found: wanted in found)
     assert page.errors() == []
 
@@ -152,7 +152,7 @@ def test_the_server_listens_on_loopback_alone(addresses: dict[str, str]) -> None
 
 @needs_root
 def test_another_account_gets_nothing_without_the_token(results: Path, addresses: dict[str, str]) -> None:
-    """Whoever has it is still not served what viewing does not need, nor what a store names outside of its folder."""
+    """With the token, it still gets no route that viewing does not need, and no artifact outside the store's folder."""
     base, _, token = addresses["seeds"].partition("#")[0].partition("?token=")
     wanted = [Request("GET", "/"), Request("GET", "/version"), post("/ajax-api/2.0/mlflow/runs/search", {})]
     wanted += [Request("GET", f"/?token={guess}") for guess in ("", "x" * len(token), token[:-1])]
@@ -173,7 +173,7 @@ def test_another_account_gets_nothing_without_the_token(results: Path, addresses
 
 
 def test_artifacts_that_a_store_names_elsewhere_are_not_served(results: Path, addresses: dict[str, str]) -> None:
-    """A results folder may come from anybody, and an older server took any location."""
+    """A results folder may come from anybody, and an older server accepted any location for artifacts."""
     from mlflow import MlflowClient
 
     base, _, token = addresses["seeds"].partition("#")[0].partition("?token=")

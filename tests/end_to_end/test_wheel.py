@@ -17,7 +17,7 @@ from tests.end_to_end.harness import PATIENCE_S, ROOT
 NOT_PACKED = ("throughput/NOTES.md",)
 NEVER_BUILT_FROM = (
     *(".git", ".venv", ".tools", "results", "tests", "docs", "build", "*.egg-info", "__pycache__"),
-    *(".hypothesis", ".*_cache"),  # which other programs may be writing
+    *(".hypothesis", ".*_cache"),  # other programs may be writing to these
 )
 PACKAGES = ("infogan", "bench")
 Say = Callable[..., str]
