@@ -25,7 +25,7 @@ def client(results: Path) -> Any:
 
 @pytest.fixture
 def few_samples(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A cell trained in this process keeps pictures, health and L_I on fewer samples: half the time of a small one."""
+    """Cells trained in this process use fewer samples for pictures, health and L_I, which halves their time."""
     monkeypatch.setattr(keep, "SNAPSHOT_SAMPLES", 128)
     monkeypatch.setattr(keep, "NUM_SAMPLES", 100)
     monkeypatch.setattr(keep, "frozen_bounds_nats", partial(frozen_bounds_nats, num_samples=256))

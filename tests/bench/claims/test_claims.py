@@ -1,4 +1,4 @@
-"""Verdicts by hand: what "best seed" and "median seed" hold against a bound, and for which variants a claim speaks."""
+"""Verdicts on made-up runs: how the best and the median seed meet a bound, and which variants a claim is about."""
 
 import json
 import math
@@ -73,7 +73,7 @@ def spec(tmp_path_factory: pytest.TempPathFactory) -> Spec:
 def sweep(
     spec: Spec, purity: list[Any], nmi: list[Any], num_done: int = 5, precision: list[Any] | None = None
 ) -> Sweep:
-    """Both variants alike: five seeds with these measures; None: not measured."""
+    """Five seeds of both variants, with the same measures in each. None means that a measure is missing."""
     runs = []
     for cell in planned(spec, "two"):
         measured = {"sample_purity": purity[cell.seed], "sample_nmi": nmi[cell.seed]}
@@ -89,7 +89,7 @@ def sweep(
 
 
 def test_the_best_seed_is_chosen_by_one_number_and_judged_by_another(spec: Spec) -> None:
-    # by purity the best is seed 3, whose NMI is 0.5; the largest NMI, 0.95, must not be chosen
+    # by purity seed 3 is the best; its NMI is 0.5, and the largest NMI, 0.95, must not be chosen
     found = judge(spec.experiments["two"], sweep(spec, [0.1, 0.2, 0.3, 0.9, 0.4], [0.95, 0.9, 0.85, 0.5, 0.82]))
     best = [r for r in found if r.id == "F9a"]
     assert [(r.variant, r.conditions[0].value, r.conditions[0].holds) for r in best] == [("one", 0.5, False)]
@@ -107,14 +107,14 @@ def test_the_best_seed_is_chosen_by_one_number_and_judged_by_another(spec: Spec)
 @pytest.mark.parametrize(
     ("nmi", "verdict", "value", "num_measured"),
     [
-        ([0.9, 0.9, 0.9, None, None], "reproduced on a substitute", 0.9, 3),  # the median holds whatever two are
-        ([0.1, 0.2, 0.3, None, None], "not reproduced on a substitute", 0.2, 3),  # and misses here
+        ([0.9, 0.9, 0.9, None, None], "reproduced on a substitute", 0.9, 3),  # it holds, whatever the missing two
+        ([0.1, 0.2, 0.3, None, None], "not reproduced on a substitute", 0.2, 3),  # it misses, whatever the missing two
         ([0.9, 0.9, 0.1, None, None], "not measured", None, 3),
         ([None] * 5, "not measured", None, 0),
         ([0.9, 0.9, DIVERGED, DIVERGED, DIVERGED], "not reproduced on a substitute", -math.inf, 5),
         ([0.9, 0.9, 0.9, DIVERGED, DIVERGED], "reproduced on a substitute", 0.9, 5),
         ([0.9, None, None, None, DIVERGED], "not measured", None, 2),
-        ([0.9, 0.9, None, DIVERGED, DIVERGED], "not measured", None, 4),  # was "not reproduced": it is not known
+        ([0.9, 0.9, None, DIVERGED, DIVERGED], "not measured", None, 4),  # the missing seed decides
     ],
 )
 def test_a_missing_seed_may_have_any_value_and_a_diverged_one_has_the_worst(
@@ -128,7 +128,7 @@ def test_a_missing_seed_may_have_any_value_and_a_diverged_one_has_the_worst(
 
 
 def test_a_seed_that_diverged_at_once_is_in_the_committed_curves_too(spec: Spec) -> None:
-    """It has no history; without it five seeds of which one failed would read as four that all hold."""
+    """Such a seed has no history. Without it, five seeds of which one failed would look like four that hold."""
     made = sweep(spec, [0.5] * 5, [0.9, 0.9, 0.1, DIVERGED, DIVERGED])
     made = replace(made, runs=[replace(run, history=None) if run.diverged else run for run in made.runs])
     read = from_json(json.loads(json.dumps(to_json(made))))
@@ -157,16 +157,16 @@ BLANK = BlankTable(measure="precision", below=0.01, basis="Made up for this test
 @pytest.mark.parametrize(
     ("nmi", "precision", "best", "median"),
     [
-        # a blank seed counts as the worst, and does not leave the claim open
+        # a blank seed has the worst value, so it does not leave the claim open
         ([0.1, 0.2, 0.3, None, None], [0.5, 0.5, 0.5, 0.0, 0.0], ("not", 0.3), ("not", 0.1)),
         ([0.1, 0.9, 0.9, None, None], [0.5, 0.5, 0.5, 0.0, 0.0], ("", 0.9), ("not", 0.1)),
-        # one that shows something, or of which that is not known, may have any value
+        # an unread seed may have any value if it shows something, or if that is not known
         ([0.1, 0.2, 0.3, None, None], [0.5, 0.5, 0.5, 0.0, 0.02], ("open", None), ("not", 0.15)),
         ([0.9, 0.9, 0.1, None, None], [0.5, 0.5, 0.5, 0.0, None], ("open", None), ("open", None)),
-        # also where the readers have made something of it
+        # a blank seed has the worst value even if the readers gave it another one
         ([0.1, 0.2, 0.9, 0.9, 0.9], [0.5, 0.5, 0.0, 0.0, 0.0], ("not", 0.2), ("not", -math.inf)),
         ([None] * 5, [0.0] * 5, ("not", -math.inf), ("not", -math.inf)),
-        # it is no candidate for the best seed, where its number would have been chosen and missed
+        # a blank seed cannot be the best seed; here its number would be chosen, and would miss the bound
         ([0.9, 0.9, 0.9, 0.1, 0.1], [0.5, 0.5, 0.5, 0.0, 0.0], ("", 0.9), ("", 0.9)),
     ],
 )
@@ -190,7 +190,7 @@ def test_a_run_that_shows_nothing_of_the_data_counts_against_a_claim(
         row = ArmView(found["F9a"])
         assert ("none shows it" in row.criteria[0].text, "inf" in row.criteria[0].text) == (True, False)
         assert "inf" not in found["F9a"].reason
-    # without the rule a seed that could not be read may have any value, and one that was read has its own
+    # without the rule for blank seeds, an unread seed may have any value, and a read one has its own
     ruleless = judge(spec.experiments["two"], sweep(spec, purity, nmi, precision=precision))
     without = next(r for r in ruleless if (r.id, r.variant) == ("F9a", "one"))
     assert str(without.verdict) == words["open" if None in nmi else "" if nmi[-1] > 0.5 else "not"]
@@ -222,7 +222,7 @@ def test_seeds_of_which_nobody_knows_whether_they_hold_are_counted(spec: Spec) -
 
 
 def judged(spec: Spec, conditions: list[dict[str, Any]], purity: list[Any], nmi: list[Any]) -> ClaimResult:
-    """The second claim with other conditions."""
+    """The result of the second claim, F9b, under other conditions."""
     experiment = spec.experiments["two"]
     claim = experiment.claims[1].model_dump() | {
         "conditions": [{"basis": "Made up for this test.", **c} for c in conditions]
@@ -232,7 +232,7 @@ def judged(spec: Spec, conditions: list[dict[str, Any]], purity: list[Any], nmi:
 
 
 def test_medians_must_hold_on_the_same_seeds(spec: Spec) -> None:
-    """Two generators that always draw glasses and two that never do, with one that does both."""
+    """First case: both medians hold, but only one seed meets both bounds, so the claim holds only in part."""
     both = [
         {"measure": "sample_nmi", "over": "median seed", "at_least": 0.8},
         {"measure": "sample_purity", "over": "median seed", "at_most": 0.2},
@@ -273,9 +273,9 @@ def test_the_number_that_is_shown_is_of_a_condition_that_decides(spec: Spec) -> 
     ("ours", "theirs", "verdict", "value"),
     [
         ([0.5, 0.6, 0.7], [0.1, 0.59], "reproduced on a substitute", 0.6),
-        ([0.5, 0.6, 0.7], [0.1, 0.6], "not reproduced on a substitute", 0.6),  # as high is not beyond
-        ([0.5, 0.6, 0.7], [0.1, None], "not measured", None),  # the one that was not read may be higher
-        ([0.5, 0.6, 0.7], [0.65, None], "not reproduced on a substitute", 0.6),  # below the one that was, whatever
+        ([0.5, 0.6, 0.7], [0.1, 0.6], "not reproduced on a substitute", 0.6),  # equal is not above
+        ([0.5, 0.6, 0.7], [0.1, None], "not measured", None),  # the unread run may be higher
+        ([0.5, 0.6, 0.7], [0.65, None], "not reproduced on a substitute", 0.6),  # 0.6 is below the run that was read
         ([0.5, 0.6, 0.7], [], "not measured", None),
         ([0.6, 0.7, None], [0.1, 0.59], "reproduced on a substitute", 0.65),
         ([0.5, 0.6, None], [0.1, 0.55], "not measured", None),
@@ -299,7 +299,7 @@ def test_a_number_must_exceed_the_best_run_of_another_arm(
     assert (str(found.verdict), math.isnan(found.conditions[0].value)) == (verdict, value is None)
     if value is not None:
         assert found.conditions[0].value == pytest.approx(value)
-    blind = experiment.model_copy(update={"claims": [claim], "blank": BLANK})  # whether or not the rivals show anything
+    blind = experiment.model_copy(update={"claims": [claim], "blank": BLANK})  # blank rivals change nothing
     hidden = [replace(run, measures={"quality": Measured(values={"precision": 0.0})} | run.measures) for run in rivals]
     assert judge(blind, replace(alone, runs=[*own, *hidden]))[0].verdict == found.verdict
     if theirs and None not in theirs:

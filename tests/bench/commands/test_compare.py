@@ -1,4 +1,4 @@
-"""``compare`` and the examples of docs/EXTENDING.md: what the page says, run at smoke size."""
+"""``compare``, and the commands that docs/EXTENDING.md shows, run at smoke size."""
 
 import re
 import shlex
@@ -46,7 +46,7 @@ def named(line: str) -> str:
 
 
 def swept(folder: Path, t80: list[int]) -> Sweep:
-    """Five finished runs of 200 iterations whose L_I jumps to H(c) at an iteration, with one first loss a seed."""
+    """Finished runs of 200 iterations. L_I jumps to H(c) at each seed's ``t80``; each seed has its own first loss."""
     runs = []
     for seed, at in enumerate(t80):
         place = folder / f"seed-{seed}"
@@ -89,7 +89,7 @@ def test_what_cannot_be_said_is_not_said(tmp_path: Path) -> None:
 
 
 def test_the_reports_headline_is_the_same_answer(tmp_path: Path) -> None:
-    """An experiment of one's own: the arm that is held against infogan, of the same seeds."""
+    """For a user's own arm, the headline compares it with infogan on the same seeds, as ``compare`` does."""
     base, slower = (
         swept(tmp_path / "base", [100, 101, 102, 103, 104]),
         swept(tmp_path / "new", [110, 111, 112, 113, 114]),
@@ -104,7 +104,7 @@ def test_the_reports_headline_is_the_same_answer(tmp_path: Path) -> None:
     few = replace(base, runs=[*base.runs[:2], *own[:2]])
     assert "too few seeds to judge: 2 and 2, and each needs 3; so far 9" in headline(few, EXPERIMENT)
     assert headline(base, EXPERIMENT).startswith("infogan: 80 % of H(c) at iteration 105.7")
-    # an arm that the gate watches is held against a baseline, not against another arm
+    # an arm that the gate watches is compared with a baseline, not with another arm
     watched = WatchedTable(arm="slow", measure="area_under_curve", margin=0.1, basis="Made up for this test.")
     beside = headline(both, EXPERIMENT.model_copy(update={"gate": RULE.model_copy(update={"watched": [watched]})}))
     assert beside.startswith("infogan: 80 % of H(c) at iteration 105.7")
@@ -123,7 +123,7 @@ def test_the_page_shows_every_example(tmp_path: Path) -> None:
 
 
 class Here:
-    """An executor that trains in this process: a worker of its own costs each cell some seconds."""
+    """An executor that trains in this process, since a worker would cost each cell some seconds."""
 
     jobs = 1
 
@@ -141,7 +141,7 @@ class Here:
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One folder for all examples: what they are compared with is trained once."""
+    """One folder for all examples, so that the cells they are compared with are trained only once."""
     return tmp_path_factory.mktemp("examples")
 
 
@@ -149,7 +149,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def speak(
     results: Path, few_samples: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Callable[[str, str, int], str]:
-    """The last sentence of a line of the page, with further options, said by this process."""
+    """A function that runs a command of the page in this process, with more options, and returns its output."""
     monkeypatch.chdir(ROOT)
     monkeypatch.setattr(commands, "executor_of", lambda context: nullcontext(Here()))
     monkeypatch.setattr(parts, "_elsewhere", lambda function, tasks, what: [function(task) for task in tasks])
@@ -169,13 +169,13 @@ def speak(
 WORKED = [line for line in COMMANDS if " --spec examples/contrastive.toml" not in line]
 IN_FULL = [
     pytest.param(line, id=named(line), marks=[] if "beta1" in line else pytest.mark.slow) for line in WORKED
-]  # of the rest, three seeds
+]  # quick sessions run three seeds of the others, see below
 NUMBER = r" against \S+: ([\d.]+) % (slower|faster) \[([\d.-]+|unbounded), ([\d.-]+|unbounded)\] .*; (.*)$"
 
 
 @pytest.mark.parametrize("line", [line for line in WORKED if "beta1" not in line], ids=named)
 def test_three_seeds_of_an_example_end_with_a_number(speak: Callable[[str, str, int], str], line: str) -> None:
-    """An optimiser, a network and a loss term: too few seeds for pairs and for an interval."""
+    """The examples change the optimiser, the network or the loss. Three seeds are too few for pairs."""
     number = re.search(NUMBER, said := speak(line, "--seeds 0-2", 0))
     assert number, said
     assert number[5].startswith("two samples, since pairs do not hold: ")
@@ -183,10 +183,10 @@ def test_three_seeds_of_an_example_end_with_a_number(speak: Callable[[str, str, 
     assert number[5].endswith("3 seeds in common, pairs need 5")
 
 
-@pytest.mark.timeout(900)  # on a machine that is busy with other work
+@pytest.mark.timeout(900)  # seconds; long enough for a busy machine
 @pytest.mark.parametrize("line", IN_FULL)
 def test_an_example_ends_with_a_number_against_its_base(speak: Callable[[str, str, int], str], line: str) -> None:
-    """A rate, an optimiser, a network and a loss term; seeds are paired where the networks are the same."""
+    """The examples change beta1, the optimiser, the network or the loss. Seeds are paired if networks are equal."""
     number = re.search(NUMBER, said := speak(line, "", 0))
     assert number, said
     assert float(number[3]) <= float(number[1]) <= float(number[4])
@@ -196,16 +196,16 @@ def test_an_example_ends_with_a_number_against_its_base(speak: Callable[[str, st
 
 
 def test_the_second_method_runs_and_ends_with_the_comparison(speak: Callable[[str, str, int], str]) -> None:
-    """Shorter still than the smoke profile, which is too short to judge as well."""
+    """Its smoke profile has 8 iterations, which is too short to judge; the comparison must say so."""
     (line,) = set(COMMANDS) - set(WORKED)
-    said = speak(line, "--seeds 0", 3)  # not measured is no answer
+    said = speak(line, "--seeds 0", 3)  # exit code 3: not measured
     assert re.search(r" against \S+: too short to judge: no seed of either reaches 0.8 H\(c\) .* iterations$", said)
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)  # on a machine that is busy with other work
+@pytest.mark.timeout(900)  # seconds; long enough for a busy machine
 def test_an_example_runs_in_processes_of_its_own(tmp_path: Path) -> None:
-    """As a user runs it."""
+    """Runs the example in processes of its own, as a user does."""
     (line,) = [line for line in COMMANDS if "loss_term" in line]
     command = [sys.executable, *shlex.split(line)[1:], "--results", str(tmp_path), "--seeds", "0", "--no-tracking"]
     ran = subprocess.run([*command], cwd=ROOT, capture_output=True, text=True, check=False)

@@ -1,4 +1,4 @@
-"""The growth that ``python -m bench.publish.scaling`` tells from known costs."""
+"""The growth that ``python -m bench.publish.scaling`` finds in known costs."""
 
 import math
 
@@ -9,7 +9,7 @@ from bench.report.figures import draw_scaling
 
 GROWTH = {
     "linear": (lambda n: 3.0 + 0.2 * n, 1.0),
-    "quadratic": (lambda n: 3.0 + 0.01 * n * n, 1.83),  # not 2: n^2 - 25 over n - 5 is n + 5
+    "quadratic": (lambda n: 3.0 + 0.01 * n * n, 1.83),  # not 2: slope() compares n^2 - 25 with n - 5
     "logarithmic": (lambda n: math.log(n), 0.37),
 }
 
@@ -27,7 +27,7 @@ def test_what_does_not_grow_has_no_power() -> None:
 
 
 def test_a_start_that_was_slow_by_chance_is_not_taken_for_growth() -> None:
-    """A linear cost of 1 ms a cell above a start of 0.5 s that took 0.6 s for the first two."""
+    """Each cell costs 1 ms, after a start of 0.5 s that happened to take 0.6 s in the two smallest sweeps."""
     sizes = list(SIZES)
     costs = [0.1 * (n <= 15) + 0.5 + 0.001 * n for n in sizes]
     assert costs[0] > costs[2] < costs[3]
@@ -37,5 +37,5 @@ def test_a_start_that_was_slow_by_chance_is_not_taken_for_growth() -> None:
 def test_the_figure_has_plain_numbers_at_its_axes() -> None:
     rows = [dict.fromkeys(COLUMNS, 0.4 * n) | {"cells": n} for n in SIZES]
     drawing = draw_scaling(rows, COLUMNS)
-    assert b"<!-- 100 -->" in drawing.svg  # a comment names what a path draws
+    assert b"<!-- 100 -->" in drawing.svg  # a comment holds the text that a path draws
     assert b"mathdefault" not in drawing.svg

@@ -1,4 +1,4 @@
-"""The schedule of a launch by hand: slots, efficiency, the ideal, the figure and the cost against seeds."""
+"""The schedule of a launch against numbers by hand: slots, efficiency, ideal time, figure, cost by number of seeds."""
 
 from pathlib import Path
 from typing import Any
@@ -47,7 +47,7 @@ def test_cells_take_the_first_free_slot_and_the_numbers_are_those_of_the_bars() 
     assert found is not None
     assert [span.slot for span in found.spans] == [0, 1, 0]
     assert found.efficiency == pytest.approx((8 + 18 + 20) / (2 * 40))
-    assert found.ideal_s == 26  # 20, and 18 + 8 on the other slot
+    assert found.ideal_s == 26  # one slot trains 20 s, the other 18 + 8 s
     assert found.of_ideal == pytest.approx(26 / 40)
 
 
@@ -67,7 +67,7 @@ def test_a_launch_without_cells_or_of_too_many_slots_has_no_schedule(empty: dict
 
 
 def test_a_launch_counts_what_it_trained_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Not what an earlier launch trained, and nothing where only measures were missing."""
+    """It leaves out what an earlier launch trained. A cell that lacked only measures counts as nothing."""
     now = [0.0]
     monkeypatch.setattr(launches.time, "monotonic", lambda: now[0])
     names = ("whole", "resumed", "died once", "died at once", "measured", "stopped")
@@ -85,9 +85,9 @@ def test_a_launch_counts_what_it_trained_itself(tmp_path: Path, monkeypatch: pyt
     hear("resumed", "resumed", train_s=20.0)
     hear("died once", "progress")
     hear("died once", "started")
-    hear("died once", "resumed", train_s=12.0)  # from its own checkpoint of this launch
+    hear("died once", "resumed", train_s=12.0)  # from a checkpoint of this launch
     hear("died at once", "started")
-    hear("died at once", "resumed", train_s=20.0)  # from an earlier launch's: the first worker had not got so far
+    hear("died at once", "resumed", train_s=20.0)  # from a checkpoint of an earlier launch, since this one had none
     hear("stopped", "resumed", train_s=5.0)
     hear("stopped", "durable", train_s=15.0)
     hear("stopped", "stopped")
@@ -136,7 +136,7 @@ def test_the_launch_with_most_training_of_a_definition_is_shown() -> None:
 def test_the_ideal_lies_between_its_bounds(durations_s: list[float], jobs: int) -> None:
     found = makespan_s(longest_first(durations_s), jobs)
     bound = max(max(durations_s), sum(durations_s) / jobs)
-    graham = sum(durations_s) / jobs + (1 - 1 / jobs) * max(durations_s)  # of any list, in any order
+    graham = sum(durations_s) / jobs + (1 - 1 / jobs) * max(durations_s)  # for any list in any order
     assert bound * (1 - 1e-9) <= found <= graham * (1 + 1e-9)
     if len(durations_s) <= jobs:
         assert found == max(durations_s)
@@ -160,6 +160,7 @@ def test_cost_against_seeds_is_the_packing_of_each_arms_median_time() -> None:
     sweep = Sweep("e", "cpu", {}, "d", [], [THREE])
     table = seeds_table([sweep])
     assert table.rows[0][:4] == ["e", "cpu", "2", "2"]
-    one_seed_s = max(15.0, 22.5) + (40 - 35)  # a: median of 10 and 20 seconds; b: 22.5; what came after the last cell
+    # arm a: the median of 10 and 20 s; arm b: 22.5 s; then the time after the last cell
+    one_seed_s = max(15.0, 22.5) + (40 - 35)
     assert table.rows[0][4] == f"{one_seed_s / 60:.1f}"
     assert seeds_table([Sweep("e", "cpu", {}, "other", [], [THREE])]).rows == []

@@ -1,4 +1,4 @@
-"""The report's first screen: the answer of each claim, its strip of seeds, the bar, and boxes that fit a window."""
+"""The report's first screen: the answer to each claim, its strip of seeds, and the bar that counts the claims."""
 
 import json
 import math
@@ -62,7 +62,7 @@ def test_a_bound_is_said_as_its_number_is() -> None:
 
 
 def test_a_number_that_is_not_there_has_a_word_everywhere() -> None:
-    """Not "nan", nor "inf%": of the best run, of the median, of the paper's measure beside them."""
+    """No "nan" or "inf%" is shown for the best run, for the median, or for the paper's measure beside them."""
     undecided = result("F3a", Outcome.NOT_MEASURED, held=condition(over="best seed", s0=math.nan))
     assert answers.ours([undecided]) == f"by {wording.ABSENT} of the range in the best run, 0.60 in the median"
     nothing = replace(undecided, value=-math.inf)
@@ -93,7 +93,7 @@ def test_a_result_is_read_back_from_its_line_of_claims_json(worst: float, bound:
     open_ = replace(result("F3a", Outcome.NOT_MEASURED, held=replace(held, value=math.nan)), value=None, num_measured=0)
     for one in (whole, open_):
         again = ClaimResult.from_json(json.loads(json.dumps(one.to_json())))
-        assert repr(again) == repr(one)  # NaN equals nothing
+        assert repr(again) == repr(one)  # NaN is not equal to NaN
     with pytest.raises(ValueError, match="not a judged claim: KeyError"):
         ClaimResult.from_json({"verdict": "reproduced"})
     with pytest.raises(ValueError, match="num_seeds"):

@@ -1,4 +1,4 @@
-"""One page over several folders: the best evidence answers, whatever their order; a pack, a reference's pictures."""
+"""One page over several folders and packs: the best evidence answers each claim, whatever the order of the folders."""
 
 import re
 from dataclasses import replace
@@ -28,7 +28,7 @@ REFERENCES = Path(__file__).parents[3] / "results" / "reference"
 
 @pytest.fixture(scope="module")
 def two(spec: Spec, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """A folder with an arm at the cpu's budget, and a pack of two seeds of another, too few to judge."""
+    """A folder with all seeds of one arm, and a pack with two seeds of another arm, which are too few to judge."""
     full, packed = tmp_path_factory.mktemp("full"), tmp_path_factory.mktemp("packed")
     for cell in planned(spec):
         if cell.arm == "infogan-fast-q":
@@ -101,7 +101,7 @@ def test_the_first_reading_stands_first_also_where_another_answers_better() -> N
     assert [arm.name for arm in card.arms] == ["authors/infogan", "fixed/infogan"]
     (card,) = cards.cards(
         [replace(readings[0], num_seeds=0, value=None), readings[1]], {}
-    )  # what was not trained is last
+    )  # an arm that was not trained comes last
     assert [arm.name for arm in card.arms] == ["fixed/infogan", "authors/infogan"]
 
 
@@ -113,11 +113,11 @@ def test_an_arm_that_was_never_run_is_left_out_where_another_was() -> None:
     (found,) = evidence.best(evidence.of_folder([none], "a")).values()
     assert [one.result.group for one in found] == ["tables/infogan"]
     (found,) = evidence.best(evidence.of_folder([yes, replace(none, num_seeds=2)], "a")).values()
-    assert len(found) == 2  # too few seeds to judge is not the same
+    assert len(found) == 2  # an arm with too few seeds to judge was run
 
 
 def test_an_undecided_cost_is_a_measurement_and_not_a_missing_run() -> None:
-    """An interval that holds the bound is shown beside decided networks, and stands before a folder with nothing."""
+    """If the bound lies in its interval, it is shown beside decided networks, and wins over a folder with nothing."""
     yes = replace(result("S6a", Outcome.REPRODUCED, "mnist"), num_seeds=0, value=1.02)
     undecided = replace(result("S6a", Outcome.NOT_MEASURED, "svhn"), num_seeds=0, value=1.1)
     (found,) = evidence.best(evidence.of_folder([yes, undecided], "a")).values()

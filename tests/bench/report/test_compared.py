@@ -1,4 +1,4 @@
-"""Choices that are told apart by named measures: the table, its file, the headline and a row of pictures for each."""
+"""Choices compared by named measures: the table and its file, the headline, and a row of pictures for each choice."""
 
 import csv
 import io
@@ -46,7 +46,7 @@ def test_every_choice_has_its_own_value_and_the_reference_is_first(spec: Spec, s
         *(("fc-norm", "infogan"), ("slope-0-1", "infogan")),
     ]
     assert {row.variant: row.median("variety") for row in rows} == VARIETY
-    assert np.isnan(rows[0].median("precision"))  # of samples, which nobody measured here
+    assert np.isnan(rows[0].median("precision"))  # a measure of samples, which these cells lack
 
 
 def test_the_headline_names_those_below_half_or_above_twice_the_reference(spec: Spec, sweep: Sweep) -> None:
@@ -63,7 +63,7 @@ def test_the_headline_names_those_below_half_or_above_twice_the_reference(spec: 
 
 
 def test_without_the_reference_nothing_is_compared_and_that_is_said(spec: Spec, sweep: Sweep) -> None:
-    """Not "each differs from fc-norm", nor "less than half of that with fc-norm": it is only the first one there."""
+    """The other choices must not be compared with fc-norm, which is only the first of those that ended."""
     others = replace(sweep, runs=[run for run in sweep.runs if run.cell.variant != "authors"])
     chosen = choices.choices_of(others, spec.experiments[EXPERIMENT])
     assert choices.headline(chosen) == "Nothing is compared: no cell of the reference variant authors has ended."

@@ -1,4 +1,4 @@
-"""Which traversal grids a page shows where it has no room for all of them."""
+"""Which traversal grids a page shows if it has no room for all of them."""
 
 from pathlib import Path
 

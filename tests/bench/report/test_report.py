@@ -1,4 +1,4 @@
-"""The report on synthetic records written through the real records API: contents, escapes, absences, same bytes."""
+"""The report on made-up records, written through the real API: contents, escaping, missing parts, the same bytes."""
 
 import csv
 import json
@@ -33,7 +33,7 @@ HOSTILE = '<script>alert("x")</script> | [a](http://evil.example) /home/somebody
 
 @pytest.fixture(scope="module")
 def full(spec: Spec, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Five arms and five seeds, reported."""
+    """Results of five arms with five seeds each, and their report."""
     results = tmp_path_factory.mktemp("full")
     for cell in planned(spec):
         record(results, cell)
@@ -42,7 +42,7 @@ def full(spec: Spec, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def texts(destination: Path) -> dict[str, str]:
-    """Every text of a report, images taken out."""
+    """The text files of a report by name, with embedded images removed."""
     paths = [
         destination / "index.html",
         destination / "report.md",
@@ -106,7 +106,7 @@ def test_page_is_self_contained(full: Path) -> None:
     assert not re.search(r"""(?:src|href)=["'](?!data:|#)""", page)
     assert not re.search(r"url\(|@import|https?://", re.sub(r'"data:[^"]*"', "", page))
     assert len(page) < 3_000_000
-    assert page.count("seed 4: generated images") == 5  # every seed's grid
+    assert page.count("seed 4: generated images") == 5  # a grid of this seed for each arm
 
 
 def test_every_seed_stands_in_the_table(full: Path) -> None:
@@ -225,7 +225,7 @@ def test_somebody_elses_text_is_escaped(spec: Spec, tmp_path: Path) -> None:
 
 
 def test_continuous_codes_and_variants(spec: Spec, tmp_path: Path) -> None:
-    """No H(c), no T80, a figure for each variant; an experiment that experiments.toml does not have."""
+    """There is no H(c) and no T80, and each variant has a figure. The experiment is not in experiments.toml."""
     codes = {"codes": [{"kind": "continuous", "std": "learned", "log_std_clamp": [-4.0, 2.0]}]}
     for cell in planned(spec, (0, 1))[::5]:
         for variant in ("azimuth", "$wide"):
@@ -246,14 +246,14 @@ def test_continuous_codes_and_variants(spec: Spec, tmp_path: Path) -> None:
 def test_curves_of_continuous_codes_are_what_q_explains_between_nothing_and_every_value(
     spec: Spec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Their L_I sums to -1.1 nats at most, which an axis in nats would show as less than no information."""
+    """At fixed std the L_I of five codes is -1.1 nats at most; an axis in nats would show it as less than nothing."""
     codes = {"codes": [{"kind": "continuous", "std": 1.0, "log_std_clamp": [-4.0, 2.0]}] * 5}
     cell = planned(spec, (0,))[0]
     config = cell.config | codes | {"variant": None, "experiment": "faces"}
     other = Cell("faces", "cpu", None, cell.arm, 0, config, cell.definition | codes)
     folder = record(tmp_path, other, done=False, length=20)
     curve = np.linspace(0.0, 0.8, 300)
-    curve[:2] = -9.0  # the first iterations may lie anywhere
+    curve[:2] = -9.0  # the first iterations may have any value
     columns = {"loss/discriminator": 1.0, "loss/generator": 1.0} | {f"mi/c{i}": curve - 1.2 for i in range(1, 6)}
     folder.write_history(history_of(columns | {f"explained/c{i}": curve for i in range(1, 6)}, 300))
     folder.write_result(Result(status="done"))

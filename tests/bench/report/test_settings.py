@@ -1,4 +1,4 @@
-"""An experiment whose variants are single choices: ratios, bounds, the table, its file and the figure."""
+"""The report of an experiment whose variants are single choices: ratios, bounds, the table, its file and the figure."""
 
 import csv
 import io
@@ -24,7 +24,7 @@ T80 = {"reference": 50.0, "slope-0-01": 100.0, "tiny": math.inf, "norm-together"
 
 
 def straight_to_the_ceiling(cell: Cell) -> np.ndarray:
-    """L_I that rises in a line through 0.8 H(c) at T80; seeds differ by 1 %; a baseline has a hump of 0.4 nats."""
+    """L_I that rises linearly and reaches 0.8 H(c) at T80. Seeds differ by 1 %. A baseline has a hump of 0.4 nats."""
     t = np.arange(1, cell.iterations + 1)
     if cell.arm.startswith("gan"):
         return 0.4 * np.exp(-(((t - 120) / 40) ** 2))
@@ -70,7 +70,7 @@ def test_a_choice_that_never_gets_there_is_a_bound_without_a_ceiling(spec: Spec,
     assert record.ratio is not None
     assert (record.ratio.not_reached, record.ratio.high) == (3, math.inf)
     words = ratio_words(record)
-    assert words.startswith("at least 6.0")  # the budget of 300 over 50
+    assert words.startswith("at least 6.0")  # 300 iterations, divided by the reference's 50
     assert "unbounded" in words
 
 
@@ -98,7 +98,7 @@ def test_variants_are_selected_by_name(tmp_path: Path) -> None:
         "separate-q/infogan/seed-100",
         "separate-q/infogan-fast-q/seed-100",
         "separate-q/gan-fast-q/seed-100",
-    ]  # in the order asked for
+    ]  # in the order of --variants
     with pytest.raises(SpecError, match=r"unknown variant 'seperate-q'.*did you mean 'separate-q'"):
         Context([EXPERIMENT], profile="smoke", variants="seperate-q", results=tmp_path)
 

@@ -1,4 +1,4 @@
-"""Measures of a finished cell: recorded by family, redone when their code changes, without training again."""
+"""Measures of a finished cell are recorded by family. If their code changes, they are made again without training."""
 
 import errno
 import math
@@ -41,7 +41,7 @@ num_images = 600"""
 
 @pytest.fixture(autouse=True)
 def small(few_samples: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The same code on fewer samples and a classifier that has hardly been trained."""
+    """Run the same code with fewer samples and a classifier that has hardly been trained."""
     monkeypatch.setattr(digit_family, "NUM_SAMPLES", 200)
     monkeypatch.setattr(samples, "NUM_SAMPLES", 200)
     monkeypatch.setattr(atlas, "POSITIONS", (-2.0, 2.0))
@@ -55,7 +55,7 @@ QUICK = ("samples", "usable")
 
 
 def planned(tmp_path: Path, arm: str = "infogan") -> Cell:
-    """With all measures of experiment mnist, which take most of a cell's seconds: QUICK are the quickest two."""
+    """A small cell with all measures of experiment mnist, which take most of its time; QUICK names the quickest two."""
     text = SPEC.read_text()
     start = text.index("[experiments.mnist.profiles.smoke]")
     old = text[start : text.index("seeds", start)]
@@ -66,7 +66,7 @@ def planned(tmp_path: Path, arm: str = "infogan") -> Cell:
 
 
 def run(cell: Cell, results: Path) -> tuple[str, list[str]]:
-    """Outcome and the kinds of event of one attempt in this process."""
+    """Attempt the cell once in this process; returns its outcome and the kinds of its events."""
     kinds: list[str] = []
     task = CellTask(cell, results, None, {"git_commit": "0", "packages": {}})
     folder = CellFolder.of(results, cell)
@@ -79,7 +79,7 @@ def test_beside_others_a_cell_is_trained_and_left_to_be_measured(tmp_path: Path)
     cell = planned(tmp_path)
     task, told = CellTask(cell, tmp_path, None, {"git_commit": "0", "packages": {}}), []
     for _ in CellRun(task, lambda kind, _: told.append(kind), lambda: False, num_together=2).turns():
-        assert "trained" not in told  # it pauses while it trains, never afterwards
+        assert "trained" not in told  # it yields to other cells only while it trains
     assert told[-1] == "trained"
     (item,) = grid.plan(tmp_path, [cell], None)
     assert (item.state, CellFolder.of(tmp_path, cell).measures()) == ("unmeasured", {})
@@ -144,7 +144,7 @@ def test_a_cell_that_is_trained_again_is_measured_again(tmp_path: Path) -> None:
     folder.write_measures("digits", folder.measures()["digits"].model_copy(update={"error": "of the old weights"}))
     (folder.path / "weights.safetensors").unlink()
     task = CellTask(cell, results, None, {})
-    assert conclude(task, "it died", stopping=False) == ("failed", "it died")  # it promised to train, and has not
+    assert conclude(task, "it died", stopping=False) == ("failed", "it died")  # it had to train and did not
     outcome, kinds = run(cell, results)
     assert outcome == "done"
     assert "progress" in kinds
@@ -163,16 +163,17 @@ def test_an_atlas_is_drawn_with_the_measures_and_its_absence_or_failure_unmakes_
         patch.setattr(cell_atlas, "draw_atlas", broken)
         outcome, kinds = run(cell, results)
     assert outcome == "done"
-    assert kinds[-2:] == ["note", "done"]  # what failed is said
+    assert kinds[-2:] == ["note", "done"]  # the note reports the failure
     folder = CellFolder.of(results, cell)
     assert not folder.has_atlas()
     before = folder.end_digest()
     assert [item.state for item in grid.plan(results, [cell], None)] == ["done"]
     assert run(cell, results)[0] == "done"
     assert folder.has_atlas()
-    assert folder.end_digest() == before  # a mirror has nothing to add
+    assert folder.end_digest() == before  # so the mirror has nothing to add
     (folder.path / "weights.safetensors").unlink()
-    run(replace(cell, measures=()), results)  # trained anew, with other bits on another machine: not the old pictures
+    # trained again, perhaps with other bits: the old pictures must not stay
+    run(replace(cell, measures=()), results)
     assert not folder.has_atlas()
 
 
@@ -195,7 +196,7 @@ def test_a_number_that_json_lacks_fails_its_family_alone(tmp_path: Path, monkeyp
 
 
 def test_a_checkpoint_is_due_once_its_multiple_is_passed(tmp_path: Path, monkeypatch) -> None:
-    """A GPU is read from only every so many iterations, which need not be multiples of --checkpoint-every."""
+    """A GPU is read only once in several iterations, which need not be multiples of --checkpoint-every."""
     info, versions = data.describe("mnist", "embedded"), {"torch": "2", "training_code": "c0de"}
     selection = Selection(arms=("infogan",), seeds=(0,))
     cell = cells(load_spec(SPEC), "mnist-mi", "smoke", selection, info, "cpu", versions)[0]
@@ -211,7 +212,7 @@ def test_a_checkpoint_is_due_once_its_multiple_is_passed(tmp_path: Path, monkeyp
 
     with CellFolder.of(tmp_path, cell).lock("test"):
         assert attempt(CellRun(task, report, lambda: False)) == "done"
-    assert saved == [10, 15, 24]  # past 7, 14 and 21
+    assert saved == [10, 15, 24]  # the first reads after 7, 14 and 21
 
 
 def test_a_measure_that_fails_is_told_and_leaves_training_and_other_measures(tmp_path: Path, monkeypatch) -> None:

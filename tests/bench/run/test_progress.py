@@ -1,4 +1,4 @@
-"""What a person sees while a data set is prepared where nobody watches a terminal."""
+"""Progress in a log: lines while a data set is prepared, lines of cells, and the time that is left."""
 
 import io
 from pathlib import Path
@@ -47,7 +47,7 @@ def test_the_time_left_counts_from_where_a_partial_cell_goes_on(tmp_path: Path, 
     sweep.update(task, "started", {})
     sweep.update(task, "resumed", {"iteration": num // 2})
     sweep.update(task, "progress", {"iteration": num * 3 // 4})
-    assert sweep.eta_s() == pytest.approx(10 * (25 + 60) / 25)  # 25 of the sweep's seconds took 10 of the clock's
+    assert sweep.eta_s() == pytest.approx(10 * (25 + 60) / 25)  # 25 estimated seconds took 10 real ones
     sweep.update(task, "evaluating", {})
     assert sweep.share == pytest.approx(100 / 160)
     sweep.update(task, "evaluating", {"family": "digits"})

@@ -1,4 +1,4 @@
-"""What is left, in seconds: a partial cell from its checkpoint, a trained one by what is still to be measured."""
+"""The seconds that are left: of a partial cell after its checkpoint, of a trained cell for the missing measures."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -27,7 +27,7 @@ def test_before_anything_is_finished_the_arithmetic_decides(tmp_path: Path) -> N
     measures_s = ASSUMED_FAMILY_S["digits"], ASSUMED_FAMILY_S["samples"]
     found = estimate(tmp_path, [PlannedCell(cell, "missing", "") for cell in cells], 2)
     assert not found.measured
-    assert found.seconds == pytest.approx(2 * (train_s + ASSUMED_CELL_S + sum(measures_s)))  # two, then the third
+    assert found.seconds == pytest.approx(2 * (train_s + ASSUMED_CELL_S + sum(measures_s)))  # two cells, then the third
     assert found.peak_bytes > found.kept_bytes > 0
 
 

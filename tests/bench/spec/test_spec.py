@@ -190,7 +190,7 @@ def test_the_papers_numbers_are_the_same_in_claims_and_figures() -> None:
     stated = [beside[name] for name in ("t80", "hump_nats", "hump_iteration")]
     assert stated == [FIGURE1_T80, FIGURE1_HUMP_NATS, FIGURE1_HUMP_ITERATION]
     before, after = (FIGURE1_INFOGAN.at(i) for i in (20, 30))
-    assert before < 0.8 * math.log(10) < after  # T80 lies between these two
+    assert before < 0.8 * math.log(10) < after  # so T80 lies between 20 and 30
 
 
 def test_selections_that_do_not_exist_are_refused() -> None:
@@ -211,8 +211,8 @@ def test_group_seeds_name_an_arm_a_group_or_several(tmp_path: Path) -> None:
 
     spec = load('"*/gan" = [], gan = [7], "azimuth-authors/gan" = [0, 1], "*-tables/infogan" = [3]')
     found = selected_seeds(spec, "faces", "cpu", Selection())
-    assert found["azimuth-authors", "gan"] == (0, 1)  # the last that matches
-    assert found["azimuth", "gan"] == ()  # a group's entry before that of its arm, wherever it stands
+    assert found["azimuth-authors", "gan"] == (0, 1)  # the last matching entry
+    assert found["azimuth", "gan"] == ()  # a group's entry counts more than its arm's, in any order
     assert found["azimuth-tables", "infogan"] == found["lighting-tables", "infogan"] == (3,)
     assert found["azimuth", "infogan"] == (0, 1, 2, 3, 4)
     for wrong in ("azimut/gan", "*/gam", "ga*"):
@@ -249,7 +249,7 @@ def test_an_iteration_as_one_graph_needs_a_gpu_and_the_fused_step(tmp_path: Path
 
 
 def test_where_there_may_be_a_graph_one_is_tried_and_on_a_cpu_a_cell_stays_what_it_was(tmp_path: Path) -> None:
-    """Of the shipped file; the reference step cannot be captured, and a CPU has no graphs: nothing is asked there."""
+    """With the shipped file, a GPU tries a graph. A CPU has no graphs, and the reference step cannot be captured."""
     shipped = {
         device: planned(SHIPPED, "mnist-mi", "smoke", seeds=(0,), device=device)[0] for device in ("cpu", "cuda")
     }
@@ -263,7 +263,7 @@ def test_where_there_may_be_a_graph_one_is_tried_and_on_a_cpu_a_cell_stays_what_
 
 
 def test_a_pipe_is_refused_at_once(tmp_path: Path) -> None:
-    """Reading it would wait for somebody to write."""
+    """Reading a pipe would wait until somebody writes to it."""
     os.mkfifo(tmp_path / "pipe")
     for path in (tmp_path / "pipe", Path("/dev/null"), tmp_path):
         with pytest.raises(SpecError, match="not a file"):

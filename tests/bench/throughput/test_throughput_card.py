@@ -1,4 +1,4 @@
-"""Rows of a GPU, rehearsed on a CPU: what each trains, what the record holds, and that one row's failure is its own."""
+"""The rows of ``throughput --card``, rehearsed on a CPU: what each trains and records; a failure stops no other."""
 
 import json
 import random
@@ -31,7 +31,7 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_rows_cover_graphs_precisions_seeds_orders_and_the_popular_port() -> None:
-    """On a GPU, whatever is there; the configuration is made without one."""
+    """These are the configurations for a GPU, which can be made without one."""
     on_gpu = Workload("mnist", device="cuda")
     configs = [(row, card.config_of(row, on_gpu)) for row in card.ROWS if not row.is_popular]
     assert {(c.capture, c.network.precision, row.num_seeds) for row, c in configs if row.order == "own"} == {
@@ -42,7 +42,7 @@ def test_rows_cover_graphs_precisions_seeds_orders_and_the_popular_port() -> Non
     assert own["float32"] == torch.contiguous_format
     assert all(own[p] != other[p] for p in own)
     assert sum(row.is_popular for row in card.ROWS) == 2
-    assert all(card.config_of(row, TINY).capture == "off" for row in card.ROWS)  # a rehearsal
+    assert all(card.config_of(row, TINY).capture == "off" for row in card.ROWS)  # a CPU has no graphs
 
 
 def test_a_row_is_measured() -> None:
@@ -55,7 +55,7 @@ def test_a_row_is_measured() -> None:
 def test_a_row_is_of_one_seeds_iteration_and_its_share_of_the_product_measured_beside_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Nine rounds of 1 to 9 ms an iteration of each seed, beside products that take half a second."""
+    """In nine rounds an iteration of one seed takes 1 to 9 ms; the products beside them take half a second."""
     multiply_adds = 2 * card.PRODUCT_SIZES["cpu"] ** 3
     for row in card.ROWS[3:5]:
         stretch_s = card.STRETCH["cpu"] * row.num_seeds * 1e-3
@@ -120,7 +120,7 @@ def test_the_report_shows_every_row_and_which_could_not_run(tmp_path: Path, monk
 def test_on_an_emulated_gpu_every_row_runs_and_mixes_no_devices(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """But for bfloat16, which the emulated device has no autocast for."""
+    """Rows in bfloat16 are left out, since the emulated device has no autocast for it."""
     rows = tuple(row for row in card.ROWS if row.precision != "bf16")
     monkeypatch.setattr(card, "STRETCH", {"cuda": 1})
     monkeypatch.setattr(card, "ROUNDS", {"cuda": 1})
