@@ -1,4 +1,4 @@
-"""Shared by all tests: one thread (as cells train), no network, caches of this session's own."""
+"""Set-up of all tests: one thread, as cells train; no network; caches that belong to this session alone."""
 
 import fcntl
 import os
@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 CACHE = "infogan-test-cache-"
-# processes of pytest-xdist share that of the one that started them
+# the processes of pytest-xdist share the cache of the process that started them
 if "PYTEST_XDIST_WORKER" not in os.environ or CACHE not in os.environ.get("INFOGAN_CACHE", ""):
     _CACHE = tempfile.TemporaryDirectory(prefix=CACHE)
     os.environ["INFOGAN_CACHE"] = _CACHE.name
@@ -20,10 +20,10 @@ os.environ["INFOGAN_OFFLINE"] = "1"
 os.environ.pop("INFOGAN_DATA", None)
 os.environ.pop("MLFLOW_TRACKING_URI", None)
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
-for name in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL"):  # of an outer make, whose jobs a test's own make would look for
+for name in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL"):  # an outer make's; a test's own make would try to use its jobs
     os.environ.pop(name, None)
-os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # what tests start a hundred times is compiled once
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # `make test &`: what tests start would ignore Ctrl-C, too
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # so that what tests start often is compiled once
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # `make test &`: started programs would ignore Ctrl-C
     signal.signal(signal.SIGINT, signal.default_int_handler)
 if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:  # `nohup make test`
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
@@ -36,12 +36,12 @@ def _one_thread() -> None:
     torch.set_num_threads(1)
 
 
-MadeOnce = Callable[[str, Callable[[Path], None]], Path]  # a name, what fills the new folder; the folder
+MadeOnce = Callable[[str, Callable[[Path], None]], Path]  # (name, function that fills the new folder) -> folder
 
 
 @pytest.fixture(scope="session")
 def made_once(tmp_path_factory: pytest.TempPathFactory) -> MadeOnce:
-    """What costs seconds to make and is only read: the processes of pytest-xdist share it, and all but one wait."""
+    """Makes a folder that tests only read, once for all processes of pytest-xdist: one fills it, the others wait."""
     base = tmp_path_factory.getbasetemp()
     shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
 
@@ -50,7 +50,7 @@ def made_once(tmp_path_factory: pytest.TempPathFactory) -> MadeOnce:
         with (shared / f"{name}.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if not is_made.exists():
-                shutil.rmtree(folder, ignore_errors=True)  # another process has failed at it
+                shutil.rmtree(folder, ignore_errors=True)  # from a process that failed
                 folder.mkdir()
                 fill(folder)
                 is_made.touch()
@@ -59,17 +59,17 @@ def made_once(tmp_path_factory: pytest.TempPathFactory) -> MadeOnce:
     return folder_of
 
 
-ODD_NAME = "q?x=1#f 100%25;\n数"  # of a folder, in which a database is made all the same
+ODD_NAME = "q?x=1#f 100%25;\n数"  # a folder of this name must do for a database
 
 
 @pytest.fixture(scope="session")
 def empty_database(made_once: MadeOnce) -> Path:
-    """Made once: MLflow's migrations take about 10 s."""
+    """A migrated MLflow database, made once, since the migrations take about 10 s."""
     return made_once("empty", _make_database) / ODD_NAME / "mlflow.db"
 
 
 def _make_database(folder: Path) -> None:
-    """A leftover of a killed creation lies in the way."""
+    """Make the database in spite of what a killed process has left there."""
     database = folder / ODD_NAME / "mlflow.db"
     database.parent.mkdir()
     database.with_name(".mlflow.db.incoming").write_bytes(b"half a database")
@@ -77,12 +77,12 @@ def _make_database(folder: Path) -> None:
     from bench.tracking.uri import sqlite_uri
 
     connect(sqlite_uri(database))
-    assert list(database.parents[1].iterdir()) == [database.parent]  # and none that the address seems to name
+    assert list(database.parents[1].iterdir()) == [database.parent]  # and no folder of a misread name
     assert sorted(p.name for p in database.parent.iterdir()) == [".mlflow.db.lease", "mlflow.db"]
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """A process of pytest-xdist hands its counts to the one that prints."""
+    """Hand the counts of a pytest-xdist process to the process that prints."""
     if hasattr(session.config, "workeroutput"):
         from tests import tally
 
@@ -91,14 +91,14 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
-    """Such a process has ended; one that crashed has no counts."""
+    """Add the counts of a pytest-xdist process that has ended; if it crashed, there are none."""
     from tests import tally
 
     tally.add(getattr(node, "workeroutput", {}).get("tally", {}))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """What the fault and fuzz suites have counted."""
+    """Print what the fault and fuzz suites have counted."""
     from tests import tally
 
     told = tally.lines()
@@ -109,5 +109,5 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest files first, which wait much: at the end the processes finish together."""
+    """Run the end-to-end tests first, since they take longest, so that all processes finish at about the same time."""
     items.sort(key=lambda item: "end_to_end" not in item.path.parts)

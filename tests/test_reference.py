@@ -1,4 +1,4 @@
-"""What is committed as a reference is drawn anew from what is committed of it: verdicts, tables, documents."""
+"""Verdicts, tables and documents of each reference are what its committed curves or packs give today."""
 
 import csv
 import json
@@ -29,11 +29,11 @@ from bench.report.evidence import best
 from bench.spec.tables import load_spec
 
 FOLDERS = sorted({path.parent for pattern in (CURVES, PACKS) for path in REFERENCES.glob(f"*/{pattern}")})
-QUICK = {"mnist-mi-paper"}  # drawing takes seconds
+QUICK = {"mnist-mi-paper"}  # quick to draw; the others take seconds each
 
 
 def close(a: object, b: object) -> bool:
-    """Equal, numbers up to the curves' rounding."""
+    """Whether the two are equal; numbers may differ by the rounding of committed curves."""
     if isinstance(a, dict) and isinstance(b, dict):
         return a.keys() == b.keys() and all(close(a[k], b[k]) for k in a)
     if isinstance(a, list) and isinstance(b, list):
@@ -44,9 +44,9 @@ def close(a: object, b: object) -> bool:
 
 
 def numbers(table: Path) -> list[list[float]]:
-    """The numbers of a table, row by row: words may be said better since, numbers stay.
+    """The numbers of a table, row by row. Its words may have changed since it was committed, its numbers must not.
 
-    Whether a seed had collapsed was 0 or 1, and is a word of its health now: none where nothing was known of it.
+    Older tables have 0 or 1 for a collapsed seed; newer ones have a word in the column health, if it is known.
     """
     found = []
     for row in csv.DictReader(table.read_text().splitlines()):
@@ -73,7 +73,7 @@ def test_verdicts_recompute(folder: Path) -> None:
     experiment = load_spec(DEFAULT_SPEC).experiments[sweep.experiment]
     committed = json.loads((folder / "claims.json").read_text())
     recomputed = [r.to_json() for r in judged(sweep, folder)]
-    assert [ClaimResult.from_json(entry).to_json() for entry in committed] == committed  # read back without a loss
+    assert [ClaimResult.from_json(entry).to_json() for entry in committed] == committed  # reading loses nothing
     assert len(committed) == len(recomputed)
     assert bool(committed) == bool(experiment.claims)
     for old, new in zip(committed, recomputed, strict=True):
@@ -85,7 +85,7 @@ def test_verdicts_recompute(folder: Path) -> None:
     [pytest.param(f, id=f.name, marks=[] if f.name in QUICK else pytest.mark.slow) for f in FOLDERS],
 )
 def test_the_report_is_drawn_anew_with_the_same_numbers(folder: Path, tmp_path: Path) -> None:
-    """By the command, in a copy: claims, every table, and the figures that the committed report shows of curves."""
+    """The command draws a copy again: same claims and tables, and every figure of curves that the report shows."""
     copy = tmp_path / folder.name
     shutil.copytree(folder, copy)
     report([reference_sweep(folder).experiment], DEFAULT_SPEC, copy, None)
@@ -96,17 +96,17 @@ def test_the_report_is_drawn_anew_with_the_same_numbers(folder: Path, tmp_path: 
     assert len(tables) > 3
     for table in tables:
         if table.name == "memory.csv" and (folder / CURVES).exists():
-            continue  # what measuring took is not in curves
+            continue  # curves do not hold the memory of measuring
         assert close(numbers(table), numbers(drawn / "tables" / table.name)), table.name
-    gone = (folder / CURVES).exists()  # the cells
-    of_cells = ("-traversal-", "-factor-", "-pictures", *(["-confusion"] if gone else []))  # not in curves
+    gone = (folder / CURVES).exists()  # only curves are left of the cells
+    of_cells = ("-traversal-", "-factor-", "-pictures", *(["-confusion"] if gone else []))  # drawn from cells
     shown = {path.name for path in folder.glob("figures/*")}
     of_curves = {name for name in shown if not any(part in name for part in of_cells)}
     assert of_curves <= {path.name for path in (drawn / "figures").iterdir()}
     assert (drawn / "index.html").stat().st_size > 10_000
     kept = {path.relative_to(folder).as_posix() for path in folder.glob("figures/*")}
     today = trimmed((drawn / "report.md").read_text(), kept, f"results/reference/{folder.name}")
-    assert (folder / "report.md").read_text() == today  # python -m bench.publish.reference --again
+    assert (folder / "report.md").read_text() == today  # else: python -m bench.publish.reference --again
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda f: f.name)

@@ -90,7 +90,7 @@ def test_names_of_factors_are_names(tmp_path: Path) -> None:
 
 
 def test_a_record_that_names_another_cell_is_not_mirrored(tmp_path: Path) -> None:
-    """Its names would become folders of artifacts."""
+    """The names in a record would become folders of artifacts."""
     cell = planned(tiny_file(tmp_path), seeds=(0,))[0]
     folder = CellFolder.of(tmp_path / "results", cell)
     config = cell.config | {"experiment": "../../up"}
@@ -154,7 +154,7 @@ def test_messages_do_not_steer_the_terminal(tmp_path: Path) -> None:
 
 # ---------------------------------------------------------------- servers
 def test_servers_bind_to_loopback() -> None:
-    """No source names another address, except to recognise it; test_ui.py checks the listening sockets themselves."""
+    """No source names an address that means every interface, except to recognise it. test_ui.py checks real sockets."""
     assert serving.LOOPBACK == server.Options(Path("server")).host == "127.0.0.1"
     for file in SOURCES:
         for line in file.read_text().splitlines():

@@ -89,7 +89,7 @@ def test_the_harness_is_built_in_layers() -> None:
 
 
 def test_no_imports_go_in_a_circle() -> None:
-    """Between files, also inside functions: code that cannot be imported at the top is in the wrong place."""
+    """Imports inside functions count too: code that cannot be imported at the top is in the wrong place."""
     modules = {".".join(f.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): f for f in FILES}
     graph = {  # a module's own package is imported before it, whatever its __init__ exports
         name: {m for m in imported(file) if m in modules and not f"{name}.".startswith(f"{m}.")}
@@ -122,7 +122,7 @@ def test_a_cells_key_covers_all_code_that_training_imports() -> None:
 
 
 def test_the_key_of_what_a_record_holds_beyond_training_covers_what_that_imports() -> None:
-    """Without the measures that are requested later, which have their own keys."""
+    """Measures that are requested later are not part of it, since they have their own keys."""
     allowed = {f"measures/{name}" for name in (*EVALUATION_FILES, "__init__", "digits/__init__")}
     for name in EVALUATION_FILES:
         used = own_modules(ROOT / "infogan" / "measures" / f"{name}.py")

@@ -1,4 +1,4 @@
-"""Shared options: each option of a command's group is there once, with Context's default."""
+"""Shared options: each command has every option of its group once, with Context's default."""
 
 import inspect
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What a download costs without a network, and which address it asks."""
+"""A download starts only if an address answers, and without a network it costs almost nothing."""
 
 import http.server
 import os
@@ -43,7 +43,7 @@ def refusing() -> Iterator[str]:
 
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
-    """Folders that downloads were asked for, in a process that may use the network without a proxy."""
+    """A list for the folders of started downloads, in a process that may use the network without a proxy."""
     for name in ("INFOGAN_OFFLINE", "http_proxy", "HTTP_PROXY"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(downloads, "_failures", {})
@@ -67,7 +67,7 @@ def test_one_address_that_answers_is_enough(asked: list[Path], tmp_path: Path, r
 
 
 def test_without_a_network_the_digits_cost_no_torch() -> None:
-    """A launcher there would import torch for nothing: 3 s of processor time and 400 MB each time."""
+    """Importing torch would be useless there, and would cost each launcher 3 s of processor time and 400 MB."""
     proxies = dict.fromkeys(("http_proxy", "https_proxy"), CLOSED)  # as if there were no network
     environment = {k: v for k, v in os.environ.items() if k not in ("INFOGAN_OFFLINE", "no_proxy", "NO_PROXY")}
     ended = subprocess.run(

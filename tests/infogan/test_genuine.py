@@ -64,5 +64,5 @@ def test_celebas_tables_speak_for_its_images(tmp_path: Path, monkeypatch: pytest
     assert not stranger.is_papers
     assert "own in CelebA's layout" in stranger.note
     sums_of(monkeypatch, *folder.glob("*.txt"))
-    (folder / "list_eval_partition.txt").touch()  # a sidecar describes the files as they were
+    (folder / "list_eval_partition.txt").touch()  # a sidecar describes the files as they were before
     assert data.load("celeba", "real", tmp_path).info.is_papers

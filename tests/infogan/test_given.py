@@ -8,7 +8,7 @@ import pytest
 from infogan import data
 from infogan.data import DataError, NotInFolder
 
-# for each set: its top folder, a file in it, and what the error says was looked for
+# for each set: its top folder, a file in it, and what was looked for according to the error
 LAYOUTS = {
     "mnist": ("MNIST/raw/train-images-idx3-ubyte", "MNIST/raw/train-images-idx3-ubyte"),
     "faces": ("faces/one.png", "basel_face_renders.pth or faces/"),
@@ -26,7 +26,7 @@ def put(folder: Path, file: str) -> None:
 
 
 def refusal(name: str, folder: Path, source: str = "auto") -> str:
-    """The error of every reader, which is the same for all."""
+    """The error message, which must be the same from every reader."""
     said = set()
     for read in READERS:
         with pytest.raises(NotInFolder) as caught:

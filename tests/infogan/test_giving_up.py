@@ -40,7 +40,7 @@ def history(*epochs: dict[str, float]) -> np.ndarray:
         ({"loss/generator": 0.0009}, True),
         ({"loss/generator": 0.0011}, False),
         ({"fake/max": 0.009}, True),
-        ({"mi/c1": -0.2}, True),  # for both continuous codes together: below 0
+        ({"mi/c1": -0.2}, True),  # the sum over both continuous codes is below 0
         ({"mi/c1": -0.05}, False),
         ({"mi/c2": 0.009}, True),
     ],
@@ -55,7 +55,7 @@ def test_fifty_stuck_epochs_in_a_row_end_a_run() -> None:
     assert given_up_at(history(*fine, *stuck, *fine), SPEC, RULED) == 5_100
     assert given_up_at(history(*stuck)[:-1], SPEC, RULED) is None  # the last epoch is not over
     assert given_up_at(history(*stuck), SPEC, replace(RULED, give_up="never")) is None
-    warmed = replace(RULED, warm_up_iterations=150)  # two epochs do not count
+    warmed = replace(RULED, warm_up_iterations=150)  # so the first two epochs do not count
     assert given_up_at(history(*stuck, *stuck), SPEC, warmed) == 5_200
 
 

@@ -42,7 +42,7 @@ def test_samples_are_judged_against_real_ones_where_factors_are_known(drawings: 
     )
     assert good.values["precision"] == pytest.approx(good.values["precision_held_out"], abs=0.15)
     assert good.values["precision_held_out"] > 0.7
-    assert 0.1 < good.values["recall"] < good.values["precision"] - 0.1  # it never turns the other half
+    assert 0.1 < good.values["recall"] < good.values["precision"] - 0.1  # G's hand covers only half a turn
     assert good.values["kid"] > good.values["kid_held_out"] == pytest.approx(0, abs=0.02)
     assert good.values["frechet"] > 2 * good.values["frechet_training"]
     assert good.values["coverage"] < good.values["coverage_training"] - 0.1

@@ -40,7 +40,7 @@ def equal(a: Trainer, b: Trainer) -> bool:
 
 
 def turns_of(trainers: list[Trainer], **reads: Any) -> list[dict[int, int]]:
-    """For every round in which a trainer was read: the iteration of each, by its place."""
+    """For every round in which a trainer was read, the iterations of those that were read, by place."""
     found: list[dict[int, int]] = [{}]
 
     def part(place: int) -> Iterator[None]:
@@ -63,7 +63,7 @@ def test_three_seeds_have_the_bits_of_each_alone(images: torch.Tensor) -> None:
 
 
 def test_trainers_of_other_lengths_and_places_take_turns(images: torch.Tensor) -> None:
-    """One was resumed; one has another arm and is shorter."""
+    """One trainer is already at iteration 3; the other one has another arm and fewer iterations."""
     configs = [CONFIG, replace(CONFIG, iterations=5, step=replace(STEP, learning_rate_q=1e-3))]
     alone = [finish(Trainer(config, images, 7)) for config in configs]
     trainers = [Trainer(config, images, 7) for config in configs]

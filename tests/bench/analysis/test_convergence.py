@@ -1,4 +1,4 @@
-"""Section 6's "faster", by hand: when a share of an improvement is reached, and what has no such time."""
+"""The measure of Section 6's "faster", by hand: when a share of an improvement is reached, and what has none."""
 
 import math
 
@@ -23,17 +23,17 @@ def cell(kid: list[float], rises_at: int = 20, weight: float = 1.0, probed: list
 def test_a_share_of_the_way_is_read_between_probes_on_a_logarithmic_axis() -> None:
     assert iterations_to_share([1, 100], [0, 1], 0.5) == pytest.approx(10)
     assert iterations_to_share([1, 10, 100], [3, 3, 1], 0.5) == pytest.approx(10 * math.sqrt(10))
-    assert iterations_to_share([1, 10, 100], [0, 2, 1], 0.8) == pytest.approx(10**0.4)  # the first time counts
+    assert iterations_to_share([1, 10, 100], [0, 2, 1], 0.8) == pytest.approx(10**0.4)  # the first crossing counts
     assert math.isnan(iterations_to_share([1, 10], [1, 1], 0.5))
 
 
 def test_the_ratio_is_by_hand_and_blind_to_the_scale_of_kid() -> None:
     kid = [1.0, 1.0, 1.0, 0.5, 0.2, 0.0]
     found = improvement(*cell(kid))
-    assert found["improvement_mi_80"] == pytest.approx(10 * 5**0.8)  # all between 10 and 50
+    assert found["improvement_mi_80"] == pytest.approx(10 * 5**0.8)  # L_I rises between 10 and 50
     assert found["improvement_kid_80"] == pytest.approx(75)
     assert found["improvement_ratio_80"] == pytest.approx(10 * 5**0.8 / 75)
-    # cut at a half, half of KID's improvement is all of it
+    # in the first half of the run, KID improves only between 10 and 50, like L_I
     assert found["improvement_kid_80_half"] == pytest.approx(10 * 5**0.8)
     assert found["improvement_ratio_80_half"] == pytest.approx(1)
     assert found.keys() == {name for name in CLAIMED if name.startswith("improvement_")}

@@ -88,7 +88,7 @@ def test_the_planted_commit_is_found(history: History) -> None:
     judged = {j.commit: j.term for j in found.judged}
     assert judged[history.commits[4]] == "bad"
     assert judged[history.commits[3]] == "good"
-    assert len(found.judged) <= 1 + 3  # the bad end and a search in seven
+    assert len(found.judged) <= 1 + 3  # the bad end, then a search among seven commits
     assert history.asked[:2] == [(history.commits[0], 10), (history.commits[-1], 5)]
     assert said[0].startswith(f"good {history.commits[0][:12]} (number 0)")
     assert any(line.startswith(f"bad {history.commits[4][:12]} (number 4): regressed: ") for line in said)
@@ -156,7 +156,7 @@ def test_a_killed_search_is_cleared_and_its_curves_are_used(history: History, tm
     kept = tmp_path / "curves" / f"{history.commits[0]}-10.json"
     kept.parent.mkdir()
     kept.write_bytes(BASELINE.read_bytes())
-    sweep = trainer(history.commits[0], tuple(range(10)))  # there is no work tree: it can only have been read
+    sweep = trainer(history.commits[0], tuple(range(10)))  # without a work tree it can only read its curves
     assert isinstance(sweep, Sweep)
     kept.write_text(json.dumps(json.loads(BASELINE.read_text()) | {"format": 99}))
     assert trainer(history.commits[0], tuple(range(10))) == (

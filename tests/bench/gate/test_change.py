@@ -38,14 +38,14 @@ def base() -> Sweep:
 
 
 def checked(base: Sweep, factor: float = 1.0, lower: float = 1.0, **changed: Any) -> Check:
-    """Five of the baseline's seeds: slower by a factor, the last tenth of L_I scaled, with other fields of each run."""
+    """Check five seeds of the baseline, made slower by ``factor``, with the last tenth of L_I times ``lower``."""
 
     def made(run: Run) -> Run:
         old = stretched(run, factor).history
         assert old is not None
         assert run.history is not None
         values = old.values.copy()
-        values[0] = run.history.values[0]  # before the first update
+        values[0] = run.history.values[0]  # the losses before the first update stay
         values[-30:, old.names.index("mi/c1")] *= lower
         return replace(run, history=History(old.names, values, old.step_iterations, old.step_ms), **changed)
 
@@ -123,16 +123,16 @@ def test_pairs_on_another_machine_do_not_hold(base: Sweep, changed: dict[str, An
     assert arm.change.t80.direction == "worse"  # 8 % is seen without pairs too
     assert "of two samples, within the tolerance" in gate_output.verdict(check, RULE)
     assert checked(base, 1.03, environment=environment(base, **changed)).arms[0].change.t80.direction == "none"
-    assert checked(base, 1.03).arms[0].change.t80.direction == "worse"  # which pairs see
+    assert checked(base, 1.03).arms[0].change.t80.direction == "worse"  # pairs show 3 %
 
 
 def test_other_kernels_and_other_streams_break_pairs(base: Sweep) -> None:
     new = replace(base, runs=[on_kernels(run, fast_layers=["g"]) for run in base.runs[:5]])
     assert compare(RULE, base, new, FIVE).arms[0].change.not_paired == ["other kernels"]
-    shifted = [replace(base.runs[i + 1], cell=base.runs[i].cell) for i in FIVE]  # the next seed's run
+    shifted = [replace(base.runs[i + 1], cell=base.runs[i].cell) for i in FIVE]  # each seed gets the next seed's run
     (why,) = compare(RULE, base, replace(base, runs=shifted), FIVE).arms[0].change.not_paired
     assert why == "other random streams: D's first loss differs (seed 0)"
-    unrecorded = read_curves(BASELINE.with_name("mi-gate-torch-2.14.json"))  # made before layers were recorded
+    unrecorded = read_curves(BASELINE.with_name("mi-gate-torch-2.14.json"))  # made before kernels were recorded
     check = compare(RULE, unrecorded, replace(unrecorded, runs=base.runs[:5]), FIVE)
     assert check.arms[0].change.not_paired == ["the baseline does not say which kernels"]
 

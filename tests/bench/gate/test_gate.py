@@ -72,7 +72,7 @@ def test_slower_runs_regress_and_faster_ones_do_not(base: Sweep, factor: float, 
 
 
 def test_false_alarms_and_power_over_splits(base: Sweep) -> None:
-    """Every 9th of the 252 splits here; docs/POWER.md has all of them."""
+    """This test takes every 9th of the 252 splits; docs/POWER.md has the results of all."""
     assert outcomes(base, RULE, 1.0, 0, every=9) == {"ok": 28}
     slow = outcomes(base, RULE, 1.5, 0, every=9)
     assert slow == {"regressed": 28}
@@ -123,7 +123,7 @@ def test_a_diverged_seed_is_later_than_the_budget_in_tables_too(base: Sweep) -> 
 
 
 def test_arms_of_which_no_seed_converges_are_not_comparable(base: Sweep) -> None:
-    """In the table and in its file: equal failures are no ratio of 1."""
+    """If no seed of two arms converges, neither the table nor its file may show a ratio of 1."""
     both = [failing(run) for run in base.runs]
     sweep = replace(base, runs=[*both, *(replace(r, cell=replace(r.cell, arm="gan")) for r in both)])
     table = next(t for t in sweep_tables(sweep, ["infogan", "gan"], "infogan") if t.name == "comparisons")

@@ -1,4 +1,4 @@
-"""The line of a check in history.jsonl: what it holds, where it is written, whose throughput ratio it may include."""
+"""The line that a check adds to history.jsonl: its content, its place, and which throughput ratio it may include."""
 
 import json
 import math
@@ -39,7 +39,7 @@ def here() -> Sweep:
 
 
 def a_record(kind: str = "paired", ratio: float = 0.9, **changed: Any) -> dict[str, Any]:
-    """A record as `python -m bench throughput` writes it here; ``changed``: fields of the fingerprint or the record."""
+    """A throughput record as this machine would write it; ``changed``: new fields of its fingerprint or of itself."""
     session = Session("cpu", 1, lambda _: None)
     if kind == "paired":
         workloads = [{"network": n, "batch_size": 128, "width": 1.0, "kernels": "torch"} for n in ("svhn", "mnist")]

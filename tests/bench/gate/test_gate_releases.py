@@ -35,7 +35,7 @@ def test_the_baselines_are_of_two_releases_and_the_same_cells(older: Sweep, newe
     for a, b in zip(older.runs, newer.runs, strict=True):
         assert a.cell.comparison == b.cell.comparison
         assert a.cell.seed == b.cell.seed
-        assert a.cell.key != b.cell.key  # a result of one release is never reused for the other
+        assert a.cell.key != b.cell.key  # so no result is reused for the other release
 
 
 @pytest.mark.parametrize("upgrade", [True, False])

@@ -1,4 +1,4 @@
-"""Session of steps: a failed, hanging or cut step affects no other; finished cells are packed; the summary says so."""
+"""A session of steps: one that fails, hangs or is cut affects no other; finished cells are packed and summarised."""
 
 import sys
 from pathlib import Path
@@ -27,7 +27,7 @@ def python(name: str, program: str, share: float | None = 1.0, results: Path | N
 
 @pytest.mark.parametrize("device", ["cpu", "cuda"])
 def test_every_step_names_what_is_there(tmp_path: Path, device: str) -> None:
-    """Experiments and options of the real command line; on a GPU the paper's budget and five seeds of Figure 2."""
+    """All experiments and options exist. On a GPU, steps take the paper's budget and five seeds of Figure 2."""
     spec = load_spec(SHIPPED)
     listed = steps(Options(device, tmp_path, SHIPPED, jobs=3))
     assert [step.name for step in listed] == list(NAMES)

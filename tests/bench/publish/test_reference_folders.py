@@ -27,7 +27,7 @@ BLOCK = "# A document\n\n<!-- mnist-mi-cpu -->\nold\n<!-- /mnist-mi-cpu -->\n"
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Five arms, two seeds, a third that is not finished, and a cell of another definition."""
+    """Five arms with two finished seeds each, an unfinished cell of a third seed, and a cell of another definition."""
     results = tmp_path_factory.mktemp("results")
     spec = load_spec(DEFAULT_SPEC)
     record(results, planned(spec, seeds=(0,), digest="cd" * 32)[0])
@@ -54,7 +54,7 @@ def test_a_reference_is_a_pack_with_a_lean_report(folder: Path) -> None:
     held = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
     figures = {name for name in held if name.startswith("figures/")}
     assert {name for name in figures if "-traversal-" not in name} == {"figures/mnist-mi-cpu-t80.png"}
-    assert len(figures) == 6  # an arm has one picture
+    assert len(figures) == 6  # the T80 figure and a grid for each arm
     assert held - figures - {n for n in held if n.startswith("tables/")} == {"cells.zip", "claims.json", "report.md"}
     with Pack(folder / "cells.zip") as pack:
         assert len(pack.cells) == 10
@@ -89,7 +89,7 @@ def test_its_report_is_drawn_from_it_at_any_time(results: Path, folder: Path) ->
     sweep, original = reference.reference_sweep(folder), load(results, ["mnist-mi"]).sweeps[0]
     done = [run for run in original.runs if run.cell.seed != 2]
     assert len(done) == len(original.runs) - 1
-    assert [run.summary for run in sweep.runs] == [run.summary for run in done]  # to the last bit
+    assert [run.summary for run in sweep.runs] == [run.summary for run in done]  # equal to the last bit
     report(None, DEFAULT_SPEC, folder, None)
     drawn = folder / "report"
     assert json.loads((drawn / "claims.json").read_text()) == json.loads((folder / "claims.json").read_text())

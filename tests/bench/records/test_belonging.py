@@ -108,7 +108,7 @@ def test_copies_are_named_and_never_counted(tmp_path: Path) -> None:
     assert [run.cell.name for sweep in loaded.sweeps for run in sweep.runs] == ["infogan/seed-0"]
     assert loaded.kept_apart == []
     assert loaded.damaged == []
-    assert len(loaded.strays) == 7  # gan/ holds four
+    assert len(loaded.strays) == 7  # four of them in gan/
     assert all("copied or moved: its cell belongs to cells/tiny/cpu/infogan/seed-0" in line for line in loaded.strays)
 
 

@@ -197,7 +197,7 @@ def test_a_look_changes_nothing(tmp_path: Path) -> None:
 
 
 def test_a_holder_whose_folder_was_removed_and_made_anew_notices(tmp_path: Path) -> None:
-    """A sweep is stopped by Ctrl-Z, its results are removed, another starts: both hold lease number 1."""
+    """A sweep is suspended, its results are removed, and another sweep starts. Both then hold lease number 1."""
     path = tmp_path / "results" / "lease"
     stopped = Lock(path, "the stopped").__enter__()
     falls_silent(stopped)
@@ -210,7 +210,7 @@ def test_a_holder_whose_folder_was_removed_and_made_anew_notices(tmp_path: Path)
         assert "taken over" in stopped.loss()
         with pytest.raises(LockLost, match="taken over"):
             stopped.check()
-        stopped._write(stopped._content())  # a late heartbeat, into a file without a name
+        stopped._write(stopped._content())  # a late heartbeat goes into the removed file
         lock.check()
         stopped.__exit__()
         assert is_locked(path)

@@ -25,7 +25,7 @@ NEVER_TRAVEL = {"tracking.json", "lease", "checkpoint.pt"}
 
 @pytest.fixture
 def results(tmp_path: Path) -> Path:
-    """Two finished cells with everything, one diverged, one failed, one under way, and the launches' lines."""
+    """Results with two finished cells, a diverged one, a failed one and an unfinished one, and records of launches."""
     results = tmp_path / "there"
     for seed in (0, 1):
         folder = done_cell(results, make_cell(seed))
@@ -78,7 +78,7 @@ def test_the_same_cells_make_the_same_archive_wherever_they_lie(results: Path, t
 
 def test_a_packed_cell_is_done_and_only_measuring_anew_misses_its_weights(results: Path, tmp_path: Path) -> None:
     here, cell = tmp_path / "here", replace(make_cell(0), measures=("digits",))
-    assert grid.plan(results, [cell], "sqlite:///none.db")[0].state == "unmeasured"  # by other code
+    assert grid.plan(results, [cell], "sqlite:///none.db")[0].state == "unmeasured"  # its measures are of other code
     unpack(pack(results, tmp_path / "cells.zip").files, here)
     (item,) = grid.plan(here, [cell], "sqlite:///none.db")
     assert (item.state, item.to_run) == ("unsynced", False)
@@ -116,7 +116,7 @@ def test_a_cell_that_is_there_is_never_overwritten(results: Path, tmp_path: Path
         unpack([tmp_path / "cells.zip"], other)
     assert str(tmp_path / "cells.zip") in str(refusal.value)
     assert str(CellFolder.of(other, make_cell(1)).path) in str(refusal.value)
-    assert contents(other) == before  # seed 0, which would have fitted, was not added either
+    assert contents(other) == before  # seed 0, which does not differ, was not added either
     pack(other, tmp_path / "other.zip")
     with pytest.raises(PackError, match=r"in .*other\.zip differs from that in .*cells\.zip"):
         unpack([tmp_path / "cells.zip", tmp_path / "other.zip"], tmp_path / "here")

@@ -130,10 +130,10 @@ def test_checkpoints_newest_first_and_damage_is_given_as_an_error(folder: CellFo
 
 
 def test_a_finished_cell_without_sound_curves_or_weights_is_damaged(folder: CellFolder) -> None:
-    assert folder.end_damage() is None  # not at its end
+    assert folder.end_damage() is None  # it has not ended
     folder.write_result(Result(status="done"))
     assert folder.end_damage(quick=True) == "history.npz: missing"
-    folder.write_history(HISTORY)  # as in a copy that was made while the cell trained
+    folder.write_history(HISTORY)  # like a copy that was made during training
     assert folder.end_damage(quick=True) == f"history.npz: holds 4 of {CELL.iterations} iterations"
     folder.write_history(WHOLE_HISTORY)
     assert folder.end_damage(quick=True) == "weights.safetensors: missing"
@@ -142,12 +142,12 @@ def test_a_finished_cell_without_sound_curves_or_weights_is_damaged(folder: Cell
     path = folder.path / "weights.safetensors"
     sound = path.read_bytes()
     path.write_bytes(sound[:-1] + bytes([sound[-1] ^ 1]))
-    assert folder.end_damage(quick=True) is None  # a changed byte is found by a full check
+    assert folder.end_damage(quick=True) is None  # only a full check finds a changed byte
     assert "weights.safetensors: checksum does not match" in str(folder.end_damage())
     path.write_bytes(sound[:-1])
     assert "cut off" in str(folder.end_damage(quick=True))
     folder.write_result(Result(status="failed"))
-    assert folder.end_damage() is None  # it is tried again in any case
+    assert folder.end_damage() is None  # a failed cell is trained again anyway
 
 
 def test_nothing_of_a_checkpoint_stays(folder: CellFolder) -> None:

@@ -1,4 +1,4 @@
-"""Whose images an explorer holds: the median seed's first, the plain GAN's beside them, and only from valid atlases."""
+"""An explorer shows the median seed first and the plain GAN beside it. Its images come only from valid atlases."""
 
 import json
 from dataclasses import replace
@@ -76,13 +76,13 @@ def test_an_atlas_is_drawn_for_a_report_and_recorded(tmp_path: Path) -> None:
     generator = Generator(ARCHITECTURES["mnist"], latent_spec(cell.config), network_settings(cell.config))
     initialise(generator, network_settings(cell.config), torch.Generator().manual_seed(0))
     folder.write_weights(packed({"generator": generator.state_dict(), "discriminator": {}}))
-    with folder.lock("a worker"):  # which alone may write
+    with folder.lock("a worker"):  # only the holder of the lock may write
         data, lines = explored(tmp_path)
     assert lines == []
     assert not folder.has_atlas()
     assert explored(tmp_path) == (data, [])
     (folder.path / "weights.safetensors").unlink()
-    assert explored(tmp_path) == (data, [])  # from the record
+    assert explored(tmp_path) == (data, [])  # the recorded atlas is used
     (folder.path / "atlas.npz").write_bytes(b"damaged")
     assert "atlas.npz: checksum does not match, 7 bytes; its weights are not here" in explored(tmp_path)[1][0]
 
@@ -97,7 +97,7 @@ def test_runs_without_atlas_and_weights_are_said_in_one_line(tmp_path: Path) -> 
 
 
 def arrays(**changes: Any) -> dict[str, np.ndarray]:
-    """An atlas with another layout."""
+    """The arrays of an atlas with a changed layout."""
     drawn = atlas.draw_atlas(Painted(), SPEC, 0, signed=False)
     return atlas.Atlas(drawn.layout | changes, drawn.pictures).to_arrays()
 
@@ -127,6 +127,6 @@ def test_an_atlas_that_is_none_is_refused(changes: dict[str, Any], message: str)
 
 
 def test_the_page_of_the_mnist_experiments_has_room_for_its_explorer() -> None:
-    """The rest of the page takes 1.4 MB at the paper's budget; grids and explorers may fill what is left."""
+    """Without grids and explorers the page takes 1.4 MB at the paper's budget. They may fill the rest of 3 MB."""
     assert 1_400_000 + 4 / 3 * MAX_PICTURES < 3_000_000
     assert module.MAX_BYTES < MAX_PICTURES

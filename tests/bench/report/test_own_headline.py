@@ -1,4 +1,4 @@
-"""The headline of an experiment that no claim of the paper speaks of, where there is one arm: its own numbers."""
+"""The headline of an experiment with one arm and no claim of the paper: the arm's own numbers."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Tables of what MNIST's codes mean, by hand: which run is best, what is paired, how a category is labelled."""
+"""Tables of what MNIST's codes mean, checked by hand: the best run, the pairs of seeds, the labels of categories."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from bench.report.codes import best_run, codes_tables
 from bench.report.wording import ABSENT
 from tests.builders import SHIPPED, history_of, planned
 
-ERRORS = {0: (0.30, 0.31), 1: (0.25, 0.27), 2: (0.20, 0.28)}  # held out, training: seed 1 is best, not seed 2
+ERRORS = {0: (0.30, 0.31), 1: (0.25, 0.27), 2: (0.20, 0.28)}  # held out, training: seed 1 is the best by training
 SERIES = {"iteration": [1, 100, 1800], "kid": [3.0, 1.0, 0.3], "digit_error": [0.9, 0.6, 0.3]}
 KID = {"infogan": {0: 0.5, 1: 0.3, 2: 0.4}, "gan": {0: 0.4, 1: 0.35}}
 
@@ -46,7 +46,7 @@ def test_the_best_seed_is_chosen_on_training_images_and_kid_is_paired_by_seed() 
     digits, free = codes_tables(held, ["infogan", "gan"])
     assert [row[1] for row in digits.rows] == ["0", "1 (best)", "2", "0", "1 (best)"]
     assert digits.rows[0][2:] == ["0.300", "0.310", ABSENT, "0.450", ABSENT, ABSENT]
-    # seed 2 has no GAN to pair with: +0.1 and -0.05 are left
+    # seed 2 has no GAN to pair with, so the differences are +0.1 and -0.05
     assert free.rows == [["infogan", "0: 0.5000 / 0.4000, 1: 0.3000 / 0.3500", "+0.0250 [-0.0500, +0.1000]", "1 of 2"]]
 
 
@@ -71,5 +71,5 @@ def test_probes_and_pictures_are_kept_beside_each_other_and_replaced(tmp_path: P
         "000012-samples": [1.0, 1.0],
     }
     (tmp_path / "probes.npz").write_bytes(b"cut off")
-    folder.write_probe(20, {"samples": np.ones(1)})  # a damaged file costs the earlier probes, not the training
+    folder.write_probe(20, {"samples": np.ones(1)})  # damage loses the earlier probes, not the training
     assert list(folder.probes()) == ["000020-samples"]

@@ -1,4 +1,4 @@
-"""The report of known factors, from records through the real API: which run is best, median or shown, or why not."""
+"""The report of known factors, from records of the real API: the best, the median and the shown run, or why none."""
 
 import csv
 import json
@@ -21,7 +21,7 @@ from bench.spec.tables import Spec
 from infogan.data import DataInfo
 from tests.builders import begun, planned
 
-# azimuth's index on the samples that choose, and its range on those that judge: the best by rule is not the largest
+# the azimuth's index, which chooses the best run, and its range, which judges it; another run has a larger range
 INDEX = {0: 0.2, 1: 0.5, 2: 0.4, 3: 0.1, 4: 0.3}
 SHARE = {0: 0.31, 1: 0.62, 2: 0.71, 3: 0.12, 4: 0.44}
 SHARED = "azimuth_range_share"
@@ -45,7 +45,7 @@ def cells_of(spec: Spec, experiment: str) -> list[Cell]:
 
 
 def face(cell: Cell) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """Azimuth as above, elevation never read; a plain generator's best stays below the median."""
+    """Measures and grids of a cell: azimuth as above, elevation not read; the plain GAN is below infogan's median."""
     seed, is_gan = cell.seed, cell.arm == "gan"
     values = {
         "azimuth_reader_score": 0.98,

@@ -96,7 +96,7 @@ def test_publishing_fills_the_block_from_the_records(
 
 
 def test_readme_shows_the_committed_records() -> None:
-    """Or that there are none."""
+    """Without records, README says that there are none."""
     text = publish.DOCUMENT.read_text()
     assert with_block(text, publish.BLOCK, publish.committed_block()) == text
     assert (publish.committed_block() == publish.NOTHING) == (not (publish.FOLDER / "paired.json").exists())

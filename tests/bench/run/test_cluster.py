@@ -1,4 +1,4 @@
-"""What the Ray executor decides itself: what fits, whose events count, what the user sees of a second start."""
+"""Decisions of the Ray executor: how many cells fit, whose events count, how a second start is reported."""
 
 import io
 import sys
@@ -35,9 +35,9 @@ def task() -> CellTask:
     ("needs", "nodes", "expected"),
     [
         (Resources(cpus=1), [{"CPU": 2.0}, {"CPU": 3.0}], 5),
-        (Resources(cpus=2), [{"CPU": 3.0}, {"CPU": 3.0}], 2),  # what is left on two nodes fits no cell
+        (Resources(cpus=2), [{"CPU": 3.0}, {"CPU": 3.0}], 2),  # the rests of two nodes do not add up
         (Resources(cpus=1, gpus=0.5), [GPU_BOX, {"CPU": 64.0}], 4),
-        (Resources(cpus=1, gpus=0.1), [GPU_BOX], 16),  # processors run out first
+        (Resources(cpus=1, gpus=0.1), [GPU_BOX], 16),  # the processors are the limit
         (Resources(cpus=1, memory_gb=20), [GPU_BOX], 3),
         (Resources(cpus=1, gpus=1), [{"CPU": 64.0}], 0),
         (Resources(cpus=0.1), [{"CPU": 0.3}], 3),  # 0.3 / 0.1 is just below 3
@@ -77,7 +77,7 @@ def test_only_the_newest_start_of_a_cell_is_heard() -> None:
         say("a", "started"),
         say("a", "progress", iteration=40),
         say("b", "started"),
-        say("a", "progress", iteration=45),  # its node counts as dead, but it does not know
+        say("a", "progress", iteration=45),  # a worker on a node that counts as dead
         say("b", "resumed", iteration=30),
         Event("a cell that has ended", "c", "progress", {"iteration": 1}),
     ]
@@ -95,7 +95,7 @@ def test_a_second_start_is_reported_and_counted_from_where_it_continues(display_
     one, page = task(), io.StringIO()
     works = {one.cell.key: Work(train_s=60.0, outside_s=20.0, measures_s={})}
     display = display_class([one], Console(file=page, width=200, force_terminal=False), works)
-    iterations, training = one.cell.iterations, 0.75  # the rest is pictures, records and measuring
+    iterations, training = one.cell.iterations, 0.75  # the rest is for pictures, records, measures
     with display:
         display.event(one, "started", {"node": "n1", "attempt": 1})
         display.event(one, "progress", {"iteration": iterations // 2, "metrics": {"mi/c1": 1.0}})
@@ -119,6 +119,6 @@ def test_a_cell_may_end_without_having_started(display_class: type) -> None:
 
 
 def test_without_ray_the_error_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "ray", None)  # as where it is not installed
+    monkeypatch.setitem(sys.modules, "ray", None)  # as if it were not installed
     with pytest.raises(ExecutorError, match="make setup brings it, or: pip install ray"):
         require_ray(None)

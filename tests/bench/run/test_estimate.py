@@ -64,7 +64,7 @@ def test_hours_and_bytes_of_known_kinds(tmp_path: Path) -> None:
     planned = [PlannedCell(cell, "missing", "") for cell in cells]
     left = estimate.left(tmp_path, planned, measured, 2)
     assert (left.num_cells, left.iteration_ms, left.outside_s) == (4, (10.0, 20.0), 3.0)
-    assert left.seconds == pytest.approx(7 + 15)  # 8 and 7 beside each other, then 8 after the 7
+    assert left.seconds == pytest.approx(7 + 15)  # 8 and 7 in parallel, then 8 after the 7
     assert left.kept_bytes == 2 * (1000 + 100 + 2 * 300) + 2 * (3000 + 300 + 4 * 300)
     assert left.peak_bytes > left.kept_bytes
     done = [PlannedCell(cell, "done" if cell.arm == "gan" else "missing", "") for cell in cells]

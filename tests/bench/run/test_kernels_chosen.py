@@ -149,7 +149,7 @@ def test_measured_for_real_in_a_process_of_its_own(tmp_path: Path, unknown: str)
     "content", [b"", b"{", b"[]", b'{"format": 1, "sha256": "0"}', b"\xff", b"[" * 100_000, b'{"fast": 3}']
 )
 def test_a_damaged_record_is_one_line_and_is_not_replaced(tmp_path: Path, content: bytes) -> None:
-    """It says how the cells beside it were computed: a new choice would make all of them missing."""
+    """The record says how the cells beside it were computed. With a new choice all of them would count as missing."""
     (tmp_path / RECORD).write_bytes(content)
     with pytest.raises(BadInput, match=RECORD) as error:
         Context(["mnist-mi"], results=tmp_path, profile="smoke", device="cpu")

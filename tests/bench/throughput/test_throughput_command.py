@@ -38,7 +38,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def without_yardsticks(quick: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The gate compares the fused step and the reference alone."""
+    """Measure the fused step and the reference only, as the gate needs no other."""
     monkeypatch.setattr(session, "YARDSTICKS", ())
 
 

@@ -60,7 +60,7 @@ class _NormPerFeature(nn.Module):
 
 
 def copy_weights(source: nn.Module, target: nn.Sequential) -> None:
-    """The library's blocks into the ports' layers: a linear layer's columns and rows are in (H, W, C) order."""
+    """Copy the library's blocks into the ports' layers. A linear layer's rows and columns are in (H, W, C) order."""
     modules = iter(enumerate(target))
     blocks = list(source.children()) if isinstance(source, nn.Sequential) else [source]
     for block in blocks:
@@ -95,8 +95,10 @@ def gradients(modules: list[nn.Module]) -> list[float]:
 
 @pytest.mark.parametrize("network", NETWORKS)
 def test_the_common_way_is_the_reference_step_where_the_algorithm_is_the_same(network: str) -> None:
-    """D without L_I, G's phase on D's fake batch, per-feature batch norm swapped in: then losses and gradients agree,
-    and what D learns. Q learns in the other phase, and is left out."""
+    """The algorithms are made equal: D without L_I, G's phase on D's fake batch, batch norm per feature in the port.
+
+    Then D's loss, G's gradients and D's update agree. Q is left out, since it learns in another phase.
+    """
     run, twin = (in_double_precision(replace(SMALL, network=network), "reused", 0.0) for _ in range(2))
     common = AsCommonlyWritten(network, run.players, SMALL.width)
     g, d, n = run.players.generator, run.players.discriminator, common.networks
@@ -134,7 +136,7 @@ def test_the_plain_gan_has_no_codes_and_leaves_q_alone() -> None:
 
 @pytest.mark.parametrize("network", NETWORKS)
 def test_the_counted_operations_are_those_of_the_tables(network: str) -> None:
-    """Except for the gradient for the first layer's input, which D's own phase does not need."""
+    """The tolerance allows for the gradient at the first layer's input, which D's own phase does not need."""
     workload = Workload(network, batch_size=4, width=0.25)
     for variant in ("fused", "reference"):
         counted = executed_flops(iteration(variant, workload))
@@ -148,7 +150,7 @@ def test_winograd_convolutions_execute_fewer_operations() -> None:
 
 
 def test_onednns_products_are_counted_as_pytorchs() -> None:
-    """At a width at which only the last convolution has another formulation."""
+    """The width is one at which only the last convolution has another formulation."""
     counted = [executed_flops(iteration("fused", Workload("faces", 8, 0.25, kernels=k))) for k in ("torch", "fastest")]
     assert counted[1] == pytest.approx(counted[0], rel=0.02)
 

@@ -361,7 +361,7 @@ def test_credentials_are_neither_stored_nor_printed(results: Path) -> None:
 
 
 def test_a_server_that_answers_with_an_error_is_not_reported_as_silent() -> None:
-    """With the messages that MLflow's client gives for each."""
+    """The messages are those of MLflow's client for the two cases."""
     asked = "API request to http://127.0.0.1:1/x failed with exception HTTPConnectionPool(host='127.0.0.1', port=1): "
     answered = RuntimeError(asked + "Max retries exceeded (Caused by ResponseError('too many 500 error responses'))")
     refused = RuntimeError(asked + "Max retries exceeded (Caused by NewConnectionError('Connection refused'))")
