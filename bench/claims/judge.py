@@ -166,11 +166,12 @@ def budget_used(sweep: Sweep, experiment: ExperimentTable) -> Budget:
     if width < paper.width:
         cuts.append(f"width {width:g}")
     if paper.iterations is None:
-        unstated = f"iterations {BudgetKind.UNSTATED}"
+        unstated = f"{iterations:,} iterations, the paper states none"
         return _reduced(cuts, f"; {unstated}") if cuts else Budget(BudgetKind.UNSTATED, unstated)
     if iterations < paper.iterations:
         cuts.append(f"{iterations:,} of {paper.iterations:,} iterations")
-    return _reduced(cuts) if cuts else Budget(BudgetKind.PAPERS, BudgetKind.PAPERS)
+    full = BudgetKind.CODES if paper.iterations_from == "code" else BudgetKind.PAPERS
+    return _reduced(cuts) if cuts else Budget(full, full)
 
 
 def _reduced(cuts: list[str], rest: str = "") -> Budget:
@@ -196,17 +197,19 @@ def _outcome(
     if iterations < claim.min_iterations:
         return Outcome.NOT_MEASURED, f"a budget of {iterations} iterations, {claim.min_iterations} needed"
     unmeasured = [(one, c) for one, c in zip(asked, conditions, strict=True) if math.isnan(c.value)]
-    if unmeasured:
+    if unmeasured and _is_open(conditions):
         return Outcome.NOT_MEASURED, "; ".join(_no_value(one, c, runs) for one, c in unmeasured)
     blank = blank_seeds(rule_of_blank, runs)
     together, remark = _hold_together(asked, runs, num_seeds, blank)
-    if together is None:
+    if together is None and all(c.holds for c in conditions):
         return Outcome.NOT_MEASURED, remark
     reason = "; ".join(
         f"{c.measure}: no seed shows it, {c.bound} asked"
         if math.isinf(c.value) and len(blank) == num_seeds
+        else _no_value(one, c, runs)
+        if math.isnan(c.value)
         else f"{c.measure} = {c.value:.3g} {'meets' if c.holds else 'misses'} {c.bound}"
-        for c in conditions
+        for one, c in zip(asked, conditions, strict=True)
     )
     if blank and rule_of_blank is not None:
         rule = f"{rule_of_blank.measure} below {rule_of_blank.below:g}"
@@ -218,6 +221,16 @@ def _outcome(
     if any(c.holds for c in conditions if not c.guard):
         return Outcome.PARTLY, reason
     return Outcome.NOT_REACHED if reduced else Outcome.NOT_REPRODUCED, reason
+
+
+def _is_open(conditions: tuple[ConditionResult, ...]) -> bool:
+    """Whether the outcome depends on the conditions without a value."""
+    measured = [c for c in conditions if not math.isnan(c.value)]
+    if all(c.holds for c in measured):
+        return True  # yes, if the others hold, too
+    deciding = [c for c in conditions if not c.guard]
+    is_partly = any(c.holds for c in measured if not c.guard)
+    return not is_partly and any(math.isnan(c.value) for c in deciding)
 
 
 def _hold_together(

@@ -27,6 +27,7 @@ class BudgetKind(StrEnum):
     """How the training compares with the paper's."""
 
     PAPERS = "the paper's"
+    CODES = "the authors' code's"  # where the paper states none
     REDUCED = "reduced"
     UNSTATED = "not stated by the paper"
 

@@ -145,7 +145,7 @@ def _check(experiment: str, baseline_file: Path | None, how: CheckOptions, **opt
             break
         if index + 1 < len(looks):
             say(f"first look: {result.outcome}: {escape(result.reason)}; running more seeds to decide once")
-    return _print_and_write(result, rule, new, context.results, how)
+    return conclude(result, rule, new, context.results, how)
 
 
 def _look(rule: GateTable, base: Sweep, seeds: tuple[int, ...], options: dict[str, Any]) -> Context:
@@ -157,9 +157,10 @@ def _look(rule: GateTable, base: Sweep, seeds: tuple[int, ...], options: dict[st
     return context
 
 
-def _print_and_write(
+def conclude(
     result: gate.Check, rule: GateTable, new: Sweep | None, results: Path, how: CheckOptions
 ) -> tuple[Exit, str]:
+    """Say what the comparison found and write its files; returns the exit code and the JSON text."""
     *details, verdict = gate_output.lines(result, rule)
     if result.next_seeds:
         details, verdict, advice = details[:-1], details[-1], verdict

@@ -1,12 +1,13 @@
 """The whole paper on one page: one line a claim, with the best evidence that is committed.
 
 ``python -m bench.publish.answers`` fills README's block of answers and writes results/reference/README.md, both from
-the references' claims.json. A test holds them equal.
+the references' claims.json, and remarks.toml beside them. A test holds them equal.
 """
 
 import json
 import sys
-from collections.abc import Iterable
+import tomllib
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from bench.claims.result import ClaimResult
@@ -22,6 +23,9 @@ REFERENCES = ROOT / "results" / "reference"
 README = ROOT / "README.md"
 PAGE = REFERENCES / "README.md"
 BLOCK = "answers"
+REMARKS = "remarks.toml"
+Remarks = Mapping[tuple[str, str, str], str]  # by folder, claim and group
+NO_REMARKS: Remarks = {}
 
 
 def committed(references: Path = REFERENCES) -> list[Evidence]:
@@ -32,8 +36,27 @@ def committed(references: Path = REFERENCES) -> list[Evidence]:
     return found
 
 
-def answer(found: list[Evidence]) -> str:
-    """``yes (infogan-fast-q), partly (infogan)``; the arms are left out where all agree.
+def _key(one: Evidence) -> tuple[str, str, str]:
+    return one.folder, one.result.id, one.result.group
+
+
+def remarks(evidence: Iterable[Evidence], references: Path = REFERENCES) -> Remarks:
+    """What people saw in a reference and its numbers do not say. ValueError for a remark on no verdict."""
+    known = {_key(one) for one in evidence}
+    file = references / REMARKS
+    said = tomllib.loads(file.read_text()) if file.exists() else {}
+    found = {}
+    for folder, claims in said.items():
+        for claim, groups in claims.items():
+            for group, remark in groups.items():
+                if (folder, claim, group) not in known:
+                    raise ValueError(f"{file}: {folder} has no verdict on {claim} of {group}")
+                found[folder, claim, group] = remark
+    return found
+
+
+def answer(found: list[Evidence], said: Remarks = NO_REMARKS) -> str:
+    """``yes (infogan-fast-q), partly (infogan)``, and remarks; the arms are left out where all agree.
 
     Of one arm in several readings the readings are named: ``yes (authors), not at this budget (tables)``.
     """
@@ -50,43 +73,54 @@ def answer(found: list[Evidence]) -> str:
     else:
         text = ", ".join(f"**{word}** ({wording.listed(groups)})" for word, groups in by_word.items())
     is_substitute = all(result.verdict.data.kind is DataKind.SUBSTITUTE for result in results)
-    return f"{text}, on a substitute" if is_substitute else text
+    parts = [f"{text}, on a substitute" if is_substitute else text]
+    named = [
+        (f"`{one.result.group}`: " if len(found) > 1 else "", said[_key(one)]) for one in found if _key(one) in said
+    ]
+    return "; ".join([*parts, *(f"{who}{remark}" for who, remark in named)])
 
 
 def _numbers(results: list[ClaimResult]) -> tuple[str, str]:
     """(our number, the bound on it)."""
-    return words.ours(results), words.needed(results[0]) or wording.ABSENT
+    return words.ours(results, with_interval=True), words.needed(results[0]) or wording.ABSENT
 
 
-def table(evidence: Iterable[Evidence]) -> str:
+def table(evidence: Iterable[Evidence], said: Remarks = NO_REMARKS) -> str:
     """One line a claim, as Markdown: what README shows."""
     rows = []
     for claim, found in best(evidence).items():
         results = [one.result for one in found]
         first = results[0]
         beside = [text or wording.ABSENT for text in (words.papers(first), words.holding(first))]
-        rows.append([claim, words.plain(first), *_numbers(results), *beside, answer(found)])
+        rows.append([claim, words.plain(first), *_numbers(results), *beside, answer(found, said)])
     return markdown_table(["", "claim", "ours", "needed", "the paper", "seeds", "does it hold?"], rows)
 
 
-def page(evidence: Iterable[Evidence]) -> str:
+def page(evidence: Iterable[Evidence], said: Remarks = NO_REMARKS) -> str:
     """The table with a line for every arm, its budget and its report, as Markdown."""
     columns, rows = ["", "arm", "holds?", "ours", "needed", "seeds", "budget", "report"], []
     for claim, found in best(evidence).items():
         rows.append([f"**{claim}**", f"**{found[0].result.text}**", *[""] * 6])
         for one in found:
             link, result = f"[{one.folder}]({one.folder}/report.md)", one.result
-            cells = [f"`{result.group}`", words.in_words(result.verdict), *_numbers([result])]
+            verdict = "; ".join([words.in_words(result.verdict), *([said[_key(one)]] if _key(one) in said else [])])
+            cells = [f"`{result.group}`", verdict, *_numbers([result])]
             rows.append(["", *cells, words.holding(result) or wording.ABSENT, result.verdict.budget.words, link])
-    about = "Every claim, every arm, the best committed evidence. `python -m bench.publish.answers` writes this page."
+    about = (
+        "Every claim, every arm, the best committed evidence. Numbers: the median over seeds and, in brackets, its "
+        "interval; where it says best run, that one decides. A verdict compares the number with its bound, not the "
+        "interval: where the interval contains the bound, five other seeds might give another answer. "
+        "`python -m bench.publish.answers` writes this page."
+    )
     return f"# The whole paper on one page\n\n{about}\n\n{markdown_table(columns, rows)}\n"
 
 
 def main() -> int:
     """Write README's block and the page."""
     evidence = committed()
-    write_atomic(README, with_block(README.read_text(), BLOCK, table(evidence)).encode())
-    write_atomic(PAGE, page(evidence).encode())
+    said = remarks(evidence)
+    write_atomic(README, with_block(README.read_text(), BLOCK, table(evidence, said)).encode())
+    write_atomic(PAGE, page(evidence, said).encode())
     print(PAGE)
     return 0
 

@@ -69,7 +69,23 @@ class _Shown(float):
         return wording.NOTHING if self == -math.inf else super().__format__(spec)
 
 
-def ours(results: Sequence[ClaimResult], *, with_bound: bool = False) -> str:
+class _WithInterval(_Shown):
+    """A median with its interval, ``13.8% [4.2, 34.9]``."""
+
+    ends: tuple[_Shown, _Shown]
+
+    def __new__(cls, median: float, low: float, high: float) -> "_WithInterval":
+        shown = super().__new__(cls, median)
+        shown.ends = (_Shown(low), _Shown(high))
+        return shown
+
+    def __format__(self, spec: str) -> str:
+        median = super().__format__(spec)
+        low, high = (format(end, spec).rstrip("%") for end in self.ends)
+        return median if median == low == high else f"{median} [{low}, {high}]"
+
+
+def ours(results: Sequence[ClaimResult], *, with_bound: bool = False, with_interval: bool = False) -> str:
     """The first number of the first result, with the bound on it if asked, then the numbers beside; a dash for none.
 
     A claim about cost shows the span over all ``results``, which are its networks.
@@ -77,14 +93,14 @@ def ours(results: Sequence[ClaimResult], *, with_bound: bool = False) -> str:
     first = results[0]
     if first.value is None:
         return wording.ABSENT
-    number = _number(results) + of_seeds(first)
+    number = _number(results, with_interval=with_interval) + of_seeds(first)
     if with_bound and (bound := needed(first)):
         number += f", {bound} needed"
     shown = [b for b in first.beside if b.measure in BESIDE and b.measure != first.conditions[0].measure]
     return "; ".join([number, *(_beside(b, b.median) for b in shown if not math.isnan(b.median))])
 
 
-def _number(results: Sequence[ClaimResult]) -> str:
+def _number(results: Sequence[ClaimResult], *, with_interval: bool) -> str:
     """The first number in the claim's words; of a claim of the user's own in the measure's."""
     first = results[0]
     values = [result.value for result in results if result.value is not None]
@@ -99,7 +115,10 @@ def _number(results: Sequence[ClaimResult]) -> str:
         f"{abs(v - 1) if shorter else v - 1:.1%}" for v in sorted((min(values), max(values)), reverse=shorter)
     )
     span = f"{least if least == most else f'{least} to {most}'} {'shorter' if shorter else 'longer'}"
-    numbers = {"median": _Shown(values[0]), "best": _Shown(condition.value), "span": span}
+    median = _Shown(values[0])
+    if with_interval and first.num_measured > 1 and first.low is not None and first.high is not None:
+        median = _WithInterval(values[0], first.low, first.high)
+    numbers = {"median": median, "best": _Shown(condition.value), "span": span}
     return PLAIN[first.id][1].format_map(numbers).replace("%", " %")
 
 

@@ -180,7 +180,9 @@ def _table_of_measures(choices: Choices) -> Table:
 
 def _opening(choices: Choices) -> str:
     missing = "" if choices.has_reference else f" (no cell of {choices.reference} has ended, so nothing is compared)"
-    return f"Each choice differs from {choices.reference} in one respect{missing}"
+    return (
+        f"Each choice is held against {choices.reference}{missing}; the list of arms has every setting that it changes"
+    )
 
 
 def _value(row: SettingRow, column: str) -> object:

@@ -1,6 +1,7 @@
 """Tables of known factors: every run of each, the best by rule and the median; what Q knows of them."""
 
 import math
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -14,6 +15,8 @@ from bench.report.tabular import Table
 from bench.spec import vocabulary
 from bench.spec.experiment import group_name, variant_of
 from infogan.measures.catalogue import DISENTANGLEMENT, VOTES
+
+NUMBER = re.compile(r"\d+(?:\.\d+)?")
 
 
 def factor_tables(sweep: Sweep, found: Sequence[FactorRuns], groups: Sequence[str]) -> list[Table]:
@@ -91,13 +94,22 @@ def _median_of(of: FactorRuns, row: str) -> float:
     return float(np.median(values)) if values else math.nan
 
 
+def _span(reasons: Sequence[str]) -> str:
+    """Reasons that differ only in their numbers as one, with the range of each number."""
+    numbers = zip(*(NUMBER.findall(reason) for reason in reasons), strict=True)
+    spans = iter([" to ".join(dict.fromkeys((min(n, key=float), max(n, key=float)))) for n in numbers])
+    return NUMBER.sub(lambda _: next(spans), reasons[0])
+
+
 def _note(of: FactorRuns) -> str:
-    notes = []
-    missing = [run for run in of.runs if math.isnan(run.value)]
-    if missing:
-        reason = next((run.reason for run in missing if run.reason), "no such code")
-        notes.append(f"{len(missing)} of {len(of.runs)} not measured: {reason}")
-    outside = [run.run.summary.get(f"{of.factor}_outside", 0.0) for run in of.runs]
+    """Why runs have no number, counted by reason; whether the readers had to extrapolate in those that have one."""
+    reasons: dict[str, list[str]] = {}  # by what they say but for their numbers
+    for run in of.runs:
+        if math.isnan(run.value):
+            reason = run.reason or "no such code"
+            reasons.setdefault(NUMBER.sub("", reason), []).append(reason)
+    notes = [f"{len(alike)} of {len(of.runs)} not measured: {_span(alike)}" for alike in reasons.values()]
+    outside = [run.run.summary.get(f"{of.factor}_outside", 0.0) for run in of.measured]
     if max(outside, default=0.0) > MAX_OUTSIDE:
         notes.append(f"up to {100 * max(outside):.0f} % of samples are read beyond the data's range")
     return "; ".join(notes)

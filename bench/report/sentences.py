@@ -166,4 +166,8 @@ def budget_sentence(sweep: Sweep, experiment: ExperimentTable | None) -> str:
     used = budget_used(sweep, experiment)
     if used.words == BudgetKind.UNSTATED:
         return text if definition["data"]["name"] == users_data.NAME else f"{text} The paper states no budget for it."
-    return f"{text} Against the paper's: {'the same' if used.kind is BudgetKind.PAPERS else used.words}."
+    same = {
+        BudgetKind.PAPERS: "the same",
+        BudgetKind.CODES: "the same iterations as in the authors' code, it states none",
+    }
+    return f"{text} Against the paper's: {same.get(used.kind, used.words)}."

@@ -75,6 +75,7 @@ class PaperBudget(Table):
     """The paper's budget. None: the paper does not state it."""
 
     iterations: int | None = None
+    iterations_from: Literal["paper", "code"] = "paper"  # who states them: the paper, or its authors' code alone
     width: Number
     num_images: int | None = None
 

@@ -121,6 +121,7 @@ GLOSSARY: dict[str, Meanings] = {
     },
     "PaperBudget": {
         "iterations": "number of iterations; absent: the paper does not say",
+        "iterations_from": "who states them; `code`: the paper does not say, its authors' code does",
         "width": "width of the networks; 1: as in the paper",
         "num_images": "number of training images; absent: the paper does not say",
     },

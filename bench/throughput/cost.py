@@ -36,11 +36,11 @@ class Protocol(TypedDict):
 
 def measure_cost(results: Path, claim: CostTable, profile: str, console: Console) -> None:
     """Measure every network and write the record, unless it exists."""
-    wanted = _protocol(claim, profile)
+    wanted = protocol(claim, profile)
     session = Session("cpu", 1, lambda text: console.print(escape(text), highlight=False), seed=SEED)
     path = results / RECORD
     record = {**session.record("cost"), "format": FORMAT, "clock": CLOCK, **wanted}
-    if _is_held(results, record):
+    if is_held(results, record):
         console.print(f"cost: measured already, {escape(str(path))}", highlight=False, soft_wrap=True)
         return
     networks = [_network(session, name, wanted, claim).model_dump() for name in NETWORKS]
@@ -49,13 +49,13 @@ def measure_cost(results: Path, claim: CostTable, profile: str, console: Console
     console.print(f"cost: {escape(str(path))}", highlight=False, soft_wrap=True)
 
 
-def _protocol(claim: CostTable, profile: str) -> Protocol:
+def protocol(claim: CostTable, profile: str) -> Protocol:
     """The protocol; records with the same protocol on the same machine are equivalent."""
     pairs = claim.profiles[profile]  # type: ignore[index]
     return {"batch_size": claim.batch_size, "width": claim.width, "kernels": KERNELS, "pairs": pairs}
 
 
-def _is_held(results: Path, record: Mapping[str, Any]) -> bool:
+def is_held(results: Path, record: Mapping[str, Any]) -> bool:
     """Whether a valid record of the same machine, code and protocol, with at least as many pairs, exists."""
     try:
         if read_cost(results) is None:

@@ -61,7 +61,7 @@ class PlainGan:
         options["lr"] = players.settings.learning_rate_discriminator
         self.optimizer_d = torch.optim.Adam(self.d.d_parameters(), **options)
 
-    def _noise(self, num: int) -> Tensor:
+    def noise(self, num: int) -> Tensor:
         generator = self.latents
         noise_NZ = torch.rand(num, self.input_width, generator=generator, device=generator.device, dtype=self.dtype)
         return noise_NZ.mul_(2).sub_(1)
@@ -70,7 +70,7 @@ class PlainGan:
         """One update of D and one of G; returns both losses."""
         g, d, num = self.g, self.d, len(real_NCHW)
         with torch.no_grad():
-            fake_NCHW = g(self._noise(num))
+            fake_NCHW = g(self.noise(num))
         logits = d.logits(d.trunk(torch.cat([real_NCHW, fake_NCHW]), groups=2))
         loss_d = discriminator_loss(logits[:num], logits[num:])
         self.optimizer_d.zero_grad(set_to_none=True)
@@ -78,7 +78,7 @@ class PlainGan:
         self.optimizer_d.step()
 
         d.requires_grad_(False)
-        loss_g = generator_loss(d.logits(d.trunk(g(self._noise(num)))))
+        loss_g = generator_loss(d.logits(d.trunk(g(self.noise(num)))))
         self.optimizer_g.zero_grad(set_to_none=True)
         loss_g.backward()
         self.optimizer_g.step()

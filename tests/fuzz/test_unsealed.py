@@ -166,17 +166,17 @@ def test_the_cost_record(num: int, tmp_path: Path) -> None:
     network = {"network": "mnist", "ratio": 1.02, "low": 1.01, "high": 1.03, "level": 0.95, "num_pairs": 20}
     each = [f"{who}_{what}" for what in ("ms", "parameters", "gflop") for who in ("infogan", "gan")]
     network |= dict.fromkeys(each, 3)
-    wanted = measuring._protocol(claim, "smoke")
+    wanted = measuring.protocol(claim, "smoke")
     record = Session("cpu", 1, lambda _: None).record("cost") | {"format": 1, "clock": "processor", **wanted}
     stored = record | {"load": "1 to 1", "networks": [network]}
     file = tmp_path / RECORD
     file.parent.mkdir()
     write_plain_json(file, stored)
-    assert measuring._is_held(tmp_path, record)
+    assert measuring.is_held(tmp_path, record)
 
     def read(rng: random.Random) -> None:
         file.write_bytes(mutant(stored, rng))
-        assert isinstance(measuring._is_held(tmp_path, record), bool)
+        assert isinstance(measuring.is_held(tmp_path, record), bool)
         found = read_cost(tmp_path)
         results = judge_cost(claim, found)
         assert results

@@ -16,7 +16,7 @@ from bench.records.schema import Measured, Result
 from bench.report import answers
 from bench.report.arms import ArmView
 from bench.report.inventory import missing_cells
-from bench.report.sentences import headline, left_out_sentence
+from bench.report.sentences import budget_sentence, headline, left_out_sentence
 from bench.spec.cells import measure_key
 from bench.spec.criteria import BlankTable, ClaimTable
 from bench.spec.experiment import PaperBudget
@@ -260,6 +260,36 @@ def test_a_guard_alone_reproduces_nothing(spec: Spec) -> None:
         judged(spec, conditions[1:], [1.0] * 5, [1.0] * 5)
 
 
+@pytest.mark.parametrize(
+    ("purity", "nmi", "precision", "words"),
+    [
+        (0.1, 0.1, None, "not reproduced on a substitute"),  # the deciding bounds are missed, whatever the guard
+        (0.1, 0.9, None, "partly reproduced on a substitute"),
+        (0.9, 0.9, None, "not measured"),  # the guard decides between yes and partly
+        (0.1, None, 0.9, "not measured"),  # partly, or not
+        (0.9, None, 0.1, "partly reproduced on a substitute"),
+    ],
+)
+def test_a_missing_number_leaves_a_claim_open_only_if_it_could_change_the_answer(
+    spec: Spec, purity: float, nmi: float | None, precision: float | None, words: str
+) -> None:
+    conditions: list[dict[str, Any]] = [
+        {"measure": "sample_purity", "over": "median seed", "at_least": 0.8},
+        {"measure": "sample_nmi", "over": "median seed", "at_least": 0.8},
+        {"measure": "precision", "over": "median seed", "at_least": 0.8, "guard": True},
+    ]
+    experiment = spec.experiments["two"]
+    claim = experiment.claims[1].model_dump() | {
+        "conditions": [{"basis": "Made up for this test.", **c} for c in conditions]
+    }
+    changed = experiment.model_copy(update={"claims": [ClaimTable.model_validate(claim)]})
+    found = judge(changed, sweep(spec, [purity] * 5, [nmi] * 5, precision=[precision] * 5))[0]
+    assert str(found.verdict) == words
+    assert ClaimResult.from_json(found.to_json()).verdict == found.verdict
+    if words != "not measured":
+        assert "no value for" in found.reason
+
+
 def test_the_number_that_is_shown_is_of_a_condition_that_decides(spec: Spec) -> None:
     guard = {"measure": "sample_purity", "over": "median seed", "at_least": 0.8, "guard": True}
     deciding = {"measure": "sample_nmi", "over": "median seed", "at_least": 0.5}
@@ -324,9 +354,13 @@ def test_what_the_paper_states_of_the_budget_is_enough_to_call_it_reduced(spec: 
     definition = held.definition | {"network": held.definition["network"] | {"width": 0.5}}
     narrow = replace(held, definition=definition)
     stated = spec.experiments["two"].model_copy(update={"paper": PaperBudget(width=1.0)})
-    assert budget_used(held, stated).words == "iterations not stated by the paper"
-    assert budget_used(narrow, stated).words == "reduced (width 0.5); iterations not stated by the paper"
+    assert budget_used(held, stated).words == "20 iterations, the paper states none"
+    assert budget_used(narrow, stated).words == "reduced (width 0.5); 20 iterations, the paper states none"
     assert {str(r.verdict) for r in judge(stated, narrow)} == {"not reached within budget on a substitute"}
+    full = stated.model_copy(update={"paper": PaperBudget(iterations=20, iterations_from="code", width=1.0)})
+    assert budget_used(held, full).words == "the authors' code's"
+    assert budget_sentence(held, full).endswith("the same iterations as in the authors' code, it states none.")
+    assert {str(r.verdict) for r in judge(full, held)} == {"not reproduced on a substitute"}
     assert {spec.experiments[name].paper for name in ("faces", "chairs", "svhn", "celeba")} == {PaperBudget(width=1.0)}
 
 

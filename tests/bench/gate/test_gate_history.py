@@ -105,7 +105,7 @@ def test_the_committed_history_gets_it_on_request(
     (tmp_path / "committed").mkdir()
     new = replace(here, runs=here.runs[:5])
     check = compare(RULE, here, new, SEEDS)
-    gate_commands._print_and_write(check, RULE, new, tmp_path / "results", gate_commands.CheckOptions(record=record))
+    gate_commands.conclude(check, RULE, new, tmp_path / "results", gate_commands.CheckOptions(record=record))
     own = (tmp_path / "results" / "history.jsonl").read_text()
     assert len(own.splitlines()) == 1
     committed = tmp_path / "committed" / "history.jsonl"

@@ -61,6 +61,18 @@ def test_a_bound_is_said_as_its_number_is() -> None:
     assert needed("X1", "at least 0.2", 0.2) == ""
 
 
+def test_a_median_has_its_interval_where_that_is_asked() -> None:
+    def shown(claim: str, low: float | None = 0.2) -> str:
+        return answers.ours([replace(result(claim, Outcome.PARTLY), low=low)], with_interval=True)
+
+    assert shown("F2c") == "explains 60 % [20, 90] of the slant's variance"
+    assert shown("F6a", -math.inf) == "explain 60 % [nothing, 90] of its variance"
+    assert shown("F5a", None) == "by 0.60 of the range"
+    assert answers.ours([result("F5a", Outcome.PARTLY)]) == "by 0.60 of the range"
+    nothing = replace(result("F5a", Outcome.NOT_REACHED), value=-math.inf, low=-math.inf, high=-math.inf)
+    assert answers.ours([nothing], with_interval=True) == "by nothing of the range"
+
+
 def test_a_number_that_is_not_there_has_a_word_everywhere() -> None:
     """No "nan" or "inf%" is shown for the best run, for the median, or for the paper's measure beside them."""
     undecided = result("F3a", Outcome.NOT_MEASURED, held=condition(over="best seed", s0=math.nan))

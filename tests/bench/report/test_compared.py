@@ -67,7 +67,7 @@ def test_without_the_reference_nothing_is_compared_and_that_is_said(spec: Spec, 
     others = replace(sweep, runs=[run for run in sweep.runs if run.cell.variant != "authors"])
     chosen = choices.choices_of(others, spec.experiments[EXPERIMENT])
     assert choices.headline(chosen) == "Nothing is compared: no cell of the reference variant authors has ended."
-    caption = "Each choice differs from authors in one respect (no cell of authors has ended, so nothing is compared)."
+    caption = "Each choice is held against authors (no cell of authors has ended, so nothing is compared)"
     assert choices.choices_table(chosen).caption.startswith(caption)
 
 

@@ -135,6 +135,29 @@ def test_a_factor_that_was_not_read_says_why_everywhere(faces: Path) -> None:
     assert "No run could be measured (the readers agree to 0.42 only" in markdown
 
 
+def test_missing_numbers_are_counted_by_reason_and_blank_runs_are_not_read_beyond_the_data(
+    faces: Path, spec: Spec
+) -> None:
+    sweep = load(faces, ["faces"]).sweeps[0]
+    found = factors.studied(sweep, spec.experiments["faces"], ["azimuth-authors/infogan"])[0]
+    blank, agree = "shows nothing of the data", "the readers agree to {} only, below 0.9"
+
+    def note(*reasons: str) -> object:
+        runs = [
+            replace(run, value=math.nan if reason else run.value, reason=reason)
+            for run, reason in zip(found.runs, reasons, strict=True)
+        ]
+        return factor_tables.factor_tables(sweep, [replace(found, runs=tuple(runs))], [])[0].rows[0][5]
+
+    beyond = "up to 20 % of samples are read beyond the data's range"  # seed 3's
+    assert note("", "", "", "", "") == beyond
+    assert note("", "", "", blank, "") == f"1 of 5 not measured: {blank}"
+    agrees = agree.format("0.42 to 0.89")
+    assert note(blank, blank, agree.format(0.89), "", agree.format(0.42)) == (
+        f"2 of 5 not measured: {blank}; 2 of 5 not measured: {agrees}; {beyond}"
+    )
+
+
 def test_every_run_is_in_the_picture_with_best_and_median_marked(faces: Path, spec: Spec) -> None:
     sweep = load(faces, ["faces"]).sweeps[0]
     found = factors.studied(sweep, spec.experiments["faces"], ["azimuth-authors/infogan", "azimuth-authors/gan"])

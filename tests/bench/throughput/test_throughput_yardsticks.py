@@ -129,7 +129,7 @@ def test_the_plain_gan_has_no_codes_and_leaves_q_alone() -> None:
     q = [p.clone() for p in run.players.discriminator.q_parameters()]
     body = [p.clone() for p in run.players.discriminator.body.parameters()]
     assert torch.isfinite(gan.step(batch(run))).all()
-    assert gan._noise(5).shape == (5, run.players.spec.input_width)
+    assert gan.noise(5).shape == (5, run.players.spec.input_width)
     assert all(torch.equal(a, b) for a, b in zip(q, run.players.discriminator.q_parameters(), strict=True))
     assert not all(torch.equal(a, b) for a, b in zip(body, run.players.discriminator.body.parameters(), strict=True))
 
