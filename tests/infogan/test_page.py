@@ -3,7 +3,7 @@
 import pytest
 
 from infogan.data.rendering.controlled import GROUP_SIZE, MAX_GROUPS
-from infogan.measures import effects, usable
+from infogan.measures import effects, sweeps, usable
 from infogan.measures.calibration import NUM_SAMPLES
 from infogan.measures.digits import family as digits
 from infogan.measures.factors import disentanglement, scores
@@ -26,8 +26,8 @@ def test_the_tables_are_the_catalogues() -> None:
         f"{NUM_SAMPLES:,} samples, frozen",
         f"{digits.SCORING_ROWS} (digits), {factors.SCORING_ROWS} (factors) a noise dimension",
         f"{effects.CODE_ROWS} times as many a code",
-        f"first to last of {NUM_COLUMNS} columns",
-        f"{NUM_ROWS} rows",
+        f"factors: {NUM_ROWS} rows, {NUM_COLUMNS} columns from -1 to 1",
+        f"digits: {sweeps.NUM_ROWS} rows, {len(sweeps.POSITIONS)} columns from -2 to 2",
         f"{factors.NUM_SAMPLES:,} samples",
         f"{disentanglement.NUM_BINS} equally filled states",
         f"{scores.NUM_REAL_IMAGES:,} held-out images",

@@ -8,84 +8,18 @@ from typing import Any
 
 import pytest
 
-from bench.analysis.runs import Run, Sweep, from_json, to_json
+from bench.analysis.runs import Sweep, from_json, to_json
 from bench.analysis.statistics import proportion_interval
 from bench.claims.judge import budget_used, judge, left_out
-from bench.claims.result import ClaimResult
-from bench.records.schema import Measured, Result
+from bench.records.schema import Measured
 from bench.report import answers
 from bench.report.arms import ArmView
 from bench.report.inventory import missing_cells
 from bench.report.sentences import budget_sentence, headline, left_out_sentence
 from bench.spec.cells import measure_key
-from bench.spec.criteria import BlankTable, ClaimTable
 from bench.spec.experiment import PaperBudget
 from bench.spec.tables import Spec, load_spec
-from tests.builders import SHIPPED, experiment_text, history_of, planned
-
-CLAIMS = """
-variants = { one = {}, other = {} }
-profiles = { cpu = { iterations = 20 } }
-
-[[experiments.two.claims]]
-id = "F9a"
-text = "The best run, chosen on other samples."
-source = "nowhere"
-arms = ["infogan"]
-variants = ["one"]
-min_seeds = 5
-min_iterations = 10
-
-[[experiments.two.claims.conditions]]
-measure = "sample_nmi"
-over = "best seed"
-chosen_by = "sample_purity"
-at_least = 0.8
-basis = "A bound made up for this test."
-
-[[experiments.two.claims]]
-id = "F9b"
-text = "The median run."
-source = "nowhere"
-arms = ["infogan"]
-min_seeds = 5
-min_iterations = 10
-
-[[experiments.two.claims.conditions]]
-measure = "sample_nmi"
-over = "median seed"
-at_least = 0.8
-basis = "A bound made up for this test."
-"""
-
-
-EXPERIMENT = experiment_text("two", CLAIMS, noise="{ size = 4 }", seeds="[0, 1, 2, 3, 4]")
-DIVERGED = "diverged"
-
-
-@pytest.fixture(scope="module")
-def spec(tmp_path_factory: pytest.TempPathFactory) -> Spec:
-    file = tmp_path_factory.mktemp("claims") / "experiments.toml"
-    file.write_text(SHIPPED.read_text() + EXPERIMENT)
-    return load_spec(file)
-
-
-def sweep(
-    spec: Spec, purity: list[Any], nmi: list[Any], num_done: int = 5, precision: list[Any] | None = None
-) -> Sweep:
-    """Five seeds of both variants, with the same measures in each. None means that a measure is missing."""
-    runs = []
-    for cell in planned(spec, "two"):
-        measured = {"sample_purity": purity[cell.seed], "sample_nmi": nmi[cell.seed]}
-        measured["precision"] = precision[cell.seed] if precision else None
-        values = {name: value for name, value in measured.items() if value not in (None, DIVERGED)}
-        history = history_of(dict.fromkeys(("loss/discriminator", "loss/generator", "mi/c1"), 0.0), 20)
-        state, result = "done" if cell.seed < num_done else "partial", None
-        if nmi[cell.seed] == DIVERGED:
-            state, result = "failed", Result(status="failed", error="NonFiniteLoss")
-        measures = {"digits": Measured(values=values)}
-        runs.append(Run(cell, state, {}, {"is_papers": False}, history, result, measures=measures))
-    return Sweep("two", "cpu", runs[0].cell.definition, runs[0].cell.definition_key, runs)
+from tests.bench.claims.two_claims import BLANK, DIVERGED, EXPERIMENT, sweep
 
 
 def test_the_best_seed_is_chosen_by_one_number_and_judged_by_another(spec: Spec) -> None:
@@ -149,9 +83,6 @@ def test_a_best_seed_decides_nothing_while_another_might_have_been_chosen(spec: 
     assert verdict([0.1, 0.2, 0.3, 0.4, None], [0.1, 0.1, 0.1, 0.9, None]) == "not measured"
     assert verdict([0.1, 0.2, 0.3, 0.4, 0.0], [0.1, 0.1, 0.1, 0.9, None]) == "reproduced on a substitute"
     assert verdict([0.1, 0.2, 0.3, 0.4, 0.5], [0.1, 0.1, 0.1, 0.9, None]) == "not measured"
-
-
-BLANK = BlankTable(measure="precision", below=0.01, basis="Made up for this test.")
 
 
 @pytest.mark.parametrize(
@@ -219,123 +150,6 @@ def test_seeds_of_which_nobody_knows_whether_they_hold_are_counted(spec: Spec) -
     assert found.seeds_high == pytest.approx(proportion_interval(4, 5)[1])
     assert ArmView(found).holding == "3 of 5, 1 undecided"
     assert answers.holding(found, " seeds") == "3 of 5 seeds, 1 undecided"
-
-
-def judged(spec: Spec, conditions: list[dict[str, Any]], purity: list[Any], nmi: list[Any]) -> ClaimResult:
-    """The result of the second claim, F9b, under other conditions."""
-    experiment = spec.experiments["two"]
-    claim = experiment.claims[1].model_dump() | {
-        "conditions": [{"basis": "Made up for this test.", **c} for c in conditions]
-    }
-    changed = experiment.model_copy(update={"claims": [ClaimTable.model_validate(claim)]})
-    return judge(changed, sweep(spec, purity, nmi))[0]
-
-
-def test_medians_must_hold_on_the_same_seeds(spec: Spec) -> None:
-    """First case: both medians hold, but only one seed meets both bounds, so the claim holds only in part."""
-    both = [
-        {"measure": "sample_nmi", "over": "median seed", "at_least": 0.8},
-        {"measure": "sample_purity", "over": "median seed", "at_most": 0.2},
-    ]
-    apart = judged(spec, both, [0.9, 0.9, 0.1, 0.1, 0.1], [0.9, 0.9, 0.9, 0.1, 0.1])
-    assert [c.holds for c in apart.conditions] == [True, True]
-    assert (str(apart.verdict), apart.seeds_holding) == ("partly reproduced on a substitute", 1)
-    assert "no more than 1 of 5 seeds meet all of it" in apart.reason
-    together = judged(spec, both, [0.1, 0.1, 0.1, 0.9, 0.9], [0.9, 0.9, 0.9, 0.1, 0.1])
-    assert (str(together.verdict), together.seeds_holding) == ("reproduced on a substitute", 3)
-    unknown = judged(spec, both, [0.1, 0.1, 0.1, 0.9, None], [0.9, 0.9, None, 0.9, 0.9])
-    assert str(unknown.verdict) == "not measured"
-
-
-def test_a_guard_alone_reproduces_nothing(spec: Spec) -> None:
-    conditions = [
-        {"measure": "sample_nmi", "over": "median seed", "at_least": 0.8},
-        {"measure": "sample_purity", "over": "median seed", "at_least": 0.8, "guard": True},
-    ]
-    dead = judged(spec, conditions, [1.0] * 5, [0.0] * 5)
-    assert [c.holds for c in dead.conditions] == [False, True]
-    assert str(dead.verdict) == "not reproduced on a substitute"
-    assert str(judged(spec, conditions, [0.0] * 5, [1.0] * 5).verdict) == "partly reproduced on a substitute"
-    with pytest.raises(ValueError, match="needs at least one condition that is not a guard"):
-        judged(spec, conditions[1:], [1.0] * 5, [1.0] * 5)
-
-
-@pytest.mark.parametrize(
-    ("purity", "nmi", "precision", "words"),
-    [
-        (0.1, 0.1, None, "not reproduced on a substitute"),  # the deciding bounds are missed, whatever the guard
-        (0.1, 0.9, None, "partly reproduced on a substitute"),
-        (0.9, 0.9, None, "not measured"),  # the guard decides between yes and partly
-        (0.1, None, 0.9, "not measured"),  # partly, or not
-        (0.9, None, 0.1, "partly reproduced on a substitute"),
-    ],
-)
-def test_a_missing_number_leaves_a_claim_open_only_if_it_could_change_the_answer(
-    spec: Spec, purity: float, nmi: float | None, precision: float | None, words: str
-) -> None:
-    conditions: list[dict[str, Any]] = [
-        {"measure": "sample_purity", "over": "median seed", "at_least": 0.8},
-        {"measure": "sample_nmi", "over": "median seed", "at_least": 0.8},
-        {"measure": "precision", "over": "median seed", "at_least": 0.8, "guard": True},
-    ]
-    experiment = spec.experiments["two"]
-    claim = experiment.claims[1].model_dump() | {
-        "conditions": [{"basis": "Made up for this test.", **c} for c in conditions]
-    }
-    changed = experiment.model_copy(update={"claims": [ClaimTable.model_validate(claim)]})
-    found = judge(changed, sweep(spec, [purity] * 5, [nmi] * 5, precision=[precision] * 5))[0]
-    assert str(found.verdict) == words
-    assert ClaimResult.from_json(found.to_json()).verdict == found.verdict
-    if words != "not measured":
-        assert "no value for" in found.reason
-
-
-def test_the_number_that_is_shown_is_of_a_condition_that_decides(spec: Spec) -> None:
-    guard = {"measure": "sample_purity", "over": "median seed", "at_least": 0.8, "guard": True}
-    deciding = {"measure": "sample_nmi", "over": "median seed", "at_least": 0.5}
-    for order in ([guard, deciding], [deciding, guard]):
-        result = judged(spec, order, [0.9] * 5, [0.5, 0.6, 0.7, 0.8, 0.9])
-        assert result.value == 0.7
-        assert [condition.measure for condition in result.conditions] == ["sample_nmi", "sample_purity"]
-
-
-@pytest.mark.parametrize(
-    ("ours", "theirs", "verdict", "value"),
-    [
-        ([0.5, 0.6, 0.7], [0.1, 0.59], "reproduced on a substitute", 0.6),
-        ([0.5, 0.6, 0.7], [0.1, 0.6], "not reproduced on a substitute", 0.6),  # equal is not above
-        ([0.5, 0.6, 0.7], [0.1, None], "not measured", None),  # the unread run may be higher
-        ([0.5, 0.6, 0.7], [0.65, None], "not reproduced on a substitute", 0.6),  # 0.6 is below the run that was read
-        ([0.5, 0.6, 0.7], [], "not measured", None),
-        ([0.6, 0.7, None], [0.1, 0.59], "reproduced on a substitute", 0.65),
-        ([0.5, 0.6, None], [0.1, 0.55], "not measured", None),
-    ],
-)
-def test_a_number_must_exceed_the_best_run_of_another_arm(
-    spec: Spec, ours: list[Any], theirs: list[Any], verdict: str, value: float | None
-) -> None:
-    experiment = spec.experiments["two"]
-    condition = {"measure": "sample_nmi", "over": "median seed", "above_best_of": "gan", "basis": "Made up for a test."}
-    claim = ClaimTable.model_validate(experiment.claims[1].model_dump() | {"conditions": [condition], "min_seeds": 3})
-    held = sweep(spec, [0.5] * 5, [*ours, None, None])
-    own = [run for run in held.runs if run.cell.variant == "one" and run.cell.seed < 3]
-    rivals = [
-        replace(run, cell=replace(run.cell, arm="gan"), measures={"digits": Measured(values=value)})
-        for run, nmi in zip(own, theirs, strict=False)
-        for value in [{} if nmi is None else {"sample_nmi": nmi}]
-    ]
-    alone = replace(held, runs=[*own, *rivals])
-    found = judge(experiment.model_copy(update={"claims": [claim]}), alone)[0]
-    assert (str(found.verdict), math.isnan(found.conditions[0].value)) == (verdict, value is None)
-    if value is not None:
-        assert found.conditions[0].value == pytest.approx(value)
-    blind = experiment.model_copy(update={"claims": [claim], "blank": BLANK})  # blank rivals change nothing
-    hidden = [replace(run, measures={"quality": Measured(values={"precision": 0.0})} | run.measures) for run in rivals]
-    assert judge(blind, replace(alone, runs=[*own, *hidden]))[0].verdict == found.verdict
-    if theirs and None not in theirs:
-        assert found.conditions[0].bound == f"above the best of gan ({max(theirs):g})"
-    if None not in ours and (verdict, value) == ("not measured", None):
-        assert found.reason.startswith("no best of gan for sample_nmi")
 
 
 def test_a_bound_of_another_arm_names_one_that_there_is(tmp_path: Path) -> None:
