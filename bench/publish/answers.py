@@ -13,7 +13,7 @@ from pathlib import Path
 from bench.claims.result import ClaimResult
 from bench.claims.verdict import DataKind
 from bench.environment import ROOT
-from bench.publish.documents import markdown_table, with_block
+from bench.publish.documents import markdown_table, parser_of, with_block
 from bench.records.storage import write_atomic
 from bench.report import answers as words
 from bench.report import wording
@@ -117,6 +117,7 @@ def page(evidence: Iterable[Evidence], said: Remarks = NO_REMARKS) -> str:
 
 def main() -> int:
     """Write README's block and the page."""
+    parser_of("answers", __doc__).parse_args()
     evidence = committed()
     said = remarks(evidence)
     write_atomic(README, with_block(README.read_text(), BLOCK, table(evidence, said)).encode())

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from bench.environment import ROOT
-from bench.publish.documents import markdown_table, with_block
+from bench.publish.documents import markdown_table, parser_of, with_block
 from bench.records.storage import write_atomic, write_plain_json
 from bench.spec.glossary import GLOSSARY
 from bench.spec.reading import BUILTIN
@@ -129,6 +129,8 @@ def _words(described: dict[str, Any]) -> Iterator[str]:
 
 
 def main() -> int:
+    """Write the schema and the list of fields."""
+    parser_of("fields", __doc__).parse_args()
     write_plain_json(SCHEMA, schema())
     write_atomic(DOCUMENT, with_block(DOCUMENT.read_text(), BLOCK, listed()).encode())
     return 0

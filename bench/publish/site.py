@@ -5,10 +5,10 @@ addresses are relative, so that it works below any path (GitHub Pages: docs/ci-s
 """
 
 import posixpath
-import shutil
 import sys
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from markupsafe import Markup
 
@@ -169,14 +169,23 @@ def _checks() -> list[tuple[str, Drawing | None, list[list[str]]]]:
     return found
 
 
-def write(files: dict[str, bytes], to: Path) -> None:
-    """Write the site into an empty folder or over an earlier site. Raises ValueError for any other folder."""
+def require_ours(to: Path) -> None:
+    """Raise ValueError for a folder that is neither new, nor empty, nor an earlier site."""
     if to.exists() and (not to.is_dir() or (any(to.iterdir()) and not (to / MARK).exists())):
         raise ValueError(f"{to} is not empty and no earlier site; name another folder")
-    if to.exists():
-        shutil.rmtree(to)
-    for path, content in {MARK: b"", ".nojekyll": b"", **files}.items():
-        write_atomic(to / path, content)
+
+
+def write(files: dict[str, bytes], to: Path) -> None:
+    """Write the site into a new or an empty folder, or in place of an earlier site. ValueError for any other folder."""
+    require_ours(to)
+    to.absolute().parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=to.absolute().parent, prefix=f".{to.name}.") as scratch:
+        made = Path(scratch, "site")
+        for path, content in {MARK: b"", ".nojekyll": b"", **files}.items():
+            write_atomic(made / path, content)
+        if to.exists():
+            to.rename(Path(scratch, "earlier"))
+        made.rename(to)
 
 
 def main() -> int:
@@ -185,7 +194,7 @@ def main() -> int:
     parser.add_argument("--to", type=Path, default=Path("site"), help="folder, new or an earlier site (default: site)")
     options = parser.parse_args()
     try:
-        write({}, options.to)  # before the minute that it takes
+        require_ours(options.to)  # before the minute that it takes
         files = build()
         write(files, options.to)
     except (ValueError, OSError) as error:

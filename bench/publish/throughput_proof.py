@@ -69,7 +69,7 @@ def prove(num_runs: int, runs_a_baseline: int) -> dict[str, Counter[str]]:
 
 def main() -> None:
     """Print every run and the counts."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m bench.publish.throughput_proof", description=__doc__)
     parser.add_argument("--runs", type=int, default=20)
     parser.add_argument("--runs-a-baseline", type=int, default=5)
     options = parser.parse_args()

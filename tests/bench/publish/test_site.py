@@ -1,6 +1,7 @@
 """The static site: documents become pages whose links have targets, and only an earlier site is overwritten."""
 
 import re
+import sys
 from html import unescape
 from pathlib import Path
 
@@ -50,6 +51,20 @@ def test_only_an_earlier_site_is_written_over(tmp_path: Path) -> None:
     (tmp_path / "site/.site").unlink()
     with pytest.raises(ValueError, match="no earlier site"):
         site.write({}, tmp_path / "site")
+
+
+def test_a_site_that_cannot_be_built_leaves_the_earlier_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    site.write({"index.html": b"1"}, tmp_path / "site")
+
+    def stopped() -> dict[str, bytes]:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(site, "build", stopped)
+    monkeypatch.setattr(sys, "argv", ["site", "--to", str(tmp_path / "site")])
+    with pytest.raises(KeyboardInterrupt):
+        site.main()
+    assert (tmp_path / "site/index.html").read_bytes() == b"1"
+    assert [path.name for path in tmp_path.iterdir()] == ["site"]
 
 
 def test_the_workflow_makes_the_site_and_deploys_it() -> None:
