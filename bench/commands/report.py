@@ -107,5 +107,5 @@ def say_answers(found: "Answers") -> None:
         say(f"[bold]{escape(start)}[/bold][{colour}]{escape(word)}[/]{escape(rest)}")
     for line in found.headlines:
         say(escape(line))
-    for line in found.too_short:
+    for line in dict.fromkeys(found.too_short):  # folders may say the same
         say(f"[yellow]{escape(line)}[/yellow] The committed answer: {COMMITTED}")
