@@ -22,9 +22,10 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
+from infogan import arguments
+from infogan.arguments import ModelError
 from infogan.batch_norm import BatchNorm
 from infogan.codes import Categorical, Code, Continuous, LatentSpec, Noise
-from infogan.data.base import one_line
 from infogan.measures.calibration import calibrate_on_images
 from infogan.measures.images import BATCH, generated
 from infogan.measures.traversals import traversal
@@ -35,20 +36,6 @@ from infogan.weights import unpacked
 FORMAT = "infogan-export-2"  # the card's first field
 CARD, WEIGHTS = "card.json", "weights.safetensors"
 READERS = "infogan.models"  # entry points: "cells" loads models out of results folders, packs and cells
-
-
-class ModelError(ValueError):
-    """A model cannot be loaded, or cannot do what was asked. The message is one line.
-
-    >>> try:
-    ...     load("digits").sample(2, c1=10)
-    ... except ModelError as error:
-    ...     print(error)
-    c1 takes categories 0 to 9, got 10
-    """
-
-    def __init__(self, message: str) -> None:
-        super().__init__(one_line(" ".join(message.split())))
 
 
 class Gaussian(NamedTuple):
@@ -102,14 +89,15 @@ def load(
     one. ``seed``: a number, "best" (the default) or "median". For a single network (an export or one cell) they must
     match it.
     Weights are stored as plain tensors, so loading a foreign file runs no code. Raises ModelError, with a message of
-    one line, if the model does not exist, has no weights or is damaged.
+    one line, if the model does not exist, has no weights or is damaged, or if the device cannot be used.
 
     >>> load("digits").image_CHW
     (1, 28, 28)
     >>> load("results/latest", "mnist", arm="infogan", seed="best").image_CHW
     (1, 28, 28)
     """
-    folder = Path(path)
+    arguments.require_device(device)
+    folder = arguments.checked_path(path)
     if folder.exists() and not (folder / CARD).exists():
         asked = {"arm": arm, "seed": seed, "profile": profile, "device": device}
         return _reader_of_cells(folder)(folder, experiment, **asked)
@@ -226,10 +214,12 @@ class Model:
     def noise(self, n: int, generator: torch.Generator | None = None) -> Tensor:
         """Sample noise z from its prior, (n, width of the noise), for use in several calls of :meth:`sample`.
 
+        ``generator`` is as there. Raises ModelError for an n below 1.
+
         >>> load("digits").noise(2, torch.Generator().manual_seed(0)).shape
         torch.Size([2, 62])
         """
-        return self.spec.noise.sample(n, generator or torch.default_generator, torch.float32)
+        return self.spec.noise.sample(arguments.count(n), arguments.stream(generator), torch.float32)
 
     def latents(
         self, n: int, *, noise: Tensor | None = None, generator: torch.Generator | None = None, **codes: Any
@@ -241,11 +231,7 @@ class Model:
         >>> load("digits").latents(3, c1=7)[:, 62:72].argmax(dim=1)
         tensor([7, 7, 7])
         """
-        if n < 1:
-            raise ModelError(f"n must be at least 1, got {n}")
-        stream = generator or torch.default_generator
-        if stream.device.type != "cpu":
-            raise ModelError(f"the generator must be on the CPU, not on {stream.device}: draws are the same everywhere")
+        n, stream = arguments.count(n), arguments.stream(generator)
         drawn = self.noise(n, stream)
         if noise is not None:
             drawn = self._noise_rows(noise, n)
@@ -304,20 +290,21 @@ class Model:
         >>> model = load("digits")
         >>> model.calibrate(torch.rand(300, 1, 28, 28))
         """
-        if len(images) < 2:
+        scaled = self._scaled(images)
+        if len(scaled) < 2:
             raise ModelError("statistics need at least two images")
-        calibrate_on_images(self.discriminator, self._scaled(images))
+        calibrate_on_images(self.discriminator, scaled)
 
     def traversal(self, name: str, *, seed: int = 0) -> Tensor:
         """The paper's grid for one code, (rows, columns, H, W, C) uint8; each row has its own noise and other codes.
 
         Columns are the categories, or -2 to 2 for a continuous code, as in figure 2. Raises ModelError for an unknown
-        code.
+        code or an invalid seed.
 
         >>> load("digits").traversal("c1").shape
         torch.Size([5, 10, 28, 28, 1])
         """
-        stream = torch.Generator(self._device).manual_seed(seed)
+        stream = torch.Generator(self._device).manual_seed(arguments.seed(seed))
         return traversal(self.generator, self.spec, self.index(name), stream, signed=self._signed).cpu()
 
     def index(self, name: str) -> int:
@@ -327,23 +314,22 @@ class Model:
         return self.spec.names.index(name)
 
     def _noise_rows(self, noise: Tensor, n: int) -> Tensor:
-        rows = torch.as_tensor(noise, dtype=torch.float32, device="cpu")
+        rows = arguments.numbers("noise", noise, torch.float32)
         rows = rows[None] if rows.dim() == 1 else rows
         if rows.dim() != 2 or rows.shape[1] != self.spec.noise.size or len(rows) not in (1, n):
             size = self.spec.noise.size
             raise ModelError(f"noise must have shape (1, {size}) or ({n}, {size}), got {tuple(rows.shape)}")
+        if not rows.isfinite().all():
+            raise ModelError("noise: expected finite numbers")
         return rows.expand(n, -1)
 
     def _code_values(self, name: str, given: Any, n: int) -> Tensor:
         """Check and convert the values of one code, (n,)."""
         code = self.spec.codes[self.index(name)]
-        try:
-            values = torch.as_tensor(given, dtype=torch.float64, device="cpu")
-        except (TypeError, ValueError, RuntimeError) as error:
-            raise ModelError(f"{name} takes numbers, got {given!r}") from error
+        values = arguments.numbers(name, given, torch.float64)
         if values.dim() > 1 or (values.dim() == 1 and len(values) not in (1, n)):
             raise ModelError(f"{name} takes one number or {n}, got shape {tuple(values.shape)}")
-        wrong = ~values.isfinite()
+        wrong = ~values.to(torch.float32).isfinite()  # the generator's type: 1e300 is infinite there
         if isinstance(code, Categorical):
             wrong |= (values != values.round()) | (values < 0) | (values >= code.num_categories)
         if wrong.any():
@@ -363,7 +349,7 @@ class Model:
 
     def _scaled(self, images: Tensor) -> Tensor:
         """Check images and scale them to the range that D reads, on the model's device."""
-        images = torch.as_tensor(images)
+        images = arguments.numbers("images", images)
         if images.dim() != 4 or tuple(images.shape[1:]) != tuple(self.image_CHW) or not len(images):
             wanted = ", ".join(map(str, self.image_CHW))
             raise ModelError(f"images must have shape (N, {wanted}), got {tuple(images.shape)}")

@@ -140,7 +140,8 @@ def test_a_module_in_eval_mode_is_frozen(folder: Path) -> None:
 def test_the_examples_of_the_docstrings(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every public function has an example, which gives what it shows. test_export.py runs those that load results."""
     monkeypatch.chdir(folder.parent)
-    found = doctest.DocTestFinder().find(api, globs=vars(api) | {"torch": torch})
+    finder, names = doctest.DocTestFinder(), vars(api) | {"torch": torch}
+    found = [*finder.find(api, globs=names), *finder.find(infogan.ModelError, "ModelError", globs=names)]
     shown = {case.name.removeprefix("infogan.api."): case for case in found if case.examples}
     methods = [f"Model.{name}" for name in vars(api.Model) if not name.startswith("_") and name != "index"]
     assert shown.keys() == {"load", "Model", "ModelError", *methods}
@@ -174,7 +175,7 @@ def test_images_of_a_generator_in_minus_one_to_one_are_given_from_zero_to_one(tm
         (lambda m: m.sample(2, c1=[1, 2.5]), "c1 takes categories 0 to 9, got 2.5"),
         (lambda m: m.sample(2, c2=float("nan")), "c2 takes finite numbers, got nan"),
         (lambda m: m.sample(2, c2=[0, 1, 2]), "c2 takes one number or 2"),
-        (lambda m: m.sample(2, c2="wide"), "c2 takes numbers"),
+        (lambda m: m.sample(2, c2="wide"), "c2: expected numbers"),
         (lambda m: m.sample(0), "n must be at least 1"),
         (
             lambda m: m.sample(2, noise=torch.zeros(3, 62)),
@@ -184,11 +185,48 @@ def test_images_of_a_generator_in_minus_one_to_one_are_given_from_zero_to_one(tm
         (lambda m: m.encode(torch.full((2, 1, 28, 28), 255.0)), "images must be in .0, 1., or uint8"),
         (lambda m: m.calibrate(torch.zeros(1, 1, 28, 28)), "at least two images"),
         (lambda m: m.traversal("c4"), "unknown code 'c4'"),
+        (lambda m: m.sample(2.5), "n must be a whole number, got 2.5"),
+        (lambda m: m.sample(True), "n must be a whole number, got True"),
+        (lambda m: m.noise("a"), "n must be a whole number, got 'a'"),
+        (lambda m: m.noise(-1), "n must be at least 1, got -1"),
+        (lambda m: m.latents(2**70), "n must be at most 2147483647"),
+        (lambda m: m.sample(2, noise="a"), "noise: expected numbers, got 'a'"),
+        (lambda m: m.sample(2, noise=torch.full((1, 62), float("nan"))), "noise: expected finite numbers"),
+        (lambda m: m.sample(2, noise=torch.zeros(1, 62, dtype=torch.complex64)), "noise: expected real numbers"),
+        (lambda m: m.sample(2, c1=None), "c1: expected numbers, got None"),
+        (lambda m: m.sample(2, c2=1j), "c2: expected real numbers"),
+        (lambda m: m.sample(2, c2=1e300), r"c2 takes finite numbers, got 1e\+300"),
+        (lambda m: m.sample(2, generator=3), "generator must be a torch.Generator, got 3"),
+        (lambda m: m.noise(2, generator="a"), "generator must be a torch.Generator, got 'a'"),
+        (lambda m: m.encode("x"), "images: expected numbers, got 'x'"),
+        (lambda m: m.encode(None), "images: expected numbers, got None"),
+        (lambda m: m.encode(torch.zeros(2, 1, 28, 28, dtype=torch.complex64)), "images: expected real numbers"),
+        (lambda m: m.encode(torch.zeros(2, 1, 28, 28, device="meta")), "images: expected real numbers"),
+        (lambda m: m.encode(torch.full((2, 1, 28, 28), float("nan"))), "images must be in .0, 1."),
+        (lambda m: m.calibrate(None), "images: expected numbers, got None"),
+        (lambda m: m.calibrate(5), r"images must have shape \(N, 1, 28, 28\), got \(\)"),
+        (lambda m: m.traversal("c1", seed=2**70), "seed must be at most 18446744073709551615"),
+        (lambda m: m.traversal("c1", seed="a"), "seed must be a whole number, got 'a'"),
     ],
 )
 def test_what_cannot_be_asked(model: api.Model, ask: Callable[[api.Model], object], words: str) -> None:
-    with pytest.raises(infogan.ModelError, match=words):
+    with pytest.raises(infogan.ModelError, match=words) as raised:
         ask(model)
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("device", ["meta", "tpu", "cuda:77", None, 1.5])
+def test_a_device_that_cannot_be_used_is_not_blamed_on_the_model(folder: Path, device: Any) -> None:
+    """Every build of torch lacks a 78th GPU; "meta" computes nothing."""
+    with pytest.raises(infogan.ModelError, match=f"^device '{device}' cannot be used: "):
+        infogan.load(folder, device=device)
+    assert infogan.load(folder, device=torch.device("cpu")).sample(1).device.type == "cpu"
+
+
+@pytest.mark.parametrize("path", [3, None, "a\0b", "a" * 5000])
+def test_a_path_that_is_none_is_one_line(path: Any) -> None:
+    with pytest.raises(infogan.ModelError, match=r"^path .* cannot be read: "):
+        infogan.load(path)
 
 
 def damage(folder: Path, name: str, change: Callable[[bytes], bytes]) -> None:
