@@ -9,7 +9,7 @@ from bench.records.storage import write_atomic
 
 
 def history(experiment: str, file: Path, to: Path) -> Exit:
-    """List the checks of an experiment in ``file``, and draw them to ``to``/history-ARM.png and .svg."""
+    """List the checks of an experiment in ``file``, and draw them to ``to``/history-EXPERIMENT.ARM.png and .svg."""
     try:
         checks = [check for check in read_history(file) if check.experiment == experiment]
     except OSError as error:
@@ -33,7 +33,7 @@ def history(experiment: str, file: Path, to: Path) -> Exit:
         if drawing is not None:
             say(escape(drawing.caption))
             for kind, content in (("png", drawing.png), ("svg", drawing.svg)):
-                path = to / f"history-{arm.replace('/', '-')}.{kind}"
+                path = to / f"history-{experiment}.{arm.replace('/', '.')}.{kind}"  # names have no dots
                 write_atomic(path, content)
                 say(f"written: {escape(str(path))}")
     return Exit.OK

@@ -58,8 +58,21 @@ def test_every_check_is_listed(
     assert all(check["commit"] in said for check in stepped)
     assert "not comparable" in said
     assert "0.900 [0.880, 0.920]" in said
-    assert (tmp_path / "drawn" / "history-infogan.png").read_bytes().startswith(b"\x89PNG")
-    assert b"<svg" in (tmp_path / "drawn" / "history-infogan.svg").read_bytes()
+    assert (tmp_path / "drawn" / "history-mi-gate.infogan.png").read_bytes().startswith(b"\x89PNG")
+    assert b"<svg" in (tmp_path / "drawn" / "history-mi-gate.infogan.svg").read_bytes()
+
+
+def test_figures_of_two_experiments_or_variants_do_not_overwrite_each_other(
+    stepped: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    newest = stepped[15]
+    variants = newest | {"experiment": "faces", "arms": dict.fromkeys(("a/b", "a-b"), newest["arms"]["infogan"])}
+    lines = [newest, newest | {"experiment": "mnist"}, variants]
+    (tmp_path / "history.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    for experiment in ("mi-gate", "mnist", "faces"):
+        assert history(experiment, tmp_path / "history.jsonl", tmp_path / "drawn") == Exit.OK
+    drawn = {path.stem for path in (tmp_path / "drawn").iterdir()}
+    assert drawn == {*("history-mi-gate.infogan", "history-mnist.infogan", "history-faces.a.b", "history-faces.a-b")}
 
 
 def test_without_a_check_it_is_bad_use(tmp_path: Path) -> None:
