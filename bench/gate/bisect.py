@@ -161,7 +161,7 @@ def _judge(search: Search, commit: str, base: Sweep) -> Judged:
             break
         check = compare(rule, base, new, seeds)
         verdict, outcome = output.verdict(check, rule), output.outcome_of(check, search.strict)
-        if outcome != "inconclusive":
+        if outcome != "inconclusive" or not check.next_seeds:
             break
     term: Term = {"ok": "good", "regressed": "bad"}.get(outcome, "skip")  # type: ignore[assignment]
     search.announce(f"{term} {_describe(search.tree, commit)}: {verdict}")

@@ -88,7 +88,8 @@ def compare(rule: GateTable, base: Sweep, new: Sweep, expected_seeds: tuple[int,
             arms.append(_check_arm(rule, group, ended, _ended(found)))
     outcome, reason = _overall(arms, watched, problems)
     used = {run.cell.seed for runs in new_groups.values() for run in runs}
-    more = () if outcome == "ok" or problems or set(rule.more_seeds) <= used else tuple(rule.more_seeds)
+    is_open = any(one.outcome != "ok" for one in [*arms, *watched])  # not so where no arm of the baseline converges
+    more = tuple(rule.more_seeds) if is_open and not problems and not set(rule.more_seeds) <= used else ()
     return Check(base.experiment, outcome, reason, arms, watched, not_gated, treatment(base, new), more)
 
 
