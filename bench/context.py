@@ -53,10 +53,28 @@ def named(experiments: Sequence[str] | None) -> Sequence[str] | None:
 
 def require_folder(what: str, path: Path) -> None:
     """Raise BadInput if ``path`` is not a folder and cannot become one; it need not exist yet."""
-    nearest = next((p for p in (path.absolute(), *path.absolute().parents) if p.exists()), None)
-    if nearest is not None and not nearest.is_dir():
+    nearest = _nearest(what, path)
+    if not nearest.is_dir():
         inside = "" if nearest == path.absolute() else f": {nearest.name} is a file"
         raise BadInput(f"{what} {path} is not a folder{inside}")
+
+
+def require_file(what: str, path: Path) -> None:
+    """Raise BadInput if no file can be written at ``path``: it is a folder, or its own folder is unusable."""
+    nearest = _nearest(what, path)
+    if nearest == path.absolute() and nearest.is_dir():
+        raise BadInput(f"{what} {path} is a folder; name a file in it")
+    require_folder(f"{what}: the folder", path.parent)
+    if not os.access(nearest, os.W_OK):
+        raise BadInput(f"{what} {path} cannot be written: {nearest} is read-only for this account")
+
+
+def _nearest(what: str, path: Path) -> Path:
+    """The path, or the nearest folder above it that exists. Raises BadInput if this account may not look there."""
+    try:
+        return next(p for p in (path.absolute(), *path.absolute().parents) if p.exists())
+    except OSError as error:
+        raise BadInput(f"{what} {path} cannot be used: {error.strerror}") from error
 
 
 def require_writable(results: Path) -> None:

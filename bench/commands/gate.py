@@ -9,7 +9,7 @@ from typing import Any
 from bench.analysis.runs import Sweep, load_run, read_curves, write_curves
 from bench.commands.run import run
 from bench.console import BadInput, Exit, escape, say
-from bench.context import Context, require_folder, require_writable
+from bench.context import Context, require_file, require_folder, require_writable
 from bench.environment import ROOT
 from bench.gate import compare as gate
 from bench.gate import output as gate_output
@@ -54,6 +54,8 @@ def gate_rule(context: Context, experiment: str) -> GateTable:
 
 def baseline(experiment: str, destination: Path | None, *, train: bool, **options: Any) -> Exit:
     """Store the finished runs of the baseline's seeds as one JSON file."""
+    path = destination or default_baseline(experiment)
+    require_file("--to", path)
     context = Context([experiment], **options)
     rule = gate_rule(context, experiment)
     seeds = context.selection.seeds or tuple(rule.baseline_seeds)
@@ -66,7 +68,6 @@ def baseline(experiment: str, destination: Path | None, *, train: bool, **option
     unfinished = [cell.name for cell in context.cells if not _is_done(context, cell)]
     if unfinished:
         raise BadInput(f"{len(unfinished)} cells of the baseline are not finished ({unfinished[0]} ...); add --run")
-    path = destination or default_baseline(experiment)
     write_curves(path, sweep)
     say(f"baseline of {len(sweep.runs)} runs written to {escape(str(path))}")
     return Exit.OK
@@ -106,8 +107,8 @@ def check(experiment: str, baseline_file: Path | None, how: CheckOptions, **opti
 
     The first look has five seeds. If it is not ok, five more are added for a second look, which decides.
     """
-    if how.json is not None:
-        require_folder("--json: the folder", Path(how.json).parent)
+    if how.json not in (None, "-"):
+        require_file("--json", Path(how.json))
     if how.json != "-":
         return _check(experiment, baseline_file, how, **options)[0]
     with redirect_stdout(sys.stderr):  # standard output contains only the JSON

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from bench.console import BadInput, escape, say
-from bench.context import DEFAULT_RESULTS, require_folder, require_writable
+from bench.context import DEFAULT_RESULTS, require_file, require_folder, require_writable
 from bench.options import Results
 from bench.records.packs import pack as write_pack
 from bench.records.unpacking import unpack as add_packs
@@ -32,9 +32,7 @@ def pack(
     require_folder("results", results)
     if not (results / "cells").is_dir():
         raise BadInput(f"{results} holds no cells")
-    if to.is_dir():
-        raise BadInput(f"--to {to} is a folder; name a file in it")
-    require_folder("--to", to.parent)
+    require_file("--to", to)
     max_bytes = None if max_mb is None else int(max_mb * BYTES_OF_MB)
     packed = write_pack(results.absolute(), to, weights=weights, max_bytes=max_bytes)
     for line in packed.left_out:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.console import BadInput, escape, say
-from bench.context import require_folder, require_profile, require_writable
+from bench.context import require_file, require_folder, require_profile, require_writable
 from bench.records.pack_format import PackError
 from bench.spec.images import Replacement
 from bench.spec.selection import experiment_table
@@ -55,9 +55,7 @@ def _combined(folders: list[Path], spec: Spec, to: Path, experiments: list[str] 
     from bench.records.unpacking import unpack
     from bench.report import names_of, write_combined
 
-    if to.is_dir():
-        raise BadInput(f"--to {to} is a folder; name a file in it")
-    require_folder("--to", to.parent)
+    require_file("--to", to)
     with ExitStack() as stack:
         read = []
         for path in folders:

@@ -8,7 +8,7 @@ import typer
 from bench.analysis.pictures import grid_png, labels_of
 from bench.commands.export import passed_over
 from bench.console import BadInput, escape, say
-from bench.context import DEFAULT_SPEC, require_folder
+from bench.context import DEFAULT_SPEC, require_file
 from bench.models import Wanted, trained
 from bench.options import OfArm, OfExperiment, OfProfile
 from bench.records.storage import write_atomic
@@ -28,9 +28,7 @@ def sample(
     profile: OfProfile = None,
 ) -> None:
     """Draw the paper's grid of one code. Columns vary the code; each row has other noise and other codes."""
-    if to.is_dir():
-        raise BadInput(f"--to {to} is a folder; name a file in it")
-    require_folder("--to", to.parent)
+    require_file("--to", to)
     from infogan import api
 
     try:

@@ -1,6 +1,9 @@
 """Shared options: each command has every option of its group once, with Context's default."""
 
+import contextlib
 import inspect
+import os
+import tempfile
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -9,7 +12,7 @@ import typer
 
 from bench import cli
 from bench.console import BadInput
-from bench.context import Context, named
+from bench.context import Context, named, require_file
 from bench.options import CellOptions, GateOptions
 
 GROUPS = {"plan": CellOptions, "run": CellOptions, "check": GateOptions, "baseline": GateOptions}
@@ -46,6 +49,29 @@ def test_what_is_given_arrives_and_the_rest_are_defaults(monkeypatch: pytest.Mon
         typer.main.get_command(cli.app)(arguments, standalone_mode=False)
     defaults = {name: p.default for name, p in inspect.signature(Context).parameters.items() if name != "experiments"}
     assert seen == defaults | given | {"data_dir": Path("somewhere"), "download": True, "trains": True}
+
+
+def test_a_place_that_the_account_may_not_use(tmp_path: Path) -> None:
+    """It is found before any training. The folder of tests is closed to others; root acts as another account."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o555)
+        refused = {
+            Path(folder, "new", "check.json"): "is read-only for this account",
+            tmp_path / "check.json": "cannot be used: Permission denied",
+        }
+        child = os.fork()
+        if not child:
+            with contextlib.suppress(BaseException):
+                tmp_path.chmod(0)
+                if os.geteuid() == 0:
+                    os.setuid(65534)
+                for file, why in refused.items():
+                    with pytest.raises(BadInput, match=why):
+                        require_file("--json", file)
+                os._exit(0)
+            os._exit(1)
+        assert os.waitpid(child, 0)[1] == 0
+        tmp_path.chmod(0o700)
 
 
 def test_run_needs_names_or_the_word_all() -> None:

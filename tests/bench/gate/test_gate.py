@@ -173,6 +173,7 @@ def test_a_baseline_that_does_not_converge_gates_nothing(base: Sweep) -> None:
     check = compare(RULE, low, take(base, FIVE), FIVE)
     assert check.outcome == "inconclusive"
     assert check.not_gated == {"infogan": "no seed of the baseline reaches 0.8 H(c)"}
+    assert check.next_seeds == ()  # more seeds could not decide
 
 
 def test_ten_seeds_decide_without_a_third_look(base: Sweep) -> None:
@@ -224,6 +225,14 @@ def test_a_baseline_of_another_format_is_named_and_not_read(tmp_path: Path) -> N
     how = gate_commands.CheckOptions(json=str(other / "check.json"))
     with pytest.raises(BadInput, match=r"--json: the folder .* is not a folder"):
         gate_commands.check("mi-gate", None, how, results=tmp_path / "results")
+    with pytest.raises(BadInput, match=r"--json .* is a folder; name a file in it"):
+        gate_commands.check("mi-gate", None, gate_commands.CheckOptions(json=str(tmp_path)))
+    for place, why in (
+        (tmp_path, "is a folder; name a file in it"),
+        (other / "new.json", "other.json is not a folder"),
+    ):
+        with pytest.raises(BadInput, match=f"--to.*{why}"):
+            gate_commands.baseline("mi-gate", place, train=True, results=tmp_path / "results")
     (tmp_path / "results").mkdir()
     (tmp_path / "results" / "check").write_text("")
     with pytest.raises(BadInput, match=r"folder of checks .* is not a folder"):
