@@ -88,7 +88,8 @@ def compare(rule: GateTable, base: Sweep, new: Sweep, expected_seeds: tuple[int,
             arms.append(_check_arm(rule, group, ended, _ended(found)))
     outcome, reason = _overall(arms, watched, problems)
     used = {run.cell.seed for runs in new_groups.values() for run in runs}
-    is_open = any(one.outcome != "ok" for one in [*arms, *watched])  # not so where no arm of the baseline converges
+    # False also where no arm of the baseline converges: more seeds would not change that
+    is_open = any(arm.outcome != "ok" for arm in arms) or any(one.outcome != "ok" for one in watched)
     more = tuple(rule.more_seeds) if is_open and not problems and not set(rule.more_seeds) <= used else ()
     return Check(base.experiment, outcome, reason, arms, watched, not_gated, treatment(base, new), more)
 
