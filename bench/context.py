@@ -334,7 +334,7 @@ def _prepared(
     """Prepare the data set: download, decode or render into the cache whatever is missing."""
     from bench.run.progress import preparing
 
-    with preparing(wanted if isinstance(wanted, str) else wanted.folder.name, console) as progress:
+    with preparing(wanted if isinstance(wanted, str) else one_line(wanted.folder.name), console) as progress:
         return data.prepare(wanted, source, data_dir, num_images=num_images, progress=progress)
 
 

@@ -63,7 +63,14 @@ def replacement(experiments: Sequence[str] | None, place: Path | None, resize: b
         raise SpecError(f"--resize needs {OPTION}")
     if place is not None and not experiments:
         raise SpecError(f"{OPTION} {one_line(str(place))}: name the experiments whose data it replaces")
+    if place is not None and not _is_utf8(str(place.absolute())):
+        raise SpecError(f"{OPTION} {one_line(str(place))}: the path is not UTF-8, and records are; rename the folder")
     return None if place is None else Replacement(place, tuple(experiments or ()), resize)
+
+
+def _is_utf8(path: str) -> bool:
+    """Whether a path has only characters that JSON and TOML can hold; bytes that are not UTF-8 become surrogates."""
+    return not any("\ud800" <= character <= "\udfff" for character in path)
 
 
 def replaced(source: Source, wanted: Mapping[str, str | OwnImages], images: Replacement) -> Source:

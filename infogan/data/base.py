@@ -29,6 +29,11 @@ def one_line(text: str) -> str:
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
+def name_bytes(text: str) -> bytes:
+    """UTF-8 for a digest. A file name that is not UTF-8 gives the bytes that it has on disk."""
+    return text.encode("utf-8", "surrogateescape")
+
+
 class DataError(Exception):
     """A data set is missing, corrupt or not what was asked for. The message is one line for the user."""
 
@@ -209,7 +214,7 @@ def read_cached(path: Path) -> bytes | None:
 
 
 def _seal(path: Path, content: bytes) -> bytes:
-    digest = hashlib.sha256(f"{path.parent.name}/{path.name}\n".encode())
+    digest = hashlib.sha256(name_bytes(f"{path.parent.name}/{path.name}\n"))
     digest.update(content)
     return _SEAL + digest.digest()
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from infogan.data.base import DataError, Dataset, Part, Progress, cache_dir, make_dataset
+from infogan.data.base import DataError, Dataset, Part, Progress, cache_dir, make_dataset, name_bytes
 from infogan.data.folders import area_resize, centre_crop, decode_images, read_image
 from infogan.data.given import not_unpacked
 from infogan.data.recorded import recorded_dataset, split_rows
@@ -60,7 +60,8 @@ def _key(models: list[Path]) -> str:
     render.
     """
     rows = [(model.name, (model / "renders").stat().st_mtime_ns) for model in models]
-    return f"chairs {VERSION} {hashlib.sha256(f'{models[0].parent.resolve()} {rows}'.encode()).hexdigest()}"
+    digest = hashlib.sha256(name_bytes(f"{models[0].parent.resolve()} {rows}")).hexdigest()
+    return f"chairs {VERSION} {digest}"
 
 
 def _renders(models: list[Path]) -> list[tuple[Path, int, int]]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from infogan.cores import usable_cores
-from infogan.data.base import DataError, Progress, replacing
+from infogan.data.base import DataError, Progress, name_bytes, replacing
 from infogan.data.npz import HEADER_DAMAGE
 
 if TYPE_CHECKING:  # Pillow is imported lazily
@@ -39,7 +39,7 @@ def list_images(folder: Path, suffix: str) -> tuple[list[Path], str]:
     rows = sorted((name, s.st_size, s.st_mtime_ns) for name, s in stats if stat.S_ISREG(s.st_mode))
     if not rows:
         raise DataError(f"{folder} holds no *{suffix}")
-    digest = hashlib.sha256(f"{folder.resolve()}\n{rows}".encode()).hexdigest()
+    digest = hashlib.sha256(name_bytes(f"{folder.resolve()}\n{rows}")).hexdigest()
     return [folder / name for name, _, _ in rows], digest
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from infogan.data.base import DataError, DataInfo, Dataset, Part, Progress, cache_dir, make_dataset, recall
+from infogan.data.base import DataError, DataInfo, Dataset, Part, Progress, cache_dir, make_dataset, one_line, recall
 
 if TYPE_CHECKING:  # imported lazily, to keep the start of a command fast
     from infogan.data.own_files import Found
@@ -118,7 +118,7 @@ def _assembled(asked: OwnImages, there: "Found", images: np.ndarray) -> Dataset:
     more = f" and {len(names) - MAX_CLASSES} more" if len(names) > MAX_CLASSES else ""
     classes = f"; {len(names)} classes: {', '.join(names[:MAX_CLASSES])}{more}" if names else ""
     note = (
-        f"The user's own images in {asked.folder.name}, {asked.size}x{asked.size} {asked.colour}: "
+        f"The user's own images in {one_line(asked.folder.name)}, {asked.size}x{asked.size} {asked.colour}: "
         f"{len(train.images):,} to train on, {len(held_out.images):,} held out{classes}."
     )
     dataset = make_dataset(NAME, SOURCES[-1], note, False, train, held_out)

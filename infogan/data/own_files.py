@@ -12,7 +12,7 @@ from typing import Literal
 
 import numpy as np
 
-from infogan.data.base import DataError, Progress
+from infogan.data.base import DataError, Progress, name_bytes, one_line
 from infogan.data.folders import area_resize, centre_crop, decode_images, opened
 from infogan.data.given import listing, not_unpacked
 from infogan.data.npz import MAX_BYTES, NpzError, read_npy, read_npz
@@ -97,7 +97,7 @@ def _of_classes(place: Path, folders: list[Path]) -> Found:
             raise DataError(f"images: {folder} holds {listing(folder)}; expected the pictures of a class{hint}")
         files += own
         labels += [label] * len(own)
-    classes = tuple(folder.name for folder in folders)
+    classes = tuple(one_line(folder.name) for folder in folders)
     return Found(place, _key(place, files), tuple(files), None, np.array(labels, np.int64), classes)
 
 
@@ -120,7 +120,7 @@ def _inside(folder: Path) -> tuple[list[Path], list[Path]]:
 
 
 def _key(place: Path, files: list[Path]) -> str:
-    digest = hashlib.sha256(f"{place.resolve()}\n".encode())
+    digest = hashlib.sha256(name_bytes(f"{place.resolve()}\n"))
     for file in files:
         try:
             status = file.stat()
@@ -128,7 +128,7 @@ def _key(place: Path, files: list[Path]) -> str:
             raise DataError(f"images: cannot read {file}: {error.strerror}") from error
         if not stat.S_ISREG(status.st_mode):  # reading a pipe would block
             raise DataError(f"images: {file} is not a regular file")
-        digest.update(f"{file.relative_to(place)}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
+        digest.update(name_bytes(f"{file.relative_to(place)}\0{status.st_size}\0{status.st_mtime_ns}\n"))
     return digest.hexdigest()
 
 

@@ -1,5 +1,6 @@
 """``--images``: a folder in place of an experiment's data, in key and words, or one line before anything runs."""
 
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -178,6 +179,15 @@ def test_mixed_sizes_and_a_folder_that_is_not_there_end_the_command_before_anyth
         assert (ended.value.code, error.count("\n")) == (2, 1)
         assert re.match(said, error), error
     assert not (tmp_path / "results").exists()
+
+
+def test_pictures_whose_names_are_not_utf8_are_planned_and_a_folder_is_one_line(file: Path, tmp_path: Path) -> None:
+    folder = save(tmp_path / "shoes", noise(40, (28, 28)))
+    (folder / "000.png").rename(folder / os.fsdecode(b"caf\xe9.png"))
+    assert planned(file, folder).cells[0].config["data"]["num_images"] == 36
+    other = folder.rename(tmp_path / os.fsdecode(b"caf\xe9"))
+    with pytest.raises(SpecError, match=r"^--images .*caf\\udce9: the path is not UTF-8, and records are; rename"):
+        planned(file, other)
 
 
 def test_it_wants_experiments_that_there_are(file: Path, tmp_path: Path) -> None:

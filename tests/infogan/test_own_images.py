@@ -1,5 +1,7 @@
 """The user's own images: read unchanged, split by seed, and a one-line error for what does not match the settings."""
 
+import hashlib
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -9,8 +11,11 @@ import pytest
 from PIL import Image
 
 from infogan import data
-from infogan.data.folders import area_resize
+from infogan.data import chairs
+from infogan.data.base import read_cached, write_cached
+from infogan.data.folders import area_resize, list_images
 from infogan.data.own import OwnImages
+from infogan.data.own_files import found
 
 GREY, RGB = (32, 32), (32, 32, 3)
 
@@ -73,6 +78,44 @@ def test_folders_are_classes_and_each_gives_its_share(tmp_path: Path) -> None:
     assert np.bincount(loaded.test.labels).tolist() == [2, 4]
     assert np.array_equal(loaded.train.labels, (loaded.train.images.min(axis=(1, 2, 3)) >= 100).astype(np.int64))
     assert loaded.info.note.endswith("6 held out; 2 classes: boots, sandals.")
+
+
+def test_names_that_are_not_utf8_are_read_like_others(tmp_path: Path) -> None:
+    """A picture, a class and the folder around them, named by a program that writes Latin-1; the note stays UTF-8."""
+    place = tmp_path / os.fsdecode(b"na\xefve")
+    for k, name in enumerate((b"caf\xe9", b"tea\n")):
+        folder = save(place / os.fsdecode(name), noise(10, seed=k))
+        (folder / "000.png").rename(folder / os.fsdecode(b"\xfcber.png"))
+    loaded = data.load(grey(place))
+    assert len(loaded.train.images) == 18
+    assert "in na\\udcefve, " in loaded.info.note
+    assert loaded.info.note.encode().endswith(b"2 classes: caf\\udce9, tea\\n.")
+    assert data.describe(grey(place)) == loaded.info
+    before = found(place).key
+    (folder / os.fsdecode(b"\xfcber.png")).rename(folder / os.fsdecode(b"\xf6ber.png"))
+    assert found(place).key != before  # other bytes, so other files
+
+
+def test_keys_of_files_stay_what_they_were(tmp_path: Path) -> None:
+    """The digest of the UTF-8 names, sizes and times: images that were decoded once are not decoded again."""
+    files = sorted(save(tmp_path / "\u00fcber", noise(2)).iterdir())
+    stats = [file.stat() for file in files]
+    lines = [f"{file.name}\0{s.st_size}\0{s.st_mtime_ns}\n" for file, s in zip(files, stats, strict=True)]
+    place = files[0].parent
+    assert found(place).key == hashlib.sha256("".join([f"{place.resolve()}\n", *lines]).encode()).hexdigest()
+    rows = [(file.name, s.st_size, s.st_mtime_ns) for file, s in zip(files, stats, strict=True)]
+    assert list_images(place, ".png")[1] == hashlib.sha256(f"{place.resolve()}\n{rows}".encode()).hexdigest()
+
+
+def test_folders_of_recorded_sets_and_of_the_cache_need_not_be_utf8(tmp_path: Path) -> None:
+    folder = save(tmp_path / os.fsdecode(b"caf\xe9"), noise(2))
+    files, key = list_images(folder, ".png")
+    assert len(files) == 2
+    assert key != list_images(save(tmp_path / "cafe", noise(2)), ".png")[1]
+    assert write_cached(folder / "a.json", b"held")
+    assert read_cached(folder / "a.json") == b"held"
+    (folder / "chair" / "renders").mkdir(parents=True)
+    assert chairs._key([folder / "chair"]).isascii()
 
 
 @pytest.mark.parametrize("layout", ["N, H, W, C", "N, C, H, W", "npz"])
