@@ -119,9 +119,8 @@ def test_a_document_shows_the_reference(folder: Path) -> None:
 def test_readme_and_the_page_of_the_paper_show_the_best_evidence() -> None:
     evidence = answers.committed()
     text = answers.README.read_text()
-    said = answers.remarks(evidence)
-    assert with_block(text, answers.BLOCK, answers.table(evidence, said)) == text
-    assert answers.PAGE.read_text() == answers.page(evidence, said)
+    assert with_block(text, answers.BLOCK, answers.table(evidence)) == text
+    assert answers.PAGE.read_text() == answers.page(evidence)
     spec = load_spec(DEFAULT_SPEC)
     claims = {claim.id for experiment in spec.experiments.values() for claim in experiment.claims}
     assert set(best(evidence)) == claims | ({spec.cost.id} if spec.cost else set())

@@ -193,7 +193,7 @@ def _outcome(
     num_seeds = len(runs) + num_diverged
     iterations = sweep.definition["training"]["iterations"]
     if num_seeds < claim.min_seeds:
-        return Outcome.NOT_MEASURED, f"{num_seeds} seeds ended, {claim.min_seeds} needed"
+        return Outcome.NOT_MEASURED, f"{num_seeds} seed{'' if num_seeds == 1 else 's'} ended, {claim.min_seeds} needed"
     if iterations < claim.min_iterations:
         return Outcome.NOT_MEASURED, f"a budget of {iterations} iterations, {claim.min_iterations} needed"
     unmeasured = [(one, c) for one, c in zip(asked, conditions, strict=True) if math.isnan(c.value)]

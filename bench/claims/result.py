@@ -74,6 +74,7 @@ class ClaimResult:
     beside: tuple[BesideResult, ...] = ()
     num_blank: int = 0  # seeds that show nothing of the data; in the JSON where there are any
     num_undecided: int = 0  # seeds that may hold or not, for want of a value; in the JSON where there are any
+    remark: str = ""  # a person's, beside the verdict; in the JSON where there is one
 
     @property
     def group(self) -> str:
@@ -92,7 +93,7 @@ class ClaimResult:
             if name == "verdict":
                 parts = {"verdict": str(self.verdict), "data": self.verdict.data.words}
                 values |= parts | {"budget": self.verdict.budget.words}
-            elif name not in ("num_blank", "num_undecided") or value:
+            elif name not in ("num_blank", "num_undecided", "remark") or value:
                 values[name] = value
         return plain_json(values)
 

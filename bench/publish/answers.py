@@ -1,13 +1,12 @@
 """The whole paper on one page: one line a claim, with the best evidence that is committed.
 
 ``python -m bench.publish.answers`` fills README's block of answers and writes results/reference/README.md, both from
-the references' claims.json, and remarks.toml beside them. A test holds them equal.
+the references' claims.json. A test holds them equal.
 """
 
 import json
 import sys
-import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 
 from bench.claims.result import ClaimResult
@@ -23,9 +22,6 @@ REFERENCES = ROOT / "results" / "reference"
 README = ROOT / "README.md"
 PAGE = REFERENCES / "README.md"
 BLOCK = "answers"
-REMARKS = "remarks.toml"
-Remarks = Mapping[tuple[str, str, str], str]  # by folder, claim and group
-NO_REMARKS: Remarks = {}
 
 
 def committed(references: Path = REFERENCES) -> list[Evidence]:
@@ -36,26 +32,7 @@ def committed(references: Path = REFERENCES) -> list[Evidence]:
     return found
 
 
-def _key(one: Evidence) -> tuple[str, str, str]:
-    return one.folder, one.result.id, one.result.group
-
-
-def remarks(evidence: Iterable[Evidence], references: Path = REFERENCES) -> Remarks:
-    """What people saw in a reference and its numbers do not say. ValueError for a remark on no verdict."""
-    known = {_key(one) for one in evidence}
-    file = references / REMARKS
-    said = tomllib.loads(file.read_text()) if file.exists() else {}
-    found = {}
-    for folder, claims in said.items():
-        for claim, groups in claims.items():
-            for group, remark in groups.items():
-                if (folder, claim, group) not in known:
-                    raise ValueError(f"{file}: {folder} has no verdict on {claim} of {group}")
-                found[folder, claim, group] = remark
-    return found
-
-
-def answer(found: list[Evidence], said: Remarks = NO_REMARKS) -> str:
+def answer(found: list[Evidence]) -> str:
     """``yes (infogan-fast-q), partly (infogan)``, and remarks; the arms are left out where all agree.
 
     Of one arm in several readings the readings are named: ``yes (authors), not at this budget (tables)``.
@@ -74,9 +51,7 @@ def answer(found: list[Evidence], said: Remarks = NO_REMARKS) -> str:
         text = ", ".join(f"**{word}** ({wording.listed(groups)})" for word, groups in by_word.items())
     is_substitute = all(result.verdict.data.kind is DataKind.SUBSTITUTE for result in results)
     parts = [f"{text}, on a substitute" if is_substitute else text]
-    named = [
-        (f"`{one.result.group}`: " if len(found) > 1 else "", said[_key(one)]) for one in found if _key(one) in said
-    ]
+    named = [(f"`{result.group}`: " if len(found) > 1 else "", result.remark) for result in results if result.remark]
     return "; ".join([*parts, *(f"{who}{remark}" for who, remark in named)])
 
 
@@ -85,25 +60,25 @@ def _numbers(results: list[ClaimResult]) -> tuple[str, str]:
     return words.ours(results, with_interval=True), words.needed(results[0]) or wording.ABSENT
 
 
-def table(evidence: Iterable[Evidence], said: Remarks = NO_REMARKS) -> str:
+def table(evidence: Iterable[Evidence]) -> str:
     """One line a claim, as Markdown: what README shows."""
     rows = []
     for claim, found in best(evidence).items():
         results = [one.result for one in found]
         first = results[0]
         beside = [text or wording.ABSENT for text in (words.papers(first), words.holding(first))]
-        rows.append([claim, words.plain(first), *_numbers(results), *beside, answer(found, said)])
+        rows.append([claim, words.plain(first), *_numbers(results), *beside, answer(found)])
     return markdown_table(["", "claim", "ours", "needed", "the paper", "seeds", "does it hold?"], rows)
 
 
-def page(evidence: Iterable[Evidence], said: Remarks = NO_REMARKS) -> str:
+def page(evidence: Iterable[Evidence]) -> str:
     """The table with a line for every arm, its budget and its report, as Markdown."""
     columns, rows = ["", "arm", "holds?", "ours", "needed", "seeds", "budget", "report"], []
     for claim, found in best(evidence).items():
         rows.append([f"**{claim}**", f"**{found[0].result.text}**", *[""] * 6])
         for one in found:
             link, result = f"[{one.folder}]({one.folder}/report.md)", one.result
-            verdict = "; ".join([words.in_words(result.verdict), *([said[_key(one)]] if _key(one) in said else [])])
+            verdict = "; ".join([words.in_words(result.verdict), *([result.remark] if result.remark else [])])
             cells = [f"`{result.group}`", verdict, *_numbers([result])]
             rows.append(["", *cells, words.holding(result) or wording.ABSENT, result.verdict.budget.words, link])
     about = (
@@ -119,9 +94,8 @@ def main() -> int:
     """Write README's block and the page."""
     parser_of("answers", __doc__).parse_args()
     evidence = committed()
-    said = remarks(evidence)
-    write_atomic(README, with_block(README.read_text(), BLOCK, table(evidence, said)).encode())
-    write_atomic(PAGE, page(evidence, said).encode())
+    write_atomic(README, with_block(README.read_text(), BLOCK, table(evidence)).encode())
+    write_atomic(PAGE, page(evidence).encode())
     print(PAGE)
     return 0
 

@@ -16,6 +16,7 @@ from bench.analysis.results import load
 from bench.analysis.runs import CURVES, Sweep
 from bench.claims.cost import RECORD, judge_cost, read_cost
 from bench.claims.judge import judge
+from bench.claims.remarks import read_remarks, with_remarks
 from bench.claims.result import ClaimResult
 from bench.context import DEFAULT_SPEC
 from bench.environment import ROOT
@@ -49,7 +50,7 @@ def claims_table(results: list[ClaimResult]) -> str:
     for arm in map(ArmView, results):
         value = f"{arm.measure} {arm.value} {arm.unit}".rstrip()
         beside = "; ".join(arm.beside) or wording.ABSENT
-        verdict = f"{arm.badge.sign} {arm.badge.text}"
+        verdict = "; ".join(filter(None, (f"{arm.badge.sign} {arm.badge.text}", arm.result.remark)))
         rows.append([arm.result.id, f"`{arm.name}`", verdict, value, arm.holding, beside])
     texts = {result.id: result.text for result in results}
     columns = ["claim", "arm", "holds?", "value, median [interval]", "seeds holding", "the paper's number"]
@@ -75,7 +76,7 @@ def with_values(text: str, sweep: Sweep) -> str:
 def judged(sweep: Sweep, folder: Path) -> list[ClaimResult]:
     """The claims of a reference sweep, and that of cost beside its experiment, from the record in ``folder``."""
     spec = load_spec(DEFAULT_SPEC)
-    results = judge(spec.experiments[sweep.experiment], sweep)
+    results = with_remarks(judge(spec.experiments[sweep.experiment], sweep), read_remarks(folder))
     if spec.cost is not None and spec.cost.beside == sweep.experiment:
         results += judge_cost(spec.cost, read_cost(folder))
     return results

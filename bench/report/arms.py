@@ -76,9 +76,9 @@ class ArmView:
     def why(self) -> str:
         """Why the answer is not a plain yes, or that the best run decides; in one sentence."""
         result, outcome = self.result, self.result.verdict.outcome
+        parts = [result.remark] if result.remark else []
         if outcome is Outcome.NOT_MEASURED:
-            return result.reason
-        parts = []
+            return "; ".join([*parts, result.reason])
         if outcome is Outcome.REPRODUCED:
             if result.conditions[0].over == "best seed":
                 parts.append("the best run decides, as the paper asks")

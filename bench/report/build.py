@@ -9,6 +9,7 @@ from bench.analysis.results import load
 from bench.analysis.runs import Sweep
 from bench.claims.cost import Cost, judge_cost, read_cost
 from bench.claims.judge import judge
+from bench.claims.remarks import Remarks, read_remarks, unused, with_remarks
 from bench.gate.history import read_history
 from bench.records.folder import THROUGHPUT
 from bench.report import (
@@ -77,6 +78,8 @@ def collect(
     builder.found.left_out += [f"left out: {line}" for line, _ in apart]
     speed = builder.throughput(throughput.read_records(results / THROUGHPUT), loaded.sweeps)
     judged = [*builder.claim_cards, *builder.cost_cards]
+    if names is None and profile is None:
+        builder.found.missing += unused(builder.remarks, builder.found.claims)
     builder.found.view = pages.ReportView(
         sweeps=views,
         kept_apart=apart,
@@ -114,12 +117,17 @@ class _Builder:
         self.grids = Grids(self.found.files, self.damaged)
         self.figures = Figures(self.found.files, self.damaged, read_history(self.folder / "history.jsonl"))
         self.kept = read_kept(self.folder)
+        self.remarks: Remarks = {}
+        try:
+            self.remarks = read_remarks(self.folder)
+        except ValueError as error:
+            self.damaged.append(wording.scrubbed(str(error)))
 
     def sweep(self, sweep: Sweep) -> pages.SweepView:
         experiment = self.spec.experiments.get(sweep.experiment)
         stem = f"{wording.file_part(sweep.experiment)}-{wording.file_part(sweep.profile)}"
         order = inventory.ordered_groups(sweep, experiment)
-        results = judge(experiment, sweep) if experiment else []
+        results = with_remarks(judge(experiment, sweep) if experiment else [], self.remarks)
         self.found.claims += results
         left_out = sentences.left_out_sentence(sweep, experiment)
         self.found.left_out += [f"{sweep.experiment}: {left_out}"] if left_out else []

@@ -56,10 +56,11 @@ def sentence(result: ClaimResult) -> str:
     start = f"{result.id} {answers.in_words(result.verdict)}: "
     seeds = answers.holding(result, " seeds")
     of = f" ({result.group}{f', {seeds}' if seeds else ''})"
+    remark = f"; {result.remark}" if result.remark else ""
     if not result.verdict.is_measured or result.value is None:
-        return f"{start}{result.reason}{of}"
+        return f"{start}{result.reason}{remark}{of}"
     paper = f"; the paper: {answers.papers(result)}" if result.beside else ""
-    return f"{start}{answers.ours([result], with_bound=True)}{paper}{of}"
+    return f"{start}{answers.ours([result], with_bound=True)}{paper}{remark}{of}"
 
 
 def headline(results: list[ClaimResult]) -> str:

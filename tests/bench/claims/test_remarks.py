@@ -1,0 +1,61 @@
+"""A person's remarks on verdicts: read from a results folder, shown wherever the verdict is, changing none."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from bench.claims.remarks import FILE, read_remarks
+from bench.claims.result import ClaimResult
+from bench.report import write_report
+from bench.report.arms import ArmView
+from bench.report.sentences import sentence
+from bench.spec.tables import Spec
+from tests.bench.recorded_sweep import planned, record
+
+SEEN = "its <b>digits</b> | are no digits"
+
+
+@pytest.fixture
+def results(spec: Spec, tmp_path: Path) -> Path:
+    for cell in planned(spec, seeds=(0,)):
+        record(tmp_path, cell)
+    return tmp_path
+
+
+def test_a_remark_stands_beside_its_verdict_and_changes_none(spec: Spec, results: Path) -> None:
+    before = json.loads((write_report(results, spec).folder / "claims.json").read_text())
+    (results / FILE).write_text(f'[mnist-mi-cpu.F1]\ninfogan = """{SEEN}"""\n')
+    report = write_report(results, spec)
+    after = json.loads((report.folder / "claims.json").read_text())
+    assert [entry.pop("remark", "") for entry in after].count(SEEN) == 1
+    assert after == before
+    found = ClaimResult.from_json(json.loads((report.folder / "claims.json").read_text())[0])
+    assert (found.group, found.remark) == ("infogan", SEEN)
+    assert SEEN in sentence(found)
+    assert ArmView(found).why.startswith(SEEN)
+    assert "<b>digits" not in report.html.read_text()
+    assert report.html.read_text().count("&lt;b&gt;digits&lt;/b&gt; | are no digits") == 2  # on the card, and below
+    assert any("are no digits" in line for line in report.markdown.read_text().splitlines())
+    assert not [line for line in report.missing if FILE in line]
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("[mnist-mi-cpu.F9]\ninfogan = 'x'", "remarks on F9 of infogan in mnist-mi-cpu, which has no such verdict"),
+        ("[mnist-mi-cpu]\nF1 = 'x'", 'expected [EXPERIMENT-PROFILE.CLAIM] and ARM = "remark"'),
+        ("[mnist-mi-cpu.F1]\ninfogan = 3", "mnist-mi-cpu.F1.infogan = 3: expected"),
+        ("[mnist", "damaged: "),
+        ("\udcff", "damaged: "),
+    ],
+)
+def test_a_remark_that_fits_nothing_is_said(spec: Spec, results: Path, text: str, told: str) -> None:
+    (results / FILE).write_bytes(text.encode(errors="surrogateescape"))
+    (line,) = [line for line in write_report(results, spec).missing if FILE in line]
+    assert told in line
+    assert "\n" not in line
+
+
+def test_a_folder_without_remarks_has_none(tmp_path: Path) -> None:
+    assert read_remarks(tmp_path) == {}
