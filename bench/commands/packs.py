@@ -10,6 +10,7 @@ from bench.context import DEFAULT_RESULTS, require_file, require_folder, require
 from bench.options import Results
 from bench.records.packs import pack as write_pack
 from bench.records.unpacking import unpack as add_packs
+from bench.report.wording import plural
 
 BYTES_OF_MB = 1_000_000
 
@@ -40,7 +41,7 @@ def pack(
     for path in packed.files:
         say(f"{escape(str(path))}: {path.stat().st_size / BYTES_OF_MB:.1f} MB")
     without = "" if weights else ", without weights: --weights includes them"
-    say(f"{_cells(len(packed.cells))} packed{without}")
+    say(f"{plural(len(packed.cells), 'cell')} packed{without}")
 
 
 def unpack(
@@ -55,13 +56,10 @@ def unpack(
         say(f"{escape(name)}: existed already; missing files were added")
     for name in unpacked.skipped:
         say(f"{escape(name)}: exists already, with the same bits")
-    counts = f"{_cells(len(unpacked.added))} added, {len(unpacked.skipped)} existed already"
+    counts = f"{plural(len(unpacked.added), 'cell')} added, {len(unpacked.skipped)} existed already"
     if unpacked.completed:
         counts += f", {len(unpacked.completed)} completed"
     say(f"{counts}; records in {escape(str(results))}")
     if unpacked.without_weights:
-        say(f"{_cells(unpacked.without_weights)} have no weights: they are finished, but cannot be measured again")
-
-
-def _cells(number: int) -> str:
-    return f"{number} {'cell' if number == 1 else 'cells'}"
+        are = "has no weights: it is" if unpacked.without_weights == 1 else "have no weights: they are"
+        say(f"{plural(unpacked.without_weights, 'cell')} {are} finished, but cannot be measured again")

@@ -34,7 +34,7 @@ MAX_ENTRIES, MAX_FILE, MAX_MANIFEST = 200_000, 1 << 30, 1 << 26  # number of ent
 MAX_RATIO, ALLOWANCE = 50, 1 << 24  # limit on unpacked bytes over the archive's, plus an allowance in bytes
 _NAME = "[a-z0-9][a-z0-9-]{0,40}"
 _FOLDER = rf"^cells(/{_NAME}){{3,4}}/seed-[0-9]{{1,10}}/[0-9a-f]{{12}}$"
-_FILE = r"^((cell|result|measures)\.json|[a-z0-9][a-z0-9_-]{0,60}\.npz|weights\.(safetensors|pt))$"
+FILE = r"^((cell|result|measures)\.json|[a-z0-9][a-z0-9_-]{0,60}\.npz|weights\.(safetensors|pt))$"
 
 
 class PackError(BadInput, ValueError):
@@ -55,7 +55,7 @@ class PackedCell(Table):
     folder: Annotated[str, Field(pattern=_FOLDER)]
     key: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
     left_out: Annotated[list[str], Field(max_length=len(NETWORKS))]
-    files: dict[Annotated[str, Field(pattern=_FILE)], PackedFile]
+    files: dict[Annotated[str, Field(pattern=FILE)], PackedFile]
 
     @property
     def name(self) -> str:

@@ -16,6 +16,7 @@ from typing import IO, Any
 from bench.records.find import find_cells
 from bench.records.folder import LAUNCHES, NETWORKS, CellFolder
 from bench.records.pack_format import (
+    FILE,
     MANIFEST,
     MAX_FILE,
     Manifest,
@@ -24,8 +25,9 @@ from bench.records.pack_format import (
     PackedFile,
     PackError,
 )
-from bench.records.storage import CorruptRecord, atomic_file, in_words, read_lines
+from bench.records.storage import CorruptRecord, atomic_file, in_words, read_lines, read_sealed
 from bench.spec.cells import Cell
+from infogan.data.base import one_line
 
 RECORDS = ("cell.json", "history.npz", "measures.json", "result.json")
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest date in a zip file
@@ -39,7 +41,7 @@ class Packed:
 
     files: list[Path]
     cells: list[str]  # experiment/profile/[variant/]arm/seed-k
-    left_out: list[str]  # a line for each unfinished or damaged cell
+    left_out: list[str]  # a line for each unfinished or damaged cell, and for each damaged or foreign file
 
 
 def pack(
@@ -61,7 +63,11 @@ def pack(
     if not found:
         reasons = f": {left_out[0]}" if left_out else ""
         raise PackError(f"{results} holds no finished cell{reasons}")
-    chosen = [(folder, _names(folder, weights=weights, pictures=pictures)) for folder in found]
+    chosen = []
+    for folder in found:
+        names, unfit = _names(folder, weights=weights, pictures=pictures)
+        chosen.append((folder, names))
+        left_out += [one_line(f"{_name(results, folder)}/{line}") for line in unfit]
     parts = _parts(results, chosen, max_bytes)
     paths = [destination] if len(parts) == 1 else [_numbered(destination, k) for k in range(1, len(parts) + 1)]
     earlier = _earlier(destination)
@@ -102,11 +108,32 @@ def _name(results: Path, folder: CellFolder) -> str:
     return folder.path.parent.relative_to(results / "cells").as_posix()
 
 
-def _names(folder: CellFolder, *, weights: bool, pictures: bool) -> list[str]:
-    """Names of a cell's files to pack, sorted."""
+def _names(folder: CellFolder, *, weights: bool, pictures: bool) -> tuple[list[str], list[str]]:
+    """Names of a cell's files to pack, sorted, and a line for each that a pack cannot hold."""
     held = {path.name for path in folder.path.iterdir() if path.suffix in (".json", ".npz", ".pt", ".safetensors")}
     grids = {name for name in held if name.endswith(".npz")} - {*RECORDS, *NETWORKS} if pictures else set()
-    return sorted((held & {*RECORDS, *(NETWORKS if weights else ())}) | grids)
+    names, unfit = [], []
+    for name in sorted((held & {*RECORDS, *(NETWORKS if weights else ())}) | grids):
+        if why := _misfit(folder, name):
+            unfit.append(f"{name}: {why.removeprefix(f'{name}: ')}")
+        else:
+            names.append(name)
+    return names, unfit
+
+
+def _misfit(folder: CellFolder, name: str) -> str:
+    """Why a pack with this file could not be unpacked; empty if it could."""
+    path = folder.path / name
+    if not re.fullmatch(FILE, name) or not path.is_file():
+        return "not a file of a cell"
+    try:
+        if name == "measures.json":
+            folder.sound_measures()
+        elif not name.endswith(".json"):  # the other two were read for the cell's state
+            read_sealed(path, folder.key)
+    except (CorruptRecord, OSError) as error:
+        return in_words(error)
+    return ""
 
 
 def _parts(

@@ -21,7 +21,7 @@ STAGING = ".unpacking"  # in the results folder, during unpacking
 
 @dataclass
 class Unpacked:
-    """Names of cells by what was done with them: ``experiment/profile/[variant/]arm/seed-k``."""
+    """Names of cells by what was done with them, ``experiment/profile/[variant/]arm/seed-k``; each occurs once."""
 
     added: list[str] = field(default_factory=list)
     completed: list[str] = field(default_factory=list)  # existed, but lacked files that the pack has
@@ -72,19 +72,24 @@ def _compare_folder(pack: Pack, cell: PackedCell, folder: Path) -> None:
 
 
 def _add_all(packs: list[Pack], results: Path) -> Unpacked:
-    unpacked, staging = Unpacked(), results / STAGING
+    staging = results / STAGING
     shutil.rmtree(staging, ignore_errors=True)  # left by a killed process
-    folders = {}
+    names: dict[str, str] = {}  # by folder
+    done: dict[str, str] = {}
     try:
         for pack in packs:
             for cell in pack.cells:
-                getattr(unpacked, _add(pack, cell, results, staging)).append(cell.name)
-                folders[cell.folder] = CellFolder(results / cell.folder)
+                what = _add(pack, cell, results, staging)
+                names[cell.folder] = cell.name
+                if done.get(cell.folder, "skipped") == "skipped":  # what an earlier pack added, this one cannot find
+                    done[cell.folder] = what
     finally:
         shutil.rmtree(staging, ignore_errors=True)
     for pack in packs:
         _add_launches(pack.manifest.launches, results)
-    unpacked.without_weights = sum(folder.lacks_weights() for folder in folders.values())
+    unpacked = Unpacked(without_weights=sum(CellFolder(results / folder).lacks_weights() for folder in done))
+    for folder, what in done.items():
+        getattr(unpacked, what).append(names[folder])
     return unpacked
 
 

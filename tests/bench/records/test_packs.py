@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from bench.commands import packs as commands
 from bench.records.find import find_cells
 from bench.records.folder import LAUNCHES, CellFolder
 from bench.records.locks import Lock, Locked
@@ -132,7 +133,26 @@ def test_several_packs_meet_in_one_folder(results: Path, tmp_path: Path) -> None
     files = pack(results, tmp_path / "a.zip").files + pack(second, tmp_path / "b.zip").files
     unpacked = unpack(files, tmp_path / "here")
     assert sorted(unpacked.added) == [f"toy/smoke/infogan/seed-{seed}" for seed in (0, 1, 2, 5)]
-    assert unpacked.skipped == ["toy/smoke/infogan/seed-1"]
+    assert unpacked.skipped == []  # seed 1 is in both packs, and one of them added it
+
+
+def test_a_cell_is_counted_once_however_many_packs_hold_it(
+    results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    only = make_cell(1).key
+    (light,) = pack(results, tmp_path / "light.zip", wanted=lambda cell: cell.key == only).files
+    (whole,) = pack(results, tmp_path / "whole.zip", wanted=lambda cell: cell.key == only, weights=True).files
+    here = tmp_path / "here"
+    for files, told in (
+        ([light, light], "1 cell added, 0 existed already;"),
+        ([light, light], "0 cells added, 1 existed already;"),
+        ([light, whole, light], "0 cells added, 0 existed already, 1 completed;"),
+    ):
+        commands.unpack(files, here)
+        said = " ".join(capsys.readouterr().out.split())
+        assert told in said
+        lacks = "1 cell has no weights: it is finished, but cannot be measured again"
+        assert (lacks in said) == (whole not in files)
 
 
 def test_parts_of_a_size_split_between_cells(results: Path, tmp_path: Path) -> None:
@@ -164,6 +184,30 @@ def test_damaged_and_misplaced_cells_stay_behind_and_are_named(results: Path, tm
     assert packed.left_out[1] == "toy/smoke/infogan/seed-0: weights.safetensors: missing"
     with pytest.raises(PackError, match="no finished cell"):
         pack(tmp_path / "here", tmp_path / "none.zip")
+
+
+def test_foreign_and_damaged_files_of_a_cell_stay_behind_and_are_named(results: Path, tmp_path: Path) -> None:
+    """A file of the user's beside the records, an empty one, and records with a bit changed: the pack still opens."""
+    folder = CellFolder.of(results, make_cell(0))
+    for name, content in (("My notes.npz", b"mine"), ("extra.npz", b""), ("mine.npz", b"PK unsealed")):
+        (folder.path / name).write_bytes(content)
+    (folder.path / "folder.npz").mkdir()
+    for name in ("measures.json", "snapshots.npz", "weights.safetensors"):
+        content = bytearray((folder.path / name).read_bytes())
+        content[len(content) // 2] ^= 1
+        (folder.path / name).write_bytes(content)
+    packed = pack(results, tmp_path / "cells.zip", weights=True)
+    cell = "toy/smoke/infogan/seed-0"
+    told = [line for line in packed.left_out if line.startswith(cell)]
+    assert told[0] == f"{cell}/My notes.npz: not a file of a cell"
+    assert told[1] == f"{cell}/extra.npz: checksum does not match, 0 bytes"
+    assert told[2] == f"{cell}/folder.npz: not a file of a cell"
+    unsound = ("measures.json", "mine.npz", "snapshots.npz", "weights.safetensors")
+    assert [line.split(": ")[0] for line in told[3:]] == [f"{cell}/{name}" for name in unsound]
+    here = tmp_path / "here"
+    unpacked = unpack(packed.files, here)
+    assert (unpacked.added, unpacked.without_weights) == (packed.cells, 1)
+    assert not {"My notes.npz", *unsound} & {path.name for path in CellFolder.of(here, make_cell(0)).path.iterdir()}
 
 
 def test_nothing_comes_in_while_a_run_uses_the_results(results: Path, tmp_path: Path) -> None:
