@@ -59,8 +59,8 @@ class ArmView:
     # ---- on the card
     @property
     def number(self) -> str:
-        """The claim's first number with its bound, then what stands beside it; a dash where nothing was measured."""
-        return answers.ours([self.result], with_bound=True)
+        """The claim's first number with its bound, what stands beside it, a remark; a dash where nothing was measured."""
+        return "; ".join(filter(None, (answers.ours([self.result], with_bound=True), self.result.remark)))
 
     @property
     def seeds(self) -> str:
@@ -76,9 +76,9 @@ class ArmView:
     def why(self) -> str:
         """Why the answer is not a plain yes, or that the best run decides; in one sentence."""
         result, outcome = self.result, self.result.verdict.outcome
-        parts = [result.remark] if result.remark else []
         if outcome is Outcome.NOT_MEASURED:
-            return "; ".join([*parts, result.reason])
+            return result.reason
+        parts = []
         if outcome is Outcome.REPRODUCED:
             if result.conditions[0].over == "best seed":
                 parts.append("the best run decides, as the paper asks")

@@ -33,7 +33,7 @@ def test_a_remark_stands_beside_its_verdict_and_changes_none(spec: Spec, results
     found = ClaimResult.from_json(json.loads((report.folder / "claims.json").read_text())[0])
     assert (found.group, found.remark) == ("infogan", SEEN)
     assert SEEN in sentence(found)
-    assert ArmView(found).why.startswith(SEEN)
+    assert ArmView(found).number.endswith(f"; {SEEN}")
     assert "<b>digits" not in report.html.read_text()
     assert report.html.read_text().count("&lt;b&gt;digits&lt;/b&gt; | are no digits") == 2  # on the card, and below
     assert any("are no digits" in line for line in report.markdown.read_text().splitlines())
