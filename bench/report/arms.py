@@ -59,7 +59,7 @@ class ArmView:
     # ---- on the card
     @property
     def number(self) -> str:
-        """The claim's first number with its bound, what stands beside it, a remark; a dash where nothing was measured."""
+        """The claim's first number with its bound, what stands beside it, a remark; a dash for no number."""
         return "; ".join(filter(None, (answers.ours([self.result], with_bound=True), self.result.remark)))
 
     @property
