@@ -252,6 +252,7 @@ def bisect(
     device: Device = "auto",
     jobs: Jobs = None,
     data_dir: DataDir = None,
+    substitute: Substitute = None,
 ) -> None:
     """Find the first commit that the gate calls regressed: 0 found, 2 nothing to search, 3 not decided.
 
@@ -262,7 +263,7 @@ def bisect(
     """
     from bench.commands import bisect as command
 
-    options = command.Options(results, profile, data_dir, device, jobs)
+    options = command.Options(results, profile, data_dir, device, jobs, substitute)
     code = command.bisect(experiment, good, bad, options, spec=spec, baseline_file=baseline_file, strict=strict)
     raise typer.Exit(int(code))
 
@@ -341,8 +342,8 @@ def main() -> None:
     try:
         os.environ.setdefault("HOME", str(home_dir()))  # MLflow does not start without HOME
         for name in PATH_VARIABLES:
-            if name in os.environ:
-                os.environ[name] = expanded(os.environ[name])
+            if os.environ.get(name):  # absolute: bisect and gpu start commands in other folders
+                os.environ[name] = os.path.abspath(expanded(os.environ[name]))
         arguments = [expanded(argument) for argument in sys.argv[1:]]
         sys.exit(app(arguments, standalone_mode=False))  # the code of a typer.Exit, else None, which means 0
     except TyperException as error:  # a wrong command line; without a message, the help was shown

@@ -5,6 +5,7 @@ Pass text from the user (a path, a name, a message) through :func:`escape` befor
 
 import errno
 import io
+import signal
 import sys
 import textwrap
 from enum import IntEnum
@@ -30,6 +31,11 @@ class Exit(IntEnum):
     NOT_TRACKED = 4
     INTERRUPTED = 130
     TERMINATED = 143
+
+    @classmethod
+    def of_signal(cls, signum: int) -> "Exit":
+        """Exit code of a command that a signal has stopped. A closed terminal counts as SIGTERM."""
+        return cls.INTERRUPTED if signum == signal.SIGINT else cls.TERMINATED
 
 
 class BadInput(Exception):

@@ -84,7 +84,7 @@ Resize = Annotated[
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 
 
-PATH_VARIABLES = ("INFOGAN_DATA",)  # environment variables that hold paths
+PATH_VARIABLES = ("INFOGAN_DATA", "INFOGAN_CACHE")  # environment variables that hold paths
 
 
 def expanded(argument: str) -> str:

@@ -1,21 +1,28 @@
 """``bisect``: find the commit after which mutual information converges later."""
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bench.analysis.runs import Sweep, read_curves
 from bench.commands.gate import default_baseline, gate_rule, read_baseline
 from bench.console import BadInput, Exit, escape, say
 from bench.context import DEFAULT_SPEC, Context, require_folder, require_writable
-from bench.environment import ROOT
+from bench.environment import ROOT, processor_kind
 from bench.gate import bisect as engine
-from bench.gate.bisect import Search
+from bench.gate.bisect import BisectError, Search
 from bench.records.locks import Lock
+from bench.serve.process import received_signals
+from bench.spec.cells import digest
 from infogan.data.base import one_line
+from infogan.version import library_versions
+
+POLL_S = 0.2  # between looks at the signals while a commit trains
 
 
 @dataclass(frozen=True)
@@ -27,12 +34,21 @@ class Options:
     data_dir: Path | None = None
     device: str = "auto"
     jobs: int | None = None
+    substitute: str | None = None  # data sets that the data folder may lack
 
     def flags(self) -> list[str]:
         """The options as flags of the commit's command line."""
         pairs = {"--profile": self.profile, "--data-dir": self.data_dir, "--jobs": self.jobs}
         given = [text for name, value in pairs.items() if value is not None for text in (name, str(value))]
         return [*given, "--device", self.device]
+
+
+class Stopped(Exception):
+    """A signal has ended the search; ``code`` is the command's exit code."""
+
+    def __init__(self, code: Exit) -> None:
+        self.code = code
+        super().__init__(code)
 
 
 def bisect(
@@ -46,12 +62,17 @@ def bisect(
     strict: bool = False,
     repository: Path = ROOT,
 ) -> Exit:
-    """Search between two commits. Returns 0: found; 2: nothing to search; 3: only unjudged commits are left."""
+    """Search between two commits. Returns 0: found; 2: nothing to search; 3: only unjudged commits are left.
+
+    A signal is passed on to the training. When that has ended, the work tree is removed: 130 or 143.
+    """
     context = Context(
         [experiment],
         spec=spec,
         results=options.results,
         profile=options.profile,
+        data_dir=options.data_dir,
+        substitute=options.substitute,
         device=options.device,
         no_tracking=True,
     )
@@ -62,18 +83,26 @@ def bisect(
     if baseline_file is not None and isinstance(stored, str):
         raise BadInput(f"--baseline: {stored}")
     committed = None if isinstance(stored, str) else stored
+    names = engine.resolve(repository, good, bad)
+    require_writable(context.results)
+    resolved = replace(
+        options, profile=context.profiles[experiment], data_dir=context.data_dir, device=context.device
+    )  # the work trees lie elsewhere, so paths are absolute
     try:
-        names = engine.resolve(repository, good, bad)
-        require_writable(context.results)
-        trainer = Trainer(experiment, folder, options)
-        search = Search(
-            repository, folder / "tree", rule, trainer, strict=strict, announce=lambda text: say(escape(text))
-        )
-        with Lock(folder / ".bisect.lease", "a search"):
-            found = engine.find(search, *names, committed=committed)
-    except KeyboardInterrupt:
+        with received_signals() as signals, Lock(folder / ".bisect.lease", "a search"):
+            trainer = Trainer(experiment, folder, resolved, context.infos[experiment].digest, signals)
+            search = Search(
+                repository, folder / "tree", rule, trainer, strict=strict, announce=lambda text: say(escape(text))
+            )
+            try:
+                found = engine.find(search, *names, committed=committed)
+            except BisectError as error:
+                if signals:  # git was stopped, too
+                    raise Stopped(Exit.of_signal(signals[0])) from error
+                raise
+    except Stopped as stopped:
         say(f"interrupted: what was trained is kept in {escape(str(folder))}; run the same command to continue")
-        return Exit.INTERRUPTED
+        return stopped.code
     engine.write(found, folder / "bisect.json")
     if found.first_bad is None:
         say(f"[yellow]not decided: the first regressing commit is one of {', '.join(found.left)}[/]")
@@ -87,14 +116,26 @@ def bisect(
 
 @dataclass
 class Trainer:
-    """Trains seeds of the commit checked out in ``folder``, with that commit's code, and keeps the curves."""
+    """Trains seeds of the commit checked out in ``folder``, with that commit's code, and keeps the curves.
+
+    ``data``: digest of the data. ``signals``: those received so far, which end the training and raise Stopped.
+    """
 
     experiment: str
     folder: Path
     options: Options
+    data: str
+    signals: Sequence[int] = ()
+
+    def curves(self, commit: str, seeds: tuple[int, ...]) -> Path:
+        """The file of a commit's curves. Its name has a digest of all else that they depend on."""
+        given = self.options.profile, self.options.device, self.data
+        here = library_versions(("torch",)), processor_kind()
+        return self.folder / "curves" / f"{commit}-{digest([self.experiment, sorted(seeds), *given, *here])[:12]}.json"
 
     def __call__(self, commit: str, seeds: tuple[int, ...]) -> Sweep | str:
-        path = self.folder / "curves" / f"{commit}-{len(seeds)}.json"
+        self._heed()
+        path = self.curves(commit, seeds)
         if not path.exists():
             failure = self._train(seeds, path)
             if failure:
@@ -113,23 +154,39 @@ class Trainer:
         environment = {
             name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONSAFEPATH")
         }
+        if self.options.substitute:
+            environment["INFOGAN_SUBSTITUTE"] = self.options.substitute  # older commits lack this option, too
         described = subprocess.run(
             [*command[:4], "--help"], cwd=tree, env=environment, capture_output=True, text=True, check=False
         )
+        self._heed()
         command += ["--no-tracking"] if "--no-tracking" in described.stdout else []  # older commits lack this option
         with log.open("w", encoding="utf-8") as output:
             process = subprocess.Popen(
                 command, cwd=tree, env=environment, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
             )  # in its own session, so a Ctrl-C reaches it only once, from here
-            try:
-                code = process.wait()
-            except KeyboardInterrupt:
-                process.send_signal(signal.SIGINT)
-                process.wait()
-                raise
-        if code in (Exit.INTERRUPTED, Exit.TERMINATED):
-            raise KeyboardInterrupt
+            code = self._ended(process)
+        self._heed()
+        if code in (Exit.INTERRUPTED, Exit.TERMINATED):  # somebody stopped the training itself
+            raise Stopped(Exit(code))
         if code == 0 and path.exists():
             return None
         said = [line for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
         return one_line(f"exit code {code}: {said[-1] if said else 'it said nothing'}")
+
+    def _ended(self, process: "subprocess.Popen[bytes]") -> int:
+        """Wait for the training's end, pass every signal on to it, and return its exit code."""
+        num_told = 0
+        while True:
+            for signum in self.signals[num_told:]:
+                if not num_told:
+                    say("stopping: the training writes its checkpoints first, a second signal stops it at once")
+                process.send_signal(signal.SIGINT if signum == signal.SIGINT else signal.SIGTERM)
+                num_told += 1
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                return process.wait(POLL_S)
+
+    def _heed(self) -> None:
+        """Raise Stopped if a signal was received."""
+        if self.signals:
+            raise Stopped(Exit.of_signal(self.signals[0]))

@@ -1,6 +1,5 @@
 """``plan --estimate``: estimate the remaining work from short trials of each kind of cell."""
 
-import signal
 from typing import TYPE_CHECKING
 
 from bench.commands.plan import size_text
@@ -33,7 +32,7 @@ def plan_measured(context: Context, price_per_hour: float | None = None) -> Exit
         with console.status("measuring"):
             measured = estimate.measure(planned, task_of, executor, StopRequest(signals), scratch)
     if signals:
-        return Exit.TERMINATED if signals[0] == signal.SIGTERM else Exit.INTERRUPTED
+        return Exit.of_signal(signals[0])
     for failure in measured.failures:
         say(f"[red]failed:[/red] {escape(failure)}")
     columns = "to train", "cells", "ms/iteration", "s/cell outside", "time", "disk", "at most"

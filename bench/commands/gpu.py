@@ -1,6 +1,5 @@
 """``gpu``: run everything that needs a GPU within a time limit, and pack the results."""
 
-import signal
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -24,7 +23,7 @@ def gpu(minutes: float, destination: Path, options: Options, wanted: Sequence[st
         records = run_steps(todo, minutes, folder, options.results, stop=lambda: bool(signals), say=_say)
     _print_end(records, destination)
     if signals:
-        return Exit.TERMINATED if signals[0] == signal.SIGTERM else Exit.INTERRUPTED
+        return Exit.of_signal(signals[0])
     return Exit.FAILED if any(record.status == "failed" for record in records) else Exit.OK
 
 

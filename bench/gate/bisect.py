@@ -5,6 +5,7 @@ and the cells behind them are kept, so that a search that was cut short goes on 
 """
 
 import contextlib
+import os
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -61,14 +62,29 @@ class Search:
 
 def git(folder: Path, *arguments: str) -> str:
     """Output of a git command. Raises BisectError with its last line."""
-    try:
-        run = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, check=False)
-    except OSError as error:
-        raise BisectError(f"git cannot be run: {error}") from error
+    run = _run_git(folder, *arguments)
     if run.returncode:
         said = (run.stderr.strip() or run.stdout.strip() or "no message").splitlines()[-1]
         raise BisectError(f"git {arguments[0]}: {said}")
     return run.stdout.strip()
+
+
+def _run_git(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    """Run git in a session of its own, so that no Ctrl-C breaks it off. Raises BisectError if it is not installed."""
+    english = os.environ | {"LC_ALL": "C"}  # for _answer
+    try:
+        return subprocess.run(
+            ["git", *arguments],
+            cwd=folder,
+            env=english,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            check=False,
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise BisectError(f"git cannot be run: {error}") from error
 
 
 def resolve(repository: Path, good: str, bad: str) -> tuple[str, str]:
@@ -170,7 +186,7 @@ def _judge(search: Search, commit: str, base: Sweep) -> Judged:
 
 def _tell(tree: Path, term: Term) -> str:
     """Git bisect's reply to a commit's answer: it ends with 2 where only skipped commits are left."""
-    run = subprocess.run(["git", "bisect", term], cwd=tree, capture_output=True, text=True, check=False)
+    run = _run_git(tree, "bisect", term)
     if run.returncode not in (0, 2):
         raise BisectError(f"git bisect {term}: {(run.stderr.strip() or run.stdout.strip()).splitlines()[-1]}")
     return run.stdout

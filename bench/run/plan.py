@@ -197,7 +197,7 @@ def run(
     failed += [f"{item.cell.name}: {item.detail}" for item in planned if item.state == "unreadable"]
     done = sum(outcome == "done" for outcome in outcomes.values())
     if was_stopped:
-        code = Exit.INTERRUPTED if stop.signals[0] == signal.SIGINT else Exit.TERMINATED
+        code = Exit.of_signal(stop.signals[0])
     elif failed:
         code = Exit.FAILED
     else:

@@ -131,6 +131,7 @@ def test_a_tilde_is_the_home_folder(command: str, option: str, monkeypatch: pyte
     seen: list[str] = []
     monkeypatch.setenv("HOME", "/home/me")
     monkeypatch.setenv("INFOGAN_DATA", "~/data")
+    monkeypatch.setenv("INFOGAN_CACHE", "cache")
     monkeypatch.setattr(cli, "app", lambda arguments, **_: seen.extend(arguments))
     for typed in ([f"{option}=~/x"], [option, "~/x"]):
         monkeypatch.setattr(sys, "argv", ["bench", command, *typed])
@@ -138,6 +139,7 @@ def test_a_tilde_is_the_home_folder(command: str, option: str, monkeypatch: pyte
             cli.main()
     assert seen == [command, f"{option}=/home/me/x", command, option, "/home/me/x"]
     assert os.environ["INFOGAN_DATA"] == "/home/me/data"
+    assert os.environ["INFOGAN_CACHE"] == os.path.abspath("cache")  # for commands that start others elsewhere
 
 
 def test_a_tilde_with_an_unknown_user_is_bad_input() -> None:

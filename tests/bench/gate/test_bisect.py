@@ -152,8 +152,8 @@ def test_a_killed_search_is_cleared_and_its_curves_are_used(history: History, tm
     history.add("1.0", "1.4")
     history.git("worktree", "add", "--detach", str(history.tree), history.commits[0])  # left by a killed search
     assert find(history.search(), *history.commits).first_bad == history.commits[1]
-    trainer = command.Trainer("mi-gate", tmp_path, command.Options(tmp_path))
-    kept = tmp_path / "curves" / f"{history.commits[0]}-10.json"
+    trainer = command.Trainer("mi-gate", tmp_path, command.Options(tmp_path), "ab" * 32)
+    kept = trainer.curves(history.commits[0], tuple(range(10)))
     kept.parent.mkdir()
     kept.write_bytes(BASELINE.read_bytes())
     sweep = trainer(history.commits[0], tuple(range(10)))  # without a work tree it can only read its curves
