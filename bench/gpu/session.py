@@ -7,12 +7,12 @@ and the packs of finished cells. The cells stay in the results folder, where the
 import shutil
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from bench.console import BadInput
-from bench.gpu.steps import Step
+from bench.gpu.steps import NAMES, Step
 from bench.gpu.supervise import Ended, supervise
 from bench.records.pack_format import PackError
 from bench.records.packs import pack
@@ -56,7 +56,7 @@ def run_steps(
     say: Say = lambda text: None,
 ) -> list[StepRecord]:
     """Run all steps within ``minutes``. Raises OtherResults before anything is changed."""
-    _require_own(destination, results)
+    earlier = _earlier(destination, results)
     destination.mkdir(parents=True, exist_ok=True)
     whole_s, begun = 60 * minutes, time.monotonic()
     records: list[StepRecord] = []
@@ -70,20 +70,39 @@ def run_steps(
             records.append(_run_step(step, limit_s, whole_s, destination, stop))
             last = records[-1]
             say(f"{last.name}: {last.status} after {last.seconds:.0f} s: {last.message}")
-        _write(records, minutes, destination, results)
+        _write(_merged(earlier, records), minutes, destination, results)
     return records
 
 
-def _require_own(destination: Path, results: Path) -> None:
-    """Raise OtherResults unless earlier packs, which will be replaced, are of the same results."""
+def _earlier(destination: Path, results: Path) -> list[StepRecord]:
+    """Lines of earlier calls. Raises OtherResults unless their packs, which will be replaced, are of ``results``."""
     if not (destination / SUMMARY).exists():
-        return
+        return []
     try:
-        earlier = read_json(destination / SUMMARY).get("results")
+        summary = read_json(destination / SUMMARY)
+        held, records = summary["results"], [StepRecord(**step) for step in summary["steps"]]
     except CorruptRecord as error:
         raise OtherResults(f"{destination}: {error}; name another folder") from error
-    if earlier != str(results) or not results.is_dir():
-        raise OtherResults(f"{destination} holds packs of {earlier}; name another folder")
+    except (LookupError, TypeError) as error:
+        raise OtherResults(f"{destination}: {SUMMARY} is of another version; name another folder") from error
+    if held != str(results) or not results.is_dir():
+        raise OtherResults(f"{destination} holds packs of {held}; name another folder")
+    return records
+
+
+def _merged(earlier: Sequence[StepRecord], now: Sequence[StepRecord]) -> list[StepRecord]:
+    """A line for each step of this and earlier calls, in the order of the steps.
+
+    The line of a step that was not started now keeps the files of the earlier call, which are still there.
+    """
+    merged = {record.name: record for record in earlier}
+    for record in now:
+        before = merged.get(record.name)
+        if before is not None and not record.limit_s:
+            record = replace(record, num_cells=before.num_cells, files=before.files)
+        merged[record.name] = record
+    order = {name: index for index, name in enumerate(NAMES)}
+    return sorted(merged.values(), key=lambda record: order.get(record.name, len(NAMES)))
 
 
 def _run_step(step: Step, limit_s: float, whole_s: float, destination: Path, stop: Callable[[], bool]) -> StepRecord:

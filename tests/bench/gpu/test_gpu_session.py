@@ -132,6 +132,21 @@ def test_packs_of_other_results_are_never_replaced(tmp_path: Path) -> None:
         run_steps([python("fine", "print('z')")], 0.1, home, tmp_path / "others")
 
 
+def test_the_summary_has_a_line_for_each_step_of_all_calls(tmp_path: Path) -> None:
+    results, home = tmp_path / "results", tmp_path / "home"
+    done_cell(results / "figure", make_cell())
+    figure_2 = python("figure-2", "print('two')", results=results / "figure")
+    run_steps([figure_2], 0.1, home, results)
+    run_steps([python("figure-1", "print('one')")], 0.1, home, results)
+    lines = (home / "summary.txt").read_text().splitlines()
+    assert [line.split()[:2] for line in lines] == [["figure-1", "done"], ["figure-2", "done"]]
+    assert lines[1].endswith("1 cell in figure-2.zip: two")
+    run_steps([python("machine", "print('x')"), figure_2], 0.1, home, results, stop=lambda: True)  # starts nothing
+    machine, first, second = read_json(home / "summary.json")["steps"]
+    assert [(step["name"], step["status"]) for step in (machine, first)] == [("machine", "cut"), ("figure-1", "done")]
+    assert (second["status"], second["num_cells"], second["files"]) == ("cut", 1, ["figure-2.zip"])
+
+
 @pytest.mark.parametrize(
     ("given", "said"),
     [
