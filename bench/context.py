@@ -135,7 +135,7 @@ class Context:
         download: bool = False,
         trains: bool = False,
     ) -> None:
-        self.spec = load_spec(spec, settings or (), replacement(experiments, images, resize))
+        self.spec = load_spec(spec, settings or (), replacement(experiments, images, resize), experiments)
         self.results = results.absolute()
         require_folder("results", results)
         if data_dir:
@@ -151,7 +151,7 @@ class Context:
             variants=_listed(variants),
             seeds=parse_seeds(seeds) if isinstance(seeds, str) else tuple(seeds) if seeds is not None else None,
         )
-        self.names = list(dict.fromkeys(experiments or self.spec.experiments))
+        self.names = list(dict.fromkeys(experiments)) if experiments else self._having(profile)
         self.profiles = {name: self._profile(name, profile) for name in self.names}
         self._require_cells()
         learn_architectures(self.spec.given.own, {name: self.spec.experiments[name] for name in self.names})
@@ -218,10 +218,28 @@ class Context:
         table = profile_table(experiment, name, self.profiles[name]).resources
         return Resources(table.cpus, table.gpus if self.device == "cuda" else 0.0, table.memory_gb)
 
+    def _having(self, profile: str | None) -> list[str]:
+        """All experiments of the file that have the profile; says which have not. Raises BadInput if none has it."""
+        wanted, tables = profile or self._default_profile(), self.spec.experiments
+        left_out = [name for name, table in tables.items() if wanted not in table.profiles]
+        if profile is None:  # then an experiment's only profile is its default
+            left_out = [name for name in left_out if len(tables[name].profiles) > 1]
+        if len(left_out) == len(tables):
+            known = sorted({held for table in tables.values() for held in table.profiles})
+            raise BadInput(
+                f"{self.spec.given.name}: no experiment has a profile {wanted}; choose from {', '.join(known)}"
+            )
+        if left_out:
+            say(escape(f"left out: {', '.join(left_out)} (no profile {wanted})"))
+        return [name for name in tables if name not in left_out]
+
+    def _default_profile(self) -> str:
+        return "paper" if self.device == "cuda" else "cpu"
+
     def _profile(self, name: str, wanted: str | None) -> str:
         """The wanted profile; by default the device's, or the only one that the experiment has."""
         experiment = experiment_table(self.spec, name)
-        default = "paper" if self.device == "cuda" else "cpu"
+        default = self._default_profile()
         if wanted is None and default not in experiment.profiles and len(experiment.profiles) == 1:
             return str(next(iter(experiment.profiles)))
         profile = wanted or default

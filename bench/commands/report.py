@@ -35,7 +35,7 @@ def report(
     folders = [results] if isinstance(results, Path) else list(results)
     if len(folders) > 1 and to is None:
         raise BadInput("several --results need --to FILE.html: they make one page")
-    loaded = load_spec(spec, settings, images)
+    loaded = load_spec(spec, settings, images, experiments)
     for name in experiments or []:
         experiment_table(loaded, name)
     require_profile(profile)

@@ -83,10 +83,15 @@ def _check(settings: Sequence[Setting]) -> None:
         raise SpecError(explain(Source(OPTION, tables), SetTable, error)) from error
 
 
-def applied(source: Source, settings: Sequence[Setting]) -> Source:
-    """A copy of the source, not yet checked, with the settings in every table that could state them."""
+def applied(source: Source, settings: Sequence[Setting], experiments: Sequence[str] | None = None) -> Source:
+    """A copy of the source, not yet checked, with the settings in every table that could state them.
+
+    ``experiments``: only in their tables, and in the arms, which all experiments share; by default in all.
+    """
     changed = Source(source.path, copy.deepcopy(source.tables), dict(source.origins))
     for location, kind, table in _tables(changed.tables):
+        if location[0] == "experiments" and experiments is not None and location[1] not in experiments:
+            continue
         for setting in settings:
             if setting.table == kind:
                 table[setting.field] = setting.value

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
-from pydantic import Field, PrivateAttr, ValidationError, model_validator
+from pydantic import Field, PrivateAttr, ValidationError, ValidationInfo, model_validator
 
 from bench.spec.alike import filled
 from bench.spec.config import StatedNetwork, StatedTraining
@@ -72,7 +72,8 @@ class Spec(Table):
         return self._given
 
     @model_validator(mode="after")
-    def _references_exist(self) -> "Spec":
+    def _references_exist(self, info: ValidationInfo) -> "Spec":
+        changed: Sequence[str] | None = info.context  # see _checked
         for name, experiment in self.experiments.items():
             where = f"experiments.{name}"
             _require_known(experiment.arms, self.arms, where, "arms")
@@ -99,7 +100,8 @@ class Spec(Table):
             _require(not asked, where, "compared", experiment.compared, "a reference_variant as well")
             for variant, table in experiment.variants.items():
                 _require_known(table.arms or [], experiment.arms, where, f"variants.{variant}.arms")
-            self._check_training(name, experiment)
+            if changed is None or name in changed:
+                self._check_training(name, experiment)
         if self.cost:
             _require_known([self.cost.beside], self.experiments, "cost", "beside")
         return self
@@ -194,23 +196,32 @@ def _location(where: str, field: str) -> list[str]:
     return [*where.split("."), *field.split(".")]
 
 
-def load_spec(path: Path, settings: Sequence[str] = (), images: Replacement | None = None) -> Spec:
-    """Read and check experiments.toml or a file that extends it; apply --images, then --set. Raises SpecError."""
+def load_spec(
+    path: Path,
+    settings: Sequence[str] = (),
+    images: Replacement | None = None,
+    experiments: Sequence[str] | None = None,
+) -> Spec:
+    """Read and check experiments.toml or a file that extends it; apply --images, then --set. Raises SpecError.
+
+    ``experiments``: those that the settings are for and must fit; by default all. Unknown names are ignored here.
+    """
     source, given = filled(read(path)), parse(settings)
     file = spec = _checked(source)
     if images:
         source = replaced(source, {name: table.wanted_data for name, table in file.experiments.items()}, images)
     if images or given:
-        source = applied(source, given)
-        spec = _checked(source)
+        source = applied(source, given, experiments or None)
+        spec = _checked(source, experiments or None)
         spec._given = Given(settings=tuple(given), images=images, file=file)
     spec._given = replace(spec.given, name=path.name, own=Own(references(source)))
     return spec
 
 
-def _checked(source: Source) -> Spec:
+def _checked(source: Source, changed: Sequence[str] | None = None) -> Spec:
+    """The checked tables. ``changed``: the experiments that --set is for; others share its arms, but are not run."""
     try:
-        return Spec.model_validate(source.tables)
+        return Spec.model_validate(source.tables, context=changed)
     except ValidationError as error:
         raise SpecError(explain(source, Spec, error)) from error
     except RecursionError as error:

@@ -14,6 +14,8 @@ from bench import cli
 from bench.console import BadInput
 from bench.context import Context, named, require_file
 from bench.options import CellOptions, GateOptions
+from bench.spec.tables import SpecError
+from tests.builders import experiment_text, tiny_file
 
 GROUPS = {"plan": CellOptions, "run": CellOptions, "check": GateOptions, "baseline": GateOptions}
 OWN = {
@@ -49,6 +51,31 @@ def test_what_is_given_arrives_and_the_rest_are_defaults(monkeypatch: pytest.Mon
         typer.main.get_command(cli.app)(arguments, standalone_mode=False)
     defaults = {name: p.default for name, p in inspect.signature(Context).parameters.items() if name != "experiments"}
     assert seen == defaults | given | {"data_dir": Path("somewhere"), "download": True, "trains": True}
+
+
+def test_an_experiment_without_the_profile_is_left_out_unless_it_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    budgets = [
+        f"\n[experiments.other.profiles.{name}]\niterations = 9\nwidth = 0.06\nnum_images = 640\n"
+        for name in ("smoke", "paper")
+    ]
+    file = tiny_file(tmp_path, more=experiment_text("other", "".join(budgets)))
+    options: dict[str, Any] = {"spec": file, "results": tmp_path / "results", "device": "cpu", "no_tracking": True}
+    for profile, kept, told in (
+        ("smoke", "other", "left out: tiny (no profile smoke)"),
+        ("cpu", "tiny", "left out: other (no profile cpu)"),
+        (None, "tiny", "left out: other (no profile cpu)"),  # the default of a CPU
+    ):
+        for names in (None, named(["all"])):
+            context = Context(names, profile=profile, **options)
+            assert (context.names, {cell.experiment for cell in context.cells}) == ([kept], {kept})
+            assert capsys.readouterr().out.splitlines() == [told]
+    with pytest.raises(SpecError, match=r"^tiny: unknown profile 'smoke'; choose from cpu$"):
+        Context(["other", "tiny"], profile="smoke", **options)
+    alone = tiny_file(tmp_path, name="alone.toml")
+    with pytest.raises(BadInput, match=r"^alone.toml: no experiment has a profile smoke; choose from cpu$"):
+        Context(profile="smoke", **options | {"spec": alone})
 
 
 def test_a_place_that_the_account_may_not_use(tmp_path: Path) -> None:

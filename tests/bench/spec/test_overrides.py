@@ -9,9 +9,9 @@ from bench.analysis.results import load
 from bench.context import Context
 from bench.report.inventory import command
 from bench.spec.cells import Cell
-from bench.spec.tables import SpecError, load_spec
+from bench.spec.tables import Spec, SpecError, load_spec
 from bench.spec.treatment import treatment_set
-from tests.builders import finished_cell, planned, tiny_file
+from tests.builders import experiment_text, finished_cell, planned, tiny_file
 
 SETTINGS = ["training.beta1=0.9", "network.slope=0.01", "profile.iterations=20"]
 
@@ -21,7 +21,7 @@ def file(tmp_path: Path) -> Path:
     return tiny_file(tmp_path, name="sound.toml")
 
 
-def resolved(file: Path, *settings: str, experiment: str = "tiny") -> list[Cell]:
+def resolved(file: Path | Spec, *settings: str, experiment: str = "tiny") -> list[Cell]:
     return planned(file, experiment, settings=settings)
 
 
@@ -73,6 +73,27 @@ def test_a_mistake_is_one_line(file: Path, name: str) -> None:
     assert "\n" not in str(caught.value)
     with pytest.raises(SpecError, match=r"training.beta1 is set twice"):
         load_spec(file, ["training.beta1=0.9", "training.beta1=0.8"])
+
+
+def test_settings_are_for_the_experiments_that_are_named(tmp_path: Path) -> None:
+    """A weight per code fits two codes and not one; who names the first experiment is not told of the second."""
+    budget = "\n[experiments.other.profiles.cpu]\niterations = 9\nwidth = 0.06\n"
+    file = tiny_file(tmp_path, name="sound.toml", more=experiment_text("other", budget))
+    per_code = ["training.mi_weight=[1, 0.5]", "profile.iterations=20"]
+    misfit = r"^--set: experiments.other: mi_weight \(arm infogan\) = \[1.0, 0.5\]: expected one number or 1"
+    for names in (None, ["other"], ["tiny", "other"]):
+        with pytest.raises(SpecError, match=misfit):
+            load_spec(file, per_code, experiments=names)
+    with pytest.raises(SpecError, match=r"^--set: experiments.tiny: mi_weight .*expected one number or 2"):
+        load_spec(file, ["training.mi_weight=[1]"], experiments=["tiny"])
+    spec = load_spec(file, per_code, experiments=["tiny"])
+    assert tuple(resolved(spec)[0].config["training"]["mi_weight_generator"]) == (1.0, 0.5)
+    assert spec.experiments["other"].profiles["cpu"].iterations == 9
+    options: dict[str, Any] = {"results": tmp_path / "results", "device": "cpu", "no_tracking": True}
+    context = Context(["tiny"], spec=file, settings=per_code, **options)
+    assert {cell.iterations for cell in context.cells} == {20}
+    named, all_of_them = load_spec(file, SETTINGS, experiments=["tiny"]), load_spec(file, SETTINGS)
+    assert [cell.key for cell in resolved(named)] == [cell.key for cell in resolved(all_of_them)]
 
 
 def test_who_selects_with_the_same_settings_finds_the_same_cells(tmp_path: Path) -> None:
