@@ -79,7 +79,7 @@ def _train(
     task_of = task_maker(context, every_s, every)
     tasks = [task_of(item.cell, context.results) for item in todo]
     works, _ = work_of(context.results, planned, executor.jobs)
-    with display_for(tasks, console, works) as display:
+    with display_for(tasks, console, works, executor.jobs) as display:
         return grid.run(context.results, planned, tasks, executor, display, context.uri)
 
 

@@ -23,6 +23,7 @@ from bench.records.tasks import CellTask, EventValues
 from bench.run.work import Work
 
 LINE_EVERY_S = 20.0
+NOMINAL_S = 60.0  # seconds for which the estimated pace counts beside the measured one
 
 
 def duration(seconds: float) -> str:
@@ -54,19 +55,28 @@ def _node(values: EventValues) -> str:
 
 
 class _Sweep:
-    """Overall progress in expected seconds of work (training, then measures), so that cells count by their size."""
+    """Overall progress in expected seconds of work (training, then measures), so that cells count by their size.
 
-    def __init__(self, tasks: list[CellTask], works: Mapping[str, Work]) -> None:
+    The pace is measured at events that show progress, and pulled towards the estimate's as if ``NOMINAL_S`` seconds had
+    gone as estimated: the start of a cell says little about its training. While a family is measured no event comes;
+    its expected seconds are then counted down, and waiting longer than expected changes nothing.
+    """
+
+    def __init__(self, tasks: list[CellTask], works: Mapping[str, Work], jobs: int) -> None:
         self.work = {task.cell.key: works[task.cell.key] for task in tasks}
+        self.jobs = max(1, min(jobs, len(self.work)))  # cells at a time
         self.resumed = {key: work.reached * work.train_s for key, work in self.work.items()}
         self.reached = dict(self.resumed)
+        self.skipped = dict.fromkeys(self.work, 0.0)  # work that a failed or diverged cell leaves undone
         self.begun: dict[str, list[str]] = {key: [] for key in self.work}  # families; the last one is being measured
+        self.measured_since: dict[str, float] = {}  # start of the family that a cell measures now
         self.finished = 0
         self.failed = 0
         self.started = time.monotonic()
+        self.pace = 1 / self.jobs  # seconds per expected second of work
 
     def update(self, task: CellTask, kind: str, values: EventValues) -> None:
-        key = task.cell.key
+        key, now = task.cell.key, time.monotonic()
         work = self.work[key]
         if kind == "started":  # on a cluster, a cell can start again from its checkpoint
             self.reached[key], self.begun[key] = self.resumed[key], []
@@ -79,25 +89,39 @@ class _Sweep:
             self.reached[key] = work.train_s + measured + (work.outside_s if "family" in values else 0.0)
             self.begun[key] += [values["family"]] if "family" in values else []
         if kind in ("done", "failed"):
+            if kind == "failed" or self.reached[key] < work.train_s:
+                self.skipped[key] = work.total_s - self.reached[key]
             self.reached[key] = work.total_s
             self.finished += kind == "done"
             self.failed += kind == "failed"
+        if kind in ("started", "evaluating", "done", "failed", "stopped"):
+            self.measured_since.pop(key, None)
+        if kind == "evaluating" and "family" in values:
+            self.measured_since[key] = now
+        if kind in ("progress", "evaluating", "done", "failed"):
+            done = sum(self._reached(each, now) - self.resumed[each] - self.skipped[each] for each in self.work)
+            self.pace = (now - self.started + NOMINAL_S) / (max(done, 0.0) + NOMINAL_S * self.jobs)
+
+    def _reached(self, key: str, now: float) -> float:
+        """Expected seconds of a cell that are done, with its share of the family that is being measured."""
+        if key not in self.measured_since:
+            return self.reached[key]
+        waited = (now - self.measured_since[key]) / (self.pace * self.jobs)
+        return self.reached[key] + min(waited, self.work[key].measures_s.get(self.begun[key][-1], 0.0))
 
     @property
     def share(self) -> float:
         total = sum(work.total_s for work in self.work.values())
         return sum(self.reached.values()) / total if total else 1.0
 
-    def eta_s(self) -> float | None:
-        """Seconds left at the current speed; None before any progress."""
-        done = sum(self.reached.values()) - sum(self.resumed.values())
-        elapsed = time.monotonic() - self.started
-        left = sum(work.total_s for work in self.work.values()) - sum(self.reached.values())
-        return left * elapsed / done if done > 0 else None
+    def eta_s(self) -> float:
+        """Seconds left: all the work at the pace of all slots, but no less than the longest cell needs in its own."""
+        now = time.monotonic()
+        left = [work.total_s - self._reached(key, now) for key, work in self.work.items()]
+        return self.pace * max(sum(left), max(left, default=0.0) * self.jobs)
 
     def line(self) -> str:
-        eta = self.eta_s()
-        left = "" if eta is None else f", about {duration(eta)} left"
+        left = f", about {duration(self.eta_s())} left"
         failed = f", {self.failed} failed" if self.failed else ""
         return f"{self.finished}/{len(self.work)} cells{failed}, {self.share:.0%}{left}"
 
@@ -105,8 +129,8 @@ class _Sweep:
 class LineDisplay:
     """Progress for logs: a line when a cell starts or ends, and one every ``LINE_EVERY_S``."""
 
-    def __init__(self, tasks: list[CellTask], console: Console, works: Mapping[str, Work]) -> None:
-        self.sweep, self.console = _Sweep(tasks, works), console
+    def __init__(self, tasks: list[CellTask], console: Console, works: Mapping[str, Work], jobs: int = 1) -> None:
+        self.sweep, self.console = _Sweep(tasks, works, jobs), console
         self.last_line = time.monotonic()
         self.running: dict[str, str] = {}
         self.reached: dict[str, str] = {}  # iteration and L_I of a running cell, which measuring does not change
@@ -159,15 +183,14 @@ class _Eta(ProgressColumn):
     def render(self, task: Task) -> Text:
         if task.id not in self.overall:
             return self.of_cell.render(task)
-        eta = self.sweep.eta_s()
-        return Text("" if eta is None else f"about {duration(eta)} left", style="progress.remaining")
+        return Text(f"about {duration(self.sweep.eta_s())} left", style="progress.remaining")
 
 
 class BarDisplay:
     """Progress for terminals: a bar with the current L_I per running cell, and one overall."""
 
-    def __init__(self, tasks: list[CellTask], console: Console, works: Mapping[str, Work]) -> None:
-        self.sweep, self.console = _Sweep(tasks, works), console
+    def __init__(self, tasks: list[CellTask], console: Console, works: Mapping[str, Work], jobs: int = 1) -> None:
+        self.sweep, self.console = _Sweep(tasks, works, jobs), console
         overall: list[TaskID] = []
         self.progress = Progress(
             SpinnerColumn(),
@@ -237,7 +260,9 @@ def preparing(name: str, console: Console) -> Iterator[Callable[[int, int], None
     yield line
 
 
-def display_for(tasks: list[CellTask], console: Console, works: Mapping[str, Work]) -> LineDisplay | BarDisplay:
-    """Bars on a terminal, lines elsewhere."""
+def display_for(
+    tasks: list[CellTask], console: Console, works: Mapping[str, Work], jobs: int
+) -> LineDisplay | BarDisplay:
+    """Bars on a terminal, lines elsewhere. ``jobs``: number of cells at a time."""
     kind = BarDisplay if console.is_terminal and is_watched() else LineDisplay
-    return kind(tasks, console, works)
+    return kind(tasks, console, works, jobs)

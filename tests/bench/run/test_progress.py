@@ -25,29 +25,48 @@ def test_a_log_gets_a_line_now_and_then(monkeypatch) -> None:
     ]
 
 
-def test_a_cell_that_is_only_measured_weighs_little_in_the_time_left(tmp_path: Path, monkeypatch) -> None:
-    seconds = iter((0.0, 20.0))
-    monkeypatch.setattr(progress.time, "monotonic", lambda: next(seconds))
-    tasks = [CellTask(make_cell(seed), tmp_path, None, {}) for seed in range(3)]
+class Clock:
+    """The time of the sweep, set by hand."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 0.0
+        monkeypatch.setattr(progress.time, "monotonic", lambda: self.now)
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    return Clock(monkeypatch)
+
+
+def sweep_of(folder: Path, *works: Work, jobs: int = 1) -> tuple[progress._Sweep, list[CellTask]]:
+    tasks = [CellTask(make_cell(seed), folder, None, {}) for seed in range(len(works))]
+    of_cells = {task.cell.key: work for task, work in zip(tasks, works, strict=True)}
+    return progress._Sweep(tasks, of_cells, jobs), tasks
+
+
+def trained(task: CellTask, share: float) -> tuple[CellTask, str, dict[str, int]]:
+    return task, "progress", {"iteration": round(task.cell.iterations * share)}
+
+
+def test_a_cell_that_is_only_measured_weighs_little_in_the_time_left(tmp_path: Path, clock: Clock) -> None:
     short, long = Work(0.0, 0.0, {"digits": 1.0}), Work(9.0, 1.0, {})
-    sweep = progress._Sweep(tasks, dict(zip((task.cell.key for task in tasks), (short, short, long), strict=True)))
+    sweep, tasks = sweep_of(tmp_path, short, short, long)
+    clock.now = 20
     for task in tasks[:2]:
         sweep.update(task, "done", {})
     assert sweep.share == pytest.approx(2 / 12)
-    assert sweep.eta_s() == pytest.approx(20 * 10 / 2)
+    assert sweep.eta_s() == pytest.approx(10 * (20 + 60) / (2 + 60))
 
 
-def test_the_time_left_counts_from_where_a_partial_cell_goes_on(tmp_path: Path, monkeypatch) -> None:
-    seconds = iter((0.0, 10.0))
-    monkeypatch.setattr(progress.time, "monotonic", lambda: next(seconds))
-    task = CellTask(make_cell(0), tmp_path, None, {})
-    num, work = task.cell.iterations, Work(100.0, 10.0, {"digits": 20.0, "samples": 30.0}, reached=0.5)
-    sweep = progress._Sweep([task], {task.cell.key: work})
+def test_the_time_left_counts_from_where_a_partial_cell_goes_on(tmp_path: Path, clock: Clock) -> None:
+    sweep, (task,) = sweep_of(tmp_path, Work(100.0, 10.0, {"digits": 20.0, "samples": 30.0}, reached=0.5))
+    num = task.cell.iterations
     assert sweep.share == pytest.approx(50 / 160)
     sweep.update(task, "started", {})
     sweep.update(task, "resumed", {"iteration": num // 2})
-    sweep.update(task, "progress", {"iteration": num * 3 // 4})
-    assert sweep.eta_s() == pytest.approx(10 * (25 + 60) / 25)  # 25 estimated seconds took 10 real ones
+    clock.now = 10
+    sweep.update(*trained(task, 0.75))
+    assert sweep.eta_s() == pytest.approx((25 + 60) * (10 + 60) / (25 + 60))  # 25 estimated seconds took 10 real ones
     sweep.update(task, "evaluating", {})
     assert sweep.share == pytest.approx(100 / 160)
     sweep.update(task, "evaluating", {"family": "digits"})
@@ -56,6 +75,64 @@ def test_the_time_left_counts_from_where_a_partial_cell_goes_on(tmp_path: Path, 
     assert sweep.share == pytest.approx(130 / 160)
     sweep.update(task, "done", {})
     assert sweep.share == 1
+
+
+def test_a_slow_start_is_not_taken_for_the_pace_of_training(tmp_path: Path, clock: Clock) -> None:
+    sweep, (task,) = sweep_of(tmp_path, Work(80.0, 3.0, {"digits": 10.0}))
+    sweep.update(task, "started", {})
+    clock.now = 300
+    assert sweep.eta_s() == pytest.approx(93)  # what plan says
+    sweep.update(*trained(task, 0.1))
+    assert sweep.eta_s() == pytest.approx(85 * (300 + 60) / (8 + 60))  # 7 min 30 s, where 85 * 300 / 8 is 53 min
+    clock.now += 3600
+    sweep.update(*trained(task, 0.9))
+    assert sweep.eta_s() == pytest.approx(21 * (3900 + 60) / (72 + 60))  # after an hour, the measured pace decides
+
+
+def test_a_family_that_is_measured_counts_down_and_waiting_for_it_adds_nothing(tmp_path: Path, clock: Clock) -> None:
+    sweep, (task,) = sweep_of(tmp_path, Work(60.0, 0.0, {"digits": 30.0, "samples": 30.0}))
+    clock.now = 60
+    sweep.update(*trained(task, 1.0))
+    sweep.update(task, "evaluating", {"family": "digits"})
+    found = []
+    for clock.now in (60, 80, 90, 200):
+        sweep.update(task, "note", {"text": "still measuring"})
+        found.append(sweep.eta_s())
+    assert found == pytest.approx([60, 40, 30, 30])
+    sweep.update(task, "evaluating", {"family": "samples"})
+    assert sweep.eta_s() == pytest.approx(30 * (200 + 60) / (90 + 60))  # 90 estimated seconds took 200
+
+
+def test_the_time_left_of_several_cells_at_a_time(tmp_path: Path, clock: Clock) -> None:
+    sweep, (first, second) = sweep_of(tmp_path, Work(100.0, 0.0, {}), Work(100.0, 0.0, {}), jobs=4)
+    assert sweep.eta_s() == pytest.approx(100)  # each in a slot of its own
+    clock.now = 50
+    sweep.update(*trained(first, 0.5))
+    sweep.update(*trained(second, 0.5))
+    assert sweep.eta_s() == pytest.approx(50)
+    clock.now = 100
+    sweep.update(*trained(first, 1.0))
+    sweep.update(first, "done", {})
+    assert sweep.eta_s() == pytest.approx(2 * 50 * (100 + 60) / (150 + 2 * 60))  # the other slot cannot help
+
+
+def test_a_cell_that_fails_makes_the_others_no_faster(tmp_path: Path, clock: Clock) -> None:
+    """Neither does one that diverges, which is done with its training cut short."""
+    for end in ("failed", "done"):
+        clock.now = 0
+        sweep, tasks = sweep_of(tmp_path, Work(1000.0, 0.0, {}), Work(1000.0, 0.0, {}))
+        clock.now = 100
+        sweep.update(*trained(tasks[0], 0.1))
+        sweep.update(tasks[0], end, {})
+        assert sweep.eta_s() == pytest.approx(1000)
+
+
+def test_a_checkpoint_that_was_lost_after_planning_leaves_a_time(tmp_path: Path, clock: Clock) -> None:
+    sweep, (task,) = sweep_of(tmp_path, Work(1000.0, 0.0, {}, reached=0.9))
+    sweep.update(task, "started", {})
+    clock.now = 60
+    sweep.update(*trained(task, 0.1))
+    assert sweep.eta_s() == pytest.approx(900 * (60 + 60) / 60)
 
 
 def test_a_trained_cell_that_is_still_measured_is_not_yet_all(tmp_path: Path) -> None:
