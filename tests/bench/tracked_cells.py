@@ -71,12 +71,12 @@ def begin(results: Path, cell: Cell, num: int) -> CellFolder:
 def finish(folder: CellFolder, *, learns: bool = True) -> CellFolder:
     """Finish the same cell."""
     cell = folder.cell()
-    folder.write_history(make_history(cell, learns=learns))
+    folder.write_history(make_history(cell, cell.iterations, learns=learns))
     grid = np.arange(5 * 10 * 28 * 28, dtype=np.uint32).astype(np.uint8).reshape(5, 10, 28, 28, 1)
     folder.write_traversals({f"c{i}": grid for i in range(1, len(cell.config["codes"]) + 1)})
     folder.write_weights(small_weights())
     frozen = {f"c{i}": 2.0 for i in range(1, len(cell.config["codes"]) + 1)}
-    folder.write_result(Result(status="done", iterations=ITERATIONS, mi_frozen_nats=frozen))
+    folder.write_result(Result(status="done", iterations=cell.iterations, mi_frozen_nats=frozen))
     return folder
 
 

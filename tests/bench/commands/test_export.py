@@ -3,6 +3,7 @@
 import doctest
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -20,12 +21,15 @@ import infogan
 from bench import cli
 from bench.analysis.results import load
 from bench.commands import export
+from bench.environment import key_versions
 from bench.models import chosen
 from bench.records.folder import CellFolder
 from bench.records.packs import pack
 from bench.records.schema import Measured, Result
 from bench.spec.cells import Cell
+from infogan.data import describe
 from tests.bench.tracked_cells import begin, done_cell, make_cell
+from tests.builders import planned, tiny_file
 from tests.infogan.test_exchange import needs_onnx
 
 ROOT = Path(__file__).parents[3]
@@ -158,7 +162,7 @@ def test_a_cell_is_loaded_without_a_folder_between(trained: CellFolder, speak: S
         (
             REFERENCE,
             {"arm": "infogan", "seed": 2},
-            "python -m bench run mnist-mi --profile cpu --arms infogan --seeds 2",
+            "python -m bench run mnist-mi --profile cpu --arms infogan --seeds 2 --results results/with-weights",
         ),
         (__file__, {}, "File is not a zip file"),
         ("made/cells", {}, "is not a cell's folder, and it holds neither cells nor packs"),
@@ -174,6 +178,24 @@ def test_what_cannot_be_loaded_is_one_line_of_the_functions_parameters(
     assert words in str(raised.value)
     assert "\n" not in str(raised.value)
     assert not re.search(r"--(experiment|arm|seed)\b", str(raised.value))
+
+
+def test_the_advice_for_a_cell_without_weights_works(speak: SPEAK, tmp_path: Path) -> None:
+    """The cell is done in two folders already, under the key that it has here."""
+    spec, data = tiny_file(tmp_path), describe("mnist", "embedded", num_images=640)
+    (cell,) = planned(spec, data=data, versions=key_versions(), arms=("infogan",), seeds=(0,))
+    done_cell(Path("there"), cell)
+    pack(Path("there"), Path("bare.zip"))
+    for results in "results/latest", "results/with-weights":
+        assert speak("unpack", "bare.zip", "--results", results)[0] == 0
+        code, _, error = speak("export", results, "--to", "x")
+        assert code == 2
+        words = shlex.split(error.partition("load that: ")[2])
+        assert words[-1] == ("results/with-weights-2" if results == "results/with-weights" else "results/with-weights")
+    assert words[:3] == ["python", "-m", "bench"]
+    assert speak(*words[3:], "--spec", spec, "--no-tracking")[0] == 0
+    assert speak("export", words[-1], "--to", "x")[0] == 0
+    assert infogan.load("x").card["key"] == cell.key
 
 
 def test_a_damaged_cell_is_skipped_with_a_warning(made: Path) -> None:
