@@ -2,7 +2,9 @@
 
 import os
 import re
+import shutil
 import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -100,6 +102,51 @@ def test_the_gitlab_job_keeps_junit_and_lets_inconclusive_pass_as_a_warning() ->
     assert job["allow_failure"] == {"exit_codes": int(gate_commands.CODES["inconclusive"])}
     assert job["artifacts"]["reports"]["junit"] == "results/latest/check/mi-gate.xml"
     assert job["script"][-1] in (ROOT / "docs" / "ci-workflow.yml").read_text()  # the same command
+
+
+def test_cron_mails_the_reason_whatever_fails(tmp_path: Path) -> None:
+    """The line of docs/REGRESSION.md, run by a shell in a clone of this code that has no baseline."""
+    upstream, clone = tmp_path / "upstream", tmp_path / "clone"
+    for name in ("bench", "infogan"):
+        shutil.copytree(ROOT / name, upstream / name, ignore=shutil.ignore_patterns("__pycache__"))
+    (upstream / ".gitignore").write_text("__pycache__\n.venv\nresults\ncheck.log\n")
+
+    def git(*arguments: object, folder: Path = upstream) -> None:
+        identity = ("-c", "user.name=a", "-c", "user.email=a@b")
+        subprocess.run(["git", *identity, *map(str, arguments)], cwd=folder, check=True)
+
+    def python(program: str) -> None:
+        (clone / ".venv" / "bin" / "python").write_text(f"#!/bin/sh\n{program}\n")
+
+    def mailed() -> str:
+        (line,) = re.findall(r"^0 4 \* \* \* (.*)$", (ROOT / "docs" / "REGRESSION.md").read_text(), flags=re.MULTILINE)
+        command = ["sh", "-c", line.replace("/srv/infogan", str(clone))]
+        environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+        return subprocess.run(
+            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+        ).stdout
+
+    git("init", "-q")
+    git("add", "-A")
+    git("commit", "-qm", "the start")
+    git("clone", "-q", upstream, clone, folder=tmp_path)
+    (clone / ".venv" / "bin").mkdir(parents=True)
+    python(f'exec {sys.executable} "$@"')
+    (clone / ".venv" / "bin" / "python").chmod(0o755)
+    assert f"inconclusive: no baseline at {clone}/results/baseline/mi-gate.json" in mailed()
+    spec = upstream / "bench" / "experiments.toml"
+    spec.write_text(f"mistake = 1\n{spec.read_text()}")
+    git("commit", "-qam", "a mistake")
+    said = mailed()
+    assert said.startswith("error: ")
+    assert "mistake" in said
+    upstream.rename(tmp_path / "away")
+    said = mailed()
+    assert "fatal: " in said
+    assert "mistake" not in said  # which the night before has left in check.log
+    (tmp_path / "away").rename(upstream)
+    python("exit 0")
+    assert mailed() == ""
 
 
 def test_markdown_of_what_has_no_numbers(base: Sweep) -> None:
