@@ -109,6 +109,8 @@ def check(experiment: str, baseline_file: Path | None, how: CheckOptions, **opti
     """
     if how.json not in (None, "-"):
         require_file("--json", Path(how.json))
+    if how.record:
+        require_file("--record:", BASELINES / "history.jsonl")
     if how.json != "-":
         return _check(experiment, baseline_file, how, **options)[0]
     with redirect_stdout(sys.stderr):  # standard output contains only the JSON

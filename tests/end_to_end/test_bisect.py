@@ -20,7 +20,7 @@ def repository(tmp_path: Path) -> Path:
     """A repository with this code and a gate that takes seconds. The third commit lowers Q's learning rate to 40 %."""
     folder = tmp_path / "repository"
     for name in ("bench", "infogan"):
-        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(ROOT / name, folder / name, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "pyproject.toml", folder)
     (folder / ".gitignore").write_text("results\n__pycache__\n")
     spec = tiny_text() + EXPERIMENT
