@@ -51,7 +51,11 @@ def answer(found: list[Evidence]) -> str:
         text = ", ".join(f"**{word}** ({wording.listed(groups)})" for word, groups in by_word.items())
     is_substitute = all(result.verdict.data.kind is DataKind.SUBSTITUTE for result in results)
     parts = [f"{text}, on a substitute" if is_substitute else text]
-    named = [(f"`{result.group}`: " if len(found) > 1 else "", result.remark) for result in results if result.remark]
+    named = [
+        (f"`{result.variant if is_one_arm else result.group}`: " if len(found) > 1 else "", result.remark)
+        for result in results
+        if result.remark
+    ]
     return "; ".join([*parts, *(f"{who}{remark}" for who, remark in named)])
 
 
