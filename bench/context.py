@@ -65,8 +65,9 @@ def require_file(what: str, path: Path) -> None:
     if nearest == path.absolute() and nearest.is_dir():
         raise BadInput(f"{what} {path} is a folder; name a file in it")
     require_folder(f"{what}: the folder", path.parent)
-    if not os.access(nearest, os.W_OK):
-        raise BadInput(f"{what} {path} cannot be written: {nearest} is read-only for this account")
+    place = nearest.parent if nearest.is_file() else nearest  # a file is replaced in its folder, a device written to
+    if not os.access(place, os.W_OK):
+        raise BadInput(f"{what} {path} cannot be written: {place} is read-only for this account")
 
 
 def _nearest(what: str, path: Path) -> Path:

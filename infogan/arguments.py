@@ -58,7 +58,8 @@ def whole(name: str, given: Any, low: int, high: int) -> int:
     if number is None:
         raise ModelError(f"{name} must be a whole number, got {reprlib.repr(given)}")
     if not low <= number <= high:
-        raise ModelError(f"{name} must be {f'at least {low}' if number < low else f'at most {high}'}, got {number}")
+        bound = f"at least {low}" if number < low else f"at most {high}"
+        raise ModelError(f"{name} must be {bound}, got {number if abs(number) < 2**70 else 'one far beyond'}")
     return number
 
 
@@ -87,12 +88,14 @@ def numbers(name: str, given: Any, dtype: torch.dtype | None = None) -> Tensor:
     """Real numbers as a tensor: where they are and of their own type, or on the CPU as ``dtype``. Raises ModelError."""
     try:
         held = torch.as_tensor(given)
-        is_real = not (held.is_complex() or held.is_meta)  # converting drops the imaginary part in silence
+        # converting drops the imaginary part in silence
+        is_real = held.layout == torch.strided and not (held.is_complex() or held.is_meta)
         found = torch.as_tensor(given, dtype=dtype, device="cpu") if dtype is not None and is_real else held
     except REFUSED as error:
         raise ModelError(f"{name}: expected numbers, got {reprlib.repr(given)}: {_first_line(error)}") from error
     if not is_real:
-        raise ModelError(f"{name}: expected real numbers, got {held.dtype} on the device {held.device}")
+        kind = f"{held.dtype}, {held.layout}, on the device {held.device}"
+        raise ModelError(f"{name}: expected real numbers in a dense tensor, got {kind}")
     return found
 
 

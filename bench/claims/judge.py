@@ -196,11 +196,11 @@ def _outcome(
         return Outcome.NOT_MEASURED, f"{num_seeds} seed{'' if num_seeds == 1 else 's'} ended, {claim.min_seeds} needed"
     if iterations < claim.min_iterations:
         return Outcome.NOT_MEASURED, f"a budget of {iterations} iterations, {claim.min_iterations} needed"
-    unmeasured = [(one, c) for one, c in zip(asked, conditions, strict=True) if math.isnan(c.value)]
-    if unmeasured and _is_open(conditions):
-        return Outcome.NOT_MEASURED, "; ".join(_no_value(one, c, runs) for one, c in unmeasured)
     blank = blank_seeds(rule_of_blank, runs)
     together, remark = _hold_together(asked, runs, num_seeds, blank)
+    unmeasured = [(one, c) for one, c in zip(asked, conditions, strict=True) if math.isnan(c.value)]
+    if unmeasured and _is_open(conditions, may_hold=together is not False):
+        return Outcome.NOT_MEASURED, "; ".join(_no_value(one, c, runs) for one, c in unmeasured)
     if together is None and all(c.holds for c in conditions):
         return Outcome.NOT_MEASURED, remark
     reason = "; ".join(
@@ -223,10 +223,10 @@ def _outcome(
     return Outcome.NOT_REACHED if reduced else Outcome.NOT_REPRODUCED, reason
 
 
-def _is_open(conditions: tuple[ConditionResult, ...]) -> bool:
-    """Whether the outcome depends on the conditions without a value."""
+def _is_open(conditions: tuple[ConditionResult, ...], *, may_hold: bool) -> bool:
+    """Whether the outcome depends on the conditions without a value. ``may_hold``: enough seeds may meet them all."""
     measured = [c for c in conditions if not math.isnan(c.value)]
-    if all(c.holds for c in measured):
+    if may_hold and all(c.holds for c in measured):
         return True  # yes, if the others hold, too
     deciding = [c for c in conditions if not c.guard]
     is_partly = any(c.holds for c in measured if not c.guard)

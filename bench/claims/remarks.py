@@ -2,7 +2,7 @@
 
 ``remarks.toml`` in a results folder, or in a reference::
 
-    [chairs-cpu.F4a]                                            # experiment and profile, claim
+    [chairs-cpu.F4a]                                            # experiment and profile (of the cost: "cost"), claim
     "rotation-authors/infogan" = "this run hardly draws chairs" # variant and arm
 """
 
@@ -25,9 +25,11 @@ def read_remarks(results: Path) -> Remarks:
     if not path.is_file():
         return {}
     try:
-        content = path.read_bytes()[:MAX_BYTES]
+        content = path.read_bytes()
+        if len(content) > MAX_BYTES:
+            raise ValueError(f"{len(content):,} bytes, {MAX_BYTES:,} are allowed")
         return dict(_entries(tomllib.loads(content.decode())))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ValueError(one_line(f"{path}: {error}")) from error
 
 
@@ -35,7 +37,7 @@ def _entries(tables: object) -> Iterable[tuple[tuple[str, str, str], str]]:
     for keys, text in _leaves(tables):
         if len(keys) != 3 or not isinstance(text, str):
             raise ValueError(f'{".".join(keys)} = {text!r}: expected [EXPERIMENT-PROFILE.CLAIM] and ARM = "remark"')
-        yield (keys[0], keys[1], keys[2]), " ".join(text.split())
+        yield (keys[0], keys[1], keys[2]), one_line(" ".join(text.split()))
 
 
 def _leaves(value: object, keys: tuple[str, ...] = ()) -> Iterable[tuple[tuple[str, ...], object]]:
@@ -62,4 +64,4 @@ def unused(remarks: Remarks, results: Iterable[ClaimResult]) -> list[str]:
 
 
 def _key(result: ClaimResult) -> tuple[str, str, str]:
-    return f"{result.experiment}-{result.profile}", result.id, result.group
+    return "-".join(filter(None, (result.experiment, result.profile))), result.id, result.group

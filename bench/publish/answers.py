@@ -52,7 +52,10 @@ def answer(found: list[Evidence]) -> str:
     is_substitute = all(result.verdict.data.kind is DataKind.SUBSTITUTE for result in results)
     parts = [f"{text}, on a substitute" if is_substitute else text]
     named = [
-        (f"`{result.variant if is_one_arm else result.group}`: " if len(found) > 1 else "", result.remark)
+        (
+            f"`{result.variant if is_one_arm else result.group}`: " if len(found) > 1 else "",
+            wording.markdown_value(result.remark),
+        )
         for result in results
         if result.remark
     ]
@@ -82,7 +85,9 @@ def page(evidence: Iterable[Evidence]) -> str:
         rows.append([f"**{claim}**", f"**{found[0].result.text}**", *[""] * 6])
         for one in found:
             link, result = f"[{one.folder}]({one.folder}/report.md)", one.result
-            verdict = "; ".join([words.in_words(result.verdict), *([result.remark] if result.remark else [])])
+            verdict = "; ".join(
+                [words.in_words(result.verdict), *([wording.markdown_value(result.remark)] if result.remark else [])]
+            )
             cells = [f"`{result.group}`", verdict, *_numbers([result])]
             rows.append(["", *cells, words.holding(result) or wording.ABSENT, result.verdict.budget.words, link])
     about = (

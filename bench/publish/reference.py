@@ -50,7 +50,9 @@ def claims_table(results: list[ClaimResult]) -> str:
     for arm in map(ArmView, results):
         value = f"{arm.measure} {arm.value} {arm.unit}".rstrip()
         beside = "; ".join(arm.beside) or wording.ABSENT
-        verdict = "; ".join(filter(None, (f"{arm.badge.sign} {arm.badge.text}", arm.result.remark)))
+        verdict = "; ".join(
+            filter(None, (f"{arm.badge.sign} {arm.badge.text}", wording.markdown_value(arm.result.remark)))
+        )
         rows.append([arm.result.id, f"`{arm.name}`", verdict, value, arm.holding, beside])
     texts = {result.id: result.text for result in results}
     columns = ["claim", "arm", "holds?", "value, median [interval]", "seeds holding", "the paper's number"]
@@ -76,10 +78,10 @@ def with_values(text: str, sweep: Sweep) -> str:
 def judged(sweep: Sweep, folder: Path) -> list[ClaimResult]:
     """The claims of a reference sweep, and that of cost beside its experiment, from the record in ``folder``."""
     spec = load_spec(DEFAULT_SPEC)
-    results = with_remarks(judge(spec.experiments[sweep.experiment], sweep), read_remarks(folder))
+    results = judge(spec.experiments[sweep.experiment], sweep)
     if spec.cost is not None and spec.cost.beside == sweep.experiment:
         results += judge_cost(spec.cost, read_cost(folder))
-    return results
+    return with_remarks(results, read_remarks(folder))
 
 
 def shown_table(sweep: Sweep, folder: Path) -> str:

@@ -177,6 +177,7 @@ def require_ours(to: Path) -> None:
 
 def write(files: dict[str, bytes], to: Path) -> None:
     """Write the site into a new or an empty folder, or in place of an earlier site. ValueError for any other folder."""
+    to = to.resolve()  # where a link points to, as its server reads it
     require_ours(to)
     to.absolute().parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=to.absolute().parent, prefix=f".{to.name}.") as scratch:

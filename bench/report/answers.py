@@ -66,7 +66,9 @@ class _Shown(float):
     def __format__(self, spec: str) -> str:
         if math.isnan(self):
             return wording.ABSENT
-        return wording.NOTHING if self == -math.inf else super().__format__(spec)
+        if math.isinf(self):
+            return wording.NOTHING if self < 0 else wording.NOT_REACHED
+        return super().__format__(spec)
 
 
 class _WithInterval(_Shown):
@@ -82,7 +84,7 @@ class _WithInterval(_Shown):
     def __format__(self, spec: str) -> str:
         median = super().__format__(spec)
         low, high = (format(end, spec).rstrip("%") for end in self.ends)
-        return median if median == low == high else f"{median} [{low}, {high}]"
+        return median if median.rstrip("%") == low == high else f"{median} [{low}, {high}]"
 
 
 def ours(results: Sequence[ClaimResult], *, with_bound: bool = False, with_interval: bool = False) -> str:

@@ -196,7 +196,7 @@ class _Builder:
 
     def cost(self, claim: CostTable, cost: Cost | None) -> tabular.Table:
         """The claim about cost, a row a network."""
-        results = judge_cost(claim, cost)
+        results = with_remarks(judge_cost(claim, cost), self.remarks)
         self.found.claims += results
         self.found.answers.judged += results
         self.cost_cards = cards.cards(results, {})

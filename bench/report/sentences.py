@@ -167,8 +167,6 @@ def budget_sentence(sweep: Sweep, experiment: ExperimentTable | None) -> str:
     used = budget_used(sweep, experiment)
     if used.words == BudgetKind.UNSTATED:
         return text if definition["data"]["name"] == users_data.NAME else f"{text} The paper states no budget for it."
-    same = {
-        BudgetKind.PAPERS: "the same",
-        BudgetKind.CODES: "the same iterations as in the authors' code, it states none",
-    }
-    return f"{text} Against the paper's: {same.get(used.kind, used.words)}."
+    if used.kind is BudgetKind.CODES:
+        return f"{text} The paper states no iterations; these are its authors' code's."
+    return f"{text} Against the paper's: {'the same' if used.kind is BudgetKind.PAPERS else used.words}."

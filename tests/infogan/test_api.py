@@ -189,6 +189,8 @@ def test_images_of_a_generator_in_minus_one_to_one_are_given_from_zero_to_one(tm
         (lambda m: m.sample(True), "n must be a whole number, got True"),
         (lambda m: m.noise("a"), "n must be a whole number, got 'a'"),
         (lambda m: m.noise(-1), "n must be at least 1, got -1"),
+        (lambda m: m.sample(10**6000), "n must be at most 2147483647, got one far beyond"),
+        (lambda m: m.sample(2, noise=torch.zeros(1, 62).to_sparse()), "noise: expected real numbers in a dense tensor"),
         (lambda m: m.latents(2**70), "n must be at most 2147483647"),
         (lambda m: m.sample(2, noise="a"), "noise: expected numbers, got 'a'"),
         (lambda m: m.sample(2, noise=torch.full((1, 62), float("nan"))), "noise: expected finite numbers"),

@@ -27,7 +27,7 @@ def test_the_tables_are_the_catalogues() -> None:
         f"{digits.SCORING_ROWS} (digits), {factors.SCORING_ROWS} (factors) a noise dimension",
         f"{effects.CODE_ROWS} times as many a code",
         f"factors: {NUM_ROWS} rows, {NUM_COLUMNS} columns from -1 to 1",
-        f"digits: {sweeps.NUM_ROWS} rows, {len(sweeps.POSITIONS)} columns from -2 to 2",
+        f"digits: {sweeps.NUM_ROWS} rows, the columns at -1 and 1 of {len(sweeps.POSITIONS)} from -2 to 2",
         f"{factors.NUM_SAMPLES:,} samples",
         f"{disentanglement.NUM_BINS} equally filled states",
         f"{scores.NUM_REAL_IMAGES:,} held-out images",

@@ -173,7 +173,7 @@ def test_what_the_paper_states_of_the_budget_is_enough_to_call_it_reduced(spec: 
     assert {str(r.verdict) for r in judge(stated, narrow)} == {"not reached within budget on a substitute"}
     full = stated.model_copy(update={"paper": PaperBudget(iterations=20, iterations_from="code", width=1.0)})
     assert budget_used(held, full).words == "the authors' code's"
-    assert budget_sentence(held, full).endswith("the same iterations as in the authors' code, it states none.")
+    assert budget_sentence(held, full).endswith("The paper states no iterations; these are its authors' code's.")
     assert {str(r.verdict) for r in judge(full, held)} == {"not reproduced on a substitute"}
     assert {spec.experiments[name].paper for name in ("faces", "chairs", "svhn", "celeba")} == {PaperBudget(width=1.0)}
 

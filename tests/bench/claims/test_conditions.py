@@ -36,6 +36,9 @@ def test_medians_must_hold_on_the_same_seeds(spec: Spec) -> None:
     assert "no more than 1 of 5 seeds meet all of it" in apart.reason
     together = judged(spec, both, [0.1, 0.1, 0.1, 0.9, 0.9], [0.9, 0.9, 0.9, 0.1, 0.1])
     assert (str(together.verdict), together.seeds_holding) == ("reproduced on a substitute", 3)
+    high = [both[0], {**both[0], "measure": "sample_purity"}]
+    never = judged(spec, high, [0.1, 0.1, 0.9, 0.9, 0.9], [0.9, 0.9, 0.1, None, None])
+    assert str(never.verdict) == "partly reproduced on a substitute"  # whatever the two are
     unknown = judged(spec, both, [0.1, 0.1, 0.1, 0.9, None], [0.9, 0.9, None, 0.9, 0.9])
     assert str(unknown.verdict) == "not measured"
 

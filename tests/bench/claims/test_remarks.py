@@ -48,6 +48,8 @@ def test_a_remark_stands_beside_its_verdict_and_changes_none(spec: Spec, results
         ("[mnist-mi-cpu.F1]\ninfogan = 3", "mnist-mi-cpu.F1.infogan = 3: expected"),
         ("[mnist", "damaged: "),
         ("\udcff", "damaged: "),
+        ("a = " + "[" * 5000, "damaged: "),
+        ("#" * 100_001, "100,001 bytes, 100,000 are allowed"),
     ],
 )
 def test_a_remark_that_fits_nothing_is_said(spec: Spec, results: Path, text: str, told: str) -> None:

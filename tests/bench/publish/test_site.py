@@ -47,6 +47,10 @@ def test_only_an_earlier_site_is_written_over(tmp_path: Path) -> None:
     site.write({"a/index.html": b"1", "b.html": b"2"}, tmp_path / "site")
     site.write({"a/index.html": b"3"}, tmp_path / "site")
     assert (tmp_path / "site/a/index.html").read_bytes() == b"3"
+    (tmp_path / "link").symlink_to("site")
+    site.write({"a/index.html": b"4"}, tmp_path / "link")  # what a web server reads is what changes
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "site/a/index.html").read_bytes() == b"4"
     assert not (tmp_path / "site/b.html").exists()
     (tmp_path / "site/.site").unlink()
     with pytest.raises(ValueError, match="no earlier site"):

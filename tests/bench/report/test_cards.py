@@ -68,6 +68,10 @@ def test_a_median_has_its_interval_where_that_is_asked() -> None:
     assert shown("F2c") == "explains 60 % [20, 90] of the slant's variance"
     assert shown("F6a", -math.inf) == "explain 60 % [nothing, 90] of its variance"
     assert shown("F5a", None) == "by 0.60 of the range"
+    late = replace(result("S6b", Outcome.PARTLY), high=math.inf)
+    assert answers.ours([late], with_interval=True) == "in 60 % [20, not reached] of the iterations that quality takes"
+    same = replace(result("F2c", Outcome.PARTLY), low=0.6, high=0.6)
+    assert answers.ours([same], with_interval=True) == "explains 60 % of the slant's variance"
     assert answers.ours([result("F5a", Outcome.PARTLY)]) == "by 0.60 of the range"
     nothing = replace(result("F5a", Outcome.NOT_REACHED), value=-math.inf, low=-math.inf, high=-math.inf)
     assert answers.ours([nothing], with_interval=True) == "by nothing of the range"
