@@ -219,7 +219,7 @@ def test_without_the_harness_results_are_one_line(
     )
     assert ended.stdout == "(1, 28, 28)\n"
     assert ended.stderr.splitlines()[-1] == (
-        "infogan.api.ModelError: made has no card.json; results and packs need the harness, bench, which is not "
+        "infogan.arguments.ModelError: made has no card.json; results and packs need the harness, bench, which is not "
         "installed here: python -m bench export writes a folder that does not need it"
     )
 
