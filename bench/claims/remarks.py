@@ -3,7 +3,7 @@
 ``remarks.toml`` in a results folder, or in a reference::
 
     [chairs-cpu.F4a]                                            # experiment and profile (of the cost: "cost"), claim
-    "rotation-authors/infogan" = "this run hardly draws chairs" # variant and arm
+    "rotation-authors/infogan" = "its best run hardly draws chairs" # variant and arm
 """
 
 import tomllib
