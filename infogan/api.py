@@ -25,11 +25,12 @@ from torch import Tensor
 from infogan import arguments
 from infogan.arguments import ModelError
 from infogan.batch_norm import BatchNorm
+from infogan.blocks import NetworkSettings
 from infogan.codes import Categorical, Code, Continuous, LatentSpec, Noise
 from infogan.measures.calibration import calibrate_on_images
 from infogan.measures.images import BATCH, generated
 from infogan.measures.traversals import traversal
-from infogan.networks import Discriminator, Generator, NetworkSettings
+from infogan.networks import Discriminator, Generator
 from infogan.own.networks import architecture_of
 from infogan.weights import unpacked
 

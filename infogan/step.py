@@ -8,11 +8,13 @@ Shape suffixes: N batch, C channels, H height, W width, M metrics.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import wraps
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
+from infogan.blocks import rounding_once
 from infogan.codes import Latents, LatentSpec
 from infogan.networks import Discriminator, Generator
 from infogan.objectives import discriminator_loss, generator_loss, regularised
@@ -216,6 +218,21 @@ def reference_step(players: Players, real_NCHW: Tensor) -> Tensor:
     return _metrics(players, (loss_d, loss_g), bounds, explained, fake_logits)
 
 
+Step = Callable[[Players, Tensor], Tensor]
+
+
+def _generator_rounded_once(step: Step) -> Step:
+    """In bfloat16, both phases use the same rounded copy of G's weights: only the end of an iteration changes them."""
+
+    @wraps(step)
+    def with_copies(players: Players, real_NCHW: Tensor) -> Tensor:
+        with rounding_once(players.generator):
+            return step(players, real_NCHW)
+
+    return with_copies
+
+
+@_generator_rounded_once
 def fused_step(players: Players, real_NCHW: Tensor) -> Tensor:
     """The same iteration, faster. Returns metrics (M,).
 
@@ -265,5 +282,4 @@ def fused_step(players: Players, real_NCHW: Tensor) -> Tensor:
     return _metrics(players, (loss_d, loss_g), bounds, explained, logits[num:])
 
 
-Step = Callable[[Players, Tensor], Tensor]
 STEPS: dict[str, Step] = {"reference": reference_step, "fused": fused_step}

@@ -15,10 +15,11 @@ import torch
 from torch import Tensor
 
 from infogan.architectures import ARCHITECTURES
+from infogan.blocks import NetworkSettings
 from infogan.capture import AutoStep, CapturedStep
 from infogan.codes import LatentSpec
 from infogan.giving_up import EPOCH_ITERATIONS, given_up_at
-from infogan.networks import Discriminator, Generator, NetworkSettings, initialise
+from infogan.networks import Discriminator, Generator, initialise
 from infogan.runtime import gpu_products
 from infogan.step import STEPS, Players, Step, StepSettings, metric_names
 from infogan.streams import stream

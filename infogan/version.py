@@ -11,6 +11,7 @@ from pathlib import Path
 TRAINING_FILES = (
     "architectures",
     "batch_norm",
+    "blocks",
     "capture",
     "codes",
     "cores",
@@ -21,7 +22,7 @@ TRAINING_FILES = (
     "runtime",
     "step",
     "streams",
-    "thin",
+    "strided",
     "training",
     "winograd",
 )  # the files that decide a result's bits

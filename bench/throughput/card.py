@@ -24,7 +24,7 @@ from bench.throughput.as_commonly_written import AsCommonlyWritten
 from bench.throughput.ceiling import MatrixProduct, direct_flops
 from bench.throughput.session import Announce, Session, synchroniser
 from bench.throughput.workloads import Workload, pixels, trainer, training_config
-from infogan.networks import NetworkSettings
+from infogan.blocks import NetworkSettings
 from infogan.runtime import Precision, gpu_products
 from infogan.together import iterations, take_turns
 from infogan.training import Trainer, TrainingConfig

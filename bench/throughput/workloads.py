@@ -17,9 +17,9 @@ from bench.run.kernels import declared
 from bench.throughput.as_commonly_written import AsCommonlyWritten
 from bench.throughput.plain import PlainGan, plain_step
 from infogan.architectures import ARCHITECTURES, Costs, choosable_layers, network_costs
+from infogan.blocks import NetworkSettings
 from infogan.capture import CapturedStep
 from infogan.codes import Categorical, Continuous, LatentSpec, Noise
-from infogan.networks import NetworkSettings
 from infogan.runtime import gpu_products
 from infogan.step import STEPS, StepSettings
 from infogan.training import Trainer, TrainingConfig

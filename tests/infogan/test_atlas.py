@@ -13,9 +13,10 @@ from infogan.api import latent_spec
 from infogan.architectures import ARCHITECTURES
 from infogan.atlas import ROWS, Atlas, Panel, draw_atlas, panels, strongest_noise
 from infogan.batch_norm import frozen
+from infogan.blocks import NetworkSettings
 from infogan.codes import Categorical, Continuous, LatentSpec, Noise
 from infogan.measures.calibration import calibrate_generator
-from infogan.networks import Generator, NetworkSettings, initialise
+from infogan.networks import Generator, initialise
 from tests.infogan.painted import SPEC, STRONG, Painted
 
 CONTINUOUS = Continuous(std=1.0)

@@ -15,9 +15,9 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from infogan.blocks import NetworkSettings
 from infogan.capture import WARM_UP
 from infogan.codes import Categorical, Continuous, LatentSpec, Noise
-from infogan.networks import NetworkSettings
 from infogan.step import Players, StepSettings, fused_step
 from infogan.training import Progress, Trainer, TrainingConfig
 

@@ -8,10 +8,11 @@ from hypothesis import strategies as st
 
 from infogan import data
 from infogan.architectures import ARCHITECTURES
+from infogan.blocks import NetworkSettings
 from infogan.codes import Categorical, Continuous, LatentSpec, Noise
 from infogan.measures.calibration import calibrate_on_images
 from infogan.measures.digits import assignment as D
-from infogan.networks import Discriminator, NetworkSettings, initialise
+from infogan.networks import Discriminator, initialise
 from infogan.streams import stream
 
 SPEC = LatentSpec(Noise(5), (Continuous(), Categorical(10)))

@@ -13,13 +13,14 @@ from scipy import stats
 from torch import Tensor
 
 from infogan.architectures import ARCHITECTURES
+from infogan.blocks import NetworkSettings
 from infogan.codes import Categorical, Continuous, LatentSpec, Noise
 from infogan.measures import effects
 from infogan.measures.calibration import calibrate_generator
 from infogan.measures.digits import morphology
 from infogan.measures.effects import SobolIndices, sobol_indices
 from infogan.measures.sweeps import POSITIONS, Sweep, sweep
-from infogan.networks import Generator, NetworkSettings, initialise
+from infogan.networks import Generator, initialise
 from infogan.streams import stream
 from tests.infogan.known_functions import Known, values
 

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from infogan.architectures import ARCHITECTURES
+from infogan.blocks import NetworkSettings
 from infogan.capture import WARM_UP, AutoStep
 from infogan.codes import Categorical, Continuous, LatentSpec, Noise
-from infogan.networks import NetworkSettings
 from infogan.step import StepSettings, fused_step
 from infogan.together import iterations, take_turns
 from infogan.training import Trainer, TrainingConfig

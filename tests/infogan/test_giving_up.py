@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from infogan.blocks import NetworkSettings
 from infogan.codes import Categorical, Continuous, LatentSpec, Noise
 from infogan.giving_up import EPOCH_ITERATIONS, PATIENCE_EPOCHS, given_up_at, stuck_epochs
-from infogan.networks import NetworkSettings
 from infogan.step import StepSettings, metric_names
 from infogan.training import Trainer, TrainingConfig
 

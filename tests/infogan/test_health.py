@@ -9,6 +9,7 @@ import torch
 from infogan import data
 from infogan.architectures import ARCHITECTURES
 from infogan.batch_norm import frozen
+from infogan.blocks import NetworkSettings
 from infogan.codes import Categorical, Continuous, LatentSpec, Noise
 from infogan.measures.calibration import calibrate_generator
 from infogan.measures.health import (
@@ -20,7 +21,7 @@ from infogan.measures.health import (
     silent_codes,
     variety,
 )
-from infogan.networks import Generator, NetworkSettings, initialise
+from infogan.networks import Generator, initialise
 
 SPEC = LatentSpec(Noise(62, "uniform"), (Categorical(10),))
 

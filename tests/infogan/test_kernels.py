@@ -8,8 +8,9 @@ import torch
 
 from infogan import kernels
 from infogan.architectures import ARCHITECTURES, Dense, Strided, choosable_layers, formulations
+from infogan.blocks import Block, NetworkSettings
 from infogan.codes import Categorical, LatentSpec, Noise
-from infogan.networks import Block, Discriminator, Generator, NetworkSettings
+from infogan.networks import Discriminator, Generator
 
 LATENTS = LatentSpec(Noise(6), (Categorical(10),))
 

@@ -6,8 +6,9 @@ from torch.nn import functional as F
 
 from infogan.architectures import ARCHITECTURES, iteration_flops, network_costs
 from infogan.batch_norm import BatchNorm, collecting, frozen
+from infogan.blocks import NetworkSettings
 from infogan.codes import Categorical, Continuous, LatentSpec, Noise
-from infogan.networks import Discriminator, Generator, NetworkSettings, initialise
+from infogan.networks import Discriminator, Generator, initialise
 from infogan.streams import stream
 
 MNIST_SPEC = LatentSpec(Noise(62), (Categorical(10), Continuous(), Continuous()))
@@ -85,7 +86,7 @@ def test_collecting_without_a_batch_is_an_error() -> None:
 def test_stride_one_convolutions_keep_the_size_and_mirror_each_other() -> None:
     """An up-convolution is the adjoint of the convolution with the same weights: <conv(x), y> = <x, upconv(y)>."""
     from infogan.architectures import Layer, Placed
-    from infogan.networks import Block
+    from infogan.blocks import Block
 
     settings = NetworkSettings()
     conv = Block(Placed(Layer("conv", 3, batch_norm=False, stride=1), 2, 6, 3, True), settings, 0.0)

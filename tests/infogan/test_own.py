@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 
 from infogan.architectures import ARCHITECTURES, Layer
+from infogan.blocks import NetworkSettings
 from infogan.codes import Categorical, Continuous, LatentSpec, Noise
-from infogan.networks import Discriminator, Generator, NetworkSettings
+from infogan.networks import Discriminator, Generator
 from infogan.own import OPTIMIZERS, OwnError
 from infogan.own.networks import architecture_of, check, from_table, to_table
 from infogan.own.sources import Reference, is_reference, load

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
+from infogan.blocks import NetworkSettings
 from infogan.codes import Categorical, Continuous, LatentSpec, Noise
 from infogan.data.base import Part
 from infogan.measures import probes
 from infogan.measures.trajectory import measure_trajectory
-from infogan.networks import NetworkSettings
 from infogan.step import StepSettings
 from infogan.streams import stream
 from infogan.training import Trainer, TrainingConfig

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from infogan.architectures import ARCHITECTURES, adapted, network_costs
+from infogan.blocks import Block, NetworkSettings
 from infogan.codes import Categorical, Continuous, LatentSpec, Noise
-from infogan.networks import Block, Discriminator, Generator, NetworkSettings, initialise
+from infogan.networks import Discriminator, Generator, initialise
 from infogan.step import STEPS, StepSettings
 from infogan.streams import stream
 from infogan.training import Trainer, TrainingConfig

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from infogan import step as step_module
 from infogan.architectures import ARCHITECTURES
+from infogan.blocks import Block, NetworkSettings
 from infogan.codes import Categorical, Continuous, LatentSpec, Noise
-from infogan.networks import Block, NetworkSettings
 from infogan.objectives import discriminator_loss, generator_loss
 from infogan.step import Players, Step, StepSettings, fused_step, metric_names, reference_step
 from infogan.training import Trainer, TrainingConfig
@@ -109,7 +109,7 @@ def test_every_formulation_of_the_layers_is_the_same_function(architecture: str,
             for b in p.modules()
             if isinstance(b, Block)
         }
-        assert formulations > {"torch"} if chosen != "torch" else formulations == {"torch"}
+        assert (formulations == {"torch"}) == (chosen == "torch")
         states.append(state_after(run, step, 2))
     assert largest_difference(*states) < 1e-9
 

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from infogan import runtime
+from infogan.blocks import NetworkSettings
 from infogan.codes import Categorical, Continuous, LatentSpec, Noise
-from infogan.networks import NetworkSettings
 from infogan.runtime import gpu_products, prepare_worker
 from infogan.step import StepSettings
 from infogan.together import iterations, take_turns

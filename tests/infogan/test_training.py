@@ -9,11 +9,11 @@ import pytest
 import torch
 
 from infogan.batch_norm import frozen
+from infogan.blocks import NetworkSettings
 from infogan.codes import Categorical, Continuous, LatentSpec, Noise
 from infogan.measures.bound import frozen_bounds_nats
 from infogan.measures.calibration import calibrate_on_images, calibrate_on_prior
 from infogan.measures.traversals import traversal
-from infogan.networks import NetworkSettings
 from infogan.step import StepSettings
 from infogan.streams import stream
 from infogan.training import BatchStream, NonFiniteLoss, Trainer, TrainingConfig

@@ -8,11 +8,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from infogan.blocks import NetworkSettings
 from infogan.codes import Categorical, Continuous, LatentSpec, Noise
 from infogan.measures import usable
 from infogan.measures.calibration import calibrate_generator
 from infogan.measures.usable import CAPACITIES, usable_information
-from infogan.networks import NetworkSettings
 from infogan.step import StepSettings
 from infogan.streams import stream
 from infogan.training import Trainer, TrainingConfig
