@@ -22,6 +22,7 @@ BIT_VARIABLES = (
     *("CUBLAS_WORKSPACE_CONFIG", "NVIDIA_TF32_OVERRIDE", "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE"),
 )
 MAX_VARIABLE = 64  # characters of a value; valid ones are shorter
+BF16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16", "svebf16"}  # x86's first, then Arm's
 
 
 class Environment(TypedDict, total=False):
@@ -93,6 +94,11 @@ def _cpuinfo() -> dict[str, str]:
     return {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
 
 
+def _cpu_flags() -> set[str]:
+    info = _cpuinfo()
+    return set((info.get("flags") or info.get("Features") or "").split())
+
+
 def cpu_model() -> str:
     """Name of the processor."""
     return _cpuinfo().get("model name") or platform.processor() or "unknown"
@@ -103,14 +109,25 @@ def processor_kind() -> str:
 
     It selects between implementations of a layer, and mostly decides a result's last bits.
     """
-    info = _cpuinfo()
-    has = set((info.get("flags") or info.get("Features") or "").split())
+    info, has = _cpuinfo(), _cpu_flags()
     if platform.machine() in ("aarch64", "arm64"):
         return "arm-sve" if "sve" in has else "arm-neon"
     maker = {"GenuineIntel": "intel", "AuthenticAMD": "amd"}.get(info.get("vendor_id", ""), "other")
     if has >= {"avx512f", "avx512bw", "avx512dq", "avx512vl"}:
         return f"{maker}-amx" if "amx_tile" in has else f"{maker}-avx512"
     return f"{maker}-avx2" if has >= {"avx2", "fma"} else f"{maker}-plain"
+
+
+def multiplies_bf16(device: str) -> bool:
+    """Whether this machine's ``device``, "cpu" or "cuda", has instructions that multiply bfloat16.
+
+    Without them such products still run, but emulated.
+    """
+    if device != "cuda":
+        return bool(_cpu_flags() & BF16_FLAGS)
+    import torch
+
+    return torch.cuda.is_bf16_supported(including_emulation=False)
 
 
 def node_name() -> str:

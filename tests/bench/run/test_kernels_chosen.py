@@ -218,6 +218,22 @@ def test_kinds_of_processor(machine: str, info: dict, kind: str, monkeypatch: py
     assert environment.processor_kind() == kind
 
 
+@pytest.mark.parametrize(
+    ("info", "multiplies"),
+    [
+        ({"flags": "avx2 fma avx512f avx512_bf16"}, True),
+        ({"flags": "avx512f amx_bf16 amx_tile"}, True),
+        ({"flags": "avx2 fma avx512f avx512_vnni"}, False),
+        ({"Features": "fp asimd sve bf16"}, True),
+        ({"Features": "fp asimd sve"}, False),
+        ({}, False),
+    ],
+)
+def test_whether_a_processor_multiplies_bfloat16(info: dict, multiplies: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(environment, "_cpuinfo", lambda: info)
+    assert environment.multiplies_bf16("cpu") == multiplies
+
+
 def test_variables_that_change_bits_are_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in environment.BIT_VARIABLES:
         monkeypatch.delenv(name, raising=False)
