@@ -55,7 +55,8 @@ def _current_config(spec: Spec, cell: Cell, num_train: int | None) -> Config | N
     available = budget.num_images if is_rendered else data["num_images"] if num_train is None else num_train
     info = DataInfo(data["name"], data["source"], "", data["digest"], available or 0, 0, False)
     network = cell.config["network"]
-    choice = Choice(tuple(network.get("fast_layers", ())), network.get("chosen_for", ""))
+    is_rounded = network.get("precision") == "bf16"
+    choice = Choice(tuple(network.get("fast_layers", ())), network.get("chosen_for", ""), is_rounded)
     where = cell.experiment, cell.profile, cell.variant, cell.arm, cell.seed
     versions, device = cell.config["versions"], cell.config["device"]
     drawn = cell.config.get("own", {}).get("architecture")  # a report imports nothing: the record knows the table

@@ -3,6 +3,7 @@
 from bench.console import console, escape, new_table, say
 from bench.context import Context
 from bench.run import plan as grid
+from bench.spec.cells import Cell
 from bench.spec.treatment import treatment_set
 
 STYLES = {
@@ -36,6 +37,17 @@ def print_data(context: Context) -> None:
         say(f"[bold]{escape(name)}[/bold]: [{style}]{escape(info.note)}[/{style}] (digest {info.digest[:12]})")
         for line in treatment_set(context.spec, name, context.profiles[name]):
             say(f"[bold]{escape(name)}[/bold]: set [cyan]{escape(line)}[/cyan]")
+        chosen = {
+            c.config["network"].get("chosen_for") for c in context.cells if c.experiment == name and is_rounded(c)
+        }
+        for kind in sorted(filter(None, chosen)):  # chosen by precision = "auto", not stated
+            exactly = escape("""--set 'network.precision="float32"'""")
+            say(f"[bold]{escape(name)}[/bold]: in bfloat16, which is faster on {kind} ({exactly} for float32)")
+
+
+def is_rounded(cell: Cell) -> bool:
+    """Whether a cell is trained in bfloat16."""
+    return cell.config["network"].get("precision") == "bf16"
 
 
 def print_estimate(context: Context, planned: list[grid.PlannedCell], jobs: int) -> None:

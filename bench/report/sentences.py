@@ -157,11 +157,13 @@ def data_sentence(sweep: Sweep, experiment: ExperimentTable | None) -> str:
 
 
 def budget_sentence(sweep: Sweep, experiment: ExperimentTable | None) -> str:
-    """Iterations, width, cells done, and how that compares with the paper's."""
+    """Iterations, width, cells done, reduced precision, and how that compares with the paper's."""
     definition = sweep.definition
     done = sum(run.state == "done" for run in sweep.runs)
     text = f"{definition['training']['iterations']:,} iterations, width {definition['network']['width']:g}, "
     text += f"{done} of {len(sweep.runs)} recorded cells finished."
+    if definition["network"].get("precision") == "bf16":
+        text += " Products and activations in bfloat16."
     if experiment is None:
         return text
     used = budget_used(sweep, experiment)

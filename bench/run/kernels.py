@@ -1,4 +1,4 @@
-"""Choose the layers that do not use PyTorch's implementation.
+"""Choose the layers that do not use PyTorch's implementation, and the precision where it is ``auto``.
 
 The choice is per kind of processor and part of every key.
 
@@ -16,7 +16,7 @@ from fnmatch import fnmatchcase
 from functools import cache
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from bench import environment
 from bench.console import BadInput
@@ -44,6 +44,7 @@ class Kept(Recorded):
     processor: str
     fast: dict[str, bool]
     ratios: dict[str, float]
+    bf16: bool = False  # what precision="auto" means in this folder; one begun earlier stays in float32
 
 
 class UnreadableChoice(BadInput):
@@ -51,17 +52,22 @@ class UnreadableChoice(BadInput):
 
 
 @cache
-def _table() -> dict[str, list[str]]:
-    """Patterns of layer names to use alternatives for, by kind of processor."""
-    return {kind: list(entry["fast"]) for kind, entry in tomllib.loads(TABLE.read_text(encoding="utf-8")).items()}
+def _table() -> dict[str, Any]:
+    """By kind of processor: ``fast``, patterns of layer names to use alternatives for, and ``bf16``."""
+    return tomllib.loads(TABLE.read_text(encoding="utf-8"))
 
 
 def declared(kind: str, layers: Layers) -> tuple[str, ...] | None:
     """Names of those ``layers`` that gain on a kind of processor, by the committed table; None for an unknown kind."""
-    patterns = _table().get(kind)
+    patterns = _table().get(kind, {}).get("fast")
     if patterns is None:
         return None
     return tuple(layer.name for layer in layers if any(fnmatchcase(layer.name, pattern) for pattern in patterns))
+
+
+def gains_from_bf16(kind: str) -> bool:
+    """Whether the step is faster in bfloat16 on a kind of processor, by the committed table."""
+    return bool(_table().get(kind, {}).get("bf16", False))
 
 
 class Chooser:
@@ -108,7 +114,7 @@ class Chooser:
         fast = record.fast
         known = declared(record.processor, layers) or ()
         names = (layer.name for layer in layers if fast.get(_entry(layer, batch_size), layer.name in known))
-        return Choice(tuple(names), record.processor)
+        return Choice(tuple(names), record.processor, record.bf16)
 
     def _extend(self, record: Kept, layers: Layers, batch_size: int) -> None:
         missing = [layer for layer in layers if _entry(layer, batch_size) not in record.fast]
@@ -133,7 +139,8 @@ class Chooser:
         try:
             return Kept.model_validate(read_json(path))
         except FileNotFoundError:
-            return _of_cells(self.results) or _record(environment.processor_kind())
+            kind = environment.processor_kind()
+            return _of_cells(self.results) or _record(kind, bf16=gains_from_bf16(kind))
         except (OSError, CorruptRecord, ValueError) as error:
             why = "not a record of this version" if isinstance(error, ValueError) else error
             raise UnreadableChoice(
@@ -142,8 +149,8 @@ class Chooser:
             ) from error
 
 
-def _record(processor: str) -> Kept:
-    return Kept(format=1, processor=processor, fast={}, ratios={})
+def _record(processor: str, *, bf16: bool) -> Kept:
+    return Kept(format=1, processor=processor, fast={}, ratios={}, bf16=bf16)
 
 
 def _of_cells(results: Path) -> Kept | None:
@@ -155,9 +162,12 @@ def _of_cells(results: Path) -> Kept | None:
             network = cell.config["network"]
             if "chosen_for" not in network:
                 continue
-            record = record or _record(str(network["chosen_for"]))
+            record = record or _record(str(network["chosen_for"]), bf16=False)
             if network["chosen_for"] != record.processor:
                 continue
+            if network.get("precision") == "bf16":
+                record = record.model_copy(update={"bf16": True})
+                continue  # it says nothing of the layers' implementation in float32
             architecture = adapted(architecture_of(cell.config), network)
             batch_size = cell.config["training"]["batch_size"]
             for layer in choosable_layers(architecture, cell.input_width, network["width"]):

@@ -133,6 +133,7 @@ class Choice(NamedTuple):
 
     fast_layers: tuple[str, ...]
     processor: str
+    gains_from_bf16: bool = False  # by the committed table
 
 
 Choose = Callable[[tuple[Strided | Dense, ...], int], Choice]  # takes layers and a batch size
@@ -150,12 +151,22 @@ def _network(
     input_width: int,
     batch_size: int,
     device: str,
+    is_exact: bool,
     choose: Choose,
 ) -> Network:
-    """Resolve the network settings, with the implementation of each layer and the processor that it was chosen for."""
-    if device != "cpu" or table.get("kernels") != "fastest" or table.get("precision") == "bf16":
+    """Resolve the network settings, with the implementation of each layer and the processor that it was chosen for.
+
+    ``precision="auto"`` is bf16 on processors that gain from it, unless ``is_exact``; elsewhere and on a GPU float32.
+    """
+    is_auto = table.get("precision") == "auto"
+    if is_auto:
+        gains = device == "cpu" and not is_exact and choose((), batch_size).gains_from_bf16
+        table = cast(StatedNetwork, {**table, "precision": "bf16" if gains else "float32"})
+    is_rounded = table.get("precision") == "bf16"
+    if device != "cpu" or not (is_auto if is_rounded else table.get("kernels") == "fastest"):
         return {**table, "width": width}
-    choice = choose(choosable_layers(adapted(found, table), input_width, width), batch_size)
+    layers = () if is_rounded else choosable_layers(adapted(found, table), input_width, width)
+    choice = choose(layers, batch_size)
     return {**table, "width": width, "fast_layers": list(choice.fast_layers), "chosen_for": choice.processor}
 
 
@@ -191,7 +202,7 @@ def resolve(
         table, batch_size = merged_network(spec, experiment, variant), common["batch_size"]
         codes = _codes(spec, experiment, variant, arm)
         sizes = _input_width(experiment.noise.size, codes), batch_size
-        network = _network(table, budget.width, architecture_of(named), *sizes, device, choose)
+        network = _network(table, budget.width, architecture_of(named), *sizes, device, profile == "paper", choose)
         return named | {"network": network, "codes": codes}
 
     shared: dict[str, Any] = {

@@ -52,7 +52,8 @@ GLOSSARY: dict[str, Meanings] = {
         "heads": "heads as in the paper's tables, or one linear layer on a layer of 1024 units",
         "scale_init": "whether init_std is divided by the square root of the width",
         "kernels": "how a CPU computes the layers; the choices differ only in rounding",
-        "precision": "precision of matrix products and convolutions",
+        "precision": "precision of products and convolutions, in bf16 of activations too; auto: bf16 on a CPU that "
+        "gains from it, but float32 in profile paper",
     },
     "ExperimentTable": {
         "title": "title of the experiment in the report",

@@ -112,7 +112,7 @@ class NetworkTable(Table):
     heads: Literal["table", "linear"] | None = None
     scale_init: bool | None = None
     kernels: Literal["torch", "winograd", "fastest"] | None = None
-    precision: Literal["float32", "tf32", "bf16"] | None = None
+    precision: Literal["auto", "float32", "tf32", "bf16"] | None = None  # "auto": bench/run/kernels.toml
 
 
 def refusal(
