@@ -168,6 +168,7 @@ class Context:
             why = getattr(error, "strerror", None) or error
             raise BadInput(one_line(f"results folder {results} cannot be written: {why}")) from error
         require_trainable(self.spec.given.own, self.cells)
+        self._require_bf16()
         self.share = self._share()
         self.jobs = self.share.jobs
 
@@ -197,6 +198,12 @@ class Context:
         selected = [selected_seeds(self.spec, name, self.profiles[name], self.selection) for name in self.names]
         if not any(seeds for groups_of in selected for seeds in groups_of.values()):
             raise BadInput(f"nothing selected: {', '.join(self.names)} has no cell with these arms, variants and seeds")
+
+    def _require_bf16(self) -> None:
+        """Raise BadInput if a cell needs products that this GPU lacks. On a CPU they are slow without instructions."""
+        is_here = self.device == "cuda" and self.executor == "local"
+        if is_here and any(cell.is_rounded for cell in self.cells) and not environment.multiplies_bf16("cuda"):
+            raise BadInput("precision = 'bf16': this GPU has no products in bfloat16; choose 'float32' or 'tf32'")
 
     def _device(self, wanted: str) -> str:
         """The device of the executor: a cluster's workers may have a GPU that the launcher lacks."""

@@ -1,9 +1,9 @@
 """``plan``: list the cells with their states, and estimate how long the missing ones take."""
 
+from bench import environment
 from bench.console import console, escape, new_table, say
 from bench.context import Context
 from bench.run import plan as grid
-from bench.spec.cells import Cell
 from bench.spec.treatment import treatment_set
 
 STYLES = {
@@ -37,17 +37,20 @@ def print_data(context: Context) -> None:
         say(f"[bold]{escape(name)}[/bold]: [{style}]{escape(info.note)}[/{style}] (digest {info.digest[:12]})")
         for line in treatment_set(context.spec, name, context.profiles[name]):
             say(f"[bold]{escape(name)}[/bold]: set [cyan]{escape(line)}[/cyan]")
-        chosen = {
-            c.config["network"].get("chosen_for") for c in context.cells if c.experiment == name and is_rounded(c)
-        }
-        for kind in sorted(filter(None, chosen)):  # chosen by precision = "auto", not stated
-            exactly = escape("""--set 'network.precision="float32"'""")
-            say(f"[bold]{escape(name)}[/bold]: in bfloat16, which is faster on {kind} ({exactly} for float32)")
+        for line in _precision(context, name):
+            say(f"[bold]{escape(name)}[/bold]: {escape(line)}")
 
 
-def is_rounded(cell: Cell) -> bool:
-    """Whether a cell is trained in bfloat16."""
-    return cell.config["network"].get("precision") == "bf16"
+def _precision(context: Context, name: str) -> list[str]:
+    """A line where an experiment's cells are trained in bfloat16 by choice of ``auto``, or slowly by the user's."""
+    rounded = [cell for cell in context.cells if cell.experiment == name and cell.is_rounded]
+    chosen = {str(cell.config["network"]["chosen_for"]) for cell in rounded if "chosen_for" in cell.config["network"]}
+    kinds = ", ".join(sorted(chosen))
+    exactly = """--set 'network.precision="float32"'"""
+    lines = [f"in bfloat16, which is faster on {kinds} ({exactly} for float32)"] if kinds else []
+    if rounded and context.device == "cpu" and not environment.multiplies_bf16("cpu"):
+        lines.append("this processor has no instructions for bfloat16: slower than float32")
+    return lines
 
 
 def print_estimate(context: Context, planned: list[grid.PlannedCell], jobs: int) -> None:

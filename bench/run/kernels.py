@@ -140,7 +140,8 @@ class Chooser:
             return Kept.model_validate(read_json(path))
         except FileNotFoundError:
             kind = environment.processor_kind()
-            return _of_cells(self.results) or _record(kind, bf16=gains_from_bf16(kind))
+            gains = gains_from_bf16(kind) and environment.multiplies_bf16("cpu")  # a virtual machine may hide it
+            return _of_cells(self.results) or _record(kind, bf16=gains)
         except (OSError, CorruptRecord, ValueError) as error:
             why = "not a record of this version" if isinstance(error, ValueError) else error
             raise UnreadableChoice(

@@ -94,6 +94,11 @@ class Cell:
         return _input_width(self.config["noise"]["size"], self.config["codes"])
 
     @property
+    def is_rounded(self) -> bool:
+        """Whether it is trained in bfloat16."""
+        return self.config["network"].get("precision") == "bf16"
+
+    @property
     def iterations(self) -> int:
         return self.config["training"]["iterations"]
 

@@ -7,6 +7,7 @@ import pytest
 from bench import context, environment
 from bench.analysis.definitions import current_config
 from bench.commands.plan import print_data
+from bench.console import BadInput
 from bench.context import Context
 from bench.records.folder import CellFolder
 from bench.records.storage import read_json, write_json
@@ -30,6 +31,7 @@ def _data_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
 def on(monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
     """Let this machine be of a kind of processor."""
     monkeypatch.setattr(environment, "processor_kind", lambda: kind)
+    monkeypatch.setattr(environment, "multiplies_bf16", lambda device: kind == GAINS)
 
 
 def planned(results: Path, experiment: str = "mnist-mi", **options) -> Context:
@@ -106,3 +108,24 @@ def test_a_plan_says_what_was_chosen(
     assert (f"mnist-mi: in bfloat16, which is faster on {GAINS}" in said) == (kind == GAINS)
     if kind == GAINS:
         assert """--set 'network.precision="float32"'""" in said
+
+
+def test_a_machine_that_hides_the_instructions_stays_in_float32(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on(monkeypatch, GAINS)
+    monkeypatch.setattr(environment, "multiplies_bf16", lambda device: False)
+    assert precisions(planned(tmp_path).cells) == {"float32"}
+
+
+def test_bfloat16_without_its_instructions_is_said_on_a_cpu_and_refused_on_a_gpu(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    on(monkeypatch, DOES_NOT)
+    stated = ['network.precision="bf16"']
+    print_data(planned(tmp_path, settings=stated))
+    assert "no instructions for bfloat16: slower than float32" in " ".join(capsys.readouterr().out.split())
+    monkeypatch.setattr(context, "available_device", lambda wanted: "cuda")
+    with pytest.raises(BadInput, match="precision = 'bf16': this GPU has no products in bfloat16"):
+        planned(tmp_path, settings=stated, trains=False, jobs=1)
+    assert precisions(planned(tmp_path / "gpu", trains=False, jobs=1).cells) == {"float32"}

@@ -89,6 +89,7 @@ def test_a_kind_of_the_table_is_never_measured(
     tmp_path: Path, asked: list[str], monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     monkeypatch.setattr(environment, "processor_kind", lambda: kind)
+    monkeypatch.setattr(environment, "multiplies_bf16", lambda device: True)
     layers = [FAST, SLOW, Dense(1024, 6272), Dense(7, 77)]
     looked = chooser(tmp_path, asked, trains=False)(layers, 128)
     assert chooser(tmp_path, asked)(layers, 128) == looked
@@ -106,6 +107,7 @@ def test_results_keep_their_choice_on_another_kind_of_processor_and_under_anothe
     tmp_path: Path, asked: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(environment, "processor_kind", lambda: "amd-avx512")
+    monkeypatch.setattr(environment, "multiplies_bf16", lambda device: True)
     first = chooser(tmp_path, asked)([FAST, Dense(1024, 6272)], 128)
     monkeypatch.setattr(environment, "processor_kind", lambda: "amd-avx2")
     said: list[str] = []
