@@ -8,7 +8,7 @@ from pydantic import Field
 from bench.analysis.runs import Run
 from bench.records.folder import THROUGHPUT
 from bench.records.storage import read_plain_json
-from bench.records.throughput import PairedRecord
+from bench.records.throughput import PairedRecord, precision_of
 from bench.spec.schema import Recorded
 
 CELL_THREADS = 1  # on a CPU a cell trains on one thread
@@ -56,13 +56,13 @@ def _belongs(record: PairedRecord, run: Run) -> bool:
 
 
 def _ratio(record: PairedRecord, network: str) -> RatioLine | None:
-    """The ratio of the record's first workload with this network.
+    """The ratio of the record's first workload with this network in float32.
 
     The suite has none: it measures the fused step with PyTorch's kernels, which cells do not train with.
     """
     for measurement in record["measurements"] if record["kind"] == "paired" else []:
         workload, reference = measurement["workload"], measurement["comparisons"]["reference"]
-        if workload["network"] == network:
+        if workload["network"] == network and precision_of(workload) == "float32":
             r = reference["ratio"][reference["clock"]]
             return RatioLine.model_validate({**workload, **r, "clock": reference["clock"]})
     return None

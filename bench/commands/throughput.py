@@ -11,7 +11,7 @@ from bench.console import console as shared_console
 from bench.context import require_writable
 from bench.records.folder import THROUGHPUT as FOLDER
 from bench.records.storage import write_plain_json
-from bench.records.throughput import Measurement, PairedRecord, RatioRecord, Record
+from bench.records.throughput import Measurement, PairedRecord, RatioRecord, Record, images_per_s, precision_of, step_ms
 from bench.spec.schema import suggest
 from bench.throughput import CARD_RECORD
 from infogan.architectures import ARCHITECTURES
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 KERNELS = ("torch", "winograd", "fastest")
 RECORD = "paired.json"
+NO_BF16 = "bf16: left out, this device has no instructions that multiply bfloat16"
 
 
 @dataclass(frozen=True)
@@ -125,17 +126,21 @@ def _measure(
     from bench.throughput.workloads import Workload
 
     session = Session(device, threads, lambda text: console.print(f"[dim]{escape(text)}[/dim]", highlight=False))
-    measurements, verdicts = [], []
+    measurements: list[Measurement] = []
+    verdicts: list[gate.Verdict] = []
     for workload in workloads:
-        measurement = session.measure(Workload(*workload), baseline)
-        measurements.append(measurement)
-        print_measurement(measurement, console)
+        own = session.measure(Workload(*workload), baseline)
+        measurements += own
+        for measurement in own:
+            print_measurement(measurement, console)
+        if len(own) == 1:
+            console.print(f"  {NO_BF16}", highlight=False, soft_wrap=True)
         record: PairedRecord = {**session.record("paired"), "measurements": measurements}
         write_plain_json(path, record)
         if baseline is not None:
-            verdict = gate.against(baseline, record["fingerprint"], measurement)
+            verdict = gate.against(baseline, record["fingerprint"], own[0])
             verdicts.append(verdict)
-            _print_verdict(verdict, measurement["workload"]["network"], console)
+            _print_verdict(verdict, own[0]["workload"]["network"], console)
     console.print(escape(machine(record)), highlight=False, soft_wrap=True)
     console.print(f"record: {escape(str(path))}", highlight=False, soft_wrap=True)
     return gate.EXIT[gate.worst([v.outcome for v in verdicts])] if verdicts else 0
@@ -156,20 +161,24 @@ def interval(ratio: RatioRecord) -> str:
 
 
 def print_measurement(measurement: Measurement, console: Console) -> None:
-    """Print step_time_ratio, every comparison on both clocks, and the share of the ceiling."""
+    """Print the step's speed, every comparison on both clocks, and the share of the ceiling."""
     workload, comparisons = measurement["workload"], measurement["comparisons"]
-    clock = comparisons["reference"]["clock"]
+    precision, reference, own_ms = precision_of(workload), comparisons["reference"], step_ms(measurement)
+    clock = reference["clock"]
+    name = "step_time_ratio" if precision == "float32" else "fused / reference"
     console.print(
         f"[bold]{workload['network']}[/bold] batch {workload['batch_size']}, width {workload['width']:g}, "
-        f"kernels {workload['kernels']}: "
-        f"step_time_ratio {interval(comparisons['reference']['ratio'][clock])} in {clock} time",
+        f"kernels {workload['kernels']}, [bold]{precision}[/bold]: {own_ms:.1f} ms, "
+        f"{images_per_s(workload, own_ms):.0f} images/s; {name} {interval(reference['ratio'][clock])} in {clock} time",
         highlight=False, soft_wrap=True,
     )  # fmt: skip
     for name, c in comparisons.items():
         processor, wall = interval(c["ratio"]["processor"]), interval(c["ratio"]["wall"])
+        own, other = c["step_ms"][clock], c["other_ms"][clock]
+        rates = f"{images_per_s(workload, own):.0f} / {images_per_s(workload, other):.0f}"
         console.print(
             f"  fused / {name}: {processor} processor, {wall} wall; {c['ratio'][clock]['num']} pairs; "
-            f"{c['step_ms'][clock]:.1f} / {c['other_ms'][clock]:.1f} ms",
+            f"{own:.1f} / {other:.1f} ms, {rates} images/s",
             highlight=False, soft_wrap=True,
         )  # fmt: skip
     ceiling = measurement["ceiling"]
@@ -181,7 +190,7 @@ def print_measurement(measurement: Measurement, console: Console) -> None:
         )
     )
     console.print(
-        f"share of the matrix product's {ceiling['matrix_gflops_per_s']:.0f} GFLOP/s: {shares}",
+        f"  share of the {precision} matrix product's {ceiling['matrix_gflops_per_s']:.0f} GFLOP/s: {shares}",
         highlight=False, soft_wrap=True,
     )  # fmt: skip
 

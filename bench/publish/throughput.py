@@ -13,8 +13,10 @@ from bench.publish.documents import markdown_table, parser_of, with_block
 from bench.publish.reference import REFERENCES
 from bench.records.folder import THROUGHPUT
 from bench.records.storage import write_atomic, write_plain_json
-from bench.records.throughput import Measurement
-from bench.report.throughput import STEPS, Records, machines, read_records
+from bench.records.throughput import Measurement, precision_of
+from bench.report import wording
+from bench.report.paired_steps import SPEED_HEADINGS, SPEED_OF, STEPS, speed
+from bench.report.throughput import Records, machines, read_records
 
 FOLDER = REFERENCES / THROUGHPUT
 BLOCK = "throughput"
@@ -24,37 +26,51 @@ NOTHING = "No record is published yet; what was measured on a Xeon stands in [th
 
 
 def shown_block(records: Records, figure: str | None) -> str:
-    """The section as Markdown: a table per measured network, the share of the ceiling, the machine, the figure."""
-    parts: list[str] = []
+    """The section as Markdown: the speed of each network in each precision, other steps, the machine, the figure."""
     if records.paired is None:
         return NOTHING
-    for measurement in records.paired["measurements"]:
-        parts += [_ratios(measurement), _ceiling(measurement)]
+    measurements = records.paired["measurements"]
+    parts = [_speeds(measurements), _note(measurements), _others(measurements)]
     parts += [f"Measured with `{words.replace(' on ', '` on ', 1)}." for _, words in machines(records)]
     if figure is not None:
         parts.append(f"![Images per second and time of an iteration against the batch size]({figure})")
     return "\n\n".join(parts)
 
 
-def _ratios(measurement: Measurement) -> str:
-    w = measurement["workload"]
-    step = f"fused step ({w['network']}, batch {w['batch_size']}, width {w['width']:g}, kernels `{w['kernels']}`)"
+def _speeds(measurements: list[Measurement]) -> str:
     rows = []
-    for name, c in measurement["comparisons"].items():
-        r = c["ratio"][c["clock"]]
-        rows.append([STEPS.get(name, name), f"{r['ratio']:.3f} [{r['low']:.3f}, {r['high']:.3f}]"])
-    return markdown_table([f"{step} against", "ratio of step times"], rows)
+    for m in measurements:
+        of_ceiling = (f"{m['ceiling'][key]:.0f}" for key in ("direct_gflop", "matrix_gflops_per_s"))
+        rows.append([m["workload"]["network"], precision_of(m["workload"]), *speed(m), *of_ceiling])
+    headings = ["fused step of", "precision", *SPEED_HEADINGS, "GFLOP of an iteration", "ceiling (GFLOP/s)"]
+    return markdown_table(headings, rows)
 
 
-def _ceiling(measurement: Measurement) -> str:
-    c = measurement["ceiling"]
-    direct, executed = (f"{s['share']:.1%} [{s['low']:.1%}, {s['high']:.1%}]" for s in (c["direct"], c["executed"]))
-    return (
-        f"Counted as the paper states its layers, an iteration takes {c['direct_gflop']:.1f} GFLOP. The fused step "
-        f"does them at {direct} of the rate of a {c['matrix_size']} x {c['matrix_size']} matrix product in the same "
-        f"process ({c['matrix_library']}, {c['matrix_gflops_per_s']:.0f} GFLOP/s). Counting only the "
-        f"{c['executed_gflop']:.1f} GFLOP that are executed, the share is {executed}."
+def _note(measurements: list[Measurement]) -> str:
+    """What the table holds: the workloads and the ceiling."""
+    workloads = [m["workload"] for m in measurements]
+    shared = [f"batch {w['batch_size']}, width {w['width']:g}, kernels `{w['kernels']}`" for w in workloads]
+    size = measurements[0]["ceiling"]["matrix_size"]
+    libraries = dict.fromkeys(
+        f"{m['ceiling']['matrix_library']} in {precision_of(m['workload'])}" for m in measurements
     )
+    return (
+        f"All at {wording.listed(dict.fromkeys(shared))}. The other steps compute in float32. The ceiling "
+        f"is the rate of a {size} x {size} matrix product in the same precision and process "
+        f"({wording.listed(libraries)}). Operations are counted as the paper states its layers."
+    )
+
+
+def _others(measurements: list[Measurement]) -> str:
+    """The comparisons that the first table has no column for."""
+    rows = []
+    for m in measurements:
+        own = f"{m['workload']['network']}, {precision_of(m['workload'])}"
+        for name, c in m["comparisons"].items():
+            if name not in SPEED_OF:
+                r = c["ratio"][c["clock"]]
+                rows.append([own, STEPS.get(name, name), f"{r['ratio']:.3f} [{r['low']:.3f}, {r['high']:.3f}]"])
+    return markdown_table(["fused step of", "against", "ratio of step times"], rows)
 
 
 def publish(results: Path) -> Path:

@@ -32,6 +32,12 @@ class WorkloadRecord(TypedDict):
     kernels: str
     device: str
     fast_layers: list[str] | None
+    precision: NotRequired[str]  # of the fused step; records older than the step in bfloat16 lack it
+
+
+def precision_of(workload: WorkloadRecord) -> str:
+    """Precision of the fused step of a workload."""
+    return workload.get("precision", "float32")
 
 
 class RatioRecord(TypedDict):
@@ -60,7 +66,7 @@ class Share(TypedDict):
 
 
 class Ceiling(TypedDict):
-    """Arithmetic rate of the fused step relative to that of a matrix product."""
+    """Arithmetic rate of the fused step relative to that of a matrix product in its precision."""
 
     matrix_size: int
     matrix_library: str
@@ -73,11 +79,22 @@ class Ceiling(TypedDict):
 
 
 class Measurement(TypedDict):
-    """Measurement of one workload."""
+    """Measurement of one workload; its fused step in another precision is a measurement of its own."""
 
     workload: WorkloadRecord
     comparisons: dict[str, Comparison]
     ceiling: NotRequired[Ceiling]  # in records of the command only
+
+
+def step_ms(measurement: Measurement) -> float:
+    """Milliseconds of the fused step: of both precisions, those that took turns with the same other steps."""
+    times = measurement["ceiling"]["time_ratio"]
+    return times["step_ms"][times["clock"]]
+
+
+def images_per_s(workload: WorkloadRecord, ms: float) -> float:
+    """Images per second of a step of this workload that takes ``ms``."""
+    return workload["batch_size"] * 1e3 / ms
 
 
 class Record(TypedDict):

@@ -9,20 +9,14 @@ from pathlib import Path
 from typing import Any, cast
 
 from bench.records.storage import read_plain_json
-from bench.records.throughput import CardRecord, PairedRecord, RatioRecord, Share, SuiteRecord, WorkloadRecord
+from bench.records.throughput import CardRecord, PairedRecord, SuiteRecord, precision_of
 from bench.report import wording
+from bench.report.paired_steps import paired_tables
 from bench.report.tabular import Table
 
 SUITE, PAIRED = "python -m bench throughput --suite", "python -m bench throughput"
 CARD = "python -m bench throughput --card"
 NO_GPU = "GPU: not measured; no record here was made on a GPU"
-STEPS = {
-    "reference": "the reference step",
-    "plain": "a plain alternating loop",
-    "as_commonly_written": "the structure of the popular ports",
-    "plain_gan": "a plain GAN, without codes and Q",
-    "fused_torch": "itself with PyTorch's own kernels",
-}
 
 
 @dataclass(frozen=True)
@@ -57,7 +51,7 @@ def tables(records: Records) -> list[Table]:
     """The tables of the records that are there."""
     found = []
     if records.paired is not None:
-        found += [_ratios(records.paired), _ceiling(records.paired)]
+        found += paired_tables(records.paired)
     if records.suite is not None:
         found += [_suite(records.suite), _beside(records.suite)]
     if records.card is not None:
@@ -70,6 +64,8 @@ def missing(records: Records) -> list[str]:
     lines = [f"unreadable: {line}" for line in records.unreadable]
     if records.paired is None:
         lines.append(f"ratios of the fused step: {PAIRED}")
+    elif all(precision_of(m["workload"]) == "float32" for m in records.paired["measurements"]):
+        lines.append(f"the fused step in bf16: {PAIRED} on a device that multiplies bfloat16")
     if records.suite is None:
         lines.append(f"networks, batch sizes, threads, sampling, evaluation, a whole cell: {SUITE}")
     measured = [r["fingerprint"]["gpu"] for r in (records.paired, records.suite, records.card) if r]
@@ -92,64 +88,6 @@ def machines(records: Records) -> list[tuple[str, str]]:
             )
             listed.append((name, wording.scrubbed(words, 600)))
     return listed
-
-
-def _interval(middle: float, ends: RatioRecord | Share, decimals: int, factor: float = 1.0) -> str:
-    shown, low, high = (wording.number(factor * value, decimals) for value in (middle, ends["low"], ends["high"]))
-    return f"{shown} [{low}, {high}]"
-
-
-def _where(workload: WorkloadRecord) -> list[str | int | float]:
-    return [workload["network"], workload["batch_size"], workload["width"], workload["kernels"]]
-
-
-WHERE = ["network", "batch", "width", "kernels"]
-
-
-def _ratios(record: PairedRecord) -> Table:
-    rows, values = [], []
-    for m in record["measurements"]:
-        for name, c in m["comparisons"].items():
-            ratio = c["ratio"][c["clock"]]
-            shown = [f"{v:g}" if isinstance(v, float) else str(v) for v in _where(m["workload"])]
-            step_ms, other_ms = c["step_ms"][c["clock"]], c["other_ms"][c["clock"]]
-            times = [wording.number(step_ms, 1), wording.number(other_ms, 1)]
-            rows.append([STEPS.get(name, name), *shown, _interval(ratio["ratio"], ratio, 3), *times, str(ratio["num"])])
-            values.append(
-                [name, *_where(m["workload"]), ratio["ratio"], ratio["low"], ratio["high"], ratio["level"],
-                 ratio["num"], step_ms, other_ms, c["clock"]]
-            )  # fmt: skip
-    clocks = wording.listed(dict.fromkeys(str(v[-1]) for v in values))
-    caption = (
-        f"Time of the fused step divided by that of another way to train the same networks ({clocks} time). Below 1 "
-        "the fused step is faster. Median of pairs of blocks in random order in one process, with its exact interval."
-    )
-    keys = ["against", *WHERE, "ratio", "low", "high", "level", "pairs", "fused_ms", "other_ms", "clock"]
-    headings = ["fused step against", *WHERE, "ratio of times", "fused (ms)", "other (ms)", "pairs"]
-    return Table("throughput-ratios", "The fused step against others", caption, headings, rows, keys, values)
-
-
-def _ceiling(record: PairedRecord) -> Table:
-    rows, values = [], []
-    for m in record["measurements"]:
-        c = m["ceiling"]
-        shown = [f"{v:g}" if isinstance(v, float) else str(v) for v in _where(m["workload"])]
-        shares, rates = [c["direct"], c["executed"]], [c["direct_gflop"], c["executed_gflop"], c["matrix_gflops_per_s"]]
-        intervals = [_interval(share["share"], share, 1, 100) for share in shares]
-        rows.append([*shown, *intervals, *(wording.number(rate, 1) for rate in rates)])
-        numbers = [number for share in shares for number in (share["share"], share["low"], share["high"])]
-        values.append([*_where(m["workload"]), *numbers, *rates])
-    size = record["measurements"][0]["ceiling"]["matrix_size"]
-    caption = (
-        f"Arithmetic rate of the fused step as a share of the ceiling: the rate of a {size} x {size} matrix product in "
-        "the same process, by the faster of PyTorch's BLAS and oneDNN. Direct: the arithmetic of the layers as the "
-        "paper states them. Executed: the arithmetic that was done, which is less with Winograd-type convolutions."
-    )
-    keys = [*WHERE, "share_direct", "direct_low", "direct_high", "share_executed", "executed_low", "executed_high"]
-    keys += ["direct_gflop", "executed_gflop", "matrix_gflops_per_s"]
-    headings = [*WHERE, "of the ceiling, direct (%)", "executed (%)", "direct (GFLOP)", "executed (GFLOP)"]
-    headings += ["ceiling (GFLOP/s)"]
-    return Table("throughput-ceiling", "Share of the ceiling", caption, headings, rows, keys, values)
 
 
 SUITE_COLUMNS = ("network", "width", "batch_size", "threads", "step", "clock")
@@ -175,7 +113,7 @@ def _suite(record: SuiteRecord) -> Table:
     caption = (
         f"Medians of blocks that alternate in one process, in {clocks}. One thread is measured in processor time, "
         "several in wall time. Fused, reference and the plain steps use PyTorch's own kernels; fused fastest uses "
-        "those of the experiments."
+        "those of the experiments, and fused bf16 computes in bfloat16. The ceiling is that of a step's own precision."
     )
     headings = ["network", "width", "batch", "threads", "step", "iteration (ms)", "images/s", "of fused [interval]"]
     headings += ["of the ceiling, direct (%)", "executed (%)"]

@@ -21,7 +21,7 @@ from bench.records.storage import write_plain_json
 from bench.records.throughput import CardRow
 from bench.throughput import paired
 from bench.throughput.as_commonly_written import AsCommonlyWritten
-from bench.throughput.ceiling import MatrixProduct, direct_flops
+from bench.throughput.ceiling import TYPES, MatrixProduct, direct_flops
 from bench.throughput.session import Announce, Session, synchroniser
 from bench.throughput.workloads import Workload, pixels, trainer, training_config
 from infogan.blocks import NetworkSettings
@@ -33,7 +33,6 @@ STRETCH = {"cuda": 25, "cpu": 2}  # iterations per call; training reads from a G
 MANY = 10**5  # iterations; no row reaches this
 ROUNDS = {"cuda": 7, "cpu": 3}  # [min, max] of seven contains the median with 98 %
 PRODUCT_SIZES = {"cuda": 8192, "cpu": 512}
-TYPES = {"float32": torch.float32, "tf32": torch.float32, "bf16": torch.bfloat16}
 SEEDS = 5
 
 

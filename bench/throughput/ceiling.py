@@ -17,8 +17,10 @@ from torch.utils.flop_counter import FlopCounterMode
 from bench.throughput.workloads import Iterate, Workload
 from infogan.architectures import iteration_flops
 from infogan.products import has_onednn_product, product
+from infogan.runtime import Precision
 
 SIZES = {"cpu": 2048, "cuda": 8192}
+TYPES: dict[Precision, torch.dtype] = {"float32": torch.float32, "tf32": torch.float32, "bf16": torch.bfloat16}
 
 
 class MatrixProduct:
@@ -32,10 +34,12 @@ class MatrixProduct:
         generator = torch.Generator(device).manual_seed(0)
         self.a = torch.randn(self.size, self.size, generator=generator, device=device).to(dtype)
         self.out = torch.empty_like(self.a)
-        self._multiply: dict[str, Callable[[], object]] = {"BLAS": lambda: torch.mm(self.a, self.a, out=self.out)}
+        # PyTorch takes oneDNN for a product in bfloat16 on a CPU
+        own = "oneDNN" if device == "cpu" and dtype == torch.bfloat16 else "BLAS"
+        self._multiply: dict[str, Callable[[], object]] = {own: lambda: torch.mm(self.a, self.a, out=self.out)}
         if device == "cpu" and dtype == torch.float32 and has_onednn_product():
             self._multiply["oneDNN"] = lambda: product(self.a, self.a)
-        self.library = min(self._multiply, key=self._seconds) if len(self._multiply) > 1 else "BLAS"
+        self.library = min(self._multiply, key=self._seconds) if len(self._multiply) > 1 else own
 
     @property
     def flops(self) -> float:
@@ -52,6 +56,11 @@ class MatrixProduct:
             multiply()
             spent.append(time.process_time() - start)
         return statistics.median(spent)
+
+
+def product_name(precision: Precision) -> str:
+    """Name of a product among callables that take turns."""
+    return f"product_{precision}"
 
 
 def direct_flops(workload: Workload) -> float:

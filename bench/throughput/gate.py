@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 
 from bench.analysis.statistics import Outcome, RatioInterval, hodges_lehmann_ratio
-from bench.records.throughput import Fingerprint, Measurement, PairedRecord
+from bench.records.throughput import Fingerprint, Measurement, PairedRecord, precision_of
 from bench.throughput.paired import ALPHA, Clock
 
 TOLERANCE = 0.05  # a regression is slower by at least this
@@ -80,7 +80,12 @@ def against(baseline: PairedRecord, fingerprint: Fingerprint, measurement: Measu
     if other:
         return Verdict("inconclusive", f"the baseline is from another machine: {'; '.join(other)}", {})
     workload = measurement["workload"]
-    stored = [m for m in baseline["measurements"] if not differences(m["workload"], workload, SAME_WORKLOAD)]
+    stored = [
+        m
+        for m in baseline["measurements"]
+        if precision_of(m["workload"]) == precision_of(workload)
+        and not differences(m["workload"], workload, SAME_WORKLOAD)
+    ]
     if not stored:
         return Verdict("inconclusive", "the baseline has no measurement of this workload", {})
     old, new = (m["comparisons"]["reference"] for m in (stored[0], measurement))

@@ -25,6 +25,7 @@ WARM_UP_S = 0.3  # for each callable, before the first block
 PRECISE = 1.05  # high / low of an interval that is narrow enough
 
 Call = Callable[[], object]
+Times = dict[str, dict[Clock, list[float]]]  # seconds per iteration in each block of each callable
 
 
 @dataclass(frozen=True)
@@ -94,35 +95,67 @@ def measure(
 
     ``synchronise`` waits for the device, at the start and end of each block. Defaults: LOOKS and BLOCK_S.
     """
-    rng, looks = rng or random.Random(0), looks or LOOKS
-    blocks = {"a": _Block(a, block_s, synchronise), "b": _Block(b, block_s, synchronise)}
+    looks = looks or LOOKS
     pairs = Pairs(alpha=alpha / len(looks))
-    gc.collect()
-    for look in looks:
-        while len(pairs) < look:
-            for name in rng.sample(("a", "b"), 2):
-                wall, processor = blocks[name].time()
-                seconds = pairs.a_s if name == "a" else pairs.b_s
-                seconds["wall"].append(wall)
-                seconds["processor"].append(processor)
-        if decided(pairs):
-            break
+    times = {"a": pairs.a_s, "b": pairs.b_s}
+    _alternate({"a": a, "b": b}, times, looks, lambda: decided(pairs), rng, synchronise, block_s)
     return pairs
 
 
-def rounds(
-    calls: Mapping[str, Call], num: int, rng: random.Random, synchronise: Call = nothing
-) -> dict[str, dict[Clock, list[float]]]:
+def turns(
+    calls: Mapping[str, Call],
+    wanted: Sequence[tuple[str, str]],
+    decided: Decided,
+    *,
+    looks: Sequence[int],
+    alpha: float = ALPHA,
+    rng: random.Random | None = None,
+    synchronise: Call = nothing,
+) -> dict[tuple[str, str], Pairs]:
+    """Alternate many callables, as :func:`measure` does two; return the pairs of names that are ``wanted``.
+
+    In each round each callable has one block, which belongs to all of its pairs. Ends once all pairs are decided.
+    """
+    times = _no_times(calls)
+    pairs = {(a, b): Pairs(times[a], times[b], alpha / len(looks)) for a, b in wanted}
+    _alternate(calls, times, looks, lambda: all(map(decided, pairs.values())), rng, synchronise)
+    return pairs
+
+
+def rounds(calls: Mapping[str, Call], num: int, rng: random.Random, synchronise: Call = nothing) -> Times:
     """Seconds per iteration of each callable in ``num`` rounds; in each round, each has one block, in random order."""
-    blocks = {name: _Block(call, None, synchronise) for name, call in calls.items()}
-    times: dict[str, dict[Clock, list[float]]] = {name: {clock: [] for clock in CLOCKS} for name in calls}
-    gc.collect()
-    for _ in range(num):
-        for name in rng.sample(list(calls), len(calls)):
-            wall, processor = blocks[name].time()
-            times[name]["wall"].append(wall)
-            times[name]["processor"].append(processor)
+    times = _no_times(calls)
+    _alternate(calls, times, (num,), lambda: True, rng, synchronise)
     return times
+
+
+def _no_times(calls: Mapping[str, Call]) -> Times:
+    return {name: {clock: [] for clock in CLOCKS} for name in calls}
+
+
+def _alternate(
+    calls: Mapping[str, Call],
+    times: Times,
+    looks: Sequence[int],
+    is_enough: Callable[[], bool],
+    rng: random.Random | None = None,
+    synchronise: Call = nothing,
+    block_s: float | None = None,
+) -> None:
+    """Append a block of each callable to ``times`` in each round, until ``is_enough`` at one of the ``looks``."""
+    rng = rng or random.Random(0)
+    blocks = {name: _Block(call, block_s, synchronise) for name, call in calls.items()}
+    gc.collect()
+    done = 0
+    for look in looks:
+        for _ in range(done, look):
+            for name in rng.sample(list(blocks), len(blocks)):
+                wall, processor = blocks[name].time()
+                times[name]["wall"].append(wall)
+                times[name]["processor"].append(processor)
+        done = look
+        if is_enough():
+            break
 
 
 class _Block:

@@ -4,7 +4,7 @@ import os
 import random
 import statistics
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -24,17 +24,20 @@ from bench.records.throughput import (
     Share,
 )
 from bench.throughput import gate, paired
-from bench.throughput.ceiling import MatrixProduct, direct_flops, executed_flops
+from bench.throughput.ceiling import TYPES, MatrixProduct, direct_flops, executed_flops, product_name
 from bench.throughput.paired import Clock, Pairs
 from bench.throughput.workloads import Workload, iteration
 from infogan.data.base import one_line
-from infogan.runtime import prepare_worker
+from infogan.runtime import Precision, prepare_worker
 from infogan.version import library_versions
 
 FORMAT = 1
 MAX_LOG_RATIO = 20.0  # of a stored log ratio; larger ones are invalid
 YARDSTICKS = ("as_commonly_written", "plain", "plain_gan")
-YARDSTICK_LOOKS = (10, 20, 40)  # these are not gated, so a precision of a few per cent is enough
+BF16_AGAINST = ("reference", "as_commonly_written", "fused_float32")
+YARDSTICK_LOOKS = (6, 12, 24)  # these are not gated, so a precision of a few per cent is enough
+LARGE_FLOPS = 5e10  # an iteration of more (not MNIST's) gets these few looks against the reference too, if not gated
+WARM_UP_CALLS = 2  # iterations of a slow step before its first block
 
 Announce = Callable[[str], None]
 
@@ -78,17 +81,46 @@ class Session:
         decided = decided or paired.is_precise(self.clock)
         return paired.measure(a, b, decided, rng=self.rng, synchronise=synchroniser(self.device), **options)
 
-    def measure(self, workload: Workload, baseline: PairedRecord | None = None) -> Measurement:
-        """Measure the fused step of a workload against the reference, the yardsticks and the matrix product."""
+    def measure(self, workload: Workload, baseline: PairedRecord | None = None) -> list[Measurement]:
+        """Measure the fused step of a workload against the reference, the yardsticks and the matrix product.
+
+        First in float32, then in bfloat16 where the device multiplies it. Float32 against the reference is measured in
+        pairs, as the gate needs; everything else takes turns, since one block of the ports' loop serves both.
+        """
+        workload = replace(workload, precision="float32")
         fused = iteration("fused", workload)
-        comparisons = {"reference": self.against_reference(workload, baseline, fused)}
-        yardsticks = YARDSTICKS if workload.kernels == "torch" else (*YARDSTICKS, "fused_torch")
-        for name in yardsticks:
-            self.announce(f"{workload.name}: fused against {name}")
-            pairs = self.pairs(fused, iteration(name, workload), looks=YARDSTICK_LOOKS)
-            comparisons[name] = self._comparison(pairs)
-        self.announce(f"{workload.name}: fused against a matrix product")
-        return {"workload": workload.record(), "comparisons": comparisons, "ceiling": self.ceiling(workload, fused)}
+        reference = self.against_reference(workload, baseline, fused)
+        own_kernels = () if workload.kernels == "torch" else ("fused_torch",)
+        others: dict[Precision, tuple[str, ...]] = {"float32": (*YARDSTICKS, *own_kernels)}
+        calls: dict[str, paired.Call] = {"fused_float32": fused}
+        if environment.multiplies_bf16(self.device):
+            others["bf16"] = BF16_AGAINST
+            calls["fused_bf16"] = iteration("fused", replace(workload, precision="bf16"))
+        products = {precision: MatrixProduct(self.device, TYPES[precision]) for precision in others}
+        names = dict.fromkeys(name for listed in others.values() for name in listed)
+        calls |= {name: iteration(name, workload) for name in names if name not in calls}
+        calls |= {product_name(precision): product for precision, product in products.items()}
+        wanted = [(f"fused_{p}", name) for p, listed in others.items() for name in (*listed, product_name(p))]
+        round_s = len(calls) * (reference["step_ms"]["wall"] + reference["other_ms"]["wall"]) / 2e3
+        least_min = (YARDSTICK_LOOKS[0] + WARM_UP_CALLS) * round_s / 60
+        self.announce(f"{workload.name}: {', '.join(calls)} take turns, about {least_min:.1f} minutes or more")
+        pairs = paired.turns(
+            calls,
+            wanted,
+            paired.is_precise(self.clock),
+            looks=YARDSTICK_LOOKS,
+            rng=self.rng,
+            synchronise=synchroniser(self.device),
+        )
+        measurements: list[Measurement] = []
+        for precision, listed in others.items():
+            own, step = replace(workload, precision=precision), f"fused_{precision}"
+            comparisons = {name: self._comparison(pairs[step, name]) for name in listed}
+            if precision == "float32":
+                comparisons = {"reference": reference, **comparisons}
+            ceiling = self._ceiling(own, calls[step], products[precision], pairs[step, product_name(precision)])
+            measurements.append({"workload": own.record(), "comparisons": comparisons, "ceiling": ceiling})
+        return measurements
 
     def against_reference(
         self, workload: Workload, baseline: PairedRecord | None = None, fused: paired.Call | None = None
@@ -97,12 +129,11 @@ class Session:
         self.announce(f"{workload.name}: fused against reference")
         decided = self._decided_against(baseline, workload) if baseline else None
         fused = fused or iteration("fused", workload)
-        return self._comparison(self.pairs(fused, iteration("reference", workload), decided))
+        looks = YARDSTICK_LOOKS if baseline is None and direct_flops(workload) > LARGE_FLOPS else paired.LOOKS
+        return self._comparison(self.pairs(fused, iteration("reference", workload), decided, looks=looks))
 
-    def ceiling(self, workload: Workload, iterate: paired.Call) -> Ceiling:
+    def _ceiling(self, workload: Workload, iterate: paired.Call, product: MatrixProduct, pairs: Pairs) -> Ceiling:
         """Share of the matrix product's rate, in direct and executed operations, with intervals from the pairs."""
-        product = MatrixProduct(self.device)
-        pairs = self.pairs(iterate, product, looks=YARDSTICK_LOOKS)
         direct, executed = direct_flops(workload), executed_flops(iterate)
         times = pairs.ratio(self.clock)
 

@@ -15,17 +15,18 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import Progress
 
+from bench import environment
 from bench.analysis.statistics import median_interval
 from bench.records.storage import write_atomic, write_plain_json
 from bench.records.throughput import Others, SuiteRecord, SuiteRow
 from bench.throughput import gate, paired, session
-from bench.throughput.ceiling import MatrixProduct, direct_flops, executed_flops
+from bench.throughput.ceiling import TYPES, MatrixProduct, direct_flops, executed_flops, product_name
 from bench.throughput.overhead import cell_overhead, evaluation_ms, sampling_ms
 from bench.throughput.workloads import Workload, iteration
 from infogan.cores import usable_cores
+from infogan.runtime import Precision
 
 STEPS = ("fused", "reference", "plain", "plain_gan", "as_commonly_written")
-PRODUCT = "matrix product"
 ROUNDS = 7  # [min, max] of seven contains the median with 98 %
 
 
@@ -41,7 +42,8 @@ class Case:
 def cases(device: str, cores: int) -> list[Case]:
     """The cases, in order. More than one thread only on a CPU with more than one core."""
     mnist = [Workload("mnist", batch, device=device) for batch in (32, 128)]
-    listed = [Case(w, steps=(*STEPS, "fused_fastest" if device == "cpu" else "fused_graph")) for w in mnist]
+    fastest = ("fused_fastest", *(("fused_bf16",) if environment.multiplies_bf16(device) else ()))
+    listed = [Case(w, steps=(*STEPS, *(fastest if device == "cpu" else ("fused_graph",)))) for w in mnist]
     few = ("fused", "reference", "as_commonly_written")
     if device == "cpu" and cores > 1:
         listed.append(Case(Workload("mnist", 128), threads=2, steps=few))
@@ -50,24 +52,33 @@ def cases(device: str, cores: int) -> list[Case]:
     return listed
 
 
+def _precision(step: str) -> Precision:
+    return "bf16" if step == "fused_bf16" else "float32"
+
+
 def measure_case(case: Case, rng: random.Random) -> list[SuiteRow]:
-    """Measure one row per variant. Leaves the process with the case's number of threads."""
+    """Measure one row per variant, with its share of the rate of products in its own precision.
+
+    Leaves the process with the case's number of threads.
+    """
     workload = case.workload
     session.prepare(workload.device, case.threads)
     synchronise = session.synchroniser(workload.device)
     calls: dict[str, paired.Call] = {step: iteration(step, workload) for step in case.steps}
     executed = {step: executed_flops(call) for step, call in calls.items()}
-    product = MatrixProduct(workload.device)
-    times = paired.rounds({**calls, PRODUCT: product}, ROUNDS, rng, synchronise)
+    products = {p: MatrixProduct(workload.device, TYPES[p]) for p in dict.fromkeys(map(_precision, case.steps))}
+    calls |= {product_name(precision): product for precision, product in products.items()}
+    times = paired.rounds(calls, ROUNDS, rng, synchronise)
     clock = gate.clocks(workload.device, case.threads)[0]
     rows: list[SuiteRow] = []
     direct = direct_flops(workload)
     for step in case.steps:
+        name, product = product_name(_precision(step)), products[_precision(step)]
         seconds, wall = (statistics.median(times[step][c]) for c in (clock, "wall"))
         pairs = zip(times[step][clock], times["fused"][clock], strict=True)
         of_fused = median_interval([own / fused for own, fused in pairs])
         of_product = statistics.median(
-            own / unit for own, unit in zip(times[step][clock], times[PRODUCT][clock], strict=True)
+            own / unit for own, unit in zip(times[step][clock], times[name][clock], strict=True)
         )
         rows.append(
             {
@@ -87,7 +98,7 @@ def measure_case(case: Case, rng: random.Random) -> list[SuiteRow]:
                 "share_executed": executed[step] / product.flops / of_product,
                 "direct_gflop": direct / 1e9,
                 "executed_gflop": executed[step] / 1e9,
-                "matrix_gflops_per_s": product.flops / statistics.median(times[PRODUCT][clock]) / 1e9,
+                "matrix_gflops_per_s": product.flops / statistics.median(times[name][clock]) / 1e9,
             }
         )
     return rows

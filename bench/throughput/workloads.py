@@ -20,7 +20,7 @@ from infogan.architectures import ARCHITECTURES, Costs, choosable_layers, networ
 from infogan.blocks import NetworkSettings
 from infogan.capture import CapturedStep
 from infogan.codes import Categorical, Continuous, LatentSpec, Noise
-from infogan.runtime import gpu_products
+from infogan.runtime import Precision, gpu_products
 from infogan.step import STEPS, StepSettings
 from infogan.training import Trainer, TrainingConfig
 
@@ -48,16 +48,21 @@ class Workload:
     width: float = 1.0
     kernels: Kernels = "torch"  # for the fused step; all other variants use PyTorch's
     device: str = "cpu"
+    precision: Precision = "float32"  # of the fused step; all other variants compute in float32
 
     @property
     def name(self) -> str:
         width = "" if self.width == 1 else f" at width {self.width:g}"
-        return f"{self.network}{width}, batch {self.batch_size}"
+        precision = "" if self.precision == "float32" else f", {self.precision}"
+        return f"{self.network}{width}, batch {self.batch_size}{precision}"
 
     @property
     def fast_layers(self) -> tuple[str, ...] | None:
-        """The committed choice for this kind of processor; unknown kinds use PyTorch's kernels here."""
-        if self.kernels != "fastest" or self.device != "cpu":
+        """The committed choice for this kind of processor; unknown kinds use PyTorch's kernels here.
+
+        In bfloat16 there is none to make, as in an experiment.
+        """
+        if self.kernels != "fastest" or self.device != "cpu" or self.precision == "bf16":
             return None
         layers = choosable_layers(ARCHITECTURES[self.network], LATENTS[self.network].input_width, self.width)
         return declared(processor_kind(), layers) or ()
@@ -88,7 +93,7 @@ def pixels(workload: Workload) -> Tensor:
 
 
 def training_config(workload: Workload, step_kind: Literal["fused", "reference"]) -> TrainingConfig:
-    """Trainer settings: one iteration, eager, exact precision."""
+    """Trainer settings: one iteration, eager, in the workload's precision."""
     latents = LATENTS[workload.network]
     weights = (1.0,) * len(latents.codes)
     settings = StepSettings(
@@ -103,7 +108,12 @@ def training_config(workload: Workload, step_kind: Literal["fused", "reference"]
         latents,
         settings,
         iterations=1,
-        network=NetworkSettings(width=workload.width, kernels=workload.kernels, fast_layers=workload.fast_layers),
+        network=NetworkSettings(
+            width=workload.width,
+            kernels=workload.kernels,
+            fast_layers=workload.fast_layers,
+            precision=workload.precision,
+        ),
         batch_size=workload.batch_size,
         step_kind=step_kind,
         device=workload.device,
@@ -142,15 +152,21 @@ def _as_commonly_written(workload: Workload) -> Iterate:
     return iterate
 
 
+def _exact(workload: Workload) -> Workload:
+    """The same in float32 with PyTorch's kernels, as people run it."""
+    return replace(workload, kernels="torch", precision="float32")
+
+
 _VARIANTS: dict[str, Callable[[Workload], Iterate]] = {
     "fused": lambda workload: _library("fused", workload),
     "fused_torch": lambda workload: _library("fused", replace(workload, kernels="torch")),
     "fused_fastest": lambda workload: _library("fused", replace(workload, kernels="fastest")),
+    "fused_bf16": lambda workload: _library("fused", replace(workload, kernels="fastest", precision="bf16")),
     "fused_graph": _fused_graph,  # GPU only
-    "reference": lambda workload: _library("reference", replace(workload, kernels="torch")),
-    "plain": lambda workload: _plain(replace(workload, kernels="torch")),
-    "plain_gan": _plain_gan,
-    "as_commonly_written": lambda workload: _as_commonly_written(replace(workload, kernels="torch")),
+    "reference": lambda workload: _library("reference", _exact(workload)),
+    "plain": lambda workload: _plain(_exact(workload)),
+    "plain_gan": lambda workload: _plain_gan(replace(workload, precision="float32")),
+    "as_commonly_written": lambda workload: _as_commonly_written(_exact(workload)),
 }
 
 

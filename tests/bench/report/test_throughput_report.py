@@ -9,6 +9,7 @@ from rich.console import Console
 
 from bench.commands import throughput as command
 from bench.context import DEFAULT_SPEC
+from bench.environment import multiplies_bf16
 from bench.publish import throughput as publish
 from bench.publish.documents import with_block
 from bench.records.storage import write_plain_json
@@ -55,7 +56,7 @@ def test_the_section_shows_ratios_shares_and_what_is_missing(measured: Path, tmp
         assert throughput.NO_GPU in page
         assert record["fingerprint"]["cpu"] in page
     names = {path.name for path in (tmp_path / "tables").iterdir()}
-    assert names >= {f"throughput-{n}.csv" for n in ("ratios", "ceiling", "suite", "beside")}
+    assert names >= {f"throughput-{n}.csv" for n in ("speeds", "ratios", "ceiling", "suite", "beside")}
     assert (tmp_path / "figures" / "throughput.svg").read_bytes().lstrip().startswith(b"<?xml")
     suite_csv = (tmp_path / "tables" / "throughput-suite.csv").read_text().splitlines()
     assert len(suite_csv) == 1 + 2 * len(suite.STEPS)
@@ -79,6 +80,19 @@ def test_a_file_that_is_no_record_is_named_and_another_kind_is_not(measured: Pat
     assert any(line.startswith("unreadable: throughput/a.json") for line in throughput.missing(records))
 
 
+def test_a_record_of_before_bf16_renders_as_one_of_float32(measured: Path, tmp_path: Path) -> None:
+    record = json.loads((measured / "throughput" / "paired.json").read_text())
+    old = [m for m in record["measurements"] if m["workload"].pop("precision") == "float32"]
+    write_plain_json(tmp_path / "paired.json", record | {"measurements": old})
+    records = throughput.read_records(tmp_path)
+    assert records.unreadable == []
+    speeds, ratios, ceiling = throughput.tables(records)
+    assert [row[:2] for row in speeds.rows] == [row[:2] for row in ceiling.rows] == [["mnist", "float32"]]
+    assert {row[2] for row in ratios.rows} == {"float32"}
+    assert "| mnist | float32 |" in publish.shown_block(records, None)
+    assert any(line.startswith("the fused step in bf16: ") for line in throughput.missing(records))
+
+
 def test_publishing_fills_the_block_from_the_records(
     measured: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -89,7 +103,9 @@ def test_publishing_fills_the_block_from_the_records(
     publish.publish(measured)
     text = readme.read_text()
     assert with_block(text, publish.BLOCK, publish.committed_block()) == text
-    assert "| the reference step |" in text
+    assert "| mnist | float32 |" in text
+    assert ("| mnist | bf16 |" in text) == multiplies_bf16("cpu")
+    assert "| mnist, float32 | a plain alternating loop |" in text
     assert "(reference/throughput.png)" in text
     with pytest.raises(ValueError, match="holds no record of python -m bench throughput"):
         publish.publish(tmp_path / "empty")

@@ -12,18 +12,22 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from bench import environment
 from bench.commands import throughput as command
 from bench.commands.throughput import Options
 from bench.console import BadInput
 from bench.records.schema import Result, Seconds
 from bench.records.throughput import SuiteRow
-from bench.report.throughput import read_records, tables
+from bench.report.throughput import missing, read_records, tables
 from bench.throughput import gate, overhead, paired, session, suite, workloads
 from bench.throughput.workloads import Workload
 from tests.bench.throughput_records import a_record, logs
 from tests.bench.tracked_cells import done_cell, make_cell
 
 ROOT = Path(__file__).parents[3]
+
+
+needs_bf16 = pytest.mark.skipif(not environment.multiplies_bf16("cpu"), reason="no products in bfloat16 here")
 
 
 @pytest.fixture
@@ -50,12 +54,16 @@ def test_the_record_holds_log_ratios_shares_and_the_machine(tmp_path: Path) -> N
     console = Console(record=True, width=200)
     assert command.throughput(tmp_path, QUICK, console) == 0
     record = json.loads((tmp_path / "throughput" / "paired.json").read_text())
-    assert [m["workload"]["network"] for m in record["measurements"]] == ["mnist", "faces"]
+    precisions = ["float32", "bf16"] if environment.multiplies_bf16("cpu") else ["float32"]
+    assert [(m["workload"]["network"], m["workload"]["precision"]) for m in record["measurements"]] == [
+        (network, precision) for network in ("mnist", "faces") for precision in precisions
+    ]
     assert set(gate.SAME_MACHINE) == set(record["fingerprint"])
     assert record["fingerprint"]["threads"] == 1
     assert set(record["load"]) == {"before", "after"}
     for measurement in record["measurements"]:
-        assert set(measurement["comparisons"]) == {"reference", "plain", "plain_gan", "as_commonly_written"}
+        others = {"float32": {"plain", "plain_gan"}, "bf16": {"fused_float32"}}[measurement["workload"]["precision"]]
+        assert set(measurement["comparisons"]) == {"reference", "as_commonly_written", *others}
         for comparison in measurement["comparisons"].values():
             for clock in paired.CLOCKS:
                 values, ratio = comparison["log_ratios"][clock], comparison["ratio"][clock]
@@ -70,7 +78,56 @@ def test_the_record_holds_log_ratios_shares_and_the_machine(tmp_path: Path) -> N
     assert text.count("step_time_ratio") == 2
     assert "GFLOP direct" in text
     assert "GFLOP executed" in text
+    assert (command.NO_BF16 in text) == ("bf16" not in precisions)
     assert str(ROOT) not in json.dumps(record)
+
+
+@pytest.fixture
+def without_bf16(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A processor whose instructions do not multiply bfloat16."""
+    monkeypatch.setattr(environment, "_cpuinfo", lambda: {"flags": "avx2 fma"})
+
+
+@pytest.mark.usefixtures("without_yardsticks", "without_bf16")
+def test_a_device_without_bf16_leaves_its_rows_out_and_says_so(tmp_path: Path) -> None:
+    console = Console(record=True, width=200)
+    assert command.throughput(tmp_path, replace(QUICK, networks="mnist"), console) == 0
+    assert console.export_text().count(command.NO_BF16) == 1
+    records = read_records(tmp_path / "throughput")
+    assert records.unreadable == []
+    assert all(row[1] != "bf16" for row in tables(records)[0].rows)
+    assert any(line.startswith("the fused step in bf16: ") for line in missing(records))
+    assert not any("fused_bf16" in case.steps for case in suite.cases("cpu", 2))
+
+
+@needs_bf16
+@pytest.mark.usefixtures("quick")
+def test_both_precisions_stand_in_the_report_and_are_set_against_each_other(tmp_path: Path) -> None:
+    """The step in bfloat16 is one of its own, and its ceiling that of a product in its type."""
+    assert command.throughput(tmp_path, replace(QUICK, networks="mnist"), Console(quiet=True)) == 0
+    record = json.loads((tmp_path / "throughput" / "paired.json").read_text())
+    exact, rounded = record["measurements"]
+    comparison = rounded["comparisons"]["fused_float32"]
+    assert comparison["other_ms"] == exact["ceiling"]["time_ratio"]["step_ms"]  # of the same blocks
+    assert comparison["step_ms"] == rounded["ceiling"]["time_ratio"]["step_ms"]
+    assert rounded["ceiling"]["direct_gflop"] == exact["ceiling"]["direct_gflop"]
+    assert (rounded["ceiling"]["matrix_library"], rounded["workload"]["fast_layers"]) == ("oneDNN", None)
+    speeds = tables(read_records(tmp_path / "throughput"))[0]
+    assert [row[:2] for row in speeds.rows] == [["mnist", "float32"], ["mnist", "bf16"]]
+    shown = dict(zip(speeds.keys, speeds.values[1], strict=True))
+    assert shown["images_per_s"] == pytest.approx(4e3 / rounded["ceiling"]["time_ratio"]["step_ms"]["processor"])
+    assert shown["of_fused_float32"] == comparison["ratio"]["processor"]["ratio"]
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_large_network_takes_few_pairs_unless_it_is_gated(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(paired, "LOOKS", (12,))
+    monkeypatch.setattr(paired, "PRECISE", math.inf)
+    tiny, here = Workload("mnist", 4, 0.03), session.Session("cpu", 1, lambda _: None)
+    baseline = a_record(logs(0.8), **session.fingerprint("cpu"))
+    for flops, gated_by, num in ((0.0, None, 6), (0.0, baseline, 12), (math.inf, None, 12)):
+        monkeypatch.setattr(session, "LARGE_FLOPS", flops)
+        assert here.against_reference(tiny, gated_by)["ratio"]["wall"]["num"] == num
 
 
 @pytest.mark.usefixtures("without_yardsticks")
@@ -167,6 +224,7 @@ def test_the_suite_measures_every_step_and_each_network_it_names() -> None:
     assert {case.workload.batch_size for case in cases if case.workload.network == "mnist"} == {32, 128}
     assert {step for case in cases for step in case.steps} <= workloads._VARIANTS.keys()
     assert {case.threads for case in cases} == {1, 2}
+    assert any("fused_bf16" in case.steps for case in cases) == environment.multiplies_bf16("cpu")
     assert all(case.threads == 1 for case in suite.cases("cpu", 1))
     assert all(case.workload.kernels == "torch" for case in suite.cases("cuda", 8))
 
@@ -177,15 +235,20 @@ def test_a_case_gives_a_row_a_step_a_table_and_a_figure(monkeypatch: pytest.Monk
 
     monkeypatch.setattr(suite, "ROUNDS", 2)
     rows = []
+    steps = [*suite.STEPS, "fused_bf16"]
     for size in (2, 4):
-        rows += suite.measure_case(suite.Case(Workload("mnist", size, 0.03)), random.Random(0))
-    assert [row["step"] for row in rows[:5]] == list(suite.STEPS)
+        rows += suite.measure_case(suite.Case(Workload("mnist", size, 0.03), steps=tuple(steps)), random.Random(0))
+    assert [row["step"] for row in rows[:6]] == steps
+    rates = {row["step"]: row["matrix_gflops_per_s"] for row in rows[:6]}
+    assert rates.pop("fused_bf16") not in rates.values()  # a product of its own
+    assert len(set(rates.values())) == 1
     assert all(row["of_fused"] == 1 for row in rows if row["step"] == "fused")
     table = suite.to_csv(rows).splitlines()
     assert table[0] == ",".join(SuiteRow.__annotations__)
-    assert len(table) == 11
+    assert len(table) == 13
     drawing = draw_throughput({"rows": rows})
     assert drawing is not None
+    assert b"at that of a product in bf16" in drawing.svg
     assert drawing.svg.lstrip().startswith(b"<?xml")
     assert drawing.png.startswith(b"\x89PNG")
 

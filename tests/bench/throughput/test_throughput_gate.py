@@ -72,6 +72,15 @@ def test_another_workload_is_inconclusive() -> None:
     assert (verdict.outcome, verdict.ratios) == ("inconclusive", {})
 
 
+def test_a_record_without_a_precision_is_one_of_float32_and_compared_with_no_other() -> None:
+    old, new = a_record(logs(0.8)), a_record(logs(0.8, seed=1))
+    del old["measurements"][0]["workload"]["precision"]
+    assert gate.against(old, new["fingerprint"], new["measurements"][0]).outcome == "ok"
+    new["measurements"][0]["workload"]["precision"] = "bf16"
+    verdict = gate.against(old, new["fingerprint"], new["measurements"][0])
+    assert (verdict.outcome, verdict.ratios) == ("inconclusive", {})
+
+
 def test_against_the_same_machine_the_logs_decide() -> None:
     for ratio, expected in ((0.8, "ok"), (0.9, "regressed")):
         new = a_record(logs(ratio, seed=1))

@@ -36,6 +36,22 @@ def test_both_of_a_pair_come_first_about_equally_often() -> None:
     assert 10 <= firsts.count("a") <= 30
 
 
+def test_callables_that_take_turns_share_their_blocks_until_every_pair_is_decided() -> None:
+    order: list[str] = []
+    calls = {name: (lambda name=name: order.append(name)) for name in "abc"}
+    wanted = [("a", "b"), ("a", "c"), ("c", "b")]
+    answers = iter([True, False, True, True, True])  # the second pair needs one look more
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(paired, "WARM_UP_S", 0.0)
+        patch.setattr(paired, "BLOCK_S", 0.0)
+        pairs = paired.turns(calls, wanted, lambda _: next(answers), looks=(5, 10, 15))
+    assert [len(pairs[names]) for names in wanted] == [10, 10, 10]
+    assert all(sorted(order[-3 * n : len(order) - 3 * n + 3]) == ["a", "b", "c"] for n in range(1, 11))
+    assert pairs["a", "b"].a_s is pairs["a", "c"].a_s
+    assert pairs["a", "b"].b_s is pairs["c", "b"].b_s
+    assert pairs["a", "b"].alpha == pytest.approx(paired.ALPHA / 3)
+
+
 def test_a_block_is_synchronised_at_both_ends() -> None:
     events: list[str] = []
     block = paired._Block(lambda: events.append("call"), 0.0, lambda: events.append("wait"))

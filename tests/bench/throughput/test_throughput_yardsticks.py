@@ -2,15 +2,17 @@
 
 import math
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from bench.throughput.as_commonly_written import AsCommonlyWritten
 from bench.throughput.ceiling import MatrixProduct, direct_flops, executed_flops
 from bench.throughput.plain import PlainGan, plain_step
-from bench.throughput.workloads import NETWORKS, Workload, iteration, trainer
+from bench.throughput.workloads import _VARIANTS, NETWORKS, Workload, iteration, trainer
 from infogan.batch_norm import BatchNorm
 from infogan.products import has_onednn_product
 from infogan.step import Players, reference_step
@@ -45,6 +47,21 @@ def test_the_plain_loop_is_the_reference_step(network: str) -> None:
     for part in ("generator", "discriminator"):
         own, reference = (list(getattr(run.players, part).parameters()) for run in runs)
         assert all(torch.allclose(a, b, rtol=0, atol=1e-9) for a, b in zip(own, reference, strict=True))
+
+
+class _Products(TorchDispatchMode):
+    """Collects the types of the tensors that products and convolutions get."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.types: set[torch.dtype] = set()
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        if any(part in func.__name__ for part in ("convolution", "mm", "linear_pointwise")):
+            self.types |= {a.dtype for a in args if isinstance(a, Tensor)}
+        return func(*args, **(kwargs or {}))
 
 
 class _NormPerFeature(nn.Module):
@@ -141,6 +158,24 @@ def test_the_counted_operations_are_those_of_the_tables(network: str) -> None:
     for variant in ("fused", "reference"):
         counted = executed_flops(iteration(variant, workload))
         assert counted == pytest.approx(direct_flops(workload), rel=0.03)
+
+
+@pytest.mark.parametrize("variant", [v for v in _VARIANTS if v not in ("fused_graph", "fused_bf16")])
+def test_only_the_fused_step_follows_the_precision(variant: str) -> None:
+    """What people run stays in float32: it calls no product in bfloat16, and computes what it did."""
+    seen: dict[str, set[torch.dtype]] = {}
+    for precision in ("float32", "bf16"):
+        with _Products() as products:
+            iteration(variant, replace(SMALL, precision=precision))()
+        seen[precision] = products.types
+    assert seen["float32"] == {torch.float32}
+    assert (torch.bfloat16 in seen["bf16"]) == variant.startswith("fused")
+
+
+def test_the_suites_step_in_bf16_is_rounded() -> None:
+    with _Products() as products:
+        iteration("fused_bf16", SMALL)()
+    assert torch.bfloat16 in products.types
 
 
 def test_winograd_convolutions_execute_fewer_operations() -> None:
