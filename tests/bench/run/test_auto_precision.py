@@ -44,7 +44,8 @@ def precisions(cells: list[Cell]) -> set[str]:
 
 
 def test_the_table_by_hand() -> None:
-    assert [gains_from_bf16(kind) for kind in (GAINS, DOES_NOT, "riscv-plain")] == [True, False, False]
+    kinds = (GAINS, "intel-amx", DOES_NOT, "intel-avx512", "riscv-plain")
+    assert [gains_from_bf16(kind) for kind in kinds] == [True, True, False, False, False]
 
 
 @pytest.mark.parametrize(
