@@ -8,6 +8,7 @@ from pathlib import Path
 from bench.analysis.results import load
 from bench.analysis.runs import Sweep
 from bench.claims.judge import budget_used, data_used, judge, left_out
+from bench.claims.remarks import read_remarks, with_remarks
 from bench.claims.result import ClaimResult
 from bench.claims.verdict import BudgetKind, DataKind, Outcome
 from bench.report import answers, own, wording
@@ -42,11 +43,16 @@ class Answers:
 def answers_of(results: Path, spec: Spec, profiles: Mapping[str, str]) -> Answers:
     """The answers of a folder, for experiments by their profile; nothing about arms that were not run."""
     found = Answers()
+    try:
+        remarks = read_remarks(results)
+    except ValueError:  # the report says what is wrong with them
+        remarks = {}
     for sweep in load(results, profiles, None, spec).sweeps:
         if sweep.profile != profiles[sweep.experiment]:
             continue
         experiment = spec.experiments.get(sweep.experiment)
-        claims = [claim for claim in judge(experiment, sweep) if claim.num_seeds] if experiment else []
+        judged = judge(experiment, sweep) if experiment else []
+        claims = with_remarks((claim for claim in judged if claim.num_seeds), remarks)
         found.add(sweep, experiment, claims, "" if claims else own.headline(sweep, experiment))
     return found
 

@@ -9,7 +9,7 @@ from bench.claims.remarks import FILE, read_remarks
 from bench.claims.result import ClaimResult
 from bench.report import write_report
 from bench.report.arms import ArmView
-from bench.report.sentences import sentence
+from bench.report.sentences import answers_of, sentence
 from bench.spec.tables import Spec
 from tests.bench.recorded_sweep import planned, record
 
@@ -38,6 +38,15 @@ def test_a_remark_stands_beside_its_verdict_and_changes_none(spec: Spec, results
     assert report.html.read_text().count("&lt;b&gt;digits&lt;/b&gt; | are no digits") == 2  # on the card, and below
     assert any("are no digits" in line for line in report.markdown.read_text().splitlines())
     assert not [line for line in report.missing if FILE in line]
+
+
+def test_the_last_lines_of_a_run_have_it_too(spec: Spec, results: Path) -> None:
+    (results / FILE).write_text(f'[mnist-mi-cpu.F1]\ninfogan = """{SEEN}"""\n')
+    profiles = {"mnist-mi": "cpu"}
+    (remarked,) = [line for claim in answers_of(results, spec, profiles).judged if SEEN in (line := sentence(claim))]
+    assert remarked.startswith("F1 ")
+    (results / FILE).write_text("[mnist")  # said by the report
+    assert not [claim for claim in answers_of(results, spec, profiles).judged if claim.remark]
 
 
 @pytest.mark.parametrize(
