@@ -17,6 +17,7 @@ from bench.spec.vocabulary import measure
 
 TITLE = "What each choice does"
 LARGE = 1.25  # a ratio of T80, or its inverse, that is worth a place in the headline
+MIN_PAIRS = 3  # of equal seed, that are worth counting
 FACTOR = 2.0  # between a choice and the reference, of the first measure: what the headline names
 COLUMNS = (
     *("variant", "arm", "num_seeds", "t80", "t80_seeds", *RATIO_COLUMNS, "not_reached"),
@@ -161,7 +162,7 @@ def _table_of_measures(choices: Choices) -> Table:
     notes = {choice.variant: choice.note for choice in choices.listed}
     headings = ["choice", "arm", "what it is", *(measure(name).heading for name in choices.measures)]
     rows = [
-        [row.variant, row.arm, notes[row.variant], *(_median(row, name) for name in choices.measures)]
+        [row.variant, row.arm, notes[row.variant], *(_with_pairs(choices, row, name) for name in choices.measures)]
         for row in choices.rows
     ]
     values = [
@@ -174,8 +175,27 @@ def _table_of_measures(choices: Choices) -> Table:
         f"{_opening(choices)}. Medians of {wording.plural(seeds, 'seed')}. A dash: the factor readers do not agree on "
         "these images, or the arm has no such measure."
     )
+    if any("pairs" in cell for cells in rows for cell in cells[3:]):
+        caption += f" A pair is a seed with {choices.reference} and with the choice."
     keys = ["variant", "arm", "seed", *choices.measures]
     return Table("settings", TITLE, caption, headings, rows, keys, values, num_text=3)
+
+
+def _with_pairs(choices: Choices, row: SettingRow, name: str) -> str:
+    """``0.21, higher in 2 of 5 pairs``: a median, and how often a seed exceeds the same seed of the reference."""
+    by_variant = {
+        variant: {run.cell.seed: run.summary.get(name, math.nan) for run in other.runs}
+        for variant in (choices.reference, row.variant)
+        for other in choices.rows
+        if (other.variant, other.arm) == (variant, row.arm)
+    }
+    first, own = by_variant.get(choices.reference, {}), by_variant[row.variant]
+    pairs = [(own[seed], first[seed]) for seed in own.keys() & first.keys()]
+    pairs = [pair for pair in pairs if not any(map(math.isnan, pair))]
+    text = _median(row, name)
+    if row.variant == choices.reference or len(pairs) < MIN_PAIRS:
+        return text
+    return f"{text}, higher in {sum(value > other for value, other in pairs)} of {len(pairs)} pairs"
 
 
 def _opening(choices: Choices) -> str:

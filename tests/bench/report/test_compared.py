@@ -71,6 +71,24 @@ def test_without_the_reference_nothing_is_compared_and_that_is_said(spec: Spec, 
     assert choices.choices_table(chosen).caption.startswith(caption)
 
 
+def test_pairs_of_equal_seed_are_counted_from_three_on(spec: Spec, tmp_path: Path) -> None:
+    """Seed 103 lacks the reference, so it is no pair; seed 102 is equal, which is not higher."""
+    varieties = {"float32": {100: 0.5, 101: 0.6, 102: 0.7}, "bf16": {100: 0.6, 101: 0.5, 102: 0.7, 103: 0.9}}
+    info = DataInfo("mnist", "embedded", "", "ab" * 32, 4000, 1000, False)
+    curves = {"loss/discriminator": 1.4, "loss/generator": 0.7, "mi/c1": 2.0, "mi/c2": -0.3, "mi/c3": -0.3}
+    curves |= {"explained/c2": 0.8, "explained/c3": 0.8}
+    for cell in planned(spec, "mnist-precision", "smoke", data=info, seeds=(100, 101, 102, 103)):
+        if cell.seed in (by_seed := varieties[cell.variant or ""]):
+            health = {"status": "healthy", "variety": by_seed[cell.seed], "distinctness": 0.9, "saturation": 0.0}
+            ended(begun(tmp_path, cell, curves), mi_frozen_nats={}, health=health)
+    chosen = choices.choices_of(load(tmp_path).sweeps[0], spec.experiments["mnist-precision"])
+    table = choices.choices_table(replace(chosen, measures=["variety"]))
+    assert [row[-1] for row in table.rows] == ["0.60", "0.65, higher in 1 of 3 pairs"]
+    assert table.caption.endswith("A pair is a seed with float32 and with the choice.")
+    fewer = replace(chosen, measures=["variety"], reference="bf16", listed=chosen.listed[:1])
+    assert "pairs" not in str(choices.choices_table(fewer).rows)
+
+
 def test_table_file_and_pictures_stand_in_the_report(spec: Spec, results: Path) -> None:
     written = write_report(results, spec)
     folder = written.html.parent
