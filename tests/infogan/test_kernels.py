@@ -133,3 +133,31 @@ def test_the_listed_linear_layers_are_those_that_the_networks_have(architecture:
     only = replace(settings, fast_layers=(min(found),)) if found else settings
     chosen = [b for b in Generator(table, LATENTS, only).modules() if isinstance(b, Block) and b.kernel == "onednn"]
     assert len(chosen) <= 1
+
+
+def all_kernels(architecture: str, settings: NetworkSettings) -> list[str]:
+    """The kernel of each layer: G's, the trunk's, Q's."""
+    table = ARCHITECTURES[architecture]
+    networks = (Generator(table, LATENTS, settings), Discriminator(table, LATENTS, settings))
+    return [block.kernel for network in networks for block in network.modules() if isinstance(block, Block)]
+
+
+# layer by layer, G then the trunk then Q: "." torch, T thin, W winograd, G gathered, D onednn
+@pytest.mark.parametrize(
+    ("architecture", "exact", "exact_few", "rounded"),
+    [
+        ("mnist", "DDWT TWD D", "...T T.. .", "...T T.. ."),
+        ("celeba", "DWWWT TWW D", "....T T.. .", ".GG.T T.G ."),
+        ("chairs", "DD..WWT TWW..D", "......T T.....", "......T T....."),
+    ],
+)
+def test_the_kernel_of_each_layer(architecture: str, exact: str, exact_few: str, rounded: str) -> None:
+    letters = {"torch": ".", "thin": "T", "winograd": "W", "gathered": "G", "onednn": "D"}
+    fastest = NetworkSettings(kernels="fastest")
+    few, bf16 = replace(fastest, fast_layers=()), replace(fastest, precision="bf16")
+    expected = {fastest: exact, few: exact_few, bf16: rounded, replace(bf16, fast_layers=()): rounded}
+    for settings, layers in expected.items():
+        assert "".join(letters[k] for k in all_kernels(architecture, settings)) == layers.replace(" ", "")
+    for precision in ("float32", "bf16"):
+        plain = NetworkSettings(precision=precision)
+        assert set(all_kernels(architecture, plain)) == {"torch"}

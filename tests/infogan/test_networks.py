@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from infogan.architectures import ARCHITECTURES, iteration_flops, network_costs
+from infogan.architectures import ARCHITECTURES, Layer, Placed, iteration_flops, network_costs
 from infogan.batch_norm import BatchNorm, collecting, frozen
-from infogan.blocks import NetworkSettings
+from infogan.blocks import Block, NetworkSettings
 from infogan.codes import Categorical, Continuous, LatentSpec, Noise
 from infogan.networks import Discriminator, Generator, initialise
 from infogan.streams import stream
@@ -83,19 +83,27 @@ def test_collecting_without_a_batch_is_an_error() -> None:
         pass
 
 
-def test_stride_one_convolutions_keep_the_size_and_mirror_each_other() -> None:
-    """An up-convolution is the adjoint of the convolution with the same weights: <conv(x), y> = <x, upconv(y)>."""
-    from infogan.architectures import Layer, Placed
-    from infogan.blocks import Block
+@pytest.mark.parametrize("kind", ["conv", "upconv"])
+def test_stride_one_convolutions_are_padded_or_cropped_ones(kind) -> None:
+    """Output and gradients of input, weight and bias. Size is kept by padding 1 before and 2 after, or by cropping.
 
-    settings = NetworkSettings()
-    conv = Block(Placed(Layer("conv", 3, batch_norm=False, stride=1), 2, 6, 3, True), settings, 0.0)
-    up = Block(Placed(Layer("upconv", 2, batch_norm=False, stride=1), 3, 6, 2, True), settings, 0.0)
-    for block in (conv, up):
-        torch.nn.init.zeros_(block.op.bias)
-    x, y = torch.randn(1, 2, 6, 6), torch.randn(1, 3, 6, 6)
-    assert conv(x).shape == y.shape
-    assert up(y).shape == x.shape
+    The up-convolution is cropped so that it is the adjoint of the convolution with the same weight.
+    """
+    block = Block(Placed(Layer(kind, 3, batch_norm=False, stride=1), 2, 6, 3, True), NetworkSettings(), 0.0).double()
+    x = torch.randn(4, 2, 6, 6, dtype=torch.float64, generator=stream(0, "latents"), requires_grad=True)
+    if kind == "conv":
+        expected = F.conv2d(F.pad(x, (1, 2, 1, 2)), block.op.weight, block.op.bias)
+        adjoint = F.conv_transpose2d(expected, block.op.weight)[:, :, 1:-2, 1:-2]
+        cropped = F.conv_transpose2d(expected, block.op.weight, padding=1)[:, :, :-1, :-1]
+        torch.testing.assert_close(cropped, adjoint, rtol=1e-12, atol=1e-12)
+    else:
+        expected = F.conv_transpose2d(x, block.op.weight, block.op.bias, stride=1, padding=1)[:, :, :-1, :-1]
+    ours = block(x)
+    torch.testing.assert_close(ours, expected, rtol=1e-12, atol=1e-12)
+    direction = torch.randn(ours.shape, dtype=torch.float64, generator=stream(1, "latents"))
+    pairs = [torch.autograd.grad(y, [x, *block.parameters()], direction) for y in (ours, expected)]
+    for a, b in zip(*pairs, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("init", ["normal", "truncated", "torch"])

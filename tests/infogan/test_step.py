@@ -1,88 +1,29 @@
 """The fused step equals the reference step, and the comparison of the two fails on mutants of the fused step."""
 
-import inspect
 import math
-from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 import torch
-from torch import Tensor
 
-from infogan import step as step_module
-from infogan.architectures import ARCHITECTURES
 from infogan.blocks import Block, NetworkSettings
-from infogan.codes import Categorical, Continuous, LatentSpec, Noise
 from infogan.objectives import discriminator_loss, generator_loss
-from infogan.step import Players, Step, StepSettings, fused_step, metric_names, reference_step
-from infogan.training import Trainer, TrainingConfig
-
-SPEC = LatentSpec(Noise(8), (Categorical(10), Continuous()))
-NUM_CODES = len(SPEC.codes)
-INFOGAN = StepSettings(mi_weight_discriminator=(1.0, 0.3), mi_weight_generator=(1.0, 0.3))
-ZERO = (0.0,) * NUM_CODES
-ARMS = {
-    "infogan": INFOGAN,
-    "infogan-fast-q": replace(INFOGAN, learning_rate_q=1e-3),
-    "gan": replace(INFOGAN, mi_weight_generator=ZERO, mi_trains_trunk=False),
-    "gan-fast-q": replace(INFOGAN, mi_weight_generator=ZERO, mi_trains_trunk=False, learning_rate_q=1e-3),
-    "gan-shared": replace(INFOGAN, mi_weight_generator=ZERO),
-    "reused latents": replace(INFOGAN, latents="reused"),
-    "Q learns with G": replace(INFOGAN, q_learns_with="generator", learning_rate_q=1e-3),
-    "one batch norm": replace(INFOGAN, real_and_fake="together"),
-    "tiny": replace(INFOGAN, tiny=1e-8),
-    "instance noise": replace(INFOGAN, instance_noise=0.1),
-    "instance noise, reused latents": replace(INFOGAN, instance_noise=0.1, latents="reused"),
-}
-ITERATIONS = 20
-
-
-def trainer(
-    architecture: str, settings: StepSettings, kind: str, dtype: torch.dtype, network: NetworkSettings | None = None
-) -> Trainer:
-    config = TrainingConfig(
-        architecture,
-        SPEC,
-        settings,
-        ITERATIONS,
-        network or NetworkSettings(width=0.06),
-        batch_size=8,
-        step_kind=kind,
-        dtype=dtype,
-    )
-    images = torch.randint(
-        0, 256, (40, *ARCHITECTURES[architecture].image_CHW), generator=torch.Generator().manual_seed(1)
-    )
-    return Trainer(config, images.to(torch.uint8), seed=3)
-
-
-def state_after(run: Trainer, step: Step, num_iterations: int) -> dict[str, Tensor]:
-    """Metrics, weights and gradients after some iterations.
-
-    Gradients are compared because the weights alone do not show whether D's gradients hold a mixture of both phases.
-    """
-    metrics = []
-    for iteration in range(num_iterations):
-        run.players.begin(iteration)
-        metrics.append(step(run.players, run.scaled(run.images_NCHW[run.batches.next()])))
-    state = {"metrics": torch.stack(metrics)}
-    parts = {
-        "generator": run.players.generator.parameters(),
-        "discriminator": run.players.discriminator.d_parameters(),
-        "q": run.players.discriminator.q_parameters(),
-    }
-    for name, parameters in parts.items():
-        listed = list(parameters)
-        assert all(p.grad is not None for p in listed), name
-        state[name] = torch.cat([p.detach().flatten() for p in listed])
-        state[f"{name} gradient"] = torch.cat([p.grad.flatten() for p in listed if p.grad is not None])
-    return state
-
-
-def largest_difference(a: dict[str, Tensor], b: dict[str, Tensor]) -> float:
-    """The largest relative difference (norm of the difference over the norm) among metrics, weights and gradients."""
-    assert a.keys() == b.keys()
-    return max(float((a[k] - b[k]).norm() / b[k].norm()) for k in a)
+from infogan.step import Players, StepSettings, fused_step, metric_names, reference_step
+from tests.infogan.steps import (
+    ARMS,
+    INFOGAN,
+    ITERATIONS,
+    MUTANTS,
+    SPEC,
+    STOP_GRADIENT,
+    WITHOUT_NOISE,
+    ZERO,
+    largest_difference,
+    mutant,
+    state_after,
+    trainer,
+    without_kinks,
+)
 
 
 @pytest.mark.parametrize("arm", ARMS)
@@ -114,15 +55,6 @@ def test_every_formulation_of_the_layers_is_the_same_function(architecture: str,
     assert largest_difference(*states) < 1e-9
 
 
-def without_kinks(run: Trainer) -> Trainer:
-    """Make activations linear. By rounding, a unit near a ReLU's kink could take the other side and its gradient."""
-    for player in (run.players.generator, run.players.discriminator):
-        for block in player.modules():
-            if isinstance(block, Block) and block.slope is not None:
-                block.slope = 1.0
-    return run
-
-
 @pytest.mark.parametrize("arm", ARMS)
 @pytest.mark.parametrize("kernels", ["torch", "fastest"])
 @pytest.mark.parametrize("architecture", ["mnist", "celeba", "faces", "chairs"])
@@ -141,35 +73,6 @@ def test_gradients_of_one_iteration_agree_in_single_precision(architecture: str,
     assert largest_difference(*gradients) < 1e-4
 
 
-def mutant(*replacements: tuple[str, str]) -> Step:
-    """The fused step with pieces of its source replaced; each piece must be there."""
-    source = inspect.getsource(fused_step)
-    for old, new in replacements:
-        assert old in source, f"the fused step no longer contains {old!r}: update this mutant"
-        source = source.replace(old, new, 1)
-    namespace = dict(vars(step_module))
-    exec(compile(source, "mutant", "exec"), namespace)
-    return namespace["fused_step"]
-
-
-D_UPDATE = "players.optimizer_discriminator.step()"
-FRESH = 'if settings.latents == "fresh":'
-MUTANTS: dict[str, Callable[[], Step]] = {
-    "joint batch norm": lambda: mutant(("groups=2 if", "groups=1 if")),
-    "swapped halves": lambda: mutant(("logits[:num], logits[num:]", "logits[num:], logits[:num]")),
-    "Q reads real images": lambda: mutant(("features[num:]", "features[:num]")),
-    "D not frozen": lambda: mutant(("d.requires_grad_(False)", "pass")),
-    "stale fake batch": lambda: mutant(('settings.latents == "reused"', "True"), (FRESH, "if False:")),
-    "lambda of G off by 10 %": lambda: mutant(("players.weights_generator", "0.9 * players.weights_generator")),
-    "lambda of D off by 10 %": lambda: mutant(("players.weights_discriminator", "1.1 * players.weights_discriminator")),
-    "D's loss halved": lambda: mutant(("players.gan(loss_d)", "0.5 * loss_d")),
-    "G learns before D": lambda: mutant(("players.optimizer_discriminator.step()", "pass")),
-    "Q updated in G's phase": lambda: mutant(
-        ("players.optimizer_generator.step()", f"players.optimizer_generator.step(); {D_UPDATE}")
-    ),
-}  # fmt: skip
-
-
 @pytest.mark.parametrize("name", MUTANTS)
 def test_equality_fails_on_a_mutant(name: str) -> None:
     mutated = state_after(trainer("mnist", INFOGAN, "fused", torch.float64), MUTANTS[name](), 3)
@@ -178,8 +81,7 @@ def test_equality_fails_on_a_mutant(name: str) -> None:
 
 
 def test_equality_fails_without_the_stop_gradient() -> None:
-    step = mutant(("fake_features if settings.mi_trains_trunk else fake_features.detach()", "fake_features"))
-    mutated = state_after(trainer("mnist", ARMS["gan"], "fused", torch.float64), step, 3)
+    mutated = state_after(trainer("mnist", ARMS["gan"], "fused", torch.float64), mutant(STOP_GRADIENT), 3)
     reference = state_after(trainer("mnist", ARMS["gan"], "reference", torch.float64), reference_step, 3)
     assert largest_difference(mutated, reference) > 1e-6
 
@@ -264,17 +166,7 @@ def test_q_that_learns_with_g_leaves_the_trunk_to_d() -> None:
         trainer("mnist", replace(ARMS["Q learns with G"], mi_weight_generator=ZERO), "fused", torch.float32)
 
 
-@pytest.mark.parametrize(
-    "blind",
-    [
-        ("players.seen(real_NCHW)", "real_NCHW"),
-        ("players.seen(fake_NCHW.detach())", "fake_NCHW.detach()"),
-        ("seen_NCHW = players.seen(fake_NCHW)", "seen_NCHW = fake_NCHW"),
-        ("d.q(seen_NCHW, fake_features)", "d.q(fake_NCHW, fake_features)"),
-        ("d.q(both_NCHW[num:], fake_features", "d.q(fake_NCHW, fake_features"),
-    ],
-    ids=["real", "fake", "G's phase", "a separate Q in G's phase", "a separate Q in D's phase"],
-)
+@pytest.mark.parametrize("blind", WITHOUT_NOISE.values(), ids=WITHOUT_NOISE)
 def test_equality_fails_where_an_image_is_seen_without_its_noise(blind: tuple[str, str]) -> None:
     network = NetworkSettings(width=0.06, q_network="separate")
     settings = ARMS["instance noise"]

@@ -70,14 +70,16 @@ def test_two_runs_of_one_seed_are_bit_equal_and_seeds_differ(images: torch.Tenso
     assert not np.array_equal(first.history(), other.history())
 
 
+@pytest.mark.parametrize("precision", ["float32", "bf16"])
 @pytest.mark.parametrize("stops", [(1,), (4,), (5, 6, 17), (22,)], ids=str)
-def test_resumed_equals_uninterrupted(images: torch.Tensor, stops: tuple[int, ...]) -> None:
+def test_resumed_equals_uninterrupted(images: torch.Tensor, stops: tuple[int, ...], precision: Any) -> None:
     """Weights, Adam's moments, streams and curve; with 75 images and batches of 16 an epoch ends within the run."""
-    whole = finish(Trainer(CONFIG, images, 7))
-    trainer = Trainer(CONFIG, images, 7)
+    config = replace(CONFIG, network=replace(CONFIG.network, precision=precision, kernels="fastest"))
+    whole = finish(Trainer(config, images, 7))
+    trainer = Trainer(config, images, 7)
     for stop in stops:
         state = through_a_file(advance_to(trainer, stop).state_dict())
-        trainer = Trainer(CONFIG, images, 7)
+        trainer = Trainer(config, images, 7)
         trainer.load_state_dict(state)
         assert trainer.iteration == stop
     assert equal(finish(trainer).state_dict(), whole.state_dict())
