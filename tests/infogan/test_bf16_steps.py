@@ -46,7 +46,7 @@ def states(
 
 
 # Without AVX-512 PyTorch has other kernels for bfloat16, which round a weight's gradient more: 1.9 % instead of 0.3 %
-# (seen with ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2).
+# (seen with ONEDNN_MAX_CPU_ISA=AVX2).
 OF_D = 0.005 if torch.backends.cpu.get_cpu_capability() == "AVX512" else 0.03
 
 
