@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from bench.environment import multiplies_bf16
 from infogan import step as step_module
 from infogan.architectures import ARCHITECTURES
 from infogan.blocks import Block, NetworkSettings
@@ -34,6 +35,10 @@ ARMS = {
     "instance noise, reused latents": replace(INFOGAN, instance_noise=0.1, latents="reused"),
 }
 ITERATIONS = 20
+EMULATED = pytest.mark.skipif(
+    not multiplies_bf16("cpu"), reason="bfloat16 is emulated here: minutes instead of seconds"
+)
+EVERY_IN_BF16 = ["mnist", *(pytest.param(name, marks=EMULATED) for name in ("celeba", "faces", "chairs"))]
 
 
 def trainer(

@@ -18,9 +18,8 @@ from infogan.blocks import Block
 from infogan.networks import Discriminator
 from infogan.step import Step, fused_step, reference_step
 from infogan.training import Trainer
-from tests.infogan.steps import ARMS, BATCH, EXACT, INFOGAN, ROUNDED, run_of, smooth, still
+from tests.infogan.steps import ARMS, BATCH, EVERY_IN_BF16, EXACT, INFOGAN, ROUNDED, run_of, smooth, still
 
-FOUR = ["mnist", "celeba", "faces", "chairs"]
 Gradients = dict[str, Tensor]
 
 
@@ -66,7 +65,7 @@ def blocks_and_inputs(run: Trainer) -> list[tuple[Block, Tensor]]:
 
 @pytest.mark.parametrize("kernels", ["torch", "fastest"])
 @pytest.mark.parametrize("network", LAYERS)
-@pytest.mark.parametrize("architecture", FOUR)
+@pytest.mark.parametrize("architecture", EVERY_IN_BF16)
 def test_each_layer_alone_is_float64s(architecture: str, network: str, kernels: Any) -> None:
     """Output and all gradients, for the same input and the same gradient of the output, both exact in bfloat16.
 
@@ -106,7 +105,7 @@ BOUNDS = {"mnist": (0.04, 0.997), "celeba": (0.01, 0.9997), "faces": (0.04, 0.99
 
 
 @pytest.mark.parametrize("arm", [arm for arm in ARMS if not arm.endswith("fast-q")])  # a rate has no gradient
-@pytest.mark.parametrize("architecture", FOUR)
+@pytest.mark.parametrize("architecture", EVERY_IN_BF16)
 def test_the_gradients_of_an_iteration_are_float64s(
     monkeypatch: pytest.MonkeyPatch, architecture: str, arm: str
 ) -> None:
@@ -135,7 +134,7 @@ def test_the_gradients_of_an_iteration_are_float64s(
     assert smallest[0] > BOUNDS[architecture][1]
 
 
-@pytest.mark.parametrize("architecture", FOUR)
+@pytest.mark.parametrize("architecture", EVERY_IN_BF16)
 def test_rounding_moves_a_gradient_less_than_another_batch_does(architecture: str) -> None:
     """With ReLUs, whose kinks rounding crosses: 1 - cosine is less than a third of that between two batches."""
     exact, ours = (

@@ -16,6 +16,7 @@ from infogan.blocks import Block, NetworkSettings, rounding_once
 from infogan.step import Players, Step, StepSettings, fused_step, reference_step
 from tests.infogan.steps import (
     ARMS,
+    EVERY_IN_BF16,
     INFOGAN,
     MUTANTS,
     ROUNDED,
@@ -70,7 +71,7 @@ def far(found: dict[str, float], settings: StepSettings, factor: float = 1.0) ->
 
 
 @pytest.mark.parametrize("arm", ARMS)
-@pytest.mark.parametrize("architecture", ["mnist", "celeba", "faces", "chairs"])
+@pytest.mark.parametrize("architecture", EVERY_IN_BF16)
 def test_both_steps_round_alike(architecture: str, arm: str) -> None:
     """With ReLUs. G and Q agree to float32's rounding.
 
