@@ -13,7 +13,6 @@ from bench.records.folder import CellFolder
 from bench.records.storage import read_json, write_json
 from bench.run.kernels import RECORD, gains_from_bf16
 from bench.spec.cells import Cell
-from bench.spec.tables import load_spec
 from infogan.data import DataInfo
 
 DATA = DataInfo(
@@ -35,7 +34,8 @@ def on(monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
 
 
 def planned(results: Path, experiment: str = "mnist-mi", **options) -> Context:
-    given = {"profile": "cpu", "device": "cpu", "seeds": "0", "trains": True} | options
+    auto = ['network.precision="auto"']
+    given = {"profile": "cpu", "device": "cpu", "seeds": "0", "trains": True, "settings": auto} | options
     return Context([experiment], results=results, **given)
 
 
@@ -55,7 +55,8 @@ def test_the_table_by_hand() -> None:
         (GAINS, "mnist-mi", {"profile": "smoke"}, "bf16"),
         (GAINS, "mnist-mi", {"profile": "paper"}, "float32"),
         (GAINS, "mnist-mi", {"settings": ['network.precision="float32"']}, "float32"),
-        (GAINS, "mi-gate", {}, "float32"),
+        (GAINS, "mi-gate", {"settings": []}, "float32"),
+        (GAINS, "mnist-mi", {"settings": []}, "float32"),  # the default
         (DOES_NOT, "mnist-mi", {}, "float32"),
         (DOES_NOT, "mnist-mi", {"settings": ['network.precision="bf16"']}, "bf16"),
         ("riscv-plain", "mnist-mi", {"trains": False}, "float32"),
@@ -95,8 +96,7 @@ def test_a_report_elsewhere_knows_the_cell_for_todays(tmp_path: Path, monkeypatc
     on(monkeypatch, GAINS)
     found = planned(tmp_path)
     on(monkeypatch, DOES_NOT)
-    spec = load_spec(Path(__file__).parents[3] / "experiments.toml")
-    assert all(current_config(spec, cell, DATA.num_train) == cell.config for cell in found.cells)
+    assert all(current_config(found.spec, cell, DATA.num_train) == cell.config for cell in found.cells)
 
 
 @pytest.mark.parametrize("kind", [GAINS, DOES_NOT])
