@@ -24,8 +24,8 @@ def tracked() -> dict[str, int]:
 def test_what_is_committed_is_small(tracked: dict[str, int]) -> None:
     largest = max(tracked, key=lambda name: tracked[name])
     assert tracked[largest] <= 2 * MB, largest
-    assert sum(size for name, size in tracked.items() if name.startswith("results/")) <= 21 * MB
-    assert sum(tracked.values()) <= 26 * MB
+    assert sum(size for name, size in tracked.items() if name.startswith("results/")) <= 20 * MB
+    assert sum(tracked.values()) <= 25 * MB
 
 
 def test_no_page_is_committed(tracked: dict[str, int]) -> None:

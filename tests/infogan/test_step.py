@@ -50,7 +50,9 @@ def test_every_formulation_of_the_layers_is_the_same_function(architecture: str,
             for b in p.modules()
             if isinstance(b, Block)
         }
-        assert (formulations == {"torch"}) == (chosen == "torch")
+        wanted = {"winograd": {"torch", "winograd"}, "fastest": {"thin", "onednn"}, "torch": {"torch"}}[chosen]
+        assert formulations >= wanted
+        assert chosen == "fastest" or formulations == wanted
         states.append(state_after(run, step, 2))
     assert largest_difference(*states) < 1e-9
 

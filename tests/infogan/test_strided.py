@@ -48,9 +48,9 @@ def test_it_equals_pytorch(
 
 
 @pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize(("dtype", "largest"), [(torch.float32, 3e-6), (torch.bfloat16, 1e-2)])
-def test_it_rounds_no_worse_than_a_convolution(way: Way, dtype: torch.dtype, largest: float) -> None:
-    """Norm of the error over the norm, of the output and of each gradient; PyTorch's own within twice of ours."""
+@pytest.mark.parametrize(("dtype", "largest"), [(torch.float32, (1e-6, 3e-6)), (torch.bfloat16, (1e-2, 1e-2))])
+def test_it_rounds_no_worse_than_a_convolution(way: Way, dtype: torch.dtype, largest: tuple[float, float]) -> None:
+    """Norm of the error over the norm, of the output and of each gradient: at most twice that of PyTorch's own."""
 
     def results(dtype: torch.dtype, ours: bool) -> list[Tensor]:
         found = []
@@ -66,9 +66,10 @@ def test_it_rounds_no_worse_than_a_convolution(way: Way, dtype: torch.dtype, lar
         return [part.double() for part in found]
 
     exact, own, peers = results(torch.float64, False), results(dtype, True), results(dtype, False)
-    for a, b, c in zip(own, peers, exact, strict=True):
+    bounds = 2 * (largest[0], largest[1], largest[1])  # of an output and its two gradients
+    for a, b, c, bound in zip(own, peers, exact, bounds, strict=True):
         error, peers_error = (((part - c).norm() / c.norm()).item() for part in (a, b))
-        assert 1e-9 < error < largest
+        assert 1e-9 < error < bound
         assert error < 2 * peers_error + 1e-7
 
 

@@ -11,7 +11,7 @@ import yaml
 from bench.publish import site
 from bench.publish.markdown import slug, title_of, to_html
 
-MAX_BYTES = 35_000_000  # bytes of the whole site; a visitor loads one page of it
+MAX_BYTES = 30_000_000  # bytes of the whole site; a visitor loads one page of it
 
 
 def test_a_document_becomes_a_page() -> None:
