@@ -1,8 +1,9 @@
 """A layer of a network with its batch norm and activation, and stacks of them.
 
 With ``precision="bf16"`` a stack computes in bfloat16: weights are rounded where they are used, and activations stay
-rounded from layer to layer, through batch norm (whose statistics are float32) and activation. The weights themselves,
-their gradients, Adam, the two heads' last layers and everything after them stay in float32.
+rounded from layer to layer, through batch norm (whose statistics are float32) and activation. The layers next to the
+image stay in float32: they cost little, and most of a gradient's error came from rounding the image and what passes
+between it and them. So do the weights, their gradients, Adam, the two heads' last layers and everything after them.
 Features are flattened in (H, W, C) order, which is a view of channels_last memory. The order only permutes the columns
 of the linear layer.
 """
@@ -52,7 +53,7 @@ class NetworkSettings:
 
 
 Kernel = Literal["torch", "winograd", "thin", "gathered", "onednn"]
-THIN_CHANNELS = 3  # most channels of an image that "thin" is for: a colour image
+IMAGE_CHANNELS = 3  # most channels of an image: a colour image
 GATHERED_SIDE, GATHERED_CHANNELS = 8, 64  # largest image, and fewest channels, that "gathered" is for
 
 
@@ -72,7 +73,7 @@ def _kernel(own: Placed, settings: NetworkSettings) -> Kernel:
         return "onednn" if is_exact and settings.kernels == "fastest" and is_fast else "torch"
     if formulation.image_side % 2:
         return "torch"
-    if formulation.image_channels <= THIN_CHANNELS and settings.kernels == "fastest":
+    if formulation.image_channels <= IMAGE_CHANNELS and settings.kernels == "fastest":
         return "thin"
     if is_exact:
         return "winograd" if is_fast or settings.kernels == "winograd" else "torch"
@@ -96,7 +97,8 @@ class Block(nn.Module):
         else:
             self.op = nn.Linear(in_width * own.in_side**2, out_width * layer.spatial**2, bias=bias)
         self.kernel = _kernel(own, settings)
-        self.is_rounded = settings.precision == "bf16"
+        is_at_image = layer.kind != "linear" and min(in_width, out_width) <= IMAGE_CHANNELS
+        self.is_rounded = settings.precision == "bf16" and not is_at_image
         self.rounded_weight: Tensor | None = None  # see `rounding_once`
         features = out_width * layer.spatial**2
         self.norm = BatchNorm(features, settings.batch_norm_eps) if layer.batch_norm else None
@@ -163,7 +165,7 @@ class Stack(nn.Sequential):
     def forward(self, x: Tensor, groups: int = 1) -> Tensor:
         dtype = x.dtype
         for block in self:
-            x = block(x.to(torch.bfloat16) if block.is_rounded else x, groups)
+            x = block(x.to(torch.bfloat16 if block.is_rounded else dtype), groups)
         return x.to(dtype)
 
 

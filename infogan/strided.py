@@ -24,14 +24,11 @@ Way = Literal["thin", "gathered"]
 
 
 def _images_thin(features_NOHW: Tensor, weight_OCHW: Tensor) -> Tensor:
-    """The transposed convolution, (N, C, 2H, 2W). Patches are added in float32 at least."""
+    """The transposed convolution, (N, C, 2H, 2W)."""
     N, O, H, W = features_NOHW.shape
     C = weight_OCHW.shape[1]
     features = features_NOHW.permute(0, 2, 3, 1).reshape(N * H * W, O)
-    products = weight_OCHW.flatten(1).t() @ features.t()
-    if products.dtype == torch.bfloat16:
-        products = products.float()
-    patches = products.view(C, 4, 4, N, H, W)
+    patches = (weight_OCHW.flatten(1).t() @ features.t()).view(C, 4, 4, N, H, W)
     # (C, pixel row, pixel column, N, block row, block column): a block has 2x2 pixels, and a patch covers 2x2 blocks
     blocks = patches.new_zeros(C, 2, 2, N, H + 1, W + 1)
     for row in (0, 1):
@@ -78,7 +75,7 @@ class _FromImages(torch.autograd.Function):
         images_NCHW, weight_OCHW = ctx.saved_tensors
         images = weight = bias = None
         if ctx.needs_input_grad[0]:
-            images = _images(gradient_NOHW, weight_OCHW, ctx.way).to(images_NCHW.dtype)
+            images = _images(gradient_NOHW, weight_OCHW, ctx.way)
         if ctx.needs_input_grad[1]:
             weight = _weight(images_NCHW, gradient_NOHW, weight_OCHW, ctx.way)
         if ctx.needs_input_grad[2]:
@@ -97,7 +94,6 @@ class _ToImages(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, gradient_NCHW: Tensor) -> tuple[Tensor | None, ...]:
         features_NOHW, weight_OCHW = ctx.saved_tensors
-        gradient_NCHW = gradient_NCHW.to(features_NOHW.dtype)
         features = weight = None
         if ctx.needs_input_grad[0]:
             features = F.conv2d(gradient_NCHW, weight_OCHW, stride=2, padding=1)
@@ -118,7 +114,7 @@ def conv(images_NCHW: Tensor, weight_OCHW: Tensor, bias_O: Tensor | None, way: W
 def upconv(features_NOHW: Tensor, weight_OCHW: Tensor, bias_C: Tensor | None, way: Way) -> Tensor:
     """`F.conv_transpose2d(features, weight, bias, stride=2, padding=1)` with 4x4 kernels.
 
-    (N, O, H, W) to (N, C, 2H, 2W). ``thin`` returns float32 for features in bfloat16. Differentiable once.
+    (N, O, H, W) to (N, C, 2H, 2W). Differentiable once.
     """
     images_NCHW: Tensor = _ToImages.apply(features_NOHW, weight_OCHW, way)
     return images_NCHW if bias_C is None else images_NCHW + bias_C.view(-1, 1, 1)
