@@ -1,8 +1,9 @@
 """Numbers that the gate watches beside T80: of arms that do not converge, or that have a code more.
 
 Two sets of seeds are compared by the exact rank interval, as T80's. But a plain GAN's L_I rises to a hump whose height
-differs by a tenth between seeds, while roundings do not move it at all. There a seed is held against the baseline's of
-the same number, wherever both have the same random streams, and the margin is a narrower one. Two pairs are enough.
+differs by a tenth between seeds, while a last bit of the weights does not move it at all. There a seed is held against
+the baseline's of the same number, wherever pairs hold (:func:`bench.gate.change.why_not_paired`), and the margin is a
+narrower one. Two pairs are enough. Another kind of processor moves a seed as far as another seed would.
 """
 
 import math
@@ -13,7 +14,7 @@ import numpy as np
 
 from bench.analysis.runs import Run
 from bench.analysis.statistics import Outcome, ShiftInterval, median_interval, rank_interval
-from bench.gate.change import BySeed, other_streams
+from bench.gate.change import BySeed, why_not_paired
 from bench.gate.rules import MINIMUM_SEEDS
 from bench.spec.criteria import GateTable, WatchedTable
 from bench.spec.vocabulary import measure
@@ -50,17 +51,21 @@ def watched_arms(rule: GateTable) -> list[str]:
 
 def check_watched(rule: GateTable, group: str, base: Sequence[Run], new: Sequence[Run]) -> list[Watched]:
     """The watched numbers of an arm, on runs that have ended."""
-    streams = other_streams(base, new)
-    return [_checked(rule, table, base, new, streams) for table in rule.watched if table.arm == group]
+    not_paired = why_not_paired(base, new)
+    return [_checked(rule, table, base, new, not_paired) for table in rule.watched if table.arm == group]
 
 
-def _checked(rule: GateTable, table: WatchedTable, base: Sequence[Run], new: Sequence[Run], streams: str) -> Watched:
+def _checked(
+    rule: GateTable, table: WatchedTable, base: Sequence[Run], new: Sequence[Run], not_paired: list[str]
+) -> Watched:
     known, sides = measure(table.measure), [_values(runs, table.measure) for runs in (base, new)]
-    is_paired = table.margin_paired is not None and not streams and sides[1].keys() <= sides[0].keys()
+    is_paired = table.margin_paired is not None and not not_paired and sides[1].keys() <= sides[0].keys()
     shift, margin, outcome = decide_watched(rule, table, sides[0], sides[1], is_paired)
     if len(sides[0]) < len(base) or len(sides[1]) < len(new):
         outcome = "inconclusive"
     how = "pairs of the same seed" if is_paired else "two samples"
+    if table.margin_paired is not None and not_paired:
+        how += f" ({not_paired[0]})"
     shown = "not measured" if shift is None else f"shift {shift.shift:+.3g} [{shift.low:+.3g}, {shift.high:+.3g}]"
     said = {"ok": "is where it was", "inconclusive": "may have moved", "regressed": "has moved"}[outcome]
     only = "" if table.worse == "either" else f", worse is {table.worse}"

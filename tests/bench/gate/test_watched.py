@@ -110,17 +110,21 @@ def test_a_move_of_about_the_margin_wants_more_seeds(rule: GateTable, base: Swee
     assert watched_seeds(rule, HUMP, (10, 11)) == (10, 11)
 
 
-@pytest.mark.parametrize("why", ["other streams", "other seeds"])
+@pytest.mark.parametrize("why", ["other random streams", "another kind of processor", "other seeds"])
 def test_where_there_are_no_pairs_the_margin_is_that_of_two_samples(rule: GateTable, base: Sweep, why: str) -> None:
     looks = (*FIVE, 5, 6, 7, 8, 9)
     older, new = base, new_runs(rule, base, looks)
-    if why == "other streams":
+    if why == "other random streams":
         new = [changed(run, "mi/c1", 1.0, first_loss=0.01) for run in new]
+    elif why == "another kind of processor":
+        new = [replace(run, environment=run.environment | {"processor": "another"}) for run in new]
     else:
         older = replace(base, runs=[run for run in base.runs if run.cell.arm != HUMP or run.cell.seed > 0])
     hump = compare(rule, older, replace(base, runs=new), looks).watched[0]
     assert (hump.is_paired, hump.margin, hump.outcome) == (False, rule.watched[0].margin, "ok")
-    assert "two samples, margin 0.04" in hump.reason
+    assert "two samples" in hump.reason
+    assert "margin 0.04" in hump.reason
+    assert (why in hump.reason) == (why != "other seeds")
 
 
 def test_seeds_that_diverged_have_learned_nothing(rule: GateTable, base: Sweep) -> None:
