@@ -6,17 +6,29 @@
     "rotation-authors/infogan" = "its best run hardly draws chairs" # variant and arm
 """
 
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator, ConfigDict, RootModel, ValidationError
 
 from bench.claims.result import ClaimResult
+from bench.spec.mistakes import explain
+from bench.spec.reading import Source, SpecError, tables_of
+from bench.spec.schema import suggest
 from infogan.data.base import one_line
 
 FILE = "remarks.toml"
 MAX_BYTES = 100_000
+PARTS = "sweep", "claim", "arm"  # of a remark's place
 Remarks = Mapping[tuple[str, str, str], str]  # by sweep, claim and group
+
+_Remark = Annotated[str, AfterValidator(lambda text: one_line(" ".join(text.split())))]
+
+
+class _File(RootModel[dict[str, dict[str, dict[str, _Remark]]]]):
+    model_config = ConfigDict(frozen=True, strict=True, defer_build=True)
 
 
 def read_remarks(results: Path) -> Remarks:
@@ -24,28 +36,22 @@ def read_remarks(results: Path) -> Remarks:
     path = results / FILE
     if not path.is_file():
         return {}
+    if (size := path.stat().st_size) > MAX_BYTES:
+        raise ValueError(one_line(f"{path}: {size:,} bytes, {MAX_BYTES:,} are allowed"))
     try:
-        content = path.read_bytes()
-        if len(content) > MAX_BYTES:
-            raise ValueError(f"{len(content):,} bytes, {MAX_BYTES:,} are allowed")
-        return dict(_entries(tomllib.loads(content.decode())))
-    except (OSError, ValueError, RecursionError) as error:
-        raise ValueError(one_line(f"{path}: {error}")) from error
-
-
-def _entries(tables: object) -> Iterable[tuple[tuple[str, str, str], str]]:
-    for keys, text in _leaves(tables):
-        if len(keys) != 3 or not isinstance(text, str):
-            raise ValueError(f'{".".join(keys)} = {text!r}: expected [EXPERIMENT-PROFILE.CLAIM] and ARM = "remark"')
-        yield (keys[0], keys[1], keys[2]), one_line(" ".join(text.split()))
-
-
-def _leaves(value: object, keys: tuple[str, ...] = ()) -> Iterable[tuple[tuple[str, ...], object]]:
-    if isinstance(value, dict):
-        for key, inner in value.items():
-            yield from _leaves(inner, (*keys, key))
-    else:
-        yield keys, value
+        tables = tables_of(path)
+        sweeps = _File.model_validate(tables).root
+    except SpecError as error:
+        raise ValueError(str(error)) from error
+    except ValidationError as error:
+        told = explain(Source(path, tables), _File, error)
+        raise ValueError(f'{told}; expected [EXPERIMENT-PROFILE.CLAIM] and ARM = "remark"') from error
+    return {
+        (sweep, claim, group): text
+        for sweep, claims in sweeps.items()
+        for claim, groups in claims.items()
+        for group, text in groups.items()
+    }
 
 
 def with_remarks(results: Iterable[ClaimResult], remarks: Remarks) -> list[ClaimResult]:
@@ -54,13 +60,18 @@ def with_remarks(results: Iterable[ClaimResult], remarks: Remarks) -> list[Claim
 
 
 def unused(remarks: Remarks, results: Iterable[ClaimResult]) -> list[str]:
-    """A line for each remark on a verdict that there is not."""
+    """A line for each remark on a verdict that there is not: which part of its place is unknown, and the choices."""
     known = {_key(result) for result in results}
-    return [
-        f"{FILE} remarks on {claim} of {group} in {sweep}, which has no such verdict"
-        for sweep, claim, group in remarks
-        if (sweep, claim, group) not in known
-    ]
+    return [f"{FILE}: {_unknown(key, known)}" for key in remarks if key not in known]
+
+
+def _unknown(key: tuple[str, str, str], known: set[tuple[str, str, str]]) -> str:
+    place = f"[{key[0]}.{key[1]}] {key[2]}"
+    if not known:
+        return f"{place}: there are no verdicts here"
+    part = max(part for part in range(3) if any(other[:part] == key[:part] for other in known))
+    choices = sorted({other[part] for other in known if other[:part] == key[:part]})
+    return f"{place}: no verdict of {PARTS[part]} {key[part]!r}{suggest(key[part], choices)}"
 
 
 def _key(result: ClaimResult) -> tuple[str, str, str]:

@@ -61,7 +61,8 @@ def read(path: Path) -> Source:
 
 
 def _read(path: Path, above: tuple[Path, ...]) -> Source:
-    own = _tables_of(path)
+    own = tables_of(path)
+    _anchor(own, path.parent)
     base_name = own.pop(EXTENDS, None)
     if base_name is None:
         source = Source(path, own)
@@ -86,17 +87,16 @@ def _read(path: Path, above: tuple[Path, ...]) -> Source:
     return source
 
 
-def _tables_of(path: Path) -> dict[str, Any]:
+def tables_of(path: Path) -> dict[str, Any]:
+    """A TOML file as it stands. Raises SpecError."""
     try:
         if path.exists() and not path.is_file():  # reading a pipe would block, a device has no end
             raise SpecError(f"{path}: not a file")
-        tables = tomllib.loads(decoded(path.read_bytes()).replace("\r\n", "\n"))
+        return tomllib.loads(decoded(path.read_bytes()).replace("\r\n", "\n"))
     except OSError as error:
         raise SpecError(f"{path}: {error.strerror or error}") from error
     except (ValueError, RecursionError) as error:  # TOMLDecodeError, UnicodeDecodeError, or a number of 5,000 digits
         raise SpecError(one_line(f"{path}: not valid TOML: {error}")) from error
-    _anchor(tables, path.parent)
-    return tables
 
 
 def _anchor(tables: dict[str, Any], folder: Path) -> None:

@@ -52,9 +52,12 @@ def test_the_last_lines_of_a_run_have_it_too(spec: Spec, results: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("[mnist-mi-cpu.F9]\ninfogan = 'x'", "remarks on F9 of infogan in mnist-mi-cpu, which has no such verdict"),
+        ("[mnist-mi-cpu.F9]\ninfogan = 'x'", "[mnist-mi-cpu.F9] infogan: no verdict of claim 'F9'; choose from F1, "),
+        ("[mnist-mi-cpux.F1]\ninfogan = 'x'", "no verdict of sweep 'mnist-mi-cpux' (did you mean 'mnist-mi-cpu'?)"),
+        ("[mnist-mi-cpu.F1]\ninfogans = 'x'", "no verdict of arm 'infogans' (did you mean 'infogan'?); choose from "),
+        ("[mnist-mi-cpu]\nF1 = 'x'", "[mnist-mi-cpu] F1 = 'x': Input should be a valid dict"),
         ("[mnist-mi-cpu]\nF1 = 'x'", 'expected [EXPERIMENT-PROFILE.CLAIM] and ARM = "remark"'),
-        ("[mnist-mi-cpu.F1]\ninfogan = 3", "mnist-mi-cpu.F1.infogan = 3: expected"),
+        ("[mnist-mi-cpu.F1]\ninfogan = 3", "[mnist-mi-cpu.F1] infogan = 3: Input should be a valid string; expected"),
         ("[mnist", "damaged: "),
         ("\udcff", "damaged: "),
         ("a = " + "[" * 5000, "damaged: "),
