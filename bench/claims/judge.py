@@ -198,11 +198,10 @@ def _outcome(
         return Outcome.NOT_MEASURED, f"a budget of {iterations} iterations, {claim.min_iterations} needed"
     blank = blank_seeds(rule_of_blank, runs)
     together, remark = _hold_together(asked, runs, num_seeds, blank)
-    unmeasured = [(one, c) for one, c in zip(asked, conditions, strict=True) if math.isnan(c.value)]
-    if unmeasured and _is_open(conditions, may_hold=together is not False):
-        return Outcome.NOT_MEASURED, "; ".join(_no_value(one, c, runs) for one, c in unmeasured)
-    if together is None and all(c.holds for c in conditions):
-        return Outcome.NOT_MEASURED, remark
+    outcome, best = (_decided(conditions, together, unknown=fill, reduced=reduced) for fill in (False, True))
+    if outcome is not best:
+        unmeasured = [(one, c) for one, c in zip(asked, conditions, strict=True) if math.isnan(c.value)]
+        return Outcome.NOT_MEASURED, "; ".join(_no_value(one, c, runs) for one, c in unmeasured) or remark
     reason = "; ".join(
         f"{c.measure}: no seed shows it, {c.bound} asked"
         if math.isinf(c.value) and len(blank) == num_seeds
@@ -216,21 +215,21 @@ def _outcome(
         reason += f"; {len(blank)} of {num_seeds} seeds show nothing of the data ({rule})"
     if num_diverged:
         reason += f"; {num_diverged} of {num_seeds} seeds diverged"
-    if all(c.holds for c in conditions):
-        return (Outcome.REPRODUCED, reason) if together else (Outcome.PARTLY, f"{reason}; {remark}")
-    if any(c.holds for c in conditions if not c.guard):
-        return Outcome.PARTLY, reason
-    return Outcome.NOT_REACHED if reduced else Outcome.NOT_REPRODUCED, reason
+    if remark and all(c.holds for c in conditions):
+        reason += f"; {remark}"
+    return outcome, reason
 
 
-def _is_open(conditions: tuple[ConditionResult, ...], *, may_hold: bool) -> bool:
-    """Whether the outcome depends on the conditions without a value. ``may_hold``: enough seeds may meet them all."""
-    measured = [c for c in conditions if not math.isnan(c.value)]
-    if may_hold and all(c.holds for c in measured):
-        return True  # yes, if the others hold, too
-    deciding = [c for c in conditions if not c.guard]
-    is_partly = any(c.holds for c in measured if not c.guard)
-    return not is_partly and any(math.isnan(c.value) for c in deciding)
+def _decided(
+    conditions: tuple[ConditionResult, ...], together: bool | None, *, unknown: bool, reduced: bool
+) -> Outcome:
+    """The outcome if whatever is missing were ``unknown``: a condition without a value, and ``together`` if None."""
+    holds = [unknown if math.isnan(c.value) else c.holds for c in conditions]
+    if all(holds) and (unknown if together is None else together):
+        return Outcome.REPRODUCED
+    if any(held for held, c in zip(holds, conditions, strict=True) if not c.guard):
+        return Outcome.PARTLY
+    return Outcome.NOT_REACHED if reduced else Outcome.NOT_REPRODUCED
 
 
 def _hold_together(
