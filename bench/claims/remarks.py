@@ -6,6 +6,7 @@
     "rotation-authors/infogan" = "its best run hardly draws chairs" # variant and arm
 """
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -52,6 +53,12 @@ def read_remarks(results: Path) -> Remarks:
         for claim, groups in claims.items()
         for group, text in groups.items()
     }
+
+
+def as_toml(remarks: Remarks) -> bytes:
+    """The file that reads back as these remarks, one in a line."""
+    entries = ([json.dumps(part, ensure_ascii=False) for part in (*place, text)] for place, text in remarks.items())
+    return "".join(f"{'.'.join(place)} = {text}\n" for *place, text in entries).encode()
 
 
 def with_remarks(results: Iterable[ClaimResult], remarks: Remarks) -> list[ClaimResult]:

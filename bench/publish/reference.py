@@ -16,7 +16,7 @@ from bench.analysis.results import load
 from bench.analysis.runs import CURVES, Sweep
 from bench.claims.cost import RECORD, judge_cost, read_cost
 from bench.claims.judge import judge
-from bench.claims.remarks import read_remarks, with_remarks
+from bench.claims.remarks import FILE, as_toml, read_remarks, with_remarks
 from bench.claims.result import ClaimResult
 from bench.context import DEFAULT_SPEC
 from bench.environment import ROOT
@@ -111,6 +111,9 @@ def publish(results: Path, experiment: str, profile: str) -> Path:
     folder = REFERENCES / name
     document_of(name)  # before anything is written
     spec, keys = load_spec(DEFAULT_SPEC), {run.cell.key for run in sweeps[0].runs}
+    has_cost = spec.cost is not None and spec.cost.beside == experiment
+    about = (name, "cost") if has_cost else (name,)
+    remarks = {place: text for place, text in read_remarks(results).items() if place[0] in about}
 
     def is_shown(cell: Cell) -> bool:
         return cell.key in keys
@@ -123,8 +126,10 @@ def publish(results: Path, experiment: str, profile: str) -> Path:
         write_report(whole, spec, folder, [experiment], profile)
     pack(results, folder / "cells.zip", pictures=False, max_bytes=MAX_BYTES, replace=True, wanted=is_shown)
     (folder / CURVES).unlink(missing_ok=True)  # of an earlier reference whose cells were gone
-    if spec.cost is not None and spec.cost.beside == experiment and (results / RECORD).exists():
+    if has_cost and (results / RECORD).exists():
         write_atomic(folder / RECORD, (results / RECORD).read_bytes())
+    if remarks:  # else those of an earlier reference stay
+        write_atomic(folder / FILE, as_toml(remarks))
     _show(folder)
     again(folder)  # as the committed folder is drawn, which has fewer pictures than the cells
     return folder

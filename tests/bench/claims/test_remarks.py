@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.claims.remarks import FILE, read_remarks
+from bench.claims.remarks import FILE, as_toml, read_remarks
 from bench.claims.result import ClaimResult
 from bench.report import write_report
 from bench.report.arms import ArmView
@@ -73,3 +73,10 @@ def test_a_remark_that_fits_nothing_is_said(spec: Spec, results: Path, text: str
 
 def test_a_folder_without_remarks_has_none(tmp_path: Path) -> None:
     assert read_remarks(tmp_path) == {}
+
+
+def test_written_remarks_read_back(tmp_path: Path) -> None:
+    texts = {"one/infogan": 'it\'s "a\\b" ü 😀 # [x]', "infogan": "", "a.b ü": "x"}
+    remarks = {(sweep, "F1", group): text for sweep in ("mnist-cpu", "cost") for group, text in texts.items()}
+    (tmp_path / FILE).write_bytes(as_toml(remarks))
+    assert read_remarks(tmp_path) == remarks

@@ -15,6 +15,7 @@ from PIL import Image
 from bench.analysis import runs
 from bench.analysis.results import load
 from bench.analysis.runs import CURVES, read_curves, write_curves
+from bench.claims.remarks import FILE, read_remarks
 from bench.commands.report import report
 from bench.context import DEFAULT_SPEC
 from bench.publish import lean, reference
@@ -22,6 +23,13 @@ from bench.records.pack_format import Pack
 from bench.spec.tables import load_spec
 from tests.bench.recorded_sweep import planned, record
 
+SEEN = "its digits are no digits"
+REMARKS = f"""
+[mnist-mi-cpu.F1]  # a comment
+infogan = "{SEEN}"
+[mnist-cpu.F2d]
+infogan = "of another reference"
+"""
 BLOCK = "# A document\n\n<!-- mnist-mi-cpu -->\nold\n<!-- /mnist-mi-cpu -->\n"
 
 
@@ -34,6 +42,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for cell in planned(spec, seeds=(0, 1)):
         record(results, cell)
     record(results, planned(spec, seeds=(2,))[0], done=False, length=5)
+    (results / FILE).write_text(REMARKS)
     return results
 
 
@@ -55,7 +64,12 @@ def test_a_reference_is_a_pack_with_a_lean_report(folder: Path) -> None:
     figures = {name for name in held if name.startswith("figures/")}
     assert {name for name in figures if "-traversal-" not in name} == {"figures/mnist-mi-cpu-t80.png"}
     assert len(figures) == 6  # the T80 figure and a grid for each arm
-    assert held - figures - {n for n in held if n.startswith("tables/")} == {"cells.zip", "claims.json", "report.md"}
+    assert held - figures - {n for n in held if n.startswith("tables/")} == {
+        "cells.zip",
+        "claims.json",
+        "report.md",
+        FILE,
+    }
     with Pack(folder / "cells.zip") as pack:
         assert len(pack.cells) == 10
         files = {name for cell in pack.cells for name in cell.files}
@@ -70,6 +84,12 @@ def test_a_reference_is_a_pack_with_a_lean_report(folder: Path) -> None:
     lean.make_lean(folder)
     assert (folder / "report.md").read_text() == text
     assert pictures == {name: (folder / name).read_bytes() for name in figures}
+
+
+def test_the_remarks_on_its_sweep_come_with_a_reference(results: Path, folder: Path) -> None:
+    assert read_remarks(folder) == {("mnist-mi-cpu", "F1", "infogan"): SEEN}
+    assert SEEN in (folder / "report.md").read_text()
+    assert SEEN in (folder.parents[1] / "README.md").read_text()
 
 
 def test_committed_pictures_have_few_colours_and_look_the_same() -> None:
