@@ -4,6 +4,7 @@ It answers torch.cuda's queries, moves nothing, and computes on the CPU. So it f
 host, a generator of the wrong device and a read by the host; it says nothing about numbers or speed on a real GPU.
 """
 
+import importlib
 import traceback
 from collections.abc import Iterable
 from typing import Any
@@ -13,6 +14,8 @@ import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_flatten, tree_map
+
+from tests.infogan.emulated_graph import emulate_graphs
 
 CUDA = torch.device("cuda", 0)
 _RealGenerator = torch.Generator
@@ -160,7 +163,10 @@ class EmulatedGpu(TorchFunctionMode):
 
 
 def emulate(monkeypatch: pytest.MonkeyPatch) -> EmulatedGpu:
-    """The device as a context manager; torch.cuda's queries are answered until the test ends."""
+    """The device as a context manager; torch.cuda's queries are answered and graphs emulated until the test ends."""
+    # An optimiser's first step imports it, and it would keep for good what stands in torch.cuda then.
+    importlib.import_module("torch._dynamo")
+    emulate_graphs(monkeypatch)
     monkeypatch.setattr(torch, "Generator", _Generator)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda *_: "emulated")

@@ -17,7 +17,6 @@ from infogan.step import StepSettings, fused_step
 from infogan.together import iterations, take_turns
 from infogan.training import Trainer, TrainingConfig
 from tests.infogan.emulated_gpu import EmulatedGpu, emulate, is_on_gpu
-from tests.infogan.emulated_graph import emulate_graphs
 
 SPEC = LatentSpec(Noise(6), (Categorical(10), Continuous(std="sqrt-exp", std_clip=(0.1, 2.0))))
 STEP = StepSettings(mi_weight_discriminator=(1.0, 0.1), mi_weight_generator=(1.0, 0.1))
@@ -38,7 +37,6 @@ STEPS: dict[str, StepSettings] = {
 
 @pytest.fixture
 def gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[EmulatedGpu]:
-    emulate_graphs(monkeypatch)
     with emulate(monkeypatch) as device:
         yield device
 
@@ -64,7 +62,17 @@ def same(a: Trainer, b: Trainer) -> bool:
     return all(torch.equal(x, y) for x, y in pairs) and bool((a.history() == b.history()).all())
 
 
-# ---- the emulator finds planted mistakes
+# ---- the emulator leaves nothing behind, and finds planted mistakes
+
+
+def test_torch_keeps_nothing_of_the_emulation() -> None:
+    """This can fail only where nothing imported torch._dynamo before, as when this file runs alone."""
+    with pytest.MonkeyPatch.context() as patch, emulate(patch):
+        trained(replace(CONFIG, iterations=1))
+    from torch._dynamo.device_interface import CudaInterface
+
+    names = ("Stream", "current_stream", "stream", "synchronize")
+    assert [name for name in names if getattr(CudaInterface, name) is not getattr(torch.cuda, name)] == []
 
 
 def test_the_emulated_device_notes_what_a_gpu_would_refuse(gpu: EmulatedGpu) -> None:

@@ -20,7 +20,6 @@ from infogan.measures.probes import by_iteration, probe_iterations
 from infogan.measures.quality import family as samples
 from tests.bench.attempts import attempt
 from tests.infogan.emulated_gpu import emulate
-from tests.infogan.emulated_graph import emulate_graphs
 
 ITERATIONS = 30  # more than the iterations between two reads from a GPU
 
@@ -54,7 +53,6 @@ def test_a_cell_trains_and_is_measured_on_a_gpu(tmp_path: Path, monkeypatch: pyt
     def report(kind: str, values: dict[str, Any]) -> None:
         told.append((kind, values))
 
-    emulate_graphs(monkeypatch)
     with folder.lock("test"), emulate(monkeypatch) as gpu:
         assert attempt(CellRun(task, report, lambda: False)) == "done", told[-3:]
     assert gpu.problems == []

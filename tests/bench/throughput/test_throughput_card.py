@@ -16,7 +16,6 @@ from bench.throughput import card, paired
 from bench.throughput.ceiling import direct_flops
 from bench.throughput.workloads import Workload
 from tests.infogan.emulated_gpu import emulate
-from tests.infogan.emulated_graph import emulate_graphs
 
 TINY = Workload("mnist", 4, 0.03)
 
@@ -125,10 +124,9 @@ def test_on_an_emulated_gpu_every_row_runs_and_mixes_no_devices(
     monkeypatch.setattr(card, "STRETCH", {"cuda": 1})
     monkeypatch.setattr(card, "ROUNDS", {"cuda": 1})
     monkeypatch.setattr(card, "PRODUCT_SIZES", {"cuda": 64})
-    for name, answer in (("empty_cache", None), ("reset_peak_memory_stats", None), ("max_memory_allocated", 2**20)):
-        monkeypatch.setattr(torch.cuda, name, lambda answer=answer: answer)
-    emulate_graphs(monkeypatch)
     with emulate(monkeypatch) as gpu:
+        for name, answer in (("empty_cache", None), ("reset_peak_memory_stats", None), ("max_memory_allocated", 2**20)):
+            monkeypatch.setattr(torch.cuda, name, lambda answer=answer: answer)
         said: list[str] = []
         workload = Workload("mnist", 4, 0.03, device="cuda")
         failed = card.measure_card(tmp_path / "card.json", workload, said.append, rows)
