@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from bench.console import BadInput, escape, say
 from bench.context import require_file, require_folder, require_profile, require_writable
+from bench.options import on_results
 from bench.records.pack_format import PackError
 from bench.spec.images import Replacement
 from bench.spec.selection import experiment_table
@@ -78,7 +79,7 @@ def require_results(folder: Path) -> None:
     """Raise BadInput if the folder does not exist."""
     require_folder("results", folder)
     if not folder.exists():
-        raise BadInput(f"{folder} does not exist; `python -m bench run` creates it")
+        raise BadInput(f"{folder} does not exist; `{on_results(folder, 'run', 'EXPERIMENT')}` creates it")
 
 
 def _say_all(written: "Report | Combined", page: Path) -> None:

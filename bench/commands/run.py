@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from bench import environment
 from bench.commands.plan import print_data, print_estimate, size_text
 from bench.console import BadInput, Exit, console, escape, say
-from bench.context import DEFAULT_RESULTS, Context, require_writable
+from bench.context import Context, require_writable
+from bench.options import on_results
 from bench.run import plan as grid
 from bench.run.executors.base import Executor
 from bench.run.share_gpu import limit_threads
@@ -104,16 +105,17 @@ def _print_outcome(context: Context, outcome: grid.Outcome, num_tasks: int) -> N
         say(f"[red]stopped:[/red] {escape(outcome.lost)}; the cells there now were not made by this run")
         return
     for name in outcome.failed:
-        say(f"[red]failed:[/red] {escape(name)}; `python -m bench plan` shows why, and result.json has the traceback")
+        plan = escape(on_results(context.results, "plan"))
+        say(f"[red]failed:[/red] {escape(name)}; `{plan}` shows why, and result.json has the traceback")
     for line in in_lines(outcome.untracked):
         say(f"[yellow]not fully tracked:[/yellow] {escape(line)}")
     if num := len(outcome.untracked):
         say(
             f"{num} {'cell is' if num == 1 else 'cells are'} not fully tracked, but safe: "
-            f"`{escape(_on_results(context, 'sync'))}` completes the mirror"
+            f"`{escape(on_results(context.results, 'sync'))}` completes the mirror"
         )
     if context.uri is None:
-        say(f"not tracked, as you asked; to sync later: {escape(_on_results(context, 'sync'))}")
+        say(f"not tracked, as you asked; to sync later: {escape(on_results(context.results, 'sync'))}")
     finished = f"{outcome.done} of {num_tasks} cells finished" if num_tasks else "nothing was left to train"
     say(f"{finished}; records in {escape(str(context.results))}")
     if outcome.exit_code in (Exit.INTERRUPTED, Exit.TERMINATED):
@@ -130,10 +132,4 @@ def _say_answer(context: Context) -> None:
     found = answers_of(context.results, context.spec, context.profiles)
     say_answers(found)
     if found.judged or found.headlines or found.too_short:
-        say(f"the report with pictures: {escape(_on_results(context, 'report'))}", to_copy=True)
-
-
-def _on_results(context: Context, command: str) -> str:
-    """A command on these results, to copy."""
-    elsewhere = [] if context.results == DEFAULT_RESULTS.absolute() else ["--results", context.results]
-    return environment.command(command, *elsewhere)
+        say(f"the report with pictures: {escape(on_results(context.results, 'report'))}", to_copy=True)

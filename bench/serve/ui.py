@@ -12,6 +12,7 @@ from pathlib import Path
 
 from bench.console import BadInput, Exit, console, escape, is_watched, say
 from bench.context import require_mlflow
+from bench.options import on_results
 from bench.serve.app import Served
 from bench.serve.process import (
     LOOPBACK,
@@ -39,15 +40,16 @@ def show(results: Path, port: int | None, *, open_browser: bool) -> Exit:
     require_mlflow("`python -m bench report` does not need it; or install it")
     try:
         if uri.startswith(("http://", "https://")):
-            _print_views(f"{redacted(uri).rstrip('/')}/", tracking.prepared_experiments(uri))
+            _print_views(f"{redacted(uri).rstrip('/')}/", tracking.prepared_experiments(uri), results)
             return Exit.OK
         if not tracking.may_exist(uri):
-            raise BadInput(f"nothing to show: no mlflow.db in {results}; run `python -m bench run` first")
+            first = on_results(results, "run", "EXPERIMENT")
+            raise BadInput(f"nothing to show: no mlflow.db in {results}; run `{first}` first")
         folders = () if uri == tracking.default_uri(results) else tracking.artifact_folders(uri)
         served = Served(
             uri, str(results.absolute() / "artifacts"), folders, port=usable_port(port), token=secrets.token_urlsafe(24)
         )
-        return _serve(served, open_browser=open_browser)
+        return _serve(served, results, open_browser=open_browser)
     except (tracking.StoreError, ServerFailed) as error:
         print(f"error: {error}", file=sys.stderr)
         return Exit.FAILED
@@ -59,13 +61,13 @@ def view_address(base: str, experiment_id: str, view: str) -> str:
     return f"{base}#/experiments/{experiment_id}/runs?workflowType=machine_learning&{VIEWS[view]}"
 
 
-def _print_views(base: str, experiments: dict[str, str]) -> None:
+def _print_views(base: str, experiments: dict[str, str], results: Path) -> None:
     for name, experiment_id in experiments.items():
         say(f"[bold]{escape(name)}[/bold]")
         for view in VIEWS:
             say(f"  {view:5}  {escape(view_address(base, experiment_id, view))}", to_copy=True)
     if not experiments:
-        say("no runs are mirrored here yet; `python -m bench sync` mirrors what is recorded")
+        say(f"no runs are mirrored here yet; `{escape(on_results(results, 'sync'))}` mirrors what is recorded")
 
 
 def _open_browser(address: str, folder: str) -> None:
@@ -78,7 +80,7 @@ def _open_browser(address: str, folder: str) -> None:
 
 
 # ---------------------------------------------------------------- the server
-def _serve(served: Served, *, open_browser: bool) -> Exit:
+def _serve(served: Served, results: Path, *, open_browser: bool) -> Exit:
     base = f"http://{LOOPBACK}:{served.port}"
     with (
         received_signals() as signals,
@@ -91,7 +93,7 @@ def _serve(served: Served, *, open_browser: bool) -> Exit:
             wait_until(lambda: is_healthy(base), server, signals)
         if not signals:
             page = f"{base}/?token={served.token}"
-            _print_views(page, experiments)
+            _print_views(page, experiments, results)
             say(f"MLflow serves {escape(redacted(served.store_uri))} at {page}; Ctrl-C stops it", to_copy=True)
             if open_browser and experiments:
                 _open_browser(view_address(page, next(iter(experiments.values())), "seeds"), folder)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -11,6 +12,10 @@ from pathlib import Path
 import pytest
 
 from bench import environment
+from bench.commands.report import require_results
+from bench.console import BadInput
+from bench.options import on_results
+from bench.serve.ui import show
 from infogan.data import DataError
 from infogan.data.base import home_dir
 
@@ -109,6 +114,18 @@ def test_a_command_to_copy_is_quoted_for_a_shell() -> None:
     shown = environment.command(*words)
     assert shown.endswith(" ~/'all runs' ~/x '' lr=0.1")  # a bare "~" is the home folder
     assert shlex.split(shown) == ["python", "-m", "bench", *words]
+
+
+def test_suggested_commands_name_and_quote_the_results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    there, quoted = tmp_path / "it's mine", shlex.quote(str(tmp_path / "it's mine"))
+    with pytest.raises(BadInput, match=re.escape(f"`python -m bench run EXPERIMENT --results {quoted}` creates it")):
+        require_results(there)
+    there.mkdir()
+    with pytest.raises(BadInput, match=re.escape(f"run `python -m bench run EXPERIMENT --results {quoted}` first")):
+        show(there, None, open_browser=False)
+    monkeypatch.chdir(tmp_path)
+    assert on_results(Path("it's mine"), "sync") == f"python -m bench sync --results {quoted}"
+    assert on_results(Path("results/latest").absolute(), "sync") == "python -m bench sync"
 
 
 # ---------------------------------------------------------------- no home
