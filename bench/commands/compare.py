@@ -8,6 +8,7 @@ from bench.console import BadInput, Exit, escape, say
 from bench.context import Context
 from bench.options import CompareOptions
 from bench.spec.experiment import arm_of, variant_of
+from bench.spec.schema import suggest
 
 
 def compare(
@@ -30,8 +31,7 @@ def compare(
     settings = options["settings"] or []
     if new in (None, base) and not settings:
         raise BadInput(f"{base} would be compared with itself: name another arm, or change a setting with --set")
-    sides: list[Any] = []
-    end = Exit.OK
+    contexts = []  # both are checked before any training
     for group, given in ((base, None), (new or base, settings)):
         chosen: dict[str, Any] = {
             **options,
@@ -41,6 +41,12 @@ def compare(
         }
         context = Context([experiment], **chosen, download=train, trains=train)
         rule = gate_rule(context, experiment)
+        if group not in (known := list(dict.fromkeys(cell.group for cell in context.cells))):
+            raise BadInput(f"{experiment}: {group!r} names no variant{suggest(group, known)}")
+        contexts.append(context)
+    sides: list[Any] = []
+    end = Exit.OK
+    for context in contexts:
         code = run(context) if train else Exit.OK
         if code not in (Exit.OK, Exit.NOT_TRACKED):
             raise typer.Exit(int(code))

@@ -48,7 +48,7 @@ def current_sweep(context: Context, cells: list[Cell]) -> Sweep:
 def gate_rule(context: Context, experiment: str) -> GateTable:
     table = context.spec.experiments[experiment]
     if not any(code.kind == "categorical" for code in table.codes):
-        raise BadInput(f"{experiment} has no categorical code and so no T80 to gate; choose another experiment")
+        raise BadInput(f"{experiment} has no categorical code and so no T80; choose another experiment")
     return table.gate
 
 

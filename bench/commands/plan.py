@@ -62,6 +62,9 @@ def print_estimate(context: Context, planned: list[grid.PlannedCell], jobs: int)
     say(f"{cells}: " + ", ".join(f"{n} {state}" for state, n in counts.items()))
     if outdated := sum(bool(p.detail) and not p.to_run for p in planned):
         say(f"{outdated} of them have no weights and keep the measures of earlier code")
+    folders = [(context.results / p.cell.folder).parent for p in planned if p.state == "missing"]
+    if beside := sum(folder.is_dir() and any(folder.iterdir()) for folder in folders):
+        say(f"{beside} of the missing have records here of other settings, data, versions or kinds of processor")
     if any(p.to_run for p in planned):
         from bench.run.work import estimate
 

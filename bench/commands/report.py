@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from bench.console import BadInput, escape, say
 from bench.context import require_file, require_folder, require_profile, require_writable
 from bench.options import on_results
+from bench.records.folder import THROUGHPUT
 from bench.records.pack_format import PackError
 from bench.spec.images import Replacement
 from bench.spec.selection import experiment_table
@@ -57,6 +58,8 @@ def _combined(folders: list[Path], spec: Spec, to: Path, experiments: list[str] 
     from bench.report import names_of, write_combined
 
     require_file("--to", to)
+    if to.suffix != ".html":
+        raise BadInput(f"--to {to}: it writes a page, FILE.html")
     with ExitStack() as stack:
         read = []
         for path in folders:
@@ -76,10 +79,23 @@ def _combined(folders: list[Path], spec: Spec, to: Path, experiments: list[str] 
 
 
 def require_results(folder: Path) -> None:
-    """Raise BadInput if the folder does not exist."""
+    """Raise BadInput if the folder does not exist, or holds nothing that a report shows."""
     require_folder("results", folder)
     if not folder.exists():
         raise BadInput(f"{folder} does not exist; `{on_results(folder, 'run', 'EXPERIMENT')}` creates it")
+    if _has_cells(folder):
+        return
+    inner = sorted(path.name for path in folder.iterdir() if path.is_dir() and _has_cells(path))
+    if inner or not any((folder / name).exists() for name in (THROUGHPUT, "history.jsonl")):
+        named = f"; choose one of its folders: {', '.join(inner)}" if inner else ""
+        raise BadInput(one_line(f"{folder} holds no records{named}"))
+
+
+def _has_cells(folder: Path) -> bool:
+    """Whether a folder has cells, packs of them, or what is left of their curves."""
+    from bench.analysis.runs import CURVES, PACKS
+
+    return any(next(folder.glob(name), None) for name in ("cells", PACKS, CURVES))
 
 
 def _say_all(written: "Report | Combined", page: Path) -> None:

@@ -16,7 +16,10 @@ from bench.publish.documents import markdown_table, parser_of, with_block
 from bench.records.storage import write_atomic
 from bench.report import answers as words
 from bench.report import wording
+from bench.report.arms import ArmView
+from bench.report.cards import shares
 from bench.report.evidence import Evidence, best, of_folder
+from bench.report.pages import Card
 
 REFERENCES = ROOT / "results" / "reference"
 README = ROOT / "README.md"
@@ -62,24 +65,37 @@ def answer(found: list[Evidence]) -> str:
     return "; ".join([*parts, *(f"{who}{remark}" for who, remark in named)])
 
 
+def summary(evidence: Iterable[Evidence]) -> str:
+    """``Of 8 claims on the paper's data: 5 yes and 3 partly. Of 12 claims on ... Each by its first arm.``"""
+    found = [Card([ArmView(one.result) for one in own]) for own in best(evidence).values()]
+    parts = []
+    for is_papers, where in ((True, "the paper's data"), (False, "substitutes")):
+        own = [card for card in found if card.is_papers_data is is_papers]
+        counted = wording.listed([f"{share.count} {share.words}" for share in shares(own)])
+        parts += [f"Of {wording.plural(len(own), 'claim')} on {where}: {counted}."] if own else []
+    return " ".join([*parts, "Each by its first arm."])
+
+
 def _numbers(results: list[ClaimResult]) -> tuple[str, str]:
     """(our number, the bound on it)."""
     return words.ours(results, with_interval=True), words.needed(results[0]) or wording.ABSENT
 
 
 def table(evidence: Iterable[Evidence]) -> str:
-    """One line a claim, as Markdown: what README shows."""
-    rows = []
+    """The counts, and one line a claim, as Markdown: what README shows."""
+    evidence, rows = list(evidence), []
     for claim, found in best(evidence).items():
         results = [one.result for one in found]
         first = results[0]
         beside = [text or wording.ABSENT for text in (words.papers(first), words.holding(first))]
         rows.append([claim, words.plain(first), *_numbers(results), *beside, answer(found)])
-    return markdown_table(["", "claim", "ours", "needed", "the paper", "seeds", "does it hold?"], rows)
+    lines = markdown_table(["", "claim", "ours", "needed", "the paper", "seeds", "does it hold?"], rows)
+    return f"{summary(evidence)}\n\n{lines}"
 
 
 def page(evidence: Iterable[Evidence]) -> str:
     """The table with a line for every arm, its budget and its report, as Markdown."""
+    evidence = list(evidence)
     columns, rows = ["", "arm", "holds?", "ours", "needed", "seeds", "budget", "report"], []
     for claim, found in best(evidence).items():
         rows.append([f"**{claim}**", f"**{found[0].result.text}**", *[""] * 6])
@@ -92,11 +108,13 @@ def page(evidence: Iterable[Evidence]) -> str:
             rows.append(["", *cells, words.holding(result) or wording.ABSENT, result.verdict.budget.words, link])
     about = (
         "Every claim, every arm, the best committed evidence. Numbers: the median over seeds and, in brackets, its "
-        "interval; where it says best run, that one decides. A verdict compares the number with its bound, not the "
-        "interval: where the interval contains the bound, five other seeds might give another answer. "
+        "interval (of five seeds the smallest and the largest, 93.75 %); where it says best run, that one decides. "
+        "*Nothing* is the value of a run whose images show nothing of the data. *Undecided* is a seed that could not "
+        "be measured. A verdict compares the number with its bound, not the interval: where the interval contains the "
+        "bound, five other seeds might give another answer. [Words and verdicts](../../docs/METRICS.md). "
         "`python -m bench.publish.answers` writes this page."
     )
-    return f"# The whole paper on one page\n\n{about}\n\n{markdown_table(columns, rows)}\n"
+    return f"# The whole paper on one page\n\n{summary(evidence)}\n\n{about}\n\n{markdown_table(columns, rows)}\n"
 
 
 def main() -> int:

@@ -110,7 +110,8 @@ def _number(results: Sequence[ClaimResult], *, with_interval: bool) -> str:
     if first.id not in PLAIN:
         known = measure(condition.measure)
         return f"{known.words} {wording.measured(known.name, first.value)} {first.unit}".rstrip()
-    if values[0] == math.inf:
+    of_best = "{best" in PLAIN[first.id][1]
+    if values[0] == math.inf or (values[0] == -math.inf and not (of_best and condition.value != -math.inf)):
         return "most seeds show nothing of it"
     shorter = max(values) < 1
     least, most = (

@@ -31,9 +31,16 @@ class Combined:
 
 
 def combine(
-    found: Mapping[str, Collected], spec: Spec, addresses: Mapping[str, str], links: Sequence[tuple[str, str]] = ()
+    found: Mapping[str, Collected],
+    spec: Spec,
+    addresses: Mapping[str, str],
+    links: Sequence[tuple[str, str]] = (),
+    names: Sequence[str] | None = None,
 ) -> Combined:
-    """The page over folders by name. ``addresses``: of each folder's own report, "" where it has none."""
+    """The page over folders by name. ``addresses``: of each folder's own report, "" where it has none.
+
+    ``names``: the experiments that are asked for; by default those with claims.
+    """
     best = evidence.best(one for name, own in found.items() for one in evidence.of_folder(own.claims, name))
     views = [
         pages.FolderView(
@@ -43,7 +50,8 @@ def combine(
     ]
     shown = [_card(own, found[own[0].folder]) for own in best.values()]
     recorded = {sweep.experiment for collected in found.values() for sweep in collected.view.sweeps}
-    absent = [name for name, table in spec.experiments.items() if table.claims and name not in recorded]
+    expected = [name for name, table in spec.experiments.items() if table.claims] if names is None else names
+    absent = [name for name in expected if name not in recorded]
     missing = [f"{wording.listed(absent)}: nothing recorded"] if absent else []
     view = pages.CombinedView(cards.summary(shown), cards.shares(shown), shown, views, links, missing)
     said = [collected.answers for collected in found.values()]
@@ -73,7 +81,7 @@ def write_combined(
         name: Path(os.path.relpath(page.resolve(), to.resolve().parent)).as_posix() if page.is_file() else ""
         for name, page in pages_of.items()
     }
-    found = combine(collected, spec, addresses)
+    found = combine(collected, spec, addresses, names=names)
     write_atomic(to, pages.render_combined(found.view))
     return found
 

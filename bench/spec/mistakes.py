@@ -24,6 +24,8 @@ class Misfit(ValueError):
 def explain(source: Source, model: type[BaseModel], error: ValidationError) -> str:
     """Describe the first error in one line. ``model``: the model that the source was validated as."""
     errors = sorted(error.errors(), key=lambda e: e["type"] == "missing")  # a mistyped key often explains a missing one
+    if {("defaults",), ("arms",)} <= {e["loc"] for e in errors if e["type"] == "missing"}:
+        return one_line(f'{source.path}: neither [defaults] nor [arms]; a file of your own needs extends = "builtin"')
     first = errors[0]
     # pydantic adds the tag of a union's member to the location; it is not a key of the file
     location = [

@@ -105,3 +105,12 @@ def test_an_environment_that_lacks_a_package_is_told_so(bench: Bench, tmp_path: 
     assert output.count("\n") == 1
     assert "lacks a package that pyproject.toml requires" in output
     assert said in output
+
+
+def test_compare_wants_a_variant_where_there_are_variants(bench: Bench) -> None:
+    bench.spec.write_text(bench.spec.read_text() + "\n[experiments.tiny.variants.half]\nshare_of_images = 0.5\n")
+    for arms in ("infogan", "half/gan"), ("half/infogan", "gan"):
+        output = bench.here("compare", "tiny", *arms, "--run", code=2)
+        assert "names no variant" in output
+        assert "half/" in output
+    assert not bench.results.exists()

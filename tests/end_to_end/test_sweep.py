@@ -117,7 +117,9 @@ def test_another_definition_is_kept_apart(swept: tuple[Bench, str], tmp_path: Pa
     bench.spec.write_text(
         bench.spec.read_text().replace("learning_rate_generator = 1e-3", "learning_rate_generator = 2e-3")
     )
-    assert "1 missing" in bench.here("plan", "tiny", "--arms", "gan", "--seeds", "0")
+    planned = bench.here("plan", "tiny", "--arms", "gan", "--seeds", "0")
+    assert "1 missing" in planned
+    assert "1 of the missing have records here of other settings" in planned
     bench("run", "tiny", "--arms", "gan", "--seeds", "0")
     assert len(list((bench.results / "cells").rglob("cell.json"))) == 2
     bench("report")

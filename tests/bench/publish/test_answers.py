@@ -23,6 +23,11 @@ def test_arms_are_named_where_they_differ_with_a_smaller_budget_and_a_remark() -
     assert answers.answer([YES]) == "**yes**, on a substitute"
 
 
+def test_the_counts_are_those_of_each_claims_first_arm() -> None:
+    assert answers.summary([YES, NO]) == "Of 1 claim on substitutes: 1 yes. Each by its first arm."
+    assert answers.summary([NO]) == "Of 1 claim on substitutes: 1 not at this budget. Each by its first arm."
+
+
 def test_the_page_has_a_line_for_each_arm_with_its_interval_and_remark() -> None:
     (row,) = [line for line in answers.page([YES, NO]).splitlines() if "smudges" in line]
     assert row.startswith("| | `infogan-fast-q` | not at this budget on a substitute; smudges |")

@@ -74,7 +74,7 @@ def test_a_median_has_its_interval_where_that_is_asked() -> None:
     assert answers.ours([same], with_interval=True) == "explains 60 % of the slant's variance"
     assert answers.ours([result("F5a", Outcome.PARTLY)]) == "by 0.60 of the range"
     nothing = replace(result("F5a", Outcome.NOT_REACHED), value=-math.inf, low=-math.inf, high=-math.inf)
-    assert answers.ours([nothing], with_interval=True) == "by nothing of the range"
+    assert answers.ours([nothing], with_interval=True) == "most seeds show nothing of it"
 
 
 def test_a_number_that_is_not_there_has_a_word_everywhere() -> None:

@@ -62,11 +62,33 @@ def test_one_page_over_a_folder_and_a_pack(two: tuple[Path, Path], tmp_path: Pat
 
 @pytest.mark.parametrize(
     ("results", "to", "says"),
-    [(["a", "b"], None, "--to FILE.html"), (["a"], "a.html", "does not exist"), (["a"], ".", "is a folder")],
+    [
+        (["a", "b"], None, "--to FILE.html"),
+        (["a"], "a.html", "does not exist"),
+        (["a"], ".", "is a folder"),
+        (["a"], "a.pdf", "FILE.html"),
+    ],
 )
 def test_bad_input_is_one_line(results: list[str], to: str | None, says: str, tmp_path: Path) -> None:
     with pytest.raises(BadInput, match=re.escape(says)):
         report(None, DEFAULT_SPEC, [tmp_path / name for name in results], None, to=tmp_path / to if to else None)
+
+
+def test_a_folder_without_records_is_bad_input_and_names_those_inside_that_have_some(
+    two: tuple[Path, Path], tmp_path: Path
+) -> None:
+    for to in None, tmp_path / "all.html":
+        with pytest.raises(BadInput, match=r"holds no records$"):
+            report(None, DEFAULT_SPEC, [tmp_path], None, to=to)
+    (tmp_path / "full").symlink_to(two[0])
+    with pytest.raises(BadInput, match=r"holds no records; choose one of its folders: full$"):
+        report(None, DEFAULT_SPEC, [tmp_path], None)
+    assert [path.name for path in tmp_path.iterdir()] == ["full"]
+
+
+def test_only_what_was_asked_for_is_missing(two: tuple[Path, Path], tmp_path: Path, capsys: Any) -> None:
+    report(["mnist-mi", "faces"], DEFAULT_SPEC, two, None, to=tmp_path / "all.html")
+    assert "missing: faces: nothing recorded" in capsys.readouterr().out.splitlines()
 
 
 def test_a_file_that_is_no_pack_is_bad_input(tmp_path: Path) -> None:

@@ -128,3 +128,11 @@ def test_a_mistake_in_what_is_extended_names_that_file(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match="not valid TOML") as caught:
         load_spec(file)
     assert str(caught.value).startswith(str(tmp_path / "base.toml"))
+
+
+def test_a_file_that_forgets_what_it_extends_is_told_so(tmp_path: Path) -> None:
+    for text in "", MINE.replace('extends = "base.toml"\n\n[arms.slow]', "[experiments.slow]"):
+        with pytest.raises(
+            SpecError, match=r"mine\.toml: neither \[defaults\] nor \[arms\]; .* extends = \"builtin\"$"
+        ):
+            load_spec(mine(tmp_path, text))
