@@ -26,6 +26,7 @@ from bench.spec.cells import FORMAT, Cell, digest
 from bench.spec.config import Config, Definition
 
 CURVE_DIGITS = 5  # nats to 1e-5: far below the noise between minibatches
+COMPRESSED_DIGITS = 4  # still below it, in four fifths of the bytes
 PACKS = "cells*.zip"  # in a folder without cells: the packs that hold them
 CURVES = "curves.json.xz"  # in a folder whose cells are gone: what is left of them
 MAX_CURVES = 1 << 28  # bytes, decompressed
@@ -164,8 +165,8 @@ def median_of(best_first: list[Run]) -> Run:
 
 
 # ---- compact curves: a sweep in one JSON file, for committed references and baselines
-def to_json(sweep: Sweep) -> dict[str, Any]:
-    """A finished sweep with every seed's curves, rounded; weights and images stay behind.
+def to_json(sweep: Sweep, digits: int = CURVE_DIGITS) -> dict[str, Any]:
+    """A finished sweep with every seed's curves, rounded to ``digits``; weights and images stay behind.
 
     A seed that diverged before its first checkpoint has no curves, and is there all the same: claims count it.
     """
@@ -179,11 +180,11 @@ def to_json(sweep: Sweep) -> dict[str, Any]:
         "environment": finished[0].environment if finished else {},
         "data": finished[0].data if finished else {},
         "launches": [launch.model_dump(exclude_unset=True) for launch in sweep.launches],
-        "runs": [_run_to_json(run) for run in sorted(finished, key=lambda r: (r.cell.group, r.cell.seed))],
+        "runs": [_run_to_json(run, digits) for run in sorted(finished, key=lambda r: (r.cell.group, r.cell.seed))],
     }
 
 
-def _run_to_json(run: Run) -> dict[str, Any]:
+def _run_to_json(run: Run, digits: int) -> dict[str, Any]:
     history, result = run.history, run.result.as_json() if run.result else {}
     result.pop("traceback", None)
     shared: Mapping[str, object] = run.cell.definition
@@ -191,8 +192,8 @@ def _run_to_json(run: Run) -> dict[str, Any]:
     columns: dict[str, Any] = {}
     timing: dict[str, Any] = {"step_iterations": [], "step_ms": []}
     if history is not None:
-        columns = {name: _rounded(history.column(name)) for name in history.names}
-        timing = {"step_iterations": history.step_iterations.tolist(), "step_ms": _rounded(history.step_ms)}
+        columns = {name: _rounded(history.column(name), digits) for name in history.names}
+        timing = {"step_iterations": history.step_iterations.tolist(), "step_ms": _rounded(history.step_ms, digits)}
     kept = {"key", "values", "reasons", "series"}
     measures = {f: entry.model_dump(include=kept, exclude_defaults=True) for f, entry in run.measures.items()}
     return {
@@ -200,8 +201,8 @@ def _run_to_json(run: Run) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _rounded(values: np.ndarray) -> list[float | None]:
-    return [round(float(v), CURVE_DIGITS) if math.isfinite(v) else None for v in values]
+def _rounded(values: np.ndarray, digits: int) -> list[float | None]:
+    return [round(float(v), digits) if math.isfinite(v) else None for v in values]
 
 
 def from_json(raw: dict[str, Any]) -> Sweep:
@@ -255,12 +256,13 @@ def _history(entry: dict[str, Any]) -> History | None:
 
 def write_curves(path: Path, sweep: Sweep) -> None:
     """One JSON file, one line per run; compressed where its name says so."""
-    raw = to_json(sweep)
+    is_compressed = path.suffix == ".xz"
+    raw = to_json(sweep, COMPRESSED_DIGITS if is_compressed else CURVE_DIGITS)
     runs = raw.pop("runs")
     head = json.dumps(raw, indent=1)[:-2]
     lines = ",\n".join(json.dumps(run, separators=(",", ":"), allow_nan=False) for run in runs)
     content = f'{head},\n "runs": [\n{lines}\n]}}\n'.encode()
-    write_atomic(path, lzma.compress(content, preset=9 | lzma.PRESET_EXTREME) if path.suffix == ".xz" else content)
+    write_atomic(path, lzma.compress(content, preset=9 | lzma.PRESET_EXTREME) if is_compressed else content)
 
 
 def read_curves(path: Path) -> Sweep:

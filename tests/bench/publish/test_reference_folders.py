@@ -47,8 +47,8 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def folder(results: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The results published into the test's own references folder, with a README that shows one figure."""
+def references(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The test's own references folder, with a README that shows one figure."""
     place = tmp_path_factory.mktemp("place")
     readme = place / "README.md"
     readme.write_text(f"{BLOCK}\n![t80](reference/mnist-mi-cpu/figures/mnist-mi-cpu-t80.png)\n")
@@ -56,7 +56,12 @@ def folder(results: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         patch.setattr(reference, "REFERENCES", place / "reference")
         patch.setattr(reference, "document_of", lambda name: readme)
         patch.setattr(lean, "DOCUMENTS", (readme,))
-        yield reference.publish(results, "mnist-mi", "cpu")
+        yield
+
+
+@pytest.fixture(scope="module")
+def folder(results: Path, references: None) -> Path:
+    return reference.publish(results, "mnist-mi", "cpu")
 
 
 def test_a_reference_is_a_pack_with_a_lean_report(folder: Path) -> None:
@@ -123,12 +128,30 @@ def test_its_report_is_drawn_from_it_at_any_time(results: Path, folder: Path) ->
         reference.reference_sweep(folder)
 
 
+def test_a_reference_may_keep_the_curves_alone(results: Path, references: None) -> None:
+    """Changes the folder that the tests before it read."""
+    verdicts = []
+    for curves_only, kept in ((True, CURVES), (False, "cells.zip")):
+        folder = reference.publish(results, "mnist-mi", "cpu", curves_only=curves_only)
+        assert {CURVES, "cells.zip"} & {path.name for path in folder.iterdir()} == {kept}
+        verdicts.append([claim["verdict"] for claim in json.loads((folder / "claims.json").read_text())])
+    assert verdicts[0] == verdicts[1]
+    assert verdicts[0]
+
+
 def test_curves_stay_of_cells_that_are_gone(results: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sweep = load(results, ["mnist-mi"]).sweeps[0]
-    for name in ("curves.json", CURVES):
-        write_curves(tmp_path / name, sweep)
-    assert lzma.decompress((tmp_path / CURVES).read_bytes()) == (tmp_path / "curves.json").read_bytes()
+    write_curves(tmp_path / CURVES, sweep)
     (kept,) = load(tmp_path).sweeps
+    before, after = (
+        {(r.cell.group, r.cell.seed): r.history for r in s.runs if r.state == "done"} for s in (sweep, kept)
+    )
+    assert before.keys() == after.keys()
+    for run, history in before.items():
+        found = after[run]
+        assert history is not None
+        assert found is not None
+        np.testing.assert_allclose(found.values, history.values, rtol=0, atol=0.50001e-4)
     assert kept.t80("infogan") == pytest.approx(sweep.t80("infogan"), rel=1e-4)
     assert load(tmp_path, ["mnist"]).sweeps == load(tmp_path, profile="paper").sweeps == []
     sound = (tmp_path / CURVES).read_bytes()
