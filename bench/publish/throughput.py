@@ -1,7 +1,7 @@
-"""Publish throughput records as the reference: the records, their figure, and the table of docs/THROUGHPUT.md.
+"""Publish throughput records as the reference: the records, their figure, tables of docs/THROUGHPUT.md and README.md.
 
 ``python -m bench.publish.throughput RESULTS`` copies the newest records of RESULTS/throughput to
-results/reference/throughput/ and fills the block. A test recomputes the block from the committed records.
+results/reference/throughput/ and fills the blocks. A test recomputes them from the committed records.
 """
 
 import os
@@ -13,7 +13,7 @@ from bench.publish.documents import markdown_table, parser_of, with_block
 from bench.publish.reference import REFERENCES
 from bench.records.folder import THROUGHPUT
 from bench.records.storage import write_atomic, write_plain_json
-from bench.records.throughput import Measurement, precision_of
+from bench.records.throughput import Measurement, images_per_s, precision_of, step_ms
 from bench.report import wording
 from bench.report.paired_steps import SPEED_HEADINGS, SPEED_OF, STEPS, speed
 from bench.report.throughput import Records, machines, read_records
@@ -21,6 +21,8 @@ from bench.report.throughput import Records, machines, read_records
 FOLDER = REFERENCES / THROUGHPUT
 BLOCK = "throughput"
 DOCUMENT = ROOT / "docs" / "THROUGHPUT.md"
+SPEED_BLOCK = "speed"
+README = ROOT / "README.md"
 FIGURE = "throughput.png"
 NOTHING = "No record is published yet; what was measured on a Xeon stands in [the notes](../bench/throughput/NOTES.md)."
 
@@ -44,6 +46,26 @@ def _speeds(measurements: list[Measurement]) -> str:
         rows.append([m["workload"]["network"], precision_of(m["workload"]), *speed(m), *of_ceiling])
     headings = ["fused step of", "precision", *SPEED_HEADINGS, "GFLOP of an iteration", "ceiling (GFLOP/s)"]
     return markdown_table(headings, rows)
+
+
+def speed_block(records: Records) -> str:
+    """README's table: images per second of each network, and the share of a product's rate, by precision."""
+    if records.paired is None:
+        return NOTHING
+    machine = records.paired["fingerprint"]
+    shown: dict[str, dict[str, str]] = {}
+    for m in records.paired["measurements"]:
+        row, precision = shown.setdefault(m["workload"]["network"], {}), precision_of(m["workload"])
+        rate, share = images_per_s(m["workload"], step_ms(m)), m["ceiling"]["direct"]["share"]
+        row[precision] = f"{rate:,.0f} ({100 * share:.0f} %)"
+        ports = m["comparisons"].get("as_commonly_written")
+        if ports is not None:
+            row["ports"] = f"{images_per_s(m['workload'], ports['other_ms'][ports['clock']]):,.0f}"
+    columns = {"float32": "float32", "bf16": "bfloat16", "ports": "popular ports (float32)"}
+    where = f"{machine['cpu']} ({machine['instructions']}), one thread"
+    return markdown_table(
+        [where, *columns.values()], [[network, *(row.get(c, "") for c in columns)] for network, row in shown.items()]
+    )
 
 
 def _note(measurements: list[Measurement]) -> str:
@@ -87,15 +109,19 @@ def publish(results: Path) -> Path:
         drawing = draw_throughput(records.suite)
         if drawing is not None:
             write_atomic(FOLDER / FIGURE, drawing.png)
-    write_atomic(DOCUMENT, with_block(DOCUMENT.read_text(), BLOCK, committed_block()).encode())
+    for document, blocks in committed_blocks().items():
+        text = document.read_text()
+        for name, block in blocks.items():
+            text = with_block(text, name, block)
+        write_atomic(document, text.encode())
     return FOLDER
 
 
-def committed_block() -> str:
-    """The block from the committed records."""
-    figure = FOLDER / FIGURE
+def committed_blocks() -> dict[Path, dict[str, str]]:
+    """The blocks of each document, by name, from the committed records."""
+    figure, records = FOLDER / FIGURE, read_records(FOLDER)
     shown = Path(os.path.relpath(figure, DOCUMENT.parent)).as_posix() if figure.exists() else None
-    return shown_block(read_records(FOLDER), shown)
+    return {DOCUMENT: {BLOCK: shown_block(records, shown)}, README: {SPEED_BLOCK: speed_block(records)}}
 
 
 def main() -> int:

@@ -93,16 +93,17 @@ def test_a_record_of_before_bf16_renders_as_one_of_float32(measured: Path, tmp_p
     assert any(line.startswith("the fused step in bf16: ") for line in throughput.missing(records))
 
 
-def test_publishing_fills_the_block_from_the_records(
+def test_publishing_fills_the_blocks_from_the_records(
     measured: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    readme = tmp_path / "README.md"
-    readme.write_text("before\n<!-- throughput -->\n<!-- /throughput -->\nafter\n")
-    monkeypatch.setattr(publish, "DOCUMENT", readme)
+    for attribute, name in (("DOCUMENT", publish.BLOCK), ("README", publish.SPEED_BLOCK)):
+        document = tmp_path / f"{attribute}.md"
+        document.write_text(f"before\n<!-- {name} -->\n<!-- /{name} -->\nafter\n")
+        monkeypatch.setattr(publish, attribute, document)
     monkeypatch.setattr(publish, "FOLDER", tmp_path / "reference")
     publish.publish(measured)
-    text = readme.read_text()
-    assert with_block(text, publish.BLOCK, publish.committed_block()) == text
+    assert_filled(publish.committed_blocks())
+    text = publish.DOCUMENT.read_text()
     assert "| mnist | float32 |" in text
     assert ("| mnist | bf16 |" in text) == multiplies_bf16("cpu")
     assert "| mnist, float32 | a plain alternating loop |" in text
@@ -111,8 +112,28 @@ def test_publishing_fills_the_block_from_the_records(
         publish.publish(tmp_path / "empty")
 
 
-def test_readme_shows_the_committed_records() -> None:
-    """Without records, README says that there are none."""
-    text = publish.DOCUMENT.read_text()
-    assert with_block(text, publish.BLOCK, publish.committed_block()) == text
-    assert (publish.committed_block() == publish.NOTHING) == (not (publish.FOLDER / "paired.json").exists())
+def test_the_speed_of_readme_is_that_of_the_record(measured: Path) -> None:
+    record = json.loads((measured / "throughput" / "paired.json").read_text())
+    rows = publish.speed_block(throughput.read_records(measured / "throughput")).splitlines()
+    assert rows[0].startswith(f"| {record['fingerprint']['cpu']} (")
+    shown = rows[2].strip("| ").split(" | ")
+    found = record["measurements"][0]
+    ports = found["comparisons"]["as_commonly_written"]
+    own_ms = ports["step_ms"][ports["clock"]]
+    assert shown[0] == "mnist"
+    assert float(shown[1].split(" (")[0].replace(",", "")) == pytest.approx(4e3 / own_ms, rel=0.3)  # of other blocks than the pairs'
+    assert float(shown[-1].replace(",", "")) == pytest.approx(4e3 / ports["other_ms"][ports["clock"]], abs=0.51)
+
+
+def assert_filled(documents: dict[Path, dict[str, str]]) -> None:
+    for document, blocks in documents.items():
+        text = document.read_text()
+        for name, block in blocks.items():
+            assert with_block(text, name, block) == text
+
+
+def test_documents_show_the_committed_records() -> None:
+    """Without records, they say that there are none."""
+    assert_filled(publish.committed_blocks())
+    (shown,) = publish.committed_blocks()[publish.DOCUMENT].values()
+    assert (shown == publish.NOTHING) == (not (publish.FOLDER / "paired.json").exists())
