@@ -106,6 +106,12 @@ def _warn_of_folder(results: Path) -> None:
     )
 
 
+def on_results(results: Path, *words: object) -> str:
+    """A command on these results, to copy: it names and quotes them where they are not the default."""
+    is_default = results.absolute() == DEFAULT_RESULTS.absolute()
+    return environment.command(*words, *([] if is_default else ["--results", results.absolute()]))
+
+
 class Context:
     """The experiments of a command with their data and cells. ``trains``: whether the cells will be trained.
 

@@ -8,9 +8,8 @@ from typing import Annotated, Any, TypedDict, get_args, get_type_hints
 
 import typer
 
-from bench import environment
 from bench.console import BadInput
-from bench.context import DEFAULT_RESULTS, Context
+from bench.context import Context
 from bench.spec.experiment import PROFILES
 
 Experiments = Annotated[
@@ -184,9 +183,3 @@ def with_options(command: Callable[..., None]) -> Callable[..., None]:
     ]
     command.__signature__ = signature.replace(parameters=[*own, *shared])  # type: ignore[attr-defined]
     return command
-
-
-def on_results(results: Path, *words: object) -> str:
-    """A command on these results, to copy: it names and quotes them where they are not the default."""
-    is_default = results.absolute() == DEFAULT_RESULTS.absolute()
-    return environment.command(*words, *([] if is_default else ["--results", results.absolute()]))

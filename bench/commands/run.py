@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 from bench import environment
 from bench.commands.plan import print_data, print_estimate, size_text
 from bench.console import BadInput, Exit, console, escape, say
-from bench.context import Context, require_writable
-from bench.options import on_results
+from bench.context import Context, on_results, require_writable
 from bench.run import plan as grid
 from bench.run.executors.base import Executor
 from bench.run.share_gpu import limit_threads
