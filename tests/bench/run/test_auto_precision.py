@@ -56,7 +56,8 @@ def test_the_table_by_hand() -> None:
         (GAINS, "mnist-mi", {"profile": "paper"}, "float32"),
         (GAINS, "mnist-mi", {"settings": ['network.precision="float32"']}, "float32"),
         (GAINS, "mi-gate", {"settings": []}, "float32"),
-        (GAINS, "mnist-mi", {"settings": []}, "float32"),  # the default
+        (GAINS, "mnist-mi", {"settings": []}, "bf16"),  # the default
+        (GAINS, "faces", {"settings": []}, "float32"),
         (DOES_NOT, "mnist-mi", {}, "float32"),
         (DOES_NOT, "mnist-mi", {"settings": ['network.precision="bf16"']}, "bf16"),
         ("riscv-plain", "mnist-mi", {"trains": False}, "float32"),
