@@ -51,9 +51,9 @@ def test_kernels_with_other_roundings_raise_no_alarm(bench: Bench) -> None:
     text, num_changed = re.subn(r'^kernels = "\w+"', 'kernels = "torch"', bench.spec.read_text(), flags=re.MULTILINE)
     assert num_changed == 1
     bench.spec.write_text(text)
-    output = bench("check", "mi-gate", "--run", "--seeds", "0-4")
+    output = bench("check", "mi-gate", "--run", "--seeds", "0-9")  # no pairs: the watched hump needs both looks
     assert "network.kernels: fastest -> torch" in output
-    assert_no_alarm(bench.results, 5)
+    assert_no_alarm(bench.results, 10)
 
 
 class PerturbedTrainer(Trainer):
@@ -73,12 +73,12 @@ class PerturbedTrainer(Trainer):
 def test_weights_perturbed_in_the_last_bit_raise_no_alarm(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """The cells are trained in this process, where the trainer can be replaced. A worker would import the original."""
     monkeypatch.setattr(cell, "Trainer", PerturbedTrainer)
-    context = Context(["mi-gate"], spec=bench.spec, results=bench.results, seeds="0-4")
+    context = Context(["mi-gate"], spec=bench.spec, results=bench.results, seeds="0-9")
     recorded = environment.record("cpu")
     for one in context.cells:
         run = cell.CellRun(CellTask(one, context.results, None, recorded), lambda *_: None, lambda: False)
         assert attempt(run) == "done"
         assert isinstance(run.trainer, PerturbedTrainer)
-    options = {"spec": bench.spec, "results": bench.results, "seeds": "0-4"}
+    options = {"spec": bench.spec, "results": bench.results, "seeds": "0-9"}
     assert gate_commands.check("mi-gate", None, gate_commands.CheckOptions(), **options) == Exit.OK
-    assert_no_alarm(bench.results, 5)
+    assert_no_alarm(bench.results, 10)

@@ -74,12 +74,12 @@ def save(figure: Figure, name: str, title: str, caption: str) -> Drawing:
     svg, png = io.BytesIO(), io.BytesIO()
     figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": None}, facecolor="white")
     figure.savefig(png, format="png", metadata={"Software": None}, facecolor="white")
-    return Drawing(name, title, caption, _PATH.sub(_to_hundredths, svg.getvalue()), png.getvalue())
+    return Drawing(name, title, caption, _PATH.sub(_to_tenths, svg.getvalue()), png.getvalue())
 
 
-_PATH, _DIGITS = re.compile(rb' d="[^"]*"'), re.compile(rb"(\.\d\d)\d+")
+_PATH, _DIGITS = re.compile(rb' d="[^"]*"'), re.compile(rb"(\.\d)\d+")
 
 
-def _to_hundredths(path: re.Match[bytes]) -> bytes:
-    """A path of an SVG with its coordinates cut to hundredths of a point, which nobody sees: matplotlib writes six."""
+def _to_tenths(path: re.Match[bytes]) -> bytes:
+    """A path of an SVG with its coordinates cut to tenths of a point, which nobody sees: matplotlib writes six."""
     return _DIGITS.sub(rb"\1", path[0])
