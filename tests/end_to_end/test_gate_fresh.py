@@ -72,7 +72,7 @@ class PerturbedTrainer(Trainer):
 
 def test_weights_perturbed_in_the_last_bit_raise_no_alarm(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """The cells are trained in this process, where the trainer can be replaced. A worker would import the original."""
-    monkeypatch.setattr(cell, "Trainer", PerturbedTrainer)
+    monkeypatch.setattr("infogan.training.Trainer", PerturbedTrainer)
     context = Context(["mi-gate"], spec=bench.spec, results=bench.results, seeds="0-9")
     recorded = environment.record("cpu")
     for one in context.cells:
