@@ -2,8 +2,9 @@
 
 With ``precision="bf16"`` a stack computes in bfloat16: weights are rounded where they are used, and activations stay
 rounded from layer to layer, through batch norm (whose statistics are float32) and activation. The layers next to the
-image stay in float32: they cost little, and most of a gradient's error came from rounding the image and what passes
-between it and them. So do the weights, their gradients, Adam, the two heads' last layers and everything after them.
+image stay in float32: that costs 5 to 10 % of the time, and up to nearly half of a gradient's error came from rounding
+there (bench/throughput/NOTES.md). So do the weights, their gradients, Adam, the two heads' last layers and everything
+after them.
 Features are flattened in (H, W, C) order, which is a view of channels_last memory. The order only permutes the columns
 of the linear layer.
 """

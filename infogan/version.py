@@ -26,11 +26,6 @@ TRAINING_FILES = (
     "training",
     "winograd",
 )  # the files that decide a result's bits
-# What earlier code computed stays current where today's gives the same numbers up to rounding of float64: digests of
-# both. A line needs a test of that, and goes when the code changes again.
-SAME_NUMBERS = {
-    "0914a58ffa1b8117": ("1c6e25112ae94351",),  # measures: distances without scipy, tests/infogan/test_morphology.py
-}
 LIBRARIES = ("torch", "torchvision", "numpy", "scipy", "mlxtend")
 
 

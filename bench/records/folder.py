@@ -34,7 +34,7 @@ from bench.records.storage import (
     write_json,
     write_sealed,
 )
-from bench.spec.cells import Cell, digest, measure_keys
+from bench.spec.cells import Cell, digest, measure_key
 
 NEWEST = "checkpoint.pt"
 WEIGHTS, EARLIER_WEIGHTS = "weights.safetensors", "weights.pt"
@@ -246,7 +246,7 @@ class CellFolder(CellArrays):
         return [
             family
             for family in cell.measures
-            if family not in held or held[family].values is None or held[family].key not in measure_keys(cell, family)
+            if family not in held or held[family].values is None or held[family].key != measure_key(cell, family)
         ]
 
     def end_digest(self) -> str:

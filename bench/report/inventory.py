@@ -8,7 +8,7 @@ from bench.analysis.definitions import own_settings
 from bench.analysis.runs import Run, Sweep
 from bench.environment import command as bench_command
 from bench.report import wording
-from bench.spec.cells import evaluation_code, measure_keys
+from bench.spec.cells import evaluation_code, measure_key
 from bench.spec.experiment import ExperimentTable, group_name, groups
 from bench.spec.own import sources_of
 from bench.spec.reading import BUILTIN
@@ -75,7 +75,7 @@ def _measured_by_other_code(runs: Sequence[Run]) -> list[str]:
         (run.cell.name, family)
         for run in runs
         for family, entry in run.measures.items()
-        if entry.key and entry.values is not None and entry.key not in measure_keys(run.cell, family)
+        if entry.key and entry.values is not None and entry.key != measure_key(run.cell, family)
     }
     if not old:
         return []

@@ -17,7 +17,7 @@ from bench.spec.tables import Spec, SpecError, merged_network, merged_training
 from infogan.architectures import Architecture, Dense, Strided, adapted, choosable_layers
 from infogan.data import DataInfo, OwnImages
 from infogan.own.networks import architecture_of
-from infogan.version import SAME_NUMBERS, code_digest, library_versions
+from infogan.version import code_digest, library_versions
 
 FORMAT = 1  # of records; records of another format are not read
 T80_RULE = {"fraction": 0.8, "window": 11}  # share of H(c); iterations of the centred moving average
@@ -267,14 +267,9 @@ def measure_key(cell: Cell, family: str) -> str:
 
     The other libraries are covered by the cell's own key.
     """
-    return measure_keys(cell, family)[0]
-
-
-def measure_keys(cell: Cell, family: str) -> list[str]:
-    """The key, and those of earlier code that gives the same numbers: what it measured is current too."""
-    code = code_digest(("measures", "data/rendering/controlled"))
-    libraries = library_versions(("scikit-learn",))
-    return [digest([cell.key, family, one, libraries]) for one in (code, *SAME_NUMBERS.get(code, ()))]
+    return digest(
+        [cell.key, family, code_digest(("measures", "data/rendering/controlled")), library_versions(("scikit-learn",))]
+    )
 
 
 def cells(

@@ -169,20 +169,3 @@ def test_a_background_that_no_eye_sees_moves_no_property(background: float) -> N
     plain, lifted = M.measure(images), M.measure(images.clamp(min=background))
     for name in ("slant", "width_px", "height_px", "thickness_px"):
         assert np.nanmean(np.abs(lifted[name] - plain[name])) < 0.1 * np.nanstd(plain[name]), name
-
-
-@given(st.integers(0, 2**32 - 1), st.integers(1, 5), st.integers(1, 40), st.integers(1, 40), st.floats(0.05, 1))
-@settings(max_examples=60, deadline=None)
-def test_distances_are_scipys(seed: int, num: int, height: int, width: int, share: float) -> None:
-    """Of random strokes, dense and sparse, each image alone in scipy's transform."""
-    stroke = np.pad(np.random.default_rng(seed).random((num, height, width)) < share, ((0, 0), (1, 1), (1, 1)))
-    found = M.distances(stroke)
-    assert np.array_equal(found, np.stack([ndimage.distance_transform_edt(image) for image in stroke]))
-
-
-def test_an_image_is_measured_alike_among_others() -> None:
-    """Up to float64's rounding, whatever part of a batch it falls into: earlier code took parts of 1,000 images."""
-    images = real_images(250)
-    whole, parts = M.measure(images), [M.measure(part) for part in images.split(70)]
-    for name, values in whole.items():
-        np.testing.assert_allclose(values, np.concatenate([part[name] for part in parts]), rtol=1e-12, atol=1e-12)

@@ -30,7 +30,6 @@ from infogan.measures.catalogue import FAMILIES
 from infogan.measures.digits import family as digit_family
 from infogan.measures.digits.classifier import Recipe, digit_classifier
 from infogan.measures.quality import family as samples
-from infogan.version import SAME_NUMBERS, code_digest
 from tests import builders
 from tests.bench.attempts import attempt
 
@@ -102,11 +101,7 @@ def test_a_cell_is_trained_measured_and_measured_again_without_training(tmp_path
 
     assert missing_cells(load(results).sweeps[0], None) == []
     trained = (folder.path / "history.npz").read_bytes()
-    measured_by = cell_module.code_digest(("measures", "data/rendering/controlled"))
     monkeypatch.setattr(cell_module, "code_digest", lambda names: "other code")
-    with monkeypatch.context() as patch:  # the same numbers by other code: nothing to measure
-        patch.setattr(cell_module, "SAME_NUMBERS", {"other code": (measured_by,)})
-        assert [item.state for item in grid.plan(results, [cell], "sqlite:///none.db")] == ["unsynced"]
     assert [item.state for item in grid.plan(results, [cell], "sqlite:///none.db")] == ["unmeasured"]
     outcome, kinds = run(cell, results)
     assert outcome == "done"
@@ -253,7 +248,3 @@ def test_a_baseline_keeps_its_generators_for_fresh_qs(tmp_path: Path, monkeypatc
     assert sorted(map(int, kept)) == entry.series["iteration"] == [1, 3]
     assert (entry.values or {})["usable_linear_nats"] == entry.series["usable_linear_nats"][-1]
     assert measure_points(folder.measures())["measure/usable/usable_linear_nats"].keys() == {1, 3}
-
-
-def test_no_line_of_equal_code_is_left_over() -> None:
-    assert SAME_NUMBERS.keys() <= {code_digest(("measures", "data/rendering/controlled"))}
