@@ -93,6 +93,7 @@ def _judge_arm(
         text=claim.text,
         source=claim.source,
         verdict=Verdict(outcome, data, budget),
+        iterations=sweep.definition["training"]["iterations"],
         value=value,
         low=low,
         high=high,

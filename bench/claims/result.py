@@ -59,6 +59,7 @@ class ClaimResult:
     text: str
     source: str
     verdict: Verdict
+    iterations: int = 0  # of each run; 0 for a claim about cost
     value: float | None  # median over seeds of the first condition's measure; infinite where that seed shows nothing
     low: float | None
     high: float | None

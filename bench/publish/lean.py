@@ -1,7 +1,8 @@
 """Makes a report folder fit to be committed: what can be drawn again at any time is left out.
 
 Of a report stay report.md, claims.json, the tables, the pictures that cells made (one seed of each arm: they cannot be
-drawn from records alone), and the figures that README and docs show, in 256 colours, which takes half the bytes.
+drawn from records alone; none where one figure shows every choice in pictures), and the figures that README and docs
+show, in 256 colours, which takes half the bytes.
 ``make report RESULTS=FOLDER`` draws the rest.
 """
 
@@ -30,8 +31,10 @@ def targets(document: Path) -> list[Path]:
 def make_lean(folder: Path) -> None:
     """Remove from a reference's report what is not committed, and make report.md say where it is. Twice: as once."""
     shown = {path for document in DOCUMENTS for path in targets(document)}
-    for path in sorted(folder.glob("figures/*")):
-        if path.suffix == ".svg" or not (path.resolve() in shown or "-traversal-" in path.name):
+    drawn = sorted(folder.glob("figures/*"))
+    of_cells = "-traversal-" if not any("-pictures" in path.name for path in drawn) else "-pictures"
+    for path in drawn:
+        if path.suffix == ".svg" or not (path.resolve() in shown or of_cells in path.name):
             path.unlink()
         else:
             write_atomic(path, in_few_colours(path.read_bytes()))

@@ -24,10 +24,10 @@ def of_folder(results: Iterable[ClaimResult], folder: str) -> list[Evidence]:
 
 
 def best(evidence: Iterable[Evidence]) -> dict[str, list[Evidence]]:
-    """Evidence by claim, a piece for each arm: at the paper's budget where measured, of most seeds; those first.
+    """Evidence by claim, a piece for each arm: at the paper's budget where measured, of most seeds and iterations.
 
-    Then the first variant of the claim's, since it is the reading that we stand for, and the best answer among its
-    arms. An arm that was never run is left out where another one was.
+    Those at the paper's budget first. Then the first variant of the claim's, since it is the reading that we stand
+    for, and the best answer among its arms. An arm that was never run is left out where another one was.
     """
     chosen: dict[tuple[str, str], Evidence] = {}
     for one in evidence:
@@ -45,10 +45,11 @@ def best(evidence: Iterable[Evidence]) -> dict[str, list[Evidence]]:
     return claims
 
 
-def _rank(one: Evidence) -> tuple[bool, bool, bool, int]:
+def _rank(one: Evidence) -> tuple[bool, bool, bool, int, int]:
     """Decided before undecided, and what was run before what was not: an undecided interval is no missing run."""
     result = one.result
-    return not result.verdict.is_measured, not result.has_run, not one.is_papers_budget, -result.num_seeds
+    is_worse = not result.verdict.is_measured, not result.has_run, not one.is_papers_budget
+    return *is_worse, -result.num_seeds, -result.iterations
 
 
 def _order(one: Evidence, variants: list[str | None]) -> tuple[bool, int, int]:

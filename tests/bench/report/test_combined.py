@@ -113,6 +113,17 @@ def test_the_papers_budget_answers_where_it_was_measured(turned: bool) -> None:
     assert [one.folder for one in found] == ["a"]
 
 
+@pytest.mark.parametrize("turned", [False, True])
+def test_of_two_equal_budgets_and_seeds_the_longer_runs_answer(turned: bool) -> None:
+    short, long = (replace(result("F4a", Outcome.PARTLY), iterations=n) for n in (1200, 5000))
+    ordered = [*pieces(short, "a", "cpu"), *pieces(long, "b", "cpu")]
+    (found,) = evidence.best(reversed(ordered) if turned else ordered).values()
+    assert [one.folder for one in found] == ["b"]
+    more = pieces(replace(short, num_seeds=long.num_seeds + 1), "c", "cpu")
+    (found,) = evidence.best([*ordered, *more]).values()
+    assert [one.folder for one in found] == ["c"]
+
+
 def test_the_first_reading_stands_first_also_where_another_answers_better() -> None:
     first, second = result("F3c", Outcome.NOT_REACHED), result("F3c", Outcome.REPRODUCED)
     readings = [replace(first, variant="authors"), replace(second, variant="fixed")]
