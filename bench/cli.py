@@ -104,7 +104,7 @@ def run(
     """Train every cell that is missing and mirror all to MLflow. Ctrl-C loses nothing: the next run continues."""
     from bench.commands import run as command
 
-    context = Context(named(experiments), **options, download=True, trains=True)
+    context = Context(named(experiments, options["results"]), **options, download=True, trains=True)
     raise typer.Exit(int(command.run(context, checkpoint_every_s, checkpoint_every)))
 
 
@@ -212,7 +212,7 @@ def history(
     """
     from bench.commands import history as command
 
-    raise typer.Exit(int(command.history(experiment, file or results / "history.jsonl", results / "history")))
+    raise typer.Exit(int(command.history(experiment, results, file)))
 
 
 @app.command()

@@ -39,14 +39,15 @@ def require_profile(profile: str | None, known: Collection[str] = PROFILES) -> N
         raise BadInput(f"unknown profile {profile!r}{suggest(profile, list(known))}")
 
 
-def named(experiments: Sequence[str] | None) -> Sequence[str] | None:
+def named(experiments: Sequence[str] | None, results: Path = DEFAULT_RESULTS) -> Sequence[str] | None:
     """The experiments named for ``run``; None for the word ``all``.
 
     Raises BadInput for no name: all of them take days.
     """
     if not experiments:
         raise BadInput(
-            "name the experiments to run (python -m bench plan lists them), or write all: python -m bench run all"
+            f"name the experiments to run (`{on_results(results, 'plan')}` lists them), or write all: "
+            f"`{on_results(results, 'run', 'all')}`"
         )
     return None if list(experiments) == ["all"] else experiments
 

@@ -9,13 +9,13 @@ from typing import Any
 from bench.analysis.runs import Sweep, load_run, read_curves, write_curves
 from bench.commands.run import run
 from bench.console import BadInput, Exit, escape, say
-from bench.context import Context, require_file, require_folder, require_writable
+from bench.context import DEFAULT_RESULTS, Context, on_results, require_file, require_folder, require_writable
 from bench.environment import ROOT
 from bench.gate import compare as gate
 from bench.gate import output as gate_output
 from bench.gate.markdown import to_markdown
 from bench.gate.watched import watched_arms, watched_seeds
-from bench.records.folder import CellFolder
+from bench.records.folder import CellFolder, State
 from bench.records.storage import CorruptRecord, in_words, write_atomic
 from bench.spec.cells import Cell
 from bench.spec.criteria import GateTable
@@ -65,7 +65,7 @@ def baseline(experiment: str, destination: Path | None, *, train: bool, **option
         if code not in (Exit.OK, Exit.NOT_TRACKED):
             return code
     sweep = current_sweep(context, context.cells)
-    unfinished = [cell.name for cell in context.cells if not _is_done(context, cell)]
+    unfinished = [cell.name for cell in context.cells if _state(context, cell) != "done"]
     if unfinished:
         raise BadInput(f"{len(unfinished)} cells of the baseline are not finished ({unfinished[0]} ...); add --run")
     write_curves(path, sweep)
@@ -73,18 +73,20 @@ def baseline(experiment: str, destination: Path | None, *, train: bool, **option
     return Exit.OK
 
 
-def _is_done(context: Context, cell: Cell) -> bool:
-    with suppress(OSError):  # reported when its records are read
-        return CellFolder.of(context.results, cell).state() == "done"
-    return False
+def _state(context: Context, cell: Cell) -> State | None:
+    """The cell's state; None if it cannot be read, which is reported when its records are read."""
+    with suppress(OSError):
+        return CellFolder.of(context.results, cell).state()
+    return None
 
 
-def read_baseline(path: Path, experiment: str) -> Sweep | str:
-    """The baseline, or the reason why there is none."""
+def read_baseline(path: Path, experiment: str, results: Path = DEFAULT_RESULTS) -> Sweep | str:
+    """The baseline, or the reason why there is none, with the command that makes one from ``results``."""
     try:
         sweep = read_curves(path)
     except FileNotFoundError:
-        return f"no baseline at {path}; make one with `python -m bench baseline {experiment} --run`"
+        to = [] if path == default_baseline(experiment) else ["--to", path]
+        return f"no baseline at {path}; make one with `{on_results(results, 'baseline', experiment, '--run', *to)}`"
     except (OSError, ValueError) as error:
         return one_line(f"{path} is not a baseline: {error}")
     if sweep.experiment != experiment:
@@ -124,15 +126,17 @@ def _check(experiment: str, baseline_file: Path | None, how: CheckOptions, **opt
     context = Context([experiment], **options)
     require_folder("folder of checks", context.results / "check")
     rule = gate_rule(context, experiment)
-    base = read_baseline(baseline_file or default_baseline(experiment), experiment)
+    base = read_baseline(baseline_file or default_baseline(experiment), experiment, context.results)
     if baseline_file is not None and isinstance(base, str):
         raise BadInput(f"--baseline: {base}")
     chosen = context.selection.seeds
     looks = [chosen] if chosen else [tuple(rule.new_seeds), (*rule.new_seeds, *rule.more_seeds)]
-    if not chosen and isinstance(base, Sweep):
-        everything = _look(rule, base, looks[-1], options)
-        if all(_is_done(everything, cell) for cell in everything.cells):
-            looks = looks[-1:]  # all ten are finished, so use them at once
+    last = _look(rule, base, looks[-1], options) if isinstance(base, Sweep) else context
+    if not how.train and all(_state(last, cell) == "missing" for cell in last.cells):
+        here = f"{context.results} has no run of {experiment} with these settings"
+        raise BadInput(f"nothing to check: {base if isinstance(base, str) else f'{here}; add --run'}")
+    if all(_state(last, cell) == "done" for cell in last.cells):
+        looks = looks[-1:]  # all ten are finished, so use them at once
     result, new = gate.inconclusive(experiment, base if isinstance(base, str) else "nothing was compared"), None
     for index, seeds in enumerate(looks):
         if isinstance(base, str):

@@ -3,22 +3,31 @@
 from pathlib import Path
 
 from bench.console import BadInput, Exit, console, escape, new_table, say
-from bench.context import require_writable
+from bench.context import DEFAULT_SPEC, on_results, require_writable
 from bench.gate.history import ArmLine, HistoryLine, read_history
 from bench.records.storage import write_atomic
+from bench.spec.schema import suggest
+from bench.spec.tables import load_spec
 
 
-def history(experiment: str, file: Path, to: Path) -> Exit:
-    """List the checks of an experiment in ``file``, and draw them to ``to``/history-EXPERIMENT.ARM.png and .svg."""
+def history(experiment: str, results: Path, file: Path | None = None) -> Exit:
+    """List the checks of an experiment in ``file``, by default those of the results.
+
+    Draws them to RESULTS/history/history-EXPERIMENT.ARM.png and .svg.
+    """
+    path, to = file or results / "history.jsonl", results / "history"
     try:
-        checks = [check for check in read_history(file) if check.experiment == experiment]
+        every = read_history(path)
     except OSError as error:
-        raise BadInput(f"{file} cannot be read: {error.strerror}") from error
+        raise BadInput(f"{path} cannot be read: {error.strerror}") from error
+    checks = [check for check in every if check.experiment == experiment]
     arms = list(dict.fromkeys(arm for check in checks for arm in check.arms))
     if not arms:
-        raise BadInput(
-            f"{file} holds no check of {experiment} with a ratio; `python -m bench check {experiment}` adds one"
-        )
+        known = dict.fromkeys([*(check.experiment for check in every), *load_spec(DEFAULT_SPEC).experiments])
+        if experiment not in known:
+            raise BadInput(f"unknown experiment {experiment!r}{suggest(experiment, list(known))}")
+        hint = f"; `{on_results(results, 'check', experiment, '--run')}` adds one" if file is None else ""
+        raise BadInput(f"{path} holds no check of {experiment} with a ratio{hint}")
     from bench.report.figures import draw_history
 
     require_writable(to)
@@ -33,9 +42,9 @@ def history(experiment: str, file: Path, to: Path) -> Exit:
         if drawing is not None:
             say(escape(drawing.caption))
             for kind, content in (("png", drawing.png), ("svg", drawing.svg)):
-                path = to / f"history-{experiment}.{arm.replace('/', '.')}.{kind}"  # names have no dots
-                write_atomic(path, content)
-                say(f"written: {escape(str(path))}")
+                drawn = to / f"history-{experiment}.{arm.replace('/', '.')}.{kind}"  # names have no dots
+                write_atomic(drawn, content)
+                say(f"written: {escape(str(drawn))}")
     return Exit.OK
 
 

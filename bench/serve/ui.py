@@ -24,7 +24,7 @@ from bench.serve.process import (
     wait_until,
 )
 from bench.tracking import connection as tracking
-from bench.tracking.uri import redacted
+from bench.tracking.uri import SYNC, redacted
 
 VIEWS = {  # options of an experiment's page; the keys are also used in the experiment's tags
     "seeds": "compareRunsMode=CHART&viewStateShareKey=seeds",
@@ -36,21 +36,22 @@ VIEWS = {  # options of an experiment's page; the keys are also used in the expe
 def show(results: Path, port: int | None, *, open_browser: bool) -> Exit:
     """Serve the results' store until Ctrl-C. For a store with its own server, only print the addresses."""
     uri = tracking.resolve_uri(results)
-    require_mlflow("`python -m bench report` does not need it; or install it")
+    require_mlflow(f"`{on_results(results, 'report')}` does not need it; or install it")
     try:
         if uri.startswith(("http://", "https://")):
             _print_views(f"{redacted(uri).rstrip('/')}/", tracking.prepared_experiments(uri), results)
             return Exit.OK
         if not tracking.may_exist(uri):
-            first = on_results(results, "run", "EXPERIMENT")
-            raise BadInput(f"nothing to show: no mlflow.db in {results}; run `{first}` first")
+            first = ["sync"] if (results / "cells").is_dir() else ["run", "EXPERIMENT"]
+            raise BadInput(f"nothing to show: no mlflow.db in {results}; run `{on_results(results, *first)}` first")
         folders = () if uri == tracking.default_uri(results) else tracking.artifact_folders(uri)
         served = Served(
             uri, str(results.absolute() / "artifacts"), folders, port=usable_port(port), token=secrets.token_urlsafe(24)
         )
         return _serve(served, results, open_browser=open_browser)
     except (tracking.StoreError, ServerFailed) as error:
-        print(f"error: {error}", file=sys.stderr)
+        hint = f": {on_results(results, 'sync')}" if str(error).endswith(SYNC) else ""
+        print(f"error: {error}{hint}", file=sys.stderr)
         return Exit.FAILED
 
 

@@ -39,7 +39,7 @@ from bench.tracking.content import (
     t80_words,
     tags_of,
 )
-from bench.tracking.uri import escaped, reason, redacted
+from bench.tracking.uri import SYNC, escaped, reason, redacted
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -156,9 +156,9 @@ def _experiment_id(client: "MlflowClient", folder: CellFolder, cell: Cell) -> st
             if experiment is None:
                 raise
     if experiment.lifecycle_stage == "deleted":
-        raise StoreError(f"MLflow experiment {name} was deleted; restore it and run `python -m bench sync`")
+        raise StoreError(f"MLflow experiment {name} was deleted; restore it, {SYNC}")
     if uri == default_uri(results) and experiment.artifact_location != location:
-        raise StoreError("mlflow.db keeps its artifacts in another folder; move it away and run `python -m bench sync`")
+        raise StoreError(f"mlflow.db keeps its artifacts in another folder; move it away, {SYNC}")
     for key, value in tags.items():
         if experiment.tags.get(key) != value:
             client.set_experiment_tag(experiment.experiment_id, key, value)

@@ -5,8 +5,9 @@ import re
 from pathlib import Path
 from urllib.parse import unquote, urlsplit, urlunsplit
 
-NOT_A_DATABASE = "mlflow.db is not a database; move it away and run `python -m bench sync`"
-NO_SPACE = "no space left for mlflow.db; make room and run `python -m bench sync`"
+SYNC = "then sync again"  # whoever prints it names the command: an address does not tell its results folder
+NOT_A_DATABASE = f"mlflow.db is not a database; move it away, {SYNC}"
+NO_SPACE = f"no space left for mlflow.db; make room, {SYNC}"
 NO_ANSWER = "tracking server does not answer"
 NO_ACCESS = "tracking server refuses access: it requires MLFLOW_TRACKING_TOKEN, or a user name and password"
 NOT_MLFLOW = "what answers there does not understand MLflow's requests: another program, path or version"

@@ -23,7 +23,7 @@ LINES = [
     ["plan", "mi-gate", "--results", FOLDER],
     ["report", "--results", FOLDER],
     ["sync", "--results", FOLDER],
-    ["check", "mi-gate", "--results", FOLDER],
+    ["check", "mnist-mi", "--run", "--results", FOLDER],  # which has no baseline
     ["compare", "mi-gate", "infogan", "--set", "training.beta1=0.9", "--results", FOLDER],
     ["baseline", "mi-gate", "--results", FOLDER],
     ["ui", "--results", FOLDER, "--no-browser"],

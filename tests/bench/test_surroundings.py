@@ -123,6 +123,9 @@ def test_suggested_commands_name_and_quote_the_results(tmp_path: Path, monkeypat
     there.mkdir()
     with pytest.raises(BadInput, match=re.escape(f"run `python -m bench run EXPERIMENT --results {quoted}` first")):
         show(there, None, open_browser=False)
+    (there / "cells").mkdir()
+    with pytest.raises(BadInput, match=re.escape(f"run `python -m bench sync --results {quoted}` first")):
+        show(there, None, open_browser=False)
     monkeypatch.chdir(tmp_path)
     assert on_results(Path("it's mine"), "sync") == f"python -m bench sync --results {quoted}"
     assert on_results(Path("results/latest").absolute(), "sync") == "python -m bench sync"
@@ -151,7 +154,7 @@ def test_commands_without_a_home(tmp_path: Path, command: list[str]) -> None:
     without = {"HOME": None, "INFOGAN_CACHE": None, "XDG_CACHE_HOME": None, "TMPDIR": str(tmp_path)}
     out = told(HOMELESS, *command, *results, **without)  # type: ignore[arg-type]
     code, home, cache = json.loads(out.splitlines()[-1])
-    assert code == (3 if command == ["check"] else None if command[0] in ("plan", "report") else 0)
+    assert code == (2 if command == ["check"] else None if command[0] in ("plan", "report") else 0)
     assert (home, cache) == (str(tmp_path / f"infogan-home-{os.getuid()}"), f"{home}/.cache/infogan")
     assert Path(home).stat().st_mode & 0o777 == 0o700
 

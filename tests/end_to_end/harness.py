@@ -49,7 +49,9 @@ class Bench:
             line.insert(1, str(self.results))
         else:
             line += ["--results", str(self.results)]
-        return line if arguments[0] in ("sync", "ui", "pack", "unpack") else [*line, "--spec", str(self.spec)]
+        return (
+            line if arguments[0] in ("sync", "ui", "pack", "unpack", "history") else [*line, "--spec", str(self.spec)]
+        )
 
     def start(self, *arguments: str, **popen: Any) -> subprocess.Popen[str]:
         command = [*self.prefix, self.python, "-m", "bench", *self.line(*arguments)]

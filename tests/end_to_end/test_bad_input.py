@@ -1,10 +1,12 @@
 """Bad input gives one line and exit code 2, before anything is written."""
 
+import shlex
 import struct
 from pathlib import Path
 
 import pytest
 
+from tests.builders import SHIPPED
 from tests.end_to_end.harness import Bench
 
 
@@ -93,6 +95,27 @@ def test_a_selection_without_cells_is_no_success(bench: Bench) -> None:
 
 def test_sync_without_cells(bench: Bench) -> None:
     assert "holds no cells" in bench.here("sync", code=2)
+
+
+def test_a_command_that_lacks_runs_names_the_next_one_and_writes_nothing(bench: Bench, tmp_path: Path) -> None:
+    """The next command is on the user's results folder, quoted."""
+    bench.results = tmp_path / "it's mine"
+    there, none = f"--results {shlex.quote(str(bench.results))}", tmp_path / "none.json"
+    bench.spec.write_text(SHIPPED.read_text())
+    for line, said in {
+        ("check", "mi-gate"): f"error: nothing to check: {bench.results} has no run of mi-gate with these settings; "
+        "add --run\n",
+        ("check", "mnist-mi"): f"make one with `python -m bench baseline mnist-mi --run {there}`\n",
+        ("check", "mi-gate", "--baseline", str(none)): f"baseline mi-gate --run --to {none} {there}`\n",
+        ("history", "nosuch"): "unknown experiment 'nosuch'; choose from ",
+        ("history",): f"`python -m bench check mi-gate --run {there}` adds one\n",
+        ("run",): f"(`python -m bench plan {there}` lists them), or write all: `python -m bench run all {there}`\n",
+    }.items():
+        output = bench.here(*line, code=2)
+        assert output.startswith("error: ")
+        assert said in output
+        assert output.count("\n") == 1
+    assert not bench.results.exists()
 
 
 @pytest.mark.parametrize(("name", "said"), [("pydantic", "pydantic"), ("typer.exceptions", "typer")])

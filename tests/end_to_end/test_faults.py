@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from bench.context import on_results
 from tests.end_to_end.faults import (
     ITERATIONS,
     KINDS,
@@ -122,7 +123,8 @@ def test_a_corrupt_database_is_left_alone(undisturbed: Bench, tmp_path: Path, em
     database.write_bytes(content)
     output = bench(*ONE, code=4)
     assert "1 of 1 cells finished" in output
-    assert "mlflow.db is not a database; move it away and run" in output
+    assert "mlflow.db is not a database; move it away, then sync again" in output
+    assert f"`{on_results(bench.results, 'sync')}` completes the mirror" in output
     assert database.read_bytes() == content
     database.rename(tmp_path / "moved-away.db")
     bench.use_database(empty_database)

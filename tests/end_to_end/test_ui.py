@@ -11,7 +11,7 @@ import numpy as np
 import psutil
 import pytest
 
-from bench.context import Context
+from bench.context import Context, on_results
 from bench.records.find import find_cells
 from bench.records.folder import CellFolder
 from bench.records.schema import Result
@@ -219,6 +219,10 @@ def test_bad_use_is_one_line(results: Path, tmp_path: Path) -> None:
     assert (code, output.count("\n")) == (2, 1)
     assert "nothing to show" in output
     assert "python -m bench run" in output
+    (tmp_path / "mlflow.db").write_bytes(b"no database" * 100)
+    code, output = outcome(tmp_path)
+    assert (code, output.count("\n")) == (1, 1)
+    assert f"then sync again: {on_results(tmp_path, 'sync')}\n" in output
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()

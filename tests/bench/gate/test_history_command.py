@@ -53,13 +53,13 @@ def test_every_check_is_listed(
 ) -> None:
     file = tmp_path / "history.jsonl"
     file.write_text("".join(json.dumps(check) + "\n" for check in stepped) + "no line of ours\n")
-    assert history("mi-gate", file, tmp_path / "drawn") == Exit.OK
+    assert history("mi-gate", tmp_path / "drawn", file) == Exit.OK
     said = capsys.readouterr().out
     assert all(check["commit"] in said for check in stepped)
     assert "not comparable" in said
     assert "0.900 [0.880, 0.920]" in said
-    assert (tmp_path / "drawn" / "history-mi-gate.infogan.png").read_bytes().startswith(b"\x89PNG")
-    assert b"<svg" in (tmp_path / "drawn" / "history-mi-gate.infogan.svg").read_bytes()
+    assert (tmp_path / "drawn" / "history" / "history-mi-gate.infogan.png").read_bytes().startswith(b"\x89PNG")
+    assert b"<svg" in (tmp_path / "drawn" / "history" / "history-mi-gate.infogan.svg").read_bytes()
 
 
 def test_figures_of_two_experiments_or_variants_do_not_overwrite_each_other(
@@ -70,8 +70,8 @@ def test_figures_of_two_experiments_or_variants_do_not_overwrite_each_other(
     lines = [newest, newest | {"experiment": "mnist"}, variants]
     (tmp_path / "history.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     for experiment in ("mi-gate", "mnist", "faces"):
-        assert history(experiment, tmp_path / "history.jsonl", tmp_path / "drawn") == Exit.OK
-    drawn = {path.stem for path in (tmp_path / "drawn").iterdir()}
+        assert history(experiment, tmp_path) == Exit.OK
+    drawn = {path.stem for path in (tmp_path / "history").iterdir()}
     assert drawn == {*("history-mi-gate.infogan", "history-mnist.infogan", "history-faces.a.b", "history-faces.a-b")}
 
 
@@ -79,7 +79,7 @@ def test_without_a_check_it_is_bad_use(tmp_path: Path) -> None:
     (tmp_path / "history.jsonl").write_text("{}\n[]\n")
     for file in (tmp_path / "none.jsonl", tmp_path / "history.jsonl"):
         with pytest.raises(BadInput, match="holds no check of mi-gate"):
-            history("mi-gate", file, tmp_path / "drawn")
+            history("mi-gate", tmp_path / "drawn", file)
     with pytest.raises(BadInput, match="cannot be read"):
-        history("mi-gate", tmp_path, tmp_path / "drawn")
+        history("mi-gate", tmp_path / "drawn", tmp_path)
     assert not (tmp_path / "drawn").exists()

@@ -206,7 +206,7 @@ def test_a_file_that_is_not_a_database_is_reported_and_left_alone(tmp_path: Path
     database.write_bytes(b"not a database at all" * 50)
     folder = done_cell(tmp_path, make_cell())
     (left,) = sync(tmp_path, [folder], default_uri(tmp_path))
-    assert left.reason == "mlflow.db is not a database; move it away and run `python -m bench sync`"
+    assert left.reason == "mlflow.db is not a database; move it away, then sync again"
     mirror = Mirror(tmp_path, default_uri(tmp_path))
     mirror.start()
     mirror.submit(folder)
