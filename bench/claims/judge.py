@@ -169,9 +169,9 @@ def budget_used(sweep: Sweep, experiment: ExperimentTable) -> Budget:
     if paper.iterations is None:
         unstated = f"{iterations:,} iterations, the paper states none"
         return _reduced(cuts, f"; {unstated}") if cuts else Budget(BudgetKind.UNSTATED, unstated)
-    if iterations < paper.iterations:
-        cuts.append(f"{iterations:,} of {paper.iterations:,} iterations")
     full = BudgetKind.CODES if paper.iterations_from == "code" else BudgetKind.PAPERS
+    if iterations < paper.iterations:
+        cuts.append(f"{iterations:,} of {full} {paper.iterations:,} iterations")
     return _reduced(cuts) if cuts else Budget(full, full)
 
 

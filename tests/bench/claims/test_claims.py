@@ -175,7 +175,12 @@ def test_what_the_paper_states_of_the_budget_is_enough_to_call_it_reduced(spec: 
     assert budget_used(held, full).words == "the authors' code's"
     assert budget_sentence(held, full).endswith("The paper states no iterations; these are its authors' code's.")
     assert {str(r.verdict) for r in judge(full, held)} == {"not reproduced on a substitute"}
-    assert {spec.experiments[name].paper for name in ("faces", "chairs", "svhn", "celeba")} == {PaperBudget(width=1.0)}
+    code = PaperBudget(iterations=20_000, iterations_from="code", width=1.0)
+    assert budget_used(narrow, stated.model_copy(update={"paper": code})).words == (
+        "reduced (width 0.5, 20 of the authors' code's 20,000 iterations)"
+    )
+    assert {spec.experiments[name].paper for name in ("faces", "chairs", "chairs-long")} == {code}
+    assert {spec.experiments[name].paper for name in ("svhn", "celeba")} == {PaperBudget(width=1.0)}
 
 
 def test_measures_of_other_code_are_named(spec: Spec) -> None:
