@@ -16,10 +16,11 @@ from bench.run import kernels, share_gpu
 from bench.run.executors import EXECUTORS
 from bench.run.executors.cluster_connection import require_ray
 from bench.run.own import learn_architectures, require_trainable
-from bench.spec.cells import Cell, cells
+from bench.spec.cells import Cell
 from bench.spec.experiment import PROFILES, groups
 from bench.spec.images import replacement, said_of
 from bench.spec.reading import BUILTIN
+from bench.spec.resolve import cells
 from bench.spec.schema import suggest
 from bench.spec.selection import Selection, experiment_table, parse_seeds, profile_table, selected_seeds
 from bench.spec.tables import load_spec, merged_training

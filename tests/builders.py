@@ -1,16 +1,19 @@
 """What many tests start from: a small experiments file, its cells, and records as the harness writes them."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from bench.analysis.runs import Run
 from bench.records.folder import CellFolder
 from bench.records.history import History
 from bench.records.schema import Measured, Result
-from bench.spec.cells import Cell, cells
+from bench.spec.cells import Cell
+from bench.spec.resolve import cells
 from bench.spec.selection import Selection
 from bench.spec.tables import Spec, load_spec
 from infogan.data import DataInfo
@@ -136,6 +139,11 @@ def planned(
     """The cells of an experiment; ``selection``: arms, variants, seeds."""
     found = load_spec(spec, settings) if isinstance(spec, Path) else spec
     return cells(found, experiment, profile, Selection(**selection), data, device, versions)
+
+
+def of_arm(run: Run, arm: str) -> Run:
+    """The run as one of another arm, otherwise unchanged."""
+    return replace(run, cell=replace(run.cell, config=run.cell.config | {"arm": arm}))
 
 
 # ---------------------------------------------------------------- records

@@ -7,9 +7,10 @@ instance, is its treatment.
 from collections.abc import Mapping
 from typing import Any, cast
 
-from bench.spec.cells import Cell, Choice, digest, resolve
+from bench.spec.cells import Cell, digest
 from bench.spec.config import Config
 from bench.spec.experiment import groups
+from bench.spec.resolve import Choice, resolve
 from bench.spec.tables import Spec, SpecError
 from infogan.data import DataInfo, own
 

@@ -222,8 +222,7 @@ def _from_json(raw: dict[str, Any]) -> Sweep:
     runs = []
     for entry in raw["runs"]:
         config = cast(Config, definition | entry["config"])
-        where = raw["experiment"], raw["profile"], config["variant"], config["arm"], config["seed"]
-        cell = Cell(*where, config, cast(Definition, definition))
+        cell = Cell(config, cast(Definition, definition))
         result = fitted(Result, "result", entry["result"]) if entry["result"] else None
         measures = measures_of(entry.get("measures", {}))
         runs.append(Run(cell, entry["state"], environment, raw["data"], _history(entry), result, None, measures))

@@ -79,4 +79,4 @@ class Identity(CellRecord):
 
     def cell(self) -> Cell:
         """The cell that it describes."""
-        return Cell(self.experiment, self.profile, self.variant, self.arm, self.seed, self.config, self.definition)
+        return Cell(self.config, self.definition)

@@ -80,7 +80,7 @@ def trial_of(cell: Cell, number: int) -> Cell:
     wanted = STRETCH * TRIAL_STRETCHES[cell.config["device"]]
     training: Training = {**cell.config["training"], "iterations": min(wanted, cell.iterations)}
     config: Config = {**cell.config, "seed": number, "training": training}
-    return replace(cell, seed=number, config=config)
+    return replace(cell, config=config)
 
 
 def measure(

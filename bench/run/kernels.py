@@ -23,7 +23,7 @@ from bench.console import BadInput
 from bench.records.find import find_cells
 from bench.records.locks import Lock
 from bench.records.storage import CorruptRecord, read_json, write_json
-from bench.spec.cells import Choice
+from bench.spec.resolve import Choice
 from bench.spec.schema import Recorded
 from infogan.architectures import Dense, Strided, adapted, choosable_layers
 from infogan.own.networks import architecture_of

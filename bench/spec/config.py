@@ -1,8 +1,8 @@
 """Types of a cell's full configuration, the JSON tables that its key is computed from.
 
-:mod:`bench.spec.cells` builds it, cell.json stores it, and :mod:`bench.run.configuration` converts it to the library's
-settings. A setting that is NotRequired was added in a later version or does not always apply; absent, it has the
-library's default.
+:mod:`bench.spec.resolve` builds it, cell.json stores it, and :mod:`bench.run.configuration` converts it to the
+library's settings. A setting that is NotRequired was added in a later version or does not always apply; absent, it has
+the library's default.
 """
 
 from typing import Any, Literal, NotRequired, TypedDict

@@ -1,4 +1,4 @@
-"""experiments.toml as typed, strict tables, checked against each other. :mod:`bench.spec.cells` turns them into cells.
+"""experiments.toml as typed, strict tables, checked against each other. :mod:`bench.spec.resolve` makes cells of them.
 
 An error is one line with file, table, field, value and valid choices, raised before anything is written.
 """

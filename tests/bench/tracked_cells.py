@@ -42,7 +42,7 @@ def make_cell(seed: int = 0, codes: tuple[dict[str, Any], ...] = (CATEGORICAL, C
             "mi_weight_generator": [1.0] * len(codes),
         },
     }
-    return Cell("toy", "smoke", None, "infogan", seed, config, {"codes": list(codes)})
+    return Cell(config, {"codes": list(codes)})
 
 
 def make_history(cell: Cell, num: int = ITERATIONS, *, learns: bool = True) -> History:

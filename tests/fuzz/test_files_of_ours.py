@@ -19,7 +19,8 @@ from bench.records.folder import CellFolder
 from bench.records.identity import Identity
 from bench.records.storage import CorruptRecord, read_json, read_sealed, write_json, write_sealed
 from bench.run.train_cell import training_config
-from bench.spec.cells import cells, digest
+from bench.spec.cells import digest
+from bench.spec.resolve import cells
 from bench.spec.selection import Selection
 from bench.spec.tables import Spec, SpecError, load_spec
 from tests.builders import DATA, SHIPPED, VERSIONS, finished_cell, tiny_text

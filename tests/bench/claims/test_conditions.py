@@ -12,6 +12,7 @@ from bench.records.schema import Measured
 from bench.spec.criteria import ClaimTable
 from bench.spec.tables import Spec
 from tests.bench.claims.two_claims import BLANK, sweep
+from tests.builders import of_arm
 
 
 def judged(spec: Spec, conditions: list[dict[str, Any]], purity: list[Any], nmi: list[Any]) -> ClaimResult:
@@ -116,7 +117,7 @@ def test_a_number_must_exceed_the_best_run_of_another_arm(
     held = sweep(spec, [0.5] * 5, [*ours, None, None])
     own = [run for run in held.runs if run.cell.variant == "one" and run.cell.seed < 3]
     rivals = [
-        replace(run, cell=replace(run.cell, arm="gan"), measures={"digits": Measured(values=value)})
+        replace(of_arm(run, "gan"), measures={"digits": Measured(values=value)})
         for run, nmi in zip(own, theirs, strict=False)
         for value in [{} if nmi is None else {"sample_nmi": nmi}]
     ]

@@ -27,7 +27,7 @@ from bench.run.train_cell import CellRun
 from bench.spec.criteria import GateTable, WatchedTable
 from bench.spec.tables import load_spec
 from tests.bench.attempts import attempt
-from tests.builders import finished_cell
+from tests.builders import finished_cell, of_arm
 
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs" / "EXTENDING.md").read_text()
@@ -94,12 +94,12 @@ def test_the_reports_headline_is_the_same_answer(tmp_path: Path) -> None:
         swept(tmp_path / "base", [100, 101, 102, 103, 104]),
         swept(tmp_path / "new", [110, 111, 112, 113, 114]),
     )
-    own = [replace(run, cell=replace(run.cell, arm="slow")) for run in slower.runs]
+    own = [of_arm(run, "slow") for run in slower.runs]
     both = replace(base, runs=[*base.runs, *own])
     said = headline(both, EXPERIMENT)
     assert re.fullmatch(r"slow against infogan: 9\.\d % slower \[9\.\d, 9\.\d\] \(5 pairs of the same seed\)\.", said)
     assert said.split(": ")[1].split(" (")[0] == compared(base, slower).split(" (")[0]
-    unchanged = replace(base, runs=[*base.runs, *(replace(r, cell=replace(r.cell, arm="slow")) for r in base.runs)])
+    unchanged = replace(base, runs=[*base.runs, *(of_arm(r, "slow") for r in base.runs)])
     assert headline(unchanged, EXPERIMENT).endswith("0 % slower [0, 0] (5 pairs of the same seed, no change shown).")
     few = replace(base, runs=[*base.runs[:2], *own[:2]])
     assert "too few seeds to judge: 2 and 2, and each needs 3; so far 9" in headline(few, EXPERIMENT)

@@ -26,6 +26,7 @@ from bench.report.tabular import NEITHER, sweep_tables
 from bench.report.wording import ABSENT
 from bench.spec.criteria import GateTable
 from tests.bench.gate.baselines import BASELINE, converging
+from tests.builders import of_arm
 
 RULE = GateTable(baseline_seeds=list(range(10)), new_seeds=[0, 1, 2, 3, 4], more_seeds=[5, 6, 7, 8, 9])
 FIVE = (0, 1, 2, 3, 4)
@@ -111,7 +112,7 @@ def test_a_diverged_seed_counts_as_failed_and_a_crash_as_unmeasured(base: Sweep)
 def test_a_diverged_seed_is_later_than_the_budget_in_tables_too(base: Sweep) -> None:
     runs = take(base, FIVE).runs
     diverged = [with_state(r, "failed", "NonFiniteLoss") if r.cell.seed < 2 else r for r in runs]
-    ours = [replace(r, cell=replace(r.cell, arm="other")) for r in diverged]
+    ours = [of_arm(r, "other") for r in diverged]
     both = replace(base, runs=[*base.runs, *ours])
     row = comparisons_table(both, list(both.groups()), "infogan")[0]
     assert (row.arm, row.num_seeds, row.not_reached) == ("other", 5, 2)
@@ -125,7 +126,7 @@ def test_a_diverged_seed_is_later_than_the_budget_in_tables_too(base: Sweep) -> 
 def test_arms_of_which_no_seed_converges_are_not_comparable(base: Sweep) -> None:
     """If no seed of two arms converges, neither the table nor its file may show a ratio of 1."""
     both = [failing(run) for run in base.runs]
-    sweep = replace(base, runs=[*both, *(replace(r, cell=replace(r.cell, arm="gan")) for r in both)])
+    sweep = replace(base, runs=[*both, *(of_arm(r, "gan") for r in both)])
     table = next(t for t in sweep_tables(sweep, ["infogan", "gan"], "infogan") if t.name == "comparisons")
     assert table.rows[0][2:5] == [NEITHER, ABSENT, ABSENT]
     (row,) = csv.DictReader(io.StringIO(table.csv.decode()))
@@ -135,7 +136,7 @@ def test_arms_of_which_no_seed_converges_are_not_comparable(base: Sweep) -> None
 
 def test_an_arm_that_the_baseline_lacks_is_named(base: Sweep) -> None:
     runs = take(base, FIVE).runs
-    new = replace(base, runs=[*runs, *(replace(r, cell=replace(r.cell, arm="added")) for r in runs)])
+    new = replace(base, runs=[*runs, *(of_arm(r, "added") for r in runs)])
     check = compare(RULE, base, new, FIVE)
     assert check.not_gated == {"added": "the baseline has no such arm"}
     assert any("added" in line for line in gate_output.lines(check, RULE))

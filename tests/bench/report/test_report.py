@@ -207,7 +207,7 @@ def test_somebody_elses_text_is_escaped(spec: Spec, tmp_path: Path) -> None:
     record(tmp_path, first, note=HOSTILE, result={"notes": [HOSTILE]})
     record(tmp_path, second, done=False, length=30, result={"error": "<b>E</b>", "message": HOSTILE})
     names: dict[str, Any] = {"experiment": "../../x<script>", "profile": "<i>p", "arm": "<img src=x>", "seed": 0}
-    hostile = Cell(**names, variant=None, config=third.config | names, definition=third.definition)
+    hostile = Cell(third.config | names, third.definition)
     folder = CellFolder(tmp_path / "cells" / "x")
     record(tmp_path, third)
     folder.write_identity(hostile, {"cpu": HOSTILE}, {"note": HOSTILE})
@@ -230,7 +230,7 @@ def test_continuous_codes_and_variants(spec: Spec, tmp_path: Path) -> None:
     for cell in planned(spec, (0, 1))[::5]:
         for variant in ("azimuth", "$wide"):
             config = cell.config | codes | {"variant": variant, "experiment": "portraits"}
-            other = Cell("portraits", "cpu", variant, cell.arm, cell.seed, config, cell.definition | codes)
+            other = Cell(config, cell.definition | codes)
             folder = record(tmp_path, other, done=False, length=20)
             names = ("loss/discriminator", "loss/generator", "mi/c1", "explained/c1")
             folder.write_history(history_of(dict.fromkeys(names, 0.5), 300))
@@ -250,7 +250,7 @@ def test_curves_of_continuous_codes_are_what_q_explains_between_nothing_and_ever
     codes = {"codes": [{"kind": "continuous", "std": 1.0, "log_std_clamp": [-4.0, 2.0]}] * 5}
     cell = planned(spec, (0,))[0]
     config = cell.config | codes | {"variant": None, "experiment": "faces"}
-    other = Cell("faces", "cpu", None, cell.arm, 0, config, cell.definition | codes)
+    other = Cell(config, cell.definition | codes)
     folder = record(tmp_path, other, done=False, length=20)
     curve = np.linspace(0.0, 0.8, 300)
     curve[:2] = -9.0  # the first iterations may have any value

@@ -9,7 +9,7 @@ import pytest
 from bench.records.folder import CellFolder
 from bench.records.tasks import CellTask
 from bench.run.train_cell import CellRun
-from bench.spec.cells import cells
+from bench.spec.resolve import cells
 from bench.spec.selection import Selection
 from bench.spec.tables import load_spec
 from infogan import data

@@ -17,7 +17,8 @@ from bench.records.folder import CellFolder
 from bench.records.storage import read_json
 from bench.run import kernels
 from bench.run.kernels import RECORD, TABLE, Chooser, declared
-from bench.spec.cells import Cell, Choice, cells
+from bench.spec.cells import Cell
+from bench.spec.resolve import Choice, cells
 from bench.spec.selection import Selection
 from bench.spec.tables import load_spec
 from infogan.architectures import Dense, Strided

@@ -20,7 +20,8 @@ from bench.run import plan as grid
 from bench.run.executors.worker import conclude
 from bench.run.train_cell import CellRun
 from bench.spec import cells as cell_module
-from bench.spec.cells import Cell, cells
+from bench.spec.cells import Cell
+from bench.spec.resolve import cells
 from bench.spec.selection import Selection
 from bench.spec.tables import load_spec
 from bench.tracking.content import measure_points

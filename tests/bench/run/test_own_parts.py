@@ -208,7 +208,7 @@ def stranger(folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     table = {"source": "0" * 16, "table": json.loads(json.dumps(to_table(ARCHITECTURES["mnist"])))}
     config = cell.config | {"architecture": "my_network.py:NET", "own": cell.config["own"] | {"architecture": table}}
     finished_cell(folder / "results").write_weights(small_weights())
-    own = Cell(cell.experiment, cell.profile, None, cell.arm, 0, config, cell.definition)
+    own = Cell(config, cell.definition)
     finished(folder / "results", own).write_weights(small_weights())
     pack(folder / "results", folder / "cells.zip", weights=False)
     return config
