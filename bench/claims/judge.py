@@ -12,7 +12,7 @@ from bench.analysis import statistics
 from bench.analysis.runs import Run, Sweep
 from bench.claims.conditions import Asked, ask, blank_seeds, check, holds_for
 from bench.claims.result import BesideResult, ClaimResult, ConditionResult
-from bench.claims.verdict import Budget, BudgetKind, Data, DataKind, Outcome, Verdict
+from bench.claims.verdict import Budget, BudgetKind, Data, Outcome, Verdict
 from bench.spec.cells import digest
 from bench.spec.criteria import BlankTable, ClaimTable
 from bench.spec.experiment import ExperimentTable, group_name, groups
@@ -75,7 +75,7 @@ def _judge_arm(
     headline = [v for v in conditions[0].seeds.values() if not math.isnan(v)]
     headline += [asked[0].worst] * (len(blank) + num_diverged)
     held = [holds_for(asked, run, blank) for run in runs]
-    data, budget = data_used(sweep, experiment), budget_used(sweep, experiment)
+    data, budget = Data.of(sweep, experiment), Budget.of(sweep, experiment)
     reduced = budget.kind is BudgetKind.REDUCED
     outcome, reason = _outcome(claim, asked, conditions, runs, num_diverged, sweep, experiment.blank, reduced=reduced)
     value, low, high = _interval(headline, asked[0].worst) if headline else (None, None, None)
@@ -144,39 +144,6 @@ def _beside(measure: str, paper: float, runs: list[Run]) -> BesideResult:
     seeds = {run.cell.seed: run.summary.get(measure, math.nan) for run in runs}
     median = float(np.median(list(seeds.values()))) if seeds else math.nan
     return BesideResult(measure, MEASURES[measure].unit, paper, median, seeds)
-
-
-def data_used(sweep: Sweep, experiment: ExperimentTable) -> Data:
-    """The data of a sweep, as the claims of its experiment see it."""
-    num_images = sweep.definition["data"]["num_images"]
-    is_papers = any(run.data.get("is_papers") for run in sweep.runs)
-    if not is_papers:
-        return Data(DataKind.SUBSTITUTE, DataKind.SUBSTITUTE)
-    if experiment.paper and experiment.paper.num_images and num_images < experiment.paper.num_images:
-        return Data(DataKind.PART, f"{DataKind.PART} ({num_images:,} images)")
-    return Data(DataKind.PAPERS, DataKind.PAPERS)
-
-
-def budget_used(sweep: Sweep, experiment: ExperimentTable) -> Budget:
-    """The paper's budget, or what was cut of it, or that the paper does not state it."""
-    iterations, width = sweep.definition["training"]["iterations"], sweep.definition["network"]["width"]
-    paper = experiment.paper
-    if paper is None:
-        return Budget(BudgetKind.UNSTATED, BudgetKind.UNSTATED)
-    cuts = []
-    if width < paper.width:
-        cuts.append(f"width {width:g}")
-    if paper.iterations is None:
-        unstated = f"{iterations:,} iterations, the paper states none"
-        return _reduced(cuts, f"; {unstated}") if cuts else Budget(BudgetKind.UNSTATED, unstated)
-    full = BudgetKind.CODES if paper.iterations_from == "code" else BudgetKind.PAPERS
-    if iterations < paper.iterations:
-        cuts.append(f"{iterations:,} of {full} {paper.iterations:,} iterations")
-    return _reduced(cuts) if cuts else Budget(full, full)
-
-
-def _reduced(cuts: list[str], rest: str = "") -> Budget:
-    return Budget(BudgetKind.REDUCED, f"reduced ({', '.join(cuts)}){rest}")
 
 
 def _outcome(

@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from bench.analysis.runs import Sweep
+from bench.spec.experiment import ExperimentTable
+
 
 class Outcome(StrEnum):
     """What became of a claim, in the order in which reports list it."""
@@ -40,11 +43,38 @@ class Data:
     kind: DataKind
     words: str
 
+    @classmethod
+    def of(cls, sweep: Sweep, experiment: ExperimentTable) -> "Data":
+        """The data of a sweep, as the claims of its experiment see it."""
+        num_images = sweep.definition["data"]["num_images"]
+        if not any(run.data.get("is_papers") for run in sweep.runs):
+            return cls(DataKind.SUBSTITUTE, DataKind.SUBSTITUTE)
+        if experiment.paper and experiment.paper.num_images and num_images < experiment.paper.num_images:
+            return cls(DataKind.PART, f"{DataKind.PART} ({num_images:,} images)")
+        return cls(DataKind.PAPERS, DataKind.PAPERS)
+
 
 @dataclass(frozen=True)
 class Budget:
     kind: BudgetKind
     words: str
+
+    @classmethod
+    def of(cls, sweep: Sweep, experiment: ExperimentTable) -> "Budget":
+        """The paper's budget, or what was cut of it, or that the paper does not state it."""
+        iterations, width = sweep.definition["training"]["iterations"], sweep.definition["network"]["width"]
+        paper = experiment.paper
+        if paper is None:
+            return cls(BudgetKind.UNSTATED, BudgetKind.UNSTATED)
+        cuts = [f"width {width:g}"] if width < paper.width else []
+        full = BudgetKind.CODES if paper.iterations_from == "code" else BudgetKind.PAPERS
+        if paper.iterations is not None and iterations < paper.iterations:
+            cuts.append(f"{iterations:,} of {full} {paper.iterations:,} iterations")
+        unstated = f"{iterations:,} iterations, the paper states none" if paper.iterations is None else ""
+        if cuts:
+            rest = f"; {unstated}" if unstated else ""
+            return cls(BudgetKind.REDUCED, f"reduced ({', '.join(cuts)}){rest}")
+        return cls(BudgetKind.UNSTATED, unstated) if unstated else cls(full, full)
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from bench.analysis.results import load
 from bench.analysis.runs import Sweep
-from bench.claims.judge import budget_used, data_used, judge, left_out
+from bench.claims.judge import judge, left_out
 from bench.claims.remarks import read_remarks, with_remarks
 from bench.claims.result import ClaimResult
-from bench.claims.verdict import BudgetKind, DataKind, Outcome
+from bench.claims.verdict import Budget, BudgetKind, Data, DataKind, Outcome
 from bench.report import answers, own, wording
 from bench.spec.experiment import ExperimentTable
 from bench.spec.tables import Spec
@@ -156,7 +156,7 @@ def data_sentence(sweep: Sweep, experiment: ExperimentTable | None) -> str:
     text += f" {wording.scrubbed(described[0])}" if described else ""
     if experiment is None or data["name"] == users_data.NAME:
         return text
-    used = data_used(sweep, experiment).kind
+    used = Data.of(sweep, experiment).kind
     if used is DataKind.SUBSTITUTE:
         return f"{text} This is a substitute, not the paper's data."
     return f"{text} This is {used} data set."
@@ -172,7 +172,7 @@ def budget_sentence(sweep: Sweep, experiment: ExperimentTable | None) -> str:
         text += " Products and activations in bfloat16."
     if experiment is None:
         return text
-    used = budget_used(sweep, experiment)
+    used = Budget.of(sweep, experiment)
     if used.words == BudgetKind.UNSTATED:
         return text if definition["data"]["name"] == users_data.NAME else f"{text} The paper states no budget for it."
     if used.kind is BudgetKind.CODES:

@@ -10,7 +10,8 @@ import pytest
 
 from bench.analysis.runs import Sweep, from_json, to_json
 from bench.analysis.statistics import proportion_interval
-from bench.claims.judge import budget_used, judge, left_out
+from bench.claims.judge import judge, left_out
+from bench.claims.verdict import Budget
 from bench.records.schema import Measured
 from bench.report import answers
 from bench.report.arms import ArmView
@@ -168,15 +169,15 @@ def test_what_the_paper_states_of_the_budget_is_enough_to_call_it_reduced(spec: 
     definition = held.definition | {"network": held.definition["network"] | {"width": 0.5}}
     narrow = replace(held, definition=definition)
     stated = spec.experiments["two"].model_copy(update={"paper": PaperBudget(width=1.0)})
-    assert budget_used(held, stated).words == "20 iterations, the paper states none"
-    assert budget_used(narrow, stated).words == "reduced (width 0.5); 20 iterations, the paper states none"
+    assert Budget.of(held, stated).words == "20 iterations, the paper states none"
+    assert Budget.of(narrow, stated).words == "reduced (width 0.5); 20 iterations, the paper states none"
     assert {str(r.verdict) for r in judge(stated, narrow)} == {"not reached within budget on a substitute"}
     full = stated.model_copy(update={"paper": PaperBudget(iterations=20, iterations_from="code", width=1.0)})
-    assert budget_used(held, full).words == "the authors' code's"
+    assert Budget.of(held, full).words == "the authors' code's"
     assert budget_sentence(held, full).endswith("The paper states no iterations; these are its authors' code's.")
     assert {str(r.verdict) for r in judge(full, held)} == {"not reproduced on a substitute"}
     code = PaperBudget(iterations=20_000, iterations_from="code", width=1.0)
-    assert budget_used(narrow, stated.model_copy(update={"paper": code})).words == (
+    assert Budget.of(narrow, stated.model_copy(update={"paper": code})).words == (
         "reduced (width 0.5, 20 of the authors' code's 20,000 iterations)"
     )
     assert {spec.experiments[name].paper for name in ("faces", "chairs", "chairs-long")} == {code}
