@@ -6,8 +6,8 @@ from bench.commands.plan import size_text
 from bench.commands.run import executor_of, task_maker
 from bench.console import Exit, console, escape, new_table, say
 from bench.context import Context
-from bench.run import plan as grid
 from bench.run.executors.base import StopRequest
+from bench.run.plan import plan
 
 if TYPE_CHECKING:
     from bench.run.estimate import Left
@@ -18,7 +18,7 @@ def plan_measured(context: Context, price_per_hour: float | None = None) -> Exit
     from bench.run import estimate
     from bench.serve.process import received_signals
 
-    planned = grid.plan(context.results, context.cells, context.uri)
+    planned = plan(context.results, context.cells, context.uri)
     num_kinds = len({estimate.kind_of(item.cell) for item in planned if item.to_train})
     if not num_kinds:
         say("no cell is left to train, so there is nothing to estimate")

@@ -3,7 +3,8 @@
 from bench import environment
 from bench.console import console, escape, new_table, say
 from bench.context import Context
-from bench.run import plan as grid
+from bench.run.plan import PlannedCell
+from bench.run.plan import plan as plan_cells
 from bench.spec.treatment import treatment_set
 
 STYLES = {
@@ -18,7 +19,7 @@ STYLES = {
 
 def plan(context: Context) -> None:
     """List the cells with their states."""
-    planned = grid.plan(context.results, context.cells, context.uri)
+    planned = plan_cells(context.results, context.cells, context.uri)
     print_data(context)
     table = new_table("experiment", "profile", "arm", "seed", "iterations", "state", "")
     for item in planned:
@@ -53,7 +54,7 @@ def _precision(context: Context, name: str) -> list[str]:
     return lines
 
 
-def print_estimate(context: Context, planned: list[grid.PlannedCell], jobs: int) -> None:
+def print_estimate(context: Context, planned: list[PlannedCell], jobs: int) -> None:
     """Print the number of cells per state and the estimated time and disk space of the remaining ones."""
     from bench.run.progress import duration
 

@@ -9,8 +9,9 @@ from bench import environment
 from bench.commands.plan import print_data, print_estimate, size_text
 from bench.console import BadInput, Exit, console, escape, say
 from bench.context import Context, on_results, require_writable
-from bench.run import plan as grid
 from bench.run.executors.base import Executor
+from bench.run.launch import Outcome, free_bytes, launch
+from bench.run.plan import PlannedCell, plan
 from bench.run.share_gpu import limit_threads
 from bench.run.work import estimate, work_of
 from bench.tracking.mirror import in_lines
@@ -48,11 +49,11 @@ def executor_of(context: Context) -> Iterator[Executor]:
 
 def _run(context: Context, executor: Executor, checkpoint_every_s: float, checkpoint_every: int | None) -> Exit:
     require_writable(context.results)
-    planned = grid.plan(context.results, context.cells, context.uri)
+    planned = plan(context.results, context.cells, context.uri)
     print_data(context)
     print_estimate(context, planned, executor.jobs)
     todo = [item for item in planned if item.to_run]
-    left, free = estimate(context.results, planned, executor.jobs), grid.free_bytes(context.results)
+    left, free = estimate(context.results, planned, executor.jobs), free_bytes(context.results)
     if left.peak_bytes > free:
         raise BadInput(
             f"the run needs {size_text(left.peak_bytes)} on disk; {size_text(free)} are free at {context.results}"
@@ -69,18 +70,18 @@ def _run(context: Context, executor: Executor, checkpoint_every_s: float, checkp
 def _train(
     context: Context,
     executor: Executor,
-    planned: list[grid.PlannedCell],
-    todo: list[grid.PlannedCell],
+    planned: list[PlannedCell],
+    todo: list[PlannedCell],
     every_s: float,
     every: int | None,
-) -> grid.Outcome:
+) -> Outcome:
     from bench.run.progress import display_for
 
     task_of = task_maker(context, every_s, every)
     tasks = [task_of(item.cell, context.results) for item in todo]
     works, _ = work_of(context.results, planned, executor.jobs)
     with display_for(tasks, console, works, executor.jobs) as display:
-        return grid.run(context.results, planned, tasks, executor, display, context.uri)
+        return launch(context.results, planned, tasks, executor, display, context.uri)
 
 
 def task_maker(context: Context, every_s: float, every: int | None) -> "Callable[[Cell, Path], CellTask]":
@@ -99,13 +100,13 @@ def task_maker(context: Context, every_s: float, every: int | None) -> "Callable
     return task_of
 
 
-def _print_outcome(context: Context, outcome: grid.Outcome, num_tasks: int) -> None:
+def _print_outcome(context: Context, outcome: Outcome, num_tasks: int) -> None:
     if outcome.lost:
         say(f"[red]stopped:[/red] {escape(outcome.lost)}; the cells there now were not made by this run")
         return
     for name in outcome.failed:
-        plan = escape(on_results(context.results, "plan"))
-        say(f"[red]failed:[/red] {escape(name)}; `{plan}` shows why, and result.json has the traceback")
+        shown = escape(on_results(context.results, "plan"))
+        say(f"[red]failed:[/red] {escape(name)}; `{shown}` shows why, and result.json has the traceback")
     for line in in_lines(outcome.untracked):
         say(f"[yellow]not fully tracked:[/yellow] {escape(line)}")
     if num := len(outcome.untracked):

@@ -17,8 +17,8 @@ from bench.records.folder import WEIGHTS, CellFolder
 from bench.records.schedule import makespan_s
 from bench.records.tasks import STRETCH, CellTask, EventValues
 from bench.run.executors.base import Executor, StopRequest
-from bench.run.plan import BYTES, PlannedCell, cell_costs
-from bench.run.work import reached_iterations
+from bench.run.plan import PlannedCell
+from bench.run.work import BYTES, cell_costs, reached_iterations
 from bench.spec.cells import Cell, digest
 from bench.spec.config import Config, Training
 

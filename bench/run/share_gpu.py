@@ -9,7 +9,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bench.run.plan import cell_costs
+from bench.run.work import cell_costs
 from bench.spec.cells import Cell
 from infogan.architectures import Networks
 from infogan.own.networks import architecture_of

@@ -8,10 +8,13 @@ from pathlib import Path
 from bench.records.folder import CellFolder
 from bench.records.schedule import makespan_s
 from bench.records.storage import CorruptRecord
-from bench.run.plan import BYTES, PlannedCell, cell_costs, training_flops
+from bench.run.plan import PlannedCell
 from bench.spec.cells import Cell
+from infogan.architectures import Costs, adapted, iteration_flops, network_costs
 from infogan.measures.catalogue import FAMILIES
+from infogan.own.networks import architecture_of
 
+BYTES = 4  # of a parameter
 ASSUMED_FLOPS_PER_S = 60e9  # of one core, used before any cell was finished here
 ASSUMED_CARD_FLOPS_PER_S = 25e12  # of a GPU, shared by its cells; a guess: MNIST's iteration as a graph in 1.6 ms
 ASSUMED_CELL_S = 3.0  # per cell, outside training: start, grids, records
@@ -46,6 +49,22 @@ class Estimate:
     peak_bytes: int
     kept_bytes: int
     measured: bool
+
+
+def cell_costs(cell: Cell) -> dict[str, Costs]:
+    """Costs of a cell's networks."""
+    c = cell.config
+    widths = [
+        code["num_categories"] if code["kind"] == "categorical" else 2 if isinstance(code["std"], str) else 1
+        for code in c["codes"]
+    ]
+    architecture = adapted(architecture_of(c), c["network"])
+    return network_costs(architecture, cell.input_width, sum(widths), c["network"]["width"])
+
+
+def training_flops(cell: Cell) -> float:
+    """Floating-point operations of a whole cell, its weight in the overall progress."""
+    return iteration_flops(cell_costs(cell), cell.config["training"]["batch_size"]) * cell.iterations
 
 
 def estimate(results: Path, planned: Sequence[PlannedCell], jobs: int) -> Estimate:

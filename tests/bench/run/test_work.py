@@ -8,8 +8,15 @@ import pytest
 from bench.context import DEFAULT_SPEC
 from bench.records.folder import CellFolder
 from bench.records.schema import Measured
-from bench.run.plan import PlannedCell, training_flops
-from bench.run.work import ASSUMED_CELL_S, ASSUMED_FAMILY_S, ASSUMED_FLOPS_PER_S, estimate, work_of
+from bench.run.plan import PlannedCell
+from bench.run.work import (
+    ASSUMED_CELL_S,
+    ASSUMED_FAMILY_S,
+    ASSUMED_FLOPS_PER_S,
+    estimate,
+    training_flops,
+    work_of,
+)
 from bench.spec.cells import Cell, measure_key
 from bench.spec.tables import load_spec
 from tests.bench.recorded_sweep import planned, record

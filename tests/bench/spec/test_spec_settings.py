@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.run.plan import cell_costs
 from bench.run.train_cell import training_config
+from bench.run.work import cell_costs
 from bench.spec.cells import Cell
 from bench.spec.tables import SpecError
 from infogan.architectures import ARCHITECTURES

@@ -1,0 +1,145 @@
+"""One launch: run the planned cells and mirror them. Every cell's outcome is awaited and decides the exit code."""
+
+import contextlib
+import os
+import shutil
+import signal
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from bench.console import Exit
+from bench.records.folder import LAUNCHES, CellFolder
+from bench.records.launches import LaunchClock
+from bench.records.locks import Lock
+from bench.records.tasks import CellTask, EventValues
+from bench.run.executors.base import Executor, StopRequest
+from bench.run.plan import PlannedCell
+from bench.tracking.mirror import Mirror, NoMirror, Unsynced
+
+MIRROR_PATIENCE_S = 120.0  # longest wait for the next mirrored cell after training has ended
+MIRROR_AT_STOP_S = 10.0  # total wait after a signal has ended training
+STOPPING = "stopping: cells first write a checkpoint, a second signal stops at once; the next run continues from there"
+
+
+class Display(Protocol):
+    """Shows events to the user."""
+
+    def event(self, task: CellTask, kind: str, values: EventValues) -> None: ...
+    def tick(self, tracking_status: str) -> None: ...
+    def message(self, text: str) -> None: ...
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The outcome of a run."""
+
+    exit_code: Exit
+    done: int
+    failed: list[str]
+    untracked: list[Unsynced]
+    lost: str = ""  # how this launch lost the results folder; empty if it did not
+
+
+def stop_signals() -> list[int]:
+    """Signals that request a checkpoint and an end; SIGHUP of a closed terminal is one unless nohup ignores it."""
+    hangup = [signal.SIGHUP] if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN else []
+    return [signal.SIGINT, signal.SIGTERM, *hangup]
+
+
+@contextlib.contextmanager
+def _signals(stop: StopRequest, display: Display, answer: str) -> Iterator[None]:
+    """Context in which a signal requests a stop; the first one prints a line."""
+
+    def handle(signum: int, _: object) -> None:
+        stop.signals.append(signum)
+        if len(stop.signals) == 1:
+            display.message(answer)
+
+    before = {signum: signal.signal(signum, handle) for signum in stop_signals()}
+    try:
+        yield
+    finally:
+        for signum, handler in before.items():
+            signal.signal(signum, handler)
+
+
+def launch(
+    results: Path,
+    planned: list[PlannedCell],
+    tasks: list[CellTask],
+    executor: Executor,
+    display: Display,
+    uri: str | None,
+) -> Outcome:
+    """Train and measure the cells, and mirror those that are not mirrored; no mirror if ``uri`` is None.
+
+    Raises Locked if another run uses the results.
+    """
+    stop = StopRequest()
+    with Lock(results / "run.lease", f"process {os.getpid()}") as lock, _signals(stop, display, STOPPING):
+        mirror = Mirror(results, uri) if uri is not None else NoMirror()
+        mirror.start()
+        for item in planned:
+            if item.state == "unsynced":
+                mirror.submit(CellFolder.of(results, item.cell))
+
+        clock = LaunchClock()
+
+        def on_event(task: CellTask, kind: str, values: EventValues) -> None:
+            clock.event(task, kind, values)
+            folder = CellFolder.of(results, task.cell)
+            if kind in ("durable", "done", "failed", "stopped") and (folder.path / "cell.json").is_file():
+                mirror.submit(folder)  # a cell that failed before its first record cannot be mirrored
+            display.event(task, kind, values)
+
+        def tick() -> None:
+            if not stop.requested and (loss := lock.loss()):
+                display.message(f"stopping: {loss}")
+                stop.signals.append(signal.SIGTERM)
+            display.tick(mirror.status)
+
+        outcomes = executor.run(tasks, on_event, stop, tick)
+        was_stopped = stop.requested
+        if loss := lock.loss():  # these paths may now belong to another launch
+            mirror.abandon()
+            return Outcome(Exit.FAILED, 0, [], [], loss)
+        untracked = _finished(mirror, display, in_haste=was_stopped)
+        try:
+            clock.record(results, tasks, outcomes, executor.jobs)
+        except OSError as error:
+            display.message(f"this run is missing in {LAUNCHES} and so in the report's schedule: {error}")
+    names = {task.cell.key: task.cell.name for task in tasks}
+    failed = [names[key] for key, outcome in outcomes.items() if outcome == "failed"]
+    failed += [f"{item.cell.name}: {item.detail}" for item in planned if item.state == "unreadable"]
+    done = sum(outcome == "done" for outcome in outcomes.values())
+    if was_stopped:
+        code = Exit.of_signal(stop.signals[0])
+    elif failed:
+        code = Exit.FAILED
+    else:
+        code = Exit.NOT_TRACKED if untracked else Exit.OK
+    return Outcome(code, done, failed, untracked)
+
+
+def _finished(mirror: Mirror | NoMirror, display: Display, *, in_haste: bool) -> list[Unsynced]:
+    """Wait for the mirror; return what it lacks. A signal during this wait ends only the wait."""
+    hurry, started = StopRequest(), time.monotonic()
+
+    def give_up() -> bool:
+        display.tick(mirror.status)
+        return hurry.requested or (in_haste and time.monotonic() - started > MIRROR_AT_STOP_S)
+
+    with _signals(hurry, display, "leaving the rest of the mirror to `bench sync`"):
+        if isinstance(mirror, Mirror):  # printed only when Ctrl-C has this effect
+            display.message(
+                "training has ended; finishing the mirror in MLflow (Ctrl-C leaves the rest to `bench sync`)"
+            )
+        return mirror.close(MIRROR_PATIENCE_S, give_up)
+
+
+def free_bytes(results: Path) -> int:
+    """Free disk space of the results folder."""
+    return shutil.disk_usage(results).free
