@@ -11,7 +11,7 @@ from typer.exceptions import TyperException
 
 from bench.commands import compare, export, packs, sample, serve
 from bench.console import BadInput, Exit, guard_streams
-from bench.context import DEFAULT_RESULTS, DEFAULT_SPEC, Context, named
+from bench.context import DEFAULT_SPEC, Context, named
 from bench.options import (
     PATH_VARIABLES,
     CellOptions,
@@ -31,6 +31,7 @@ from bench.options import (
     expanded,
     with_options,
 )
+from bench.paths import DEFAULT_RESULTS
 from bench.records.locks import Locked
 from bench.run.executors.base import ExecutorError
 from bench.spec.images import replacement

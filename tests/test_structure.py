@@ -62,7 +62,7 @@ LAYERS = (
     ("console", "environment"),
     ("spec",),
     ("records",),
-    ("analysis",),
+    ("analysis", "paths"),
     ("tracking",),
     ("run", "claims", "gate"),
     ("report", "context"),

@@ -12,10 +12,11 @@ from pathlib import Path
 from bench.analysis.runs import Sweep, read_curves
 from bench.commands.gate import default_baseline, gate_rule, read_baseline
 from bench.console import BadInput, Exit, escape, say
-from bench.context import DEFAULT_SPEC, Context, require_folder, require_writable
+from bench.context import DEFAULT_SPEC, Context
 from bench.environment import ROOT, processor_kind
 from bench.gate import bisect as engine
 from bench.gate.bisect import BisectError, Search
+from bench.paths import require_folder, require_writable
 from bench.records.locks import Lock
 from bench.serve.process import received_signals
 from bench.spec.cells import digest

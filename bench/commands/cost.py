@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from bench.console import BadInput, console
-from bench.context import require_profile, require_writable
+from bench.context import require_profile
+from bench.paths import require_writable
 from bench.spec.tables import load_spec
 
 

@@ -9,9 +9,10 @@ from typing import Annotated
 import typer
 
 from bench.console import BadInput, escape, say
-from bench.context import DEFAULT_SPEC, require_folder
+from bench.context import DEFAULT_SPEC
 from bench.models import Trained, Wanted, trained
 from bench.options import OfArm, OfExperiment, OfProfile
+from bench.paths import require_folder
 from bench.records.storage import write_atomic, write_plain_json
 from bench.spec.tables import load_spec
 

@@ -9,12 +9,13 @@ from typing import Any
 from bench.analysis.runs import Sweep, load_run, read_curves, write_curves
 from bench.commands.run import run
 from bench.console import BadInput, Exit, escape, say
-from bench.context import DEFAULT_RESULTS, Context, on_results, require_file, require_folder, require_writable
+from bench.context import Context
 from bench.environment import ROOT
 from bench.gate import compare as gate
 from bench.gate import output as gate_output
 from bench.gate.markdown import to_markdown
 from bench.gate.watched import watched_arms, watched_seeds
+from bench.paths import DEFAULT_RESULTS, on_results, require_file, require_folder, require_writable
 from bench.records.folder import CellFolder, State
 from bench.records.storage import CorruptRecord, in_words, write_atomic
 from bench.spec.cells import Cell

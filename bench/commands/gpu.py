@@ -5,10 +5,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from bench.console import BadInput, Exit, escape, say
-from bench.context import require_folder, require_writable
 from bench.environment import command
 from bench.gpu.session import StepRecord, run_steps
 from bench.gpu.steps import NAMES, Options, steps
+from bench.paths import require_folder, require_writable
 from bench.serve.process import received_signals
 from bench.spec.schema import suggest
 from bench.spec.tables import load_spec

@@ -3,8 +3,9 @@
 from pathlib import Path
 
 from bench.console import BadInput, Exit, console, escape, new_table, say
-from bench.context import DEFAULT_SPEC, on_results, require_writable
+from bench.context import DEFAULT_SPEC
 from bench.gate.history import ArmLine, HistoryLine, read_history
+from bench.paths import on_results, require_writable
 from bench.records.storage import write_atomic
 from bench.spec.schema import suggest
 from bench.spec.tables import load_spec

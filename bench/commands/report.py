@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.console import BadInput, escape, say
-from bench.context import on_results, require_file, require_folder, require_profile, require_writable
+from bench.context import require_profile
+from bench.paths import on_results, require_file, require_folder, require_writable
 from bench.records.folder import THROUGHPUT
 from bench.records.pack_format import PackError
 from bench.spec.images import Replacement

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from bench import environment
 from bench.commands.plan import print_data, print_estimate, size_text
 from bench.console import BadInput, Exit, console, escape, say
-from bench.context import Context, on_results, require_writable
+from bench.context import Context
+from bench.paths import on_results, require_writable
 from bench.run.executors.base import Executor
 from bench.run.launch import Outcome, free_bytes, launch
 from bench.run.plan import PlannedCell, plan

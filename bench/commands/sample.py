@@ -8,9 +8,10 @@ import typer
 from bench.analysis.pictures import grid_png, labels_of
 from bench.commands.export import passed_over
 from bench.console import BadInput, escape, say
-from bench.context import DEFAULT_SPEC, require_file
+from bench.context import DEFAULT_SPEC
 from bench.models import Wanted, trained
 from bench.options import OfArm, OfExperiment, OfProfile
+from bench.paths import require_file
 from bench.records.storage import write_atomic
 from bench.spec.tables import load_spec
 

@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from bench.context import DEFAULT_RESULTS
 from bench.options import Results
+from bench.paths import DEFAULT_RESULTS
 
 
 def ui(

@@ -6,7 +6,8 @@ from pathlib import Path
 from rich.progress import Progress
 
 from bench.console import BadInput, Exit, console, escape, is_watched, say
-from bench.context import require_mlflow, require_writable
+from bench.context import require_mlflow
+from bench.paths import require_writable
 from bench.records.find import find_cells
 from bench.records.locks import Lock
 from bench.tracking import connection as tracking

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from bench.console import BadInput, Exit, escape
 from bench.console import console as shared_console
-from bench.context import require_writable
+from bench.paths import require_writable
 from bench.records.folder import THROUGHPUT as FOLDER
 from bench.records.storage import write_plain_json
 from bench.records.throughput import Measurement, PairedRecord, RatioRecord, Record, images_per_s, precision_of, step_ms

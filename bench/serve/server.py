@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import IO
 
 from bench.console import BadInput, Exit, console, escape, say
-from bench.context import require_folder, require_mlflow, require_writable
+from bench.context import require_mlflow
+from bench.paths import require_folder, require_writable
 from bench.records.locks import Lock
 from bench.serve import postgres
 from bench.serve.app import Served

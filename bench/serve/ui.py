@@ -11,7 +11,8 @@ import webbrowser
 from pathlib import Path
 
 from bench.console import BadInput, Exit, console, escape, is_watched, say
-from bench.context import on_results, require_mlflow
+from bench.context import require_mlflow
+from bench.paths import on_results
 from bench.serve.app import Served
 from bench.serve.process import (
     LOOPBACK,

@@ -12,8 +12,9 @@ import typer
 
 from bench import cli
 from bench.console import BadInput
-from bench.context import Context, named, require_file
+from bench.context import Context, named
 from bench.options import CellOptions, GateOptions
+from bench.paths import require_file
 from bench.spec.tables import SpecError
 from tests.builders import experiment_text, tiny_file
 

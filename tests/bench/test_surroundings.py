@@ -14,7 +14,7 @@ import pytest
 from bench import environment
 from bench.commands.report import require_results
 from bench.console import BadInput
-from bench.context import on_results
+from bench.paths import on_results
 from bench.serve.ui import show
 from infogan.data import DataError
 from infogan.data.base import home_dir

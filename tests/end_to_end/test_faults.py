@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.context import on_results
+from bench.paths import on_results
 from tests.end_to_end.faults import (
     ITERATIONS,
     KINDS,

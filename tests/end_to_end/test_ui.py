@@ -11,7 +11,8 @@ import numpy as np
 import psutil
 import pytest
 
-from bench.context import Context, on_results
+from bench.context import Context
+from bench.paths import on_results
 from bench.records.find import find_cells
 from bench.records.folder import CellFolder
 from bench.records.schema import Result

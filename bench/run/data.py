@@ -1,0 +1,130 @@
+"""The data of a command's experiments: the folder of each set, what it holds, and whether settings and measures fit."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from bench.console import BadInput, console, say
+from bench.spec.experiment import groups
+from bench.spec.images import said_of
+from bench.spec.schema import suggest
+from bench.spec.selection import profile_table
+from bench.spec.tables import Spec, merged_training
+from infogan import data
+from infogan.data.base import one_line
+
+
+def data_dirs(
+    spec: Spec, names: Sequence[str], data_dir: Path | None, substitute: Sequence[str]
+) -> dict[str, Path | None]:
+    """Folder that each experiment's data are read from; None for a missing set that may be substituted.
+
+    Raises BadInput, which lists all sets that the data folder lacks.
+    """
+    for given in substitute:
+        if given != "all" and given not in data.DATASETS:
+            raise BadInput(f"--substitute: unknown data set {given!r}{suggest(given, [*data.DATASETS, 'all'])}")
+    found: dict[str, Path | None] = dict.fromkeys(names, data_dir)
+    lacking: dict[str, data.NotInFolder] = {}
+    for name in names:
+        table = spec.experiments[name]
+        wanted = table.wanted_data
+        if isinstance(wanted, data.OwnImages):
+            found[name] = wanted.folder
+            continue
+        try:
+            if data_dir:
+                data.find(wanted, table.source, data_dir)
+        except data.NotInFolder as error:
+            if wanted in substitute or "all" in substitute:
+                found[name] = None
+            else:
+                lacking[wanted] = error
+    if lacking:
+        raise BadInput(_lacking(lacking, spec.given.name))
+    return found
+
+
+def _lacking(sets: dict[str, data.NotInFolder], file: str) -> str:
+    """An error message, in one line: what the data folder lacks, what it contains instead, and what the user can do."""
+    (first, *others) = sets.values()
+    also = "".join(f"; {error.name} is missing too: looked for {error.layout}{error.hint}" for error in others)
+    sources = " or ".join(dict.fromkeys(f'"{data.sources(name)[-1]}"' for name in sets))
+    names = ",".join(sets)
+    flag = f"--substitute {names} (make: SUBSTITUTE={names})"
+    return f"{first}{also}. To use a substitute: {flag}, or source = {sources} in {file}"
+
+
+def info_of(spec: Spec, name: str, profile: str, data_dir: Path | None, *, download: bool) -> data.DataInfo:
+    """What an experiment's data are; with ``download`` they are brought or rendered first.
+
+    Raises DataError, or BadInput if a batch is larger than the set. Measures that images from the command line do not
+    allow are dropped from the experiment's table.
+    """
+    table = spec.experiments[name]
+    budget = profile_table(table, name, profile).num_images
+    with _said_of_images(spec, name):
+        if download:
+            info = _prepared(table.wanted_data, table.source, data_dir, budget)
+        else:
+            info = data.describe(table.wanted_data, table.source, data_dir, num_images=budget)
+    wanted = fewest = min(budget or info.num_train, info.num_train)
+    for variant, arm in groups(table, table.arms):
+        batch_size = merged_training(spec, table, variant, arm)["batch_size"]
+        share = table.variants[variant].share_of_images if variant else 1.0
+        fewest = min(fewest, round(wanted * share))
+        if batch_size > round(wanted * share):
+            images = f"the {round(wanted * share)} training images of profile {profile}"
+            raise BadInput(
+                f"{name}: batch_size = {batch_size} exceeds {images}; set a smaller training.batch_size with --set"
+            )
+    _require_measurable(spec, name, info.num_classes, fewest)
+    return info
+
+
+def _require_measurable(spec: Spec, name: str, num_classes: int, num_images: int) -> None:
+    """Drop measures that are impossible for images from the command line; raise BadInput for images from the file.
+
+    ``num_classes``: number of classes of the user's own images, 0 without labels. ``num_images``: the smallest number
+    that an arm trains on.
+    """
+    measures = spec.experiments[name].measures
+    unmeasurable = [family for family in measures if family in data.own.OF_CLASSES]
+    if num_classes > data.own.MAX_CLASSES:
+        few = f"for at most {data.own.MAX_CLASSES} classes, but the images have {num_classes}"
+    elif num_classes and num_images < data.own.MIN_LABELLED:
+        few = f"for at least {data.own.MIN_LABELLED} training images with labels, but there are {num_images}"
+    else:
+        return
+    if unmeasurable and not _is_replaced(spec, name):
+        raise BadInput(f"{name}: measures names {unmeasurable[0]!r}, which is {few}: remove it")
+    if unmeasurable:
+        measures[:] = [family for family in measures if family not in unmeasurable]
+        say(f"{name}: measured without {', '.join(unmeasurable)}: {few}")
+
+
+def _is_replaced(spec: Spec, name: str) -> bool:
+    """Whether the command line replaces the experiment's images."""
+    images = spec.given.images
+    return images is not None and name in images.experiments
+
+
+@contextmanager
+def _said_of_images(spec: Spec, name: str) -> Iterator[None]:
+    """Context that adds the expected shape to errors about images given on the command line."""
+    try:
+        yield
+    except data.DataError as error:
+        if spec.given.file is None or not _is_replaced(spec, name):
+            raise
+        raise data.DataError(said_of(name, spec.given.file.experiments[name].wanted_data, error)) from error
+
+
+def _prepared(
+    wanted: str | data.OwnImages, source: str, data_dir: Path | None, num_images: int | None
+) -> data.DataInfo:
+    """Prepare the data set: download, decode or render into the cache whatever is missing."""
+    from bench.run.progress import preparing
+
+    with preparing(wanted if isinstance(wanted, str) else one_line(wanted.folder.name), console) as progress:
+        return data.prepare(wanted, source, data_dir, num_images=num_images, progress=progress)
