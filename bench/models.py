@@ -24,7 +24,7 @@ from bench.spec.tables import Spec, SpecError, load_spec
 from infogan.own.networks import architecture_of
 
 if TYPE_CHECKING:
-    from infogan.api import Model
+    from infogan.model import Model
 
 LICENCE = "MIT"  # of the code and the trained networks; see LICENSE
 OTHER_RESULTS = "results/with-weights", "results/with-weights-2"  # proposed where cells came without weights

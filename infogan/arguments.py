@@ -1,4 +1,4 @@
-"""The arguments of a loaded model's methods (:mod:`infogan.api`): each is checked, or refused in one line."""
+"""The arguments of a loaded model's methods (:mod:`infogan.model`): each is checked, or refused in one line."""
 
 import contextlib
 import operator

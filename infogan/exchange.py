@@ -8,7 +8,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from infogan.api import Model, ModelError
+from infogan.arguments import ModelError
+from infogan.model import Model
 
 ONNX = "generator.onnx"  # file name in an exported folder
 LATENTS, IMAGES = "latents", "images"  # names of the graph's input (N, Z) and output (N, C, H, W)

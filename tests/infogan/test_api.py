@@ -141,8 +141,9 @@ def test_the_examples_of_the_docstrings(folder: Path, monkeypatch: pytest.Monkey
     """Every public function has an example, which gives what it shows. test_export.py runs those that load results."""
     monkeypatch.chdir(folder.parent)
     finder, names = doctest.DocTestFinder(), vars(api) | {"torch": torch}
-    found = [*finder.find(api, globs=names), *finder.find(infogan.ModelError, "ModelError", globs=names)]
-    shown = {case.name.removeprefix("infogan.api."): case for case in found if case.examples}
+    where = {"load": api.load, "Model": api.Model, "ModelError": api.ModelError}
+    found = [case for name, what in where.items() for case in finder.find(what, name, globs=names)]
+    shown = {case.name: case for case in found if case.examples}
     methods = [f"Model.{name}" for name in vars(api.Model) if not name.startswith("_") and name != "index"]
     assert shown.keys() == {"load", "Model", "ModelError", *methods}
     del shown["load"]
