@@ -23,7 +23,8 @@ from bench.environment import DataRecord, Environment
 from bench.records.arrays import ATLAS, PROBES, CellArrays
 from bench.records.history import History
 from bench.records.identity import Identity
-from bench.records.locks import Lock, is_locked
+from bench.records.leases import is_locked
+from bench.records.locks import Lock
 from bench.records.schema import Measured, Measures, Result, fitted, measures_of
 from bench.records.storage import (
     CorruptRecord,

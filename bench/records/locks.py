@@ -1,14 +1,13 @@
 """Locks for shared storage, where flock may not work: numbered leases kept alive by a heartbeat.
 
-A lock is a folder of files 1, 2, 3, ..., the leases. The highest number is in force. To take the lock, a process
-creates the next number, which the file system allows only one process to do, and only after the lease in force was
-released or its holder is dead. Numbers are never reused, so a holder that was wrongly considered dead finds a higher
-number and stops writing. If somebody removes the whole folder, numbering starts again; so a lease also contains a
-random name, which its holder checks.
+A lock is a folder of files 1, 2, 3, ..., the leases (:mod:`bench.records.leases`). The highest number is in force. To
+take the lock, a process creates the next number, which the file system allows only one process to do, and only after
+the lease in force was released or its holder is dead. Numbers are never reused, so a holder that was wrongly considered
+dead finds a higher number and stops writing. If somebody removes the whole folder, numbering starts again; so a lease
+also contains a random name, which its holder checks.
 
-On the same machine, a holder is dead if its process is gone, which is certain and visible at once. On another machine,
-it is dead if the heartbeat has not changed for LAPSE_S seconds by the observer's clock; clocks of different machines
-are never compared.
+A holder on another machine is dead if the heartbeat has not changed for LAPSE_S seconds by the observer's clock; clocks
+of different machines are never compared.
 """
 
 import contextlib
@@ -19,34 +18,17 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal, TypedDict
 
 from bench.environment import node_name
+from bench.records import leases
+from bench.records.leases import FREE, Lease, Standing
 from bench.records.storage import sync_file
 from infogan.data.base import one_line
 
 BEAT_S = 5.0
 LAPSE_S = 30.0  # six beats, because a busy file server delays writes and may show others cached content
 POLL_S = 0.1
-LONG_SILENCE_S = 600.0  # age of the file, for a single look; decides only what is displayed, never who may write
 RECORD_BYTES = 1024  # fixed size of a lease, so that a beat overwrites it in place with one write
-
-
-class Lease(TypedDict, total=False):
-    """Content of a lease file: the holder, its process and machine, and the number of beats."""
-
-    name: str
-    holder: str
-    machine: str | None
-    pid: int
-    started: str
-    beat: int
-    free: bool  # released
-
-
-FREE: Lease = {"free": True}  # content of a released lease
-
-Standing = Literal["free", "held", "unknown"]
 
 
 class Locked(Exception):
@@ -63,97 +45,6 @@ class LockLost(Exception):
     def __init__(self, path: Path) -> None:
         taken = "taken over by another process while this one did not answer"
         super().__init__(one_line(f"{path.parent} was {taken if path.exists() else 'removed'}"))
-
-
-def this_machine() -> str | None:
-    """Identifies processes that can see each other: the boot of the kernel and the PID namespace. None if unknown.
-
-    Not the host name: containers may share a name, or share a kernel without seeing each other's processes.
-    """
-    try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-        return f"{boot} {os.readlink('/proc/self/ns/pid')}"
-    except OSError:
-        return None
-
-
-def process_start(pid: int) -> str:
-    """Start time of a process in ticks since boot; empty for a zombie.
-
-    Together with the boot id it distinguishes a process from a later one with the same PID. Raises FileNotFoundError or
-    ProcessLookupError if there is no such process.
-    """
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return "" if fields[0] in "ZX" else fields[19]  # proc(5): fields 3 (state) and 22 (starttime)
-
-
-def _is_running(pid: int, started: str) -> bool | None:
-    """Whether the process is running; None if unknown, because /proc hides other users' processes."""
-    try:
-        return process_start(pid) == started
-    except ProcessLookupError:
-        return False
-    except OSError:
-        try:
-            os.kill(pid, 0)
-        except ProcessLookupError:
-            return False
-        except PermissionError:
-            pass
-        return None
-
-
-def _numbers(folder: Path) -> list[int]:
-    try:
-        return [int(name) for name in os.listdir(folder) if name.isascii() and name.isdecimal()]
-    except FileNotFoundError:
-        return []
-
-
-def _in_force(folder: Path) -> tuple[int, bytes]:
-    """Number and content of the lease in force; 0 if there is none."""
-    while number := max(_numbers(folder), default=0):
-        try:
-            return number, (folder / str(number)).read_bytes()
-        except FileNotFoundError:  # a later holder has just removed it
-            time.sleep(POLL_S / 10)
-    return 0, b""
-
-
-def _lease(content: bytes) -> Lease:
-    """The parsed lease; empty if it is incomplete or damaged."""
-    try:
-        lease = json.loads(content)
-        kinds = {"holder": str, "pid": int, "started": str}
-        sound = lease == FREE or (
-            all(type(lease[k]) is kind for k, kind in kinds.items()) and 0 < lease["pid"] < 1 << 31
-        )
-    except (ValueError, KeyError, TypeError, RecursionError):
-        return {}
-    return lease if sound else {}
-
-
-def _standing(number: int, content: bytes, machine: str | None) -> Standing:
-    """State of the lock from a single look; "unknown" if the holder is on another machine."""
-    lease = _lease(content)
-    if not number or lease == FREE:
-        return "free"
-    if machine is not None and lease.get("machine") == machine:
-        running = _is_running(lease["pid"], lease["started"])
-        if running is not None:
-            return "held" if running else "free"
-    return "unknown"
-
-
-def is_locked(path: Path) -> bool:
-    """Whether somebody seems to hold the lock, from a single look. Changes nothing."""
-    number, content = _in_force(path)
-    standing = _standing(number, content, this_machine())
-    if standing == "unknown":
-        with contextlib.suppress(FileNotFoundError):
-            # a time in the far future is no sign of life
-            return abs(time.time() - (path / str(number)).stat().st_mtime) < LONG_SILENCE_S
-    return standing == "held"
 
 
 class Lock:
@@ -175,7 +66,7 @@ class Lock:
         lapse_s: float = LAPSE_S,
     ) -> None:
         self.path, self.patience_s, self.give_up = path, patience_s, give_up
-        self.machine = machine or this_machine()
+        self.machine = machine or leases.this_machine()
         self.beat_s, self.lapse_s = beat_s, lapse_s
         self.lost = False
         self._name = secrets.token_hex(8)
@@ -191,17 +82,17 @@ class Lock:
         self.path.mkdir(parents=True, exist_ok=True)
         deadline = time.monotonic() + self.patience_s
         while True:
-            number, content = _in_force(self.path)
+            number, content = leases.in_force(self.path)
             standing = self._watch(number, content)
             if standing == "free" and self._take(number + 1):
                 return self
             if self.give_up() or (standing == "held" and time.monotonic() >= deadline):
-                raise Locked(self.path, _lease(content).get("holder", ""))
+                raise Locked(self.path, leases.parsed(content).get("holder", ""))
             time.sleep(POLL_S if standing != "free" else 0)
 
     def _watch(self, number: int, content: bytes) -> Standing:
         """State over time: an "unknown" holder becomes "held" when it beats, "free" after ``lapse_s`` of silence."""
-        standing, now = _standing(number, content, self.machine), time.monotonic()
+        standing, now = leases.standing_of(number, content, self.machine), time.monotonic()
         if standing != "unknown":
             return standing
         if (number, content) != self._seen:
@@ -230,7 +121,7 @@ class Lock:
             lease.unlink(missing_ok=True)
             os.close(self._file)
             return False
-        for older in _numbers(self.path):
+        for older in leases.numbers(self.path):
             if older < number:
                 (self.path / str(older)).unlink(missing_ok=True)
         self._thread.start()
@@ -253,7 +144,7 @@ class Lock:
         return ""
 
     def _is_superseded(self) -> bool:
-        if max(_numbers(self.path), default=0) != self._number:
+        if max(leases.numbers(self.path), default=0) != self._number:
             return True
         try:
             content = (self.path / str(self._number)).read_bytes()
@@ -267,7 +158,7 @@ class Lock:
 
     def _content(self) -> Lease:
         pid = os.getpid()
-        started = process_start(pid) if self.machine is not None else ""
+        started = leases.process_start(pid) if self.machine is not None else ""
         names: Lease = {"name": self._name, "holder": self._holder, "machine": self.machine}  # the name must come first
         return {**names, "pid": pid, "started": started, "beat": self._beats}
 

@@ -17,7 +17,7 @@ from bench.claims.cost import RECORD, judge_cost, read_cost
 from bench.context import DEFAULT_SPEC
 from bench.gate import compare as gate
 from bench.gate import history as gate_history
-from bench.records import locks
+from bench.records import leases, locks
 from bench.records.schedule import largest
 from bench.records.storage import write_plain_json
 from bench.report import throughput
@@ -197,10 +197,10 @@ def test_leases(num: int, tmp_path: Path) -> None:
         for file in path.iterdir():
             file.unlink()
         (path / "7").write_bytes(mutant(sound, rng))
-        assert isinstance(locks.is_locked(path), bool)
+        assert isinstance(leases.is_locked(path), bool)
         try:
             with locks.Lock(path, "the next", lapse_s=0.0):
-                assert locks.is_locked(path)
+                assert leases.is_locked(path)
         except locks.Locked as error:
             assert isinstance(error.holder, str)  # noqa: PT017 - of a process that seems to live
             raise

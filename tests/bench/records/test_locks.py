@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.records.locks import Lock, Locked, LockLost, is_locked, process_start, this_machine
+from bench.records.leases import is_locked, process_start, this_machine
+from bench.records.locks import Lock, Locked, LockLost
 
 ROOT = Path(__file__).parents[3]
 BEAT_S, LAPSE_S = 0.05, 0.6
