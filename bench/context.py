@@ -6,7 +6,7 @@ from pathlib import Path
 
 from bench import environment
 from bench.console import BadInput, escape, say
-from bench.paths import DEFAULT_RESULTS, require_folder
+from bench.paths import DEFAULT_RESULTS, on_results, require_folder
 from bench.records.locks import Locked
 from bench.records.tasks import Resources
 from bench.run import kernels, share_gpu
