@@ -19,11 +19,11 @@ from bench.report import (
     costs,
     factors,
     inventory,
-    own,
     pages,
     sentences,
     tabular,
     throughput,
+    unclaimed,
     wording,
 )
 from bench.report.explorer import explorer
@@ -143,7 +143,7 @@ class _Builder:
         chosen, arms = choices.choices_of(sweep, experiment), list(self.spec.arms)
         of_choices = choices.headline(chosen)
         if not of_choices and not results:
-            of_choices = own.headline(sweep, experiment)
+            of_choices = unclaimed.headline(sweep, experiment)
         too_short = self.found.answers.add(sweep, experiment, results, of_choices)
         found = factors.studied(sweep, experiment, shown)
         explored, unexplored = explorer(sweep, shown)
@@ -241,7 +241,7 @@ class _Builder:
     def _tables(
         self, sweep: Sweep, chosen: choices.Choices, order: list[str], stem: str, of_factors: list[tabular.Table]
     ) -> list[tabular.Table]:
-        of_sweep = tabular.sweep_tables(sweep, order, own.base_of(order))
+        of_sweep = tabular.sweep_tables(sweep, order, unclaimed.base_of(order))
         found = [*of_factors, *codes.codes_tables(sweep, order), *of_sweep, costs.timing_table(sweep, order)]
         if chosen.listed:
             others = [table for table in found if table.name != "comparisons"]

@@ -9,7 +9,7 @@ from bench.gate.history import HistoryLine
 from bench.records.schedule import largest
 from bench.records.storage import CorruptRecord
 from bench.records.throughput import SuiteRecord
-from bench.report import factors, own, pages, wording
+from bench.report import factors, pages, unclaimed, wording
 from bench.report.choices import Choices
 from bench.spec.experiment import arm_of, by_variant, variant_of
 
@@ -33,7 +33,7 @@ class Figures:
         checks = [check for check in self.checks if check.experiment == sweep.experiment]
         for variant, groups in by_variant(order).items():
             base = f"figures/{stem}-{wording.file_part(variant)}" if variant else f"figures/{stem}"
-            histories = [draw_history(checks, group) for group in groups if arm_of(group) == own.BASE_ARM]
+            histories = [draw_history(checks, group) for group in groups if arm_of(group) == unclaimed.BASE_ARM]
             drawings = [*draw(sweep, groups, arms), *draw_digits(sweep, groups, arms), *(h for h in histories if h)]
             views += [self._figure(drawing, base, f"{variant}: " if variant else "") for drawing in drawings]
         found = largest(sweep.launches, sweep.definition_key)

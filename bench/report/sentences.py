@@ -11,10 +11,10 @@ from bench.claims.judge import judge, left_out
 from bench.claims.remarks import read_remarks, with_remarks
 from bench.claims.result import ClaimResult
 from bench.claims.verdict import Budget, BudgetKind, Data, DataKind, Outcome
-from bench.report import answers, own, wording
+from bench.report import answers, unclaimed, wording
 from bench.spec.experiment import ExperimentTable
 from bench.spec.tables import Spec
-from infogan.data import own as users_data
+from infogan.data import own
 
 DISTANCE = "figure1_distance_nats"
 
@@ -53,7 +53,7 @@ def answers_of(results: Path, spec: Spec, profiles: Mapping[str, str]) -> Answer
         experiment = spec.experiments.get(sweep.experiment)
         judged = judge(experiment, sweep) if experiment else []
         claims = with_remarks((claim for claim in judged if claim.num_seeds), remarks)
-        found.add(sweep, experiment, claims, "" if claims else own.headline(sweep, experiment))
+        found.add(sweep, experiment, claims, "" if claims else unclaimed.headline(sweep, experiment))
     return found
 
 
@@ -154,7 +154,7 @@ def data_sentence(sweep: Sweep, experiment: ExperimentTable | None) -> str:
     text += f"{data['num_images']:,} training images used."
     described = [str(run.data["note"]) for run in sweep.runs if run.data.get("note")]
     text += f" {wording.scrubbed(described[0])}" if described else ""
-    if experiment is None or data["name"] == users_data.NAME:
+    if experiment is None or data["name"] == own.NAME:
         return text
     used = Data.of(sweep, experiment).kind
     if used is DataKind.SUBSTITUTE:
@@ -174,7 +174,7 @@ def budget_sentence(sweep: Sweep, experiment: ExperimentTable | None) -> str:
         return text
     used = Budget.of(sweep, experiment)
     if used.words == BudgetKind.UNSTATED:
-        return text if definition["data"]["name"] == users_data.NAME else f"{text} The paper states no budget for it."
+        return text if definition["data"]["name"] == own.NAME else f"{text} The paper states no budget for it."
     if used.kind is BudgetKind.CODES:
         return f"{text} The paper states no iterations; these are its authors' code's."
     return f"{text} Against the paper's: {'the same' if used.kind is BudgetKind.PAPERS else used.words}."

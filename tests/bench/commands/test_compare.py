@@ -20,7 +20,7 @@ from bench.gate.arms import held_against
 from bench.records.folder import CellFolder
 from bench.records.history import History
 from bench.records.tasks import CellTask
-from bench.report.own import headline
+from bench.report.unclaimed import headline
 from bench.run import own as parts
 from bench.run.executors.base import OnEvent, StopRequest
 from bench.run.train_cell import CellRun

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from bench.analysis.results import load
-from bench.report import own
+from bench.report import unclaimed
 from bench.spec.tables import Spec
 from infogan.data import DataInfo
 from tests.builders import begun, ended, planned
@@ -18,6 +18,6 @@ def test_one_seed_has_no_interval_and_two_have_one(spec: Spec, tmp_path: Path) -
     for seed in (0, 1):
         for cell in planned(spec, "demo", "smoke", data=info, seeds=(seed,)):
             ended(begun(tmp_path, cell, curves | {"mi/c1": 2.0 + 0.1 * seed}), mi_frozen_nats={}, health=health)
-        said.append(own.headline(load(tmp_path).sweeps[0], spec.experiments["demo"]))
+        said.append(unclaimed.headline(load(tmp_path).sweeps[0], spec.experiments["demo"]))
     assert said[0].endswith("at the end L_I is 2.000 nats.")
     assert said[1].endswith("at the end L_I is 2.050 [2.000, 2.100] nats.")
