@@ -12,8 +12,8 @@ from bench.console import BadInput, Exit, escape, say
 from bench.context import Context
 from bench.environment import ROOT
 from bench.gate import compare as gate
+from bench.gate import files as gate_files
 from bench.gate import output as gate_output
-from bench.gate.markdown import to_markdown
 from bench.gate.watched import watched_arms, watched_seeds
 from bench.paths import DEFAULT_RESULTS, on_results, require_file, require_folder, require_writable
 from bench.records.folder import CellFolder, State
@@ -185,10 +185,8 @@ def conclude(
         say(escape(advice))
     require_writable(results)
     histories = [results / "history.jsonl"] + ([BASELINES / "history.jsonl"] if how.record else [])
-    gate_output.write(result, rule, new, results, histories, strict=how.strict)
-    markdown = to_markdown(result, rule, strict=how.strict)
-    write_atomic(results / "check" / f"{result.experiment}.md", markdown.encode())
-    text = gate_output.as_text(result, rule, strict=how.strict)
+    gate_files.write(result, rule, new, results, histories, strict=how.strict)
+    text = gate_files.as_text(result, rule, strict=how.strict)
     if how.json not in (None, "-"):
         write_atomic(Path(how.json), text.encode())
     say(f"written: {escape(str(results / 'check' / result.experiment))}.json, .xml and .md")

@@ -3,8 +3,8 @@
 Per arm that converges in the baseline: T80 by the exact Mann-Whitney test in the form of its Hodges-Lehmann interval,
 and beside it, since T80 is blind to late collapse, the final L_I by non-inferiority; both share alpha. Then the guard
 against collapsed seeds. Of other arms, the numbers that are watched (:mod:`bench.gate.watched`). Beside that answer,
-whether anything changed at all (:mod:`bench.gate.change`). Numbers only; what is printed and written is in
-:mod:`bench.gate.output`.
+whether anything changed at all (:mod:`bench.gate.change`). Numbers only; what is printed is in
+:mod:`bench.gate.output`, what is written in :mod:`bench.gate.files`.
 """
 
 import math

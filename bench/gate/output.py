@@ -1,24 +1,16 @@
-"""The output of a check: lines for people, JSON, and JUnit XML for other people's CI."""
+"""A check in lines for people: every number behind a decision, and the verdict in words."""
 
-import json
 import math
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import asdict
-from pathlib import Path
-from typing import Any
-from xml.etree import ElementTree
 
 from bench.analysis import statistics
-from bench.analysis.runs import Sweep
 from bench.analysis.statistics import Outcome
 from bench.gate.change import Change, Shift
 from bench.gate.compare import ArmCheck, Check
 from bench.gate.health import NOT_MEASURED
-from bench.gate.history import history_line
 from bench.gate.rules import percent
 from bench.gate.watched import Watched, watched_arms
-from bench.records.storage import append_line, plain_json, write_atomic
 from bench.spec.criteria import GateTable
 
 
@@ -190,64 +182,7 @@ def lines(check: Check, rule: GateTable) -> Iterator[str]:
         yield f"to decide, also run seeds {check.next_seeds[0]}-{check.next_seeds[-1]}: the answer is then final"
 
 
-def to_json(check: Check, rule: GateTable, *, strict: bool = False) -> dict[str, Any]:
-    """The check as JSON: every number, None for one that is not finite; ``verdict`` is the line for people."""
-    answer = {"verdict": verdict(check, rule), "is_worse": check.is_worse, "passed": outcome_of(check, strict) == "ok"}
-    return {"rule": rule.model_dump(), "strict": strict, **answer, **plain_json(asdict(check))}
-
-
-def as_text(check: Check, rule: GateTable, *, strict: bool = False) -> str:
-    """The JSON file's text."""
-    return json.dumps(to_json(check, rule, strict=strict), indent=1, allow_nan=False) + "\n"
-
-
-def to_junit(check: Check, rule: GateTable, *, strict: bool = False) -> bytes:
-    """A test case per arm and watched number: regressed is a failure, inconclusive an error: neither reads as passed.
-
-    A change within the tolerance is a note in system-out; with ``strict`` one for the worse is a failure too.
-    """
-    cases = [
-        (arm.group, outcome_of(arm, strict), verdict(arm, rule), "\n".join(arm_lines(arm, rule))) for arm in check.arms
-    ]
-    cases += [
-        (f"{one.group}.{one.measure}", one.outcome, f"{one.outcome}: {one.reason}", watched_line(one))
-        for one in check.watched
-    ]
-    if not cases or (check.outcome == "inconclusive" and all(c[1] == "ok" for c in cases)):
-        cases.append(("comparison", check.outcome, f"{check.outcome}: {check.reason}", ""))
-    counts = {kind: str(sum(c[1] == outcome for c in cases)) for kind, outcome in _JUNIT.items()}
-    name = f"mi-convergence.{check.experiment}"
-    suite = ElementTree.Element(
-        "testsuite", name=name, tests=str(len(cases)), failures=counts["failure"], errors=counts["error"]
-    )
-    for group, outcome, said, detail in cases:
-        case = ElementTree.SubElement(suite, "testcase", classname=name, name=_printable(group))
-        kind = next((k for k, o in _JUNIT.items() if o == outcome), None)
-        if kind:
-            ElementTree.SubElement(case, kind, message=_printable(said))
-        ElementTree.SubElement(case, "system-out").text = _printable(f"{said}\n{detail}")
-    return ElementTree.tostring(suite, encoding="utf-8", xml_declaration=True)
-
-
-_JUNIT = {"failure": "regressed", "error": "inconclusive"}
-
-
 def outcome_of(found: ArmCheck | Check, strict: bool) -> Outcome:
     """An arm's or a check's outcome; with ``strict`` a change for the worse that is tolerated is a regression."""
     is_worse = found.change.is_worse if isinstance(found, ArmCheck) else found.is_worse
     return "regressed" if strict and is_worse and found.outcome == "ok" else found.outcome
-
-
-def _printable(text: str) -> str:
-    """XML 1.0 has no control characters."""
-    return "".join(c if c.isprintable() or c in "\n\t" else "?" for c in text)
-
-
-def write(
-    check: Check, rule: GateTable, new: Sweep | None, folder: Path, histories: list[Path], *, strict: bool = False
-) -> None:
-    """Write ``check/<experiment>.json`` and ``.xml`` under ``folder``, and a line in each history."""
-    write_atomic(folder / "check" / f"{check.experiment}.json", as_text(check, rule, strict=strict).encode())
-    write_atomic(folder / "check" / f"{check.experiment}.xml", to_junit(check, rule, strict=strict))
-    for history in histories:
-        append_line(history, history_line(check, rule, new, folder).model_dump())

@@ -14,6 +14,7 @@ from bench.analysis.results import load
 from bench.analysis.runs import Sweep
 from bench.commands import gate as gate_commands
 from bench.gate import compare as gate
+from bench.gate import files as gate_files
 from bench.gate import output as gate_output
 from bench.records.folder import CellFolder
 from bench.records.identity import Identity
@@ -184,8 +185,8 @@ def test_baselines(num: int, tmp_path: Path) -> None:
         result = gate.compare(rule, base, new, tuple(rule.new_seeds))
         assert result.outcome in ("ok", "regressed", "inconclusive")
         assert list(gate_output.lines(result, rule))
-        json.dumps(gate_output.to_json(result, rule), allow_nan=False)
-        gate_output.to_junit(result, rule)
+        json.dumps(gate_files.to_json(result, rule), allow_nan=False)
+        gate_files.to_junit(result, rule)
 
     fuzz("baselines", num, 1, read, RefusedError, lambda: {"baseline.json": file.read_bytes()}, tmp_path)
 

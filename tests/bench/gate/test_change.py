@@ -14,6 +14,7 @@ from scipy.stats import wilcoxon
 from bench.analysis.runs import Run, Sweep, read_curves
 from bench.commands import gate as gate_commands
 from bench.console import Exit
+from bench.gate import files as gate_files
 from bench.gate import output as gate_output
 from bench.gate.change import find_change, sign_flip_p
 from bench.gate.compare import Check, compare
@@ -180,7 +181,7 @@ def test_history_and_json_hold_the_change(base: Sweep, tmp_path: Path) -> None:
     check = checked(base, 1.05)
     line = history_line(check, RULE, None, tmp_path)
     assert line.change == {"infogan": ChangeLine(is_paired=True, t80="worse", final="none")}
-    written = gate_output.to_json(check, RULE)
+    written = gate_files.to_json(check, RULE)
     assert written["verdict"].startswith("ok, but slower")
     assert written["arms"][0]["change"]["t80"]["direction"] == "worse"
     assert math.exp(written["arms"][0]["change"]["t80"]["low"]) > 1.03

@@ -17,6 +17,7 @@ from bench.analysis.tables import arms_table, comparisons_table
 from bench.commands import gate as gate_commands
 from bench.commands.gate import read_baseline
 from bench.console import BadInput
+from bench.gate import files as gate_files
 from bench.gate import output as gate_output
 from bench.gate.compare import compare, inconclusive
 from bench.publish.gate_proof import failing, outcomes, stretched
@@ -189,7 +190,7 @@ def test_outputs_hold_every_seed_and_nothing_that_is_not_a_number(base: Sweep, t
     new = replace(new, runs=[failing(new.runs[0]), *new.runs[1:]])
     check = compare(RULE, base, new, FIVE)
     for _ in range(2):
-        gate_output.write(check, RULE, new, tmp_path, [tmp_path / "history.jsonl"])
+        gate_files.write(check, RULE, new, tmp_path, [tmp_path / "history.jsonl"])
     written = json.loads((tmp_path / "check" / "mi-gate.json").read_text())
     assert written["outcome"] == check.outcome
     assert written["arms"][0]["new_t80"]["0"] is None
@@ -205,7 +206,7 @@ def test_outputs_hold_every_seed_and_nothing_that_is_not_a_number(base: Sweep, t
 
 def test_junit_never_reads_passed_unless_ok(base: Sweep) -> None:
     def counts(check) -> tuple[str, str, str]:
-        suite = ElementTree.fromstring(gate_output.to_junit(check, RULE))
+        suite = ElementTree.fromstring(gate_files.to_junit(check, RULE))
         return suite.attrib["tests"], suite.attrib["failures"], suite.attrib["errors"]
 
     assert counts(compare(RULE, base, take(base, FIVE), FIVE)) == ("1", "0", "0")

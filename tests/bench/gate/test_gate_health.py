@@ -7,6 +7,7 @@ import pytest
 
 from bench.analysis.runs import Run, Sweep
 from bench.analysis.summary import health_measures
+from bench.gate import files as gate_files
 from bench.gate import output as gate_output
 from bench.gate.compare import compare
 from bench.gate.health import check_health
@@ -83,7 +84,7 @@ def test_what_was_recorded_without_health_is_said_to_be_unmeasured(base: Sweep, 
     who = "the baseline" if side == "baseline" else "a new run"
     assert f"Collapse was not measured: {who} was recorded without its health." in check.reason
     assert any(line.startswith("health: ") and "not measured" in line for line in gate_output.lines(check, RULE))
-    assert json.loads(json.dumps(gate_output.to_json(check, RULE)))["arms"][0]["health"]["outcome"] == "not measured"
+    assert json.loads(json.dumps(gate_files.to_json(check, RULE)))["arms"][0]["health"]["outcome"] == "not measured"
 
 
 def test_a_collapse_against_an_unmeasured_baseline_is_no_pass(base: Sweep) -> None:

@@ -14,7 +14,7 @@ from bench.analysis.runs import Run, Sweep
 from bench.analysis.statistics import RatioInterval
 from bench.analysis.throughput import newest_ratio
 from bench.commands import gate as gate_commands
-from bench.gate import output as gate_output
+from bench.gate import files as gate_files
 from bench.gate.compare import compare
 from bench.gate.history import read_history
 from bench.records.storage import write_plain_json
@@ -72,7 +72,7 @@ def ratio_of(results: Path, run: Run) -> float | None:
 
 def line(results: Path, sweep: Sweep) -> dict[str, Any]:
     check = compare(RULE, sweep, replace(sweep, runs=sweep.runs[:5]), SEEDS)
-    gate_output.write(check, RULE, sweep, results, [results / "history.jsonl"])
+    gate_files.write(check, RULE, sweep, results, [results / "history.jsonl"])
     return json.loads((results / "history.jsonl").read_text().splitlines()[-1])
 
 
@@ -92,7 +92,7 @@ def test_an_interval_without_a_bound_is_read_again(here: Sweep, tmp_path: Path) 
     ratios = [
         replace(arm, t80=replace(arm.t80, ratio=RatioInterval(1.0, 0.0, math.inf, 1.0, 10, 2))) for arm in check.arms
     ]
-    gate_output.write(replace(check, arms=ratios), RULE, few, tmp_path, [tmp_path / "history.jsonl"])
+    gate_files.write(replace(check, arms=ratios), RULE, few, tmp_path, [tmp_path / "history.jsonl"])
     (read,) = read_history(tmp_path / "history.jsonl")
     assert [(arm.ratio, arm.low, arm.high) for arm in read.arms.values()] == [(1.0, None, None)]
 

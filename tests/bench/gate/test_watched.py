@@ -8,7 +8,7 @@ import pytest
 
 from bench.analysis.runs import Run, Sweep, read_curves
 from bench.context import DEFAULT_SPEC
-from bench.gate import output
+from bench.gate import files, output
 from bench.gate.compare import Check, compare
 from bench.gate.history import history_line, read_history
 from bench.gate.markdown import to_markdown
@@ -85,10 +85,10 @@ def test_what_moved_is_named_everywhere(
     (line,) = (line for line in output.lines(check, rule) if line.startswith(f"watched {arm}"))
     assert "-> regressed" in line
     assert said in to_markdown(check, rule).replace("\\", "")
-    suite = ElementTree.fromstring(output.to_junit(check, rule))
+    suite = ElementTree.fromstring(files.to_junit(check, rule))
     failed = [case.get("name") for case in suite.iter("testcase") if case.find("failure") is not None]
     assert failed == [f"{arm}.{'explained_final_c2' if arm == CODE else 'area_under_curve'}"]
-    found = output.to_json(check, rule)["watched"]
+    found = files.to_json(check, rule)["watched"]
     assert {one["group"]: one["outcome"] for one in found}[arm] == "regressed"
     history = tmp_path / "history.jsonl"
     line = history_line(check, rule, replace(base, runs=new_runs(rule, base)), tmp_path)
