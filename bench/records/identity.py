@@ -11,6 +11,7 @@ from bench.records.storage import CorruptRecord
 from bench.spec.cells import Cell, digest
 from bench.spec.config import Config, Definition
 
+NAMED = ("experiment", "profile", "variant", "arm", "seed")  # of the configuration, once more for a person who reads
 RECORD_FORMAT = 2  # of a cell's files; format 1 did not name the cell, and is not read
 
 # a table that is kept unchanged: the key verifies the configuration, and earlier versions had other fields
@@ -35,8 +36,7 @@ class Identity(CellRecord):
 
     @model_validator(mode="after")
     def _names_its_configuration(self) -> "Identity":
-        names = "experiment", "profile", "variant", "arm", "seed"
-        wrong = [name for name in names if self.config.get(name) != getattr(self, name)]
+        wrong = [name for name in NAMED if self.config.get(name) != getattr(self, name)]
         training: Any = self.config.get("training")
         if not isinstance(training, dict) or type(training.get("iterations")) is not int:
             wrong.append("iterations")
@@ -49,11 +49,7 @@ class Identity(CellRecord):
         """The identity of a cell that is about to train."""
         return cls(
             format=RECORD_FORMAT,
-            experiment=cell.experiment,
-            profile=cell.profile,
-            variant=cell.variant,
-            arm=cell.arm,
-            seed=cell.seed,
+            **{name: getattr(cell, name) for name in NAMED},
             key=cell.key,
             definition_key=cell.definition_key,
             config=cell.config,

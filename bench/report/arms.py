@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from statistics import median
 
 from markupsafe import Markup
 
@@ -182,7 +183,7 @@ def strip(condition: ConditionResult) -> Markup:
         return MARGIN + (WIDTH - 2 * MARGIN) * (value - low) / span
 
     ordered = sorted(values.values())
-    middle = (ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]) / 2
+    middle = median(ordered)
     dots = "".join(
         f'<circle cx="{x(value):.1f}" cy="13" r="4"><title>seed {seed}: {value:.4g}</title></circle>'
         for seed, value in values.items()
