@@ -11,7 +11,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import ArrayLike
 
-from bench.analysis.statistics import FloatArray, checked_sample, require
+from bench.analysis.samples import FloatArray, checked_sample, require
 
 SMALLEST_SEGMENT = 3
 NUM_PERMUTATIONS = 4_999

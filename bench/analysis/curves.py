@@ -8,7 +8,7 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike
 
-from bench.analysis.statistics import FloatArray, checked_sample, require
+from bench.analysis.samples import FloatArray, checked_sample, require
 
 
 def smooth_centred(values: ArrayLike, window: int = 11) -> FloatArray:

@@ -12,16 +12,16 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from statistics import NormalDist
 from typing import Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-FloatArray = NDArray[np.float64]
+from bench.analysis.null_distributions import median_rank, rank_sum_tail, shift_rank
+from bench.analysis.samples import FloatArray, checked_sample, positive_times, require
+
 Outcome = Literal["ok", "regressed", "inconclusive"]
 
-EXACT_RANK_WORK = 5_000_000  # steps; beyond it the ranks of an interval come from the normal law
 EXACT_P_WORK = 50_000_000  # table entries; beyond it the Mann-Whitney p comes from the normal law, ties allowed for
 
 
@@ -79,7 +79,7 @@ def median_interval(values: ArrayLike) -> MedianInterval:
     Up to seven values that is [min, max], level 1 - 2 * 0.5**num: 93.75 % for five, below 0.9 for four. inf is a value.
     """
     sample = checked_sample(values, "values")
-    rank, level = _median_rank(len(sample), 0.05)
+    rank, level = median_rank(len(sample), 0.05)
     return _order_interval(sample, max(rank, 1), level if rank else 1 - 2 * 0.5 ** len(sample))
 
 
@@ -89,7 +89,7 @@ def binomial_median_interval(values: ArrayLike, alpha: float = 0.05) -> MedianIn
     The bounds are the binom.ppf(alpha, num, 0.5)-th smallest and largest, infinite where that is 0 (num < 5 at 0.05).
     """
     sample = checked_sample(values, "values", finite=True)
-    return _order_interval(sample, *_median_rank(len(sample), alpha))
+    return _order_interval(sample, *median_rank(len(sample), alpha))
 
 
 def proportion_interval(k: int, n: int, level: float = 0.95) -> tuple[float, float]:
@@ -154,19 +154,7 @@ def mann_whitney(base: ArrayLike, new: ArrayLike) -> float:
         from scipy.stats import mannwhitneyu
 
         return float(mannwhitneyu(new_values, base_values, alternative="greater", method="asymptotic").pvalue)
-    return float(_rank_sum_tail(ordered_ranks, num_new)[observed])
-
-
-@lru_cache(maxsize=64)
-def _rank_sum_tail(ranks: tuple[int, ...], num_new: int) -> FloatArray:
-    """Share of all choices of ``num_new`` ranks whose sum is s or more, at index s. Without ties it is one table."""
-    largest = sum(ranks[-num_new:])
-    ways = np.zeros((num_new + 1, largest + 1))  # of choosing so many of the ranks seen so far, by their sum
-    ways[0, 0] = 1
-    for rank in ranks:
-        ways[1:, rank:] += ways[:-1, : largest + 1 - rank].copy()
-    tail: FloatArray = ways[num_new, ::-1].cumsum()[::-1]
-    return tail / tail[0]
+    return float(rank_sum_tail(ordered_ranks, num_new)[observed])
 
 
 def prob_slower(base: ArrayLike, new: ArrayLike) -> float:
@@ -197,7 +185,7 @@ def smallest_detectable_ratio(base: ArrayLike, new: ArrayLike, tolerance: float,
     base_times, new_times = checked_sample(base, "base", positive=True), checked_sample(new, "new", positive=True)
     num_base, num_new = len(base_times), len(new_times)
     require(num_base + num_new >= 3, "base and new must hold three values in all for a pooled spread")
-    k, _ = _shift_rank(num_base, num_new, alpha)
+    k, _ = shift_rank(num_base, num_new, alpha)
     spread = math.sqrt((_log_squares(base_times) + _log_squares(new_times)) / (num_base + num_new - 2))
     if not k or math.isinf(spread):
         return math.inf
@@ -224,46 +212,9 @@ def same_seed_ratios(base: Mapping[int, float], new: Mapping[int, float]) -> Sam
 # Helpers.
 
 
-def require(condition: bool, message: str) -> None:
-    """ValueError with the message unless the condition holds."""
-    if not condition:
-        raise ValueError(message)
-
-
-def checked_sample(
-    values: ArrayLike, name: str, *, positive: bool = False, finite: bool = False, empty: bool = False
-) -> FloatArray:
-    """`values` as a one-dimensional float array; +inf passes unless `finite`."""
-    sample = np.asarray(values, dtype=np.float64)
-    require(
-        sample.ndim == 1 and (empty or sample.size > 0), f"{name} must be a filled vector, has shape {sample.shape}"
-    )
-    valid = (np.isfinite(sample) if finite else sample > -np.inf) & ((sample > 0) | (not positive))  # NaN fails
-    if not valid.all():
-        wanted = ("positive" if positive else "a number") + (" and finite" if finite else "")
-        raise ValueError(f"{name} must be {wanted}, got {sample[~valid][:1]} at {np.flatnonzero(~valid)[:1]}")
-    return sample
-
-
-def positive_times(values: ArrayLike, name: str, budget: float, *, empty: bool = False) -> FloatArray:
-    """Positive times with those of `budget` or more as inf."""
-    require(budget > 0, f"budget must be positive, got {budget}")
-    sample = checked_sample(values, name, positive=True, empty=empty)
-    return np.where(sample < budget, sample, np.inf)
-
-
 def _log_squares(sample: FloatArray) -> float:
     """Sum of the squared deviations of the logs from their mean; inf with a failed seed."""
     return math.inf if np.isinf(sample).any() else float(np.var(np.log(sample)) * len(sample))
-
-
-def _median_rank(num: int, alpha: float) -> tuple[int, float]:
-    """Largest r with P(Binomial(num, 1/2) <= r - 1) <= alpha, or 0, and the level between the r-th from either end."""
-    require(0 < alpha < 0.5, f"alpha must be in (0, 0.5), got {alpha}")
-    rank, below = 0, 0  # below: 2**num * P(Binomial <= rank - 1)
-    while (more := below + math.comb(num, rank)) / 2**num <= alpha:
-        rank, below = rank + 1, more
-    return rank, 1 - 2 * below / 2**num
 
 
 def _order_interval(sample: FloatArray, rank: int, level: float) -> MedianInterval:
@@ -272,36 +223,12 @@ def _order_interval(sample: FloatArray, rank: int, level: float) -> MedianInterv
     return MedianInterval(float(np.median(sample)), float(ordered[rank]), float(ordered[-1 - rank]), level, len(sample))
 
 
-@lru_cache(maxsize=64)
-def _shift_rank(num_base: int, num_new: int, alpha: float) -> tuple[int, float]:
-    """Largest k with P(U <= k - 1) <= alpha under the null, or 0, and the level between the k-th from either end.
-
-    The number of arrangements for each U is a coefficient of the Gaussian binomial, the product over i = 1 .. small of
-    (1 - q**(large + i)) / (1 - q**i), in whole numbers. Only very large sets take the normal law instead.
-    """
-    require(0 < alpha < 0.5, f"alpha must be in (0, 0.5), got {alpha}")
-    require(min(num_base, num_new) > 0, f"num_base and num_new must be positive, got {num_base} and {num_new}")
-    small, large = sorted((num_base, num_new))
-    if small * small * large > EXACT_RANK_WORK:
-        sd = math.sqrt(small * large * (small + large + 1) / 12)
-        return math.floor(small * large / 2 + 0.5 + sd * NormalDist().inv_cdf(alpha)), 1 - 2 * alpha
-    num = small * large // 2 + 1  # U up to its mean
-    arrangements = np.array([1] + [0] * (num - 1), dtype=object)
-    for i in range(1, small + 1):
-        arrangements[large + i :] -= arrangements[: -(large + i)].copy()
-        columns = np.append(arrangements, [0] * (-num % i)).reshape(-1, i)
-        arrangements = columns.cumsum(axis=0).ravel()[:num]  # division by 1 - q**i: running sums in steps of i
-    below = arrangements.cumsum() / math.comb(small + large, small)
-    k = int(np.sum(below <= alpha))
-    return k, 1 - 2 * float(below[k - 1]) if k else 1.0
-
-
 def rank_interval(
     lower: FloatArray, middle: FloatArray, upper: FloatArray, alpha: float
 ) -> tuple[float, float, float, float]:
     """(estimate, low, high, level) of a shift from all new - base, (num_new, num_base), and bounds on them."""
     num_new, num_base = middle.shape
-    k, level = _shift_rank(num_base, num_new, alpha)
+    k, level = shift_rank(num_base, num_new, alpha)
     low = float(np.sort(lower, axis=None)[k - 1]) if k else -math.inf
     high = float(np.sort(upper, axis=None)[-k]) if k else math.inf
     return float(np.median(middle)), low, high, level

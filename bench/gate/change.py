@@ -14,7 +14,8 @@ from typing import Literal
 import numpy as np
 
 from bench.analysis.runs import Run
-from bench.analysis.statistics import FloatArray, hodges_lehmann_ratio, median_interval, rank_interval
+from bench.analysis.samples import FloatArray
+from bench.analysis.statistics import hodges_lehmann_ratio, median_interval, rank_interval
 from bench.gate.rules import MINIMUM_SEEDS
 from bench.spec.criteria import GateTable
 

@@ -9,18 +9,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
+from bench.analysis.samples import checked_sample, positive_times, require
 from bench.analysis.statistics import (
     Outcome,
     RatioInterval,
     ShiftInterval,
-    checked_sample,
     fisher_failures,
     hodges_lehmann_ratio,
     mann_whitney,
-    positive_times,
     prob_slower,
     rank_interval,
-    require,
 )
 
 MINIMUM_SEEDS = 3  # on each side; below it no comparison is decided

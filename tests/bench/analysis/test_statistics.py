@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binom, mannwhitneyu, norm, rankdata
 
-from bench.analysis import statistics
+from bench.analysis import null_distributions, statistics
 from bench.analysis.statistics import (
     binomial_median_interval,
     fisher_failures,
@@ -107,7 +107,7 @@ def test_sd_log():
 
 def rank_k(num_base, num_new, alpha):
     """Largest k such that the k-th smallest difference new - base is a lower bound with error alpha, or 0."""
-    return statistics._shift_rank(num_base, num_new, alpha)[0]
+    return null_distributions.shift_rank(num_base, num_new, alpha)[0]
 
 
 @pytest.mark.parametrize(
@@ -128,8 +128,8 @@ def test_rank_k_by_enumeration(num_base, num_new, alpha):
 
 def test_large_sets_take_the_normal_law():
     exact = rank_k(60, 50, 0.05)
-    with patch.object(statistics, "EXACT_RANK_WORK", 0):
-        approximate, level = statistics._shift_rank.__wrapped__(60, 50, 0.05)
+    with patch.object(null_distributions, "EXACT_RANK_WORK", 0):
+        approximate, level = null_distributions.shift_rank.__wrapped__(60, 50, 0.05)
     assert level == close(0.9)
     assert abs(approximate - exact) <= 1
     assert 470_000 < rank_k(1000, 1000, 0.05) < 490_000
