@@ -12,9 +12,11 @@ from typer.exceptions import TyperException
 from bench.commands import compare, export, packs, sample, serve
 from bench.console import BadInput, Exit, guard_streams
 from bench.context import DEFAULT_SPEC, Context, named
+from bench.gpu.steps import NAMES
 from bench.options import (
     PATH_VARIABLES,
     CellOptions,
+    CostProfile,
     DataDir,
     Device,
     Experiments,
@@ -36,6 +38,7 @@ from bench.records.locks import Locked
 from bench.run.executors.base import ExecutorError
 from bench.spec.images import replacement
 from bench.spec.tables import SpecError
+from infogan.architectures import ARCHITECTURES
 from infogan.data import DataError
 from infogan.data.base import home_dir, one_line
 
@@ -75,7 +78,7 @@ def plan(
     ] = False,
     price_per_hour: Annotated[
         float | None,
-        typer.Option(min=0, help="With --estimate: price of the machine per hour.", show_default=False),
+        typer.Option(min=0, max=1e6, help="With --estimate: price of the machine per hour.", show_default=False),
     ] = None,
     **options: Unpack[CellOptions],
 ) -> None:
@@ -167,7 +170,11 @@ def check(
     experiment: GateExperiment = "mi-gate",
     baseline_file: Annotated[
         Path | None,
-        typer.Option("--baseline", help="Default: results/baseline/EXPERIMENT.json.", show_default=False),
+        typer.Option(
+            "--baseline",
+            help="Baseline to compare with. Default: results/baseline/EXPERIMENT.json.",
+            show_default=False,
+        ),
     ] = None,
     train: Train = False,
     record: Annotated[
@@ -202,7 +209,8 @@ def check(
 def history(
     experiment: GateExperiment = "mi-gate",
     file: Annotated[
-        Path | None, typer.Option("--file", help="Default: RESULTS/history.jsonl.", show_default=False)
+        Path | None,
+        typer.Option("--file", help="Checks to list. Default: RESULTS/history.jsonl.", show_default=False),
     ] = None,
     results: Results = DEFAULT_RESULTS,
 ) -> None:
@@ -222,7 +230,7 @@ def baseline(
     experiment: GateExperiment = "mi-gate",
     to: Annotated[
         Path | None,
-        typer.Option("--to", help="Default: results/baseline/EXPERIMENT.json.", show_default=False),
+        typer.Option("--to", help="File to write. Default: results/baseline/EXPERIMENT.json.", show_default=False),
     ] = None,
     train: Train = False,
     **options: Unpack[GateOptions],
@@ -272,9 +280,11 @@ def bisect(
 @app.command()
 def throughput(
     results: Results = DEFAULT_RESULTS,
-    networks: Annotated[str, typer.Option(help="Networks to measure, separated by commas.")] = "mnist",
+    networks: Annotated[
+        str, typer.Option(help=f"Networks to measure, separated by commas: {', '.join(ARCHITECTURES)}.")
+    ] = "mnist",
     batch_size: Annotated[int, typer.Option(min=2, max=65536, help="Images per batch.")] = 128,
-    width: Annotated[float, typer.Option(help="Width multiplier of the networks.")] = 1.0,
+    width: Annotated[float, typer.Option(help="Width multiplier of the networks, at most 8.")] = 1.0,
     threads: Annotated[int, typer.Option(min=1, max=1024, help="Number of torch threads. Cells train on one.")] = 1,
     kernels: Annotated[
         str,
@@ -285,7 +295,10 @@ def throughput(
     device: Device = "auto",
     against: Annotated[
         Path | None,
-        typer.Option(help="A stored record to compare with. The comparison decides the exit code.", show_default=False),
+        typer.Option(
+            help="A stored record to compare with. Exit code: 0 not slower, 1 slower, 3 inconclusive.",
+            show_default=False,
+        ),
     ] = None,
     suite: Annotated[
         bool, typer.Option("--suite", help="Measure all networks, batch sizes and numbers of threads, with a figure.")
@@ -294,7 +307,10 @@ def throughput(
         bool, typer.Option("--card", help="Measure one GPU: eager and graph, three precisions, one seed and five.")
     ] = False,
 ) -> None:
-    """Compare the speed of the fused step with other ways to write it, and with the machine's matrix products."""
+    """Compare the speed of the fused step with other ways to write it, and with the machine's matrix products.
+
+    Its records are in RESULTS/throughput.
+    """
     from bench.commands import throughput as command
 
     options = command.Options(networks, batch_size, width, threads, kernels, device, against, suite, card)
@@ -302,8 +318,12 @@ def throughput(
 
 
 @app.command()
-def cost(spec: SpecOption = DEFAULT_SPEC, results: Results = DEFAULT_RESULTS, profile: Profile = None) -> None:
-    """Measure what codes and Q add to the time of a plain GAN's iteration, on one CPU thread (claim S6a)."""
+def cost(spec: SpecOption = DEFAULT_SPEC, results: Results = DEFAULT_RESULTS, profile: CostProfile = None) -> None:
+    """Measure what codes and Q add to the time of a plain GAN's iteration, on one CPU thread (claim S6a).
+
+    The record is RESULTS/throughput/cost.json. If this machine has made it for
+    this code, nothing is measured.
+    """
     from bench.commands import cost as command
 
     command.cost(spec, results, profile)
@@ -322,7 +342,8 @@ def gpu(
     substitute: Substitute = None,
     jobs: Jobs = None,
     steps: Annotated[
-        str | None, typer.Option(help="Only these steps, separated by commas.", show_default=False)
+        str | None,
+        typer.Option(help=f"Only these steps, separated by commas: {', '.join(NAMES)}.", show_default=False),
     ] = None,
 ) -> None:
     """Run everything that needs a GPU, without network or MLflow: tests, speeds, Figures 1 and 2, then the rest.
@@ -332,7 +353,7 @@ def gpu(
     """
     from bench.commands import gpu as command
 
-    wanted = command.NAMES if steps is None else [name.strip() for name in steps.split(",")]
+    wanted = NAMES if steps is None else [name.strip() for name in steps.split(",")]
     options = command.Options(device, results, spec, data_dir, substitute, jobs)
     raise typer.Exit(int(command.gpu(minutes, to, options, wanted)))
 

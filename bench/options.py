@@ -26,15 +26,23 @@ SpecOption = Annotated[
     Path, typer.Option("--spec", help="File that declares the experiments.", show_default="experiments.toml")
 ]
 # selection of a trained network, for export and sample
-OfExperiment = Annotated[str | None, typer.Option(help="Default: the only one in the source.", show_default=False)]
-OfArm = Annotated[
-    str | None, typer.Option(help="ARM or VARIANT/ARM. Default: the only one in the source.", show_default=False)
+OfExperiment = Annotated[
+    str | None, typer.Option(help="Experiment of the network. Default: the only one in the source.", show_default=False)
 ]
-OfProfile = Annotated[str | None, typer.Option(help="Default: the only one in the source.", show_default=False)]
+OfArm = Annotated[
+    str | None,
+    typer.Option(help="Its ARM or VARIANT/ARM. Default: the only one in the source.", show_default=False),
+]
+OfProfile = Annotated[
+    str | None, typer.Option(help="Its profile. Default: the only one in the source.", show_default=False)
+]
 Results = Annotated[Path, typer.Option("--results", help="Folder of the cells, the MLflow store and the report.")]
 Profile = Annotated[
     str | None,
     typer.Option(help=f"Budget: {', '.join(PROFILES)}. Default: paper on a GPU, otherwise cpu.", show_default=False),
+]
+CostProfile = Annotated[
+    str | None, typer.Option(help=f"Budget of pairs: {', '.join(PROFILES)}. Default: cpu.", show_default=False)
 ]
 DataDir = Annotated[
     Path | None,
@@ -81,7 +89,7 @@ Images = Annotated[
 Resize = Annotated[
     bool, typer.Option("--resize", help="Crop larger images of --images to their middle square and average that down.")
 ]
-Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
+Device = Annotated[str, typer.Option(help="cpu, cuda, or auto: cuda if there is a GPU.")]
 
 
 PATH_VARIABLES = ("INFOGAN_DATA", "INFOGAN_CACHE")  # environment variables that hold paths

@@ -40,6 +40,7 @@ def _nearest(what: str, path: Path) -> Path:
 
 def require_writable(results: Path) -> None:
     """Create the results folder if needed. Raises BadInput if it cannot be written."""
+    require_folder("results", results)
     try:
         results.mkdir(parents=True, exist_ok=True)
         probe = results / f".probe-{os.getpid()}"

@@ -13,7 +13,7 @@ def cost(spec: Path, results: Path, profile: str | None) -> None:
     claim = load_spec(spec).cost
     if claim is None:
         raise BadInput(f"{spec} has no table [cost]")
-    profile = profile or "cpu"
+    profile = "cpu" if profile is None else profile
     require_profile(profile, claim.profiles)
     require_writable(results)
     from bench.throughput.cost import measure_cost

@@ -24,7 +24,9 @@ def export(
     to: Annotated[Path, typer.Option("--to", help="The folder to make.")],
     experiment: OfExperiment = None,
     arm: OfArm = None,
-    seed: Annotated[str | None, typer.Option(help="best (default), median, or a number.", show_default=False)] = None,
+    seed: Annotated[
+        str | None, typer.Option(help="Its seed: a number, median or best. Default: best.", show_default=False)
+    ] = None,
     profile: OfProfile = None,
     onnx: Annotated[
         bool, typer.Option("--onnx", help="Also write the generator as ONNX, checked with onnxruntime (extra: onnx).")
@@ -36,7 +38,8 @@ def export(
     """Write a finished cell's networks as a folder that infogan.load reads, with a card that says what they are.
 
     The best seed makes the fewest errors on the training digits. If that was not
-    measured, it is the seed whose codes hold the most information.
+    measured, it is the seed whose codes hold the most information. The median
+    seed is the middle one in that order.
     """
     lacking = [name for name in ONNX_PACKAGES if onnx and find_spec(name) is None]
     if lacking:

@@ -18,6 +18,7 @@ from bench.gate.watched import watched_arms, watched_seeds
 from bench.paths import DEFAULT_RESULTS, on_results, require_file, require_folder, require_writable
 from bench.records.folder import CellFolder, State
 from bench.records.storage import CorruptRecord, in_words, write_atomic
+from bench.report.wording import plural
 from bench.spec.cells import Cell
 from bench.spec.criteria import GateTable
 from infogan.data.base import one_line
@@ -66,9 +67,11 @@ def baseline(experiment: str, destination: Path | None, *, train: bool, **option
         if code not in (Exit.OK, Exit.NOT_TRACKED):
             return code
     sweep = current_sweep(context, context.cells)
-    unfinished = [cell.name for cell in context.cells if _state(context, cell) != "done"]
+    finished = {run.cell.name for run in sweep.runs if run.state == "done"}
+    unfinished = [cell.name for cell in context.cells if cell.name not in finished]
     if unfinished:
-        raise BadInput(f"{len(unfinished)} cells of the baseline are not finished ({unfinished[0]} ...); add --run")
+        lacking = plural(len(unfinished), "finished cell")
+        raise BadInput(f"the baseline lacks {lacking}, {unfinished[0]} first; add --run")
     write_curves(path, sweep)
     say(f"baseline of {len(sweep.runs)} runs written to {escape(str(path))}")
     return Exit.OK

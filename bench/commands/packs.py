@@ -25,7 +25,10 @@ def pack(
     max_mb: Annotated[
         float | None,
         typer.Option(
-            min=0.1, help="Largest size of a file. A larger pack is split into FILE-1, FILE-2, ...", show_default=False
+            min=0.1,
+            max=1e6,
+            help="Largest size of a file. A larger pack is split into FILE-1, FILE-2, ...",
+            show_default=False,
         ),
     ] = None,
 ) -> None:

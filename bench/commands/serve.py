@@ -12,7 +12,8 @@ from bench.paths import DEFAULT_RESULTS
 def ui(
     results: Results = DEFAULT_RESULTS,
     port: Annotated[
-        int | None, typer.Option(min=1, max=65535, help="Default: any free port.", show_default=False)
+        int | None,
+        typer.Option(min=1, max=65535, help="Port to listen on. Default: any free port.", show_default=False),
     ] = None,
     no_browser: Annotated[bool, typer.Option("--no-browser", help="Only print the addresses.")] = False,
 ) -> None:

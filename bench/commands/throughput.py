@@ -49,11 +49,10 @@ def throughput(results: Path, options: Options, console: Console | None = None) 
     record = results / FOLDER / RECORD
     if options.against is not None and options.against.resolve() == record.resolve():
         raise BadInput(f"this measurement would replace --against {options.against}: copy that file elsewhere first")
-    require_writable(results)
-
     from bench.throughput.session import read_baseline
 
     baseline = read_baseline(options.against) if options.against is not None else None
+    require_writable(results)
     if options.suite:
         from bench.throughput.suite import run_suite
 

@@ -30,7 +30,8 @@ from bench.serve.process import (
     usable_port,
     wait_until,
 )
-from bench.tracking.uri import redacted, sqlite_uri
+from bench.tracking.connection import fault_of
+from bench.tracking.uri import redacted, sqlite_uri, told
 
 STORES = ("postgresql", "sqlite")
 LOG_LIMIT_BYTES = 50e6  # a larger log is rotated at the next start; one old log is kept
@@ -59,6 +60,8 @@ def serve(options: Options) -> Exit:
     if options.store not in STORES and "://" not in options.store:
         raise BadInput(f"--store {options.store!r}: choose {' or '.join(STORES)}, or give a database's address (URI)")
     require_mlflow("install it")
+    if "://" in options.store and (fault := fault_of(options.store)):
+        raise BadInput(f"--store {told(options.store)}: {fault}")
     if options.store == "postgresql":
         postgres.require(folder)
     names, port = own_names(options), usable_port(options.port, options.host)

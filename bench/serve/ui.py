@@ -12,7 +12,7 @@ from pathlib import Path
 
 from bench.console import BadInput, Exit, console, escape, is_watched, say
 from bench.context import require_mlflow
-from bench.paths import on_results
+from bench.paths import on_results, require_folder
 from bench.serve.app import Served
 from bench.serve.process import (
     LOOPBACK,
@@ -36,6 +36,7 @@ VIEWS = {  # options of an experiment's page; the keys are also used in the expe
 
 def show(results: Path, port: int | None, *, open_browser: bool) -> Exit:
     """Serve the results' store until Ctrl-C. For a store with its own server, only print the addresses."""
+    require_folder("results", results)
     uri = tracking.resolve_uri(results)
     require_mlflow(f"`{on_results(results, 'report')}` does not need it; or install it")
     try:

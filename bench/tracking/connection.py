@@ -74,18 +74,24 @@ def resolve_uri(results: Path) -> str:
     uri = os.environ.get("MLFLOW_TRACKING_URI")
     if not uri:
         return default_uri(results)
-    kind = uri.partition(":")[0].partition("+")[0]
+    kind = _kind(uri)
     if kind not in STORES and kind not in {plugin.name for plugin in entry_points(group="mlflow.tracking_store")}:
         why = "MLflow no longer keeps runs in a folder" if kind in ("file", uri) else f"MLflow has no store {kind}:"
         ways = "unset it (runs go to mlflow.db in the results folder), or name a server or a database"
         raise BadInput(f"MLFLOW_TRACKING_URI={told(uri)}: {why}; {ways}: http://HOST:5000, sqlite:////PATH/mlflow.db")
-    if fault := _fault(kind, uri):
+    if fault := fault_of(uri):
         raise BadInput(f"MLFLOW_TRACKING_URI={told(uri)}: {fault}")
     return uri
 
 
-def _fault(kind: str, uri: str) -> str:
+def _kind(uri: str) -> str:
+    """``postgresql`` of ``postgresql+psycopg2://...``."""
+    return uri.partition(":")[0].partition("+")[0]
+
+
+def fault_of(uri: str) -> str:
     """Describe an error in the address; empty if only an attempt to connect can tell."""
+    kind = _kind(uri)
     if uri != uri.strip() or not uri.isprintable():
         return "it begins or ends with white space, or holds a character that cannot be printed"
     if kind in ("http", "https"):

@@ -86,6 +86,13 @@ def test_a_help_is_not_broken_twice_in_80_columns(name: str) -> None:
     assert "``" not in (command.help or "")  # a terminal would show these marks
 
 
+@pytest.mark.parametrize("name", sorted(COMMANDS))
+def test_every_option_is_explained(name: str) -> None:
+    """A default alone does not say what an option is."""
+    helps = {parameter.name: getattr(parameter, "help", None) or "" for parameter in COMMANDS[name].params}
+    assert [option for option, text in helps.items() if not text or text.startswith("Default")] == []
+
+
 @pytest.mark.parametrize("encoding", [pytest.param("latin-1", marks=pytest.mark.slow), "ascii"])
 def test_every_command_in_another_encoding(usual: tuple[list[int], str, str], encoding: str, tmp_path: Path) -> None:
     codes, out, _ = speak(tmp_path, subprocess.PIPE, encoding)

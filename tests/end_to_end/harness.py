@@ -50,7 +50,9 @@ class Bench:
         else:
             line += ["--results", str(self.results)]
         return (
-            line if arguments[0] in ("sync", "ui", "pack", "unpack", "history") else [*line, "--spec", str(self.spec)]
+            line
+            if arguments[0] in ("sync", "ui", "pack", "unpack", "history", "throughput")
+            else [*line, "--spec", str(self.spec)]
         )
 
     def start(self, *arguments: str, **popen: Any) -> subprocess.Popen[str]:

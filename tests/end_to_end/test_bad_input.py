@@ -30,6 +30,9 @@ CASES = {
     "option": (["run", "tiny", "--seed", "0"], "--seeds"),
     "command": (["rum", "tiny"], "No such command 'rum'"),
     "report's experiment": (["report", "tinny"], "did you mean 'tiny'"),
+    "a price without bound": (["plan", "tiny", "--estimate", "--price-per-hour", "inf"], "--price-per-hour"),
+    "a size without bound": (["pack", "--to", "cells.zip", "--max-mb", "inf"], "--max-mb"),
+    "a record of throughput": (["throughput", "--against", "nowhere-at-all"], "nowhere-at-all: No such file"),
     "gate on what has no baseline file": (["check", "tinny"], "did you mean 'tiny'"),
 }
 
@@ -75,6 +78,8 @@ def test_a_results_folder_that_cannot_be_written(bench: Bench) -> None:
     bench.results.write_text("a file stands where the folder should be")
     output = bench.here("run", "tiny", code=2)
     assert "is not a folder" in output
+    for command in ("ui",), ("throughput",):
+        assert f"results {bench.results} is not a folder" in bench.here(*command, code=2)
     assert bench.results.read_text() == "a file stands where the folder should be"
     file, bench.results = bench.results, bench.results / "deeper"
     for command in ("plan", "tiny"), ("report",):
@@ -107,6 +112,7 @@ def test_a_command_that_lacks_runs_names_the_next_one_and_writes_nothing(bench: 
         "add --run\n",
         ("check", "mnist-mi"): f"make one with `python -m bench baseline mnist-mi --run {there}`\n",
         ("check", "mi-gate", "--baseline", str(none)): f"baseline mi-gate --run --to {none} {there}`\n",
+        ("cost", "--profile", ""): "unknown profile ''; choose from smoke, cpu, paper",
         ("history", "nosuch"): "unknown experiment 'nosuch'; choose from ",
         ("history",): f"`python -m bench check mi-gate --run {there}` adds one\n",
         ("run",): f"(`python -m bench plan {there}` lists them), or write all: `python -m bench run all {there}`\n",

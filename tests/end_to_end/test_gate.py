@@ -98,6 +98,19 @@ def test_a_baseline_that_was_named_and_is_none_is_bad_use(bench: Bench, tmp_path
     assert (history.read_bytes() if history.exists() else None) == before
 
 
+def test_a_damaged_run_is_not_left_out_of_a_baseline(bench: Bench, tmp_path: Path) -> None:
+    record, to = bench.cells()["infogan/seed-0"] / "cell.json", tmp_path / "new.json"
+    sound = record.read_bytes()
+    record.write_bytes(sound[:-10])
+    try:
+        output = bench.here("baseline", "gate", "--to", str(to), code=2)
+    finally:
+        record.write_bytes(sound)
+    assert "damaged: infogan/seed-0: cell.json" in output
+    assert "error: the baseline lacks 1 finished cell, infogan/seed-0 first; add --run\n" in output
+    assert not to.exists()
+
+
 def test_what_cannot_be_measured_is_neither_passed_nor_failed(bench: Bench) -> None:
     assert "no baseline at" in bench.here("check", "gate", code=3)  # no baseline is committed at the default place
     assert "no finished run for seeds 6" in bench.here(*check(bench), "--seeds", "0-6", code=3)
