@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench import context
+from bench import paths
 from bench.analysis.runs import Sweep, write_curves
 from bench.records import storage
 from infogan.data import base, folders
@@ -105,8 +105,8 @@ def test_records_are_written_without_a_folders_fsync_and_one_line_says_so(
         real(handle)
 
     monkeypatch.setattr(os, "fsync", fsync)
-    context.require_writable(tmp_path)
-    context.require_writable(tmp_path)
+    paths.require_writable(tmp_path)
+    paths.require_writable(tmp_path)
     storage.write_json(tmp_path / "result.json", {"a": 1})
     assert storage.read_json(tmp_path / "result.json") == {"a": 1}
     assert capsys.readouterr().out.count("not safe from a power cut") == 1

@@ -13,6 +13,7 @@ from bench.records.folder import CellFolder
 from bench.records.storage import read_json, write_json
 from bench.run.kernels import RECORD, gains_from_bf16
 from bench.spec.cells import Cell
+from infogan import data
 from infogan.data import DataInfo
 
 DATA = DataInfo(
@@ -24,7 +25,7 @@ GAINS, DOES_NOT = "amd-avx512", "amd-avx2"
 @pytest.fixture(autouse=True)
 def _data_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     """Skip decoding the digits, which these tests are not about."""
-    monkeypatch.setattr(context.data, "describe", lambda *_, **__: DATA)
+    monkeypatch.setattr(data, "describe", lambda *_, **__: DATA)
 
 
 def on(monkeypatch: pytest.MonkeyPatch, kind: str) -> None:

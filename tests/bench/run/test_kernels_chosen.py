@@ -10,7 +10,7 @@ from threading import Event
 
 import pytest
 
-from bench import context, environment
+from bench import environment
 from bench.console import BadInput
 from bench.context import Context
 from bench.records.folder import CellFolder
@@ -21,6 +21,7 @@ from bench.spec.cells import Cell
 from bench.spec.resolve import Choice, cells
 from bench.spec.selection import Selection
 from bench.spec.tables import load_spec
+from infogan import data
 from infogan.architectures import Dense, Strided
 from infogan.data import DataInfo
 from infogan.data.base import cache_dir
@@ -36,7 +37,7 @@ DATA = DataInfo(
 @pytest.fixture(autouse=True)
 def _data_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     """Skip decoding the digits into every empty cache, which these tests are not about."""
-    monkeypatch.setattr(context.data, "describe", lambda *_, **__: DATA)
+    monkeypatch.setattr(data, "describe", lambda *_, **__: DATA)
 
 
 @pytest.fixture
