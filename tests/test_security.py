@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -93,8 +94,7 @@ def test_a_record_that_names_another_cell_is_not_mirrored(tmp_path: Path) -> Non
     """The names in a record would become folders of artifacts."""
     cell = planned(tiny_file(tmp_path), seeds=(0,))[0]
     folder = CellFolder.of(tmp_path / "results", cell)
-    config = cell.config | {"experiment": "../../up"}
-    hostile = type(cell)("../../up", cell.profile, None, cell.arm, 0, config, cell.definition)
+    hostile = replace(cell, config=cell.config | {"experiment": "../../up"})
     folder.write_identity(hostile, {}, {})
 
     class NoClient:
