@@ -382,10 +382,11 @@ def main() -> None:
         print("error: aborted", file=sys.stderr)
         sys.exit(int(Exit.FAILED))
     except OSError as error:
-        if error.errno not in DISK_ERRORS:
+        too_long = error.errno == errno.ENAMETOOLONG  # a path that the user gave
+        if error.errno not in DISK_ERRORS and not too_long:
             raise
         print(f"error: {error}", file=sys.stderr)
-        sys.exit(int(Exit.FAILED))
+        sys.exit(int(Exit.BAD_INPUT if too_long else Exit.FAILED))
     except (MemoryError, ImportError) as error:  # a limit of memory or open files, hit while a library loads
         if isinstance(error, ModuleNotFoundError):
             raise

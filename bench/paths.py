@@ -13,24 +13,24 @@ DEFAULT_RESULTS = Path("results/latest")
 
 def require_folder(what: str, path: Path) -> None:
     """Raise BadInput if ``path`` is not a folder and cannot become one; it need not exist yet."""
-    nearest = _nearest(what, path)
-    if not nearest.is_dir():
-        inside = "" if nearest == path.absolute() else f": {nearest.name} is a file"
+    found = nearest(what, path)
+    if not found.is_dir():
+        inside = "" if found == path.absolute() else f": {found.name} is a file"
         raise BadInput(f"{what} {path} is not a folder{inside}")
 
 
 def require_file(what: str, path: Path) -> None:
     """Raise BadInput if no file can be written at ``path``: it is a folder, or its own folder is unusable."""
-    nearest = _nearest(what, path)
-    if nearest == path.absolute() and nearest.is_dir():
+    found = nearest(what, path)
+    if found == path.absolute() and found.is_dir():
         raise BadInput(f"{what} {path} is a folder; name a file in it")
     require_folder(f"{what}: the folder", path.parent)
-    place = nearest.parent if nearest.is_file() else nearest  # a file is replaced in its folder, a device written to
+    place = found.parent if found.is_file() else found  # a file is replaced in its folder, a device written to
     if not os.access(place, os.W_OK):
         raise BadInput(f"{what} {path} cannot be written: {place} is read-only for this account")
 
 
-def _nearest(what: str, path: Path) -> Path:
+def nearest(what: str, path: Path) -> Path:
     """The path, or the nearest folder above it that exists. Raises BadInput if this account may not look there."""
     try:
         return next(p for p in (path.absolute(), *path.absolute().parents) if p.exists())

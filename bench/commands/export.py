@@ -12,7 +12,7 @@ from bench.console import BadInput, escape, say
 from bench.context import DEFAULT_SPEC
 from bench.models import Trained, Wanted, trained
 from bench.options import OfArm, OfExperiment, OfProfile
-from bench.paths import require_folder
+from bench.paths import nearest, require_file, require_folder
 from bench.records.storage import write_atomic, write_plain_json
 from bench.spec.tables import load_spec
 
@@ -47,6 +47,9 @@ def export(
     require_folder("--to", to)
     if to.exists() and any(to.iterdir()):
         raise BadInput(f"--to {to} is not empty; name another folder")
+    if not to.exists():
+        require_file("--to", to)
+    nearest("source", source)
     found = trained(source, Wanted(experiment, profile, arm, seed), load_spec(spec), passed_over)
     _write(to, found, onnx=onnx)
     size = sum(file.stat().st_size for file in to.iterdir())

@@ -139,6 +139,7 @@ def _check(experiment: str, baseline_file: Path | None, how: CheckOptions, **opt
     if not how.train and all(_state(last, cell) == "missing" for cell in last.cells):
         here = f"{context.results} has no run of {experiment} with these settings"
         raise BadInput(f"nothing to check: {base if isinstance(base, str) else f'{here}; add --run'}")
+    require_writable(context.results)
     if all(_state(last, cell) == "done" for cell in last.cells):
         looks = looks[-1:]  # all ten are finished, so use them at once
     result, new = gate.inconclusive(experiment, base if isinstance(base, str) else "nothing was compared"), None

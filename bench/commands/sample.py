@@ -11,7 +11,7 @@ from bench.console import BadInput, escape, say
 from bench.context import DEFAULT_SPEC
 from bench.models import Wanted, trained
 from bench.options import OfArm, OfExperiment, OfProfile
-from bench.paths import require_file
+from bench.paths import nearest, require_file
 from bench.records.storage import write_atomic
 from bench.spec.tables import load_spec
 
@@ -30,6 +30,7 @@ def sample(
 ) -> None:
     """Draw the paper's grid of one code. Columns vary the code; each row has other noise and other codes."""
     require_file("--to", to)
+    nearest("source", source)
     from infogan import api
 
     try:

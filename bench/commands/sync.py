@@ -7,7 +7,7 @@ from rich.progress import Progress
 
 from bench.console import BadInput, Exit, console, escape, is_watched, say
 from bench.context import require_mlflow
-from bench.paths import require_writable
+from bench.paths import require_folder, require_writable
 from bench.records.find import find_cells
 from bench.records.locks import Lock
 from bench.tracking import connection as tracking
@@ -16,6 +16,7 @@ from bench.tracking import mirror
 
 def sync(results: Path) -> Exit:
     """Complete the mirror of every recorded cell. Raises BadInput, or Locked while a run mirrors its own cells."""
+    require_folder("results", results)
     if not (results / "cells").is_dir():
         raise BadInput(f"{results} holds no cells")
     require_mlflow("copy the results to a machine that has it, or install it")

@@ -18,6 +18,7 @@ import pytest
 from bench import cli
 from tests.builders import ROOT, tiny_file
 
+NO_SPEC = "sync", "ui", "pack", "unpack", "export", "sample", "history", "throughput"
 PATIENCE_S = 400.0  # for one command on a busy machine
 
 
@@ -45,15 +46,11 @@ class Bench:
     def line(self, *arguments: str) -> list[str]:
         """The words after ``python -m bench``: the arguments, with the results folder and the spec added."""
         line = [*arguments]
-        if arguments[0] == "pack":
+        if arguments[0] in ("pack", "export", "sample"):
             line.insert(1, str(self.results))
         else:
             line += ["--results", str(self.results)]
-        return (
-            line
-            if arguments[0] in ("sync", "ui", "pack", "unpack", "history", "throughput")
-            else [*line, "--spec", str(self.spec)]
-        )
+        return line if arguments[0] in NO_SPEC else [*line, "--spec", str(self.spec)]
 
     def start(self, *arguments: str, **popen: Any) -> subprocess.Popen[str]:
         command = [*self.prefix, self.python, "-m", "bench", *self.line(*arguments)]

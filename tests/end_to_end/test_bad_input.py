@@ -1,6 +1,8 @@
 """Bad input gives one line and exit code 2, before anything is written."""
 
+import os
 import shlex
+import shutil
 import struct
 from pathlib import Path
 
@@ -96,6 +98,32 @@ def test_a_selection_without_cells_is_no_success(bench: Bench) -> None:
         output = bench.here(command, "tiny", "--arms", "gan", code=2)
         assert "nothing selected: tiny has no cell" in output
     assert not bench.results.exists()
+
+
+def test_a_path_that_is_too_long(bench: Bench, tmp_path: Path) -> None:
+    bench.results = tmp_path / ("x" * 300)
+    for command in ("sync",), ("ui",), ("plan", "tiny"), ("history",), ("check", "tiny"):
+        output = bench.here(*command, code=2)
+        assert output.startswith("error: ")
+        assert "File name too long" in output
+        assert output.count("\n") == 1
+
+
+@pytest.mark.skipif(not shutil.which("setpriv"), reason="no setpriv")
+def test_a_folder_that_this_account_may_not_enter(bench: Bench, tmp_path: Path) -> None:
+    if os.geteuid() == 0:  # root may enter every folder
+        bench.prefix = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"]
+    (tmp_path / "closed").mkdir(mode=0)
+    bench.results = tmp_path / "closed" / "results"
+    to = str(tmp_path / "new")
+    for command in ("sync",), ("ui",), ("export", "--to", to), ("sample", "--vary", "c1", "--to", to):
+        output = bench(*command, code=2)
+        assert output.startswith("error: ")
+        assert "cannot be used: Permission denied" in output
+        assert output.count("\n") == 1
+    (tmp_path / "closed").chmod(0o500)
+    bench.results, to = tmp_path, str(tmp_path / "closed" / "new")
+    assert "closed is read-only for this account" in bench("export", "--to", to, code=2)
 
 
 def test_sync_without_cells(bench: Bench) -> None:
