@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench.analysis.results import PACKS
 from bench.analysis.results import load as load_results
-from bench.analysis.runs import PACKS, Run, Sweep, load_run, median_of, ranked
+from bench.analysis.runs import Run, Sweep, load_run, median_of, ranked
 from bench.claims.judge import judge
 from bench.console import BadInput
 from bench.context import DEFAULT_SPEC, require_profile

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.analysis.runs import CURVES, PACKS
+from bench.analysis.results import PACKS
+from bench.analysis.sweep_file import CURVES
 from bench.claims.result import ClaimResult
 from bench.commands.report import report
 from bench.context import DEFAULT_SPEC

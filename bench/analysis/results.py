@@ -10,7 +10,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from bench.analysis.definitions import current_config, treatment
-from bench.analysis.runs import CURVES, PACKS, Run, Sweep, load_run, read_curves
+from bench.analysis.runs import Run, Sweep, load_run
+from bench.analysis.sweep_file import CURVES, read_curves
 from bench.environment import key_versions
 from bench.records.find import find_cells
 from bench.records.launches import read_launches
@@ -23,6 +24,7 @@ from bench.spec.config import Config
 from bench.spec.tables import Spec
 from infogan.data.base import one_line
 
+PACKS = "cells*.zip"  # in a folder without cells: the packs that hold them
 ANOTHER = "another"  # in place of the definition of a launch's cell that is kept apart
 
 

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bench.analysis.runs import Sweep, read_curves
+from bench.analysis.runs import Sweep
+from bench.analysis.sweep_file import read_curves
 from bench.commands.gate import default_baseline, gate_rule, read_baseline
 from bench.console import BadInput, Exit, escape, say
 from bench.context import DEFAULT_SPEC, Context

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.analysis.runs import Sweep, load_run, read_curves, write_curves
+from bench.analysis.runs import Sweep, load_run
+from bench.analysis.sweep_file import read_curves, write_curves
 from bench.commands.run import run
 from bench.console import BadInput, Exit, escape, say
 from bench.context import Context

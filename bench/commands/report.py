@@ -93,7 +93,8 @@ def require_results(folder: Path) -> None:
 
 def _has_cells(folder: Path) -> bool:
     """Whether a folder has cells, packs of them, or what is left of their curves."""
-    from bench.analysis.runs import CURVES, PACKS
+    from bench.analysis.results import PACKS
+    from bench.analysis.sweep_file import CURVES
 
     return any(next(folder.glob(name), None) for name in ("cells", PACKS, CURVES))
 

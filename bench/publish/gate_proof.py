@@ -14,7 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.analysis.runs import Run, Sweep, read_curves
+from bench.analysis.runs import Run, Sweep
+from bench.analysis.sweep_file import read_curves
 from bench.commands.gate import default_baseline
 from bench.context import DEFAULT_SPEC
 from bench.gate.compare import compare

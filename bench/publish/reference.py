@@ -14,7 +14,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from bench.analysis.results import load
-from bench.analysis.runs import CURVES, Sweep, write_curves
+from bench.analysis.runs import Sweep
+from bench.analysis.sweep_file import CURVES, write_curves
 from bench.claims.cost import RECORD, judge_cost, read_cost
 from bench.claims.judge import judge
 from bench.claims.remarks import FILE, as_toml, read_remarks, with_remarks

@@ -12,8 +12,8 @@ from tempfile import TemporaryDirectory
 
 from markupsafe import Markup
 
-from bench.analysis.runs import read_curves
 from bench.analysis.statistics import median_interval
+from bench.analysis.sweep_file import read_curves
 from bench.context import DEFAULT_SPEC
 from bench.environment import ROOT
 from bench.gate.history import read_history

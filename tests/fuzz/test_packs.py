@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bench.analysis.results import load
-from bench.analysis.runs import CURVES, read_curves, write_curves
+from bench.analysis.sweep_file import CURVES, read_curves, write_curves
 from bench.records.find import find_cells
 from bench.records.pack_format import PackError
 from bench.records.packs import pack

@@ -9,7 +9,7 @@ import pytest
 from bench import environment
 from bench.analysis.definitions import current_config
 from bench.analysis.results import Loaded, load
-from bench.analysis.runs import from_json, to_json
+from bench.analysis.sweep_file import from_json, to_json
 from bench.records.folder import LAUNCHES, CellFolder
 from bench.records.storage import append_line
 from bench.report import write_report

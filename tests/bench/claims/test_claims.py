@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from bench.analysis.runs import Sweep, from_json, to_json
+from bench.analysis.runs import Sweep
 from bench.analysis.statistics import proportion_interval
+from bench.analysis.sweep_file import from_json, to_json
 from bench.claims.judge import judge, left_out
 from bench.claims.verdict import Budget
 from bench.records.schema import Measured

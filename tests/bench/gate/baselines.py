@@ -3,7 +3,8 @@
 from dataclasses import replace
 from pathlib import Path
 
-from bench.analysis.runs import Sweep, read_curves
+from bench.analysis.runs import Sweep
+from bench.analysis.sweep_file import read_curves
 
 BASELINE = Path(__file__).parents[3] / "results" / "baseline" / "mi-gate.json"
 

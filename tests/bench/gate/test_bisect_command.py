@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.analysis.runs import write_curves
+from bench.analysis.sweep_file import write_curves
 from bench.commands.bisect import Options, Trainer, bisect
 from bench.console import BadInput, Exit
 from bench.publish.gate_proof import stretched

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from scipy.stats import wilcoxon
 
-from bench.analysis.runs import Run, Sweep, read_curves
+from bench.analysis.runs import Run, Sweep
+from bench.analysis.sweep_file import read_curves
 from bench.commands import gate as gate_commands
 from bench.console import Exit
 from bench.gate import files as gate_files

@@ -12,7 +12,8 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from bench.analysis.runs import Run, Sweep, from_json, to_json
+from bench.analysis.runs import Run, Sweep
+from bench.analysis.sweep_file import from_json, to_json
 from bench.analysis.tables import arms_table, comparisons_table
 from bench.commands import gate as gate_commands
 from bench.commands.gate import read_baseline

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.analysis.runs import Sweep, read_curves
+from bench.analysis.runs import Sweep
+from bench.analysis.sweep_file import read_curves
 from bench.gate import output as gate_output
 from bench.gate.compare import compare
 from bench.spec.criteria import GateTable

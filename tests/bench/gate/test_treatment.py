@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from bench.analysis.runs import Sweep, read_curves
+from bench.analysis.runs import Sweep
+from bench.analysis.sweep_file import read_curves
 from bench.context import Context
 from bench.gate.treatment import AS_BEFORE, NOT_SETTINGS, RENAMED, treatment
 

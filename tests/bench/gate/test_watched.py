@@ -6,7 +6,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from bench.analysis.runs import Run, Sweep, read_curves
+from bench.analysis.runs import Run, Sweep
+from bench.analysis.sweep_file import read_curves
 from bench.context import DEFAULT_SPEC
 from bench.gate import files, output
 from bench.gate.compare import Check, compare

@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 
-from bench.analysis.runs import read_curves
+from bench.analysis.sweep_file import read_curves
 from bench.context import DEFAULT_SPEC
 from bench.publish import gate_simulation as simulation
 from bench.spec.criteria import GateTable

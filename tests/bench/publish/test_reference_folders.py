@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bench.analysis import runs
+from bench.analysis import sweep_file
 from bench.analysis.results import load
-from bench.analysis.runs import CURVES, read_curves, write_curves
+from bench.analysis.sweep_file import CURVES, read_curves, write_curves
 from bench.claims.remarks import FILE, read_remarks
 from bench.commands.report import report
 from bench.context import DEFAULT_SPEC
@@ -155,7 +155,7 @@ def test_curves_stay_of_cells_that_are_gone(results: Path, tmp_path: Path, monke
     assert kept.t80("infogan") == pytest.approx(sweep.t80("infogan"), rel=1e-4)
     assert load(tmp_path, ["mnist"]).sweeps == load(tmp_path, profile="paper").sweeps == []
     sound = (tmp_path / CURVES).read_bytes()
-    monkeypatch.setattr(runs, "MAX_CURVES", 10_000_000)
+    monkeypatch.setattr(sweep_file, "MAX_CURVES", 10_000_000)
     for damaged in (sound[:-10], sound[:50] + b"x" + sound[51:], b"", lzma.compress(bytes(10_000_001), preset=1)):
         (tmp_path / CURVES).write_bytes(damaged)
         with pytest.raises(ValueError, match="compressed curves"):

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 from bench import paths
-from bench.analysis.runs import Sweep, write_curves
+from bench.analysis.runs import Sweep
+from bench.analysis.sweep_file import write_curves
 from bench.records import storage
 from infogan.data import base, folders
 

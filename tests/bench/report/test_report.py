@@ -15,7 +15,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from bench.analysis.results import load
-from bench.analysis.runs import CURVES, write_curves
+from bench.analysis.sweep_file import CURVES, write_curves
 from bench.records.folder import CellFolder
 from bench.records.schema import HealthRecord, Result
 from bench.report import wording, write_report

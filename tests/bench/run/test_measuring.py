@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from bench.analysis.results import load
-from bench.analysis.runs import read_curves, write_curves
+from bench.analysis.sweep_file import read_curves, write_curves
 from bench.records.folder import CellFolder
 from bench.records.tasks import CellTask
 from bench.report.atlases import parsed
