@@ -30,7 +30,7 @@ PLAIN = {
     "F3b": ("A code tilts the head", _OF_RANGE, "{:g}"),
     "F3c": ("A code moves the light", _OF_RANGE, "{:g}"),
     "F3d": ("A code makes the face wide or narrow", _OF_RANGE, "{:g}"),
-    "F4a": ("A code turns the chair", "by {best:.0f} degrees in the best run, {median:.0f} in the median", "{:g}"),
+    "F4a": ("A code turns the chair", "by {best:.0f}° in the best run, {median:.0f} in the median", "{:g}"),
     "F4b": ("A code makes the chair wide or narrow", _OF_RANGE, "{:g}"),
     "F5a": ("A continuous code changes the lighting of house numbers", "by {median:.2f} of the range", "{:g}"),
     "F5b": ("A category holds what stands beside the digit", "{median:.0%} of that context's entropy", "{:.0%}"),
