@@ -11,7 +11,7 @@ from bench.analysis import tables
 from bench.analysis.runs import Sweep
 from bench.analysis.tables import SettingRow
 from bench.report import wording
-from bench.report.tabular import NEITHER, RATIO_COLUMNS, Table, ratio_value
+from bench.report.tabular import NEITHER, RATIO_COLUMNS, Table, bounded, ratio_value
 from bench.spec.experiment import ExperimentTable, arm_of
 from bench.spec.vocabulary import measure
 
@@ -98,7 +98,7 @@ def _headline_of_t80(choices: Choices) -> str:
     moved = [(v, r) for v, r in compared if r.low > LARGE or r.high < 1 / LARGE]
     still = [r for _, r in compared if r.low > 1 / LARGE and r.high < LARGE]
     moved.sort(key=lambda item: -abs(math.log(item[1].t80_ratio)))
-    named = [f"{v} ({arm_of(r.arm)}, x{'at least ' if r.is_bound else ''}{r.t80_ratio:.2f})" for v, r in moved]
+    named = [f"{v} ({arm_of(r.arm)}, {f'{r.bound} x{r.t80_ratio:.2f}'.strip()})" for v, r in moved]
     first = (
         f"T80 moves by a quarter or more with {wording.listed(named)}."
         if named
@@ -223,7 +223,7 @@ def ratio_words(row: SettingRow | None) -> str:
     if math.isnan(ratio.t80_ratio):
         return NEITHER
     interval = f"[{wording.number(ratio.low, 2)}, {wording.number(ratio.high, 2, 'unbounded')}]"
-    return f"{'at least ' if ratio.is_bound else ''}{wording.number(ratio.t80_ratio, 2)} {interval}"
+    return f"{bounded(ratio)} {interval}"
 
 
 def _median(row: SettingRow | None, name: str) -> str:

@@ -9,12 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from bench.analysis import tables
 from bench.analysis.results import load
 from bench.analysis.runs import Sweep
 from bench.context import Context
 from bench.report import write_report
 from bench.report.choices import Choices, choices_of, choices_table, headline, ratio_words
 from bench.report.figures import draw_choices
+from bench.report.tabular import bounded
 from bench.spec.cells import Cell
 from bench.spec.tables import Spec, SpecError
 from tests.builders import PAPERS_DATA, begun, ended, planned
@@ -72,6 +74,19 @@ def test_a_choice_that_never_gets_there_is_a_bound_without_a_ceiling(spec: Spec,
     words = ratio_words(record)
     assert words.startswith("at least 6.0")  # 300 iterations, divided by the reference's 50
     assert "unbounded" in words
+
+
+@pytest.mark.parametrize(
+    ("not_reached", "of_the_other", "bound"),
+    [(0, 0.0, ""), (3, 0.0, "at least"), (2, 0.0, "at least"), (1, 0.0, ""), (0, 1.0, "at most"), (3, 0.5, "at least"),
+     (2, 1 / 3, ""), (3, 1.0, ""), (1, 2 / 3, "")],
+)  # fmt: skip
+def test_a_ratio_is_a_bound_where_failures_of_one_side_reach_the_middle_of_the_pairs(
+    not_reached: int, of_the_other: float, bound: str
+) -> None:
+    row = tables.RatioRow("a/infogan", "b/infogan", 2.0, 1.0, math.inf, 0.9, 0.5, not_reached, 3, of_the_other)
+    assert row.bound == bound
+    assert bounded(row) == f"{bound} 2.00".strip()
 
 
 def test_table_file_and_figure_stand_in_the_report(spec: Spec, results: Path) -> None:
