@@ -71,8 +71,8 @@ help: ## list the targets and variables
 demo: $(READY) ## one network finds the ten digits in a few minutes
 	"$$PY" -m bench run demo $(RUN_FLAGS)
 	"$$PY" -m bench report demo $(RESULTS_FLAG)
-	@echo "next: make reproduce-mnist, Figures 1 and 2 with five seeds per arm. On this machine:"
-	@"$$PY" -m bench plan mnist-mi mnist $(RUN_FLAGS) | sed -n 's/^left: //p'
+	@left=$$("$$PY" -m bench plan mnist-mi mnist $(RUN_FLAGS) | sed -n 's/^left: /. On this machine: /p'); \
+		echo "next: make reproduce-mnist, Figures 1 and 2 with five seeds per arm$$left"
 
 reproduce-mnist: $(READY) ## Figures 1 and 2: L_I and the codes on MNIST
 	$(call reproduce,mnist-mi mnist,cost)
