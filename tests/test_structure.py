@@ -50,7 +50,7 @@ def test_the_library_does_not_know_the_harness() -> None:
 
 
 def test_one_package_talks_to_mlflow_one_file_serves_it_and_one_package_draws() -> None:
-    names = ("tracking/artifacts", "tracking/connection", "tracking/runs", "tracking/store", "serve/app")
+    names = ("tracking/artifacts", "tracking/connection", "tracking/runs", "serve/app")
     assert users("mlflow", "bench") == {f"bench/{name}.py" for name in names}
     drawing = users("matplotlib", "bench")
     assert drawing

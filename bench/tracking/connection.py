@@ -5,7 +5,7 @@ import logging
 import os
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 from urllib.parse import unquote, urlsplit
 
 from bench.console import BadInput
@@ -23,6 +23,8 @@ from bench.tracking.uri import (
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+
+Client: TypeAlias = "MlflowClient"  # for annotations, so that a module need not import MLflow for them
 
 DATABASES = ("postgresql", "mysql", "mssql")
 STORES = ("http", "https", "sqlite", *DATABASES, "databricks")

@@ -1,21 +1,16 @@
-"""MLflow as a verified, human-readable mirror of the cells' folders. Imports mlflow lazily.
+"""MLflow as a verified, human-readable mirror of the cells' folders.
 
 There is one writer, the launcher; a store that is down or slow delays only the mirror. A cell is synced if the store
 holds exactly what the cell recorded; only then does its tracking.json say so. A point's timestamp is the run's start
 plus its iteration in milliseconds, so a batch that is sent twice has the same rows, which SQL stores keep once.
 """
 
-from typing import TYPE_CHECKING
-
 from bench.records.folder import CellFolder
 from bench.records.storage import CorruptRecord
 from bench.tracking import artifacts, runs
-from bench.tracking.connection import StoreError, connect, may_exist
+from bench.tracking.connection import Client, StoreError, connect, may_exist
 from bench.tracking.content import artifact_files, image_steps, measure_points, recorded_points, summary_points
 from bench.tracking.uri import reason, redacted
-
-if TYPE_CHECKING:
-    from mlflow import MlflowClient
 
 Memory = dict[str, runs.KnownRun]  # by cell key
 
@@ -30,7 +25,7 @@ def is_synced(folder: CellFolder, uri: str) -> bool:
     return {"uri": redacted(uri), "result": folder.end_digest()}.items() <= tracking.items()
 
 
-def mirror_cell(client: "MlflowClient", folder: CellFolder, memory: Memory | None = None) -> bool:
+def mirror_cell(client: Client, folder: CellFolder, memory: Memory | None = None) -> bool:
     """Send what the store lacks of a cell; return whether it holds everything recorded.
 
     For an ended cell this is verified. A run with other points than the record, or with duplicates, is set aside
@@ -94,7 +89,7 @@ class Store:
 
     def __init__(self, uri: str) -> None:
         self.uri = uri
-        self._client: MlflowClient | None = None
+        self._client: Client | None = None
         self._memory: Memory = {}
 
     def mirror(self, folder: CellFolder) -> str | None:
