@@ -5,7 +5,7 @@ manifest.json   format and version; for each cell its folder, key, files left ou
 cells/...       the cells' files, with their names in a results folder
 
 A pack may come from an untrusted source. Names, kinds, sizes and checksums are verified before the caller sees any
-content. A reader never takes more memory than a file declares, and all files together may not declare more than
+content. A reader takes little more memory than a file declares, and all files together may not declare more than
 ``MAX_RATIO`` times the archive's size.
 """
 
@@ -31,6 +31,7 @@ KIND: Literal["infogan-pack"] = "infogan-pack"
 VERSION: Literal[1] = 1
 MANIFEST = "manifest.json"
 MAX_ENTRIES, MAX_FILE, MAX_MANIFEST = 200_000, 1 << 30, 1 << 26  # number of entries; bytes; bytes
+_PART = 1 << 12  # bytes read at a time: so many compressed ones are unfolded at once, to 30 MB at most by LZMA
 MAX_RATIO, ALLOWANCE = 50, 1 << 24  # limit on unpacked bytes over the archive's, plus an allowance in bytes
 _NAME = "[a-z0-9][a-z0-9-]{0,40}"
 _FOLDER = rf"^cells(/{_NAME}){{3,4}}/seed-[0-9]{{1,10}}/[0-9a-f]{{12}}$"
@@ -92,7 +93,7 @@ class Pack:
                 raise PackError("not a pack of cells: manifest.json is missing")
             self.manifest = _manifest(self._read(MANIFEST, MAX_MANIFEST))
             self._compare()
-        except (PackError, *DAMAGE) as error:
+        except (PackError, MemoryError, *DAMAGE) as error:  # memory: a damaged or hostile header of LZMA asks for 4 GB
             self.close()
             raise self._error(error) from error
 
@@ -123,7 +124,7 @@ class Pack:
                 if len(content) != declared.size or hashlib.sha256(content).hexdigest() != declared.sha256:
                     raise PackError("its checksum differs from the manifest's")
                 _check_record(cell, name, content)
-            except (PackError, CorruptRecord, *DAMAGE) as error:
+            except (PackError, CorruptRecord, MemoryError, *DAMAGE) as error:
                 raise self._error(f"{cell.name}: {name}: {error}") from error
             yield name, content
 
@@ -131,7 +132,8 @@ class Pack:
         entry = self._entries[name]
         if entry.file_size > most:
             raise PackError(f"{name}: {entry.file_size:,} bytes, more than {most:,}")
-        return self._archive.read(entry)  # reads at most the declared size, whatever the compressed data contain
+        with self._archive.open(entry) as file:  # in parts: LZMA's decoder has no limit on what one part unfolds to
+            return b"".join(iter(lambda: file.read(_PART), b""))  # no more than declared, whatever the data contain
 
     def _compare(self) -> None:
         """Check that the archive contains exactly the files in the manifest."""
@@ -171,7 +173,7 @@ def _checked_entries(entries: list[zipfile.ZipInfo], archive_size: int) -> dict[
             raise PackError(f"{name!r} is not a regular file")
         if name in by_name:
             raise PackError(f"{name!r} occurs twice")
-        if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA):
             raise PackError(f"{name!r}: compression {entry.compress_type}, which packs do not use")
         by_name[name] = entry
     return by_name
