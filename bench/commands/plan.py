@@ -61,8 +61,8 @@ def print_estimate(context: Context, planned: list[PlannedCell], jobs: int) -> N
     counts = {state: sum(p.state == state for p in planned) for state in dict.fromkeys(p.state for p in planned)}
     cells = "1 cell" if len(planned) == 1 else f"{len(planned)} cells"
     say(f"{cells}: " + ", ".join(f"{n} {state}" for state, n in counts.items()))
-    if outdated := sum(bool(p.detail) and not p.to_run for p in planned):
-        say(f"{outdated} of them have no weights and keep the measures of earlier code")
+    if outdated := sum(p.lacks_weights for p in planned):
+        say(f"{outdated} of them came without weights, so not all their measures are of this code")
     folders = [(context.results / p.cell.folder).parent for p in planned if p.state == "missing"]
     if beside := sum(folder.is_dir() and any(folder.iterdir()) for folder in folders):
         say(f"{beside} of the missing have records here of other settings, data, versions or kinds of processor")

@@ -20,6 +20,7 @@ class PlannedCell:
     cell: Cell
     state: str
     detail: str  # for example the error of a failed cell
+    lacks_weights: bool = False  # whether its measures are outdated, but it came without the weights to renew them
 
     @property
     def to_train(self) -> bool:
@@ -34,11 +35,13 @@ def plan(results: Path, cells: list[Cell], uri: str | None) -> list[PlannedCell]
     """States of the cells, from their records only. Without the address of a store, mirroring is not checked."""
     planned = []
     for cell in cells:
+        folder = CellFolder.of(results, cell)
         try:
-            state, detail = _state(CellFolder.of(results, cell), cell, uri)
+            state, detail = _state(folder, cell, uri)
+            lacks_weights = state in ("done", "unsynced") and bool(_not_measured_again(folder, cell))
         except OSError as error:
-            state, detail = "unreadable", in_words(error)
-        planned.append(PlannedCell(cell, state, detail))
+            state, detail, lacks_weights = "unreadable", in_words(error), False
+        planned.append(PlannedCell(cell, state, detail, lacks_weights))
     return planned
 
 
@@ -64,6 +67,11 @@ def _detail(folder: CellFolder, cell: Cell) -> str:
     found = []
     if (result := folder.result()) and result.given_up_at:
         found.append(f"given up at iteration {result.given_up_at} by the authors' rule")
-    if folder.lacks_weights() and (families := folder.outdated(cell)):
+    if families := _not_measured_again(folder, cell):
         found.append(f"came without weights: {', '.join(families)} not measured again")
     return "; ".join(found)
+
+
+def _not_measured_again(folder: CellFolder, cell: Cell) -> list[str]:
+    """Families of measures that are missing or outdated and stay so, because the weights are not here."""
+    return folder.outdated(cell) if folder.lacks_weights() else []
