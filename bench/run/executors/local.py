@@ -130,15 +130,18 @@ def _groups(tasks: Iterable[CellTask], together: int) -> list[list[CellTask]]:
 
 
 def _receive(worker: _Worker, on_event: OnEvent, end: End) -> None:
-    try:
-        while worker.connection.poll():
+    """Pass on the events that a worker has sent. An error of the launcher's own callbacks is raised."""
+    while True:
+        try:
+            if not worker.connection.poll():
+                return
             key, kind, values = worker.connection.recv()
-            if kind in OUTCOMES:
-                end(worker.tasks.pop(key), kind, values["message"])
-            else:
-                on_event(worker.tasks[key], kind, values)
-    except (EOFError, OSError):
-        return
+        except (EOFError, OSError):
+            return
+        if kind in OUTCOMES:
+            end(worker.tasks.pop(key), kind, values["message"])
+        else:
+            on_event(worker.tasks[key], kind, values)
 
 
 def _bury(worker: _Worker, end: End, *, stopping: bool) -> None:
