@@ -20,7 +20,7 @@ from bench.environment import command
 from bench.records.folder import CellFolder
 from bench.records.storage import CorruptRecord, in_words
 from bench.records.unpacking import unpack
-from bench.spec.schema import suggest
+from bench.spec.schema import is_digits, suggest
 from bench.spec.tables import Spec, SpecError, load_spec
 from infogan.own.networks import architecture_of
 
@@ -94,7 +94,7 @@ def trained(source: Path, wanted: Wanted, spec: Spec, tell: Callable[[str], None
     """Read the networks of the selected cell; ``tell`` receives a line per damaged cell. Raises BadInput."""
     require_profile(wanted.profile)
     seed = wanted.seed
-    if seed not in (None, "best", "median") and not (seed.isascii() and seed.isdecimal()):
+    if seed not in (None, "best", "median") and not is_digits(seed):
         raise BadInput(f"{wanted.given('seed')}: expected best, median or a number")
     with _opened(source) as place:
         sweep, run = _found(place, source, wanted, spec, tell)

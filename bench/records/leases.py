@@ -11,6 +11,8 @@ import time
 from pathlib import Path
 from typing import Literal, TypedDict
 
+from bench.spec.schema import is_digits
+
 RETRY_S = 0.01
 LONG_SILENCE_S = 600.0  # age of the file, for a single look; decides only what is displayed, never who may write
 
@@ -73,7 +75,7 @@ def _is_running(pid: int, started: str) -> bool | None:
 def numbers(folder: Path) -> list[int]:
     """Numbers of the leases there; the highest is in force."""
     try:
-        return [int(name) for name in os.listdir(folder) if name.isascii() and name.isdecimal()]
+        return [int(name) for name in os.listdir(folder) if is_digits(name)]
     except FileNotFoundError:
         return []
 

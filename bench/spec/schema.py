@@ -49,6 +49,11 @@ Seed = Annotated[int, Field(ge=0, le=MAX_SEED, strict=True)]
 Seeds = Annotated[list[Seed], Field(min_length=1)]
 
 
+def is_digits(text: str) -> bool:
+    """Whether ``text`` is a whole number in the digits 0 to 9; ``int`` also reads those of other scripts."""
+    return text.isascii() and text.isdecimal()
+
+
 MAX_CHOICES = 40  # listed in one line; of more, only those that resemble the word
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from bench.spec.experiment import ExperimentTable, ProfileTable, fits, group_name, groups
-from bench.spec.schema import MAX_SEED, suggest
+from bench.spec.schema import MAX_SEED, is_digits, suggest
 from bench.spec.tables import Spec, SpecError
 
 
@@ -72,7 +72,7 @@ def parse_seeds(text: str) -> tuple[int, ...]:
     seeds: list[int] = []
     for part in text.split(","):
         first, dash, last = part.strip().partition("-")
-        if not first.isdecimal() or (dash and not last.isdecimal()) or max(len(first), len(last)) > len(str(MAX_SEED)):
+        if not is_digits(first) or (dash and not is_digits(last)) or max(len(first), len(last)) > len(str(MAX_SEED)):
             raise SpecError(f"seeds {text!r}: write numbers and ranges such as 0-4 or 0,2,5-9")
         low, high = int(first), int(last or first)
         if high < low or high > MAX_SEED or high - low > 10_000:

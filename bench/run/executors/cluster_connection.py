@@ -13,6 +13,7 @@ from pathlib import Path
 from bench.environment import ROOT
 from bench.records.tasks import Resources
 from bench.run.executors.base import ExecutorError
+from bench.spec.schema import is_digits
 
 PROBE_LIMIT_S = 5.0
 CONNECT_LIMIT_S = 60.0
@@ -32,7 +33,7 @@ def require_ray(address: str | None) -> None:
         return
     assert address is not None
     host, colon, port = address.rpartition(":")
-    if "://" in address or not (colon and host and port.isdigit() and 0 < int(port) < 65536):
+    if "://" in address or not (colon and host and is_digits(port) and 0 < int(port) < 65536):
         raise ExecutorError(
             f"--ray-address {address!r}: expected HOST:PORT of the cluster's head, or auto; "
             "run the command on a node of the cluster"

@@ -122,3 +122,9 @@ def test_without_ray_the_error_says_how_to_install_it(monkeypatch: pytest.Monkey
     monkeypatch.setitem(sys.modules, "ray", None)  # as if it were not installed
     with pytest.raises(ExecutorError, match="make setup brings it, or: pip install ray"):
         require_ray(None)
+
+
+def test_a_port_in_other_digits_is_refused() -> None:
+    for port in ("\u00b2", "\u0666\u0663\u0667\u0669"):  # of which int() reads none, or 6379
+        with pytest.raises(ExecutorError, match="expected HOST:PORT"):
+            require_ray(f"10.0.0.1:{port}")

@@ -228,7 +228,23 @@ def test_seeds_are_numbers_and_ranges(text: str, seeds: tuple[int, ...]) -> None
 
 
 @pytest.mark.parametrize(
-    "text", ["", "a", "4-1", "-1", "1-", "1,,2", "0-99999999", "3,3", "1-4,2", "1.5", "9999999999999"]
+    "text",
+    [
+        "",
+        "a",
+        "4-1",
+        "-1",
+        "1-",
+        "1,,2",
+        "0-99999999",
+        "3,3",
+        "1-4,2",
+        "1.5",
+        "9999999999999",
+        "\u0663",
+        "1-\u0663",
+        "1_0",
+    ],
 )
 def test_other_seeds_are_refused(text: str) -> None:
     with pytest.raises(SpecError, match="seeds"):
