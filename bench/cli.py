@@ -3,6 +3,7 @@
 import errno
 import os
 import sys
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Unpack
 
@@ -365,8 +366,8 @@ def main() -> None:
         os.environ.setdefault("HOME", str(home_dir()))  # MLflow does not start without HOME
         for name in PATH_VARIABLES:
             if os.environ.get(name):  # absolute: bisect and gpu start commands in other folders
-                os.environ[name] = os.path.abspath(expanded(os.environ[name]))
-        arguments = [expanded(argument) for argument in sys.argv[1:]]
+                os.environ[name] = os.path.abspath(expanded(name, os.environ[name]))
+        arguments = [expanded(*pair) for pair in pairwise(["bench", *sys.argv[1:]])]
         sys.exit(app(arguments, standalone_mode=False))  # the code of a typer.Exit, else None, which means 0
     except TyperException as error:  # a wrong command line; without a message, the help was shown
         message = one_line(" ".join(error.format_message().split()))

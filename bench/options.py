@@ -95,12 +95,15 @@ Device = Annotated[str, typer.Option(help="cpu, cuda, or auto: cuda if there is 
 PATH_VARIABLES = ("INFOGAN_DATA", "INFOGAN_CACHE")  # environment variables that hold paths
 
 
-def expanded(argument: str) -> str:
+def expanded(before: str, argument: str) -> str:
     """An argument with a leading "~" expanded, which the shell does not do after "=" or inside quotes.
 
-    Raises BadInput for an unknown user, instead of creating a folder named "~user".
+    ``before``: the argument before it. Raises BadInput for an empty value, which as a path would be the current folder,
+    and for an unknown user, instead of creating a folder named "~user".
     """
     flag, equals, value = argument.partition("=") if argument.startswith("-") else ("", "", argument)
+    if not value and (equals or not flag):
+        raise BadInput(f"nothing is given after {flag + equals or before}: leave it out, or write what is meant")
     path = os.path.expanduser(value)
     if path.startswith("~"):
         raise BadInput(f"{argument}: there is no such home folder; write ./{value} for a file of that name")

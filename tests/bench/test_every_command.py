@@ -152,5 +152,5 @@ def test_a_tilde_is_the_home_folder(command: str, option: str, monkeypatch: pyte
 def test_a_tilde_with_an_unknown_user_is_bad_input() -> None:
     for argument in ("~nobody-of-this-name/x", "--results=~nobody-of-this-name/x"):
         with pytest.raises(BadInput, match=r"there is no such home folder; write \./~nobody"):
-            options.expanded(argument)
-    assert options.expanded("--arms=a~b") == "--arms=a~b"
+            options.expanded("--to", argument)
+    assert options.expanded("run", "--arms=a~b") == "--arms=a~b"

@@ -35,6 +35,10 @@ CASES = {
     "a price without bound": (["plan", "tiny", "--estimate", "--price-per-hour", "inf"], "--price-per-hour"),
     "a size without bound": (["pack", "--to", "cells.zip", "--max-mb", "inf"], "--max-mb"),
     "a record of throughput": (["throughput", "--against", "nowhere-at-all"], "nowhere-at-all: No such file"),
+    "results that are empty": (["plan", "tiny", "--results", ""], "nothing is given after --results: "),
+    "a data folder that is empty": (["run", "tiny", "--data-dir="], "nothing is given after --data-dir=: "),
+    "a profile that is empty": (["cost", "--profile", ""], "nothing is given after --profile: "),
+    "an experiment that is empty": (["report", ""], "nothing is given after report: "),
     "gate on what has no baseline file": (["check", "tinny"], "did you mean 'tiny'"),
 }
 
@@ -140,7 +144,7 @@ def test_a_command_that_lacks_runs_names_the_next_one_and_writes_nothing(bench: 
         "add --run\n",
         ("check", "mnist-mi"): f"make one with `python -m bench baseline mnist-mi --run {there}`\n",
         ("check", "mi-gate", "--baseline", str(none)): f"baseline mi-gate --run --to {none} {there}`\n",
-        ("cost", "--profile", ""): "unknown profile ''; choose from smoke, cpu, paper",
+        ("cost", "--profile", " "): "unknown profile ' '; choose from smoke, cpu, paper",
         ("history", "nosuch"): "unknown experiment 'nosuch'; choose from ",
         ("history",): f"`python -m bench check mi-gate --run {there}` adds one\n",
         ("run",): f"(`python -m bench plan {there}` lists them), or write all: `python -m bench run all {there}`\n",
