@@ -30,7 +30,7 @@ from bench.serve.process import (
     usable_port,
     wait_until,
 )
-from bench.tracking.connection import fault_of
+from bench.tracking.connection import SERVED, fault_of, has_store
 from bench.tracking.uri import redacted, sqlite_uri, told
 
 STORES = ("postgresql", "sqlite")
@@ -57,8 +57,10 @@ def serve(options: Options) -> Exit:
     """Start database and server, print how to use them, and stop both on a signal. Raises BadInput, Locked."""
     folder = options.folder.absolute()
     require_folder("folder", folder)
-    if options.store not in STORES and "://" not in options.store:
-        raise BadInput(f"--store {options.store!r}: choose {' or '.join(STORES)}, or give a database's address (URI)")
+    if options.store not in STORES and not ("://" in options.store and has_store(options.store, SERVED)):
+        raise BadInput(
+            f"--store {told(options.store)!r}: choose {' or '.join(STORES)}, or give a database's address (URI)"
+        )
     require_mlflow("install it")
     if "://" in options.store and (fault := fault_of(options.store)):
         raise BadInput(f"--store {told(options.store)}: {fault}")

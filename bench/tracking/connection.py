@@ -3,6 +3,7 @@
 import importlib.util
 import logging
 import os
+from collections.abc import Sequence
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
@@ -27,7 +28,8 @@ if TYPE_CHECKING:
 Client: TypeAlias = "MlflowClient"  # for annotations, so that a module need not import MLflow for them
 
 DATABASES = ("postgresql", "mysql", "mssql")
-STORES = ("http", "https", "sqlite", *DATABASES, "databricks")
+SERVED = ("sqlite", *DATABASES, "databricks")  # kinds of store that MLflow's server can stand before
+STORES = ("http", "https", *SERVED)
 SETTINGS = {  # of MLflow's client, unless set by the user; no retries, because the mirror sends again from the records
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
@@ -77,7 +79,7 @@ def resolve_uri(results: Path) -> str:
     if not uri:
         return default_uri(results)
     kind = _kind(uri)
-    if kind not in STORES and kind not in {plugin.name for plugin in entry_points(group="mlflow.tracking_store")}:
+    if not has_store(uri):
         why = "MLflow no longer keeps runs in a folder" if kind in ("file", uri) else f"MLflow has no store {kind}:"
         ways = "unset it (runs go to mlflow.db in the results folder), or name a server or a database"
         raise BadInput(f"MLFLOW_TRACKING_URI={told(uri)}: {why}; {ways}: http://HOST:5000, sqlite:////PATH/mlflow.db")
@@ -89,6 +91,11 @@ def resolve_uri(results: Path) -> str:
 def _kind(uri: str) -> str:
     """``postgresql`` of ``postgresql+psycopg2://...``."""
     return uri.partition(":")[0].partition("+")[0]
+
+
+def has_store(uri: str, kinds: Sequence[str] = STORES) -> bool:
+    """Whether the address is of one of these kinds of store, or of a kind that a plugin of MLflow's adds."""
+    return _kind(uri) in {*kinds, *(plugin.name for plugin in entry_points(group="mlflow.tracking_store"))}
 
 
 def fault_of(uri: str) -> str:

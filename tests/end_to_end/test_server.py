@@ -303,7 +303,10 @@ def bad(server: TrackingServer, *options: str, **environment: str) -> str:
 
 def test_bad_use_is_one_line(server: TrackingServer, tmp_path: Path) -> None:
     assert f"port {server.port} cannot be used on 127.0.0.1" in bad(server)
-    assert "choose postgresql or sqlite" in bad(server, "--store", "mysql")
+    for store in ("mysql", "kind-nobody-knows://me:secret@host/x", "http://127.0.0.1:5000"):
+        said = bad(server, "--store", store)
+        assert "choose postgresql or sqlite" in said
+        assert "secret" not in said
     said = bad(server, "--store", "postgresql+nosuch://me:secret@host/mlflow")
     assert said == "error: --store postgresql+nosuch://host/mlflow: SQLAlchemy has no such driver\n"
     assert "cannot be resolved" in bad(server, "--host", "no such host")
