@@ -9,7 +9,6 @@ Arrays in, frozen results out. numpy is imported with the module, scipy only whe
 """
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
@@ -59,15 +58,6 @@ class ShiftInterval:
     low: float
     high: float
     level: float
-
-
-@dataclass(frozen=True)
-class SameSeedRatios:
-    """new / base of each common seed, in order of the seed, and the interval for their median."""
-
-    ratios: dict[int, float]
-    interval: MedianInterval
-    num_slower: int
 
 
 # One set of values, (num,).
@@ -194,19 +184,6 @@ def smallest_detectable_ratio(base: ArrayLike, new: ArrayLike, tolerance: float,
     logs = spread * np.sort(logs.reshape(10_000, -1))
     needed = np.maximum(-logs[:, k - 1], math.log1p(tolerance) - np.median(logs, axis=1))
     return math.exp(float(np.quantile(needed, 0.8)))
-
-
-def same_seed_ratios(base: Mapping[int, float], new: Mapping[int, float]) -> SameSeedRatios | None:
-    """new / base of each seed both have, None without one. A failed new seed gives inf, a base one 0, both 1, a tie."""
-    seeds = sorted(base.keys() & new.keys())
-    if not seeds:
-        return None
-    base_times = checked_sample([base[seed] for seed in seeds], "base", positive=True)
-    new_times = checked_sample([new[seed] for seed in seeds], "new", positive=True)
-    both_failed = np.isinf(base_times) & np.isinf(new_times)
-    ratios = np.divide(new_times, base_times, out=np.ones(len(seeds)), where=~both_failed)
-    by_seed = dict(zip(seeds, ratios.tolist(), strict=True))
-    return SameSeedRatios(by_seed, median_interval(ratios), int(np.sum(ratios > 1)))
 
 
 # Helpers.

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from bench.analysis import statistics
 from bench.analysis.runs import Run, Sweep
-from bench.analysis.statistics import Outcome, SameSeedRatios, ShiftInterval
+from bench.analysis.statistics import Outcome, ShiftInterval
 from bench.gate import rules
 from bench.gate.change import BySeed, Change, Sides, change_between, values_by_seed
 from bench.gate.health import NOT_MEASURED, HealthCheck, check_health
@@ -42,7 +42,6 @@ class ArmCheck:
     base_area: BySeed
     new_area: BySeed
     change: Change
-    same_seed: SameSeedRatios | None
     smallest_detectable: float
 
 
@@ -153,7 +152,6 @@ def _check_arm(rule: GateTable, group: str, base: list[Run], new: list[Run]) -> 
         base_area=values_by_seed(base, "area_under_curve"),
         new_area=values_by_seed(new, "area_under_curve"),
         change=change_between(rule, base, new),
-        same_seed=statistics.same_seed_ratios(base_t80, new_t80),
         smallest_detectable=statistics.smallest_detectable_ratio(base_times, new_times, rule.tolerance, alpha),
     )
 

@@ -135,12 +135,6 @@ def arm_lines(arm: ArmCheck, rule: GateTable) -> Iterator[str]:
         line += f" -> {t80.outcome} (slowdown of {percent(rule.margin)} excluded: {excluded}; "
         line += f"tolerance {percent(rule.tolerance)})"
     yield line
-    if arm.same_seed is not None:
-        s = arm.same_seed
-        yield (
-            f"same seeds: {_number(s.interval.median)} [{_number(s.interval.low)}-{_number(s.interval.high)}] "
-            f"{s.num_slower}/{s.interval.num} slower"
-        )
     yield change_line(arm.change)
     spread = " / ".join(_number(statistics.sd_log(list(v.values()))) for v in (arm.base_t80, arm.new_t80))
     yield f"sd log T80 {spread} | smallest ratio detectable at 80 %: {_number(arm.smallest_detectable, 2)}"

@@ -21,7 +21,6 @@ from bench.analysis.statistics import (
     median_interval,
     prob_slower,
     proportion_interval,
-    same_seed_ratios,
     sd_log,
     smallest_detectable_ratio,
 )
@@ -365,20 +364,3 @@ def test_smallest_detectable_ratio_without_an_answer():
     assert smallest_detectable_ratio([100.0] * 5, [100.0] * 5, 0.1, 0.05) == close(1.1)
     with pytest.raises(ValueError, match="three"):
         smallest_detectable_ratio([1.0], [1.0], 0.1, 0.05)
-
-
-def test_same_seed_ratios():
-    found = same_seed_ratios({4: 100.0, 0: 100.0, 2: 50.0, 1: 10.0}, {0: 103.0, 2: 49.0, 4: 110.0, 7: 1.0})
-    assert list(found.ratios) == [0, 2, 4]
-    assert tuple(found.ratios.values()) == close(1.03, 0.98, 1.1)
-    assert (found.interval.low, found.interval.median, found.interval.high) == close(0.98, 1.03, 1.1)
-    assert (found.interval.level, found.num_slower) == (0.75, 2)
-    assert same_seed_ratios({0: 1.0}, {1: 1.0}) is None
-
-
-def test_same_seed_ratios_keep_failed_seeds():
-    found = same_seed_ratios(
-        {0: 100.0, 1: INF, 2: INF, 3: 100.0, 4: 50.0}, {0: INF, 1: 90.0, 2: INF, 3: 100.0, 4: 60.0}
-    )
-    assert found.ratios == {0: INF, 1: 0.0, 2: 1.0, 3: 1.0, 4: 1.2}
-    assert (found.interval.low, found.interval.median, found.interval.high, found.num_slower) == (0.0, 1.0, INF, 2)

@@ -59,8 +59,8 @@ def test_identical_runs_are_ok_and_nothing_is_under_test(base: Sweep) -> None:
     assert check.outcome == "ok"
     assert check.treatment == []
     assert check.next_seeds == ()
-    assert check.arms[0].same_seed is not None
-    assert check.arms[0].same_seed.interval.median == pytest.approx(1, abs=1e-6)
+    assert check.arms[0].change.is_paired
+    assert check.arms[0].change.t80.estimate == pytest.approx(0, abs=1e-6)
     assert not check.is_worse
 
 
