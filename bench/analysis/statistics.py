@@ -39,7 +39,8 @@ class MedianInterval:
 class RatioInterval:
     """new / base: above 1 the new side takes longer. `low` may be 0 and `high` inf.
 
-    `ratio` is NaN where the sides are not comparable: failures leave its middle without any bound.
+    `ratio` is a mere bound where failures leave its middle open on one side (`bound` says which), and NaN where they do
+    on both: the sides are not comparable.
     """
 
     ratio: float
@@ -48,6 +49,11 @@ class RatioInterval:
     level: float
     num_base: int
     num_new: int
+    bound: Literal["", "at least", "at most"] = ""
+
+    def in_words(self, digits: int = 3, sign: str = "") -> str:
+        """``1.230``, ``at least 1.230`` or ``not comparable``."""
+        return "not comparable" if math.isnan(self.ratio) else f"{self.bound} {sign}{self.ratio:,.{digits}f}".strip()
 
 
 @dataclass(frozen=True)
@@ -108,9 +114,9 @@ def hodges_lehmann_ratio(
 
     Without ties low > 1 exactly when the one-sided Mann-Whitney test finds "new is slower" at `alpha`. A seed failed if
     it took the budget L or more. A pair's log ratio is then an interval: [log(L / base), inf) if the new one failed,
-    (-inf, log(new / L)] if the base one did, and anything at all if both did. Lower ends give `low`, upper ends `high`;
-    the estimate takes failures at L, is a mere bound once they reach the middle, and NaN where the middle has no bound
-    on either side. Without a budget all must be finite.
+    (-inf, log(new / L)] if the base one did, and anything at all if both did. Lower ends give `low`, upper ends `high`.
+    Where the median of the upper ends is infinite, that of the lower ones is what the ratio is at least, and the other
+    way round. Where both are finite the estimate takes failures at L. Without a budget all must be finite.
     """
     limit = math.inf if budget is None else budget
     base_times, new_times = positive_times(base, "base", limit), positive_times(new, "new", limit)
@@ -119,12 +125,16 @@ def hodges_lehmann_ratio(
     logs = np.log(np.minimum(new_times, limit))[:, None] - np.log(np.minimum(base_times, limit))  # (num_new, num_base)
     lower, upper = np.where(base_failed, -np.inf, logs), np.where(new_failed, np.inf, logs)
     estimate, low, high, level = rank_interval(lower, logs, upper, alpha)
-    half = (logs.size + 1) // 2  # the middle: a quantile between two infinite ends of one sign would be NaN
-    if np.sort(lower, axis=None)[half - 1] == -np.inf and np.sort(upper, axis=None)[-half] == np.inf:
-        estimate = math.nan
+    at_least, at_most = float(np.median(lower)), float(np.median(upper))
+    bound: Literal["", "at least", "at most"] = ""
+    if math.isinf(at_most):
+        estimate, bound = (math.nan, "") if math.isinf(at_least) else (at_least, "at least")
+    elif math.isinf(at_least):
+        estimate, bound = at_most, "at most"
     if math.isinf(low) and math.isinf(high):
         level = 1.0
-    return RatioInterval(math.exp(estimate), math.exp(low), math.exp(high), level, len(base_times), len(new_times))
+    ends = math.exp(estimate), math.exp(low), math.exp(high)
+    return RatioInterval(*ends, level, len(base_times), len(new_times), bound)
 
 
 def mann_whitney(base: ArrayLike, new: ArrayLike) -> float:

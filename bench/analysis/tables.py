@@ -36,22 +36,10 @@ class RatioRow:
 
     arm: str
     against: str
-    t80_ratio: float  # NaN: failures of both leave no ratio
-    low: float
-    high: float
-    level: float
+    t80: statistics.RatioInterval
     p_slower: float
     not_reached: int
     num_seeds: int
-    against_not_reached: float  # share of the other group's seeds
-
-    @property
-    def bound(self) -> str:
-        """``at least`` or ``at most`` where failures, taken at the budget, reach the middle of the pairs; else ""."""
-        share = self.not_reached / self.num_seeds
-        if share * (1 - self.against_not_reached) >= 0.5:
-            return "at least"
-        return "at most" if self.against_not_reached * (1 - share) >= 0.5 else ""
 
 
 @dataclass(frozen=True)
@@ -101,21 +89,15 @@ def comparisons_table(sweep: Sweep, groups: Sequence[str], base: str) -> list[Ra
     """
     budget = float(sweep.definition["training"]["iterations"])
     base_times = list(sweep.t80(base).values())
-    base_share = _num_not_reached(base_times) / len(base_times) if base_times else 0.0
     rows = []
     for group in groups:
         times = list(sweep.t80(group).values())
         if group == base or min(len(times), len(base_times)) < 2:
             continue
-        r = statistics.hodges_lehmann_ratio(base_times, times, budget)
-        failed = _num_not_reached(times), len(times), base_share
-        p_slower = statistics.mann_whitney(base_times, times)
-        rows.append(RatioRow(group, base, r.ratio, r.low, r.high, r.level, p_slower, *failed))
+        ratio = statistics.hodges_lehmann_ratio(base_times, times, budget)
+        p_slower, not_reached = statistics.mann_whitney(base_times, times), sum(map(math.isinf, times))
+        rows.append(RatioRow(group, base, ratio, p_slower, not_reached, len(times)))
     return rows
-
-
-def _num_not_reached(times: Sequence[float]) -> int:
-    return sum(not math.isfinite(t) for t in times)
 
 
 def settings_table(sweep: Sweep, reference: str) -> list[SettingRow]:

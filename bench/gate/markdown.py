@@ -42,10 +42,9 @@ def _row(arm: ArmCheck) -> str:
     ratio, final = arm.t80.ratio if arm.t80 else None, arm.final
     medians = [statistics.median_interval(list(side.values())).median for side in (arm.base_t80, arm.new_t80)]
     shown = [output.time_words(median) for median in medians]
-    of_ratio = "not comparable"
+    of_ratio = "not comparable" if ratio is None else ratio.in_words()
     if ratio is not None and not math.isnan(ratio.ratio):
-        high = f"{ratio.high:.3f}" if math.isfinite(ratio.high) else "unbounded"
-        of_ratio = f"{ratio.ratio:.3f} [{ratio.low:.3f}, {high}]"
+        of_ratio += f" [{ratio.low:.3f}, {output.number(ratio.high)}]"
     of_final = f"{final.shift:+.3f} [{final.low:+.3f}, {final.high:+.3f}]" if final else "not measured"
     return f"| {_plain(arm.group)} | {shown[0]} | {shown[1]} | {of_ratio} | {of_final} | {arm.outcome} |"
 

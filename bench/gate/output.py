@@ -23,7 +23,7 @@ def _times(values: dict[int, float]) -> str:
     return " ".join(f"{seed}:{time_words(v)}" for seed, v in sorted(values.items()))
 
 
-def _number(value: float, digits: int = 3) -> str:
+def number(value: float, digits: int = 3) -> str:
     """A ratio or a spread; failed seeds leave it without a bound."""
     return f"{value:.{digits}f}" if math.isfinite(value) else "unbounded"
 
@@ -128,16 +128,15 @@ def arm_lines(arm: ArmCheck, rule: GateTable) -> Iterator[str]:
     line = f"T80 {arm.group}: {_side('base', arm.base_t80)} | {_side('new', arm.new_t80)}"
     if t80.ratio is not None:
         r = t80.ratio
-        ratio = "not comparable" if math.isnan(r.ratio) else f"{r.ratio:.3f}"
-        line += f" | ratio {ratio}, {percent(r.level)} CI [{_number(r.low)}, {_number(r.high)}]"
+        line += f" | ratio {r.in_words()}, {percent(r.level)} CI [{number(r.low)}, {number(r.high)}]"
         line += f", P(slower) {t80.prob_slower:.2f}, MWU p {t80.p_slower:.3f}, Fisher p {t80.p_failures:.3f}"
         excluded = "yes" if r.high < 1 + rule.margin else "no"
         line += f" -> {t80.outcome} (slowdown of {percent(rule.margin)} excluded: {excluded}; "
         line += f"tolerance {percent(rule.tolerance)})"
     yield line
     yield change_line(arm.change)
-    spread = " / ".join(_number(statistics.sd_log(list(v.values()))) for v in (arm.base_t80, arm.new_t80))
-    yield f"sd log T80 {spread} | smallest ratio detectable at 80 %: {_number(arm.smallest_detectable, 2)}"
+    spread = " / ".join(number(statistics.sd_log(list(v.values()))) for v in (arm.base_t80, arm.new_t80))
+    yield f"sd log T80 {spread} | smallest ratio detectable at 80 %: {number(arm.smallest_detectable, 2)}"
     if arm.final is not None:
         f = arm.final
         yield (

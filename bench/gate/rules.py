@@ -73,7 +73,7 @@ def compare_convergence(
 
     ratio, p_failures = hodges_lehmann_ratio(base_times, new_times, budget, alpha), fisher_failures(*counts)
     upper = f"{ratio.high:.3g}" if math.isfinite(ratio.high) else "unbounded"
-    measured = f"ratio {ratio.ratio:.3g}, {percent(ratio.level)} interval [{ratio.low:.3g}, {upper}]"
+    measured = f"ratio {ratio.in_words()}, {percent(ratio.level)} interval [{ratio.low:.3g}, {upper}]"
     if math.isnan(ratio.ratio):
         measured = "ratio not comparable: seeds of both sides failed"
     failures = f"{failed_new} of {num_new} new seeds failed, {failed_base} of {num_base} in the baseline"

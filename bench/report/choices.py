@@ -11,7 +11,7 @@ from bench.analysis import tables
 from bench.analysis.runs import Sweep
 from bench.analysis.tables import SettingRow
 from bench.report import wording
-from bench.report.tabular import NEITHER, RATIO_COLUMNS, Table, bounded, ratio_value
+from bench.report.tabular import NEITHER, RATIO_COLUMNS, Table, ratio_value
 from bench.spec.experiment import ExperimentTable, arm_of
 from bench.spec.vocabulary import measure
 
@@ -92,13 +92,13 @@ def _headline_of_t80(choices: Choices) -> str:
         for c in choices.listed
         if arm in c.rows
     ]
-    compared = [(v, r) for v, r in found if r is not None and not math.isnan(r.t80_ratio)]
+    compared = [(v, r) for v, r in found if r is not None and not math.isnan(r.t80.ratio)]
     if not compared:
         return ""
-    moved = [(v, r) for v, r in compared if r.low > LARGE or r.high < 1 / LARGE]
-    still = [r for _, r in compared if r.low > 1 / LARGE and r.high < LARGE]
-    moved.sort(key=lambda item: -abs(math.log(item[1].t80_ratio)))
-    named = [f"{v} ({arm_of(r.arm)}, {f'{r.bound} x{r.t80_ratio:.2f}'.strip()})" for v, r in moved]
+    moved = [(v, r) for v, r in compared if r.t80.low > LARGE or r.t80.high < 1 / LARGE]
+    still = [r for _, r in compared if r.t80.low > 1 / LARGE and r.t80.high < LARGE]
+    moved.sort(key=lambda item: -abs(math.log(item[1].t80.ratio)))
+    named = [f"{v} ({arm_of(r.arm)}, {r.t80.in_words(2, 'x')})" for v, r in moved]
     first = (
         f"T80 moves by a quarter or more with {wording.listed(named)}."
         if named
@@ -144,7 +144,7 @@ def _table_of_t80(choices: Choices) -> Table:
         ]
         rows.append([choice.variant, choice.note, *(cell for cells in shown for cell in cells), *peaks])
     held = [choice.rows[arm] for choice in choices.listed for arm in sorted(choice.rows)]
-    level = max((row.ratio.level for row in held if row.ratio), default=math.nan)
+    level = max((row.ratio.t80.level for row in held if row.ratio), default=math.nan)
     ratios = (
         "T80 ratio (Hodges and Lehmann): above 1 is slower than the same arm of the reference, with the exact rank "
         f"interval at {wording.number(100 * level, 0)} %. The reference's row gives T80 itself."
@@ -219,11 +219,10 @@ def ratio_words(row: SettingRow | None) -> str:
     """``1.23 [1.10, 1.40]``; the reference's own T80; a bound where half of the seeds did not reach 0.8 H(c)."""
     if row is None or row.ratio is None:
         return wording.ABSENT if row is None else f"T80 = {_median(row, 't80')}"
-    ratio = row.ratio
-    if math.isnan(ratio.t80_ratio):
+    t80 = row.ratio.t80
+    if math.isnan(t80.ratio):
         return NEITHER
-    interval = f"[{wording.number(ratio.low, 2)}, {wording.number(ratio.high, 2, 'unbounded')}]"
-    return f"{bounded(ratio)} {interval}"
+    return f"{t80.in_words(2)} [{wording.number(t80.low, 2)}, {wording.number(t80.high, 2, 'unbounded')}]"
 
 
 def _median(row: SettingRow | None, name: str) -> str:

@@ -21,7 +21,7 @@ from infogan.measures.catalogue import DISENTANGLEMENT, VOTES
 
 ARM_MEASURES = [name for name in SUMMARY_COLUMNS if name != "mi_final_fraction"]  # shown; the file has all
 NEITHER = "not comparable: neither reached"  # 0.8 H(c), of two arms
-RATIO_COLUMNS = ("t80_ratio", "low", "high", "level")
+RATIO_COLUMNS = {"t80_ratio": "ratio", "low": "low", "high": "high", "level": "level"}  # of a file: field
 SEED_MEASURES = [*ARM_MEASURES, "mi_final_fraction", "figure1_distance_nats", "variety", "distinctness", "step_ms"]
 # not in the table of measures: they stand beside their number in tables of their own
 BESIDE = re.compile(rf"_(noise|ceiling)_|_(shuffled|ceiling)$|^({'|'.join(DISENTANGLEMENT | VOTES)})$")
@@ -171,23 +171,19 @@ def ratio_value(row: RatioRow | None, column: str) -> object:
     """A value of a ratio's row, for its file: a bound that is not there is "unbounded", as is a ratio of no seeds."""
     if row is None:
         return None
-    value = getattr(row, column)
-    if column == "t80_ratio" and math.isnan(value):
-        return NEITHER
-    return "unbounded" if column in RATIO_COLUMNS and value == math.inf else value
-
-
-def bounded(row: RatioRow) -> str:
-    """``1.23``, or ``at least 1.23``."""
-    return f"{row.bound} {wording.number(row.t80_ratio, 2)}".strip()
+    if column not in RATIO_COLUMNS:
+        return getattr(row, column)
+    value = getattr(row.t80, RATIO_COLUMNS[column])
+    return NEITHER if math.isnan(value) else "unbounded" if value == math.inf else value
 
 
 def _compared(row: RatioRow) -> list[str]:
     """Ratio, interval, level and p; where neither arm gets there, equal failures are no sign of equality."""
-    if math.isnan(row.t80_ratio):
+    t80 = row.t80
+    if math.isnan(t80.ratio):
         return [NEITHER, wording.ABSENT, wording.ABSENT, wording.ABSENT]
-    interval = f"{wording.number(row.low, 2)} to {wording.number(row.high, 2, 'unbounded')}"
-    return [bounded(row), interval, f"{100 * row.level:.4g} %", wording.number(row.p_slower, 4)]
+    interval = f"{wording.number(t80.low, 2)} to {wording.number(t80.high, 2, 'unbounded')}"
+    return [t80.in_words(2), interval, f"{100 * t80.level:.4g} %", wording.number(row.p_slower, 4)]
 
 
 def cost_table(claim: CostTable, cost: Cost | None, results: list[ClaimResult]) -> Table:

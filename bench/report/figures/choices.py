@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from bench.analysis.paper import FIGURE1_HUMP_NATS
 from bench.analysis.pictures import GAP
 from bench.analysis.runs import Run, Sweep
-from bench.analysis.tables import RatioRow
+from bench.analysis.statistics import RatioInterval
 from bench.records.storage import CorruptRecord
 from bench.report import wording
 from bench.report.choices import Choices
@@ -49,8 +49,8 @@ def _ratios(choices: Choices, arms: Sequence[str]) -> Drawing | None:
     for y, choice in enumerate(listed):
         for offset, arm in zip(np.linspace(-0.18, 0.18, len(trained)), trained, strict=True):
             row = choice.rows.get(arm)
-            if row is not None and row.ratio is not None and not math.isnan(row.ratio.t80_ratio):
-                _whisker(ratios, y + offset, row.ratio, colours[arm], MARKERS[arms.index(arm) % len(MARKERS)])
+            if row is not None and row.ratio is not None and not math.isnan(row.ratio.t80.ratio):
+                _whisker(ratios, y + offset, row.ratio.t80, colours[arm], MARKERS[arms.index(arm) % len(MARKERS)])
         for arm in baselines:
             row = choice.rows.get(arm)
             if row is not None and peaks is not None:
@@ -158,11 +158,11 @@ def _images(run: Run, code: str) -> np.ndarray | None:
     return None if grid is None else np.asarray(grid[:IMAGE_ROWS, :IMAGE_COLUMNS])
 
 
-def _whisker(axes: Axes, y: float, row: RatioRow, colour: str, marker: str) -> None:
+def _whisker(axes: Axes, y: float, found: RatioInterval, colour: str, marker: str) -> None:
     """A ratio with its interval; an end without a bound gets an arrow."""
-    low = row.low if 0 < row.low < math.inf else row.t80_ratio
-    high = row.high if math.isfinite(row.high) else row.t80_ratio * 1.25
+    low = found.low if 0 < found.low < math.inf else found.ratio
+    high = found.high if math.isfinite(found.high) else found.ratio * 1.25
     axes.plot([low, high], [y, y], color=colour, linewidth=1.4, zorder=2)
-    axes.plot([row.t80_ratio], [y], color=colour, marker=marker, markersize=5.5, markeredgewidth=0.4, zorder=3)
-    if math.isinf(row.high):
+    axes.plot([found.ratio], [y], color=colour, marker=marker, markersize=5.5, markeredgewidth=0.4, zorder=3)
+    if math.isinf(found.high):
         axes.plot([high], [y], color=colour, marker=">", markersize=5, zorder=3)

@@ -173,6 +173,49 @@ def test_ratio_by_hand_with_failed_seeds():
     assert interval([10, 20, 100], [15, 30, 500]) == interval([10, 20, INF], [15, 30, INF])  # budget or more = failed
 
 
+def test_a_ratio_that_failures_leave_open_on_one_side_is_a_bound():
+    """By hand, of 25 pairs the 13th: upper ends are inf where the new seed failed, lower ones 0 where the base did."""
+
+    def said(base, new):
+        found = hodges_lehmann_ratio(base, new, budget=100)
+        assert hodges_lehmann_ratio(new, base, budget=100).bound == mirrored[found.bound]
+        return found.ratio, found.in_words(2)
+
+    mirrored = {"": "", "at least": "at most", "at most": "at least"}
+    # lower ends: 5 of 0, 8 of 65 / 50, 12 of 100 / 50; upper ends: 15 of inf
+    assert said([50, 50, 50, 50, INF], [65, 65, INF, INF, INF]) == (close(1.3), "at least 1.30")
+    assert said([65, 65, INF, INF, INF], [50, 50, 50, 50, INF]) == (close(1 / 1.3), "at most 0.77")
+    # lower ends: 10 of 0, 6 of 40 / 80, 9 of 100 / 80; six pairs that both failed are no sign of equality
+    assert said([80, 80, 80, INF, INF], [40, 40, INF, INF, INF]) == (close(0.5), "at least 0.50")
+    # upper ends: 10 of inf, 15 of 65 / 50
+    assert said([50] * 5, [65, 65, 65, INF, INF]) == (close(1.3), "1.30")
+    assert said([INF] * 3 + [50, 50], [INF] * 3 + [65, 65])[1] == "not comparable"
+
+
+@settings(max_examples=150, deadline=None)
+@given(base=few_times, new=few_times)
+def test_a_ratio_is_what_every_fate_of_the_failed_seeds_allows(base, new):
+    """A failed seed may have any time from the budget on. The two extreme ways to fill them in bound the ratio."""
+
+    def filled(base_time, new_time):
+        base_times, new_times = (
+            [time if time < 300 else late for time in times] for times, late in ((base, base_time), (new, new_time))
+        )
+        return hodges_lehmann_ratio(base_times, new_times).ratio
+
+    far = 1e30
+    found, least, most = hodges_lehmann_ratio(base, new, 300), filled(far, 300.0), filled(300.0, far)
+    if (least < 1e-6, most > 1e6) == (True, True):
+        assert math.isnan(found.ratio)
+    elif most > 1e6:
+        assert (found.ratio, found.bound) == (close(least), "at least")
+    elif least < 1e-6:
+        assert (found.ratio, found.bound) == (close(most), "at most")
+    else:
+        assert found.bound == ""
+        assert least * (1 - 1e-12) <= found.ratio <= most * (1 + 1e-12)
+
+
 def test_failures_on_both_sides_say_nothing_of_the_ratio():
     """No seed of either arm converged, which does not show that they are equal."""
     for num_base, num_new in ((2, 2), (5, 5), (10, 5)):
@@ -229,9 +272,12 @@ def test_a_slowdown_never_looks_better(base, new, slowdown):
     slower = np.multiply(new, slowdown)
     before, after = hodges_lehmann_ratio(base, new, 300), hodges_lehmann_ratio(base, slower, 300)
     assert math.isnan(before.ratio) or before.low <= before.ratio <= before.high
-    for name in ("low", "ratio", "high"):
-        values = [getattr(found, name) for found in (before, after)]
-        assert np.isnan(values).any() or values[1] >= values[0] * (1 - 1e-12)
+    bounds = ["at most", "", "at least"]
+    is_known = not (math.isnan(before.ratio) or math.isnan(after.ratio))
+    assert not is_known or bounds.index(before.bound) <= bounds.index(after.bound)
+    comparable = ("low", "ratio", "high") if is_known and before.bound == after.bound else ("low", "high")
+    for name in comparable:
+        assert getattr(after, name) >= getattr(before, name) * (1 - 1e-12)
     order = ["ok", "inconclusive", "regressed"]
     outcomes = [compare_convergence(base, sample, 300).outcome for sample in (new, slower)]
     assert order.index(outcomes[0]) <= order.index(outcomes[1])

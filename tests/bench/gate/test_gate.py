@@ -21,6 +21,7 @@ from bench.console import BadInput
 from bench.gate import files as gate_files
 from bench.gate import output as gate_output
 from bench.gate.compare import compare, inconclusive
+from bench.gate.markdown import to_markdown
 from bench.publish.gate_proof import failing, outcomes, stretched
 from bench.records.history import History
 from bench.records.schema import Result
@@ -105,6 +106,8 @@ def test_a_diverged_seed_counts_as_failed_and_a_crash_as_unmeasured(base: Sweep)
     check = compare(RULE, base, replace(base, runs=diverged), FIVE)
     assert check.outcome == "regressed"
     assert sum(math.isinf(v) for v in check.arms[0].new_t80.values()) == 3
+    assert "| ratio at least " in next(gate_output.lines(check, RULE))
+    assert "| at least " in to_markdown(check, RULE)
     crashed = [with_state(runs[0], "failed", "WorkerDied"), *runs[1:]]
     check = compare(RULE, base, replace(base, runs=crashed), FIVE)
     assert check.outcome == "inconclusive"

@@ -11,12 +11,12 @@ import pytest
 
 from bench.analysis import tables
 from bench.analysis.results import load
-from bench.analysis.runs import Sweep
+from bench.analysis.runs import Run, Sweep
 from bench.context import Context
+from bench.records.schema import Result
 from bench.report import write_report
 from bench.report.choices import Choices, choices_of, choices_table, headline, ratio_words
 from bench.report.figures import draw_choices
-from bench.report.tabular import bounded
 from bench.spec.cells import Cell
 from bench.spec.tables import Spec, SpecError
 from tests.builders import PAPERS_DATA, begun, ended, planned
@@ -53,13 +53,13 @@ def test_each_choice_is_held_against_the_same_arm_of_the_reference(spec: Spec, s
     assert list(listed) == ["reference", "norm-together", "slope-0-01", "tiny"]  # the file's order, the reference first
     slower = listed["slope-0-01"].rows["infogan"].ratio
     assert slower is not None
-    assert slower.t80_ratio == pytest.approx(2.0, rel=0.02)
+    assert slower.t80.ratio == pytest.approx(2.0, rel=0.02)
     # three against three: the exact interval runs from the smallest to the largest of the nine ratios
-    assert slower.low == pytest.approx(2 * 0.99 / 1.01, rel=0.02)
-    assert slower.high == pytest.approx(2 * 1.01 / 0.99, rel=0.02)
+    assert slower.t80.low == pytest.approx(2 * 0.99 / 1.01, rel=0.02)
+    assert slower.t80.high == pytest.approx(2 * 1.01 / 0.99, rel=0.02)
     faster = listed["norm-together"].rows["infogan-fast-q"].ratio
     assert faster is not None
-    assert faster.t80_ratio == pytest.approx(0.5, rel=0.05)
+    assert faster.t80.ratio == pytest.approx(0.5, rel=0.05)
     assert listed["reference"].rows["infogan"].ratio is None
     baseline = listed["slope-0-01"].rows["gan-fast-q"]
     assert baseline.median("hump_nats") == pytest.approx(0.4, rel=0.02)
@@ -70,7 +70,7 @@ def test_a_choice_that_never_gets_there_is_a_bound_without_a_ceiling(spec: Spec,
     listed = {c.variant: c for c in choices_of(sweep, spec.experiments[EXPERIMENT]).listed}
     record = listed["tiny"].rows["infogan"]
     assert record.ratio is not None
-    assert (record.ratio.not_reached, record.ratio.high) == (3, math.inf)
+    assert (record.ratio.not_reached, record.ratio.t80.high) == (3, math.inf)
     words = ratio_words(record)
     assert words.startswith("at least 6.0")  # 300 iterations, divided by the reference's 50
     assert "unbounded" in words
@@ -78,15 +78,26 @@ def test_a_choice_that_never_gets_there_is_a_bound_without_a_ceiling(spec: Spec,
 
 @pytest.mark.parametrize(
     ("not_reached", "of_the_other", "bound"),
-    [(0, 0.0, ""), (3, 0.0, "at least"), (2, 0.0, "at least"), (1, 0.0, ""), (0, 1.0, "at most"), (3, 0.5, "at least"),
-     (2, 1 / 3, ""), (3, 1.0, ""), (1, 2 / 3, "")],
+    [(0, 0, ""), (3, 0, "at least"), (2, 0, "at least"), (1, 0, ""), (0, 3, "at most"), (2, 1, "at least"), (1, 1, ""),
+     (1, 2, "at most")],
 )  # fmt: skip
-def test_a_ratio_is_a_bound_where_failures_of_one_side_reach_the_middle_of_the_pairs(
-    not_reached: int, of_the_other: float, bound: str
+def test_a_ratio_in_a_table_is_a_bound_where_failures_leave_the_middle_of_the_pairs_open(
+    sweep: Sweep, not_reached: int, of_the_other: int, bound: str
 ) -> None:
-    row = tables.RatioRow("a/infogan", "b/infogan", 2.0, 1.0, math.inf, 0.9, 0.5, not_reached, 3, of_the_other)
-    assert row.bound == bound
-    assert bounded(row) == f"{bound} 2.00".strip()
+    """Of nine pairs two failed new seeds have six and one failed base seed has three: the fifth is open, or is not."""
+
+    def failed(variant: str, num: int) -> list[Run]:
+        runs = [r for r in sweep.runs if (r.cell.variant, r.cell.arm) == (variant, "infogan")]
+        error = Result(status="failed", error="NonFiniteLoss")
+        return [replace(r, state="failed", result=error) if k < num else r for k, r in enumerate(runs)]
+
+    runs = [*failed("reference", of_the_other), *failed("slope-0-01", not_reached)]
+    (row,) = tables.comparisons_table(
+        replace(sweep, runs=runs), ["reference/infogan", "slope-0-01/infogan"], "reference/infogan"
+    )
+    assert row.t80.bound == bound
+    (shown,) = [r for r in tables.settings_table(replace(sweep, runs=runs), "reference") if r.ratio]
+    assert ratio_words(shown).startswith(f"{bound} {row.t80.ratio:.2f} [".strip())
 
 
 def test_table_file_and_figure_stand_in_the_report(spec: Spec, results: Path) -> None:
