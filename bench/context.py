@@ -97,8 +97,8 @@ class Context:
         self.wanted_jobs, self.wanted_together = jobs, together
         self._require_together()
         self.selection = Selection(
-            arms=_listed(arms),
-            variants=_listed(variants),
+            arms=listed(arms),
+            variants=listed(variants),
             seeds=parse_seeds(seeds) if isinstance(seeds, str) else tuple(seeds) if seeds is not None else None,
         )
         self.names = list(dict.fromkeys(experiments)) if experiments else self._having(profile)
@@ -108,7 +108,7 @@ class Context:
         self.uri = None if no_tracking else tracking.resolve_uri(self.results)
         if trains and self.uri is not None:
             require_mlflow("add --no-tracking and sync later, or install it")
-        self.data_dirs = data_dirs(self.spec, self.names, self.data_dir, _listed(substitute) or ())
+        self.data_dirs = data_dirs(self.spec, self.names, self.data_dir, listed(substitute) or ())
         self.infos = {
             name: info_of(self.spec, name, self.profiles[name], self.data_dirs[name], download=download)
             for name in self.names
@@ -216,5 +216,6 @@ def _announce(text: str) -> None:
     say(escape(text))
 
 
-def _listed(text: str | None) -> tuple[str, ...] | None:
+def listed(text: str | None) -> tuple[str, ...] | None:
+    """The words of an option, which commas separate; None without the option."""
     return tuple(part.strip() for part in text.split(",")) if text is not None else None

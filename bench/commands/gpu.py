@@ -5,10 +5,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from bench.console import BadInput, Exit, escape, say
+from bench.context import listed
 from bench.environment import command
 from bench.gpu.session import StepRecord, run_steps
 from bench.gpu.steps import NAMES, Options, steps
 from bench.paths import require_folder, require_writable
+from bench.run.data import require_sets
 from bench.serve.process import received_signals
 from bench.spec.schema import suggest
 from bench.spec.tables import load_spec
@@ -39,6 +41,9 @@ def _checked(destination: Path, given: Options, wanted: Sequence[str]) -> Option
     for what, folder in (("--to", destination), ("results", given.results), ("data", given.data_dir)):
         if folder is not None:
             require_folder(what, folder)
+    if given.data_dir is not None and not given.data_dir.exists():
+        raise BadInput(f"data folder {given.data_dir} does not exist")
+    require_sets(listed(given.substitute) or ())
     try:
         device = available_device(given.device)
     except ValueError as error:

@@ -14,6 +14,13 @@ from infogan import data
 from infogan.data.base import one_line
 
 
+def require_sets(substitute: Sequence[str]) -> None:
+    """Raise BadInput, with the choices, for a data set to substitute that does not exist."""
+    for given in substitute:
+        if given != "all" and given not in data.DATASETS:
+            raise BadInput(f"--substitute: unknown data set {given!r}{suggest(given, [*data.DATASETS, 'all'])}")
+
+
 def data_dirs(
     spec: Spec, names: Sequence[str], data_dir: Path | None, substitute: Sequence[str]
 ) -> dict[str, Path | None]:
@@ -21,9 +28,7 @@ def data_dirs(
 
     Raises BadInput, which lists all sets that the data folder lacks.
     """
-    for given in substitute:
-        if given != "all" and given not in data.DATASETS:
-            raise BadInput(f"--substitute: unknown data set {given!r}{suggest(given, [*data.DATASETS, 'all'])}")
+    require_sets(substitute)
     found: dict[str, Path | None] = dict.fromkeys(names, data_dir)
     lacking: dict[str, data.NotInFolder] = {}
     for name in names:

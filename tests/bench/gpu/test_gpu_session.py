@@ -153,6 +153,8 @@ def test_the_summary_has_a_line_for_each_step_of_all_calls(tmp_path: Path) -> No
         ({"steps": ["figure-3"]}, r"unknown step 'figure-3' \(did you mean 'figure-"),
         ({"device": "tpu"}, "choose from auto, cpu, cuda"),
         ({"data_dir": Path(__file__)}, "is not a folder"),
+        ({"data_dir": Path("nowhere-at-all")}, "^data folder nowhere-at-all does not exist$"),
+        ({"substitute": "faces,chair"}, r"--substitute: unknown data set 'chair' \(did you mean 'chairs'\?\)"),
     ],
 )
 def test_a_mistake_is_reported_before_the_first_step(tmp_path: Path, given: dict[str, object], said: str) -> None:
