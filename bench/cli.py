@@ -109,7 +109,7 @@ def run(
     """Train every cell that is missing and mirror all to MLflow. Ctrl-C loses nothing: the next run continues."""
     from bench.commands import run as command
 
-    context = Context(named(experiments, options["results"]), **options, download=True, trains=True)
+    context = Context(named(experiments, options["results"], options["spec"]), **options, download=True, trains=True)
     raise typer.Exit(int(command.run(context, checkpoint_every_s, checkpoint_every)))
 
 

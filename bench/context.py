@@ -36,15 +36,17 @@ def require_profile(profile: str | None, known: Collection[str] = PROFILES) -> N
         raise BadInput(f"unknown profile {profile!r}{suggest(profile, list(known))}")
 
 
-def named(experiments: Sequence[str] | None, results: Path = DEFAULT_RESULTS) -> Sequence[str] | None:
+def named(
+    experiments: Sequence[str] | None, results: Path = DEFAULT_RESULTS, spec: Path = DEFAULT_SPEC
+) -> Sequence[str] | None:
     """The experiments named for ``run``; None for the word ``all``.
 
     Raises BadInput for no name: all of them take days.
     """
     if not experiments:
         raise BadInput(
-            f"name the experiments to run (`{on_results(results, 'plan')}` lists them), or write all: "
-            f"`{on_results(results, 'run', 'all')}`"
+            f"name the experiments to run (`{on_results(results, 'plan', spec=spec)}` lists them), or write all: "
+            f"`{on_results(results, 'run', 'all', spec=spec)}`"
         )
     return None if list(experiments) == ["all"] else experiments
 

@@ -17,6 +17,7 @@ from bench.claims.judge import judge
 from bench.console import BadInput
 from bench.context import DEFAULT_SPEC, require_profile
 from bench.environment import command
+from bench.paths import of_spec
 from bench.records.folder import CellFolder
 from bench.records.storage import CorruptRecord, in_words
 from bench.records.unpacking import unpack
@@ -99,7 +100,7 @@ def trained(source: Path, wanted: Wanted, spec: Spec, tell: Callable[[str], None
     with _opened(source) as place:
         sweep, run = _found(place, source, wanted, spec, tell)
         name = f"{run.cell.experiment}/{run.cell.profile}/{run.cell.name}"
-        recorded = _weights(run, name)
+        recorded = _weights(run, name, spec.given.path)
         known = spec.experiments.get(run.cell.experiment)
         claims = [claim for claim in judge(known, sweep) if claim.group == run.cell.group] if known else []
         try:
@@ -196,7 +197,7 @@ def chosen(sweep: Sweep, group: str, seed: str) -> Run:
     return best_first[0] if seed == "best" else median_of(best_first)
 
 
-def _weights(run: Run, name: str) -> bytes:
+def _weights(run: Run, name: str, spec: Path) -> bytes:
     """The recorded weights. Raises BadInput if they are missing."""
     folder, cell = run.folder, run.cell
     assert folder is not None  # runs read from a results folder have one
@@ -211,7 +212,7 @@ def _weights(run: Run, name: str) -> bytes:
         other = next(place for place in OTHER_RESULTS if not folder.path.is_relative_to(Path(place).absolute()))
         raise BadInput(
             f"{name} came without its weights: pack with --weights where it was trained, or train it in another folder "
-            f"and load that: {command('run', cell.experiment, *how, '--results', other)}"
+            f"and load that: {command('run', cell.experiment, *how, '--results', other, *of_spec(spec))}"
         )
     try:
         return folder.weights()

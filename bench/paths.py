@@ -7,6 +7,7 @@ from pathlib import Path
 from bench import environment
 from bench.console import BadInput, escape, say
 from bench.records.storage import sync_folder
+from bench.spec.reading import BUILTIN
 
 DEFAULT_RESULTS = Path("results/latest")
 
@@ -61,7 +62,16 @@ def _warn_of_folder(results: Path) -> None:
     )
 
 
-def on_results(results: Path, *words: object) -> str:
-    """A command on these results, to copy: it names and quotes them where they are not the default."""
+def on_results(results: Path, *words: object, spec: Path = BUILTIN) -> str:
+    """A command on these results and this file of experiments, to copy: each is named where it is not the default.
+
+    ``spec``: only for commands that have ``--spec``.
+    """
     is_default = results.absolute() == DEFAULT_RESULTS.absolute()
-    return environment.command(*words, *([] if is_default else ["--results", results.absolute()]))
+    given = [] if is_default else ["--results", results.absolute()]
+    return environment.command(*words, *given, *of_spec(spec))
+
+
+def of_spec(spec: Path) -> list[object]:
+    """``--spec`` with a file of experiments that is not the default; of the default nothing."""
+    return [] if spec.resolve() == BUILTIN else ["--spec", spec.absolute()]

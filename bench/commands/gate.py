@@ -22,6 +22,7 @@ from bench.records.storage import CorruptRecord, in_words, write_atomic
 from bench.report.wording import plural
 from bench.spec.cells import Cell
 from bench.spec.criteria import GateTable
+from bench.spec.reading import BUILTIN
 from infogan.data.base import one_line
 
 BASELINES = ROOT / "results" / "baseline"
@@ -85,13 +86,14 @@ def _state(context: Context, cell: Cell) -> State | None:
     return None
 
 
-def read_baseline(path: Path, experiment: str, results: Path = DEFAULT_RESULTS) -> Sweep | str:
+def read_baseline(path: Path, experiment: str, results: Path = DEFAULT_RESULTS, spec: Path = BUILTIN) -> Sweep | str:
     """The baseline, or the reason why there is none, with the command that makes one from ``results``."""
     try:
         sweep = read_curves(path)
     except FileNotFoundError:
         to = [] if path == default_baseline(experiment) else ["--to", path]
-        return f"no baseline at {path}; make one with `{on_results(results, 'baseline', experiment, '--run', *to)}`"
+        command = on_results(results, "baseline", experiment, "--run", *to, spec=spec)
+        return f"no baseline at {path}; make one with `{command}`"
     except (OSError, ValueError) as error:
         return one_line(f"{path} is not a baseline: {error}")
     if sweep.experiment != experiment:
@@ -131,7 +133,8 @@ def _check(experiment: str, baseline_file: Path | None, how: CheckOptions, **opt
     context = Context([experiment], **options)
     require_folder("folder of checks", context.results / "check")
     rule = gate_rule(context, experiment)
-    base = read_baseline(baseline_file or default_baseline(experiment), experiment, context.results)
+    path = baseline_file or default_baseline(experiment)
+    base = read_baseline(path, experiment, context.results, context.spec.given.path)
     if baseline_file is not None and isinstance(base, str):
         raise BadInput(f"--baseline: {base}")
     chosen = context.selection.seeds

@@ -9,7 +9,7 @@ from bench.context import listed
 from bench.environment import command
 from bench.gpu.session import StepRecord, run_steps
 from bench.gpu.steps import NAMES, Options, steps
-from bench.paths import require_folder, require_writable
+from bench.paths import of_spec, require_folder, require_writable
 from bench.run.data import require_sets
 from bench.serve.process import received_signals
 from bench.spec.schema import suggest
@@ -23,7 +23,7 @@ def gpu(minutes: float, destination: Path, options: Options, wanted: Sequence[st
     with received_signals() as signals:
         todo, folder = steps(options, wanted), destination.absolute()
         records = run_steps(todo, minutes, folder, options.results, stop=lambda: bool(signals), say=_say)
-    _print_end(records, destination)
+    _print_end(records, destination, options.spec)
     if signals:
         return Exit.of_signal(signals[0])
     return Exit.FAILED if any(record.status == "failed" for record in records) else Exit.OK
@@ -55,10 +55,11 @@ def _checked(destination: Path, given: Options, wanted: Sequence[str]) -> Option
     return replace(given, device=device, results=results, spec=spec, data_dir=data_dir)
 
 
-def _print_end(records: Sequence[StepRecord], destination: Path) -> None:
+def _print_end(records: Sequence[StepRecord], destination: Path, spec: Path) -> None:
     folder = escape(str(destination))
     say(f"carry home: {folder}; summary.txt says what became of each step")
     if any(record.num_cells for record in records):
         say("at home, in this order:")
-        for line in (f"{command('unpack', destination)}/*.zip", command("sync"), command("report")):
+        report = command("report", *of_spec(spec))
+        for line in (f"{command('unpack', destination)}/*.zip", command("sync"), report):
             say(f"  {escape(line)}", to_copy=True)

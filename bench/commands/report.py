@@ -12,6 +12,7 @@ from bench.paths import on_results, require_file, require_folder, require_writab
 from bench.records.folder import THROUGHPUT
 from bench.records.pack_format import PackError
 from bench.spec.images import Replacement
+from bench.spec.reading import BUILTIN
 from bench.spec.selection import experiment_table
 from bench.spec.tables import Spec, load_spec
 from infogan.data.base import one_line
@@ -47,7 +48,7 @@ def report(
     from bench.report import write_report
 
     (folder,) = folders
-    require_results(folder)
+    require_results(folder, spec)
     require_writable(folder)
     written = write_report(folder.absolute(), loaded, experiments=experiments, profile=profile)
     _say_all(written, written.html)
@@ -71,18 +72,18 @@ def _combined(folders: list[Path], spec: Spec, to: Path, experiments: list[str] 
                     raise BadInput(one_line(f"--results: {error}")) from error
                 read.append(scratch)
             else:
-                require_results(path)
+                require_results(path, spec.given.path)
                 read.append(path.absolute())
         named = dict(zip(names_of(folders), read, strict=True))
         written = write_combined(named, spec, to, experiments, profile)
     _say_all(written, to)
 
 
-def require_results(folder: Path) -> None:
+def require_results(folder: Path, spec: Path = BUILTIN) -> None:
     """Raise BadInput if the folder does not exist, or holds nothing that a report shows."""
     require_folder("results", folder)
     if not folder.exists():
-        raise BadInput(f"{folder} does not exist; `{on_results(folder, 'run', 'EXPERIMENT')}` creates it")
+        raise BadInput(f"{folder} does not exist; `{on_results(folder, 'run', 'EXPERIMENT', spec=spec)}` creates it")
     if _has_cells(folder):
         return
     inner = sorted(path.name for path in folder.iterdir() if path.is_dir() and _has_cells(path))

@@ -106,7 +106,7 @@ def _print_outcome(context: Context, outcome: Outcome, num_tasks: int) -> None:
         say(f"[red]stopped:[/red] {escape(outcome.lost)}; the cells there now were not made by this run")
         return
     for name in outcome.failed:
-        shown = escape(on_results(context.results, "plan"))
+        shown = escape(on_results(context.results, "plan", spec=context.spec.given.path))
         say(f"[red]failed:[/red] {escape(name)}; `{shown}` shows why, and result.json has the traceback")
     for line in in_lines(outcome.untracked):
         say(f"[yellow]not fully tracked:[/yellow] {escape(line)}")
@@ -133,4 +133,5 @@ def _say_answer(context: Context) -> None:
     found = answers_of(context.results, context.spec, context.profiles)
     say_answers(found)
     if found.judged or found.headlines or found.too_short:
-        say(f"the report with pictures: {escape(on_results(context.results, 'report'))}", to_copy=True)
+        command = on_results(context.results, "report", spec=context.spec.given.path)
+        say(f"the report with pictures: {escape(command)}", to_copy=True)

@@ -7,6 +7,7 @@ from typing import Any, cast
 from bench.analysis.definitions import own_settings
 from bench.analysis.runs import Run, Sweep
 from bench.environment import command as bench_command
+from bench.paths import of_spec
 from bench.report import wording
 from bench.spec.cells import evaluation_code, measure_key
 from bench.spec.experiment import ExperimentTable, group_name, groups
@@ -153,6 +154,7 @@ def command(sweep: Sweep, experiment: ExperimentTable | None, given: Given = NOT
     words = ["run", sweep.experiment, "--profile", sweep.profile]
     if set(recorded) != seeds:
         words += ["--seeds", wording.seeds_in_words(recorded).replace(" ", "")]
+    words += ["--spec", wording.scrubbed(given.name)] if of_spec(given.path) else []
     for setting in given.settings:
         words += ["--set", f"{setting.name}={json.dumps(setting.value)}"]
     if given.images and sweep.experiment in given.images.experiments:

@@ -48,13 +48,17 @@ class Defaults(Table):
 
 @dataclass(frozen=True)
 class Given:
-    """The file's name, the command line's changes, the unchanged file, and the custom parts of both."""
+    """The file's path, the command line's changes, the unchanged file, and the custom parts of both."""
 
-    name: str = BUILTIN.name
+    path: Path = BUILTIN
     settings: tuple[Setting, ...] = ()
     images: Replacement | None = None
     file: "Spec | None" = None
     own: Own = dataclasses.field(default_factory=Own)
+
+    @property
+    def name(self) -> str:
+        return self.path.name
 
 
 class Spec(Table):
@@ -214,7 +218,7 @@ def load_spec(
         source = applied(source, given, experiments or None)
         spec = _checked(source, experiments or None)
         spec._given = Given(settings=tuple(given), images=images, file=file)
-    spec._given = replace(spec.given, name=path.name, own=Own(references(source)))
+    spec._given = replace(spec.given, path=path, own=Own(references(source)))
     return spec
 
 

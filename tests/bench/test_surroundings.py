@@ -14,10 +14,12 @@ import pytest
 from bench import environment
 from bench.commands.report import require_results
 from bench.console import BadInput
-from bench.paths import on_results
+from bench.paths import DEFAULT_RESULTS, on_results
 from bench.serve.ui import show
+from bench.spec.reading import BUILTIN
 from infogan.data import DataError
 from infogan.data.base import home_dir
+from tests.builders import SHIPPED
 
 ROOT = Path(__file__).parents[2]
 needs_git = pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
@@ -129,6 +131,11 @@ def test_suggested_commands_name_and_quote_the_results(tmp_path: Path, monkeypat
     monkeypatch.chdir(tmp_path)
     assert on_results(Path("it's mine"), "sync") == f"python -m bench sync --results {quoted}"
     assert on_results(Path("results/latest").absolute(), "sync") == "python -m bench sync"
+    assert on_results(DEFAULT_RESULTS, "plan", spec=Path("a b.toml")).endswith(
+        f" plan --spec {shlex.quote(str(tmp_path / 'a b.toml'))}"
+    )
+    for spec in (SHIPPED, BUILTIN):  # in a checkout one is a link to the other
+        assert on_results(DEFAULT_RESULTS, "plan", spec=spec) == "python -m bench plan"
 
 
 # ---------------------------------------------------------------- no home

@@ -135,19 +135,21 @@ def test_sync_without_cells(bench: Bench) -> None:
 
 
 def test_a_command_that_lacks_runs_names_the_next_one_and_writes_nothing(bench: Bench, tmp_path: Path) -> None:
-    """The next command is on the user's results folder, quoted."""
-    bench.results = tmp_path / "it's mine"
-    there, none = f"--results {shlex.quote(str(bench.results))}", tmp_path / "none.json"
-    bench.spec.write_text(SHIPPED.read_text())
+    """The next command is on the user's results folder and, if it has --spec, on the user's file, both quoted."""
+    bench.results, bench.spec, none = tmp_path / "it's mine", tmp_path / "and ours.toml", tmp_path / "none.json"
+    shutil.copy(SHIPPED, bench.spec)
+    there = f"--results {shlex.quote(str(bench.results))}"
+    both = f"{there} --spec {shlex.quote(str(bench.spec))}"
     for line, said in {
         ("check", "mi-gate"): f"error: nothing to check: {bench.results} has no run of mi-gate with these settings; "
         "add --run\n",
-        ("check", "mnist-mi"): f"make one with `python -m bench baseline mnist-mi --run {there}`\n",
-        ("check", "mi-gate", "--baseline", str(none)): f"baseline mi-gate --run --to {none} {there}`\n",
+        ("check", "mnist-mi"): f"make one with `python -m bench baseline mnist-mi --run {both}`\n",
+        ("check", "mi-gate", "--baseline", str(none)): f"baseline mi-gate --run --to {none} {both}`\n",
         ("cost", "--profile", " "): "unknown profile ' '; choose from smoke, cpu, paper",
         ("history", "nosuch"): "unknown experiment 'nosuch'; choose from ",
         ("history",): f"`python -m bench check mi-gate --run {there}` adds one\n",
-        ("run",): f"(`python -m bench plan {there}` lists them), or write all: `python -m bench run all {there}`\n",
+        ("report",): f"; `python -m bench run EXPERIMENT {both}` creates it\n",
+        ("run",): f"(`python -m bench plan {both}` lists them), or write all: `python -m bench run all {both}`\n",
     }.items():
         output = bench.here(*line, code=2)
         assert output.startswith("error: ")

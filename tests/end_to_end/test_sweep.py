@@ -22,7 +22,8 @@ def test_every_cell_is_done_and_said(swept: tuple[Bench, str]) -> None:
     bench, output = swept
     assert "4 of 4 cells finished" in output
     assert "A substitute for MNIST" in output
-    assert f"the report with pictures: python -m bench report --results {shlex.quote(str(bench.results))}" in output
+    given = f"--results {shlex.quote(str(bench.results))} --spec {shlex.quote(str(bench.spec))}"
+    assert f"the report with pictures: python -m bench report {given}\n" in output
     assert " on a substitute: " in output  # a claim and its answer, in words
     assert set(bench.cells()) == {"infogan/seed-0", "infogan/seed-1", "gan/seed-0", "gan/seed-1"}
     for folder in bench.cells().values():
