@@ -12,7 +12,6 @@ from typing import Any
 from bench.environment import ROOT
 from bench.publish.documents import markdown_table, parser_of, with_block
 from bench.records.storage import write_atomic, write_plain_json
-from bench.spec.glossary import GLOSSARY
 from bench.spec.reading import BUILTIN
 from bench.spec.tables import Spec, load_spec
 
@@ -20,6 +19,13 @@ SCHEMA = ROOT / "docs" / "experiments.schema.json"
 DOCUMENT, BLOCK = ROOT / "docs" / "FIELDS.md", "every field"
 # what a file may leave to the one that it extends
 PARTIAL = ("Spec", "Defaults", "ExperimentTable", "ProfileTable")
+READ_BEFORE = {  # fields that pydantic never sees, by table
+    "Spec": ("extends", 'the file that this one adds to: "builtin" for the shipped experiments.toml, or a path'),
+    "NetworkTable": (
+        "like",
+        "a name of [networks], whose settings hold where this table states none; not in [defaults.network]",
+    ),
+}
 BOUNDS = {"ge": "minimum", "gt": "exclusiveMinimum", "le": "maximum", "lt": "exclusiveMaximum"}
 # tables in the order of the list, with the heading of each
 HEADINGS = {
@@ -51,14 +57,15 @@ def schema() -> dict[str, Any]:
     """The JSON schema of a file: pydantic's, with every field's meaning, and with what may be absent left open."""
     raw: dict[str, Any] = Spec.model_json_schema()
     tables = {"Spec": raw, **raw["$defs"]}
-    for name, read_before in (("Spec", "extends"), ("NetworkTable", "like")):  # pydantic never sees these
-        tables[name]["properties"] = {read_before: {"type": "string"}, **tables[name]["properties"]}
+    for name, (field, meaning) in READ_BEFORE.items():
+        own = {field: {"type": "string", "description": meaning}}
+        tables[name]["properties"] = own | tables[name]["properties"]
     for name, table in tables.items():
-        table.pop("description", None)
+        table.pop("description", None)  # of the class, for who reads the code
         if name in PARTIAL:
             table.pop("required", None)
-        for field, own in table["properties"].items():
-            own["description"] = GLOSSARY[name][field]
+        for described in table["properties"].values():  # one line each
+            described["description"] = " ".join(described["description"].split())
     raw["title"] = "experiments.toml"
     cleaned = _cleaned(raw)
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **cleaned}

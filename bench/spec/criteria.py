@@ -31,13 +31,21 @@ class ConditionTable(Table):
     """
 
     measure: Measure
+    """name of the measure (docs/METRICS.md)"""
     over: Literal["every seed", "median seed", "median curve", "best seed"]
+    """the runs that count: every seed, the median, or the best"""
     chosen_by: Measure | None = None
+    """for best seed: the measure that chooses it"""
     at_least: Number | None = None
+    """lower bound"""
     at_most: Number | None = None
+    """upper bound"""
     above_best_of: Name | None = None
+    """an arm; its best run is the lower bound"""
     guard: bool = False
+    """the condition must hold too, but alone it proves nothing"""
     basis: str = Field(min_length=10)
+    """reason for the bound"""
 
     @model_validator(mode="after")
     def _one_bound(self) -> "ConditionTable":
@@ -55,27 +63,41 @@ class BlankTable(Table):
     """
 
     measure: Measure
+    """name of the measure"""
     below: Number
+    """a run below this bound is blank"""
     basis: str = Field(min_length=10)
+    """reason for the bound"""
 
 
 class BesideTable(Table):
     """A number shown next to a claim together with the paper's, without a bound."""
 
     measure: Measure
+    """name of the measure"""
     paper: Number
+    """the paper's value"""
 
 
 class ClaimTable(Table):
     id: Annotated[str, Field(pattern=r"^[A-Z][0-9]+[a-z]?$")]
+    """a capital letter, a number, and perhaps a letter"""
     text: str = Field(min_length=5)
+    """the claim"""
     source: str = Field(min_length=3)
+    """place in the paper"""
     arms: list[Name] = Field(min_length=1)
-    variants: list[Name] | None = None  # None: all of the experiment's
+    """arms on which the claim is tested"""
+    variants: list[Name] | None = None
+    """variants on which it is tested; absent: all"""
     min_seeds: int = Field(ge=1)
+    """with fewer finished seeds the claim is not measured"""
     min_iterations: int = Field(ge=1)
+    """with fewer iterations the claim is not measured"""
     conditions: list[ConditionTable] = Field(min_length=1)
+    """conditions that must all hold"""
     beside: list[BesideTable] = Field(default_factory=list)
+    """measures shown beside the paper's numbers"""
 
     @model_validator(mode="after")
     def _more_than_guards(self) -> "ClaimTable":
@@ -93,46 +115,75 @@ class CostTable(Table):
     """A claim about the cost of an iteration, judged on interleaved pairs instead of cells; see bench.claims.cost."""
 
     id: Annotated[str, Field(pattern=r"^[A-Z][0-9]+[a-z]?$")]
+    """as for other claims"""
     text: str = Field(min_length=5)
+    """the claim"""
     source: str = Field(min_length=3)
+    """place in the paper"""
     beside: Name  # the claim is judged only with a measurement or records of this experiment
-    at_most: Annotated[float, Field(gt=1, lt=10)]  # bound on the upper end of the ratio's interval
+    """experiment that the claim is shown with"""
+    at_most: Annotated[float, Field(gt=1, lt=10)]
+    """bound for the upper end of the ratio's interval"""
     basis: str = Field(min_length=10)
+    """reason for the bound"""
     min_pairs: int = Field(ge=6)
+    """with fewer pairs the claim is not measured"""
     batch_size: int = Field(ge=2, le=65536)
+    """batch size of the measurement"""
     width: Annotated[float, BeforeValidator(as_float), Field(gt=0, le=8)] = 1.0
-    profiles: dict[
-        Literal["smoke", "cpu", "paper"], Annotated[int, Field(ge=8, le=10_000)]
-    ]  # number of pairs; fewer give no interval
+    """width of the networks in the measurement"""
+    profiles: dict[Literal["smoke", "cpu", "paper"], Annotated[int, Field(ge=8, le=10_000)]]  # fewer give no interval
+    """number of pairs to measure, by profile"""
 
 
 class WatchedTable(Table):
     """A number of an arm that the gate checks if the baseline has it."""
 
     arm: Name
+    """arm that the number is of"""
     measure: Annotated[str, _one_of(MEASURES)]
-    margin: Annotated[float, BeforeValidator(as_float), Field(gt=0)]  # in the measure's unit, for unpaired samples
-    margin_paired: Annotated[float, BeforeValidator(as_float), Field(gt=0)] | None = None  # None: pairing does not help
+    """the number that is watched"""
+    margin: Annotated[float, BeforeValidator(as_float), Field(gt=0)]
+    """move that passes, in the measure's unit"""
+    margin_paired: Annotated[float, BeforeValidator(as_float), Field(gt=0)] | None = None
+    """the same for pairs of the same seed; absent: pairing does not help"""
     worse: Literal["lower", "either"] = "either"
-    seeds: list[Seed] = Field(default_factory=list)  # seeds of a look that the arm is run with; empty: all
+    """direction that is a regression"""
+    seeds: list[Seed] = Field(default_factory=list)
+    """seeds of a look that the arm is trained with; empty: all of them"""
     basis: str = Field(min_length=10)
+    """the reason for the margins"""
 
 
 class GateTable(Table):
     """The regression gate's rule for an experiment; see docs/REGRESSION.md."""
 
     baseline_seeds: Seeds
+    """seeds of the baseline"""
     new_seeds: Seeds
-    more_seeds: Seeds  # run as well if the first look is not ok; the second look decides
+    """seeds of the first look"""
+    more_seeds: Seeds  # the second look decides
+    """further seeds, if the first look is not ok"""
     tolerance: Annotated[float, Field(gt=0, lt=10)] = 0.10
+    """slowdown of T80 that still passes, as a share"""
     margin: Annotated[float, Field(gt=0, lt=10)] = 0.20
+    """slowdown of T80 that ok excludes, as a share"""
     alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.05  # split among the tests of one check
+    """probability of a false alarm"""
     final_margin_nats: Annotated[float, Field(gt=0)] = 0.05
-    change_alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.01  # level of the test for any change
-    notice: Annotated[float, Field(ge=0, lt=1)] = 0.01  # a smaller relative change of T80 is not mentioned
-    final_notice_nats: Annotated[float, Field(ge=0, lt=10)] = 0.01  # nor is a smaller one of the final L_I
-    watched: list[WatchedTable] = Field(default_factory=list)  # besides T80, for arms that are not tested on it
+    """loss of the final L_I that still passes, nats"""
+    change_alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.01
+    """probability of reporting a change where there is none; with few pairs the smallest possible: five allow 1/32 for
+    each measure and direction"""
+    notice: Annotated[float, Field(ge=0, lt=1)] = 0.01
+    """smallest change of T80 that is reported, as a share"""
+    final_notice_nats: Annotated[float, Field(ge=0, lt=10)] = 0.01
+    """smallest change of the final L_I that is reported, nats"""
+    watched: list[WatchedTable] = Field(default_factory=list)
+    """numbers of other arms that must not move"""
     watched_alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.01  # split among their tests, in addition to alpha
+    """probability of calling one of these numbers moved when it is not, for unpaired samples; pairs must all move in
+    the same direction"""
 
 
 GATE = GateTable(baseline_seeds=list(range(10)), new_seeds=[0, 1, 2, 3, 4], more_seeds=[5, 6, 7, 8, 9])  # the default

@@ -33,74 +33,119 @@ class ArmTable(TrainingTable):
     """An arm: its differences from the experiment's training settings, and additional codes."""
 
     note: str = ""
+    """description of the arm in the report"""
     more_codes: list[ContinuousTable] = Field(default_factory=list)  # appended; H(c) and T80 do not change
+    """continuous codes after those of the experiment"""
 
 
 class VariantTable(Table):
     """A version of the experiment, such as another target factor, or one choice that differs from the reference."""
 
     note: str = ""
-    arms: list[Name] | None = None  # subset of the experiment's arms; None: all
+    """description of the variant in the report"""
+    arms: list[Name] | None = None
+    """arms that the variant is trained with; absent: all of the experiment's"""
     training: TrainingTable = TrainingTable()
+    """settings of this variant"""
     network: NetworkTable = NetworkTable()
+    """settings of this variant"""
     architecture: str | None = None
+    """architecture of this variant; absent: that of the experiment"""
     noise_prior: Literal["uniform", "normal"] | None = None
+    """distribution of z"""
     std: Deviation | None = None  # for every continuous code; std_clip then replaces the codes' clip, too
+    """Q's standard deviation for every continuous code"""
     std_clip: Span | None = None
+    """bounds of that standard deviation for sqrt-exp"""
     share_of_images: Annotated[float, BeforeValidator(as_float), Field(gt=0, le=1)] = 1.0
+    """share of the training images that is used"""
 
 
 class ResourcesTable(Table):
     """Resources that a cluster reserves for a cell. The local executor ignores them."""
 
     cpus: Annotated[float, BeforeValidator(as_float), Field(gt=0, le=1024)] = 1.0
-    gpus: Annotated[float, BeforeValidator(as_float), Field(ge=0, le=1)] = 1.0  # share of one GPU; ignored on a CPU
-    memory_gb: Annotated[float, BeforeValidator(as_float), Field(ge=0, le=65536)] = 0.0  # 0: none reserved
+    """number of cores"""
+    gpus: Annotated[float, BeforeValidator(as_float), Field(ge=0, le=1)] = 1.0  # ignored on a CPU
+    """a GPU, or a share of one"""
+    memory_gb: Annotated[float, BeforeValidator(as_float), Field(ge=0, le=65536)] = 0.0
+    """memory (GB); 0: none is reserved"""
 
 
 class ProfileTable(Table):
     """A budget."""
 
     iterations: Iterations
+    """number of updates of both players"""
     width: Width = 1.0
-    num_images: NumImages | None = None  # None: the whole data set
+    """factor for the width of every hidden layer except those of Q alone"""
+    num_images: NumImages | None = None
+    """number of training images; absent: all"""
     seeds: Seeds | None = None
+    """seeds of this profile; absent: those of the experiment"""
     arms: list[Name] | None = None
-    # other seeds for an arm, a variant's arm ("azimuth/gan") or several ("azimuth-*/gan"); an empty list: none
+    """arms of this profile; absent: those of the experiment"""
     group_seeds: dict[str, list[Seed]] = Field(default_factory=dict)
+    """other seeds for an ARM, a VARIANT/ARM or several (`*/gan`; the last that fits counts); []: it is left out"""
     resources: ResourcesTable = ResourcesTable()
+    """what a cluster reserves for a cell"""
 
 
 class PaperBudget(Table):
     """The paper's budget. None: the paper does not state it."""
 
     iterations: int | None = None
-    iterations_from: Literal["paper", "code"] = "paper"  # who states them: the paper, or its authors' code alone
+    """number of iterations; absent: the paper does not say"""
+    iterations_from: Literal["paper", "code"] = "paper"
+    """who states them; `code`: the paper does not say, its authors' code does"""
     width: Number
+    """width of the networks; 1: as in the paper"""
     num_images: int | None = None
+    """number of training images; absent: the paper does not say"""
 
 
 class ExperimentTable(Table):
     title: str = Field(min_length=5)
+    """title of the experiment in the report"""
     like: Name | None = None  # already resolved by bench.spec.alike
+    """another experiment: data, source, architecture, noise, codes, training, network, measures and paper, where not
+    stated, are taken from it"""
     data: Data
+    """a data set's name, or a table for images of your own"""
     source: str = "auto"
+    """where the data set comes from; auto: the first source that is there"""
     architecture: str  # "auto" in the file is resolved from the data set, or from the images' size and colour
+    """a built-in architecture, auto, or module:name of an infogan.architectures.Architecture"""
     noise: NoiseTable
+    """the noise z"""
     codes: list[CodeTable] = Field(min_length=1)
+    """the latent codes c1, c2, ... in their order"""
     arms: list[Name] = Field(min_length=1)
+    """arms that the experiment is trained with"""
     seeds: Seeds
+    """seeds; each gives one cell per arm and variant"""
     paper: PaperBudget | None = None
+    """the paper's budget, for comparison"""
     gate: GateTable = GATE
+    """rule of the regression gate"""
     training: TrainingTable = TrainingTable()
+    """settings of this experiment"""
     network: NetworkTable = NetworkTable()
+    """settings of this experiment"""
     variants: dict[Name, VariantTable] = Field(default_factory=dict)
-    reference_variant: Name | None = None  # set if the others are single choices that are compared with it
-    compared: list[str] = Field(default_factory=list)  # measures to compare these choices by; empty: T80 and L_I
+    """versions of the experiment with settings of their own, by name"""
+    reference_variant: Name | None = None
+    """variant that the others are compared with, if each variant is one choice"""
+    compared: list[str] = Field(default_factory=list)
+    """measures by which these variants are compared; absent: T80 and L_I"""
     profiles: dict[Literal["smoke", "cpu", "paper"], ProfileTable] = Field(min_length=1)
-    measures: list[str] = Field(default_factory=list)  # families of infogan.measures.catalogue for every finished cell
+    """budgets, by name"""
+    measures: list[str] = Field(default_factory=list)  # of infogan.measures.catalogue
+    """families of measures that every finished cell gets (docs/MEASURES.md)"""
     claims: list[ClaimTable] = Field(default_factory=list)
-    blank: BlankTable | None = None  # defines runs that show nothing of the data, for the claims
+    """claims that the runs are tested on"""
+    blank: BlankTable | None = None
+    """rule for runs that show nothing of the data"""
 
     @field_validator("architecture")
     @classmethod

@@ -41,6 +41,7 @@ class OptimizerTable(Table):
     model_config = ConfigDict(extra="allow")
 
     name: OptimizerName
+    """a name of torch.optim in lower case, or module:name; all other fields are its options"""
 
     @model_validator(mode="after")
     def _options_are_plain(self) -> "OptimizerTable":

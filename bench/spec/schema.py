@@ -10,9 +10,11 @@ MAX_SEED = 2**31 - 1
 
 
 class Table(BaseModel):
-    """A strict, immutable table."""
+    """A strict, immutable table. The text below a field is its meaning for editors and in docs/FIELDS.md."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, defer_build=True)  # --help needs none
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True, defer_build=True
+    )  # --help needs none built
 
 
 class Recorded(BaseModel):

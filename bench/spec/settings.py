@@ -15,12 +15,18 @@ from infogan.data import OwnImages
 class ImagesTable(Table):
     """The user's own images; see :class:`infogan.data.OwnImages`."""
 
-    folder: str = Field(min_length=1)  # or an .npy or .npz file; relative to the folder of the file of experiments
-    size: int = Field(ge=4, le=1024)  # side in pixels
+    folder: str = Field(min_length=1)
+    """a folder of images, or an .npy or .npz file; relative to the folder of this file"""
+    size: int = Field(ge=4, le=1024)
+    """pixels per side"""
     colour: Literal["grey", "rgb"]
+    """grey or rgb"""
     resize: Literal["area"] | None = None
+    """how larger images are made to fit; absent: they are an error"""
     held_out: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    """share of the images that is not used for training"""
     split_seed: Seed = 0
+    """seed that draws the held-out images"""
 
     @property
     def asked(self) -> OwnImages:
@@ -41,12 +47,16 @@ NumImages = Annotated[int, Field(ge=2)]
 
 class NoiseTable(Table):
     size: int = Field(ge=0, le=4096)
+    """number of noise dimensions"""
     prior: Literal["uniform", "normal"] = "uniform"
+    """distribution of the noise"""
 
 
 class CategoricalTable(Table):
     kind: Literal["categorical"]
+    """kind of the code"""
     num_categories: int = Field(ge=2, le=4096)
+    """number of categories K, all equally likely"""
 
 
 Deviation = Literal["learned", "sqrt-exp"] | Annotated[float, BeforeValidator(as_float), Field(gt=0, le=1e6)]
@@ -55,9 +65,13 @@ Span = Annotated[tuple[Number, Number], Field(strict=False)]  # TOML has only li
 
 class ContinuousTable(Table):
     kind: Literal["continuous"]
+    """kind of the code, which is uniform from -1 to 1"""
     std: Deviation = "learned"
-    log_std_clamp: Span = (-4.0, 2.0)  # for "learned"
-    std_clip: Span | None = None  # for "sqrt-exp"
+    """Q's standard deviation: learned, sqrt-exp as in the authors' code, or a fixed number"""
+    log_std_clamp: Span = (-4.0, 2.0)
+    """bounds of the logarithm of a learned standard deviation"""
+    std_clip: Span | None = None
+    """bounds of the standard deviation for sqrt-exp"""
 
     @model_validator(mode="after")
     def _spans_rise(self) -> "ContinuousTable":
@@ -78,41 +92,77 @@ class TrainingTable(Table):
     """Optimisation settings. None means "not stated here"; the merged table has no None."""
 
     batch_size: int | None = Field(None, ge=2, le=65536)
+    """number of real images in a batch, and of fake images"""
     learning_rate_discriminator: Rate | None = None
+    """learning rate of D, and of the trunk that Q shares with D"""
     learning_rate_generator: Rate | None = None
+    """learning rate of G"""
     learning_rate_q: Literal["discriminator", "generator"] | Rate | None = None
+    """learning rate of Q's head: a number, or the rate of D or G"""
     mi_weight: Weight | list[Weight] | None = None
+    """lambda, the weight of L_I, in the phase of D and Q: one number, or one for each code"""
     mi_weight_generator: Literal["same"] | Weight | list[Weight] | None = None
+    """lambda in the phase of G; 0: G is trained as in a plain GAN"""
     mi_trains_trunk: bool | None = None
+    """whether Q's loss also trains the layers that Q shares with D"""
     beta1: float | None = Field(None, ge=0, lt=1)
+    """beta1 of Adam and of similar optimisers"""
     beta2: float | None = Field(None, ge=0, lt=1)
+    """beta2 of Adam and of similar optimisers"""
     adam_eps: float | None = Field(None, gt=0, le=1)
+    """epsilon of Adam and of similar optimisers"""
     latents: Literal["fresh", "reused"] | None = None
+    """fresh: G's phase draws its own z and c; reused: it takes those of D's phase"""
     q_learns_with: Literal["discriminator", "generator"] | None = None
+    """whose optimiser trains Q's head"""
     real_and_fake: Literal["apart", "together"] | None = None
+    """together: D's batch norm has one set of statistics for real and fake images; apart: two sets"""
     instance_noise: Annotated[float, BeforeValidator(as_float), Field(ge=0, le=1)] | None = None
+    """standard deviation of noise on every image that D and Q see"""
     tiny: Annotated[float, BeforeValidator(as_float), Field(ge=0, le=1e-3)] | None = None
-    optimizer: Optimizer | None = None  # None: Adam
-    step: StepName | None = None  # "fused", "reference", or module:name
-    capture: Literal["off", "graph", "auto"] | None = None  # "graph" needs a GPU
+    """number added to a probability before its logarithm; 0: exact, from logits"""
+    optimizer: Optimizer | None = None
+    """optimiser in place of Adam: a name of torch.optim, module:name, or a table with a name and options"""
+    step: StepName | None = None
+    """how an iteration is computed: fused, or module:name for a step of your own"""
+    capture: Literal["off", "graph", "auto"] | None = None
+    """whether an iteration is captured as one CUDA graph; auto: if it can be"""
     warm_up_iterations: int | None = Field(None, ge=0, le=10_000_000)
+    """number of first iterations that train on L_I alone"""
     give_up: Literal["never", "authors"] | None = None
+    """authors: the rule of the authors' code ends a run that goes wrong"""
 
 
 class NetworkTable(Table):
     slope: Annotated[float, BeforeValidator(as_float), Field(ge=0, lt=1)] | None = None
+    """slope of the leaky ReLU in D and Q"""
     init: Literal["normal", "truncated", "torch"] | None = None
+    """how the initial weights are drawn"""
     init_std: float | None = Field(None, gt=0, le=1)
+    """standard deviation of the initial weights"""
     gain_std: Annotated[float, BeforeValidator(as_float), Field(ge=0, le=1)] | None = None
+    """standard deviation of batch norm's initial gains around 1"""
     batch_norm_eps: float | None = Field(None, gt=0, le=1)
+    """epsilon of batch norm"""
     batch_norm_order: Literal["before", "after"] | None = None
+    """whether batch norm comes before or after the activation"""
     q_network: Literal["shared", "separate", "separate-categories"] | None = None
+    """whether Q shares D's trunk or has one of its own"""
     discriminator_fc_norm: bool | None = None
+    """whether batch norm follows D's layer of 1024 units"""
     generator_norm: Literal["table", "hidden"] | None = None
+    """where G has batch norm: as in the paper's tables, or after every hidden layer"""
     heads: Literal["table", "linear"] | None = None
+    """heads as in the paper's tables, or one linear layer on a layer of 1024 units"""
     scale_init: bool | None = None
+    """whether init_std is divided by the square root of the width"""
     kernels: Literal["torch", "winograd", "fastest"] | None = None
-    precision: Literal["auto", "float32", "tf32", "bf16"] | None = None  # "auto": bench/run/kernels.toml
+    """how a CPU computes the layers; the choices differ only in rounding"""
+    precision: Literal["auto", "float32", "tf32", "bf16"] | None = (
+        None  # kinds of CPU that gain: bench/run/kernels.toml
+    )
+    """precision of products and convolutions, in bf16 of activations too; auto: bf16 on a CPU that gains from it, but
+    float32 in profile paper"""
 
 
 def refusal(

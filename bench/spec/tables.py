@@ -36,7 +36,9 @@ REQUIRED_DEFAULTS = (  # training settings that every cell needs and only this t
 
 class Defaults(Table):
     training: TrainingTable
+    """settings of every experiment"""
     network: NetworkTable
+    """settings of every experiment"""
 
     @model_validator(mode="after")
     def _is_complete(self) -> "Defaults":
@@ -50,7 +52,7 @@ class Defaults(Table):
 class Given:
     """The file's path, the command line's changes, the unchanged file, and the custom parts of both."""
 
-    path: Path = BUILTIN
+    path: Path = dataclasses.field(default=BUILTIN, compare=False)  # the same tables are the same specification
     settings: tuple[Setting, ...] = ()
     images: Replacement | None = None
     file: "Spec | None" = None
@@ -65,10 +67,15 @@ class Spec(Table):
     """The whole file."""
 
     defaults: Defaults
+    """settings of every cell, unless another table changes them"""
     arms: dict[Name, ArmTable] = Field(min_length=1)
+    """ways of training, by name; each gives only the settings that it changes"""
     networks: dict[Name, NetworkTable] = Field({})  # used by ``like``; already resolved by bench.spec.alike
+    """settings of networks, by name; `network = { like = "NAME" }` takes them"""
     experiments: dict[Name, ExperimentTable] = Field(min_length=1)
+    """experiments, by name"""
     cost: CostTable | None = None
+    """the claim about the cost of an iteration"""
     _given: Given = PrivateAttr(default_factory=Given)
 
     @property
