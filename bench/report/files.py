@@ -12,7 +12,7 @@ from bench.report.sentences import Answers
 # names that only a report gives: an earlier report's files that this one does not make are removed
 OWN_FILES = re.compile(
     r"figures/.+-(mutual-information|first-iterations|losses|t80|history|schedule|settings|pictures|choices|codes|factor-.+|trajectory|usable"
-    r"|confusion)\.(png|svg)|figures/throughput\.(png|svg)|figures/.+-traversal-.+\.png"
+    r"|confusion|training-images)\.(png|svg)|figures/throughput\.(png|svg)|figures/.+-traversal-.+\.png"
     r"|tables/(claims|cost|throughput-[a-z]+|memory|seeds-cost)\.csv"
     r"|tables/.+-(arms|measures|digits|for-free|seeds|comparisons|settings|timing|factors|disentanglement)\.csv"
 )

@@ -59,6 +59,7 @@ def test_a_cell_keeps_what_it_trains_on_and_the_report_shows_it(
     written = write_report(results, spec)
     assert [line for line in written.missing if line.startswith("damaged: training images of infogan/seed-0")]
     assert sentence not in written.html.read_text().replace("&#39;", "'")
+    assert not (results / "report" / "figures" / "tiny-cpu-training-images.png").exists()
 
 
 @pytest.mark.parametrize(("num", "side", "shape"), [(7, 8, (1, 7)), (500, 64, (5, 10)), (500, 512, (1, 1))])
