@@ -120,7 +120,7 @@ def _measured_speed(results: Path, planned: Sequence[PlannedCell]) -> tuple[floa
         (item.cell, CellFolder.of(results, item.cell).result()) for item in planned if item.state != "unreadable"
     ]
     seconds = [
-        (training_flops(cell), result.seconds)
+        (training_flops(cell) * (result.given_up_at or cell.iterations) / cell.iterations, result.seconds)
         for cell, result in finished
         if result and result.status == "done" and result.seconds
     ]

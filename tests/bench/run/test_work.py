@@ -20,7 +20,7 @@ from bench.run.work import (
 from bench.spec.cells import Cell, measure_key
 from bench.spec.tables import load_spec
 from tests.bench.recorded_sweep import planned, record
-from tests.builders import history_of
+from tests.builders import SECONDS, history_of
 
 
 def measuring(seed: int, *families: str) -> Cell:
@@ -48,6 +48,19 @@ def test_a_partial_cell_has_left_what_lies_beyond_its_checkpoint(tmp_path: Path)
     (work,) = works.values()
     assert work.reached == pytest.approx(half / cell.iterations)
     assert work.left_s == pytest.approx(ASSUMED_CELL_S + work.train_s * (1 - work.reached))
+
+
+def test_the_speed_of_a_cell_that_was_given_up_is_that_of_its_part(tmp_path: Path) -> None:
+    whole, part, missing = (measuring(seed) for seed in range(3))
+    tenth = whole.iterations // 10
+    record(tmp_path, whole)
+    in_part = SECONDS | {"train": SECONDS["train"] / 10}
+    record(tmp_path, part, length=tenth, result={"given_up_at": tenth, "seconds": in_part})
+    seconds = [
+        estimate(tmp_path, [PlannedCell(done, "done", ""), PlannedCell(missing, "missing", "")], 1).seconds
+        for done in (whole, part)
+    ]
+    assert seconds == pytest.approx([sum(SECONDS.values())] * 2)
 
 
 def test_what_is_only_measured_takes_what_measuring_took(tmp_path: Path) -> None:
