@@ -63,7 +63,8 @@ def _about() -> None:
     Exit codes:
       0         all is well
       1         a cell failed, or the gate found a regression
-      2         bad input; nothing was changed
+      2         bad input, found before any training; bisect may find it later and keeps
+                what it trained
       3         the gate or compare cannot tell
       4         trained, but not fully tracked
       130, 143  interrupted
