@@ -126,7 +126,8 @@ def evaluation_code() -> str:
 def measure_key(cell: Cell, family: str) -> str:
     """Key of a family of measures: it covers the cell, the code of the measures, and scikit-learn's version.
 
-    The other libraries are covered by the cell's own key.
+    The cell's key adds data, torch and training code. The versions of numpy and scipy, which measures use too, are in
+    neither.
     """
     return digest(
         [cell.key, family, code_digest(("measures", "data/rendering/controlled")), library_versions(("scikit-learn",))]

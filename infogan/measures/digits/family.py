@@ -99,7 +99,8 @@ def _digit_baselines(cell: Trained, images_NCHW: np.ndarray, labels_N: np.ndarra
 def measure_strokes(cell: Trained) -> Measured:
     """Effects of the codes on slant, width and thickness of generated digits, compared with the noise dimensions.
 
-    The code of a property is selected on one design and scored on a fresh one.
+    The code of a property is selected on one design and scored on a fresh one. Only ``code_over_noise`` selects where
+    it scores: it is the largest ratio over all properties and codes of the scoring design.
     """
     draws = cell.stream()
     calibrate_generator(cell.generator, cell.spec, draws)
