@@ -7,8 +7,7 @@ from pydantic import Field
 
 from bench.analysis.runs import Run
 from bench.records.folder import THROUGHPUT
-from bench.records.storage import read_plain_json
-from bench.records.throughput import PairedRecord, precision_of
+from bench.records.throughput import PairedRecord, precision_of, read
 from bench.spec.schema import Recorded
 
 CELL_THREADS = 1  # on a CPU a cell trains on one thread
@@ -37,12 +36,12 @@ def newest_ratio(results: Path, run: Run) -> RatioLine | None:
     records = sorted((results / THROUGHPUT).glob("*.json"), key=lambda path: path.stat().st_mtime, reverse=True)
     for path in records:
         try:
-            record = read_plain_json(path)
-            ratio = _ratio(record, run.cell.config["architecture"]) if _belongs(record, run) else None
-            if ratio and ratio.low <= ratio.ratio <= ratio.high:
-                return ratio
-        except (OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError):
+            record: PairedRecord | None = read(path, ("paired",))  # the suite's fused step has PyTorch's kernels
+            ratio = _ratio(record, run.cell.config["architecture"]) if record and _belongs(record, run) else None
+        except (OSError, ValueError):
             continue  # no record of this version
+        if ratio and ratio.low <= ratio.ratio <= ratio.high:
+            return ratio
     return None
 
 
@@ -56,11 +55,8 @@ def _belongs(record: PairedRecord, run: Run) -> bool:
 
 
 def _ratio(record: PairedRecord, network: str) -> RatioLine | None:
-    """The ratio of the record's first workload with this network in float32.
-
-    The suite has none: it measures the fused step with PyTorch's kernels, which cells do not train with.
-    """
-    for measurement in record["measurements"] if record["kind"] == "paired" else []:
+    """The ratio of the record's first workload with this network in float32."""
+    for measurement in record["measurements"]:
         workload, reference = measurement["workload"], measurement["comparisons"]["reference"]
         if workload["network"] == network and precision_of(workload) == "float32":
             r = reference["ratio"][reference["clock"]]

@@ -12,6 +12,7 @@ from pydantic import Field
 from bench.claims.result import ClaimResult, ConditionResult
 from bench.claims.verdict import Budget, BudgetKind, Data, DataKind, Outcome, Verdict
 from bench.records.storage import read_plain_json
+from bench.records.throughput import Measured
 from bench.spec.cells import digest
 from bench.spec.criteria import CostTable
 from bench.spec.schema import Recorded
@@ -19,8 +20,6 @@ from infogan.data.base import one_line
 
 FORMAT = 1
 RECORD = Path("throughput", "cost.json")  # in a results folder
-
-Measured = Annotated[float, Field(gt=0, lt=1e15)]  # what is larger was not measured
 
 
 class NetworkCost(Recorded):

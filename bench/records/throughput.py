@@ -1,8 +1,27 @@
-"""Schemas of the records of ``python -m bench throughput``. Times are on two clocks: wall time and CPU time."""
+"""Schemas of the records of ``python -m bench throughput``, and their one reader, :func:`read`.
 
-from typing import Any, Literal, NotRequired, TypedDict
+Times are on two clocks: wall time and CPU time.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, NotRequired, TypeVar
+
+from pydantic import AfterValidator, ConfigDict, Discriminator, Field, Tag, TypeAdapter, ValidationError
+from typing_extensions import TypedDict  # pydantic takes Python's own from 3.12 on
+
+from bench.records.storage import read_plain_json
+from infogan.data.base import one_line
+
+FORMAT: Final = 1
+MAX_LOG_RATIO = 20.0  # of a stored log ratio; larger ones are invalid
 
 Clock = Literal["wall", "processor"]
+Value = TypeVar("Value")
+Size = Annotated[int, Field(gt=0, lt=10**9)]
+Measured = Annotated[float, Field(gt=0, lt=1e15)]  # what is larger was not measured
+OfClocks = Annotated[dict[Clock, Value], Field(min_length=2)]  # both
+LogRatio = Annotated[float, Field(gt=-MAX_LOG_RATIO, lt=MAX_LOG_RATIO)]
 
 
 class Fingerprint(TypedDict):
@@ -27,8 +46,8 @@ class Load(TypedDict):
 
 class WorkloadRecord(TypedDict):
     network: str
-    batch_size: int
-    width: float
+    batch_size: Size
+    width: Measured
     kernels: str
     device: str
     fast_layers: list[str] | None
@@ -43,9 +62,9 @@ def precision_of(workload: WorkloadRecord) -> str:
 class RatioRecord(TypedDict):
     """Ratio of the fused step's time to another's, with its interval."""
 
-    ratio: float
-    low: float
-    high: float
+    ratio: Measured
+    low: Measured
+    high: Measured
     level: float
     num: int
 
@@ -53,16 +72,16 @@ class RatioRecord(TypedDict):
 class Comparison(TypedDict):
     clock: Clock  # the clock that decides
     alpha: float
-    ratio: dict[Clock, RatioRecord]
-    log_ratios: dict[Clock, list[float]]
-    step_ms: dict[Clock, float]
-    other_ms: dict[Clock, float]
+    ratio: OfClocks[RatioRecord]
+    log_ratios: OfClocks[Annotated[list[LogRatio], Field(min_length=1)]]
+    step_ms: OfClocks[Measured]
+    other_ms: OfClocks[Measured]
 
 
 class Share(TypedDict):
-    share: float
-    low: float
-    high: float
+    share: Measured
+    low: Measured
+    high: Measured
 
 
 class Ceiling(TypedDict):
@@ -70,9 +89,9 @@ class Ceiling(TypedDict):
 
     matrix_size: int
     matrix_library: str
-    matrix_gflops_per_s: float
-    direct_gflop: float
-    executed_gflop: float
+    matrix_gflops_per_s: Measured
+    direct_gflop: Measured
+    executed_gflop: Measured
     direct: Share
     executed: Share
     time_ratio: Comparison
@@ -83,7 +102,13 @@ class Measurement(TypedDict):
 
     workload: WorkloadRecord
     comparisons: dict[str, Comparison]
-    ceiling: NotRequired[Ceiling]  # in records of the command only
+    ceiling: NotRequired[Ceiling]  # in stored records
+
+
+def _whole(measurement: Measurement) -> Measurement:
+    if "reference" not in measurement["comparisons"] or "ceiling" not in measurement:
+        raise ValueError("it lacks the reference step or the ceiling")
+    return measurement
 
 
 def step_ms(measurement: Measurement) -> float:
@@ -100,7 +125,7 @@ def images_per_s(workload: WorkloadRecord, ms: float) -> float:
 class Record(TypedDict):
     """Fields of every kind of record."""
 
-    format: int
+    format: Literal[1]
     kind: str
     command: str
     fingerprint: Fingerprint
@@ -110,29 +135,39 @@ class Record(TypedDict):
 
 
 class PairedRecord(Record):
-    measurements: list[Measurement]
+    measurements: Annotated[list[Annotated[Measurement, AfterValidator(_whole)]], Field(min_length=1)]
 
 
 class SuiteRow(TypedDict):
     """Speed of one implementation of the step of one network."""
 
     network: str
-    width: float
-    batch_size: int
+    width: Measured
+    batch_size: Size
     threads: int
     step: str
     clock: Clock
-    clock_ms: float
-    wall_ms: float
+    clock_ms: Measured
+    wall_ms: Measured
+    images_per_s: Measured
+    of_fused: Measured
+    of_fused_low: Measured
+    of_fused_high: Measured
+    share_direct: Measured
+    share_executed: Measured
+    direct_gflop: Measured
+    executed_gflop: Measured
+    matrix_gflops_per_s: Measured
+
+
+class Sampling(TypedDict):
+    batch_size: int
+    ms: float
     images_per_s: float
-    of_fused: float
-    of_fused_low: float
-    of_fused_high: float
-    share_direct: float
-    share_executed: float
-    direct_gflop: float
-    executed_gflop: float
-    matrix_gflops_per_s: float
+
+
+class Evaluation(TypedDict):
+    ms: float
 
 
 class Checkpoint(TypedDict):
@@ -156,8 +191,8 @@ class CellOverhead(TypedDict):
 class Others(TypedDict, total=False):
     """Measurements other than training steps; an interrupted suite has only some of them."""
 
-    sampling: dict[str, float]
-    evaluation: dict[str, float]
+    sampling: Sampling
+    evaluation: Evaluation
     cell: CellOverhead
 
 
@@ -166,24 +201,61 @@ class SuiteRecord(Record, Others):
     rows: list[SuiteRow]
 
 
-class CardRow(TypedDict, total=False):
+class CardNumbers(TypedDict, total=False):
+    ms: Measured
+    ms_low: Measured
+    ms_high: Measured
+    images_per_s: Measured
+    share: Measured
+    share_low: Measured
+    share_high: Measured
+    product_tflops_per_s: Measured
+    peak_mb: float | None
+
+
+class CardRow(CardNumbers):
     """One row of a GPU's table: its numbers, or an error."""
 
     name: str
     precision: str
     num_seeds: int
-    ms: float
-    ms_low: float
-    ms_high: float
-    images_per_s: float
-    share: float
-    share_low: float
-    share_high: float
-    product_tflops_per_s: float
-    peak_mb: float | None
-    error: str
+    error: NotRequired[str]
+
+
+def _with_numbers(row: CardRow) -> CardRow:
+    if "error" not in row and (lacking := sorted(CardNumbers.__annotations__.keys() - row)):
+        raise ValueError(f"neither an error nor {lacking[0]}")
+    return row
 
 
 class CardRecord(Record):
     workload: WorkloadRecord
-    rows: list[CardRow]
+    rows: list[Annotated[CardRow, AfterValidator(_with_numbers)]]
+
+
+_RECORD: TypeAdapter[Any] = TypeAdapter(
+    Annotated[
+        Annotated[PairedRecord, Tag("paired")]
+        | Annotated[SuiteRecord, Tag("suite")]
+        | Annotated[CardRecord, Tag("card")],
+        Discriminator(lambda record: record["kind"]),
+    ],
+    config=ConfigDict(strict=True, allow_inf_nan=False, defer_build=True),  # --help needs none
+)
+
+
+def read(path: Path, kinds: Sequence[str] = ("paired", "suite", "card")) -> Any:
+    """The record of one of these kinds in a file, as it stands there; None for other JSON.
+
+    Raises OSError, or ValueError with one line: the first field that is missing or cannot be.
+    """
+    record = read_plain_json(path)
+    kind = record.get("kind") if isinstance(record, dict) else None
+    if kind not in kinds:
+        return None
+    try:
+        _RECORD.validate_python(record)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        raise ValueError(one_line(f"{'.'.join(map(str, first['loc']))}: {first['msg']}")[:240]) from None
+    return record

@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
-from bench.records.storage import read_plain_json
-from bench.records.throughput import CardRecord, PairedRecord, SuiteRecord, precision_of
+from bench.records.throughput import CardRecord, PairedRecord, SuiteRecord, SuiteRow, precision_of, read
 from bench.report import wording
 from bench.report.paired_steps import paired_tables
 from bench.report.tabular import Table
@@ -35,15 +34,12 @@ def read_records(folder: Path) -> Records:
     unreadable = []
     for path in sorted(folder.glob("*.json"), key=lambda path: path.stat().st_mtime):
         try:
-            record = read_plain_json(path)
-            if record["kind"] not in ("paired", "suite", "card"):
-                continue
-            shown = Records(**{record["kind"]: record})
-            for show in (tables, missing, machines):  # whatever it lacks shows here
-                show(shown)
+            record = read(path)
+        except (OSError, ValueError) as error:
+            unreadable.append(f"throughput/{path.name}: {wording.scrubbed(error)}")
+            continue
+        if record is not None:
             newest[record["kind"]] = record
-        except (OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError) as error:
-            unreadable.append(f"throughput/{path.name}: {type(error).__name__}: {wording.scrubbed(error)}")
     return Records(**newest, unreadable=unreadable)
 
 
@@ -90,13 +86,6 @@ def machines(records: Records) -> list[tuple[str, str]]:
     return listed
 
 
-SUITE_COLUMNS = ("network", "width", "batch_size", "threads", "step", "clock")
-SUITE_NUMBERS = (
-    *("clock_ms", "wall_ms", "images_per_s", "of_fused", "of_fused_low", "of_fused_high", "share_direct"),
-    *("share_executed", "direct_gflop", "executed_gflop", "matrix_gflops_per_s"),
-)
-
-
 def _suite(record: SuiteRecord) -> Table:
     rows_of: list[Mapping[str, object]] = [*record["rows"]]
     rows = [
@@ -108,7 +97,7 @@ def _suite(record: SuiteRecord) -> Table:
         ]
         for r in record["rows"]
     ]  # fmt: skip
-    keys = [*SUITE_COLUMNS, *SUITE_NUMBERS]
+    keys = [*SuiteRow.__annotations__]
     clocks = wording.listed(f"{c} time" for c in dict.fromkeys(r["clock"] for r in record["rows"]))
     caption = (
         f"Medians of blocks that alternate in one process, in {clocks}. One thread is measured in processor time, "

@@ -16,7 +16,7 @@ from bench.console import Exit
 from bench.environment import ROOT
 from bench.records.find import find_cells
 from bench.records.storage import write_sealed
-from bench.records.throughput import CellOverhead, Checkpoint
+from bench.records.throughput import CellOverhead, Checkpoint, Evaluation, Sampling
 from bench.throughput.session import synchroniser
 from bench.throughput.workloads import Workload, trainer
 from bench.tracking.connection import is_installed
@@ -58,7 +58,7 @@ def sampler(device: str) -> Callable[[], None]:
     return sample
 
 
-def sampling_ms(device: str) -> dict[str, float]:
+def sampling_ms(device: str) -> Sampling:
     """Time of :func:`sampler` in ms."""
     ms = _median_ms(sampler(device), device)
     return {"batch_size": SAMPLE_BATCH, "ms": ms, "images_per_s": 1e3 * SAMPLE_BATCH / ms}
@@ -75,7 +75,7 @@ def evaluator(device: str) -> Callable[[], None]:
     return evaluate
 
 
-def evaluation_ms(device: str) -> dict[str, float]:
+def evaluation_ms(device: str) -> Evaluation:
     """Time of :func:`evaluator` in ms."""
     return {"ms": _median_ms(evaluator(device), device, 1)}
 

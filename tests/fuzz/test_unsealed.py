@@ -20,6 +20,7 @@ from bench.gate import history as gate_history
 from bench.records import leases, locks
 from bench.records.schedule import largest
 from bench.records.storage import write_plain_json
+from bench.records.throughput import SuiteRow
 from bench.report import throughput
 from bench.report.costs import seeds_table
 from bench.report.figures import draw_history, draw_schedule, draw_throughput
@@ -31,6 +32,7 @@ from infogan.data.folders import cached_images
 from infogan.data.rendering import controlled
 from tests.bench.gate.baselines import converging
 from tests.bench.records.test_schedule import cell, launch
+from tests.bench.throughput_records import BESIDE
 from tests.builders import finished_cell
 from tests.fuzz.engine import fuzz
 from tests.fuzz.mutations import changed_json, damaged, rewritten
@@ -125,15 +127,10 @@ def here(record: dict[str, Any]) -> dict[str, Any]:
 
 def suite() -> dict[str, Any]:
     """A suite's record of the smallest shape that can be drawn."""
-    row = {"network": "mnist", "width": 1.0, "batch_size": 32, "threads": 1, "clock": "processor"}
-    row |= dict.fromkeys(throughput.SUITE_NUMBERS, 2.0)
-    cell = {
-        "command": "mnist-mi", "parts_s": {"train": 1.0, "evaluate": 0.5}, "beside_training_s": 2.0,
-        "share_of_typical_cell": 0.011, "checkpoint": {"ms": 3.0, "size_mb": 1.0},
-    }  # fmt: skip
-    others = {"sampling": {"batch_size": 500, "ms": 10.0, "images_per_s": 5e4}, "evaluation": {"ms": 7.0}, "cell": cell}
+    row = dict.fromkeys(SuiteRow.__annotations__, 2.0)
+    row |= {"network": "mnist", "batch_size": 32, "threads": 1, "clock": "processor"}
     rows = [row | {"step": step} for step in ("fused", "reference")]
-    return Session("cpu", 1, lambda _: None).record("suite") | {"rows": rows, **others}
+    return Session("cpu", 1, lambda _: None).record("suite") | {"rows": rows, **BESIDE}
 
 
 @counts(40, 1500)

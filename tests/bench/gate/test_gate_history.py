@@ -20,7 +20,9 @@ from bench.gate.history import read_history
 from bench.records.storage import write_plain_json
 from bench.spec.criteria import GateTable
 from bench.throughput.session import Session
+from bench.throughput.workloads import Workload
 from tests.bench.gate.baselines import converging
+from tests.bench.throughput_records import measurement
 
 SEEDS = (0, 1, 2, 3, 4)
 RULE = GateTable(baseline_seeds=list(range(10)), new_seeds=list(SEEDS), more_seeds=[5, 6, 7, 8, 9])
@@ -42,12 +44,8 @@ def a_record(kind: str = "paired", ratio: float = 0.9, **changed: Any) -> dict[s
     """A throughput record as this machine would write it; ``changed``: new fields of its fingerprint or of itself."""
     session = Session("cpu", 1, lambda _: None)
     if kind == "paired":
-        workloads = [{"network": n, "batch_size": 128, "width": 1.0, "kernels": "torch"} for n in ("svhn", "mnist")]
-        ratios = {clock: {"ratio": ratio, "low": 0.88, "high": 0.92} for clock in ("processor", "wall")}
-        comparison = {"reference": {"clock": "processor", "ratio": ratios}}
-        record = session.record(kind) | {
-            "measurements": [{"workload": w, "comparisons": comparison} for w in workloads]
-        }
+        workloads = [Workload(network, kernels="torch").record() for network in ("svhn", "mnist")]
+        record = session.record(kind) | {"measurements": [measurement(w, ratio, 0.02) for w in workloads]}
     else:
         row = {"network": "mnist", "batch_size": 32, "width": 1.0, "threads": 1, "clock": "processor"}
         of_fused = {"of_fused": 1.25, "of_fused_low": 1.0, "of_fused_high": 2.0}

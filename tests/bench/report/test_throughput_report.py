@@ -17,6 +17,7 @@ from bench.report import throughput, write_report
 from bench.spec.tables import load_spec
 from bench.throughput import paired, session, suite
 from bench.throughput.workloads import Workload
+from tests.bench.throughput_records import BESIDE
 
 
 @pytest.fixture(scope="module")
@@ -35,12 +36,7 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> Path:
         rows = [
             row for n in (2, 4) for row in suite.measure_case(suite.Case(Workload("mnist", n, 0.03)), random.Random(0))
         ]
-    cell = {
-        "command": "mnist-mi", "parts_s": {"train": 1.0, "evaluate": 0.5}, "beside_training_s": 2.0,
-        "share_of_typical_cell": 0.011, "checkpoint": {"ms": 3.0, "size_mb": 1.0},
-    }  # fmt: skip
-    others = {"sampling": {"batch_size": 500, "ms": 10.0, "images_per_s": 5e4}, "evaluation": {"ms": 7.0}, "cell": cell}
-    record = session.Session("cpu", 1, lambda _: None).record("suite") | {"rows": rows, **others}
+    record = session.Session("cpu", 1, lambda _: None).record("suite") | {"rows": rows, **BESIDE}
     write_plain_json(results / "throughput" / "suite.json", record)
     return results
 

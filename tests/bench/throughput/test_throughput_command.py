@@ -3,6 +3,7 @@
 import json
 import math
 import random
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -188,7 +189,9 @@ def test_a_baseline_with_impossible_numbers_is_refused(tmp_path: Path, bad: floa
         record = a_record([0.1] * 40)
         record["measurements"][0]["comparisons"]["reference"]["log_ratios"]["processor"] = values
         file.write_text(json.dumps(record))
-        with pytest.raises(session.BadBaseline, match="log ratios"):
+        with pytest.raises(
+            session.BadBaseline, match=r"measurements\.0\.comparisons\.reference\.log_ratios\.processor"
+        ):
             session.read_baseline(file)
 
 
@@ -198,7 +201,7 @@ def test_a_baseline_with_impossible_numbers_is_refused(tmp_path: Path, bad: floa
         ("{", "not JSON"),
         ("[]", "not a record"),
         ('{"kind": "suite", "format": 1}', "not a record"),
-        ('{"kind": "paired", "format": 1, "fingerprint": {}, "measurements": []}', "incomplete"),
+        ('{"kind": "paired", "format": 1, "fingerprint": {}, "measurements": []}', "paired.command: Field required"),
     ],
 )
 def test_a_file_that_is_no_baseline_is_refused(tmp_path: Path, content: str, message: str) -> None:
@@ -206,6 +209,19 @@ def test_a_file_that_is_no_baseline_is_refused(tmp_path: Path, content: str, mes
     file.write_text(content)
     with pytest.raises(session.BadBaseline, match=message):
         session.read_baseline(file)
+
+
+def test_every_reader_refuses_a_record_with_one_wrong_field(tmp_path: Path) -> None:
+    """One schema for the gate and for the report, whichever fields each of them uses."""
+    record, file = a_record(logs(0.8)), tmp_path / "paired.json"
+    file.write_text(json.dumps(record))
+    assert session.read_baseline(file) == record == read_records(tmp_path).paired
+    record["measurements"][0]["comparisons"]["reference"]["ratio"]["processor"]["num"] = "40"
+    file.write_text(json.dumps(record))
+    why = "paired.measurements.0.comparisons.reference.ratio.processor.num: Input should be a valid integer"
+    with pytest.raises(session.BadBaseline, match=re.escape(why)):
+        session.read_baseline(file)
+    assert read_records(tmp_path).unreadable == [f"throughput/paired.json: {why}"]
 
 
 def test_bad_use_ends_with_2_through_the_command_line(tmp_path: Path) -> None:
