@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike
 from bench.analysis.null_distributions import median_rank, rank_sum_tail, shift_rank
 from bench.analysis.samples import FloatArray, checked_sample, positive_times, require
 
-Outcome = Literal["ok", "regressed", "inconclusive"]
+GateOutcome = Literal["ok", "regressed", "inconclusive"]
 
 EXACT_P_WORK = 50_000_000  # table entries; beyond it the Mann-Whitney p comes from the normal law, ties allowed for
 

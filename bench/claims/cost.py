@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from bench.claims.result import ClaimResult, ConditionResult
-from bench.claims.verdict import Budget, BudgetKind, Data, DataKind, Outcome, Verdict
+from bench.claims.verdict import Budget, BudgetKind, ClaimOutcome, Data, DataKind, Verdict
 from bench.records.storage import read_plain_json
 from bench.records.throughput import Measured
 from bench.spec.cells import digest
@@ -86,24 +86,24 @@ def judge_cost(claim: CostTable, cost: Cost | None) -> list[ClaimResult]:
     """
     if cost is None or not cost.networks:
         reason = "nothing recorded; `python -m bench cost` measures it"
-        return [_result(claim, None, Outcome.NOT_MEASURED, reason, BudgetKind.UNSTATED)]
+        return [_result(claim, None, ClaimOutcome.NOT_MEASURED, reason, BudgetKind.UNSTATED)]
     results = []
     budget = f"width {cost.width:g}, batch {cost.batch_size}, one thread, kernels {cost.kernels}"
     for network in cost.networks:
         if network.num_pairs < claim.min_pairs:
-            outcome, reason = Outcome.NOT_MEASURED, f"{network.num_pairs} pairs, {claim.min_pairs} needed"
+            outcome, reason = ClaimOutcome.NOT_MEASURED, f"{network.num_pairs} pairs, {claim.min_pairs} needed"
         elif network.high <= claim.at_most:
-            outcome, reason = Outcome.REPRODUCED, f"upper end {network.high:.3f} meets at most {claim.at_most:g}"
+            outcome, reason = ClaimOutcome.REPRODUCED, f"upper end {network.high:.3f} meets at most {claim.at_most:g}"
         elif network.low > claim.at_most:
-            outcome, reason = Outcome.NOT_REPRODUCED, f"lower end {network.low:.3f} is above {claim.at_most:g}"
+            outcome, reason = ClaimOutcome.NOT_REPRODUCED, f"lower end {network.low:.3f} is above {claim.at_most:g}"
         else:
-            outcome = Outcome.NOT_MEASURED
+            outcome = ClaimOutcome.NOT_MEASURED
             reason = f"the interval [{network.low:.3f}, {network.high:.3f}] holds the bound"
         results.append(_result(claim, network, outcome, reason, budget))
     return results
 
 
-def _result(claim: CostTable, cost: NetworkCost | None, outcome: Outcome, reason: str, budget: str) -> ClaimResult:
+def _result(claim: CostTable, cost: NetworkCost | None, outcome: ClaimOutcome, reason: str, budget: str) -> ClaimResult:
     upper = cost.high if cost else math.nan
     bound = f"at most {claim.at_most:g}"
     holds = upper <= claim.at_most  # NaN is not

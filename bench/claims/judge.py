@@ -12,7 +12,7 @@ from bench.analysis import statistics
 from bench.analysis.runs import Run, Sweep
 from bench.claims.conditions import Asked, ask, blank_seeds, check, holds_for
 from bench.claims.result import BesideResult, ClaimResult, ConditionResult
-from bench.claims.verdict import Budget, BudgetKind, Data, Outcome, Verdict
+from bench.claims.verdict import Budget, BudgetKind, ClaimOutcome, Data, Verdict
 from bench.spec.cells import digest
 from bench.spec.criteria import BlankTable, ClaimTable
 from bench.spec.experiment import ExperimentTable, group_name, groups
@@ -156,20 +156,23 @@ def _outcome(
     rule_of_blank: BlankTable | None,
     *,
     reduced: bool,
-) -> tuple[Outcome, str]:
+) -> tuple[ClaimOutcome, str]:
     """The outcome, and its reason in words."""
     num_seeds = len(runs) + num_diverged
     iterations = sweep.definition["training"]["iterations"]
     if num_seeds < claim.min_seeds:
-        return Outcome.NOT_MEASURED, f"{num_seeds} seed{'' if num_seeds == 1 else 's'} ended, {claim.min_seeds} needed"
+        return (
+            ClaimOutcome.NOT_MEASURED,
+            f"{num_seeds} seed{'' if num_seeds == 1 else 's'} ended, {claim.min_seeds} needed",
+        )
     if iterations < claim.min_iterations:
-        return Outcome.NOT_MEASURED, f"a budget of {iterations} iterations, {claim.min_iterations} needed"
+        return ClaimOutcome.NOT_MEASURED, f"a budget of {iterations} iterations, {claim.min_iterations} needed"
     blank = blank_seeds(rule_of_blank, runs)
     together, remark = _hold_together(asked, runs, num_seeds, blank)
     outcome, best = (_decided(conditions, together, unknown=fill, reduced=reduced) for fill in (False, True))
     if outcome is not best:
         unmeasured = [(one, c) for one, c in zip(asked, conditions, strict=True) if math.isnan(c.value)]
-        return Outcome.NOT_MEASURED, "; ".join(_no_value(one, c, runs) for one, c in unmeasured) or remark
+        return ClaimOutcome.NOT_MEASURED, "; ".join(_no_value(one, c, runs) for one, c in unmeasured) or remark
     reason = "; ".join(
         f"{c.measure}: no seed shows it, {c.bound} asked"
         if math.isinf(c.value) and len(blank) == num_seeds
@@ -190,14 +193,14 @@ def _outcome(
 
 def _decided(
     conditions: tuple[ConditionResult, ...], together: bool | None, *, unknown: bool, reduced: bool
-) -> Outcome:
+) -> ClaimOutcome:
     """The outcome if whatever is missing were ``unknown``: a condition without a value, and ``together`` if None."""
     holds = [unknown if math.isnan(c.value) else c.holds for c in conditions]
     if all(holds) and (unknown if together is None else together):
-        return Outcome.REPRODUCED
+        return ClaimOutcome.REPRODUCED
     if any(held for held, c in zip(holds, conditions, strict=True) if not c.guard):
-        return Outcome.PARTLY
-    return Outcome.NOT_REACHED if reduced else Outcome.NOT_REPRODUCED
+        return ClaimOutcome.PARTLY
+    return ClaimOutcome.NOT_REACHED if reduced else ClaimOutcome.NOT_REPRODUCED
 
 
 def _hold_together(

@@ -7,7 +7,7 @@ from bench.analysis.runs import Sweep
 from bench.spec.experiment import ExperimentTable
 
 
-class Outcome(StrEnum):
+class ClaimOutcome(StrEnum):
     """What became of a claim, in the order in which reports list it."""
 
     REPRODUCED = "reproduced"
@@ -81,7 +81,7 @@ class Budget:
 class Verdict:
     """The answer to a claim."""
 
-    outcome: Outcome
+    outcome: ClaimOutcome
     data: Data
     budget: Budget
 
@@ -92,11 +92,11 @@ class Verdict:
             verdict = verdict.removesuffix(ending)
         kind = next((kind for kind in DataKind if data.startswith(kind)), DataKind.ANY)
         how = next((kind for kind in BudgetKind if budget.startswith(kind)), BudgetKind.UNSTATED)
-        return cls(Outcome(verdict), Data(kind, data), Budget(how, budget))
+        return cls(ClaimOutcome(verdict), Data(kind, data), Budget(how, budget))
 
     @property
     def is_measured(self) -> bool:
-        return self.outcome is not Outcome.NOT_MEASURED
+        return self.outcome is not ClaimOutcome.NOT_MEASURED
 
     def __str__(self) -> str:
         """``partly reproduced on a substitute``."""

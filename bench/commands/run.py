@@ -11,7 +11,7 @@ from bench.console import BadInput, Exit, console, escape, say
 from bench.context import Context
 from bench.paths import on_results, require_writable
 from bench.run.executors.base import Executor
-from bench.run.launch import Outcome, free_bytes, launch
+from bench.run.launch import Launched, free_bytes, launch
 from bench.run.plan import PlannedCell, plan
 from bench.run.share_gpu import limit_threads
 from bench.run.work import estimate, work_of
@@ -75,7 +75,7 @@ def _train(
     todo: list[PlannedCell],
     every_s: float,
     every: int | None,
-) -> Outcome:
+) -> Launched:
     from bench.run.progress import display_for
 
     task_of = task_maker(context, every_s, every)
@@ -101,7 +101,7 @@ def task_maker(context: Context, every_s: float, every: int | None) -> "Callable
     return task_of
 
 
-def _print_outcome(context: Context, outcome: Outcome, num_tasks: int) -> None:
+def _print_outcome(context: Context, outcome: Launched, num_tasks: int) -> None:
     if outcome.lost:
         say(f"[red]stopped:[/red] {escape(outcome.lost)}; the cells there now were not made by this run")
         return

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from bench.analysis import statistics
 from bench.analysis.runs import Run, Sweep
-from bench.analysis.statistics import Outcome, ShiftInterval
+from bench.analysis.statistics import GateOutcome, ShiftInterval
 from bench.gate import rules
 from bench.gate.change import BySeed, Change, Sides, change_between, values_by_seed
 from bench.gate.health import NOT_MEASURED, HealthCheck, check_health
@@ -29,11 +29,11 @@ class ArmCheck:
     """One arm's comparison."""
 
     group: str
-    outcome: Outcome
+    outcome: GateOutcome
     reason: str
     t80: Comparison | None
     final: ShiftInterval | None
-    final_outcome: Outcome | None
+    final_outcome: GateOutcome | None
     health: HealthCheck
     base_t80: BySeed  # inf: 0.8 H(c) was not reached
     new_t80: BySeed
@@ -50,7 +50,7 @@ class Check:
     """The gate's answer."""
 
     experiment: str
-    outcome: Outcome
+    outcome: GateOutcome
     reason: str
     arms: list[ArmCheck]
     watched: list[Watched]
@@ -158,7 +158,7 @@ def _check_arm(rule: GateTable, group: str, base: list[Run], new: list[Run]) -> 
 
 def decide(
     rule: GateTable, budget: float, t80: Sides, final_nats: Sides
-) -> tuple[Comparison, ShiftInterval | None, Outcome, list[tuple[Outcome, str]]]:
+) -> tuple[Comparison, ShiftInterval | None, GateOutcome, list[tuple[GateOutcome, str]]]:
     """One look at (base, new) of both measures by seed: T80, the final L_I with its outcome, and both as findings."""
     alpha = rule.alpha / NUM_TESTS
     base, new = (list(side.values()) for side in t80)
@@ -171,7 +171,7 @@ def decide(
     return compared, final, outcome, [(compared.outcome, compared.reason), (outcome, fallen)]
 
 
-def worst(findings: list[tuple[Outcome, str]]) -> tuple[Outcome, str]:
+def worst(findings: list[tuple[GateOutcome, str]]) -> tuple[GateOutcome, str]:
     """The first regression, else the first doubt, else the first finding."""
     for outcome in ("regressed", "inconclusive"):
         for finding in findings:
@@ -180,7 +180,7 @@ def worst(findings: list[tuple[Outcome, str]]) -> tuple[Outcome, str]:
     return findings[0]
 
 
-def _overall(arms: list[ArmCheck], watched: list[Watched], problems: list[str]) -> tuple[Outcome, str]:
+def _overall(arms: list[ArmCheck], watched: list[Watched], problems: list[str]) -> tuple[GateOutcome, str]:
     """Outcome and reason: every regression, else every problem, else the first doubt; a problem is never ok."""
     found: list[ArmCheck | Watched] = [*arms, *watched]
     regressed = [f"{one.group}: {one.reason}" for one in found if one.outcome == "regressed"]

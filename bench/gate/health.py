@@ -6,7 +6,7 @@ from typing import Literal
 
 from bench.analysis import statistics
 from bench.analysis.runs import Run
-from bench.analysis.statistics import Outcome
+from bench.analysis.statistics import GateOutcome
 
 NOT_MEASURED: Literal["not measured"] = "not measured"  # decides nothing, and is said
 DIVERGED = "diverged"  # a failed seed: T80's rule counts it
@@ -16,7 +16,7 @@ DIVERGED = "diverged"  # a failed seed: T80's rule counts it
 class HealthCheck:
     """The guard's answer, and each seed's status by the health rule."""
 
-    outcome: Outcome | Literal["not measured"]
+    outcome: GateOutcome | Literal["not measured"]
     reason: str
     base: dict[int, str]
     new: dict[int, str]
@@ -34,7 +34,7 @@ def check_health(base: list[Run], new: list[Run], alpha: float) -> HealthCheck:
 
 def _judge(
     sides: tuple[list[Run], list[Run]], statuses: list[dict[int, str]], alpha: float
-) -> tuple[Outcome | Literal["not measured"], str]:
+) -> tuple[GateOutcome | Literal["not measured"], str]:
     num_base, num_new = map(len, sides)
     collapsed_base, collapsed_new = (sum(s == "collapsed" for s in side.values()) for side in statuses)
     named = zip(("the baseline", "a new run"), statuses, strict=True)

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from bench.analysis.runs import Sweep
-from bench.analysis.statistics import Outcome
+from bench.analysis.statistics import GateOutcome
 from bench.analysis.throughput import MAX_RATIO, Ratio, RatioLine, newest_ratio
 from bench.gate.change import Direction
 from bench.gate.compare import Check
@@ -38,7 +38,7 @@ class ChangeLine(Recorded):
 class WatchedLine(Recorded):
     """A watched number's shift in its measure's unit; None: not measured."""
 
-    outcome: Outcome
+    outcome: GateOutcome
     shift: Number | None
 
 
@@ -51,7 +51,7 @@ class HistoryLine(Recorded):
     torch: Any = None  # this and the next two as the cell recorded them
     training_code: Any = None
     cpu: Any = None
-    outcome: Outcome
+    outcome: GateOutcome
     change: dict[str, ChangeLine] = Field(default_factory=dict)
     watched: dict[Label, WatchedLine] = Field(default_factory=dict)  # by arm and measure, "gan-fast-q.area_under_curve"
     tolerance: Annotated[float, Field(gt=0, lt=10)] | None = None

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from bench.analysis import statistics
-from bench.analysis.statistics import Outcome
+from bench.analysis.statistics import GateOutcome
 from bench.gate.change import Change, Shift
 from bench.gate.compare import ArmCheck, Check
 from bench.gate.health import NOT_MEASURED
@@ -175,7 +175,7 @@ def lines(check: Check, rule: GateTable) -> Iterator[str]:
         yield f"to decide, also run seeds {check.next_seeds[0]}-{check.next_seeds[-1]}: the answer is then final"
 
 
-def outcome_of(found: ArmCheck | Check, strict: bool) -> Outcome:
+def outcome_of(found: ArmCheck | Check, strict: bool) -> GateOutcome:
     """An arm's or a check's outcome; with ``strict`` a change for the worse that is tolerated is a regression."""
     is_worse = found.change.is_worse if isinstance(found, ArmCheck) else found.is_worse
     return "regressed" if strict and is_worse and found.outcome == "ok" else found.outcome

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from bench.analysis.samples import checked_sample, positive_times, require
 from bench.analysis.statistics import (
-    Outcome,
+    GateOutcome,
     RatioInterval,
     ShiftInterval,
     fisher_failures,
@@ -34,7 +34,7 @@ def percent(share: float) -> str:
 class Comparison:
     """The answer of `compare_convergence`; the four numbers are None where a side has no seed at all."""
 
-    outcome: Outcome
+    outcome: GateOutcome
     reason: str  # one sentence
     ratio: RatioInterval | None
     p_slower: float | None  # Mann-Whitney, one-sided
@@ -79,7 +79,7 @@ def compare_convergence(
     failures = f"{failed_new} of {num_new} new seeds failed, {failed_base} of {num_base} in the baseline"
     if failed_base or failed_new:
         measured += f"; {failures}"
-    outcome: Outcome = "inconclusive"
+    outcome: GateOutcome = "inconclusive"
     if min(num_base, num_new) < MINIMUM_SEEDS:
         reason = few
     elif failed_base / num_base > max_base_failed:
@@ -101,7 +101,7 @@ def compare_convergence(
 
 def non_inferior(
     base: ArrayLike, new: ArrayLike, margin: float, alpha: float = 0.05
-) -> tuple[ShiftInterval | None, Outcome]:
+) -> tuple[ShiftInterval | None, GateOutcome]:
     """Is new, where higher is better, at most `margin` below base? By the Hodges-Lehmann shift of finite values.
 
     ok: its lower bound is above -margin. regressed: its upper bound is below -margin, so a larger loss is shown.

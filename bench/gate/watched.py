@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bench.analysis.runs import Run
-from bench.analysis.statistics import Outcome, ShiftInterval, median_interval, rank_interval
+from bench.analysis.statistics import GateOutcome, ShiftInterval, median_interval, rank_interval
 from bench.gate.change import BySeed, why_not_paired
 from bench.gate.rules import MINIMUM_SEEDS
 from bench.spec.criteria import GateTable, WatchedTable
@@ -29,7 +29,7 @@ class Watched:
 
     group: str
     measure: str
-    outcome: Outcome
+    outcome: GateOutcome
     reason: str
     shift: ShiftInterval | None
     margin: float
@@ -83,7 +83,7 @@ def _values(runs: Sequence[Run], name: str) -> BySeed:
 
 def decide_watched(
     rule: GateTable, table: WatchedTable, base: BySeed, new: BySeed, is_paired: bool
-) -> tuple[ShiftInterval | None, float, Outcome]:
+) -> tuple[ShiftInterval | None, float, GateOutcome]:
     """One look at one number, by seed: its shift, the margin, the outcome.
 
     regressed: a shift of the margin or more, whose interval leaves out 0; ok: an interval within the margin;

@@ -4,16 +4,16 @@ import math
 from collections.abc import Sequence
 
 from bench.claims.result import BesideResult, ClaimResult
-from bench.claims.verdict import ON, Outcome, Verdict
+from bench.claims.verdict import ON, ClaimOutcome, Verdict
 from bench.report import wording
 from bench.spec.vocabulary import measure
 
 ANSWERS = {
-    Outcome.REPRODUCED: "yes",
-    Outcome.PARTLY: "partly",
-    Outcome.NOT_REPRODUCED: "no",
-    Outcome.NOT_REACHED: "not at this budget",
-    Outcome.NOT_MEASURED: "open",
+    ClaimOutcome.REPRODUCED: "yes",
+    ClaimOutcome.PARTLY: "partly",
+    ClaimOutcome.NOT_REPRODUCED: "no",
+    ClaimOutcome.NOT_REACHED: "not at this budget",
+    ClaimOutcome.NOT_MEASURED: "open",
 }
 ORDER = list(ANSWERS)  # the best first
 _OF_RANGE = "by {best:.2f} of the range in the best run, {median:.2f} in the median"

@@ -7,18 +7,18 @@ from statistics import median
 from markupsafe import Markup
 
 from bench.claims.result import BesideResult, ClaimResult, ConditionResult
-from bench.claims.verdict import Outcome
+from bench.claims.verdict import ClaimOutcome
 from bench.report import answers, wording
 from bench.spec.vocabulary import measure
 
 WIDTH, HEIGHT, MARGIN = 220, 26, 8  # of a strip of seeds, pixels; its axis is below it
 AXIS = 14
 BADGES = {
-    Outcome.REPRODUCED: ("yes", "✓"),
-    Outcome.PARTLY: ("part", "◐"),
-    Outcome.NOT_REPRODUCED: ("no", "✗"),
-    Outcome.NOT_REACHED: ("budget", "○"),
-    Outcome.NOT_MEASURED: ("none", wording.ABSENT),
+    ClaimOutcome.REPRODUCED: ("yes", "✓"),
+    ClaimOutcome.PARTLY: ("part", "◐"),
+    ClaimOutcome.NOT_REPRODUCED: ("no", "✗"),
+    ClaimOutcome.NOT_REACHED: ("budget", "○"),
+    ClaimOutcome.NOT_MEASURED: ("none", wording.ABSENT),
 }
 
 
@@ -77,10 +77,10 @@ class ArmView:
     def why(self) -> str:
         """Why the answer is not a plain yes, or that the best run decides; in one sentence."""
         result, outcome = self.result, self.result.verdict.outcome
-        if outcome is Outcome.NOT_MEASURED:
+        if outcome is ClaimOutcome.NOT_MEASURED:
             return result.reason
         parts = []
-        if outcome is Outcome.REPRODUCED:
+        if outcome is ClaimOutcome.REPRODUCED:
             if result.conditions[0].over == "best seed":
                 parts.append("the best run decides, as the paper asks")
         else:

@@ -10,7 +10,7 @@ from bench.analysis.runs import Sweep
 from bench.claims.judge import judge, left_out
 from bench.claims.remarks import read_remarks, with_remarks
 from bench.claims.result import ClaimResult
-from bench.claims.verdict import Budget, BudgetKind, Data, DataKind, Outcome
+from bench.claims.verdict import Budget, BudgetKind, ClaimOutcome, Data, DataKind
 from bench.report import answers, unclaimed, wording
 from bench.spec.experiment import ExperimentTable
 from bench.spec.tables import Spec
@@ -84,7 +84,7 @@ def answer_of_figure1(results: list[ClaimResult]) -> str:
         return f"Whether the paper's curve appears is not measured yet: {asked[0][0].reason}."
     matching = [r.arm for r, c in decided if c.holds]
     others = [r.arm for r, c in decided if not c.holds]
-    reproduced = {r.arm for r, _ in decided if r.verdict.outcome is Outcome.REPRODUCED}
+    reproduced = {r.arm for r, _ in decided if r.verdict.outcome is ClaimOutcome.REPRODUCED}
     if matching == ["infogan-fast-q"] and others == ["infogan"] and reproduced == {"infogan-fast-q"}:
         sentence = (
             "The paper's curve appears with Q's head at the generator's rate (infogan-fast-q), "
@@ -107,7 +107,7 @@ def answer_of_figure1(results: list[ClaimResult]) -> str:
 def _by_verdict(results: list[ClaimResult]) -> str:
     """``Do the claims hold? Yes on a substitute: F2c (infogan). Open: F2a (infogan).``"""
     found: dict[str, list[str]] = {}
-    order = list(Outcome)
+    order = list(ClaimOutcome)
     for r in sorted(results, key=lambda r: order.index(r.verdict.outcome)):
         found.setdefault(answers.in_words(r.verdict), []).append(f"{r.id} ({r.group})")
     said = [f"{v[:1].upper()}{v[1:]}: {wording.listed(ids)}." for v, ids in found.items()]

@@ -33,7 +33,7 @@ class Display(Protocol):
 
 
 @dataclass(frozen=True)
-class Outcome:
+class Launched:
     """The outcome of a run."""
 
     exit_code: Exit
@@ -73,7 +73,7 @@ def launch(
     executor: Executor,
     display: Display,
     uri: str | None,
-) -> Outcome:
+) -> Launched:
     """Train and measure the cells, and mirror those that are not mirrored; no mirror if ``uri`` is None.
 
     Raises Locked if another run uses the results.
@@ -105,7 +105,7 @@ def launch(
         was_stopped = stop.requested
         if loss := lock.loss():  # these paths may now belong to another launch
             mirror.abandon()
-            return Outcome(Exit.FAILED, 0, [], [], loss)
+            return Launched(Exit.FAILED, 0, [], [], loss)
         untracked = _finished(mirror, display, in_haste=was_stopped)
         try:
             clock.record(results, tasks, outcomes, executor.jobs)
@@ -121,7 +121,7 @@ def launch(
         code = Exit.FAILED
     else:
         code = Exit.NOT_TRACKED if untracked else Exit.OK
-    return Outcome(code, done, failed, untracked)
+    return Launched(code, done, failed, untracked)
 
 
 def _finished(mirror: Mirror | NoMirror, display: Display, *, in_haste: bool) -> list[Unsynced]:

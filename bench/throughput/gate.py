@@ -9,14 +9,14 @@ from typing import Any, Literal
 
 import numpy as np
 
-from bench.analysis.statistics import Outcome, RatioInterval, hodges_lehmann_ratio
+from bench.analysis.statistics import GateOutcome, RatioInterval, hodges_lehmann_ratio
 from bench.records.throughput import Fingerprint, Measurement, PairedRecord, precision_of
 from bench.throughput.paired import ALPHA, Clock
 
 TOLERANCE = 0.05  # a regression is slower by at least this
 MARGIN = 0.10  # ok excludes a slowdown of this
 PROTOCOL = 2  # raise it when the measurement changes; other protocols are not compared
-EXIT: dict[Outcome, int] = {"ok": 0, "regressed": 1, "inconclusive": 3}
+EXIT: dict[GateOutcome, int] = {"ok": 0, "regressed": 1, "inconclusive": 3}
 SAME_MACHINE = ("protocol", "cpu", "instructions", "cores", "threads", "device", "gpu", "torch")
 SAME_WORKLOAD = ("network", "batch_size", "width", "kernels", "fast_layers", "device")
 
@@ -27,14 +27,14 @@ LogRatios = Mapping[Clock, Sequence[float]]
 class Verdict:
     """Outcome of a comparison, with the ratio of ratios on each compared clock."""
 
-    outcome: Outcome
+    outcome: GateOutcome
     reason: str
     ratios: dict[Clock, RatioInterval]
 
 
 def compare_log_ratios(
     base: Sequence[float], new: Sequence[float], alpha: float = ALPHA
-) -> tuple[Outcome, RatioInterval]:
+) -> tuple[GateOutcome, RatioInterval]:
     """regressed: the ratio grew by at least the tolerance and the interval is above 1; ok: the margin is excluded."""
     ratio = hodges_lehmann_ratio(np.exp(base), np.exp(new), alpha=alpha)
     if ratio.low > 1 and ratio.ratio >= 1 + TOLERANCE:
@@ -54,7 +54,7 @@ def compare(base: LogRatios, new: LogRatios, used: Sequence[Clock], alpha: float
     """
     results = {clock: compare_log_ratios(base[clock], new[clock], alpha / len(used)) for clock in used}
     ratios = {clock: ratio for clock, (_, ratio) in results.items()}
-    outcomes: dict[Outcome, list[Clock]] = {}
+    outcomes: dict[GateOutcome, list[Clock]] = {}
     for clock, (outcome, _) in results.items():
         outcomes.setdefault(outcome, []).append(clock)
     shown = {
@@ -93,7 +93,7 @@ def against(baseline: PairedRecord, fingerprint: Fingerprint, measurement: Measu
     return compare(old["log_ratios"], new["log_ratios"], used, new["alpha"])
 
 
-def worst(outcomes: Sequence[Outcome]) -> Outcome:
+def worst(outcomes: Sequence[GateOutcome]) -> GateOutcome:
     """The worst outcome: regressed, then inconclusive, then ok."""
     order: tuple[Literal["regressed"], Literal["inconclusive"], Literal["ok"]] = ("regressed", "inconclusive", "ok")
     return next(outcome for outcome in order if outcome in outcomes)

@@ -2,14 +2,14 @@
 
 from dataclasses import replace
 
-from bench.claims.verdict import Outcome
+from bench.claims.verdict import ClaimOutcome
 from bench.publish import answers
 from bench.report.evidence import Evidence
 from tests.bench.report.test_cards import result
 
-YES = Evidence(result("F4a", Outcome.REPRODUCED), "chairs-paper", is_papers_budget=True)
+YES = Evidence(result("F4a", ClaimOutcome.REPRODUCED), "chairs-paper", is_papers_budget=True)
 NO = Evidence(
-    replace(result("F4a", Outcome.NOT_REACHED, arm="infogan-fast-q"), remark="smudges"),
+    replace(result("F4a", ClaimOutcome.NOT_REACHED, arm="infogan-fast-q"), remark="smudges"),
     "chairs-cpu",
     is_papers_budget=False,
 )

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from bench.claims.result import BesideResult, ClaimResult, ConditionResult
-from bench.claims.verdict import Budget, BudgetKind, Data, DataKind, Outcome, Verdict
+from bench.claims.verdict import Budget, BudgetKind, ClaimOutcome, Data, DataKind, Verdict
 from bench.report import answers, cards, wording
 from bench.report.arms import MARGIN, WIDTH, strip
 from bench.report.pages import FigureView
@@ -25,7 +25,7 @@ def condition(measure: str = "mi_final_fraction", over: str = "median seed", **s
     )
 
 
-def result(claim: str, outcome: Outcome, arm: str = "infogan", held: ConditionResult | None = None) -> ClaimResult:
+def result(claim: str, outcome: ClaimOutcome, arm: str = "infogan", held: ConditionResult | None = None) -> ClaimResult:
     held = held or condition(s0=0.2, s1=0.6, s2=0.9)
     verdict = Verdict(
         outcome, Data(DataKind.SUBSTITUTE, "a substitute"), Budget(BudgetKind.REDUCED, "reduced (width 0.5)")
@@ -42,17 +42,19 @@ def test_every_claim_of_the_paper_has_plain_words_and_they_take_its_numbers() ->
     claims = {claim.id for experiment in spec.experiments.values() for claim in experiment.claims}
     assert claims | {spec.cost.id if spec.cost else ""} == set(answers.PLAIN)
     for claim in answers.PLAIN:
-        words = answers.ours([result(claim, Outcome.PARTLY)])
+        words = answers.ours([result(claim, ClaimOutcome.PARTLY)])
         assert words
         assert "{" not in words
-        assert answers.needed(result(claim, Outcome.PARTLY)).startswith("≥ ")
+        assert answers.needed(result(claim, ClaimOutcome.PARTLY)).startswith("≥ ")
     beside = {b.measure for e in spec.experiments.values() for claim in e.claims for b in claim.beside}
     assert beside == set(answers.BESIDE)
 
 
 def test_a_bound_is_said_as_its_number_is() -> None:
     def needed(claim: str, bound: str, limit: float) -> str:
-        return answers.needed(result(claim, Outcome.PARTLY, held=replace(condition(s0=0.2), bound=bound, limit=limit)))
+        return answers.needed(
+            result(claim, ClaimOutcome.PARTLY, held=replace(condition(s0=0.2), bound=bound, limit=limit))
+        )
 
     assert needed("F2c", "at least 0.2", 0.2) == "≥ 20 %"
     assert needed("F2a", "at most 0.055", 0.055) == "≤ 5.5 %"
@@ -63,36 +65,36 @@ def test_a_bound_is_said_as_its_number_is() -> None:
 
 def test_a_median_has_its_interval_where_that_is_asked() -> None:
     def shown(claim: str, low: float | None = 0.2) -> str:
-        return answers.ours([replace(result(claim, Outcome.PARTLY), low=low)], with_interval=True)
+        return answers.ours([replace(result(claim, ClaimOutcome.PARTLY), low=low)], with_interval=True)
 
     assert shown("F2c") == "explains 60 % [20, 90] of the slant's variance"
     assert shown("F6a", -math.inf) == "explain 60 % [nothing, 90] of its variance"
     assert shown("F5a", None) == "by 0.60 of the range"
-    late = replace(result("S6b", Outcome.PARTLY), high=math.inf)
+    late = replace(result("S6b", ClaimOutcome.PARTLY), high=math.inf)
     assert answers.ours([late], with_interval=True) == "in 60 % [20, not reached] of the iterations that quality takes"
-    same = replace(result("F2c", Outcome.PARTLY), low=0.6, high=0.6)
+    same = replace(result("F2c", ClaimOutcome.PARTLY), low=0.6, high=0.6)
     assert answers.ours([same], with_interval=True) == "explains 60 % of the slant's variance"
-    assert answers.ours([result("F5a", Outcome.PARTLY)]) == "by 0.60 of the range"
-    nothing = replace(result("F5a", Outcome.NOT_REACHED), value=-math.inf, low=-math.inf, high=-math.inf)
+    assert answers.ours([result("F5a", ClaimOutcome.PARTLY)]) == "by 0.60 of the range"
+    nothing = replace(result("F5a", ClaimOutcome.NOT_REACHED), value=-math.inf, low=-math.inf, high=-math.inf)
     assert answers.ours([nothing], with_interval=True) == "most seeds show nothing of it"
 
 
 def test_a_number_that_is_not_there_has_a_word_everywhere() -> None:
     """No "nan" or "inf%" is shown for the best run, for the median, or for the paper's measure beside them."""
-    undecided = result("F3a", Outcome.NOT_MEASURED, held=condition(over="best seed", s0=math.nan))
+    undecided = result("F3a", ClaimOutcome.NOT_MEASURED, held=condition(over="best seed", s0=math.nan))
     assert answers.ours([undecided]) == f"by {wording.ABSENT} of the range in the best run, 0.60 in the median"
     nothing = replace(undecided, value=-math.inf)
     assert answers.ours([nothing]) == f"by {wording.ABSENT} of the range in the best run, nothing in the median"
     held = replace(condition("digit_error", s0=0.2), bound="at most 0.055", limit=0.055)
-    diverged = replace(result("F2a", Outcome.NOT_REPRODUCED, held=held), value=math.inf)
+    diverged = replace(result("F2a", ClaimOutcome.NOT_REPRODUCED, held=held), value=math.inf)
     assert answers.ours([diverged], with_bound=True) == "most seeds show nothing of it, ≤ 5.5 % needed"
     beside = BesideResult("digit_error", "of images", 0.05, math.nan, {})
-    (card,) = cards.cards([replace(result("F2b", Outcome.PARTLY), beside=(beside,))], {})
+    (card,) = cards.cards([replace(result("F2b", ClaimOutcome.PARTLY), beside=(beside,))], {})
     assert (card.arms[0].number, card.paper) == ("agreement with the digit (NMI) 0.60, ≥ 0.5 needed", "5 %")
 
 
 def test_a_claim_about_cost_shows_the_span_of_its_networks() -> None:
-    networks = [replace(result("S6a", Outcome.REPRODUCED, arm), value=v) for arm, v in (("a", 1.01), ("b", 1.08))]
+    networks = [replace(result("S6a", ClaimOutcome.REPRODUCED, arm), value=v) for arm, v in (("a", 1.01), ("b", 1.08))]
     assert answers.ours(networks) == "an iteration takes 1.0 % to 8.0 % longer"
     assert answers.ours(networks[1:]) == "an iteration takes 8.0 % longer"
     faster = [replace(networks[0], value=v) for v in (0.98, 0.95)]
@@ -104,9 +106,11 @@ def test_a_claim_about_cost_shows_the_span_of_its_networks() -> None:
 def test_a_result_is_read_back_from_its_line_of_claims_json(worst: float, bound: str) -> None:
     held = replace(condition(s0=math.nan, s1=0.9), value=worst, bound=bound)
     beside = BesideResult("t80", "iterations", 21.0, math.nan, {0: math.nan})
-    whole = result("F3a", Outcome.NOT_REACHED, held=held)
+    whole = result("F3a", ClaimOutcome.NOT_REACHED, held=held)
     whole = replace(whole, variant="tables", value=worst, low=worst, num_blank=1, beside=(beside,))
-    open_ = replace(result("F3a", Outcome.NOT_MEASURED, held=replace(held, value=math.nan)), value=None, num_measured=0)
+    open_ = replace(
+        result("F3a", ClaimOutcome.NOT_MEASURED, held=replace(held, value=math.nan)), value=None, num_measured=0
+    )
     for one in (whole, open_):
         again = ClaimResult.from_json(json.loads(json.dumps(one.to_json())))
         assert repr(again) == repr(one)  # NaN is not equal to NaN
@@ -117,7 +121,7 @@ def test_a_result_is_read_back_from_its_line_of_claims_json(worst: float, bound:
 
 
 def test_a_claim_of_ones_own_is_shown_in_its_own_words() -> None:
-    (card,) = cards.cards([result("X1", Outcome.PARTLY)], {})
+    (card,) = cards.cards([result("X1", ClaimOutcome.PARTLY)], {})
     assert card.plain == card.first.text == "A text."
     assert card.arms[0].number == "final L_I 0.600 of H(c)"
 
@@ -125,9 +129,9 @@ def test_a_claim_of_ones_own_is_shown_in_its_own_words() -> None:
 def test_the_best_answer_comes_first_and_the_bar_counts_claims_not_arms() -> None:
     found = cards.cards(
         [
-            result("F1", Outcome.PARTLY),
-            result("F1", Outcome.REPRODUCED, "infogan-fast-q"),
-            result("F2a", Outcome.NOT_MEASURED),
+            result("F1", ClaimOutcome.PARTLY),
+            result("F1", ClaimOutcome.REPRODUCED, "infogan-fast-q"),
+            result("F2a", ClaimOutcome.NOT_MEASURED),
         ],
         {},
     )
@@ -139,14 +143,14 @@ def test_the_best_answer_comes_first_and_the_bar_counts_claims_not_arms() -> Non
 
 def test_a_reason_says_what_was_missed_or_that_the_best_run_decides() -> None:
     missed = condition(s0=0.2, s1=0.3, s2=0.9)
-    (arm,) = cards.cards([result("own", Outcome.NOT_REACHED, held=missed)], {})[0].arms
+    (arm,) = cards.cards([result("own", ClaimOutcome.NOT_REACHED, held=missed)], {})[0].arms
     assert arm.why == "final L_I: 0.300, at least 0.5 asked"
-    (arm,) = cards.cards([result("F2c", Outcome.NOT_REACHED, held=missed)], {})[0].arms
+    (arm,) = cards.cards([result("F2c", ClaimOutcome.NOT_REACHED, held=missed)], {})[0].arms
     assert (arm.number, arm.why) == ("explains 60 % of the slant's variance, ≥ 50 % needed", "")
     best = condition(over="best seed", s0=0.9)
-    (arm,) = cards.cards([result("F3a", Outcome.REPRODUCED, held=best)], {})[0].arms
+    (arm,) = cards.cards([result("F3a", ClaimOutcome.REPRODUCED, held=best)], {})[0].arms
     assert arm.why == "the best run decides, as the paper asks"
-    (arm,) = cards.cards([result("F3a", Outcome.NOT_MEASURED)], {})[0].arms
+    (arm,) = cards.cards([result("F3a", ClaimOutcome.NOT_MEASURED)], {})[0].arms
     assert arm.why == "a reason"
 
 
@@ -162,7 +166,7 @@ def test_a_strip_has_a_dot_for_every_seed_in_proportion() -> None:
 
 def test_the_picture_of_a_claim_is_shown_with_it() -> None:
     picture = FigureView("A figure", "What it shows.", ("figures/a.png",), "data:,")
-    (card,) = cards.cards([result("F1", Outcome.REPRODUCED)], {"F1": (picture,)})
+    (card,) = cards.cards([result("F1", ClaimOutcome.REPRODUCED)], {"F1": (picture,)})
     assert card.pictures == (picture,)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from bench.claims.result import ClaimResult
-from bench.claims.verdict import Data, DataKind, Outcome
+from bench.claims.verdict import ClaimOutcome, Data, DataKind
 from bench.commands.report import report
 from bench.console import BadInput
 from bench.context import DEFAULT_SPEC
@@ -103,9 +103,9 @@ def pieces(claim: ClaimResult, folder: str, profile: str) -> list[evidence.Evide
 
 @pytest.mark.parametrize("turned", [False, True])
 def test_the_papers_budget_answers_where_it_was_measured(turned: bool) -> None:
-    small = pieces(result("F1", Outcome.REPRODUCED), "a", "cpu")
-    large = pieces(result("F1", Outcome.PARTLY), "b", "paper")
-    empty = pieces(result("F1", Outcome.NOT_MEASURED), "c", "paper")
+    small = pieces(result("F1", ClaimOutcome.REPRODUCED), "a", "cpu")
+    large = pieces(result("F1", ClaimOutcome.PARTLY), "b", "paper")
+    empty = pieces(result("F1", ClaimOutcome.NOT_MEASURED), "c", "paper")
     ordered = [*small, *large, *empty]
     (found,) = evidence.best(reversed(ordered) if turned else ordered).values()
     assert [one.folder for one in found] == ["b"]
@@ -115,7 +115,7 @@ def test_the_papers_budget_answers_where_it_was_measured(turned: bool) -> None:
 
 @pytest.mark.parametrize("turned", [False, True])
 def test_of_two_equal_budgets_and_seeds_the_longer_runs_answer(turned: bool) -> None:
-    short, long = (replace(result("F4a", Outcome.PARTLY), iterations=n) for n in (1200, 5000))
+    short, long = (replace(result("F4a", ClaimOutcome.PARTLY), iterations=n) for n in (1200, 5000))
     ordered = [*pieces(short, "a", "cpu"), *pieces(long, "b", "cpu")]
     (found,) = evidence.best(reversed(ordered) if turned else ordered).values()
     assert [one.folder for one in found] == ["b"]
@@ -125,11 +125,11 @@ def test_of_two_equal_budgets_and_seeds_the_longer_runs_answer(turned: bool) -> 
 
 
 def test_the_first_reading_stands_first_also_where_another_answers_better() -> None:
-    first, second = result("F3c", Outcome.NOT_REACHED), result("F3c", Outcome.REPRODUCED)
+    first, second = result("F3c", ClaimOutcome.NOT_REACHED), result("F3c", ClaimOutcome.REPRODUCED)
     readings = [replace(first, variant="authors"), replace(second, variant="fixed")]
     (found,) = evidence.best(pieces(readings[0], "a", "cpu") + pieces(readings[1], "b", "cpu")).values()
     assert [(one.result.group, one.result.verdict.outcome) for one in found] == [
-        ("authors/infogan", Outcome.NOT_REACHED), ("fixed/infogan", Outcome.REPRODUCED)
+        ("authors/infogan", ClaimOutcome.NOT_REACHED), ("fixed/infogan", ClaimOutcome.REPRODUCED)
     ]  # fmt: skip
     (card,) = cards.cards(readings, {})
     assert [arm.name for arm in card.arms] == ["authors/infogan", "fixed/infogan"]
@@ -140,8 +140,8 @@ def test_the_first_reading_stands_first_also_where_another_answers_better() -> N
 
 
 def test_an_arm_that_was_never_run_is_left_out_where_another_was() -> None:
-    yes = replace(result("F4", Outcome.REPRODUCED), variant="authors")
-    none = replace(result("F4", Outcome.NOT_MEASURED), variant="tables", num_seeds=0, value=None)
+    yes = replace(result("F4", ClaimOutcome.REPRODUCED), variant="authors")
+    none = replace(result("F4", ClaimOutcome.NOT_MEASURED), variant="tables", num_seeds=0, value=None)
     (found,) = evidence.best(evidence.of_folder([yes, none], "a")).values()
     assert [one.result.group for one in found] == ["authors/infogan"]
     (found,) = evidence.best(evidence.of_folder([none], "a")).values()
@@ -152,8 +152,8 @@ def test_an_arm_that_was_never_run_is_left_out_where_another_was() -> None:
 
 def test_an_undecided_cost_is_a_measurement_and_not_a_missing_run() -> None:
     """If the bound lies in its interval, it is shown beside decided networks, and wins over a folder with nothing."""
-    yes = replace(result("S6a", Outcome.REPRODUCED, "mnist"), num_seeds=0, value=1.02)
-    undecided = replace(result("S6a", Outcome.NOT_MEASURED, "svhn"), num_seeds=0, value=1.1)
+    yes = replace(result("S6a", ClaimOutcome.REPRODUCED, "mnist"), num_seeds=0, value=1.02)
+    undecided = replace(result("S6a", ClaimOutcome.NOT_MEASURED, "svhn"), num_seeds=0, value=1.1)
     (found,) = evidence.best(evidence.of_folder([yes, undecided], "a")).values()
     assert [one.result.arm for one in found] == ["mnist", "svhn"]
     nothing = replace(undecided, value=None)
@@ -163,7 +163,9 @@ def test_an_undecided_cost_is_a_measurement_and_not_a_missing_run() -> None:
 
 
 def test_a_verdict_on_cost_counts_with_the_largest_budget_of_its_folder() -> None:
-    cost, other = (replace(result(name, Outcome.REPRODUCED), profile=p) for name, p in (("S6a", ""), ("F1", "paper")))
+    cost, other = (
+        replace(result(name, ClaimOutcome.REPRODUCED), profile=p) for name, p in (("S6a", ""), ("F1", "paper"))
+    )
     assert [one.is_papers_budget for one in evidence.of_folder([cost, other], "a")] == [True, True]
     found = evidence.of_folder([cost, replace(other, profile="cpu")], "a")
     assert [one.is_papers_budget for one in found] == [False] * 2
@@ -175,17 +177,17 @@ def test_names_of_folders_are_short_and_differ(tmp_path: Path) -> None:
 
 
 def test_the_answer_is_said_in_words() -> None:
-    line = sentence(result("F2c", Outcome.PARTLY))
+    line = sentence(result("F2c", ClaimOutcome.PARTLY))
     words = "explains 60 % of the slant's variance, ≥ 50 % needed"
     assert line == f"F2c partly on a substitute: {words} (infogan, 2 of 3 seeds)"
-    line = sentence(replace(result("F2c", Outcome.NOT_MEASURED), value=None))
+    line = sentence(replace(result("F2c", ClaimOutcome.NOT_MEASURED), value=None))
     assert line == "F2c open: a reason (infogan, 2 of 3 seeds)"
 
 
 def test_how_far_the_claims_hold_is_said_for_each_kind_of_data() -> None:
-    found = cards.cards([result("F1", Outcome.REPRODUCED), result("F2c", Outcome.NOT_REACHED)], {})
+    found = cards.cards([result("F1", ClaimOutcome.REPRODUCED), result("F2c", ClaimOutcome.NOT_REACHED)], {})
     assert cards.summary(found) == "Partly on substitutes. Of 2 claims: 1 yes and 1 not at this budget."
-    yes = result("F1", Outcome.REPRODUCED)
+    yes = result("F1", ClaimOutcome.REPRODUCED)
     papers = cards.cards([replace(yes, verdict=replace(yes.verdict, data=Data(DataKind.PAPERS, "")))], {})
     assert cards.summary(papers + found).startswith("Yes on the paper's data, partly on substitutes. Of 3 claims: ")
 
