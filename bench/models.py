@@ -53,7 +53,7 @@ class Wanted:
 
 
 @dataclass(frozen=True)
-class Trained:
+class LoadedCell:
     """The networks of a finished cell: ``weights`` as safetensors, with a ``card`` and a readable ``name``."""
 
     name: str
@@ -91,7 +91,7 @@ def load(
         raise api.ModelError(str(error)) from error
 
 
-def trained(source: Path, wanted: Wanted, spec: Spec, tell: Callable[[str], None]) -> Trained:
+def trained(source: Path, wanted: Wanted, spec: Spec, tell: Callable[[str], None]) -> LoadedCell:
     """Read the networks of the selected cell; ``tell`` receives a line per damaged cell. Raises BadInput."""
     require_profile(wanted.profile)
     seed = wanted.seed
@@ -113,7 +113,8 @@ def trained(source: Path, wanted: Wanted, spec: Spec, tell: Callable[[str], None
         | {"budget": c.verdict.budget.words, "seeds": f"{c.seeds_holding} of {c.num_seeds}"}
         for c in claims
     ]
-    return Trained(name, card | {"weights_sha256": hashlib.sha256(weights).hexdigest(), "verdicts": verdicts}, weights)
+    card |= {"weights_sha256": hashlib.sha256(weights).hexdigest(), "verdicts": verdicts}
+    return LoadedCell(name, card, weights)
 
 
 @contextlib.contextmanager

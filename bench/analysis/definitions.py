@@ -10,7 +10,7 @@ from typing import Any, cast
 from bench.spec.cells import Cell, digest
 from bench.spec.config import Config
 from bench.spec.experiment import groups
-from bench.spec.resolve import Choice, resolve
+from bench.spec.resolve import KernelChoice, resolve
 from bench.spec.tables import Spec, SpecError
 from infogan.data import DataInfo, own
 
@@ -57,7 +57,7 @@ def _current_config(spec: Spec, cell: Cell, num_train: int | None) -> Config | N
     info = DataInfo(data["name"], data["source"], "", data["digest"], available or 0, 0, False)
     network = cell.config["network"]
     is_rounded = network.get("precision") == "bf16"
-    choice = Choice(tuple(network.get("fast_layers", ())), network.get("chosen_for", ""), is_rounded)
+    choice = KernelChoice(tuple(network.get("fast_layers", ())), network.get("chosen_for", ""), is_rounded)
     where = cell.experiment, cell.profile, cell.variant, cell.arm, cell.seed
     versions, device = cell.config["versions"], cell.config["device"]
     drawn = cell.config.get("own", {}).get("architecture")  # a report imports nothing: the record knows the table

@@ -10,7 +10,7 @@ import typer
 
 from bench.console import BadInput, escape, say
 from bench.context import DEFAULT_SPEC
-from bench.models import Trained, Wanted, trained
+from bench.models import LoadedCell, Wanted, trained
 from bench.options import OfArm, OfExperiment, OfProfile
 from bench.paths import nearest, require_file, require_folder
 from bench.records.storage import write_atomic, write_plain_json
@@ -61,7 +61,7 @@ def passed_over(line: str) -> None:
     say(f"[yellow]skipped:[/yellow] {escape(line)}")
 
 
-def _write(to: Path, found: Trained, *, onnx: bool) -> None:
+def _write(to: Path, found: LoadedCell, *, onnx: bool) -> None:
     """Write the folder atomically, and only if it can be loaded. Raises BadInput."""
     from infogan import api, exchange
 

@@ -43,7 +43,7 @@ class Kind:
 
 
 @dataclass(frozen=True)
-class Measured:
+class TrialTimes:
     """Measurements by kind. ``start_s``: how long the first cells wait for the workers' server."""
 
     kinds: dict[str, Kind]
@@ -89,7 +89,7 @@ def measure(
     executor: Executor,
     stop: StopRequest,
     scratch: Path | None = None,
-) -> Measured:
+) -> TrialTimes:
     """Run the trials in a temporary folder below ``scratch``.
 
     The first kind of each experiment runs twice: its first cells render data and train readers into caches, which a
@@ -108,7 +108,7 @@ def measure(
         clock = _Clock()
         outcomes = executor.run([task_of(cell, folder) for _, cell in trials], clock.event, stop)
         if stop.requested:
-            return Measured({}, 0.0, ["interrupted"])
+            return TrialTimes({}, 0.0, ["interrupted"])
         failures = [
             f"{cell.experiment}: {cell.name} not measured: {clock.messages.get(cell.key) or 'it did not finish'}"
             for _, cell in trials
@@ -121,7 +121,7 @@ def measure(
         kinds = {kind: _kind(folder, cells, clock) for kind, cells in by_kind.items() if cells}
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    return Measured(kinds, clock.start_s(trials[0][1].key, trials[-1][1].key), failures)
+    return TrialTimes(kinds, clock.start_s(trials[0][1].key, trials[-1][1].key), failures)
 
 
 class _Clock:
@@ -170,7 +170,7 @@ def _kind(results: Path, cells: list[Cell], clock: _Clock) -> Kind:
     return Kind(statistics.median(steps), statistics.median(outside), sum(sizes.values()), mirrored, row)
 
 
-def left(results: Path, planned: list[PlannedCell], measured: Measured, jobs: int) -> Left:
+def left(results: Path, planned: list[PlannedCell], measured: TrialTimes, jobs: int) -> Left:
     """Time and disk space of the cells still to train, in order, ``jobs`` at a time. Every kind must be measured."""
     cells = [(item.cell, measured.kinds[kind_of(item.cell)]) for item in planned if item.to_train]
     seconds = []

@@ -23,7 +23,7 @@ from bench.console import BadInput
 from bench.records.find import find_cells
 from bench.records.locks import Lock
 from bench.records.storage import CorruptRecord, read_json, write_json
-from bench.spec.resolve import Choice
+from bench.spec.resolve import KernelChoice
 from bench.spec.schema import Recorded
 from infogan.architectures import Dense, Strided, adapted, choosable_layers
 from infogan.own.networks import architecture_of
@@ -37,7 +37,7 @@ Layers = Sequence[Strided | Dense]
 Measure = Callable[[Layers, int], list[float]]
 
 
-class Kept(Recorded):
+class KeptChoice(Recorded):
     """The choice stored with results: by layer and batch size, the alternatives to use and the measured ratios."""
 
     format: Literal[1]
@@ -89,15 +89,15 @@ class Chooser:
     ) -> None:
         self.results, self.trains, self.announce = results, trains, announce
         self.measure = measure or _in_a_process
-        self._known: dict[tuple[Layers, int], Choice] = {}
+        self._known: dict[tuple[Layers, int], KernelChoice] = {}
 
-    def __call__(self, layers: Layers, batch_size: int) -> Choice:
+    def __call__(self, layers: Layers, batch_size: int) -> KernelChoice:
         asked = (tuple(layers), batch_size)
         if asked not in self._known:
             self._known[asked] = self._choose(layers, batch_size)
         return self._known[asked]
 
-    def _choose(self, layers: Layers, batch_size: int) -> Choice:
+    def _choose(self, layers: Layers, batch_size: int) -> KernelChoice:
         record = self._read()
         here = environment.processor_kind()
         if self.trains and not self._known and record.processor != here:
@@ -114,9 +114,9 @@ class Chooser:
         fast = record.fast
         known = declared(record.processor, layers) or ()
         names = (layer.name for layer in layers if fast.get(_entry(layer, batch_size), layer.name in known))
-        return Choice(tuple(names), record.processor, record.bf16)
+        return KernelChoice(tuple(names), record.processor, record.bf16)
 
-    def _extend(self, record: Kept, layers: Layers, batch_size: int) -> None:
+    def _extend(self, record: KeptChoice, layers: Layers, batch_size: int) -> None:
         missing = [layer for layer in layers if _entry(layer, batch_size) not in record.fast]
         if not missing:
             return
@@ -133,11 +133,11 @@ class Chooser:
             record.ratios.update({_entry(layer, batch_size): ratios[layer.name] for layer in finite})
         record.fast.update({_entry(layer, batch_size): layer.name in chosen for layer in missing})
 
-    def _read(self) -> Kept:
+    def _read(self) -> KeptChoice:
         """The choice of these results. Raises UnreadableChoice."""
         path = self.results / RECORD
         try:
-            return Kept.model_validate(read_json(path))
+            return KeptChoice.model_validate(read_json(path))
         except FileNotFoundError:
             kind = environment.processor_kind()
             gains = gains_from_bf16(kind) and environment.multiplies_bf16("cpu")  # a virtual machine may hide it
@@ -150,13 +150,13 @@ class Chooser:
             ) from error
 
 
-def _record(processor: str, *, bf16: bool) -> Kept:
-    return Kept(format=1, processor=processor, fast={}, ratios={}, bf16=bf16)
+def _record(processor: str, *, bf16: bool) -> KeptChoice:
+    return KeptChoice(format=1, processor=processor, fast={}, ratios={}, bf16=bf16)
 
 
-def _of_cells(results: Path) -> Kept | None:
+def _of_cells(results: Path) -> KeptChoice | None:
     """The choice that the cells in a folder were made with, for example from a pack; if of several kinds, the first."""
-    record: Kept | None = None
+    record: KeptChoice | None = None
     for folder in find_cells(results).folders:
         try:
             cell = folder.cell()
@@ -178,7 +178,7 @@ def _of_cells(results: Path) -> Kept | None:
     return record
 
 
-def _answers(record: Kept, layers: Layers, batch_size: int) -> bool:
+def _answers(record: KeptChoice, layers: Layers, batch_size: int) -> bool:
     return all(_entry(layer, batch_size) in record.fast for layer in layers)
 
 

@@ -42,7 +42,7 @@ def _codes(spec: Spec, experiment: ExperimentTable, variant: str | None, arm: st
     return [cast(Code, code.model_dump(mode="json", exclude_none=True)) for code in codes]
 
 
-class Choice(NamedTuple):
+class KernelChoice(NamedTuple):
     """Layers that do not use PyTorch's implementation, and the kind of processor that they were chosen for."""
 
     fast_layers: tuple[str, ...]
@@ -50,12 +50,12 @@ class Choice(NamedTuple):
     gains_from_bf16: bool = False  # by the committed table
 
 
-Choose = Callable[[tuple[Strided | Dense, ...], int], Choice]  # takes layers and a batch size
+Choose = Callable[[tuple[Strided | Dense, ...], int], KernelChoice]  # takes layers and a batch size
 
 
-def all_that_may_gain(layers: Sequence[Strided | Dense], batch_size: int) -> Choice:
+def all_that_may_gain(layers: Sequence[Strided | Dense], batch_size: int) -> KernelChoice:
     """The choice for no particular processor: all layers."""
-    return Choice(tuple(layer.name for layer in layers), "any")
+    return KernelChoice(tuple(layer.name for layer in layers), "any")
 
 
 def _network(

@@ -11,7 +11,7 @@ from bench.context import Context
 from bench.records.folder import CellFolder
 from bench.records.schedule import makespan_s
 from bench.run import estimate
-from bench.run.estimate import Kind, Measured, kind_of, trial_of
+from bench.run.estimate import Kind, TrialTimes, kind_of, trial_of
 from bench.run.plan import PlannedCell
 from tests.builders import history_of
 from tests.end_to_end.harness import Bench
@@ -60,7 +60,7 @@ def test_hours_and_bytes_of_known_kinds(tmp_path: Path) -> None:
     """Two arms, by hand: 300 iterations of 10 ms plus 5 s, and 300 of 20 ms plus 1 s; two cells at a time."""
     cells = Context(["mnist-mi"], results=tmp_path, profile="cpu", arms="infogan,gan", seeds="0-1", device="cpu").cells
     kinds = {"infogan": Kind(10.0, 5.0, 1000, 100, 2.0), "gan": Kind(20.0, 1.0, 3000, 300, 4.0)}
-    measured = Measured({kind_of(cell): kinds[cell.arm] for cell in cells}, 7.0, [])
+    measured = TrialTimes({kind_of(cell): kinds[cell.arm] for cell in cells}, 7.0, [])
     planned = [PlannedCell(cell, "missing", "") for cell in cells]
     left = estimate.left(tmp_path, planned, measured, 2)
     assert (left.num_cells, left.iteration_ms, left.outside_s) == (4, (10.0, 20.0), 3.0)
@@ -74,7 +74,7 @@ def test_hours_and_bytes_of_known_kinds(tmp_path: Path) -> None:
 def test_a_partial_cell_is_estimated_from_where_it_will_go_on(tmp_path: Path) -> None:
     """From its last checkpoint; without one, or if its curves are damaged, from the beginning."""
     cell = Context(["mnist-mi"], results=tmp_path, profile="cpu", arms="gan", seeds="0", device="cpu").cells[0]
-    measured = Measured({kind_of(cell): Kind(10.0, 0.0, 0, 0, 0.0)}, 0.0, [])
+    measured = TrialTimes({kind_of(cell): Kind(10.0, 0.0, 0, 0, 0.0)}, 0.0, [])
     folder = CellFolder.of(tmp_path, cell)
 
     def seconds() -> float:

@@ -18,7 +18,7 @@ from bench.records.storage import read_json
 from bench.run import kernels
 from bench.run.kernels import RECORD, TABLE, Chooser, declared
 from bench.spec.cells import Cell
-from bench.spec.resolve import Choice, cells
+from bench.spec.resolve import KernelChoice, cells
 from bench.spec.selection import Selection
 from bench.spec.tables import load_spec
 from infogan import data
@@ -64,13 +64,13 @@ def chooser(results: Path, asked: list[str], *, trains: bool = True, fast: str =
 def test_an_unknown_kind_is_measured_once_and_stored_with_the_results(
     tmp_path: Path, asked: list[str], unknown: str
 ) -> None:
-    assert chooser(tmp_path, asked)([SLOW, FAST], 128) == Choice((FAST.name,), unknown)
+    assert chooser(tmp_path, asked)([SLOW, FAST], 128) == KernelChoice((FAST.name,), unknown)
     record = read_json(tmp_path / RECORD)
     assert record["processor"] == unknown
     assert record["fast"] == {f"{SLOW.name} batch 128": False, ENTRY: True}
     assert record["ratios"][ENTRY] == 0.8
     again = chooser(tmp_path, asked, fast=SLOW.name)  # a measurement would now give the opposite choice
-    assert again([FAST, SLOW], 128) == Choice((FAST.name,), unknown)
+    assert again([FAST, SLOW], 128) == KernelChoice((FAST.name,), unknown)
     assert chooser(tmp_path, asked, trains=False)([FAST], 128).fast_layers == (FAST.name,)
     assert asked == [f"{SLOW.name}@128", f"{FAST.name}@128"]
     again([FAST], 32)
@@ -78,7 +78,7 @@ def test_an_unknown_kind_is_measured_once_and_stored_with_the_results(
 
 
 def test_who_only_looks_measures_nothing_and_writes_nothing(tmp_path: Path, asked: list[str], unknown: str) -> None:
-    assert chooser(tmp_path, asked, trains=False)([FAST], 128) == Choice((), unknown)
+    assert chooser(tmp_path, asked, trains=False)([FAST], 128) == KernelChoice((), unknown)
     assert asked == []
     assert list(tmp_path.iterdir()) == []
 
@@ -95,7 +95,7 @@ def test_a_kind_of_the_table_is_never_measured(
     layers = [FAST, SLOW, Dense(1024, 6272), Dense(7, 77)]
     looked = chooser(tmp_path, asked, trains=False)(layers, 128)
     assert chooser(tmp_path, asked)(layers, 128) == looked
-    assert looked == Choice(declared(kind, layers) or (), kind, KINDS[kind].get("bf16", False))
+    assert looked == KernelChoice(declared(kind, layers) or (), kind, KINDS[kind].get("bf16", False))
     assert asked == []
 
 
@@ -138,13 +138,13 @@ def test_two_launchers_at_once_agree(tmp_path: Path, asked: list[str], unknown: 
         time.sleep(0.2)
         assert not second.done()
         go_on.set()
-        assert second.result(60) == first.result(60) == Choice((FAST.name,), unknown)
+        assert second.result(60) == first.result(60) == KernelChoice((FAST.name,), unknown)
     assert asked == []
 
 
 def test_a_process_that_dies_chooses_nothing(tmp_path: Path, unknown: str) -> None:
     dead = Chooser(tmp_path, trains=True, measure=lambda layers, size: [float("inf")] * len(layers))
-    assert dead([FAST], 128) == Choice((), unknown)
+    assert dead([FAST], 128) == KernelChoice((), unknown)
     assert read_json(tmp_path / RECORD)["ratios"] == {}
 
 
@@ -259,7 +259,7 @@ def mnist_cell(profile: str, **options) -> Cell:
 
 def test_the_choice_is_part_of_a_cells_key() -> None:
     all_of_them = mnist_cell("paper", device="cpu")
-    none_of_them = mnist_cell("paper", device="cpu", choose=lambda layers, size: Choice((), "any"))
+    none_of_them = mnist_cell("paper", device="cpu", choose=lambda layers, size: KernelChoice((), "any"))
     assert all_of_them.config["network"]["fast_layers"] == [
         "upconv 64x14-128",
         "conv 64x14-128",
