@@ -31,15 +31,19 @@ def to_json(sweep: Sweep, digits: int = CURVE_DIGITS) -> dict[str, Any]:
     """
     ended = [run for run in sweep.runs if run.state in ("done", "failed")]
     finished = [run for run in ended if run.history is not None or run.diverged]
+    shared: Environment = finished[0].environment if finished else {}
     return {
         "format": FORMAT,
         "experiment": sweep.experiment,
         "profile": sweep.profile,
         "definition": sweep.definition,
-        "environment": finished[0].environment if finished else {},
+        "environment": shared,
         "data": finished[0].data if finished else {},
         "launches": [launch.model_dump(exclude_unset=True) for launch in sweep.launches],
-        "runs": [_run_to_json(run, digits) for run in sorted(finished, key=lambda r: (r.cell.group, r.cell.seed))],
+        "runs": [
+            _run_to_json(run, digits) | ({} if run.environment == shared else {"environment": run.environment})
+            for run in sorted(finished, key=lambda r: (r.cell.group, r.cell.seed))
+        ],
     }
 
 
@@ -83,8 +87,11 @@ def _from_json(raw: dict[str, Any]) -> Sweep:
         config = cast(Config, definition | entry["config"])
         cell = Cell(config, cast(Definition, definition))
         result = fitted(Result, "result", entry["result"]) if entry["result"] else None
-        measures = measures_of(entry.get("measures", {}))
-        runs.append(Run(cell, entry["state"], environment, raw["data"], _history(entry), result, None, measures))
+        measures, own = measures_of(entry.get("measures", {})), entry.get("environment", environment)
+        if not isinstance(own, dict):
+            raise TypeError("environment is a table")
+        own = cast(Environment, own)
+        runs.append(Run(cell, entry["state"], own, raw["data"], _history(entry), result, None, measures))
         require_usable(runs[-1])
     _require_one_treatment(runs)
     key, launches = digest(definition), fitting(Launch, raw.get("launches", []))

@@ -139,17 +139,27 @@ def _signs(num: int) -> FloatArray:
 
 
 def why_not_paired(base: Sequence[Run], new: Sequence[Run]) -> list[str]:
-    """Why runs of the same seed are no pairs, in words; empty where they are."""
-    (old, old_network), (now, now_network) = ((_machine(runs[0]), _network(runs[0])) for runs in (base, new))
+    """Why runs of the same seed are no pairs, in words, of the first seed that differs; empty where they are."""
+    old = {run.cell.seed: run for run in base}
+    pairs = sorted((run.cell.seed, _differences(old[run.cell.seed], run)) for run in new if run.cell.seed in old)
+    seed, found = next((pair for pair in pairs if pair[1]), (None, []))
+    if found and seed != pairs[0][0]:
+        found = [f"{words} (seed {seed})" for words in found]
+    streams = other_streams(base, new)
+    return [*found, streams] if streams else found
+
+
+def _differences(old_run: Run, new_run: Run) -> list[str]:
+    """What makes two runs of one seed round otherwise, in words."""
+    old, now = _machine(old_run), _machine(new_run)
     found = [
         f"another {what} ({old[what]}, here {now[what]})"
         for what in old
         if old[what] is not None and now[what] is not None and old[what] != now[what]
     ]
-    if old_network != now_network:
-        found.append("other kernels" if old_network[-1] is not None else "the baseline does not say which kernels")
-    streams = other_streams(base, new)
-    return [*found, streams] if streams else found
+    if (kernels := _network(old_run)) != _network(new_run):
+        found.append("other kernels" if kernels[-1] is not None else "the baseline does not say which kernels")
+    return found
 
 
 def other_streams(base: Sequence[Run], new: Sequence[Run]) -> str:

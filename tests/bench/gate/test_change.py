@@ -12,7 +12,7 @@ import pytest
 from scipy.stats import wilcoxon
 
 from bench.analysis.runs import Run, Sweep
-from bench.analysis.sweep_file import read_curves
+from bench.analysis.sweep_file import from_json, read_curves, to_json
 from bench.commands import gate as gate_commands
 from bench.console import Exit
 from bench.gate import files as gate_files
@@ -137,6 +137,28 @@ def test_other_kernels_and_other_streams_break_pairs(base: Sweep) -> None:
     unrecorded = read_curves(BASELINE.with_name("mi-gate-torch-2.14.json"))  # made before kernels were recorded
     check = compare(RULE, unrecorded, replace(unrecorded, runs=base.runs[:5]), FIVE)
     assert check.arms[0].change.not_paired == ["the baseline does not say which kernels"]
+
+
+def test_pairs_are_held_against_each_other_seed_by_seed(base: Sweep) -> None:
+    """A baseline and new runs of two machines each: seeds 0 to 2 from one, 3 and 4 from the other, or not."""
+
+    def of_machines(*cpus: str) -> Sweep:
+        runs = [replace(run, environment=environment(base, cpu=cpu)) for run, cpu in zip(base.runs, cpus, strict=False)]
+        return from_json(json.loads(json.dumps(to_json(replace(base, runs=runs)))))  # as a baseline is stored
+
+    def not_paired(old: Sweep, new: Sweep) -> list[str]:
+        return compare(RULE, old, new, FIVE).arms[0].change.not_paired
+
+    mixed = of_machines("a", "a", "a", "b", "b")
+    assert not_paired(mixed, mixed) == []
+    assert not_paired(mixed, of_machines("a", "a", "a", "c", "c")) == ["another processor (b, here c) (seed 3)"]
+    backwards = replace(mixed, runs=[replace(run, environment=mixed.runs[0].environment) for run in mixed.runs[::-1]])
+    assert not_paired(mixed, backwards) == ["another processor (b, here a) (seed 3)"]
+    of_later_seeds = replace(mixed, runs=[*of_machines("z", "a", "a", "b", "b").runs[1:]])
+    assert [r.cell.seed for r in of_later_seeds.runs] == [1, 2, 3, 4]
+    assert compare(RULE, mixed, of_later_seeds, FIVE[1:]).arms[0].change.not_paired == [
+        "4 seeds in common, pairs need 5"
+    ]
 
 
 def test_too_few_seeds_in_common_are_no_pairs() -> None:
