@@ -1,6 +1,7 @@
 """What a check writes: JSON, JUnit XML for other people's CI, Markdown, and a line in the histories."""
 
 import json
+import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,12 @@ from bench.gate.compare import Check
 from bench.gate.history import history_line
 from bench.gate.markdown import to_markdown
 from bench.gate.output import arm_lines, outcome_of, verdict, watched_line
+from bench.records.locks import Lock
 from bench.records.storage import append_line, plain_json, write_atomic
 from bench.spec.criteria import GateTable
 
 _JUNIT = {"failure": "regressed", "error": "inconclusive"}
+PATIENCE_S = 60.0  # longest wait for other checks that write a history; each holds it for milliseconds
 
 
 def to_json(check: Check, rule: GateTable, *, strict: bool = False) -> dict[str, Any]:
@@ -64,7 +67,10 @@ def _printable(text: str) -> str:
 def write(
     check: Check, rule: GateTable, new: Sweep | None, folder: Path, histories: list[Path], *, strict: bool = False
 ) -> None:
-    """Write ``check/<experiment>.json``, ``.xml`` and ``.md`` under ``folder``, and a line in each history."""
+    """Write ``check/<experiment>.json``, ``.xml`` and ``.md`` under ``folder``, and a line in each history.
+
+    Raises Locked.
+    """
     files = {
         "json": as_text(check, rule, strict=strict).encode(),
         "xml": to_junit(check, rule, strict=strict),
@@ -72,5 +78,6 @@ def write(
     }
     for kind, content in files.items():
         write_atomic(folder / "check" / f"{check.experiment}.{kind}", content)
-    for history in histories:
-        append_line(history, history_line(check, rule, new, folder).model_dump())
+    for history in histories:  # appending reads and replaces the whole file
+        with Lock(history.with_name(".history.lease"), f"check {os.getpid()}", patience_s=PATIENCE_S):
+            append_line(history, history_line(check, rule, new, folder).model_dump())

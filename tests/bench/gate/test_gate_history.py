@@ -2,6 +2,7 @@
 
 import json
 import math
+import multiprocessing
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +16,7 @@ from bench.analysis.statistics import RatioInterval
 from bench.analysis.throughput import newest_ratio
 from bench.commands import gate as gate_commands
 from bench.gate import files as gate_files
-from bench.gate.compare import compare
+from bench.gate.compare import compare, inconclusive
 from bench.gate.history import read_history
 from bench.records.storage import write_plain_json
 from bench.spec.criteria import GateTable
@@ -108,6 +109,24 @@ def test_the_committed_history_gets_it_on_request(
     assert len(own.splitlines()) == 1
     committed = tmp_path / "committed" / "history.jsonl"
     assert (committed.read_text() if committed.exists() else "") == (own if record else "")
+
+
+def record_checks(results: Path, name: str, num: int) -> None:
+    for _ in range(num):
+        gate_files.write(inconclusive(name, "a test"), RULE, None, results, [results / "history.jsonl"])
+
+
+def test_checks_of_two_processes_lose_no_line(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("spawn")
+    names = ["one", "two"] * 20
+    processes = [context.Process(target=record_checks, args=(tmp_path, name, 20)) for name in names[:2]]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(120)
+    assert [process.exitcode for process in processes] == [0, 0]
+    read = read_history(tmp_path / "history.jsonl")
+    assert sorted(line.experiment for line in read) == sorted(names)
 
 
 def test_the_line_holds_the_ratio_with_interval_and_workload(here: Sweep, tmp_path: Path) -> None:
