@@ -1,8 +1,9 @@
 """The commands ``baseline`` and ``check`` as plain functions."""
 
+import hashlib
 import sys
 from contextlib import redirect_stdout, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from bench.spec.criteria import GateTable
 from bench.spec.reading import BUILTIN
 from infogan.data.base import one_line
 
+BASELINE_CHARACTERS = 12  # of the digest that names a baseline in a history
 BASELINES = ROOT / "results" / "baseline"
 CODES = {"ok": Exit.OK, "regressed": Exit.FAILED, "inconclusive": Exit.INCONCLUSIVE}
 COLOURS = {"ok": "green", "regressed": "red", "inconclusive": "yellow"}
@@ -134,6 +136,7 @@ def _check(experiment: str, baseline_file: Path | None, how: CheckOptions, **opt
     require_folder("folder of checks", context.results / "check")
     rule = gate_rule(context, experiment)
     path = baseline_file or default_baseline(experiment)
+    path = baseline_file or default_baseline(experiment)
     base = read_baseline(path, experiment, context.results, context.spec.given.path)
     if baseline_file is not None and isinstance(base, str):
         raise BadInput(f"--baseline: {base}")
@@ -147,6 +150,7 @@ def _check(experiment: str, baseline_file: Path | None, how: CheckOptions, **opt
     if all(_state(last, cell) == "done" for cell in last.cells):
         looks = looks[-1:]  # all ten are finished, so use them at once
     result, new = gate.inconclusive(experiment, base if isinstance(base, str) else "nothing was compared"), None
+    name = "?" if isinstance(base, str) else hashlib.sha256(path.read_bytes()).hexdigest()[:BASELINE_CHARACTERS]
     for index, seeds in enumerate(looks):
         if isinstance(base, str):
             break
@@ -156,7 +160,7 @@ def _check(experiment: str, baseline_file: Path | None, how: CheckOptions, **opt
             if code in (Exit.INTERRUPTED, Exit.TERMINATED):
                 return code, ""
         new = current_sweep(context, context.cells)
-        result = gate.compare(rule, base, new, seeds)
+        result = replace(gate.compare(rule, base, new, seeds), baseline=name)
         if result.outcome == "ok" or not result.next_seeds or not how.train:
             break
         if index + 1 < len(looks):

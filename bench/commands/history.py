@@ -4,7 +4,7 @@ from pathlib import Path
 
 from bench.console import BadInput, Exit, console, escape, new_table, say
 from bench.context import DEFAULT_SPEC
-from bench.gate.history import ArmLine, HistoryLine, read_history
+from bench.gate.history import ArmLine, HistoryLine, comparable, read_history
 from bench.paths import on_results, require_writable
 from bench.records.storage import write_atomic
 from bench.spec.schema import suggest
@@ -34,11 +34,13 @@ def history(experiment: str, results: Path, file: Path | None = None) -> Exit:
     require_writable(to)
     for arm in arms:
         table = new_table("commit", "checked (UTC)", "outcome", "T80 ratio", "interval", "step time, fused / reference")
-        for check in checks:
-            if arm in check.arms:
-                table.add_row(*map(escape, _row(check, check.arms[arm])))
-        say(f"[bold]{escape(experiment)}, {escape(arm)}[/bold]")
+        own, others = comparable(checks, arm)
+        for check in own:
+            table.add_row(*map(escape, _row(check, check.arms[arm])))
+        say(f"[bold]{escape(experiment)}, {escape(arm)}[/bold] against baseline {escape(own[-1].baseline)}")
         console.print(table)
+        if others:
+            say(others)
         drawing = draw_history(checks, arm)
         if drawing is not None:
             say(escape(drawing.caption))
@@ -54,7 +56,7 @@ def _row(check: HistoryLine, arm: ArmLine) -> list[str]:
         return "unbounded" if value is None else f"{value:.3f}"
 
     timed = check.throughput
-    ratio = "not comparable" if arm.ratio is None else number(arm.ratio)
+    ratio = "not comparable" if arm.ratio is None else f"{arm.bound} {number(arm.ratio)}".strip()
     interval = f"[{number(arm.low)}, {number(arm.high)}]"
     times = f"{number(timed.ratio)} [{number(timed.low)}, {number(timed.high)}]" if timed else "-"
     return [check.commit, check.time_utc, check.outcome, ratio, interval, times]

@@ -57,6 +57,7 @@ class Check:
     not_gated: dict[str, str]  # arm: why
     treatment: list[str]  # what differs and is under test
     next_seeds: tuple[int, ...]  # to run before deciding; empty when decided
+    baseline: str = "?"  # short digest of its file
 
     @property
     def is_worse(self) -> bool:

@@ -2,8 +2,9 @@
 
 import re
 import time
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -25,6 +26,7 @@ class ArmLine(Recorded):
     low: Ratio | None
     high: Ratio | None
     num_new: int = 0
+    bound: Literal["", "at least", "at most"] = ""  # where failures leave the ratio open on one side
 
 
 class ChangeLine(Recorded):
@@ -48,6 +50,7 @@ class HistoryLine(Recorded):
     time_utc: str = "?"
     experiment: str
     commit: Label = "?"
+    baseline: Label = "?"  # short digest of its file: ratios to two baselines are not comparable
     torch: Any = None  # this and the next two as the cell recorded them
     training_code: Any = None
     cpu: Any = None
@@ -71,6 +74,7 @@ def history_line(check: Check, rule: GateTable, new: Sweep | None, results: Path
         time_utc=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         experiment=check.experiment,
         commit=re.sub(NO_LABEL, "?", str(environment.get("git_commit", "unknown"))),
+        baseline=check.baseline,
         torch=environment.get("packages", {}).get("torch"),
         training_code=run.cell.config["versions"].get("training_code") if run else None,
         cpu=environment.get("cpu"),
@@ -87,7 +91,9 @@ def history_line(check: Check, rule: GateTable, new: Sweep | None, results: Path
         tolerance=rule.tolerance,
         margin=rule.margin,
         arms={
-            arm.group: ArmLine(ratio=_bounded(r.ratio), low=_bounded(r.low), high=_bounded(r.high), num_new=r.num_new)
+            arm.group: ArmLine(
+                ratio=_bounded(r.ratio), low=_bounded(r.low), high=_bounded(r.high), num_new=r.num_new, bound=r.bound
+            )
             for arm in check.arms
             if arm.t80 is not None and (r := arm.t80.ratio) is not None
         },
@@ -98,6 +104,17 @@ def history_line(check: Check, rule: GateTable, new: Sweep | None, results: Path
 def _bounded(ratio: float) -> float | None:
     """The ratio; None for an end without a bound, which is 0 or infinite, and for what is not comparable."""
     return ratio if 0 < ratio < MAX_RATIO else None
+
+
+def comparable(checks: Sequence[HistoryLine], arm: str) -> tuple[list[HistoryLine], str]:
+    """Checks of an arm against the newest one's baseline, oldest first; of the others a sentence, empty without any."""
+    own = [check for check in checks if arm in check.arms]
+    kept = [check for check in own if check.baseline == own[-1].baseline]
+    num_others = len(own) - len(kept)
+    are = (
+        "1 check against another baseline is" if num_others == 1 else f"{num_others} checks against other baselines are"
+    )
+    return kept, f"{are} left out." if num_others else ""
 
 
 def read_history(path: Path) -> list[HistoryLine]:

@@ -16,7 +16,7 @@ from bench.analysis.statistics import median_interval
 from bench.analysis.sweep_file import read_curves
 from bench.context import DEFAULT_SPEC
 from bench.environment import ROOT
-from bench.gate.history import read_history
+from bench.gate.history import comparable, read_history
 from bench.publish.answers import REFERENCES
 from bench.publish.documents import parser_of
 from bench.publish.markdown import title_of, to_html
@@ -158,14 +158,15 @@ def _checks() -> list[tuple[str, Drawing | None, list[list[str]]]]:
         checks = []
     found = []
     for experiment, arm in dict.fromkeys((check.experiment, arm) for check in checks for arm in check.arms):
-        own = [check for check in checks if check.experiment == experiment and arm in check.arms]
+        of_experiment = [check for check in checks if check.experiment == experiment]
+        own, _ = comparable(of_experiment, arm)  # the figure's caption says how many others there are
         rows = []
         for check in own:
             ratio, low, high = (
                 wording.number(n) for n in (check.arms[arm].ratio, check.arms[arm].low, check.arms[arm].high)
             )
             rows.append([check.commit[:12], check.time_utc, check.outcome, ratio, f"[{low}, {high}]"])
-        found.append((f"{experiment}, {arm}", draw_history(own, arm), rows))
+        found.append((f"{experiment}, {arm}", draw_history(of_experiment, arm), rows))
     return found
 
 

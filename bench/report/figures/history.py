@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from bench.analysis.change_points import Level, levels
 from bench.analysis.throughput import RatioLine
-from bench.gate.history import ArmLine, HistoryLine, WatchedLine
+from bench.gate.history import ArmLine, HistoryLine, WatchedLine, comparable
 from bench.report.figures.style import STYLE, Drawing, save
 from bench.spec.vocabulary import measure
 
@@ -21,8 +21,8 @@ MAX_LABELS = 12  # commits named below the axis
 
 def draw_history(checks: Sequence[HistoryLine], group: str) -> Drawing | None:
     """T80's ratio to the baseline of each check of one arm, and below it the ratio of step times where measured."""
-    arms = [(check, check.arms.get(group)) for check in checks]
-    shown = [(check, arm) for check, arm in arms if arm is not None and arm.ratio is not None]
+    own, others = comparable(checks, group)
+    shown = [(check, check.arms[group]) for check in own if check.arms[group].ratio is not None]
     if not shown:
         return None
     newest = shown[-1][0]
@@ -52,7 +52,7 @@ def draw_history(checks: Sequence[HistoryLine], group: str) -> Drawing | None:
         dotted = f"Dotted lines: {dotted} in the newest check. " if dotted else ""
         caption = (
             "Each check against the stored baseline, oldest first: ratio of T80 with its interval. Above 1 is slower. "
-            f"{dotted}{_changes(shown, steps)}{_throughput(newest.throughput)}"
+            f"{others}{' ' if others else ''}{dotted}{_changes(shown, steps)}{_throughput(newest.throughput)}"
             f"{_watched(newest.watched)}"
         )
         return save(figure, "history", f"MI convergence over commits, {group}", caption)

@@ -62,6 +62,25 @@ def test_every_check_is_listed(
     assert b"<svg" in (tmp_path / "drawn" / "history" / "history-mi-gate.infogan.svg").read_bytes()
 
 
+def test_checks_against_another_baseline_are_no_step(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The baseline, not a commit, moves the ratio from 1 to 1.3; a line of an earlier version does not name one."""
+    checks = [line(0, 1.1)] + [line(n, 1.3 if n > 8 else 1.0, baseline="b1" if n > 8 else "a0") for n in range(1, 17)]
+    drawing = draw_history([HistoryLine.model_validate(check) for check in checks], "infogan")
+    assert drawing is not None
+    assert "the level changed" not in drawing.caption
+    assert "9 checks against other baselines are left out." in drawing.caption
+    file = tmp_path / "history.jsonl"
+    file.write_text("".join(json.dumps(check) + "\n" for check in checks))
+    assert history("mi-gate", tmp_path / "drawn", file) == Exit.OK
+    said = capsys.readouterr().out
+    assert [check["commit"] in said for check in checks] == [False] * 9 + [True] * 8
+    assert "infogan against baseline b1" in said
+    assert "9 checks against other baselines are left out." in said
+    file.write_text("".join(json.dumps(check) + "\n" for check in checks[:1]))  # all of one: nothing is left out
+    assert history("mi-gate", tmp_path / "drawn", file) == Exit.OK
+    assert "left out" not in capsys.readouterr().out
+
+
 def test_figures_of_two_experiments_or_variants_do_not_overwrite_each_other(
     stepped: list[dict[str, Any]], tmp_path: Path
 ) -> None:
