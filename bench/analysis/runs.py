@@ -49,6 +49,11 @@ class Run:
         """Failed because a loss stopped being a number: a result about the seed, unlike a crash."""
         return self.state == "failed" and self.result is not None and self.result.diverged
 
+    @property
+    def ended(self) -> bool:
+        """Done or diverged."""
+        return self.state == "done" or self.diverged
+
 
 @dataclass(frozen=True)
 class Sweep:

@@ -109,7 +109,7 @@ def settings_table(sweep: Sweep, reference: str) -> list[SettingRow]:
     rows = []
     for group, runs in sweep.groups().items():
         done, t80 = sweep.done(group), tuple(sweep.t80(group).values())
-        num_ended = len(done) + sum(run.diverged for run in runs)
+        num_ended = sum(run.ended for run in runs)
         if num_ended:
             cell = runs[0].cell
             is_baseline = not any(cell.config["training"]["mi_weight_generator"])

@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from bench.analysis.results import load
 from bench.analysis.runs import Sweep
-from bench.analysis.sweep_file import read_curves
+from bench.analysis.sweep_file import read_curves, write_curves
 from bench.commands.gate import default_baseline, gate_rule, read_baseline
 from bench.console import BadInput, Exit, escape, say
 from bench.context import DEFAULT_SPEC, Context
@@ -173,8 +174,25 @@ class Trainer:
             raise Stopped(Exit(code))
         if code == 0 and path.exists():
             return None
+        if code == Exit.FAILED and (sweep := self._ended_runs(seeds)):
+            write_curves(path, sweep)
+            return None
         said = [line for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
         return one_line(f"exit code {code}: {said[-1] if said else 'it said nothing'}")
+
+    def _ended_runs(self, seeds: tuple[int, ...]) -> Sweep | None:
+        """All runs of the commit in the tree, from their cells: an older ``baseline`` fails where a seed diverged.
+
+        The cell that diverged just now tells the definition. Other commits of the same definition share its cells.
+        """
+        commit, found = engine.git(self.folder / "tree", "rev-parse", "--short=12", "HEAD"), load(self.folder)
+        for sweep in (*found.sweeps, *found.kept_apart):
+            own = replace(sweep, runs=[run for run in sweep.runs if run.cell.seed in seeds])
+            is_of_commit = any(run.diverged and run.environment.get("git_commit") == commit for run in own.runs)
+            is_whole = all(len(runs) == len(seeds) for runs in own.groups().values())
+            if sweep.experiment == self.experiment and is_of_commit and is_whole and all(run.ended for run in own.runs):
+                return own
+        return None
 
     def _ended(self, process: "subprocess.Popen[bytes]") -> int:
         """Wait for the training's end, pass every signal on to it, and return its exit code."""

@@ -24,8 +24,7 @@ def compare(
 
     Exit codes: 0 measured; 2 bad input; 3 too little is trained to tell.
     """
-    from bench.commands.gate import current_sweep, gate_rule
-    from bench.commands.run import run
+    from bench.commands.gate import current_sweep, gate_rule, trained
     from bench.gate.arms import held_against
 
     settings = options["settings"] or []
@@ -47,7 +46,7 @@ def compare(
     sides: list[Any] = []
     end = Exit.OK
     for context in contexts:
-        code = run(context) if train else Exit.OK
+        code = trained(context) if train else Exit.OK
         if code not in (Exit.OK, Exit.NOT_TRACKED):
             raise typer.Exit(int(code))
         end = max(end, code)

@@ -21,6 +21,7 @@ from bench.paths import DEFAULT_RESULTS, on_results, require_file, require_folde
 from bench.records.folder import CellFolder, State
 from bench.records.storage import CorruptRecord, in_words, write_atomic
 from bench.report.wording import plural
+from bench.run.plan import plan
 from bench.spec.cells import Cell
 from bench.spec.criteria import GateTable
 from bench.spec.reading import BUILTIN
@@ -67,18 +68,35 @@ def baseline(experiment: str, destination: Path | None, *, train: bool, **option
     seeds = context.selection.seeds or tuple(rule.baseline_seeds)
     context = Context([experiment], **(options | {"seeds": seeds, "download": train, "trains": train}))
     if train:
-        code = run(context)
+        code = trained(context)
         if code not in (Exit.OK, Exit.NOT_TRACKED):
             return code
     sweep = current_sweep(context, context.cells)
-    finished = {run.cell.name for run in sweep.runs if run.state == "done"}
-    unfinished = [cell.name for cell in context.cells if cell.name not in finished]
+    ended = {run.cell.name for run in sweep.runs if run.ended}
+    unfinished = [cell.name for cell in context.cells if cell.name not in ended]
     if unfinished:
         lacking = plural(len(unfinished), "finished cell")
         raise BadInput(f"the baseline lacks {lacking}, {unfinished[0]} first; add --run")
     write_curves(path, sweep)
-    say(f"baseline of {len(sweep.runs)} runs written to {escape(str(path))}")
+    num_diverged = sum(run.diverged for run in sweep.runs)
+    of_them = f", {num_diverged} of them diverged," if num_diverged else ""
+    say(f"baseline of {len(sweep.runs)} runs{of_them} written to {escape(str(path))}")
     return Exit.OK
+
+
+def trained(context: Context) -> Exit:
+    """Run the cells. What fails by diverging has ended, which is a result about its seed: OK if nothing else failed."""
+    code = run(context)
+    if code == Exit.FAILED and all(p.state in ("done", "diverged") for p in plan(context.results, context.cells, None)):
+        return Exit.OK
+    return code
+
+
+def _has_ended(context: Context, cell: Cell) -> bool:
+    result = None
+    with suppress(OSError):
+        result = CellFolder.of(context.results, cell).result()
+    return result is not None and result.ended
 
 
 def _state(context: Context, cell: Cell) -> State | None:
@@ -136,7 +154,6 @@ def _check(experiment: str, baseline_file: Path | None, how: CheckOptions, **opt
     require_folder("folder of checks", context.results / "check")
     rule = gate_rule(context, experiment)
     path = baseline_file or default_baseline(experiment)
-    path = baseline_file or default_baseline(experiment)
     base = read_baseline(path, experiment, context.results, context.spec.given.path)
     if baseline_file is not None and isinstance(base, str):
         raise BadInput(f"--baseline: {base}")
@@ -147,8 +164,8 @@ def _check(experiment: str, baseline_file: Path | None, how: CheckOptions, **opt
         here = f"{context.results} has no run of {experiment} with these settings"
         raise BadInput(f"nothing to check: {base if isinstance(base, str) else f'{here}; add --run'}")
     require_writable(context.results)
-    if all(_state(last, cell) == "done" for cell in last.cells):
-        looks = looks[-1:]  # all ten are finished, so use them at once
+    if all(_has_ended(last, cell) for cell in last.cells):
+        looks = looks[-1:]  # all ten have ended, so use them at once
     result, new = gate.inconclusive(experiment, base if isinstance(base, str) else "nothing was compared"), None
     name = "?" if isinstance(base, str) else hashlib.sha256(path.read_bytes()).hexdigest()[:BASELINE_CHARACTERS]
     for index, seeds in enumerate(looks):

@@ -10,6 +10,7 @@ from bench.spec.treatment import treatment_set
 STYLES = {
     "done": "green",
     "failed": "red",
+    "diverged": "red",
     "unsynced": "yellow",
     "unmeasured": "yellow",
     "partial": "yellow",

@@ -48,7 +48,7 @@ class Answer:
 
 def held_against(rule: GateTable, base: Sequence[Run], new: Sequence[Run], names: Sequence[str]) -> Answer:
     """Runs of one group each; those that did not end are left out. ``names``: of both, for the answer."""
-    sides = [[run for run in runs if run.state == "done" or run.diverged] for runs in (base, new)]
+    sides = [[run for run in runs if run.ended] for runs in (base, new)]
     for name, ended in zip(names, sides, strict=True):
         if not ended:
             return Answer(None, f"nothing to compare: no cell of {name} is finished")

@@ -164,7 +164,9 @@ def _differences(old_run: Run, new_run: Run) -> list[str]:
 
 def other_streams(base: Sequence[Run], new: Sequence[Run]) -> str:
     """Evidence that seeds of the same number do not share their random streams; empty where they do."""
-    firsts = [{run.cell.seed: _first_loss(run) for run in runs} for runs in (base, new)]
+    no_curve = [run for run in (*base, *new) if run.diverged and run.history is None]  # before its first checkpoint
+    unknown = {run.cell.seed for run in no_curve}  # the other seeds tell
+    firsts = [{run.cell.seed: _first_loss(run) for run in runs if run.cell.seed not in unknown} for runs in (base, new)]
     apart = [
         seed
         for seed in sorted(firsts[0].keys() & firsts[1].keys())

@@ -73,9 +73,9 @@ def compare(rule: GateTable, base: Sweep, new: Sweep, expected_seeds: tuple[int,
     not_gated = dict.fromkeys(absent, "the baseline has no such arm")
     for group, base_runs in base_groups.items():
         is_watched = group in watched_arms(rule)
-        ended = [run for run in base_runs if run.state == "done"]
-        reached = sum(math.isfinite(run.summary.get("t80", math.inf)) for run in ended)
-        if not ended or (reached == 0 and not is_watched):
+        ended = _ended(base_runs)
+        has_converged = any(map(math.isfinite, base.t80(group).values()))
+        if not ended or not (has_converged or is_watched):
             not_gated[group] = "no seed of the baseline reaches 0.8 H(c)"
             continue
         found, seeds = new_groups.get(group, []), watched_seeds(rule, group, expected_seeds)
@@ -100,7 +100,7 @@ def inconclusive(experiment: str, reason: str) -> Check:
 
 
 def _ended(runs: list[Run]) -> list[Run]:
-    return [run for run in runs if run.state == "done" or run.diverged]
+    return [run for run in runs if run.ended]
 
 
 def _incomparable(group: str, base: list[Run], new: list[Run], expected_seeds: tuple[int, ...]) -> str | None:

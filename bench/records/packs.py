@@ -97,7 +97,7 @@ def _finished(results: Path, wanted: Callable[[Cell], bool]) -> tuple[list[CellF
         except (CorruptRecord, OSError) as error:
             left_out.append(f"{_name(results, folder)}: {in_words(error)}")
             continue
-        if damage or not (state == "done" or (result is not None and result.diverged)):
+        if damage or result is None or not result.ended:
             left_out.append(f"{_name(results, folder)}: {damage or state}")
         else:
             found.append(folder)

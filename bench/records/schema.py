@@ -79,6 +79,11 @@ class Result(CellRecord):
         """Whether it failed because a loss became non-finite. Unlike a crash, this is a result about the seed."""
         return self.status == "failed" and self.error == "NonFiniteLoss"
 
+    @property
+    def ended(self) -> bool:
+        """Whether it says something about the seed: done or diverged. Training it again would give the same."""
+        return self.status == "done" or self.diverged
+
 
 class Measured(CellRecord):
     """One family's entry of measures.json: an error, or numbers. ``series`` are columns over "iteration"."""

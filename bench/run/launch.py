@@ -83,7 +83,7 @@ def launch(
         mirror = Mirror(results, uri) if uri is not None else NoMirror()
         mirror.start()
         for item in planned:
-            if item.state == "unsynced":
+            if item.state in ("unsynced", "diverged"):
                 mirror.submit(CellFolder.of(results, item.cell))
 
         clock = LaunchClock()
@@ -113,7 +113,7 @@ def launch(
             display.message(f"this run is missing in {LAUNCHES} and so in the report's schedule: {error}")
     names = {task.cell.key: task.cell.name for task in tasks}
     failed = [names[key] for key, outcome in outcomes.items() if outcome == "failed"]
-    failed += [f"{item.cell.name}: {item.detail}" for item in planned if item.state == "unreadable"]
+    failed += [f"{item.cell.name}: {item.detail}" for item in planned if item.state in ("unreadable", "diverged")]
     done = sum(outcome == "done" for outcome in outcomes.values())
     if was_stopped:
         code = Exit.of_signal(stop.signals[0])

@@ -11,10 +11,11 @@ from bench.tracking.store import is_synced
 
 @dataclass(frozen=True)
 class PlannedCell:
-    """A cell and its state: missing, partial, running, failed, done, unmeasured, unsynced or unreadable.
+    """A cell and its state: missing, partial, running, failed, diverged, done, unmeasured, unsynced or unreadable.
 
-    Unmeasured: trained, but measures are missing or outdated. Unsynced: done, but not completely mirrored. Unreadable:
-    its records cannot be read now, so it is left alone.
+    Diverged: a loss stopped being a number, as it would again, so the cell is not trained anew. Unmeasured: trained,
+    but measures are missing or outdated. Unsynced: done, but not completely mirrored. Unreadable: its records cannot
+    be read now, so it is left alone.
     """
 
     cell: Cell
@@ -52,6 +53,8 @@ def _state(folder: CellFolder, cell: Cell, uri: str | None) -> tuple[str, str]:
         return "partial", f"{damage}; it will be trained again"
     if state == "failed":
         result = folder.result()
+        if result and result.diverged:
+            return "diverged", f"diverged: {result.message}; to train it anew, remove {folder.path}"
         return state, result.message if result else ""
     if state == "done" and (families := folder.unmeasured(cell)):
         errors = [entry.error for entry in folder.measures().values() if entry.error]

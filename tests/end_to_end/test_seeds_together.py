@@ -1,6 +1,7 @@
 """``run --together``: seeds of an arm share a process. Each has the same records as alone, and fails by itself."""
 
 import os
+import shutil
 import signal
 from pathlib import Path
 
@@ -41,7 +42,8 @@ def test_a_process_of_two_seeds_is_killed_resumes_and_loses_one_alone(tmp_path: 
     assert (failed["status"], failed["error"]) == ("failed", "NonFiniteLoss")
     assert (done["status"], done["resumes"], done["num_together"]) == ("done", 1, 2)
 
-    folders[0].remove_checkpoints()
+    assert f"to train it anew, remove {folders[0].path}" in " ".join(bench(*TOGETHER, code=1).split())
+    shutil.rmtree(folders[0].path)
     bench(*TOGETHER)
     for own, other in zip(folders, others, strict=True):
         assert same_bits(own.path, other.path)

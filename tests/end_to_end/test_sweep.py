@@ -2,12 +2,15 @@
 
 import json
 import shlex
+import shutil
 from pathlib import Path
 
 import pytest
 
+from bench.analysis.sweep_file import read_curves
 from bench.context import Context
 from bench.records.folder import CellFolder
+from bench.records.schema import Result
 from tests.end_to_end.faults import ITERATIONS
 from tests.end_to_end.harness import Bench, same_bits
 
@@ -137,7 +140,34 @@ def test_a_cell_that_diverges_fails_alone(tmp_path: Path) -> None:
     assert "NonFiniteLoss" in failure["traceback"]
     assert failure["iteration"] >= 2
     assert bench.records()["infogan/seed-0"]["status"] == "done"
-    assert "non-finite value" in bench.here("plan", "tiny", "--arms", "broken", "--seeds", "0")
+    listed = " ".join(bench.here("plan", "tiny", "--arms", "broken", "--seeds", "0").split())
+    assert "1 cell: 1 diverged" in listed
+    assert f"non-finite value at iteration {failure['iteration']}" in listed
+
+
+def test_a_cell_that_diverged_is_not_trained_again_and_baseline_takes_it(tmp_path: Path) -> None:
+    """It would diverge again, at the same iteration: a result about its seed. A cell that crashed is retried."""
+    bench = Bench(tmp_path, iterations=20)
+    both = ("tiny", "--arms", "broken,infogan", "--seeds", "0", "--no-tracking")
+    to = ("--to", str(tmp_path / "baseline.json"))
+    assert "baseline of 2 runs, 1 of them diverged, written" in bench("baseline", *both, "--run", *to)
+    assert {r.cell.name: r.diverged for r in read_curves(tmp_path / "baseline.json").runs} == {
+        "broken/seed-0": True,
+        "infogan/seed-0": False,
+    }
+    folder, before = bench.cells()["broken/seed-0"], bench.records()
+    output = " ".join(bench("run", *both, code=1).split())
+    assert "nothing was left to train" in output
+    assert "failed: broken/seed-0: diverged: non-finite value at iteration" in output
+    assert f"to train it anew, remove {folder}" in output
+    assert bench.records() == before
+    crashed = CellFolder(folder, None, CellFolder(folder).cell().key)
+    crashed.write_result(Result(status="failed", error="WorkerDied", message="killed"))
+    assert "0 of 1 cells finished" in bench("run", *both, code=1)
+    assert bench.records()["broken/seed-0"]["error"] == "NonFiniteLoss"
+    shutil.rmtree(folder)
+    assert "0 of 1 cells finished" in bench("run", *both, code=1)
+    assert bench.records()["broken/seed-0"]["iteration"] == before["broken/seed-0"]["iteration"]
 
 
 def test_a_context_resolves_without_torch(tmp_path: Path) -> None:

@@ -114,6 +114,28 @@ def test_a_diverged_seed_counts_as_failed_and_a_crash_as_unmeasured(base: Sweep)
     assert "seed 0 crashed: it broke" in check.reason
 
 
+def test_a_diverged_seed_of_the_baseline_is_kept(base: Sweep) -> None:
+    """One of ten: T80 of 10 seeds, one of them never; with five of ten the baseline itself is in doubt."""
+
+    def with_diverged(num: int, *, is_early: bool) -> Sweep:
+        runs = [with_state(r, "failed", "NonFiniteLoss") if r.cell.seed < num else r for r in base.runs]
+        return replace(base, runs=[replace(r, history=None) if is_early and r.diverged else r for r in runs])
+
+    for is_early in (False, True):
+        check = compare(RULE, with_diverged(1, is_early=is_early), take(base, FIVE), FIVE)
+        (arm,) = check.arms
+        assert arm.t80 is not None
+        assert (arm.t80.failed_base, arm.t80.num_base, arm.t80.failed_new) == (1, 10, 0)
+        assert [seed for seed, t80 in arm.base_t80.items() if math.isinf(t80)] == [0]
+        assert (arm.base_final_nats[0], arm.change.not_paired) == (0.0, [])
+        assert check.outcome == "ok"
+        half = compare(RULE, with_diverged(5, is_early=is_early), take(base, FIVE), FIVE)
+        assert (half.outcome, "5 in the baseline" in half.reason or "baseline failed" in half.reason) == (
+            "inconclusive",
+            True,
+        )
+
+
 def test_a_diverged_seed_is_later_than_the_budget_in_tables_too(base: Sweep) -> None:
     runs = take(base, FIVE).runs
     diverged = [with_state(r, "failed", "NonFiniteLoss") if r.cell.seed < 2 else r for r in runs]

@@ -1,5 +1,6 @@
 """The line that a check adds to history.jsonl: its content, its place, and which throughput ratio it may include."""
 
+import hashlib
 import json
 import math
 import multiprocessing
@@ -13,17 +14,21 @@ import pytest
 from bench import environment
 from bench.analysis.runs import Run, Sweep
 from bench.analysis.statistics import RatioInterval
+from bench.analysis.sweep_file import read_curves
 from bench.analysis.throughput import newest_ratio
 from bench.commands import gate as gate_commands
+from bench.context import Context
 from bench.gate import files as gate_files
 from bench.gate.compare import compare, inconclusive
 from bench.gate.history import read_history
+from bench.records.schema import Result
 from bench.records.storage import write_plain_json
 from bench.spec.criteria import GateTable
 from bench.throughput.session import Session
 from bench.throughput.workloads import Workload
-from tests.bench.gate.baselines import converging
+from tests.bench.gate.baselines import BASELINE, converging
 from tests.bench.throughput_records import measurement
+from tests.builders import begun, ended
 
 SEEDS = (0, 1, 2, 3, 4)
 RULE = GateTable(baseline_seeds=list(range(10)), new_seeds=list(SEEDS), more_seeds=[5, 6, 7, 8, 9])
@@ -109,6 +114,25 @@ def test_the_committed_history_gets_it_on_request(
     assert len(own.splitlines()) == 1
     committed = tmp_path / "committed" / "history.jsonl"
     assert (committed.read_text() if committed.exists() else "") == (own if record else "")
+
+
+def test_a_check_of_cells_names_its_baseline_and_takes_all_that_have_ended(tmp_path: Path) -> None:
+    """The baseline's own curves as ten seeds' cells, nine of them done and one diverged: all ten are compared."""
+    known = {(run.cell.group, run.cell.seed): run for run in read_curves(BASELINE).runs}
+    for cell in Context(["mi-gate"], results=tmp_path, seeds="0-9", device="cpu").cells:
+        if run := known.get((cell.group, cell.seed)):
+            assert run.history is not None
+            folder = begun(tmp_path, cell, run.history, environment=run.environment)
+            if (cell.group, cell.seed) == ("infogan", 9):
+                folder.write_result(Result(status="failed", error="NonFiniteLoss", message="loss is nan"))
+            else:
+                ended(folder)
+    gate_commands.check("mi-gate", BASELINE, gate_commands.CheckOptions(), results=tmp_path, device="cpu")
+    (read,) = read_history(tmp_path / "history.jsonl")
+    assert read.baseline == hashlib.sha256(BASELINE.read_bytes()).hexdigest()[:12]
+    assert (read.arms["infogan"].num_new, read.arms["infogan"].bound) == (10, "")
+    checked = json.loads((tmp_path / "check" / "mi-gate.json").read_text())
+    assert (checked["baseline"], checked["arms"][0]["t80"]["failed_new"]) == (read.baseline, 1)
 
 
 def record_checks(results: Path, name: str, num: int) -> None:
