@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import product
 from typing import Any, cast
 
 from bench.analysis.definitions import own_settings
@@ -10,14 +11,15 @@ from bench.environment import command as bench_command
 from bench.paths import of_spec
 from bench.report import wording
 from bench.spec.cells import evaluation_code, measure_key
-from bench.spec.experiment import ExperimentTable, group_name, groups
+from bench.spec.experiment import ExperimentTable, arm_of, group_name, variant_of
 from bench.spec.own import sources_of
 from bench.spec.reading import BUILTIN
-from bench.spec.selection import seeds_of
+from bench.spec.selection import Selection, seeds_by_group
 from bench.spec.tables import Given
 
 NUM_PACKAGES = 40  # more than any record holds
 NOTHING_GIVEN = Given()
+EVERYTHING = Selection()
 RECORDED = {
     "device": "device",
     "GPU": "gpu",
@@ -29,16 +31,14 @@ RECORDED = {
 RECORDED |= {"packages": "packages", "commit": "git_commit"}  # of a cell's environment, by what the page calls it
 
 
-def planned(experiment: ExperimentTable | None, profile: str) -> dict[str, tuple[int, ...]]:
+def planned(
+    experiment: ExperimentTable | None, profile: str, selection: Selection = EVERYTHING
+) -> dict[str, tuple[int, ...]]:
     """Seeds by group that experiments.toml asks for, in its order; empty for what it no longer has."""
-    budget = experiment.profiles.get(profile) if experiment else None  # type: ignore[call-overload]
-    if experiment is None or budget is None:
+    if experiment is None or profile not in experiment.profiles:
         return {}
-    wanted = {
-        group_name(variant, arm): seeds_of(experiment, budget, variant, arm)
-        for variant, arm in groups(experiment, budget.arms or experiment.arms)
-    }
-    return {group: seeds for group, seeds in wanted.items() if seeds}
+    wanted = seeds_by_group(experiment, experiment.title, profile, selection)
+    return {group_name(*group): seeds for group, seeds in wanted.items() if seeds}
 
 
 def ordered_groups(sweep: Sweep, experiment: ExperimentTable | None) -> list[str]:
@@ -148,18 +148,46 @@ def _one_line(value: object) -> str:
 
 
 def command(sweep: Sweep, experiment: ExperimentTable | None, given: Given = NOTHING_GIVEN) -> str:
-    """The command that makes the sweep anew."""
-    seeds = {seed for of_group in planned(experiment, sweep.profile).values() for seed in of_group}
-    recorded = sorted({run.cell.seed for run in sweep.runs})
+    """The command that makes the sweep anew; a comment says so where no command selects exactly its cells."""
     words = ["run", sweep.experiment, "--profile", sweep.profile]
-    if set(recorded) != seeds:
-        words += ["--seeds", wording.seeds_in_words(recorded).replace(" ", "")]
+    selection = _selection(sweep, experiment)
+    for option, names in (("--arms", selection.arms), ("--variants", selection.variants)):
+        words += [option, ",".join(names)] if names else []
+    if selection.seeds:
+        words += ["--seeds", wording.seeds_in_words(selection.seeds).replace(" ", "")]
     words += ["--spec", wording.scrubbed(given.name)] if of_spec(given.path) else []
     for setting in given.settings:
         words += ["--set", f"{setting.name}={json.dumps(setting.value)}"]
     if given.images and sweep.experiment in given.images.experiments:
         words += ["--images", wording.scrubbed(given.images.place.name), *(["--resize"] if given.images.resize else [])]
-    return bench_command(*words)
+    recorded, selected = _cells(sweep), _selected(sweep, experiment, selection)
+    lacking, others = len(recorded - selected), len(selected - recorded)
+    inexact = [f"without {lacking} of these {wording.plural(len(recorded), 'cell')}"] if lacking else []
+    inexact += [f"with {wording.plural(others, 'other cell')}"] if others else []
+    return bench_command(*words) + (f" # {', '.join(inexact)}" if experiment and inexact else "")
+
+
+def _cells(sweep: Sweep) -> set[tuple[str, int]]:
+    return {(run.cell.group, run.cell.seed) for run in sweep.runs}
+
+
+def _selected(sweep: Sweep, experiment: ExperimentTable | None, selection: Selection) -> set[tuple[str, int]]:
+    wanted = planned(experiment, sweep.profile, selection)
+    return {(group, seed) for group, seeds in wanted.items() for seed in seeds}
+
+
+def _selection(sweep: Sweep, experiment: ExperimentTable | None) -> Selection:
+    """The shortest of the selections that are nearest to the recorded cells."""
+    recorded = _cells(sweep)
+    seeds = tuple(sorted({seed for _, seed in recorded}))
+    if experiment is None:
+        return Selection(seeds=seeds)
+    arms = tuple(arm for arm in experiment.arms if any(arm_of(group) == arm for group, _ in recorded))
+    variants = tuple(name for name in experiment.variants if any(variant_of(group) == name for group, _ in recorded))
+    options = product((None, arms or None), (None, variants or None), (None, seeds))
+    return min(
+        (Selection(*chosen) for chosen in options), key=lambda one: len(recorded ^ _selected(sweep, experiment, one))
+    )
 
 
 def differences(shown: Mapping[str, object], other: Mapping[str, object]) -> list[str]:
