@@ -170,7 +170,8 @@ WORKED = [line for line in COMMANDS if " --spec examples/contrastive.toml" not i
 IN_FULL = [
     pytest.param(line, id=named(line), marks=[] if "beta1" in line else pytest.mark.slow) for line in WORKED
 ]  # quick sessions run three seeds of the others, see below
-NUMBER = r" against \S+: ([\d.]+) % (slower|faster) \[([\d.-]+|unbounded), ([\d.-]+|unbounded)\] .*; (.*)$"
+# of the last such line: earlier ones compare what an earlier test left
+NUMBER = r".* against \S+: ([\d.]+) % (slower|faster) \[([\d.-]+|unbounded), ([\d.-]+|unbounded)\] .*; (.*)$"
 
 
 @pytest.mark.parametrize("line", [line for line in WORKED if "beta1" not in line], ids=named)

@@ -53,6 +53,4 @@ def test_it_selects_the_recorded_cells(spec: Spec, experiment: str, selection: d
 
 def test_where_no_selection_is_exact_it_says_so(spec: Spec) -> None:
     cells = planned(spec, "mnist-mi", arms=("infogan",)) + planned(spec, "mnist-mi", arms=("gan",), seeds=(0,))
-    assert said(spec, cells) == (
-        "python -m bench run mnist-mi --profile cpu --arms infogan,gan # with 4 other cells"
-    )
+    assert said(spec, cells) == ("python -m bench run mnist-mi --profile cpu --arms infogan,gan # with 4 other cells")
