@@ -52,7 +52,10 @@ def test_a_cell_keeps_what_it_trains_on_and_the_report_shows_it(
         )
         assert sentence in page.replace("&#39;", "'")
         assert sentence in markdown
-        assert f"python -m bench run tiny --profile cpu --seeds 0 --spec {spec_file.name} --images shoes" in page
+        assert (
+            f"python -m bench run tiny --profile cpu --arms infogan --seeds 0 --spec {spec_file.name} --images shoes"
+            in page
+        )
         assert (place / "report" / "figures" / "tiny-cpu-training-images.png").stat().st_size > 5000
         assert not [line for line in written.missing if "damaged" in line]
     (folder.path / "contact.npz").write_bytes(b"cut off")
