@@ -110,7 +110,10 @@ def _number(results: Sequence[ClaimResult], *, with_interval: bool) -> str:
     if first.id not in PLAIN:
         known = measure(condition.measure)
         return f"{known.words} {wording.measured(known.name, first.value)} {first.unit}".rstrip()
-    of_best = "{best" in PLAIN[first.id][1]
+    words = PLAIN[first.id][1]
+    if condition.over != "best seed":  # an experiment may ask it of the median instead
+        words = words.partition(" in the best run")[0].replace("{best", "{median")
+    of_best = "{best" in words
     if values[0] == math.inf or (values[0] == -math.inf and not (of_best and condition.value != -math.inf)):
         return "most seeds show nothing of it"
     shorter = max(values) < 1
@@ -122,7 +125,7 @@ def _number(results: Sequence[ClaimResult], *, with_interval: bool) -> str:
     if with_interval and first.num_measured > 1 and first.low is not None and first.high is not None:
         median = _WithInterval(values[0], first.low, first.high)
     numbers = {"median": median, "best": _Shown(condition.value), "span": span}
-    return PLAIN[first.id][1].format_map(numbers).replace("%", " %")
+    return words.format_map(numbers).replace("%", " %")
 
 
 def needed(result: ClaimResult) -> str:

@@ -83,6 +83,8 @@ def test_a_number_that_is_not_there_has_a_word_everywhere() -> None:
     """No "nan" or "inf%" is shown for the best run, for the median, or for the paper's measure beside them."""
     undecided = result("F3a", ClaimOutcome.NOT_MEASURED, held=condition(over="best seed", s0=math.nan))
     assert answers.ours([undecided]) == f"by {wording.ABSENT} of the range in the best run, 0.60 in the median"
+    of_median = result("F3a", ClaimOutcome.REPRODUCED, held=condition(over="median seed", s0=0.9))
+    assert answers.ours([of_median]) == "by 0.60 of the range"
     nothing = replace(undecided, value=-math.inf)
     assert answers.ours([nothing]) == f"by {wording.ABSENT} of the range in the best run, nothing in the median"
     held = replace(condition("digit_error", s0=0.2), bound="at most 0.055", limit=0.055)
