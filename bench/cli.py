@@ -63,8 +63,7 @@ def _about() -> None:
     Exit codes:
       0         all is well
       1         a cell failed, or the gate found a regression
-      2         bad input, found before any training; bisect may find it later and keeps
-                what it trained
+      2         bad input, found before any training (by bisect perhaps later)
       3         the gate or compare cannot tell
       4         trained, but not fully tracked
       130, 143  interrupted

@@ -162,10 +162,11 @@ def _checks() -> list[tuple[str, Drawing | None, list[list[str]]]]:
         own, _ = comparable(of_experiment, arm)  # the figure's caption says how many others there are
         rows = []
         for check in own:
-            ratio, low, high = (
-                wording.number(n) for n in (check.arms[arm].ratio, check.arms[arm].low, check.arms[arm].high)
+            line = check.arms[arm]
+            ratio, low, high = (wording.number(n) for n in (line.ratio, line.low, line.high))
+            rows.append(
+                [check.commit[:12], check.time_utc, check.outcome, f"{line.bound} {ratio}".strip(), f"[{low}, {high}]"]
             )
-            rows.append([check.commit[:12], check.time_utc, check.outcome, ratio, f"[{low}, {high}]"])
         found.append((f"{experiment}, {arm}", draw_history(of_experiment, arm), rows))
     return found
 

@@ -32,6 +32,7 @@ from infogan.data.base import one_line
 RECORDS = ("cell.json", "history.npz", "measures.json", "result.json")
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest date in a zip file
 _PLAIN_FILE = 0o100644 << 16
+_LZMA = {*RECORDS, MANIFEST}  # these get an eighth smaller; weights hardly shrink, and LZMA takes long
 _ENTRY_BYTES = 400  # upper bound per file for the archive's directories and the manifest
 
 
@@ -212,8 +213,5 @@ def _listed(value: Any) -> Iterator[str]:
 def _add(archive: zipfile.ZipFile, name: str, content: bytes) -> None:
     entry = zipfile.ZipInfo(name, _EPOCH)
     entry.create_system, entry.external_attr = 3, _PLAIN_FILE  # the same on every system
-    is_record = PurePosixPath(name).name in (
-        *RECORDS,
-        MANIFEST,
-    )  # an eighth smaller; weights hardly shrink, and it is slow
-    archive.writestr(entry, content, zipfile.ZIP_LZMA if is_record else zipfile.ZIP_DEFLATED, 9)
+    kind = zipfile.ZIP_LZMA if PurePosixPath(name).name in _LZMA else zipfile.ZIP_DEFLATED
+    archive.writestr(entry, content, kind, 9)

@@ -216,7 +216,7 @@ def _value(row: SettingRow, column: str) -> object:
 
 
 def ratio_words(row: SettingRow | None) -> str:
-    """``1.23 [1.10, 1.40]``; the reference's own T80; a bound where half of the seeds did not reach 0.8 H(c)."""
+    """``1.23 [1.10, 1.40]``; the reference's own T80; a bound where failed seeds leave the middle of the pairs open."""
     if row is None or row.ratio is None:
         return wording.ABSENT if row is None else f"T80 = {_median(row, 't80')}"
     t80 = row.ratio.t80

@@ -5,11 +5,12 @@ from dataclasses import replace
 from bench.claims.verdict import ClaimOutcome
 from bench.publish import answers
 from bench.report.evidence import Evidence
-from tests.bench.report.test_cards import result
+from tests.bench.report.test_cards import condition, result
 
-YES = Evidence(result("F4a", ClaimOutcome.REPRODUCED), "chairs-paper", is_papers_budget=True)
+BEST = condition(over="best seed", s0=0.2, s1=0.6, s2=0.9)
+YES = Evidence(result("F4a", ClaimOutcome.REPRODUCED, held=BEST), "chairs-paper", is_papers_budget=True)
 NO = Evidence(
-    replace(result("F4a", ClaimOutcome.NOT_REACHED, arm="infogan-fast-q"), remark="smudges"),
+    replace(result("F4a", ClaimOutcome.NOT_REACHED, arm="infogan-fast-q", held=BEST), remark="smudges"),
     "chairs-cpu",
     is_papers_budget=False,
 )

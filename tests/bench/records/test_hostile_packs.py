@@ -186,13 +186,12 @@ def test_bombs_are_refused_before_they_unfold(sound: bytes, tmp_path: Path, monk
     assert "entries, more than 4" in refused(tmp_path, sound)
 
 
-@pytest.mark.parametrize(
-    ("compression", "length"), [(zipfile.ZIP_DEFLATED, 30_000_000), (zipfile.ZIP_LZMA, 200_000_000)]
-)
+@pytest.mark.parametrize("compression", [zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA])
 def test_a_bomb_that_hides_its_size_unfolds_no_further_than_it_says(
-    compression: int, length: int, sound: bytes, tmp_path: Path
+    compression: int, sound: bytes, tmp_path: Path
 ) -> None:
-    """Header, directory and manifest say 100 bytes; the compressed data hold a million times as much."""
+    """Header, directory and manifest say 100 bytes; the compressed data hold 200 MB."""
+    length = 200_000_000
     held, name = entries(sound), f"{CELL}/traversals.npz"
     manifest_change(lambda m: m["cells"][0]["files"]["traversals.npz"].update(size=100))(held)
     content = bytearray(archive_of(held | {name: bytes(length)}, compression))
