@@ -77,7 +77,7 @@ def test_a_real_cause_regresses(tmp_path_factory: pytest.TempPathFactory, tmp_pa
     output = slow(*arguments, "--run", code=1)
     assert "first look: regressed" in output
     assert "training.learning_rate_q: 0.001 -> 0.0004" in output
-    assert "] 6/6 slower" in output  # six pairs: the baseline has no seed 6
+    assert "6 pairs of the same seed" in output  # six: the baseline has no seed 6
     assert "regressed: infogan: Slower by the tolerance of 10 % or more" in output
     history = (slow.results / "history.jsonl").read_text().splitlines()
     assert [json.loads(line)["outcome"] for line in history] == ["regressed"]
