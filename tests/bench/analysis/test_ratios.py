@@ -10,16 +10,7 @@ from scipy.stats import mannwhitneyu
 
 from bench.analysis.statistics import hodges_lehmann_ratio, sd_log
 from bench.gate.rules import compare_convergence
-
-INF = math.inf
-BASE_10 = [95.0, 96.0, 97.0, 98.0, 99.0, 100.0, 101.0, 102.0, 103.0, 104.0]
-BASE_5 = BASE_10[::2]
-times = st.integers(10, 400).map(float)  # against a budget of 300: some fail, many tie
-few_times = st.lists(times, min_size=3, max_size=5)
-
-
-def close(*values):
-    return pytest.approx(values if len(values) > 1 else values[0], rel=1e-9)
+from tests.bench.analysis.test_statistics import BASE_5, BASE_10, INF, close, few_times
 
 
 def test_ratio_by_hand():
