@@ -18,7 +18,7 @@ from bench.report import answers as words
 from bench.report import wording
 from bench.report.arms import ArmView
 from bench.report.cards import shares
-from bench.report.evidence import Evidence, best, of_folder
+from bench.report.evidence import Evidence, best, budget, of_folder
 from bench.report.pages import Card
 
 REFERENCES = ROOT / "results" / "reference"
@@ -36,33 +36,40 @@ def committed(references: Path = REFERENCES) -> list[Evidence]:
 
 
 def answer(found: list[Evidence]) -> str:
-    """``yes (infogan-fast-q), partly (infogan)``, and remarks; the arms are left out where all agree.
+    """``yes (infogan-fast-q), partly (smaller budget: infogan)``, and remarks; no arms where all agree.
 
     Of one arm in several readings the readings are named: ``yes (authors), not at this budget (tables)``.
     """
-    by_word: dict[str, list[str]] = {}
+    by_word: dict[str, list[Evidence]] = {}
     results = [one.result for one in found]
     is_one_arm = len({result.arm for result in results}) == 1 and all(result.variant for result in results)
-    for one in found:
-        smaller = ", smaller budget" if found[0].is_papers_budget and not one.is_papers_budget else ""
-        by_word.setdefault(words.ANSWERS[one.result.verdict.outcome], []).append(
-            f"`{one.result.variant if is_one_arm else one.result.group}`{smaller}"
+
+    def named(result: ClaimResult) -> str:
+        return f"`{result.variant if is_one_arm else result.group}`"
+
+    def arms(agreeing: list[Evidence]) -> str:
+        is_smaller = [budget(one) < budget(found[0]) for one in agreeing]
+        full, smaller = (
+            wording.listed(
+                [named(one.result) for one, other in zip(agreeing, is_smaller, strict=True) if other is kind]
+            )
+            for kind in (False, True)
         )
+        return "; ".join([*([full] if full else []), *([f"smaller budget: {smaller}"] if smaller else [])])
+
+    for one in found:
+        by_word.setdefault(words.ANSWERS[one.result.verdict.outcome], []).append(one)
     if len(by_word) == 1:
         text = f"**{next(iter(by_word))}**"
     else:
-        text = ", ".join(f"**{word}** ({wording.listed(groups)})" for word, groups in by_word.items())
+        text = ", ".join(f"**{word}** ({arms(agreeing)})" for word, agreeing in by_word.items())
     is_substitute = all(result.verdict.data.kind is DataKind.SUBSTITUTE for result in results)
-    parts = [f"{text}, on a substitute" if is_substitute else text]
-    named = [
-        (
-            f"`{result.variant if is_one_arm else result.group}`: " if len(found) > 1 else "",
-            wording.markdown_value(result.remark),
-        )
+    remarks = [
+        (f"{named(result)}: " if len(found) > 1 else "") + wording.markdown_value(result.remark)
         for result in results
         if result.remark
     ]
-    return "; ".join([*parts, *(f"{who}{remark}" for who, remark in named)])
+    return "; ".join([f"{text}, on a substitute" if is_substitute else text, *remarks])
 
 
 def summary(evidence: Iterable[Evidence]) -> str:

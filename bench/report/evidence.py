@@ -26,8 +26,9 @@ def of_folder(results: Iterable[ClaimResult], folder: str) -> list[Evidence]:
 def best(evidence: Iterable[Evidence]) -> dict[str, list[Evidence]]:
     """Evidence by claim, a piece for each arm: at the paper's budget where measured, of most seeds and iterations.
 
-    Those at the paper's budget first. Then the first variant of the claim's, since it is the reading that we stand
-    for, and the best answer among its arms. An arm that was never run is left out where another one was.
+    The first has the largest budget (:func:`budget`), whatever it says. Of equals it is of the claim's first variant,
+    the reading that we stand for, and the best answer among its arms. An arm that was never run is left out where
+    another one was.
     """
     chosen: dict[tuple[str, str], Evidence] = {}
     for one in evidence:
@@ -52,6 +53,12 @@ def _rank(one: Evidence) -> tuple[bool, bool, bool, int, int]:
     return *is_worse, -result.num_seeds, -result.iterations
 
 
-def _order(one: Evidence, variants: list[str | None]) -> tuple[bool, int, int]:
+def budget(one: Evidence) -> tuple[bool, int]:
+    """What the answers of a claim are ordered by: the paper's budget above all others, then the iterations."""
+    return one.is_papers_budget, one.result.iterations
+
+
+def _order(one: Evidence, variants: list[str | None]) -> tuple[bool, int, int, int]:
+    is_papers, iterations = budget(one)
     outcome = answers.ORDER.index(one.result.verdict.outcome)
-    return not one.is_papers_budget, variants.index(one.result.variant), outcome
+    return not is_papers, -iterations, variants.index(one.result.variant), outcome

@@ -17,11 +17,17 @@ NO = Evidence(
 
 
 def test_arms_are_named_where_they_differ_with_a_smaller_budget_and_a_remark() -> None:
-    plain = "**yes** (`infogan`), **not at this budget** (`infogan-fast-q`, smaller budget), on a substitute"
+    plain = "**yes** (`infogan`), **not at this budget** (smaller budget: `infogan-fast-q`), on a substitute"
     assert answers.answer([YES, replace(NO, result=replace(NO.result, remark=""))]) == plain
     assert answers.answer([YES, NO]) == f"{plain}; `infogan-fast-q`: smudges"
     assert answers.answer([NO]) == "**not at this budget**, on a substitute; smudges"
     assert answers.answer([YES]) == "**yes**, on a substitute"
+
+
+def test_arms_that_agree_with_another_budget_are_told_apart() -> None:
+    short = replace(YES, result=replace(YES.result, arm="gan"), is_papers_budget=False)
+    expected = "**yes** (`infogan`; smaller budget: `gan`), **not at this budget** (smaller budget: `infogan-fast-q`)"
+    assert answers.answer([YES, short, NO]).startswith(f"{expected}, on a substitute")
 
 
 def test_the_counts_are_those_of_each_claims_first_arm() -> None:

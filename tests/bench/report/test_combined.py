@@ -124,6 +124,23 @@ def test_of_two_equal_budgets_and_seeds_the_longer_runs_answer(turned: bool) -> 
     assert [one.folder for one in found] == ["c"]
 
 
+@pytest.mark.parametrize("turned", [False, True])
+def test_the_longest_reading_stands_first_whatever_it_says(turned: bool) -> None:
+    first, long = (
+        replace(result("F4b", outcome), variant=variant, iterations=iterations)
+        for outcome, variant, iterations in (
+            (ClaimOutcome.REPRODUCED, "width", 1200),
+            (ClaimOutcome.NOT_REACHED, "rotation", 5000),
+        )
+    )
+    ordered = [*pieces(first, "a", "cpu"), *pieces(long, "b", "cpu")]
+    (found,) = evidence.best(reversed(ordered) if turned else ordered).values()
+    assert [one.folder for one in found] == ["b", "a"]
+    papers = pieces(first, "a", "paper")  # fewer iterations, but the paper's
+    (found,) = evidence.best([*ordered, *papers]).values()
+    assert [one.is_papers_budget for one in found] == [True, False]
+
+
 def test_the_first_reading_stands_first_also_where_another_answers_better() -> None:
     first, second = result("F3c", ClaimOutcome.NOT_REACHED), result("F3c", ClaimOutcome.REPRODUCED)
     readings = [replace(first, variant="authors"), replace(second, variant="fixed")]
