@@ -21,7 +21,11 @@ from infogan.measures.catalogue import DISENTANGLEMENT, VOTES
 
 ARM_MEASURES = [name for name in SUMMARY_COLUMNS if name != "mi_final_fraction"]  # shown; the file has all
 NEITHER = "not comparable: neither reached"  # 0.8 H(c), of two arms
-RATIO_COLUMNS = {"t80_ratio": "ratio", "low": "low", "high": "high", "level": "level"}  # of a file: field
+RATIO_COLUMNS = {  # of a file: field
+    "t80_ratio": "ratio",
+    "bound": "bound",  # "at least" or "at most" where failed seeds leave the ratio open on one side
+    **{name: name for name in ("low", "high", "level")},
+}
 SEED_MEASURES = [*ARM_MEASURES, "mi_final_fraction", "figure1_distance_nats", "variety", "distinctness", "step_ms"]
 # not in the table of measures: they stand beside their number in tables of their own
 BESIDE = re.compile(rf"_(noise|ceiling)_|_(shuffled|ceiling)$|^({'|'.join(DISENTANGLEMENT | VOTES)})$")
@@ -174,7 +178,9 @@ def ratio_value(row: RatioRow | None, column: str) -> object:
     if column not in RATIO_COLUMNS:
         return getattr(row, column)
     value = getattr(row.t80, RATIO_COLUMNS[column])
-    return NEITHER if math.isnan(value) else "unbounded" if value == math.inf else value
+    if isinstance(value, float) and not math.isfinite(value):
+        return NEITHER if math.isnan(value) else "unbounded"
+    return value
 
 
 def _compared(row: RatioRow) -> list[str]:

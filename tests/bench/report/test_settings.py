@@ -17,6 +17,7 @@ from bench.records.schema import Result
 from bench.report import write_report
 from bench.report.choices import Choices, choices_of, choices_table, headline, ratio_words
 from bench.report.figures import draw_choices
+from bench.report.tabular import sweep_tables
 from bench.spec.cells import Cell
 from bench.spec.tables import Spec, SpecError
 from tests.builders import PAPERS_DATA, begun, ended, planned
@@ -82,9 +83,12 @@ def test_a_choice_that_never_gets_there_is_a_bound_without_a_ceiling(spec: Spec,
      (1, 2, "at most")],
 )  # fmt: skip
 def test_a_ratio_in_a_table_is_a_bound_where_failures_leave_the_middle_of_the_pairs_open(
-    sweep: Sweep, not_reached: int, of_the_other: int, bound: str
+    spec: Spec, sweep: Sweep, not_reached: int, of_the_other: int, bound: str
 ) -> None:
-    """Of nine pairs two failed new seeds have six and one failed base seed has three: the fifth is open, or is not."""
+    """Of nine pairs two failed new seeds have six and one failed base seed has three: the fifth is open, or is not.
+
+    The files of both tables say so in a column of their own, since programs read no words.
+    """
 
     def failed(variant: str, num: int) -> list[Run]:
         runs = [r for r in sweep.runs if (r.cell.variant, r.cell.arm) == (variant, "infogan")]
@@ -98,6 +102,13 @@ def test_a_ratio_in_a_table_is_a_bound_where_failures_leave_the_middle_of_the_pa
     assert row.t80.bound == bound
     (shown,) = [r for r in tables.settings_table(replace(sweep, runs=runs), "reference") if r.ratio]
     assert ratio_words(shown).startswith(f"{bound} {row.t80.ratio:.2f} [".strip())
+    arms = [replace(r, cell=replace(r.cell, config=r.cell.config | {"arm": r.cell.variant})) for r in runs]
+    arms = [replace(r, cell=replace(r.cell, config=r.cell.config | {"variant": None})) for r in arms]
+    compared = sweep_tables(replace(sweep, runs=arms), ["reference", "slope-0-01"], "reference")[-1]
+    chosen = choices_table(choices_of(replace(sweep, runs=runs), spec.experiments[EXPERIMENT]))
+    for table in (compared, chosen):
+        written = list(csv.DictReader(io.StringIO(table.csv.decode())))[-1]
+        assert (float(written["t80_ratio"]), written["bound"]) == (pytest.approx(row.t80.ratio), bound)
 
 
 def test_table_file_and_figure_stand_in_the_report(spec: Spec, results: Path) -> None:
