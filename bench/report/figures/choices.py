@@ -24,6 +24,7 @@ from infogan.measures.catalogue import FAMILIES
 WIDTH = 8.4  # inches
 WORDS = 2.1  # of them, at the left of pictures
 IMAGE_ROWS, IMAGE_COLUMNS = 1, 10
+ARROW = 1.25  # length of an end without a bound, as a factor
 NARROW = 2.0  # of the ratios' axis, largest over smallest: below it the ticks are closer
 
 
@@ -159,10 +160,12 @@ def _images(run: Run, code: str) -> np.ndarray | None:
 
 
 def _whisker(axes: Axes, y: float, found: RatioInterval, colour: str, marker: str) -> None:
-    """A ratio with its interval; an end without a bound gets an arrow."""
-    low = found.low if 0 < found.low < math.inf else found.ratio
-    high = found.high if math.isfinite(found.high) else found.ratio * 1.25
-    axes.plot([low, high], [y, y], color=colour, linewidth=1.4, zorder=2)
+    """A ratio with its interval; an end without a bound, which is 0 or infinite, gets an arrow."""
+    ends = []
+    for end, arrow, factor in ((found.low, "<", 1 / ARROW), (found.high, ">", ARROW)):
+        is_open = not 0 < end < math.inf
+        ends.append(found.ratio * factor if is_open else end)
+        if is_open:
+            axes.plot([ends[-1]], [y], color=colour, marker=arrow, markersize=5, zorder=3)
+    axes.plot(ends, [y, y], color=colour, linewidth=1.4, zorder=2)
     axes.plot([found.ratio], [y], color=colour, marker=marker, markersize=5.5, markeredgewidth=0.4, zorder=3)
-    if math.isinf(found.high):
-        axes.plot([high], [y], color=colour, marker=">", markersize=5, zorder=3)

@@ -8,15 +8,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from bench.analysis import tables
 from bench.analysis.results import load
 from bench.analysis.runs import Run, Sweep
+from bench.analysis.statistics import hodges_lehmann_ratio
 from bench.context import Context
 from bench.records.schema import Result
 from bench.report import write_report
 from bench.report.choices import Choices, choices_of, choices_table, headline, ratio_words
 from bench.report.figures import draw_choices
+from bench.report.figures.choices import _whisker
 from bench.report.tabular import sweep_tables
 from bench.spec.cells import Cell
 from bench.spec.tables import Spec, SpecError
@@ -152,3 +155,22 @@ def test_a_reference_alone_has_no_figure(spec: Spec, sweep: Sweep) -> None:
     listed = choices_of(sweep, spec.experiments[EXPERIMENT]).listed
     assert draw_choices(sweep, Choices(listed[:1]), spec.experiments[EXPERIMENT].arms) == []
     assert choices_of(sweep, spec.experiments["mnist-mi"]) == Choices()
+
+
+def test_an_end_without_a_bound_has_an_arrow_on_either_side() -> None:
+    """Exchanging the two sides mirrors the drawing: ratios become their inverse, and arrows turn round."""
+
+    def drawn(base: list[float], new: list[float]) -> set[tuple[tuple[float, ...], str]]:
+        axes = Figure().add_subplot()
+        _whisker(axes, 0, hodges_lehmann_ratio(base, new, budget=100), "black", "o")
+        places = [np.log(np.asarray(line.get_xdata(), float)) for line in axes.lines]
+        return {(tuple(sorted(x.round(9))), str(line.get_marker())) for x, line in zip(places, axes.lines, strict=True)}
+
+    turned = {">": "<", "<": ">"}
+    for late, arrows in (([100.0] * 3, {">"}), ([60.0, 70.0, 100.0], {">"}), ([60.0, 70.0, 80.0], set())):
+        found = drawn([20.0, 25.0, 30.0], late)
+        assert {marker for _, marker in found} & {"<", ">"} == arrows
+        mirrored = drawn(late, [20.0, 25.0, 30.0])
+        assert mirrored == {(tuple(sorted(-x for x in xs)), turned.get(marker, marker)) for xs, marker in found}
+    both = {marker for _, marker in drawn([20.0, 30.0], [60.0, 70.0])}  # two seeds give no interval
+    assert both >= {"<", ">"}
