@@ -25,7 +25,8 @@ WIDTH = 8.4  # inches
 WORDS = 2.1  # of them, at the left of pictures
 IMAGE_ROWS, IMAGE_COLUMNS = 1, 10
 ARROW = 1.25  # length of an end without a bound, as a factor
-NARROW = 2.0  # of the ratios' axis, largest over smallest: below it the ticks are closer
+# steps within a decade, by the span of the axis that they are for: below it their labels do not touch
+TICKS = {1.6: (1, 1.05, 1.1, 1.2, 8, 9, 9.5), 20.0: (1, 1.5, 2, 3, 5, 7), 500.0: (1, 2, 5), math.inf: (1,)}
 
 
 def draw_choices(sweep: Sweep, choices: Choices, arms: Sequence[str]) -> list[Drawing]:
@@ -66,7 +67,7 @@ def _ratios(choices: Choices, arms: Sequence[str]) -> Drawing | None:
     ratios.axvline(1, color="black", linewidth=0.9, zorder=1)
     ratios.set_xscale("log")
     low, high = ratios.get_xlim()
-    logarithmic(ratios.xaxis, (1, 1.05, 1.1, 1.2, 8, 9, 9.5) if high < NARROW * low else (1, 1.5, 2, 3, 5, 7))
+    logarithmic(ratios.xaxis, ticks(high / low))
     ratios.set_xlabel("T80, ratio to the reference (logarithmic)")
     if peaks is not None:
         peaks.axvline(FIGURE1_HUMP_NATS, color="black", linewidth=0.9, dashes=(4, 2), zorder=1)
@@ -87,6 +88,11 @@ def _ratios(choices: Choices, arms: Sequence[str]) -> Drawing | None:
             " Right: the peak of L_I with a plain GAN, every seed. Dashed: the hump of the paper's baseline, 0.55 nats."
         )
     return save(figure, "settings", "Each choice against the reference", caption)
+
+
+def ticks(span: float) -> Sequence[float]:
+    """Ticks of the ratios' axis within a decade. ``span``: its largest value over its smallest."""
+    return next(steps for widest, steps in TICKS.items() if span < widest)
 
 
 def _curves(sweep: Sweep, choices: Choices, arms: Sequence[str]) -> Drawing | None:

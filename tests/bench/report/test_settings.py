@@ -4,10 +4,13 @@ import csv
 import io
 import math
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib import rc_context
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from bench.analysis import tables
@@ -19,7 +22,8 @@ from bench.records.schema import Result
 from bench.report import write_report
 from bench.report.choices import Choices, choices_of, choices_table, headline, ratio_words
 from bench.report.figures import draw_choices
-from bench.report.figures.choices import _whisker
+from bench.report.figures.choices import WIDTH, _whisker, ticks
+from bench.report.figures.style import STYLE, logarithmic
 from bench.report.tabular import sweep_tables
 from bench.spec.cells import Cell
 from bench.spec.tables import Spec, SpecError
@@ -174,3 +178,19 @@ def test_an_end_without_a_bound_has_an_arrow_on_either_side() -> None:
         assert mirrored == {(tuple(sorted(-x for x in xs)), turned.get(marker, marker)) for xs, marker in found}
     both = {marker for _, marker in drawn([20.0, 30.0], [60.0, 70.0])}  # two seeds give no interval
     assert both >= {"<", ">"}
+
+
+@pytest.mark.parametrize("span", [1.05, 1.3, 1.5, 1.9, 4, 12, 19, 25, 140, 400, 1000, 5000])
+def test_labels_of_the_ratios_axis_do_not_touch(span: float) -> None:
+    """Drawn as wide as beside the baselines' peaks, with the reference, which is 1, at several places of the axis."""
+    for place_of_1 in (0.05, 0.3, 0.5, 0.7, 0.95):
+        with rc_context(STYLE):
+            figure = Figure(figsize=(WIDTH, 2))
+            axes = figure.add_axes((0.24, 0.3, 0.44, 0.6), xscale="log")
+            low, high = span**-place_of_1, span ** (1 - place_of_1)
+            axes.set_xlim(low, high)
+            logarithmic(axes.xaxis, ticks(span))
+            renderer = FigureCanvasAgg(figure).get_renderer()
+            labels = zip(axes.get_xticks(), axes.get_xticklabels(), strict=True)
+            boxes = [label.get_window_extent(renderer) for place, label in labels if low <= place <= high]
+        assert all(left.x1 < right.x0 for left, right in pairwise(sorted(boxes, key=lambda box: box.x0))), place_of_1
