@@ -53,7 +53,7 @@ def plan_measured(context: Context, price_per_hour: float | None = None) -> Exit
 
 
 def _measured_row(left: "Left") -> list[str]:
-    from bench.run.progress import duration
+    from bench.run.time_left import duration
 
     low, high = left.iteration_ms
     span = f"{low:.1f}" if high < 1.005 * low else f"{low:.1f} to {high:.1f}"

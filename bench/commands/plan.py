@@ -57,7 +57,7 @@ def _precision(context: Context, name: str) -> list[str]:
 
 def print_estimate(context: Context, planned: list[PlannedCell], jobs: int) -> None:
     """Print the number of cells per state and the estimated time and disk space of the remaining ones."""
-    from bench.run.progress import duration
+    from bench.run.time_left import duration
 
     counts = {state: sum(p.state == state for p in planned) for state in dict.fromkeys(p.state for p in planned)}
     cells = "1 cell" if len(planned) == 1 else f"{len(planned)} cells"

@@ -20,17 +20,10 @@ from rich.text import Text
 
 from bench.console import is_watched
 from bench.records.tasks import CellTask, EventValues
+from bench.run.time_left import TimeLeft
 from bench.run.work import Work
 
 LINE_EVERY_S = 20.0
-NOMINAL_S = 60.0  # seconds for which the estimated pace counts beside the measured one
-
-
-def duration(seconds: float) -> str:
-    """Seconds in words, such as "3 min 20 s"."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
 
 
 def _information(metrics: Mapping[str, float]) -> str:
@@ -54,83 +47,11 @@ def _node(values: EventValues) -> str:
     return f" on {values['node']}" if "node" in values else ""
 
 
-class _Sweep:
-    """Overall progress in expected seconds of work (training, then measures), so that cells count by their size.
-
-    The pace is measured at events that show progress, and pulled towards the estimate's as if ``NOMINAL_S`` seconds had
-    gone as estimated: the start of a cell says little about its training. While a family is measured no event comes;
-    its expected seconds are then counted down, and waiting longer than expected changes nothing.
-    """
-
-    def __init__(self, tasks: list[CellTask], works: Mapping[str, Work], jobs: int) -> None:
-        self.work = {task.cell.key: works[task.cell.key] for task in tasks}
-        self.jobs = max(1, min(jobs, len(self.work)))  # cells at a time
-        self.resumed = {key: work.reached * work.train_s for key, work in self.work.items()}
-        self.reached = dict(self.resumed)
-        self.skipped = dict.fromkeys(self.work, 0.0)  # work that a failed or diverged cell leaves undone
-        self.begun: dict[str, list[str]] = {key: [] for key in self.work}  # families; the last one is being measured
-        self.measured_since: dict[str, float] = {}  # start of the family that a cell measures now
-        self.finished = 0
-        self.failed = 0
-        self.started = time.monotonic()
-        self.pace = 1 / self.jobs  # seconds per expected second of work
-
-    def update(self, task: CellTask, kind: str, values: EventValues) -> None:
-        key, now = task.cell.key, time.monotonic()
-        work = self.work[key]
-        if kind == "started":  # on a cluster, a cell can start again from its checkpoint
-            self.reached[key], self.begun[key] = self.resumed[key], []
-        if kind in ("progress", "resumed"):
-            self.reached[key] = work.train_s * values.get("iteration", 0) / task.cell.iterations
-        if kind == "resumed":
-            self.resumed[key] = self.reached[key]
-        if kind == "evaluating":
-            measured = sum(work.measures_s.get(family, 0.0) for family in self.begun[key])
-            self.reached[key] = work.train_s + measured + (work.outside_s if "family" in values else 0.0)
-            self.begun[key] += [values["family"]] if "family" in values else []
-        if kind in ("done", "failed"):
-            if kind == "failed" or self.reached[key] < work.train_s:
-                self.skipped[key] = work.total_s - self.reached[key]
-            self.reached[key] = work.total_s
-            self.finished += kind == "done"
-            self.failed += kind == "failed"
-        if kind in ("started", "evaluating", "done", "failed", "stopped"):
-            self.measured_since.pop(key, None)
-        if kind == "evaluating" and "family" in values:
-            self.measured_since[key] = now
-        if kind in ("progress", "evaluating", "done", "failed"):
-            done = sum(self._reached(each, now) - self.resumed[each] - self.skipped[each] for each in self.work)
-            self.pace = (now - self.started + NOMINAL_S) / (max(done, 0.0) + NOMINAL_S * self.jobs)
-
-    def _reached(self, key: str, now: float) -> float:
-        """Expected seconds of a cell that are done, with its share of the family that is being measured."""
-        if key not in self.measured_since:
-            return self.reached[key]
-        waited = (now - self.measured_since[key]) / (self.pace * self.jobs)
-        return self.reached[key] + min(waited, self.work[key].measures_s.get(self.begun[key][-1], 0.0))
-
-    @property
-    def share(self) -> float:
-        total = sum(work.total_s for work in self.work.values())
-        return sum(self.reached.values()) / total if total else 1.0
-
-    def eta_s(self) -> float:
-        """Seconds left: all the work at the pace of all slots, but no less than the longest cell needs in its own."""
-        now = time.monotonic()
-        left = [work.total_s - self._reached(key, now) for key, work in self.work.items()]
-        return self.pace * max(sum(left), max(left, default=0.0) * self.jobs)
-
-    def line(self) -> str:
-        left = f", about {duration(self.eta_s())} left"
-        failed = f", {self.failed} failed" if self.failed else ""
-        return f"{self.finished}/{len(self.work)} cells{failed}, {self.share:.0%}{left}"
-
-
 class LineDisplay:
     """Progress for logs: a line when a cell starts or ends, and one every ``LINE_EVERY_S``."""
 
     def __init__(self, tasks: list[CellTask], console: Console, works: Mapping[str, Work], jobs: int = 1) -> None:
-        self.sweep, self.console = _Sweep(tasks, works, jobs), console
+        self.sweep, self.console = TimeLeft(tasks, works, jobs), console
         self.last_line = time.monotonic()
         self.running: dict[str, str] = {}
         self.reached: dict[str, str] = {}  # iteration and L_I of a running cell, which measuring does not change
@@ -174,36 +95,36 @@ class LineDisplay:
 
 
 class _Eta(ProgressColumn):
-    """ETA of the sweep from its own estimate; of a cell from its own speed."""
+    """ETA of the sweep, and of a cell that is measured, as estimated; of training from the cell's own speed."""
 
-    def __init__(self, sweep: _Sweep, overall: list[TaskID]) -> None:
-        self.sweep, self.overall, self.of_cell = sweep, overall, TimeRemainingColumn()
+    def __init__(self, sweep: TimeLeft, bars: Mapping[TaskID, str]) -> None:
+        self.sweep, self.bars, self.of_training = sweep, bars, TimeRemainingColumn()
         super().__init__()
 
     def render(self, task: Task) -> Text:
-        if task.id not in self.overall:
-            return self.of_cell.render(task)
-        return Text(f"about {duration(self.sweep.eta_s())} left", style="progress.remaining")
+        key = self.bars.get(task.id, "")
+        if key and key not in self.sweep.measured_since:
+            return self.of_training.render(task)
+        return Text(self.sweep.words(key), style="progress.remaining")
 
 
 class BarDisplay:
     """Progress for terminals: a bar with the current L_I per running cell, and one overall."""
 
     def __init__(self, tasks: list[CellTask], console: Console, works: Mapping[str, Work], jobs: int = 1) -> None:
-        self.sweep, self.console = _Sweep(tasks, works, jobs), console
-        overall: list[TaskID] = []
+        self.sweep, self.console = TimeLeft(tasks, works, jobs), console
+        self.bars: dict[str, TaskID] = {}
+        self.keys: dict[TaskID, str] = {}
         self.progress = Progress(
             SpinnerColumn(),
             TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=30),
             MofNCompleteColumn(),
-            _Eta(self.sweep, overall),
+            _Eta(self.sweep, self.keys),
             TextColumn("{task.fields[detail]}", markup=False),
             console=console,
         )
         self.overall = self.progress.add_task("all cells", total=len(tasks), detail="")
-        overall.append(self.overall)
-        self.bars: dict[str, TaskID] = {}
 
     def __enter__(self) -> "BarDisplay":
         self.progress.start()
@@ -220,6 +141,7 @@ class BarDisplay:
                 self.message(f"{name} started again{_node(values)}: its worker died")
                 self.progress.remove_task(self.bars[key])
             self.bars[key] = self.progress.add_task(name, total=task.cell.iterations, detail="starting")
+            self.keys[self.bars[key]] = key
         elif kind in ("progress", "resumed"):
             detail = _information(values["metrics"]) if kind == "progress" else "resumed"
             self.progress.update(self.bars[key], completed=values["iteration"], detail=detail)

@@ -8,6 +8,7 @@ from rich.console import Console
 
 from bench.records.tasks import CellTask
 from bench.run import progress
+from bench.run.time_left import TimeLeft
 from bench.run.work import Work
 from tests.bench.tracked_cells import make_cell
 
@@ -38,10 +39,10 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return Clock(monkeypatch)
 
 
-def sweep_of(folder: Path, *works: Work, jobs: int = 1) -> tuple[progress._Sweep, list[CellTask]]:
+def sweep_of(folder: Path, *works: Work, jobs: int = 1) -> tuple[TimeLeft, list[CellTask]]:
     tasks = [CellTask(make_cell(seed), folder, None, {}) for seed in range(len(works))]
     of_cells = {task.cell.key: work for task, work in zip(tasks, works, strict=True)}
-    return progress._Sweep(tasks, of_cells, jobs), tasks
+    return TimeLeft(tasks, of_cells, jobs), tasks
 
 
 def trained(task: CellTask, share: float) -> tuple[CellTask, str, dict[str, int]]:
@@ -66,7 +67,8 @@ def test_the_time_left_counts_from_where_a_partial_cell_goes_on(tmp_path: Path, 
     sweep.update(task, "resumed", {"iteration": num // 2})
     clock.now = 10
     sweep.update(*trained(task, 0.75))
-    assert sweep.eta_s() == pytest.approx((25 + 60) * (10 + 60) / (25 + 60))  # 25 estimated seconds took 10 real ones
+    # 25 estimated seconds took 10 real ones, which says nothing of the 50 seconds of measures
+    assert sweep.eta_s() == pytest.approx((25 + 10) * (10 + 60) / (25 + 60) + 50)
     sweep.update(task, "evaluating", {})
     assert sweep.share == pytest.approx(100 / 160)
     sweep.update(task, "evaluating", {"family": "digits"})
@@ -101,6 +103,55 @@ def test_a_family_that_is_measured_counts_down_and_waiting_for_it_adds_nothing(t
     assert found == pytest.approx([60, 40, 30, 30])
     sweep.update(task, "evaluating", {"family": "samples"})
     assert sweep.eta_s() == pytest.approx(30 * (200 + 60) / (90 + 60))  # 90 estimated seconds took 200
+
+
+def test_a_family_takes_what_it_took_in_this_sweep(tmp_path: Path, clock: Clock) -> None:
+    """Digits were expected to take 15 s and took 60."""
+    sweep, (first, second) = sweep_of(tmp_path, *[Work(60.0, 0.0, {"digits": 15.0})] * 2)
+    clock.now = 60
+    sweep.update(*trained(first, 1.0))
+    sweep.update(first, "evaluating", {"family": "digits"})
+    clock.now = 120
+    sweep.update(first, "done", {})
+    pace = (120 + 60) / (75 + 60)
+    assert sweep.eta_s() == pytest.approx(60 * pace + 60)
+    clock.now = 200
+    sweep.update(*trained(second, 1.0))
+    assert sweep.eta_s() == pytest.approx(60)
+    sweep.update(second, "evaluating", {"family": "digits"})
+    clock.now = 245
+    assert sweep.eta_s() == pytest.approx(15)
+
+
+def test_a_last_measure_that_takes_longer_than_expected_is_said_and_not_no_time(tmp_path: Path, clock: Clock) -> None:
+    sweep, (task,) = sweep_of(tmp_path, Work(60.0, 0.0, {"digits": 15.0}))
+    clock.now = 6  # ten times as fast as expected
+    sweep.update(*trained(task, 1.0))
+    assert sweep.words() == "about 15 s left"
+    sweep.update(task, "evaluating", {"family": "digits"})
+    said = []
+    for clock.now in (6, 16, 21, 40):
+        said.append(sweep.line().removeprefix("0/1 cells, 80%, "))
+    late = "still measuring, longer than expected"
+    assert said == ["about 15 s left", "about 5 s left", late, late]
+    sweep.update(task, "done", {})
+    assert sweep.line() == "1/1 cells, 100%, about 0 s left"
+
+
+def test_the_bar_of_a_cell_that_is_measured_shows_the_measures_time(tmp_path: Path, clock: Clock) -> None:
+    """Its training is at its end, so that its own speed says that no time is left."""
+    task = CellTask(make_cell(0), tmp_path, None, {})
+    work = {task.cell.key: Work(60.0, 0.0, {"digits": 15.0, "samples": 30.0})}
+    page = io.StringIO()
+    display = progress.BarDisplay([task], Console(file=page, width=200, force_terminal=True), work)
+    display.event(task, "started", {})
+    display.event(task, "progress", {"iteration": task.cell.iterations, "metrics": {}})
+    display.event(task, "evaluating", {"family": "digits"})
+    clock.now = 5
+    display.progress.console.print(display.progress.get_renderable())
+    rows = page.getvalue().splitlines()
+    assert ["about 40 s left" in row for row in rows] == [True, True]
+    assert "measuring digits" in rows[1]
 
 
 def test_the_time_left_of_several_cells_at_a_time(tmp_path: Path, clock: Clock) -> None:
