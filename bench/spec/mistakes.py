@@ -1,4 +1,7 @@
-"""Turn pydantic's errors about a file of experiments into one line: file, table, field, value and valid choices."""
+"""Mistakes in a file of experiments: settings that do not fit are refused, and every error becomes one line.
+
+The line has file, table, field, value and valid choices.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -19,6 +22,29 @@ class Misfit(ValueError):
     def __init__(self, message: str, *locations: Sequence[str]) -> None:
         super().__init__(message)
         self.locations = locations
+
+
+def require(holds: bool, where: str, field: str, value: Any, expected: str, *locations: Sequence[str]) -> None:
+    """Raise Misfit unless ``holds``. ``locations``: places of the possible mistake, by default the named field."""
+    if not holds:
+        named = locations or [_location(where, field)]
+        raise Misfit(f"{where}: {field} = {value!r}: expected {expected}", *named)
+
+
+def require_unique(values: Sequence[Any], where: str, field: str) -> None:
+    require(len(set(values)) == len(values), where, field, values, "no repeated values")
+
+
+def require_known(names: list[str], known: Any, where: str, field: str) -> None:
+    for index, name in enumerate(names):
+        if name not in known:
+            location = _location(where, field)
+            message = f"{where}: {field} names {name!r}{suggest(name, list(known))}"
+            raise Misfit(message, [*location, str(index)], [*location, name], location)
+
+
+def _location(where: str, field: str) -> list[str]:
+    return [*where.split("."), *field.split(".")]
 
 
 def explain(source: Source, model: type[BaseModel], error: ValidationError) -> str:

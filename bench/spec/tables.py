@@ -16,11 +16,11 @@ from bench.spec.config import StatedNetwork, StatedTraining
 from bench.spec.criteria import CostTable
 from bench.spec.experiment import ArmTable, ExperimentTable, fits, group_name, groups, merged_architecture, merged_codes
 from bench.spec.images import OF_NAMED_SETS, Replacement, replaced
-from bench.spec.mistakes import Misfit, explain
+from bench.spec.mistakes import explain, require, require_known, require_unique
 from bench.spec.overrides import Setting, applied, parse
 from bench.spec.own import Own, references
 from bench.spec.reading import BUILTIN, Source, SpecError, read
-from bench.spec.schema import Name, Table, suggest
+from bench.spec.schema import Name, Table
 from bench.spec.settings import NetworkTable, TrainingTable, refusal
 from bench.spec.vocabulary import MEASURES
 from infogan.architectures import ARCHITECTURES
@@ -87,34 +87,34 @@ class Spec(Table):
         changed: Sequence[str] | None = info.context  # see _checked
         for name, experiment in self.experiments.items():
             where = f"experiments.{name}"
-            _require_known(experiment.arms, self.arms, where, "arms")
-            _require_unique(experiment.arms, where, "arms")
-            _require_unique(experiment.seeds, where, "seeds")
+            require_known(experiment.arms, self.arms, where, "arms")
+            require_unique(experiment.arms, where, "arms")
+            require_unique(experiment.seeds, where, "seeds")
             for profile, budget in experiment.profiles.items():
-                _require_known(budget.arms or [], experiment.arms, where, f"profiles.{profile}.arms")
-                _require_unique(budget.arms or [], where, f"profiles.{profile}.arms")
-                _require_unique(budget.seeds or [], where, f"profiles.{profile}.seeds")
+                require_known(budget.arms or [], experiment.arms, where, f"profiles.{profile}.arms")
+                require_unique(budget.arms or [], where, f"profiles.{profile}.arms")
+                require_unique(budget.seeds or [], where, f"profiles.{profile}.seeds")
                 known = [*experiment.arms, *(group_name(v, a) for v, a in groups(experiment, experiment.arms) if v)]
                 named = [name for name in budget.group_seeds if not any(fits(name, group) for group in known)]
-                _require_known(named, known, where, f"profiles.{profile}.group_seeds")
+                require_known(named, known, where, f"profiles.{profile}.group_seeds")
             for index, watched in enumerate(experiment.gate.watched):
-                _require_known([watched.arm], experiment.arms, where, f"gate.watched.{index}.arm")
+                require_known([watched.arm], experiment.arms, where, f"gate.watched.{index}.arm")
             for index, claim in enumerate(experiment.claims):
-                _require_known(claim.arms, experiment.arms, where, f"claims.{index}.arms")
-                _require_known(claim.variants or [], experiment.variants, where, f"claims.{index}.variants")
+                require_known(claim.arms, experiment.arms, where, f"claims.{index}.arms")
+                require_known(claim.variants or [], experiment.variants, where, f"claims.{index}.variants")
                 beside = [c.above_best_of for c in claim.conditions if c.above_best_of is not None]
-                _require_known(beside, experiment.arms, where, f"claims.{index}.conditions.above_best_of")
+                require_known(beside, experiment.arms, where, f"claims.{index}.conditions.above_best_of")
             reference = [experiment.reference_variant] if experiment.reference_variant else []
-            _require_known(reference, experiment.variants, where, "reference_variant")
-            _require_known(experiment.compared, MEASURES, where, "compared")
+            require_known(reference, experiment.variants, where, "reference_variant")
+            require_known(experiment.compared, MEASURES, where, "compared")
             asked = experiment.compared and not experiment.reference_variant
-            _require(not asked, where, "compared", experiment.compared, "a reference_variant as well")
+            require(not asked, where, "compared", experiment.compared, "a reference_variant as well")
             for variant, table in experiment.variants.items():
-                _require_known(table.arms or [], experiment.arms, where, f"variants.{variant}.arms")
+                require_known(table.arms or [], experiment.arms, where, f"variants.{variant}.arms")
             if changed is None or name in changed:
                 self._check_training(name, experiment)
         if self.cost:
-            _require_known([self.cost.beside], self.experiments, "cost", "beside")
+            require_known([self.cost.beside], self.experiments, "cost", "beside")
         return self
 
     def _check_architecture(self, where: str, experiment: ExperimentTable, variant: str | None) -> None:
@@ -126,20 +126,20 @@ class Spec(Table):
         if is_reference(architecture):
             return
         field = f"variants.{variant}.architecture" if variant else "architecture"
-        _require_known([architecture], ARCHITECTURES, where, field)
+        require_known([architecture], ARCHITECTURES, where, field)
         refused = misfit_of_images(experiment, ARCHITECTURES[architecture].image_CHW)
-        _require(not refused, where, field, architecture, f"{refused}; 'auto' chooses it")
+        require(not refused, where, field, architecture, f"{refused}; 'auto' chooses it")
 
     def _check_training(self, name: str, experiment: ExperimentTable) -> None:
         where = f"experiments.{name}"
         wanted = experiment.wanted_data
         if isinstance(wanted, str):
-            _require_known([wanted], DATASETS, where, "data")
-        _require_known([experiment.source], sources(wanted), where, "source")
+            require_known([wanted], DATASETS, where, "data")
+        require_known([experiment.source], sources(wanted), where, "source")
         for variant in (None, *experiment.variants):
             self._check_architecture(where, experiment, variant)
         known = [family for family in FAMILIES if isinstance(wanted, str) or family not in OF_NAMED_SETS]
-        _require_known(experiment.measures, known, where, "measures")
+        require_known(experiment.measures, known, where, "measures")
         for variant, arm in groups(experiment, experiment.arms):
             merged = merged_training(self, experiment, variant, arm)
             codes = merged_codes(experiment, variant, self.arms[arm])
@@ -149,10 +149,10 @@ class Spec(Table):
                 value = merged[field]
                 fits = not isinstance(value, list) or len(value) == len(codes)
                 expected = f"one number or {len(codes)}, one per code"
-                _require(fits, where, f"{field} ({of})", value, expected, *_layers(name, variant, arm, field))
+                require(fits, where, f"{field} ({of})", value, expected, *_layers(name, variant, arm, field))
             weight = merged["mi_weight" if merged["mi_weight_generator"] == "same" else "mi_weight_generator"]
             learns = all(weight) if isinstance(weight, list) else bool(weight)
-            _require(
+            require(
                 learns or merged.get("q_learns_with", "discriminator") == "discriminator",
                 where,
                 f"q_learns_with ({of})",
@@ -163,7 +163,7 @@ class Spec(Table):
             refused = refusal(merged, network, codes)
             if refused:
                 field, value, expected = refused
-                _require(False, where, f"{field} ({of})", value, expected, *_layers(name, variant, arm, field))
+                require(False, where, f"{field} ({of})", value, expected, *_layers(name, variant, arm, field))
 
 
 def misfit_of_images(experiment: ExperimentTable, made_CHW: tuple[int, int, int]) -> str:
@@ -176,35 +176,12 @@ def misfit_of_images(experiment: ExperimentTable, made_CHW: tuple[int, int, int]
     return f"one for images of {shapes[0]} (channels, height, width), the data's shape, not {shapes[1]}"
 
 
-def _require(holds: bool, where: str, field: str, value: Any, expected: str, *locations: Sequence[str]) -> None:
-    """Raise Misfit unless ``holds``. ``locations``: places of the possible mistake, by default the named field."""
-    if not holds:
-        named = locations or [_location(where, field)]
-        raise Misfit(f"{where}: {field} = {value!r}: expected {expected}", *named)
-
-
 def _layers(experiment: str, variant: str | None, arm: str, field: str) -> list[tuple[str, ...]]:
     """Locations where a merged setting may stand, from the highest precedence to the defaults."""
     of: tuple[str, ...] = ("experiments", experiment)
     tables = [(*of, "variants", variant), of] if variant else [of]
     inner = [(*table, kind, field) for table in tables for kind in ("training", "network")]
     return [("arms", arm, field), *inner, ("defaults", "training", field), ("defaults", "network", field), of]
-
-
-def _require_unique(values: Sequence[Any], where: str, field: str) -> None:
-    _require(len(set(values)) == len(values), where, field, values, "no repeated values")
-
-
-def _require_known(names: list[str], known: Any, where: str, field: str) -> None:
-    for index, name in enumerate(names):
-        if name not in known:
-            location = _location(where, field)
-            message = f"{where}: {field} names {name!r}{suggest(name, list(known))}"
-            raise Misfit(message, [*location, str(index)], [*location, name], location)
-
-
-def _location(where: str, field: str) -> list[str]:
-    return [*where.split("."), *field.split(".")]
 
 
 def load_spec(
