@@ -16,7 +16,8 @@ from bench.gpu.steps import NAMES, Step
 from bench.gpu.supervise import Ended, supervise
 from bench.records.pack_format import PackError
 from bench.records.packs import pack
-from bench.records.storage import CorruptRecord, read_json, write_atomic, write_json
+from bench.records.seals import read_json, write_json
+from bench.records.storage import CorruptRecord, write_atomic
 
 FORMAT = 1
 SUMMARY, LOG = "summary.json", "log.txt"

@@ -24,7 +24,8 @@ from bench.records.find import find_cells
 from bench.records.folder import LAUNCHES, CellFolder
 from bench.records.history import History
 from bench.records.schema import Result, Seconds
-from bench.records.storage import plain_text, read_json, read_lines, write_atomic, write_json
+from bench.records.seals import read_json, write_json
+from bench.records.storage import plain_text, read_lines, write_atomic
 from bench.spec.tables import load_spec
 from infogan.cores import usable_cores
 

@@ -14,7 +14,8 @@ import numpy as np
 
 from bench.records.identity import Identity
 from bench.records.locks import Lock
-from bench.records.storage import CorruptRecord, read_json, read_sealed, write_sealed
+from bench.records.seals import read_json, read_sealed, write_sealed
+from bench.records.storage import CorruptRecord
 from infogan.data.npz import NpzError, extended_npz, read_npz
 
 CONTACT, CONTACT_IMAGES, CONTACT_COLUMNS, CONTACT_BYTES = "contact.npz", 50, 10, 1_000_000

@@ -1,8 +1,7 @@
 """A cell's folder on disk. It is the only record of the cell: plan, report, check and resume read nothing else.
 
 cell.json        identity, full configuration, versions, machine and data; written before training
-checkpoint.pt    newest state to resume from; checkpoint.previous.pt: the one before; deleted when the cell is done
-history.npz      metrics of every iteration that a checkpoint covers
+checkpoint*.pt, history.npz   how far training has come: bench/records/checkpoints.py
 result.json      outcome: done or failed, with times, frozen L_I and health
 weights.safetensors   final weights with frozen batch-norm statistics; weights.pt of a cell of an earlier version
 measures.json    measures of the trained networks, by family, each with its key
@@ -15,29 +14,21 @@ All but the lease are sealed with a checksum. The seal includes the cell's key (
 key itself), so records of another cell are rejected.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Literal
 
 from bench.environment import DataRecord, Environment
-from bench.records.arrays import ATLAS, PROBES, CellArrays
-from bench.records.history import History
+from bench.records.arrays import ATLAS, PROBES
+from bench.records.checkpoints import CellCheckpoints
 from bench.records.identity import Identity
 from bench.records.leases import is_locked
 from bench.records.locks import Lock
 from bench.records.schema import Measured, Measures, Result, fitted, measures_of
-from bench.records.storage import (
-    CorruptRecord,
-    read_json,
-    read_sealed,
-    seal_damage,
-    sync_folder,
-    write_json,
-    write_sealed,
-)
+from bench.records.seals import read_json, read_sealed, seal_damage, write_json, write_sealed
+from bench.records.storage import CorruptRecord
 from bench.spec.cells import Cell, digest, measure_key
 
-NEWEST = "checkpoint.pt"
 WEIGHTS, EARLIER_WEIGHTS = "weights.safetensors", "weights.pt"
 NETWORKS = (WEIGHTS, EARLIER_WEIGHTS, PROBES)  # only needed for new measures, so a pack may leave them out
 LEFT_OUT = "left_out.json"
@@ -48,7 +39,7 @@ THROUGHPUT = "throughput"  # folder in the results folder, for records of `pytho
 State = Literal["missing", "partial", "running", "failed", "done"]
 
 
-class CellFolder(CellArrays):
+class CellFolder(CellCheckpoints):
     """Read and write the records of one cell."""
 
     @classmethod
@@ -81,57 +72,6 @@ class CellFolder(CellArrays):
         if result is not None:
             return result.status
         return "running" if is_locked(self._file("lease")) else "partial"
-
-    # ---- checkpoints
-    def write_checkpoint(self, content: bytes) -> None:
-        """Write the newest state and keep the previous one."""
-        current, previous = self._own("checkpoint.pt"), self._file("checkpoint.previous.pt")
-        incoming = self._file("checkpoint.incoming.pt")
-        write_sealed(incoming, content, self.key)
-        if current.exists():
-            current.replace(previous)
-        incoming.replace(current)
-        sync_folder(self.path)
-
-    def checkpoints(self) -> Iterator[tuple[str, bytes | CorruptRecord]]:
-        """Names and contents, newest first; a damaged one is yielded as its error, so that the caller can go on."""
-        for name in (NEWEST, "checkpoint.previous.pt"):
-            try:
-                yield name, read_sealed(self._file(name), self.key)
-            except FileNotFoundError:
-                continue
-            except CorruptRecord as error:
-                yield name, error
-
-    def has_checkpoint(self) -> bool:
-        return any(self._file(name).exists() for name in (NEWEST, "checkpoint.previous.pt"))
-
-    def remove_checkpoints(self) -> None:
-        """Remove all checkpoints and temporary files."""
-        for path in self.path.glob("checkpoint*.pt"):
-            self._own(path.name).unlink(missing_ok=True)
-        self.remove_temporaries()
-
-    def remove_temporaries(self) -> None:
-        """Remove half-written files of killed processes. Call it only as the cell's lock holder, the only writer.
-
-        Temporary files of tracking.json are kept: the launcher writes it without this lock.
-        """
-        for path in self.path.glob(".*"):
-            if not path.name.startswith(".tracking"):
-                self._own(path.name).unlink(missing_ok=True)
-
-    # ---- history
-    def write_history(self, history: History) -> None:
-        write_sealed(self._own("history.npz"), history.to_bytes(), self.key)
-
-    def history(self) -> History | None:
-        """The recorded history; None before the first checkpoint. Raises CorruptRecord."""
-        try:
-            content = read_sealed(self._file("history.npz"), self.key)
-        except FileNotFoundError:
-            return None
-        return History.from_bytes(content)
 
     # ---- end
     def write_result(self, result: Result) -> None:

@@ -22,7 +22,8 @@ from bench.console import BadInput
 from bench.records.folder import EARLIER_WEIGHTS, NETWORKS, WEIGHTS
 from bench.records.identity import Identity
 from bench.records.schema import Result, fitted, measures_of
-from bench.records.storage import NOBODY, CorruptRecord, sealed_json, unsealed, unsealed_json
+from bench.records.seals import NOBODY, sealed_json, unsealed, unsealed_json
+from bench.records.storage import CorruptRecord
 from bench.spec.schema import Table
 from infogan.data.base import one_line
 from infogan.data.npz import DAMAGE

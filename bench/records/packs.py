@@ -25,7 +25,8 @@ from bench.records.pack_format import (
     PackedFile,
     PackError,
 )
-from bench.records.storage import CorruptRecord, atomic_file, in_words, read_lines, read_sealed
+from bench.records.seals import read_sealed
+from bench.records.storage import CorruptRecord, atomic_file, in_words, read_lines
 from bench.spec.cells import Cell
 from infogan.data.base import one_line
 

@@ -14,7 +14,8 @@ from bench.records.arrays import ATLAS
 from bench.records.folder import LAUNCHES, LEFT_OUT, CellFolder
 from bench.records.locks import Lock
 from bench.records.pack_format import Pack, PackedCell, PackedFile, PackError
-from bench.records.storage import append_line, read_lines, sync_folder, write_atomic, write_json
+from bench.records.seals import write_json
+from bench.records.storage import append_line, read_lines, sync_folder, write_atomic
 
 STAGING = ".unpacking"  # in the results folder, during unpacking
 

@@ -22,7 +22,8 @@ from bench import environment
 from bench.console import BadInput
 from bench.records.find import find_cells
 from bench.records.locks import Lock
-from bench.records.storage import CorruptRecord, read_json, write_json
+from bench.records.seals import read_json, write_json
+from bench.records.storage import CorruptRecord
 from bench.spec.resolve import KernelChoice
 from bench.spec.schema import Recorded
 from infogan.architectures import Dense, Strided, adapted, choosable_layers

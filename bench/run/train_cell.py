@@ -17,7 +17,8 @@ import numpy as np
 import torch
 
 from bench.environment import ROOT, data_record
-from bench.records.folder import NEWEST, CellFolder
+from bench.records.checkpoints import NEWEST
+from bench.records.folder import CellFolder
 from bench.records.history import History
 from bench.records.locks import Lock, LockLost
 from bench.records.schema import HealthRecord, Result, Seconds

@@ -15,7 +15,7 @@ import torch
 from bench.console import Exit
 from bench.environment import ROOT
 from bench.records.find import find_cells
-from bench.records.storage import write_sealed
+from bench.records.seals import write_sealed
 from bench.records.throughput import CellOverhead, Checkpoint, Evaluation, Sampling
 from bench.throughput.session import synchroniser
 from bench.throughput.workloads import Workload, trainer

@@ -18,7 +18,8 @@ from bench.gate import files as gate_files
 from bench.gate import output as gate_output
 from bench.records.folder import CellFolder
 from bench.records.identity import Identity
-from bench.records.storage import CorruptRecord, read_json, read_sealed, write_json, write_sealed
+from bench.records.seals import read_json, read_sealed, write_json, write_sealed
+from bench.records.storage import CorruptRecord
 from bench.run.train_cell import training_config
 from bench.spec.cells import digest
 from bench.spec.resolve import cells

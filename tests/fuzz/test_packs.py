@@ -13,7 +13,7 @@ from bench.analysis.sweep_file import CURVES, read_curves, write_curves
 from bench.records.find import find_cells
 from bench.records.pack_format import PackError
 from bench.records.packs import pack
-from bench.records.storage import sealed_json, unsealed_json
+from bench.records.seals import sealed_json, unsealed_json
 from bench.records.unpacking import unpack
 from tests.builders import finished_cell
 from tests.fuzz.engine import fuzz

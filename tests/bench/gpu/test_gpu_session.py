@@ -12,7 +12,7 @@ from bench.gpu import session
 from bench.gpu.session import OtherResults, run_steps
 from bench.gpu.steps import NAMES, Options, Step, gpu_tests, steps
 from bench.gpu.supervise import supervise
-from bench.records.storage import read_json
+from bench.records.seals import read_json
 from bench.records.unpacking import unpack
 from bench.spec.tables import load_spec
 from tests.bench.tracked_cells import done_cell, make_cell

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bench import publish
-from bench.records import storage
+from bench.records import seals, storage
 
 NAMES = [path.stem for path in sorted(Path(publish.__path__[0]).glob("*.py")) if "__main__" in path.read_text()]
 
@@ -24,6 +24,7 @@ def test_help_and_a_mistyped_option_write_nothing(
     for writer in ("write_atomic", "write_plain_json"):
         monkeypatch.setattr(module, writer, refuse, raising=False)
         monkeypatch.setattr(storage, writer, refuse)
+    monkeypatch.setattr(seals, "write_atomic", refuse)
     for option, code in (("--help", 0), ("--hepl", 2)):
         monkeypatch.setattr(sys, "argv", [name, option])
         with pytest.raises(SystemExit) as ended:

@@ -13,7 +13,8 @@ from bench.analysis.results import load
 from bench.records.find import find_cells
 from bench.records.folder import CellFolder
 from bench.records.schema import Measured
-from bench.records.storage import CorruptRecord, read_json, read_sealed, write_json, write_sealed
+from bench.records.seals import read_json, read_sealed, write_json, write_sealed
+from bench.records.storage import CorruptRecord
 from bench.run.plan import plan
 from tests.bench.tracked_cells import done_cell, make_cell
 from tests.builders import finished_cell

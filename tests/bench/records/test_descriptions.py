@@ -10,7 +10,8 @@ import pytest
 from bench.analysis.results import load
 from bench.records.identity import Identity
 from bench.records.schema import Measured, Result, fitted, measures_of
-from bench.records.storage import NOBODY, CorruptRecord, read_json, sealed_json, unsealed_json, write_json
+from bench.records.seals import NOBODY, read_json, sealed_json, unsealed_json, write_json
+from bench.records.storage import CorruptRecord
 from tests.builders import ROOT, finished_cell
 
 PACKS = sorted((ROOT / "results" / "reference").rglob("cells*.zip"))

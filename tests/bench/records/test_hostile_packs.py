@@ -18,7 +18,7 @@ from bench import cli
 from bench.records import pack_format
 from bench.records.pack_format import PackError
 from bench.records.packs import pack
-from bench.records.storage import sealed_json, unsealed_json
+from bench.records.seals import sealed_json, unsealed_json
 from bench.records.unpacking import unpack
 from tests.bench.tracked_cells import done_cell, make_cell
 

@@ -15,15 +15,15 @@ import pytest
 from bench import paths
 from bench.analysis.runs import Sweep
 from bench.analysis.sweep_file import write_curves
-from bench.records import storage
+from bench.records import seals, storage
 from infogan.data import base, folders
 
 ROOT = Path(__file__).parents[3]
 SWEEP = Sweep("tiny", "cpu", {}, "key", [])
 WRITERS: dict[str, Callable[[Path], object]] = {
     "write_atomic": lambda path: storage.write_atomic(path, b"x"),
-    "write_sealed": lambda path: storage.write_sealed(path, b"x"),
-    "write_json": lambda path: storage.write_json(path, {}),
+    "write_sealed": lambda path: seals.write_sealed(path, b"x"),
+    "write_json": lambda path: seals.write_json(path, {}),
     "append_line": lambda path: storage.append_line(path, {}),
     "a baseline": lambda path: write_curves(path, SWEEP),
     "a record of throughput": lambda path: storage.write_plain_json(path, {}),
@@ -108,8 +108,8 @@ def test_records_are_written_without_a_folders_fsync_and_one_line_says_so(
     monkeypatch.setattr(os, "fsync", fsync)
     paths.require_writable(tmp_path)
     paths.require_writable(tmp_path)
-    storage.write_json(tmp_path / "result.json", {"a": 1})
-    assert storage.read_json(tmp_path / "result.json") == {"a": 1}
+    seals.write_json(tmp_path / "result.json", {"a": 1})
+    assert seals.read_json(tmp_path / "result.json") == {"a": 1}
     assert capsys.readouterr().out.count("not safe from a power cut") == 1
 
 
@@ -119,7 +119,7 @@ def test_a_disk_that_fails_is_still_an_error(tmp_path: Path, monkeypatch: pytest
 
     monkeypatch.setattr(os, "fsync", fsync)
     with pytest.raises(OSError, match="broken"):
-        storage.write_json(tmp_path / "result.json", {})
+        seals.write_json(tmp_path / "result.json", {})
 
 
 # ---------------------------------------------------------------- rights, and marks of other programs

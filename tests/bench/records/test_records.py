@@ -14,15 +14,8 @@ from bench.records.folder import CellFolder
 from bench.records.history import History
 from bench.records.locks import LockLost
 from bench.records.schema import Measured, Result
-from bench.records.storage import (
-    CorruptRecord,
-    append_line,
-    read_json,
-    read_lines,
-    read_sealed,
-    write_json,
-    write_sealed,
-)
+from bench.records.seals import read_json, read_sealed, write_json, write_sealed
+from bench.records.storage import CorruptRecord, append_line, read_lines
 from tests.builders import SHIPPED, planned
 from tests.small_weights import small_weights
 

@@ -9,7 +9,8 @@ from safetensors.torch import load_file
 
 from bench.records.folder import EARLIER_WEIGHTS, WEIGHTS, CellFolder
 from bench.records.packs import pack
-from bench.records.storage import CorruptRecord, read_sealed, seal_damage, write_sealed
+from bench.records.seals import read_sealed, seal_damage, write_sealed
+from bench.records.storage import CorruptRecord
 from bench.records.unpacking import unpack
 from bench.run.plan import plan
 from infogan.weights import packed, recorded

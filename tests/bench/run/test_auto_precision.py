@@ -10,7 +10,7 @@ from bench.commands.plan import print_data
 from bench.console import BadInput
 from bench.context import Context
 from bench.records.folder import CellFolder
-from bench.records.storage import read_json, write_json
+from bench.records.seals import read_json, write_json
 from bench.run.kernels import RECORD, gains_from_bf16
 from bench.spec.cells import Cell
 from infogan import data

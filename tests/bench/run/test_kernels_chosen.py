@@ -14,7 +14,7 @@ from bench import environment
 from bench.console import BadInput
 from bench.context import Context
 from bench.records.folder import CellFolder
-from bench.records.storage import read_json
+from bench.records.seals import read_json
 from bench.run import kernels
 from bench.run.kernels import RECORD, TABLE, Chooser, declared
 from bench.spec.cells import Cell

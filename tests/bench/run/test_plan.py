@@ -7,7 +7,7 @@ import pytest
 from bench.commands import plan as command
 from bench.context import Context
 from bench.records.folder import CellFolder
-from bench.records.storage import write_json
+from bench.records.seals import write_json
 from bench.run.plan import plan
 from tests.bench.recorded_sweep import record
 

@@ -10,7 +10,8 @@ import torch
 
 from bench.console import BadInput
 from bench.context import Context
-from bench.records.folder import NEWEST, CellFolder
+from bench.records.checkpoints import NEWEST
+from bench.records.folder import CellFolder
 from bench.records.tasks import CellTask
 from bench.run.executors.local import LocalExecutor, _groups
 from bench.run.executors.worker import work
