@@ -35,6 +35,10 @@ class MedianInterval:
     num: int
 
 
+Bound = Literal["", "at least", "at most"]
+NO_BOUND: Bound = ""
+
+
 @dataclass(frozen=True)
 class RatioInterval:
     """new / base: above 1 the new side takes longer. `low` may be 0 and `high` inf.
@@ -49,7 +53,7 @@ class RatioInterval:
     level: float
     num_base: int
     num_new: int
-    bound: Literal["", "at least", "at most"] = ""
+    bound: Bound = ""
 
     def in_words(self, digits: int = 3, sign: str = "") -> str:
         """``1.230``, ``at least 1.230`` or ``not comparable``."""
@@ -126,7 +130,7 @@ def hodges_lehmann_ratio(
     lower, upper = np.where(base_failed, -np.inf, logs), np.where(new_failed, np.inf, logs)
     estimate, low, high, level = rank_interval(lower, logs, upper, alpha)
     at_least, at_most = float(np.median(lower)), float(np.median(upper))
-    bound: Literal["", "at least", "at most"] = ""
+    bound: Bound = ""
     if math.isinf(at_most):
         estimate, bound = (math.nan, "") if math.isinf(at_least) else (at_least, "at least")
     elif math.isinf(at_least):

@@ -29,7 +29,7 @@ class Answer:
         t80, final = self.change.t80, self.change.final
         level = f", {100 * t80.level:.3g} % intervals" if self.change.is_paired else ""
         parts = [
-            f"{_slower(self.change)} ({WORDS['t80'][t80.direction]})",
+            f"{slower_words(self.change)} ({WORDS['t80'][t80.direction]})",
             f"final {in_nats(final)} ({WORDS['final'][final.direction]})",
             f"{basis(self.change, why=True)}{level}",
         ]
@@ -41,9 +41,9 @@ class Answer:
         if self.change is None:
             return self.why_not
         if self.why_not:
-            return f"{self.why_not}; so far {_slower(self.change)}"
+            return f"{self.why_not}; so far {slower_words(self.change)}"
         doubt = ", no change shown" if self.change.t80.direction == "none" else ""
-        return f"{_slower(self.change)} ({basis(self.change)}{doubt})"
+        return f"{slower_words(self.change)} ({basis(self.change)}{doubt})"
 
 
 def held_against(rule: GateTable, base: Sequence[Run], new: Sequence[Run], names: Sequence[str]) -> Answer:
@@ -62,7 +62,8 @@ def held_against(rule: GateTable, base: Sequence[Run], new: Sequence[Run], names
     return Answer(change, f"too few seeds to judge: {counts}, and each needs {MINIMUM_SEEDS}")
 
 
-def _slower(change: Change) -> str:
+def slower_words(change: Change) -> str:
+    """``4 % slower [2, 6]``, ``at least 50 % faster [40, 60]`` or ``not comparable``."""
     is_slower = change.t80.estimate >= 0
     shown = in_percent(change.t80, 1 if is_slower else -1)
     return shown.replace(" [", f" {'slower' if is_slower else 'faster'} [")

@@ -15,7 +15,7 @@ import numpy as np
 
 from bench.analysis.runs import Run
 from bench.analysis.samples import FloatArray
-from bench.analysis.statistics import hodges_lehmann_ratio, median_interval, rank_interval
+from bench.analysis.statistics import NO_BOUND, Bound, hodges_lehmann_ratio, median_interval, rank_interval
 from bench.gate.rules import MINIMUM_SEEDS
 from bench.spec.criteria import GateTable
 
@@ -41,6 +41,7 @@ class Shift:
     high: float
     level: float
     p: float | None  # exact, one-sided, of the side that the estimate lies on; None: the interval decided
+    bound: Bound = ""  # of an estimate that failures leave open on one side
 
 
 @dataclass(frozen=True)
@@ -80,17 +81,25 @@ def find_change(rule: GateTable, budget: float, t80: Sides, final_nats: Sides, n
 
 
 def _paired(rule: GateTable, budget: float, seeds: list[int], t80: Sides, final_nats: Sides) -> list[Shift]:
-    """Later than the budget counts as the budget, which bounds a failed new seed's slowdown from below."""
+    """Later than the budget counts as the budget: a bound on the change of a pair in which one run failed."""
     base_logs, new_logs = ({seed: math.log(min(side[seed], budget)) for seed in seeds} for side in t80)
-    measures = ((base_logs, new_logs), math.log1p(rule.notice), 1), (final_nats, rule.final_notice_nats, -1)
+    failed = [np.array([not side[seed] <= budget for seed in seeds]) for side in t80]
+    none = [np.zeros(len(seeds), dtype=bool)] * 2
+    measures = (
+        (base_logs, new_logs, math.log1p(rule.notice), 1, failed),
+        (*final_nats, rule.final_notice_nats, -1, none),
+    )
     shifts = []
-    for (base, new), notice, sign in measures:
+    for base, new, notice, sign, (base_failed, new_failed) in measures:
         differences = np.array([new[seed] - base[seed] for seed in seeds])
         interval = median_interval(differences)
+        is_least = np.median(np.where(new_failed, math.inf, differences)) > interval.median
+        is_most = np.median(np.where(base_failed, -math.inf, differences)) < interval.median
+        bound = NO_BOUND if is_least == is_most else "at least" if is_least else "at most"
         p = sign_flip_p(math.copysign(1, interval.median) * differences)
         is_shown = p <= max(rule.change_alpha / NUM_SIDES, 0.5 ** len(seeds)) and abs(interval.median) >= notice
         direction = _direction(interval.median * sign) if is_shown else "none"
-        shifts.append(Shift(direction, interval.median, interval.low, interval.high, interval.level, p))
+        shifts.append(Shift(direction, interval.median, interval.low, interval.high, interval.level, p, bound))
     return shifts
 
 
@@ -104,14 +113,14 @@ def _apart(rule: GateTable, budget: float, t80: Sides, final_nats: Sides) -> lis
     differences = sides[1][1][:, None] - sides[1][0]
     nats = rank_interval(differences, differences, differences, alpha)
     shifts = []
-    for (middle, low, high), level, notice, sign in (
-        (logs, ratio.level, math.log1p(rule.notice), 1),
-        (nats[:3], nats[3], rule.final_notice_nats, -1),
+    for (middle, low, high), level, notice, sign, bound in (
+        (logs, ratio.level, math.log1p(rule.notice), 1, ratio.bound),
+        (nats[:3], nats[3], rule.final_notice_nats, -1, NO_BOUND),
     ):
         is_shown = (low > 0 or high < 0) and abs(middle) >= notice
         is_tested = min(map(len, sides[0])) >= MINIMUM_SEEDS
         direction = (_direction(middle * sign) if is_shown else "none") if is_tested else "not tested"
-        shifts.append(Shift(direction, middle, low, high, level, None))
+        shifts.append(Shift(direction, middle, low, high, level, None, bound))
     return shifts
 
 

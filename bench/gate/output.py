@@ -5,13 +5,15 @@ from collections import Counter
 from collections.abc import Iterator
 
 from bench.analysis import statistics
-from bench.analysis.statistics import GateOutcome
+from bench.analysis.statistics import Bound, GateOutcome
 from bench.gate.change import Change, Shift
 from bench.gate.compare import ArmCheck, Check
 from bench.gate.health import NOT_MEASURED
 from bench.gate.rules import percent
 from bench.gate.watched import Watched, watched_arms
 from bench.spec.criteria import GateTable
+
+OPPOSITE: dict[Bound, Bound] = {"": "", "at least": "at most", "at most": "at least"}
 
 
 def time_words(t80: float) -> str:
@@ -80,10 +82,13 @@ def in_nats(shift: Shift) -> str:
 
 
 def in_percent(shift: Shift, sign: int = 1) -> str:
-    """``4 % [2, 6]``: how much later T80 is; with ``sign`` -1 how much earlier."""
+    """``4 % [2, 6]``, ``at least 4 % [2, 6]`` or ``not comparable``: how much later T80 is; ``sign`` -1: earlier."""
+    if math.isnan(shift.estimate):
+        return "not comparable"
+    bound = shift.bound if sign == 1 else OPPOSITE[shift.bound]
     values = [100 * sign * math.expm1(v) if v < math.inf else math.inf for v in (shift.estimate, shift.low, shift.high)]
     middle, *ends = (f"{v:.1f}".removesuffix(".0") if math.isfinite(v) else "unbounded" for v in values)
-    return f"{middle} % [{', '.join(ends[::sign])}]"
+    return f"{bound} {middle} % [{', '.join(ends[::sign])}]".lstrip()
 
 
 def verdict(found: ArmCheck | Check, rule: GateTable) -> str:

@@ -17,6 +17,7 @@ from bench.commands import gate as gate_commands
 from bench.console import Exit
 from bench.gate import files as gate_files
 from bench.gate import output as gate_output
+from bench.gate.arms import slower_words
 from bench.gate.change import find_change, sign_flip_p
 from bench.gate.compare import Check, compare
 from bench.gate.history import ChangeLine, history_line
@@ -208,3 +209,23 @@ def test_history_and_json_hold_the_change(base: Sweep, tmp_path: Path) -> None:
     assert written["verdict"].startswith("ok, but slower")
     assert written["arms"][0]["change"]["t80"]["direction"] == "worse"
     assert math.exp(written["arms"][0]["change"]["t80"]["low"]) > 1.03
+
+
+@pytest.mark.parametrize("is_paired", [True, False])
+def test_a_change_that_failures_leave_open_is_said_as_a_bound(is_paired: bool) -> None:
+    """By hand: 100 against a budget of 200 is 100 % later or, the other way round, 50 % earlier, if not more."""
+    reached, failed = dict.fromkeys(range(5), 100.0), dict.fromkeys(range(5), math.inf)
+    mostly = failed | {0: 100.0, 1: 100.0}
+    nats = dict.fromkeys(range(5), 2.0)
+
+    def words(*t80: dict[int, float]) -> str:
+        return slower_words(find_change(RULE, 200.0, t80, (nats, nats), [] if is_paired else ["other machines"]))
+
+    assert words(reached, failed).startswith("at least 100 % slower [")
+    assert words(failed, reached).startswith("at least 50 % faster [")
+    assert words(reached, reached | {4: math.inf}).startswith("0 % slower [")  # its middle is no bound
+    if is_paired:
+        assert words(reached, mostly).startswith("at least 100 % slower [")
+        assert words(failed, failed).startswith("0 % slower [")
+    else:
+        assert words(failed, failed) == "not comparable"
