@@ -8,7 +8,7 @@ from typing import Annotated, Any, TypedDict, get_args, get_type_hints
 
 import typer
 
-from bench.console import BadInput
+from bench.console import BadInput, Exit
 from bench.context import Context
 from bench.spec.experiment import PROFILES
 
@@ -19,9 +19,7 @@ Experiments = Annotated[
         show_default=False,
     ),
 ]
-ToRun = Annotated[
-    list[str] | None, typer.Argument(help="Experiments of experiments.toml, or the word all.", show_default=False)
-]
+GateExperiment = Annotated[str, typer.Argument(help="An experiment with a categorical code.")]
 SpecOption = Annotated[
     Path, typer.Option("--spec", help="File that declares the experiments.", show_default="experiments.toml")
 ]
@@ -40,9 +38,6 @@ Results = Annotated[Path, typer.Option("--results", help="Folder of the cells, t
 Profile = Annotated[
     str | None,
     typer.Option(help=f"Budget: {', '.join(PROFILES)}. Default: paper on a GPU, otherwise cpu.", show_default=False),
-]
-CostProfile = Annotated[
-    str | None, typer.Option(help=f"Budget of pairs: {', '.join(PROFILES)}. Default: cpu.", show_default=False)
 ]
 DataDir = Annotated[
     Path | None,
@@ -178,13 +173,15 @@ class CellOptions(GateOptions, ImageOptions):
     variants: Annotated[str | None, typer.Option(help="Only these variants, separated by commas.", show_default=False)]
 
 
-def with_options(command: Callable[..., None]) -> Callable[..., None]:
+def with_options(command: Callable[..., Exit | None]) -> Callable[..., Exit | None]:
     """Turn a command's ``**options: Unpack[...]`` into one typer option per key, in the order of Context's parameters.
 
-    Typer reads options from the signature and does not support keyword dictionaries.
+    Typer reads options from the signature and does not support keyword dictionaries. Other commands stay as they are.
     """
     signature = inspect.signature(command)
     *own, options = signature.parameters.values()
+    if options.kind is not inspect.Parameter.VAR_KEYWORD:
+        return command
     (table,) = get_args(options.annotation)
     annotations: dict[str, Any] = get_type_hints(table, include_extras=True)
     shared = [

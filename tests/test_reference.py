@@ -89,7 +89,7 @@ def test_the_report_is_drawn_anew_with_the_same_numbers(folder: Path, tmp_path: 
     """The command draws a copy again: same claims and tables, and every figure of curves that the report shows."""
     copy = tmp_path / folder.name
     shutil.copytree(folder, copy)
-    report([reference_sweep(folder).experiment], DEFAULT_SPEC, copy, None)
+    report([reference_sweep(folder).experiment], DEFAULT_SPEC, [copy])
     committed, drawn = json.loads((folder / "claims.json").read_text()), copy / "report"
     again = json.loads((drawn / "claims.json").read_text())
     assert [(c["id"], c["arm"], c["verdict"]) for c in again] == [(c["id"], c["arm"], c["verdict"]) for c in committed]

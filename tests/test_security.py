@@ -155,7 +155,7 @@ def test_messages_do_not_steer_the_terminal(tmp_path: Path) -> None:
 # ---------------------------------------------------------------- servers
 def test_servers_bind_to_loopback() -> None:
     """No source names an address that means every interface, except to recognise it. test_ui.py checks real sockets."""
-    assert serving.LOOPBACK == server.Options(Path("server")).host == "127.0.0.1"
+    assert serving.LOOPBACK == server.ServerOptions(Path("server")).host == "127.0.0.1"
     for file in SOURCES:
         for line in file.read_text().splitlines():
             assert line.startswith("EVERY_ADDRESS = ") or not re.search(r"""["'](0\.0\.0\.0|::)["']""", line), file

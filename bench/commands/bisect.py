@@ -5,9 +5,12 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from bench.analysis.results import load
 from bench.analysis.runs import Sweep
@@ -18,32 +21,14 @@ from bench.context import DEFAULT_SPEC, Context
 from bench.environment import ROOT, processor_kind
 from bench.gate import bisect as engine
 from bench.gate.bisect import BisectError, Search
-from bench.paths import require_folder, require_writable
+from bench.options import DataDir, Device, GateExperiment, Jobs, Profile, Results, SpecOption, Substitute
+from bench.paths import DEFAULT_RESULTS, require_folder, require_writable
 from bench.records.locks import Lock
-from bench.serve.process import received_signals
 from bench.spec.cells import digest
 from infogan.data.base import one_line
 from infogan.version import library_versions
 
 POLL_S = 0.2  # between looks at the signals while a commit trains
-
-
-@dataclass(frozen=True)
-class Options:
-    """How every commit is trained, in addition to its own code and its own experiments.toml."""
-
-    results: Path
-    profile: str | None = None
-    data_dir: Path | None = None
-    device: str = "auto"
-    jobs: int | None = None
-    substitute: str | None = None  # data sets that the data folder may lack
-
-    def flags(self) -> list[str]:
-        """The options as flags of the commit's command line."""
-        pairs = {"--profile": self.profile, "--data-dir": self.data_dir, "--jobs": self.jobs}
-        given = [text for name, value in pairs.items() if value is not None for text in (name, str(value))]
-        return [*given, "--device", self.device]
 
 
 class Stopped(Exception):
@@ -55,28 +40,43 @@ class Stopped(Exception):
 
 
 def bisect(
-    experiment: str,
-    good: str,
-    bad: str,
-    options: Options,
-    *,
-    spec: Path = DEFAULT_SPEC,
-    baseline_file: Path | None = None,
-    strict: bool = False,
-    repository: Path = ROOT,
+    good: Annotated[str, typer.Option(help="A good commit; the others are compared with it.")],
+    experiment: GateExperiment = "mi-gate",
+    bad: Annotated[str, typer.Option(help="A later commit that has regressed.")] = "HEAD",
+    strict: Annotated[bool, typer.Option("--strict", help="Count a tolerated change for the worse as bad.")] = False,
+    baseline_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--baseline",
+            help="Baseline that the good commit must pass. Default: the committed one, if it exists.",
+            show_default=False,
+        ),
+    ] = None,
+    spec: SpecOption = DEFAULT_SPEC,
+    results: Results = DEFAULT_RESULTS,
+    profile: Profile = None,
+    device: Device = "auto",
+    jobs: Jobs = None,
+    data_dir: DataDir = None,
+    substitute: Substitute = None,
 ) -> Exit:
-    """Search between two commits. Returns 0: found; 2: nothing to search; 3: only unjudged commits are left.
+    """Find the first commit that the gate calls regressed: 0 found, 2 nothing to search, 3 not decided.
 
-    A signal is passed on to the training. When that has ended, the work tree is removed: 130 or 143.
+    The rule is that of this checkout's experiments.toml. Each commit trains with
+    its own settings, in a work tree of its own under RESULTS/bisect. An
+    inconclusive commit gets five more seeds and is then skipped. All that was
+    trained is kept: after an interruption the same command continues.
     """
+    from bench.serve.process import received_signals
+
     context = Context(
         [experiment],
         spec=spec,
-        results=options.results,
-        profile=options.profile,
-        data_dir=options.data_dir,
-        substitute=options.substitute,
-        device=options.device,
+        results=results,
+        profile=profile,
+        data_dir=data_dir,
+        substitute=substitute,
+        device=device,
         no_tracking=True,
     )
     rule = gate_rule(context, experiment)
@@ -86,16 +86,19 @@ def bisect(
     if baseline_file is not None and isinstance(stored, str):
         raise BadInput(f"--baseline: {stored}")
     committed = None if isinstance(stored, str) else stored
-    names = engine.resolve(repository, good, bad)
+    names = engine.resolve(ROOT, good, bad)
     require_writable(context.results)
-    resolved = replace(
-        options, profile=context.profiles[experiment], data_dir=context.data_dir, device=context.device
-    )  # the work trees lie elsewhere, so paths are absolute
+    given = {  # the work trees lie elsewhere, so paths are absolute
+        "--profile": context.profiles[experiment],
+        "--device": context.device,
+        "--data-dir": context.data_dir,
+        "--jobs": jobs,
+    }
     try:
         with received_signals() as signals, Lock(folder / ".bisect.lease", "a search"):
-            trainer = Trainer(experiment, folder, resolved, context.infos[experiment].digest, signals)
+            trainer = Trainer(experiment, folder, context.infos[experiment].digest, given, substitute, signals)
             search = Search(
-                repository, folder / "tree", rule, trainer, strict=strict, announce=lambda text: say(escape(text))
+                ROOT, folder / "tree", rule, trainer, strict=strict, announce=lambda text: say(escape(text))
             )
             try:
                 found = engine.find(search, *names, committed=committed)
@@ -121,18 +124,21 @@ def bisect(
 class Trainer:
     """Trains seeds of the commit checked out in ``folder``, with that commit's code, and keeps the curves.
 
-    ``data``: digest of the data. ``signals``: those received so far, which end the training and raise Stopped.
+    ``data``: digest of the data. ``given``: options of the commit's command, in addition to its own experiments.toml.
+    ``substitute``: data sets that the data folder may lack. ``signals``: those received so far, which end the training
+    and raise Stopped.
     """
 
     experiment: str
     folder: Path
-    options: Options
     data: str
+    given: Mapping[str, str | Path | int | None]
+    substitute: str | None = None
     signals: Sequence[int] = ()
 
     def curves(self, commit: str, seeds: tuple[int, ...]) -> Path:
         """The file of a commit's curves. Its name has a digest of all else that they depend on."""
-        given = self.options.profile, self.options.device, self.data
+        given = self.given["--profile"], self.given["--device"], self.data
         here = library_versions(("torch",)), processor_kind()
         return self.folder / "curves" / f"{commit}-{digest([self.experiment, sorted(seeds), *given, *here])[:12]}.json"
 
@@ -153,12 +159,13 @@ class Trainer:
         tree, log = self.folder / "tree", path.with_suffix(".log")
         log.parent.mkdir(parents=True, exist_ok=True)
         command = engine.training_command([sys.executable], self.experiment, seeds, path)
-        command += ["--results", str(self.folder), *self.options.flags()]
+        command += ["--results", str(self.folder)]
+        command += [text for name, value in self.given.items() if value is not None for text in (name, str(value))]
         environment = {
             name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONSAFEPATH")
         }
-        if self.options.substitute:
-            environment["INFOGAN_SUBSTITUTE"] = self.options.substitute  # older commits lack this option, too
+        if self.substitute:
+            environment["INFOGAN_SUBSTITUTE"] = self.substitute  # older commits lack this option, too
         described = subprocess.run(
             [*command[:4], "--help"], cwd=tree, env=environment, capture_output=True, text=True, check=False
         )

@@ -4,8 +4,10 @@ from typing import Annotated, Any, Unpack
 
 import typer
 
+from bench.commands.gate import current_sweep, gate_rule, trained
 from bench.console import BadInput, Exit, escape, say
 from bench.context import Context
+from bench.gate.arms import held_against
 from bench.options import CompareOptions
 from bench.spec.experiment import arm_of, variant_of
 from bench.spec.schema import suggest
@@ -19,14 +21,11 @@ def compare(
     ] = None,
     train: Annotated[bool, typer.Option("--run", help="First train the missing cells of both.")] = False,
     **options: Unpack[CompareOptions],
-) -> None:
+) -> Exit:
     """Say how much slower or faster one arm learns its code than another, paired by seed: "4 % slower [2, 6]".
 
     Exit codes: 0 measured; 2 bad input; 3 too little is trained to tell.
     """
-    from bench.commands.gate import current_sweep, gate_rule, trained
-    from bench.gate.arms import held_against
-
     settings = options["settings"] or []
     if new in (None, base) and not settings:
         raise BadInput(f"{base} would be compared with itself: name another arm, or change a setting with --set")
@@ -48,11 +47,11 @@ def compare(
     for context in contexts:
         code = trained(context) if train else Exit.OK
         if code not in (Exit.OK, Exit.NOT_TRACKED):
-            raise typer.Exit(int(code))
+            return code
         end = max(end, code)
         sides.append(current_sweep(context, context.cells).runs)
     named = [base, " ".join([new or base, *(f"--set {text}" for text in settings)])]
     answer = held_against(rule, sides[0], sides[1], named)
     hint = "" if train or answer.change or all(sides) else "; add --run"
     say(escape(f"{named[1]} against {named[0]}: {answer.sentence}{hint}"))
-    raise typer.Exit(int(Exit.INCONCLUSIVE if answer.why_not else end))
+    return Exit.INCONCLUSIVE if answer.why_not else end

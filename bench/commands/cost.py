@@ -1,15 +1,29 @@
 """``cost``: measure the cost of codes and Q, unless this machine's record exists."""
 
-from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from bench.console import BadInput, console
-from bench.context import require_profile
-from bench.paths import require_writable
+from bench.context import DEFAULT_SPEC, require_profile
+from bench.options import Results, SpecOption
+from bench.paths import DEFAULT_RESULTS, require_writable
+from bench.spec.experiment import PROFILES
 from bench.spec.tables import load_spec
 
 
-def cost(spec: Path, results: Path, profile: str | None) -> None:
-    """Measure the cost of codes and Q, unless this machine's record exists."""
+def cost(
+    spec: SpecOption = DEFAULT_SPEC,
+    results: Results = DEFAULT_RESULTS,
+    profile: Annotated[
+        str | None, typer.Option(help=f"Budget of pairs: {', '.join(PROFILES)}. Default: cpu.", show_default=False)
+    ] = None,
+) -> None:
+    """Measure what codes and Q add to the time of a plain GAN's iteration, on one CPU thread (claim S6a).
+
+    The record is RESULTS/throughput/cost.json. If this machine has made it for
+    this code, nothing is measured.
+    """
     claim = load_spec(spec).cost
     if claim is None:
         raise BadInput(f"{spec} has no table [cost]")

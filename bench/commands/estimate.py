@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from bench.commands.plan import size_text
+from bench.commands.overview import size_text
 from bench.commands.run import executor_of, task_maker
 from bench.console import Exit, console, escape, new_table, say
 from bench.context import Context

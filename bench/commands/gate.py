@@ -1,22 +1,25 @@
-"""The commands ``baseline`` and ``check`` as plain functions."""
+"""``check`` and ``baseline``: has MI convergence regressed, compared with stored runs?"""
 
 import hashlib
 import sys
-from contextlib import redirect_stdout, suppress
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from contextlib import nullcontext, redirect_stdout, suppress
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Unpack
+
+import typer
 
 from bench.analysis.runs import Sweep, load_run
 from bench.analysis.sweep_file import read_curves, write_curves
-from bench.commands.run import run
+from bench.commands.run import train_missing
 from bench.console import BadInput, Exit, escape, say
 from bench.context import Context
 from bench.environment import ROOT
 from bench.gate import compare as gate
-from bench.gate import files as gate_files
 from bench.gate import output as gate_output
 from bench.gate.watched import watched_arms, watched_seeds
+from bench.options import GateExperiment, GateOptions
 from bench.paths import DEFAULT_RESULTS, on_results, require_file, require_folder, require_writable
 from bench.records.folder import CellFolder, State
 from bench.records.storage import CorruptRecord, in_words, write_atomic
@@ -31,6 +34,7 @@ BASELINE_CHARACTERS = 12  # of the digest that names a baseline in a history
 BASELINES = ROOT / "results" / "baseline"
 CODES = {"ok": Exit.OK, "regressed": Exit.FAILED, "inconclusive": Exit.INCONCLUSIVE}
 COLOURS = {"ok": "green", "regressed": "red", "inconclusive": "yellow"}
+Train = Annotated[bool, typer.Option("--run", help="Train the missing seeds first.")]
 
 
 def default_baseline(experiment: str) -> Path:
@@ -59,14 +63,23 @@ def gate_rule(context: Context, experiment: str) -> GateTable:
     return table.gate
 
 
-def baseline(experiment: str, destination: Path | None, *, train: bool, **options: Any) -> Exit:
-    """Store the finished runs of the baseline's seeds as one JSON file."""
-    path = destination or default_baseline(experiment)
+def baseline(
+    experiment: GateExperiment = "mi-gate",
+    to: Annotated[
+        Path | None,
+        typer.Option("--to", help="File to write. Default: results/baseline/EXPERIMENT.json.", show_default=False),
+    ] = None,
+    train: Train = False,
+    **options: Unpack[GateOptions],
+) -> Exit:
+    """Store finished runs as the baseline of check. Never do this after a red check: it would hide the finding."""
+    path = to or default_baseline(experiment)
     require_file("--to", path)
     context = Context([experiment], **options)
     rule = gate_rule(context, experiment)
     seeds = context.selection.seeds or tuple(rule.baseline_seeds)
-    context = Context([experiment], **(options | {"seeds": seeds, "download": train, "trains": train}))
+    chosen: dict[str, Any] = {**options, "seeds": seeds}
+    context = Context([experiment], **chosen, download=train, trains=train)
     if train:
         code = trained(context)
         if code not in (Exit.OK, Exit.NOT_TRACKED):
@@ -86,7 +99,7 @@ def baseline(experiment: str, destination: Path | None, *, train: bool, **option
 
 def trained(context: Context) -> Exit:
     """Run the cells. What fails by diverging has ended, which is a result about its seed: OK if nothing else failed."""
-    code = run(context)
+    code = train_missing(context)
     if code == Exit.FAILED and all(p.state in ("done", "diverged") for p in plan(context.results, context.cells, None)):
         return Exit.OK
     return code
@@ -121,35 +134,56 @@ def read_baseline(path: Path, experiment: str, results: Path = DEFAULT_RESULTS, 
     return sweep
 
 
-@dataclass(frozen=True)
-class CheckOptions:
-    """What a check does in addition to comparing."""
+def check(
+    experiment: GateExperiment = "mi-gate",
+    baseline_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--baseline",
+            help="Baseline to compare with. Default: results/baseline/EXPERIMENT.json.",
+            show_default=False,
+        ),
+    ] = None,
+    train: Train = False,
+    record: Annotated[
+        bool, typer.Option("--record", help="Also add the result to the committed history beside the baselines.")
+    ] = False,
+    strict: Annotated[
+        bool,
+        typer.Option("--strict", help="Exit code 1 also for a tolerated change for the worse: slower, or a lower L_I."),
+    ] = False,
+    json: Annotated[
+        str | None,
+        typer.Option(
+            "--json", help="Also write the JSON to this file. -: print it, and everything else on standard error."
+        ),
+    ] = None,
+    **options: Unpack[GateOptions],
+) -> Exit:
+    """Has MI convergence regressed? 0 ok, 1 regressed, 2 bad input, 3 inconclusive, which is never "passed".
 
-    train: bool = False
-    record: bool = False  # also add it to the committed history
-    strict: bool = False  # a tolerated change for the worse fails, too
-    json: str | None = None  # path for the JSON, or "-" for standard output
-
-
-def check(experiment: str, baseline_file: Path | None, how: CheckOptions, **options: Any) -> Exit:
-    """Compare the current definition's runs with the baseline; with ``train``, run missing cells first.
-
-    The first look has five seeds. If it is not ok, five more are added for a second look, which decides.
+    Five new seeds are compared with the baseline's ten: the ratio of T80 with its
+    exact interval, and the final L_I. If the answer is not ok, five more seeds
+    decide once. With --run they are trained at once; without it they are named.
+    A tolerated change is still reported: "ok, but slower: 4 % [2, 6]".
     """
-    if how.json not in (None, "-"):
-        require_file("--json", Path(how.json))
-    if how.record:
+    if json not in (None, "-"):
+        require_file("--json", Path(json))
+    if record:
         require_file("--record:", BASELINES / "history.jsonl")
-    if how.json != "-":
-        return _check(experiment, baseline_file, how, **options)[0]
-    with redirect_stdout(sys.stderr):  # standard output contains only the JSON
-        code, text = _check(experiment, baseline_file, how, **options)
-    sys.stdout.write(text)
+    with redirect_stdout(sys.stderr) if json == "-" else nullcontext():  # standard output contains only the JSON
+        code, text = _check(experiment, baseline_file, options, train=train, record=record, strict=strict)
+    if json == "-":
+        sys.stdout.write(text)
+    elif json and text:
+        write_atomic(Path(json), text.encode())
     return code
 
 
-def _check(experiment: str, baseline_file: Path | None, how: CheckOptions, **options: Any) -> tuple[Exit, str]:
-    """Returns the exit code and the JSON text."""
+def _check(
+    experiment: str, baseline_file: Path | None, options: Mapping[str, Any], *, train: bool, record: bool, strict: bool
+) -> tuple[Exit, str]:
+    """Returns the exit code and the JSON text, which is empty after an interruption."""
     context = Context([experiment], **options)
     require_folder("folder of checks", context.results / "check")
     rule = gate_rule(context, experiment)
@@ -160,7 +194,7 @@ def _check(experiment: str, baseline_file: Path | None, how: CheckOptions, **opt
     chosen = context.selection.seeds
     looks = [chosen] if chosen else [tuple(rule.new_seeds), (*rule.new_seeds, *rule.more_seeds)]
     last = _look(rule, base, looks[-1], options) if isinstance(base, Sweep) else context
-    if not how.train and all(_state(last, cell) == "missing" for cell in last.cells):
+    if not train and all(_state(last, cell) == "missing" for cell in last.cells):
         here = f"{context.results} has no run of {experiment} with these settings"
         raise BadInput(f"nothing to check: {base if isinstance(base, str) else f'{here}; add --run'}")
     require_writable(context.results)
@@ -171,23 +205,23 @@ def _check(experiment: str, baseline_file: Path | None, how: CheckOptions, **opt
     for index, seeds in enumerate(looks):
         if isinstance(base, str):
             break
-        context = _look(rule, base, seeds, options | {"download": how.train, "trains": how.train})
-        if how.train:
-            code = run(context)
+        context = _look(rule, base, seeds, {**options, "download": train, "trains": train})
+        if train:
+            code = train_missing(context)
             if code in (Exit.INTERRUPTED, Exit.TERMINATED):
                 return code, ""
         new = current_sweep(context, context.cells)
         result = replace(gate.compare(rule, base, new, seeds), baseline=name)
-        if result.outcome == "ok" or not result.next_seeds or not how.train:
+        if result.outcome == "ok" or not result.next_seeds or not train:
             break
         if index + 1 < len(looks):
             say(f"first look: {result.outcome}: {escape(result.reason)}; running more seeds to decide once")
-    return conclude(result, rule, new, context.results, how)
+    return conclude(result, rule, new, context.results, record=record, strict=strict)
 
 
-def _look(rule: GateTable, base: Sweep, seeds: tuple[int, ...], options: dict[str, Any]) -> Context:
+def _look(rule: GateTable, base: Sweep, seeds: tuple[int, ...], options: Mapping[str, Any]) -> Context:
     """The cells of one look. A watched arm has fewer seeds, and no cells if the baseline has none."""
-    context = Context([base.experiment], **(options | {"seeds": seeds}))
+    context = Context([base.experiment], **{**options, "seeds": seeds})
     idle = [arm for arm in watched_arms(rule) if arm not in base.groups()]
     wanted = [c for c in context.cells if c.group not in idle and c.seed in watched_seeds(rule, c.group, seeds)]
     context.cells = wanted or context.cells
@@ -195,9 +229,14 @@ def _look(rule: GateTable, base: Sweep, seeds: tuple[int, ...], options: dict[st
 
 
 def conclude(
-    result: gate.Check, rule: GateTable, new: Sweep | None, results: Path, how: CheckOptions
+    result: gate.Check, rule: GateTable, new: Sweep | None, results: Path, *, record: bool = False, strict: bool = False
 ) -> tuple[Exit, str]:
-    """Say what the comparison found and write its files; returns the exit code and the JSON text."""
+    """Say what the comparison found and write its files; returns the exit code and the JSON text.
+
+    ``record``: also add it to the committed history. ``strict``: a tolerated change for the worse fails, too.
+    """
+    from bench.gate import files as gate_files
+
     *details, verdict = gate_output.lines(result, rule)
     if result.next_seeds:
         details, verdict, advice = details[:-1], details[-1], verdict
@@ -205,7 +244,7 @@ def conclude(
         advice = ""
     for line in details:
         say(escape(line))
-    outcome = gate_output.outcome_of(result, how.strict)
+    outcome = gate_output.outcome_of(result, strict)
     colour = "yellow" if outcome == "ok" and result.is_worse else COLOURS[outcome]
     say(f"[{colour}]{escape(verdict)}[/]")
     if outcome != result.outcome:
@@ -213,10 +252,8 @@ def conclude(
     if advice:
         say(escape(advice))
     require_writable(results)
-    histories = [results / "history.jsonl"] + ([BASELINES / "history.jsonl"] if how.record else [])
-    gate_files.write(result, rule, new, results, histories, strict=how.strict)
-    text = gate_files.as_text(result, rule, strict=how.strict)
-    if how.json not in (None, "-"):
-        write_atomic(Path(how.json), text.encode())
+    histories = [results / "history.jsonl"] + ([BASELINES / "history.jsonl"] if record else [])
+    gate_files.write(result, rule, new, results, histories, strict=strict)
+    text = gate_files.as_text(result, rule, strict=strict)
     say(f"written: {escape(str(results / 'check' / result.experiment))}.json, .xml and .md")
     return CODES[outcome], text

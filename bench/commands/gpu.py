@@ -3,27 +3,53 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from bench.console import BadInput, Exit, escape, say
-from bench.context import listed
+from bench.context import DEFAULT_SPEC, listed
 from bench.environment import command
 from bench.gpu.session import StepRecord, run_steps
-from bench.gpu.steps import NAMES, Options, steps
+from bench.gpu.steps import NAMES, StepOptions
+from bench.gpu.steps import steps as steps_of
+from bench.options import DataDir, Jobs, SpecOption, Substitute
 from bench.paths import of_spec, require_folder, require_writable
 from bench.run.data import require_sets
-from bench.serve.process import received_signals
 from bench.spec.schema import suggest
 from bench.spec.tables import load_spec
 from infogan.runtime import available_device
 
 
-def gpu(minutes: float, destination: Path, options: Options, wanted: Sequence[str] = NAMES) -> Exit:
-    """Run the wanted steps; results are in ``destination``. Raises BadInput before the first step."""
-    options = _checked(destination, options, wanted)
+def gpu(
+    to: Annotated[Path, typer.Option("--to", help="Folder to carry home: packs, speeds, summary, log.")],
+    minutes: Annotated[float, typer.Option(min=0.1, max=10080, help="Minutes for which the GPU is available.")] = 10.0,
+    results: Annotated[Path, typer.Option(help="Folder of the cells. The next call continues from it.")] = Path(
+        "results/gpu"
+    ),
+    spec: SpecOption = DEFAULT_SPEC,
+    device: Annotated[str, typer.Option(help="cuda, or cpu to rehearse every step at smoke size.")] = "cuda",
+    data_dir: DataDir = None,
+    substitute: Substitute = None,
+    jobs: Jobs = None,
+    steps: Annotated[
+        str | None,
+        typer.Option(help=f"Only these steps, separated by commas: {', '.join(NAMES)}.", show_default=False),
+    ] = None,
+) -> Exit:
+    """Run everything that needs a GPU, without network or MLflow: tests, speeds, Figures 1 and 2, then the rest.
+
+    Each step has its own time limit, and a failed step does not stop the others.
+    Finished cells are packed at once. docs/GPU.md has the details.
+    """
+    wanted = listed(steps) or NAMES
+    options = _checked(to, StepOptions(device, results, spec, data_dir, substitute, jobs), wanted)
+    from bench.serve.process import received_signals
+
     with received_signals() as signals:
-        todo, folder = steps(options, wanted), destination.absolute()
+        todo, folder = steps_of(options, wanted), to.absolute()
         records = run_steps(todo, minutes, folder, options.results, stop=lambda: bool(signals), say=_say)
-    _print_end(records, destination, options.spec)
+    _print_end(records, to, options.spec)
     if signals:
         return Exit.of_signal(signals[0])
     return Exit.FAILED if any(record.status == "failed" for record in records) else Exit.OK
@@ -33,7 +59,7 @@ def _say(text: str) -> None:
     say(escape(text))
 
 
-def _checked(destination: Path, given: Options, wanted: Sequence[str]) -> Options:
+def _checked(destination: Path, given: StepOptions, wanted: Sequence[str]) -> StepOptions:
     for name in wanted:
         if name not in NAMES:
             raise BadInput(f"unknown step {name!r}{suggest(name, list(NAMES))}")

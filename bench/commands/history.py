@@ -1,20 +1,32 @@
 """``history``: T80 and throughput over commits, from recorded checks."""
 
 from pathlib import Path
+from typing import Annotated
 
-from bench.console import BadInput, Exit, console, escape, new_table, say
+import typer
+
+from bench.console import BadInput, console, escape, new_table, say
 from bench.context import DEFAULT_SPEC
 from bench.gate.history import ArmLine, HistoryLine, comparable, read_history
-from bench.paths import on_results, require_writable
+from bench.options import GateExperiment, Results
+from bench.paths import DEFAULT_RESULTS, on_results, require_writable
 from bench.records.storage import write_atomic
 from bench.spec.schema import suggest
 from bench.spec.tables import load_spec
 
 
-def history(experiment: str, results: Path, file: Path | None = None) -> Exit:
-    """List the checks of an experiment in ``file``, by default those of the results.
+def history(
+    experiment: GateExperiment = "mi-gate",
+    file: Annotated[
+        Path | None,
+        typer.Option("--file", help="Checks to list. Default: RESULTS/history.jsonl.", show_default=False),
+    ] = None,
+    results: Results = DEFAULT_RESULTS,
+) -> None:
+    """List and draw the checks over the commits: T80's ratio, throughput, and where their level changed.
 
-    Draws them to RESULTS/history/history-EXPERIMENT.ARM.png and .svg.
+    Each check adds a line to RESULTS/history.jsonl. With --record it also adds
+    the line to results/baseline/history.jsonl.
     """
     path, to = file or results / "history.jsonl", results / "history"
     try:
@@ -48,7 +60,6 @@ def history(experiment: str, results: Path, file: Path | None = None) -> Exit:
                 drawn = to / f"history-{experiment}.{arm.replace('/', '.')}.{kind}"  # names have no dots
                 write_atomic(drawn, content)
                 say(f"written: {escape(str(drawn))}")
-    return Exit.OK
 
 
 def _row(check: HistoryLine, arm: ArmLine) -> list[str]:

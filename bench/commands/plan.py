@@ -1,11 +1,15 @@
 """``plan``: list the cells with their states, and estimate how long the missing ones take."""
 
-from bench import environment
-from bench.console import console, escape, new_table, say
+from typing import Annotated, Unpack
+
+import typer
+
+from bench.commands.estimate import plan_measured
+from bench.commands.overview import print_data, print_estimate
+from bench.console import BadInput, Exit, console, escape, new_table
 from bench.context import Context
-from bench.run.plan import PlannedCell
+from bench.options import CellOptions, Experiments
 from bench.run.plan import plan as plan_cells
-from bench.spec.treatment import treatment_set
 
 STYLES = {
     "done": "green",
@@ -18,8 +22,21 @@ STYLES = {
 }
 
 
-def plan(context: Context) -> None:
-    """List the cells with their states."""
+def plan(
+    experiments: Experiments = None,
+    estimate: Annotated[
+        bool, typer.Option("--estimate", help="Measure the time: train every kind of cell briefly, --jobs at a time.")
+    ] = False,
+    price_per_hour: Annotated[
+        float | None,
+        typer.Option(min=0, max=1e6, help="With --estimate: price of the machine per hour.", show_default=False),
+    ] = None,
+    **options: Unpack[CellOptions],
+) -> Exit:
+    """List the cells with their states, and how long the missing ones will take. Changes nothing in the results."""
+    if price_per_hour is not None and not estimate:
+        raise BadInput("--price-per-hour needs --estimate: without measured times the price would be a guess")
+    context = Context(experiments, **options, download=estimate)
     planned = plan_cells(context.results, context.cells, context.uri)
     print_data(context)
     table = new_table("experiment", "profile", "arm", "seed", "iterations", "state", "")
@@ -30,57 +47,4 @@ def plan(context: Context) -> None:
         table.add_row(*names, str(c.seed), str(c.iterations), state, escape(item.detail))
     console.print(table)
     print_estimate(context, planned, context.jobs)
-
-
-def print_data(context: Context) -> None:
-    """Print each experiment's data, and its settings from the command line."""
-    for name, info in context.infos.items():
-        style = "green" if info.is_papers else "yellow"
-        say(f"[bold]{escape(name)}[/bold]: [{style}]{escape(info.note)}[/{style}] (digest {info.digest[:12]})")
-        for line in treatment_set(context.spec, name, context.profiles[name]):
-            say(f"[bold]{escape(name)}[/bold]: set [cyan]{escape(line)}[/cyan]")
-        for line in _precision(context, name):
-            say(f"[bold]{escape(name)}[/bold]: {escape(line)}")
-
-
-def _precision(context: Context, name: str) -> list[str]:
-    """A line where an experiment's cells are trained in bfloat16 by choice of ``auto``, or slowly by the user's."""
-    rounded = [cell for cell in context.cells if cell.experiment == name and cell.is_rounded]
-    chosen = {str(cell.config["network"]["chosen_for"]) for cell in rounded if "chosen_for" in cell.config["network"]}
-    kinds = ", ".join(sorted(chosen))
-    exactly = """--set 'network.precision="float32"'"""
-    lines = [f"in bfloat16, which is faster on {kinds} ({exactly} for float32)"] if kinds else []
-    if rounded and context.device == "cpu" and not environment.multiplies_bf16("cpu"):
-        lines.append("this processor has no instructions for bfloat16: slower than float32")
-    return lines
-
-
-def print_estimate(context: Context, planned: list[PlannedCell], jobs: int) -> None:
-    """Print the number of cells per state and the estimated time and disk space of the remaining ones."""
-    from bench.run.time_left import duration
-
-    counts = {state: sum(p.state == state for p in planned) for state in dict.fromkeys(p.state for p in planned)}
-    cells = "1 cell" if len(planned) == 1 else f"{len(planned)} cells"
-    say(f"{cells}: " + ", ".join(f"{n} {state}" for state, n in counts.items()))
-    if outdated := sum(p.lacks_weights for p in planned):
-        say(f"{outdated} of them came without weights, so not all their measures are of this code")
-    folders = [(context.results / p.cell.folder).parent for p in planned if p.state == "missing"]
-    if beside := sum(folder.is_dir() and any(folder.iterdir()) for folder in folders):
-        say(f"{beside} of the missing have records here of other settings, data, versions or kinds of processor")
-    if any(p.to_run for p in planned):
-        from bench.run.work import estimate
-
-        left = estimate(context.results, planned, jobs)
-        basis = "from the cells finished here" if left.measured else "a guess: nothing was measured here yet"
-        say(f"left: about {duration(left.seconds)} with {jobs} at a time ({basis})")
-        if left.peak_bytes:
-            say(f"disk: {size_text(left.kept_bytes)}, and at most {size_text(left.peak_bytes)} while it runs")
-        if context.share.reason:
-            say(f"{jobs} at a time on the GPU: {context.share.reason}; --jobs overrides this")
-        if context.share.together > 1:
-            say(f"up to {context.share.together} seeds of an arm share a process (--together)")
-
-
-def size_text(num_bytes: float) -> str:
-    """Bytes as text, such as "1.5 GB" or "20 MB"."""
-    return f"{num_bytes / 1e9:.1f} GB" if num_bytes >= 1e9 else f"{num_bytes / 1e6:.0f} MB"
+    return plan_measured(context, price_per_hour) if estimate else Exit.OK

@@ -1,17 +1,19 @@
 """``report``: write the report of a results folder, or one page over several, and print the answers."""
 
 import tempfile
-from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from bench.console import BadInput, escape, say
 from bench.context import require_profile
-from bench.paths import on_results, require_file, require_folder, require_writable
+from bench.options import Experiments, Images, Resize, Settings, SpecOption
+from bench.paths import DEFAULT_RESULTS, on_results, require_file, require_folder, require_writable
 from bench.records.folder import THROUGHPUT
 from bench.records.pack_format import PackError
-from bench.spec.images import Replacement
+from bench.spec.images import replacement
 from bench.spec.reading import BUILTIN
 from bench.spec.selection import experiment_table
 from bench.spec.tables import Spec, load_spec
@@ -26,19 +28,33 @@ COMMITTED = "results/reference/README.md"
 
 
 def report(
-    experiments: list[str] | None,
-    spec: Path,
-    results: Path | Sequence[Path],
-    profile: str | None,
-    settings: Sequence[str] = (),
-    to: Path | None = None,
-    images: Replacement | None = None,
+    experiments: Experiments = None,
+    spec: SpecOption = BUILTIN,
+    results: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Folder of the cells; the report is written there. With --to: any number of folders or packs.",
+            show_default=str(DEFAULT_RESULTS),
+        ),
+    ] = None,
+    profile: Annotated[
+        str | None, typer.Option(help="Only this profile. Default: every profile that has cells.", show_default=False)
+    ] = None,
+    settings: Settings = None,
+    images: Images = None,
+    resize: Resize = False,
+    to: Annotated[
+        Path | None,
+        typer.Option(
+            help="FILE.html: one page over all folders, with the best evidence for each claim.", show_default=False
+        ),
+    ] = None,
 ) -> None:
-    """Write the report of one folder, or with ``to`` one page over several; print the answers."""
-    folders = [results] if isinstance(results, Path) else list(results)
+    """Write the report (index.html, report.md, claims.json) on the recorded cells, and print its answers."""
+    replaced, folders = replacement(experiments, images, resize), results or [DEFAULT_RESULTS]
     if len(folders) > 1 and to is None:
         raise BadInput("several --results need --to FILE.html: they make one page")
-    loaded = load_spec(spec, settings, images, experiments)
+    loaded = load_spec(spec, settings or (), replaced, experiments)
     for name in experiments or []:
         experiment_table(loaded, name)
     require_profile(profile)

@@ -3,12 +3,15 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Unpack
+
+import typer
 
 from bench import environment
-from bench.commands.plan import print_data, print_estimate, size_text
+from bench.commands.overview import print_data, print_estimate, size_text
 from bench.console import BadInput, Exit, console, escape, say
-from bench.context import Context
+from bench.context import Context, named
+from bench.options import CellOptions
 from bench.paths import on_results, require_writable
 from bench.run.executors.base import Executor
 from bench.run.launch import Launched, free_bytes, launch
@@ -25,7 +28,22 @@ if TYPE_CHECKING:
     from bench.spec.cells import Cell
 
 
-def run(context: Context, checkpoint_every_s: float = 60.0, checkpoint_every: int | None = None) -> Exit:
+def run(
+    experiments: Annotated[
+        list[str] | None, typer.Argument(help="Experiments of experiments.toml, or the word all.", show_default=False)
+    ] = None,
+    checkpoint_every_s: Annotated[float, typer.Option(min=1, help="Seconds between checkpoints of a cell.")] = 60.0,
+    checkpoint_every: Annotated[
+        int | None, typer.Option(min=1, help="Also write a checkpoint every N iterations.", show_default=False)
+    ] = None,
+    **options: Unpack[CellOptions],
+) -> Exit:
+    """Train every cell that is missing and mirror all to MLflow. Ctrl-C loses nothing: the next run continues."""
+    context = Context(named(experiments, options["results"], options["spec"]), **options, download=True, trains=True)
+    return train_missing(context, checkpoint_every_s, checkpoint_every)
+
+
+def train_missing(context: Context, checkpoint_every_s: float = 60.0, checkpoint_every: int | None = None) -> Exit:
     """Train missing cells and mirror all of them."""
     with executor_of(context) as executor:
         return _run(context, executor, checkpoint_every_s, checkpoint_every)

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from bench.console import Exit
 from bench.options import Results
 from bench.paths import DEFAULT_RESULTS
 
@@ -16,11 +17,11 @@ def ui(
         typer.Option(min=1, max=65535, help="Port to listen on. Default: any free port.", show_default=False),
     ] = None,
     no_browser: Annotated[bool, typer.Option("--no-browser", help="Only print the addresses.")] = False,
-) -> None:
+) -> Exit:
     """Serve the MLflow pages of the results, on this machine only, until Ctrl-C."""
     from bench.serve.ui import show
 
-    raise typer.Exit(int(show(results, port, open_browser=not no_browser)))
+    return show(results, port, open_browser=not no_browser)
 
 
 def server(
@@ -50,8 +51,8 @@ def server(
     token: Annotated[
         bool, typer.Option("--token", help="Answer only requests that carry the token in the folder.")
     ] = False,
-) -> None:
+) -> Exit:
     """Serve one tracking store for all sweeps, until Ctrl-C: MLflow with PostgreSQL and a folder of artifacts."""
-    from bench.serve.server import Options, serve
+    from bench.serve.server import ServerOptions, serve
 
-    raise typer.Exit(int(serve(Options(folder, store, host, port, allowed_hosts, workers, token))))
+    return serve(ServerOptions(folder, store, host, port, allowed_hosts, workers, token))

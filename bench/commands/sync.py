@@ -3,19 +3,18 @@
 import os
 from pathlib import Path
 
-from rich.progress import Progress
-
 from bench.console import BadInput, Exit, console, escape, is_watched, say
 from bench.context import require_mlflow
-from bench.paths import require_folder, require_writable
+from bench.options import Results
+from bench.paths import DEFAULT_RESULTS, require_folder, require_writable
 from bench.records.find import find_cells
 from bench.records.locks import Lock
 from bench.tracking import connection as tracking
 from bench.tracking import mirror
 
 
-def sync(results: Path) -> Exit:
-    """Complete the mirror of every recorded cell. Raises BadInput, or Locked while a run mirrors its own cells."""
+def sync(results: Results = DEFAULT_RESULTS) -> Exit:
+    """Complete the MLflow mirror of every recorded cell. Exit code 4 if something is still missing."""
     require_folder("results", results)
     if not (results / "cells").is_dir():
         raise BadInput(f"{results} holds no cells")
@@ -31,6 +30,8 @@ def sync(results: Path) -> Exit:
 
 
 def _sync(results: Path, uri: str) -> Exit:
+    from rich.progress import Progress
+
     found = find_cells(results)
     folders = found.folders
     for line in [*found.strays, *found.damaged]:

@@ -40,7 +40,7 @@ class Judged:
 
 
 @dataclass(frozen=True)
-class Found:
+class SearchResult:
     """The end of a search. ``first_bad``: the first regressing commit; None where only unjudged commits are left."""
 
     first_bad: str | None
@@ -128,7 +128,7 @@ def remove_tree(repository: Path, tree: Path) -> None:
         git(repository, "worktree", "prune")
 
 
-def find(search: Search, good: str, bad: str, committed: Sweep | None = None) -> Found:
+def find(search: Search, good: str, bad: str, committed: Sweep | None = None) -> SearchResult:
     """The first regressing commit after ``good``, up to ``bad``; both as :func:`resolve` gives them.
 
     ``committed``: a baseline that the good commit is held against. Raises BisectError where the ends are not what they
@@ -142,7 +142,7 @@ def find(search: Search, good: str, bad: str, committed: Sweep | None = None) ->
             commit = git(search.tree, "rev-parse", "HEAD")
             judged.append(_judge(search, commit, base))
             said = _tell(search.tree, judged[-1].term)
-        return Found(*answer, judged)
+        return SearchResult(*answer, judged)
 
 
 def _measured_good(search: Search, good: str, committed: Sweep | None) -> Sweep:
@@ -212,7 +212,7 @@ def _describe(folder: Path, commit: str) -> str:
     return git(folder, "show", "-s", f"--abbrev={CHARACTERS}", "--format=%h (%s)", commit)
 
 
-def write(found: Found, path: Path) -> None:
+def write(found: SearchResult, path: Path) -> None:
     """Write every commit's answer with its numbers."""
     raw = {"first_bad": found.first_bad, "left": found.left, "judged": [asdict(j) for j in found.judged]}
     write_plain_json(path, plain_json(raw))

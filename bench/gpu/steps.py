@@ -17,7 +17,7 @@ WHOLE = 1.0  # all the time that is left
 
 
 @dataclass(frozen=True)
-class Options:
+class StepOptions:
     """Options of the user; steps need absolute paths."""
 
     device: str
@@ -53,7 +53,7 @@ FIGURES = (  # step, experiment, seeds on a GPU, share of the time on a GPU, var
 NAMES = ("machine", "tests", "speed", *(name for name, *_ in FIGURES))
 
 
-def steps(options: Options, wanted: Sequence[str] = NAMES) -> list[Step]:
+def steps(options: StepOptions, wanted: Sequence[str] = NAMES) -> list[Step]:
     """The ``wanted`` steps, in order."""
     listed = [
         Step("machine", (sys.executable, "-m", "bench.gpu.machine", options.device), 0.1),
@@ -75,7 +75,7 @@ def _tests() -> tuple[str, ...]:
     return (sys.executable, "-m", "pytest", "-q", "-m", "gpu", *plain, *map(str, gpu_tests() or [ROOT / "tests"]))
 
 
-def _speed(options: Options) -> Step:
+def _speed(options: StepOptions) -> Step:
     folder = options.results / "speed"
     size = () if options.device == "cuda" else ("--width", "0.03", "--batch-size", "4")
     command = _bench("throughput", "--card", "--device", options.device, "--results", str(folder), *size)
@@ -83,7 +83,7 @@ def _speed(options: Options) -> Step:
 
 
 def _figure(
-    options: Options, name: str, experiment: str, seeds: str | None, share: float, rehearsed: str | None
+    options: StepOptions, name: str, experiment: str, seeds: str | None, share: float, rehearsed: str | None
 ) -> Step:
     """The step of a figure. On a CPU it trains one cell: one seed, one arm, one variant."""
     folder, on_gpu = options.results / name, options.device == "cuda"

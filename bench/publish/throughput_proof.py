@@ -14,7 +14,7 @@ from collections import Counter
 
 from bench.records.throughput import Measurement, PairedRecord
 from bench.throughput import gate
-from bench.throughput.gate import Verdict
+from bench.throughput.gate import SpeedVerdict
 from bench.throughput.paired import Call
 from bench.throughput.session import Session
 from bench.throughput.workloads import Workload, iteration
@@ -36,7 +36,7 @@ def slowed(call: Call, factor: float) -> Call:
     return slower
 
 
-def one_run(seed: int, baseline: PairedRecord | None, factor: float) -> tuple[PairedRecord, Verdict | None]:
+def one_run(seed: int, baseline: PairedRecord | None, factor: float) -> tuple[PairedRecord, SpeedVerdict | None]:
     """A new measurement of the step, with the gate's verdict where there is a baseline."""
     session = Session("cpu", 1, lambda _: None, seed)
     fused = iteration("fused", STEP)

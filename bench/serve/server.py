@@ -41,7 +41,7 @@ NO_PASSWORD = "open to the network without a password"
 
 
 @dataclass(frozen=True)
-class Options:
+class ServerOptions:
     """Options of the command line."""
 
     folder: Path
@@ -53,7 +53,7 @@ class Options:
     token: bool = False  # whether requests need the token in the folder
 
 
-def serve(options: Options) -> Exit:
+def serve(options: ServerOptions) -> Exit:
     """Start database and server, print how to use them, and stop both on a signal. Raises BadInput, Locked."""
     folder = options.folder.absolute()
     require_folder("folder", folder)
@@ -76,7 +76,7 @@ def serve(options: Options) -> Exit:
         return Exit.FAILED
 
 
-def _serve(options: Options, folder: Path, port: int, names: tuple[str, ...]) -> Exit:
+def _serve(options: ServerOptions, folder: Path, port: int, names: tuple[str, ...]) -> Exit:
     artifacts, logs = folder / "artifacts", folder / "logs"
     for path in (artifacts, logs):
         path.mkdir(exist_ok=True)
@@ -113,7 +113,7 @@ class _Store:
 
 
 @contextlib.contextmanager
-def _store(options: Options, folder: Path, log: IO[bytes], signals: list[int]) -> Iterator[_Store]:
+def _store(options: ServerOptions, folder: Path, log: IO[bytes], signals: list[int]) -> Iterator[_Store]:
     """The backend store of MLflow."""
     if options.store == "postgresql":
         with postgres.database(folder, log, signals) as database:
@@ -139,7 +139,7 @@ def _token(file: Path) -> str:
     return file.read_text().strip()
 
 
-def own_names(options: Options) -> tuple[str, ...]:
+def own_names(options: ServerOptions) -> tuple[str, ...]:
     """Names of this host, from the command line. Raises BadInput."""
     names = [name.strip().lower() for name in (options.allowed_hosts or "").split(",") if name.strip()]
     for name in names:
@@ -152,7 +152,7 @@ def _address(host: str, port: int) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def _print_use(options: Options, folder: Path, address: str, store: _Store) -> None:
+def _print_use(options: ServerOptions, folder: Path, address: str, store: _Store) -> None:
     say(f"tracking server at {escape(address)}, Ctrl-C stops it without losing anything")
     say(f"  export MLFLOW_TRACKING_URI={escape(address)}", to_copy=True)
     if options.token:

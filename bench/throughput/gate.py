@@ -24,7 +24,7 @@ LogRatios = Mapping[Clock, Sequence[float]]
 
 
 @dataclass(frozen=True)
-class Verdict:
+class SpeedVerdict:
     """Outcome of a comparison, with the ratio of ratios on each compared clock."""
 
     outcome: GateOutcome
@@ -47,7 +47,7 @@ def clocks(device: str, threads: int) -> tuple[Clock, ...]:
     return ("processor", "wall") if device == "cpu" and threads == 1 else ("wall",)
 
 
-def compare(base: LogRatios, new: LogRatios, used: Sequence[Clock], alpha: float = ALPHA) -> Verdict:
+def compare(base: LogRatios, new: LogRatios, used: Sequence[Clock], alpha: float = ALPHA) -> SpeedVerdict:
     """Compare on all used clocks, at an equal share of ``alpha`` each.
 
     A regression on any clock counts; ok requires the first clock to be ok.
@@ -63,10 +63,10 @@ def compare(base: LogRatios, new: LogRatios, used: Sequence[Clock], alpha: float
     }
     if "regressed" in outcomes:
         slower = outcomes["regressed"][0]
-        return Verdict("regressed", f"slower by {TOLERANCE:.0%} or more: {shown[slower]}", ratios)
+        return SpeedVerdict("regressed", f"slower by {TOLERANCE:.0%} or more: {shown[slower]}", ratios)
     if results[used[0]][0] == "ok":
-        return Verdict("ok", f"slower by {MARGIN:.0%} or more is excluded: {shown[used[0]]}", ratios)
-    return Verdict("inconclusive", f"neither slower nor not slower is shown: {shown[used[0]]}", ratios)
+        return SpeedVerdict("ok", f"slower by {MARGIN:.0%} or more is excluded: {shown[used[0]]}", ratios)
+    return SpeedVerdict("inconclusive", f"neither slower nor not slower is shown: {shown[used[0]]}", ratios)
 
 
 def differences(base: Mapping[str, Any], new: Mapping[str, Any], names: Sequence[str]) -> list[str]:
@@ -74,11 +74,11 @@ def differences(base: Mapping[str, Any], new: Mapping[str, Any], names: Sequence
     return [f"{n}: {base.get(n)!r}, now {new.get(n)!r}" for n in names if base.get(n) != new.get(n)]
 
 
-def against(baseline: PairedRecord, fingerprint: Fingerprint, measurement: Measurement) -> Verdict:
+def against(baseline: PairedRecord, fingerprint: Fingerprint, measurement: Measurement) -> SpeedVerdict:
     """Compare a new measurement with that of the same workload in a stored record."""
     other = differences(baseline["fingerprint"], fingerprint, SAME_MACHINE)
     if other:
-        return Verdict("inconclusive", f"the baseline is from another machine: {'; '.join(other)}", {})
+        return SpeedVerdict("inconclusive", f"the baseline is from another machine: {'; '.join(other)}", {})
     workload = measurement["workload"]
     stored = [
         m
@@ -87,7 +87,7 @@ def against(baseline: PairedRecord, fingerprint: Fingerprint, measurement: Measu
         and not differences(m["workload"], workload, SAME_WORKLOAD)
     ]
     if not stored:
-        return Verdict("inconclusive", "the baseline has no measurement of this workload", {})
+        return SpeedVerdict("inconclusive", "the baseline has no measurement of this workload", {})
     old, new = (m["comparisons"]["reference"] for m in (stored[0], measurement))
     used = clocks(fingerprint["device"], fingerprint["threads"])
     return compare(old["log_ratios"], new["log_ratios"], used, new["alpha"])

@@ -44,7 +44,7 @@ def test_what_is_given_arrives_and_the_rest_are_defaults(monkeypatch: pytest.Mon
         seen.update(options, experiments=experiments)
         raise BadInput("far enough")
 
-    monkeypatch.setattr(cli, "Context", recorded)
+    monkeypatch.setattr("bench.commands.run.Context", recorded)
     monkeypatch.setenv("INFOGAN_DATA", "somewhere")
     given = {"experiments": ["mnist", "faces"], "seeds": "0-4", "jobs": 3, "variants": "a,b", "results": Path("r")}
     arguments = ["run", "mnist", "faces", "--seeds", "0-4", "--jobs", "3", "--variants", "a,b", "--results", "r"]

@@ -1,11 +1,13 @@
-"""Fabricated throughput records: a gate's baseline with known log ratios, and what is beside a suite's rows."""
+"""Throughput records: the command that makes them; made up: a baseline of known log ratios, a suite's other fields."""
 
 import math
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from bench import cli
 from bench.throughput import gate, session
 from bench.throughput.workloads import Workload
 
@@ -20,6 +22,11 @@ BESIDE = {  # of a suite
         "checkpoint": {"ms": 3.0, "size_mb": 1.0, "share_of_training": 0.01},
     },
 }  # fmt: skip
+
+
+def run_throughput(results: Path, line: str) -> int:
+    """Run ``python -m bench throughput`` with the line's options in this process; returns its exit code."""
+    return cli.app(["throughput", "--results", str(results), *line.split()], standalone_mode=False)
 
 
 def logs(ratio: float, spread: float = 0.03, num: int = 40, seed: int = 0) -> list[float]:

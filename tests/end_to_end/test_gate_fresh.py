@@ -80,5 +80,5 @@ def test_weights_perturbed_in_the_last_bit_raise_no_alarm(bench: Bench, monkeypa
         assert attempt(run) == "done"
         assert isinstance(run.trainer, PerturbedTrainer)
     options = {"spec": bench.spec, "results": bench.results, "seeds": "0-9"}
-    assert gate_commands.check("mi-gate", None, gate_commands.CheckOptions(), **options) == Exit.OK
+    assert gate_commands.check("mi-gate", **options) == Exit.OK
     assert_no_alarm(bench.results, 10)

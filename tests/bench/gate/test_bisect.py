@@ -152,7 +152,7 @@ def test_a_killed_search_is_cleared_and_its_curves_are_used(history: History, tm
     history.add("1.0", "1.4")
     history.git("worktree", "add", "--detach", str(history.tree), history.commits[0])  # left by a killed search
     assert find(history.search(), *history.commits).first_bad == history.commits[1]
-    trainer = command.Trainer("mi-gate", tmp_path, command.Options(tmp_path), "ab" * 32)
+    trainer = command.Trainer("mi-gate", tmp_path, "ab" * 32, {"--profile": "cpu", "--device": "cpu"})
     kept = trainer.curves(history.commits[0], tuple(range(10)))
     kept.parent.mkdir()
     kept.write_bytes(BASELINE.read_bytes())
@@ -164,20 +164,23 @@ def test_a_killed_search_is_cleared_and_its_curves_are_used(history: History, tm
     )
 
 
-def test_bad_use_is_one_line_and_leaves_nothing(history: History, tmp_path: Path) -> None:
+def test_bad_use_is_one_line_and_leaves_nothing(
+    history: History, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     history.add("1.0")
-    options = command.Options(tmp_path / "results")
+    monkeypatch.setattr(command, "ROOT", history.folder)
+    results = tmp_path / "results"
     for given, why in (
-        ({"good": "none", "bad": "HEAD"}, "no commit 'none'"),
-        ({"good": "HEAD", "bad": "HEAD", "baseline_file": tmp_path / "none.json"}, "--baseline: no baseline at"),
+        ({"good": "none"}, "no commit 'none'"),
+        ({"good": "HEAD", "baseline_file": tmp_path / "none.json"}, "--baseline: no baseline at"),
     ):
         with pytest.raises(BadInput, match=why):
-            command.bisect("mi-gate", options=options, repository=history.folder, **given)  # type: ignore[arg-type]
-    assert not (tmp_path / "results").exists()
-    options.results.mkdir()
-    (options.results / "bisect").write_text("")
+            command.bisect(results=results, **given)  # type: ignore[arg-type]
+    assert not results.exists()
+    results.mkdir()
+    (results / "bisect").write_text("")
     with pytest.raises(BadInput, match=r"folder of the search .* is not a folder: bisect is a file"):
-        command.bisect("mi-gate", "HEAD", "HEAD", options, repository=history.folder)
+        command.bisect("HEAD", results=results)
 
 
 def test_the_answer_is_written(history: History, tmp_path: Path) -> None:

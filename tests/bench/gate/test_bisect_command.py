@@ -10,12 +10,13 @@ import sys
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from bench.analysis.runs import Run
 from bench.analysis.sweep_file import write_curves
-from bench.commands.bisect import Options, Trainer, bisect
+from bench.commands.bisect import Trainer, bisect
 from bench.console import BadInput, Exit
 from bench.publish.gate_proof import stretched
 from bench.records.schema import Result
@@ -69,8 +70,8 @@ class Toy:
             self.commits.append(self.git("rev-parse", "HEAD"))
         return self
 
-    def search(self, options: Options, experiment: str = "mi-gate") -> Exit:
-        return bisect(experiment, self.commits[0], self.commits[-1], options, repository=self.folder)
+    def search(self, results: Path, experiment: str = "mi-gate", **options: Any) -> Exit:
+        return bisect(self.commits[0], experiment, self.commits[-1], results=results, **options)
 
 
 @pytest.fixture
@@ -84,15 +85,15 @@ def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Toy:
         runs = [stretched(run, float(slowdown)) for run in base.runs[:num_seeds]]
         write_curves(made.store / f"{slowdown}-{num_seeds}.json", replace(base, runs=runs))
     monkeypatch.setenv("STORE", str(made.store))
+    monkeypatch.setattr("bench.commands.bisect.ROOT", made.folder)
     return made
 
 
 def test_curves_of_another_profile_are_not_used(toy: Toy, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     toy.add("1.0", "1.5")
-    options = Options(tmp_path / "results", profile="smoke")
     with pytest.raises(BadInput, match="is no regression, so there is nothing to find"):
-        toy.search(options, "mnist-mi")
-    assert toy.search(replace(options, profile="cpu"), "mnist-mi") == Exit.OK
+        toy.search(tmp_path / "results", "mnist-mi", profile="smoke")
+    assert toy.search(tmp_path / "results", "mnist-mi", profile="cpu") == Exit.OK
     assert f"first regressing commit: {toy.commits[1]}" in capsys.readouterr().out
 
 
@@ -110,7 +111,7 @@ def test_a_commit_whose_seeds_diverge_is_bad(toy: Toy, tmp_path: Path, capsys: p
         said = run.environment | {"git_commit": toy.commits[1][:12]}
         assert run.history is not None
         begun(toy.store, run.cell, run.history, environment=said).write_result(run.result)
-    assert toy.search(Options(tmp_path / "results")) == Exit.OK
+    assert toy.search(tmp_path / "results") == Exit.OK
     said = capsys.readouterr().out
     assert f"first regressing commit: {toy.commits[1]}" in said
     assert "3 of 5 new seeds failed, 0 of 10 in the baseline" in " ".join(said.split())
@@ -125,13 +126,13 @@ def test_an_older_commit_with_a_crashed_seed_cannot_be_judged(toy: Toy, tmp_path
         said = run.environment | {"git_commit": toy.commits[1][:12]}
         begun(toy.store, run.cell, run.history, environment=said).write_result(died)
     with pytest.raises(BadInput, match=r"cannot be judged.*exit code 1: 3 cells failed"):
-        toy.search(Options(tmp_path / "results"))
+        toy.search(tmp_path / "results")
 
 
 def test_the_name_of_curves_holds_all_that_they_depend_on(tmp_path: Path) -> None:
     def name(seeds: tuple[int, ...] = (0, 1), *, experiment: str = "mi-gate", data: str = "ab", **changed: str) -> str:
-        options = Options(tmp_path, **({"profile": "cpu", "device": "cpu"} | changed))  # type: ignore[arg-type]
-        return Trainer(experiment, tmp_path, options, data).curves("c0ffee", seeds).name
+        given = {"--profile": "cpu", "--device": "cpu"} | {f"--{option}": value for option, value in changed.items()}
+        return Trainer(experiment, tmp_path, data, given).curves("c0ffee", seeds).name
 
     others = [
         *(name((5, 6)), name(experiment="mnist"), name(data="cd"), name(profile="smoke"), name(device="cuda")),
@@ -146,10 +147,10 @@ def test_a_relative_data_folder(toy: Toy, tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.chdir(tmp_path)
     Path("file").write_text("")
     with pytest.raises(BadInput, match="data file is not a folder"):
-        toy.search(Options(Path("results"), data_dir=Path("file")))
+        toy.search(Path("results"), data_dir=Path("file"))
     assert not Path("results").exists()
     Path("data").mkdir()
-    assert toy.search(Options(Path("results"), data_dir=Path("data"))) == Exit.OK
+    assert toy.search(Path("results"), data_dir=Path("data")) == Exit.OK
 
 
 def wait_for(path: Path) -> str:
@@ -163,8 +164,8 @@ def wait_for(path: Path) -> str:
 def test_a_signal_ends_the_training_and_removes_the_work_tree(toy: Toy, tmp_path: Path) -> None:
     toy.add("forever", "1.0")
     script = (
-        "import sys; from pathlib import Path; from bench.commands.bisect import Options, bisect; "
-        "sys.exit(bisect('mi-gate', *sys.argv[1:3], Options(Path(sys.argv[4])), repository=Path(sys.argv[3])))"
+        "import sys; from pathlib import Path; from bench.commands import bisect; bisect.ROOT = Path(sys.argv[3]); "
+        "sys.exit(bisect.bisect(sys.argv[1], bad=sys.argv[2], results=Path(sys.argv[4])))"
     )
     cases = {signal.SIGTERM: Exit.TERMINATED, signal.SIGHUP: Exit.TERMINATED, signal.SIGINT: Exit.INTERRUPTED}
     environment = os.environ | {"PYTHONPATH": str(ROOT)}

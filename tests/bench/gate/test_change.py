@@ -188,8 +188,7 @@ def test_failed_seeds_count_as_the_budget() -> None:
 def test_strict_does_not_let_it_pass(base: Sweep, tmp_path: Path) -> None:
     check = checked(base, 1.05)
     for strict, failures in ((False, "0"), (True, "1")):
-        how = gate_commands.CheckOptions(strict=strict)
-        code, text = gate_commands.conclude(check, RULE, None, tmp_path, how)
+        code, text = gate_commands.conclude(check, RULE, None, tmp_path, strict=strict)
         assert code == (Exit.FAILED if strict else Exit.OK)
         assert json.loads(text)["passed"] is not strict
         assert json.loads(text)["outcome"] == "ok"
@@ -197,7 +196,7 @@ def test_strict_does_not_let_it_pass(base: Sweep, tmp_path: Path) -> None:
         assert suite.attrib["failures"] == failures
         (note,) = (element.text or "" for element in suite.iter("system-out"))
         assert note.startswith("ok, but slower: 5")
-    code, _ = gate_commands.conclude(checked(base, 0.9), RULE, None, tmp_path, gate_commands.CheckOptions(strict=True))
+    code, _ = gate_commands.conclude(checked(base, 0.9), RULE, None, tmp_path, strict=True)
     assert code == Exit.OK
 
 

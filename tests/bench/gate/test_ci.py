@@ -57,7 +57,7 @@ def run_step(name: str, folder: Path, **variables: str) -> subprocess.CompletedP
 )
 def test_the_summary_step(base: Sweep, tmp_path: Path, factor: float, annotation: str) -> None:
     results = tmp_path / "results" / "latest"
-    gate_commands.conclude(checked(base, factor), RULE, None, results, gate_commands.CheckOptions())
+    gate_commands.conclude(checked(base, factor), RULE, None, results)
     done = run_step("Summary and annotation", tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith(annotation)
@@ -83,7 +83,7 @@ def test_the_comment_step_edits_its_own_comment(base: Sweep, tmp_path: Path) -> 
     assert run_step("Comment on the pull request", tmp_path, **variables).returncode == 0
     assert not (tmp_path / "asked").exists()  # no answer, no comment
     results = tmp_path / "results" / "latest"
-    gate_commands.conclude(checked(base, 1.0), RULE, None, results, gate_commands.CheckOptions())
+    gate_commands.conclude(checked(base, 1.0), RULE, None, results)
     assert run_step("Comment on the pull request", tmp_path, **variables).returncode == 0
     file = "results/latest/check/mi-gate.md"
     expected = ["t", "pr", "comment", "7", "--body-file", file, "--edit-last", "--create-if-none"]

@@ -246,13 +246,12 @@ def test_a_baseline_of_another_format_is_named_and_not_read(tmp_path: Path) -> N
         "other.json is not a baseline: record format 99, this version reads 1"
     )
     with pytest.raises(BadInput, match=r"--baseline: .* record format 99"):
-        gate_commands.check("mi-gate", other, gate_commands.CheckOptions(), results=tmp_path / "results")
+        gate_commands.check("mi-gate", other, results=tmp_path / "results")
     assert not (tmp_path / "results").exists()
-    how = gate_commands.CheckOptions(json=str(other / "check.json"))
     with pytest.raises(BadInput, match=r"--json: the folder .* is not a folder"):
-        gate_commands.check("mi-gate", None, how, results=tmp_path / "results")
+        gate_commands.check("mi-gate", json=str(other / "check.json"), results=tmp_path / "results")
     with pytest.raises(BadInput, match=r"--json .* is a folder; name a file in it"):
-        gate_commands.check("mi-gate", None, gate_commands.CheckOptions(json=str(tmp_path)))
+        gate_commands.check("mi-gate", json=str(tmp_path))
     for place, why in (
         (tmp_path, "is a folder; name a file in it"),
         (other / "new.json", "other.json is not a folder"),
@@ -262,7 +261,7 @@ def test_a_baseline_of_another_format_is_named_and_not_read(tmp_path: Path) -> N
     (tmp_path / "results").mkdir()
     (tmp_path / "results" / "check").write_text("")
     with pytest.raises(BadInput, match=r"folder of checks .* is not a folder"):
-        gate_commands.check("mi-gate", None, gate_commands.CheckOptions(), results=tmp_path / "results")
+        gate_commands.check("mi-gate", results=tmp_path / "results")
 
 
 def test_curves_survive_the_compact_file(base: Sweep) -> None:

@@ -109,7 +109,7 @@ def test_the_committed_history_gets_it_on_request(
     (tmp_path / "committed").mkdir()
     new = replace(here, runs=here.runs[:5])
     check = compare(RULE, here, new, SEEDS)
-    gate_commands.conclude(check, RULE, new, tmp_path / "results", gate_commands.CheckOptions(record=record))
+    gate_commands.conclude(check, RULE, new, tmp_path / "results", record=record)
     own = (tmp_path / "results" / "history.jsonl").read_text()
     assert len(own.splitlines()) == 1
     committed = tmp_path / "committed" / "history.jsonl"
@@ -127,7 +127,7 @@ def test_a_check_of_cells_names_its_baseline_and_takes_all_that_have_ended(tmp_p
                 folder.write_result(Result(status="failed", error="NonFiniteLoss", message="loss is nan"))
             else:
                 ended(folder)
-    gate_commands.check("mi-gate", BASELINE, gate_commands.CheckOptions(), results=tmp_path, device="cpu")
+    gate_commands.check("mi-gate", BASELINE, results=tmp_path, device="cpu")
     (read,) = read_history(tmp_path / "history.jsonl")
     assert read.baseline == hashlib.sha256(BASELINE.read_bytes()).hexdigest()[:12]
     assert (read.arms["infogan"].num_new, read.arms["infogan"].bound) == (10, "")

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from bench.commands.history import history
-from bench.console import BadInput, Exit
+from bench.console import BadInput
 from bench.gate.history import HistoryLine
 from bench.report.figures import draw_history
 
@@ -53,7 +53,7 @@ def test_every_check_is_listed(
 ) -> None:
     file = tmp_path / "history.jsonl"
     file.write_text("".join(json.dumps(check) + "\n" for check in stepped) + "no line of ours\n")
-    assert history("mi-gate", tmp_path / "drawn", file) == Exit.OK
+    history("mi-gate", file, tmp_path / "drawn")
     said = capsys.readouterr().out
     assert all(check["commit"] in said for check in stepped)
     assert "not comparable" in said
@@ -71,13 +71,13 @@ def test_checks_against_another_baseline_are_no_step(tmp_path: Path, capsys: pyt
     assert "9 checks against other baselines are left out." in drawing.caption
     file = tmp_path / "history.jsonl"
     file.write_text("".join(json.dumps(check) + "\n" for check in checks))
-    assert history("mi-gate", tmp_path / "drawn", file) == Exit.OK
+    history("mi-gate", file, tmp_path / "drawn")
     said = capsys.readouterr().out
     assert [check["commit"] in said for check in checks] == [False] * 9 + [True] * 8
     assert "infogan against baseline b1" in said
     assert "9 checks against other baselines are left out." in said
     file.write_text("".join(json.dumps(check) + "\n" for check in checks[:1]))  # all of one: nothing is left out
-    assert history("mi-gate", tmp_path / "drawn", file) == Exit.OK
+    history("mi-gate", file, tmp_path / "drawn")
     assert "left out" not in capsys.readouterr().out
 
 
@@ -89,7 +89,7 @@ def test_figures_of_two_experiments_or_variants_do_not_overwrite_each_other(
     lines = [newest, newest | {"experiment": "mnist"}, variants]
     (tmp_path / "history.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     for experiment in ("mi-gate", "mnist", "faces"):
-        assert history(experiment, tmp_path) == Exit.OK
+        history(experiment, results=tmp_path)
     drawn = {path.stem for path in (tmp_path / "history").iterdir()}
     assert drawn == {*("history-mi-gate.infogan", "history-mnist.infogan", "history-faces.a.b", "history-faces.a-b")}
 
@@ -98,7 +98,7 @@ def test_without_a_check_it_is_bad_use(tmp_path: Path) -> None:
     (tmp_path / "history.jsonl").write_text("{}\n[]\n")
     for file in (tmp_path / "none.jsonl", tmp_path / "history.jsonl"):
         with pytest.raises(BadInput, match="holds no check of mi-gate"):
-            history("mi-gate", tmp_path / "drawn", file)
+            history("mi-gate", file, tmp_path / "drawn")
     with pytest.raises(BadInput, match="cannot be read"):
-        history("mi-gate", tmp_path / "drawn", tmp_path)
+        history("mi-gate", tmp_path, tmp_path / "drawn")
     assert not (tmp_path / "drawn").exists()

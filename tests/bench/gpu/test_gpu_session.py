@@ -10,7 +10,7 @@ from bench.commands.gpu import gpu
 from bench.console import BadInput
 from bench.gpu import session
 from bench.gpu.session import OtherResults, run_steps
-from bench.gpu.steps import NAMES, Options, Step, gpu_tests, steps
+from bench.gpu.steps import NAMES, Step, StepOptions, gpu_tests, steps
 from bench.gpu.supervise import supervise
 from bench.records.seals import read_json
 from bench.records.unpacking import unpack
@@ -29,7 +29,7 @@ def python(name: str, program: str, share: float | None = 1.0, results: Path | N
 def test_every_step_names_what_is_there(tmp_path: Path, device: str) -> None:
     """All experiments and options exist. On a GPU, steps take the paper's budget and five seeds of Figure 2."""
     spec = load_spec(SHIPPED)
-    listed = steps(Options(device, tmp_path, SHIPPED, jobs=3))
+    listed = steps(StepOptions(device, tmp_path, SHIPPED, jobs=3))
     assert [step.name for step in listed] == list(NAMES)
     for step in listed:
         if step.results is not None:
@@ -48,7 +48,7 @@ def test_every_step_names_what_is_there(tmp_path: Path, device: str) -> None:
 
 def test_a_set_may_be_missing_only_where_the_user_says_so(tmp_path: Path) -> None:
     def trained(**given: Any) -> list[tuple[str, ...]]:
-        listed = steps(Options("cuda", tmp_path, SHIPPED, **given))
+        listed = steps(StepOptions("cuda", tmp_path, SHIPPED, **given))
         return [step.command for step in listed if step.results is not None]
 
     assert all("--substitute" not in command for command in trained(data_dir=tmp_path))
@@ -150,7 +150,7 @@ def test_the_summary_has_a_line_for_each_step_of_all_calls(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({"steps": ["figure-3"]}, r"unknown step 'figure-3' \(did you mean 'figure-"),
+        ({"steps": "figure-3"}, r"unknown step 'figure-3' \(did you mean 'figure-"),
         ({"device": "tpu"}, "choose from auto, cpu, cuda"),
         ({"data_dir": Path(__file__)}, "is not a folder"),
         ({"data_dir": Path("nowhere-at-all")}, "^data folder nowhere-at-all does not exist$"),
@@ -159,7 +159,6 @@ def test_the_summary_has_a_line_for_each_step_of_all_calls(tmp_path: Path) -> No
 )
 def test_a_mistake_is_reported_before_the_first_step(tmp_path: Path, given: dict[str, object], said: str) -> None:
     named = {"device": "cpu", "results": tmp_path / "results", "spec": SHIPPED} | given
-    wanted = named.pop("steps", NAMES)
     with pytest.raises(BadInput, match=said):
-        gpu(1.0, tmp_path / "home", Options(**named), wanted)  # type: ignore[arg-type]
+        gpu(tmp_path / "home", 1.0, **named)  # type: ignore[arg-type]
     assert not (tmp_path / "home").exists()

@@ -115,7 +115,7 @@ def test_its_report_is_drawn_from_it_at_any_time(results: Path, folder: Path) ->
     done = [run for run in original.runs if run.cell.seed != 2]
     assert len(done) == len(original.runs) - 1
     assert [run.summary for run in sweep.runs] == [run.summary for run in done]  # equal to the last bit
-    report(None, DEFAULT_SPEC, folder, None)
+    report(None, DEFAULT_SPEC, [folder])
     drawn = folder / "report"
     assert json.loads((drawn / "claims.json").read_text()) == json.loads((folder / "claims.json").read_text())
     seeds = [at / "tables" / "mnist-mi-cpu-seeds.csv" for at in (folder, drawn)]

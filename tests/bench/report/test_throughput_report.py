@@ -5,9 +5,7 @@ import random
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
-from bench.commands import throughput as command
 from bench.context import DEFAULT_SPEC
 from bench.environment import multiplies_bf16
 from bench.publish import throughput as publish
@@ -17,7 +15,7 @@ from bench.report import throughput, write_report
 from bench.spec.tables import load_spec
 from bench.throughput import paired, session, suite
 from bench.throughput.workloads import Workload
-from tests.bench.throughput_records import BESIDE
+from tests.bench.throughput_records import BESIDE, run_throughput
 
 
 @pytest.fixture(scope="module")
@@ -31,8 +29,7 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> Path:
         patch.setattr(session, "YARDSTICK_LOOKS", (6,))
         patch.setattr(suite, "ROUNDS", 2)
         patch.setattr("bench.throughput.ceiling.SIZES", {"cpu": 64})
-        options = command.Options(networks="mnist", batch_size=4, width=0.03, device="cpu")
-        assert command.throughput(results, options, Console(quiet=True)) == 0
+        assert run_throughput(results, "--batch-size 4 --width 0.03 --device cpu") == 0
         rows = [
             row for n in (2, 4) for row in suite.measure_case(suite.Case(Workload("mnist", n, 0.03)), random.Random(0))
         ]

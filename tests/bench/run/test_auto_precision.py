@@ -6,7 +6,7 @@ import pytest
 
 from bench import context, environment
 from bench.analysis.definitions import current_config
-from bench.commands.plan import print_data
+from bench.commands.overview import print_data
 from bench.console import BadInput
 from bench.context import Context
 from bench.records.folder import CellFolder

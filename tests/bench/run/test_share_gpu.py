@@ -56,7 +56,7 @@ def test_plan_says_how_many_cells_share_the_gpu(
     options = {"results": tmp_path / "r", "profile": "smoke", "no_tracking": True}
     context = Context(["mnist-mi"], **options)  # type: ignore[arg-type]
     assert context.jobs == 16
-    command.plan(context)
+    command.plan(["mnist-mi"], **options)  # type: ignore[arg-type]
     printed = capsys.readouterr().out
     assert "with 16 at a time" in printed
     assert "16 at a time on the GPU: 80 GB of its memory are free, a cell takes about 2." in printed

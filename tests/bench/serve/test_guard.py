@@ -9,7 +9,7 @@ import pytest
 
 from bench.console import BadInput
 from bench.serve.guard import Guard, Rules, host_name, is_own_host, is_own_origin, is_served
-from bench.serve.server import Options, own_names
+from bench.serve.server import ServerOptions, own_names
 from tests.end_to_end import routes
 
 LAB = frozenset({"tracking.lab.example"})
@@ -71,11 +71,11 @@ def test_a_page_behind_a_web_server_may_have_another_port_than_ours() -> None:
 
 
 def test_names_of_the_command_line_are_exact() -> None:
-    names = own_names(Options(Path("server"), host="0.0.0.0", allowed_hosts="Tracking.lab.example, gpu-1"))
+    names = own_names(ServerOptions(Path("server"), host="0.0.0.0", allowed_hosts="Tracking.lab.example, gpu-1"))
     assert names == ("tracking.lab.example", "gpu-1")
     for bad in ("*", "10.*", "*.lab.example", "lab.example:5000", "http://lab.example"):
         with pytest.raises(BadInput, match="whole host names"):
-            own_names(Options(Path("server"), allowed_hosts=bad))
+            own_names(ServerOptions(Path("server"), allowed_hosts=bad))
 
 
 # ---------------------------------------------------------------- the middleware

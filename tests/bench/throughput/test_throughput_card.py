@@ -6,15 +6,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from rich.console import Console
 
-from bench.commands import throughput as command
-from bench.commands.throughput import Options
 from bench.console import BadInput
 from bench.report.throughput import missing, read_records, tables
 from bench.throughput import card, paired
 from bench.throughput.ceiling import direct_flops
 from bench.throughput.workloads import Workload
+from tests.bench.throughput_records import run_throughput
 from tests.infogan.emulated_gpu import emulate
 
 TINY = Workload("mnist", 4, 0.03)
@@ -83,22 +81,24 @@ def test_a_row_that_cannot_run_costs_itself_alone(tmp_path: Path, monkeypatch: p
     assert said[1].startswith("graph, float32: not measured: RuntimeError")
 
 
-def test_the_command_writes_every_row(tmp_path: Path) -> None:
-    console = Console(record=True, width=200)
-    options = Options(batch_size=4, width=0.03, device="cpu", card=True)
-    assert command.throughput(tmp_path, options, console) == 0
+def test_the_command_writes_every_row(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_throughput(tmp_path, "--card --batch-size 4 --width 0.03 --device cpu") == 0
     record = json.loads((tmp_path / "throughput" / "card.json").read_text())
     assert (record["kind"], len(record["rows"])) == ("card", len(card.ROWS))
-    assert f"{len(card.ROWS)} of {len(card.ROWS)} rows measured" in console.export_text()
+    assert f"{len(card.ROWS)} of {len(card.ROWS)} rows measured" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
-    [(Options(card=True, suite=True), "leave --suite out"), (Options(card=True, networks="mnist,svhn"), "one network")],
+    ("line", "said"),
+    [
+        ("--card --suite", "leave --suite out"),
+        ("--card --kernels fastest", "leave --kernels out"),
+        ("--card --networks mnist,svhn", "one network"),
+    ],
 )
-def test_options_that_do_not_go_together(tmp_path: Path, options: Options, said: str) -> None:
+def test_options_that_do_not_go_together(tmp_path: Path, line: str, said: str) -> None:
     with pytest.raises(BadInput, match=said):
-        command.throughput(tmp_path, options)
+        run_throughput(tmp_path, line)
 
 
 def test_the_report_shows_every_row_and_which_could_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

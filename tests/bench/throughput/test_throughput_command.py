@@ -6,7 +6,6 @@ import random
 import re
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,14 +14,13 @@ from rich.console import Console
 
 from bench import environment
 from bench.commands import throughput as command
-from bench.commands.throughput import Options
 from bench.console import BadInput
 from bench.records.schema import Result, Seconds
 from bench.records.throughput import SuiteRow
 from bench.report.throughput import missing, read_records, tables
 from bench.throughput import gate, overhead, paired, session, suite, workloads
 from bench.throughput.workloads import Workload
-from tests.bench.throughput_records import a_record, logs
+from tests.bench.throughput_records import a_record, logs, run_throughput
 from tests.bench.tracked_cells import done_cell, make_cell
 
 ROOT = Path(__file__).parents[3]
@@ -47,13 +45,12 @@ def without_yardsticks(quick: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(session, "YARDSTICKS", ())
 
 
-QUICK = Options(networks="mnist,faces", batch_size=4, width=0.03, kernels="torch", device="cpu")
+SMALL = "--batch-size 4 --width 0.03 --kernels torch --device cpu"
 
 
 @pytest.mark.usefixtures("quick")
-def test_the_record_holds_log_ratios_shares_and_the_machine(tmp_path: Path) -> None:
-    console = Console(record=True, width=200)
-    assert command.throughput(tmp_path, QUICK, console) == 0
+def test_the_record_holds_log_ratios_shares_and_the_machine(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_throughput(tmp_path, f"--networks mnist,faces {SMALL}") == 0
     record = json.loads((tmp_path / "throughput" / "paired.json").read_text())
     precisions = ["float32", "bf16"] if environment.multiplies_bf16("cpu") else ["float32"]
     assert [(m["workload"]["network"], m["workload"]["precision"]) for m in record["measurements"]] == [
@@ -75,7 +72,7 @@ def test_the_record_holds_log_ratios_shares_and_the_machine(tmp_path: Path) -> N
         ms = measurement["ceiling"]["time_ratio"]["step_ms"]["processor"]
         assert ceiling["direct"]["share"] == pytest.approx(ceiling["direct_gflop"] / rate / ms * 1e3, rel=0.9)
         assert ceiling["executed_gflop"] == pytest.approx(ceiling["direct_gflop"], rel=0.1)
-    text = console.export_text()
+    text = capsys.readouterr().out
     assert text.count("step_time_ratio") == 2
     assert "GFLOP direct" in text
     assert "GFLOP executed" in text
@@ -90,10 +87,11 @@ def without_bf16(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("without_yardsticks", "without_bf16")
-def test_a_device_without_bf16_leaves_its_rows_out_and_says_so(tmp_path: Path) -> None:
-    console = Console(record=True, width=200)
-    assert command.throughput(tmp_path, replace(QUICK, networks="mnist"), console) == 0
-    assert console.export_text().count(command.NO_BF16) == 1
+def test_a_device_without_bf16_leaves_its_rows_out_and_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_throughput(tmp_path, SMALL) == 0
+    assert capsys.readouterr().out.count(command.NO_BF16) == 1
     records = read_records(tmp_path / "throughput")
     assert records.unreadable == []
     assert all(row[1] != "bf16" for row in tables(records)[0].rows)
@@ -105,7 +103,7 @@ def test_a_device_without_bf16_leaves_its_rows_out_and_says_so(tmp_path: Path) -
 @pytest.mark.usefixtures("quick")
 def test_both_precisions_stand_in_the_report_and_are_set_against_each_other(tmp_path: Path) -> None:
     """The step in bfloat16 is one of its own, and its ceiling that of a product in its type."""
-    assert command.throughput(tmp_path, replace(QUICK, networks="mnist"), Console(quiet=True)) == 0
+    assert run_throughput(tmp_path, SMALL) == 0
     record = json.loads((tmp_path / "throughput" / "paired.json").read_text())
     exact, rounded = record["measurements"]
     comparison = rounded["comparisons"]["fused_float32"]
@@ -132,13 +130,11 @@ def test_a_large_network_takes_few_pairs_unless_it_is_gated(monkeypatch: pytest.
 
 
 @pytest.mark.usefixtures("without_yardsticks")
-def test_against_a_record_of_another_machine_ends_with_3(tmp_path: Path) -> None:
+def test_against_a_record_of_another_machine_ends_with_3(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "baseline.json"
     file.write_text(json.dumps(a_record(logs(0.8))))
-    console = Console(record=True, width=200)
-    options = replace(QUICK, networks="mnist", against=file)
-    assert command.throughput(tmp_path, options, console) == 3
-    assert "inconclusive mnist: the baseline is from another machine: cpu: 'X', now" in console.export_text()
+    assert run_throughput(tmp_path, f"--against {file} {SMALL}") == 3
+    assert "inconclusive mnist: the baseline is from another machine: cpu: 'X', now" in capsys.readouterr().out
 
 
 @pytest.mark.usefixtures("without_yardsticks")
@@ -149,26 +145,25 @@ def test_against_a_record_of_this_machine_the_outcome_is_the_exit_code(tmp_path:
     baseline["measurements"][0]["workload"] = Workload("mnist", 4, 0.03).record()
     file = tmp_path / "baseline.json"
     file.write_text(json.dumps(baseline))
-    options = replace(QUICK, networks="mnist", against=file)
-    assert command.throughput(tmp_path, options, Console(quiet=True)) == code
+    assert run_throughput(tmp_path, f"--against {file} {SMALL}") == code
 
 
 @pytest.mark.parametrize(
-    ("options", "message"),
+    ("line", "message"),
     [
-        (Options(networks="mnits"), "unknown network 'mnits'.*did you mean 'mnist'"),
-        (Options(kernels="fast"), "unknown kernels 'fast'.*choose from torch, winograd, fastest"),
-        (Options(width=0.0), "--width must be above 0"),
-        (Options(threads=1000), "--threads 1000 is more than the"),
-        (Options(device="tpu"), "unknown device 'tpu'"),
-        (Options(suite=True, against=Path("x.json")), "--against is for single measurements"),
-        (Options(suite=True, threads=2), "--threads is for single measurements"),
-        (Options(against=Path("missing.json")), "missing.json: No such file"),
+        ("--networks mnits", "unknown network 'mnits'.*did you mean 'mnist'"),
+        ("--kernels fast", "unknown kernels 'fast'.*choose from torch, winograd, fastest"),
+        ("--width 0", "--width must be above 0"),
+        ("--threads 1000", "--threads 1000 is more than the"),
+        ("--device tpu", "unknown device 'tpu'"),
+        ("--suite --against x.json", "--against is for single measurements"),
+        ("--suite --threads 1", "--threads is for single measurements"),
+        ("--against missing.json", "missing.json: No such file"),
     ],
 )
-def test_a_wrong_option_is_one_line(tmp_path: Path, options: Options, message: str) -> None:
+def test_a_wrong_option_is_one_line(tmp_path: Path, line: str, message: str) -> None:
     with pytest.raises(BadInput, match=message) as caught:
-        command.throughput(tmp_path, options)
+        run_throughput(tmp_path, line)
     assert "\n" not in str(caught.value)
 
 
@@ -178,7 +173,7 @@ def test_a_baseline_is_not_the_file_that_the_measurement_replaces(tmp_path: Path
     file.write_text(json.dumps(a_record(logs(0.8))))
     before = file.read_bytes()
     with pytest.raises(BadInput, match="copy that file elsewhere first"):
-        command.throughput(tmp_path, replace(QUICK, against=file))
+        run_throughput(tmp_path, f"--against {file}")
     assert file.read_bytes() == before
 
 
