@@ -84,7 +84,7 @@ def _paired(rule: GateTable, budget: float, seeds: list[int], t80: Sides, final_
     """Later than the budget counts as the budget: a bound on the change of a pair in which one run failed."""
     base_logs, new_logs = ({seed: math.log(min(side[seed], budget)) for seed in seeds} for side in t80)
     failed = [np.array([not side[seed] <= budget for seed in seeds]) for side in t80]
-    none = [np.zeros(len(seeds), dtype=bool)] * 2
+    none = [np.zeros(len(seeds), dtype=bool)] * 2  # the final L_I is there in every run
     measures = (
         (base_logs, new_logs, math.log1p(rule.notice), 1, failed),
         (*final_nats, rule.final_notice_nats, -1, none),

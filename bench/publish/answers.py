@@ -48,14 +48,11 @@ def answer(found: list[Evidence]) -> str:
         return f"`{result.variant if is_one_arm else result.group}`"
 
     def arms(agreeing: list[Evidence]) -> str:
-        is_smaller = [budget(one) < budget(found[0]) for one in agreeing]
-        full, smaller = (
-            wording.listed(
-                [named(one.result) for one, other in zip(agreeing, is_smaller, strict=True) if other is kind]
-            )
-            for kind in (False, True)
-        )
-        return "; ".join([*([full] if full else []), *([f"smaller budget: {smaller}"] if smaller else [])])
+        full = [named(one.result) for one in agreeing if budget(one) == budget(found[0])]
+        smaller = [named(one.result) for one in agreeing if budget(one) != budget(found[0])]
+        parts = [wording.listed(full)] if full else []
+        parts += [f"smaller budget: {wording.listed(smaller)}"] if smaller else []
+        return "; ".join(parts)
 
     for one in found:
         by_word.setdefault(words.ANSWERS[one.result.verdict.outcome], []).append(one)
