@@ -3,6 +3,7 @@
 ``python -m bench.publish.reference RESULTS EXPERIMENT PROFILE`` writes results/reference/EXPERIMENT-PROFILE/ and
 fills the block of that name in README or docs/; of what Figure 1 hinges on also the values marked in
 docs/DEVIATIONS.md. A test recomputes all of them from the committed cells, or from the curves where these are gone.
+``--beside WORD`` writes EXPERIMENT-PROFILE-WORD instead: arms that were trained by other code than the committed ones.
 ``--again`` draws committed references once more, in today's words, from what they hold. ``--curves`` keeps the curves
 and numbers of the cells instead of a pack: half of the bytes, but nobody can continue or measure such cells.
 """
@@ -105,14 +106,18 @@ def reference_sweep(folder: Path) -> Sweep:
     return loaded.sweeps[0]
 
 
-def publish(results: Path, experiment: str, profile: str, *, curves_only: bool = False) -> Path:
-    """Write the reference folder and its block; returns the folder. ValueError where nothing is recorded."""
+def publish(results: Path, experiment: str, profile: str, *, beside: str = "", curves_only: bool = False) -> Path:
+    """Write the reference folder and its block; returns the folder. ValueError where nothing is recorded.
+
+    ``beside``: the last word of the name of a folder beside the experiment's own. A sweep shares one definition, which
+    names the training code, so arms trained by other code cannot join a committed one.
+    """
     sweeps = load(results, [experiment], profile, load_spec(DEFAULT_SPEC)).sweeps
     if not sweeps:
         raise ValueError(f"{results} holds no cells of {experiment} at profile {profile}")
     name = f"{experiment}-{profile}"
-    folder = REFERENCES / name
-    document_of(name)  # before anything is written
+    folder = REFERENCES / (f"{name}-{beside}" if beside else name)
+    document_of(folder.name)  # before anything is written
     spec, keys = load_spec(DEFAULT_SPEC), {run.cell.key for run in sweeps[0].runs}
     has_cost = spec.cost is not None and spec.cost.beside == experiment
     about = (name, "cost") if has_cost else (name,)
@@ -170,6 +175,7 @@ def main() -> int:
     parser.add_argument("results", type=Path, nargs="?", help="the folder that holds the finished cells")
     parser.add_argument("experiment", nargs="?", help="its name in experiments.toml")
     parser.add_argument("profile", nargs="?", help="smoke, cpu or paper")
+    parser.add_argument("--beside", default="", metavar="WORD", help="publish as EXPERIMENT-PROFILE-WORD")
     parser.add_argument("--curves", action="store_true", help="keep the cells' curves and numbers, not a pack of them")
     parser.add_argument("--again", type=Path, nargs="+", metavar="FOLDER", help="committed references, drawn once more")
     options = parser.parse_args()
@@ -183,7 +189,7 @@ def main() -> int:
             again(folder.resolve())
             print(folder)
         if options.again is None:
-            print(publish(*given, curves_only=options.curves))
+            print(publish(*given, beside=options.beside, curves_only=options.curves))
     except ValueError as error:
         parser.error(str(error))
     return 0

@@ -97,6 +97,20 @@ def test_the_remarks_on_its_sweep_come_with_a_reference(results: Path, folder: P
     assert SEEN in (folder.parents[1] / "README.md").read_text()
 
 
+def test_arms_of_other_code_are_published_beside_a_reference(results: Path, folder: Path) -> None:
+    """Its remarks are the sweep's, and the committed folder stays as it was."""
+    readme, kept = folder.parents[1] / "README.md", (folder / "claims.json").read_bytes()
+    before = readme.read_text()
+    readme.write_text(f"{before}\n{BLOCK.replace('mnist-mi-cpu', 'mnist-mi-cpu-again')}")
+    beside = reference.publish(results, "mnist-mi", "cpu", beside="again")
+    assert beside == folder.with_name("mnist-mi-cpu-again")
+    assert json.loads((beside / "claims.json").read_text()) == json.loads(kept)
+    assert (folder / "claims.json").read_bytes() == kept
+    assert SEEN in (beside / "report.md").read_text()
+    assert "`make report RESULTS=results/reference/mnist-mi-cpu-again` draws" in (beside / "report.md").read_text()
+    assert readme.read_text().count("| F1 |") == 2 * before.count("| F1 |")
+
+
 def test_committed_pictures_have_few_colours_and_look_the_same() -> None:
     noise = np.random.default_rng(0).normal(0, 4, (90, 90, 3))
     ramp = np.linspace(20, 230, 90)[:, None, None] * [1.0, 0.8, 0.6]
