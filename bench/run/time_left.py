@@ -4,6 +4,7 @@ import statistics
 import time
 from collections.abc import Mapping
 
+from bench.records.schedule import makespan_s
 from bench.records.tasks import CellTask, EventValues
 from bench.run.work import Work
 
@@ -36,6 +37,7 @@ class TimeLeft:
         self.begun: dict[str, list[str]] = {key: [] for key in self.work}  # families; the last one is being measured
         self.measured_since: dict[str, float] = {}  # start of the family that a cell measures now
         self.took_s: dict[str, list[float]] = {}  # by family, in this sweep
+        self.running: set[str] = set()
         self.ended: set[str] = set()
         self.finished = 0
         self.failed = 0
@@ -47,6 +49,7 @@ class TimeLeft:
         work = self.work[key]
         if kind == "started":  # on a cluster, a cell can start again from its checkpoint
             self.reached[key], self.begun[key] = self.resumed[key], []
+            self.running.add(key)
             self.ended.discard(key)
         if kind in ("progress", "resumed"):
             self.reached[key] = work.train_s * values.get("iteration", 0) / task.cell.iterations
@@ -65,6 +68,8 @@ class TimeLeft:
             self.ended.add(key)
             self.finished += kind == "done"
             self.failed += kind == "failed"
+        if kind in ("done", "failed", "stopped"):
+            self.running.discard(key)
         if kind in ("started", "evaluating", "done", "failed", "stopped"):
             self.measured_since.pop(key, None)
         if kind == "evaluating" and "family" in values:
@@ -107,9 +112,9 @@ class TimeLeft:
         return training_s + measures_s
 
     def eta_s(self) -> float:
-        """Seconds left: all the work, shared by all slots, but no less than the longest cell needs in its own."""
-        left = [self._left_s(key) for key in self.work]
-        return max(sum(left) / self.jobs, max(left, default=0.0))
+        """Seconds left: cells that run go on in their slots, the others follow in order. An odd last one runs alone."""
+        order = sorted(self.work, key=lambda key: key not in self.running)
+        return makespan_s(map(self._left_s, order), self.jobs)
 
     def words(self, key: str = "") -> str:
         """The time left, of all cells or of one; that a measure takes longer than expected, rather than no time."""

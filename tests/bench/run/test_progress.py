@@ -167,6 +167,21 @@ def test_the_time_left_of_several_cells_at_a_time(tmp_path: Path, clock: Clock) 
     assert sweep.eta_s() == pytest.approx(2 * 50 * (100 + 60) / (150 + 2 * 60))  # the other slot cannot help
 
 
+def test_a_cell_that_starts_last_runs_alone(tmp_path: Path, clock: Clock) -> None:
+    """Three equal cells in two slots take twice as long as one; another cell's slot cannot take half of the third."""
+    sweep, tasks = sweep_of(tmp_path, *[Work(100.0, 0.0, {})] * 3, jobs=2)
+    assert sweep.eta_s() == pytest.approx(200)
+    for task in tasks[1:]:  # in whatever order they come
+        sweep.update(task, "started", {})
+    clock.now = 50
+    for task in tasks[1:]:
+        sweep.update(*trained(task, 0.5))
+    assert sweep.eta_s() == pytest.approx(150)  # 50 for two of them, then 100 for the first alone
+    for task in tasks[1:]:
+        sweep.update(task, "done", {})
+    assert sweep.eta_s() == pytest.approx(100 * sweep.pace * 2)
+
+
 def test_a_cell_that_fails_makes_the_others_no_faster(tmp_path: Path, clock: Clock) -> None:
     """Neither does one that diverges, which is done with its training cut short."""
     for end in ("failed", "done"):
