@@ -78,7 +78,7 @@ def test_weights_perturbed_in_the_last_bit_raise_no_alarm(bench: Bench, monkeypa
     for one in context.cells:
         run = cell.CellRun(CellTask(one, context.results, None, recorded), lambda *_: None, lambda: False)
         assert attempt(run) == "done"
-        assert isinstance(run.trainer, PerturbedTrainer)
+        assert isinstance(run.training.trainer, PerturbedTrainer)
     options = {"spec": bench.spec, "results": bench.results, "seeds": "0-9"}
     assert gate_commands.check("mi-gate", **options) == Exit.OK
     assert_no_alarm(bench.results, 10)

@@ -20,7 +20,7 @@ from bench.records.folder import CellFolder
 from bench.records.identity import Identity
 from bench.records.seals import read_json, read_sealed, write_json, write_sealed
 from bench.records.storage import CorruptRecord
-from bench.run.train_cell import training_config
+from bench.run.configuration import training_config
 from bench.spec.cells import digest
 from bench.spec.resolve import cells
 from bench.spec.selection import Selection

@@ -15,7 +15,7 @@ from bench.records.folder import CellFolder
 from bench.records.tasks import CellTask
 from bench.report.atlases import parsed
 from bench.report.inventory import missing_cells
-from bench.run import cell_atlas, train_cell
+from bench.run import cell_atlas, cell_training
 from bench.run import plan as grid
 from bench.run.executors.worker import conclude
 from bench.run.train_cell import CellRun
@@ -202,8 +202,8 @@ def test_a_checkpoint_is_due_once_its_multiple_is_passed(tmp_path: Path, monkeyp
     selection = Selection(arms=("infogan",), seeds=(0,))
     cell = cells(load_spec(SPEC), "mnist-mi", "smoke", selection, info, "cpu", versions)[0]
     assert cell.iterations == 24
-    original = train_cell.paused
-    monkeypatch.setattr(train_cell, "paused", lambda trainer, log_every, **rest: original(trainer, 5, **rest))
+    original = cell_training.paused
+    monkeypatch.setattr(cell_training, "paused", lambda trainer, log_every, **rest: original(trainer, 5, **rest))
     task = CellTask(cell, tmp_path, None, {"git_commit": "0", "packages": {}}, checkpoint_every=7)
     saved: list[int] = []
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.run.train_cell import training_config
+from bench.run.configuration import training_config
 from bench.spec.cells import Cell
 from bench.spec.tables import SpecError
 from tests.builders import planned, tiny_file
