@@ -68,15 +68,12 @@ class SweepCurves:
 
 
 def spread(wanted: list[float], gap: float) -> list[float]:
-    """Heights in rising order, at least ``gap`` apart and near those wanted: what touches moves to its common mean."""
-    blocks: list[tuple[float, int]] = []  # (sum of offsets, count); the offset of height i is height - i * gap
-    for i, height in enumerate(wanted):
-        total, count = height - i * gap, 1
-        while blocks and blocks[-1][0] / blocks[-1][1] > total / count:
-            before = blocks.pop()
-            total, count = total + before[0], count + before[1]
-        blocks.append((total, count))
-    offsets = [total / count for total, count in blocks for _ in range(count)]
-    # neither above the panel nor below its axis, unless there is no room
-    tops = [1.0 - (len(wanted) - 1 - i) * gap for i in range(len(wanted))]
-    return [max(min(offset + i * gap, tops[i]), i * gap) for i, offset in enumerate(offsets)]
+    """Heights in rising order, at least ``gap`` apart and near those wanted: what touches moves to its common mean.
+
+    Neither above the panel nor below its axis, unless there is no room.
+    """
+    from scipy.optimize import isotonic_regression
+
+    places = gap * np.arange(len(wanted))
+    heights = places + isotonic_regression(np.array(wanted) - places).x
+    return np.maximum(np.minimum(heights, 1.0 - places[::-1]), places).tolist()
