@@ -25,7 +25,7 @@ from bench.records.identity import Identity
 from bench.records.leases import is_locked
 from bench.records.locks import Lock
 from bench.records.schema import Measured, Measures, Result, fitted, measures_of
-from bench.records.seals import read_json, read_sealed, seal_damage, write_json, write_sealed
+from bench.records.seals import check_seal, read_json, read_sealed, write_json, write_sealed
 from bench.records.storage import CorruptRecord
 from bench.spec.cells import Cell, digest, measure_key
 
@@ -95,8 +95,7 @@ class CellFolder(CellCheckpoints):
                 self.require_whole_history()
                 if self.lacks_weights():
                     return None
-                if damage := seal_damage(self._file(self.weights_name()), self.key):
-                    raise CorruptRecord(damage)
+                check_seal(self._file(self.weights_name()), self.key)
                 if not quick:
                     self.weights()
         except CorruptRecord as error:

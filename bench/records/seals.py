@@ -62,41 +62,34 @@ def _require_owner(name: str, found: str, owner: str) -> None:
         raise CorruptRecord(f"{name}: a record of {of}")
 
 
-def seal_damage(path: Path, owner: str = NOBODY) -> str:
-    """Describe damage to a binary record's seal; empty if it is intact. Does not detect changes to the content."""
+def check_seal(path: Path, owner: str) -> None:
+    """Raise CorruptRecord if a binary record is missing, cut off or another owner's. Its content is not checked."""
     try:
         with path.open("rb") as file:
-            if path.suffix == TENSORS:
-                return _damage_of_tensors(path.name, file, owner)
-            if os.fstat(file.fileno()).st_size < _TRAILER:
-                return f"{path.name}: cut off"
-            file.seek(-_TRAILER, os.SEEK_END)
-            trailer = file.read(_TRAILER)
-    except FileNotFoundError:
-        return f"{path.name}: missing"
-    if not trailer.startswith(_MAGIC):
-        return f"{path.name}: cut off"
-    try:
-        _require_owner(path.name, trailer[len(_MAGIC) : -_DIGEST].hex(), owner)
-    except CorruptRecord as error:
-        return str(error)
-    return ""
+            found = _owner_of_tensors(file) if path.suffix == TENSORS else _owner_in_trailer(file)
+    except FileNotFoundError as error:
+        raise CorruptRecord(f"{path.name}: missing") from error
+    except ValueError as error:
+        raise CorruptRecord(f"{path.name}: cut off") from error
+    _require_owner(path.name, found, owner)
 
 
-def _damage_of_tensors(name: str, file: IO[bytes], owner: str) -> str:
-    """The same for a safetensors file, whose header states the file's length."""
+def _owner_in_trailer(file: IO[bytes]) -> str:
+    """The owner that a binary record names. Raises ValueError for one that is cut off."""
+    file.seek(max(0, os.fstat(file.fileno()).st_size - _TRAILER))
+    trailer = file.read(_TRAILER)
+    if len(trailer) < _TRAILER or not trailer.startswith(_MAGIC):
+        raise ValueError("no trailer")
+    return trailer[len(_MAGIC) : -_DIGEST].hex()
+
+
+def _owner_of_tensors(file: IO[bytes]) -> str:
+    """The same of a safetensors file, whose header states the file's length."""
     length = file.read(8)
-    try:
-        header = tensors.header_of(length + file.read(min(int.from_bytes(length, "little"), tensors.MAX_HEADER)))
-        found = tensors.owner_of(header[1])
-        if os.fstat(file.fileno()).st_size != tensors.size_of(*header):
-            return f"{name}: cut off"
-        _require_owner(name, found, owner)
-    except ValueError:
-        return f"{name}: cut off"
-    except CorruptRecord as error:
-        return str(error)
-    return ""
+    header = tensors.header_of(length + file.read(min(int.from_bytes(length, "little"), tensors.MAX_HEADER)))
+    if os.fstat(file.fileno()).st_size != tensors.size_of(*header):
+        raise ValueError("another length")
+    return tensors.owner_of(header[1])
 
 
 def write_json(path: Path, value: Mapping[str, Any], owner: str = NOBODY) -> None:
