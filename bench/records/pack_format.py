@@ -94,8 +94,8 @@ class Pack:
                 raise PackError("not a pack of cells: manifest.json is missing")
             self.manifest = _manifest(self._read(MANIFEST, MAX_MANIFEST))
             self._compare()
-        except (PackError, MemoryError, *DAMAGE) as error:  # memory: a damaged or hostile header of LZMA asks for 4 GB
-            self.close()
+        except (PackError, CorruptRecord, MemoryError, *DAMAGE) as error:
+            self.close()  # out of memory: a damaged or hostile header of LZMA asks for 4 GB
             raise self._error(error) from error
 
     def __enter__(self) -> "Pack":
@@ -181,19 +181,14 @@ def _checked_entries(entries: list[zipfile.ZipInfo], archive_size: int) -> dict[
 
 
 def _manifest(raw: bytes) -> Manifest:
-    try:
-        value = unsealed_json(MANIFEST, raw)
-    except CorruptRecord as error:
-        raise PackError(str(error)) from error
+    """Raises CorruptRecord, or PackError for another kind of archive, or another version of it."""
+    value = unsealed_json(MANIFEST, raw)
     kind, version = value.get("kind"), value.get("version")
     if kind != KIND:
         raise PackError("not a pack of cells: the manifest is of another kind")
     if version != VERSION:
         raise PackError(f"a pack of version {version!r}, this program reads {VERSION}")
-    try:
-        return fitted(Manifest, MANIFEST, value)
-    except CorruptRecord as error:
-        raise PackError(str(error)) from error
+    return fitted(Manifest, MANIFEST, value)
 
 
 def _check_record(cell: PackedCell, name: str, content: bytes) -> None:
