@@ -60,20 +60,14 @@ class Search:
     announce: Callable[[str], None] = lambda text: None
 
 
-def git(folder: Path, *arguments: str) -> str:
-    """Output of a git command. Raises BisectError with its last line."""
-    run = _run_git(folder, *arguments)
-    if run.returncode:
-        said = (run.stderr.strip() or run.stdout.strip() or "no message").splitlines()[-1]
-        raise BisectError(f"git {arguments[0]}: {said}")
-    return run.stdout.strip()
+def git(folder: Path, *arguments: str, also: int = 0) -> str:
+    """Output of a git command that ends with 0, or with ``also``. Raises BisectError with its last line.
 
-
-def _run_git(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
-    """Run git in a session of its own, so that no Ctrl-C breaks it off. Raises BisectError if it is not installed."""
+    It runs in a session of its own, so that no Ctrl-C breaks it off.
+    """
     english = os.environ | {"LC_ALL": "C"}  # for _answer
     try:
-        return subprocess.run(
+        run = subprocess.run(
             ["git", *arguments],
             cwd=folder,
             env=english,
@@ -85,6 +79,10 @@ def _run_git(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]
         )
     except OSError as error:
         raise BisectError(f"git cannot be run: {error}") from error
+    if run.returncode not in (0, also):
+        said = (run.stderr.strip() or run.stdout.strip() or "no message").splitlines()[-1]
+        raise BisectError(f"git {arguments[0]}: {said}")
+    return run.stdout.strip()
 
 
 def resolve(repository: Path, good: str, bad: str) -> tuple[str, str]:
@@ -141,7 +139,7 @@ def find(search: Search, good: str, bad: str, committed: Sweep | None = None) ->
         while not (answer := _answer(said)):
             commit = git(search.tree, "rev-parse", "HEAD")
             judged.append(_judge(search, commit, base))
-            said = _tell(search.tree, judged[-1].term)
+            said = git(search.tree, "bisect", judged[-1].term, also=2)  # 2: only skipped commits are left
         return SearchResult(*answer, judged)
 
 
@@ -182,14 +180,6 @@ def _judge(search: Search, commit: str, base: Sweep) -> Judged:
     term: Term = {"ok": "good", "regressed": "bad"}.get(outcome, "skip")  # type: ignore[assignment]
     search.announce(f"{term} {_describe(search.tree, commit)}: {verdict}")
     return Judged(commit, git(search.tree, "show", "-s", "--format=%s", commit), term, verdict, check)
-
-
-def _tell(tree: Path, term: Term) -> str:
-    """Git bisect's reply to a commit's answer: it ends with 2 where only skipped commits are left."""
-    run = _run_git(tree, "bisect", term)
-    if run.returncode not in (0, 2):
-        raise BisectError(f"git bisect {term}: {(run.stderr.strip() or run.stdout.strip()).splitlines()[-1]}")
-    return run.stdout
 
 
 def _answer(said: str) -> tuple[str | None, list[str]] | None:
