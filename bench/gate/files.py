@@ -1,6 +1,5 @@
 """What a check writes: JSON, JUnit XML for other people's CI, Markdown, and a line in the histories."""
 
-import json
 import os
 from dataclasses import asdict
 from pathlib import Path
@@ -13,7 +12,7 @@ from bench.gate.history import history_line
 from bench.gate.markdown import to_markdown
 from bench.gate.output import arm_lines, outcome_of, verdict, watched_line
 from bench.records.locks import Lock
-from bench.records.storage import append_line, plain_json, write_atomic
+from bench.records.storage import append_line, plain_json, plain_text, write_atomic
 from bench.spec.criteria import GateTable
 
 _JUNIT = {"failure": "regressed", "error": "inconclusive"}
@@ -28,7 +27,7 @@ def to_json(check: Check, rule: GateTable, *, strict: bool = False) -> dict[str,
 
 def as_text(check: Check, rule: GateTable, *, strict: bool = False) -> str:
     """The JSON file's text."""
-    return json.dumps(to_json(check, rule, strict=strict), indent=1, allow_nan=False) + "\n"
+    return plain_text(to_json(check, rule, strict=strict))
 
 
 def to_junit(check: Check, rule: GateTable, *, strict: bool = False) -> bytes:
