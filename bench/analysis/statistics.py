@@ -128,7 +128,7 @@ def hodges_lehmann_ratio(
     require(limit < math.inf or not (new_failed.any() or base_failed.any()), "base, new: inf needs a finite budget")
     logs = np.log(np.minimum(new_times, limit))[:, None] - np.log(np.minimum(base_times, limit))  # (num_new, num_base)
     lower, upper = np.where(base_failed, -np.inf, logs), np.where(new_failed, np.inf, logs)
-    estimate, low, high, level = rank_interval(lower, logs, upper, alpha)
+    estimate, low, high, level = _rank_interval(lower, logs, upper, alpha)
     at_least, at_most = float(np.median(lower)), float(np.median(upper))
     bound: Bound = ""
     if math.isinf(at_most):
@@ -139,6 +139,12 @@ def hodges_lehmann_ratio(
         level = 1.0
     ends = math.exp(estimate), math.exp(low), math.exp(high)
     return RatioInterval(*ends, level, len(base_times), len(new_times), bound)
+
+
+def shift_interval(base: ArrayLike, new: ArrayLike, alpha: float) -> ShiftInterval:
+    """Median of all new_j - base_i (Hodges and Lehmann 1963) with its exact rank interval."""
+    differences = checked_sample(new, "new")[:, None] - checked_sample(base, "base")
+    return ShiftInterval(*_rank_interval(differences, differences, differences, alpha))
 
 
 def mann_whitney(base: ArrayLike, new: ArrayLike) -> float:
@@ -214,7 +220,7 @@ def _order_interval(sample: FloatArray, rank: int, level: float) -> MedianInterv
     return MedianInterval(float(np.median(sample)), float(ordered[rank]), float(ordered[-1 - rank]), level, len(sample))
 
 
-def rank_interval(
+def _rank_interval(
     lower: FloatArray, middle: FloatArray, upper: FloatArray, alpha: float
 ) -> tuple[float, float, float, float]:
     """(estimate, low, high, level) of a shift from all new - base, (num_new, num_base), and bounds on them."""

@@ -15,7 +15,7 @@ import numpy as np
 
 from bench.analysis.runs import Run
 from bench.analysis.samples import FloatArray
-from bench.analysis.statistics import NO_BOUND, Bound, hodges_lehmann_ratio, median_interval, rank_interval
+from bench.analysis.statistics import NO_BOUND, Bound, hodges_lehmann_ratio, median_interval, shift_interval
 from bench.gate.rules import MINIMUM_SEEDS
 from bench.spec.criteria import GateTable
 
@@ -24,7 +24,6 @@ SAME_START_NATS = 1e-4  # between D's first losses on one stream; other seeds' d
 NUM_SIDES = 4  # of alpha: two measures, two directions
 ENUMERATED = 16  # pairs: all 65,536 signs; of more pairs as many random ones
 DECIDES_BITS = ("torch", "numpy")
-OF_DIVERGED = {"t80": math.inf, "mi_final_nats": 0.0, "area_under_curve": 0.0}  # what such a seed counts as
 
 Direction = Literal["none", "worse", "better", "not tested"]
 BySeed = dict[int, float]
@@ -62,7 +61,8 @@ class Change:
 
 def values_by_seed(runs: Sequence[Run], measure: str) -> BySeed:
     """One measure of runs that ended; one that diverged never gets to T80 and ends without information."""
-    return {run.cell.seed: OF_DIVERGED[measure] if run.diverged else run.summary[measure] for run in runs}
+    of_diverged = math.inf if measure == "t80" else 0.0
+    return {run.cell.seed: of_diverged if run.diverged else run.summary[measure] for run in runs}
 
 
 def change_between(rule: GateTable, base: Sequence[Run], new: Sequence[Run]) -> Change:
@@ -105,20 +105,18 @@ def _paired(rule: GateTable, budget: float, seeds: list[int], t80: Sides, final_
 
 def _apart(rule: GateTable, budget: float, t80: Sides, final_nats: Sides) -> list[Shift]:
     """Two samples: a change is shown where the exact rank interval leaves none out."""
-    sides = [[np.array(list(side.values())) for side in measure] for measure in (t80, final_nats)]
+    times, nats = ([list(side.values()) for side in measure] for measure in (t80, final_nats))
     alpha = rule.change_alpha / NUM_SIDES
-    ratio = hodges_lehmann_ratio(sides[0][0], sides[0][1], budget, alpha)
+    ratio, shift = hodges_lehmann_ratio(*times, budget, alpha), shift_interval(*nats, alpha)
     with np.errstate(divide="ignore"):
         logs = [float(np.log(v)) for v in (ratio.ratio, ratio.low, ratio.high)]  # of no bound -inf, of no ratio NaN
-    differences = sides[1][1][:, None] - sides[1][0]
-    nats = rank_interval(differences, differences, differences, alpha)
     shifts = []
     for (middle, low, high), level, notice, sign, bound in (
         (logs, ratio.level, math.log1p(rule.notice), 1, ratio.bound),
-        (nats[:3], nats[3], rule.final_notice_nats, -1, NO_BOUND),
+        ((shift.shift, shift.low, shift.high), shift.level, rule.final_notice_nats, -1, NO_BOUND),
     ):
         is_shown = (low > 0 or high < 0) and abs(middle) >= notice
-        is_tested = min(map(len, sides[0])) >= MINIMUM_SEEDS
+        is_tested = min(map(len, times)) >= MINIMUM_SEEDS
         direction = (_direction(middle * sign) if is_shown else "none") if is_tested else "not tested"
         shifts.append(Shift(direction, middle, low, high, level, None, bound))
     return shifts

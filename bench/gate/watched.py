@@ -10,17 +10,14 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from bench.analysis.runs import Run
-from bench.analysis.statistics import GateOutcome, ShiftInterval, median_interval, rank_interval
-from bench.gate.change import BySeed, why_not_paired
+from bench.analysis.statistics import GateOutcome, ShiftInterval, median_interval, shift_interval
+from bench.gate.change import BySeed, values_by_seed, why_not_paired
 from bench.gate.rules import MINIMUM_SEEDS
 from bench.spec.criteria import GateTable, WatchedTable
 from bench.spec.vocabulary import measure
 
-MINIMUM_PAIRS = 2
-NOTHING_LEARNED = 0.0  # what a seed that diverged counts as: no information
+MINIMUM_WATCHED_PAIRS = 2
 
 
 @dataclass(frozen=True)
@@ -58,7 +55,9 @@ def check_watched(rule: GateTable, group: str, base: Sequence[Run], new: Sequenc
 def _checked(
     rule: GateTable, table: WatchedTable, base: Sequence[Run], new: Sequence[Run], not_paired: list[str]
 ) -> Watched:
-    known, sides = measure(table.measure), [_values(runs, table.measure) for runs in (base, new)]
+    known, name = measure(table.measure), table.measure
+    having = ([run for run in runs if run.diverged or name in run.summary] for runs in (base, new))
+    sides = [values_by_seed(runs, name) for runs in having]
     is_paired = table.margin_paired is not None and not not_paired and sides[1].keys() <= sides[0].keys()
     shift, margin, outcome = decide_watched(rule, table, sides[0], sides[1], is_paired)
     if len(sides[0]) < len(base) or len(sides[1]) < len(new):
@@ -73,14 +72,6 @@ def _checked(
     return Watched(table.arm, table.measure, outcome, reason, shift, margin, is_paired, *sides)
 
 
-def _values(runs: Sequence[Run], name: str) -> BySeed:
-    return {
-        run.cell.seed: NOTHING_LEARNED if run.diverged else run.summary[name]
-        for run in runs
-        if run.diverged or name in run.summary
-    }
-
-
 def decide_watched(
     rule: GateTable, table: WatchedTable, base: BySeed, new: BySeed, is_paired: bool
 ) -> tuple[ShiftInterval | None, float, GateOutcome]:
@@ -90,15 +81,13 @@ def decide_watched(
     inconclusive: everything else.
     """
     margin = table.margin_paired if is_paired and table.margin_paired else table.margin
-    if min(len(base), len(new)) < (MINIMUM_PAIRS if is_paired else MINIMUM_SEEDS):
+    if min(len(base), len(new)) < (MINIMUM_WATCHED_PAIRS if is_paired else MINIMUM_SEEDS):
         return None, margin, "inconclusive"
     if is_paired:
         pairs = median_interval([value - base[seed] for seed, value in new.items()])
         shift = ShiftInterval(pairs.median, pairs.low, pairs.high, pairs.level)
     else:
-        differences = np.array(list(new.values()))[:, None] - np.array(list(base.values()))
-        alpha = rule.watched_alpha / len(rule.watched)
-        shift = ShiftInterval(*rank_interval(differences, differences, differences, alpha))
+        shift = shift_interval([*base.values()], [*new.values()], rule.watched_alpha / len(rule.watched))
     upper = margin if table.worse == "either" else math.inf
     if -margin < shift.low and shift.high < upper:
         return shift, margin, "ok"
