@@ -1,15 +1,21 @@
 """The curves of a sweep's figures, as arrays: no plotting here."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
 from bench.analysis.paper import FIGURE1_CODES
 from bench.analysis.runs import Run, Sweep
 from bench.analysis.summary import explained_curve, mi_curve
+from bench.spec.experiment import arm_of
 
 MAX_POINTS = 1500  # of a drawn curve; beyond it every k-th iteration is drawn
+
+
+def ranks(shown: Iterable[str], arms: Sequence[str]) -> dict[str, int]:
+    """The place of every arm, which fixes its look: that in ``arms``, all of the file's; others come after them."""
+    return {arm: place for place, arm in enumerate(dict.fromkeys([*arms, *shown]))}
 
 
 class SweepCurves:
@@ -21,10 +27,9 @@ class SweepCurves:
         self.stride = max(1, math.ceil(self.iterations / MAX_POINTS))
         self.entropy_nats = sweep.entropy_nats
         self.is_figure1 = sweep.definition["codes"] == FIGURE1_CODES and sweep.definition["data"]["name"] == "mnist"
-        order = {arm: i for i, arm in enumerate(arms)}
-        recorded = sweep.groups()
-        self.arm_of = {group: recorded[group][0].cell.arm for group in groups}
-        self.rank_of = {group: order.setdefault(arm, len(order)) for group, arm in self.arm_of.items()}
+        self.arm_of = {group: arm_of(group) for group in groups}
+        rank = ranks(self.arm_of.values(), arms)
+        self.rank_of = {group: rank[arm] for group, arm in self.arm_of.items()}
 
     def runs(self, group: str) -> list[Run]:
         """Runs with a curve of any length."""

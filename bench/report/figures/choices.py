@@ -16,7 +16,7 @@ from bench.analysis.statistics import RatioInterval
 from bench.records.storage import CorruptRecord
 from bench.report import wording
 from bench.report.choices import Choices
-from bench.report.curves import SweepCurves
+from bench.report.curves import SweepCurves, ranks
 from bench.report.figures.style import COLOURS, MARKERS, STYLE, Drawing, line_style, logarithmic, save, show_images
 from bench.spec.vocabulary import measure
 from infogan.measures.catalogue import FAMILIES
@@ -42,7 +42,8 @@ def _ratios(choices: Choices, arms: Sequence[str]) -> Drawing | None:
     trained, baselines = (choices.arms(is_baseline=is_baseline) for is_baseline in (False, True))
     if len(listed) < 2 or not trained or not choices.has_reference:
         return None
-    colours = {arm: COLOURS[i % len(COLOURS)] for i, arm in enumerate(arms)}
+    rank = ranks([*trained, *baselines], arms)
+    look = {arm: (COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)]) for arm, i in rank.items()}
     inches = 1.0 + 0.3 * len(listed)
     figure = Figure(figsize=(8.4, inches))
     bottom, height = 0.55 / inches, 1 - 0.9 / inches
@@ -52,12 +53,11 @@ def _ratios(choices: Choices, arms: Sequence[str]) -> Drawing | None:
         for offset, arm in zip(np.linspace(-0.18, 0.18, len(trained)), trained, strict=True):
             row = choice.rows.get(arm)
             if row is not None and row.ratio is not None and not math.isnan(row.ratio.t80.ratio):
-                _whisker(ratios, y + offset, row.ratio.t80, colours[arm], MARKERS[arms.index(arm) % len(MARKERS)])
+                _whisker(ratios, y + offset, row.ratio.t80, *look[arm])
         for arm in baselines:
             row = choice.rows.get(arm)
             if row is not None and peaks is not None:
-                values = row.values("hump_nats")
-                marker, colour = MARKERS[arms.index(arm) % len(MARKERS)], colours[arm]
+                values, (colour, marker) = row.values("hump_nats"), look[arm]
                 peaks.plot(values, [y] * len(values), marker, color=colour, markersize=5, markeredgewidth=0.4)
     for axes in (ratios, peaks) if peaks is not None else (ratios,):
         axes.set_ylim(len(listed) - 0.4, -0.6)
@@ -75,7 +75,7 @@ def _ratios(choices: Choices, arms: Sequence[str]) -> Drawing | None:
         peaks.set_xlim(left=0)
         peaks.set_xlabel("baseline's peak $L_I$ (nats)", parse_math=True)
     handles = [
-        Line2D([], [], color=colours[arm], marker=MARKERS[arms.index(arm) % len(MARKERS)], label=arm, linewidth=1.2)
+        Line2D([], [], color=look[arm][0], marker=look[arm][1], label=arm, linewidth=1.2)
         for arm in (*trained, *baselines)
     ]
     figure.legend(handles=handles, loc="upper center", ncols=len(handles))

@@ -10,6 +10,7 @@ from bench.analysis.pictures import digit_of_categories
 from bench.analysis.runs import Run, Sweep
 from bench.records.schema import Measured
 from bench.report.codes import best_run, confusion
+from bench.report.curves import ranks
 from bench.report.figures.style import STYLE, Drawing, line_style, logarithmic, save
 from bench.spec.experiment import arm_of
 
@@ -31,13 +32,11 @@ def _trajectory(sweep: Sweep, groups: Sequence[str], arms: Sequence[str]) -> Dra
     held = {g: [s for r in sweep.done(g) if (s := _series(r, "trajectory")).get("iteration")] for g in groups}
     if not any(held.values()):
         return None
-    figure = Figure(figsize=(8.4, 3.6))
+    figure, rank = Figure(figsize=(8.4, 3.6)), ranks(map(arm_of, groups), arms)
     for panel, (name, words) in enumerate(_PANELS):
         axes = figure.add_axes((0.08 + 0.49 * panel, 0.14, 0.41, 0.74))
         for group, columns in held.items():
-            arm = arm_of(group)
-            rank = list(arms).index(arm) if arm in arms else len(arms)
-            style = line_style(rank)
+            style = line_style(rank[arm_of(group)])
             for series in columns:
                 axes.plot(series["iteration"], series[name], color=style["color"], linewidth=0.5, alpha=0.4)
             same = [series for series in columns if series["iteration"] == columns[0]["iteration"]]

@@ -161,6 +161,11 @@ def test_a_reference_alone_has_no_figure(spec: Spec, sweep: Sweep) -> None:
     assert choices_of(sweep, spec.experiments["mnist-mi"]) == Choices()
 
 
+def test_arms_that_the_file_no_longer_has_are_drawn(spec: Spec, sweep: Sweep) -> None:
+    chosen = choices_of(sweep, spec.experiments[EXPERIMENT])
+    assert [drawing.name for drawing in draw_choices(sweep, chosen, ["infogan"])] == ["settings", "choices"]
+
+
 def test_an_end_without_a_bound_has_an_arrow_on_either_side() -> None:
     """Exchanging the two sides mirrors the drawing: ratios become their inverse, and arrows turn round."""
 
