@@ -105,9 +105,9 @@ def _paired(rule: GateTable, budget: float, seeds: list[int], t80: Sides, final_
 
 def _apart(rule: GateTable, budget: float, t80: Sides, final_nats: Sides) -> list[Shift]:
     """Two samples: a change is shown where the exact rank interval leaves none out."""
-    times, nats = ([list(side.values()) for side in measure] for measure in (t80, final_nats))
+    (base, new), (base_nats, new_nats) = ([[*side.values()] for side in measure] for measure in (t80, final_nats))
     alpha = rule.change_alpha / NUM_SIDES
-    ratio, shift = hodges_lehmann_ratio(*times, budget, alpha), shift_interval(*nats, alpha)
+    ratio, shift = hodges_lehmann_ratio(base, new, budget, alpha), shift_interval(base_nats, new_nats, alpha)
     with np.errstate(divide="ignore"):
         logs = [float(np.log(v)) for v in (ratio.ratio, ratio.low, ratio.high)]  # of no bound -inf, of no ratio NaN
     shifts = []
@@ -116,7 +116,7 @@ def _apart(rule: GateTable, budget: float, t80: Sides, final_nats: Sides) -> lis
         ((shift.shift, shift.low, shift.high), shift.level, rule.final_notice_nats, -1, NO_BOUND),
     ):
         is_shown = (low > 0 or high < 0) and abs(middle) >= notice
-        is_tested = min(map(len, times)) >= MINIMUM_SEEDS
+        is_tested = min(len(base), len(new)) >= MINIMUM_SEEDS
         direction = (_direction(middle * sign) if is_shown else "none") if is_tested else "not tested"
         shifts.append(Shift(direction, middle, low, high, level, None, bound))
     return shifts
