@@ -1,6 +1,6 @@
 """Figures of a report as files, and as they stand on its pages."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -32,14 +32,11 @@ class Figures:
         views = []
         checks = [check for check in self.checks if check.experiment == sweep.experiment]
         for variant, groups in by_variant(order).items():
-            base = f"figures/{stem}-{wording.file_part(variant)}" if variant else f"figures/{stem}"
             histories = [draw_history(checks, group) for group in groups if arm_of(group) == unclaimed.BASE_ARM]
-            drawings = [*draw(sweep, groups, arms), *draw_digits(sweep, groups, arms), *(h for h in histories if h)]
-            views += [self._figure(drawing, base, f"{variant}: " if variant else "") for drawing in drawings]
+            drawings = [*draw(sweep, groups, arms), *draw_digits(sweep, groups, arms), *histories]
+            views += self._views(drawings, stem, variant)
         found = largest(sweep.launches, sweep.definition_key)
-        if found is not None:
-            views.append(self._figure(draw_schedule(found, sweep.definition_key), f"figures/{stem}"))
-        return views
+        return views + self._views([draw_schedule(found, sweep.definition_key)] if found else [], stem)
 
     def of_factors(self, found: Sequence[factors.FactorRuns], stem: str) -> list[pages.FigureView]:
         """Figures of factors: for each claim the pictures of every run, then code by factor for each variant."""
@@ -47,28 +44,23 @@ class Figures:
 
         views = []
         for variant in dict.fromkeys(variant_of(of.group) for of in found):
-            base = f"figures/{stem}-{wording.file_part(variant)}" if variant else f"figures/{stem}"
             own = [of for of in found if variant_of(of.group) == variant]
-            for of in own:
-                if of.is_first and of.is_claimed_of:
-                    drawing = draw_runs(self._with_grids(of))
-                    views += [self._figure(drawing, base)] if drawing else []
-            drawing = draw_codes({of.group: [run.run for run in of.runs] for of in own})
-            views += [self._figure(drawing, base, f"{variant}: " if variant else "")] if drawing else []
+            claimed = [of for of in own if of.is_first and of.is_claimed_of]
+            views += self._views((draw_runs(self._with_grids(of)) for of in claimed), stem, variant, is_named=False)
+            views += self._views([draw_codes({of.group: [run.run for run in of.runs] for of in own})], stem, variant)
         return views
 
     def of_choices(self, sweep: Sweep, choices: Choices, arms: list[str], stem: str) -> list[pages.FigureView]:
         """The figures of an experiment whose variants are single choices."""
         from bench.report.figures import draw_choices
 
-        return [self._figure(drawing, f"figures/{stem}") for drawing in draw_choices(sweep, choices, arms)]
+        return self._views(draw_choices(sweep, choices, arms), stem)
 
     def of_suite(self, record: SuiteRecord) -> list[pages.FigureView]:
         """The figure of the throughput suite, where it has enough to draw."""
         from bench.report.figures import draw_throughput
 
-        drawing = draw_throughput(record)
-        return [self._figure(drawing, "figures")] if drawing else []
+        return self._views([draw_throughput(record)])
 
     def _with_grids(self, of: factors.FactorRuns) -> factors.FactorRuns:
         """A damaged record of pictures is said and passed over."""
@@ -78,12 +70,19 @@ class Figures:
             self.damaged.append(wording.scrubbed(f"pictures of {of.factor}, {of.group}: {error}"))
             return of
 
-    def _figure(self, drawing: "Drawing", base: str, before_title: str = "") -> pages.FigureView:
-        """A drawing as a file or two, and on the page."""
-        path = f"{base}/{drawing.name}" if base == "figures" else f"{base}-{drawing.name}"
-        self.files[f"{path}.png"] = drawing.png
-        files, uri = [f"{path}.png"], pages.data_uri(drawing.png, "image/png")
-        if len(drawing.svg) <= pages.MAX_SVG:
-            self.files[f"{path}.svg"] = drawing.svg
-            files, uri = [f"{path}.svg", *files], pages.data_uri(drawing.svg, "image/svg+xml")
-        return pages.FigureView(before_title + drawing.title, drawing.caption, tuple(files), uri)
+    def _views(
+        self, drawings: Iterable["Drawing | None"], stem: str = "", variant: str = "", *, is_named: bool = True
+    ) -> list[pages.FigureView]:
+        """The drawings that there are, each as a file or two, and on the page; ``is_named``: with their variant."""
+        views = []
+        for drawing in filter(None, drawings):
+            parts = stem, variant and wording.file_part(variant), drawing.name
+            path = f"figures/{'-'.join(filter(None, parts))}"
+            self.files[f"{path}.png"] = drawing.png
+            files, uri = [f"{path}.png"], pages.data_uri(drawing.png, "image/png")
+            if len(drawing.svg) <= pages.MAX_SVG:
+                self.files[f"{path}.svg"] = drawing.svg
+                files, uri = [f"{path}.svg", *files], pages.data_uri(drawing.svg, "image/svg+xml")
+            title = f"{variant}: {drawing.title}" if variant and is_named else drawing.title
+            views.append(pages.FigureView(title, drawing.caption, tuple(files), uri))
+        return views
