@@ -107,6 +107,12 @@ def tiled(grid: np.ndarray) -> np.ndarray:
     return padded.transpose(0, 2, 1, 3, 4).reshape(rows * height, columns * width, channels)[:-GAP, :-GAP]
 
 
+def tiled_height(grid: np.ndarray, width: float) -> float:
+    """Height of that page where it is ``width`` wide."""
+    rows, columns, height_px, width_px = grid.shape[:4]
+    return width * (rows * (height_px + GAP) - GAP) / (columns * (width_px + GAP) - GAP)
+
+
 def _shrunk(grid: np.ndarray, factor: int) -> np.ndarray:
     from PIL import Image
 

@@ -11,7 +11,7 @@ from functools import cached_property
 import numpy as np
 
 from bench.analysis.convergence import improvement
-from bench.analysis.summary import categorical_entropy_nats, measured_values, mi_curve, summarise
+from bench.analysis.summary import categorical_entropy_nats, measured_values, mi_curve, stacked, summarise
 from bench.environment import DataRecord, Environment
 from bench.records.folder import CellFolder, State
 from bench.records.history import History
@@ -104,11 +104,8 @@ class Sweep:
 
     def median_curve(self, group: str) -> np.ndarray | None:
         """Median over finished seeds of the categorical L_I at each iteration that all of them have, (T,) nats."""
-        histories = [(r.cell.config, r.history) for r in self.done(group) if r.history is not None]
-        curves = [mi_curve(config, history) for config, history in histories]
-        present = [c for c in curves if c is not None]
-        length = min(map(len, present), default=0)  # a run may have been given up
-        return np.median(np.stack([c[:length] for c in present]), axis=0) if length else None
+        curves = stacked(mi_curve(r.cell.config, r.history) for r in self.done(group) if r.history is not None)
+        return None if curves is None else np.median(curves, axis=0)
 
 
 def load_run(folder: CellFolder) -> Run:

@@ -1,6 +1,7 @@
 """One cell's curves to its numbers: the only place that says what T80, the final L_I and the hump of a cell are."""
 
 import math
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -55,6 +56,13 @@ def explained_curve(config: Definition, history: History) -> np.ndarray | None:
     if not names:
         return None
     return np.stack([history.column(f"explained/{name}") for name in names]).mean(axis=0, dtype=np.float64)
+
+
+def stacked(curves: Iterable[np.ndarray | None]) -> np.ndarray | None:
+    """Curves up to the end of the shortest, since a run may have been given up, (curves, T); None without any."""
+    known = [curve for curve in curves if curve is not None]
+    length = min(map(len, known), default=0)
+    return np.stack([curve[:length] for curve in known]) if length else None
 
 
 def figure1_distance_nats(mi_nats: np.ndarray) -> float:

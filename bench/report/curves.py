@@ -7,7 +7,7 @@ import numpy as np
 
 from bench.analysis.paper import FIGURE1_CODES
 from bench.analysis.runs import Run, Sweep
-from bench.analysis.summary import explained_curve, mi_curve
+from bench.analysis.summary import explained_curve, mi_curve, stacked
 from bench.spec.experiment import arm_of
 
 MAX_POINTS = 1500  # of a drawn curve; beyond it every k-th iteration is drawn
@@ -35,31 +35,22 @@ class SweepCurves:
         """Runs with a curve of any length."""
         return [run for run in self.sweep.groups()[group] if run.history is not None and len(run.history)]
 
-    def known(self, run: Run) -> np.ndarray | None:
-        """Q's knowledge of one run's codes, (T,): L_I of the categorical ones in nats or, without any, the mean share
-        of the continuous ones' variance that Q explains. Their L_I has no meaningful 0: with a fixed deviation of 1 it
-        is below -0.2 nats a code however much Q knows.
+    def curve(self, run: Run, column: str | None = None) -> np.ndarray | None:
+        """A named column of one run, or Q's knowledge of its codes, (T,): L_I of the categorical ones in nats or,
+        without any, the mean share of the continuous ones' variance that Q explains. Their L_I has no meaningful 0:
+        with a fixed deviation of 1 it is below -0.2 nats a code however much Q knows.
         """
         if run.history is None:
             return None
+        if column is not None:
+            return run.history.column(column) if column in run.history.names else None
         if self.entropy_nats:
             return mi_curve(run.cell.config, run.history)
         return explained_curve(run.cell.config, run.history)
 
     def finished(self, group: str, column: str | None = None) -> np.ndarray | None:
         """Finished seeds' curves, (seeds, T): what Q knows, or a named column."""
-        curves = []
-        for run in self.runs(group):
-            if run.state != "done" or run.history is None:
-                continue
-            if column is None:
-                curve = self.known(run)
-            else:
-                curve = run.history.column(column) if column in run.history.names else None
-            if curve is not None:
-                curves.append(curve)
-        length = min(map(len, curves), default=0)
-        return np.stack([c[:length] for c in curves]) if length else None
+        return stacked(self.curve(run, column) for run in self.runs(group) if run.state == "done")
 
     def times(self) -> dict[str, list[float]]:
         """T80 of every finished or diverged seed, by group; empty where there is no such time."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.analysis.pictures import category_labels, digit_of_categories
+from bench.analysis.pictures import category_labels, digit_of_categories, grid_png
 from bench.analysis.runs import Run, Sweep, median_of, ranked
 from bench.records.storage import CorruptRecord
 from bench.report import wording
@@ -154,8 +154,6 @@ def _stills(found: _Explorer, group: str, other: str | None) -> Iterator[StillVi
 
 def _still(cell: _Cell, panels: Sequence[Panel]) -> StillView:
     """A line of images for each axis: it moves, all else stays in the middle."""
-    from bench.analysis.pictures import grid_png
-
     lines, said = [], []
     for panel in panels:
         images = cell.atlas.images(panel)[0]

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from bench.analysis.paper import FIGURE1_HUMP_NATS
-from bench.analysis.pictures import GAP
+from bench.analysis.pictures import tiled_height
 from bench.analysis.runs import Run, Sweep
 from bench.analysis.statistics import RatioInterval
 from bench.records.storage import CorruptRecord
@@ -133,8 +133,7 @@ def _pictures(choices: Choices) -> Drawing | None:
     shown = [(row, images) for row in choices.rows if (images := _images(row.runs[0], code)) is not None]
     if not shown:
         return None
-    shape = shown[0][1].shape
-    height = (WIDTH - WORDS) * (IMAGE_ROWS * (shape[2] + GAP) - GAP) / (shape[1] * (shape[3] + GAP) - GAP)
+    height = tiled_height(shown[0][1], WIDTH - WORDS)
     full = len(shown) * (height + 0.06)
     figure, arms = Figure(figsize=(WIDTH, full)), {row.arm for row, _ in shown}
     for k, (row, images) in enumerate(shown):

@@ -8,7 +8,7 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from bench.analysis.pictures import GAP
+from bench.analysis.pictures import GAP, tiled_height
 from bench.analysis.runs import Run
 from bench.analysis.summary import code_names
 from bench.report import wording
@@ -36,9 +36,9 @@ def draw_runs(found: FactorRuns) -> Drawing | None:
         small.append((first.noise_grid, f"seed {first.run.cell.seed}: a noise dimension instead"))
     with rc_context(STYLE):
         assert first.grid is not None
-        large_height = _height(first.grid, WIDTH - 2 * MARGIN)
+        large_height = tiled_height(first.grid, WIDTH - 2 * MARGIN)
         width = (WIDTH - (SMALL_COLUMNS + 1) * MARGIN) / SMALL_COLUMNS
-        small_height = _height(small[0][0], width) if small else 0.0
+        small_height = tiled_height(small[0][0], width) if small else 0.0
         num_rows = -(-len(small) // SMALL_COLUMNS)
         height = large_height + 2.6 * _LINE + num_rows * (small_height + 1.5 * _LINE) + MARGIN
         figure = Figure(figsize=(WIDTH, height))
@@ -87,11 +87,6 @@ def _caption(found: FactorRuns, first: FactorRun) -> str:
         f"Large: the best of {wording.plural(len(found.measured), 'run')} by rule ({chosen}), measured on other "
         f"samples. Small: every other run. Numbers: {number}."
     )
-
-
-def _height(grid: np.ndarray, width: float) -> float:
-    rows, columns, height_px, width_px = grid.shape[:4]
-    return width * (rows * (height_px + GAP) - GAP) / (columns * (width_px + GAP) - GAP)
 
 
 def _grid_axes(

@@ -46,7 +46,7 @@ class SweepFigures:
     def draw(self) -> list[Drawing]:
         curves, drawings = self.curves, []
         with rc_context(STYLE):
-            if any(curves.known(run) is not None for group in curves.groups for run in curves.runs(group)):
+            if any(curves.curve(run) is not None for group in curves.groups for run in curves.runs(group)):
                 drawings.append(self._mutual_information(self.budget))
                 if self.budget > 1.5 * FIRST_ITERATIONS:
                     drawings.append(self._mutual_information(FIRST_ITERATIONS))
@@ -95,7 +95,7 @@ class SweepFigures:
         curves, style = self.curves, self._style(group)
         unfinished = []
         for run in curves.runs(group):
-            curve = curves.known(run)
+            curve = curves.curve(run)
             if curve is None:
                 continue
             axes.plot(*curves.thin(curve, last), color=style["color"], linewidth=0.5, alpha=0.4, zorder=2)
