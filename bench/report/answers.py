@@ -15,7 +15,7 @@ ANSWERS = {
     ClaimOutcome.NOT_REACHED: "not at this budget",
     ClaimOutcome.NOT_MEASURED: "open",
 }
-ORDER = list(ANSWERS)  # the best first
+ORDER = list(ClaimOutcome)  # the best first
 _OF_RANGE = "by {best:.2f} of the range in the best run, {median:.2f} in the median"
 _OF_QUALITY = "in {median:.0%} of the iterations that quality takes"
 # claim: its plain words, those of its first number, and how the bound on that number is said

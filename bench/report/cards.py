@@ -1,11 +1,13 @@
 """One card a claim, for a report's first screen: the answer, its number, every seed, the paper's number, a picture."""
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from bench.analysis.runs import Run, Sweep
 from bench.claims.result import ClaimResult
+from bench.claims.verdict import ClaimOutcome
 from bench.records.schema import Measured
 from bench.report import answers, wording
 from bench.report.arms import BADGES, ArmView
@@ -42,13 +44,8 @@ def _ordered(results: Sequence[ClaimResult]) -> list[ClaimResult]:
 
 def shares(found: Sequence[Card]) -> list[Share]:
     """How many claims have which answer, the best arm's, the best answer first."""
-    kinds: dict[tuple[str, str], int] = {}
-    for outcome in answers.ORDER:
-        badge = BADGES[outcome][0]
-        count = sum(card.arms[0].badge.kind == badge for card in found)
-        if count:
-            kinds[badge, answers.ANSWERS[outcome]] = count
-    return [Share(kind, words, count) for (kind, words), count in kinds.items()]
+    counts = Counter(card.first.verdict.outcome for card in found)
+    return [Share(BADGES[one][0], answers.ANSWERS[one], counts[one]) for one in answers.ORDER if counts[one]]
 
 
 def summary(found: Sequence[Card]) -> str:
@@ -66,14 +63,15 @@ def summary(found: Sequence[Card]) -> str:
 
 def _how_far(found: Sequence[Card]) -> str:
     """How many of the claims hold, in a word."""
-    kinds = [c.arms[0].badge.kind for c in found]
-    if kinds.count("yes") == len(kinds):
+    outcomes = Counter(c.first.verdict.outcome for c in found)
+    num_yes = outcomes[ClaimOutcome.REPRODUCED]
+    if num_yes == len(found):
         return "yes"
-    if 2 * kinds.count("yes") > len(kinds):
+    if 2 * num_yes > len(found):
         return "mostly"
-    if "yes" in kinds or "part" in kinds:
+    if num_yes or outcomes[ClaimOutcome.PARTLY]:
         return "partly"
-    return "open" if kinds.count("none") == len(kinds) else "no"
+    return "open" if outcomes[ClaimOutcome.NOT_MEASURED] == len(found) else "no"
 
 
 # ---- which picture shows a claim: the figure of its factor or curve, or the median seed's images of its code

@@ -107,8 +107,7 @@ def answer_of_figure1(results: list[ClaimResult]) -> str:
 def _by_verdict(results: list[ClaimResult]) -> str:
     """``Do the claims hold? Yes on a substitute: F2c (infogan). Open: F2a (infogan).``"""
     found: dict[str, list[str]] = {}
-    order = list(ClaimOutcome)
-    for r in sorted(results, key=lambda r: order.index(r.verdict.outcome)):
+    for r in sorted(results, key=lambda r: answers.ORDER.index(r.verdict.outcome)):
         found.setdefault(answers.in_words(r.verdict), []).append(f"{r.id} ({r.group})")
     said = [f"{v[:1].upper()}{v[1:]}: {wording.listed(ids)}." for v, ids in found.items()]
     return f"Do the claims hold? {' '.join(said)}" if said else ""
