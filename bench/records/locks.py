@@ -109,17 +109,16 @@ class Lock:
             self._file = os.open(lease, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
         except FileExistsError:
             return False
-        self._number = number
+        self._number, taken = number, False
         try:
             self._write(self._content())
+            # else: this process was suspended while others took the lock, released it and removed their leases
             taken = not self._is_superseded()
-        except BaseException:
-            lease.unlink(missing_ok=True)
-            os.close(self._file)
-            raise
-        if not taken:  # this process was suspended while others took the lock, released it and removed their leases
-            lease.unlink(missing_ok=True)
-            os.close(self._file)
+        finally:
+            if not taken:
+                lease.unlink(missing_ok=True)
+                os.close(self._file)
+        if not taken:
             return False
         for older in leases.numbers(self.path):
             if older < number:
