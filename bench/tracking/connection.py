@@ -24,6 +24,7 @@ from bench.tracking.uri import (
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities import Experiment
 
 Client: TypeAlias = "MlflowClient"  # for annotations, so that a module need not import MLflow for them
 
@@ -133,26 +134,30 @@ def fault_of(uri: str) -> str:
 def may_exist(uri: str) -> bool:
     """Whether the database exists; True for a remote store, where only an attempt can tell."""
     database = sqlite_file(uri)
-    return database is None or (database.exists() and database.stat().st_size > 0)
+    return database is None or _is_filled(database)
+
+
+def _is_filled(database: Path) -> bool:
+    return database.exists() and database.stat().st_size > 0
 
 
 def prepared_experiments(uri: str) -> dict[str, str]:
     """Names and ids of the experiments with prepared views, newest first. Raises StoreError."""
-    try:
-        found = connect(uri).search_experiments(order_by=["last_update_time DESC"])
-    except Exception as error:
-        raise StoreError.of(error, uri) from None
-    return {e.name: e.experiment_id for e in found if "mlflow.sharedViewState.seeds" in e.tags}
+    return {e.name: e.experiment_id for e in _experiments(uri) if "mlflow.sharedViewState.seeds" in e.tags}
 
 
 def artifact_folders(uri: str) -> tuple[str, ...]:
     """Local folders in which the store's experiments keep artifacts. Raises StoreError."""
+    parts = [urlsplit(e.artifact_location) for e in _experiments(uri)]
+    return tuple(sorted({unquote(part.path) for part in parts if part.scheme in ("", "file")}))
+
+
+def _experiments(uri: str) -> "list[Experiment]":
+    """Those of the store, newest first."""
     try:
-        found = connect(uri).search_experiments()
+        return connect(uri).search_experiments(order_by=["last_update_time DESC"])
     except Exception as error:
         raise StoreError.of(error, uri) from None
-    parts = [urlsplit(e.artifact_location) for e in found]
-    return tuple(sorted({unquote(part.path) for part in parts if part.scheme in ("", "file")}))
 
 
 def connect(uri: str) -> "MlflowClient":
@@ -164,7 +169,7 @@ def connect(uri: str) -> "MlflowClient":
         direct = (os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or "").split(",")
         os.environ["no_proxy"] = os.environ["NO_PROXY"] = ",".join(dict.fromkeys([*filter(None, direct), host]))
     database = sqlite_file(uri)
-    if database is not None and database.exists() and database.stat().st_size:
+    if database is not None and _is_filled(database):
         with database.open("rb") as file:
             if file.read(16) != b"SQLite format 3\0":
                 raise StoreError(NOT_A_DATABASE)
@@ -172,7 +177,7 @@ def connect(uri: str) -> "MlflowClient":
 
     for name in ("mlflow", "alembic", "urllib3.connectionpool"):
         logging.getLogger(name).setLevel(logging.CRITICAL)  # else it logs stack traces of reported errors
-    if database is not None and not (database.exists() and database.stat().st_size):
+    if database is not None and not _is_filled(database):
         _create_database(database)
     return MlflowClient(tracking_uri=uri)
 
@@ -183,7 +188,7 @@ def _create_database(database: Path) -> None:
 
     incoming = database.with_name(f".{database.name}.incoming")
     with Lock(database.with_name(f".{database.name}.lease"), f"process {os.getpid()}"):
-        if database.exists() and database.stat().st_size:
+        if _is_filled(database):
             return
         for leftover in (incoming, incoming.with_name(f"{incoming.name}-journal")):
             leftover.unlink(missing_ok=True)
