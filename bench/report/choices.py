@@ -86,13 +86,8 @@ def headline(choices: Choices) -> str:
 
 def _headline_of_t80(choices: Choices) -> str:
     """The choices that move T80 by a quarter or more beyond doubt, largest first; the number that were shown not to."""
-    found = [
-        (c.variant, c.rows[arm].ratio)
-        for arm in choices.arms(is_baseline=False)
-        for c in choices.listed
-        if arm in c.rows
-    ]
-    compared = [(v, r) for v, r in found if r is not None and not math.isnan(r.t80.ratio)]
+    rows = [row for arm in choices.arms(is_baseline=False) for row in choices.rows if row.arm == arm]
+    compared = [(row.variant, row.ratio) for row in rows if row.ratio and not math.isnan(row.ratio.t80.ratio)]
     if not compared:
         return ""
     moved = [(v, r) for v, r in compared if r.t80.low > LARGE or r.t80.high < 1 / LARGE]
@@ -183,14 +178,9 @@ def _table_of_measures(choices: Choices) -> Table:
 
 def _with_pairs(choices: Choices, row: SettingRow, name: str) -> str:
     """``0.21, higher in 2 of 5 pairs``: a median, and how often a seed exceeds the same seed of the reference."""
-    by_variant = {
-        variant: {run.cell.seed: run.summary.get(name, math.nan) for run in other.runs}
-        for variant in (choices.reference, row.variant)
-        for other in choices.rows
-        if (other.variant, other.arm) == (variant, row.arm)
-    }
-    first, own = by_variant.get(choices.reference, {}), by_variant[row.variant]
-    pairs = [(own[seed], first[seed]) for seed in own.keys() & first.keys()]
+    references = [other for other in choices.rows if (other.variant, other.arm) == (choices.reference, row.arm)]
+    first = {run.cell.seed: run.summary.get(name, math.nan) for other in references for run in other.runs}
+    pairs = [(run.summary.get(name, math.nan), first.get(run.cell.seed, math.nan)) for run in row.runs]
     pairs = [pair for pair in pairs if not any(map(math.isnan, pair))]
     text = _median(row, name)
     if row.variant == choices.reference or len(pairs) < MIN_PAIRS:
