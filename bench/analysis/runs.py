@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import groupby
 
 import numpy as np
 
@@ -82,10 +83,8 @@ class Sweep:
 
     def groups(self) -> dict[str, list[Run]]:
         """Runs by variant and arm, each sorted by seed."""
-        groups: dict[str, list[Run]] = {}
-        for run in sorted(self.runs, key=lambda r: (r.cell.group, r.cell.seed)):
-            groups.setdefault(run.cell.group, []).append(run)
-        return groups
+        ordered = sorted(self.runs, key=lambda r: (r.cell.group, r.cell.seed))
+        return {group: list(runs) for group, runs in groupby(ordered, key=lambda r: r.cell.group)}
 
     def done(self, group: str) -> list[Run]:
         """Finished runs of one group, sorted by seed."""

@@ -150,9 +150,8 @@ def _criterion(condition: ConditionResult) -> Criterion:
     unknown = math.isnan(condition.value)
     sign = wording.ABSENT if unknown else "✓" if condition.holds else "✗"
     where = "worst seed" if condition.over == "every seed" and not unknown else condition.over
-    is_nothing = math.isinf(condition.value) and all(
-        map(math.isnan, condition.seeds.values())
-    )  # blank or diverged, all
+    has_none = all(map(math.isnan, condition.seeds.values()))  # blank or diverged, all
+    is_nothing = math.isinf(condition.value) and has_none
     number = "none shows it" if is_nothing else wording.measured(condition.measure, condition.value)
     found = "" if unknown else f" {number}"
     asked = f"{measure(condition.measure).words} {condition.bound} {condition.unit}".rstrip()

@@ -33,7 +33,7 @@ def codes_tables(sweep: Sweep, order: list[str]) -> list[Table]:
 
 def _digits(sweep: Sweep, order: list[str]) -> Table:
     """Figure 2a's error, every seed, beside what needs no code."""
-    rows, records = [], []
+    rows, records, names = [], [], (ERROR, f"{ERROR}_low", f"{ERROR}_high", CHOSEN_BY, *_BASELINES)
     for group in order:
         runs = [run for run in sweep.done(group) if ERROR in run.summary]
         best = best_run(runs)
@@ -45,7 +45,6 @@ def _digits(sweep: Sweep, order: list[str]) -> Table:
             error = error if low is None else wording.with_interval(ERROR, s[ERROR], low, high)
             shown = [wording.measured(m, s.get(m)) for m in (CHOSEN_BY, *_BASELINES)]
             rows.append([group, mark, error, *shown])
-            names = (ERROR, f"{ERROR}_low", f"{ERROR}_high", CHOSEN_BY, *_BASELINES)
             records.append([group, run.cell.seed, run is best, *(s.get(m) for m in names)])
     headings = ["arm", "seed", "Q's category, held out [Wilson 95 %]", "Q's category, training", "an untrained Q"]
     headings += ["k-means on pixels", "k-means on D's features", "linear probe on D's features (ceiling)"]
@@ -55,7 +54,7 @@ def _digits(sweep: Sweep, order: list[str]) -> Table:
         "Wilson interval covers the held-out images of one seed, not the spread between seeds. Best: fewest errors on "
         "the training images. k-means on the features of the gan arm is a baseline without codes. A dash: not measured."
     )
-    keys = ["arm", "seed", "best", ERROR, f"{ERROR}_low", f"{ERROR}_high", CHOSEN_BY, *_BASELINES]
+    keys = ["arm", "seed", "best", *names]
     return Table("digits", "Categories against digits, every seed", caption, headings, rows, keys, records, num_text=2)
 
 
@@ -83,10 +82,8 @@ def _for_free(sweep: Sweep, order: list[str]) -> Table:
         "Median difference with its exact interval from the order of the seeds; with two seeds that is their range."
     )
     headings = ["arm", "seed: KID of the arm / of gan", "difference, median [interval]", "seeds no worse"]
-    keys, title = (
-        ["arm", "seed", "kid", "kid_gan", "difference"],
-        "InfoGAN for free: sample quality against the plain GAN",
-    )
+    title = "InfoGAN for free: sample quality against the plain GAN"
+    keys = ["arm", "seed", "kid", "kid_gan", "difference"]
     return Table("for-free", title, caption, headings, rows, keys, records, num_text=2)
 
 

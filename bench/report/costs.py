@@ -67,7 +67,7 @@ def memory_table(sweeps: Sequence[Sweep]) -> Table:
         names = [sweep.experiment, sweep.profile, config["architecture"]]
         numbers = [len(trained), statistics.median(trained), max(trained), max(measured) if measured else None]
         values.append([*names, width, device, *numbers])
-        shown = [wording.number(v, 0) if v is not None else wording.ABSENT for v in numbers[1:]]
+        shown = [wording.number(v, 0) for v in numbers[1:]]
         rows.append([*names, f"{width:g}", device, str(len(trained)), *shown])
     caption = (
         "Largest resident memory of a cell's process, in MB of 1,048,576 bytes. Memory that processes share counts in "

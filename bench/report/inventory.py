@@ -20,15 +20,10 @@ from bench.spec.tables import Given
 NUM_PACKAGES = 40  # more than any record holds
 NOTHING_GIVEN = Given()
 EVERYTHING = Selection()
-RECORDED = {
-    "device": "device",
-    "GPU": "gpu",
-    "CPU": "cpu",
-    "cores": "cores",
-    "platform": "platform",
-    "Python": "python",
+RECORDED = {  # of a cell's environment, by what the page calls it
+    **{"device": "device", "GPU": "gpu", "CPU": "cpu", "cores": "cores", "platform": "platform", "Python": "python"},
+    **{"packages": "packages", "commit": "git_commit"},
 }
-RECORDED |= {"packages": "packages", "commit": "git_commit"}  # of a cell's environment, by what the page calls it
 
 
 def planned(

@@ -207,15 +207,9 @@ def environment(*, is_html: bool) -> "Environment":
 
     from bench.report.wording import markdown_value
 
-    shared: dict[str, Any] = {
-        "loader": FileSystemLoader(TEMPLATES),
-        "undefined": StrictUndefined,
-        "trim_blocks": True,
-        "lstrip_blocks": True,
-    }
-    if is_html:
-        return Environment(autoescape=True, **shared)
-    return Environment(autoescape=False, finalize=markdown_value, keep_trailing_newline=True, **shared)
+    own: dict[str, Any] = {} if is_html else {"finalize": markdown_value, "keep_trailing_newline": True}
+    own |= {"loader": FileSystemLoader(TEMPLATES), "trim_blocks": True, "lstrip_blocks": True}
+    return Environment(autoescape=is_html, undefined=StrictUndefined, **own)
 
 
 def render(view: ReportView) -> tuple[bytes, bytes]:

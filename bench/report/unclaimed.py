@@ -49,14 +49,12 @@ def _alone(sweep: Sweep, group: str) -> str:
     """
     runs = sweep.done(group)
     parts = []
-    for measure, words in (("t80", "80 % of H(c) at iteration"), ("mi_final_nats", "at the end L_I is")):
+    for measure, words in (("t80", "80 % of H(c) at iteration {}"), ("mi_final_nats", "at the end L_I is {} nats")):
         values = [run.summary[measure] for run in runs if measure in run.summary]
         if values:
             found = statistics.median_interval(values)
             shown = wording.measured(measure, found.median)
             if len(values) > 1:
                 shown = wording.with_interval(measure, found.median, found.low, found.high)
-            words = "80 % of H(c)" if shown == wording.NOT_REACHED else words
-            parts.append(f"{words} {shown}")
-    parts[1:] = [f"{part} nats" for part in parts[1:]]
+            parts.append((words if shown != wording.NOT_REACHED else "80 % of H(c) {}").format(shown))
     return f"{group}: {', '.join(parts) or wording.plural(len(runs), 'seed') + ' finished'}"
