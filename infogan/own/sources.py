@@ -89,8 +89,9 @@ class Reference:
     @property
     def digest(self) -> str:
         """Digest of the sources' syntax: comments, docstrings and line breaks don't count. Raises OwnError."""
+        files = self.files
         try:
-            return files_digest(self.files)
+            return files_digest(files)
         except (OSError, SyntaxError, ValueError, RecursionError) as error:
             raise OwnError(one_line(f"{self.text}: its source cannot be read: {error}")) from error
 

@@ -66,9 +66,17 @@ class OwnTrainer(Trainer):
         drawn = hashlib.sha256(f"{self.seed}/own step".encode()).digest()
         return torch.Generator().manual_seed(int.from_bytes(drawn[:8], "big") >> 1)
 
+    def _counted(self, players: Players, real_NCHW: Tensor) -> Tensor:
+        """The custom step. Raises OwnError if it returns another number of metrics than it names."""
+        metrics_M, names = self._own_step(players, real_NCHW), self.metric_names
+        shape = tuple(getattr(metrics_M, "shape", ()))
+        if shape != (len(names),):
+            raise OwnError(f"a step must return {len(names)} metrics ({', '.join(names)}), got shape {shape}")
+        return metrics_M
+
     def _create_step(self) -> Step:
         if self._own_step is not None:
-            return self._own_step
+            return self._counted
         optimizers = (self.players.optimizer_generator, self.players.optimizer_discriminator)
         if self.config.capture == "off" or all(o.defaults.get("capturable") for o in optimizers):
             return super()._create_step()

@@ -139,10 +139,11 @@ PARTS = {
     "an option that it lacks": ('optimizer = { name = "sgd", momentun = 0.9 }\n', STEP, "tiny, lion: optimizer sgd: unknown option 'momentun'; choose from momentum"),
     "a step of another signature": ('step = "my_step.py:step"\n', "def step(players): return 3", r"tiny, lion: a trial of 2 iterations failed: TypeError: step\(\) takes 1"),
     "a step that fails": ('step = "my_step.py:step"\n', "def step(players, real):\n    return players.nothing", r"a trial of 2 iterations failed \(my_step.py, line 2\): AttributeError"),
-    "a step of other metrics": ('step = "my_step.py:step"\n', STEP.replace("real)\n", "real)[:2]\n", 2).replace("def step(players, real)[:2]", "def step(players, real)"), "a trial of 2 iterations failed"),
+    "a step of other metrics": ('step = "my_step.py:step"\n', STEP.replace("real)\n", "real)[:2]\n", 2).replace("def step(players, real)[:2]", "def step(players, real)"), r"tiny, lion: a step must return 5 metrics \(loss/discriminator, loss/generator, mi/c1, .*\), got shape \(2,\)"),
+    "a step of one number": ('step = "my_step.py:step"\n', "import torch\ndef step(players, real):\n    return torch.zeros(())", r"tiny, lion: a step must return 5 metrics .* got shape \(\)"),
     "no step": ('step = "my_step.py:step"\n', "step = 3", "my_step.py:step: a step must be callable with players and images, got int"),
     "a step that ends all": ('step = "my_step.py:step"\n', "import sys\ndef step(players, real):\n    sys.exit(0)", "SystemExit: 0"),
-    "no such file": ('step = "nowhere.py:step"\n', STEP, "nowhere.py:step: .*nowhere.py does not exist"),
+    "no such file": ('step = "nowhere.py:step"\n', STEP, "^nowhere.py:step: [^:]*nowhere.py does not exist"),
     "no such module": ('step = "nowhere_at_all:step"\n', STEP, "no module nowhere_at_all in"),
 }  # fmt: skip
 
