@@ -96,6 +96,7 @@ class Context:
         self.executor, self.ray_address = executor, ray_address
         self.device = self._device(device)
         require_profile(profile)
+        self.wanted_profile = profile
         self.wanted_jobs, self.wanted_together = jobs, together
         self._require_together()
         self.selection = Selection(
@@ -125,6 +126,16 @@ class Context:
         self._require_bf16()
         self.share = self._share()
         self.jobs = self.share.jobs
+
+    def again(self, *words: object, profile: bool = False) -> str:
+        """A command with the same results, file, settings and images, to copy; ``profile``: and the same budget."""
+        given = self.spec.given
+        chosen: list[object] = ["--profile", self.wanted_profile] if profile and self.wanted_profile else []
+        for setting in given.settings:
+            chosen += ["--set", setting.text]
+        if given.images is not None:
+            chosen += ["--images", given.images.place.absolute(), *(["--resize"] if given.images.resize else [])]
+        return on_results(self.results, *words, *chosen, spec=given.path)
 
     def _share(self) -> share_gpu.Share:
         """How many cells run at a time on the local executor; a cluster decides for itself."""

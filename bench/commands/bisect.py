@@ -82,7 +82,7 @@ def bisect(
     rule = gate_rule(context, experiment)
     folder = context.results / "bisect" / experiment
     require_folder("folder of the search", folder)
-    stored = read_baseline(baseline_file or default_baseline(experiment), experiment, context.results, spec)
+    stored = read_baseline(baseline_file or default_baseline(experiment), experiment, context)
     if baseline_file is not None and isinstance(stored, str):
         raise BadInput(f"--baseline: {stored}")
     committed = None if isinstance(stored, str) else stored

@@ -15,19 +15,18 @@ from bench.analysis.sweep_file import read_curves, write_curves
 from bench.commands.run import train_missing
 from bench.console import BadInput, Exit, escape, say
 from bench.context import Context
-from bench.environment import ROOT
+from bench.environment import ROOT, command
 from bench.gate import compare as gate
 from bench.gate import output as gate_output
 from bench.gate.watched import watched_arms, watched_seeds
 from bench.options import GateExperiment, GateOptions
-from bench.paths import DEFAULT_RESULTS, on_results, require_file, require_folder, require_writable
+from bench.paths import require_file, require_folder, require_writable
 from bench.records.folder import CellFolder, State
 from bench.records.storage import CorruptRecord, in_words, write_atomic
 from bench.report.wording import plural
 from bench.run.plan import plan
 from bench.spec.cells import Cell
 from bench.spec.criteria import GateTable
-from bench.spec.reading import BUILTIN
 from infogan.data.base import one_line
 
 BASELINE_CHARACTERS = 12  # of the digest that names a baseline in a history
@@ -119,14 +118,15 @@ def _state(context: Context, cell: Cell) -> State | None:
     return None
 
 
-def read_baseline(path: Path, experiment: str, results: Path = DEFAULT_RESULTS, spec: Path = BUILTIN) -> Sweep | str:
-    """The baseline, or the reason why there is none, with the command that makes one from ``results``."""
+def read_baseline(path: Path, experiment: str, context: Context | None = None) -> Sweep | str:
+    """The baseline, or the reason why there is none, with the command that makes one from the cells of ``context``."""
     try:
         sweep = read_curves(path)
     except FileNotFoundError:
         to = [] if path == default_baseline(experiment) else ["--to", path]
-        command = on_results(results, "baseline", experiment, "--run", *to, spec=spec)
-        return f"no baseline at {path}; make one with `{command}`"
+        words = ("baseline", experiment, "--run", *to)
+        made = context.again(*words, profile=True) if context else command(*words)
+        return f"no baseline at {path}; make one with `{made}`"
     except (OSError, ValueError) as error:
         return one_line(f"{path} is not a baseline: {error}")
     if sweep.experiment != experiment:
@@ -188,7 +188,7 @@ def _check(
     require_folder("folder of checks", context.results / "check")
     rule = gate_rule(context, experiment)
     path = baseline_file or default_baseline(experiment)
-    base = read_baseline(path, experiment, context.results, context.spec.given.path)
+    base = read_baseline(path, experiment, context)
     if baseline_file is not None and isinstance(base, str):
         raise BadInput(f"--baseline: {base}")
     chosen = context.selection.seeds

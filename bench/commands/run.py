@@ -124,7 +124,7 @@ def _print_outcome(context: Context, outcome: Launched, num_tasks: int) -> None:
         say(f"[red]stopped:[/red] {escape(outcome.lost)}; the cells there now were not made by this run")
         return
     for name in outcome.failed:
-        shown = escape(on_results(context.results, "plan", spec=context.spec.given.path))
+        shown = escape(context.again("plan", *context.names, profile=True))
         say(f"[red]failed:[/red] {escape(name)}; `{shown}` shows why, and result.json has the traceback")
     for line in in_lines(outcome.untracked):
         say(f"[yellow]not fully tracked:[/yellow] {escape(line)}")
@@ -151,5 +151,5 @@ def _say_answer(context: Context) -> None:
     found = answers_of(context.results, context.spec, context.profiles)
     say_answers(found)
     if found.judged or found.headlines or found.too_short:
-        command = on_results(context.results, "report", spec=context.spec.given.path)
-        say(f"the report with pictures: {escape(command)}", to_copy=True)
+        names = context.names if context.spec.given.file else []  # --set and --images are of these experiments
+        say(f"the report with pictures: {escape(context.again('report', *names))}", to_copy=True)

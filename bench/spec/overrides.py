@@ -43,6 +43,7 @@ class Setting:
     table: str  # training, network or profile
     field: str
     value: Any
+    text: str  # as the user wrote it
 
     @property
     def name(self) -> str:
@@ -68,7 +69,7 @@ def parse(texts: Iterable[str]) -> list[Setting]:
             ) from error
         if name.strip() in settings:
             raise SpecError(one_line(f"{OPTION} {text}: {name.strip()} is set twice"))
-        settings[name.strip()] = Setting(table, field, read)
+        settings[name.strip()] = Setting(table, field, read, text)
     _check(list(settings.values()))
     return list(settings.values())
 

@@ -12,6 +12,7 @@ from bench import cli
 from bench.analysis.definitions import current_config
 from bench.analysis.results import load
 from bench.claims.judge import judge
+from bench.commands.gate import read_baseline
 from bench.commands.overview import print_data
 from bench.console import BadInput
 from bench.context import Context
@@ -64,6 +65,22 @@ def test_set_has_the_last_word_beside_them(file: Path, tmp_path: Path) -> None:
     found = planned(file, save(tmp_path / "shoes", noise(40, (28, 28))), settings=["training.beta1=0.9"])
     assert {cell.config["training"]["beta1"] for cell in found.cells} == {0.9}
     assert len(treatment_set(found.spec, "tiny", "cpu")) == 2
+
+
+def test_a_command_to_copy_names_the_budget_settings_and_images_of_this_one(file: Path, tmp_path: Path) -> None:
+    folder = save(tmp_path / "shoes", noise(40, (30, 50)))
+    given = {"settings": ["training.beta1=0.9", "network.precision='float32'"], "profile": "cpu"}
+    results, chosen = (
+        f"--results {tmp_path / 'results'}",
+        """--set training.beta1=0.9 --set 'network.precision='"'"'float32'"'"''""",
+    )
+    images, spec = f"--images {folder} --resize", f"--spec {file}"
+    found = planned(file, folder, resize=True, **given)
+    assert found.again("report", "tiny") == f"python -m bench report tiny {chosen} {images} {results} {spec}"
+    none = tmp_path / "none.json"
+    words = f"python -m bench baseline tiny --run --to {none} --profile cpu {chosen} {images} {results} {spec}"
+    assert read_baseline(none, "tiny", found) == f"no baseline at {none}; make one with `{words}`"
+    assert planned(file).again("report") == f"python -m bench report {results} {spec}"
 
 
 def test_larger_pictures_are_made_smaller_where_that_is_asked(file: Path, tmp_path: Path) -> None:
