@@ -27,13 +27,15 @@ class Answer:
         if self.change is None:
             return self.why_not
         t80, final = self.change.t80, self.change.final
+        if self.why_not:
+            return f"{self.short}, final {_without_interval(in_nats(final))}"
         level = f", {100 * t80.level:.3g} % intervals" if self.change.is_paired else ""
         parts = [
             f"{slower_words(self.change)} ({WORDS['t80'][t80.direction]})",
             f"final {in_nats(final)} ({WORDS['final'][final.direction]})",
             f"{basis(self.change, why=True)}{level}",
         ]
-        return "; ".join([self.why_not, *parts] if self.why_not else parts)
+        return "; ".join(parts)
 
     @property
     def short(self) -> str:
@@ -41,7 +43,7 @@ class Answer:
         if self.change is None:
             return self.why_not
         if self.why_not:
-            return f"{self.why_not}; so far {slower_words(self.change)}"
+            return f"{self.why_not}; so far {_without_interval(slower_words(self.change))}"
         doubt = ", no change shown" if self.change.t80.direction == "none" else ""
         return f"{slower_words(self.change)} ({basis(self.change)}{doubt})"
 
@@ -60,6 +62,11 @@ def held_against(rule: GateTable, base: Sequence[Run], new: Sequence[Run], names
         return Answer(change)
     counts = " and ".join(str(len(runs)) for runs in sides)
     return Answer(change, f"too few seeds to judge: {counts}, and each needs {MINIMUM_SEEDS}")
+
+
+def _without_interval(text: str) -> str:
+    """Of a comparison that was not tested: so few seeds leave its interval without bounds."""
+    return text.partition(" [")[0]
 
 
 def slower_words(change: Change) -> str:

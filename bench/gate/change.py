@@ -75,7 +75,8 @@ def find_change(rule: GateTable, budget: float, t80: Sides, final_nats: Sides, n
     """The change between two sides. ``not_paired``: what :func:`why_not_paired` says."""
     seeds = sorted(t80[0].keys() & t80[1].keys())
     if len(seeds) < MINIMUM_PAIRS:
-        not_paired = [*not_paired, f"{len(seeds)} seeds in common, pairs need {MINIMUM_PAIRS}"]
+        common = "1 seed" if len(seeds) == 1 else f"{len(seeds)} seeds"
+        not_paired = [*not_paired, f"{common} in common, pairs need {MINIMUM_PAIRS}"]
     shifts = _paired(rule, budget, seeds, t80, final_nats) if not not_paired else _apart(rule, budget, t80, final_nats)
     return Change(not not_paired, not_paired, len(seeds), *shifts)
 
