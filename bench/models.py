@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from bench.analysis.results import PACKS
 from bench.analysis.results import load as load_results
 from bench.analysis.runs import Run, Sweep, load_run, median_of, ranked
+from bench.analysis.sweep_file import CURVES
 from bench.claims.judge import judge
 from bench.console import BadInput
 from bench.context import DEFAULT_SPEC, require_profile
@@ -129,6 +130,8 @@ def _opened(source: Path) -> Iterator[Path]:
         with tempfile.TemporaryDirectory() as folder:
             unpack(packs, Path(folder))
             yield Path(folder)
+    elif (source / CURVES).exists():
+        raise BadInput(f"{source} keeps only curves, no networks: train a cell with python -m bench run and name that")
     else:
         raise BadInput(f"{source} is not a cell's folder, and it holds neither cells nor packs")
 

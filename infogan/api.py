@@ -137,8 +137,10 @@ def read_card(folder: Path) -> dict[str, Any]:
     try:
         card = json.loads((folder / CARD).read_bytes())
     except (FileNotFoundError, NotADirectoryError) as error:
-        there = "is not an exported model: it has no card.json" if folder.exists() else "does not exist"
-        raise ModelError(f"{folder} {there}; python -m bench export writes one") from error
+        there, made = "does not exist", "run writes results, export a model"
+        if folder.exists():
+            there, made = "is not an exported model: it has no card.json", "export writes one"
+        raise ModelError(f"{folder} {there}; python -m bench {made}") from error
     except OSError as error:
         raise ModelError(f"{folder / CARD} cannot be read: {error.strerror}") from error
     except (ValueError, RecursionError) as error:

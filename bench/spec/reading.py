@@ -152,6 +152,11 @@ def _clash(source: Source, at: Location, known: Any, value: Any, path: Path) -> 
     shown = repr(value) if len(repr(value)) <= 60 else repr(value)[:57] + "..."
     has = "" if known is None else f" has {known!r}" if len(repr(known)) <= 60 else " has another value"
     field, where = f"[{'.'.join(at[:-1])}] {at[-1]} = {shown}" if at[1:] else f"[{at[0]}]", source.origin([at])
+    if known is None and at[-1] == "variants":
+        return one_line(
+            f"{path}: {field}: {'.'.join(at[:-1])} of {where} has no variants, and first ones would replace its cells; "
+            f'make an experiment with like = "{at[-2]}" and put the variants there'
+        )
     return one_line(
         f"{path}: {field}: the table is {where}'s, which{has or ' does not state it'}; a file can "
         "add to what it extends but not change it: choose another name, or use --set"

@@ -293,7 +293,9 @@ def test_weights_are_read_without_this_package(folder: Path, model: api.Model) -
 
 
 def test_no_folder_and_no_export(tmp_path: Path) -> None:
-    with pytest.raises(infogan.ModelError, match="does not exist"):
+    with pytest.raises(infogan.ModelError, match="none does not exist; python -m bench run writes results"):
         infogan.load(tmp_path / "none")
     with pytest.raises(infogan.ModelError, match="neither cells nor packs"):
         infogan.load(tmp_path)
+    with pytest.raises(infogan.ModelError, match="mnist-paper keeps only curves, no networks: train a cell"):
+        infogan.load(Path(__file__).parents[2] / "results/reference/mnist-paper")

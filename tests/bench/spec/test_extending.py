@@ -77,7 +77,7 @@ CLASHES = {
     "a budget": ("[experiments.tiny.profiles.cpu]\niterations = 9", r"\[experiments.tiny.profiles.cpu\] iterations = 9: .*which has 30"),
     "seeds": ("[experiments.tiny]\nseeds = [7]", r"\[experiments.tiny\] seeds = \[7\]: .*which has \[0, 1\]"),
     "training of an experiment": ("[experiments.tiny.training]\nbeta1 = 0.9", rf"\[experiments.tiny\] training = .*does not state it; {ADDS}"),
-    "first variants": ("[experiments.tiny.variants.half]\nshare_of_images = 0.5", r"\[experiments.tiny\] variants = .*does not state it"),
+    "first variants": ("[experiments.tiny.variants.half]\nshare_of_images = 0.5", r"\[experiments.tiny\] variants = .*has no variants, .* an experiment with like = \"tiny\""),
     "defaults": ("[defaults.training]\nbeta1 = 0.9", rf"mine.toml: \[defaults\]: .*base.toml's.*{ADDS}"),
     "a criterion": ('[[experiments.tiny.claims]]\nid = "F1"\ntext = "easier"', r"\[experiments.tiny\] claims = 'F1': .*base.toml's, which has 'F1'"),
 }  # fmt: skip
