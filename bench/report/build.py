@@ -75,7 +75,7 @@ def collect(
     absent = [f"{wording.listed(unrecorded)}: nothing recorded{at}"] if unrecorded else []
     apart = [builder.apart(sweep, loaded.sweeps) for sweep in loaded.kept_apart]
     apart += [(wording.scrubbed(line), []) for line in loaded.strays]
-    builder.found.left_out += [f"left out: {line}" for line, _ in apart]
+    builder.found.left_out += [f"left out: {'; '.join([line, *why[:2]])}" for line, why in apart]
     speed = builder.throughput(throughput.read_records(results / THROUGHPUT), loaded.sweeps)
     judged = [*builder.claim_cards, *builder.cost_cards]
     if names is None and profile is None:

@@ -95,7 +95,7 @@ def test_what_is_left_out_is_said_with_its_settings(tmp_path: Path) -> None:
     record(results, spec)
     written = write_report(results, spec)
     line = "tiny, cpu: 2 cells of infogan, trained with other settings than edited.toml now gives"
-    assert f"left out: {line}" in written.left_out
+    assert f"left out: {line}; training.learning_rate_generator: 0.001 (shown: 0.005)" in written.left_out
     text = written.markdown.read_text()
     assert line in text
     assert "training.learning\\_rate\\_generator: 0.001 (shown: 0.005)" in text or (

@@ -280,9 +280,12 @@ def test_curves_of_continuous_codes_are_what_q_explains_between_nothing_and_ever
 def test_other_definitions_are_kept_apart(spec: Spec, tmp_path: Path) -> None:
     for cell in [*planned(spec, (0,)), planned(spec, (0,), digest="cd" * 32)[0]]:
         record(tmp_path, cell)
-    page = texts(write_report(tmp_path, spec).html.parent)["index.html"]
+    written = write_report(tmp_path, spec)
+    page = texts(written.html.parent)["index.html"]
     assert "of another definition" in page
-    assert re.search(r"data\.digest: (abab|cdcd)\w+… \(shown: (abab|cdcd)", page)
+    differs = r"data\.digest: (abab|cdcd)\w+… \(shown: (abab|cdcd)"
+    assert re.search(differs, page)
+    assert re.search(f"of another definition; {differs}", written.left_out[0])  # which the command prints
 
 
 def test_only_own_leftovers_are_removed(spec: Spec, tmp_path: Path) -> None:
