@@ -54,7 +54,7 @@ def said_of(name: str, wanted: str | OwnImages, error: DataError) -> str:
     """An error message about the images that names the shape of the experiment's own data."""
     channels, size, _ = ARCHITECTURES[wanted].image_CHW if isinstance(wanted, str) else wanted.image_CHW
     what = str(error).removeprefix("images: ")
-    return f"{OPTION}: {name}'s own data is {size}x{size} {'grey' if channels == 1 else 'rgb'}: {what}"
+    return f"{OPTION}: {what}; {name}'s own data is {size}x{size} {'grey' if channels == 1 else 'rgb'}"
 
 
 def replacement(experiments: Sequence[str] | None, place: Path | None, resize: bool) -> Replacement | None:
