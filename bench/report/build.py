@@ -1,6 +1,6 @@
 """Records or compact curves to a report folder: index.html, report.md, claims.json, figures/, tables/."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -70,9 +70,7 @@ def collect(
     if spec.cost and (names is None or spec.cost.beside in names) and (cost or spec.cost.beside in recorded):
         cost_table = builder.cost(spec.cost, cost)
     at = f" at profile {profile}" if profile else ""
-    expected = [name for name, table in spec.experiments.items() if table.claims] if names is None else names
-    unrecorded = [name for name in expected if name not in recorded] if is_papers else []
-    absent = [f"{wording.listed(unrecorded)}: nothing recorded{at}"] if unrecorded else []
+    absent = nothing_recorded(spec, names, recorded, at) if is_papers else []
     apart = [builder.apart(sweep, loaded.sweeps) for sweep in loaded.kept_apart]
     apart += [(wording.scrubbed(line), []) for line in loaded.strays]
     builder.found.left_out += [f"left out: {'; '.join([line, *why[:2]])}" for line, why in apart]
@@ -94,6 +92,13 @@ def collect(
     )
     damaged_lines = [f"damaged: {line}" for line in builder.damaged]
     return replace(builder.found, missing=[*absent, *builder.found.missing, *damaged_lines])
+
+
+def nothing_recorded(spec: Spec, names: Sequence[str] | None, recorded: Container[str], at: str = "") -> list[str]:
+    """A line on the experiments that are asked for, by default those with claims, and not ``recorded``; or none."""
+    expected = [name for name, table in spec.experiments.items() if table.claims] if names is None else names
+    absent = [name for name in expected if name not in recorded]
+    return [f"{wording.listed(absent)}: nothing recorded{at}"] if absent else []
 
 
 def _order(spec: Spec, sweep: Sweep) -> tuple[int, str, int]:

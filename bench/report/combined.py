@@ -11,7 +11,7 @@ from bench.claims.result import ClaimResult
 from bench.records.storage import write_atomic
 from bench.report import cards, evidence, pages, wording
 from bench.report.arms import ArmView
-from bench.report.build import Collected, collect
+from bench.report.build import Collected, collect, nothing_recorded
 from bench.report.sentences import Answers
 from bench.spec.tables import Spec
 
@@ -50,9 +50,7 @@ def combine(
     ]
     shown = [_card(own, found[own[0].folder]) for own in best.values()]
     recorded = {sweep.experiment for collected in found.values() for sweep in collected.view.sweeps}
-    expected = [name for name, table in spec.experiments.items() if table.claims] if names is None else names
-    absent = [name for name in expected if name not in recorded]
-    missing = [f"{wording.listed(absent)}: nothing recorded"] if absent else []
+    missing = nothing_recorded(spec, names, recorded)
     view = pages.CombinedView(cards.summary(shown), cards.shares(shown), shown, views, links, missing)
     said = [collected.answers for collected in found.values()]
     judged = {id(claim) for own in said for claim in own.judged}
