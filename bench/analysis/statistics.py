@@ -155,14 +155,11 @@ def mann_whitney(base: ArrayLike, new: ArrayLike) -> float:
     """
     base_values, new_values = checked_sample(base, "base"), checked_sample(new, "new")
     num_new, num = len(new_values), len(base_values) + len(new_values)
-    pooled = np.concatenate((new_values, base_values))
-    ordered = np.sort(pooled)
-    below, up_to = (np.searchsorted(ordered, pooled, side=side) for side in ("left", "right"))
-    ranks = below + up_to + 1  # twice the midranks: whole numbers
+    from scipy.stats import mannwhitneyu, rankdata
+
+    ranks = (2 * rankdata(np.concatenate((new_values, base_values)))).astype(int)  # twice the midranks: whole numbers
     observed, ordered_ranks = int(ranks[:num_new].sum()), tuple(sorted(ranks.tolist()))
     if num * num_new * sum(ordered_ranks[-num_new:]) > EXACT_P_WORK:
-        from scipy.stats import mannwhitneyu
-
         return float(mannwhitneyu(new_values, base_values, alternative="greater", method="asymptotic").pvalue)
     return float(rank_sum_tail(ordered_ranks, num_new)[observed])
 
