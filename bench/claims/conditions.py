@@ -64,7 +64,7 @@ def blank_seeds(blank: BlankTable | None, runs: Sequence[Run]) -> frozenset[int]
 
 
 def check(
-    asked: Asked, sweep: Sweep, group: str, runs: Sequence[Run], num_diverged: int, blank: frozenset[int] = frozenset()
+    asked: Asked, sweep: Sweep, group: str, runs: Sequence[Run], num_diverged: int, blank: frozenset[int]
 ) -> ConditionResult:
     """The condition on a group of finished ``runs``; ``num_diverged`` more ended because a loss was no number."""
     condition = asked.table
@@ -96,7 +96,7 @@ def check(
     )
 
 
-def holds_for(conditions: Sequence[Asked], run: Run, blank: frozenset[int] = frozenset()) -> bool | None:
+def holds_for(conditions: Sequence[Asked], run: Run, blank: frozenset[int]) -> bool | None:
     """Whether one seed meets every condition that speaks of seeds; None where a missing value decides that.
 
     A bound on the median curve speaks of no seed. A blank seed meets no condition.

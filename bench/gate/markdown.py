@@ -3,7 +3,6 @@
 import math
 from collections.abc import Iterator
 
-from bench.analysis import statistics
 from bench.gate import output
 from bench.gate.compare import ArmCheck, Check
 from bench.spec.criteria import GateTable
@@ -40,8 +39,7 @@ def _lines(check: Check, rule: GateTable, strict: bool) -> Iterator[str]:
 
 def _row(arm: ArmCheck) -> str:
     ratio, final = arm.t80.ratio if arm.t80 else None, arm.final
-    medians = [statistics.median_interval(list(side.values())).median for side in (arm.base_t80, arm.new_t80)]
-    shown = [output.time_words(median) for median in medians]
+    shown = [output.time_words(output.median(side)) for side in (arm.base_t80, arm.new_t80)]
     of_ratio = "not comparable" if ratio is None else ratio.in_words()
     if ratio is not None and not math.isnan(ratio.ratio):
         of_ratio += f" [{ratio.low:.3f}, {output.number(ratio.high)}]"

@@ -37,7 +37,8 @@ def _side(name: str, values: dict[int, float]) -> str:
     return f"{name} {time_words(interval.median)} [{ends}] n={len(values)} failed {failed}"
 
 
-def _median(values: dict[int, float]) -> float:
+def median(values: dict[int, float]) -> float:
+    """That of the seeds; infinite where most of them failed."""
     return statistics.median_interval(list(values.values())).median
 
 
@@ -145,13 +146,13 @@ def arm_lines(arm: ArmCheck, rule: GateTable) -> Iterator[str]:
     if arm.final is not None:
         f = arm.final
         yield (
-            f"final L_I: base {_median(arm.base_final_nats):.3f}, new {_median(arm.new_final_nats):.3f} nats, shift "
+            f"final L_I: base {median(arm.base_final_nats):.3f}, new {median(arm.new_final_nats):.3f} nats, shift "
             f"{f.shift:+.3f}, {percent(f.level)} CI [{f.low:+.3f}, {f.high:+.3f}] -> {arm.final_outcome} "
             f"(margin {rule.final_margin_nats:g})"
         )
     statuses = " | ".join(f"{name} {_statuses(side)}" for name, side in (("base", h.base), ("new", h.new)))
     yield f"health: {statuses} -> {h.outcome} ({h.reason})"
-    yield f"mean L_I / H(c): base {_median(arm.base_area):.3f}, new {_median(arm.new_area):.3f}"
+    yield f"mean L_I / H(c): base {median(arm.base_area):.3f}, new {median(arm.new_area):.3f}"
     yield f"T80 by seed, base: {_times(arm.base_t80)}"
     yield f"T80 by seed, new:  {_times(arm.new_t80)}"
 
