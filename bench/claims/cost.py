@@ -12,7 +12,7 @@ from pydantic import Field
 from bench.claims.result import ClaimResult, ConditionResult
 from bench.claims.verdict import Budget, BudgetKind, ClaimOutcome, Data, DataKind, Verdict
 from bench.records.storage import read_plain_json
-from bench.records.throughput import Measured
+from bench.records.throughput import Positive
 from bench.spec.cells import digest
 from bench.spec.criteria import CostTable
 from bench.spec.schema import Recorded
@@ -26,17 +26,17 @@ class NetworkCost(Recorded):
     """One network: InfoGAN's iteration over the plain GAN's."""
 
     network: str
-    ratio: Measured
-    low: Measured
-    high: Measured
-    level: Measured
+    ratio: Positive
+    low: Positive
+    high: Positive
+    level: Positive
     num_pairs: Annotated[int, Field(gt=0)]
-    infogan_ms: Measured
-    gan_ms: Measured
-    infogan_parameters: Measured
-    gan_parameters: Measured
-    infogan_gflop: Measured
-    gan_gflop: Measured
+    infogan_ms: Positive
+    gan_ms: Positive
+    infogan_parameters: Positive
+    gan_parameters: Positive
+    infogan_gflop: Positive
+    gan_gflop: Positive
 
 
 class _Fingerprint(Recorded):

@@ -19,7 +19,7 @@ MAX_LOG_RATIO = 20.0  # of a stored log ratio; larger ones are invalid
 Clock = Literal["wall", "processor"]
 Value = TypeVar("Value")
 Size = Annotated[int, Field(gt=0, lt=10**9)]
-Measured = Annotated[float, Field(gt=0, lt=1e15)]  # what is larger was not measured
+Positive = Annotated[float, Field(gt=0, lt=1e15)]  # what is larger was not measured
 OfClocks = Annotated[dict[Clock, Value], Field(min_length=2)]  # both
 LogRatio = Annotated[float, Field(gt=-MAX_LOG_RATIO, lt=MAX_LOG_RATIO)]
 
@@ -47,7 +47,7 @@ class Load(TypedDict):
 class WorkloadRecord(TypedDict):
     network: str
     batch_size: Size
-    width: Measured
+    width: Positive
     kernels: str
     device: str
     fast_layers: list[str] | None
@@ -62,9 +62,9 @@ def precision_of(workload: WorkloadRecord) -> str:
 class RatioRecord(TypedDict):
     """Ratio of the fused step's time to another's, with its interval."""
 
-    ratio: Measured
-    low: Measured
-    high: Measured
+    ratio: Positive
+    low: Positive
+    high: Positive
     level: float
     num: int
 
@@ -74,14 +74,14 @@ class Comparison(TypedDict):
     alpha: float
     ratio: OfClocks[RatioRecord]
     log_ratios: OfClocks[Annotated[list[LogRatio], Field(min_length=1)]]
-    step_ms: OfClocks[Measured]
-    other_ms: OfClocks[Measured]
+    step_ms: OfClocks[Positive]
+    other_ms: OfClocks[Positive]
 
 
 class Share(TypedDict):
-    share: Measured
-    low: Measured
-    high: Measured
+    share: Positive
+    low: Positive
+    high: Positive
 
 
 class Ceiling(TypedDict):
@@ -89,9 +89,9 @@ class Ceiling(TypedDict):
 
     matrix_size: int
     matrix_library: str
-    matrix_gflops_per_s: Measured
-    direct_gflop: Measured
-    executed_gflop: Measured
+    matrix_gflops_per_s: Positive
+    direct_gflop: Positive
+    executed_gflop: Positive
     direct: Share
     executed: Share
     time_ratio: Comparison
@@ -142,22 +142,22 @@ class SuiteRow(TypedDict):
     """Speed of one implementation of the step of one network."""
 
     network: str
-    width: Measured
+    width: Positive
     batch_size: Size
     threads: int
     step: str
     clock: Clock
-    clock_ms: Measured
-    wall_ms: Measured
-    images_per_s: Measured
-    of_fused: Measured
-    of_fused_low: Measured
-    of_fused_high: Measured
-    share_direct: Measured
-    share_executed: Measured
-    direct_gflop: Measured
-    executed_gflop: Measured
-    matrix_gflops_per_s: Measured
+    clock_ms: Positive
+    wall_ms: Positive
+    images_per_s: Positive
+    of_fused: Positive
+    of_fused_low: Positive
+    of_fused_high: Positive
+    share_direct: Positive
+    share_executed: Positive
+    direct_gflop: Positive
+    executed_gflop: Positive
+    matrix_gflops_per_s: Positive
 
 
 class Sampling(TypedDict):
@@ -202,14 +202,14 @@ class SuiteRecord(Record, Others):
 
 
 class CardNumbers(TypedDict, total=False):
-    ms: Measured
-    ms_low: Measured
-    ms_high: Measured
-    images_per_s: Measured
-    share: Measured
-    share_low: Measured
-    share_high: Measured
-    product_tflops_per_s: Measured
+    ms: Positive
+    ms_low: Positive
+    ms_high: Positive
+    images_per_s: Positive
+    share: Positive
+    share_low: Positive
+    share_high: Positive
+    product_tflops_per_s: Positive
     peak_mb: float | None
 
 
