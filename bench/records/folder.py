@@ -46,6 +46,10 @@ class CellFolder(CellCheckpoints):
     def of(cls, results: Path, cell: Cell, held: Lock | None = None) -> "CellFolder":
         return cls(results / cell.folder, held, cell.key)
 
+    def name_in(self, results: Path) -> str:
+        """``experiment/profile/[variant/]arm/seed-k``, from its place in a results folder."""
+        return self.path.parent.relative_to(results / "cells").as_posix()
+
     # ---- identity
     def write_identity(self, cell: Cell, environment: Environment, data: DataRecord) -> None:
         """Write cell.json, before the cell trains."""

@@ -8,7 +8,7 @@ import hashlib
 import re
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
@@ -34,6 +34,7 @@ RECORDS = ("cell.json", "history.npz", "measures.json", "result.json")
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest date in a zip file
 _PLAIN_FILE = 0o100644 << 16
 _LZMA = {*RECORDS, MANIFEST}  # these get an eighth smaller; weights hardly shrink, and LZMA takes long
+Chosen = tuple[CellFolder, list[str]]  # a cell, and the names of its files that go into a pack
 _ENTRY_BYTES = 400  # upper bound per file for the archive's directories and the manifest
 
 
@@ -69,7 +70,7 @@ def pack(
     for folder in found:
         names, unfit = _names(folder, weights=weights, pictures=pictures)
         chosen.append((folder, names))
-        left_out += [one_line(f"{_name(results, folder)}/{line}") for line in unfit]
+        left_out += [one_line(f"{folder.name_in(results)}/{line}") for line in unfit]
     parts = _parts(results, chosen, max_bytes)
     paths = [destination] if len(parts) == 1 else [_numbered(destination, k) for k in range(1, len(parts) + 1)]
     earlier = _earlier(destination)
@@ -83,7 +84,7 @@ def pack(
             _write(file, results, part, launches)
     for path in set(earlier) - set(paths):
         path.unlink()
-    return Packed(paths, [_name(results, folder) for folder in found], left_out)
+    return Packed(paths, [folder.name_in(results) for folder in found], left_out)
 
 
 def _finished(results: Path, wanted: Callable[[Cell], bool]) -> tuple[list[CellFolder], list[str]]:
@@ -97,17 +98,13 @@ def _finished(results: Path, wanted: Callable[[Cell], bool]) -> tuple[list[CellF
             state, result = folder.state(), folder.result()
             damage = folder.end_damage(quick=True) if state == "done" else None
         except (CorruptRecord, OSError) as error:
-            left_out.append(f"{_name(results, folder)}: {in_words(error)}")
+            left_out.append(f"{folder.name_in(results)}: {in_words(error)}")
             continue
         if damage or result is None or not result.ended:
-            left_out.append(f"{_name(results, folder)}: {damage or state}")
+            left_out.append(f"{folder.name_in(results)}: {damage or state}")
         else:
             found.append(folder)
     return found, left_out
-
-
-def _name(results: Path, folder: CellFolder) -> str:
-    return folder.path.parent.relative_to(results / "cells").as_posix()
 
 
 def _names(folder: CellFolder, *, weights: bool, pictures: bool) -> tuple[list[str], list[str]]:
@@ -138,22 +135,20 @@ def _misfit(folder: CellFolder, name: str) -> str:
     return ""
 
 
-def _parts(
-    results: Path, chosen: list[tuple[CellFolder, list[str]]], max_bytes: int | None
-) -> list[list[tuple[CellFolder, list[str]]]]:
+def _parts(results: Path, chosen: list[Chosen], max_bytes: int | None) -> list[list[Chosen]]:
     """Split the cells, in order, into parts that fit ``max_bytes``."""
     if max_bytes is None:
         return [chosen]
     launches = (results / LAUNCHES).stat().st_size if (results / LAUNCHES).exists() else 0
     empty = 1000 + 2 * launches  # estimated bytes of a pack without cells
-    parts: list[list[tuple[CellFolder, list[str]]]] = [[]]
+    parts: list[list[Chosen]] = [[]]
     filled = empty
     for folder, names in chosen:
         contents = ((folder.path / name).read_bytes() for name in names)
         size = sum(len(zlib.compress(content)) + _ENTRY_BYTES for content in contents) + _ENTRY_BYTES
         if empty + size > max_bytes:
             raise PackError(
-                f"{_name(results, folder)} alone takes {size / 1e6:.1f} MB, more than the size limit of a file"
+                f"{folder.name_in(results)} alone takes {size / 1e6:.1f} MB, more than the size limit of a file"
             )
         if parts[-1] and filled + size > max_bytes:
             parts.append([])
@@ -175,9 +170,7 @@ def _earlier(destination: Path) -> list[Path]:
     return [destination.with_name(path.name) for path in found]
 
 
-def _write(
-    file: IO[bytes], results: Path, part: Iterable[tuple[CellFolder, list[str]]], launches: list[dict[str, Any]]
-) -> None:
+def _write(file: IO[bytes], results: Path, part: Iterable[Chosen], launches: list[dict[str, Any]]) -> None:
     cells, definitions = [], set()
     with zipfile.ZipFile(file, "w") as archive:
         for folder, names in part:
@@ -198,7 +191,7 @@ def _write(
             definitions.add(cell.definition_key)
             absent = [name for name in NETWORKS if name not in files and _had(folder, name)]
             cells.append(PackedCell(folder=place, key=cell.key, left_out=absent, files=files))
-        own = [line for line in launches if definitions & set(_listed(line.get("definitions")))]
+        own = [line for line in launches if definitions & _listed(line.get("definitions"))]
         manifest = Manifest(cells=cells, launches=own)
         _add(archive, MANIFEST, manifest.to_bytes())
 
@@ -207,8 +200,8 @@ def _had(folder: CellFolder, name: str) -> bool:
     return (folder.path / name).exists() or name in folder.left_out()
 
 
-def _listed(value: Any) -> Iterator[str]:
-    return iter([v for v in value if isinstance(v, str)] if isinstance(value, list) else [])
+def _listed(value: Any) -> set[str]:
+    return {v for v in value if isinstance(v, str)} if isinstance(value, list) else set()
 
 
 def _add(archive: zipfile.ZipFile, name: str, content: bytes) -> None:
