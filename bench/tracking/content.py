@@ -43,14 +43,8 @@ def recorded_points(config: Definition, history: History) -> Points:
 
 def are_equal(stored: Stored, points: Points) -> bool:
     """Whether the store holds exactly these values of these metrics, each once. NaN equals NaN."""
-    if stored.keys() != points.keys():
-        return False
-    counts = all(len(column) == len(points[name]) == len(dict(column)) for name, column in stored.items())
-    return (
-        counts
-        and all(step in points[name] for name in stored for step, _ in stored[name])
-        and (contradicts_nothing(stored, points))
-    )
+    steps = {name: sorted(step for step, _ in column) for name, column in stored.items()}
+    return steps == {name: sorted(column) for name, column in points.items()} and contradicts_nothing(stored, points)
 
 
 def contradicts_nothing(stored: Stored, points: Points) -> bool:
@@ -75,7 +69,7 @@ def summary_points(config: Definition, history: History, result: Result) -> Poin
         summary["t80_censored"] = min(summary["t80"], float(config["training"]["iterations"]))
     finals = [summary[f"mi_final_{name}_nats"] for name in code_names(config, "continuous")]
     summary["mi_final"] = summary.get("mi_final_nats", math.fsum(finals))
-    return {f"summary/{name}": {0: float(v)} for name, v in summary.items() if v is not None and math.isfinite(v)}
+    return {f"summary/{name}": {0: float(v)} for name, v in summary.items() if math.isfinite(v)}
 
 
 def t80_words(config: Definition, history: History, result: Result) -> str | None:
