@@ -96,9 +96,8 @@ def _held_images(kept: "ArtifactRepository") -> set[tuple[str, int]]:
     for artifact in kept.list_artifacts("images"):
         match = _IMAGE.fullmatch(PurePosixPath(artifact.path).name)
         if match:
-            files.setdefault((match["key"].replace("~", "/"), int(match["step"])), set()).add(
-                match["small"] is not None
-            )
+            key = match["key"].replace("~", "/"), int(match["step"])
+            files.setdefault(key, set()).add(match["small"] is not None)
     return {key for key, kinds in files.items() if len(kinds) == 2}
 
 

@@ -19,11 +19,6 @@ POLL_S = 0.2
 SYNC_DELAYS_S = (1.0, 3.0, 8.0)
 
 
-def _name(results: Path, path: Path) -> str:
-    """Name of a cell's folder, ``experiment/profile/variant/arm/seed-k``."""
-    return path.parent.relative_to(results / "cells").as_posix()
-
-
 @dataclass(frozen=True)
 class Unsynced:
     """A cell that is not completely in the store, and why."""
@@ -59,10 +54,10 @@ def sync(
                 break
             except StoreError as error:
                 if delay_s is None or error.is_lasting:
-                    return unsynced + [Unsynced(_name(results, f.path), str(error)) for f in todo[done:]]
+                    return unsynced + [Unsynced(f.name_in(results), str(error)) for f in todo[done:]]
                 time.sleep(delay_s)
         if reason:
-            unsynced.append(Unsynced(_name(results, folder.path), reason))
+            unsynced.append(Unsynced(folder.name_in(results), reason))
         if on_progress:
             on_progress(done + 1, len(todo))
     return unsynced
@@ -119,7 +114,8 @@ class Mirror:
             left = {path: reason for path, (_, reason) in self._failed.items()}
             left |= dict.fromkeys(self._waiting.keys() | self._in_hand, late)
             self._end()
-        return [Unsynced(*item) for item in sorted((_name(self._results, path), left[path]) for path in left)]
+        named = ((CellFolder(path).name_in(self._results), reason) for path, reason in left.items())
+        return [Unsynced(*item) for item in sorted(named)]
 
     def abandon(self) -> None:
         """Stop mirroring, because the records no longer belong to this launch."""
