@@ -16,7 +16,7 @@ from bench.analysis.summary import categorical_entropy_nats, measured_values, mi
 from bench.environment import DataRecord, Environment
 from bench.records.folder import CellFolder, State
 from bench.records.history import History
-from bench.records.schema import Launch, Measures, Result
+from bench.records.schema import Launch, Measured, Measures, Result
 from bench.records.storage import CorruptRecord, in_words
 from bench.spec.cells import Cell
 from bench.spec.config import Config, Definition
@@ -44,6 +44,10 @@ class Run:
         config, history = self.cell.config, self.history
         found = summarise(config, history, self.result) | measured_values(self.measures)
         return found | improvement(config, mi_curve(config, history), self.measures)
+
+    def measured(self, family: str) -> Measured:
+        """A family's entry; an empty one where it was not measured."""
+        return self.measures.get(family, Measured())
 
     @property
     def diverged(self) -> bool:

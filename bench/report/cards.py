@@ -8,7 +8,6 @@ from dataclasses import replace
 from bench.analysis.runs import Run, Sweep
 from bench.claims.result import ClaimResult
 from bench.claims.verdict import ClaimOutcome
-from bench.records.schema import Measured
 from bench.report import answers, wording
 from bench.report.arms import BADGES, ArmView
 from bench.report.pages import Card, FigureView, GridView, Share
@@ -122,5 +121,5 @@ def _grids(result: ClaimResult, sweep: Sweep, grids: dict[str, list[GridView]]) 
 def _code(run: Run, result: ClaimResult) -> str:
     """Whose images show the claim's number: the code that moves the stroke, or the one whose category is a digit."""
     known = measure(result.conditions[0].measure)
-    swept = run.measures.get("strokes", Measured()).details.get("sweeps", {}).get(known.factor, {})
+    swept = run.measured("strokes").details.get("sweeps", {}).get(known.factor, {})
     return str(swept.get("latent", "c1" if known.name in FAMILIES["digits"] else ""))

@@ -4,7 +4,6 @@ import numpy as np
 
 from bench.analysis import statistics
 from bench.analysis.runs import Run, Sweep
-from bench.records.schema import Measured
 from bench.report import wording
 from bench.report.tabular import Table
 from bench.spec.experiment import group_name, variant_of
@@ -22,7 +21,7 @@ def best_run(runs: list[Run]) -> Run | None:
 
 def confusion(run: Run) -> np.ndarray | None:
     """Held-out images by category and digit, (K, D); None where that was not recorded."""
-    counts = run.measures.get("digits", Measured()).details.get("errors", {}).get("confusion_KD")
+    counts = run.measured("digits").details.get("errors", {}).get("confusion_KD")
     return np.array(counts) if counts else None
 
 

@@ -27,12 +27,11 @@ def factor_tables(sweep: Sweep, found: Sequence[FactorRuns], groups: Sequence[st
 def _factors(found: Sequence[FactorRuns]) -> Table:
     rows, records = [], []
     for of in found:
-        best, values = of.best, [run.value for run in of.measured]
-        interval = statistics.median_interval(values) if values else None
+        best = of.best
         row = [of.claim, of.factor.replace("_", " "), of.group, vocabulary.measure(of.measure).without_factor]
         row += [_every_run(of), _note(of)]
         row.append(f"{wording.measured(of.measure, best.value)}, seed {best.run.cell.seed}" if best else wording.ABSENT)
-        row.append(_interval(of.measure, interval))
+        row.append(_interval(of.measure, [run.value for run in of.measured]))
         row += [wording.measured(of.measure, _median_of(of, beside)) for beside in ("noise", "ceiling")]
         rows.append([*row, _beyond(of, found)])
         records += [_record(of, run) for run in of.runs]
@@ -56,8 +55,12 @@ def _record(of: FactorRuns, run: FactorRun) -> list[object]:
     return [of.claim, of.factor, of.group, *found, run is of.median, *beside, run.reason]
 
 
-def _interval(name: str, found: statistics.MedianInterval | None) -> str:
-    return wording.with_interval(name, found.median, found.low, found.high) if found else wording.ABSENT
+def _interval(name: str, values: list[float]) -> str:
+    """Median and interval of a measure's values; a dash for none."""
+    if not values:
+        return wording.ABSENT
+    found = statistics.median_interval(values)
+    return wording.with_interval(name, found.median, found.low, found.high)
 
 
 def _beyond(of: FactorRuns, found: Sequence[FactorRuns]) -> str:
@@ -131,9 +134,7 @@ def _disentanglement(sweep: Sweep, groups: Sequence[str]) -> Table:
         for name, words in DISENTANGLEMENT.items():
             columns = []
             for suffix in ("", "_shuffled", "_ceiling"):
-                values = [run.summary[name + suffix] for run in runs if name + suffix in run.summary]
-                interval = statistics.median_interval(values) if values else None
-                columns.append(interval)
+                columns.append([run.summary[name + suffix] for run in runs if name + suffix in run.summary])
                 own = [name + suffix, *(end + suffix for end in VOTES if end.startswith(name))]
                 records += [
                     [group, number, run.cell.seed, run.summary[number]]
@@ -145,7 +146,7 @@ def _disentanglement(sweep: Sweep, groups: Sequence[str]) -> Table:
             reason = next((r for r in reasons if r), "") or (_votes(runs) if name == "factor_vae" else "")
             if not any(columns) and not reason:
                 continue
-            shown = [_interval(name, interval) for interval in columns]
+            shown = [_interval(name, values) for values in columns]
             rows.append([group, words.partition(" of Q")[0].partition(",")[0], reason, *shown])
     caption = (
         "Median [interval] over seeds. The scores use Q's mean, or its probabilities for a categorical code, on "

@@ -14,7 +14,6 @@ from bench.analysis.pictures import labels_of
 from bench.analysis.runs import Run, Sweep
 from bench.analysis.summary import code_names
 from bench.claims.conditions import blank_seeds
-from bench.records.schema import Measured
 from bench.spec import vocabulary
 from bench.spec.experiment import ExperimentTable, arm_of, by_variant
 from infogan.measures.catalogue import FACTORS
@@ -93,7 +92,7 @@ def studied(sweep: Sweep, experiment: ExperimentTable | None, groups: Sequence[s
 
 def entry(run: Run) -> dict[str, Any]:
     """Details of the family; empty where it was not measured, or the records hold numbers alone."""
-    return run.measures.get(FAMILY, Measured()).details
+    return run.measured(FAMILY).details
 
 
 def with_grids(found: FactorRuns) -> FactorRuns:
@@ -115,7 +114,7 @@ def _with_grid(of: FactorRun, found: FactorRuns) -> FactorRun:
 
 
 def _factor_run(run: Run, asked: FactorRuns, blank: Collection[int]) -> FactorRun:
-    reasons = run.measures.get(FAMILY, Measured()).reasons
+    reasons = run.measured(FAMILY).reasons
     details = entry(run).get("factors", {}).get(asked.factor, {})
     code = details.get("category_code" if vocabulary.measure(asked.measure).is_of_categories else "code")
     value, chosen_by = (run.summary.get(name, math.nan) for name in (asked.measure, asked.rule))

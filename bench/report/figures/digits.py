@@ -7,8 +7,7 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from bench.analysis.pictures import digit_of_categories
-from bench.analysis.runs import Run, Sweep
-from bench.records.schema import Measured
+from bench.analysis.runs import Sweep
 from bench.report.codes import best_run, confusion
 from bench.report.curves import ranks
 from bench.report.figures.style import STYLE, Drawing, line_style, logarithmic, save
@@ -24,13 +23,16 @@ def draw_digits(sweep: Sweep, groups: Sequence[str], arms: Sequence[str]) -> lis
     return [drawing for drawing in drawings if drawing is not None]
 
 
-def _series(run: Run, family: str) -> dict[str, list[float]]:
-    return run.measures.get(family, Measured()).series
+def _series(sweep: Sweep, groups: Sequence[str], family: str) -> dict[str, list[dict[str, list[float]]]]:
+    """Series of a family, of each finished cell that has one, by group; only of groups with such a cell."""
+    found = {g: [run.measured(family).series for run in sweep.done(g)] for g in groups}
+    having = {g: [series for series in own if series.get("iteration")] for g, own in found.items()}
+    return {g: own for g, own in having.items() if own}
 
 
 def _trajectory(sweep: Sweep, groups: Sequence[str], arms: Sequence[str]) -> Drawing | None:
-    held = {g: [s for r in sweep.done(g) if (s := _series(r, "trajectory")).get("iteration")] for g in groups}
-    if not any(held.values()):
+    held = _series(sweep, groups, "trajectory")
+    if not held:
         return None
     figure, rank = Figure(figsize=(8.4, 3.6)), ranks(map(arm_of, groups), arms)
     for panel, (name, words) in enumerate(_PANELS):
@@ -40,9 +42,8 @@ def _trajectory(sweep: Sweep, groups: Sequence[str], arms: Sequence[str]) -> Dra
             for series in columns:
                 axes.plot(series["iteration"], series[name], color=style["color"], linewidth=0.5, alpha=0.4)
             same = [series for series in columns if series["iteration"] == columns[0]["iteration"]]
-            if same:
-                median = np.median([series[name] for series in same], axis=0)
-                axes.plot(same[0]["iteration"], median, label=f"{group} ({len(same)})", **style)
+            median = np.median([series[name] for series in same], axis=0)
+            axes.plot(same[0]["iteration"], median, label=f"{group} ({len(same)})", **style)
         axes.set_xscale("log")
         logarithmic(axes.xaxis, (1,))
         axes.set_xlabel("iteration (logarithmic)")
@@ -59,8 +60,7 @@ def _trajectory(sweep: Sweep, groups: Sequence[str], arms: Sequence[str]) -> Dra
 
 def _usable(sweep: Sweep, groups: Sequence[str]) -> Drawing | None:
     """A baseline's usable information over Q's capacity, at three iterations: median over seeds, dots each seed."""
-    held = {g: [s for r in sweep.done(g) if (s := _series(r, "usable")).get("iteration")] for g in groups}
-    held = {group: columns for group, columns in held.items() if columns}
+    held = _series(sweep, groups, "usable")
     if not held:
         return None
     figure = Figure(figsize=(8.4, 3.2))

@@ -106,7 +106,9 @@ def _grid_axes(
 
 def draw_codes(runs_of: dict[str, list[Run]]) -> Drawing | None:
     """Code by factor, the first-order index of every code, a panel a run; None where nothing was measured."""
-    tables = [(group, run, *_table(run)) for group, runs in runs_of.items() for run in runs if _table(run)[0].size]
+    tables = [(group, run, *_table(run)) for group, runs in runs_of.items() for run in runs]
+    absent = [f"{group} seed {run.cell.seed}" for group, run, table, _, _ in tables if not table.size]
+    tables = [one for one in tables if one[2].size]
     if not tables:
         return None
     columns = min(len(tables), 5)
@@ -128,16 +130,11 @@ def draw_codes(runs_of: dict[str, list[Run]]) -> Drawing | None:
         caption = (
             "First-order Sobol index of every code on every factor as the readers see it, from samples that did not "
             f"choose a code. At 1 the code alone decides the factor. Last row, {NOISE_ROW}: the noise dimension "
-            f"that the same search finds. Grey: not measured. *: a continuous code.{_without_panel(runs_of)}"
+            "that the same search finds. Grey: not measured. *: a continuous code."
         )
+        if absent:
+            caption += f" No panel, since the readers could read no factor: {wording.listed(absent)}."
         return save(figure, "codes", "Which code moves which factor", caption)
-
-
-def _without_panel(runs_of: dict[str, list[Run]]) -> str:
-    absent = [
-        f"{group} seed {run.cell.seed}" for group, runs in runs_of.items() for run in runs if not _table(run)[0].size
-    ]
-    return f" No panel, since the readers could read no factor: {wording.listed(absent)}." if absent else ""
 
 
 def _table(run: Run) -> tuple[np.ndarray, list[str], list[str]]:
