@@ -18,6 +18,12 @@ def _one_of(known: Collection[str]) -> AfterValidator:
     return AfterValidator(check)
 
 
+def _not_t80(name: str) -> str:
+    if name == "t80":  # the difference of two infinite numbers is none
+        raise ValueError("t80 cannot be watched: the gate itself compares it; watch mi_final_nats or another")
+    return name
+
+
 Measure = Annotated[str, _one_of(CLAIMED)]
 
 
@@ -141,8 +147,8 @@ class WatchedTable(Table):
 
     arm: Name
     """arm that the number is of"""
-    measure: Annotated[str, _one_of(MEASURES)]
-    """the number that is watched"""
+    measure: Annotated[str, _one_of(MEASURES), AfterValidator(_not_t80)]
+    """the number that is watched; not t80, which the gate itself compares and which may be infinite"""
     margin: Annotated[float, BeforeValidator(as_float), Field(gt=0)]
     """move that passes, in the measure's unit"""
     margin_paired: Annotated[float, BeforeValidator(as_float), Field(gt=0)] | None = None

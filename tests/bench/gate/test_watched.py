@@ -17,7 +17,7 @@ from bench.gate.watched import watched_seeds
 from bench.records.history import History
 from bench.records.schema import Result
 from bench.report.figures import draw_history
-from bench.spec.criteria import GateTable
+from bench.spec.criteria import GateTable, WatchedTable
 from bench.spec.tables import load_spec
 from tests.bench.gate.baselines import BASELINE
 
@@ -52,6 +52,12 @@ def new_runs(rule: GateTable, base: Sweep, seeds: tuple[int, ...] = FIVE) -> lis
 def checked(rule: GateTable, base: Sweep, arm: str = "", column: str = "mi/c1", factor: float = 1.0) -> Check:
     new = [changed(r, column, factor) if r.cell.arm == arm else r for r in new_runs(rule, base)]
     return compare(rule, base, replace(base, runs=new), FIVE)
+
+
+def test_t80_is_not_watched(rule: GateTable) -> None:
+    """Where no seed gets there on either side it is infinite, and the difference is no number."""
+    with pytest.raises(ValueError, match="t80 cannot be watched"):
+        WatchedTable.model_validate(rule.watched[0].model_dump() | {"measure": "t80"})
 
 
 def outcomes(check: Check) -> dict[str, str]:
