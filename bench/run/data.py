@@ -96,16 +96,16 @@ def _require_measurable(spec: Spec, name: str, num_classes: int, num_images: int
     measures = spec.experiments[name].measures
     unmeasurable = [family for family in measures if family in data.own.OF_CLASSES]
     if num_classes > data.own.MAX_CLASSES:
-        few = f"for at most {data.own.MAX_CLASSES} classes, but the images have {num_classes}"
+        why = f"at most {data.own.MAX_CLASSES} classes are possible, the images have {num_classes}"
     elif num_classes and num_images < data.own.MIN_LABELLED:
-        few = f"for at least {data.own.MIN_LABELLED} training images with labels, but there are {num_images}"
+        why = f"at least {data.own.MIN_LABELLED} training images with labels are needed, there are {num_images}"
     else:
         return
     if unmeasurable and not _is_replaced(spec, name):
-        raise BadInput(f"{name}: measures names {unmeasurable[0]!r}, which is {few}: remove it")
+        raise BadInput(f"{name}: measures names {unmeasurable[0]!r}, but {why}: remove it")
     if unmeasurable:
         measures[:] = [family for family in measures if family not in unmeasurable]
-        say(f"{name}: measured without {', '.join(unmeasurable)}: {few}")
+        say(f"{name}: measured without {', '.join(unmeasurable)}, since {why}")
 
 
 def _is_replaced(spec: Spec, name: str) -> bool:

@@ -82,7 +82,8 @@ def _elsewhere(function: Any, tasks: Sequence[Any], what: str) -> list[Any]:
 def _tables_of(reference: Reference) -> dict[str, Any]:
     found = load(reference)
     if not isinstance(found, Architecture):
-        raise OwnError(f"{reference.text}: expected an infogan.architectures.Architecture, got {type(found).__name__}")
+        got = f"the class {found.__name__}" if isinstance(found, type) else type(found).__name__
+        raise OwnError(f"{reference.text}: expected an infogan.architectures.Architecture, got {got}")
     try:
         check(found)
     except OwnError as error:

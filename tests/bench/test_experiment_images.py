@@ -107,7 +107,7 @@ def test_more_classes_than_can_be_told_apart_are_refused_before_training(tmp_pat
         save(tmp_path / "pictures" / "shoes" / f"kind-{k:02d}", noise(8, seed=k))
     spec = write_spec(tmp_path, OWN + '\nmeasures = ["digits"]')
     with pytest.raises(
-        BadInput, match="tiny: measures names 'digits', which is for at most 10 classes, but the images have 11"
+        BadInput, match="tiny: measures names 'digits', but at most 10 classes are possible, the images have 11"
     ):
         Context(["tiny"], spec=spec, results=tmp_path / "r", no_tracking=True)
 
@@ -118,13 +118,13 @@ def test_too_few_with_labels_are_refused_before_training_or_measured_without(
     """The classifier needs one batch of that size."""
     assert classifier.Recipe().batch_size == data.own.MIN_LABELLED
     folder, own = shoes(tmp_path, num=70), OWN + '\nmeasures = ["digits", "usable"]'
-    told = "for at least 128 training images with labels, but there are 126"
-    with pytest.raises(BadInput, match=f"tiny: measures names 'digits', which is {told}: remove it"):
+    told = "at least 128 training images with labels are needed, there are 126"
+    with pytest.raises(BadInput, match=f"tiny: measures names 'digits', but {told}: remove it"):
         Context(["tiny"], spec=write_spec(tmp_path, own), results=tmp_path / "r", no_tracking=True)
     spec = write_spec(tmp_path, NAMED + '\nmeasures = ["digits", "usable"]')
     context = Context(["tiny"], spec=spec, results=tmp_path / "r", images=folder, no_tracking=True)
     assert context.cells[0].measures == ("usable",)
-    assert f"tiny: measured without digits: {told}" in capsys.readouterr().out
+    assert f"tiny: measured without digits, since {told}" in capsys.readouterr().out
     shoes(tmp_path, num=72)  # 144 of which a tenth is held out
     context = Context(["tiny"], spec=spec, results=tmp_path / "r", images=folder, no_tracking=True)
     assert context.cells[0].measures == ("digits", "usable")

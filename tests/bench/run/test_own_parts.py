@@ -116,6 +116,7 @@ NETWORKS = {
     "dies": ("import os; os._exit(3)", "my_network.py:NET: the process that imported it died"),
     "is missing": ("OTHER = 3", "my_network.py has no NET"),
     "is none": ("NET = 3", "expected an infogan.architectures.Architecture, got int"),
+    "is a class": ("class NET: pass", "expected an infogan.architectures.Architecture, got the class NET"),
     "cannot be built": (SOUND + "\nfrom dataclasses import replace\nNET = replace(NET, trunk=())", "my_network.py:NET: trunk and generator need at least one layer"),
     "is for other images": (SOUND + "\nfrom infogan.architectures import ARCHITECTURES\nNET = ARCHITECTURES['faces']", r"experiments.own: architecture = 'my_network.py:NET': expected one for images of 1 x 28 x 28"),
 }  # fmt: skip
