@@ -44,13 +44,8 @@ _VALUE = re.compile(r"<!--=([a-z0-9-]+)-->.*?<!--/-->")  # a quoted value: its c
 
 
 def claims_table(results: list[ClaimResult]) -> str:
-    """The claim table as Markdown, and below it what each claim says.
-
-    An arm that was never run is left out where another one was, as on the page of the whole paper.
-    """
-    run = {result.id for result in results if result.has_run}
-    results = [result for result in results if result.has_run or result.id not in run]
-    rows = []
+    """The claim table as Markdown, and below it what each claim says: of the arms that were run."""
+    results, rows = [result for result in results if result.has_run], []
     for arm in map(ArmView, results):
         value = f"{arm.measure} {arm.value} {arm.unit}".rstrip()
         beside = "; ".join(arm.beside) or wording.ABSENT
