@@ -204,10 +204,10 @@ def test_selections_that_do_not_exist_are_refused() -> None:
 
 
 def test_group_seeds_name_an_arm_a_group_or_several(tmp_path: Path) -> None:
-    (line,) = re.findall(r"cpu\]\niterations = 1700[^\[]*(group_seeds = .*)", TEXT)
+    ((before, line),) = re.findall(r"(cpu\]\niterations = 1700[^\[]*)(group_seeds = .*)", TEXT)
 
     def load(seeds: str) -> Spec:
-        return load_changed(tmp_path, line, f"group_seeds = {{ {seeds} }}")
+        return load_changed(tmp_path, before + line, f"{before}group_seeds = {{ {seeds} }}")
 
     spec = load('"*/gan" = [], gan = [7], "azimuth-authors/gan" = [0, 1], "*-tables/infogan" = [3]')
     found = selected_seeds(spec, "faces", "cpu", Selection())
