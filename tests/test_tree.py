@@ -33,20 +33,42 @@ def test_no_page_is_committed(tracked: dict[str, int]) -> None:
     assert [name for name in tracked if name.startswith("results/") and name.endswith((".html", ".svg"))] == []
 
 
-def links(document: Path) -> Iterator[str]:
-    """Link targets within the tree, without those in code."""
-    text = re.sub(r"```.*?```|`[^`\n]*`", "", document.read_text(), flags=re.DOTALL)
-    for target in LINK.findall(text):
-        if not re.match(r"[a-z]+:|#", target):
-            yield target.partition("#")[0]
+def without_code(document: Path) -> str:
+    return re.sub(r"```.*?```|`[^`\n]*`", "", document.read_text(), flags=re.DOTALL)
+
+
+def links(document: Path) -> Iterator[tuple[str, str]]:
+    """(file, heading) of the links within the tree, without those in code; the file is empty within the document."""
+    for target in LINK.findall(without_code(document)):
+        if not re.match(r"[a-z]+:", target):
+            file, _, heading = target.partition("#")
+            yield file, heading
+
+
+def headings(document: Path) -> set[str]:
+    """Names that GitHub gives a document's headings."""
+    text = re.sub(r"```.*?```", "", document.read_text(), flags=re.DOTALL)
+    shown = [
+        re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", line) for line in re.findall(r"^#+ (.*)", text, flags=re.MULTILINE)
+    ]
+    return {re.sub(r"[^\w\- ]", "", line.lower()).strip().replace(" ", "-") for line in shown}
 
 
 def test_links_and_pictures_of_documents_are_there(tracked: dict[str, int]) -> None:
     documents = [ROOT / name for name in tracked if name.endswith(".md")]
-    found = [(document, target) for document in documents for target in links(document)]
+    found = [(document, file) for document in documents for file, _ in links(document) if file]
     assert len(found) > 100
     missing = [f"{d.relative_to(ROOT)}: {t}" for d, t in found if not (d.parent / t).exists()]
     assert missing == []
     held = {(ROOT / name).resolve() for name in tracked}
     held |= {parent for path in held for parent in path.parents}
     assert [f"{d.relative_to(ROOT)}: {t}" for d, t in found if (d.parent / t).resolve() not in held] == []
+
+
+def test_links_to_headings_name_headings_that_are_there(tracked: dict[str, int]) -> None:
+    documents = [ROOT / name for name in tracked if name.endswith(".md")]
+    found = [(d, file, heading) for d in documents for file, heading in links(d) if heading]
+    assert len(found) > 50
+    asked = [(d, d.parent / file if file else d, heading) for d, file, heading in found]
+    missing = [(str(d.relative_to(ROOT)), h) for d, target, h in asked if h not in headings(target)]
+    assert missing == []

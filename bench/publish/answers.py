@@ -25,6 +25,11 @@ REFERENCES = ROOT / "results" / "reference"
 README = ROOT / "README.md"
 PAGE = REFERENCES / "README.md"
 BLOCK = "answers"
+WHERE = {
+    "the paper's data": {DataKind.PAPERS, DataKind.PART},
+    "substitutes": {DataKind.SUBSTITUTE},
+    "cost, whatever the data": {DataKind.ANY},
+}
 
 
 def committed(references: Path = REFERENCES) -> list[Evidence]:
@@ -70,11 +75,11 @@ def answer(found: list[Evidence]) -> str:
 
 
 def summary(evidence: Iterable[Evidence]) -> str:
-    """``Of 8 claims on the paper's data: 5 yes and 3 partly. Of 12 claims on ... Each by its first arm.``"""
+    """``Of 7 claims on the paper's data: 4 yes and 3 partly. Of 12 claims on ... Each by its first arm.``"""
     found = [Card([ArmView(one.result) for one in own]) for own in best(evidence).values()]
     parts = []
-    for is_papers, where in ((True, "the paper's data"), (False, "substitutes")):
-        own = [card for card in found if card.is_papers_data is is_papers]
+    for where, kinds in WHERE.items():
+        own = [card for card in found if card.first.verdict.data.kind in kinds]
         counted = wording.listed([f"{share.count} {share.words}" for share in shares(own)])
         parts += [f"Of {wording.plural(len(own), 'claim')} on {where}: {counted}."] if own else []
     return " ".join([*parts, "Each by its first arm."])

@@ -36,13 +36,13 @@ def card(results: Iterable[ClaimResult], pictures: Pictures = ()) -> Card:
 
 
 def _ordered(results: Sequence[ClaimResult]) -> list[ClaimResult]:
-    """The arms of a claim: those of its first variant that was trained before another's, the best answer first."""
+    """The arms of a claim as they were declared, whatever they say; but what was trained, and decided, comes first."""
     variants = list(dict.fromkeys(r.variant for r in sorted(results, key=lambda r: not r.has_run)))
-    return sorted(results, key=lambda r: (variants.index(r.variant), answers.ORDER.index(r.verdict.outcome)))
+    return sorted(results, key=lambda r: (variants.index(r.variant), not r.verdict.is_measured, not r.has_run))
 
 
 def shares(found: Sequence[Card]) -> list[Share]:
-    """How many claims have which answer, the best arm's, the best answer first."""
+    """How many claims have which answer, their first arm's, the best answer first."""
     counts = Counter(card.first.verdict.outcome for card in found)
     return [Share(BADGES[one][0], answers.ANSWERS[one], counts[one]) for one in answers.ORDER if counts[one]]
 

@@ -4,7 +4,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from bench.claims.result import ClaimResult
-from bench.report import answers
 
 
 @dataclass(frozen=True)
@@ -27,8 +26,8 @@ def best(evidence: Iterable[Evidence]) -> dict[str, list[Evidence]]:
     """Evidence by claim, a piece for each arm: at the paper's budget where measured, of most seeds and iterations.
 
     The first has the largest budget (:func:`budget`), whatever it says. Of equals it is of the claim's first variant,
-    the reading that we stand for, and the best answer among its arms. An arm that was never run is left out where
-    another one was.
+    the reading that we stand for, and of its arms the first that the claim names and that is decided. An arm that was
+    never run is left out where another one was.
     """
     chosen: dict[tuple[str, str], Evidence] = {}
     for one in evidence:
@@ -58,7 +57,6 @@ def budget(one: Evidence) -> tuple[bool, int]:
     return one.is_papers_budget, one.result.iterations
 
 
-def _order(one: Evidence, variants: list[str | None]) -> tuple[bool, int, int, int]:
+def _order(one: Evidence, variants: list[str | None]) -> tuple[bool, int, int, bool]:
     is_papers, iterations = budget(one)
-    outcome = answers.ORDER.index(one.result.verdict.outcome)
-    return not is_papers, -iterations, variants.index(one.result.variant), outcome
+    return not is_papers, -iterations, variants.index(one.result.variant), not one.result.verdict.is_measured

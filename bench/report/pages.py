@@ -54,7 +54,7 @@ class GridView:
 
 @dataclass(frozen=True)
 class Card:
-    """One claim with its arms; on a card the one with the best answer comes first."""
+    """One claim with its arms, the one that answers first."""
 
     arms: Sequence[ArmView]
     pictures: tuple[FigureView | GridView, ...] = ()

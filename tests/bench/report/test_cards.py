@@ -128,18 +128,22 @@ def test_a_claim_of_ones_own_is_shown_in_its_own_words() -> None:
     assert card.arms[0].number == "final L_I 0.600 of H(c)"
 
 
-def test_the_best_answer_comes_first_and_the_bar_counts_claims_not_arms() -> None:
+def test_the_first_decided_arm_answers_whatever_it_says_and_the_bar_counts_claims_not_arms() -> None:
     found = cards.cards(
         [
             result("F1", ClaimOutcome.PARTLY),
             result("F1", ClaimOutcome.REPRODUCED, "infogan-fast-q"),
             result("F2a", ClaimOutcome.NOT_MEASURED),
+            result("F2a", ClaimOutcome.NOT_REACHED, "infogan-fast-q"),
         ],
         {},
     )
-    assert [arm.name for arm in found[0].arms] == ["infogan-fast-q", "infogan"]
-    assert [(share.words, share.count) for share in cards.shares(found)] == [("yes", 1), ("open", 1)]
-    assert cards.summary(found) == "Partly on substitutes. Of 2 claims: 1 yes and 1 open."
+    assert [[arm.name for arm in card.arms] for card in found] == [
+        ["infogan", "infogan-fast-q"],
+        ["infogan-fast-q", "infogan"],
+    ]
+    assert [(share.words, share.count) for share in cards.shares(found)] == [("partly", 1), ("not at this budget", 1)]
+    assert cards.summary(found) == "Partly on substitutes. Of 2 claims: 1 partly and 1 not at this budget."
     assert cards.summary([]) == ""
 
 
