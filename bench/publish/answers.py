@@ -28,7 +28,7 @@ BLOCK = "answers"
 WHERE = {
     "the paper's data": {DataKind.PAPERS, DataKind.PART},
     "substitutes": {DataKind.SUBSTITUTE},
-    "cost, whatever the data": {DataKind.ANY},
+    "cost": {DataKind.ANY},
 }
 
 
