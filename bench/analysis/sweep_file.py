@@ -20,7 +20,7 @@ from bench.spec.config import Config, Definition
 
 CURVES = "curves.json.xz"  # its name in a folder whose cells are gone
 CURVE_DIGITS = 5  # nats to 1e-5: far below the noise between minibatches
-COMPRESSED_DIGITS = 4  # still below it, in four fifths of the bytes
+COMPRESSED_DIGITS = 3  # still below it, in two thirds of the bytes
 MAX_CURVES = 1 << 28  # bytes, decompressed
 
 
