@@ -76,14 +76,18 @@ def load(
     """
     arguments.require_device(device)
     folder = arguments.checked_path(path)
-    if folder.exists() and not (folder / CARD).exists():
+    try:
+        holds_cells = folder.exists() and not (folder / CARD).exists()
+    except OSError as error:  # this account may not look there
+        raise ModelError(f"{folder} cannot be read: {error.strerror}") from error
+    if holds_cells:
         asked = {"arm": arm, "seed": seed, "profile": profile, "device": device}
         return _reader_of_cells(folder)(folder, experiment, **asked)
     card = read_card(folder)
+    held = card | {"arm": "/".join(str(card[part]) for part in ("variant", "arm") if card.get(part))}
     for name, wanted in (("experiment", experiment), ("profile", profile), ("arm", arm), ("seed", seed)):
-        held = "/".join(filter(None, (card.get("variant"), card.get("arm")))) if name == "arm" else card.get(name)
-        if wanted is not None and str(wanted) != str(held):
-            raise ModelError(f"{folder} is an exported network of {name} {held!r}, not {wanted!r}")
+        if wanted is not None and str(wanted) != str(held.get(name)):
+            raise ModelError(f"{folder} is an exported network of {name} {held.get(name)!r}, not {wanted!r}")
     try:
         content = (folder / WEIGHTS).read_bytes()
     except OSError as error:
@@ -120,6 +124,10 @@ def assembled(card: dict[str, Any], weights: bytes, name: str, *, device: str = 
     """
     try:
         state = unpacked(weights, device)
+        for network in state.values():
+            for tensor, values in network.items():
+                if values.dtype != torch.float32:
+                    raise TypeError(f"{tensor} is {values.dtype}, expected torch.float32")
         spec, settings = latent_spec(card), replace(network_settings(card), kernels="torch", precision="float32")
         architecture = architecture_of(card)
         with torch.device("meta"):  # allocates nothing, so a wrong card cannot exhaust the memory
@@ -127,7 +135,7 @@ def assembled(card: dict[str, Any], weights: bytes, name: str, *, device: str = 
             discriminator = Discriminator(architecture, spec, settings)
         generator.load_state_dict(state["generator"], assign=True)
         discriminator.load_state_dict(state["discriminator"], assign=True)
-    except (LookupError, TypeError, ValueError, AttributeError, RuntimeError, SafetensorError) as error:
+    except (LookupError, AttributeError, SafetensorError, *arguments.REFUSED) as error:
         raise ModelError(f"{name}: card and weights do not form a model: {type(error).__name__}: {error}") from error
     return Model(generator, discriminator, spec, card)
 

@@ -1,11 +1,13 @@
 """Set-up of all tests: one thread, as cells train; no network; caches that belong to this session alone."""
 
+import ctypes
 import fcntl
 import os
 import shutil
 import signal
+import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +36,27 @@ def _one_thread() -> None:
     import torch
 
     torch.set_num_threads(1)
+
+
+READS_ANYTHING = 1 << 1 | 1 << 2  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH
+
+
+@pytest.fixture
+def held_to_modes() -> Iterator[None]:
+    """For this thread, until the test ends, drop root's capabilities to read any file."""
+    if os.geteuid() != 0:
+        yield
+        return
+    if sys.platform != "linux":
+        pytest.skip("root may read anything")
+    libc = ctypes.CDLL(None, use_errno=True)
+    header = (ctypes.c_uint32 * 2)(0x20080522, 0)  # version 3 of the call; this thread
+    held = (ctypes.c_uint32 * 6)()  # effective, permitted, inheritable, of capabilities 0 to 31 and of the others
+    assert libc.capget(header, held) == 0
+    less = (ctypes.c_uint32 * 6)(held[0] & ~READS_ANYTHING, *held[1:])
+    assert libc.capset(header, less) == 0
+    yield
+    assert libc.capset(header, held) == 0
 
 
 MadeOnce = Callable[[str, Callable[[Path], None]], Path]  # (name, function that fills the new folder) -> folder

@@ -4,6 +4,7 @@ import copy
 import doctest
 import hashlib
 import json
+import math
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,7 +13,7 @@ from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import load, load_file
+from safetensors.torch import load, load_file, save
 
 import infogan
 from infogan import api
@@ -251,6 +252,7 @@ def changed_card(**fields: Any) -> Callable[[bytes], bytes]:
         (api.CARD, changed_card(codes=CODES[:1]), "do not form a model: RuntimeError"),
         (api.CARD, changed_card(noise={"size": 10**11}), "do not form a model: RuntimeError"),
         (api.CARD, changed_card(codes=[{"kind": "categorical"}]), "do not form a model: KeyError"),
+        (api.CARD, changed_card(network={"width": math.inf}), "do not form a model: OverflowError"),
         (api.WEIGHTS, lambda raw: raw[:-100], "weights.safetensors is damaged"),
     ],
 )
@@ -276,6 +278,36 @@ def test_weights_that_would_run_code_are_refused(folder: Path, tmp_path: Path) -
     (copy / api.CARD).write_bytes(changed_card(weights_sha256=sha256)((folder / api.CARD).read_bytes()))
     with pytest.raises(infogan.ModelError, match="do not form a model: SafetensorError"):
         infogan.load(copy)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float64, torch.complex64])
+def test_weights_of_another_type_are_refused(folder: Path, tmp_path: Path, dtype: torch.dtype) -> None:
+    """They would be loaded, and sampling would end in an error of torch."""
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    tensors = {name: tensor.to(dtype) for name, tensor in load_file(folder / api.WEIGHTS).items()}
+    (copy / api.WEIGHTS).write_bytes(save(tensors))
+    sha256 = hashlib.sha256((copy / api.WEIGHTS).read_bytes()).hexdigest()
+    (copy / api.CARD).write_bytes(changed_card(weights_sha256=sha256)((folder / api.CARD).read_bytes()))
+    with pytest.raises(infogan.ModelError, match=rf"do not form a model: TypeError: .* is {dtype}, expected torch"):
+        infogan.load(copy)
+
+
+@pytest.mark.parametrize("fields", [{"arm": 5}, {"variant": ["half"], "arm": "gan"}])
+def test_an_arm_that_is_no_text_is_not_the_arm_that_was_asked_for(
+    folder: Path, tmp_path: Path, fields: dict[str, Any]
+) -> None:
+    (tmp_path / api.CARD).write_bytes(changed_card(**fields)((folder / api.CARD).read_bytes()))
+    with pytest.raises(infogan.ModelError, match=r"is an exported network of arm .*, not 'gan'"):
+        infogan.load(tmp_path, arm="gan")
+
+
+@pytest.mark.usefixtures("held_to_modes")
+def test_a_folder_that_this_account_may_not_read_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "closed").mkdir(mode=0)
+    for path in (tmp_path / "closed", tmp_path / "closed" / "model"):
+        with pytest.raises(infogan.ModelError, match=r"closed.* cannot be read: Permission denied$"):
+            infogan.load(path)
 
 
 def test_weights_of_any_layout_are_packed() -> None:

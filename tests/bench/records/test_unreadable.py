@@ -1,9 +1,6 @@
 """A record that cannot be read now gives one line that names it; everything else continues, and it is kept."""
 
-import ctypes
-import os
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -36,27 +33,7 @@ def forbidden(path: Path) -> None:
 
 
 WAYS = [folder_in_its_place, loop, forbidden]
-READS_ANYTHING = 1 << 1 | 1 << 2  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH
-
-
-@pytest.fixture(autouse=True)
-def held_to_modes() -> Iterator[None]:
-    """For this thread, until the test ends, drop root's capabilities to read any file."""
-    if os.geteuid() != 0:
-        yield
-        return
-    if sys.platform != "linux":
-        pytest.skip("root may read anything")
-    libc = ctypes.CDLL(None, use_errno=True)
-    header = (ctypes.c_uint32 * 2)(0x20080522, 0)  # version 3 of the call; this thread
-    held = (ctypes.c_uint32 * 6)()  # effective, permitted, inheritable, of capabilities 0 to 31 and of the others
-    assert libc.capget(header, held) == 0
-    less = (ctypes.c_uint32 * 6)(held[0] & ~READS_ANYTHING, *held[1:])
-    assert libc.capset(header, less) == 0
-    yield
-    assert libc.capset(header, held) == 0
-
-
+pytestmark = pytest.mark.usefixtures("held_to_modes")
 in_every_way = pytest.mark.parametrize("spoil", WAYS, ids=lambda way: way.__name__)
 
 
