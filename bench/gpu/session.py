@@ -13,11 +13,12 @@ from typing import Any
 
 from bench.console import BadInput
 from bench.gpu.steps import NAMES, Step
-from bench.gpu.supervise import Ended, supervise
+from bench.gpu.supervise import Status, supervise
 from bench.records.pack_format import PackError
 from bench.records.packs import pack
 from bench.records.seals import read_json, write_json
 from bench.records.storage import CorruptRecord, write_atomic
+from bench.report.wording import plural
 
 FORMAT = 1
 SUMMARY, LOG = "summary.json", "log.txt"
@@ -32,19 +33,15 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class StepRecord:
-    """A line of the summary: the status ``done``, ``failed`` or ``cut``, and why; ``files``: what to carry home."""
+    """A line of the summary: how a step ended, and why; ``files``: what to carry home."""
 
     name: str
-    status: str
+    status: Status
     message: str
     seconds: float
     limit_s: float
     num_cells: int = 0  # finished cells of this and earlier calls
     files: list[str] = field(default_factory=list)
-
-
-class OtherResults(BadInput):
-    """The folder to carry home belongs to other results; the message is one line."""
 
 
 def run_steps(
@@ -56,7 +53,7 @@ def run_steps(
     stop: Callable[[], bool] = lambda: False,
     say: Say = lambda text: None,
 ) -> list[StepRecord]:
-    """Run all steps within ``minutes``. Raises OtherResults before anything is changed."""
+    """Run all steps within ``minutes``. Raises BadInput, before anything is changed, unless ``destination`` is theirs."""
     earlier = _earlier(destination, results)
     destination.mkdir(parents=True, exist_ok=True)
     whole_s, begun = 60 * minutes, time.monotonic()
@@ -64,8 +61,10 @@ def run_steps(
     for index, step in enumerate(steps):
         left_s = whole_s * (1 - RESERVE - GRACE) - (time.monotonic() - begun)
         limit_s = left_s / (len(steps) - index) if step.share is None else min(step.share * whole_s, left_s)
-        if stop() or limit_s < LEAST * whole_s:
-            records.append(StepRecord(step.name, "cut", "not started: no time was left", 0.0, 0.0))
+        is_stopped = stop()
+        if is_stopped or limit_s < LEAST * whole_s:
+            why = "interrupted" if is_stopped else "no time was left"
+            records.append(StepRecord(step.name, "cut", f"not started: {why}", 0.0, 0.0))
         else:
             say(f"{step.name}: {limit_s:.0f} s at most")
             records.append(_run_step(step, limit_s, whole_s, destination, stop))
@@ -76,18 +75,18 @@ def run_steps(
 
 
 def _earlier(destination: Path, results: Path) -> list[StepRecord]:
-    """Lines of earlier calls. Raises OtherResults unless their packs, which will be replaced, are of ``results``."""
+    """Lines of earlier calls. Raises BadInput unless their packs, which will be replaced, are of ``results``."""
     if not (destination / SUMMARY).exists():
         return []
     try:
         summary = read_json(destination / SUMMARY)
         held, records = summary["results"], [StepRecord(**step) for step in summary["steps"]]
     except CorruptRecord as error:
-        raise OtherResults(f"{destination}: {error}; name another folder") from error
+        raise BadInput(f"{destination}: {error}; name another folder") from error
     except (LookupError, TypeError) as error:
-        raise OtherResults(f"{destination}: {SUMMARY} is of another version; name another folder") from error
+        raise BadInput(f"{destination}: {SUMMARY} is of another version; name another folder") from error
     if held != str(results) or not results.is_dir():
-        raise OtherResults(f"{destination} holds packs of {held}; name another folder")
+        raise BadInput(f"{destination} holds packs of {held}; name another folder")
     return records
 
 
@@ -116,14 +115,12 @@ def _run_step(step: Step, limit_s: float, whole_s: float, destination: Path, sto
             carried.update()
 
     ended = supervise(step.command, destination / LOG, limit_s, GRACE * whole_s, stop, tick)
-    problem = carried.update()
-    said = f"at its limit of {limit_s:.0f} s: {ended.message}" if ended.status == "cut" else ended.message
-    if problem:
-        status = "failed" if ended.status == "done" else ended.status
-        ended = Ended(status, f"{said}; {problem}", ended.seconds)
-    else:
-        ended = Ended(ended.status, said, ended.seconds)
-    return StepRecord(step.name, ended.status, ended.message, ended.seconds, limit_s, carried.num_cells, carried.files)
+    status, message = ended.status, ended.message
+    if status == "cut":
+        message = f"{'interrupted' if stop() else f'at its limit of {limit_s:.0f} s'}: {message}"
+    if problem := carried.update():
+        status, message = "failed" if status == "done" else status, f"{message}; {problem}"
+    return StepRecord(step.name, status, message, ended.seconds, limit_s, carried.num_cells, carried.files)
 
 
 class _Carried:
@@ -162,10 +159,6 @@ def text(records: Sequence[StepRecord]) -> str:
     width = max((len(record.name) for record in records), default=0)
     lines = []
     for record in records:
-        cells = (
-            f", {record.num_cells} cell{'s' * (record.num_cells > 1)} in {', '.join(record.files)}"
-            if record.num_cells
-            else ""
-        )
+        cells = f", {plural(record.num_cells, 'cell')} in {', '.join(record.files)}" if record.num_cells else ""
         lines.append(f"{record.name:{width}}  {record.status:6}  {record.seconds:4.0f} s{cells}: {record.message}\n")
     return "".join(lines)

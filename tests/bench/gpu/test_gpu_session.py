@@ -9,7 +9,7 @@ import pytest
 from bench.commands.gpu import gpu
 from bench.console import BadInput
 from bench.gpu import session
-from bench.gpu.session import OtherResults, run_steps
+from bench.gpu.session import run_steps
 from bench.gpu.steps import NAMES, Step, StepOptions, gpu_tests, steps
 from bench.gpu.supervise import supervise
 from bench.records.seals import read_json
@@ -107,7 +107,7 @@ def test_a_machine_that_is_taken_away_leaves_the_packs_of_a_moment_before(
 
     (record,) = run_steps([python("slow", "import time; time.sleep(60)", results=results / "figure")], 0.5, home,
                           results, stop=stop)  # fmt: skip
-    assert record.status == "cut"
+    assert (record.status, record.message) == ("cut", "interrupted: it said nothing")
     assert seen[0] is False
     assert record.seconds < 25
 
@@ -128,7 +128,7 @@ def test_packs_of_other_results_are_never_replaced(tmp_path: Path) -> None:
     home = tmp_path / "home"
     run_steps([python("fine", "print('x')")], 0.1, home, tmp_path)
     run_steps([python("fine", "print('y')")], 0.1, home, tmp_path)
-    with pytest.raises(OtherResults, match="holds packs of"):
+    with pytest.raises(BadInput, match="holds packs of"):
         run_steps([python("fine", "print('z')")], 0.1, home, tmp_path / "others")
 
 
@@ -143,6 +143,7 @@ def test_the_summary_has_a_line_for_each_step_of_all_calls(tmp_path: Path) -> No
     assert lines[1].endswith("1 cell in figure-2.zip: two")
     run_steps([python("machine", "print('x')"), figure_2], 0.1, home, results, stop=lambda: True)  # starts nothing
     machine, first, second = read_json(home / "summary.json")["steps"]
+    assert machine["message"] == "not started: interrupted"
     assert [(step["name"], step["status"]) for step in (machine, first)] == [("machine", "cut"), ("figure-1", "done")]
     assert (second["status"], second["num_cells"], second["files"]) == ("cut", 1, ["figure-2.zip"])
 
