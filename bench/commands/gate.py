@@ -11,6 +11,7 @@ from typing import Annotated, Any, Unpack
 import typer
 
 from bench.analysis.runs import Sweep, load_run
+from bench.analysis.statistics import GateOutcome
 from bench.analysis.sweep_file import read_curves, write_curves
 from bench.commands.run import train_missing
 from bench.console import BadInput, Exit, escape, say
@@ -31,8 +32,8 @@ from infogan.data.base import one_line
 
 BASELINE_CHARACTERS = 12  # of the digest that names a baseline in a history
 BASELINES = ROOT / "results" / "baseline"
-CODES = {"ok": Exit.OK, "regressed": Exit.FAILED, "inconclusive": Exit.INCONCLUSIVE}
-COLOURS = {"ok": "green", "regressed": "red", "inconclusive": "yellow"}
+CODES: dict[GateOutcome, Exit] = {"ok": Exit.OK, "regressed": Exit.FAILED, "inconclusive": Exit.INCONCLUSIVE}
+COLOURS: dict[GateOutcome, str] = {"ok": "green", "regressed": "red", "inconclusive": "yellow"}
 Train = Annotated[bool, typer.Option("--run", help="Train the missing seeds first.")]
 
 

@@ -1,11 +1,13 @@
 """``throughput``: check the options before any heavy import, then measure, print and write."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from bench.console import BadInput, Exit, console, escape
+from bench.commands.gate import CODES, COLOURS
+from bench.console import BadInput, Exit, console, escape, say
 from bench.context import listed
 from bench.options import Device, Results
 from bench.paths import DEFAULT_RESULTS, require_writable
@@ -19,7 +21,7 @@ from infogan.cores import usable_cores
 from infogan.runtime import available_device
 
 if TYPE_CHECKING:
-    from bench.throughput.gate import SpeedVerdict
+    from bench.throughput.workloads import Kernels, Workload
 
 KERNELS = ("torch", "winograd", "fastest")
 RECORD = "paired.json"
@@ -60,7 +62,7 @@ def throughput(
 
     Its records are in RESULTS/throughput.
     """
-    names = listed(networks) or ()
+    names = list(dict.fromkeys(listed(networks) or ()))
     for name in names:
         if name not in ARCHITECTURES:
             raise BadInput(f"unknown network {name!r}{suggest(name, list(ARCHITECTURES))}")
@@ -70,34 +72,37 @@ def throughput(
         raise BadInput(f"--width must be above 0 and at most 8, got {width:g}")
     if threads > usable_cores():
         raise BadInput(f"--threads {threads} is more than the {usable_cores()} cores of this machine")
-    if card:
-        if given := _given(ctx, "threads", "kernels", "against", "suite"):
-            raise BadInput(f"--card has its own settings: leave {given} out")
-        if len(names) > 1:
-            raise BadInput(f"--card measures one network, got {len(names)}")
-    if suite and (given := _given(ctx, "networks", "batch_size", "width", "threads", "kernels", "against")):
-        raise BadInput(f"{given} is for single measurements and --suite has settings of its own: leave one of them out")
+    _require_fitting(ctx, names, card=card, suite=suite)
     try:
         device = available_device(device)
     except ValueError as error:
         raise BadInput(str(error)) from error
-    results = results.absolute()
-    record = results / FOLDER / RECORD
+    folder = results.absolute() / FOLDER
+    record = folder / RECORD
     if against is not None and against.resolve() == record.resolve():
         raise BadInput(f"this measurement would replace --against {against}: copy that file elsewhere first")
     from bench.throughput.session import read_baseline
+    from bench.throughput.workloads import Workload
 
     baseline = read_baseline(against) if against is not None else None
     require_writable(results)
     if suite:
-        from bench.throughput.suite import run_suite
-
-        run_suite(results / FOLDER, device, console)
-        return Exit.OK
+        return _measure_suite(folder, device)
+    chosen = cast("Kernels", kernels)
     if card:
-        return _measure_card(results / FOLDER / CARD_RECORD, names[0], batch_size, width, device)
-    workloads = [(name, batch_size, width, kernels, device) for name in dict.fromkeys(names)]
-    return _measure(record, workloads, device, threads, baseline)
+        return _measure_card(folder / CARD_RECORD, Workload(names[0], batch_size, width, device=device))
+    return _measure(record, [Workload(name, batch_size, width, chosen, device) for name in names], threads, baseline)
+
+
+def _require_fitting(ctx: typer.Context, networks: Sequence[str], *, card: bool, suite: bool) -> None:
+    """Raise BadInput for options that do not go together."""
+    if card:
+        if given := _given(ctx, "threads", "kernels", "against", "suite"):
+            raise BadInput(f"--card has its own settings: leave {given} out")
+        if len(networks) > 1:
+            raise BadInput(f"--card measures one network, got {len(networks)}")
+    if suite and (given := _given(ctx, "networks", "batch_size", "width", "threads", "kernels", "against")):
+        raise BadInput(f"{given} is for single measurements and --suite has settings of its own: leave one of them out")
 
 
 def _given(ctx: typer.Context, *names: str) -> str | None:
@@ -109,43 +114,50 @@ def _given(ctx: typer.Context, *names: str) -> str | None:
     return None
 
 
-def _measure_card(path: Path, network: str, batch_size: int, width: float, device: str) -> Exit:
-    from bench.throughput.card import ROWS, measure_card
-    from bench.throughput.workloads import Workload
+def _measure_suite(folder: Path, device: str) -> Exit:
+    from bench.throughput.overhead import CellFailed
+    from bench.throughput.suite import run_suite
 
-    workload = Workload(network, batch_size, width, device=device)
-    failed = measure_card(path, workload, lambda text: console.print(text, soft_wrap=True))
-    told = f"{len(ROWS) - failed} of {len(ROWS)} rows measured; record: {escape(str(path))}"
-    console.print(told, soft_wrap=True)
+    try:
+        run_suite(folder, device, console)
+    except CellFailed as error:
+        say(f"[red]failed:[/red] {escape(str(error))}; what was measured before is in {escape(str(folder))}")
+        return Exit.FAILED
+    return Exit.OK
+
+
+def _measure_card(path: Path, workload: "Workload") -> Exit:
+    from bench.throughput.card import ROWS, measure_card
+
+    failed = measure_card(path, workload, say)
+    say(f"{len(ROWS) - failed} of {len(ROWS)} rows measured; record: {escape(str(path))}")
     return Exit.FAILED if failed else Exit.OK
 
 
-def _measure(
-    path: Path, workloads: list[tuple[Any, ...]], device: str, threads: int, baseline: PairedRecord | None
-) -> Exit:
+def _measure(path: Path, workloads: Sequence["Workload"], threads: int, baseline: PairedRecord | None) -> Exit:
     from bench.throughput import gate
     from bench.throughput.session import Session
-    from bench.throughput.workloads import Workload
 
-    session = Session(device, threads, lambda text: console.print(f"[dim]{escape(text)}[/dim]"))
+    session = Session(workloads[0].device, threads, lambda text: say(f"[dim]{escape(text)}[/dim]"))
     measurements: list[Measurement] = []
     verdicts: list[gate.SpeedVerdict] = []
     for workload in workloads:
-        own = session.measure(Workload(*workload), baseline)
+        own = session.measure(workload, baseline)
         measurements += own
         for measurement in own:
             _print_measurement(measurement)
         if len(own) == 1:
-            console.print(f"  {NO_BF16}", soft_wrap=True)
+            say(f"  {NO_BF16}")
         record: PairedRecord = {**session.record("paired"), "measurements": measurements}
         write_plain_json(path, record)
         if baseline is not None:
             verdict = gate.against(baseline, record["fingerprint"], own[0])
             verdicts.append(verdict)
-            _print_verdict(verdict, own[0]["workload"]["network"])
-    console.print(escape(machine(record)), soft_wrap=True)
-    console.print(f"record: {escape(str(path))}", soft_wrap=True)
-    return Exit(gate.EXIT[gate.worst([v.outcome for v in verdicts])]) if verdicts else Exit.OK
+            style = COLOURS[verdict.outcome]
+            say(f"[{style}]{verdict.outcome}[/{style}] {escape(workload.network)}: {escape(verdict.reason)}")
+    say(escape(machine(record)))
+    say(f"record: {escape(str(path))}")
+    return CODES[gate.worst([v.outcome for v in verdicts])] if verdicts else Exit.OK
 
 
 def machine(record: Record) -> str:
@@ -168,21 +180,19 @@ def _print_measurement(measurement: Measurement) -> None:
     precision, reference, own_ms = precision_of(workload), comparisons["reference"], step_ms(measurement)
     clock = reference["clock"]
     name = "step_time_ratio" if precision == "float32" else "fused / reference"
-    console.print(
+    say(
         f"[bold]{workload['network']}[/bold] batch {workload['batch_size']}, width {workload['width']:g}, "
         f"kernels {workload['kernels']}, [bold]{precision}[/bold]: {own_ms:.1f} ms, "
-        f"{images_per_s(workload, own_ms):.0f} images/s; {name} {interval(reference['ratio'][clock])} in {clock} time",
-        soft_wrap=True,
-    )  # fmt: skip
+        f"{images_per_s(workload, own_ms):.0f} images/s; {name} {interval(reference['ratio'][clock])} in {clock} time"
+    )
     for name, c in comparisons.items():
         processor, wall = interval(c["ratio"]["processor"]), interval(c["ratio"]["wall"])
         own, other = c["step_ms"][clock], c["other_ms"][clock]
         rates = f"{images_per_s(workload, own):.0f} / {images_per_s(workload, other):.0f}"
-        console.print(
+        say(
             f"  fused / {name}: {processor} processor, {wall} wall; {c['ratio'][clock]['num']} pairs; "
-            f"{own:.1f} / {other:.1f} ms, {rates} images/s",
-            soft_wrap=True,
-        )  # fmt: skip
+            f"{own:.1f} / {other:.1f} ms, {rates} images/s"
+        )
     ceiling = measurement["ceiling"]
     shares = " | ".join(
         f"{gflop:.1f} GFLOP {kind}: {share['share']:.1%} [{share['low']:.1%}, {share['high']:.1%}]"
@@ -191,15 +201,4 @@ def _print_measurement(measurement: Measurement) -> None:
             ("executed", ceiling["executed_gflop"], ceiling["executed"]),
         )
     )
-    console.print(
-        f"  share of the {precision} matrix product's {ceiling['matrix_gflops_per_s']:.0f} GFLOP/s: {shares}",
-        soft_wrap=True,
-    )  # fmt: skip
-
-
-def _print_verdict(verdict: "SpeedVerdict", network: str) -> None:
-    style = {"ok": "green", "regressed": "red", "inconclusive": "yellow"}[verdict.outcome]
-    console.print(
-        f"[{style}]{verdict.outcome}[/{style}] {escape(network)}: {escape(verdict.reason)}",
-        soft_wrap=True,
-    )  # fmt: skip
+    say(f"  share of the {precision} matrix product's {ceiling['matrix_gflops_per_s']:.0f} GFLOP/s: {shares}")

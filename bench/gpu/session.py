@@ -53,7 +53,7 @@ def run_steps(
     stop: Callable[[], bool] = lambda: False,
     say: Say = lambda text: None,
 ) -> list[StepRecord]:
-    """Run all steps within ``minutes``. Raises BadInput, before anything is changed, unless ``destination`` is theirs."""
+    """Run all steps within ``minutes``. Raises BadInput, before any change, if ``destination`` is of other results."""
     earlier = _earlier(destination, results)
     destination.mkdir(parents=True, exist_ok=True)
     whole_s, begun = 60 * minutes, time.monotonic()

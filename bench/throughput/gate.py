@@ -16,7 +16,6 @@ from bench.throughput.paired import ALPHA, Clock
 TOLERANCE = 0.05  # a regression is slower by at least this
 MARGIN = 0.10  # ok excludes a slowdown of this
 PROTOCOL = 2  # raise it when the measurement changes; other protocols are not compared
-EXIT: dict[GateOutcome, int] = {"ok": 0, "regressed": 1, "inconclusive": 3}
 SAME_MACHINE = ("protocol", "cpu", "instructions", "cores", "threads", "device", "gpu", "torch")
 SAME_WORKLOAD = ("network", "batch_size", "width", "kernels", "fast_layers", "device")
 

@@ -265,14 +265,31 @@ def test_a_case_gives_a_row_a_step_a_table_and_a_figure(monkeypatch: pytest.Monk
 
 
 # ---------------------------------------------------------------- an interruption, a machine without MLflow
+@pytest.fixture
+def short_suite(quick: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A suite of one tiny case."""
+    case = suite.Case(Workload("mnist", 4, 0.03), steps=("fused", "reference"))
+    monkeypatch.setattr(suite, "cases", lambda device, cores: [case])
+    monkeypatch.setattr(suite, "ROUNDS", 2)
+
+
+@pytest.mark.usefixtures("short_suite")
+def test_a_suite_whose_small_cell_fails_says_so_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """For example because the folder of the data has no MNIST. What was measured before is kept."""
+    monkeypatch.setenv("INFOGAN_DATA", str(tmp_path))
+    monkeypatch.setattr(suite, "sampling_ms", lambda device: {"batch_size": 1, "ms": 1.0, "images_per_s": 1.0})
+    monkeypatch.setattr(suite, "evaluation_ms", lambda device: {"ms": 1.0})
+    assert run_throughput(tmp_path, "--suite --device cpu") == 1
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.startswith("failed: a small cell ended with 2: error: mnist")
+    assert read_records(tmp_path / "throughput").suite is not None
+
+
+@pytest.mark.usefixtures("short_suite")
 def test_a_suite_that_is_cut_leaves_what_it_has_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The report shows it as well: a GPU's ten minutes may end before the suite does."""
-    measured = suite.Case(Workload("mnist", 4, 0.03), steps=("fused", "reference"))
-    monkeypatch.setattr(suite, "cases", lambda device, cores: [measured])
-    monkeypatch.setattr(suite, "ROUNDS", 2)
-    monkeypatch.setattr(paired, "WARM_UP_S", 0.0)
-    monkeypatch.setattr(paired, "BLOCK_S", 0.0)
-    monkeypatch.setattr("bench.throughput.ceiling.SIZES", {"cpu": 64})
 
     def taken_away(device: str) -> dict[str, float]:
         raise KeyboardInterrupt

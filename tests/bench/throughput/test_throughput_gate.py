@@ -91,7 +91,6 @@ def test_the_worst_outcome_of_several_networks_decides() -> None:
     assert gate.worst(["ok", "ok"]) == "ok"
     assert gate.worst(["ok", "inconclusive"]) == "inconclusive"
     assert gate.worst(["inconclusive", "regressed", "ok"]) == "regressed"
-    assert {gate.EXIT[o] for o in ("ok", "regressed", "inconclusive")} == {0, 1, 3}
 
 
 @pytest.mark.slow
