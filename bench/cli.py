@@ -9,6 +9,7 @@ import typer
 from typer.exceptions import TyperException
 
 from bench.commands import (
+    baseline,
     bisect,
     compare,
     cost,
@@ -63,7 +64,7 @@ def _about() -> None:
 # as the help lists them; a command returns its exit code, or None, which means 0
 for command in (
     *(plan.plan, run.run, report.report, sync.sync, packs.pack, packs.unpack, serve.ui, serve.server),
-    *(compare.compare, export.export, sample.sample, gate.check, history.history, gate.baseline, bisect.bisect),
+    *(compare.compare, export.export, sample.sample, gate.check, history.history, baseline.baseline, bisect.bisect),
     *(throughput.throughput, cost.cost, gpu.gpu),
 ):
     app.command()(with_options(command))
@@ -89,9 +90,6 @@ def main() -> None:
     except (BadInput, SpecError, DataError, ExecutorError, Locked) as error:
         print(f"error: {one_line(' '.join(str(error).split()))}", file=sys.stderr)
         sys.exit(int(Exit.BAD_INPUT))
-    except typer.Abort:
-        print("error: aborted", file=sys.stderr)
-        sys.exit(int(Exit.FAILED))
     except OSError as error:
         too_long = error.errno == errno.ENAMETOOLONG  # a path that the user gave
         if error.errno not in DISK_ERRORS and not too_long:

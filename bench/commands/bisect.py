@@ -15,7 +15,7 @@ import typer
 from bench.analysis.results import load
 from bench.analysis.runs import Sweep
 from bench.analysis.sweep_file import read_curves, write_curves
-from bench.commands.gate import default_baseline, gate_rule, read_baseline
+from bench.commands.baseline import default_baseline, gate_rule, read_baseline
 from bench.console import BadInput, Exit, escape, say
 from bench.context import DEFAULT_SPEC, Context
 from bench.environment import ROOT, processor_kind

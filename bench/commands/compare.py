@@ -4,17 +4,17 @@ from typing import Annotated, Any, Unpack
 
 import typer
 
-from bench.commands.gate import current_sweep, gate_rule, trained
+from bench.commands.baseline import current_sweep, gate_rule, trained
 from bench.console import BadInput, Exit, escape, say
 from bench.context import Context
 from bench.gate.arms import held_against
-from bench.options import CompareOptions
+from bench.options import CompareOptions, GateExperiment
 from bench.spec.experiment import arm_of, variant_of
 from bench.spec.schema import suggest
 
 
 def compare(
-    experiment: Annotated[str, typer.Argument(help="An experiment with a categorical code.")],
+    experiment: GateExperiment,
     base: Annotated[str, typer.Argument(help="ARM or VARIANT/ARM to compare with. --set does not change it.")],
     new: Annotated[
         str | None, typer.Argument(help="ARM or VARIANT/ARM. Default: BASE with --set.", show_default=False)

@@ -16,7 +16,7 @@ import numpy as np
 
 from bench.analysis.runs import Run, Sweep
 from bench.analysis.sweep_file import read_curves
-from bench.commands.gate import default_baseline
+from bench.commands.baseline import default_baseline
 from bench.context import DEFAULT_SPEC
 from bench.gate.compare import compare
 from bench.gate.watched import watched_arms

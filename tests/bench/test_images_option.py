@@ -12,7 +12,7 @@ from bench import cli
 from bench.analysis.definitions import current_config
 from bench.analysis.results import load
 from bench.claims.judge import judge
-from bench.commands.gate import read_baseline
+from bench.commands.baseline import read_baseline
 from bench.commands.overview import print_data
 from bench.console import BadInput
 from bench.context import Context

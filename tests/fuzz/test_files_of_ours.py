@@ -12,7 +12,8 @@ import pytest
 
 from bench.analysis.results import load
 from bench.analysis.runs import Sweep
-from bench.commands import gate as gate_commands
+from bench.analysis.sweep_file import read_curves
+from bench.commands.baseline import read_baseline
 from bench.gate import compare as gate
 from bench.gate import files as gate_files
 from bench.gate import output as gate_output
@@ -165,7 +166,7 @@ def small_baseline() -> tuple[dict[str, Any], Sweep]:
         kept[arm] = kept.get(arm, 0) + 1
         if kept[arm] <= 5:
             runs.append(run)
-    return raw | {"runs": runs}, gate_commands.read_curves(ROOT / "results" / "baseline" / "mi-gate.json")
+    return raw | {"runs": runs}, read_curves(ROOT / "results" / "baseline" / "mi-gate.json")
 
 
 @pytest.mark.parametrize("num", [25, pytest.param(600, marks=SLOW)])
@@ -179,7 +180,7 @@ def test_baselines(num: int, tmp_path: Path) -> None:
     def read(rng: random.Random) -> None:
         content = damaged(text.encode(), rng) if rng.random() < 0.3 else json.dumps(changed_json(raw, rng)).encode()
         file.write_bytes(content)
-        base = gate_commands.read_baseline(file, "mi-gate")
+        base = read_baseline(file, "mi-gate")
         if isinstance(base, str):
             assert "\n" not in base
             raise RefusedError(base)

@@ -16,7 +16,7 @@ from bench.analysis.runs import Run, Sweep
 from bench.analysis.sweep_file import from_json, to_json
 from bench.analysis.tables import arms_table, comparisons_table
 from bench.commands import gate as gate_commands
-from bench.commands.gate import read_baseline
+from bench.commands.baseline import baseline, read_baseline
 from bench.console import BadInput
 from bench.gate import files as gate_files
 from bench.gate import output as gate_output
@@ -257,7 +257,7 @@ def test_a_baseline_of_another_format_is_named_and_not_read(tmp_path: Path) -> N
         (other / "new.json", "other.json is not a folder"),
     ):
         with pytest.raises(BadInput, match=f"--to.*{why}"):
-            gate_commands.baseline("mi-gate", place, train=True, results=tmp_path / "results")
+            baseline("mi-gate", place, train=True, results=tmp_path / "results")
     (tmp_path / "results").mkdir()
     (tmp_path / "results" / "check").write_text("")
     with pytest.raises(BadInput, match=r"folder of checks .* is not a folder"):
