@@ -8,9 +8,10 @@ from typing import Annotated
 
 import typer
 
+from bench.analysis.wanted import Wanted
 from bench.console import BadInput, escape, say
 from bench.context import DEFAULT_SPEC
-from bench.models import LoadedCell, Wanted, trained
+from bench.models import LoadedCell, trained
 from bench.options import OfArm, OfExperiment, OfProfile
 from bench.paths import nearest, require_file, require_folder
 from bench.records.storage import write_atomic, write_plain_json

@@ -6,10 +6,11 @@ from typing import Annotated
 import typer
 
 from bench.analysis.pictures import grid_png, labels_of
+from bench.analysis.wanted import Wanted
 from bench.commands.export import passed_over
 from bench.console import BadInput, escape, say
 from bench.context import DEFAULT_SPEC
-from bench.models import Wanted, trained
+from bench.models import trained
 from bench.options import OfArm, OfExperiment, OfProfile
 from bench.paths import nearest, require_file
 from bench.records.storage import write_atomic

@@ -20,9 +20,9 @@ from PIL import Image
 import infogan
 from bench import cli
 from bench.analysis.results import load
+from bench.analysis.wanted import chosen
 from bench.commands import export
 from bench.environment import key_versions
-from bench.models import chosen
 from bench.records.folder import CellFolder
 from bench.records.packs import pack
 from bench.records.schema import Measured, Result
