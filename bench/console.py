@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-__all__ = ["BadInput", "Exit", "console", "escape", "guard_streams", "is_watched", "new_table", "say"]
+__all__ = ["BadInput", "Exit", "console", "escape", "guard_streams", "is_watched", "new_table", "say", "say_as_is"]
 
 LOG_WIDTH = 10_000  # columns in a file or pipe, enough for any row of a table
 
@@ -66,6 +66,11 @@ def say(text: str, *, to_copy: bool = False) -> None:
     for part in line.divide(list(ends)[:-1]):
         part.rstrip()
         console.print(part, soft_wrap=True)
+
+
+def say_as_is(text: str) -> None:
+    """Print a line of text from elsewhere, without markup."""
+    say(escape(text))
 
 
 def new_table(*columns: str, right: bool = False) -> Table:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from bench import environment
-from bench.console import BadInput, escape, say
+from bench.console import BadInput, escape, say, say_as_is
 from bench.paths import DEFAULT_RESULTS, on_results, require_folder
 from bench.records.locks import Locked
 from bench.records.tasks import Resources
@@ -116,7 +116,7 @@ class Context:
             name: info_of(self.spec, name, self.profiles[name], self.data_dirs[name], download=download)
             for name in self.names
         }
-        self._choose = kernels.Chooser(self.results, trains=trains, announce=_announce)
+        self._choose = kernels.Chooser(self.results, trains=trains, announce=say_as_is)
         try:
             self.cells = [cell for name in self.names for cell in self._cells(name)]
         except (OSError, Locked) as error:
@@ -223,10 +223,6 @@ class Context:
         versions = environment.key_versions()
         profile, info = self.profiles[name], self.infos[name]
         return cells(self.spec, name, profile, self.selection, info, self.device, versions, self._choose)
-
-
-def _announce(text: str) -> None:
-    say(escape(text))
 
 
 def listed(text: str | None) -> tuple[str, ...] | None:

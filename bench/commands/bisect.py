@@ -16,11 +16,11 @@ from bench.analysis.results import load
 from bench.analysis.runs import Sweep
 from bench.analysis.sweep_file import read_curves, write_curves
 from bench.commands.baseline import default_baseline, gate_rule, read_baseline
-from bench.console import BadInput, Exit, escape, say
+from bench.console import BadInput, Exit, escape, say, say_as_is
 from bench.context import DEFAULT_SPEC, Context
 from bench.environment import ROOT, processor_kind
 from bench.gate import bisect as engine
-from bench.gate.bisect import BisectError, Search
+from bench.gate.bisect import BisectError, Search, SearchResult
 from bench.options import DataDir, Device, GateExperiment, Jobs, Profile, Results, SpecOption, Substitute
 from bench.paths import DEFAULT_RESULTS, require_folder, require_writable
 from bench.records.locks import Lock
@@ -97,9 +97,7 @@ def bisect(
     try:
         with received_signals() as signals, Lock(folder / ".bisect.lease", "a search"):
             trainer = Trainer(experiment, folder, context.infos[experiment].digest, given, substitute, signals)
-            search = Search(
-                ROOT, folder / "tree", rule, trainer, strict=strict, announce=lambda text: say(escape(text))
-            )
+            search = Search(ROOT, folder / "tree", rule, trainer, strict=strict, announce=say_as_is)
             try:
                 found = engine.find(search, *names, committed=committed)
             except BisectError as error:
@@ -109,14 +107,19 @@ def bisect(
     except Stopped as stopped:
         say(f"interrupted: what was trained is kept in {escape(str(folder))}; run the same command to continue")
         return stopped.code
-    engine.write(found, folder / "bisect.json")
+    return _conclude(found, folder / "bisect.json")
+
+
+def _conclude(found: SearchResult, path: Path) -> Exit:
+    """Write what the search found and say it."""
+    engine.write(found, path)
     if found.first_bad is None:
         say(f"[yellow]not decided: the first regressing commit is one of {', '.join(found.left)}[/]")
     else:
         (first,) = (j for j in found.judged if j.commit == found.first_bad)
         say(f"[red]first regressing commit: {first.commit} ({escape(first.subject)})[/]")
         say(escape(first.verdict))
-    say(f"written: {escape(str(folder / 'bisect.json'))}")
+    say(f"written: {escape(str(path))}")
     return Exit.INCONCLUSIVE if found.first_bad is None else Exit.OK
 
 

@@ -40,7 +40,7 @@ def compare(
         context = Context([experiment], **chosen, download=train, trains=train)
         rule = gate_rule(context, experiment)
         if group not in (known := list(dict.fromkeys(cell.group for cell in context.cells))):
-            raise BadInput(f"{experiment}: {group!r} names no variant{suggest(group, known)}")
+            raise BadInput(f"{experiment}: {group!r} is not one arm{suggest(group, known)}")
         contexts.append(context)
     sides: list[Any] = []
     end = Exit.OK

@@ -15,9 +15,7 @@ from bench.spec.tables import load_spec
 def cost(
     spec: SpecOption = DEFAULT_SPEC,
     results: Results = DEFAULT_RESULTS,
-    profile: Annotated[
-        str | None, typer.Option(help=f"Budget of pairs: {', '.join(PROFILES)}. Default: cpu.", show_default=False)
-    ] = None,
+    profile: Annotated[str, typer.Option(help=f"Budget of pairs: {', '.join(PROFILES)}.")] = "cpu",
 ) -> None:
     """Measure what codes and Q add to the time of a plain GAN's iteration, on one CPU thread (claim S6a).
 
@@ -27,7 +25,6 @@ def cost(
     claim = load_spec(spec).cost
     if claim is None:
         raise BadInput(f"{spec} has no table [cost]")
-    profile = "cpu" if profile is None else profile
     require_profile(profile, claim.profiles)
     require_writable(results)
     from bench.throughput.cost import measure_cost

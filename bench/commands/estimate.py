@@ -6,6 +6,7 @@ from bench.commands.overview import size_text
 from bench.commands.run import executor_of, task_maker
 from bench.console import Exit, console, escape, new_table, say
 from bench.context import Context
+from bench.report.wording import plural
 from bench.run.executors.base import StopRequest
 from bench.run.plan import plan
 
@@ -24,7 +25,7 @@ def plan_measured(context: Context, price_per_hour: float | None = None) -> Exit
         say("no cell is left to train, so there is nothing to estimate")
         return Exit.OK
     task_of = task_maker(context, 60.0, None)
-    kinds = f"{num_kinds} {'kind' if num_kinds == 1 else 'kinds'} of cell"
+    kinds = f"{plural(num_kinds, 'kind')} of cell"
     scratch = None if context.executor == "local" else context.results.parent  # must be on shared storage
     with executor_of(context) as executor, received_signals() as signals:
         jobs = executor.jobs

@@ -14,7 +14,7 @@ from bench.analysis.runs import Sweep
 from bench.analysis.statistics import GateOutcome
 from bench.commands.baseline import BASELINES, Train, current_sweep, default_baseline, gate_rule, read_baseline
 from bench.commands.run import train_missing
-from bench.console import BadInput, Exit, escape, say
+from bench.console import BadInput, Exit, escape, say, say_as_is
 from bench.context import Context
 from bench.gate import compare as gate
 from bench.gate import output as gate_output
@@ -154,14 +154,14 @@ def conclude(
     else:
         advice = ""
     for line in details:
-        say(escape(line))
+        say_as_is(line)
     outcome = gate_output.outcome_of(result, strict)
     colour = "yellow" if outcome == "ok" and result.is_worse else COLOURS[outcome]
     say(f"[{colour}]{escape(verdict)}[/]")
     if outcome != result.outcome:
         say(f"[{colour}]--strict: this change for the worse is tolerated, but it does not pass[/]")
     if advice:
-        say(escape(advice))
+        say_as_is(advice)
     require_writable(results)
     histories = [results / "history.jsonl"] + ([BASELINES / "history.jsonl"] if record else [])
     gate_files.write(result, rule, new, results, histories, strict=strict)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from bench.console import BadInput, Exit, escape, say
+from bench.console import BadInput, Exit, escape, say, say_as_is
 from bench.context import DEFAULT_SPEC, listed
 from bench.environment import command
 from bench.gpu.session import StepRecord, run_steps
@@ -48,15 +48,11 @@ def gpu(
 
     with received_signals() as signals:
         todo, folder = steps_of(options, wanted), to.absolute()
-        records = run_steps(todo, minutes, folder, options.results, stop=lambda: bool(signals), say=_say)
+        records = run_steps(todo, minutes, folder, options.results, stop=lambda: bool(signals), say=say_as_is)
     _print_end(records, to, options.spec)
     if signals:
         return Exit.of_signal(signals[0])
     return Exit.FAILED if any(record.status == "failed" for record in records) else Exit.OK
-
-
-def _say(text: str) -> None:
-    say(escape(text))
 
 
 def _checked(destination: Path, given: StepOptions, wanted: Sequence[str]) -> StepOptions:

@@ -3,6 +3,7 @@
 from bench import environment
 from bench.console import escape, say
 from bench.context import Context
+from bench.report.wording import plural
 from bench.run.plan import PlannedCell
 from bench.spec.treatment import treatment_set
 
@@ -35,8 +36,7 @@ def print_estimate(context: Context, planned: list[PlannedCell], jobs: int) -> N
     from bench.run.time_left import duration
 
     counts = {state: sum(p.state == state for p in planned) for state in dict.fromkeys(p.state for p in planned)}
-    cells = "1 cell" if len(planned) == 1 else f"{len(planned)} cells"
-    say(f"{cells}: " + ", ".join(f"{n} {state}" for state, n in counts.items()))
+    say(f"{plural(len(planned), 'cell')}: " + ", ".join(f"{n} {state}" for state, n in counts.items()))
     if outdated := sum(p.lacks_weights for p in planned):
         say(f"{outdated} of them came without weights, so not all their measures are of this code")
     folders = [(context.results / p.cell.folder).parent for p in planned if p.state == "missing"]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bench.console import BadInput, escape, say
+from bench.console import BadInput, escape, say, say_as_is
 from bench.context import require_profile
 from bench.options import Experiments, Images, Resize, Settings, SpecOption
 from bench.paths import DEFAULT_RESULTS, on_results, require_file, require_folder, require_writable
@@ -118,7 +118,7 @@ def _has_cells(folder: Path) -> bool:
 
 def _say_all(written: "Report | Combined", page: Path) -> None:
     for line in written.left_out:
-        say(escape(line))
+        say_as_is(line)
     for line in written.missing:
         say(f"[yellow]missing:[/yellow] {escape(line)}")
     say_answers(written.answers)
@@ -139,6 +139,6 @@ def say_answers(found: "Answers") -> None:
         start, _, rest = sentence(claim).partition(word)
         say(f"[bold]{escape(start)}[/bold][{colour}]{escape(word)}[/]{escape(rest)}")
     for line in found.headlines:
-        say(escape(line))
+        say_as_is(line)
     for line in dict.fromkeys(found.too_short):  # folders may say the same
         say(f"[yellow]{escape(line)}[/yellow] The committed answer: {COMMITTED}")

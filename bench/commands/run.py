@@ -1,9 +1,9 @@
 """``run``: train missing cells, mirror all of them, and print the outcome."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Unpack
+from typing import Annotated, Unpack
 
 import typer
 
@@ -13,19 +13,15 @@ from bench.console import BadInput, Exit, console, escape, say
 from bench.context import Context, named
 from bench.options import CellOptions
 from bench.paths import on_results, require_writable
+from bench.records.tasks import CellTask
 from bench.run.executors.base import Executor
 from bench.run.launch import Launched, free_bytes, launch
 from bench.run.plan import PlannedCell, plan
 from bench.run.share_gpu import limit_threads
 from bench.run.work import estimate, work_of
+from bench.spec.cells import Cell
 from bench.tracking.mirror import in_lines
 from infogan.cores import usable_cores
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from bench.records.tasks import CellTask
-    from bench.spec.cells import Cell
 
 
 def run(
@@ -103,15 +99,13 @@ def _train(
         return launch(context.results, planned, tasks, executor, display, context.uri)
 
 
-def task_maker(context: Context, every_s: float, every: int | None) -> "Callable[[Cell, Path], CellTask]":
+def task_maker(context: Context, every_s: float, every: int | None) -> Callable[[Cell, Path], CellTask]:
     """A function that makes a worker's task from a cell and its results folder."""
-    from bench.records.tasks import CellTask
-
     # workers of a cluster record their own environment
     recorded = environment.record(context.device) if context.executor == "local" else {}
     needs = {name: context.resources(name) for name in context.names}
 
-    def task_of(cell: "Cell", results: Path) -> "CellTask":
+    def task_of(cell: Cell, results: Path) -> CellTask:
         folder = context.data_dirs[cell.experiment]
         own = context.spec.given.own.folders
         return CellTask(cell, results, folder, recorded, every_s, every, needs[cell.experiment], own)

@@ -23,7 +23,7 @@ from bench.throughput import paired
 from bench.throughput.as_commonly_written import AsCommonlyWritten
 from bench.throughput.ceiling import TYPES, MatrixProduct, direct_flops
 from bench.throughput.session import Announce, Session, synchroniser
-from bench.throughput.workloads import Workload, pixels, trainer, training_config
+from bench.throughput.workloads import Workload, next_batch, pixels, trainer, training_config
 from infogan.blocks import NetworkSettings
 from infogan.runtime import Precision, gpu_products
 from infogan.together import iterations, take_turns
@@ -101,7 +101,7 @@ def _popular(workload: Workload, *, rounds_as_default: bool) -> Callable[[], obj
     def stretch() -> None:
         with _default_rounding() if rounds_as_default else gpu_products("float32"):
             for _ in range(STRETCH[workload.device]):
-                loop.step(run.scaled(run.images_NCHW[run.batches.next()]).contiguous())
+                loop.step(next_batch(run).contiguous())
 
     return stretch
 
@@ -125,8 +125,8 @@ def measure_row(row: Row, workload: Workload, rng: random.Random) -> CardRow:
 
     calls = {"row": calls_of(row, workload), "product": multiply}
     times = paired.rounds(calls, ROUNDS[device], rng, synchroniser(device))
-    iterations = STRETCH[device] * row.num_seeds
-    own_s = [seconds / iterations for seconds in times["row"]["wall"]]
+    num = STRETCH[device] * row.num_seeds
+    own_s = [seconds / num for seconds in times["row"]["wall"]]
     rates = [product.flops / seconds for seconds in times["product"]["wall"]]
     shares = [direct_flops(workload) / own / rate for own, rate in zip(own_s, rates, strict=True)]
     ms, share = median_interval([1e3 * s for s in own_s]), median_interval(shares)

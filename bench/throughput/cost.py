@@ -4,6 +4,7 @@ Interleaved pairs in CPU time of one thread, plus parameters and floating-point 
 when the claim can be judged for it. If a record of the same machine, code and protocol exists, nothing is measured.
 """
 
+import statistics
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypedDict
@@ -22,7 +23,6 @@ from bench.throughput.workloads import NETWORKS, Kernels, Workload, iteration
 CLOCK: paired.Clock = "processor"
 KERNELS: Kernels = "fastest"  # as in training, on both sides of a pair
 BLOCK_S = 0.05
-SEED = 0  # for the order within each pair
 
 
 class Protocol(TypedDict):
@@ -37,7 +37,7 @@ class Protocol(TypedDict):
 def measure_cost(results: Path, claim: CostTable, profile: str, console: Console) -> None:
     """Measure every network and write the record, unless it exists."""
     wanted = protocol(claim, profile)
-    session = Session("cpu", 1, lambda text: console.print(escape(text), highlight=False), seed=SEED)
+    session = Session("cpu", 1, lambda text: console.print(escape(text), highlight=False))
     path = results / RECORD
     record = {**session.record("cost"), "format": FORMAT, "clock": CLOCK, **wanted}
     if is_held(results, record):
@@ -91,7 +91,7 @@ def _network(session: Session, name: str, wanted: Protocol, claim: CostTable) ->
     ratio = pairs.ratio(CLOCK)
     costs = workload.costs()
     own, q = costs["generator"].parameters + costs["discriminator"].parameters, costs["q"].parameters
-    medians = [1e3 * sorted(times[CLOCK])[len(pairs) // 2] for times in (pairs.a_s, pairs.b_s)]
+    infogan_ms, gan_ms = (1e3 * statistics.median(times[CLOCK]) for times in (pairs.a_s, pairs.b_s))
     return NetworkCost(
         network=name,
         ratio=ratio.ratio,
@@ -99,8 +99,8 @@ def _network(session: Session, name: str, wanted: Protocol, claim: CostTable) ->
         high=ratio.high,
         level=ratio.level,
         num_pairs=ratio.num,
-        infogan_ms=medians[0],
-        gan_ms=medians[1],
+        infogan_ms=infogan_ms,
+        gan_ms=gan_ms,
         infogan_parameters=own + q,
         gan_parameters=own,
         infogan_gflop=executed_flops(infogan) / 1e9,

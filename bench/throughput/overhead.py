@@ -18,7 +18,7 @@ from bench.records.find import find_cells
 from bench.records.seals import write_sealed
 from bench.records.throughput import CellOverhead, Checkpoint, Evaluation, Sampling
 from bench.throughput.session import synchroniser
-from bench.throughput.workloads import Workload, trainer
+from bench.throughput.workloads import Workload, next_batch, trainer
 from bench.tracking.connection import is_installed
 from infogan.data.base import one_line
 from infogan.measures.bound import frozen_bounds_nats
@@ -84,8 +84,7 @@ def checkpoint_ms(device: str, folder: Path) -> Checkpoint:
     """Time to write one checkpoint of the paper's MNIST networks durably to disk."""
     run = trainer(Workload("mnist", device=device), "fused")
     run.players.optimizer_generator.zero_grad()
-    images = run.scaled(run.images_NCHW[run.batches.next()])
-    run._step(run.players, images)  # creates the optimisers' moments
+    run._step(run.players, next_batch(run))  # creates the optimisers' moments
 
     def save() -> None:
         content = io.BytesIO()

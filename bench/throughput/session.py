@@ -190,18 +190,14 @@ def _load() -> float:
     return round(os.getloadavg()[0], 2)
 
 
-class BadBaseline(BadInput):
-    """The file given as a baseline is invalid; the message is one line."""
-
-
 def read_baseline(path: Path) -> PairedRecord:
-    """Read a stored record. Raises BadBaseline."""
+    """Read a stored record. Raises BadInput."""
     try:
         record: PairedRecord | None = read(path, ("paired",))
     except OSError as error:
-        raise BadBaseline(f"{path}: {error.strerror or error}") from error
+        raise BadInput(f"{path}: {error.strerror or error}") from error
     except ValueError as error:
-        raise BadBaseline(one_line(f"{path}: {error}")) from error
+        raise BadInput(one_line(f"{path}: {error}")) from error
     if record is None:
-        raise BadBaseline(f"{path}: not a record of `python -m bench throughput`")
+        raise BadInput(f"{path}: not a record of `python -m bench throughput`")
     return record

@@ -120,26 +120,31 @@ def training_config(workload: Workload, step_kind: Literal["fused", "reference"]
     )
 
 
+def next_batch(run: Trainer) -> Tensor:
+    """The next batch of real images, as the step reads them, (N, C, H, W)."""
+    return run.scaled(run.images_NCHW[run.batches.next()])
+
+
 def _library(kind: Literal["fused", "reference"], workload: Workload) -> Iterate:
     run, step = trainer(workload, kind), STEPS[kind]
-    return lambda: step(run.players, run.scaled(run.images_NCHW[run.batches.next()]))
+    return lambda: step(run.players, next_batch(run))
 
 
 def _fused_graph(workload: Workload) -> Iterate:
     run = trainer(workload, "fused")
     step = CapturedStep(STEPS["fused"], run.players)
-    return lambda: step(run.players, run.scaled(run.images_NCHW[run.batches.next()]))
+    return lambda: step(run.players, next_batch(run))
 
 
 def _plain(workload: Workload) -> Iterate:
     run = trainer(workload, "reference")
-    return lambda: plain_step(run.players, run.scaled(run.images_NCHW[run.batches.next()]))
+    return lambda: plain_step(run.players, next_batch(run))
 
 
 def _plain_gan(workload: Workload) -> Iterate:
     run = trainer(workload, "fused")
     gan = PlainGan(run.players)
-    return lambda: gan.step(run.scaled(run.images_NCHW[run.batches.next()]))
+    return lambda: gan.step(next_batch(run))
 
 
 def _as_commonly_written(workload: Workload) -> Iterate:
@@ -147,7 +152,7 @@ def _as_commonly_written(workload: Workload) -> Iterate:
     loop = AsCommonlyWritten(workload.network, run.players, workload.width)
 
     def iterate() -> tuple[float, float]:
-        return loop.step(run.scaled(run.images_NCHW[run.batches.next()]).contiguous())
+        return loop.step(next_batch(run).contiguous())
 
     return iterate
 

@@ -174,6 +174,6 @@ def test_compare_wants_a_variant_where_there_are_variants(bench: Bench) -> None:
     bench.spec.write_text(bench.spec.read_text() + "\n[experiments.tiny.variants.half]\nshare_of_images = 0.5\n")
     for arms in ("infogan", "half/gan"), ("half/infogan", "gan"):
         output = bench.here("compare", "tiny", *arms, "--run", code=2)
-        assert "names no variant" in output
+        assert "is not one arm" in output
         assert "half/" in output
     assert not bench.results.exists()

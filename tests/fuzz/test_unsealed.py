@@ -14,6 +14,7 @@ from bench.analysis.results import load
 from bench.analysis.runs import Sweep
 from bench.analysis.throughput import newest_ratio
 from bench.claims.cost import RECORD, judge_cost, read_cost
+from bench.console import BadInput
 from bench.context import DEFAULT_SPEC
 from bench.gate import compare as gate
 from bench.gate import history as gate_history
@@ -27,7 +28,7 @@ from bench.report.figures import draw_history, draw_schedule, draw_throughput
 from bench.report.tabular import cost_table
 from bench.spec.tables import load_spec
 from bench.throughput import cost as measuring
-from bench.throughput.session import BadBaseline, Session, read_baseline
+from bench.throughput.session import Session, read_baseline
 from infogan.data.folders import cached_images
 from infogan.data.rendering import controlled
 from tests.bench.gate.baselines import converging
@@ -153,7 +154,7 @@ def test_throughput_records(num: int, tmp_path: Path, base: Sweep) -> None:
         assert ratio is None or 0 < ratio.low <= ratio.ratio <= ratio.high
         read_baseline(file)
 
-    fuzz("throughput records", num, 1, read, BadBaseline, lambda: {"mutant.json": file.read_bytes()}, tmp_path)
+    fuzz("throughput records", num, 1, read, BadInput, lambda: {"mutant.json": file.read_bytes()}, tmp_path)
 
 
 @counts(40, 1500)
