@@ -42,10 +42,9 @@ def baseline(
     seeds = context.selection.seeds or tuple(rule.baseline_seeds)
     chosen: dict[str, Any] = {**options, "seeds": seeds}
     context = Context([experiment], **chosen, download=train, trains=train)
-    if train:
-        code = trained(context)
-        if code not in (Exit.OK, Exit.NOT_TRACKED):
-            return code
+    code = trained(context) if train else Exit.OK
+    if code not in (Exit.OK, Exit.NOT_TRACKED):
+        return code
     sweep = current_sweep(context, context.cells)
     ended = {run.cell.name for run in sweep.runs if run.ended}
     unfinished = [cell.name for cell in context.cells if cell.name not in ended]
@@ -55,8 +54,8 @@ def baseline(
     write_curves(path, sweep)
     num_diverged = sum(run.diverged for run in sweep.runs)
     of_them = f", {num_diverged} of them diverged," if num_diverged else ""
-    say(f"baseline of {len(sweep.runs)} runs{of_them} written to {escape(str(path))}")
-    return Exit.OK
+    say(f"baseline of {plural(len(sweep.runs), 'run')}{of_them} written to {escape(str(path))}")
+    return code
 
 
 def default_baseline(experiment: str) -> Path:

@@ -48,8 +48,10 @@ def plan_measured(context: Context, price_per_hour: float | None = None) -> Exit
     console.print(table)
     if known:
         total = estimate.left(context.results, known, measured, jobs)
-        price = f", {total.seconds / 3600 * price_per_hour:.2f} at {price_per_hour:g} an hour" if price_per_hour else ""
-        say(f"{total.seconds / 3600:.2f} hours with {jobs} at a time{price} (measured here just now, {kinds})")
+        hours, price = total.seconds / 3600, ""
+        if price_per_hour is not None:
+            price = f", {hours * price_per_hour:.2f} at {price_per_hour:g} an hour"
+        say(f"{hours:.2f} hours with {jobs} at a time{price} (measured here just now, {kinds})")
     return Exit.FAILED if measured.failures else Exit.OK
 
 

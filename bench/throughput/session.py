@@ -28,6 +28,7 @@ from bench.throughput import gate, paired
 from bench.throughput.ceiling import TYPES, MatrixProduct, direct_flops, executed_flops, product_name
 from bench.throughput.paired import Clock, Pairs
 from bench.throughput.workloads import Workload, iteration
+from infogan.cores import usable_cores
 from infogan.data.base import one_line
 from infogan.runtime import Precision, prepare_worker
 from infogan.version import library_versions
@@ -53,7 +54,7 @@ def fingerprint(device: str) -> Fingerprint:
         "protocol": gate.PROTOCOL,
         "cpu": environment.cpu_model(),
         "instructions": torch.backends.cpu.get_cpu_capability(),
-        "cores": environment.usable_cores(),
+        "cores": usable_cores(),
         "threads": torch.get_num_threads(),
         "device": device,
         "gpu": torch.cuda.get_device_name() if device == "cuda" else None,

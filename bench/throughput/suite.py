@@ -104,8 +104,8 @@ def measure_case(case: Case, rng: random.Random) -> list[SuiteRow]:
     return rows
 
 
-def run_suite(folder: Path, device: str, console: Console) -> Path:
-    """Measure every case; write suite.json, suite.csv and the figure into ``folder``; return the path of the JSON."""
+def run_suite(folder: Path, device: str, console: Console) -> None:
+    """Measure every case; write suite.json, suite.csv and the figure into ``folder``. Raises CellFailed."""
     rng = random.Random(0)
     rows: list[SuiteRow] = []
     todo = cases(device, usable_cores())
@@ -145,7 +145,6 @@ def run_suite(folder: Path, device: str, console: Console) -> Path:
             write_atomic(folder / f"{drawing.name}.{kind}", content)
     _print(rows, others, console)
     console.print(f"suite.json, suite.csv, throughput.svg and .png in {folder}", highlight=False, soft_wrap=True)
-    return folder / "suite.json"
 
 
 def to_csv(rows: list[SuiteRow]) -> str:

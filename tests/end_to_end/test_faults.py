@@ -126,6 +126,8 @@ def test_a_corrupt_database_is_left_alone(undisturbed: Bench, tmp_path: Path, em
     assert "mlflow.db is not a database; move it away, then sync again" in output
     assert f"`{on_results(bench.results, 'sync')}` completes the mirror" in output
     assert database.read_bytes() == content
+    output = bench("baseline", *ONE[1:6], "--run", "--to", str(tmp_path / "baseline.json"), code=4)
+    assert "baseline of 1 run written" in output
     database.rename(tmp_path / "moved-away.db")
     bench.use_database(empty_database)
     assert "1 of 1 cells are mirrored in full" in bench.here("sync")
