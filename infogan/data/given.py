@@ -32,7 +32,7 @@ def found_in(name: str, data_dir: Path, look: Look, layout: str) -> Path:
 
 def listing(folder: Path) -> str:
     """The content of a folder in a few words; folders end with "/"."""
-    names = sorted(f"{entry.name}/" if entry.is_dir() else entry.name for entry in _entries(folder))
+    names = sorted(f"{entry.name}/" if os.path.isdir(entry) else entry.name for entry in _entries(folder))
     more = f" and {len(names) - MAX_SHOWN} more" if len(names) > MAX_SHOWN else ""
     return ", ".join(names[:MAX_SHOWN]) + more if names else "nothing"
 
@@ -51,11 +51,20 @@ def not_unpacked(*folders: Path) -> str:
 
 def _hint(data_dir: Path, look: Look) -> str:
     """Where the set was found nearby, or archives that may contain it; the end of an error message."""
-    inner = [Path(entry.path) for entry in _entries(data_dir) if entry.is_dir()]
-    near = next((folder for folder in (*data_dir.absolute().parents[:2], *sorted(inner)) if look(folder)), None)
+    inner = [Path(entry.path) for entry in _entries(data_dir) if os.path.isdir(entry)]
+    around = (*data_dir.absolute().parents[:2], *sorted(inner))
+    near = next((folder for folder in around if _is_in(folder, look)), None)
     if near is not None:
         return f"; it is in {near}: give that folder"
     return not_unpacked(data_dir, *inner)
+
+
+def _is_in(folder: Path, look: Look) -> bool:
+    """Whether the set is in a folder; False for one that this account may not enter, such as lost+found."""
+    try:
+        return look(folder) is not None
+    except OSError:
+        return False
 
 
 def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:

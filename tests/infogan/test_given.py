@@ -1,5 +1,9 @@
 """A given folder is never ignored: if a set is not in it, the error says what is there instead, for every set."""
 
+import os
+import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -100,3 +104,18 @@ def test_a_full_folder_is_listed_in_short(tmp_path: Path) -> None:
 def test_a_name_does_not_steer_the_terminal(tmp_path: Path) -> None:
     (tmp_path / "\x1b[2J\n").mkdir()
     assert "\x1b" not in refusal("faces", tmp_path)
+
+
+@every_set
+def test_a_link_to_itself_is_listed(name: str, tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    assert refusal(name, tmp_path).endswith("; found loop")
+
+
+@pytest.mark.skipif(not shutil.which("setpriv"), reason="no setpriv")
+def test_a_folder_beside_it_that_this_account_may_not_enter(tmp_path: Path) -> None:
+    (tmp_path / "lost+found").mkdir(mode=0)
+    as_others = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if os.geteuid() == 0 else []
+    find = f"from pathlib import Path; from infogan import data; data.find('mnist', 'auto', Path({str(tmp_path)!r}))"
+    ended = subprocess.run([*as_others, sys.executable, "-c", find], capture_output=True, text=True)
+    assert ended.stderr.splitlines()[-1].endswith("; found lost+found/")
