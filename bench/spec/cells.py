@@ -14,7 +14,7 @@ from bench.spec.config import Code, Config, Definition
 from bench.spec.experiment import group_name
 from infogan.version import code_digest, library_versions
 
-FORMAT = 1  # of records; records of another format are not read
+FORMAT = 1  # of a definition, and so part of every key
 T80_RULE = {"fraction": 0.8, "window": 11}  # share of H(c); iterations of the centred moving average
 
 

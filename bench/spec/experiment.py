@@ -83,7 +83,7 @@ class ProfileTable(Table):
     """number of training images; absent: all"""
     seeds: Seeds | None = None
     """seeds of this profile; absent: those of the experiment"""
-    arms: list[Name] | None = None
+    arms: Annotated[list[Name], Field(min_length=1)] | None = None
     """arms of this profile; absent: those of the experiment"""
     group_seeds: dict[str, list[Seed]] = Field(default_factory=dict)
     """other seeds for an ARM, a VARIANT/ARM or several (`*/gan`; the last that fits counts); []: it is left out"""

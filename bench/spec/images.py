@@ -79,7 +79,7 @@ def replaced(source: Source, wanted: Mapping[str, str | OwnImages], images: Repl
     ``wanted``: the data of every experiment. Unknown experiment names are ignored here. Raises SpecError.
     """
     changed = Source(source.path, copy.deepcopy(source.tables), dict(source.origins))
-    for name in wanted.keys() & set(images.experiments):
+    for name in (name for name in wanted if name in images.experiments):
         table: dict[str, Any] = changed.tables["experiments"][name]
         try:
             asked = images.instead_of(wanted[name])

@@ -12,6 +12,8 @@ from bench.spec.reading import Source
 from bench.spec.schema import Table, suggest
 from infogan.data.base import one_line
 
+_TAGS = ("categorical", "continuous", "constrained-float")  # besides those in brackets
+
 
 class Misfit(ValueError):
     """Settings that are each valid but do not fit together, or that refer to something undefined.
@@ -36,11 +38,13 @@ def require_unique(values: Sequence[Any], where: str, field: str) -> None:
 
 
 def require_known(names: list[str], known: Any, where: str, field: str) -> None:
+    """Raise Misfit for a name that is not among ``known``, or that stands there twice."""
     for index, name in enumerate(names):
         if name not in known:
             location = _location(where, field)
             message = f"{where}: {field} names {name!r}{suggest(name, list(known))}"
             raise Misfit(message, [*location, str(index)], [*location, name], location)
+    require_unique(names, where, field)
 
 
 def _location(where: str, field: str) -> list[str]:
@@ -52,15 +56,21 @@ def explain(source: Source, model: type[BaseModel], error: ValidationError) -> s
     errors = sorted(error.errors(), key=lambda e: e["type"] == "missing")  # a mistyped key often explains a missing one
     if {("defaults",), ("arms",)} <= {e["loc"] for e in errors if e["type"] == "missing"}:
         return one_line(f'{source.path}: neither [defaults] nor [arms]; a file of your own needs extends = "builtin"')
-    first = errors[0]
-    # pydantic adds the tag of a union's member to the location; it is not a key of the file
-    location = [
-        str(part)
-        for part in first["loc"]
-        if not (isinstance(part, str) and ("[" in part or part in ("categorical", "continuous")))
-    ]
-    more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+    # of a value that may be one thing or another, there is an error for each: one mistake, which the deepest knows best
+    start = _keys(errors[0])
+    of_one = [e for e in errors if _keys(e)[: len(start)] == start]
+    first = max(of_one, key=lambda e: len(_keys(e)))
+    location = _keys(first)
+    said, *others = [e["msg"] for e in of_one if _keys(e) == location]
+    first = {**first, "msg": ", or ".join([said, *(other.removeprefix("Input should be ") for other in others)])}
+    num_more = len(errors) - len(of_one)
+    more = f" (and {num_more} more)" if num_more else ""
     return one_line(f"{_where(source, first, location)}: {_what(model, first, location)}{more}")
+
+
+def _keys(error: Any) -> list[str]:
+    """An error's location in the file: without the tags that pydantic adds for the members of a union."""
+    return [str(part) for part in error["loc"] if not (isinstance(part, str) and ("[" in part or part in _TAGS))]
 
 
 def _where(source: Source, first: Any, location: list[str]) -> str:

@@ -4,6 +4,7 @@ Nothing is imported here. The table of a custom architecture, which only an impo
 are planned (:mod:`bench.run.own`) or taken from a cell's record.
 """
 
+import math
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -47,8 +48,8 @@ class OptimizerTable(Table):
     def _options_are_plain(self) -> "OptimizerTable":
         for name, value in (self.__pydantic_extra__ or {}).items():
             values = value if isinstance(value, list) else [value]
-            if not all(isinstance(v, int | float | str) for v in values):
-                raise ValueError(f"{name} = {value!r}: expected a number, true, false, text, or a list of these")
+            if not all(isinstance(v, int | str) or (isinstance(v, float) and math.isfinite(v)) for v in values):
+                raise ValueError(f"{name} = {value!r}: expected a finite number, true, false, text, or a list of these")
         return self
 
 

@@ -68,7 +68,7 @@ def _read(path: Path, above: tuple[Path, ...]) -> Source:
         source = Source(path, own)
         _note(source, (), own, path)
         return source
-    if not isinstance(base_name, str):
+    if not isinstance(base_name, str) or "\0" in base_name:  # no path has a NUL
         raise SpecError(one_line(f'{path}: {EXTENDS} = {base_name!r}: expected "builtin" or the path of a file'))
     base_path = BUILTIN if base_name == "builtin" else path.parent / base_name
     chain = (*above, path.resolve())

@@ -88,22 +88,21 @@ class Spec(Table):
         for name, experiment in self.experiments.items():
             where = f"experiments.{name}"
             require_known(experiment.arms, self.arms, where, "arms")
-            require_unique(experiment.arms, where, "arms")
             require_unique(experiment.seeds, where, "seeds")
             for profile, budget in experiment.profiles.items():
                 require_known(budget.arms or [], experiment.arms, where, f"profiles.{profile}.arms")
-                require_unique(budget.arms or [], where, f"profiles.{profile}.arms")
                 require_unique(budget.seeds or [], where, f"profiles.{profile}.seeds")
                 known = [*experiment.arms, *(group_name(v, a) for v, a in groups(experiment, experiment.arms) if v)]
                 named = [name for name in budget.group_seeds if not any(fits(name, group) for group in known)]
                 require_known(named, known, where, f"profiles.{profile}.group_seeds")
             for index, watched in enumerate(experiment.gate.watched):
                 require_known([watched.arm], experiment.arms, where, f"gate.watched.{index}.arm")
+            require_unique([claim.id for claim in experiment.claims], where, "claims.id")
             for index, claim in enumerate(experiment.claims):
                 require_known(claim.arms, experiment.arms, where, f"claims.{index}.arms")
                 require_known(claim.variants or [], experiment.variants, where, f"claims.{index}.variants")
-                beside = [c.above_best_of for c in claim.conditions if c.above_best_of is not None]
-                require_known(beside, experiment.arms, where, f"claims.{index}.conditions.above_best_of")
+                beside = dict.fromkeys(c.above_best_of for c in claim.conditions if c.above_best_of is not None)
+                require_known(list(beside), experiment.arms, where, f"claims.{index}.conditions.above_best_of")
             reference = [experiment.reference_variant] if experiment.reference_variant else []
             require_known(reference, experiment.variants, where, "reference_variant")
             require_known(experiment.compared, MEASURES, where, "compared")

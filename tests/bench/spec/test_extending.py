@@ -103,6 +103,7 @@ MISTAKES = {
     "a field that is missing": ('extends = "base.toml"\n' + OWN_EXPERIMENT.replace("seeds = [0]\n", ""), "mine.toml", r"\[experiments.mine\] seeds: missing"),
     "no TOML": ("extends = ", "mine.toml", "not valid TOML"),
     "no path": ("extends = 3", "mine.toml", 'extends = 3: expected "builtin" or the path of a file'),
+    "a path that cannot be": ('extends = "a\\u0000"', "mine.toml", r"extends = 'a\\x00': expected \"builtin\" or the path of a file"),
     "no file": ('extends = "nowhere.toml"', "mine.toml", "extends = 'nowhere.toml': .*No such file"),
     "itself": ('extends = "mine.toml"', "mine.toml", "circular extends"),
     "a default": ('extends = "base.toml"\n[defaults.training]\nbatch_size = -1', "mine.toml", r"\[defaults\]"),
