@@ -12,11 +12,12 @@ import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
 from typing import IO
 
 import bench
-from bench.console import BadInput
+from bench.console import BadInput, Exit
 from bench.serve.app import Served
 
 LOOPBACK = "127.0.0.1"
@@ -131,8 +132,9 @@ def usable_port(port: int | None, host: str = LOOPBACK) -> int:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server will do
             probe.bind(address)
             return int(probe.getsockname()[1])
-    except socket.gaierror as error:
-        raise BadInput(f"host {host!r} cannot be resolved: {error.strerror}") from None
+    except (socket.gaierror, UnicodeError) as error:  # UnicodeError: a part of the name is empty or too long
+        why = error.strerror if isinstance(error, OSError) else error
+        raise BadInput(f"host {host!r} cannot be resolved: {why}") from None
     except OSError as error:
         raise BadInput(f"port {port} cannot be used on {host}: {error.strerror}; choose another with --port") from None
 
@@ -153,7 +155,7 @@ def is_healthy(base: str) -> bool:
     try:
         with direct.open(f"{base}/health", timeout=5) as response:
             return bool(response.status == 200)
-    except OSError:
+    except (OSError, HTTPException):  # HTTPException: what answers is no web server
         return False
 
 
@@ -167,3 +169,12 @@ def wait_until(condition: Callable[[], bool], server: Server, signals: list[int]
         time.sleep(POLL_S)
     if not signals:
         server.check()  # another server may have answered at this address
+
+
+def serve_until(signals: list[int], servers: Sequence[Server]) -> Exit:
+    """Wait until a signal arrives; return the exit code. Raises ServerFailed if a server ends before."""
+    while not signals:
+        for server in servers:
+            server.check()
+        time.sleep(POLL_S)
+    return Exit.OK if signals[0] == signal.SIGINT else Exit.TERMINATED

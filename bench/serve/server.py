@@ -4,9 +4,7 @@ import contextlib
 import os
 import secrets
 import shlex
-import signal
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,12 +19,12 @@ from bench.serve.app import Served
 from bench.serve.guard import host_name
 from bench.serve.process import (
     LOOPBACK,
-    POLL_S,
     Server,
     ServerFailed,
     is_healthy,
     mlflow_server,
     received_signals,
+    serve_until,
     usable_port,
     wait_until,
 )
@@ -93,16 +91,11 @@ def _serve(options: ServerOptions, folder: Path, port: int, names: tuple[str, ..
             store.environment,
         ) as mlflow,
     ):
-        servers = [mlflow, *store.servers]
         reached = LOOPBACK if options.host in EVERY_ADDRESS else options.host
         wait_until(lambda: is_healthy(_address(reached, port)), mlflow, signals)
         if not signals:
             _print_use(options, folder, _address(reached, port), store)
-        while not signals:
-            for server in servers:
-                server.check()
-            time.sleep(POLL_S)
-    return Exit.OK if signals[0] == signal.SIGINT else Exit.TERMINATED
+        return serve_until(signals, [mlflow, *store.servers])
 
 
 @dataclass(frozen=True)
@@ -133,10 +126,15 @@ def _log(path: Path) -> Iterator[IO[bytes]]:
 
 
 def _token(file: Path) -> str:
-    """The folder's token, created if missing; readable by its owner only, since it grants access."""
-    if not file.exists():
-        postgres.write_private(file, secrets.token_urlsafe(32))
-    return file.read_text().strip()
+    """The folder's token, created if missing; readable by its owner only, since it grants access.
+
+    A file that a kill left empty is written again: an empty token would let everybody in.
+    """
+    token = file.read_text().strip() if file.exists() else ""
+    if not token:
+        token = secrets.token_urlsafe(32)
+        postgres.write_private(file, token)
+    return token
 
 
 def own_names(options: ServerOptions) -> tuple[str, ...]:

@@ -3,10 +3,8 @@
 import html
 import os
 import secrets
-import signal
 import sys
 import tempfile
-import time
 import webbrowser
 from pathlib import Path
 
@@ -16,11 +14,11 @@ from bench.paths import on_results, require_folder
 from bench.serve.app import Served
 from bench.serve.process import (
     LOOPBACK,
-    POLL_S,
     ServerFailed,
     is_healthy,
     mlflow_server,
     received_signals,
+    serve_until,
     usable_port,
     wait_until,
 )
@@ -99,7 +97,4 @@ def _serve(served: Served, results: Path, *, open_browser: bool) -> Exit:
             say(f"MLflow serves {escape(redacted(served.store_uri))} at {page}; Ctrl-C stops it", to_copy=True)
             if open_browser and experiments:
                 _open_browser(view_address(page, next(iter(experiments.values())), "seeds"), folder)
-        while not signals:
-            server.check()
-            time.sleep(POLL_S)
-    return Exit.OK if signals[0] == signal.SIGINT else Exit.TERMINATED
+        return serve_until(signals, [server])

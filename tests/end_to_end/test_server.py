@@ -266,7 +266,10 @@ def test_with_its_token_and_not_without(tmp_path: Path) -> None:
     """``server --token``: MLflow's client sends the token; a browser opens an address with the token once."""
     from mlflow import MlflowClient
 
-    server = TrackingServer("--store", "sqlite", "--token").start()
+    server = TrackingServer("--store", "sqlite", "--token")
+    server.folder.mkdir()
+    (server.folder / "token").touch()  # as a kill may have left it
+    server.start()
     try:
         file = server.folder / "token"
         token = file.read_text()
