@@ -359,6 +359,14 @@ def test_the_command_explains_mistakes(tmp_path: Path, capsys: pytest.CaptureFix
     with pytest.raises(SystemExit):
         command.main(["chairs"])
     assert "nothing to draw: give --sheet" in capsys.readouterr().err
+    for option, text, said in (
+        ("--seed", "-1", "must be at least 0"),
+        ("--scale", "0", "must be at least 1"),
+        ("--objects", "x", "invalid whole_number"),
+    ):
+        with pytest.raises(SystemExit):
+            command.main(["chairs", "--sheet", "x.png", option, text])
+        assert f"argument {option}: {said}" in capsys.readouterr().err
     monkeypatch.setitem(command.NUM_COLUMNS, "sheet", 1)
     assert command.main(["chairs", "--sheet", str(tmp_path / "nowhere" / "sheet.png")]) == 2
     assert "cannot write" in capsys.readouterr().err

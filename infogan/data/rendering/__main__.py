@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -25,9 +26,9 @@ def main(arguments: list[str] | None = None) -> int:
         metavar="FILE.png",
         help="one row per factor, moved over its range while all else is fixed; factors in the order they are listed",
     )
-    parser.add_argument("--objects", type=_positive, default=2, metavar="N", help="objects in a sweep (default: 2)")
-    parser.add_argument("--seed", type=int, default=0, help="other samples, other objects (default: 0)")
-    parser.add_argument("--scale", type=_positive, default=3, metavar="N", help="screen pixels per pixel (default: 3)")
+    parser.add_argument("--objects", type=_from(1), default=2, metavar="N", help="objects in a sweep (default: 2)")
+    parser.add_argument("--seed", type=_from(0), default=0, help="other samples, other objects (default: 0)")
+    parser.add_argument("--scale", type=_from(1), default=3, metavar="N", help="screen pixels per pixel (default: 3)")
     options = parser.parse_args(arguments)
     if not options.sheet and not options.sweep:
         parser.error("nothing to draw: give --sheet FILE.png or --sweep FILE.png")
@@ -50,11 +51,16 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError("must be at least 1")
-    return value
+def _from(least: int) -> Callable[[str], int]:
+    """A type of option: a whole number that is at least ``least``."""
+
+    def whole_number(text: str) -> int:  # argparse says this name where the text is none
+        value = int(text)
+        if value < least:
+            raise argparse.ArgumentTypeError(f"must be at least {least}")
+        return value
+
+    return whole_number
 
 
 if __name__ == "__main__":
