@@ -1,5 +1,6 @@
 """``run``: train missing cells, mirror all of them, and print the outcome."""
 
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +16,7 @@ from bench.options import CellOptions
 from bench.paths import on_results, require_writable
 from bench.records.tasks import CellTask
 from bench.run.executors.base import Executor
-from bench.run.launch import Launched, free_bytes, launch
+from bench.run.launch import Launched, launch
 from bench.run.plan import PlannedCell, plan
 from bench.run.share_gpu import limit_threads
 from bench.run.work import estimate, work_of
@@ -68,7 +69,7 @@ def _run(context: Context, executor: Executor, checkpoint_every_s: float, checkp
     print_data(context)
     print_estimate(context, planned, executor.jobs)
     todo = [item for item in planned if item.to_run]
-    left, free = estimate(context.results, planned, executor.jobs), free_bytes(context.results)
+    left, free = estimate(context.results, planned, executor.jobs), shutil.disk_usage(context.results).free
     if left.peak_bytes > free:
         raise BadInput(
             f"the run needs {size_text(left.peak_bytes)} on disk; {size_text(free)} are free at {context.results}"

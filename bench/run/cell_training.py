@@ -17,16 +17,15 @@ from bench.records.folder import CellFolder
 from bench.records.history import History
 from bench.records.schema import HealthRecord, Result, Seconds
 from bench.records.storage import CorruptRecord
-from bench.records.tasks import STRETCH, CellTask, EventValues
+from bench.records.tasks import STRETCH, CellTask
 from bench.run.keep import Keeper
-from bench.run.measure_cell import load_dataset
+from bench.run.measure_cell import Report, load_dataset
 from bench.run.own import trainer
 from bench.spec.cells import evaluation_code
 from infogan.runtime import peak_memory_mb, release_heap
 from infogan.together import iterations as paused
 from infogan.weights import packed
 
-Report = Callable[[str, EventValues], None]  # takes the kind of event and its values
 Turns = Generator[None, None, bool]  # yields after each iteration; returns whether training is complete
 
 

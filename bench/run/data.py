@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from bench.console import BadInput, console, say
-from bench.spec.experiment import groups
+from bench.spec.experiment import groups, num_trained_on
 from bench.spec.images import said_of
 from bench.spec.schema import suggest
 from bench.spec.selection import profile_table
@@ -67,19 +67,19 @@ def info_of(spec: Spec, name: str, profile: str, data_dir: Path | None, *, downl
     allow are dropped from the experiment's table.
     """
     table = spec.experiments[name]
-    budget = profile_table(table, name, profile).num_images
+    budget = profile_table(table, name, profile)
     with _said_of_images(spec, name):
         if download:
-            info = _prepared(table.wanted_data, table.source, data_dir, budget)
+            info = _prepared(table.wanted_data, table.source, data_dir, budget.num_images)
         else:
-            info = data.describe(table.wanted_data, table.source, data_dir, num_images=budget)
-    wanted = fewest = min(budget or info.num_train, info.num_train)
+            info = data.describe(table.wanted_data, table.source, data_dir, num_images=budget.num_images)
+    fewest = num_trained_on(budget, info.num_train)
     for variant, arm in groups(table, table.arms):
         batch_size = merged_training(spec, table, variant, arm)["batch_size"]
-        share = table.variants[variant].share_of_images if variant else 1.0
-        fewest = min(fewest, round(wanted * share))
-        if batch_size > round(wanted * share):
-            images = f"the {round(wanted * share)} training images of profile {profile}"
+        num = num_trained_on(budget, info.num_train, table.variants[variant] if variant else None)
+        fewest = min(fewest, num)
+        if batch_size > num:
+            images = f"the {num} training images of profile {profile}"
             raise BadInput(
                 f"{name}: batch_size = {batch_size} exceeds {images}; set a smaller training.batch_size with --set"
             )

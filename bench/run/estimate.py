@@ -18,7 +18,7 @@ from bench.records.schedule import makespan_s
 from bench.records.tasks import STRETCH, CellTask, EventValues
 from bench.run.executors.base import Executor, StopRequest
 from bench.run.plan import PlannedCell
-from bench.run.work import BYTES, cell_costs, reached_iterations
+from bench.run.work import checkpoint_bytes, reached_iterations
 from bench.spec.cells import Cell, digest
 from bench.spec.config import Config, Training
 
@@ -178,7 +178,6 @@ def left(results: Path, planned: list[PlannedCell], measured: TrialTimes, jobs: 
         remaining = max(0, cell.iterations - reached_iterations(CellFolder.of(results, cell)))
         seconds.append(remaining * kind.iteration_ms / 1e3 + kind.outside_s)
     kept = [kind.fixed_bytes + kind.mirrored_bytes + kind.history_bytes * cell.iterations for cell, kind in cells]
-    parameters = sorted((sum(c.parameters for c in cell_costs(cell).values()) for cell, _ in cells), reverse=True)
     iteration_ms = [kind.iteration_ms for _, kind in cells]
     return Left(
         len(cells),
@@ -186,5 +185,5 @@ def left(results: Path, planned: list[PlannedCell], measured: TrialTimes, jobs: 
         statistics.fmean(kind.outside_s for _, kind in cells),
         measured.start_s + makespan_s(seconds, jobs),
         round(sum(kept)),
-        round(sum(kept)) + 6 * BYTES * sum(parameters[:jobs]),  # two checkpoints, each weights and two Adam moments
+        round(sum(kept)) + checkpoint_bytes([cell for cell, _ in cells], jobs),
     )

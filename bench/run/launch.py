@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import shutil
 import signal
 import time
 from collections.abc import Iterator
@@ -138,8 +137,3 @@ def _finished(mirror: Mirror | NoMirror, display: Display, *, in_haste: bool) ->
                 "training has ended; finishing the mirror in MLflow (Ctrl-C leaves the rest to `bench sync`)"
             )
         return mirror.close(MIRROR_PATIENCE_S, give_up)
-
-
-def free_bytes(results: Path) -> int:
-    """Free disk space of the results folder."""
-    return shutil.disk_usage(results).free

@@ -27,7 +27,7 @@ from infogan.weights import recorded
 if TYPE_CHECKING:  # imports scipy and scikit-learn, which a cell without measures does not need
     from infogan.measures.trained import Trained
 
-Report = Callable[[str, EventValues], None]
+Report = Callable[[str, EventValues], None]  # takes the kind of event and its values
 
 
 def load_dataset(wanted: Data, data_dir: Path | None) -> data.Dataset:

@@ -61,7 +61,7 @@ def require_trainable(own: Own, cells: Sequence[Cell]) -> None:
     kinds: dict[str, Trial] = {}
     for cell in cells:
         training = cell.config["training"]
-        if "own" in cell.config and ("optimizer" in training or is_reference(training["step"])):
+        if _is_own(cell.config):
             named = f"{cell.config['own']} {training.get('optimizer')} {training['step']} {cell.config['codes']}"
             kinds.setdefault(named, Trial(f"{cell.experiment}, {cell.group}", cell.config, own.folders))
     if kinds:
@@ -151,6 +151,7 @@ def trainer(config: Config, folders: Mapping[str, Path], images_NCHW: "Tensor", 
 
 
 def _is_own(config: Config) -> bool:
+    """Whether a cell has an optimiser or a step of its own; networks alone are trained by the library's trainer."""
     return "optimizer" in config["training"] or is_reference(config["training"]["step"])
 
 

@@ -9,7 +9,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bench.run.work import cell_costs
+from bench.run.work import num_parameters
 from bench.spec.cells import Cell
 from infogan.architectures import Networks
 from infogan.own.networks import architecture_of
@@ -38,7 +38,7 @@ def cell_bytes(cell: Cell) -> float:
     channels, height, width = architecture.image_CHW
     networks = Networks.of(architecture, 1, config["network"]["width"])
     features = sum(layer.out_width * layer.out_side**2 for layer in (*networks.generator, *networks.trunk))
-    state = STATE_BYTES * sum(costs.parameters for costs in cell_costs(cell).values())
+    state = STATE_BYTES * num_parameters(cell)
     images = config["data"]["num_images"] * channels * height * width
     return PROCESS_BYTES + state + images + FEATURE_BYTES * features * config["training"]["batch_size"]
 

@@ -16,9 +16,9 @@ from bench.records.locks import Lock, LockLost
 from bench.records.schema import Result
 from bench.records.storage import in_words
 from bench.records.tasks import CellTask
-from bench.run.cell_training import CellTraining, Report
+from bench.run.cell_training import CellTraining
 from bench.run.configuration import training_config
-from bench.run.measure_cell import measure
+from bench.run.measure_cell import Report, measure
 from infogan.runtime import release_heap
 from infogan.training import NonFiniteLoss
 

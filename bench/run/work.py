@@ -62,6 +62,16 @@ def cell_costs(cell: Cell) -> dict[str, Costs]:
     return network_costs(architecture, cell.input_width, sum(widths), c["network"]["width"])
 
 
+def num_parameters(cell: Cell) -> int:
+    """Number of parameters of a cell's networks."""
+    return sum(costs.parameters for costs in cell_costs(cell).values())
+
+
+def checkpoint_bytes(cells: Sequence[Cell], jobs: int) -> int:
+    """Most bytes of the cells' checkpoints, ``jobs`` at a time: two of each, with weights and two Adam moments."""
+    return 2 * 3 * BYTES * sum(sorted(map(num_parameters, cells), reverse=True)[:jobs])
+
+
 def training_flops(cell: Cell) -> float:
     """Floating-point operations of a whole cell, its weight in the overall progress."""
     return iteration_flops(cell_costs(cell), cell.config["training"]["batch_size"]) * cell.iterations
@@ -71,11 +81,9 @@ def estimate(results: Path, planned: Sequence[PlannedCell], jobs: int) -> Estima
     """Estimate the remaining training and measures on this machine, ``jobs`` cells at a time."""
     works, measured = work_of(results, planned, jobs)
     todo = [item.cell for item in planned if item.to_train]
-    sizes = sorted((BYTES * sum(c.parameters for c in cell_costs(cell).values()) for cell in todo), reverse=True)
-    kept = sum(2 * size for size in sizes)  # weights in the cell's folder and in the mirror
-    peak = kept + sum(6 * size for size in sizes[:jobs])  # two checkpoints, each with weights and two Adam moments
+    kept = 2 * BYTES * sum(map(num_parameters, todo))  # weights in the cell's folder and in the mirror
     seconds = makespan_s((work.left_s for work in works.values()), max(1, jobs))
-    return Estimate(seconds, peak, kept, measured)
+    return Estimate(seconds, kept + checkpoint_bytes(todo, jobs), kept, measured)
 
 
 def work_of(results: Path, planned: Sequence[PlannedCell], jobs: int) -> tuple[dict[str, Work], bool]:

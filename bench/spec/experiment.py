@@ -161,6 +161,12 @@ class ExperimentTable(Table):
         return self.data if isinstance(self.data, str) else self.data.asked
 
 
+def num_trained_on(budget: ProfileTable, available: int, variant: VariantTable | None = None) -> int:
+    """Number of training images of the cells of a variant, out of those that are ``available``."""
+    num = min(budget.num_images or available, available)
+    return num if variant is None else round(num * variant.share_of_images)
+
+
 def groups(
     experiment: ExperimentTable, arms: Sequence[str], variants: Sequence[str] | None = None
 ) -> list[tuple[str | None, str]]:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, cast
 
 from bench.spec.cells import FORMAT, Cell, input_width
 from bench.spec.config import Code, Config, Definition, Network, StatedNetwork, Training
-from bench.spec.experiment import ExperimentTable, merged_architecture, merged_codes
+from bench.spec.experiment import ExperimentTable, merged_architecture, merged_codes, num_trained_on
 from bench.spec.selection import Selection, selected_seeds
 from bench.spec.tables import Spec, SpecError, merged_network, merged_training
 from infogan.architectures import Architecture, Dense, Strided, adapted, choosable_layers
@@ -103,7 +103,6 @@ def resolve(
     """
     experiment = spec.experiments[experiment_name]
     budget = experiment.profiles[profile]  # type: ignore[index]
-    num_images = min(budget.num_images or data.num_train, data.num_train)
     common = _training(spec, experiment, None, None, device, budget.iterations)
     training = _training(spec, experiment, variant, arm, device, budget.iterations)
     wanted = experiment.wanted_data
@@ -127,7 +126,7 @@ def resolve(
             "name": data.name,
             "source": data.source,
             "digest": data.digest,
-            "num_images": num_images,
+            "num_images": num_trained_on(budget, data.num_train),
             **({"images": wanted.made_as} if isinstance(wanted, OwnImages) else {}),
         },
         **networks(None, None, common),
@@ -139,7 +138,7 @@ def resolve(
     if variant is not None:
         table = experiment.variants[variant]
         own["noise"] = shared["noise"] | ({"prior": table.noise_prior} if table.noise_prior else {})
-        own["data"] = shared["data"] | {"num_images": round(num_images * table.share_of_images)}
+        own["data"] = shared["data"] | {"num_images": num_trained_on(budget, data.num_train, table)}
     named = {"variant": variant, "arm": arm, "seed": seed, "training": training}
     config, definition = cast(Config, shared | own | named), cast(Definition, shared | {"training": common})
     _check_capture(f"experiments.{experiment_name}", training, device)
