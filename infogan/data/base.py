@@ -104,8 +104,15 @@ _FACTOR_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_. -]{0,59}")  # what MLflow a
 
 
 def check_factor_names(names: Iterable[str], where: str) -> None:
-    """Raise DataError for a name that cannot be a metric's or a file's; ``where`` begins the message."""
+    """Raise DataError for a name that cannot be a metric's or a file's, or that two factors have.
+
+    ``where`` begins the message.
+    """
+    known: set[str] = set()
     for name in names:
+        if name in known:
+            raise DataError(f"{where}: two factors are called {name!r}")
+        known.add(name)
         if not _FACTOR_NAME.fullmatch(name):
             allowed = "letters, digits, spaces and _.- up to 60 characters"
             raise DataError(f"{where}: {name[:60]!r} is not a valid name of a factor, expected {allowed}")

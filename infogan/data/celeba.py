@@ -128,6 +128,8 @@ def _read_table(file: Path, names: list[str], has_header: bool) -> tuple[list[st
         name, *values = line.split(separator) or [""]
         if not name:
             continue
+        if name in rows:
+            raise DataError(f"celeba: {file}, line {number}: {name} occurs twice")
         if len(values) != len(columns):
             raise DataError(f"celeba: {file}, line {number}: {len(values)} values, expected {len(columns)}")
         try:
@@ -167,14 +169,15 @@ def _factors(folder: Path, names: list[str]) -> tuple[tuple[str, ...], np.ndarra
     columns_NF: list[np.ndarray] = []
     file = _table(folder, ATTRIBUTES)
     if file:
-        factor_names, attributes = _read_table(file, names, has_header=True)
-        check_factor_names(factor_names, f"celeba: {file}")
+        columns, attributes = _read_table(file, names, has_header=True)
         if not np.isin(attributes, (-1, 1)).all():
             raise DataError(f"celeba: {file}: an attribute must be -1 or 1")
-        factor_names, columns_NF = _attributes(factor_names, attributes > 0)
+        factor_names, columns_NF = _attributes(columns, attributes > 0)
+        check_factor_names(factor_names, f"celeba: {file}")
     file = _table(folder, LANDMARKS)
     if file:
         factor_names = [*factor_names, "azimuth"]
+        check_factor_names(factor_names, f"celeba: {file}")
         columns_NF.append(_azimuth(file, names)[:, None])
     if not columns_NF:
         return (), None

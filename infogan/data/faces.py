@@ -31,7 +31,7 @@ from infogan.data.base import (
     make_dataset,
     read_text_bounded,
 )
-from infogan.data.folders import area_resize, decode_images, list_images, read_image
+from infogan.data.folders import area_resize, decode_images, list_images, opened, read_image
 from infogan.data.given import not_unpacked
 from infogan.data.recorded import recorded_dataset, split_rows
 from infogan.data.substituted import rendered
@@ -159,13 +159,8 @@ def _load_folder(folder: Path, progress: Progress | None) -> Dataset:
 
 def _image_size(file: Path) -> int:
     """Side of the square image in pixels, from its header."""
-    from PIL import Image
-
-    try:
-        with Image.open(file, formats=("JPEG", "PNG")) as image:
-            width, height = image.size
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise DataError(f"faces: cannot read {file}: {' '.join(str(error).split())}") from error
+    with opened(file) as image:
+        width, height = image.size
     if width != height or not SHAPE_CHW[1] <= width <= MAX_SIZE:
         raise DataError(f"faces: {file} is {width}x{height} pixels, expected a square of {SHAPE_CHW[1]} to {MAX_SIZE}")
     return int(width)

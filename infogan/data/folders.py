@@ -38,7 +38,7 @@ def list_images(folder: Path, suffix: str) -> tuple[list[Path], str]:
             raise DataError(f"{folder / name} is not a regular file")
     rows = sorted((name, s.st_size, s.st_mtime_ns) for name, s in stats if stat.S_ISREG(s.st_mode))
     if not rows:
-        raise DataError(f"{folder} holds no *{suffix}")
+        raise DataError(f"{folder} holds no {f'*{suffix}' if suffix else 'files'}")
     digest = hashlib.sha256(name_bytes(f"{folder.resolve()}\n{rows}")).hexdigest()
     return [folder / name for name, _, _ in rows], digest
 

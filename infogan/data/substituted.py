@@ -65,13 +65,9 @@ class Substituted:
 
 def rendered(name: str, kind: str, note: str, **others: Any) -> Substituted:
     """A data set with a rendered substitute of this ``kind``; ``note`` begins the substitute's note."""
-    describe, load = partial(rendered_info, name, kind, note=note), partial(rendered_dataset, name, kind, note=note)
-    return Substituted(
-        name,
-        describe_substitute=describe,
-        **{
-            "sources": ("auto", "real", "rendered"),
-            "load_substitute": lambda num_images, progress: load(num_images, progress=progress),
-            **others,
-        },
-    )
+    usual: dict[str, Any] = {
+        "sources": ("auto", "real", "rendered"),
+        "describe_substitute": partial(rendered_info, name, kind, note),
+        "load_substitute": partial(rendered_dataset, name, kind, note),
+    }
+    return Substituted(name, **usual | others)

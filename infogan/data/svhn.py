@@ -88,7 +88,7 @@ def _fetch(folder: Path) -> None:
 
 def _load_rendered(num_images: int | None, progress: Progress | None) -> Dataset:
     """Rendered house numbers, with the digit as the label."""
-    dataset = sets.rendered_dataset("svhn", "house-numbers", num_images, RENDERED_NOTE, progress)
+    dataset = sets.rendered_dataset("svhn", "house-numbers", RENDERED_NOTE, num_images, progress)
     column = dataset.factor_names.index("digit")
     train, test = (
         replace(part, labels=part.factors[:, column].astype(np.int64))

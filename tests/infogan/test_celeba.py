@@ -163,6 +163,9 @@ def test_images_that_cannot_be_used_are_named(folder: Path, damage: Callable[[by
     ("name", "old", "new", "message"),
     [
         ("list_attr_celeba.txt", "000005.jpg", "999999.jpg", "has no line for 000005.jpg"),
+        ("list_attr_celeba.txt", "000005.jpg", "000004.jpg", "line 7: 000004.jpg occurs twice"),
+        ("list_attr_celeba.txt", "Smiling", "Eyeglasses", "two factors are called 'glasses'"),
+        ("list_attr_celeba.txt", "Smiling", "glasses", "two factors are called 'glasses'"),
         ("list_attr_celeba.txt", "000005.jpg -1", "000005.jpg", "line 7: 3 values, expected 4"),
         ("list_attr_celeba.txt", "000005.jpg -1", "000005.jpg  x", "line 7: values must be integers"),
         ("list_attr_celeba.txt", "000005.jpg -1", "000005.jpg  0", "an attribute must be -1 or 1"),

@@ -167,13 +167,13 @@ def edit_factors(folder: Path, old: str, new: str) -> None:
         (lambda f: (f / "factors.csv").write_text(""), "has the columns ; expected file"),
         (lambda f: (f / "face1.png").write_bytes((f / "face1.png").read_bytes()[:90]), r"cannot decode .*face1\.png"),
         (lambda f: (f / "face1.png").write_bytes(b""), r"cannot decode .*face1\.png"),
-        (lambda f: (f / "face0.jpg").write_bytes(b""), r"cannot read .*face0\.jpg"),
+        (lambda f: (f / "face0.jpg").write_bytes(b""), r"cannot decode .*face0\.jpg"),
         (lambda f: Image.new("L", (64, 60)).save(f / "face1.png"), r"face1\.png is 64x60 pixels, expected 64x64"),
         (lambda f: Image.new("L", (64, 60)).save(f / "face0.jpg"), r"64x60 pixels, expected a square of 32 to 4096"),
         (lambda f: Image.new("L", (16, 16)).save(f / "face0.jpg"), r"16x16 pixels, expected a square of 32 to 4096"),
         (lambda f: Image.new("1", (4500, 4500)).save(f / "face0.jpg"), r"4500x4500 pixels, expected a square"),
         (lambda f: Image.new("1", (20000, 20000)).save(f / "face1.png"), r"face1\.png (is|is refused)"),
-        (lambda f: [file.unlink() for file in f.iterdir()], "holds no"),
+        (lambda f: [file.unlink() for file in f.iterdir()], "faces holds no files"),
     ],
 )
 def test_wrong_files_are_named(root: Path, damage, message: str) -> None:

@@ -30,7 +30,7 @@ def set_sizes(num_images: int | None) -> tuple[int, int]:
     return num_train, max(64, min(num_train, DEFAULT_NUM_IMAGES) // 10)
 
 
-def rendered_info(name: str, kind: str, num_images: int | None, note: str) -> DataInfo:
+def rendered_info(name: str, kind: str, note: str, num_images: int | None) -> DataInfo:
     """The DataInfo of :func:`rendered_dataset`, without rendering. Counts are appended to ``note``."""
     num_train, num_test = set_sizes(num_images)
     note = f"{note}: {num_train:,} to train on, {num_test:,} held out, all factors known."
@@ -38,10 +38,10 @@ def rendered_info(name: str, kind: str, num_images: int | None, note: str) -> Da
 
 
 def rendered_dataset(
-    name: str, kind: str, num_images: int | None, note: str, progress: Progress | None = None
+    name: str, kind: str, note: str, num_images: int | None, progress: Progress | None = None
 ) -> Dataset:
     """The rendered set of a kind as a Dataset; ``progress`` is called only if images must be rendered."""
-    info = rendered_info(name, kind, num_images, note)
+    info = rendered_info(name, kind, note, num_images)
     train, test, factor_names = rendered(kind, info.num_train, info.num_test, progress)
     return Dataset(info, train, test, factor_names, ControlledImages(kind, info.num_train))
 
