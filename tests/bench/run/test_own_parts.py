@@ -167,7 +167,7 @@ def test_a_part_that_cannot_train_is_one_line_before_anything_is_written(folder:
     [
         ('optimizer = "adamv"', r"\[arms.mine\] optimizer = 'adamv': .*an optimiser of torch \(did you mean 'adam'\?\); choose from adadelta"),
         ('optimizer = { nam = "sgd" }', r"\[arms.mine.optimizer\] name: missing"),
-        ('optimizer = { name = "sgd", lr = { a = 1 } }', "lr = .*expected a number, true, false, text"),
+        ('optimizer = { name = "sgd", lr = { a = 1 } }', "lr = .*expected a finite number, true, false, text"),
         ('step = "fusd"', r"\[arms.mine\] step = 'fusd': expected module:name, .*did you mean 'fused'"),
     ],
 )  # fmt: skip
