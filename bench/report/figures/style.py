@@ -78,8 +78,10 @@ def save(figure: Figure, name: str, title: str, caption: str) -> Drawing:
 
 
 _PATH, _DIGITS = re.compile(rb' d="[^"]*"'), re.compile(rb"(\.\d)\d+")
+_SPACES = re.compile(rb" ?\n|(?<=[A-Za-z]) ")  # around a path's commands, where none is needed
 
 
 def _to_tenths(path: re.Match[bytes]) -> bytes:
-    """A path of an SVG with its coordinates cut to tenths of a point, which nobody sees: matplotlib writes six."""
-    return _DIGITS.sub(rb"\1", path[0])
+    """A path of an SVG with its coordinates cut to tenths of a point, which nobody sees (matplotlib writes six)."""
+    attribute, commands = path[0][:4], path[0][4:]
+    return attribute + _SPACES.sub(b"", _DIGITS.sub(rb"\1", commands))
