@@ -81,7 +81,10 @@ def summary(evidence: Iterable[Evidence]) -> str:
     for where, kinds in WHERE.items():
         own = [card for card in found if card.first.verdict.data.kind in kinds]
         counted = wording.listed([f"{share.count} {share.words}" for share in shares(own)])
-        parts += [f"Of {wording.plural(len(own), 'claim')} on {where}: {counted}."] if own else []
+        if len(own) == 1:
+            parts.append(f"The claim on {where}: {shares(own)[0].words}.")
+        elif own:
+            parts.append(f"Of {len(own)} claims on {where}: {counted}.")
     return " ".join([*parts, "Each by its first arm."])
 
 

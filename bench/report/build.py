@@ -55,7 +55,7 @@ def collect(
     apart += [(wording.scrubbed(line), []) for line in loaded.strays]
     found.left_out += [f"left out: {'; '.join([line, *why[:2]])}" for line, why in apart]
     speed = _of_throughput(views, throughput.read_records(results / THROUGHPUT), loaded.sweeps)
-    judged = [*views.cards, *cost_cards]
+    judged = [*views.claim_cards, *cost_cards]
     if names is None and profile is None:
         found.missing += unused(views.remarks, found.claims)
     found.view = pages.ReportView(

@@ -38,7 +38,12 @@ def card(results: Iterable[ClaimResult], pictures: Pictures = ()) -> Card:
 def _ordered(results: Sequence[ClaimResult]) -> list[ClaimResult]:
     """The arms of a claim as they were declared, whatever they say; but what was trained, and decided, comes first."""
     variants = list(dict.fromkeys(r.variant for r in sorted(results, key=lambda r: not r.has_run)))
-    return sorted(results, key=lambda r: (variants.index(r.variant), not r.verdict.is_measured, not r.has_run))
+    return sorted(results, key=lambda r: place(r, variants))
+
+
+def place(result: ClaimResult, variants: Sequence[str | None]) -> tuple[int, bool, bool]:
+    """What arms with the same budget are ordered by; those that it does not tell apart stay as the claim names them."""
+    return variants.index(result.variant), not result.verdict.is_measured, not result.has_run
 
 
 def shares(found: Sequence[Card]) -> list[Share]:

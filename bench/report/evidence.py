@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from bench.claims.result import ClaimResult
+from bench.report.cards import place
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,6 @@ def budget(one: Evidence) -> tuple[bool, int]:
     return one.is_papers_budget, one.result.iterations
 
 
-def _order(one: Evidence, variants: list[str | None]) -> tuple[bool, int, int, bool]:
+def _order(one: Evidence, variants: list[str | None]) -> tuple[bool, int, int, bool, bool]:
     is_papers, iterations = budget(one)
-    return not is_papers, -iterations, variants.index(one.result.variant), not one.result.verdict.is_measured
+    return not is_papers, -iterations, *place(one.result, variants)

@@ -47,7 +47,7 @@ class SweepViews:
     damaged: list[str]
     folder: Path
     found: Collected = field(default_factory=Collected)
-    cards: list[pages.Card] = field(default_factory=list)
+    claim_cards: list[pages.Card] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.grids = Grids(self.found.files, self.damaged)
@@ -76,7 +76,7 @@ class SweepViews:
         pictured = cards.claim_pictures(results, sweep, drawn.figures, drawn.grids)
         beside = {picture.inline for own in pictured.values() for picture in own}
         own_cards = cards.cards(results, pictured)
-        self.cards += own_cards
+        self.claim_cards += own_cards
         return pages.SweepView(
             anchor=shown.stem,
             experiment=sweep.experiment,

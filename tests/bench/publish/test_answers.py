@@ -31,21 +31,21 @@ def test_arms_that_agree_with_another_budget_are_told_apart() -> None:
 
 
 def test_the_counts_are_those_of_each_claims_first_arm() -> None:
-    assert answers.summary([YES, NO]) == "Of 1 claim on substitutes: 1 yes. Each by its first arm."
-    assert answers.summary([NO]) == "Of 1 claim on substitutes: 1 not at this budget. Each by its first arm."
+    assert answers.summary([YES, NO]) == "The claim on substitutes: yes. Each by its first arm."
+    assert answers.summary([NO]) == "The claim on substitutes: not at this budget. Each by its first arm."
 
 
 def test_of_equal_budgets_the_first_arm_leads_whatever_it_says() -> None:
     partly = replace(YES, result=result("F1", ClaimOutcome.PARTLY))
     yes = replace(YES, result=result("F1", ClaimOutcome.REPRODUCED, arm="infogan-fast-q"))
-    assert answers.summary([partly, yes]) == "Of 1 claim on substitutes: 1 partly. Each by its first arm."
+    assert answers.summary([partly, yes]) == "The claim on substitutes: partly. Each by its first arm."
 
 
 def test_a_claim_on_cost_is_counted_apart_from_those_on_data() -> None:
     cost = result("S6a", ClaimOutcome.REPRODUCED)
     cost = replace(cost, verdict=replace(cost.verdict, data=Data(DataKind.ANY, "")))
     counted = answers.summary([YES, replace(YES, result=cost)])
-    assert counted == "Of 1 claim on substitutes: 1 yes. Of 1 claim on cost: 1 yes. Each by its first arm."
+    assert counted == "The claim on substitutes: yes. The claim on cost: yes. Each by its first arm."
 
 
 def test_the_page_has_a_line_for_each_arm_with_its_interval_and_remark() -> None:
