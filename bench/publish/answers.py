@@ -94,13 +94,14 @@ def _numbers(results: list[ClaimResult]) -> tuple[str, str]:
 
 
 def table(evidence: Iterable[Evidence]) -> str:
-    """The counts, and one line a claim, as Markdown: what README shows."""
+    """The counts, and one line a claim with a link to its report, as Markdown: what README shows."""
     evidence, rows = list(evidence), []
     for claim, found in best(evidence).items():
         results = [one.result for one in found]
         first = results[0]
         beside = [text or wording.ABSENT for text in (words.papers(first), words.holding(first))]
-        rows.append([claim, words.plain(first), *_numbers(results), *beside, answer(found)])
+        link = f"[{claim}]({REFERENCES.relative_to(ROOT).as_posix()}/{found[0].folder}/report.md)"
+        rows.append([link, words.plain(first), *_numbers(results), *beside, answer(found)])
     lines = markdown_table(["", "claim", "ours", "needed", "the paper", "seeds", "does it hold?"], rows)
     return f"{summary(evidence)}\n\n{lines}"
 

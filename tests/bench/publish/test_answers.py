@@ -52,3 +52,8 @@ def test_the_page_has_a_line_for_each_arm_with_its_interval_and_remark() -> None
     (row,) = [line for line in answers.page([YES, NO]).splitlines() if "smudges" in line]
     assert row.startswith("| | `infogan-fast-q` | not at this budget on a substitute; smudges |")
     assert "[0, 1] in the median" in row
+
+
+def test_each_claim_of_the_table_links_to_the_report_of_its_first_arm() -> None:
+    (row,) = [line for line in answers.table([NO, YES]).splitlines() if "F4a" in line]
+    assert row.startswith("| [F4a](results/reference/chairs-paper/report.md) |")
