@@ -40,38 +40,36 @@ def committed(references: Path = REFERENCES) -> list[Evidence]:
     return found
 
 
-def answer(found: list[Evidence]) -> str:
-    """``yes (infogan-fast-q), partly (smaller budget: infogan)``, and remarks; no arms where all agree.
+def answer(found: list[Evidence]) -> tuple[str, str]:
+    """(What the first arm says, ``smaller budget: `tables` not at this budget``: the other arms that say otherwise).
 
-    Of one arm in several readings the readings are named: ``yes (authors), not at this budget (tables)``.
+    Of one arm in several readings the readings are named. Remarks stand beside the arm that they belong to.
     """
-    by_word: dict[str, list[Evidence]] = {}
+    first, *others = found
     results = [one.result for one in found]
     is_one_arm = len({result.arm for result in results}) == 1 and all(result.variant for result in results)
-
-    def named(result: ClaimResult) -> str:
-        return f"`{result.variant if is_one_arm else result.group}`"
-
-    def arms(agreeing: list[Evidence]) -> str:
-        full = [named(one.result) for one in agreeing if budget(one) == budget(found[0])]
-        smaller = [named(one.result) for one in agreeing if budget(one) != budget(found[0])]
-        parts = [wording.listed(full)] if full else []
-        parts += [f"smaller budget: {wording.listed(smaller)}"] if smaller else []
-        return "; ".join(parts)
-
-    for one in found:
-        by_word.setdefault(words.ANSWERS[one.result.verdict.outcome], []).append(one)
-    if len(by_word) == 1:
-        text = f"**{next(iter(by_word))}**"
-    else:
-        text = ", ".join(f"**{word}** ({arms(agreeing)})" for word, agreeing in by_word.items())
-    is_substitute = all(result.verdict.data.kind is DataKind.SUBSTITUTE for result in results)
-    remarks = [
-        (f"{named(result)}: " if len(found) > 1 else "") + wording.markdown_value(result.remark)
-        for result in results
-        if result.remark
+    said = f"**{_word(first)}**"
+    if all(result.verdict.data.kind is DataKind.SUBSTITUTE for result in results):
+        said += ", on a substitute"
+    by_budget: dict[str, dict[str, list[str]]] = {}  # arms by the start of the sentence and by what they say
+    for one in others:
+        if _word(one) != _word(first):
+            start = "" if budget(one) == budget(first) else "smaller budget: "
+            name = f"`{one.result.variant if is_one_arm else one.result.group}`{_remark(one)}"
+            by_budget.setdefault(start, {}).setdefault(_word(one), []).append(name)
+    otherwise = [
+        start + ", ".join(f"{wording.listed(names)} {word}" for word, names in by_word.items())
+        for start, by_word in by_budget.items()
     ]
-    return "; ".join([f"{text}, on a substitute" if is_substitute else text, *remarks])
+    return said + _remark(first), "; ".join(otherwise)
+
+
+def _word(one: Evidence) -> str:
+    return words.ANSWERS[one.result.verdict.outcome]
+
+
+def _remark(one: Evidence) -> str:
+    return f" ({wording.markdown_value(one.result.remark)})" if one.result.remark else ""
 
 
 def summary(evidence: Iterable[Evidence]) -> str:
@@ -101,9 +99,9 @@ def table(evidence: Iterable[Evidence]) -> str:
         first = results[0]
         beside = [text or wording.ABSENT for text in (words.papers(first), words.holding(first))]
         link = f"[{claim}]({REFERENCES.relative_to(ROOT).as_posix()}/{found[0].folder}/report.md)"
-        rows.append([link, words.plain(first), *_numbers(results), *beside, answer(found)])
-    lines = markdown_table(["", "claim", "ours", "needed", "the paper", "seeds", "does it hold?"], rows)
-    return f"{summary(evidence)}\n\n{lines}"
+        rows.append([link, words.plain(first), *_numbers(results), *beside, *answer(found)])
+    columns = ["", "claim", "ours", "needed", "the paper", "seeds", "does it hold?", "arms that differ"]
+    return f"{summary(evidence)}\n\n{markdown_table(columns, rows)}"
 
 
 def page(evidence: Iterable[Evidence]) -> str:

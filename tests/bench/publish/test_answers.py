@@ -16,18 +16,24 @@ NO = Evidence(
 )
 
 
-def test_arms_are_named_where_they_differ_with_a_smaller_budget_and_a_remark() -> None:
-    plain = "**yes** (`infogan`), **not at this budget** (smaller budget: `infogan-fast-q`), on a substitute"
-    assert answers.answer([YES, replace(NO, result=replace(NO.result, remark=""))]) == plain
-    assert answers.answer([YES, NO]) == f"{plain}; `infogan-fast-q`: smudges"
-    assert answers.answer([NO]) == "**not at this budget**, on a substitute; smudges"
-    assert answers.answer([YES]) == "**yes**, on a substitute"
+def test_the_first_arm_answers_and_arms_that_say_otherwise_stand_apart_with_remarks() -> None:
+    yes = "**yes**, on a substitute"
+    assert answers.answer([YES, NO]) == (yes, "smaller budget: `infogan-fast-q` (smudges) not at this budget")
+    assert answers.answer([replace(NO, is_papers_budget=True), YES]) == (
+        "**not at this budget**, on a substitute (smudges)",
+        "`infogan` yes",
+    )
+    assert answers.answer([NO]) == ("**not at this budget**, on a substitute (smudges)", "")
+    assert answers.answer([YES]) == (yes, "")
 
 
-def test_arms_that_agree_with_another_budget_are_told_apart() -> None:
-    short = replace(YES, result=replace(YES.result, arm="gan"), is_papers_budget=False)
-    expected = "**yes** (`infogan`; smaller budget: `gan`), **not at this budget** (smaller budget: `infogan-fast-q`)"
-    assert answers.answer([YES, short, NO]).startswith(f"{expected}, on a substitute")
+def test_arms_that_agree_with_the_first_are_not_named_and_others_are_grouped_by_budget_and_answer() -> None:
+    agrees = replace(YES, result=replace(YES.result, arm="gan"), is_papers_budget=False)
+    partly = replace(YES, result=result("F4a", ClaimOutcome.PARTLY, arm="gan-shared"))
+    also_not = replace(NO, result=replace(NO.result, arm="gan-fast-q", remark=""))
+    assert answers.answer([YES, agrees, partly, NO, also_not])[1] == (
+        "`gan-shared` partly; smaller budget: `infogan-fast-q` (smudges) and `gan-fast-q` not at this budget"
+    )
 
 
 def test_the_counts_are_those_of_each_claims_first_arm() -> None:
