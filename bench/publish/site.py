@@ -14,6 +14,7 @@ from markupsafe import Markup
 
 from bench.analysis.statistics import median_interval
 from bench.analysis.sweep_file import read_curves
+from bench.commands.baseline import BASELINES
 from bench.context import DEFAULT_SPEC
 from bench.environment import ROOT
 from bench.gate.history import comparable, read_history
@@ -28,7 +29,6 @@ from bench.report.figures import Drawing, draw_history
 from bench.report.files import Collected
 from bench.spec.tables import load_spec
 
-BASELINES = ROOT / "results" / "baseline"
 DOCUMENTS = (
     "README.md",
     "CONTRIBUTING.md",
