@@ -2,7 +2,7 @@
 
 The gain depends on the processor as much as on the layer. Winograd-type products take 0.85 of the iteration time of the
 MNIST networks on a Xeon and 1.10 on an AMD EPYC; oneDNN's products of wide linear layers take half the time of MKL's on
-an AMD EPYC and were not measured elsewhere (bench/throughput/NOTES.md).
+an AMD EPYC with AVX512, nine tenths on one with AVX2 (bench/throughput/NOTES.md).
 """
 
 import math
