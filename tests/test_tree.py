@@ -65,6 +65,13 @@ def test_links_and_pictures_of_documents_are_there(tracked: dict[str, int]) -> N
     assert [f"{d.relative_to(ROOT)}: {t}" for d, t in found if (d.parent / t).resolve() not in held] == []
 
 
+def test_files_that_the_map_of_the_code_names_are_there(tracked: dict[str, int]) -> None:
+    text = (ROOT / "docs" / "ARCHITECTURE.md").read_text()
+    named = re.findall(r"`([\w/]+/[\w*]+\.[\w*]+)`", text)
+    assert len(named) > 50
+    assert [n for n in named if not any(Path(file).match(n) for file in tracked)] == []
+
+
 def test_links_to_headings_name_headings_that_are_there(tracked: dict[str, int]) -> None:
     documents = [ROOT / name for name in tracked if name.endswith(".md")]
     found = [(d, file, heading) for d in documents for file, heading in links(d) if heading]

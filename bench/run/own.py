@@ -7,6 +7,7 @@ import inspect
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from copy import deepcopy
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
@@ -29,6 +30,10 @@ if TYPE_CHECKING:  # keeps torch out of the launcher
     from infogan.own.trainer import Parts
     from infogan.training import Trainer, TrainingConfig
 
+RESUMES_ELSEWHERE = (
+    "after a checkpoint it trains to other weights: keep its state where state_dict finds it, and draw random numbers "
+    "from players.latents"
+)
 TRIAL_WIDTH, TRIAL_BATCH, TRIAL_ITERATIONS = 0.06, 8, 2
 
 
@@ -56,7 +61,7 @@ def learn_architectures(own: Own, experiments: Mapping[str, ExperimentTable]) ->
 def require_trainable(own: Own, cells: Sequence[Cell]) -> None:
     """Try each custom optimiser and step in another process, for two iterations of narrow networks.
 
-    Raises SpecError.
+    Raises SpecError, also if the second iteration is another one after a checkpoint.
     """
     kinds: dict[str, Trial] = {}
     for cell in cells:
@@ -117,11 +122,15 @@ def _try(trial: Trial) -> None:
     shape = (2 * TRIAL_BATCH, *architecture_of(config).image_CHW)
     images_NCHW = torch.randint(0, 256, shape, generator=torch.Generator().manual_seed(0)).to(torch.uint8)
     try:
-        made = trainer(config, trial.folders, images_NCHW, 0)
-        for _ in made.run(1):
-            pass
-        state = made.state_dict()
-        trainer(config, trial.folders, images_NCHW, 0).load_state_dict(state)
+        made, resumed = (trainer(config, trial.folders, images_NCHW, 0) for _ in range(2))
+        made.enqueue(1)
+        made.read()
+        resumed.load_state_dict(deepcopy(made.state_dict()))
+        for each in (made, resumed):
+            each.enqueue(1)
+            each.read()
+        if _weights(made) != _weights(resumed):
+            raise OwnError(RESUMES_ELSEWHERE)
     except NonFiniteLoss:
         return
     except OwnError as error:
@@ -131,6 +140,11 @@ def _try(trial: Trial) -> None:
         where = f" ({Path(lines[-1].filename).name}, line {lines[-1].lineno})" if lines else ""
         said = " ".join(f"{type(error).__name__}: {error}".split())
         raise OwnError(f"{trial.name}: a trial of {TRIAL_ITERATIONS} iterations failed{where}: {said}") from error
+
+
+def _weights(made: "Trainer") -> list[bytes]:
+    networks = made.players.generator, made.players.discriminator
+    return [tensor.numpy().tobytes() for network in networks for tensor in network.state_dict().values()]
 
 
 def _files(trial: Trial) -> list[Path]:

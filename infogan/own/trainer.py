@@ -6,15 +6,19 @@ The interfaces:
   dictionaries with ``params`` and ``lr``, for D and Q or for G; ``options`` come from the experiments file.
 - Step: a function ``my_step(players, real_NCHW)`` of :class:`infogan.step.Players` and a batch of real images, scaled
   as D reads them. It performs one whole iteration, with the updates of both players, and returns metrics (M,), named by
-  :func:`infogan.step.metric_names` followed by its attribute ``metrics``, if any (a tuple of additional names).
+  :func:`infogan.step.metric_names` followed by its attribute ``metrics``, if any (a tuple of additional names, such as
+  "loss/mine").
 - Step class: instantiated once before training as ``MyStep(players, generator)``; the object is called like a step.
   ``generator`` (on the CPU) initialises networks of its own. To train them, it adds a parameter group to one of the
   players' optimisers (``add_param_group``). Checkpoints include them if the object has ``state_dict`` and
   ``load_state_dict``, like a ``torch.nn.Module``. It must change no other state: a cell must resume to the same bits.
+- Random numbers of an iteration come from ``players.sample`` or ``players.latents``: torch's global stream is the same
+  for every seed and is in no checkpoint.
 """
 
 import hashlib
 import inspect
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -29,6 +33,9 @@ from infogan.training import Trainer, TrainingConfig
 ADAM_LIKE = ("adam", "adamw", "adamax", "nadam", "radam")  # these take beta1, beta2 and adam_eps from the step settings
 FUSED = ("adam", "adamw", "sgd")  # these have a fused implementation for CPU and GPU
 NOT_OPTIONS = ("params", "lr", "foreach", "fused", "capturable", "maximize", "differentiable")
+
+OURS = ("explained", "measure", "mi", "summary", "time")  # curves under these mean something to the harness
+CURVE = re.compile(r"\w[\w.-]*(/\w[\w.-]*)*", re.ASCII)  # what MLflow accepts
 
 MakeOptimizer = Callable[[list[dict[str, Any]]], torch.optim.Optimizer]
 
@@ -58,7 +65,7 @@ class OwnTrainer(Trainer):
         if step is not None:
             make: Any = step if inspect.isclass(step) else None
             self._own_step = make(players, self._draws()) if make else step
-            self.metric_names = (*self.metric_names, *getattr(step, "metrics", ()))
+            self.metric_names = (*self.metric_names, *_curves(self._own_step, self.metric_names))
         return players
 
     def _draws(self) -> torch.Generator:
@@ -130,9 +137,11 @@ def torch_optimizer(name: str, options: Mapping[str, Any], settings: StepSetting
 
 
 def own_optimizer(name: str, cls: Any, options: Mapping[str, Any]) -> MakeOptimizer:
-    """A factory for a custom optimiser. Raises OwnError if ``cls`` is not callable."""
+    """A factory for a custom optimiser. Raises OwnError if ``cls`` is not callable, or for ``lr``: groups have it."""
     if not callable(cls):
         raise OwnError(f"{name}: an optimiser must be callable as {name}(groups, **options), got {type(cls).__name__}")
+    if "lr" in options:
+        raise OwnError(f"optimizer {name}: lr would have no effect; set learning_rate_generator and the others")
     return _maker(name, cls, options)
 
 
@@ -149,6 +158,18 @@ def _maker(name: str, cls: Any, options: Mapping[str, Any]) -> MakeOptimizer:
         return optimizer
 
     return make
+
+
+def _curves(step: Any, taken: tuple[str, ...]) -> tuple[str, ...]:
+    """Names of a step's additional metrics. Raises OwnError if one cannot be a curve of its own."""
+    names = getattr(step, "metrics", ())
+    sound = isinstance(names, tuple | list) and all(isinstance(name, str) and CURVE.fullmatch(name) for name in names)
+    if not sound or len({*taken, *names}) < len(taken) + len(names) or {name.split("/")[0] for name in names} & {*OURS}:
+        raise OwnError(
+            "a step's metrics must be a tuple of names such as 'loss/mine', of letters, digits and _.-/, none of them "
+            f"twice, ours ({', '.join(taken)}) or under {', '.join(OURS)}; got {names!r}"
+        )
+    return tuple(names)
 
 
 def _groups(optimizer: torch.optim.Optimizer) -> list[dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 import json
 import math
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -111,6 +112,21 @@ def test_a_step_with_a_state_and_a_curve_of_its_own_resumes_to_the_same_bits(ste
         assert not torch.equal(first["layer.weight"], other["layer.weight"])
 
 
+@pytest.mark.parametrize(
+    "names", ["loss/mine", ("mi/c1",), ("mi/mine",), ("loss/mine", "loss/mine"), ("größe",), ("../x",), ("",), (3,)]
+)
+def test_a_curve_of_ones_own_has_a_name_of_its_own(names: Any) -> None:
+    class Named:
+        metrics = names
+
+        def __init__(self, players: Players, generator: torch.Generator) -> None: ...
+
+        __call__ = staticmethod(fused_step)
+
+    with pytest.raises(OwnError, match="a step's metrics must be a tuple of names such as 'loss/mine'"):
+        OwnTrainer(CONFIG, IMAGES, 0, Parts(step=Named))
+
+
 def test_the_second_method_trains_a_network_of_its_own_and_resumes_to_the_same_bits() -> None:
     spec = LatentSpec(Noise(10), (Categorical(10), Continuous(std=1.0), Continuous(std=1.0)))
     config = replace(CONFIG, latents=spec, step=StepSettings((1.0,) * 3, (1.0,) * 3))
@@ -154,6 +170,8 @@ def test_an_optimiser_of_ones_own_is_made_with_its_options() -> None:
     ):
         with pytest.raises(OwnError, match=message):
             OwnTrainer(CONFIG, IMAGES, 0, Parts(own_optimizer("it", cls, {"beta2": 0.9})))
+    with pytest.raises(OwnError, match="lr would have no effect; set learning_rate_generator"):  # as torch's own refuse
+        own_optimizer("Lion", example("lion.py:Lion"), {"lr": 0.1})
 
 
 # ---------------------------------------------------------------- networks
@@ -257,7 +275,8 @@ def test_what_cannot_be_imported_is_one_line(tmp_path: Path, content: str, messa
     assert "\n" not in str(caught.value)
 
 
-def test_a_missing_module_or_a_taken_name_is_reported(tmp_path: Path) -> None:
+def test_a_missing_module_or_a_taken_name_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "path", [*sys.path])  # processes that later tests start must not find this json.py
     assert [is_reference(text) for text in ("a:b", "a.b:C", "../x/y.py:z", "mnist", "a:", ":b", "a b:c")] == [
         True, True, True, False, False, False, False,
     ]  # fmt: skip
