@@ -53,9 +53,9 @@ def _about() -> None:
 
     Exit codes:
       0         all is well
-      1         a cell failed, or the gate found a regression
+      1         a cell failed, or a gate found a regression or a slower step
       2         bad input, found before any training (by bisect perhaps later)
-      3         the gate or compare cannot tell
+      3         a gate or compare cannot tell
       4         trained, but not fully tracked
       130, 143  interrupted
     """

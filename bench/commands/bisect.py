@@ -64,8 +64,9 @@ def bisect(
 
     The rule is that of this checkout's experiments.toml. Each commit trains with
     its own settings, in a work tree of its own under RESULTS/bisect. An
-    inconclusive commit gets five more seeds and is then skipped. All that was
-    trained is kept: after an interruption the same command continues.
+    inconclusive commit gets five more seeds, and is skipped if these do not
+    decide. All that was trained is kept: after an interruption the same command
+    continues.
     """
     from bench.serve.process import received_signals
 
