@@ -95,4 +95,6 @@ def replaced(source: Source, wanted: Mapping[str, str | OwnImages], images: Repl
         table["title"] = f"{name}, on the images in {one_line(images.place.name)}"
         table["measures"] = [family for family in table.get("measures", []) if family not in OF_NAMED_SETS]
         changed.origins["experiments", name, "data"] = OPTION
+        if changed.tables.get("cost", {}).get("beside") == name:
+            del changed.tables["cost"]
     return changed

@@ -147,6 +147,8 @@ def test_the_papers_claims_and_measures_of_its_own_sets_go(tmp_path: Path) -> No
     assert "digits" in mnist.measures
     assert "factors" not in celeba.measures
     assert faces == load_spec(BUILTIN).experiments["faces"]
+    assert spec.cost is None  # its claim stands beside mnist
+    assert load_spec(BUILTIN, (), Replacement(tmp_path / "shoes", ("celeba",))).cost is not None
 
 
 PICTURES = {
