@@ -66,7 +66,17 @@ def found(place: Path, source: Path, wanted: Wanted, spec: Spec, tell: Callable[
     sweeps = [sweep for sweep in loaded.sweeps if sweep.experiment == experiment]
     profile = _only("profile", wanted, {s.profile for s in sweeps}, source)
     sweep = next(s for s in sweeps if s.profile == profile)
-    group = _only("arm", wanted, set(sweep.groups()), source)
+    others = [
+        run
+        for other in loaded.kept_apart
+        if (other.experiment, other.profile) == (experiment, profile)
+        for run in other.runs
+        if wanted.arm in (None, run.cell.group)
+    ]
+    passed_over = _passed_over(others, source)
+    group = _only("arm", wanted, set(sweep.groups()), source, passed_over)
+    if passed_over and not sweep.is_current:  # then the launch decided, not the file of experiments
+        tell(f"{experiment}/{profile}{passed_over}")
     return sweep, chosen(sweep, group, wanted.seed or "best")
 
 
@@ -91,7 +101,16 @@ def _of_folder(place: Path, source: Path, wanted: Wanted, spec: Spec) -> tuple[S
     return Sweep(cell.experiment, cell.profile, cell.definition, cell.definition_key, [run]), run
 
 
-def _only(field: str, wanted: Wanted, there: set[str], source: Path) -> str:
+def _passed_over(others: list[Run], source: Path) -> str:
+    """What a message adds where cells of other settings, data or versions could be meant; empty if there are none."""
+    if not others:
+        return ""
+    cells = "1 cell" if len(others) == 1 else f"{len(others)} cells"
+    which = f"{others[0].cell.folder} in {source}"
+    return f": {cells} of other settings, data or versions passed over; to take one, name its folder, such as {which}"
+
+
+def _only(field: str, wanted: Wanted, there: set[str], source: Path, passed_over: str = "") -> str:
     """The selected value of a field, or the only one there is. Raises BadInput."""
     name = getattr(wanted, field)
     if not there:
@@ -102,7 +121,7 @@ def _only(field: str, wanted: Wanted, there: set[str], source: Path) -> str:
         choices = ", ".join(sorted(there))
         raise BadInput(f"{source} holds several {field}s; choose one with {wanted.named(field)}: {choices}")
     if name not in there:
-        raise BadInput(f"{source} holds no cell of {field} {name!r}{suggest(name, sorted(there))}")
+        raise BadInput(f"{source} holds no cell of {field} {name!r}{passed_over or suggest(name, sorted(there))}")
     return str(name)
 
 

@@ -20,16 +20,19 @@ from PIL import Image
 import infogan
 from bench import cli
 from bench.analysis.results import load
-from bench.analysis.wanted import chosen
+from bench.analysis.wanted import Wanted, chosen, found
 from bench.commands import export
+from bench.console import BadInput
 from bench.environment import key_versions
 from bench.records.folder import CellFolder
 from bench.records.packs import pack
 from bench.records.schema import Measured, Result
 from bench.spec.cells import Cell
+from bench.spec.reading import BUILTIN
+from bench.spec.tables import load_spec
 from infogan.data import describe
 from tests.bench.tracked_cells import begin, done_cell, make_cell
-from tests.builders import planned, tiny_file
+from tests.builders import finished, planned, tiny_file
 from tests.infogan.test_exchange import needs_onnx
 
 ROOT = Path(__file__).parents[3]
@@ -203,6 +206,24 @@ def test_a_damaged_cell_is_skipped_with_a_warning(made: Path) -> None:
     path.write_bytes(b"{")
     with pytest.warns(UserWarning, match=r"cell\.json"):
         assert infogan.load(made).card["experiment"] == "mnist"
+
+
+def test_of_cells_with_other_settings_it_is_said_which_are_passed_over(tmp_path: Path) -> None:
+    file, said = tiny_file(tmp_path), list[str]()
+    (other,) = planned(file, settings=("network.slope=0.3",), arms=("gan",), seeds=(0,))
+    for cell in (other, *planned(file, arms=("infogan",), seeds=(1, 2))):
+        finished(tmp_path, cell)
+
+    def seed(spec: Path, **wanted: str) -> int:
+        return found(tmp_path, tmp_path, Wanted(**wanted), load_spec(spec), said.append)[1].cell.seed
+
+    there = f"1 cell of other settings, data or versions passed over; .* such as {other.folder} in {tmp_path}"
+    assert seed(BUILTIN) in (1, 2)
+    assert re.fullmatch(f"tiny/cpu: {there}", said.pop())
+    with pytest.raises(BadInput, match=f"holds no cell of arm 'gan': {there}"):
+        seed(BUILTIN, arm="gan")
+    assert seed(BUILTIN, arm="infogan") == seed(file)  # no other cell of the arm, and no doubt what the file asks for
+    assert said == []
 
 
 def test_without_the_harness_results_are_one_line(
