@@ -50,6 +50,19 @@ def test_a_polite_stop_writes_checkpoints_and_resumes(
         assert 0 < cell["train_s"] < bench.records()[cell["name"]]["seconds"]["train"]
 
 
+@pytest.mark.parametrize("signum", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
+def test_a_stop_while_the_first_worker_starts_fails_no_cell(tmp_path: Path, signum: signal.Signals) -> None:
+    bench = Bench(tmp_path, ITERATIONS)
+    with running(bench, *RUN, "--no-tracking") as process:
+        read_until(process, "started")
+        os.killpg(process.pid, signum)  # to all processes, as a terminal or Slurm sends it
+        output = rest_of(process)
+    assert process.returncode == 128 + signum, output
+    assert "Traceback" not in output
+    assert "failed" not in output
+    assert "failed" not in bench.here(*PLAN)
+
+
 @pytest.mark.slow
 def test_a_damaged_checkpoint_is_said_and_the_one_before_used(
     undisturbed: Bench, tmp_path: Path, empty_database: Path

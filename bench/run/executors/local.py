@@ -14,7 +14,7 @@ import tempfile
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from multiprocessing import forkserver
+from multiprocessing import forkserver, resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 
@@ -87,7 +87,7 @@ class LocalExecutor:
                     running.append(self._start(group))
                 except (EOFError, ConnectionError):
                     for task in group:
-                        end(task, *conclude(task, SERVER_DEATH, stopping=False))
+                        end(task, *conclude(task, SERVER_DEATH, stopping=stop.requested))
             if stop.requested and not told_to_stop:
                 told_to_stop = True
                 _signal_all(running, signal.SIGTERM)
@@ -171,6 +171,7 @@ def _start_server() -> None:
 
     A terminal sends these signals to them too, before they could ignore them, but only the launcher decides.
     """
+    resource_tracker.ensure_running()  # first, because its start unblocks SIGINT
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP})
     with _short_temporary_folder():
         try:
