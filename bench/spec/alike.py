@@ -6,6 +6,7 @@ Likewise the network settings of an experiment or a variant can be like an entry
 import copy
 from typing import Any
 
+from bench.spec.images import OF_NAMED_SETS, OF_THE_PAPER
 from bench.spec.reading import Source, SpecError
 from bench.spec.schema import suggest
 from infogan.data.base import one_line
@@ -19,7 +20,7 @@ def filled(source: Source) -> Source:
     """Write out everything that experiments take from others. Raises SpecError for an unknown name.
 
     A field of ``SHARED`` is taken as a whole unless the experiment states it; network settings are taken field by
-    field.
+    field. An experiment on the user's own images takes nothing that is about the other's data.
     """
     experiments = source.tables.get("experiments")
     if isinstance(experiments, dict):
@@ -45,10 +46,13 @@ def _fill(source: Source, experiments: dict[str, Any], name: str, above: tuple[s
     if base in chain:
         raise SpecError(one_line(f"{stated}: circular like: {' -> '.join((*chain, base))}"))
     _fill(source, experiments, base, chain)
+    has_own_images = isinstance(table.get("data"), dict)
     for field in SHARED:
-        if field in experiments[base] and field not in table:
+        if field in experiments[base] and field not in table and not (has_own_images and field in OF_THE_PAPER):
             table[field] = copy.deepcopy(experiments[base][field])
             _note(source, ("experiments", base, field), ("experiments", name, field))
+            if field == "measures" and has_own_images and isinstance(table[field], list):
+                table[field] = [family for family in table[field] if family not in OF_NAMED_SETS]
 
 
 def _fill_network(source: Source, owner: Any, at: tuple[str, ...]) -> None:

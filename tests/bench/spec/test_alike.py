@@ -60,6 +60,20 @@ def test_a_file_of_ones_own_may_be_like_the_shipped_ones(tmp_path: Path) -> None
     assert (mine.data, mine.codes, mine.network) == (faces.data, faces.codes, faces.network)
 
 
+def test_with_images_of_ones_own_nothing_is_taken_that_is_about_the_others_data(tmp_path: Path) -> None:
+    (file := tmp_path / "mine.toml").write_text(
+        f'extends = "quick.toml"\n[experiments.shoes]\nlike = "quick"\n{RUN}'
+        'data = { folder = "shoes", size = 28, colour = "grey" }\n'
+    )
+    quick = 'extends = "builtin"\n[experiments.quick]\nlike = "mnist"\nsource = "embedded"\n'
+    (tmp_path / "quick.toml").write_text(quick + RUN)
+    experiments = load_spec(file).experiments
+    shoes, mnist = experiments["shoes"], experiments["mnist"]
+    assert (shoes.source, shoes.paper, experiments["quick"].source) == ("auto", None, "embedded")
+    assert set(mnist.measures) - set(shoes.measures) == {"strokes"}
+    assert (shoes.codes, shoes.network) == (mnist.codes, mnist.network)
+
+
 NETS = "\n[networks.wide]\nslope = 0.3\ninit_std = 0.05\n"
 
 
