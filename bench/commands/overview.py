@@ -5,6 +5,8 @@ from bench.console import escape, say
 from bench.context import Context
 from bench.report.wording import plural
 from bench.run.plan import PlannedCell
+from bench.run.time_left import duration
+from bench.run.work import Estimate, estimate
 from bench.spec.treatment import treatment_set
 
 
@@ -31,10 +33,8 @@ def _precision(context: Context, name: str) -> list[str]:
     return lines
 
 
-def print_estimate(context: Context, planned: list[PlannedCell], jobs: int) -> None:
-    """Print the number of cells per state and the estimated time and disk space of the remaining ones."""
-    from bench.run.time_left import duration
-
+def print_estimate(context: Context, planned: list[PlannedCell], jobs: int) -> Estimate | None:
+    """Print the number of cells per state, and what the remaining ones take; return that, or None if none remains."""
     counts = {state: sum(p.state == state for p in planned) for state in dict.fromkeys(p.state for p in planned)}
     say(f"{plural(len(planned), 'cell')}: " + ", ".join(f"{n} {state}" for state, n in counts.items()))
     if outdated := sum(p.lacks_weights for p in planned):
@@ -42,18 +42,18 @@ def print_estimate(context: Context, planned: list[PlannedCell], jobs: int) -> N
     folders = [(context.results / p.cell.folder).parent for p in planned if p.state == "missing"]
     if beside := sum(folder.is_dir() and any(folder.iterdir()) for folder in folders):
         say(f"{beside} of the missing have records here of other settings, data, versions or kinds of processor")
-    if any(p.to_run for p in planned):
-        from bench.run.work import estimate
-
-        left = estimate(context.results, planned, jobs)
-        basis = "from the cells finished here" if left.measured else "a guess: nothing was measured here yet"
-        say(f"left: about {duration(left.seconds)} with {jobs} at a time ({basis})")
-        if left.peak_bytes:
-            say(f"disk: {size_text(left.kept_bytes)}, and at most {size_text(left.peak_bytes)} while it runs")
-        if context.share.reason:
-            say(f"{jobs} at a time on the GPU: {context.share.reason}; --jobs overrides this")
-        if context.share.together > 1:
-            say(f"up to {context.share.together} seeds of an arm share a process (--together)")
+    if not any(p.to_run for p in planned):
+        return None
+    left = estimate(context.results, planned, jobs)
+    basis = "from the cells finished here" if left.measured else "a guess: nothing was measured here yet"
+    say(f"left: about {duration(left.seconds)} with {jobs} at a time ({basis})")
+    if left.peak_bytes:
+        say(f"disk: {size_text(left.kept_bytes)}, and at most {size_text(left.peak_bytes)} while it runs")
+    if context.share.reason:
+        say(f"{jobs} at a time on the GPU: {context.share.reason}; --jobs overrides this")
+    if context.share.together > 1:
+        say(f"up to {context.share.together} seeds of an arm share a process (--together)")
+    return left
 
 
 def size_text(num_bytes: float) -> str:

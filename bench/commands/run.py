@@ -17,9 +17,8 @@ from bench.paths import on_results, require_writable
 from bench.records.tasks import CellTask
 from bench.run.executors.base import Executor
 from bench.run.launch import Launched, launch
-from bench.run.plan import PlannedCell, plan
+from bench.run.plan import plan
 from bench.run.share_gpu import limit_threads
-from bench.run.work import estimate, work_of
 from bench.spec.cells import Cell
 from bench.tracking.mirror import in_lines
 from infogan.cores import usable_cores
@@ -67,37 +66,23 @@ def _run(context: Context, executor: Executor, checkpoint_every_s: float, checkp
     require_writable(context.results)
     planned = plan(context.results, context.cells, context.uri)
     print_data(context)
-    print_estimate(context, planned, executor.jobs)
-    todo = [item for item in planned if item.to_run]
-    left, free = estimate(context.results, planned, executor.jobs), shutil.disk_usage(context.results).free
-    if left.peak_bytes > free:
+    left, free = print_estimate(context, planned, executor.jobs), shutil.disk_usage(context.results).free
+    if left and left.peak_bytes > free:
         raise BadInput(
             f"the run needs {size_text(left.peak_bytes)} on disk; {size_text(free)} are free at {context.results}"
         )
-    if not todo and all(item.state == "done" for item in planned):
+    if all(item.state == "done" for item in planned):
         say(f"nothing to do: every cell is done{' and mirrored' if context.uri is not None else ''}")
         _say_answer(context)
         return Exit.OK
-    outcome = _train(context, executor, planned, todo, checkpoint_every_s, checkpoint_every)
-    _print_outcome(context, outcome, len(todo))
-    return outcome.exit_code
-
-
-def _train(
-    context: Context,
-    executor: Executor,
-    planned: list[PlannedCell],
-    todo: list[PlannedCell],
-    every_s: float,
-    every: int | None,
-) -> Launched:
     from bench.run.progress import display_for
 
-    task_of = task_maker(context, every_s, every)
-    tasks = [task_of(item.cell, context.results) for item in todo]
-    works, _ = work_of(context.results, planned, executor.jobs)
-    with display_for(tasks, console, works, executor.jobs) as display:
-        return launch(context.results, planned, tasks, executor, display, context.uri)
+    task_of = task_maker(context, checkpoint_every_s, checkpoint_every)
+    tasks = [task_of(item.cell, context.results) for item in planned if item.to_run]
+    with display_for(tasks, console, left.works if left else {}, executor.jobs) as display:
+        outcome = launch(context.results, planned, tasks, executor, display, context.uri)
+    _print_outcome(context, outcome, len(tasks))
+    return outcome.exit_code
 
 
 def task_maker(context: Context, every_s: float, every: int | None) -> Callable[[Cell, Path], CellTask]:

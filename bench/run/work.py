@@ -45,6 +45,7 @@ class Work:
 class Estimate:
     """Seconds and bytes for the remaining cells; ``measured``: based on finished cells, not on arithmetic."""
 
+    works: dict[str, Work]  # by cell key
     seconds: float
     peak_bytes: int
     kept_bytes: int
@@ -79,15 +80,15 @@ def training_flops(cell: Cell) -> float:
 
 def estimate(results: Path, planned: Sequence[PlannedCell], jobs: int) -> Estimate:
     """Estimate the remaining training and measures on this machine, ``jobs`` cells at a time."""
-    works, measured = work_of(results, planned, jobs)
+    works, measured = _works(results, planned, jobs)
     todo = [item.cell for item in planned if item.to_train]
     kept = 2 * BYTES * sum(map(num_parameters, todo))  # weights in the cell's folder and in the mirror
     seconds = makespan_s((work.left_s for work in works.values()), max(1, jobs))
-    return Estimate(seconds, kept + checkpoint_bytes(todo, jobs), kept, measured)
+    return Estimate(works, seconds, kept + checkpoint_bytes(todo, jobs), kept, measured)
 
 
-def work_of(results: Path, planned: Sequence[PlannedCell], jobs: int) -> tuple[dict[str, Work], bool]:
-    """Work by cell key, with ``jobs`` cells at a time, and whether it is based on cells finished here."""
+def _works(results: Path, planned: Sequence[PlannedCell], jobs: int) -> tuple[dict[str, Work], bool]:
+    """Work by cell key, and whether it is based on cells finished here."""
     speed = _measured_speed(results, planned)
     beside = max(1, min(jobs, sum(item.to_train for item in planned)))
     guesses_s = {family: ASSUMED_FAMILY_S.get(family, ASSUMED_OTHER_FAMILY_S) for family in FAMILIES}

@@ -9,14 +9,7 @@ from bench.context import DEFAULT_SPEC
 from bench.records.folder import CellFolder
 from bench.records.schema import Measured
 from bench.run.plan import PlannedCell
-from bench.run.work import (
-    ASSUMED_CELL_S,
-    ASSUMED_FAMILY_S,
-    ASSUMED_FLOPS_PER_S,
-    estimate,
-    training_flops,
-    work_of,
-)
+from bench.run.work import ASSUMED_CELL_S, ASSUMED_FAMILY_S, ASSUMED_FLOPS_PER_S, estimate, training_flops
 from bench.spec.cells import Cell, measure_key
 from bench.spec.tables import load_spec
 from tests.bench.recorded_sweep import planned, record
@@ -44,8 +37,7 @@ def test_a_partial_cell_has_left_what_lies_beyond_its_checkpoint(tmp_path: Path)
     half = cell.iterations // 2
     folder.write_history(history_of({"a": 0.0}, half))
     folder.write_checkpoint(b"state")
-    works, _ = work_of(tmp_path, [PlannedCell(cell, "partial", "")], 1)
-    (work,) = works.values()
+    (work,) = estimate(tmp_path, [PlannedCell(cell, "partial", "")], 1).works.values()
     assert work.reached == pytest.approx(half / cell.iterations)
     assert work.left_s == pytest.approx(ASSUMED_CELL_S + work.train_s * (1 - work.reached))
 
