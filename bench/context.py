@@ -100,8 +100,8 @@ class Context:
         self.wanted_jobs, self.wanted_together = jobs, together
         self._require_together()
         self.selection = Selection(
-            arms=listed(arms),
-            variants=listed(variants),
+            arms=names_in(arms),
+            variants=names_in(variants),
             seeds=parse_seeds(seeds) if isinstance(seeds, str) else tuple(seeds) if seeds is not None else None,
         )
         self.names = list(dict.fromkeys(experiments)) if experiments else self._having(profile)
@@ -111,7 +111,7 @@ class Context:
         self.uri = None if no_tracking else tracking.resolve_uri(self.results)
         if trains and self.uri is not None:
             require_mlflow("add --no-tracking and sync later, or install it")
-        self.data_dirs = data_dirs(self.spec, self.names, self.data_dir, listed(substitute) or ())
+        self.data_dirs = data_dirs(self.spec, self.names, self.data_dir, names_in(substitute) or ())
         self.infos = {
             name: info_of(self.spec, name, self.profiles[name], self.data_dirs[name], download=download)
             for name in self.names
@@ -225,6 +225,6 @@ class Context:
         return cells(self.spec, name, profile, self.selection, info, self.device, versions, self._choose)
 
 
-def listed(text: str | None) -> tuple[str, ...] | None:
-    """The words of an option, which commas separate; None without the option."""
+def names_in(text: str | None) -> tuple[str, ...] | None:
+    """The names in an option, which commas separate; None without the option."""
     return tuple(part.strip() for part in text.split(",")) if text is not None else None

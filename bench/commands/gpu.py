@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from bench.console import BadInput, Exit, escape, say, say_as_is
-from bench.context import DEFAULT_SPEC, listed
+from bench.context import DEFAULT_SPEC, names_in
 from bench.environment import command
 from bench.gpu.session import StepRecord, run_steps
 from bench.gpu.steps import NAMES, StepOptions
@@ -42,7 +42,7 @@ def gpu(
     Each step has its own time limit, and a failed step does not stop the others.
     Finished cells are packed at once. docs/GPU.md has the details.
     """
-    wanted = listed(steps) or NAMES
+    wanted = names_in(steps) or NAMES
     options = _checked(to, StepOptions(device, results, spec, data_dir, substitute, jobs), wanted)
     from bench.serve.process import received_signals
 
@@ -65,7 +65,7 @@ def _checked(destination: Path, given: StepOptions, wanted: Sequence[str]) -> St
             require_folder(what, folder)
     if given.data_dir is not None and not given.data_dir.exists():
         raise BadInput(f"data folder {given.data_dir} does not exist")
-    require_sets(listed(given.substitute) or ())
+    require_sets(names_in(given.substitute) or ())
     try:
         device = available_device(given.device)
     except ValueError as error:

@@ -8,7 +8,7 @@ import typer
 
 from bench.commands.gate import CODES, COLOURS
 from bench.console import BadInput, Exit, console, escape, say
-from bench.context import listed
+from bench.context import names_in
 from bench.options import Device, Results
 from bench.paths import DEFAULT_RESULTS, require_writable
 from bench.records.folder import THROUGHPUT as FOLDER
@@ -62,7 +62,7 @@ def throughput(
 
     Its records are in RESULTS/throughput.
     """
-    names = list(dict.fromkeys(listed(networks) or ()))
+    names = list(dict.fromkeys(names_in(networks) or ()))
     for name in names:
         if name not in ARCHITECTURES:
             raise BadInput(f"unknown network {name!r}{suggest(name, list(ARCHITECTURES))}")

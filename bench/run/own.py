@@ -45,17 +45,18 @@ def learn_architectures(own: Own, experiments: Mapping[str, ExperimentTable]) ->
         for variant in (None, *table.variants):
             text = merged_architecture(table, variant)
             if is_reference(text):
-                wanted.setdefault(text, []).append((name, table))
+                where = f"experiments.{name}.variants.{variant}" if variant else f"experiments.{name}"
+                wanted.setdefault(text, []).append((where, table))
     if not wanted:
         return
     references = [own.reference(text) for text in wanted]
     found = _elsewhere(_tables_of, references, what=", ".join(wanted))
     for (text, users), table in zip(wanted.items(), found, strict=True):
         own.tables[text] = table
-        for name, experiment in users:
+        for where, experiment in users:
             refused = misfit_of_images(experiment, tuple(table["image_CHW"]))
             if refused:
-                raise SpecError(f"experiments.{name}: architecture = {text!r}: expected {refused}")
+                raise SpecError(f"{where}: architecture = {text!r}: expected {refused}")
 
 
 def require_trainable(own: Own, cells: Sequence[Cell]) -> None:

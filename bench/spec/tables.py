@@ -125,9 +125,10 @@ class Spec(Table):
         if is_reference(architecture):
             return
         field = f"variants.{variant}.architecture" if variant else "architecture"
+        advice = "leave it out for the experiment's" if variant else "'auto' chooses it"
         require_known([architecture], ARCHITECTURES, where, field)
         refused = misfit_of_images(experiment, ARCHITECTURES[architecture].image_CHW)
-        require(not refused, where, field, architecture, f"{refused}; 'auto' chooses it")
+        require(not refused, where, field, architecture, f"{refused}; {advice}")
 
     def _check_training(self, name: str, experiment: ExperimentTable) -> None:
         where = f"experiments.{name}"

@@ -62,6 +62,10 @@ REFUSED = {
         OWN.replace('"auto"', '"mnist"'),
         "architecture = 'mnist': expected one for images of 1 x 32 x 32 .* not 1 x 28 x 28; 'auto' chooses",
     ),
+    "a variant's networks of another size": (
+        OWN + '\nvariants = { big = { architecture = "mnist" } }',
+        r"variants.big.architecture = 'mnist': expected one for .* 28 x 28; leave it out for the experiment's$",
+    ),
     "a named set and other networks": (
         'data = "svhn"\narchitecture = "faces"',
         "architecture = 'faces': expected one for images of 3 x 32 x 32",
