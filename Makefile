@@ -269,7 +269,7 @@ if not (3, 11) <= sys.version_info[:2] <= (3, 13):
     sys.exit("%s is Python %d.%d; 3.11 to 3.13 is needed" % ((sys.executable,) + tuple(sys.version_info[:2])))
 import tomllib
 from importlib.metadata import PackageNotFoundError, version
-advice = "to install: %s -m pip install -r requirements.lock" % sys.executable
+advice = "to install: %s -m pip install -r requirements.lock; without a network carry wheels: docs/GPU.md" % sys.executable
 try:
     from packaging.requirements import Requirement
 except ImportError:

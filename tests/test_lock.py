@@ -219,6 +219,7 @@ def test_another_environment_may_lack_what_is_optional_and_not_what_is_needed(tm
     for_tests = make(tmp_path, "check-environment-dev", f"PYTHON={sys.executable}", **other)
     assert for_tests.returncode == 2
     assert "lacks mlflow<3.18,>=3.17, mlxtend; to install" in for_tests.stderr
+    assert "without a network carry wheels: docs/GPU.md" in for_tests.stderr
     older = (tmp_path / "sitecustomize.py").read_text().replace("2.11.0+cu130", "2.10.0")
     (tmp_path / "sitecustomize.py").write_text(older)
     refused = make(tmp_path, "check-environment", f"PYTHON={sys.executable}", **other)
