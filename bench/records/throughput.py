@@ -1,27 +1,23 @@
-"""Schemas of the records of ``python -m bench throughput``, and their one reader, :func:`read`.
-
-Times are on two clocks: wall time and CPU time.
-"""
+"""Schemas of the records of ``python -m bench throughput`` and their reader. Clocks: wall time and CPU time."""
 
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, NotRequired, TypeVar
 
-from pydantic import AfterValidator, ConfigDict, Discriminator, Field, Tag, TypeAdapter, ValidationError
+from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError
 from typing_extensions import TypedDict  # pydantic takes Python's own from 3.12 on
 
 from bench.records.storage import read_plain_json
 from infogan.data.base import one_line
 
 FORMAT: Final = 1
-MAX_LOG_RATIO = 20.0  # of a stored log ratio; larger ones are invalid
 
 Clock = Literal["wall", "processor"]
 Value = TypeVar("Value")
 Size = Annotated[int, Field(gt=0, lt=10**9)]
 Positive = Annotated[float, Field(gt=0, lt=1e15)]  # what is larger was not measured
 OfClocks = Annotated[dict[Clock, Value], Field(min_length=2)]  # both
-LogRatio = Annotated[float, Field(gt=-MAX_LOG_RATIO, lt=MAX_LOG_RATIO)]
+LogRatio = Annotated[float, Field(gt=-20, lt=20)]
 
 
 class Fingerprint(TypedDict):
@@ -160,18 +156,16 @@ class SuiteRow(TypedDict):
     matrix_gflops_per_s: Positive
 
 
-class Sampling(TypedDict):
-    batch_size: int
+class Timed(TypedDict):
     ms: float
+
+
+class Sampling(Timed):
+    batch_size: int
     images_per_s: float
 
 
-class Evaluation(TypedDict):
-    ms: float
-
-
-class Checkpoint(TypedDict):
-    ms: float
+class Checkpoint(Timed):
     size_mb: float
     share_of_training: float
 
@@ -192,7 +186,7 @@ class Others(TypedDict, total=False):
     """Measurements other than training steps; an interrupted suite has only some of them."""
 
     sampling: Sampling
-    evaluation: Evaluation
+    evaluation: Timed
     cell: CellOverhead
 
 
@@ -233,29 +227,21 @@ class CardRecord(Record):
     rows: list[Annotated[CardRow, AfterValidator(_with_numbers)]]
 
 
-_RECORD: TypeAdapter[Any] = TypeAdapter(
-    Annotated[
-        Annotated[PairedRecord, Tag("paired")]
-        | Annotated[SuiteRecord, Tag("suite")]
-        | Annotated[CardRecord, Tag("card")],
-        Discriminator(lambda record: record["kind"]),
-    ],
-    config=ConfigDict(strict=True, allow_inf_nan=False, defer_build=True),  # --help needs none
-)
+_KINDS = {"paired": PairedRecord, "suite": SuiteRecord, "card": CardRecord}
 
 
-def read(path: Path, kinds: Sequence[str] = ("paired", "suite", "card")) -> Any:
+def read(path: Path, kinds: Sequence[str] = tuple(_KINDS)) -> Any:
     """The record of one of these kinds in a file, as it stands there; None for other JSON.
 
     Raises OSError, or ValueError with one line: the first field that is missing or cannot be.
     """
     record = read_plain_json(path)
-    kind = record.get("kind") if isinstance(record, dict) else None
+    kind: Any = record.get("kind") if isinstance(record, dict) else None
     if kind not in kinds:
         return None
     try:
-        _RECORD.validate_python(record)
+        TypeAdapter(_KINDS[kind], config=ConfigDict(strict=True, allow_inf_nan=False)).validate_python(record)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        raise ValueError(one_line(f"{'.'.join(map(str, first['loc']))}: {first['msg']}")[:240]) from None
+        raise ValueError(one_line(f"{'.'.join(map(str, (kind, *first['loc'])))}: {first['msg']}")[:240]) from None
     return record

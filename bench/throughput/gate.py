@@ -5,7 +5,7 @@ The compared number is step_time_ratio, fused over reference, since absolute tim
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from bench.throughput.paired import ALPHA, Clock
 TOLERANCE = 0.05  # a regression is slower by at least this
 MARGIN = 0.10  # ok excludes a slowdown of this
 PROTOCOL = 2  # raise it when the measurement changes; other protocols are not compared
-SAME_MACHINE = ("protocol", "cpu", "instructions", "cores", "threads", "device", "gpu", "torch")
+SAME_MACHINE = tuple(Fingerprint.__annotations__)
 SAME_WORKLOAD = ("network", "batch_size", "width", "kernels", "fast_layers", "device")
 
 LogRatios = Mapping[Clock, Sequence[float]]
@@ -94,5 +94,5 @@ def against(baseline: PairedRecord, fingerprint: Fingerprint, measurement: Measu
 
 def worst(outcomes: Sequence[GateOutcome]) -> GateOutcome:
     """The worst outcome: regressed, then inconclusive, then ok."""
-    order: tuple[Literal["regressed"], Literal["inconclusive"], Literal["ok"]] = ("regressed", "inconclusive", "ok")
+    order: tuple[GateOutcome, ...] = ("regressed", "inconclusive", "ok")
     return next(outcome for outcome in order if outcome in outcomes)

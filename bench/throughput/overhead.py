@@ -16,7 +16,7 @@ from bench.console import Exit
 from bench.environment import ROOT
 from bench.records.find import find_cells
 from bench.records.seals import write_sealed
-from bench.records.throughput import CellOverhead, Checkpoint, Evaluation, Sampling
+from bench.records.throughput import CellOverhead, Checkpoint, Sampling, Timed
 from bench.throughput.session import synchroniser
 from bench.throughput.workloads import Workload, next_batch, trainer
 from bench.tracking.connection import is_installed
@@ -75,7 +75,7 @@ def evaluator(device: str) -> Callable[[], None]:
     return evaluate
 
 
-def evaluation_ms(device: str) -> Evaluation:
+def evaluation_ms(device: str) -> Timed:
     """Time of :func:`evaluator` in ms."""
     return {"ms": _median_ms(evaluator(device), device, 1)}
 

@@ -12,11 +12,11 @@ import random
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any
 
 from bench.analysis.statistics import MedianInterval, binomial_median_interval
+from bench.records.throughput import Clock
 
-Clock = Literal["wall", "processor"]
 CLOCKS: tuple[Clock, ...] = ("wall", "processor")
 LOOKS = (40, 80, 120, 160)  # numbers of pairs after which measuring may stop
 ALPHA = 0.05  # one-sided, split over all looks
@@ -80,26 +80,9 @@ def nothing() -> None:
     """Synchronisation on a CPU: nothing to wait for."""
 
 
-def measure(
-    a: Call,
-    b: Call,
-    decided: Decided,
-    *,
-    looks: Sequence[int] = (),
-    alpha: float = ALPHA,
-    rng: random.Random | None = None,
-    synchronise: Call = nothing,
-    block_s: float | None = None,
-) -> Pairs:
-    """Alternate ``a`` and ``b`` until ``decided`` at one of the ``looks``; each look has an equal share of alpha.
-
-    ``synchronise`` waits for the device, at the start and end of each block. Defaults: LOOKS and BLOCK_S.
-    """
-    looks = looks or LOOKS
-    pairs = Pairs(alpha=alpha / len(looks))
-    times = {"a": pairs.a_s, "b": pairs.b_s}
-    _alternate({"a": a, "b": b}, times, looks, lambda: decided(pairs), rng, synchronise, block_s)
-    return pairs
+def measure(a: Call, b: Call, decided: Decided, **options: Any) -> Pairs:
+    """Alternate ``a`` and ``b``, as :func:`turns` does many."""
+    return turns({"a": a, "b": b}, [("a", "b")], decided, **options)["a", "b"]
 
 
 def turns(
@@ -108,17 +91,19 @@ def turns(
     decided: Decided,
     *,
     looks: Sequence[int],
-    alpha: float = ALPHA,
     rng: random.Random | None = None,
     synchronise: Call = nothing,
+    block_s: float | None = None,
 ) -> dict[tuple[str, str], Pairs]:
-    """Alternate many callables, as :func:`measure` does two; return the pairs of names that are ``wanted``.
+    """Alternate callables; return the pairs of names that are ``wanted``.
 
-    In each round each callable has one block, which belongs to all of its pairs. Ends once all pairs are decided.
+    In each round each callable has one block, which belongs to all of its pairs. Ends once all pairs are ``decided`` at
+    one of the ``looks``; each look has an equal share of ALPHA. ``synchronise`` waits for the device, at the start and
+    end of each block. ``block_s``: by default BLOCK_S.
     """
     times = _no_times(calls)
-    pairs = {(a, b): Pairs(times[a], times[b], alpha / len(looks)) for a, b in wanted}
-    _alternate(calls, times, looks, lambda: all(map(decided, pairs.values())), rng, synchronise)
+    pairs = {(a, b): Pairs(times[a], times[b], ALPHA / len(looks)) for a, b in wanted}
+    _alternate(calls, times, looks, lambda: all(map(decided, pairs.values())), rng, synchronise, block_s)
     return pairs
 
 
@@ -138,8 +123,8 @@ def _alternate(
     times: Times,
     looks: Sequence[int],
     is_enough: Callable[[], bool],
-    rng: random.Random | None = None,
-    synchronise: Call = nothing,
+    rng: random.Random | None,
+    synchronise: Call,
     block_s: float | None = None,
 ) -> None:
     """Append a block of each callable to ``times`` in each round, until ``is_enough`` at one of the ``looks``."""

@@ -71,7 +71,7 @@ class Session:
 
     def __init__(self, device: str, threads: int, announce: Announce, seed: int = 0) -> None:
         prepare(device, threads)
-        self.device, self.threads, self.announce = device, threads, announce
+        self.device, self.announce = device, announce
         self.clock: Clock = gate.clocks(device, threads)[0]
         self.rng = random.Random(seed)
         self.load_before = _load()
