@@ -2,10 +2,12 @@
 
 import math
 from collections.abc import Sequence
+from functools import cache
 
 from bench.claims.result import BesideResult, ClaimResult
 from bench.claims.verdict import ON, ClaimOutcome, Verdict
 from bench.report import wording
+from bench.spec.reading import BUILTIN, tables_of
 from bench.spec.vocabulary import measure
 
 ANSWERS = {
@@ -18,7 +20,7 @@ ANSWERS = {
 ORDER = list(ClaimOutcome)  # the best first
 _OF_RANGE = "by {best:.2f} of the range in the best run, {median:.2f} in the median"
 _OF_QUALITY = "in {median:.0%} of the iterations that quality takes"
-# claim: its plain words, those of its first number, and how the bound on that number is said
+# claim of the paper: its plain words, those of its first number, and how the bound on that number is said
 PLAIN = {
     "F1": ("Mutual information quickly reaches its ceiling, H(c)", "{median:.1%} of the ceiling", "{:.0%}"),
     "F1b": ("The codes of a plain GAN carry little information", "{median:.1%} of the ceiling", "{:.0%}"),
@@ -55,9 +57,27 @@ def in_words(verdict: Verdict) -> str:
     return f"{ANSWERS[verdict.outcome]}{ON.get(verdict.data.kind, '') if verdict.is_measured else ''}"
 
 
+@cache
+def _claims_of_the_paper() -> set[tuple[str, str, str]]:
+    """Id, text and first measure of each claim in the shipped file."""
+    tables = tables_of(BUILTIN)
+    found = {(tables["cost"]["id"], tables["cost"]["text"], "cost_ratio")}
+    for claim in (claim for table in tables["experiments"].values() for claim in table.get("claims", ())):
+        first = min(claim["conditions"], key=lambda condition: condition.get("guard", False))
+        found.add((claim["id"], claim["text"], first["measure"]))
+    return found
+
+
+def _in_plain_words(result: ClaimResult) -> tuple[str, str, str] | None:
+    """The words of ``PLAIN``; None for a claim of the user's own, which may have the id of another."""
+    key = (result.id, result.text, result.conditions[0].measure)
+    return PLAIN[result.id] if key in _claims_of_the_paper() else None
+
+
 def plain(result: ClaimResult) -> str:
     """The claim in plain words; its own text where it is not one of the paper's."""
-    return PLAIN[result.id][0] if result.id in PLAIN else result.text
+    words = _in_plain_words(result)
+    return words[0] if words else result.text
 
 
 class _Shown(float):
@@ -107,10 +127,11 @@ def _number(results: Sequence[ClaimResult], *, with_interval: bool) -> str:
     first = results[0]
     values = [result.value for result in results if result.value is not None]
     condition = first.conditions[0]
-    if first.id not in PLAIN:
+    plain_words = _in_plain_words(first)
+    if plain_words is None:
         known = measure(condition.measure)
         return f"{known.words} {wording.measured(known.name, first.value)} {first.unit}".rstrip()
-    words = PLAIN[first.id][1]
+    words = plain_words[1]
     if condition.over != "best seed":  # an experiment may ask it of the median instead
         words = words.partition(" in the best run")[0].replace("{best", "{median")
     of_best = "{best" in words
@@ -133,12 +154,12 @@ def needed(result: ClaimResult) -> str:
 
     A cost is said as what it adds, as its number is.
     """
-    condition = result.conditions[0]
+    condition, words = result.conditions[0], _in_plain_words(result)
     sign = SIGNS.get(" ".join(condition.bound.split()[:2]))
-    if result.id not in PLAIN or sign is None:
+    if words is None or sign is None:
         return ""
     limit = condition.limit - 1 if result.id == "S6a" else condition.limit
-    return f"{sign} {PLAIN[result.id][2].format(limit)}".replace("%", " %")
+    return f"{sign} {words[2].format(limit)}".replace("%", " %")
 
 
 def papers(result: ClaimResult) -> str:

@@ -4,6 +4,8 @@ import json
 import math
 import re
 from dataclasses import replace
+from functools import cache
+from typing import Any
 
 import pytest
 
@@ -25,13 +27,25 @@ def condition(measure: str = "mi_final_fraction", over: str = "median seed", **s
     )
 
 
+@cache
+def papers() -> dict[str, tuple[str, str]]:
+    """Text and first measure of each claim of the paper."""
+    spec = load_spec(SHIPPED)
+    claims = [claim for experiment in spec.experiments.values() for claim in experiment.claims]
+    of_cost = {spec.cost.id: (spec.cost.text, "cost_ratio")} if spec.cost else {}
+    return of_cost | {claim.id: (claim.text, claim.deciding_first[0].measure) for claim in claims}
+
+
 def result(claim: str, outcome: ClaimOutcome, arm: str = "infogan", held: ConditionResult | None = None) -> ClaimResult:
+    """A claim of the paper has its text and first measure."""
     held = held or condition(s0=0.2, s1=0.6, s2=0.9)
+    text, measure = papers().get(claim, ("A text.", held.measure))
+    held = replace(held, measure=measure)
     verdict = Verdict(
         outcome, Data(DataKind.SUBSTITUTE, "a substitute"), Budget(BudgetKind.REDUCED, "reduced (width 0.5)")
     )
     return ClaimResult(
-        experiment="own", profile="cpu", claims_digest="", id=claim, arm=arm, text="A text.", source="Figure 9",
+        experiment="own", profile="cpu", claims_digest="", id=claim, arm=arm, text=text, source="Figure 9",
         verdict=verdict, value=0.6, low=0.2, high=0.9, unit="of H(c)", num_measured=3, num_seeds=3, seeds_holding=2,
         seeds_low=0.1, seeds_high=0.9, criterion="", reason="a reason", conditions=(held,),
     )  # fmt: skip
@@ -126,6 +140,15 @@ def test_a_claim_of_ones_own_is_shown_in_its_own_words() -> None:
     (card,) = cards.cards([result("X1", ClaimOutcome.PARTLY)], {})
     assert card.plain == card.first.text == "A text."
     assert card.arms[0].number == "final L_I 0.600 of H(c)"
+
+
+@pytest.mark.parametrize("own", [{"text": "My images have ten kinds."}, {"conditions": (condition(s0=0.6),)}])
+def test_a_claim_of_ones_own_with_the_id_of_one_of_the_papers_is_not_shown_as_that(own: dict[str, Any]) -> None:
+    """Nor is the paper's text with another measure, which its words do not fit."""
+    (card,) = cards.cards([replace(result("F2a", ClaimOutcome.PARTLY), **own)], {})
+    assert card.plain == card.first.text
+    assert "digits in a wrong category" not in card.arms[0].number
+    assert answers.needed(card.first) == ""
 
 
 def test_the_first_decided_arm_answers_whatever_it_says_and_the_bar_counts_claims_not_arms() -> None:
