@@ -88,7 +88,7 @@ class _Shown(float):
             return wording.ABSENT
         if math.isinf(self):
             return wording.NOTHING if self < 0 else wording.NOT_REACHED
-        return super().__format__(spec)
+        return f"{wording.percent(self, int(spec[1:-1]))}%" if spec.endswith("%") else super().__format__(spec)
 
 
 class _WithInterval(_Shown):
@@ -138,9 +138,8 @@ def _number(results: Sequence[ClaimResult], *, with_interval: bool) -> str:
     if values[0] == math.inf or (values[0] == -math.inf and not (of_best and condition.value != -math.inf)):
         return "most seeds show nothing of it"
     shorter = max(values) < 1
-    least, most = (
-        f"{abs(v - 1) if shorter else v - 1:.1%}" for v in sorted((min(values), max(values)), reverse=shorter)
-    )
+    ends = sorted((min(values), max(values)), reverse=shorter)
+    least, most = (f"{wording.percent(1 - v if shorter else v - 1, 1)}%" for v in ends)
     span = f"{least if least == most else f'{least} to {most}'} {'shorter' if shorter else 'longer'}"
     median = _Shown(values[0])
     if with_interval and first.num_measured > 1 and first.low is not None and first.high is not None:
@@ -159,7 +158,7 @@ def needed(result: ClaimResult) -> str:
     if words is None or sign is None:
         return ""
     limit = condition.limit - 1 if result.id == "S6a" else condition.limit
-    return f"{sign} {words[2].format(limit)}".replace("%", " %")
+    return f"{sign} {words[2].format(_Shown(limit))}".replace("%", " %")
 
 
 def papers(result: ClaimResult) -> str:
@@ -169,7 +168,7 @@ def papers(result: ClaimResult) -> str:
 
 def _beside(beside: BesideResult, value: float) -> str:
     if beside.measure in BESIDE:
-        return BESIDE[beside.measure].format(value).replace("%", " %")
+        return BESIDE[beside.measure].format(_Shown(value)).replace("%", " %")
     return f"{measure(beside.measure).words} {value:g}"
 
 

@@ -142,7 +142,7 @@ def _table_of_t80(choices: Choices) -> Table:
     level = max((row.ratio.t80.level for row in held if row.ratio), default=math.nan)
     ratios = (
         "T80 ratio (Hodges and Lehmann): above 1 is slower than the same arm of the reference, with the exact rank "
-        f"interval at {wording.number(100 * level, 0)} %. The reference's row gives T80 itself."
+        f"interval at {wording.percent(level)} %. The reference's row gives T80 itself."
         if choices.has_reference
         else "T80 itself stands in place of its ratio."
     )

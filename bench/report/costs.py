@@ -41,8 +41,8 @@ def timing_table(sweep: Sweep, order: Sequence[str]) -> Table:
             "peak_memory_mb": max((r.peak_memory_mb for r in results if r.peak_memory_mb), default=math.nan),
         }
         values.append([group, len(seconds), *(numbers[name] for name in TIMING)])
-        percent = {"overhead_share": 100 * numbers["overhead_share"]}
-        shown = [wording.number((numbers | percent)[name], decimals) for name, (_, decimals) in TIMING.items()]
+        write = {"overhead_share": wording.percent}
+        shown = [write.get(name, wording.number)(numbers[name], d) for name, (_, d) in TIMING.items()]
         rows.append([group, str(len(seconds)), *shown])
     caption = (
         "For the finished cells: the median time of a step, and the seconds of all cells together. "

@@ -114,7 +114,7 @@ def _note(of: FactorRuns) -> str:
     notes = [f"{len(alike)} of {len(of.runs)} not measured: {_span(alike)}" for alike in reasons.values()]
     outside = [run.run.summary.get(f"{of.factor}_outside", 0.0) for run in of.measured]
     if max(outside, default=0.0) > MAX_OUTSIDE:
-        notes.append(f"up to {100 * max(outside):.0f} % of samples are read beyond the data's range")
+        notes.append(f"up to {wording.percent(max(outside))} % of samples are read beyond the data's range")
     return "; ".join(notes)
 
 

@@ -130,7 +130,7 @@ def environment(sweep: Sweep) -> list[tuple[str, str]]:
             rows.append((label, " / ".join(shown)))
     share = sweep.launcher_share
     if share is not None:
-        words = f"{share:.1%} of the training time, in processor time of the launcher"
+        words = f"{wording.percent(share, 1)}% of the training time, in processor time of the launcher"
         rows.append(("tracking and progress", words))
     code = sweep.definition.get("versions", {}).get("training_code")
     return [*rows, ("training code", wording.scrubbed(code))] if code else rows

@@ -1,5 +1,7 @@
 """Tables of a paired record: the fused step in each precision, its ratio to other steps, its share of the ceiling."""
 
+from collections.abc import Callable
+
 from bench.records.throughput import (
     Measurement,
     PairedRecord,
@@ -35,8 +37,10 @@ def paired_tables(record: PairedRecord) -> list[Table]:
     return [_speeds(record), _ratios(record), _ceiling(record)]
 
 
-def _interval(middle: float, ends: RatioRecord | Share, decimals: int, factor: float = 1.0) -> str:
-    shown, low, high = (wording.number(factor * value, decimals) for value in (middle, ends["low"], ends["high"]))
+def _interval(
+    middle: float, ends: RatioRecord | Share, decimals: int, write: Callable[[float, int], str] = wording.number
+) -> str:
+    shown, low, high = (write(value, decimals) for value in (middle, ends["low"], ends["high"]))
     return f"{shown} [{low}, {high}]"
 
 
@@ -57,7 +61,7 @@ def speed(measurement: Measurement) -> list[str]:
         wording.number(own_ms, 1),
         wording.number(images_per_s(measurement["workload"], own_ms), 0),
         *("" if ratio is None else _interval(ratio["ratio"], ratio, 3) for ratio in ratios),
-        _interval(share["share"], share, 1, 100),
+        _interval(share["share"], share, 1, wording.percent),
     ]
 
 
@@ -114,7 +118,7 @@ def _ceiling(record: PairedRecord) -> Table:
         c = m["ceiling"]
         shown = _where_shown(m["workload"])
         shares, rates = [c["direct"], c["executed"]], [c["direct_gflop"], c["executed_gflop"], c["matrix_gflops_per_s"]]
-        intervals = [_interval(share["share"], share, 1, 100) for share in shares]
+        intervals = [_interval(share["share"], share, 1, wording.percent) for share in shares]
         rows.append([*shown, *intervals, *(wording.number(rate, 1) for rate in rates)])
         numbers = [number for share in shares for number in (share["share"], share["low"], share["high"])]
         values.append([*_where(m["workload"]), *numbers, *rates])

@@ -93,7 +93,7 @@ def _suite(record: SuiteRecord) -> Table:
             r["network"], f"{r['width']:g}", str(r["batch_size"]), str(r["threads"]), r["step"].replace("_", " "),
             wording.number(r["clock_ms"], 1), wording.number(r["images_per_s"], 0),
             f"{r['of_fused']:.2f} [{r['of_fused_low']:.2f}, {r['of_fused_high']:.2f}]",
-            wording.number(100 * r["share_direct"], 1), wording.number(100 * r["share_executed"], 1),
+            wording.percent(r["share_direct"], 1), wording.percent(r["share_executed"], 1),
         ]
         for r in record["rows"]
     ]  # fmt: skip
@@ -123,7 +123,7 @@ def _card(record: CardRecord) -> Table:
             rows.append([*map(str, name), f"not measured: {wording.scrubbed(row['error'])}", "", ""])
             continue
         middle, low, high = (wording.number(ms, 3) for ms in (row["ms"], row["ms_low"], row["ms_high"]))
-        share = f"{100 * row['share']:.1f} % of {row['product_tflops_per_s']:.3g} TFLOP/s"
+        share = f"{wording.percent(row['share'], 1)} % of {row['product_tflops_per_s']:.3g} TFLOP/s"
         images = wording.number(row["images_per_s"], 0)
         rows.append([*map(str, name), f"{middle} [{low}, {high}]", images, share])
     workload, gpu = record["workload"], record["fingerprint"]["gpu"]

@@ -3,6 +3,7 @@
 import math
 import re
 from collections.abc import Iterable
+from decimal import Decimal
 from typing import Any
 
 from bench.spec import vocabulary
@@ -19,7 +20,7 @@ def measured(measure: str, value: float | None) -> str:
     return number(value, vocabulary.measure(measure).decimals)
 
 
-def number(value: float | None, decimals: int = 3, infinite: str = NOT_REACHED) -> str:
+def number(value: float | Decimal | None, decimals: int = 3, infinite: str = NOT_REACHED) -> str:
     """Fixed decimals and thousands separators; a word for what is infinite, a dash for what is not there.
 
     The worst of all values is that of a run which shows nothing of what is asked.
@@ -30,6 +31,11 @@ def number(value: float | None, decimals: int = 3, infinite: str = NOT_REACHED) 
         return infinite if value > 0 else NOTHING
     text = f"{value:,.{decimals}f}"
     return text.removeprefix("-") if not float(text.replace(",", "")) else text  # no "-0.000"
+
+
+def percent(share: float, decimals: int = 0) -> str:
+    """``36.8``: a share in per cent, rounded as :func:`number` rounds the share; 100 times a float is another float."""
+    return number(100 * Decimal(share), decimals)
 
 
 def with_interval(measure: str, value: float | None, low: float | None, high: float | None) -> str:

@@ -7,6 +7,7 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from bench.records.schedule import Schedule
+from bench.report import wording
 from bench.report.figures.style import COLOURS, MARKERS, STYLE, Drawing, logarithmic, save
 
 OTHER = "#CCCCCC"  # cells of another experiment in the same launch
@@ -41,10 +42,11 @@ def draw_schedule(schedule: Schedule, definition: str) -> Drawing:
             axes.barh(0, 0, color=COLOURS[number], label=arm)
         if 1 < len(arms) <= len(COLOURS):
             figure.legend(loc="outside upper center", fontsize=8, ncols=min(5, len(arms)))
+        efficiency, of_ideal = (wording.percent(share, 1) for share in (schedule.efficiency, schedule.of_ideal))
         caption = (
             f"Each bar is a cell; its solid part is training. The {schedule.jobs} slots trained during "
-            f"{schedule.efficiency:.1%} of the wall time of {schedule.wall_s / 60:.1f} minutes. The trainings "
-            f"alone would need {schedule.ideal_s / 60:.1f} minutes (dashed), {schedule.of_ideal:.1%} of it."
+            f"{efficiency}% of the wall time of {schedule.wall_s / 60:.1f} minutes. The trainings "
+            f"alone would need {schedule.ideal_s / 60:.1f} minutes (dashed), {of_ideal}% of it."
         )
         return save(figure, "schedule", "Schedule of the largest launch", caption)
 

@@ -77,6 +77,15 @@ def test_a_bound_is_said_as_its_number_is() -> None:
     assert needed("X1", "at least 0.2", 0.2) == ""
 
 
+def test_a_share_is_rounded_alike_with_and_without_per_cent() -> None:
+    """0.3685 is a little less than that in binary, and a hundred times it a little more than 36.85."""
+    wrong = replace(result("F2a", ClaimOutcome.NOT_REACHED), value=0.3685)
+    assert wording.measured("digit_error", wrong.value) == "0.368"
+    assert answers.ours([wrong]) == "36.8 % of digits in a wrong category"
+    assert wording.percent(0.3685, 1) == "36.8"
+    assert [wording.percent(value) for value in (math.nan, math.inf, 0.005)] == [wording.ABSENT, "not reached", "1"]
+
+
 def test_a_median_has_its_interval_where_that_is_asked() -> None:
     def shown(claim: str, low: float | None = 0.2) -> str:
         return answers.ours([replace(result(claim, ClaimOutcome.PARTLY), low=low)], with_interval=True)
