@@ -1,4 +1,4 @@
-"""The console that all commands share: output lines, tables, exit codes and errors in the user's input.
+"""The console that all commands share: output lines, tables, exit codes, signals and errors in the user's input.
 
 Pass text from the user (a path, a name, a message) through :func:`escape` before adding markup.
 """
@@ -8,6 +8,8 @@ import io
 import signal
 import sys
 import textwrap
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from enum import IntEnum
 from itertools import accumulate
 from typing import Any
@@ -16,7 +18,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-__all__ = ["BadInput", "Exit", "console", "escape", "guard_streams", "is_watched", "new_table", "say", "say_as_is"]
+__all__ = [
+    *("BadInput", "Exit", "console", "escape", "guard_streams", "is_watched", "new_table"),
+    *("received_signals", "say", "say_as_is"),
+]
 
 LOG_WIDTH = 10_000  # columns in a file or pipe, enough for any row of a table
 
@@ -36,6 +41,28 @@ class Exit(IntEnum):
     def of_signal(cls, signum: int) -> "Exit":
         """Exit code of a command that a signal has stopped. A closed terminal counts as SIGTERM."""
         return cls.INTERRUPTED if signum == signal.SIGINT else cls.TERMINATED
+
+
+@contextmanager
+def received_signals(on_first: Callable[[], None] = lambda: None) -> Iterator[list[int]]:
+    """Collect the signals that ask for an end, instead of raising exceptions, so that nothing interrupts a shutdown.
+
+    SIGHUP, of a closed terminal, is one of them unless nohup ignores it. ``on_first`` is called at the first signal.
+    """
+    received: list[int] = []
+
+    def handle(signum: int, _: object) -> None:
+        received.append(signum)
+        if len(received) == 1:
+            on_first()
+
+    hangup = [] if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else [signal.SIGHUP]
+    before = {signum: signal.signal(signum, handle) for signum in (signal.SIGINT, signal.SIGTERM, *hangup)}
+    try:
+        yield received
+    finally:
+        for signum, handler in before.items():
+            signal.signal(signum, handler)
 
 
 class BadInput(Exception):

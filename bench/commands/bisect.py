@@ -16,7 +16,7 @@ from bench.analysis.results import load
 from bench.analysis.runs import Sweep
 from bench.analysis.sweep_file import read_curves, write_curves
 from bench.commands.baseline import default_baseline, gate_rule, read_baseline
-from bench.console import BadInput, Exit, escape, say, say_as_is
+from bench.console import BadInput, Exit, escape, received_signals, say, say_as_is
 from bench.context import DEFAULT_SPEC, Context
 from bench.environment import ROOT, processor_kind
 from bench.gate import bisect as engine
@@ -68,8 +68,6 @@ def bisect(
     decide. All that was trained is kept: after an interruption the same command
     continues.
     """
-    from bench.serve.process import received_signals
-
     context = Context(
         [experiment],
         spec=spec,

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from bench.commands.overview import size_text
 from bench.commands.run import executor_of, task_maker
-from bench.console import Exit, console, escape, new_table, say
+from bench.console import Exit, console, escape, new_table, received_signals, say
 from bench.context import Context
 from bench.report.wording import plural
 from bench.run.executors.base import StopRequest
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 def plan_measured(context: Context, price_per_hour: float | None = None) -> Exit:
     """Estimate and print time, disk space and price of the remaining cells, from short trials of each kind."""
     from bench.run import estimate
-    from bench.serve.process import received_signals
 
     planned = plan(context.results, context.cells, context.uri)
     num_kinds = len({estimate.kind_of(item.cell) for item in planned if item.to_train})

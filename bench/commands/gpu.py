@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from bench.console import BadInput, Exit, escape, say, say_as_is
+from bench.console import BadInput, Exit, escape, received_signals, say, say_as_is
 from bench.context import DEFAULT_SPEC, names_in
 from bench.environment import command
 from bench.gpu.session import StepRecord, run_steps
@@ -44,8 +44,6 @@ def gpu(
     """
     wanted = names_in(steps) or NAMES
     options = _checked(to, StepOptions(device, results, spec, data_dir, substitute, jobs), wanted)
-    from bench.serve.process import received_signals
-
     with received_signals() as signals:
         todo, folder = steps_of(options, wanted), to.absolute()
         records = run_steps(todo, minutes, folder, options.results, stop=lambda: bool(signals), say=say_as_is)

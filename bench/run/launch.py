@@ -1,15 +1,13 @@
 """One launch: run the planned cells and mirror them. Every cell's outcome is awaited and decides the exit code."""
 
-import contextlib
 import os
 import signal
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from bench.console import Exit
+from bench.console import Exit, received_signals
 from bench.records.folder import LAUNCHES, CellFolder
 from bench.records.launches import LaunchClock
 from bench.records.locks import Lock
@@ -42,29 +40,6 @@ class Launched:
     lost: str = ""  # how this launch lost the results folder; empty if it did not
 
 
-def stop_signals() -> list[int]:
-    """Signals that request a checkpoint and an end; SIGHUP of a closed terminal is one unless nohup ignores it."""
-    hangup = [signal.SIGHUP] if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN else []
-    return [signal.SIGINT, signal.SIGTERM, *hangup]
-
-
-@contextlib.contextmanager
-def _signals(stop: StopRequest, display: Display, answer: str) -> Iterator[None]:
-    """Context in which a signal requests a stop; the first one prints a line."""
-
-    def handle(signum: int, _: object) -> None:
-        stop.signals.append(signum)
-        if len(stop.signals) == 1:
-            display.message(answer)
-
-    before = {signum: signal.signal(signum, handle) for signum in stop_signals()}
-    try:
-        yield
-    finally:
-        for signum, handler in before.items():
-            signal.signal(signum, handler)
-
-
 def launch(
     results: Path,
     planned: list[PlannedCell],
@@ -77,8 +52,11 @@ def launch(
 
     Raises Locked if another run uses the results.
     """
-    stop = StopRequest()
-    with Lock(results / "run.lease", f"process {os.getpid()}") as lock, _signals(stop, display, STOPPING):
+    with (
+        Lock(results / "run.lease", f"process {os.getpid()}") as lock,
+        received_signals(lambda: display.message(STOPPING)) as signals,
+    ):
+        stop = StopRequest(signals)
         mirror = Mirror(results, uri) if uri is not None else NoMirror()
         mirror.start()
         for item in planned:
@@ -97,7 +75,7 @@ def launch(
         def tick() -> None:
             if not stop.requested and (loss := lock.loss()):
                 display.message(f"stopping: {loss}")
-                stop.signals.append(signal.SIGTERM)
+                signals.append(signal.SIGTERM)
             display.tick(mirror.status)
 
         outcomes = executor.run(tasks, on_event, stop, tick)
@@ -115,7 +93,7 @@ def launch(
     failed += [f"{item.cell.name}: {item.detail}" for item in planned if item.state in ("unreadable", "diverged")]
     done = sum(outcome == "done" for outcome in outcomes.values())
     if was_stopped:
-        code = Exit.of_signal(stop.signals[0])
+        code = Exit.of_signal(signals[0])
     elif failed:
         code = Exit.FAILED
     else:
@@ -125,13 +103,13 @@ def launch(
 
 def _finished(mirror: Mirror | NoMirror, display: Display, *, in_haste: bool) -> list[Unsynced]:
     """Wait for the mirror; return what it lacks. A signal during this wait ends only the wait."""
-    hurry, started = StopRequest(), time.monotonic()
+    started = time.monotonic()
 
     def give_up() -> bool:
         display.tick(mirror.status)
-        return hurry.requested or (in_haste and time.monotonic() - started > MIRROR_AT_STOP_S)
+        return bool(signals) or (in_haste and time.monotonic() - started > MIRROR_AT_STOP_S)
 
-    with _signals(hurry, display, "leaving the rest of the mirror to `bench sync`"):
+    with received_signals(lambda: display.message("leaving the rest of the mirror to `bench sync`")) as signals:
         if isinstance(mirror, Mirror):  # printed only when Ctrl-C has this effect
             display.message(
                 "training has ended; finishing the mirror in MLflow (Ctrl-C leaves the rest to `bench sync`)"

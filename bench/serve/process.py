@@ -111,19 +111,6 @@ def _end_group(process: "subprocess.Popen[bytes]", stops: Sequence[signal.Signal
             continue
 
 
-@contextmanager
-def received_signals() -> Iterator[list[int]]:
-    """Collect signals in a list instead of raising exceptions, so that nothing interrupts the shutdown of a server."""
-    received: list[int] = []
-    caught = [s for s in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP) if signal.getsignal(s) is not signal.SIG_IGN]
-    before = {s: signal.signal(s, lambda signum, _: received.append(signum)) for s in caught}
-    try:
-        yield received
-    finally:
-        for s, handler in before.items():
-            signal.signal(s, handler)
-
-
 def usable_port(port: int | None, host: str = LOOPBACK) -> int:
     """The given port or a free one. Raises BadInput."""
     try:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from bench.console import BadInput, Exit, console, escape, say
+from bench.console import BadInput, Exit, console, escape, received_signals, say
 from bench.context import require_mlflow
 from bench.paths import require_folder, require_writable
 from bench.records.locks import Lock
@@ -23,7 +23,6 @@ from bench.serve.process import (
     ServerFailed,
     is_healthy,
     mlflow_server,
-    received_signals,
     serve_until,
     usable_port,
     wait_until,

@@ -8,7 +8,7 @@ import tempfile
 import webbrowser
 from pathlib import Path
 
-from bench.console import BadInput, Exit, console, escape, is_watched, say
+from bench.console import BadInput, Exit, console, escape, is_watched, received_signals, say
 from bench.context import require_mlflow
 from bench.paths import on_results, require_folder
 from bench.serve.app import Served
@@ -17,7 +17,6 @@ from bench.serve.process import (
     ServerFailed,
     is_healthy,
     mlflow_server,
-    received_signals,
     serve_until,
     usable_port,
     wait_until,
