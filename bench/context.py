@@ -160,8 +160,9 @@ class Context:
 
     def _require_cells(self) -> None:
         """Raise SpecError, or BadInput if no cell is selected, before any experiment is measured or rendered."""
-        selected = [selected_seeds(self.spec, name, self.profiles[name], self.selection) for name in self.names]
-        if not any(seeds for groups_of in selected for seeds in groups_of.values()):
+        tables = self.spec.experiments
+        selected = [selected_seeds(tables[name], name, self.profiles[name], self.selection) for name in self.names]
+        if not any(seeds for of_groups in selected for seeds in of_groups.values()):
             raise BadInput(f"nothing selected: {', '.join(self.names)} has no cell with these arms, variants and seeds")
 
     def _require_bf16(self) -> None:

@@ -14,7 +14,7 @@ from bench.spec.cells import evaluation_code, measure_key
 from bench.spec.experiment import ExperimentTable, arm_of, group_name, variant_of
 from bench.spec.own import sources_of
 from bench.spec.reading import BUILTIN
-from bench.spec.selection import Selection, seeds_by_group
+from bench.spec.selection import Selection, selected_seeds
 from bench.spec.tables import Given
 
 NUM_PACKAGES = 40  # more than any record holds
@@ -32,7 +32,7 @@ def planned(
     """Seeds by group that experiments.toml asks for, in its order; empty for what it no longer has."""
     if experiment is None or profile not in experiment.profiles:
         return {}
-    wanted = seeds_by_group(experiment, experiment.title, profile, selection)
+    wanted = selected_seeds(experiment, experiment.title, profile, selection)
     return {group_name(*group): seeds for group, seeds in wanted.items() if seeds}
 
 

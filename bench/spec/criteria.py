@@ -3,9 +3,10 @@
 from collections.abc import Collection
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
-from bench.spec.schema import Name, Number, Seed, Seeds, Table, as_float, suggest
+from bench.spec.schema import Float, Name, Number, Seed, Seeds, Table, suggest
+from bench.spec.settings import Width
 from bench.spec.vocabulary import CLAIMED, MEASURES
 
 
@@ -25,6 +26,7 @@ def _not_t80(name: str) -> str:
 
 
 Measure = Annotated[str, _one_of(CLAIMED)]
+ClaimId = Annotated[str, Field(pattern=r"^[A-Z][0-9]+[a-z]?$")]
 
 
 class ConditionTable(Table):
@@ -86,7 +88,7 @@ class BesideTable(Table):
 
 
 class ClaimTable(Table):
-    id: Annotated[str, Field(pattern=r"^[A-Z][0-9]+[a-z]?$")]
+    id: ClaimId
     """a capital letter, a number, and perhaps a letter"""
     text: str = Field(min_length=5)
     """the claim"""
@@ -120,7 +122,7 @@ class ClaimTable(Table):
 class CostTable(Table):
     """A claim about the cost of an iteration, judged on interleaved pairs instead of cells; see bench.claims.cost."""
 
-    id: Annotated[str, Field(pattern=r"^[A-Z][0-9]+[a-z]?$")]
+    id: ClaimId
     """as for other claims"""
     text: str = Field(min_length=5)
     """the claim"""
@@ -136,7 +138,7 @@ class CostTable(Table):
     """with fewer pairs the claim is not measured"""
     batch_size: int = Field(ge=2, le=65536)
     """batch size of the measurement"""
-    width: Annotated[float, BeforeValidator(as_float), Field(gt=0, le=8)] = 1.0
+    width: Width = 1.0
     """width of the networks in the measurement"""
     profiles: dict[Literal["smoke", "cpu", "paper"], Annotated[int, Field(ge=8, le=10_000)]]  # fewer give no interval
     """number of pairs to measure, by profile"""
@@ -149,9 +151,9 @@ class WatchedTable(Table):
     """arm that the number is of"""
     measure: Annotated[str, _one_of(MEASURES), AfterValidator(_not_t80)]
     """the number that is watched; not t80, which the gate itself compares and which may be infinite"""
-    margin: Annotated[float, BeforeValidator(as_float), Field(gt=0)]
+    margin: Annotated[Float, Field(gt=0)]
     """move that passes, in the measure's unit"""
-    margin_paired: Annotated[float, BeforeValidator(as_float), Field(gt=0)] | None = None
+    margin_paired: Annotated[Float, Field(gt=0)] | None = None
     """the same for pairs of the same seed; absent: pairing does not help"""
     worse: Literal["lower", "either"] = "either"
     """direction that is a regression"""

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, ValidationError, ValidationInfo, field_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
 
 from bench.spec.criteria import GATE, BlankTable, ClaimTable, GateTable
-from bench.spec.schema import Name, Number, Seed, Seeds, Table, as_float
+from bench.spec.schema import Float, Name, Number, Seed, Seeds, Table
 from bench.spec.settings import (
     CodeTable,
     ContinuousTable,
@@ -57,18 +57,18 @@ class VariantTable(Table):
     """Q's standard deviation for every continuous code"""
     std_clip: Span | None = None
     """bounds of that standard deviation for sqrt-exp"""
-    share_of_images: Annotated[float, BeforeValidator(as_float), Field(gt=0, le=1)] = 1.0
+    share_of_images: Annotated[Float, Field(gt=0, le=1)] = 1.0
     """share of the training images that is used"""
 
 
 class ResourcesTable(Table):
     """Resources that a cluster reserves for a cell. The local executor ignores them."""
 
-    cpus: Annotated[float, BeforeValidator(as_float), Field(gt=0, le=1024)] = 1.0
+    cpus: Annotated[Float, Field(gt=0, le=1024)] = 1.0
     """number of cores"""
-    gpus: Annotated[float, BeforeValidator(as_float), Field(ge=0, le=1)] = 1.0  # ignored on a CPU
+    gpus: Annotated[Float, Field(ge=0, le=1)] = 1.0  # ignored on a CPU
     """a GPU, or a share of one"""
-    memory_gb: Annotated[float, BeforeValidator(as_float), Field(ge=0, le=65536)] = 0.0
+    memory_gb: Annotated[Float, Field(ge=0, le=65536)] = 0.0
     """memory (GB); 0: none is reserved"""
 
 

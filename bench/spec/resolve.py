@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, cast
 from bench.spec.cells import FORMAT, Cell, input_width
 from bench.spec.config import Code, Config, Definition, Network, StatedNetwork, Training
 from bench.spec.experiment import ExperimentTable, merged_architecture, merged_codes, num_trained_on
-from bench.spec.selection import Selection, selected_seeds
+from bench.spec.selection import Selection, experiment_table, selected_seeds
 from bench.spec.tables import Spec, SpecError, merged_network, merged_training
 from infogan.architectures import Architecture, Dense, Strided, adapted, choosable_layers
 from infogan.data import DataInfo, OwnImages
@@ -179,7 +179,7 @@ def cells(
 
     Raises SpecError if the experiment lacks what is selected.
     """
-    seeds = selected_seeds(spec, experiment_name, profile, selection)
+    seeds = selected_seeds(experiment_table(spec, experiment_name), experiment_name, profile, selection)
     return [
         resolve(spec, experiment_name, profile, variant, arm, seed, data, device, versions, choose)
         for seed in sorted({seed for own in seeds.values() for seed in own})

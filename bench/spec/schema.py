@@ -39,14 +39,11 @@ def as_float(value: Any) -> Any:
         raise ValueError("number too large") from None
 
 
-Number = Annotated[float, BeforeValidator(as_float), Field(allow_inf_nan=False)]
-
-
+Float = Annotated[float, BeforeValidator(as_float)]  # TOML's 1 is meant as 1.0
+Number = Annotated[Float, Field(allow_inf_nan=False)]
 Name = Annotated[str, Field(pattern=NAME_PATTERN)]
 Rate = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
-Weight = Annotated[float, BeforeValidator(as_float), Field(ge=0, le=1000, allow_inf_nan=False)]
-
-
+Weight = Annotated[Float, Field(ge=0, le=1000, allow_inf_nan=False)]
 Seed = Annotated[int, Field(ge=0, le=MAX_SEED, strict=True)]
 Seeds = Annotated[list[Seed], Field(min_length=1)]
 

@@ -17,17 +17,9 @@ class Selection:
 
 
 def selected_seeds(
-    spec: Spec, experiment_name: str, profile: str, selection: Selection
-) -> dict[tuple[str | None, str], tuple[int, ...]]:
-    """Selected seeds of each (variant, arm). Raises SpecError if the experiment lacks what is selected."""
-    experiment = experiment_table(spec, experiment_name)
-    return seeds_by_group(experiment, experiment_name, profile, selection)
-
-
-def seeds_by_group(
     experiment: ExperimentTable, experiment_name: str, profile: str, selection: Selection
 ) -> dict[tuple[str | None, str], tuple[int, ...]]:
-    """Selected seeds of each (variant, arm) of an experiment's table. Raises SpecError."""
+    """Selected seeds of each (variant, arm). Raises SpecError if the experiment lacks what is selected."""
     budget = profile_table(experiment, experiment_name, profile)
     all_variants = list(experiment.variants)
     arms = _select(experiment_name, "arm", selection.arms, budget.arms or experiment.arms, experiment.arms)

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 
 from bench.spec.config import StatedNetwork, StatedTraining
 from bench.spec.own import Optimizer, StepName
-from bench.spec.schema import Number, Rate, Seed, Table, Weight, as_float
+from bench.spec.schema import Float, Number, Rate, Seed, Table, Weight
 from infogan.data import OwnImages
 
 
@@ -41,7 +41,7 @@ def _kind_of_data(value: Any) -> str:
 Data = Annotated[Annotated[str, Tag("[name]")] | Annotated[ImagesTable, Tag("[images]")], Discriminator(_kind_of_data)]
 
 Iterations = Annotated[int, Field(ge=1, le=10_000_000)]
-Width = Annotated[float, BeforeValidator(as_float), Field(gt=0, le=8)]
+Width = Annotated[Float, Field(gt=0, le=8)]
 NumImages = Annotated[int, Field(ge=2)]
 
 
@@ -59,7 +59,7 @@ class CategoricalTable(Table):
     """number of categories K, all equally likely"""
 
 
-Deviation = Literal["learned", "sqrt-exp"] | Annotated[float, BeforeValidator(as_float), Field(gt=0, le=1e6)]
+Deviation = Literal["learned", "sqrt-exp"] | Annotated[Float, Field(gt=0, le=1e6)]
 Span = Annotated[tuple[Number, Number], Field(strict=False)]  # TOML has only lists
 
 
@@ -117,9 +117,9 @@ class TrainingTable(Table):
     """whose optimiser trains Q's head"""
     real_and_fake: Literal["apart", "together"] | None = None
     """together: D's batch norm has one set of statistics for real and fake images; apart: two sets"""
-    instance_noise: Annotated[float, BeforeValidator(as_float), Field(ge=0, le=1)] | None = None
+    instance_noise: Annotated[Float, Field(ge=0, le=1)] | None = None
     """standard deviation of noise on every image that D and Q see"""
-    tiny: Annotated[float, BeforeValidator(as_float), Field(ge=0, le=1e-3)] | None = None
+    tiny: Annotated[Float, Field(ge=0, le=1e-3)] | None = None
     """number added to a probability before its logarithm; 0: exact, from logits"""
     optimizer: Optimizer | None = None
     """optimiser in place of Adam: a name of torch.optim, module:name, or a table with a name and options"""
@@ -134,13 +134,13 @@ class TrainingTable(Table):
 
 
 class NetworkTable(Table):
-    slope: Annotated[float, BeforeValidator(as_float), Field(ge=0, lt=1)] | None = None
+    slope: Annotated[Float, Field(ge=0, lt=1)] | None = None
     """slope of the leaky ReLU in D and Q"""
     init: Literal["normal", "truncated", "torch"] | None = None
     """how the initial weights are drawn"""
     init_std: float | None = Field(None, gt=0, le=1)
     """standard deviation of the initial weights"""
-    gain_std: Annotated[float, BeforeValidator(as_float), Field(ge=0, le=1)] | None = None
+    gain_std: Annotated[Float, Field(ge=0, le=1)] | None = None
     """standard deviation of batch norm's initial gains around 1"""
     batch_norm_eps: float | None = Field(None, gt=0, le=1)
     """epsilon of batch norm"""

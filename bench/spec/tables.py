@@ -93,8 +93,8 @@ class Spec(Table):
                 require_known(budget.arms or [], experiment.arms, where, f"profiles.{profile}.arms")
                 require_unique(budget.seeds or [], where, f"profiles.{profile}.seeds")
                 known = [*experiment.arms, *(group_name(v, a) for v, a in groups(experiment, experiment.arms) if v)]
-                named = [name for name in budget.group_seeds if not any(fits(name, group) for group in known)]
-                require_known(named, known, where, f"profiles.{profile}.group_seeds")
+                unknown = [own for own in budget.group_seeds if not any(fits(own, group) for group in known)]
+                require_known(unknown, known, where, f"profiles.{profile}.group_seeds")
             for index, watched in enumerate(experiment.gate.watched):
                 require_known([watched.arm], experiment.arms, where, f"gate.watched.{index}.arm")
             require_unique([claim.id for claim in experiment.claims], where, "claims.id")
@@ -147,9 +147,9 @@ class Spec(Table):
             of = f"arm {arm}" if variant is None else f"variant {variant}, arm {arm}"
             for field in ("mi_weight", "mi_weight_generator"):
                 value = merged[field]
-                fits = not isinstance(value, list) or len(value) == len(codes)
+                is_whole = not isinstance(value, list) or len(value) == len(codes)
                 expected = f"one number or {len(codes)}, one per code"
-                require(fits, where, f"{field} ({of})", value, expected, *_layers(name, variant, arm, field))
+                require(is_whole, where, f"{field} ({of})", value, expected, *_layers(name, variant, arm, field))
             weight = merged["mi_weight" if merged["mi_weight_generator"] == "same" else "mi_weight_generator"]
             learns = all(weight) if isinstance(weight, list) else bool(weight)
             require(

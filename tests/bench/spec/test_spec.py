@@ -214,7 +214,7 @@ def test_group_seeds_name_an_arm_a_group_or_several(tmp_path: Path) -> None:
         return load_changed(tmp_path, before + line, f"{before}group_seeds = {{ {seeds} }}")
 
     spec = load('"*/gan" = [], gan = [7], "azimuth-authors/gan" = [0, 1], "*-tables/infogan" = [3]')
-    found = selected_seeds(spec, "faces", "cpu", Selection())
+    found = selected_seeds(spec.experiments["faces"], "faces", "cpu", Selection())
     assert found["azimuth-authors", "gan"] == (0, 1)  # the last matching entry
     assert found["azimuth", "gan"] == ()  # a group's entry counts more than its arm's, in any order
     assert found["azimuth-tables", "infogan"] == found["lighting-tables", "infogan"] == (3,)
