@@ -12,39 +12,23 @@ from bench.console import BadInput, Exit
 from bench.context import Context
 from bench.spec.experiment import PROFILES
 
-Experiments = Annotated[
-    list[str] | None,
-    typer.Argument(
-        help="Experiments of experiments.toml. Default: all of them.",
-        show_default=False,
-    ),
-]
+Experiments = Annotated[list[str] | None, typer.Argument(help="Experiments of experiments.toml. Default: all of them.")]
 GateExperiment = Annotated[str, typer.Argument(help="An experiment with a categorical code.")]
-SpecOption = Annotated[
-    Path, typer.Option("--spec", help="File that declares the experiments.", show_default="experiments.toml")
-]
+SpecOption = Annotated[Path, typer.Option(help="File that declares the experiments.", show_default="experiments.toml")]
 # selection of a trained network, for export and sample
 OfExperiment = Annotated[
-    str | None, typer.Option(help="Experiment of the network. Default: the only one in the source.", show_default=False)
+    str | None, typer.Option(help="Experiment of the network. Default: the only one in the source.")
 ]
-OfArm = Annotated[
-    str | None,
-    typer.Option(help="Its ARM or VARIANT/ARM. Default: the only one in the source.", show_default=False),
-]
-OfProfile = Annotated[
-    str | None, typer.Option(help="Its profile. Default: the only one in the source.", show_default=False)
-]
-Results = Annotated[Path, typer.Option("--results", help="Folder of the cells, the MLflow store and the report.")]
+OfArm = Annotated[str | None, typer.Option(help="Its ARM or VARIANT/ARM. Default: the only one in the source.")]
+OfProfile = Annotated[str | None, typer.Option(help="Its profile. Default: the only one in the source.")]
+Results = Annotated[Path, typer.Option(help="Folder of the cells, the MLflow store and the report.")]
 Profile = Annotated[
-    str | None,
-    typer.Option(help=f"Budget: {', '.join(PROFILES)}. Default: paper on a GPU, otherwise cpu.", show_default=False),
+    str | None, typer.Option(help=f"Budget: {', '.join(PROFILES)}. Default: paper on a GPU, otherwise cpu.")
 ]
 DataDir = Annotated[
     Path | None,
     typer.Option(
-        envvar="INFOGAN_DATA",
-        help="Folder with the real data, laid out as in docs/DATA.md. Nothing is written there.",
-        show_default=False,
+        envvar="INFOGAN_DATA", help="Folder with the real data, laid out as in docs/DATA.md. Nothing is written there."
     ),
 ]
 Substitute = Annotated[
@@ -53,7 +37,6 @@ Substitute = Annotated[
         envvar="INFOGAN_SUBSTITUTE",
         help="Data sets that may be missing from the data folder, separated by commas, or all. A download or a "
         "substitute then replaces them. Every other set must be in the folder.",
-        show_default=False,
     ),
 ]
 Jobs = Annotated[
@@ -62,7 +45,6 @@ Jobs = Annotated[
         min=1,
         max=1024,
         help="Cells at a time. Default: one per core; on a GPU, as its memory allows; on a cluster, as many as fit.",
-        show_default=False,
     ),
 ]
 Settings = Annotated[
@@ -71,15 +53,11 @@ Settings = Annotated[
         "--set",
         help="Change a setting of training, network or profile for every cell, such as training.beta1=0.9. Values are "
         "written as in TOML. Can be repeated.",
-        show_default=False,
     ),
 ]
 Images = Annotated[
     Path | None,
-    typer.Option(
-        help="A folder of images to use instead of the data of the named experiments (docs/DATA.md).",
-        show_default=False,
-    ),
+    typer.Option(help="A folder of images to use instead of the data of the named experiments (docs/DATA.md)."),
 ]
 Resize = Annotated[
     bool, typer.Option("--resize", help="Crop larger images of --images to their middle square and average that down.")
@@ -111,7 +89,7 @@ class SeedOptions(TypedDict):
     spec: SpecOption
     results: Results
     profile: Profile
-    seeds: Annotated[str | None, typer.Option(help="Only these seeds: 0-4 or 0,2,5-9.", show_default=False)]
+    seeds: Annotated[str | None, typer.Option(help="Only these seeds: 0-4 or 0,2,5-9.")]
     settings: Settings
     data_dir: DataDir
     substitute: Substitute
@@ -124,13 +102,11 @@ class SeedOptions(TypedDict):
             max=64,
             help="Number of seeds of an arm that one process may train; each gets the same bits as when trained alone. "
             "Default: 1; on a GPU up to 5, whose kernels run in parallel.",
-            show_default=False,
         ),
     ]
     executor: Annotated[
         str,
         typer.Option(
-            "--executor",
             help="local: processes on this machine. ray: tasks on a cluster, with the results on shared storage "
             "(docs/CLUSTER.md).",
         ),
@@ -143,17 +119,14 @@ class SeedOptions(TypedDict):
     ]
     ray_address: Annotated[
         str | None,
-        typer.Option(
-            help="HOST:PORT of the cluster's head. Default: RAY_ADDRESS, or the cluster on this machine.",
-            show_default=False,
-        ),
+        typer.Option(help="HOST:PORT of the cluster's head. Default: RAY_ADDRESS, or the cluster on this machine."),
     ]
 
 
 class GateOptions(SeedOptions):
     """Options of commands that select arms too."""
 
-    arms: Annotated[str | None, typer.Option(help="Only these arms, separated by commas.", show_default=False)]
+    arms: Annotated[str | None, typer.Option(help="Only these arms, separated by commas.")]
 
 
 class ImageOptions(TypedDict):
@@ -170,7 +143,7 @@ class CompareOptions(SeedOptions, ImageOptions):
 class CellOptions(GateOptions, ImageOptions):
     """Options of commands on any experiment, with variants; the gate's experiments have none."""
 
-    variants: Annotated[str | None, typer.Option(help="Only these variants, separated by commas.", show_default=False)]
+    variants: Annotated[str | None, typer.Option(help="Only these variants, separated by commas.")]
 
 
 def with_options(command: Callable[..., Exit | None]) -> Callable[..., Exit | None]:

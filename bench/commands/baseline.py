@@ -27,10 +27,7 @@ Train = Annotated[bool, typer.Option("--run", help="Train the missing seeds firs
 
 def baseline(
     experiment: GateExperiment = "mi-gate",
-    to: Annotated[
-        Path | None,
-        typer.Option("--to", help="File to write. Default: results/baseline/EXPERIMENT.json.", show_default=False),
-    ] = None,
+    to: Annotated[Path | None, typer.Option(help="File to write. Default: results/baseline/EXPERIMENT.json.")] = None,
     train: Train = False,
     **options: Unpack[GateOptions],
 ) -> Exit:

@@ -47,9 +47,7 @@ def bisect(
     baseline_file: Annotated[
         Path | None,
         typer.Option(
-            "--baseline",
-            help="Baseline that the good commit must pass. Default: the committed one, if it exists.",
-            show_default=False,
+            "--baseline", help="Baseline that the good commit must pass. Default: the committed one, if it exists."
         ),
     ] = None,
     spec: SpecOption = DEFAULT_SPEC,

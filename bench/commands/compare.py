@@ -16,9 +16,7 @@ from bench.spec.schema import suggest
 def compare(
     experiment: GateExperiment,
     base: Annotated[str, typer.Argument(help="ARM or VARIANT/ARM to compare with. --set does not change it.")],
-    new: Annotated[
-        str | None, typer.Argument(help="ARM or VARIANT/ARM. Default: BASE with --set.", show_default=False)
-    ] = None,
+    new: Annotated[str | None, typer.Argument(help="ARM or VARIANT/ARM. Default: BASE with --set.")] = None,
     train: Annotated[bool, typer.Option("--run", help="First train the missing cells of both.")] = False,
     **options: Unpack[CompareOptions],
 ) -> Exit:

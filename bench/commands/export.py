@@ -22,12 +22,10 @@ ONNX_PACKAGES = ("onnx", "onnxscript", "onnxruntime")
 
 def export(
     source: Annotated[Path, typer.Argument(help="A results folder, a pack with weights, or one cell's folder.")],
-    to: Annotated[Path, typer.Option("--to", help="The folder to make.")],
+    to: Annotated[Path, typer.Option(help="The folder to make.")],
     experiment: OfExperiment = None,
     arm: OfArm = None,
-    seed: Annotated[
-        str | None, typer.Option(help="Its seed: a number, median or best. Default: best.", show_default=False)
-    ] = None,
+    seed: Annotated[str | None, typer.Option(help="Its seed: a number, median or best. Default: best.")] = None,
     profile: OfProfile = None,
     onnx: Annotated[
         bool, typer.Option("--onnx", help="Also write the generator as ONNX, checked with onnxruntime (extra: onnx).")

@@ -49,11 +49,7 @@ def check(
     experiment: GateExperiment = "mi-gate",
     baseline_file: Annotated[
         Path | None,
-        typer.Option(
-            "--baseline",
-            help="Baseline to compare with. Default: results/baseline/EXPERIMENT.json.",
-            show_default=False,
-        ),
+        typer.Option("--baseline", help="Baseline to compare with. Default: results/baseline/EXPERIMENT.json."),
     ] = None,
     train: Train = False,
     record: Annotated[

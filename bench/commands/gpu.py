@@ -22,7 +22,7 @@ from infogan.runtime import available_device
 
 
 def gpu(
-    to: Annotated[Path, typer.Option("--to", help="Folder to carry home: packs, speeds, summary, log.")],
+    to: Annotated[Path, typer.Option(help="Folder to carry home: packs, speeds, summary, log.")],
     minutes: Annotated[float, typer.Option(min=0.1, max=10080, help="Minutes for which the GPU is available.")] = 10.0,
     results: Annotated[Path, typer.Option(help="Folder of the cells. The next call continues from it.")] = Path(
         "results/gpu"
@@ -33,8 +33,7 @@ def gpu(
     substitute: Substitute = None,
     jobs: Jobs = None,
     steps: Annotated[
-        str | None,
-        typer.Option(help=f"Only these steps, separated by commas: {', '.join(NAMES)}.", show_default=False),
+        str | None, typer.Option(help=f"Only these steps, separated by commas: {', '.join(NAMES)}.")
     ] = None,
 ) -> Exit:
     """Run everything that needs a GPU, without network or MLflow: tests, speeds, Figures 1 and 2, then the rest.

@@ -17,10 +17,7 @@ from bench.spec.tables import load_spec
 
 def history(
     experiment: GateExperiment = "mi-gate",
-    file: Annotated[
-        Path | None,
-        typer.Option("--file", help="Checks to list. Default: RESULTS/history.jsonl.", show_default=False),
-    ] = None,
+    file: Annotated[Path | None, typer.Option(help="Checks to list. Default: RESULTS/history.jsonl.")] = None,
     results: Results = DEFAULT_RESULTS,
 ) -> None:
     """List and draw the checks over the commits: T80's ratio, throughput, and where their level changed.

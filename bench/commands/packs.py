@@ -17,19 +17,14 @@ BYTES_OF_MB = 1_000_000
 
 def pack(
     results: Annotated[Path, typer.Argument(help="Folder of the cells.")],
-    to: Annotated[Path, typer.Option("--to", help="The archive to write, for example cells.zip.")],
+    to: Annotated[Path, typer.Option(help="The archive to write, for example cells.zip.")],
     weights: Annotated[
         bool,
         typer.Option("--weights", help="Include the trained networks, which export, sample and new measures need."),
     ] = False,
     max_mb: Annotated[
         float | None,
-        typer.Option(
-            min=0.1,
-            max=1e6,
-            help="Largest size of a file. A larger pack is split into FILE-1, FILE-2, ...",
-            show_default=False,
-        ),
+        typer.Option(min=0.1, max=1e6, help="Largest size of a file. A larger pack is split into FILE-1, FILE-2, ..."),
     ] = None,
 ) -> None:
     """Write the finished cells as one archive to carry elsewhere: records, curves, measures and pictures."""

@@ -28,8 +28,7 @@ def plan(
         bool, typer.Option("--estimate", help="Measure the time: train every kind of cell briefly, --jobs at a time.")
     ] = False,
     price_per_hour: Annotated[
-        float | None,
-        typer.Option(min=0, max=1e6, help="With --estimate: price of the machine per hour.", show_default=False),
+        float | None, typer.Option(min=0, max=1e6, help="With --estimate: price of the machine per hour.")
     ] = None,
     **options: Unpack[CellOptions],
 ) -> Exit:

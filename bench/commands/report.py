@@ -38,16 +38,13 @@ def report(
         ),
     ] = None,
     profile: Annotated[
-        str | None, typer.Option(help="Only this profile. Default: every profile that has cells.", show_default=False)
+        str | None, typer.Option(help="Only this profile. Default: every profile that has cells.")
     ] = None,
     settings: Settings = None,
     images: Images = None,
     resize: Resize = False,
     to: Annotated[
-        Path | None,
-        typer.Option(
-            help="FILE.html: one page over all folders, with the best evidence for each claim.", show_default=False
-        ),
+        Path | None, typer.Option(help="FILE.html: one page over all folders, with the best evidence for each claim.")
     ] = None,
 ) -> None:
     """Write the report (index.html, report.md, claims.json) on the recorded cells, and print its answers."""

@@ -26,11 +26,11 @@ from infogan.cores import usable_cores
 
 def run(
     experiments: Annotated[
-        list[str] | None, typer.Argument(help="Experiments of experiments.toml, or the word all.", show_default=False)
+        list[str] | None, typer.Argument(help="Experiments of experiments.toml, or the word all.")
     ] = None,
     checkpoint_every_s: Annotated[float, typer.Option(min=1, help="Seconds between checkpoints of a cell.")] = 60.0,
     checkpoint_every: Annotated[
-        int | None, typer.Option(min=1, help="Also write a checkpoint every N iterations.", show_default=False)
+        int | None, typer.Option(min=1, help="Also write a checkpoint every N iterations.")
     ] = None,
     **options: Unpack[CellOptions],
 ) -> Exit:

@@ -22,7 +22,7 @@ def sample(
         Path, typer.Argument(help="A folder that export has written, a results folder, a pack, or one cell's folder.")
     ],
     vary: Annotated[str, typer.Option(help="The code that changes from column to column: c1, c2, ...")],
-    to: Annotated[Path, typer.Option("--to", help="The PNG to write.")],
+    to: Annotated[Path, typer.Option(help="The PNG to write.")],
     seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Seed of the noise and of the other codes.")] = 0,
     zoom: Annotated[int, typer.Option(min=1, max=8, help="Screen pixels per side for each pixel of an image.")] = 2,
     experiment: OfExperiment = None,

@@ -13,8 +13,7 @@ from bench.paths import DEFAULT_RESULTS
 def ui(
     results: Results = DEFAULT_RESULTS,
     port: Annotated[
-        int | None,
-        typer.Option(min=1, max=65535, help="Port to listen on. Default: any free port.", show_default=False),
+        int | None, typer.Option(min=1, max=65535, help="Port to listen on. Default: any free port.")
     ] = None,
     no_browser: Annotated[bool, typer.Option("--no-browser", help="Only print the addresses.")] = False,
 ) -> Exit:
@@ -43,8 +42,7 @@ def server(
         str | None,
         typer.Option(
             help="Further host names that clients may use, separated by commas; no patterns. localhost and private "
-            "addresses always work.",
-            show_default=False,
+            "addresses always work."
         ),
     ] = None,
     workers: Annotated[int, typer.Option(min=1, max=64, help="Number of server processes.")] = 1,

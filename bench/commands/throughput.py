@@ -46,10 +46,7 @@ def throughput(
     device: Device = "auto",
     against: Annotated[
         Path | None,
-        typer.Option(
-            help="A stored record to compare with. Exit code: 0 not slower, 1 slower, 3 inconclusive.",
-            show_default=False,
-        ),
+        typer.Option(help="A stored record to compare with. Exit code: 0 not slower, 1 slower, 3 inconclusive."),
     ] = None,
     suite: Annotated[
         bool, typer.Option("--suite", help="Measure all networks, batch sizes and numbers of threads, with a figure.")
