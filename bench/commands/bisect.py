@@ -158,8 +158,8 @@ class Trainer:
         """Train the seeds; return None, or the last line that the commit's command printed."""
         tree, log = self.folder / "tree", path.with_suffix(".log")
         log.parent.mkdir(parents=True, exist_ok=True)
-        command = engine.training_command([sys.executable], self.experiment, seeds, path)
-        command += ["--results", str(self.folder)]
+        made = ["--seeds", ",".join(map(str, seeds)), "--to", str(path), "--results", str(self.folder)]
+        command = [sys.executable, "-m", "bench", "baseline", self.experiment, "--run", *made]
         command += [text for name, value in self.given.items() if value is not None for text in (name, str(value))]
         environment = {
             name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONSAFEPATH")

@@ -2,7 +2,7 @@
 
 import hashlib
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext, redirect_stdout, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -21,9 +21,8 @@ from bench.gate import output as gate_output
 from bench.gate.watched import watched_arms, watched_seeds
 from bench.options import GateExperiment, GateOptions
 from bench.paths import require_file, require_folder, require_writable
-from bench.records.folder import CellFolder, State
+from bench.records.folder import CellFolder
 from bench.records.storage import write_atomic
-from bench.spec.cells import Cell
 from bench.spec.criteria import GateTable
 
 BASELINE_CHARACTERS = 12  # of the digest that names a baseline in a history
@@ -31,18 +30,11 @@ CODES: dict[GateOutcome, Exit] = {"ok": Exit.OK, "regressed": Exit.FAILED, "inco
 COLOURS: dict[GateOutcome, str] = {"ok": "green", "regressed": "red", "inconclusive": "yellow"}
 
 
-def _has_ended(context: Context, cell: Cell) -> bool:
-    result = None
+def _all_cells(context: Context, are: Callable[[CellFolder], bool]) -> bool:
+    """Whether all cells are so; one that cannot be read is not, and is reported when its records are read."""
     with suppress(OSError):
-        result = CellFolder.of(context.results, cell).result()
-    return result is not None and result.ended
-
-
-def _state(context: Context, cell: Cell) -> State | None:
-    """The cell's state; None if it cannot be read, which is reported when its records are read."""
-    with suppress(OSError):
-        return CellFolder.of(context.results, cell).state()
-    return None
+        return all(are(CellFolder.of(context.results, cell)) for cell in context.cells)
+    return False
 
 
 def check(
@@ -101,11 +93,11 @@ def _check(
     chosen = context.selection.seeds
     looks = [chosen] if chosen else [tuple(rule.new_seeds), (*rule.new_seeds, *rule.more_seeds)]
     last = _look(rule, base, looks[-1], options) if isinstance(base, Sweep) else context
-    if not train and all(_state(last, cell) == "missing" for cell in last.cells):
+    if not train and _all_cells(last, lambda folder: folder.state() == "missing"):
         here = f"{context.results} has no run of {experiment} with these settings"
         raise BadInput(f"nothing to check: {base if isinstance(base, str) else f'{here}; add --run'}")
     require_writable(context.results)
-    if all(_has_ended(last, cell) for cell in last.cells):
+    if _all_cells(last, lambda folder: bool((result := folder.result()) and result.ended)):
         looks = looks[-1:]  # all ten have ended, so use them at once
     result, new = gate.inconclusive(experiment, base if isinstance(base, str) else "nothing was compared"), None
     name = "?" if isinstance(base, str) else hashlib.sha256(path.read_bytes()).hexdigest()[:BASELINE_CHARACTERS]

@@ -38,7 +38,7 @@ def _sync(results: Path, uri: str) -> Exit:
         say(f"[yellow]left out:[/yellow] {escape(line)}")
     with Progress(*Progress.get_default_columns(), console=console, disable=not is_watched()) as progress:
         bar = progress.add_task("mirroring", total=len(folders))
-        left = mirror.sync(results, folders, uri, lambda done, _: progress.update(bar, completed=done))
+        left = mirror.sync(results, folders, uri, lambda done: progress.update(bar, completed=done))
     for line in mirror.in_lines(left):
         say(f"[yellow]not fully tracked:[/yellow] {escape(line)}")
     say(f"{len(folders) - len(left)} of {len(folders)} cells are mirrored in full")

@@ -7,7 +7,7 @@ and the cells behind them are kept, so that a search that was cut short goes on 
 import contextlib
 import os
 import subprocess
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
@@ -206,9 +206,3 @@ def write(found: SearchResult, path: Path) -> None:
     """Write every commit's answer with its numbers."""
     raw = {"first_bad": found.first_bad, "left": found.left, "judged": [asdict(j) for j in found.judged]}
     write_plain_json(path, plain_json(raw))
-
-
-def training_command(python: Sequence[str], experiment: str, seeds: tuple[int, ...], to: Path) -> list[str]:
-    """The command that makes a commit's curves, by the commit's own code; older code has these options too."""
-    listed = ",".join(map(str, seeds))
-    return [*python, "-m", "bench", "baseline", experiment, "--run", "--seeds", listed, "--to", str(to)]

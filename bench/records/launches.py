@@ -49,19 +49,19 @@ class LaunchClock:
             jobs=jobs,
             cells=[
                 LaunchedCell(
-                    experiment=task.cell.experiment,
-                    profile=task.cell.profile,
-                    name=task.cell.name,
-                    key=task.cell.key,
-                    definition=task.cell.definition_key,
-                    outcome=outcomes[task.cell.key],
-                    start_s=round(self._spans[task.cell.key][0], 2),
-                    end_s=round(self._spans[task.cell.key][-1], 2),
-                    train_s=round(train_s[task.cell.key], 2),  # in this launch only
-                    resumed=self._before_s.get(task.cell.key, 0.0) > 0,
+                    experiment=cell.experiment,
+                    profile=cell.profile,
+                    name=cell.name,
+                    key=key,
+                    definition=cell.definition_key,
+                    outcome=outcomes[key],
+                    start_s=round(self._spans[key][0], 2),
+                    end_s=round(self._spans[key][-1], 2),
+                    train_s=round(train_s[key], 2),  # in this launch only
+                    resumed=self._before_s.get(key, 0.0) > 0,
                 )
-                for task in tasks
-                if task.cell.key in outcomes and task.cell.key in self._spans
+                for key, cell in ((task.cell.key, task.cell) for task in tasks)
+                if key in outcomes and key in self._spans
             ],
         )
         append_line(results / LAUNCHES, line.model_dump())

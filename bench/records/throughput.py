@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, NotRequired, TypeVar
 
-from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError, with_config
 from typing_extensions import TypedDict  # pydantic takes Python's own from 3.12 on
 
 from bench.records.storage import read_plain_json
@@ -118,6 +118,7 @@ def images_per_s(workload: WorkloadRecord, ms: float) -> float:
     return workload["batch_size"] * 1e3 / ms
 
 
+@with_config(ConfigDict(strict=True, allow_inf_nan=False))
 class Record(TypedDict):
     """Fields of every kind of record."""
 
@@ -240,7 +241,7 @@ def read(path: Path, kinds: Sequence[str] = tuple(_KINDS)) -> Any:
     if kind not in kinds:
         return None
     try:
-        TypeAdapter(_KINDS[kind], config=ConfigDict(strict=True, allow_inf_nan=False)).validate_python(record)
+        TypeAdapter(_KINDS[kind]).validate_python(record)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         raise ValueError(one_line(f"{'.'.join(map(str, (kind, *first['loc'])))}: {first['msg']}")[:240]) from None

@@ -124,7 +124,7 @@ def environment(sweep: Sweep) -> list[tuple[str, str]]:
     """Machine and versions as (label, value): every different value that the cells recorded."""
     rows = []
     for label, field in RECORDED.items():
-        values = dict.fromkeys(_one_line(run.environment.get(field)) for run in sweep.runs)
+        values = dict.fromkeys(_in_one_line(run.environment.get(field)) for run in sweep.runs)
         shown = [wording.scrubbed(value, 600) for value in values if value]
         if shown:
             rows.append((label, " / ".join(shown)))
@@ -136,7 +136,7 @@ def environment(sweep: Sweep) -> list[tuple[str, str]]:
     return [*rows, ("training code", wording.scrubbed(code))] if code else rows
 
 
-def _one_line(value: object) -> str:
+def _in_one_line(value: object) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{k} {v}" for k, v in list(value.items())[:NUM_PACKAGES])
     return "" if value is None else str(value)
@@ -208,7 +208,7 @@ def arm_settings(sweep: Sweep, group: str) -> str:
     """How a group's training, networks, noise and images differ from the experiment's."""
     cell, shared = sweep.groups()[group][0].cell, cast(Mapping[str, Any], sweep.definition)
     changed = [
-        f"{name} {_one_line(value)} (else {_one_line(shared[table].get(name)) or 'the default'})"
+        f"{name} {_in_one_line(value)} (else {_in_one_line(shared[table].get(name)) or 'the default'})"
         for table, own in own_settings(cell).items()
         for name, value in own.items()
     ]

@@ -6,8 +6,8 @@ Training never waits for a store.
 import threading
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from bench.records.folder import CellFolder
 from bench.tracking.connection import StoreError
@@ -19,8 +19,7 @@ POLL_S = 0.2
 SYNC_DELAYS_S = (1.0, 3.0, 8.0)
 
 
-@dataclass(frozen=True)
-class Unsynced:
+class Unsynced(NamedTuple):
     """A cell that is not completely in the store, and why."""
 
     name: str
@@ -39,12 +38,12 @@ def in_lines(unsynced: Iterable[Unsynced]) -> list[str]:
 
 
 def sync(
-    results: Path,
-    folders: Iterable[CellFolder],
-    uri: str,
-    on_progress: Callable[[int, int], None] | None = None,  # done, total
+    results: Path, folders: Iterable[CellFolder], uri: str, on_progress: Callable[[int], None] = lambda done: None
 ) -> list[Unsynced]:
-    """Mirror and verify cells in the foreground, including synced ones; return those that failed."""
+    """Mirror and verify cells in the foreground, including synced ones; return those that failed.
+
+    ``on_progress`` takes the number of cells that are done.
+    """
     store, todo = Store(uri), list(folders)
     unsynced: list[Unsynced] = []
     for done, folder in enumerate(todo):
@@ -58,8 +57,7 @@ def sync(
                 time.sleep(delay_s)
         if reason:
             unsynced.append(Unsynced(folder.name_in(results), reason))
-        if on_progress:
-            on_progress(done + 1, len(todo))
+        on_progress(done + 1)
     return unsynced
 
 
@@ -114,8 +112,7 @@ class Mirror:
             left = {path: reason for path, (_, reason) in self._failed.items()}
             left |= dict.fromkeys(self._waiting.keys() | self._in_hand, late)
             self._end()
-        named = ((CellFolder(path).name_in(self._results), reason) for path, reason in left.items())
-        return [Unsynced(*item) for item in sorted(named)]
+        return sorted(Unsynced(CellFolder(path).name_in(self._results), reason) for path, reason in left.items())
 
     def abandon(self) -> None:
         """Stop mirroring, because the records no longer belong to this launch."""
