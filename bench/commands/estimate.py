@@ -1,23 +1,18 @@
 """``plan --estimate``: estimate the remaining work from short trials of each kind of cell."""
 
-from typing import TYPE_CHECKING
-
 from bench.commands.overview import size_text
 from bench.commands.run import executor_of, task_maker
 from bench.console import Exit, console, escape, new_table, received_signals, say
 from bench.context import Context
 from bench.report.wording import plural
+from bench.run import estimate
 from bench.run.executors.base import StopRequest
 from bench.run.plan import plan
-
-if TYPE_CHECKING:
-    from bench.run.estimate import Left
+from bench.run.time_left import duration
 
 
 def plan_measured(context: Context, price_per_hour: float | None = None) -> Exit:
     """Estimate and print time, disk space and price of the remaining cells, from short trials of each kind."""
-    from bench.run import estimate
-
     planned = plan(context.results, context.cells, context.uri)
     num_kinds = len({estimate.kind_of(item.cell) for item in planned if item.to_train})
     if not num_kinds:
@@ -54,9 +49,7 @@ def plan_measured(context: Context, price_per_hour: float | None = None) -> Exit
     return Exit.FAILED if measured.failures else Exit.OK
 
 
-def _measured_row(left: "Left") -> list[str]:
-    from bench.run.time_left import duration
-
+def _measured_row(left: estimate.Left) -> list[str]:
     low, high = left.iteration_ms
     span = f"{low:.1f}" if high < 1.005 * low else f"{low:.1f} to {high:.1f}"
     sizes = [size_text(left.kept_bytes), size_text(left.peak_bytes)]

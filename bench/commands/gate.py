@@ -17,6 +17,7 @@ from bench.commands.run import train_missing
 from bench.console import BadInput, Exit, escape, say, say_as_is
 from bench.context import Context
 from bench.gate import compare as gate
+from bench.gate import files as gate_files
 from bench.gate import output as gate_output
 from bench.gate.watched import watched_arms, watched_seeds
 from bench.options import GateExperiment, GateOptions
@@ -134,8 +135,6 @@ def conclude(
 
     ``record``: also add it to the committed history. ``strict``: a tolerated change for the worse fails, too.
     """
-    from bench.gate import files as gate_files
-
     *details, verdict = gate_output.lines(result, rule)
     if result.next_seeds:
         details, verdict, advice = details[:-1], details[-1], verdict

@@ -3,25 +3,27 @@
 import tempfile
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from bench.analysis.results import PACKS
+from bench.analysis.sweep_file import CURVES
 from bench.console import BadInput, escape, say, say_as_is
 from bench.context import require_profile
 from bench.options import Experiments, Images, Resize, Settings, SpecOption
 from bench.paths import DEFAULT_RESULTS, on_results, require_file, require_folder, require_writable
 from bench.records.folder import THROUGHPUT
 from bench.records.pack_format import PackError
+from bench.records.unpacking import unpack
+from bench.report import Combined, Report, answers, names_of, write_combined, write_report
+from bench.report.arms import BADGES
+from bench.report.sentences import Answers, sentence
 from bench.spec.images import replacement
 from bench.spec.reading import BUILTIN
 from bench.spec.selection import experiment_table
 from bench.spec.tables import Spec, load_spec
 from infogan.data.base import one_line
-
-if TYPE_CHECKING:
-    from bench.report import Combined, Report
-    from bench.report.sentences import Answers
 
 STYLES = {"yes": "green", "part": "yellow", "none": "dim"}
 COMMITTED = "results/reference/README.md"
@@ -58,8 +60,6 @@ def report(
     if to is not None:
         _combined(folders, loaded, to, experiments, profile)
         return
-    from bench.report import write_report
-
     (folder,) = folders
     require_results(folder, spec)
     require_writable(folder)
@@ -68,9 +68,6 @@ def report(
 
 
 def _combined(folders: list[Path], spec: Spec, to: Path, experiments: list[str] | None, profile: str | None) -> None:
-    from bench.records.unpacking import unpack
-    from bench.report import names_of, write_combined
-
     require_file("--to", to)
     if to.suffix != ".html":
         raise BadInput(f"--to {to}: it writes a page, FILE.html")
@@ -107,13 +104,10 @@ def require_results(folder: Path, spec: Path = BUILTIN) -> None:
 
 def _has_cells(folder: Path) -> bool:
     """Whether a folder has cells, packs of them, or what is left of their curves."""
-    from bench.analysis.results import PACKS
-    from bench.analysis.sweep_file import CURVES
-
     return any(next(folder.glob(name), None) for name in ("cells", PACKS, CURVES))
 
 
-def _say_all(written: "Report | Combined", page: Path) -> None:
+def _say_all(written: Report | Combined, page: Path) -> None:
     for line in written.left_out:
         say_as_is(line)
     for line in written.missing:
@@ -122,12 +116,8 @@ def _say_all(written: "Report | Combined", page: Path) -> None:
     say(f"report: {escape(str(page))}")
 
 
-def say_answers(found: "Answers") -> None:
+def say_answers(found: Answers) -> None:
     """Print one line per claim and arm, in the report's words, and one per sweep without a judged claim."""
-    from bench.report import answers
-    from bench.report.arms import BADGES
-    from bench.report.sentences import sentence
-
     for data, budget in dict.fromkeys((c.verdict.data.words, c.verdict.budget.words) for c in found.judged):
         say(f"data: {escape(data)}; budget: {escape(budget)}")
     for claim in found.judged:

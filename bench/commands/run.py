@@ -10,12 +10,15 @@ import typer
 
 from bench import environment
 from bench.commands.overview import print_data, print_estimate, size_text
+from bench.commands.report import say_answers
 from bench.console import BadInput, Exit, console, escape, say
 from bench.context import Context, named
 from bench.options import CellOptions
 from bench.paths import on_results, require_writable
 from bench.records.tasks import CellTask
+from bench.report.sentences import answers_of
 from bench.run.executors.base import Executor
+from bench.run.executors.cluster_connection import connected
 from bench.run.launch import Launched, launch
 from bench.run.plan import plan
 from bench.run.share_gpu import limit_threads
@@ -56,7 +59,6 @@ def executor_of(context: Context) -> Iterator[Executor]:
         yield LocalExecutor(context.jobs, context.share.together)
         return
     from bench.run.executors.cluster import RayExecutor
-    from bench.run.executors.cluster_connection import connected
 
     with connected(context.ray_address):
         yield RayExecutor(context.wanted_jobs, {context.resources(name) for name in context.names})
@@ -125,9 +127,6 @@ def _print_outcome(context: Context, outcome: Launched, num_tasks: int) -> None:
 
 def _say_answer(context: Context) -> None:
     """Print what the recorded cells answer so far, and the command that writes the report."""
-    from bench.commands.report import say_answers
-    from bench.report.sentences import answers_of
-
     found = answers_of(context.results, context.spec, context.profiles)
     say_answers(found)
     if found.judged or found.headlines or found.too_short:

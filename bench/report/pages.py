@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from bench.claims.result import ClaimResult
 from bench.claims.verdict import DataKind
-from bench.report import answers
+from bench.report import answers, wording
 from bench.report.arms import ArmView
 from bench.report.tabular import Table
 
@@ -209,9 +209,7 @@ def environment(*, is_html: bool) -> "Environment":
     """The templates' environment. It escapes every value: names, notes and errors are somebody else's text."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-    from bench.report.wording import markdown_value
-
-    own: dict[str, Any] = {} if is_html else {"finalize": markdown_value, "keep_trailing_newline": True}
+    own: dict[str, Any] = {} if is_html else {"finalize": wording.markdown_value, "keep_trailing_newline": True}
     own |= {"loader": FileSystemLoader(TEMPLATES), "trim_blocks": True, "lstrip_blocks": True}
     return Environment(autoescape=is_html, undefined=StrictUndefined, **own)
 

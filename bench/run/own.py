@@ -21,7 +21,7 @@ from bench.spec.tables import SpecError, misfit_of_images
 from infogan.architectures import Architecture
 from infogan.data.base import one_line
 from infogan.own import OwnError
-from infogan.own.networks import check, to_table
+from infogan.own.networks import architecture_of, check, to_table
 from infogan.own.sources import Reference, is_reference, load
 
 if TYPE_CHECKING:  # keeps torch out of the launcher
@@ -109,7 +109,6 @@ class Trial:
 def _try(trial: Trial) -> None:
     import torch
 
-    from infogan.own.networks import architecture_of
     from infogan.training import NonFiniteLoss
 
     torch.set_num_threads(1)

@@ -83,6 +83,10 @@ class _Sweep:
     attempts: dict[str, str] = field(default_factory=dict)  # id of the newest attempt at each cell, by key
     starts: Counter[str] = field(default_factory=Counter)
 
+    def end(self, task: CellTask, outcome: str, message: str) -> None:
+        self.outcomes[task.cell.key] = outcome
+        self.on_event(task, outcome, {"message": message})
+
 
 class RayExecutor:
     """Runs tasks on the connected Ray cluster, at most ``jobs`` at a time; None: as many as fit.
@@ -115,7 +119,8 @@ class RayExecutor:
                 self._run(tasks, token, sweep, stop, tick)
         except ray.exceptions.RayError as error:
             for task in sweep.running.values():
-                _conclude(task, f"the Ray cluster was lost: {first_line(error)}", sweep, stopping=stop.requested)
+                death = f"the Ray cluster was lost: {first_line(error)}"
+                sweep.end(task, *conclude(task, death, stopping=stop.requested))
         return sweep.outcomes
 
     def _run(
@@ -190,19 +195,12 @@ def _end(reference: Any, sweep: _Sweep, *, stopping: bool) -> None:
     task = sweep.running.pop(reference)
     num_starts = sweep.starts[task.cell.key]
     try:
-        outcome, message = ray.get(reference)
+        ended = ray.get(reference)
     except ray.exceptions.RayError as error:  # includes exceptions before our own code runs
-        if num_starts or not stopping:  # otherwise it was cancelled before it started
-            _conclude(task, _describe(error, num_starts), sweep, stopping=stopping)
-        return
-    sweep.outcomes[task.cell.key] = outcome
-    sweep.on_event(task, outcome, {"message": message})
-
-
-def _conclude(task: CellTask, death: str, sweep: _Sweep, *, stopping: bool) -> None:
-    outcome, message = conclude(task, death, stopping=stopping)
-    sweep.outcomes[task.cell.key] = outcome
-    sweep.on_event(task, outcome, {"message": message})
+        if stopping and not num_starts:
+            return  # it was cancelled before it started
+        ended = conclude(task, _describe(error, num_starts), stopping=stopping)
+    sweep.end(task, *ended)
 
 
 def _describe(error: Exception, num_starts: int) -> str:
