@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.analysis.runs import Run
-from bench.analysis.wanted import Wanted, found, opened
+from bench.analysis.wanted import Wanted, chosen_run, opened
 from bench.claims.judge import judge
 from bench.console import BadInput
 from bench.context import DEFAULT_SPEC, require_profile
@@ -73,7 +73,7 @@ def trained(source: Path, wanted: Wanted, spec: Spec, tell: Callable[[str], None
     if seed not in (None, "best", "median") and not is_digits(seed):
         raise BadInput(f"{wanted.given('seed')}: expected best, median or a number")
     with opened(source) as place:
-        sweep, run = found(place, source, wanted, spec, tell)
+        sweep, run = chosen_run(place, source, wanted, spec, tell)
         name = f"{run.cell.experiment}/{run.cell.profile}/{run.cell.name}"
         recorded = _weights(run, name, spec.given.path)
         known = spec.experiments.get(run.cell.experiment)

@@ -27,7 +27,7 @@ def own_settings(cell: Cell) -> dict[str, dict[str, object]]:
     }
 
 
-def treatment(cell: Cell) -> str:
+def treatment_key(cell: Cell) -> str:
     """Digest of all that its configuration holds but the seed."""
     return digest({**cell.config, "seed": None})
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from bench.analysis.definitions import current_config, treatment
+from bench.analysis.definitions import current_config, treatment_key
 from bench.analysis.runs import Run, Sweep, load_run
 from bench.analysis.sweep_file import CURVES, read_curves
 from bench.environment import key_versions
@@ -139,7 +139,7 @@ def _one_treatment_each(own: list[_Candidate]) -> tuple[list[_Candidate], list[l
     by_treatment: dict[tuple[str, str], list[_Candidate]] = {}
     for candidate in own:
         cell = candidate.run.cell
-        by_treatment.setdefault((cell.group, treatment(cell)), []).append(candidate)
+        by_treatment.setdefault((cell.group, treatment_key(cell)), []).append(candidate)
     any_fits = any(candidate.fits for candidate in own)
     shown, apart = [], []
     best: dict[str, tuple[str, str]] = {}

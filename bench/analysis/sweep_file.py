@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from bench.analysis.definitions import treatment
+from bench.analysis.definitions import treatment_key
 from bench.analysis.runs import Run, Sweep, require_usable
 from bench.environment import Environment
 from bench.records.history import History
@@ -102,7 +102,7 @@ def _require_one_treatment(runs: list[Run]) -> None:
     """Raises ValueError for curves that mix two treatments of an arm, or hold a seed twice."""
     treatments: dict[str, str] = {}
     for run in runs:
-        if treatments.setdefault(run.cell.group, treatment(run.cell)) != treatment(run.cell):
+        if treatments.setdefault(run.cell.group, treatment_key(run.cell)) != treatment_key(run.cell):
             raise ValueError(f"{run.cell.group}: runs of two configurations")
     names = [run.cell.name for run in runs]
     if len(set(names)) != len(names):

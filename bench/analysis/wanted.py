@@ -55,7 +55,7 @@ def opened(source: Path) -> Iterator[Path]:
         raise BadInput(f"{source} is not a cell's folder, and it holds neither cells nor packs")
 
 
-def found(place: Path, source: Path, wanted: Wanted, spec: Spec, tell: Callable[[str], None]) -> tuple[Sweep, Run]:
+def chosen_run(place: Path, source: Path, wanted: Wanted, spec: Spec, tell: Callable[[str], None]) -> tuple[Sweep, Run]:
     """The selected run and its sweep. Raises BadInput."""
     if (place / "cell.json").exists():
         return _of_folder(place, source, wanted, spec)

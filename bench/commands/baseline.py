@@ -39,7 +39,7 @@ def baseline(
     seeds = context.selection.seeds or tuple(rule.baseline_seeds)
     chosen: dict[str, Any] = {**options, "seeds": seeds}
     context = Context([experiment], **chosen, download=train, trains=train)
-    code = trained(context) if train else Exit.OK
+    code = train_to_the_end(context) if train else Exit.OK
     if code not in (Exit.OK, Exit.NOT_TRACKED):
         return code
     sweep = current_sweep(context, context.cells)
@@ -97,7 +97,7 @@ def current_sweep(context: Context, cells: list[Cell]) -> Sweep:
     return Sweep(first.experiment, first.profile, first.definition, first.definition_key, runs)
 
 
-def trained(context: Context) -> Exit:
+def train_to_the_end(context: Context) -> Exit:
     """Run the cells. What fails by diverging has ended, which is a result about its seed: OK if nothing else failed."""
     code = train_missing(context)
     if code == Exit.FAILED and all(p.state in ("done", "diverged") for p in plan(context.results, context.cells, None)):

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Unpack
 
 import typer
 
-from bench.commands.baseline import current_sweep, gate_rule, trained
+from bench.commands.baseline import current_sweep, gate_rule, train_to_the_end
 from bench.console import BadInput, Exit, escape, say
 from bench.context import Context
 from bench.gate.arms import held_against
@@ -43,7 +43,7 @@ def compare(
     sides: list[Any] = []
     end = Exit.OK
     for context in contexts:
-        code = trained(context) if train else Exit.OK
+        code = train_to_the_end(context) if train else Exit.OK
         if code not in (Exit.OK, Exit.NOT_TRACKED):
             return code
         end = max(end, code)

@@ -21,6 +21,7 @@ from bench.run.executors.base import Executor
 from bench.run.executors.cluster_connection import connected
 from bench.run.launch import Launched, launch
 from bench.run.plan import plan
+from bench.run.progress import display_for
 from bench.run.share_gpu import limit_threads
 from bench.spec.cells import Cell
 from bench.tracking.mirror import in_lines
@@ -77,8 +78,6 @@ def _run(context: Context, executor: Executor, checkpoint_every_s: float, checkp
         say(f"nothing to do: every cell is done{' and mirrored' if context.uri is not None else ''}")
         _say_answer(context)
         return Exit.OK
-    from bench.run.progress import display_for
-
     task_of = task_maker(context, checkpoint_every_s, checkpoint_every)
     tasks = [task_of(item.cell, context.results) for item in planned if item.to_run]
     with display_for(tasks, console, left.works if left else {}, executor.jobs) as display:

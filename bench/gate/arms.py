@@ -30,12 +30,10 @@ class Answer:
         if self.why_not:
             return f"{self.short}, final {_without_interval(in_nats(final))}"
         level = f", {100 * t80.level:.3g} % intervals" if self.change.is_paired else ""
-        parts = [
-            f"{slower_words(self.change)} ({WORDS['t80'][t80.direction]})",
-            f"final {in_nats(final)} ({WORDS['final'][final.direction]})",
-            f"{basis(self.change, why=True)}{level}",
-        ]
-        return "; ".join(parts)
+        return (
+            f"{slower_words(self.change)} ({WORDS['t80'][t80.direction]}); "
+            f"final {in_nats(final)} ({WORDS['final'][final.direction]}); {basis(self.change, why=True)}{level}"
+        )
 
     @property
     def short(self) -> str:

@@ -50,7 +50,7 @@ class Report(Collected):
 
 
 def written(found: Collected, destination: Path) -> Report:
-    """Write a report; returns where it is."""
+    """Write a report, each file whole or not at all, and remove an earlier one's leftovers; returns where it is."""
     html, markdown = pages.render(found.view)
     entries = [claim.to_json() for claim in found.claims]
     files = found.files | {
@@ -61,15 +61,10 @@ def written(found: Collected, destination: Path) -> Report:
         "report.md": markdown,
         "index.html": html,  # last: it speaks of the others
     }
-    _write(destination, files)
-    return Report(**vars(found), folder=destination)
-
-
-def _write(destination: Path, files: dict[str, bytes]) -> None:
-    """Write each file whole or not at all, then remove an earlier report's leftovers."""
     for name, content in files.items():
         write_atomic(destination / name, content)
     for path in sorted([*destination.glob("figures/*"), *destination.glob("tables/*")]):
         name = path.relative_to(destination).as_posix()
         if name not in files and OWN_FILES.fullmatch(name) and path.is_file():
             path.unlink()
+    return Report(**vars(found), folder=destination)

@@ -24,10 +24,6 @@ class Kept:
 
     shown: tuple[tuple[str, str, str, bytes], ...] = ()
 
-    @property
-    def is_empty(self) -> bool:
-        return not self.shown
-
     def grids(self, stem: str, groups: Sequence[str]) -> dict[str, list[pages.GridView]]:
         """Traversals by group, one seed of each."""
         shown: dict[str, list[pages.GridView]] = {group: [] for group in groups}

@@ -132,7 +132,7 @@ class SweepViews:
             *self.figures.of_curves(sweep, arms, shown.groups, stem),
         ]
         if not grids:
-            grids, grids_note = self.kept.grids(stem, shown.groups), grids_note if self.kept.is_empty else KEPT_NOTE
+            grids, grids_note = self.kept.grids(stem, shown.groups), KEPT_NOTE if self.kept.shown else grids_note
         kept = self.kept.figures(stem, {path for figure in figures for path in figure.paths})
         self.found.files |= self.kept.files(stem)
         first += [figure for figure in kept if figure.paths == (f"figures/{stem}-pictures.png",)]

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from bench.console import BadInput, console, say
+from bench.run.progress import preparing
 from bench.spec.experiment import groups, num_trained_on
 from bench.spec.images import said_of
 from bench.spec.schema import suggest
@@ -67,12 +68,14 @@ def info_of(spec: Spec, name: str, profile: str, data_dir: Path | None, *, downl
     allow are dropped from the experiment's table.
     """
     table = spec.experiments[name]
-    budget = profile_table(table, name, profile)
+    budget, wanted = profile_table(table, name, profile), table.wanted_data
     with _said_of_images(spec, name):
         if download:
-            info = _prepared(table.wanted_data, table.source, data_dir, budget.num_images)
+            shown = wanted if isinstance(wanted, str) else one_line(wanted.folder.name)
+            with preparing(shown, console) as progress:
+                info = data.prepare(wanted, table.source, data_dir, num_images=budget.num_images, progress=progress)
         else:
-            info = data.describe(table.wanted_data, table.source, data_dir, num_images=budget.num_images)
+            info = data.describe(wanted, table.source, data_dir, num_images=budget.num_images)
     fewest = num_trained_on(budget, info.num_train)
     for variant, arm in groups(table, table.arms):
         batch_size = merged_training(spec, table, variant, arm)["batch_size"]
@@ -123,13 +126,3 @@ def _said_of_images(spec: Spec, name: str) -> Iterator[None]:
         if spec.given.file is None or not _is_replaced(spec, name):
             raise
         raise data.DataError(said_of(name, spec.given.file.experiments[name].wanted_data, error)) from error
-
-
-def _prepared(
-    wanted: str | data.OwnImages, source: str, data_dir: Path | None, num_images: int | None
-) -> data.DataInfo:
-    """Prepare the data set: download, decode or render into the cache whatever is missing."""
-    from bench.run.progress import preparing
-
-    with preparing(wanted if isinstance(wanted, str) else one_line(wanted.folder.name), console) as progress:
-        return data.prepare(wanted, source, data_dir, num_images=num_images, progress=progress)

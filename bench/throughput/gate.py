@@ -53,16 +53,13 @@ def compare(base: LogRatios, new: LogRatios, used: Sequence[Clock], alpha: float
     """
     results = {clock: compare_log_ratios(base[clock], new[clock], alpha / len(used)) for clock in used}
     ratios = {clock: ratio for clock, (_, ratio) in results.items()}
-    outcomes: dict[GateOutcome, list[Clock]] = {}
-    for clock, (outcome, _) in results.items():
-        outcomes.setdefault(outcome, []).append(clock)
+    slower = [clock for clock, (outcome, _) in results.items() if outcome == "regressed"]
     shown = {
         c: f"ratio of ratios {r.ratio:.3f}, {r.level:.1%} interval [{r.low:.3f}, {r.high:.3f}] in {c} time"
         for c, r in ratios.items()
     }
-    if "regressed" in outcomes:
-        slower = outcomes["regressed"][0]
-        return SpeedVerdict("regressed", f"slower by {TOLERANCE:.0%} or more: {shown[slower]}", ratios)
+    if slower:
+        return SpeedVerdict("regressed", f"slower by {TOLERANCE:.0%} or more: {shown[slower[0]]}", ratios)
     if results[used[0]][0] == "ok":
         return SpeedVerdict("ok", f"slower by {MARGIN:.0%} or more is excluded: {shown[used[0]]}", ratios)
     return SpeedVerdict("inconclusive", f"neither slower nor not slower is shown: {shown[used[0]]}", ratios)

@@ -132,9 +132,8 @@ def flatten(config: Mapping[str, object], prefix: str = "") -> dict[str, str]:
 
 def labels(cell: Cell) -> dict[str, str]:
     """Labels to group runs by, used as both tags and parameters."""
-    variant = cell.variant or "-"
-    labels = {"experiment": cell.experiment, "variant": variant, "arm": cell.arm, "group": cell.group}
-    return labels | {"seed": str(cell.seed)}
+    named = {"experiment": cell.experiment, "variant": cell.variant or "-", "arm": cell.arm, "group": cell.group}
+    return named | {"seed": str(cell.seed)}
 
 
 def of_arm(cell: Cell) -> dict[str, str]:

@@ -3,7 +3,7 @@
 import json
 import platform
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -46,7 +46,7 @@ class KnownRun:
     artifact_uri: str
     status: str
     tags: dict[str, str]
-    steps: dict[str, set[int]] = field(default_factory=dict)  # metric -> iterations in the store
+    steps: dict[str, set[int]]  # metric -> iterations in the store
 
 
 def _experiment_id(client: "MlflowClient", folder: CellFolder, cell: Cell) -> str:
@@ -124,11 +124,9 @@ def open_run(client: "MlflowClient", folder: CellFolder, cell: Cell, identity: I
         start_ms = int((folder.path / "cell.json").stat().st_mtime * 1000)
         new_tags = {"cell_key": cell.key, "owner": _owner(folder.path)}
         run, stored = client.create_run(experiment_id, start_ms, new_tags, cell.name), {}
-    info = run.info
-    known = KnownRun(
-        *(info.run_id, experiment_id, info.start_time, info.artifact_uri, info.status), tags=dict(run.data.tags) | tags
-    )
-    known.steps = {name: {step for step, _ in column} for name, column in stored.items()}
+    info, steps = run.info, {name: {step for step, _ in column} for name, column in stored.items()}
+    where = info.run_id, experiment_id, info.start_time, info.artifact_uri
+    known = KnownRun(*where, info.status, dict(run.data.tags) | tags, steps)
     if (folder.tracking() or {}).get("run_id") != known.run_id:
         folder.write_tracking({"uri": redacted(client.tracking_uri), "run_id": known.run_id, "status": "incomplete"})
     _set_aside_orphans(client, folder, cell, known)
