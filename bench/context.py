@@ -181,10 +181,7 @@ class Context:
                 return wanted
         elif self.ray_address:
             raise BadInput("--ray-address needs --executor ray")
-        try:
-            return available_device(wanted)
-        except ValueError as error:
-            raise BadInput(str(error)) from error
+        return found_device(wanted)
 
     def resources(self, name: str) -> Resources:
         """What a cluster reserves for a cell of an experiment; a GPU only if the cells train on one."""
@@ -224,6 +221,14 @@ class Context:
         versions = environment.key_versions()
         profile, info = self.profiles[name], self.infos[name]
         return cells(self.spec, name, profile, self.selection, info, self.device, versions, self._choose)
+
+
+def found_device(wanted: str, advice: str = "") -> str:
+    """``wanted``, or the device that "auto" means. Raises BadInput, with the advice, for one that is not there."""
+    try:
+        return available_device(wanted)
+    except ValueError as error:
+        raise BadInput(f"{error}{advice}") from error
 
 
 def names_in(text: str | None) -> tuple[str, ...] | None:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from bench.console import BadInput, Exit, escape, received_signals, say, say_as_is
-from bench.context import DEFAULT_SPEC, names_in
+from bench.context import DEFAULT_SPEC, found_device, names_in
 from bench.environment import command
 from bench.gpu.session import StepRecord, run_steps
 from bench.gpu.steps import NAMES, StepOptions
@@ -18,7 +18,6 @@ from bench.paths import of_spec, require_folder, require_writable
 from bench.run.data import require_sets
 from bench.spec.schema import suggest
 from bench.spec.tables import load_spec
-from infogan.runtime import available_device
 
 
 def gpu(
@@ -63,10 +62,7 @@ def _checked(destination: Path, given: StepOptions, wanted: Sequence[str]) -> St
     if given.data_dir is not None and not given.data_dir.exists():
         raise BadInput(f"data folder {given.data_dir} does not exist")
     require_sets(names_in(given.substitute) or ())
-    try:
-        device = available_device(given.device)
-    except ValueError as error:
-        raise BadInput(f"{error}; --device cpu rehearses the steps") from error
+    device = found_device(given.device, "; --device cpu rehearses the steps")
     for folder in (destination, given.results):
         require_writable(folder)
     data_dir = given.data_dir.absolute() if given.data_dir else None

@@ -8,7 +8,7 @@ import typer
 
 from bench.commands.gate import CODES, COLOURS
 from bench.console import BadInput, Exit, console, escape, say
-from bench.context import names_in
+from bench.context import found_device, names_in
 from bench.options import Device, Results
 from bench.paths import DEFAULT_RESULTS, require_writable
 from bench.records.folder import THROUGHPUT as FOLDER
@@ -18,7 +18,6 @@ from bench.spec.schema import suggest
 from bench.throughput import CARD_RECORD
 from infogan.architectures import ARCHITECTURES
 from infogan.cores import usable_cores
-from infogan.runtime import available_device
 
 if TYPE_CHECKING:
     from bench.throughput.workloads import Kernels, Workload
@@ -70,10 +69,7 @@ def throughput(
     if threads > usable_cores():
         raise BadInput(f"--threads {threads} is more than the {usable_cores()} cores of this machine")
     _require_fitting(ctx, names, card=card, suite=suite)
-    try:
-        device = available_device(device)
-    except ValueError as error:
-        raise BadInput(str(error)) from error
+    device = found_device(device)
     folder = results.absolute() / FOLDER
     record = folder / RECORD
     if against is not None and against.resolve() == record.resolve():
