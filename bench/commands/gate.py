@@ -135,11 +135,9 @@ def conclude(
 
     ``record``: also add it to the committed history. ``strict``: a tolerated change for the worse fails, too.
     """
-    *details, verdict = gate_output.lines(result, rule)
-    if result.next_seeds:
-        details, verdict, advice = details[:-1], details[-1], verdict
-    else:
-        advice = ""
+    lines = list(gate_output.lines(result, rule))
+    advice = lines.pop() if result.next_seeds else ""
+    *details, verdict = lines
     for line in details:
         say_as_is(line)
     outcome = gate_output.outcome_of(result, strict)

@@ -191,7 +191,7 @@ def _write(file: IO[bytes], results: Path, part: Iterable[Chosen], launches: lis
             definitions.add(cell.definition_key)
             absent = [name for name in NETWORKS if name not in files and _had(folder, name)]
             cells.append(PackedCell(folder=place, key=cell.key, left_out=absent, files=files))
-        own = [line for line in launches if definitions & _listed(line.get("definitions"))]
+        own = [line for line in launches if definitions & _texts_in(line.get("definitions"))]
         manifest = Manifest(cells=cells, launches=own)
         _add(archive, MANIFEST, manifest.to_bytes())
 
@@ -200,7 +200,7 @@ def _had(folder: CellFolder, name: str) -> bool:
     return (folder.path / name).exists() or name in folder.left_out()
 
 
-def _listed(value: Any) -> set[str]:
+def _texts_in(value: Any) -> set[str]:
     return {v for v in value if isinstance(v, str)} if isinstance(value, list) else set()
 
 

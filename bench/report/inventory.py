@@ -50,7 +50,7 @@ def missing_cells(sweep: Sweep, experiment: ExperimentTable | None, file: str = 
     lines, none = [], f"none of these cells has the configuration that {file} now gives"
     if experiment is not None and not sweep.is_current:
         lines.append(f"{none}; shown are those that were launched last")
-    recorded = {(run.cell.group, run.cell.seed) for run in sweep.runs}
+    recorded = _cells(sweep)
     for group, seeds in planned(experiment, sweep.profile).items():
         absent = [seed for seed in seeds if (group, seed) not in recorded]
         if absent:

@@ -107,18 +107,17 @@ class Chooser:
                 f"{record.processor} and stay so on this one, {here}"
             )
         is_kept = (self.results / RECORD).exists()  # otherwise derived from the cells
-        if self.trains and not (is_kept and _answers(record, layers, batch_size)):
+        if self.trains and (not is_kept or _missing(record, layers, batch_size)):
             with Lock(self.results / ".kernels.lease", "a launcher that chooses kernels", patience_s=LOCK_PATIENCE_S):
                 record = self._read()  # another launcher may have been faster
                 self._extend(record, layers, batch_size)
                 write_json(self.results / RECORD, record.model_dump())
-        fast = record.fast
         known = declared(record.processor, layers) or ()
-        names = (layer.name for layer in layers if fast.get(_entry(layer, batch_size), layer.name in known))
+        names = (layer.name for layer in layers if record.fast.get(_entry(layer, batch_size), layer.name in known))
         return KernelChoice(tuple(names), record.processor, record.bf16)
 
     def _extend(self, record: KeptChoice, layers: Layers, batch_size: int) -> None:
-        missing = [layer for layer in layers if _entry(layer, batch_size) not in record.fast]
+        missing = _missing(record, layers, batch_size)
         if not missing:
             return
         chosen = declared(record.processor, missing)
@@ -179,8 +178,8 @@ def _of_cells(results: Path) -> KeptChoice | None:
     return record
 
 
-def _answers(record: KeptChoice, layers: Layers, batch_size: int) -> bool:
-    return all(_entry(layer, batch_size) in record.fast for layer in layers)
+def _missing(record: KeptChoice, layers: Layers, batch_size: int) -> list[Strided | Dense]:
+    return [layer for layer in layers if _entry(layer, batch_size) not in record.fast]
 
 
 def _entry(layer: Strided | Dense, batch_size: int) -> str:

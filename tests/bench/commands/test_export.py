@@ -20,7 +20,7 @@ from PIL import Image
 import infogan
 from bench import cli
 from bench.analysis.results import load
-from bench.analysis.wanted import Wanted, chosen, found
+from bench.analysis.wanted import Wanted, chosen, chosen_run
 from bench.commands import export
 from bench.console import BadInput
 from bench.environment import key_versions
@@ -215,7 +215,7 @@ def test_of_cells_with_other_settings_it_is_said_which_are_passed_over(tmp_path:
         finished(tmp_path, cell)
 
     def seed(spec: Path, **wanted: str) -> int:
-        return found(tmp_path, tmp_path, Wanted(**wanted), load_spec(spec), said.append)[1].cell.seed
+        return chosen_run(tmp_path, tmp_path, Wanted(**wanted), load_spec(spec), said.append)[1].cell.seed
 
     there = f"1 cell of other settings, data or versions passed over; .* such as {other.folder} in {tmp_path}"
     assert seed(BUILTIN) in (1, 2)
