@@ -30,7 +30,7 @@ class Shown(NamedTuple):
     factors: list[factors.FactorRuns]
 
 
-class Pictures(NamedTuple):
+class Drawn(NamedTuple):
     first: list[pages.FigureView]  # those above the claims; ``figures`` has them too
     figures: list[pages.FigureView]
     grids: dict[str, list[pages.GridView]]  # by group
@@ -119,7 +119,7 @@ class SweepViews:
         self.found.missing += [f"{sweep.experiment}, {sweep.profile}: {line}" for line in lines]
         return lines
 
-    def _pictures(self, sweep: Sweep, shown: Shown) -> Pictures:
+    def _pictures(self, sweep: Sweep, shown: Shown) -> Drawn:
         arms, stem = list(self.spec.arms), shown.stem
         explored, unexplored = explorer(sweep, shown.groups)
         self.grids.used_bytes += explored.size_bytes if explored else 0
@@ -136,7 +136,7 @@ class SweepViews:
         kept = self.kept.figures(stem, {path for figure in figures for path in figure.paths})
         self.found.files |= self.kept.files(stem)
         first += [figure for figure in kept if figure.paths == (f"figures/{stem}-pictures.png",)]
-        return Pictures(first, [*figures, *kept], grids, grids_note, explored, unexplored)
+        return Drawn(first, [*figures, *kept], grids, grids_note, explored, unexplored)
 
     def _set(self, sweep: Sweep) -> str:
         """A further sentence on what the command line has set."""

@@ -19,7 +19,7 @@ from bench.records.schema import HealthRecord, Result, Seconds
 from bench.records.storage import CorruptRecord
 from bench.records.tasks import STRETCH, CellTask
 from bench.run.keep import Keeper
-from bench.run.measure_cell import Report, load_dataset
+from bench.run.measure_cell import OnReport, load_dataset
 from bench.run.own import trainer
 from bench.spec.cells import evaluation_code
 from infogan.runtime import peak_memory_mb, release_heap
@@ -51,7 +51,7 @@ class CellTraining:
         self,
         task: CellTask,
         folder: CellFolder,
-        report: Report,
+        report: OnReport,
         should_stop: Callable[[], bool],
         num_together: int,
     ) -> None:

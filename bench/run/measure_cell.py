@@ -27,7 +27,7 @@ from infogan.weights import recorded
 if TYPE_CHECKING:  # imports scipy and scikit-learn, which a cell without measures does not need
     from infogan.measures.trained import Trained
 
-Report = Callable[[str, EventValues], None]  # takes the kind of event and its values
+OnReport = Callable[[str, EventValues], None]  # takes the kind of event and its values
 
 
 def load_dataset(wanted: Data, data_dir: Path | None) -> data.Dataset:
@@ -74,7 +74,7 @@ def trained_cell(task: CellTask, folder: CellFolder, config: TrainingConfig, dat
 
 
 def measure(
-    task: CellTask, folder: CellFolder, config: TrainingConfig, report: Report, should_stop: Callable[[], bool]
+    task: CellTask, folder: CellFolder, config: TrainingConfig, report: OnReport, should_stop: Callable[[], bool]
 ) -> tuple[str, str]:
     """Measure and record each family; return ("done" | "stopped" | "failed", message)."""
     failures = []

@@ -18,7 +18,7 @@ from bench.records.storage import in_words
 from bench.records.tasks import CellTask
 from bench.run.cell_training import CellTraining
 from bench.run.configuration import training_config
-from bench.run.measure_cell import Report, measure
+from bench.run.measure_cell import OnReport, measure
 from infogan.runtime import release_heap
 from infogan.training import NonFiniteLoss
 
@@ -29,7 +29,7 @@ class CellRun:
     def __init__(
         self,
         task: CellTask,
-        report: Report,
+        report: OnReport,
         should_stop: Callable[[], bool],
         held: Lock | None = None,
         num_together: int = 1,
