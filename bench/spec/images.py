@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.spec.reading import Source, SpecError
-from infogan.architectures import ARCHITECTURES
-from infogan.data import OwnImages
+from infogan.data import OwnImages, shape_CHW
 from infogan.data.base import DataError, one_line
 from infogan.data.own import as_found
 from infogan.own.sources import is_reference
@@ -38,21 +37,21 @@ class Replacement:
         if not isinstance(wanted, str):
             asked = OwnImages(place, **wanted.made_as)
         elif not self.resize:
-            return as_found(place, ARCHITECTURES[wanted].image_CHW)
+            return as_found(place, shape_CHW(wanted))
         else:
-            channels, size, _ = ARCHITECTURES[wanted].image_CHW
+            channels, size, _ = shape_CHW(wanted)
             asked = OwnImages(place, size, "grey" if channels == 1 else "rgb")
         return OwnImages(**vars(asked) | {"resize": "area"}) if self.resize else asked
 
 
 def is_of_another_shape(asked: OwnImages, wanted: str | OwnImages) -> bool:
     """Whether the images differ in size or channels from the named set that they replace."""
-    return isinstance(wanted, str) and asked.image_CHW != ARCHITECTURES[wanted].image_CHW
+    return isinstance(wanted, str) and asked.image_CHW != shape_CHW(wanted)
 
 
 def said_of(name: str, wanted: str | OwnImages, error: DataError) -> str:
     """An error message about the images that names the shape of the experiment's own data."""
-    channels, size, _ = ARCHITECTURES[wanted].image_CHW if isinstance(wanted, str) else wanted.image_CHW
+    channels, size, _ = shape_CHW(wanted)
     what = str(error).removeprefix("images: ")
     return f"{OPTION}: {what}; {name}'s own data is {size}x{size} {'grey' if channels == 1 else 'rgb'}"
 

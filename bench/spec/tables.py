@@ -24,7 +24,7 @@ from bench.spec.schema import Name, Table
 from bench.spec.settings import NetworkTable, TrainingTable, refusal
 from bench.spec.vocabulary import MEASURES
 from infogan.architectures import ARCHITECTURES
-from infogan.data import DATASETS, sources
+from infogan.data import DATASETS, shape_CHW, sources
 from infogan.measures.catalogue import FAMILIES
 from infogan.own.sources import is_reference
 
@@ -168,8 +168,7 @@ class Spec(Table):
 
 def misfit_of_images(experiment: ExperimentTable, made_CHW: tuple[int, int, int]) -> str:
     """What is expected instead of an architecture for images of this shape; empty if it fits the data."""
-    wanted = experiment.wanted_data
-    image_CHW = ARCHITECTURES[wanted].image_CHW if isinstance(wanted, str) else wanted.image_CHW
+    image_CHW = shape_CHW(experiment.wanted_data)
     if made_CHW == image_CHW:
         return ""
     shapes = [" x ".join(map(str, shape)) for shape in (image_CHW, made_CHW)]

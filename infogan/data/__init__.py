@@ -1,9 +1,9 @@
 """Registry of data sets. Importing it is cheap: the module of a data set is imported on first use.
 
-A data set is selected by name or by :class:`OwnImages`. Its module defines ``SOURCES``, the last of which is the
-substitute, and the functions ``find``, ``load``, ``describe`` and ``prepare`` with the signatures below. ``num_images``
-is the number of training images wanted: a rendered set renders only that many; a recorded one is always read in full
-and cut by the caller.
+A data set is selected by name or by :class:`OwnImages`. Its module defines ``SHAPE_CHW``, the shape of an image;
+``SOURCES``, the last of which is the substitute; and the functions ``find``, ``load``, ``describe`` and ``prepare``
+with the signatures below. ``num_images`` is the number of training images wanted: a rendered set renders only that
+many; a recorded one is always read in full and cut by the caller.
 """
 
 from importlib import import_module
@@ -29,6 +29,7 @@ __all__ = [
     "find",
     "load",
     "prepare",
+    "shape_CHW",
     "sources",
 ]
 
@@ -68,6 +69,12 @@ def find(name: str, source: str = "auto", data_dir: Path | None = None) -> Path 
 def sources(wanted: str | OwnImages) -> tuple[str, ...]:
     """Values that ``source`` may have for this data set."""
     return own.SOURCES if isinstance(wanted, OwnImages) else _module(wanted).SOURCES
+
+
+def shape_CHW(wanted: str | OwnImages) -> tuple[int, int, int]:
+    """Channels, height and width of this data set's images."""
+    shape: tuple[int, int, int] = wanted.image_CHW if isinstance(wanted, OwnImages) else _module(wanted).SHAPE_CHW
+    return shape
 
 
 def load(

@@ -178,5 +178,5 @@ _SET = Substituted(
     folder="MNIST",
     urls=URLS,
 )
-SOURCES = _SET.sources
+SHAPE_CHW, SOURCES = (1, 28, 28), _SET.sources
 find, load, describe, prepare = _SET.find, _SET.load, _SET.describe, _SET.prepare

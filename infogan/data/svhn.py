@@ -112,5 +112,5 @@ _SET = rendered(
     folder="svhn",
     urls=URLS,
 )
-SOURCES = _SET.sources
+SHAPE_CHW, SOURCES = (3, 32, 32), _SET.sources
 find, load, describe, prepare = _SET.find, _SET.load, _SET.describe, _SET.prepare

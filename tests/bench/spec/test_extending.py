@@ -6,6 +6,8 @@ import pytest
 
 from bench.spec.reading import BUILTIN
 from bench.spec.tables import SpecError, load_spec
+from infogan import data
+from infogan.architectures import ARCHITECTURES
 from tests.builders import experiment_text, planned, tiny_file
 
 MINE = """
@@ -137,3 +139,19 @@ def test_a_file_that_forgets_what_it_extends_is_told_so(tmp_path: Path) -> None:
             SpecError, match=r"mine\.toml: neither \[defaults\] nor \[arms\]; .* extends = \"builtin\"$"
         ):
             load_spec(mine(tmp_path, text))
+
+
+def test_a_data_set_needs_a_module_and_a_line_in_the_registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "rings_of_a_test.py").write_text('SHAPE_CHW, SOURCES = (1, 28, 28), ("auto", "made")\n')
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setitem(data.DATASETS, "rings", "rings_of_a_test")
+    edits = ('data = "mnist"', 'data = "rings"'), ('source = "embedded"', 'source = "made"')
+    assert load_spec(tiny_file(tmp_path, *edits)).experiments["tiny"].wanted_data == "rings"
+    with pytest.raises(SpecError, match="architecture = 'faces': expected one for images of 1 x 28 x 28"):
+        load_spec(tiny_file(tmp_path, *edits, ('architecture = "mnist"', 'architecture = "faces"')))
+
+
+def test_the_papers_networks_fit_their_data() -> None:
+    assert {name: data.shape_CHW(name) for name in data.DATASETS} == {
+        name: architecture.image_CHW for name, architecture in ARCHITECTURES.items()
+    }
