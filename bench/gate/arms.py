@@ -20,6 +20,7 @@ class Answer:
 
     change: Change | None
     why_not: str = ""  # why it cannot be judged, in words; empty where it is
+    diverged: str = ""  # to add to either sentence, since both measures count such seeds as the worst
 
     @property
     def sentence(self) -> str:
@@ -52,14 +53,25 @@ def held_against(rule: GateTable, base: Sequence[Run], new: Sequence[Run], names
     for name, ended in zip(names, sides, strict=True):
         if not ended:
             return Answer(None, f"nothing to compare: no cell of {name} is finished")
+    found = [diverged_among(runs, f" of {name}") for name, runs in zip(names, sides, strict=True)]
+    diverged = "".join(f"; {words}" for side in found for words in side)
     if not any(math.isfinite(time) for runs in sides for time in values_by_seed(runs, "t80").values()):
         budget = sides[0][0].cell.iterations
-        return Answer(None, f"too short to judge: no seed of either reaches 0.8 H(c) within its {budget} iterations")
+        return Answer(
+            None, f"too short to judge: no seed of either reaches 0.8 H(c) within its {budget} iterations", diverged
+        )
     change = change_between(rule, *sides)
     if change.t80.direction != "not tested":
-        return Answer(change)
+        return Answer(change, diverged=diverged)
     counts = " and ".join(str(len(runs)) for runs in sides)
-    return Answer(change, f"too few seeds to judge: {counts}, and each needs {MINIMUM_SEEDS}")
+    return Answer(change, f"too few seeds to judge: {counts}, and each needs {MINIMUM_SEEDS}", diverged)
+
+
+def diverged_among(runs: Sequence[Run], of: str = "") -> list[str]:
+    """``2 of 5 seeds of NAME diverged``, if any of these ended runs did."""
+    num = sum(run.diverged for run in runs)
+    seeds = f"{num} of {len(runs)} {'seed' if len(runs) == 1 else 'seeds'}"
+    return [f"{seeds}{of} diverged"] if num else []
 
 
 def _without_interval(text: str) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from bench.analysis import statistics
 from bench.analysis.runs import Sweep
-from bench.gate.arms import held_against
+from bench.gate.arms import diverged_among, held_against
 from bench.report import wording
 from bench.report.inventory import ordered_groups
 from bench.spec.criteria import GATE, GateTable
@@ -23,7 +23,7 @@ def base_of(order: Sequence[str]) -> str:
 def headline(sweep: Sweep, experiment: ExperimentTable | None) -> str:
     """``slow against infogan: 10 % slower [7, 13] ...``; of a single arm its own numbers; empty without seeds."""
     order, rule = ordered_groups(sweep, experiment), experiment.gate if experiment else GATE
-    finished = [group for group in order if sweep.done(group)]
+    finished = [group for group in order if any(run.ended for run in sweep.groups()[group])]
     bases = [group for group in finished if arm_of(group) == base_of(order)]
     sentences = [sentence for base in bases for sentence in _against(rule, sweep, base, finished)]
     if sentences:
@@ -40,12 +40,15 @@ def _against(rule: GateTable, sweep: Sweep, base: str, finished: Sequence[str]) 
     others = [group for group in finished if group != base and variant_of(group) == variant_of(base)]
     others = [group for group in others if arm_of(group) not in watched]
     answers = [held_against(rule, runs[base], runs[group], (base, group)) for group in others]
-    return [f"{group} against {base}: {answer.short}" for group, answer in zip(others, answers, strict=True)]
+    return [
+        f"{group} against {base}: {answer.short}{answer.diverged}"
+        for group, answer in zip(others, answers, strict=True)
+    ]
 
 
 def _alone(sweep: Sweep, group: str) -> str:
     """T80 and the last L_I of one group, of several seeds with an interval; how many seeds finished where it has no
-    categorical code.
+    categorical code; and how many diverged.
     """
     runs = sweep.done(group)
     parts = []
@@ -57,4 +60,7 @@ def _alone(sweep: Sweep, group: str) -> str:
             if len(values) > 1:
                 shown = wording.with_interval(measure, found.median, found.low, found.high)
             parts.append((words if shown != wording.NOT_REACHED else "80 % of H(c) {}").format(shown))
-    return f"{group}: {', '.join(parts) or wording.plural(len(runs), 'seed') + ' finished'}"
+    if not parts and runs:
+        parts.append(f"{wording.plural(len(runs), 'seed')} finished")
+    parts += diverged_among([run for run in sweep.groups()[group] if run.ended])
+    return f"{group}: {', '.join(parts)}"

@@ -19,6 +19,7 @@ from bench.commands import run as commands
 from bench.gate.arms import held_against
 from bench.records.folder import CellFolder
 from bench.records.history import History
+from bench.records.schema import Result
 from bench.records.tasks import CellTask
 from bench.report.unclaimed import headline
 from bench.run import own as parts
@@ -38,7 +39,8 @@ EXPERIMENT = load_spec(ROOT / "experiments.toml").experiments["mnist-mi"].model_
 
 
 def compared(base: Sweep, new: Sweep) -> str:
-    return held_against(RULE, base.runs, new.runs, NAMES).sentence
+    answer = held_against(RULE, base.runs, new.runs, NAMES)
+    return answer.sentence + answer.diverged
 
 
 def named(line: str) -> str:
@@ -88,6 +90,19 @@ def test_what_cannot_be_said_is_not_said(tmp_path: Path) -> None:
     assert compared(two, two) == (
         "too few seeds to judge: 2 and 2, and each needs 3; so far 0 % slower, final L_I +0.000 nats"
     )
+
+
+def test_seeds_that_diverged_are_counted_and_said(tmp_path: Path) -> None:
+    base, new = (swept(tmp_path / name, [100, 101, 102, 103, 104]) for name in ("base", "new"))
+    ended = Result(status="failed", error="NonFiniteLoss")
+    new.runs[1:3] = [replace(run, state="failed", result=ended) for run in new.runs[1:3]]
+    assert compared(base, new).endswith("5 pairs of the same seed, 93.8 % intervals; 2 of 5 seeds of other diverged")
+    name = 'infogan --set training.optimizer={name="sgd"}'
+    assert held_against(RULE, base.runs, new.runs, ["infogan", name]).diverged == f"; 2 of 5 seeds of {name} diverged"
+    arms = replace(base, runs=[*base.runs, *(of_arm(run, "slow") for run in new.runs)])
+    assert headline(arms, EXPERIMENT).endswith("; 2 of 5 seeds of slow diverged.")
+    assert headline(replace(new, runs=new.runs[1:3]), EXPERIMENT) == "infogan: 2 of 2 seeds diverged."
+    assert re.match("infogan: 80 % of .*, 2 of 5 seeds diverged", headline(new, EXPERIMENT))
 
 
 def test_the_reports_headline_is_the_same_answer(tmp_path: Path) -> None:
