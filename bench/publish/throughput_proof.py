@@ -71,7 +71,9 @@ def main() -> None:
     """Print every run and the counts."""
     parser = argparse.ArgumentParser(prog="python -m bench.publish.throughput_proof", description=__doc__)
     parser.add_argument("--runs", type=int, default=20, help="of each kind (default: %(default)s)")
-    parser.add_argument("--runs-a-baseline", type=int, default=5, help="runs before a baseline is measured anew (default: %(default)s)")
+    parser.add_argument(
+        "--runs-a-baseline", type=int, default=5, help="runs until it is measured anew (default: %(default)s)"
+    )
     options = parser.parse_args()
     for name, counts in prove(options.runs, options.runs_a_baseline).items():
         print(f"{name}: " + ", ".join(f"{n} {outcome}" for outcome, n in sorted(counts.items())))
