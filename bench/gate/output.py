@@ -94,12 +94,9 @@ def in_percent(shift: Shift, sign: int = 1) -> str:
 
 def verdict(found: ArmCheck | Check, rule: GateTable) -> str:
     """``ok, but slower: 4 % [2, 6], within the tolerance of 10 %``, with the reason; of an arm or of a whole check."""
-    if isinstance(found, Check):
-        changed = [(arm.group, arm.change) for arm in found.arms]
-        said = [f"{group}: {words}" for group, change in changed if (words := _change_words(change, rule))]
-    else:
-        changed = [("", found.change)]
-        said = [words] if (words := _change_words(found.change, rule)) else []
+    arms = [(f"{arm.group}: ", arm) for arm in found.arms] if isinstance(found, Check) else [("", found)]
+    changed = [(name, arm.change) for name, arm in arms]
+    said = [f"{name}{words}" for name, change in changed if (words := _change_words(change, rule))]
     if found.outcome != "ok" or not said:
         return f"{found.outcome}: {found.reason}"
     kinds = dict.fromkeys(kind for _, change in changed for kind in _kinds(change))

@@ -58,13 +58,15 @@ def said_of(name: str, wanted: str | OwnImages, error: DataError) -> str:
 
 def replacement(experiments: Sequence[str] | None, place: Path | None, resize: bool) -> Replacement | None:
     """Parse the options; None without a place. Raises SpecError if no experiment is named."""
-    if place is None and resize:
-        raise SpecError(f"--resize needs {OPTION}")
-    if place is not None and not experiments:
+    if place is None:
+        if resize:
+            raise SpecError(f"--resize needs {OPTION}")
+        return None
+    if not experiments:
         raise SpecError(f"{OPTION} {one_line(str(place))}: name the experiments whose data it replaces")
-    if place is not None and not _is_utf8(str(place.absolute())):
+    if not _is_utf8(str(place.absolute())):
         raise SpecError(f"{OPTION} {one_line(str(place))}: the path is not UTF-8, and records are; rename the folder")
-    return None if place is None else Replacement(place, tuple(experiments or ()), resize)
+    return Replacement(place, tuple(experiments), resize)
 
 
 def _is_utf8(path: str) -> bool:

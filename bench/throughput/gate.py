@@ -91,5 +91,4 @@ def against(baseline: PairedRecord, fingerprint: Fingerprint, measurement: Measu
 
 def worst(outcomes: Sequence[GateOutcome]) -> GateOutcome:
     """The worst outcome: regressed, then inconclusive, then ok."""
-    order: tuple[GateOutcome, ...] = ("regressed", "inconclusive", "ok")
-    return next(outcome for outcome in order if outcome in outcomes)
+    return min(outcomes, key=("regressed", "inconclusive", "ok").index)
