@@ -31,6 +31,10 @@ CODES: dict[GateOutcome, Exit] = {"ok": Exit.OK, "regressed": Exit.FAILED, "inco
 COLOURS: dict[GateOutcome, str] = {"ok": "green", "regressed": "red", "inconclusive": "yellow"}
 
 
+def _is_missing(folder: CellFolder) -> bool:
+    return folder.state() == "missing"
+
+
 def _all_cells(context: Context, are: Callable[[CellFolder], bool]) -> bool:
     """Whether all cells are so; one that cannot be read is not, and is reported when its records are read."""
     with suppress(OSError):
@@ -89,22 +93,22 @@ def _check(
     rule = gate_rule(context, experiment)
     path = baseline_file or default_baseline(experiment)
     base = read_baseline(path, experiment, context)
-    if baseline_file is not None and isinstance(base, str):
-        raise BadInput(f"--baseline: {base}")
+    if isinstance(base, str):
+        if baseline_file is not None:
+            raise BadInput(f"--baseline: {base}")
+        if not train and _all_cells(context, _is_missing):
+            raise BadInput(f"nothing to check: {base}")
+        return conclude(gate.inconclusive(experiment, base), rule, None, context.results, record=record, strict=strict)
     chosen = context.selection.seeds
     looks = [chosen] if chosen else [tuple(rule.new_seeds), (*rule.new_seeds, *rule.more_seeds)]
-    last = _look(rule, base, looks[-1], options) if isinstance(base, Sweep) else context
-    if not train and _all_cells(last, lambda folder: folder.state() == "missing"):
-        here = f"{context.results} has no run of {experiment} with these settings"
-        raise BadInput(f"nothing to check: {base if isinstance(base, str) else f'{here}; add --run'}")
+    last = _look(rule, base, looks[-1], options)
+    if not train and _all_cells(last, _is_missing):
+        raise BadInput(f"nothing to check: {context.results} has no run of {experiment} with these settings; add --run")
     require_writable(context.results)
     if _all_cells(last, lambda folder: bool((result := folder.result()) and result.ended)):
         looks = looks[-1:]  # all ten have ended, so use them at once
-    result, new = gate.inconclusive(experiment, base if isinstance(base, str) else "nothing was compared"), None
-    name = "?" if isinstance(base, str) else hashlib.sha256(path.read_bytes()).hexdigest()[:BASELINE_CHARACTERS]
+    name = hashlib.sha256(path.read_bytes()).hexdigest()[:BASELINE_CHARACTERS]
     for index, seeds in enumerate(looks):
-        if isinstance(base, str):
-            break
         context = _look(rule, base, seeds, {**options, "download": train, "trains": train})
         if train:
             code = train_missing(context)
