@@ -15,6 +15,7 @@ from bench.analysis.runs import Run, Sweep
 from bench.analysis.sweep_file import from_json, read_curves, to_json
 from bench.commands import gate as gate_commands
 from bench.console import Exit
+from bench.gate import change
 from bench.gate import files as gate_files
 from bench.gate import output as gate_output
 from bench.gate.arms import slower_words
@@ -33,6 +34,14 @@ RULE = GateTable(baseline_seeds=list(range(10)), new_seeds=list(FIVE), more_seed
 def on_kernels(run: Run, **network: Any) -> Run:
     config = run.cell.config | {"network": run.cell.config["network"] | network}
     return replace(run, cell=replace(run.cell, config=config))
+
+
+def of_another_loss(run: Run) -> Run:
+    """The same run, trained by a step of one's own whose loss of D is another one."""
+    config = run.cell.config | {"training": run.cell.config["training"] | {"step": "mine.py:step"}}
+    assert run.history is not None
+    values = run.history.values * np.where(np.array(run.history.names) == "loss/discriminator", 0.4, 1.0)
+    return replace(run, cell=replace(run.cell, config=config), history=replace(run.history, values=values))
 
 
 @pytest.fixture(scope="module")
@@ -135,6 +144,9 @@ def test_other_kernels_and_other_streams_break_pairs(base: Sweep) -> None:
     shifted = [replace(base.runs[i + 1], cell=base.runs[i].cell) for i in FIVE]  # each seed gets the next seed's run
     (why,) = compare(RULE, base, replace(base, runs=shifted), FIVE).arms[0].change.not_paired
     assert why == "other random streams: D's first loss differs (seed 0)"
+    assert change.why_not_paired(base.runs, [of_another_loss(run) for run in base.runs]) == []
+    (why,) = change.why_not_paired(base.runs, [of_another_loss(run) for run in shifted])
+    assert why == "other random streams: the first L_I of c1 differs (seed 0)"
     unrecorded = read_curves(BASELINE.with_name("mi-gate-torch-2.14.json"))  # made before kernels were recorded
     check = compare(RULE, unrecorded, replace(unrecorded, runs=base.runs[:5]), FIVE)
     assert check.arms[0].change.not_paired == ["the baseline does not say which kernels"]
