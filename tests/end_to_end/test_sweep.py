@@ -123,7 +123,7 @@ def test_another_definition_is_kept_apart(swept: tuple[Bench, str], tmp_path: Pa
     )
     planned = bench.here("plan", "tiny", "--arms", "gan", "--seeds", "0")
     assert "1 missing" in planned
-    assert "1 of the missing have records here of other settings" in planned
+    assert "records of other settings, data, versions or kinds of processor are here for 1 missing cell" in planned
     bench("run", "tiny", "--arms", "gan", "--seeds", "0")
     assert len(list((bench.results / "cells").rglob("cell.json"))) == 2
     bench("report")
