@@ -32,6 +32,8 @@ def sample(
     """Draw the paper's grid of one code. Columns vary the code; each row has other noise and other codes."""
     require_file("--to", to)
     nearest("source", source)
+    if to.suffix != ".png":
+        raise BadInput(f"--to {to}: it writes a picture, FILE.png")
     from infogan import api
 
     try:

@@ -343,6 +343,7 @@ def test_what_cannot_be_drawn_is_one_line(trained: CellFolder, speak: SPEAK, tmp
         (". --vary c1 --to x.png", "is not a cell's folder, and it holds neither cells nor packs"),
         ("model --arm gan --vary c1 --to x.png", "model is an exported network of arm 'infogan', not 'gan'"),
         ("model --vary c1 --to model", "--to model is a folder"),
+        ("model --vary c1 --to x.gif", "--to x.gif: it writes a picture, FILE.png"),
     ):
         code, _, error = speak("sample", *arguments.split())
         assert (code, error.count("\n")) == (2, 1), arguments
