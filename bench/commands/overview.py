@@ -41,9 +41,8 @@ def print_estimate(context: Context, planned: list[PlannedCell], jobs: int) -> E
         say(f"{outdated} of them came without weights, so not all their measures are of this code")
     folders = [(context.results / p.cell.folder).parent for p in planned if p.state == "missing"]
     if beside := sum(folder.is_dir() and any(folder.iterdir()) for folder in folders):
-        say(
-            f"records of other settings, data, versions or kinds of processor are here for {plural(beside, 'missing cell')}"
-        )
+        others = "records of other settings, data, versions or kinds of processor"
+        say(f"{others} are here for {plural(beside, 'missing cell')}")
     if not any(p.to_run for p in planned):
         return None
     left = estimate(context.results, planned, jobs)
