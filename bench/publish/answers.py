@@ -118,8 +118,9 @@ def page(evidence: Iterable[Evidence]) -> str:
             cells = [f"`{result.group}`", verdict, *_numbers([result])]
             rows.append(["", *cells, words.holding(result) or wording.ABSENT, result.verdict.budget.words, link])
     about = (
-        "Every claim, every arm, the best committed evidence. Numbers: the median over seeds and, in brackets, its "
-        "interval (of five seeds the smallest and the largest, 93.75 %); where it says best run, that one decides. "
+        "Every claim, every arm, the best committed evidence: of one arm the runs of the largest budget. Numbers: the "
+        "median over seeds and, in brackets, its interval (of five seeds the smallest and the largest, 93.75 %); where "
+        "it says best run, that one decides. "
         "*Nothing* is the value of a run whose images show nothing of the data. *Undecided* is a seed that could not "
         "be measured. A verdict compares the number with its bound, not the interval: where the interval contains the "
         "bound, five other seeds might give another answer. [Words and verdicts](../../docs/METRICS.md). "
