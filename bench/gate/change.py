@@ -20,7 +20,7 @@ from bench.gate.rules import MINIMUM_SEEDS
 from bench.spec.criteria import GateTable
 
 MINIMUM_PAIRS = 5
-SAME_START_NATS = 1e-4  # between D's first losses on one stream; other seeds' differ by 0.003: five never all agree
+SAME_START_NATS = 1e-4  # between first numbers on one stream; other seeds' differ by 0.003: five never all agree
 FIRSTS = {"loss/discriminator": "D's first loss", "mi/c1": "the first L_I of c1"}  # of a step of one's own, the second
 NUM_SIDES = 4  # of alpha: two measures, two directions
 ENUMERATED = 16  # pairs: all 65,536 signs; of more pairs as many random ones
@@ -172,11 +172,11 @@ def _differences(old_run: Run, new_run: Run) -> list[str]:
 
 
 def other_streams(base: Sequence[Run], new: Sequence[Run]) -> str:
-    """Evidence that seeds of the same number do not share their random streams; empty where they do."""
+    """Evidence that runs of the same seed do not start alike; empty where they do."""
     no_curve = [run for run in (*base, *new) if run.diverged and run.history is None]  # before its first checkpoint
     unknown = {run.cell.seed for run in no_curve}  # the other seeds tell
     steps = {run.cell.config["training"].get("step") for run in (*base, *new)}
-    column = [*FIRSTS][len(steps) > 1]  # another step may have another loss of D on the same first images
+    column = "loss/discriminator" if len(steps) == 1 else "mi/c1"  # another step may have another loss of D
     firsts = [
         {run.cell.seed: _first(run, column) for run in runs if run.cell.seed not in unknown} for runs in (base, new)
     ]
@@ -185,7 +185,8 @@ def other_streams(base: Sequence[Run], new: Sequence[Run]) -> str:
         for seed in sorted(firsts[0].keys() & firsts[1].keys())
         if not abs(firsts[0][seed] - firsts[1][seed]) <= SAME_START_NATS  # NaN: no curve, nothing to check on
     ]
-    return f"other random streams: {FIRSTS[column]} differs (seed {apart[0]})" if apart else ""
+    start = "other random streams, or settings that change the start"
+    return f"{start}: {FIRSTS[column]} differs (seed {apart[0]})" if apart else ""
 
 
 def _machine(run: Run) -> dict[str, object]:

@@ -71,7 +71,7 @@ def _claims_of_the_paper() -> set[tuple[str, str, str]]:
 def _in_plain_words(result: ClaimResult) -> tuple[str, str, str] | None:
     """The words of ``PLAIN``; None for a claim of the user's own, which may have the id of another."""
     key = (result.id, result.text, result.conditions[0].measure)
-    return PLAIN[result.id] if key in _claims_of_the_paper() else None
+    return PLAIN.get(result.id) if key in _claims_of_the_paper() else None
 
 
 def plain(result: ClaimResult) -> str:

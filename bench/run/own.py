@@ -32,7 +32,7 @@ if TYPE_CHECKING:  # keeps torch out of the launcher
 
 RESUMES_ELSEWHERE = (
     "after a checkpoint it trains to other weights: keep its state where state_dict finds it, and draw random numbers "
-    "from players.latents"
+    "from players.sample or players.latents"
 )
 TRIAL_WIDTH, TRIAL_BATCH, TRIAL_ITERATIONS = 0.06, 8, 2
 

@@ -143,10 +143,10 @@ def test_other_kernels_and_other_streams_break_pairs(base: Sweep) -> None:
     assert compare(RULE, base, new, FIVE).arms[0].change.not_paired == ["other kernels"]
     shifted = [replace(base.runs[i + 1], cell=base.runs[i].cell) for i in FIVE]  # each seed gets the next seed's run
     (why,) = compare(RULE, base, replace(base, runs=shifted), FIVE).arms[0].change.not_paired
-    assert why == "other random streams: D's first loss differs (seed 0)"
+    assert why == "other random streams, or settings that change the start: D's first loss differs (seed 0)"
     assert change.why_not_paired(base.runs, [of_another_loss(run) for run in base.runs]) == []
     (why,) = change.why_not_paired(base.runs, [of_another_loss(run) for run in shifted])
-    assert why == "other random streams: the first L_I of c1 differs (seed 0)"
+    assert why == "other random streams, or settings that change the start: the first L_I of c1 differs (seed 0)"
     unrecorded = read_curves(BASELINE.with_name("mi-gate-torch-2.14.json"))  # made before kernels were recorded
     check = compare(RULE, unrecorded, replace(unrecorded, runs=base.runs[:5]), FIVE)
     assert check.arms[0].change.not_paired == ["the baseline does not say which kernels"]

@@ -144,7 +144,7 @@ PARTS = {
     "a step of one number": ('step = "my_step.py:step"\n', "import torch\ndef step(players, real):\n    return torch.zeros(())", r"tiny, lion: a step must return 5 metrics .* got shape \(\)"),
     "no step": ('step = "my_step.py:step"\n', "step = 3", "my_step.py:step: a step must be callable with players and images, got int"),
     "a step that ends all": ('step = "my_step.py:step"\n', "import sys\ndef step(players, real):\n    sys.exit(0)", "SystemExit: 0"),
-    "a step that draws where no checkpoint looks": ('step = "my_step.py:step"\n', "import torch\n" + STEP.replace("real)\n", "real + torch.rand(real.shape))\n"), "tiny, lion: after a checkpoint it trains to other weights: .* draw random numbers from players.latents"),
+    "a step that draws where no checkpoint looks": ('step = "my_step.py:step"\n', "import torch\n" + STEP.replace("real)\n", "real + torch.rand(real.shape))\n"), "tiny, lion: after a checkpoint it trains to other weights: .* draw random numbers from players.sample or players.latents"),
     "no such file": ('step = "nowhere.py:step"\n', STEP, "^nowhere.py:step: [^:]*nowhere.py does not exist"),
     "no such module": ('step = "nowhere_at_all:step"\n', STEP, "no module nowhere_at_all in"),
 }  # fmt: skip
