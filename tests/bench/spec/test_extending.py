@@ -152,6 +152,5 @@ def test_a_data_set_needs_a_module_and_a_line_in_the_registry(tmp_path: Path, mo
 
 
 def test_the_papers_networks_fit_their_data() -> None:
-    assert {name: data.shape_CHW(name) for name in data.DATASETS} == {
-        name: architecture.image_CHW for name, architecture in ARCHITECTURES.items()
-    }
+    for name in data.DATASETS:  # other tests may have learned further networks
+        assert data.shape_CHW(name) == ARCHITECTURES[name].image_CHW
