@@ -35,10 +35,10 @@ def _is_missing(folder: CellFolder) -> bool:
     return folder.state() == "missing"
 
 
-def _all_cells(context: Context, are: Callable[[CellFolder], bool]) -> bool:
-    """Whether all cells are so; one that cannot be read is not, and is reported when its records are read."""
+def _all_cells(context: Context, holds: Callable[[CellFolder], bool]) -> bool:
+    """Whether it holds of all cells; of one that cannot be read it does not, which is reported with its records."""
     with suppress(OSError):
-        return all(are(CellFolder.of(context.results, cell)) for cell in context.cells)
+        return all(holds(CellFolder.of(context.results, cell)) for cell in context.cells)
     return False
 
 
