@@ -51,5 +51,5 @@ def compare(
     named = [base, " ".join([new or base, *(f"--set {text}" for text in settings)])]
     answer = held_against(rule, sides[0], sides[1], named)
     hint = "" if train or answer.change or all(sides) else "; add --run"
-    say(escape(f"{named[1]} against {named[0]}: {answer.sentence}{answer.diverged}{hint}"))
+    say(escape(f"{named[1]} against {named[0]}: {answer.sentence}{hint}"))
     return Exit.INCONCLUSIVE if answer.why_not else end

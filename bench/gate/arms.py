@@ -20,25 +20,31 @@ class Answer:
 
     change: Change | None
     why_not: str = ""  # why it cannot be judged, in words; empty where it is
-    diverged: str = ""  # to add to either sentence, since both measures count such seeds as the worst
+    diverged: str = ""  # ends either sentence, since both measures count such seeds as the worst
 
     @property
     def sentence(self) -> str:
         """The whole answer: ``4 % slower [2, 6]``, the change of the final L_I, and the comparison behind both."""
+        return self._whole() + self.diverged
+
+    @property
+    def short(self) -> str:
+        """``4 % slower [2, 6]`` and how many pairs; why that cannot be said."""
+        return self._start() + self.diverged
+
+    def _whole(self) -> str:
         if self.change is None:
             return self.why_not
         t80, final = self.change.t80, self.change.final
         if self.why_not:
-            return f"{self.short}, final {_without_interval(in_nats(final))}"
+            return f"{self._start()}, final {_without_interval(in_nats(final))}"
         level = f", {100 * t80.level:.3g} % intervals" if self.change.is_paired else ""
         return (
             f"{slower_words(self.change)} ({WORDS['t80'][t80.direction]}); "
             f"final {in_nats(final)} ({WORDS['final'][final.direction]}); {basis(self.change, why=True)}{level}"
         )
 
-    @property
-    def short(self) -> str:
-        """``4 % slower [2, 6]`` and how many pairs; why that cannot be said."""
+    def _start(self) -> str:
         if self.change is None:
             return self.why_not
         if self.why_not:

@@ -40,10 +40,7 @@ def _against(rule: GateTable, sweep: Sweep, base: str, finished: Sequence[str]) 
     others = [group for group in finished if group != base and variant_of(group) == variant_of(base)]
     others = [group for group in others if arm_of(group) not in watched]
     answers = [held_against(rule, runs[base], runs[group], (base, group)) for group in others]
-    return [
-        f"{group} against {base}: {answer.short}{answer.diverged}"
-        for group, answer in zip(others, answers, strict=True)
-    ]
+    return [f"{group} against {base}: {answer.short}" for group, answer in zip(others, answers, strict=True)]
 
 
 def _alone(sweep: Sweep, group: str) -> str:
