@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bench.environment import ROOT
 
-DOCUMENTS = (ROOT / "README.md", *(ROOT / "docs" / f"{name}.md" for name in ("RESULTS", "THROUGHPUT")))
+DOCUMENTS = (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")))
 
 
 def parser_of(name: str, doc: str | None) -> argparse.ArgumentParser:
@@ -35,4 +35,4 @@ def document_of(name: str, documents: tuple[Path, ...] = DOCUMENTS) -> Path:
     for document in documents:
         if f"<!-- {name} -->" in document.read_text():
             return document
-    raise ValueError(f"no document has the markers of {name}: {', '.join(path.name for path in documents)}")
+    raise ValueError(f"no document has the markers of {name}: put <!-- {name} --> and <!-- /{name} --> into one")

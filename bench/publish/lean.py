@@ -12,10 +12,9 @@ from pathlib import Path
 
 from PIL import Image
 
-from bench.environment import ROOT
+from bench.publish.documents import DOCUMENTS
 from bench.records.storage import write_atomic
 
-DOCUMENTS = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
 LINK = re.compile(r"\]\(([^()\s]+)\)")  # of Markdown: its target
 _FIGURE = re.compile(r"!\[[^\]]*\]\((figures/[^()\s]+)\)\n\n(\*\*[^\n]*\n\n?)?")  # with its caption
 _PAGE = re.compile(r"`(index\.html|make report [^`]*)` [^.`]*\.")  # the sentence on the page with everything

@@ -19,7 +19,7 @@ from bench.context import DEFAULT_SPEC
 from bench.environment import ROOT
 from bench.gate.history import comparable, read_history
 from bench.publish.answers import REFERENCES
-from bench.publish.documents import parser_of
+from bench.publish.documents import DOCUMENTS, parser_of
 from bench.publish.markdown import title_of, to_html
 from bench.records.storage import write_atomic
 from bench.report import pages, wording
@@ -29,12 +29,7 @@ from bench.report.figures import Drawing, draw_history
 from bench.report.files import Collected
 from bench.spec.tables import load_spec
 
-DOCUMENTS = (
-    "README.md",
-    "CONTRIBUTING.md",
-    "CHANGELOG.md",
-    *(f"docs/{p.name}" for p in sorted((ROOT / "docs").glob("*.md"))),
-)
+PAGES = (*(path.relative_to(ROOT).as_posix() for path in DOCUMENTS), "CONTRIBUTING.md", "CHANGELOG.md")
 MARK = ".site"  # in a folder that this module has written, and may write anew
 
 
@@ -69,7 +64,7 @@ class Site:
         return None if page is None else _relative(page, posixpath.splitext(document)[0] + ".html") + hash_ + anchor
 
     def _page(self, wanted: str) -> str | None:
-        if wanted in DOCUMENTS:
+        if wanted in PAGES:
             return posixpath.splitext(wanted)[0] + ".html"
         if wanted == "results/reference/README.md":
             return "index.html"
@@ -102,7 +97,7 @@ def build() -> dict[str, bytes]:
         site.files |= {posixpath.join(posixpath.dirname(page), path): content for path, content in tables.items()}
     combined = combine(found, spec, addresses, site.links("index.html"))
     site.files["index.html"] = pages.render_combined(combined.view)
-    texts = {name: (ROOT / name).read_text() for name in DOCUMENTS}
+    texts = {name: (ROOT / name).read_text() for name in PAGES}
     for name, text in texts.items():
         content = to_html(text, lambda link, name=name: site.target(name, link))  # type: ignore[misc]
         site.document(posixpath.splitext(name)[0] + ".html", title_of(text, name), content=Markup(content))
