@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from bench.analysis.paper import FIGURE1_HUMP_NATS
+from bench.analysis.paper import FIGURE1_GAN, FIGURE1_HUMP_NATS, FIGURE1_INFOGAN
 from bench.analysis.pictures import tiled_height
 from bench.analysis.runs import Run, Sweep
 from bench.analysis.statistics import RatioInterval
@@ -17,7 +17,17 @@ from bench.records.storage import CorruptRecord
 from bench.report import wording
 from bench.report.choices import Choices
 from bench.report.curves import SweepCurves, ranks
-from bench.report.figures.style import COLOURS, MARKERS, STYLE, Drawing, line_style, logarithmic, save, show_images
+from bench.report.figures.style import (
+    COLOURS,
+    MARKERS,
+    STYLE,
+    Drawing,
+    draw_paper,
+    line_style,
+    logarithmic,
+    save,
+    show_images,
+)
 from bench.spec.vocabulary import measure
 from infogan.measures.catalogue import FAMILIES
 
@@ -96,28 +106,39 @@ def ticks(span: float) -> Sequence[float]:
 
 
 def _curves(sweep: Sweep, choices: Choices, arms: Sequence[str]) -> Drawing | None:
-    """L_I against the iteration, an arm a panel and a choice a colour; none where there are too many to tell apart."""
+    """L_I against the iteration, an arm a panel and a choice a colour; none where there are too many to tell apart.
+
+    The baselines are the second row. Each panel of Figure 1's setting has the paper's curve too.
+    """
     listed, trained = choices.listed, choices.arms(is_baseline=False)
     if not 2 <= len(listed) <= len(COLOURS) or not trained:
         return None
     curves = SweepCurves(sweep, list(sweep.groups()), arms)
-    figure = Figure(figsize=(8.4, 3.2), layout="constrained")
-    panels: list[Axes] = list(np.atleast_1d(figure.subplots(1, len(trained), sharey=True)))
-    for axes, arm in zip(panels, trained, strict=True):
-        for k, choice in enumerate(listed):
-            found = curves.finished(f"{choice.variant}/{arm}") if arm in choice.rows else None
-            if found is None:
-                continue
-            for curve in found:
-                axes.plot(*curves.thin(curve), linewidth=0.4, alpha=0.5, color=COLOURS[k])
-            axes.plot(*curves.thin(np.median(found, axis=0)), linewidth=1.6, label=choice.variant, **line_style(k))
-        if curves.entropy_nats:
-            axes.axhline(curves.entropy_nats, color="black", linewidth=0.9)
-        axes.set_title(arm)
-        axes.set_xlabel("iteration")
-    panels[0].set_ylabel("$L_I$ (nats)", parse_math=True)
-    panels[-1].legend(loc="lower right")
+    rows = [(trained, FIGURE1_INFOGAN), (choices.arms(is_baseline=True), FIGURE1_GAN)]
+    rows = [(row, paper) for row, paper in rows if row]
+    figure = Figure(figsize=(8.4, 3.2 * len(rows)), layout="constrained")
+    for part, (row, paper) in zip(np.atleast_1d(figure.subfigures(len(rows))), rows, strict=True):
+        panels: list[Axes] = list(np.atleast_1d(part.subplots(1, len(row), sharey=True)))
+        for axes, arm in zip(panels, row, strict=True):
+            for k, choice in enumerate(listed):
+                found = curves.finished(f"{choice.variant}/{arm}") if arm in choice.rows else None
+                if found is None:
+                    continue
+                for curve in found:
+                    axes.plot(*curves.thin(curve), linewidth=0.4, alpha=0.5, color=COLOURS[k])
+                axes.plot(*curves.thin(np.median(found, axis=0)), linewidth=1.6, label=choice.variant, **line_style(k))
+            if curves.is_figure1:
+                draw_paper(axes, paper, "o", label="the paper")
+                axes.set_xlim(0, curves.iterations)
+            if curves.entropy_nats:
+                axes.axhline(curves.entropy_nats, color="black", linewidth=0.9)
+            axes.set_title(arm)
+            axes.set_xlabel("iteration")
+        panels[0].set_ylabel("$L_I$ (nats)", parse_math=True)
+    panels[-1].legend(loc="best" if len(rows) > 1 else "lower right")
     caption = "Thick line: median of the seeds. Thin lines: every finished seed. Black line: H(c)."
+    if curves.is_figure1:
+        caption += " Black dashed line with markers: the paper's Figure 1, one run each, digitised to about 0.03 nats."
     return save(figure, "choices", "L_I with each choice", caption)
 
 

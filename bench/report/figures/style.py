@@ -12,6 +12,7 @@ from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
+from bench.analysis.paper import PaperCurve
 from bench.analysis.pictures import tiled
 
 # Okabe and Ito's colours, each with its own line style: told apart by the colour-blind and in black and white
@@ -54,6 +55,12 @@ class Drawing:
 def line_style(rank: int) -> dict[str, Any]:
     """Colour and dashes of a line that is the ``rank``-th of its kind, in every figure."""
     return {"color": COLOURS[rank % len(COLOURS)], "dashes": DASHES[rank % len(DASHES)]}
+
+
+def draw_paper(axes: Axes, paper: PaperCurve, marker: str, label: str | None = None) -> None:
+    """A curve of the paper's Figure 1."""
+    (line,) = axes.plot(paper.iterations, paper.mi_nats, color="black", linewidth=1.1, dashes=(4, 2), zorder=5)
+    line.set(marker=marker, markersize=5, markerfacecolor="white", markeredgewidth=1.1, label=label)
 
 
 def logarithmic(axis: Axis, steps: Sequence[float] = (1, 2, 5)) -> None:

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from bench.analysis.paper import FIGURE1_GAN, FIGURE1_INFOGAN, FIGURE1_T80, PaperCurve
 from bench.analysis.runs import Sweep
 from bench.report.curves import SweepCurves, spread
-from bench.report.figures.style import PANEL, STYLE, Drawing, line_style, logarithmic, save
+from bench.report.figures.style import PANEL, STYLE, Drawing, draw_paper, line_style, logarithmic, save
 from bench.spec.cells import T80_RULE
 
 FIRST_ITERATIONS = 100  # shown once more, wider
@@ -207,8 +207,7 @@ def _end(curve: np.ndarray, x: np.ndarray, last: int) -> float:
 
 
 def _draw_paper(axes: Axes, paper: PaperCurve, marker: str, last: int) -> _Label:
-    (line,) = axes.plot(paper.iterations, paper.mi_nats, color="black", linewidth=1.1, dashes=(4, 2), zorder=5)
-    line.set(marker=marker, markersize=5, markerfacecolor="white", markeredgewidth=1.1)
+    draw_paper(axes, paper, marker)
     height = float(np.interp(last, paper.iterations, paper.mi_nats))
     return _Label(height, paper.label.replace("Figure 1", "Fig. 1"), "black", (4, 2), 1.1, marker)
 
