@@ -5,7 +5,7 @@ those of another. They share nothing but the images, if the caller passes the sa
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import contextmanager
 
 import torch
 
@@ -30,8 +30,7 @@ def take_turns(parts: Sequence[Iterator[object]], device: str) -> Iterator[int]:
 
     Yields the number of parts left after each round. An exception of one ends all: a part that may fail must catch it.
     """
-    on_gpu = device == "cuda" and len(parts) > 1
-    streams = [torch.cuda.Stream() if on_gpu else None for _ in parts]
+    streams = [torch.cuda.Stream() if device == "cuda" else None for _ in parts]
     for stream in streams:
         if stream is not None:  # earlier copies to the device finish before any part reads them
             stream.wait_stream(torch.cuda.current_stream())
@@ -40,7 +39,26 @@ def take_turns(parts: Sequence[Iterator[object]], device: str) -> Iterator[int]:
     while running:
         for pair in list(running):
             part, stream = pair
-            with torch.cuda.stream(stream) if stream is not None else nullcontext():
+            with _on(stream):
                 if next(part, ended) is ended:
                     running.remove(pair)
         yield len(running)
+
+
+@contextmanager
+def _on(stream: torch.cuda.Stream | None) -> Iterator[None]:
+    """Context in which a part runs on its own stream and captures its graph there; None: on a CPU.
+
+    By default all graphs of a process are captured on one stream. cuBLAS has a workspace for each stream, so they would
+    write to the same one side by side, and the end of one graph would free it for all (pytorch/pytorch#193402).
+    """
+    if stream is None:
+        yield
+        return
+    graph = torch.cuda.graph
+    before, graph.default_capture_stream = graph.default_capture_stream, stream
+    try:
+        with torch.cuda.stream(stream):
+            yield
+    finally:
+        graph.default_capture_stream = before

@@ -51,7 +51,9 @@ class _Recorder(TorchDispatchMode):
 
 
 class _Graph:
-    """Replays the recorded operations; ``registered``: generators registered with it."""
+    """Replays the recorded operations. ``registered``: its generators; ``stream``: that on which it was captured."""
+
+    stream: "_Stream"
 
     def __init__(self) -> None:
         self.operations: list[tuple[Any, Any, Any, Any]] = []
@@ -70,7 +72,7 @@ class _Graph:
 
 
 @contextmanager
-def _capture(graph: _Graph) -> Iterator[None]:
+def _recording(graph: _Graph) -> Iterator[None]:
     recorder = _Recorder()
     try:
         with recorder:
@@ -78,6 +80,25 @@ def _capture(graph: _Graph) -> Iterator[None]:
     finally:
         recorder.put_back()
     graph.operations = recorder.operations
+
+
+class _Capture:
+    """``torch.cuda.graph``, which captures all graphs on one stream of the class unless that is replaced."""
+
+    default_capture_stream: "_Stream | None" = None
+
+    def __init__(self, graph: _Graph) -> None:
+        if self.default_capture_stream is None:
+            type(self).default_capture_stream = _Stream()
+        assert self.default_capture_stream is not None
+        graph.stream = self.default_capture_stream
+        self._recording = _recording(graph)
+
+    def __enter__(self) -> None:
+        self._recording.__enter__()
+
+    def __exit__(self, *error: Any) -> None:
+        self._recording.__exit__(*error)
 
 
 class _Stream:
@@ -93,7 +114,8 @@ def _on_stream(stream: _Stream) -> Iterator[None]:
 def emulate_graphs(monkeypatch: pytest.MonkeyPatch) -> None:
     """Emulate graphs until the test ends."""
     monkeypatch.setattr(torch.cuda, "CUDAGraph", _Graph)
-    monkeypatch.setattr(torch.cuda, "graph", _capture)
+    monkeypatch.setattr(_Capture, "default_capture_stream", None)
+    monkeypatch.setattr(torch.cuda, "graph", _Capture)
     monkeypatch.setattr(torch.cuda, "Stream", _Stream)
     monkeypatch.setattr(torch.cuda, "current_stream", lambda *_: _Stream())
     monkeypatch.setattr(torch.cuda, "stream", _on_stream)

@@ -210,6 +210,10 @@ def test_seeds_together_have_the_bits_of_each_alone(gpu: EmulatedGpu) -> None:
     together = [Trainer(config, images(), seed) for seed in range(3)]
     for _ in take_turns([iterations(trainer) for trainer in together], "cuda"):
         pass
+    streams = {run._step._graph.stream for run in together}  # type: ignore[attr-defined]
     for seed, run in enumerate(together):
-        assert same(run, trained(config, seed))
+        alone = trained(config, seed)
+        assert same(run, alone)
+        assert alone._step._graph.stream not in streams  # type: ignore[attr-defined]
+    assert len(streams) == 3  # of one stream, they would share cuBLAS's workspace
     assert gpu.problems == []
