@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -19,6 +20,7 @@ from infogan.blocks import NetworkSettings
 from infogan.capture import WARM_UP
 from infogan.codes import Categorical, Continuous, LatentSpec, Noise
 from infogan.step import Players, StepSettings, fused_step
+from infogan.together import iterations, take_turns
 from infogan.training import Progress, Trainer, TrainingConfig
 
 SPEC = LatentSpec(Noise(6), (Categorical(10), Continuous()))
@@ -209,6 +211,29 @@ def test_a_captured_training_resumes(images: Tensor, stop: int) -> None:
 
 @pytest.mark.gpu
 @needs_gpu
+@pytest.mark.usefixtures("_deterministic")
+def test_seeds_together_on_a_gpu_train_as_each_alone(images: Tensor) -> None:
+    """The first one ends earlier, and its graph and memory go while the graphs of the others are replayed."""
+    histories: dict[int, np.ndarray] = {}
+
+    def part(config: TrainingConfig, seed: int) -> Iterator[None]:
+        run = Trainer(config, images, seed)
+        for _ in iterations(run):
+            yield
+        histories[seed] = run.history()
+
+    configs = [replace(ON_GPU, capture="graph", iterations=num) for num in (8, 20, 20)]
+    for _ in take_turns([part(config, seed) for seed, config in enumerate(configs)], "cuda"):
+        torch.cuda.empty_cache()
+    for seed, config in enumerate(configs):
+        alone = Trainer(config, images, seed)
+        alone.enqueue(config.iterations)
+        assert abs(histories[seed] - alone.history()).max() < 1e-3
+
+
+@pytest.mark.gpu
+@needs_gpu
+@pytest.mark.filterwarnings("ignore:Synchronization debug mode is a prototype")
 @pytest.mark.parametrize("capture", ["off", "graph"])
 def test_on_a_gpu_an_iteration_waits_for_nothing(images: Tensor, capture: Any) -> None:
     """PyTorch's own check of synchronising calls between two log steps, after the warm-up and the capture."""
