@@ -118,6 +118,9 @@ def measure_row(row: Row, workload: Workload, rng: random.Random) -> CardRow:
     """Milliseconds per iteration of one seed, images/s of all seeds, and share of the product's rate."""
     device = workload.device
     product = MatrixProduct(device, TYPES[row.precision], PRODUCT_SIZES[device])
+    if device == "cuda":
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()
 
     def multiply() -> None:
         with gpu_products(row.precision):
@@ -139,7 +142,7 @@ def measure_row(row: Row, workload: Workload, rng: random.Random) -> CardRow:
         "share_low": share.low,
         "share_high": share.high,
         "product_tflops_per_s": statistics.median(rates) / 1e12,
-        "peak_mb": torch.cuda.max_memory_allocated() / 2**20 if device == "cuda" else None,
+        "peak_mb": (torch.cuda.max_memory_allocated() - product.num_bytes) / 2**20 if device == "cuda" else None,
     }
 
 
@@ -152,9 +155,6 @@ def measure_card(path: Path, workload: Workload, say: Announce, rows: tuple[Row,
     session = Session(workload.device, 1, say)
     measured: list[CardRow] = []
     for row in rows:
-        if workload.device == "cuda":
-            torch.cuda.empty_cache()
-            torch.cuda.reset_peak_memory_stats()
         try:
             measured.append(measure_row(row, workload, session.rng))
         except (RuntimeError, ValueError) as error:  # errors of CUDA and PyTorch

@@ -45,6 +45,10 @@ class MatrixProduct:
     def flops(self) -> float:
         return 2.0 * self.size**3
 
+    @property
+    def num_bytes(self) -> int:
+        return self.a.nbytes + self.out.nbytes
+
     def __call__(self) -> None:
         self._multiply[self.library]()
 
