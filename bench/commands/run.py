@@ -119,7 +119,8 @@ def _print_outcome(context: Context, outcome: Launched, num_tasks: int) -> None:
     finished = f"{outcome.done} of {num_tasks} cells finished" if num_tasks else "nothing was left to train"
     say(f"{finished}; records in {escape(str(context.results))}")
     if outcome.exit_code in (Exit.INTERRUPTED, Exit.TERMINATED):
-        say("stopped: run the same command to continue from the checkpoints, to the same bits")
+        bits = ", to the same bits" if context.device == "cpu" else ""  # kernels of a GPU add in any order
+        say(f"stopped: run the same command to continue from the checkpoints{bits}")
     else:
         _say_answer(context)
 
