@@ -30,7 +30,8 @@ def take_turns(parts: Sequence[Iterator[object]], device: str) -> Iterator[int]:
 
     Yields the number of parts left after each round. An exception of one ends all: a part that may fail must catch it.
     """
-    streams = [torch.cuda.Stream() if device == "cuda" else None for _ in parts]
+    on_gpu = device == "cuda" and len(parts) > 1
+    streams = [torch.cuda.Stream() if on_gpu else None for _ in parts]
     for stream in streams:
         if stream is not None:  # earlier copies to the device finish before any part reads them
             stream.wait_stream(torch.cuda.current_stream())
@@ -47,7 +48,7 @@ def take_turns(parts: Sequence[Iterator[object]], device: str) -> Iterator[int]:
 
 @contextmanager
 def _on(stream: torch.cuda.Stream | None) -> Iterator[None]:
-    """Context in which a part runs on its own stream and captures its graph there; None: on a CPU.
+    """Context in which a part runs on its own stream, if it has one, and captures its graph there.
 
     By default all graphs of a process are captured on one stream. cuBLAS has a workspace for each stream, so they would
     write to the same one side by side, and the end of one graph would free it for all (pytorch/pytorch#193402).
