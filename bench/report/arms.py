@@ -2,7 +2,6 @@
 
 import math
 from dataclasses import dataclass
-from statistics import median
 
 from markupsafe import Markup
 
@@ -71,7 +70,7 @@ class ArmView:
     @property
     def strip(self) -> Markup:
         """The seeds of the first condition, drawn."""
-        return strip(self.result.conditions[0])
+        return strip(self.result.conditions[0], self.result.value)
 
     @property
     def why(self) -> str:
@@ -166,10 +165,10 @@ def _beside(beside: BesideResult) -> str:
     return f"{known.words} {beside.paper:g}, here {ours}{unit}"
 
 
-def strip(condition: ConditionResult) -> Markup:
-    """A drawing of every seed's value as a dot, their median as a line, the bound dashed, and the ends as numbers.
+def strip(condition: ConditionResult, median: float | None) -> Markup:
+    """A drawing of every seed's value as a dot, the median as a line, the bound dashed, and the ends as numbers.
 
-    Empty without a seed.
+    Empty without a seed. Seeds that show nothing have no dot, but the median counts them: it may have no place.
     """
     values = {seed: value for seed, value in condition.seeds.items() if math.isfinite(value)}
     if not values:
@@ -182,12 +181,12 @@ def strip(condition: ConditionResult) -> Markup:
         return MARGIN + (WIDTH - 2 * MARGIN) * (value - low) / span
 
     ordered = sorted(values.values())
-    middle = median(ordered)
     dots = "".join(
         f'<circle cx="{x(value):.1f}" cy="13" r="4"><title>seed {seed}: {value:.4g}</title></circle>'
         for seed, value in values.items()
     )
-    lines = f'<path class="median" d="M{x(middle):.1f} 3V23"/>'
+    has_median = median is not None and low <= median <= high
+    lines = f'<path class="median" d="M{x(median):.1f} 3V23"/>' if has_median else ""
     lines += "".join(f'<path class="bound" d="M{x(limit):.1f} 0V26"/>' for limit in limits)
     known = measure(condition.measure)
     ends = [low] if high == low else [low, high]

@@ -193,13 +193,19 @@ def test_a_reason_says_what_was_missed_or_that_the_best_run_decides() -> None:
 
 
 def test_a_strip_has_a_dot_for_every_seed_in_proportion() -> None:
-    drawn = str(strip(condition(s0=0.0, s1=0.5, s2=1.0, s3=math.nan)))
+    drawn = str(strip(condition(s0=0.0, s1=0.5, s2=1.0, s3=math.nan), 0.5))
     places = [float(x) for x in re.findall(r'cx="([\d.]+)"', drawn)]
     assert places == [MARGIN, WIDTH / 2, WIDTH - MARGIN]
     assert f'class="bound" d="M{WIDTH / 2:.1f}' in drawn
     assert re.findall(r"<text [^>]*>([^<]*)</text>", drawn) == ["0.000", "1.000"]
     assert "every seed: 0.000, 0.500, 1.000; asked: at least 0.5" in drawn
-    assert str(strip(condition(s0=math.nan))) == ""
+    assert str(strip(condition(s0=math.nan), None)) == ""
+
+
+def test_the_line_of_a_strip_is_the_median_that_counts_seeds_which_show_nothing() -> None:
+    seeds = condition(s0=0.0, s1=0.5, s2=1.0, s3=-math.inf)
+    assert f'class="median" d="M{WIDTH / 4 + MARGIN / 2:.1f}' in str(strip(seeds, 0.25))
+    assert "median" not in str(strip(seeds, -math.inf))
 
 
 def test_the_picture_of_a_claim_is_shown_with_it() -> None:
@@ -211,4 +217,4 @@ def test_the_picture_of_a_claim_is_shown_with_it() -> None:
 @pytest.mark.parametrize("value", [-1.0, 0.5, 3.0])
 def test_equal_values_do_not_divide_by_nothing(value: float) -> None:
     held = ConditionResult("t80", "iterations", "every seed", "", "", value, True, {0: value, 1: value})
-    assert str(strip(held)).count("<circle") == 2
+    assert str(strip(held, value)).count("<circle") == 2
