@@ -99,8 +99,9 @@ def table(evidence: Iterable[Evidence]) -> str:
         first = results[0]
         beside = [text or wording.ABSENT for text in (words.papers(first), words.holding(first))]
         link = f"[{claim}]({REFERENCES.relative_to(ROOT).as_posix()}/{found[0].folder}/report.md)"
-        rows.append([link, words.plain(first), *_numbers(results), *beside, *answer(found)])
-    columns = ["", "claim", "ours", "needed", "the paper", "seeds", "does it hold?", "arms that differ"]
+        said, otherwise = answer(found)
+        rows.append([link, words.plain(first), said, *_numbers(results), *beside, otherwise])
+    columns = ["", "claim", "does it hold?", "ours", "needed", "the paper", "seeds", "arms that differ"]
     return f"{summary(evidence)}\n\n{markdown_table(columns, rows)}"
 
 
