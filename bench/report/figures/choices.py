@@ -33,6 +33,7 @@ from infogan.measures.catalogue import FAMILIES
 
 WIDTH = 8.4  # inches
 WORDS = 2.1  # of them, at the left of pictures
+HEADING = 0.24  # of them, above pictures
 IMAGE_ROWS, IMAGE_COLUMNS = 1, 10
 ARROW = 1.25  # length of an end without a bound, as a factor
 # steps within a decade, by the span of the axis that they are for: below it their labels do not touch
@@ -72,7 +73,8 @@ def _ratios(choices: Choices, arms: Sequence[str]) -> Drawing | None:
     for axes in (ratios, peaks) if peaks is not None else (ratios,):
         axes.set_ylim(len(listed) - 0.4, -0.6)
         axes.tick_params(axis="y", length=0)
-        axes.grid(axis="y", color="#EEEEEE", zorder=0)
+        axes.grid(axis="y", color="#EEEEEE")
+        axes.set_axisbelow(True)
     ratios.set_yticks(range(len(listed)), [choice.variant for choice in listed])
     ratios.axvline(1, color="black", linewidth=0.9, zorder=1)
     ratios.set_xscale("log")
@@ -81,6 +83,7 @@ def _ratios(choices: Choices, arms: Sequence[str]) -> Drawing | None:
     ratios.set_xlabel("T80, ratio to the reference (logarithmic)")
     if peaks is not None:
         peaks.axvline(FIGURE1_HUMP_NATS, color="black", linewidth=0.9, dashes=(4, 2), zorder=1)
+        peaks.text(FIGURE1_HUMP_NATS, -0.62, "the paper", ha="center", va="bottom", fontsize=8.5)
         peaks.set_yticks(range(len(listed)), [""] * len(listed))
         peaks.set_xlim(left=0)
         peaks.set_xlabel("baseline's peak $L_I$ (nats)", parse_math=True)
@@ -132,6 +135,8 @@ def _curves(sweep: Sweep, choices: Choices, arms: Sequence[str]) -> Drawing | No
                 axes.set_xlim(0, curves.iterations)
             if curves.entropy_nats:
                 axes.axhline(curves.entropy_nats, color="black", linewidth=0.9)
+                place = ("axes fraction", "data")
+                axes.annotate("H(c)", (1, curves.entropy_nats), (0, 2), place, "offset points", ha="right")
             axes.set_title(arm)
             axes.set_xlabel("iteration")
         panels[0].set_ylabel("$L_I$ (nats)", parse_math=True)
@@ -155,10 +160,10 @@ def _pictures(choices: Choices) -> Drawing | None:
     if not shown:
         return None
     height = tiled_height(shown[0][1], WIDTH - WORDS)
-    full = len(shown) * (height + 0.06)
+    full = HEADING + len(shown) * (height + 0.06)
     figure, arms = Figure(figsize=(WIDTH, full)), {row.arm for row, _ in shown}
     for k, (row, images) in enumerate(shown):
-        bottom = full - (k + 1) * (height + 0.06)
+        bottom = full - HEADING - (k + 1) * (height + 0.06)
         axes = figure.add_axes((WORDS / WIDTH, bottom / full, 1 - WORDS / WIDTH, height / full))
         show_images(axes, images, aspect="auto")
         axes.set_axis_off()
@@ -166,6 +171,8 @@ def _pictures(choices: Choices) -> Drawing | None:
         name = row.variant if len(arms) == 1 else f"{row.variant}, {row.arm}"
         words = f"{name}\n{value} {known.unit}".rstrip()
         figure.text(0.005, (bottom + height / 2) / full, words, va="center", fontsize=8.5)
+    heading = f"Number: {known.heading}. Columns: {code} varies."
+    figure.text(0.005, 1 - HEADING / 2 / full, heading, va="center", fontsize=8.5)
     seeds = sorted({row.runs[0].cell.seed for row, _ in shown})
     caption = (
         f"Seed {wording.seeds_in_words(seeds)}. The columns vary {code}; each row has other noise and codes. "

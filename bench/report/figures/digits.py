@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib import rc_context
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
 
 from bench.analysis.pictures import digit_of_categories
 from bench.analysis.runs import Sweep
@@ -13,7 +14,11 @@ from bench.report.curves import ranks
 from bench.report.figures.style import STYLE, Drawing, line_style, logarithmic, save
 from bench.spec.experiment import arm_of
 
-_PANELS = (("digit_error", "one-to-one error of Q's category"), ("kid", "KID to real digits"))
+_PANELS = (
+    ("digit_error", "one-to-one error of Q's category (of images)"),
+    ("kid", "KID to real digits (logarithmic)"),
+)
+LINEAR_KID = 1e-3  # below it the axis is linear: an estimate of a KID may be negative
 
 
 def draw_digits(sweep: Sweep, groups: Sequence[str], arms: Sequence[str]) -> list[Drawing]:
@@ -48,9 +53,12 @@ def _trajectory(sweep: Sweep, groups: Sequence[str], arms: Sequence[str]) -> Dra
         logarithmic(axes.xaxis, (1,))
         axes.set_xlabel("iteration (logarithmic)")
         axes.set_title(words, fontsize=9.5)
-        axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]))
-        if panel == 0:
+        if name == "kid":
+            axes.set_yscale("symlog", linthresh=LINEAR_KID, linscale=0.3)
+            axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        else:
             axes.legend()
+        axes.set_ylim(bottom=min(0.0, *(value for columns in held.values() for s in columns for value in s[name])))
     caption = (
         "Each probe uses 1,000 samples, 1,000 training images and 2,000 held-out images. Thin lines: every finished "
         "seed. Thick line: their median. Batch-norm statistics are estimated anew at each probe and frozen."
@@ -101,7 +109,7 @@ def _confusion(sweep: Sweep, groups: Sequence[str]) -> Drawing | None:
         assert digits is not None
         order = sorted(range(len(digits)), key=lambda k: (digits[k] < 0, digits[k]))
         shares_KD = counts_KD[order] / np.maximum(counts_KD.sum(axis=0), 1)
-        axes = figure.add_axes((0.05 + panel * share, 0.13, share - 0.07, 0.75))
+        axes = figure.add_axes((0.07 + panel * share, 0.13, share - 0.085, 0.75))
         axes.imshow(shares_KD, cmap="Greys", vmin=0, vmax=1, aspect="auto")
         for k, row in enumerate(counts_KD[order]):
             for digit, count in enumerate(row):
@@ -112,6 +120,7 @@ def _confusion(sweep: Sweep, groups: Sequence[str]) -> Drawing | None:
         axes.tick_params(length=0, labelsize=7)
         axes.set_title(f"{group}, seed {run.cell.seed}", fontsize=9.5)
         axes.set_xlabel("digit")
+        axes.set_ylabel("category, as its digit")
     caption = (
         "Held-out images by Q's category and by digit. The digit of a category is fitted on the training images. Shown "
         "is the best seed of each arm: the one with the fewest errors on the training images."

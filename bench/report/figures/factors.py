@@ -43,9 +43,11 @@ def draw_runs(found: FactorRuns) -> Drawing | None:
         height = large_height + 2.6 * _LINE + num_rows * (small_height + 1.5 * _LINE) + MARGIN
         figure = Figure(figsize=(WIDTH, height))
         top = height - 1.2 * _LINE
-        axes = _grid_axes(figure, MARGIN, top, WIDTH - 2 * MARGIN, large_height, first.grid, _title(found, first), 9.5)
+        large_title = f"{found.factor.replace('_', ' ')}, {_title(found, first)}"
+        axes = _grid_axes(figure, MARGIN, top, WIDTH - 2 * MARGIN, large_height, first.grid, large_title, 9.5)
         size = first.grid.shape[3] + GAP
-        axes.set_xticks([k * size + (size - GAP) / 2 - 0.5 for k in range(first.grid.shape[1])], first.columns)
+        columns = [f"{first.code} = {first.columns[0]}", *first.columns[1:]]
+        axes.set_xticks([k * size + (size - GAP) / 2 - 0.5 for k in range(first.grid.shape[1])], columns)
         axes.tick_params(axis="x", length=0, pad=2, labelsize=8.5)
         top -= large_height + 1.4 * _LINE
         for k, (grid, title) in enumerate(small):

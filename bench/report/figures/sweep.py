@@ -48,13 +48,17 @@ class SweepFigures:
         with rc_context(STYLE):
             if any(curves.curve(run) is not None for group in curves.groups for run in curves.runs(group)):
                 drawings.append(self._mutual_information(self.budget))
-                if self.budget > 1.5 * FIRST_ITERATIONS:
+                if self.budget > 1.5 * FIRST_ITERATIONS and self._rises_at_once():
                     drawings.append(self._mutual_information(FIRST_ITERATIONS))
             if any(curves.finished(group) is not None for group in curves.groups):
                 drawings.append(self._losses())
             if any(math.isfinite(t) for times in curves.times().values() for t in times):
                 drawings.append(self._t80())
         return drawings
+
+    def _rises_at_once(self) -> bool:
+        """Whether a seed has its T80 within the first iterations; elsewhere they show a flat line."""
+        return any(t <= FIRST_ITERATIONS for times in self.curves.times().values() for t in times)
 
     def _style(self, group: str) -> dict[str, Any]:
         return line_style(self.curves.rank_of[group])
@@ -87,7 +91,7 @@ class SweepFigures:
         _direct_labels(axes, labels)
         if full:
             return save(figure, "mutual-information", title, self._caption())
-        caption = f"The same curves up to iteration {last}, where the arms separate."
+        caption = f"The same curves up to iteration {last}."
         return save(figure, "first-iterations", f"The first {last} iterations", caption)
 
     def _arm(self, axes: Axes, group: str, last: int) -> list[_Label]:
