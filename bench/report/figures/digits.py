@@ -109,7 +109,7 @@ def _confusion(sweep: Sweep, groups: Sequence[str]) -> Drawing | None:
         assert digits is not None
         order = sorted(range(len(digits)), key=lambda k: (digits[k] < 0, digits[k]))
         shares_KD = counts_KD[order] / np.maximum(counts_KD.sum(axis=0), 1)
-        axes = figure.add_axes((0.07 + panel * share, 0.13, share - 0.085, 0.75))
+        axes = figure.add_axes((0.08 + panel * share, 0.13, share - 0.095, 0.75))
         axes.imshow(shares_KD, cmap="Greys", vmin=0, vmax=1, aspect="auto")
         for k, row in enumerate(counts_KD[order]):
             for digit, count in enumerate(row):
