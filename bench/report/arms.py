@@ -185,8 +185,9 @@ def strip(condition: ConditionResult, median: float | None) -> Markup:
         f'<circle cx="{x(value):.1f}" cy="13" r="4"><title>seed {seed}: {value:.4g}</title></circle>'
         for seed, value in values.items()
     )
-    has_median = median is not None and low <= median <= high
-    lines = f'<path class="median" d="M{x(median):.1f} 3V23"/>' if has_median else ""
+    lines = ""
+    if median is not None and low <= median <= high:
+        lines = f'<path class="median" d="M{x(median):.1f} 3V23"/>'
     lines += "".join(f'<path class="bound" d="M{x(limit):.1f} 0V26"/>' for limit in limits)
     known = measure(condition.measure)
     ends = [low] if high == low else [low, high]
