@@ -120,7 +120,7 @@ def _curves(sweep: Sweep, choices: Choices, arms: Sequence[str]) -> Drawing | No
     rows = [(trained, FIGURE1_INFOGAN), (choices.arms(is_baseline=True), FIGURE1_GAN)]
     rows = [(row, paper) for row, paper in rows if row]
     figure = Figure(figsize=(8.4, 3.2 * len(rows)), layout="constrained")
-    for part, (row, paper) in zip(np.atleast_1d(figure.subfigures(len(rows))), rows, strict=True):
+    for part, (row, paper) in zip(figure.subfigures(len(rows), squeeze=False)[:, 0], rows, strict=True):
         panels: list[Axes] = list(np.atleast_1d(part.subplots(1, len(row), sharey=True)))
         for axes, arm in zip(panels, row, strict=True):
             for k, choice in enumerate(listed):
