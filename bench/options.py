@@ -100,8 +100,8 @@ class SeedOptions(TypedDict):
         typer.Option(
             min=1,
             max=64,
-            help="Number of seeds of an arm that one process may train; each gets the same bits as when trained alone. "
-            "Default: 1; on a GPU up to 5, whose kernels run in parallel.",
+            help="Number of seeds of an arm that one process may train; each gets the random draws, and on a CPU "
+            "the bits, that it has alone. Default: 1; on a GPU up to 5, whose kernels run in parallel.",
         ),
     ]
     executor: Annotated[

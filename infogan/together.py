@@ -1,4 +1,4 @@
-"""Several trainings in one process, such as the seeds of an arm. Each gets the same bits as if it ran alone.
+"""Several trainings in one process, such as the seeds of an arm. On a CPU each gets the bits that it has alone.
 
 They take turns, one iteration each. On a GPU each has its own stream and graph, so that small kernels of one run beside
 those of another. They share nothing but the images, if the caller passes the same tensor to all of them.
@@ -51,7 +51,8 @@ def _on(stream: torch.cuda.Stream | None) -> Iterator[None]:
     """Context in which a part runs on its own stream, if it has one, and captures its graph there.
 
     By default all graphs of a process are captured on one stream. cuBLAS has a workspace for each stream, so they would
-    write to the same one side by side, and the end of one graph would free it for all (pytorch/pytorch#193402).
+    write to the same one side by side, and the end of one graph would free it for all (pytorch/pytorch#193402). Set
+    here and not where a graph is captured, since that file decides the keys of all cells.
     """
     if stream is None:
         yield

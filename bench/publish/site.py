@@ -29,7 +29,7 @@ from bench.report.figures import Drawing, draw_history
 from bench.report.files import Collected
 from bench.spec.tables import load_spec
 
-PAGES = (*(path.relative_to(ROOT).as_posix() for path in DOCUMENTS), "CONTRIBUTING.md", "CHANGELOG.md")
+PUBLISHED = (*(path.relative_to(ROOT).as_posix() for path in DOCUMENTS), "CONTRIBUTING.md", "CHANGELOG.md")
 MARK = ".site"  # in a folder that this module has written, and may write anew
 
 
@@ -64,7 +64,7 @@ class Site:
         return None if page is None else _relative(page, posixpath.splitext(document)[0] + ".html") + hash_ + anchor
 
     def _page(self, wanted: str) -> str | None:
-        if wanted in PAGES:
+        if wanted in PUBLISHED:
             return posixpath.splitext(wanted)[0] + ".html"
         if wanted == "results/reference/README.md":
             return "index.html"
@@ -97,7 +97,7 @@ def build() -> dict[str, bytes]:
         site.files |= {posixpath.join(posixpath.dirname(page), path): content for path, content in tables.items()}
     combined = combine(found, spec, addresses, site.links("index.html"))
     site.files["index.html"] = pages.render_combined(combined.view)
-    texts = {name: (ROOT / name).read_text() for name in PAGES}
+    texts = {name: (ROOT / name).read_text() for name in PUBLISHED}
     for name, text in texts.items():
         content = to_html(text, lambda link, name=name: site.target(name, link))  # type: ignore[misc]
         site.document(posixpath.splitext(name)[0] + ".html", title_of(text, name), content=Markup(content))

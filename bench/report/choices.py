@@ -139,7 +139,7 @@ def _table_of_t80(choices: Choices) -> Table:
         ]
         rows.append([choice.variant, choice.note, *(cell for cells in shown for cell in cells), *peaks])
     held = [choice.rows[arm] for choice in choices.listed for arm in sorted(choice.rows)]
-    level = max((row.ratio.t80.level for row in held if row.ratio), default=math.nan)
+    level = min((row.ratio.t80.level for row in held if row.ratio and not row.is_baseline), default=math.nan)
     ratios = (
         "T80 ratio (Hodges and Lehmann): above 1 is slower than the same arm of the reference, with the exact rank "
         f"interval at {wording.percent(level)} %. The reference's row gives T80 itself."

@@ -118,7 +118,7 @@ def measure_row(row: Row, workload: Workload, rng: random.Random) -> CardRow:
     """Milliseconds per iteration of one seed, images/s of all seeds, and share of the product's rate."""
     device = workload.device
     product = MatrixProduct(device, TYPES[row.precision], PRODUCT_SIZES[device])
-    if device == "cuda":
+    if device == "cuda":  # after the product is made, which needs a copy more; its matrices are subtracted below
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats()
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib import rc_context
@@ -15,7 +16,7 @@ from bench.analysis.runs import Run, Sweep
 from bench.analysis.statistics import RatioInterval
 from bench.records.storage import CorruptRecord
 from bench.report import wording
-from bench.report.choices import Choices
+from bench.report.choices import Choice, Choices
 from bench.report.curves import SweepCurves, ranks
 from bench.report.figures.style import (
     COLOURS,
@@ -41,9 +42,10 @@ TICKS = {1.6: (1, 1.05, 1.1, 1.2, 8, 9, 9.5), 20.0: (1, 1.5, 2, 3, 5, 7), 500.0:
 
 
 def draw_choices(sweep: Sweep, choices: Choices, arms: Sequence[str]) -> list[Drawing]:
-    """Ratios and curves, or pictures: whatever tells the choices apart. ``arms``: all of them, which fixes colours."""
+    """Pictures, and before them ratios and curves where L_I is compared. ``arms``: all of them, which fixes colours."""
     with rc_context(STYLE):
-        drawings = [_pictures(choices)] if choices.measures else [_ratios(choices, arms), _curves(sweep, choices, arms)]
+        drawings = [] if choices.measures else [_ratios(choices, arms), _curves(sweep, choices, arms)]
+        drawings.append(_pictures(choices))
     return [drawing for drawing in drawings if drawing is not None]
 
 
@@ -119,44 +121,53 @@ def _curves(sweep: Sweep, choices: Choices, arms: Sequence[str]) -> Drawing | No
     curves = SweepCurves(sweep, list(sweep.groups()), arms)
     rows = [(trained, FIGURE1_INFOGAN), (choices.arms(is_baseline=True), FIGURE1_GAN)]
     rows = [(row, paper) for row, paper in rows if row]
-    figure = Figure(figsize=(8.4, 3.2 * len(rows)), layout="constrained")
+    figure = Figure(figsize=(8.4, 0.3 + 3.0 * len(rows)), layout="constrained")
     for part, (row, paper) in zip(figure.subfigures(len(rows), squeeze=False)[:, 0], rows, strict=True):
         panels: list[Axes] = list(np.atleast_1d(part.subplots(1, len(row), sharey=True)))
         for axes, arm in zip(panels, row, strict=True):
-            for k, choice in enumerate(listed):
-                found = curves.finished(f"{choice.variant}/{arm}") if arm in choice.rows else None
-                if found is None:
-                    continue
-                for curve in found:
-                    axes.plot(*curves.thin(curve), linewidth=0.4, alpha=0.5, color=COLOURS[k])
-                axes.plot(*curves.thin(np.median(found, axis=0)), linewidth=1.6, label=choice.variant, **line_style(k))
+            _curves_of_arm(axes, curves, listed, arm)
             if curves.is_figure1:
-                draw_paper(axes, paper, "o", label="the paper")
+                draw_paper(axes, paper, "o")
                 axes.set_xlim(0, curves.iterations)
-            if curves.entropy_nats:
-                axes.axhline(curves.entropy_nats, color="black", linewidth=0.9)
-                place = ("axes fraction", "data")
-                axes.annotate("H(c)", (1, curves.entropy_nats), (0, 2), place, "offset points", ha="right")
-            axes.set_title(arm)
-            axes.set_xlabel("iteration")
         panels[0].set_ylabel("$L_I$ (nats)", parse_math=True)
-    panels[-1].legend(loc="best" if len(rows) > 1 else "lower right")
+    handles = [Line2D([], [], linewidth=1.6, label=c.variant, **line_style(k)) for k, c in enumerate(listed)]
+    if curves.is_figure1:
+        look: dict[str, Any] = {"color": "black", "dashes": (4, 2), "marker": "o", "markerfacecolor": "white"}
+        handles.append(Line2D([], [], linewidth=1.1, label="the paper", **look))
+    figure.legend(handles=handles, loc="outside upper center", ncols=len(handles))
     caption = "Thick line: median of the seeds. Thin lines: every finished seed. Black line: H(c)."
     if curves.is_figure1:
         caption += " Black dashed line with markers: the paper's Figure 1, one run each, digitised to about 0.03 nats."
     return save(figure, "choices", "L_I with each choice", caption)
 
 
+def _curves_of_arm(axes: Axes, curves: SweepCurves, listed: Sequence[Choice], arm: str) -> None:
+    for k, choice in enumerate(listed):
+        found = curves.finished(f"{choice.variant}/{arm}") if arm in choice.rows else None
+        if found is None:
+            continue
+        for curve in found:
+            axes.plot(*curves.thin(curve), linewidth=0.4, alpha=0.5, color=COLOURS[k])
+        axes.plot(*curves.thin(np.median(found, axis=0)), linewidth=1.6, **line_style(k))
+    if curves.entropy_nats:
+        axes.axhline(curves.entropy_nats, color="black", linewidth=0.9)
+        place = ("axes fraction", "data")
+        axes.annotate("H(c)", (1, curves.entropy_nats), (0, 2), place, "offset points", ha="right")
+    axes.set_title(arm)
+    axes.set_xlabel("iteration")
+
+
 def _pictures(choices: Choices) -> Drawing | None:
     """One row a choice, of its first seed's sweep of a code: of c1 where digits are compared, else of the last one.
 
-    None where no cell has pictures.
+    Where L_I is compared, of the first arm alone. None where no cell has pictures.
     """
     if not choices.rows:
         return None
-    known = measure(choices.measures[0])
+    known = measure(choices.measures[0] if choices.measures else "variety")
     code = "c1" if known.name in FAMILIES["digits"] else f"c{len(choices.rows[0].runs[0].cell.config['codes'])}"
-    shown = [(row, images) for row in choices.rows if (images := _images(row.runs[0], code)) is not None]
+    rows = choices.rows if choices.measures else [row for row in choices.rows if row.arm == choices.rows[0].arm]
+    shown = [(row, images) for row in rows if row.runs and (images := _images(row.runs[0], code)) is not None]
     if not shown:
         return None
     height = tiled_height(shown[0][1], WIDTH - WORDS)

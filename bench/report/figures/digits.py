@@ -16,9 +16,9 @@ from bench.spec.experiment import arm_of
 
 _PANELS = (
     ("digit_error", "one-to-one error of Q's category (of images)"),
-    ("kid", "KID to real digits (logarithmic)"),
+    ("kid", "KID to real digits (logarithmic above 0.001)"),
 )
-LINEAR_KID = 1e-3  # below it the axis is linear: an estimate of a KID may be negative
+_LINEAR_KID = 1e-3  # below it the axis is linear: an estimate of a KID may be negative
 
 
 def draw_digits(sweep: Sweep, groups: Sequence[str], arms: Sequence[str]) -> list[Drawing]:
@@ -54,11 +54,13 @@ def _trajectory(sweep: Sweep, groups: Sequence[str], arms: Sequence[str]) -> Dra
         axes.set_xlabel("iteration (logarithmic)")
         axes.set_title(words, fontsize=9.5)
         if name == "kid":
-            axes.set_yscale("symlog", linthresh=LINEAR_KID, linscale=0.3)
+            axes.set_yscale("symlog", linthresh=_LINEAR_KID, linscale=0.3)
             axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         else:
             axes.legend()
-        axes.set_ylim(bottom=min(0.0, *(value for columns in held.values() for s in columns for value in s[name])))
+        axes.set_ylim(
+            bottom=min(0.0, *(value for columns in held.values() for series in columns for value in series[name]))
+        )
     caption = (
         "Each probe uses 1,000 samples, 1,000 training images and 2,000 held-out images. Thin lines: every finished "
         "seed. Thick line: their median. Batch-norm statistics are estimated anew at each probe and frozen."

@@ -57,10 +57,10 @@ def line_style(rank: int) -> dict[str, Any]:
     return {"color": COLOURS[rank % len(COLOURS)], "dashes": DASHES[rank % len(DASHES)]}
 
 
-def draw_paper(axes: Axes, paper: PaperCurve, marker: str, label: str | None = None) -> None:
+def draw_paper(axes: Axes, paper: PaperCurve, marker: str) -> None:
     """A curve of the paper's Figure 1."""
     (line,) = axes.plot(paper.iterations, paper.mi_nats, color="black", linewidth=1.1, dashes=(4, 2), zorder=5)
-    line.set(marker=marker, markersize=5, markerfacecolor="white", markeredgewidth=1.1, label=label)
+    line.set(marker=marker, markersize=5, markerfacecolor="white", markeredgewidth=1.1)
 
 
 def logarithmic(axis: Axis, steps: Sequence[float] = (1, 2, 5)) -> None:

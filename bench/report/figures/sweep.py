@@ -48,7 +48,7 @@ class SweepFigures:
         with rc_context(STYLE):
             if any(curves.curve(run) is not None for group in curves.groups for run in curves.runs(group)):
                 drawings.append(self._mutual_information(self.budget))
-                if self.budget > 1.5 * FIRST_ITERATIONS and self._rises_at_once():
+                if self.budget > 1.5 * FIRST_ITERATIONS and self._reaches_t80_early():
                     drawings.append(self._mutual_information(FIRST_ITERATIONS))
             if any(curves.finished(group) is not None for group in curves.groups):
                 drawings.append(self._losses())
@@ -56,8 +56,8 @@ class SweepFigures:
                 drawings.append(self._t80())
         return drawings
 
-    def _rises_at_once(self) -> bool:
-        """Whether a seed has its T80 within the first iterations; elsewhere they show a flat line."""
+    def _reaches_t80_early(self) -> bool:
+        """Whether a seed has its T80 within the first iterations, which are drawn to tell such arms apart."""
         return any(t <= FIRST_ITERATIONS for times in self.curves.times().values() for t in times)
 
     def _style(self, group: str) -> dict[str, Any]:
