@@ -147,6 +147,15 @@ def test_variants_are_selected_by_name(tmp_path: Path) -> None:
         Context([EXPERIMENT], profile="smoke", variants="seperate-q", results=tmp_path)
 
 
+def test_the_level_is_that_of_the_intervals_that_are_printed(spec: Spec, sweep: Sweep) -> None:
+    """Of baselines, which never reach T80, nothing is known: their interval is unbounded at 100 %. It is not printed."""
+    chosen = choices_of(sweep, spec.experiments[EXPERIMENT])
+    baseline = chosen.listed[-2].rows["gan-fast-q"].ratio
+    assert baseline is not None
+    assert baseline.t80.level == 1.0
+    assert "with the exact rank interval at 90 %." in choices_table(chosen).caption
+
+
 def test_without_the_reference_there_is_no_ratio_and_no_figure_of_ratios(spec: Spec, sweep: Sweep) -> None:
     experiment = spec.experiments[EXPERIMENT]
     chosen = choices_of(replace(sweep, runs=[r for r in sweep.runs if r.cell.variant != "reference"]), experiment)
