@@ -148,7 +148,7 @@ def test_variants_are_selected_by_name(tmp_path: Path) -> None:
 
 
 def test_the_level_is_that_of_the_intervals_that_are_printed(spec: Spec, sweep: Sweep) -> None:
-    """Of baselines, which never reach T80, nothing is known: their interval is unbounded at 100 %. It is not printed."""
+    """Of baselines, which never reach T80, nothing is known: their interval is unbounded, at 100 %, and not printed."""
     chosen = choices_of(sweep, spec.experiments[EXPERIMENT])
     baseline = chosen.listed[-2].rows["gan-fast-q"].ratio
     assert baseline is not None
