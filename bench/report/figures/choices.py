@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from matplotlib import rc_context
@@ -21,6 +20,7 @@ from bench.report.curves import SweepCurves, ranks
 from bench.report.figures.style import (
     COLOURS,
     MARKERS,
+    PAPER,
     STYLE,
     Drawing,
     draw_paper,
@@ -132,8 +132,7 @@ def _curves(sweep: Sweep, choices: Choices, arms: Sequence[str]) -> Drawing | No
         panels[0].set_ylabel("$L_I$ (nats)", parse_math=True)
     handles = [Line2D([], [], linewidth=1.6, label=c.variant, **line_style(k)) for k, c in enumerate(listed)]
     if curves.is_figure1:
-        look: dict[str, Any] = {"color": "black", "dashes": (4, 2), "marker": "o", "markerfacecolor": "white"}
-        handles.append(Line2D([], [], linewidth=1.1, label="the paper", **look))
+        handles.append(Line2D([], [], marker="o", label="the paper", **PAPER))
     figure.legend(handles=handles, loc="outside upper center", ncols=len(handles))
     caption = "Thick line: median of the seeds. Thin lines: every finished seed. Black line: H(c)."
     if curves.is_figure1:

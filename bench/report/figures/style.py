@@ -20,6 +20,15 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#B88700", "#56B4E9", "#5
 DASHES: tuple[tuple[float, ...], ...] = ((), (5, 1.2, 1.2, 1.2), (1.2, 1.1), (3.4, 1.4), (4, 1.1, 1.1, 1.1, 1.1, 1.1))
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")  # beside the colours
 PANEL = (0.075, 0.635)  # left edge and width of a panel with labels at its right
+# of the paper's own curves, with a marker each
+PAPER: dict[str, Any] = {
+    "color": "black",
+    "linewidth": 1.1,
+    "dashes": (4, 2),
+    "markersize": 5,
+    "markerfacecolor": "white",
+    "markeredgewidth": 1.1,
+}
 
 STYLE: dict[Any, Any] = {
     "figure.dpi": 72,
@@ -59,8 +68,7 @@ def line_style(rank: int) -> dict[str, Any]:
 
 def draw_paper(axes: Axes, paper: PaperCurve, marker: str) -> None:
     """A curve of the paper's Figure 1."""
-    (line,) = axes.plot(paper.iterations, paper.mi_nats, color="black", linewidth=1.1, dashes=(4, 2), zorder=5)
-    line.set(marker=marker, markersize=5, markerfacecolor="white", markeredgewidth=1.1)
+    axes.plot(paper.iterations, paper.mi_nats, marker=marker, zorder=5, **PAPER)
 
 
 def logarithmic(axis: Axis, steps: Sequence[float] = (1, 2, 5)) -> None:
