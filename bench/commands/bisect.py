@@ -6,15 +6,14 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from bench.analysis.results import load
 from bench.analysis.runs import Sweep
-from bench.analysis.sweep_file import read_curves, write_curves
+from bench.analysis.sweep_file import read_curves
 from bench.commands.baseline import default_baseline, gate_rule, read_baseline
 from bench.console import BadInput, Exit, escape, received_signals, say, say_as_is
 from bench.context import DEFAULT_SPEC, Context
@@ -159,18 +158,13 @@ class Trainer:
         tree, log = self.folder / "tree", path.with_suffix(".log")
         log.parent.mkdir(parents=True, exist_ok=True)
         made = ["--seeds", ",".join(map(str, seeds)), "--to", str(path), "--results", str(self.folder)]
-        command = [sys.executable, "-m", "bench", "baseline", self.experiment, "--run", *made]
+        command = [sys.executable, "-m", "bench", "baseline", self.experiment, "--run", "--no-tracking", *made]
         command += [text for name, value in self.given.items() if value is not None for text in (name, str(value))]
         environment = {
             name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONSAFEPATH")
         }
         if self.substitute:
-            environment["INFOGAN_SUBSTITUTE"] = self.substitute  # older commits lack this option, too
-        described = subprocess.run(
-            [*command[:4], "--help"], cwd=tree, env=environment, capture_output=True, text=True, check=False
-        )
-        self._heed()
-        command += ["--no-tracking"] if "--no-tracking" in described.stdout else []  # older commits lack this option
+            environment["INFOGAN_SUBSTITUTE"] = self.substitute  # older commits lack the option
         with log.open("w", encoding="utf-8") as output:
             process = subprocess.Popen(
                 command, cwd=tree, env=environment, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
@@ -181,25 +175,8 @@ class Trainer:
             raise Stopped(Exit(code))
         if code == 0 and path.exists():
             return None
-        if code == Exit.FAILED and (sweep := self._ended_runs(seeds)):
-            write_curves(path, sweep)
-            return None
         said = [line for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
         return one_line(f"exit code {code}: {said[-1] if said else 'it said nothing'}")
-
-    def _ended_runs(self, seeds: tuple[int, ...]) -> Sweep | None:
-        """All runs of the commit in the tree, from their cells: an older ``baseline`` fails where a seed diverged.
-
-        The cell that diverged just now tells the definition. Other commits of the same definition share its cells.
-        """
-        commit, found = engine.git(self.folder / "tree", "rev-parse", "--short=12", "HEAD"), load(self.folder)
-        for sweep in (*found.sweeps, *found.kept_apart):
-            own = replace(sweep, runs=[run for run in sweep.runs if run.cell.seed in seeds])
-            is_of_commit = any(run.diverged and run.environment.get("git_commit") == commit for run in own.runs)
-            is_whole = all(len(runs) == len(seeds) for runs in own.groups().values())
-            if sweep.experiment == self.experiment and is_of_commit and is_whole and all(run.ended for run in own.runs):
-                return own
-        return None
 
     def _ended(self, process: "subprocess.Popen[bytes]") -> int:
         """Wait for the training's end, pass every signal on to it, and return its exit code."""

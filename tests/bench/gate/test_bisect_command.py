@@ -14,19 +14,16 @@ from typing import Any
 
 import pytest
 
-from bench.analysis.runs import Run
 from bench.analysis.sweep_file import write_curves
 from bench.commands.bisect import Trainer, bisect
 from bench.console import BadInput, Exit
 from bench.publish.gate_proof import stretched
 from bench.records.schema import Result
 from tests.bench.gate.baselines import converging
-from tests.builders import ROOT, begun
+from tests.builders import ROOT
 
 PROGRAM = """
 import os, pathlib, shutil, signal, sys, time
-if "--help" in sys.argv:
-    sys.exit(print("--no-tracking"))
 store = pathlib.Path(os.environ["STORE"])
 given = dict(zip(sys.argv, sys.argv[1:]))
 if not os.path.isdir(given.get("--data-dir", ".")):
@@ -43,9 +40,6 @@ if pathlib.Path("slowdown").read_text() == "forever":
         time.sleep(0.05)
 slowdown = pathlib.Path("slowdown").read_text() if given["--profile"] == "cpu" else "1.0"
 num_seeds = len(given["--seeds"].split(","))
-if slowdown == "older":  # its baseline fails where seeds diverge; the cells are there
-    shutil.copytree(store / "cells", pathlib.Path(given["--results"], "cells"), dirs_exist_ok=True)
-    sys.exit("3 cells failed")
 shutil.copy(store / f"{slowdown}-{num_seeds}.json", given["--to"])
 """
 
@@ -97,35 +91,22 @@ def test_curves_of_another_profile_are_not_used(toy: Toy, tmp_path: Path, capsys
     assert f"first regressing commit: {toy.commits[1]}" in capsys.readouterr().out
 
 
-def with_diverged(runs: list[Run]) -> list[Run]:
-    """The same with seeds 0 to 2 diverged."""
-    failure = Result(status="failed", error="NonFiniteLoss", message="non-finite value at iteration 3: loss=nan")
-    return [replace(r, state="failed", result=failure) if r.cell.seed < 3 else r for r in runs]
-
-
 def test_a_commit_whose_seeds_diverge_is_bad(toy: Toy, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Three of five. An older commit's own baseline calls that a failure; its cells tell."""
-    toy.add("1.0", "older")
-    for run in with_diverged(converging().runs[:5]):
-        assert run.result is not None
-        said = run.environment | {"git_commit": toy.commits[1][:12]}
-        assert run.history is not None
-        begun(toy.store, run.cell, run.history, environment=said).write_result(run.result)
+    """Three of five."""
+    toy.add("1.0", "diverged")
+    base = converging()
+    failure = Result(status="failed", error="NonFiniteLoss", message="non-finite value at iteration 3: loss=nan")
+    runs = [replace(r, state="failed", result=failure) if r.cell.seed < 3 else r for r in base.runs[:5]]
+    write_curves(toy.store / "diverged-5.json", replace(base, runs=runs))
     assert toy.search(tmp_path / "results") == Exit.OK
     said = capsys.readouterr().out
     assert f"first regressing commit: {toy.commits[1]}" in said
     assert "3 of 5 new seeds failed, 0 of 10 in the baseline" in " ".join(said.split())
 
 
-def test_an_older_commit_with_a_crashed_seed_cannot_be_judged(toy: Toy, tmp_path: Path) -> None:
-    toy.add("1.0", "older")
-    for run in with_diverged(converging().runs[:5]):
-        assert run.result is not None
-        assert run.history is not None
-        died = run.result.model_copy(update={"error": "WorkerDied"}) if run.cell.seed == 2 else run.result
-        said = run.environment | {"git_commit": toy.commits[1][:12]}
-        begun(toy.store, run.cell, run.history, environment=said).write_result(died)
-    with pytest.raises(BadInput, match=r"cannot be judged.*exit code 1: 3 cells failed"):
+def test_a_commit_that_fails_cannot_be_judged(toy: Toy, tmp_path: Path) -> None:
+    toy.add("1.0", "unknown")
+    with pytest.raises(BadInput, match=r"cannot be judged.*exit code 1: FileNotFoundError.*unknown-5.json"):
         toy.search(tmp_path / "results")
 
 
