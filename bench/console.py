@@ -18,19 +18,6 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-__all__ = [
-    "BadInput",
-    "Exit",
-    "console",
-    "escape",
-    "guard_streams",
-    "is_watched",
-    "new_table",
-    "received_signals",
-    "say",
-    "say_as_is",
-]
-
 LOG_WIDTH = 10_000  # columns in a file or pipe, enough for any row of a table
 
 
