@@ -5,7 +5,6 @@ import signal
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 from bench.console import Exit, received_signals
 from bench.records.folder import LAUNCHES, CellFolder
@@ -14,19 +13,12 @@ from bench.records.locks import Lock
 from bench.records.tasks import CellTask, EventValues
 from bench.run.executors.base import Executor, StopRequest
 from bench.run.plan import PlannedCell
+from bench.run.progress import BarDisplay, LineDisplay
 from bench.tracking.mirror import Mirror, NoMirror, Unsynced
 
 MIRROR_PATIENCE_S = 120.0  # longest wait for the next mirrored cell after training has ended
 MIRROR_AT_STOP_S = 10.0  # total wait after a signal has ended training
 STOPPING = "stopping: cells first write a checkpoint, a second signal stops at once; the next run continues from there"
-
-
-class Display(Protocol):
-    """Shows events to the user."""
-
-    def event(self, task: CellTask, kind: str, values: EventValues) -> None: ...
-    def tick(self, tracking_status: str) -> None: ...
-    def message(self, text: str) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -45,7 +37,7 @@ def launch(
     planned: list[PlannedCell],
     tasks: list[CellTask],
     executor: Executor,
-    display: Display,
+    display: LineDisplay | BarDisplay,
     uri: str | None,
 ) -> Launched:
     """Train and measure the cells, and mirror those that are not mirrored; no mirror if ``uri`` is None.
@@ -101,7 +93,7 @@ def launch(
     return Launched(code, done, failed, untracked)
 
 
-def _finished(mirror: Mirror | NoMirror, display: Display, *, in_haste: bool) -> list[Unsynced]:
+def _finished(mirror: Mirror | NoMirror, display: LineDisplay | BarDisplay, *, in_haste: bool) -> list[Unsynced]:
     """Wait for the mirror; return what it lacks. A signal during this wait ends only the wait."""
     started = time.monotonic()
 
