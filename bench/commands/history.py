@@ -38,7 +38,7 @@ def history(
             raise BadInput(f"unknown experiment {experiment!r}{suggest(experiment, list(known))}")
         hint = f"; `{on_results(results, 'check', experiment, '--run')}` adds one" if file is None else ""
         raise BadInput(f"{path} holds no check of {experiment} with a ratio{hint}")
-    from bench.report.figures import draw_history
+    from bench.report.figures.history import draw_history
 
     require_writable(to)
     for arm in arms:

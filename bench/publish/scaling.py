@@ -172,7 +172,7 @@ def main() -> int:
 
 def write(folder: Path, rows: list[Row]) -> None:
     """scaling.json, .csv, .md, .svg and .png."""
-    from bench.report.figures import draw_scaling
+    from bench.report.figures.harness import draw_scaling
 
     content = io.StringIO()
     writer = csv.DictWriter(content, list(rows[0]))

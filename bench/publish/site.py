@@ -25,7 +25,8 @@ from bench.records.storage import write_atomic
 from bench.report import pages, wording
 from bench.report.build import collect
 from bench.report.combined import combine, smaller
-from bench.report.figures import Drawing, draw_history
+from bench.report.figures.history import draw_history
+from bench.report.figures.style import Drawing
 from bench.report.files import Collected
 from bench.spec.tables import load_spec
 

@@ -104,7 +104,7 @@ def publish(results: Path) -> Path:
         if record is not None:
             write_plain_json(FOLDER / f"{name}.json", record)
     if records.suite is not None:
-        from bench.report.figures import draw_throughput
+        from bench.report.figures.throughput import draw_throughput
 
         drawing = draw_throughput(records.suite)
         if drawing is not None:

@@ -14,7 +14,7 @@ from bench.report.choices import Choices
 from bench.spec.experiment import arm_of, by_variant, variant_of
 
 if TYPE_CHECKING:  # matplotlib is imported where something is drawn
-    from bench.report.figures import Drawing
+    from bench.report.figures.style import Drawing
 
 
 @dataclass
@@ -27,7 +27,10 @@ class Figures:
 
     def of_curves(self, sweep: Sweep, arms: list[str], order: list[str], stem: str) -> list[pages.FigureView]:
         """Curves of each variant's groups with the gate's history of them, then the schedule of the largest launch."""
-        from bench.report.figures import draw, draw_digits, draw_history, draw_schedule
+        from bench.report.figures.digits import draw_digits
+        from bench.report.figures.harness import draw_schedule
+        from bench.report.figures.history import draw_history
+        from bench.report.figures.sweep import draw
 
         views = []
         checks = [check for check in self.checks if check.experiment == sweep.experiment]
@@ -40,7 +43,7 @@ class Figures:
 
     def of_factors(self, found: Sequence[factors.FactorRuns], stem: str) -> list[pages.FigureView]:
         """Figures of factors: for each claim the pictures of every run, then code by factor for each variant."""
-        from bench.report.figures import draw_codes, draw_runs
+        from bench.report.figures.factors import draw_codes, draw_runs
 
         views = []
         for variant in dict.fromkeys(variant_of(of.group) for of in found):
@@ -52,13 +55,13 @@ class Figures:
 
     def of_choices(self, sweep: Sweep, choices: Choices, arms: list[str], stem: str) -> list[pages.FigureView]:
         """The figures of an experiment whose variants are single choices."""
-        from bench.report.figures import draw_choices
+        from bench.report.figures.choices import draw_choices
 
         return self._views(draw_choices(sweep, choices, arms), stem)
 
     def of_suite(self, record: SuiteRecord) -> list[pages.FigureView]:
         """The figure of the throughput suite, where it has enough to draw."""
-        from bench.report.figures import draw_throughput
+        from bench.report.figures.throughput import draw_throughput
 
         return self._views([draw_throughput(record)])
 

@@ -137,7 +137,7 @@ def run_suite(folder: Path, device: str, console: Console) -> None:
             written()
             progress.advance(bar)
     record = written()
-    from bench.report.figures import draw_throughput
+    from bench.report.figures.throughput import draw_throughput
 
     drawing = draw_throughput(record)
     if drawing:

@@ -24,7 +24,9 @@ from bench.records.storage import write_plain_json
 from bench.records.throughput import SuiteRow
 from bench.report import throughput
 from bench.report.costs import seeds_table
-from bench.report.figures import draw_history, draw_schedule, draw_throughput
+from bench.report.figures.harness import draw_schedule
+from bench.report.figures.history import draw_history
+from bench.report.figures.throughput import draw_throughput
 from bench.report.tabular import cost_table
 from bench.spec.tables import load_spec
 from bench.throughput import cost as measuring

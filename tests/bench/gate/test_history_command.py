@@ -9,7 +9,7 @@ import pytest
 from bench.commands.history import history
 from bench.console import BadInput
 from bench.gate.history import HistoryLine
-from bench.report.figures import draw_history
+from bench.report.figures.history import draw_history
 
 
 def line(number: int, ratio: float | None, **changed: Any) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from bench.gate.markdown import to_markdown
 from bench.gate.watched import watched_seeds
 from bench.records.history import History
 from bench.records.schema import Result
-from bench.report.figures import draw_history
+from bench.report.figures.history import draw_history
 from bench.spec.criteria import GateTable, WatchedTable
 from bench.spec.tables import load_spec
 from tests.bench.gate.baselines import BASELINE

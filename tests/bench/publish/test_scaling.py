@@ -5,7 +5,7 @@ import math
 import pytest
 
 from bench.publish.scaling import COLUMNS, MAX_SLOPE, SIZES, slope
-from bench.report.figures import draw_scaling
+from bench.report.figures.harness import draw_scaling
 
 GROWTH = {
     "linear": (lambda n: 3.0 + 0.2 * n, 1.0),

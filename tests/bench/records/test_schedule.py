@@ -15,7 +15,7 @@ from bench.records.schema import Launch, Result, Seconds, fitting
 from bench.records.storage import read_lines
 from bench.records.tasks import CellTask
 from bench.report.costs import seeds_table
-from bench.report.figures import draw_schedule
+from bench.report.figures.harness import draw_schedule
 from tests.bench.tracked_cells import make_cell
 
 

@@ -51,7 +51,7 @@ def test_the_best_seed_is_chosen_on_training_images_and_kid_is_paired_by_seed() 
 
 
 def test_every_figure_of_the_codes_is_drawn_and_is_the_same_twice() -> None:
-    from bench.report.figures import draw_digits
+    from bench.report.figures.digits import draw_digits
 
     drawings = draw_digits(sweep(), ["infogan", "gan"], ["infogan", "gan"])
     assert [drawing.name for drawing in drawings] == ["trajectory", "usable", "confusion"]

@@ -240,7 +240,7 @@ def test_the_suite_measures_every_step_and_each_network_it_names() -> None:
 
 @pytest.mark.usefixtures("quick")
 def test_a_case_gives_a_row_a_step_a_table_and_a_figure(monkeypatch: pytest.MonkeyPatch) -> None:
-    from bench.report.figures import draw_throughput
+    from bench.report.figures.throughput import draw_throughput
 
     monkeypatch.setattr(suite, "ROUNDS", 2)
     rows = []
