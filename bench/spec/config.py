@@ -1,8 +1,9 @@
 """Types of a cell's full configuration, the JSON tables that its key is computed from.
 
 :mod:`bench.spec.resolve` builds it, cell.json stores it, and :mod:`bench.run.configuration` converts it to the
-library's settings. A setting that is NotRequired was added in a later version or does not always apply; absent, it has
-the library's default.
+library's settings. Of the settings of a training and of networks here are those that this package reads by name;
+:mod:`bench.spec.settings` has all. A setting that is NotRequired was added in a later version or does not always apply;
+absent, it has the library's default.
 """
 
 from typing import Any, Literal, NotRequired, TypedDict
@@ -44,14 +45,7 @@ class _Training(TypedDict):
     learning_rate_generator: float
     mi_trains_trunk: bool
     step: str
-    beta1: NotRequired[float]
-    beta2: NotRequired[float]
-    adam_eps: NotRequired[float]
-    latents: NotRequired[str]
     q_learns_with: NotRequired[str]
-    real_and_fake: NotRequired[str]
-    instance_noise: NotRequired[float]
-    tiny: NotRequired[float]
     optimizer: NotRequired[dict[str, Any]]  # name, and its options
     capture: NotRequired[Literal["off", "graph", "auto"]]
     warm_up_iterations: NotRequired[int]
@@ -78,16 +72,8 @@ class Training(_Training):
 class StatedNetwork(TypedDict):
     """Merged network settings, as stated in the file."""
 
-    slope: NotRequired[float]
     init: NotRequired[str]
-    init_std: NotRequired[float]
-    gain_std: NotRequired[float]
-    batch_norm_eps: NotRequired[float]
-    batch_norm_order: NotRequired[str]
     q_network: NotRequired[str]
-    discriminator_fc_norm: NotRequired[bool]
-    generator_norm: NotRequired[str]
-    heads: NotRequired[str]
     scale_init: NotRequired[bool]
     kernels: NotRequired[str]
     precision: NotRequired[str]
