@@ -11,11 +11,11 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import ArrayLike
 
-from bench.analysis.samples import FloatArray, checked_sample, require
+from bench.analysis.samples import FloatArray, checked_sample
 
 SMALLEST_SEGMENT = 3
 NUM_PERMUTATIONS = 4_999
-ALPHA = 0.01  # of each test
+ALPHA = 0.01  # of each test: the chance to split a series that has one level
 
 
 @dataclass(frozen=True)
@@ -28,19 +28,15 @@ class Level:
     p: float | None
 
 
-def levels(values: ArrayLike, alpha: float = ALPHA) -> list[Level]:
-    """The series' levels in order, one where nothing changed. Raises ValueError on what is not finite, or no value.
-
-    ``alpha`` is the chance to split a series that has one level.
-    """
-    require(0 < alpha < 1, f"alpha must be in (0, 1), got {alpha}")
+def levels(values: ArrayLike) -> list[Level]:
+    """The series' levels in order, one where nothing changed. Raises ValueError on what is not finite, or no value."""
     series = checked_sample(values, "values", finite=True)
     starts: dict[int, float | None] = {0: None}
     waiting = [(0, len(series))]
     while waiting:
         first, end = waiting.pop()
         found = _change(series[first:end])
-        if found is not None and found[1] <= alpha:
+        if found is not None and found[1] <= ALPHA:
             starts[first + found[0]] = found[1]
             waiting += [(first, first + found[0]), (first + found[0], end)]
     edges = [*sorted(starts), len(series)]

@@ -42,12 +42,10 @@ def area_under_curve(mi_nats: ArrayLike, entropy_nats: float) -> float:
     return float(np.clip(checked_sample(mi_nats, "mi_nats", finite=True) / entropy_nats, 0, 1).mean())
 
 
-def final_value(mi_nats: ArrayLike, share: float = 0.1) -> float:
-    """Mean of the last `share` of the curve (rounded down, at least one value), nats."""
-    require(0 < share <= 1, f"share must be in (0, 1], got {share}")
+def final_value(mi_nats: ArrayLike) -> float:
+    """Mean of the last tenth of the curve (rounded down, at least one value), nats."""
     curve = checked_sample(mi_nats, "mi_nats", finite=True)
-    num_last = max(1, math.floor(share * len(curve) + 1e-9))  # 0.29 * 100 is a hair below 29
-    return float(curve[-num_last:].mean())
+    return float(curve[-max(1, len(curve) // 10) :].mean())
 
 
 def hump(mi_nats: ArrayLike, window: int = 11) -> tuple[float, int]:

@@ -92,12 +92,11 @@ def binomial_median_interval(values: ArrayLike, alpha: float = 0.05) -> MedianIn
     return _order_interval(sample, *median_rank(len(sample), alpha))
 
 
-def proportion_interval(k: int, n: int, level: float = 0.95) -> tuple[float, float]:
-    """Clopper-Pearson interval for k of n."""
-    require(n >= 1 and 0 <= k <= n and 0 < level < 1, f"need 0 <= k <= n and 0 < level < 1, got k={k}, n={n}, {level}")
+def proportion_interval(k: int, n: int) -> tuple[float, float]:
+    """Clopper-Pearson interval for k of n, 95 %."""
     from scipy.stats import binomtest
 
-    interval = binomtest(k, n).proportion_ci(confidence_level=level, method="exact")
+    interval = binomtest(k, n).proportion_ci(confidence_level=0.95, method="exact")
     return float(interval.low), float(interval.high)
 
 

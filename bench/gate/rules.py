@@ -22,6 +22,7 @@ from bench.analysis.statistics import (
 )
 
 MINIMUM_SEEDS = 3  # on each side; below it no comparison is decided
+LARGEST_BASE_FAILED_SHARE = 0.1  # of a baseline with which anything is decided
 LARGEST_OK_FAILED_SHARE = 0.2  # of the new seeds: one of five may fail in a comparison that is "ok"
 
 
@@ -53,13 +54,12 @@ def compare_convergence(
     tolerance: float = 0.10,
     margin: float = 0.20,
     alpha: float = 0.05,
-    max_base_failed: float = 0.10,
 ) -> Comparison:
     """Do the new seeds need more iterations than the baseline's? A time of `budget` or more failed.
 
     regressed: the ratio's interval lies above 1 and the ratio is at least 1 + tolerance, or more seeds fail by Fisher's
     test. ok: the upper bound is below 1 + margin (non-inferiority, one half of TOST) and few new seeds failed.
-    inconclusive: everything else, and always below three seeds on a side or above `max_base_failed` of the baseline.
+    inconclusive: everything else, and always below three seeds on a side or with too many failures in the baseline.
     """
     require(tolerance >= 0 and margin > 0, f"need tolerance >= 0 and margin > 0, got {tolerance} and {margin}")
     base_times = positive_times(base, "base", budget, empty=True)
@@ -82,8 +82,8 @@ def compare_convergence(
     outcome: GateOutcome = "inconclusive"
     if min(num_base, num_new) < MINIMUM_SEEDS:
         reason = few
-    elif failed_base / num_base > max_base_failed:
-        reason = f"More than {percent(max_base_failed)} of the baseline failed: {failures}."
+    elif failed_base / num_base > LARGEST_BASE_FAILED_SHARE:
+        reason = f"More than {percent(LARGEST_BASE_FAILED_SHARE)} of the baseline failed: {failures}."
     elif ratio.low > 1 and ratio.ratio >= 1 + tolerance:
         outcome, reason = "regressed", f"Slower by the tolerance of {percent(tolerance)} or more: {measured}."
     elif p_failures <= alpha:

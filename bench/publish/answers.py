@@ -7,7 +7,6 @@ the references' claims.json. A test holds them equal.
 import json
 import sys
 from collections.abc import Iterable
-from pathlib import Path
 
 from bench.claims.result import ClaimResult
 from bench.claims.verdict import DataKind
@@ -32,10 +31,10 @@ WHERE = {
 }
 
 
-def committed(references: Path = REFERENCES) -> list[Evidence]:
+def committed() -> list[Evidence]:
     """Every verdict of every reference. Raises ValueError for a claims.json that does not read."""
     found = []
-    for path in sorted(references.glob("*/claims.json")):
+    for path in sorted(REFERENCES.glob("*/claims.json")):
         found += of_folder(map(ClaimResult.from_json, json.loads(path.read_text())), path.parent.name)
     return found
 

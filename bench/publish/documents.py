@@ -30,9 +30,9 @@ def with_block(text: str, name: str, block: str) -> str:
     return pattern.sub(lambda _: f"{begin}{block}\n{end}", text)
 
 
-def document_of(name: str, documents: tuple[Path, ...] = DOCUMENTS) -> Path:
+def document_of(name: str) -> Path:
     """The document that shows a block. Raises ValueError where none has its markers."""
-    for document in documents:
+    for document in DOCUMENTS:
         if f"<!-- {name} -->" in document.read_text():
             return document
     raise ValueError(f"no document has the markers of {name}: put <!-- {name} --> and <!-- /{name} --> into one")

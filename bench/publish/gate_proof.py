@@ -5,7 +5,6 @@ play the baseline, the other half the new runs, their curves stretched in time b
 from converging. Error rates on fresh seeds come from :mod:`bench.publish.gate_simulation`.
 """
 
-import argparse
 import sys
 from collections import Counter
 from dataclasses import replace
@@ -20,7 +19,7 @@ from bench.commands.baseline import default_baseline
 from bench.context import DEFAULT_SPEC
 from bench.gate.compare import compare
 from bench.gate.watched import watched_arms
-from bench.publish.documents import markdown_table
+from bench.publish.documents import markdown_table, parser_of
 from bench.publish.gate_simulation import change_table, procedure_table, watched_table
 from bench.spec.criteria import GateTable
 from bench.spec.tables import load_spec
@@ -61,13 +60,13 @@ def outcomes(sweep: Sweep, rule: GateTable, factor: float, num_failed: int, ever
     return counts
 
 
-def table(sweep: Sweep, rule: GateTable, every: int = 1) -> str:
+def table(sweep: Sweep, rule: GateTable) -> str:
     """Markdown: a row per factor, a column per number of failed seeds, cells regressed / inconclusive / ok."""
     rows = []
     for factor in FACTORS:
         cells = []
         for num_failed in FAILED:
-            counts = outcomes(sweep, rule, factor, num_failed, every)
+            counts = outcomes(sweep, rule, factor, num_failed)
             cells.append(" / ".join(str(counts[o]) for o in ("regressed", "inconclusive", "ok")))
         rows.append([f"x{factor:g}", *cells])
     return markdown_table(["slower by", *(f"{n} of {len(sweep.runs) // 2} fail" for n in FAILED)], rows)
@@ -75,7 +74,7 @@ def table(sweep: Sweep, rule: GateTable, every: int = 1) -> str:
 
 def main() -> int:
     """0: the tables were printed; 2: no baseline."""
-    parser = argparse.ArgumentParser(prog="python -m bench.publish.gate_proof", description=__doc__)
+    parser = parser_of("gate_proof", __doc__)
     parser.add_argument("baseline", nargs="?", type=Path, default=default_baseline("mi-gate"), help="a baseline's file")
     parser.add_argument("--draws", type=int, default=20_000, help="of each cell of the simulated tables")
     options = parser.parse_args()

@@ -54,9 +54,9 @@ def resampled(real: FloatArray) -> Sample:
     return lambda rng, num: rng.choice(real, num)
 
 
-def procedure(rule: GateTable, sample: Sample, ratio: float, num_draws: int, seed: int = 0) -> Found:
+def procedure(rule: GateTable, sample: Sample, ratio: float, num_draws: int) -> Found:
     """The answers on draws with a baseline and new seeds of their own; the new ones are slower by ``ratio``."""
-    rng, counts, num_seeds = np.random.default_rng(seed), Counter[str](), 0
+    rng, counts, num_seeds = np.random.default_rng(0), Counter[str](), 0
     looks = [tuple(rule.new_seeds), (*rule.new_seeds, *rule.more_seeds)]
     for _ in range(num_draws):
         base = _numbered(rule.baseline_seeds, sample(rng, len(rule.baseline_seeds)))
@@ -72,9 +72,9 @@ def procedure(rule: GateTable, sample: Sample, ratio: float, num_draws: int, see
     return Found(counts, num_seeds / num_draws)
 
 
-def changes(rule: GateTable, paired_spread: float, ratio: float, num_draws: int, seed: int = 0) -> Counter[str]:
+def changes(rule: GateTable, paired_spread: float, ratio: float, num_draws: int) -> Counter[str]:
     """How often five pairs show that it is "slower", that L_I is "lower", or "anything": either, in any direction."""
-    rng, counts, seeds = np.random.default_rng(seed), Counter[str](), rule.new_seeds
+    rng, counts, seeds = np.random.default_rng(0), Counter[str](), rule.new_seeds
     for _ in range(num_draws):
         base = MEDIAN_T80 * np.exp(0.022 * rng.normal(size=len(seeds)))
         new = base * ratio * np.exp(paired_spread * rng.normal(size=len(seeds)))
@@ -89,10 +89,10 @@ def changes(rule: GateTable, paired_spread: float, ratio: float, num_draws: int,
 
 
 def watched_outcomes(
-    rule: GateTable, table: WatchedTable, real: FloatArray, loss: float, is_paired: bool, num_draws: int, seed: int = 0
+    rule: GateTable, table: WatchedTable, real: FloatArray, loss: float, is_paired: bool, num_draws: int
 ) -> Counter[str]:
     """Answers on a watched number that is lower by about ``loss``, on seeds drawn from real ones."""
-    rng, counts = np.random.default_rng(seed), Counter[str]()
+    rng, counts = np.random.default_rng(0), Counter[str]()
     looks = [watched_seeds(rule, table.arm, look) for look in (tuple(rule.new_seeds), tuple(rule.baseline_seeds))]
     for _ in range(num_draws):
         base = _numbered(rule.baseline_seeds, rng.choice(real, len(rule.baseline_seeds)))

@@ -56,8 +56,8 @@ class Schedule:
 
     @property
     def ideal_s(self) -> float:
-        """Shortest wall time found for these trainings on as many slots, without any overhead."""
-        return makespan_s(longest_first(span.train_s for span in self.spans), self.jobs)
+        """Wall time of these trainings, longest first, on as many slots: at most 4/3 of the best, without overhead."""
+        return makespan_s(sorted((span.train_s for span in self.spans), reverse=True), self.jobs)
 
     @property
     def of_ideal(self) -> float:
@@ -71,11 +71,6 @@ def makespan_s(durations_s: Iterable[float], jobs: int) -> float:
     for duration in durations_s:
         heapq.heapreplace(ends, ends[0] + duration)
     return max(ends)
-
-
-def longest_first(durations_s: Iterable[float]) -> list[float]:
-    """Order with the best makespan for equal durations, and at most 4/3 of the best otherwise."""
-    return sorted(durations_s, reverse=True)
 
 
 def schedule(launch: Launch) -> Schedule | None:

@@ -5,7 +5,7 @@ import statistics
 from collections.abc import Sequence
 
 from bench.analysis.runs import Sweep
-from bench.records.schedule import Schedule, longest_first, makespan_s, schedule
+from bench.records.schedule import Schedule, makespan_s, schedule
 from bench.report import wording
 from bench.report.tabular import Table
 
@@ -86,7 +86,7 @@ def seeds_table(sweeps: Sequence[Sweep]) -> Table:
             spans_s = _by_group([s for s in found if s.jobs == jobs], sweep.definition_key)
             beside_s = [s.wall_s - max(span.end_s for span in s.spans) for s in found if s.jobs == jobs]
             if spans_s:
-                walls = [makespan_s(longest_first(t for t in spans_s for _ in range(n)), jobs) for n in SEEDS]
+                walls = [makespan_s(sorted(spans_s * n, reverse=True), jobs) for n in SEEDS]
                 shown = [(statistics.median(beside_s) + wall) / 60 for wall in walls]
                 values.append([sweep.experiment, sweep.profile, jobs, len(spans_s), *shown])
                 named = [sweep.experiment, sweep.profile, str(jobs), str(len(spans_s))]

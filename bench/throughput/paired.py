@@ -59,8 +59,8 @@ class Pairs:
         """log(A / B) of every pair."""
         return [math.log(a / b) for a, b in zip(self.a_s[clock], self.b_s[clock], strict=True)]
 
-    def ratio(self, clock: Clock, alpha: float | None = None) -> Ratio:
-        return Ratio.of(binomial_median_interval(self.log_ratios(clock), alpha or self.alpha))
+    def ratio(self, clock: Clock) -> Ratio:
+        return Ratio.of(binomial_median_interval(self.log_ratios(clock), self.alpha))
 
 
 Decided = Callable[[Pairs], bool]

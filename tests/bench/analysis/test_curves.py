@@ -71,10 +71,7 @@ def test_area_under_curve_clips_both_ways():
 def test_final_value():
     assert final_value(np.arange(1.0, 31.0)) == close(29.0)  # the last three of 30
     assert final_value([1.0, 5.0]) == 5.0
-    assert final_value(np.arange(100.0), share=0.29) == close(85.0)  # 71 .. 99
-    assert final_value([1.0, 2.0, 6.0], share=1.0) == close(3.0)
-    with pytest.raises(ValueError, match="share"):
-        final_value([1.0], share=0.0)
+    assert final_value(np.arange(109.0)) == close(103.5)  # 99 .. 108
 
 
 def test_hump():
