@@ -87,7 +87,8 @@ def say(text: str, *, to_copy: bool = False) -> None:
     ends = accumulate(len(part) for part in words.wrap(line.plain))
     for part in line.divide(list(ends)[:-1]):
         part.rstrip()
-        console.print(part, soft_wrap=True)
+        if part:  # not the space between two words that each fill a line
+            console.print(part, soft_wrap=True)
 
 
 def say_as_is(text: str) -> None:

@@ -90,4 +90,4 @@ def test_a_window_breaks_between_words_and_leaves_what_is_copied_whole(monkeypat
     first, *others = window.file.getvalue().splitlines()  # type: ignore[attr-defined]
     assert first.split() == ["word"] * 16
     assert others[-1] == f"  export A={path} B={path}"
-    assert all(len(line) <= 80 or line.strip() == path for line in others[:-1])
+    assert all(0 < len(line) <= 80 or line.strip() == path for line in others[:-1])
