@@ -11,12 +11,12 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
 from bench.console import BadInput
-from bench.serve.process import LOOPBACK, Account, Server, ServerFailed, reason, running, usable_port, wait_until
+from bench.serve.process import LOOPBACK, Server, ServerFailed, reason, running, usable_port, wait_until
 
 USER, DATABASE, ACCOUNT = "infogan", "mlflow", "postgres"
 DEBIAN = Path("/usr/lib/postgresql")  # Debian keeps the server's programs outside the PATH, in a folder per version
@@ -25,22 +25,12 @@ STOP_LIMIT_S = 60.0
 
 
 @dataclass(frozen=True)
-class Database:
-    """A running cluster."""
+class Store:
+    """A backend store of MLflow: its address, variables that its clients need, servers that must keep running."""
 
-    port: int
-    passfile: Path
-    server: Server
-
-    @property
-    def uri(self) -> str:
-        """Address for SQLAlchemy, without the password, which is in PGPASSFILE."""
-        return f"postgresql+psycopg2://{USER}@{LOOPBACK}:{self.port}/{DATABASE}"
-
-    @property
-    def environment(self) -> dict[str, str]:
-        """Environment variables that a client of :attr:`uri` needs."""
-        return {"PGPASSFILE": str(self.passfile)}
+    uri: str
+    environment: dict[str, str] = field(default_factory=dict)
+    servers: tuple[Server, ...] = ()
 
 
 def programs() -> Path | None:
@@ -51,7 +41,7 @@ def programs() -> Path | None:
     return next((folder for folder in candidates if (folder / "postgres").exists()), None)
 
 
-def require(folder: Path) -> tuple[Path, Account | None]:
+def require(folder: Path) -> tuple[Path, pwd.struct_passwd | None]:
     """The folder of programs and the account to run as. Raises BadInput if PostgreSQL cannot be used."""
     found = programs()
     if found is None:
@@ -63,7 +53,7 @@ def require(folder: Path) -> tuple[Path, Account | None]:
     return found, _account(folder)
 
 
-def _account(folder: Path) -> Account | None:
+def _account(folder: Path) -> pwd.struct_passwd | None:
     """The account ``postgres`` if this process is root, which PostgreSQL rejects.
 
     It must be able to enter the folder.
@@ -71,13 +61,12 @@ def _account(folder: Path) -> Account | None:
     if os.geteuid() != 0:
         return None
     try:
-        entry = pwd.getpwnam(ACCOUNT)
+        account = pwd.getpwnam(ACCOUNT)
     except KeyError:
         raise BadInput(f"PostgreSQL does not run as root and there is no user {ACCOUNT}: use another account") from None
-    account = Account(entry.pw_uid, entry.pw_gid)
     existing = next(path for path in (folder, *folder.parents) if path.exists())
     entered = subprocess.run(
-        ["/usr/bin/test", "-x", str(existing)], cwd="/", user=account.user, group=account.group, extra_groups=[]
+        ["/usr/bin/test", "-x", str(existing)], cwd="/", user=account.pw_uid, group=account.pw_gid, extra_groups=[]
     )
     if entered.returncode:
         raise BadInput(
@@ -87,7 +76,7 @@ def _account(folder: Path) -> Account | None:
 
 
 @contextlib.contextmanager
-def database(folder: Path, log: IO[bytes], signals: list[int]) -> Iterator[Database]:
+def database(folder: Path, log: IO[bytes], signals: list[int]) -> Iterator[Store]:
     """Run the folder's cluster, created if missing, until the end of the block. Raises BadInput, ServerFailed."""
     found, account = require(folder)
     passfile, files = folder / "pgpass", folder / "database"
@@ -100,10 +89,11 @@ def database(folder: Path, log: IO[bytes], signals: list[int]) -> Iterator[Datab
     command += ["-c", f"listen_addresses={LOOPBACK}", "-c", "unix_socket_directories="]
     with running("PostgreSQL", command, log, stops=STOPS, stop_limit_s=STOP_LIMIT_S, account=account) as server:
         wait_until(lambda: _is_ready(port, passfile), server, signals)
-        yield Database(port, passfile, server)
+        uri = f"postgresql+psycopg2://{USER}@{LOOPBACK}:{port}/{DATABASE}"  # the password is in PGPASSFILE
+        yield Store(uri, {"PGPASSFILE": str(passfile)}, (server,))
 
 
-def _create(found: Path, files: Path, passfile: Path, account: Account | None) -> None:
+def _create(found: Path, files: Path, passfile: Path, account: pwd.struct_passwd | None) -> None:
     """Create the cluster under another name and rename it, so that a kill leaves no incomplete one.
 
     Raises ServerFailed.
@@ -114,10 +104,10 @@ def _create(found: Path, files: Path, passfile: Path, account: Account | None) -
     given = files.with_name(".password")
     write_private(given, password)
     write_private(passfile, f"{LOOPBACK}:*:*:{USER}:{password}\n")
-    who = {"user": account.user, "group": account.group, "extra_groups": []} if account else {}
+    who = {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []} if account else {}
     if account:
         for path in (incoming, given):
-            os.chown(path, account.user, account.group)
+            os.chown(path, account.pw_uid, account.pw_gid)
     command = [str(found / "initdb"), "--pgdata", str(incoming), "--username", USER, "--pwfile", str(given)]
     command += ["--auth", "scram-sha-256", "--encoding", "UTF8", "--locale", "C"]
     try:

@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import pwd
 import re
 import signal
 import socket
@@ -29,14 +30,6 @@ PR_SET_PDEATHSIG = 1  # of prctl(2)
 
 class ServerFailed(Exception):
     """A server ended unexpectedly or does not answer; the message is one line."""
-
-
-@dataclass(frozen=True)
-class Account:
-    """Another account to run a process as."""
-
-    user: int
-    group: int
 
 
 @dataclass(frozen=True)
@@ -73,7 +66,7 @@ def running(
     stops: Sequence[signal.Signals] = MLFLOW_STOPS,
     stop_limit_s: float = MLFLOW_STOP_LIMIT_S,
     environment: Mapping[str, str] | None = None,
-    account: Account | None = None,
+    account: pwd.struct_passwd | None = None,
 ) -> Iterator[Server]:
     """Run a server in its own process group, so that a Ctrl-C reaches it only through us.
 
@@ -89,8 +82,8 @@ def running(
         stderr=log,
         start_new_session=True,
         preexec_fn=(lambda: prctl(PR_SET_PDEATHSIG, stops[0])) if prctl else None,
-        user=account.user if account else None,
-        group=account.group if account else None,
+        user=account.pw_uid if account else None,
+        group=account.pw_gid if account else None,
         extra_groups=[] if account else None,
     )
     try:

@@ -19,7 +19,6 @@ from bench.serve.app import Served
 from bench.serve.guard import host_name
 from bench.serve.process import (
     LOOPBACK,
-    Server,
     ServerFailed,
     is_healthy,
     mlflow_server,
@@ -97,22 +96,14 @@ def _serve(options: ServerOptions, folder: Path, port: int, names: tuple[str, ..
         return serve_until(signals, [mlflow, *store.servers])
 
 
-@dataclass(frozen=True)
-class _Store:
-    uri: str
-    environment: dict[str, str]
-    servers: list[Server]
-
-
-@contextlib.contextmanager
-def _store(options: ServerOptions, folder: Path, log: IO[bytes], signals: list[int]) -> Iterator[_Store]:
+def _store(
+    options: ServerOptions, folder: Path, log: IO[bytes], signals: list[int]
+) -> contextlib.AbstractContextManager[postgres.Store]:
     """The backend store of MLflow."""
     if options.store == "postgresql":
-        with postgres.database(folder, log, signals) as database:
-            yield _Store(database.uri, database.environment, [database.server])
-    else:
-        uri = sqlite_uri(folder / "mlflow.db") if options.store == "sqlite" else options.store
-        yield _Store(uri, {}, [])
+        return postgres.database(folder, log, signals)
+    uri = sqlite_uri(folder / "mlflow.db") if options.store == "sqlite" else options.store
+    return contextlib.nullcontext(postgres.Store(uri))
 
 
 @contextlib.contextmanager
@@ -149,7 +140,7 @@ def _address(host: str, port: int) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def _print_use(options: ServerOptions, folder: Path, address: str, store: _Store) -> None:
+def _print_use(options: ServerOptions, folder: Path, address: str, store: postgres.Store) -> None:
     say(f"tracking server at {escape(address)}, Ctrl-C stops it without losing anything")
     say(f"  export MLFLOW_TRACKING_URI={escape(address)}", to_copy=True)
     if options.token:
