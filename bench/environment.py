@@ -7,7 +7,7 @@ import subprocess
 import sys
 from functools import cache
 from pathlib import Path
-from typing import TypedDict
+from typing import TypedDict, cast
 
 from infogan.cores import usable_cores
 from infogan.data import DataInfo
@@ -74,14 +74,7 @@ def record(device: str) -> Environment:
 
 def data_record(info: DataInfo) -> DataRecord:
     """Description of the data in a cell's record."""
-    return {
-        "name": info.name,
-        "source": info.source,
-        "note": info.note,
-        "digest": info.digest,
-        "is_papers": info.is_papers,
-        "num_train": info.num_train,
-    }
+    return cast(DataRecord, {name: getattr(info, name) for name in DataRecord.__annotations__})
 
 
 @cache

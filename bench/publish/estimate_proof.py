@@ -4,7 +4,6 @@ Estimate, sweep, estimate: the sweep is compared with the mean of both, and how 
 machine was. Two to four minutes on two quiet cores.
 """
 
-import argparse
 import subprocess
 import sys
 import tempfile
@@ -13,6 +12,7 @@ from pathlib import Path
 
 from bench.commands.run import task_maker
 from bench.context import DEFAULT_SPEC, Context
+from bench.publish.documents import parser_of
 from bench.run import plan as grid
 from bench.run.estimate import Left, left, measure
 from bench.run.executors.local import LocalExecutor, StopRequest
@@ -58,7 +58,7 @@ def swept_s(spec: Path, results: Path) -> float:
 
 def main() -> int:
     """0: within the tolerance; 1: not; 3: the machine was not steady enough to tell."""
-    argparse.ArgumentParser(prog="python -m bench.publish.estimate_proof", description=__doc__).parse_args()
+    parser_of("estimate_proof", __doc__).parse_args()
     with tempfile.TemporaryDirectory(prefix="infogan-estimate-proof-") as home:
         folder = Path(home)
         spec = folder / "experiments.toml"

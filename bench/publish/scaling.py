@@ -4,7 +4,6 @@ Runs sweeps of tiny real cells through the real command line and records the lau
 training and the processor time of plan, report and sync. A size that has its record is not run again.
 """
 
-import argparse
 import csv
 import io
 import math
@@ -16,7 +15,7 @@ import numpy as np
 
 from bench.context import DEFAULT_SPEC
 from bench.environment import ROOT
-from bench.publish.documents import markdown_table, with_block
+from bench.publish.documents import markdown_table, parser_of, with_block
 from bench.publish.scaling_report import measure_report, timed
 from bench.records.find import find_cells
 from bench.records.folder import LAUNCHES
@@ -132,7 +131,7 @@ def table(rows: list[Row]) -> str:
 # ---------------------------------------------------------------- the command
 def main() -> int:
     """0: everything grows no worse than linearly; 1: something does; 3: too few sizes to tell."""
-    parser = argparse.ArgumentParser(prog="python -m bench.publish.scaling", description=__doc__)
+    parser = parser_of("scaling", __doc__)
     parser.add_argument("--sizes", default=",".join(map(str, SIZES)), help="numbers of cells, separated by commas")
     parser.add_argument("--folder", type=Path, default=Path("results/latest/scaling"), help="records, table, figure")
     parser.add_argument("--report", action="store_true", help="only the report of a million points")

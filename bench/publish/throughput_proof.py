@@ -6,12 +6,12 @@ A run measures a step of about 50 ms against a stored measurement, in a process 
 A/A runs measure the same code again; slowed runs measure a fused step that takes 10 % more processor time.
 """
 
-import argparse
 import json
 import multiprocessing
 import time
 from collections import Counter
 
+from bench.publish.documents import parser_of
 from bench.records.throughput import Measurement, PairedRecord
 from bench.throughput import gate
 from bench.throughput.gate import SpeedVerdict
@@ -69,7 +69,7 @@ def prove(num_runs: int, runs_a_baseline: int) -> dict[str, Counter[str]]:
 
 def main() -> None:
     """Print every run and the counts."""
-    parser = argparse.ArgumentParser(prog="python -m bench.publish.throughput_proof", description=__doc__)
+    parser = parser_of("throughput_proof", __doc__)
     parser.add_argument("--runs", type=int, default=20, help="of each kind (default: %(default)s)")
     parser.add_argument(
         "--runs-a-baseline", type=int, default=5, help="runs until it is measured anew (default: %(default)s)"
