@@ -89,8 +89,9 @@ def _cleaned(value: Any) -> Any:
 
 def listed() -> str:
     """Every field of every table: values, default (of settings, the shipped file's), meaning."""
-    own, needed, shipped = schema(), _needed(), load_spec(BUILTIN).defaults
+    own, raw, shipped = schema(), Spec.model_json_schema(), load_spec(BUILTIN).defaults
     tables = {"Spec": own, **own["$defs"]}
+    needed = {name: table.get("required", []) for name, table in {"Spec": raw, **raw["$defs"]}.items()}
     stated = {"TrainingTable": vars(shipped.training), "NetworkTable": vars(shipped.network)}
     lines = []
     for name, heading in HEADINGS.items():
@@ -106,12 +107,6 @@ def listed() -> str:
             rows.append([cell.replace("|", "\\|") for cell in row])
         lines += [f"**{heading}**", "", markdown_table(["field", "values", "default", "meaning"], rows), ""]
     return "\n".join(lines)
-
-
-def _needed() -> dict[str, list[str]]:
-    """Fields that a whole file must state, by table."""
-    raw: dict[str, Any] = Spec.model_json_schema()
-    return {name: table.get("required", []) for name, table in {"Spec": raw, **raw["$defs"]}.items()}
 
 
 def _words(described: dict[str, Any]) -> Iterator[str]:

@@ -72,7 +72,10 @@ def pack(
         chosen.append((folder, names))
         left_out += [one_line(f"{folder.name_in(results)}/{line}") for line in unfit]
     parts = _parts(results, chosen, max_bytes)
-    paths = [destination] if len(parts) == 1 else [_numbered(destination, k) for k in range(1, len(parts) + 1)]
+    paths = [destination]
+    if len(parts) > 1:
+        names = (f"{destination.stem}-{k}{destination.suffix}" for k in range(1, len(parts) + 1))
+        paths = [destination.with_name(name) for name in names]
     earlier = _earlier(destination)
     if earlier and not replace:
         raise PackError(f"{earlier[0]} exists already; name another file, or move it away")
@@ -158,10 +161,6 @@ def _parts(results: Path, chosen: list[Chosen], max_bytes: int | None) -> list[l
     return parts
 
 
-def _numbered(destination: Path, k: int) -> Path:
-    return destination.with_name(f"{destination.stem}-{k}{destination.suffix}")
-
-
 def _earlier(destination: Path) -> list[Path]:
     """Files of an earlier pack with that name."""
     pattern = re.compile(re.escape(destination.stem) + r"(-[1-9][0-9]*)?" + re.escape(destination.suffix))
@@ -189,15 +188,12 @@ def _write(file: IO[bytes], results: Path, part: Iterable[Chosen], launches: lis
                 )
             cell = folder.cell()
             definitions.add(cell.definition_key)
-            absent = [name for name in NETWORKS if name not in files and _had(folder, name)]
+            had = [name for name in NETWORKS if (folder.path / name).exists() or name in folder.left_out()]
+            absent = [name for name in had if name not in files]
             cells.append(PackedCell(folder=place, key=cell.key, left_out=absent, files=files))
         own = [line for line in launches if definitions & _texts_in(line.get("definitions"))]
         manifest = Manifest(cells=cells, launches=own)
         _add(archive, MANIFEST, manifest.to_bytes())
-
-
-def _had(folder: CellFolder, name: str) -> bool:
-    return (folder.path / name).exists() or name in folder.left_out()
 
 
 def _texts_in(value: Any) -> set[str]:

@@ -136,7 +136,8 @@ def _try(trial: Trial) -> None:
     except OwnError as error:
         raise OwnError(f"{trial.name}: {error}") from error
     except (Exception, SystemExit) as error:
-        lines = [f for f in inspect.trace() if Path(f.filename).parent in (file.parent for file in _files(trial))]
+        theirs = [file.parent for text, folder in trial.folders.items() for file in Reference(text, folder).files]
+        lines = [frame for frame in inspect.trace() if Path(frame.filename).parent in theirs]
         where = f" ({Path(lines[-1].filename).name}, line {lines[-1].lineno})" if lines else ""
         said = " ".join(f"{type(error).__name__}: {error}".split())
         raise OwnError(f"{trial.name}: a trial of {TRIAL_ITERATIONS} iterations failed{where}: {said}") from error
@@ -145,10 +146,6 @@ def _try(trial: Trial) -> None:
 def _weights(made: "Trainer") -> list[bytes]:
     networks = made.players.generator, made.players.discriminator
     return [tensor.numpy().tobytes() for network in networks for tensor in network.state_dict().values()]
-
-
-def _files(trial: Trial) -> list[Path]:
-    return [file for text, folder in trial.folders.items() for file in Reference(text, folder).files]
 
 
 # ---------------------------------------------------------------- in a cell's own process

@@ -56,11 +56,8 @@ def draw_runs(found: FactorRuns) -> Drawing | None:
             at = top - row * (small_height + 1.5 * _LINE) - 1.2 * _LINE
             _grid_axes(figure, left, at, width, small_height, grid, title, 7.5)
         name = f"factor-{found.factor.replace('_', '-')}-{arm_of(found.group)}"
-        return save(figure, name, _figure_title(found), _caption(found, first))
-
-
-def _figure_title(found: FactorRuns) -> str:
-    return f"{found.claim}: {found.title}" if found.claim else f"{found.factor.replace('_', ' ')}, {found.group}"
+        heading = f"{found.claim}: {found.title}" if found.claim else f"{found.factor.replace('_', ' ')}, {found.group}"
+        return save(figure, name, heading, _caption(found, first))
 
 
 def _title(found: FactorRuns, run: FactorRun) -> str:
