@@ -74,8 +74,8 @@ def pack(
     parts = _parts(results, chosen, max_bytes)
     paths = [destination]
     if len(parts) > 1:
-        names = (f"{destination.stem}-{k}{destination.suffix}" for k in range(1, len(parts) + 1))
-        paths = [destination.with_name(name) for name in names]
+        numbers = range(1, len(parts) + 1)
+        paths = [destination.with_name(f"{destination.stem}-{k}{destination.suffix}") for k in numbers]
     earlier = _earlier(destination)
     if earlier and not replace:
         raise PackError(f"{earlier[0]} exists already; name another file, or move it away")
