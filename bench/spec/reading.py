@@ -25,7 +25,7 @@ BY_NAME = (
     "profiles",
     "group_seeds",
 )  # tables whose keys are names chosen by the user
-NEW_TABLES = ("profiles", "group_seeds")  # may be added where absent; first variants would change the existing cells
+NEW = ("profiles", "group_seeds", "claims")  # may be added where absent; first variants would change the existing cells
 MAX_FILES = 10  # in a chain, each extending the next
 
 Location = tuple[str, ...]
@@ -128,7 +128,7 @@ def _add(source: Source, location: Location, base: dict[str, Any], own: dict[str
             continue
         if isinstance(value, dict) and isinstance(known, dict) and (takes_names or name in BY_NAME):
             _add(source, at, known, value, path)
-        elif name not in base and (takes_names or not location or name in NEW_TABLES):
+        elif name not in base and (takes_names or not location or name in NEW):
             base[name] = value
             _note(source, at, value, path)
         elif not takes_names and name in ADDED and isinstance(known, list) and isinstance(value, list):

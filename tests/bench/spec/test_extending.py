@@ -66,6 +66,12 @@ def test_variants_and_claims_are_added(tmp_path: Path) -> None:
     )
     file = mine(tmp_path, more.replace("CLAIM", "{ " + claim + " }"))
     assert [claim.id for claim in load_spec(file).experiments["tiny"].claims] == ["F1", "M1"]
+    base, none = tmp_path / "base.toml", experiment_text("bare", "profiles = { cpu = { iterations = 10 } }\n")
+    base.write_text(base.read_text() + none)
+    file.write_text(
+        f'extends = "base.toml"\n\n[experiments.bare]\nclaims = [{{ {claim.replace("slow", "infogan")} }}]\n'
+    )
+    assert [claim.id for claim in load_spec(file).experiments["bare"].claims] == ["M1"]
     tiny_file(tmp_path, more="\n[experiments.tiny.variants.wide]\nshare_of_images = 0.5\n", name="base.toml")
     file.write_text(MINE + "\n[experiments.tiny.variants.narrow]\nshare_of_images = 0.25\n")
     assert [*load_spec(file).experiments["tiny"].variants] == ["wide", "narrow"]
