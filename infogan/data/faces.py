@@ -5,7 +5,8 @@ The paper's own renders of the Basel Face Model were never released. The first o
 - ``basel_face_renders.pth``, other authors' renders of that model: a uint8 tensor by identity, azimuth, elevation and
   lighting. Factors are the positions along the last three axes, scaled to -1 to 1; the file does not have the angles.
 - ``faces/``: square PNG or JPEG images of one size, with an optional ``factors.csv``: a column ``file``, numeric
-  columns, and optionally ``identity`` (any text), whose values are never on both sides of the split.
+  columns, and optionally ``identity`` (any text), whose values are never on both sides of the split. The names of the
+  columns are part of the digest, because measures are stored under them.
 """
 
 import csv
@@ -16,6 +17,7 @@ import pickle
 import struct
 import zipfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -44,7 +46,7 @@ BASEL_FACTORS = ("azimuth", "elevation", "lighting")
 MAX_FACTOR = 1e9  # its square still fits float32
 MAX_SIZE = 4096  # pixels; larger images are rejected by their header
 SHAPE_CHW = (1, 32, 32)
-VERSION = 1  # raise it when the same files give other arrays, to invalidate caches and sidecars
+VERSION = 2  # raise it when the same files give other arrays, to invalidate caches and sidecars
 RENDERED_NOTE = "A substitute for renders of the Basel Face Model, heads rendered by this package"
 
 
@@ -75,7 +77,8 @@ def _assembled(
         Part(np.asarray(images[rows]), factors=None if factors is None else factors[rows])
         for rows in split_rows(path, groups)
     )
-    note = f"{what}: {len(train.images):,} to train on, {len(held_out.images):,} held out."
+    known = f"known factors: {', '.join(names)}" if names else f"no known factors, as there is no {FACTORS_FILE}"
+    note = f"{what}: {len(train.images):,} to train on, {len(held_out.images):,} held out; {known}."
     return make_dataset("faces", "real", note, False, train, held_out, names)
 
 
@@ -153,8 +156,16 @@ def _load_folder(folder: Path, progress: Progress | None) -> Dataset:
         _cached(key),
         (len(files), *SHAPE_CHW),
         lambda: decode_images(files, decode, SHAPE_CHW, progress),
-        lambda images: _assembled(folder, "The user's own renders of faces", images, groups, factors, names),
+        lambda images: _named(_assembled(folder, "The user's own renders of faces", images, groups, factors, names)),
     )
+
+
+def _named(dataset: Dataset) -> Dataset:
+    """The data set with the names of its factors in its digest: a column renamed is another set."""
+    if not dataset.factor_names:
+        return dataset
+    digest = hashlib.sha256(f"{dataset.info.digest} {dataset.factor_names}".encode()).hexdigest()
+    return replace(dataset, info=replace(dataset.info, digest=digest))
 
 
 def _image_size(file: Path) -> int:

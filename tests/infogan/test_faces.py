@@ -119,7 +119,9 @@ def write_folder(root: Path, num: int = 6, size: int = 64, factors: bool = True,
 def test_a_folder_of_images_is_read_with_its_factors(root: Path) -> None:
     write_folder(root, identities=True)
     dataset = data.load("faces", "auto", root)
-    assert dataset.info.note == "The user's own renders of faces: 4 to train on, 2 held out."
+    assert dataset.info.note == (
+        "The user's own renders of faces: 4 to train on, 2 held out; known factors: azimuth, elevation."
+    )
     assert not dataset.info.is_papers
     assert dataset.factor_names == ("azimuth", "elevation")
     grays = []
@@ -133,9 +135,22 @@ def test_a_folder_of_images_is_read_with_its_factors(root: Path) -> None:
     assert {round(gray / 10) // 2 for gray in grays[0]}.isdisjoint(round(gray / 10) // 2 for gray in grays[1])
 
 
+def test_a_renamed_factor_makes_another_set(root: Path) -> None:
+    """Measures are stored under the factor's name: with the same digest, no cell would be measured anew."""
+    file = write_folder(root) / "factors.csv"
+    file.write_text(file.read_text().replace("azimuth", "azimut"))
+    before = data.describe("faces", "auto", root)
+    file.write_text(file.read_text().replace("azimut", "azimuth"))
+    after = data.load("faces", "auto", root)
+    assert after.info == data.describe("faces", "auto", root)
+    assert after.info.digest != before.digest
+    assert before.note.endswith("; known factors: azimut, elevation.")
+
+
 def test_factors_are_optional_and_sizes_need_not_be_multiples(root: Path) -> None:
     write_folder(root, size=50, factors=False)
     dataset = data.load("faces", "real", root)
+    assert dataset.info.note.endswith("; no known factors, as there is no factors.csv.")
     assert dataset.factor_names == ()
     assert dataset.train.factors is None
     assert (dataset.info.num_train, dataset.info.num_test) == (5, 1)
