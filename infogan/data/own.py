@@ -117,9 +117,10 @@ def _assembled(asked: OwnImages, there: "Found", images: np.ndarray) -> Dataset:
     names = there.classes
     more = f" and {len(names) - MAX_CLASSES} more" if len(names) > MAX_CLASSES else ""
     classes = f"; {len(names)} classes: {', '.join(names[:MAX_CLASSES])}{more}" if names else ""
+    unread = f"; arrays not read: {', '.join(there.unread[:MAX_CLASSES])}" if there.unread else ""
     note = (
         f"The user's own images in {one_line(asked.folder.name)}, {asked.size}x{asked.size} {asked.colour}: "
-        f"{len(train.images):,} to train on, {len(held_out.images):,} held out{classes}."
+        f"{len(train.images):,} to train on, {len(held_out.images):,} held out{classes}{unread}."
     )
     dataset = make_dataset(NAME, SOURCES[-1], note, False, train, held_out)
     return replace(dataset, info=replace(dataset.info, num_classes=len(names)))

@@ -34,6 +34,7 @@ class Found:
     images: np.ndarray | None = None  # from a file of arrays, unchanged
     labels: np.ndarray | None = None  # (N,) int64, indices into ``classes``
     classes: tuple[str, ...] = ()
+    unread: tuple[str, ...] = ()  # other arrays of an .npz file
 
     @property
     def num_images(self) -> int:
@@ -154,14 +155,15 @@ def _of_arrays(file: Path) -> Found:
             f"images: {file} holds {images.dtype} {images.shape}; expected uint8 (N, H, W), (N, H, W, C) "
             "or (N, C, H, W)"
         )
+    unread = tuple(one_line(name) for name in sorted(arrays.keys() - {"images", "labels"}))
     if labels is None:
-        return Found(file, key, (file,), images)
+        return Found(file, key, (file,), images, unread=unread)
     if labels.shape != (len(images),) or labels.dtype.kind not in "iu":
         raise DataError(f"images: {file} holds labels {labels.dtype} {labels.shape}; expected {len(images)} integers")
     values, places = np.unique(labels, return_inverse=True)
     if len(values) < 2:
         raise DataError(f"images: {file}: all labels are {values[0]}; leave them out for one set without classes")
-    return Found(file, key, (file,), images, places.astype(np.int64), tuple(map(str, values.tolist())))
+    return Found(file, key, (file,), images, places.astype(np.int64), tuple(map(str, values.tolist())), unread)
 
 
 def decoded(there: Found, image_CHW: tuple[int, int, int], resize: str | None, progress: Progress | None) -> np.ndarray:
