@@ -92,6 +92,20 @@ def test_the_page_does_what_it_says(trained: CellFolder, speak: SPEAK, tmp_path:
     assert all(verdict["verdict"] and verdict["data"] and verdict["budget"] for verdict in card["verdicts"])
 
 
+def test_the_page_does_what_it_says_of_training_in_python(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    drawn = np.random.default_rng(0)
+    np.savez("mine.npz", images=drawn.integers(0, 256, (130, 28, 28), np.uint8), angle=drawn.normal(size=130))
+    (example,) = blocks("python training")
+    names: dict[str, object] = {}
+    exec(compile(example.replace("iterations=300", "iterations=2"), "docs/API.md", "exec"), names)
+    assert names["model"].sample(3, c1=7).shape == (3, 1, 28, 28)  # type: ignore[attr-defined]
+    (iteration, nats), (correlation,) = map(str.split, capsys.readouterr().out.splitlines())
+    assert (iteration, float(nats) < 2.303, abs(float(correlation)) < 1) == ("2", True, True)
+
+
 @needs_onnx
 @pytest.mark.slow
 def test_the_page_does_what_it_says_of_onnx(trained: CellFolder, speak: SPEAK) -> None:
