@@ -63,6 +63,9 @@ def explain(source: Source, model: type[BaseModel], error: ValidationError) -> s
     location = _keys(first)
     said, *others = [e["msg"] for e in of_one if _keys(e) == location]
     first = {**first, "msg": ", or ".join([said, *(other.removeprefix("Input should be ") for other in others)])}
+    if first["type"] == "missing":  # then all errors are: name every field that this table lacks
+        of_one = [e for e in errors if _keys(e)[:-1] == location[:-1]]
+        location = [*location[:-1], ", ".join(dict.fromkeys(_keys(e)[-1] for e in of_one))]
     num_more = len(errors) - len(of_one)
     more = f" (and {num_more} more)" if num_more else ""
     return one_line(f"{_where(source, first, location)}: {_what(model, first, location)}{more}")
