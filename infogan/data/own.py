@@ -17,7 +17,7 @@ if TYPE_CHECKING:  # imported lazily, to keep the start of a command fast
 
 NAME, SOURCES = "own", ("auto", "folder")  # the set's name in records
 NETWORKS = {(28, "grey"): "mnist", (32, "grey"): "faces", (32, "rgb"): "celeba", (64, "grey"): "chairs"}
-VERSION = 1  # raise it when the same files give other arrays, to invalidate caches and sidecars
+VERSION = 2  # raise it when the same files give other arrays or another note, to invalidate caches and sidecars
 OF_CLASSES = ("digits", "samples", "trajectory")  # families of measures that need labels
 MAX_CLASSES, MIN_LABELLED = 10, 128  # of their classifier; MIN_LABELLED training images are one batch of it
 
