@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from bench.spec.schema import Float, Name, Number, Seed, Seeds, Table, suggest
+from bench.spec.schema import ClaimId, Float, Name, Number, Seed, Seeds, Table, suggest
 from bench.spec.settings import Width
 from bench.spec.vocabulary import CLAIMED, MEASURES
 
@@ -13,7 +13,7 @@ from bench.spec.vocabulary import CLAIMED, MEASURES
 def _one_of(known: Collection[str]) -> AfterValidator:
     def check(name: str) -> str:
         if name not in known:
-            raise ValueError(f"unknown measure{suggest(name, list(known))}")
+            raise ValueError(f"unknown measure{suggest(name, list(known))}; docs/MEASURES.md#names lists them")
         return name
 
     return AfterValidator(check)
@@ -26,7 +26,6 @@ def _not_t80(name: str) -> str:
 
 
 Measure = Annotated[str, _one_of(CLAIMED)]
-ClaimId = Annotated[str, Field(pattern=r"^[A-Z][0-9]+[a-z]?$")]
 
 
 class ConditionTable(Table):
@@ -39,7 +38,7 @@ class ConditionTable(Table):
     """
 
     measure: Measure
-    """name of the measure (docs/METRICS.md)"""
+    """name of the measure (docs/MEASURES.md#names)"""
     over: Literal["every seed", "median seed", "median curve", "best seed"]
     """the runs that count: every seed, the median, or the best"""
     chosen_by: Measure | None = None

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from bench.spec.reading import Source
-from bench.spec.schema import Table, suggest
+from bench.spec.schema import IN_WORDS, Table, suggest
 from infogan.data.base import one_line
 
 _TAGS = ("categorical", "continuous", "constrained-float")  # besides those in brackets
@@ -98,6 +98,10 @@ def _what(model: type[BaseModel], first: Any, location: list[str]) -> str:
         message = f"unknown key{_valid_keys(model, first['loc'])}"
     elif first["type"] == "missing":
         return f"{name}: missing"
+    elif first["type"] == "string_pattern_mismatch":
+        message = f"expected {IN_WORDS[first['ctx']['pattern']]}"
+    elif first["type"] == "union_tag_invalid":  # a code of an unknown kind
+        return f"{name}.kind = {first['ctx']['tag']!r}: expected {first['ctx']['expected_tags']}"
     return f"{name} = {shown}: {message}"
 
 

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 NAME_PATTERN = r"^[a-z0-9][a-z0-9-]{0,40}$"  # used as a folder name: no separators, no dots
+CLAIM_PATTERN = r"^[A-Z][0-9]+[a-z]?$"
 MAX_SEED = 2**31 - 1
 
 
@@ -27,7 +28,8 @@ class Recorded(BaseModel):
 
 
 NO_LABEL = r"[^ -#%-~]"  # figure labels are printable ASCII, which every font has, without "$", which starts math mode
-Label = Annotated[str, Field(pattern=r"^[ -#%-~]*$")]
+LABEL_PATTERN = r"^[ -#%-~]*$"
+Label = Annotated[str, Field(pattern=LABEL_PATTERN)]
 
 
 def as_float(value: Any) -> Any:
@@ -42,6 +44,12 @@ def as_float(value: Any) -> Any:
 Float = Annotated[float, BeforeValidator(as_float)]  # TOML's 1 is meant as 1.0
 Number = Annotated[Float, Field(allow_inf_nan=False)]
 Name = Annotated[str, Field(pattern=NAME_PATTERN)]
+ClaimId = Annotated[str, Field(pattern=CLAIM_PATTERN)]
+IN_WORDS = {  # the patterns, for messages
+    NAME_PATTERN: "lower-case letters, digits and hyphens, 41 at most",
+    LABEL_PATTERN: "printable ASCII without $",
+    CLAIM_PATTERN: "a capital letter, a number and perhaps a letter, such as M1",
+}
 Rate = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
 Weight = Annotated[Float, Field(ge=0, le=1000, allow_inf_nan=False)]
 Seed = Annotated[int, Field(ge=0, le=MAX_SEED, strict=True)]

@@ -10,6 +10,7 @@ import pytest
 from bench.publish.documents import with_block
 from bench.publish.fields import BLOCK, DOCUMENT, SCHEMA, listed, schema
 from bench.spec.reading import BUILTIN
+from bench.spec.vocabulary import CLAIMED, MEASURED
 
 EXAMPLES = sorted((Path(__file__).parents[3] / "examples").glob("*.toml"))
 REMAKE = "python -m bench.publish.fields"
@@ -26,6 +27,13 @@ def test_every_field_has_a_meaning_that_the_list_shows() -> None:
         for field, described in table["properties"].items():
             assert described.get("description"), f"{name}.{field}: a text below the field says what it means"
             assert f"| `{field}` |" in shown
+
+
+def test_the_page_of_measures_names_those_of_the_curve_for_claims() -> None:
+    page = (DOCUMENT.parent / "MEASURES.md").read_text()
+    of_the_curve = [name for name in CLAIMED if name not in MEASURED]
+    assert of_the_curve
+    assert [name for name in of_the_curve if f"`{name}`" not in page] == []
 
 
 @pytest.mark.parametrize("file", [BUILTIN, *EXAMPLES], ids=lambda file: file.name)
