@@ -5,6 +5,7 @@ from enum import StrEnum
 
 from bench.analysis.runs import Sweep
 from bench.spec.experiment import ExperimentTable
+from infogan.data import own
 
 
 class ClaimOutcome(StrEnum):
@@ -23,7 +24,7 @@ class DataKind(StrEnum):
     PAPERS = "the paper's"
     PART = "a part of the paper's"
     SUBSTITUTE = "a substitute"
-    ANY = "any"  # the claim does not speak of data
+    ANY = "any"  # the claim does not speak of the paper's data
 
 
 class BudgetKind(StrEnum):
@@ -46,6 +47,8 @@ class Data:
     @classmethod
     def of(cls, sweep: Sweep, experiment: ExperimentTable) -> "Data":
         """The data of a sweep, as the claims of its experiment see it."""
+        if sweep.definition["data"]["name"] == own.NAME:  # --images leaves claims out, so this one is the user's too
+            return cls(DataKind.ANY, "images of your own")
         num_images = sweep.definition["data"]["num_images"]
         if not any(run.data.get("is_papers") for run in sweep.runs):
             return cls(DataKind.SUBSTITUTE, DataKind.SUBSTITUTE)

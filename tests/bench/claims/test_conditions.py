@@ -8,6 +8,7 @@ import pytest
 
 from bench.claims.judge import judge
 from bench.claims.result import ClaimResult
+from bench.claims.verdict import ON, Data
 from bench.records.schema import Measured
 from bench.spec.criteria import ClaimTable
 from bench.spec.tables import Spec
@@ -42,6 +43,14 @@ def test_medians_must_hold_on_the_same_seeds(spec: Spec) -> None:
     assert str(never.verdict) == "partly reproduced on a substitute"  # whatever the two are
     unknown = judged(spec, both, [0.1, 0.1, 0.1, 0.9, None], [0.9, 0.9, None, 0.9, 0.9])
     assert str(unknown.verdict) == "not measured"
+
+
+def test_a_claim_on_ones_own_images_is_on_no_substitute(spec: Spec) -> None:
+    held = sweep(spec, [0.9] * 5, [0.9] * 5)
+    own = replace(held, definition=held.definition | {"data": {**held.definition["data"], "name": "own"}})
+    one, other = (Data.of(each, spec.experiments["two"]) for each in (held, own))
+    assert (one.kind in ON, other.kind in ON) == (True, False)
+    assert other.words == "images of your own"
 
 
 def test_a_guard_alone_reproduces_nothing(spec: Spec) -> None:
