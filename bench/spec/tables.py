@@ -22,7 +22,7 @@ from bench.spec.own import Own, references
 from bench.spec.reading import BUILTIN, Source, SpecError, read
 from bench.spec.schema import Name, Table
 from bench.spec.settings import NetworkTable, TrainingTable, refusal
-from bench.spec.vocabulary import MEASURES
+from bench.spec.vocabulary import MEASURES, families_with
 from infogan.architectures import ARCHITECTURES
 from infogan.data import DATASETS, shape_CHW, sources
 from infogan.measures.catalogue import FAMILIES
@@ -32,6 +32,14 @@ REQUIRED_DEFAULTS = (  # training settings that every cell needs and only this t
     *("batch_size", "learning_rate_discriminator", "learning_rate_generator", "learning_rate_q"),
     *("mi_weight", "mi_weight_generator", "mi_trains_trunk", "step"),
 )
+
+
+def require_measured(names: Sequence[str], experiment: ExperimentTable, where: str, field: str) -> None:
+    """Raise Misfit for a number that no cell of the experiment will have."""
+    for name in names:
+        given = families_with(name)
+        expected = f"a measure of this experiment; add {' or '.join(map(repr, given))} to its measures"
+        require(not given or not {*given}.isdisjoint(experiment.measures), where, field, name, expected)
 
 
 class Defaults(Table):
@@ -103,9 +111,14 @@ class Spec(Table):
                 require_known(claim.variants or [], experiment.variants, where, f"claims.{index}.variants")
                 beside = dict.fromkeys(c.above_best_of for c in claim.conditions if c.above_best_of is not None)
                 require_known(list(beside), experiment.arms, where, f"claims.{index}.conditions.above_best_of")
+                named = [name for c in claim.conditions for name in (c.measure, c.chosen_by) if name]
+                require_measured(named, experiment, where, f"claims.{index}.conditions")
+            if experiment.blank:
+                require_measured([experiment.blank.measure], experiment, where, "blank.measure")
             reference = [experiment.reference_variant] if experiment.reference_variant else []
             require_known(reference, experiment.variants, where, "reference_variant")
             require_known(experiment.compared, MEASURES, where, "compared")
+            require_measured(experiment.compared, experiment, where, "compared")
             asked = experiment.compared and not experiment.reference_variant
             require(not asked, where, "compared", experiment.compared, "a reference_variant as well")
             for variant, table in experiment.variants.items():

@@ -97,6 +97,7 @@ _FAMILIES = tuple(
 
 MEASURED = {m.name: m for m in (*_FAMILIES, *_IMPROVEMENT)}  # besides those from the curves of L_I
 MEASURES = {m.name: m for m in (*_CURVES, *_HEALTH, *_CODES, *MEASURED.values())}
+_IMPROVED = {m.name for m in _IMPROVEMENT}
 CLAIMED = [m.name for m in _CURVES if m.name != "mi_frozen_nats"] + list(MEASURED)  # measures that a claim may use
 _OF_FACTORS = {(m.factor, m.number): m for m in _FAMILIES if m.factor}
 
@@ -109,3 +110,10 @@ def measure(name: str) -> Measure:
 def of_factor(factor: str, number: str) -> Measure | None:
     """The measure of one of a factor's numbers; None if its kind has no such number."""
     return _OF_FACTORS.get((factor, number))
+
+
+def families_with(name: str) -> list[str]:
+    """The families of measures that give this number; none for one of L_I's curve, which every cell has."""
+    if name in _IMPROVED:
+        return ["trajectory"]
+    return [family for family, numbers in catalogue.FAMILIES.items() if name in numbers]

@@ -9,6 +9,7 @@ from bench.spec.tables import Spec
 from tests.builders import experiment_text, history_of, planned
 
 CLAIMS = """
+measures = ["digits", "samples"]
 variants = { one = {}, other = {} }
 profiles = { cpu = { iterations = 20 } }
 
