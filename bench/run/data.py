@@ -86,7 +86,8 @@ def info_of(spec: Spec, name: str, profile: str, data_dir: Path | None, *, downl
             raise BadInput(
                 f"{name}: batch_size = {batch_size} exceeds {images}; set a smaller training.batch_size with --set"
             )
-    _require_measurable(spec, name, info.num_classes, fewest)
+    if info.name == data.own.NAME:
+        _require_measurable(spec, name, info.num_classes, fewest)
     return info
 
 
@@ -98,9 +99,12 @@ def _require_measurable(spec: Spec, name: str, num_classes: int, num_images: int
     """
     measures = spec.experiments[name].measures
     unmeasurable = [family for family in measures if family in data.own.OF_CLASSES]
-    if num_classes > data.own.MAX_CLASSES:
+    if not num_classes:
+        why = "the images have no labels"
+        unmeasurable = [family for family in unmeasurable if family != "samples"]  # which does without
+    elif num_classes > data.own.MAX_CLASSES:
         why = f"at most {data.own.MAX_CLASSES} classes are possible, the images have {num_classes}"
-    elif num_classes and num_images < data.own.MIN_LABELLED:
+    elif num_images < data.own.MIN_LABELLED:
         why = f"at least {data.own.MIN_LABELLED} training images with labels are needed, there are {num_images}"
     else:
         return

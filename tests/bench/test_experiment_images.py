@@ -134,6 +134,19 @@ def test_too_few_with_labels_are_refused_before_training_or_measured_without(
     assert context.cells[0].measures == ("digits", "usable")
 
 
+def test_categories_of_images_without_labels_have_no_error_to_measure(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    measures = '\nmeasures = ["digits", "samples", "trajectory"]'
+    folder = save(tmp_path / "pictures" / "shoes", noise(80))
+    with pytest.raises(BadInput, match="tiny: measures names 'digits', but the images have no labels: remove it"):
+        Context(["tiny"], spec=write_spec(tmp_path, OWN + measures), results=tmp_path / "r", no_tracking=True)
+    spec = write_spec(tmp_path, NAMED + measures)
+    context = Context(["tiny"], spec=spec, results=tmp_path / "r", images=folder, no_tracking=True)
+    assert context.cells[0].measures == ("samples",)
+    assert "tiny: measured without digits, trajectory, since the images have no labels" in capsys.readouterr().out
+
+
 @pytest.mark.slow
 def test_the_error_of_categories_is_measured_as_for_digits_and_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
