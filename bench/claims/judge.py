@@ -123,21 +123,21 @@ def _interval(values: list[float], worst: float) -> tuple[float, float, float]:
 def _no_value(asked: Asked, condition: ConditionResult, runs: list[Run]) -> str:
     """Why a number is missing: of the runs themselves, or of those that they have to exceed."""
     measure, arm = condition.measure, asked.table.above_best_of
+    words = MEASURES[measure].words
     if asked.is_open and any(asked.meets(value) for value in condition.seeds.values()):
-        return f"no best of {arm} for {measure}{_why_not(measure, list(asked.rivals))}"
-    return f"no value for {measure}{_why_not(measure, runs)}"
+        return f"no best of {arm} for {words}{_why_not(measure, list(asked.rivals))}"
+    return f"no value for {words}{_why_not(measure, runs)}"
 
 
 def _why_not(measure: str, runs: list[Run]) -> str:
-    """The reason that the first seed without the measure recorded, if it recorded one."""
-    for run in runs:
-        if measure in run.summary:
-            continue
+    """The first seed without the measure, with its reason if it recorded one; empty if none did and no seed has it."""
+    without = [run for run in runs if measure not in run.summary]
+    for run in without:
         for entry in run.measures.values():
             for beginning, reason in entry.reasons.items():
                 if not beginning or measure.startswith(f"{beginning}_"):
                     return f" (seed {run.cell.seed}: {reason.removeprefix('not measured: ')})"
-    return ""
+    return f" (seed {without[0].cell.seed})" if 0 < len(without) < len(runs) else ""
 
 
 def _beside(measure: str, paper: float, runs: list[Run]) -> BesideResult:

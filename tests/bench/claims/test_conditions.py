@@ -96,6 +96,15 @@ def test_a_missing_number_leaves_a_claim_open_only_if_it_could_change_the_answer
         assert "no value for" in found.reason
 
 
+def test_an_open_claim_names_the_seed_and_says_the_number_in_words(spec: Spec) -> None:
+    every = {"measure": "sample_nmi", "over": "every seed", "at_least": 0.8, "basis": "Made up for this test."}
+    experiment = spec.experiments["two"]
+    claim = ClaimTable.model_validate(experiment.claims[1].model_dump() | {"conditions": [every]})
+    changed = experiment.model_copy(update={"claims": [claim]})
+    found = judge(changed, sweep(spec, [0.9] * 5, [0.9, 0.9, None, 0.9, 0.9]))[0]
+    assert found.reason == "no value for NMI of c1 and a classifier's digit of samples (seed 2)"
+
+
 def test_the_number_that_is_shown_is_of_a_condition_that_decides(spec: Spec) -> None:
     guard = {"measure": "sample_purity", "over": "median seed", "at_least": 0.8, "guard": True}
     deciding = {"measure": "sample_nmi", "over": "median seed", "at_least": 0.5}
@@ -141,4 +150,4 @@ def test_a_number_must_exceed_the_best_run_of_another_arm(
     if theirs and None not in theirs:
         assert found.conditions[0].bound == f"above the best of gan ({max(theirs):g})"
     if None not in ours and (verdict, value) == ("not measured", None):
-        assert found.reason.startswith("no best of gan for sample_nmi")
+        assert found.reason.startswith("no best of gan for NMI of c1")
