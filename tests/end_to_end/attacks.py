@@ -1,6 +1,6 @@
 """Attacks on a running server, by another account on the same machine or by a page in a visitor's browser."""
 
-import encodings.idna  # noqa: F401 - of a host's name; another account may not be able to read Python's files
+import encodings.idna  # noqa: F401 - for host names; the child, as another account, may not read Python's files
 import http.client
 import json
 import os

@@ -87,6 +87,8 @@ def test_clopper_pearson():
     low, high = proportion_interval(3, 10)
     assert binom.sf(2, 10, low) == close(0.025)
     assert binom.cdf(3, 10, high) == close(0.025)
+    with pytest.raises(ValueError, match=r"k \(6\) must not be greater"):
+        proportion_interval(6, 5)
 
 
 def test_sd_log():

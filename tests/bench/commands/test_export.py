@@ -99,9 +99,9 @@ def test_the_page_does_what_it_says_of_training_in_python(
     drawn = np.random.default_rng(0)
     np.savez("mine.npz", images=drawn.integers(0, 256, (130, 28, 28), np.uint8), angle=drawn.normal(size=130))
     (example,) = blocks("python training")
-    names: dict[str, object] = {}
+    names: dict[str, Any] = {}
     exec(compile(example.replace("iterations=300", "iterations=2"), "docs/API.md", "exec"), names)
-    assert names["model"].sample(3, c1=7).shape == (3, 1, 28, 28)  # type: ignore[attr-defined]
+    assert names["model"].sample(3, c1=7).shape == (3, 1, 28, 28)
     (iteration, nats), (correlation,) = map(str.split, capsys.readouterr().out.splitlines())
     assert (iteration, float(nats) < 2.303, abs(float(correlation)) < 1) == ("2", True, True)
 

@@ -131,7 +131,8 @@ def test_a_factor_that_was_not_read_says_why_everywhere(faces: Path) -> None:
     claims = json.loads((faces / "report/claims.json").read_text())
     claim = next(c for c in claims if c["id"] == "F3b")
     assert claim["verdict"] == "not measured"
-    assert "sweep of -1 to 1 (seed 0: the readers agree to 0.42 only, below 0.9)" in claim["reason"]
+    why = "(seed 0: the readers agree to 0.42 only, below 0.9)"
+    assert f"elevation: mean change over a sweep of -1 to 1 {why}" in claim["reason"]
     assert "No run could be measured (the readers agree to 0.42 only" in markdown
 
 
