@@ -36,7 +36,7 @@ class Identity(CellRecord):
 
     @model_validator(mode="after")
     def _names_its_configuration(self) -> "Identity":
-        wrong = [name for name in NAMED if self.config.get(name) != getattr(self, name)]
+        wrong = [name for name in NAMED if self.config.get(name, "absent") != getattr(self, name)]  # absent is not None
         training: Any = self.config.get("training")
         if not isinstance(training, dict) or type(training.get("iterations")) is not int:
             wrong.append("iterations")
