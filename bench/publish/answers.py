@@ -73,7 +73,7 @@ def _remark(one: Evidence) -> str:
 
 def summary(evidence: Iterable[Evidence]) -> str:
     """``Of 7 claims on the paper's data: 4 yes and 3 partly. Of 12 claims on ... Each by its first arm.``"""
-    found = [Card([ArmView(one.result) for one in own]) for own in best(evidence).values()]
+    found = [Card([ArmView(one.result) for one in own]) for own in best(evidence)]
     parts = []
     for where, kinds in WHERE.items():
         own = [card for card in found if card.first.verdict.data.kind in kinds]
@@ -93,11 +93,11 @@ def _numbers(results: list[ClaimResult]) -> tuple[str, str]:
 def table(evidence: Iterable[Evidence]) -> str:
     """The counts, and one line a claim with a link to its report, as Markdown: what README shows."""
     evidence, rows = list(evidence), []
-    for claim, found in best(evidence).items():
+    for found in best(evidence):
         results = [one.result for one in found]
         first = results[0]
         beside = [text or wording.ABSENT for text in (words.papers(first), words.holding(first))]
-        link = f"[{claim}]({REFERENCES.relative_to(ROOT).as_posix()}/{found[0].folder}/report.md)"
+        link = f"[{first.id}]({REFERENCES.relative_to(ROOT).as_posix()}/{found[0].folder}/report.md)"
         said, otherwise = answer(found)
         rows.append([link, words.plain(first), said, *_numbers(results), *beside, otherwise])
     columns = ["", "claim", "does it hold?", "ours", "needed", "the paper", "seeds", "arms that differ"]
@@ -108,8 +108,8 @@ def page(evidence: Iterable[Evidence]) -> str:
     """The table with a line for every arm, its budget and its report, as Markdown."""
     evidence = list(evidence)
     columns, rows = ["", "arm", "holds?", "ours", "needed", "seeds", "budget", "report"], []
-    for claim, found in best(evidence).items():
-        rows.append([f"**{claim}**", f"**{found[0].result.text}**", *[""] * 6])
+    for found in best(evidence):
+        rows.append([f"**{found[0].result.id}**", f"**{found[0].result.text}**", *[""] * 6])
         for one in found:
             link, result = f"[{one.folder}]({one.folder}/report.md)", one.result
             verdict = "; ".join(

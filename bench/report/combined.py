@@ -48,14 +48,14 @@ def combine(
         )
         for name, collected in found.items()
     ]
-    shown = [_card(own, found[own[0].folder]) for own in best.values()]
+    shown = [_card(own, found[own[0].folder]) for own in best]
     recorded = {sweep.experiment for collected in found.values() for sweep in collected.view.sweeps}
     missing = nothing_recorded(spec, names, recorded)
     view = pages.CombinedView(cards.summary(shown), cards.shares(shown), shown, views, links, missing)
     said = [collected.answers for collected in found.values()]
     judged = {id(claim) for own in said for claim in own.judged}
     answers = Answers(
-        [one.result for own in best.values() for one in own if id(one.result) in judged],
+        [one.result for own in best for one in own if id(one.result) in judged],
         [line for own in said for line in own.too_short],
         [line for own in said for line in own.headlines],
     )

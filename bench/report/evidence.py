@@ -23,27 +23,32 @@ def of_folder(results: Iterable[ClaimResult], folder: str) -> list[Evidence]:
     return [Evidence(one, folder, "paper" in ({one.profile} if one.profile else profiles)) for one in found]
 
 
-def best(evidence: Iterable[Evidence]) -> dict[str, list[Evidence]]:
-    """Evidence by claim, a piece for each arm: at the paper's budget where measured, of most seeds and iterations.
+def best(evidence: Iterable[Evidence]) -> list[list[Evidence]]:
+    """Of each claim a piece for each arm: at the paper's budget where measured, of most seeds and iterations.
+
+    Claims are in the order of their ids. Of one id, another text is another claim: a user's own may share an id.
 
     The first has the largest budget (:func:`budget`), whatever it says. Of equals it is of the claim's first variant,
     the reading that we stand for, and of its arms the first that the claim names and that is decided. An arm that was
     never run is left out where another one was.
     """
-    chosen: dict[tuple[str, str], Evidence] = {}
+    chosen: dict[tuple[str, str, str], Evidence] = {}
     for one in evidence:
-        key = (one.result.id, one.result.group)
+        key = (one.result.id, one.result.text, one.result.group)
         before = chosen.get(key)
         if before is None or _rank(one) < _rank(before):
             chosen[key] = one
-    claims: dict[str, list[Evidence]] = {}
-    for (claim, _), one in sorted(chosen.items(), key=lambda item: item[0][0]):
-        claims.setdefault(claim, []).append(one)
-    for claim, found in claims.items():
-        shown = [one for one in found if one.result.has_run] or found
-        variants = list(dict.fromkeys(one.result.variant for one in shown))
-        claims[claim] = sorted(shown, key=lambda one: _order(one, variants))
-    return claims
+    claims: dict[tuple[str, str], list[Evidence]] = {}
+    for (claim, text, _), one in chosen.items():
+        claims.setdefault((claim, text), []).append(one)
+    return [_shown(claims[claim]) for claim in sorted(claims, key=lambda claim: claim[0])]
+
+
+def _shown(found: list[Evidence]) -> list[Evidence]:
+    """The arms of one claim in order, without those that were never run if another one was."""
+    shown = [one for one in found if one.result.has_run] or found
+    variants = list(dict.fromkeys(one.result.variant for one in shown))
+    return sorted(shown, key=lambda one: _order(one, variants))
 
 
 def _rank(one: Evidence) -> tuple[bool, bool, bool, int, int]:

@@ -107,9 +107,9 @@ def test_the_papers_budget_answers_where_it_was_measured(turned: bool) -> None:
     large = pieces(result("F1", ClaimOutcome.PARTLY), "b", "paper")
     empty = pieces(result("F1", ClaimOutcome.NOT_MEASURED), "c", "paper")
     ordered = [*small, *large, *empty]
-    (found,) = evidence.best(reversed(ordered) if turned else ordered).values()
+    (found,) = evidence.best(reversed(ordered) if turned else ordered)
     assert [one.folder for one in found] == ["b"]
-    (found,) = evidence.best(reversed([*empty, *small]) if turned else [*empty, *small]).values()
+    (found,) = evidence.best(reversed([*empty, *small]) if turned else [*empty, *small])
     assert [one.folder for one in found] == ["a"]
 
 
@@ -117,10 +117,10 @@ def test_the_papers_budget_answers_where_it_was_measured(turned: bool) -> None:
 def test_of_two_equal_budgets_and_seeds_the_longer_runs_answer(turned: bool) -> None:
     short, long = (replace(result("F4a", ClaimOutcome.PARTLY), iterations=n) for n in (1200, 5000))
     ordered = [*pieces(short, "a", "cpu"), *pieces(long, "b", "cpu")]
-    (found,) = evidence.best(reversed(ordered) if turned else ordered).values()
+    (found,) = evidence.best(reversed(ordered) if turned else ordered)
     assert [one.folder for one in found] == ["b"]
     more = pieces(replace(short, num_seeds=long.num_seeds + 1), "c", "cpu")
-    (found,) = evidence.best([*ordered, *more]).values()
+    (found,) = evidence.best([*ordered, *more])
     assert [one.folder for one in found] == ["c"]
 
 
@@ -134,17 +134,17 @@ def test_the_longest_reading_stands_first_whatever_it_says(turned: bool) -> None
         )
     )
     ordered = [*pieces(first, "a", "cpu"), *pieces(long, "b", "cpu")]
-    (found,) = evidence.best(reversed(ordered) if turned else ordered).values()
+    (found,) = evidence.best(reversed(ordered) if turned else ordered)
     assert [one.folder for one in found] == ["b", "a"]
     papers = pieces(first, "a", "paper")  # fewer iterations, but the paper's
-    (found,) = evidence.best([*ordered, *papers]).values()
+    (found,) = evidence.best([*ordered, *papers])
     assert [one.is_papers_budget for one in found] == [True, False]
 
 
 def test_the_first_reading_stands_first_also_where_another_answers_better() -> None:
     first, second = result("F3c", ClaimOutcome.NOT_REACHED), result("F3c", ClaimOutcome.REPRODUCED)
     readings = [replace(first, variant="authors"), replace(second, variant="fixed")]
-    (found,) = evidence.best(pieces(readings[0], "a", "cpu") + pieces(readings[1], "b", "cpu")).values()
+    (found,) = evidence.best(pieces(readings[0], "a", "cpu") + pieces(readings[1], "b", "cpu"))
     assert [(one.result.group, one.result.verdict.outcome) for one in found] == [
         ("authors/infogan", ClaimOutcome.NOT_REACHED), ("fixed/infogan", ClaimOutcome.REPRODUCED)
     ]  # fmt: skip
@@ -156,14 +156,21 @@ def test_the_first_reading_stands_first_also_where_another_answers_better() -> N
     assert [arm.name for arm in card.arms] == ["fixed/infogan", "authors/infogan"]
 
 
+def test_a_users_claim_with_the_id_of_another_is_a_claim_of_its_own() -> None:
+    papers = result("F2a", ClaimOutcome.PARTLY)
+    own = replace(papers, text="My claim.", iterations=10 * papers.iterations)
+    found = evidence.best(pieces(papers, "a", "cpu") + pieces(own, "b", "cpu"))
+    assert [[one.folder for one in claim] for claim in found] == [["a"], ["b"]]
+
+
 def test_an_arm_that_was_never_run_is_left_out_where_another_was() -> None:
     yes = replace(result("F4", ClaimOutcome.REPRODUCED), variant="authors")
     none = replace(result("F4", ClaimOutcome.NOT_MEASURED), variant="tables", num_seeds=0, value=None)
-    (found,) = evidence.best(evidence.of_folder([yes, none], "a")).values()
+    (found,) = evidence.best(evidence.of_folder([yes, none], "a"))
     assert [one.result.group for one in found] == ["authors/infogan"]
-    (found,) = evidence.best(evidence.of_folder([none], "a")).values()
+    (found,) = evidence.best(evidence.of_folder([none], "a"))
     assert [one.result.group for one in found] == ["tables/infogan"]
-    (found,) = evidence.best(evidence.of_folder([yes, replace(none, num_seeds=2)], "a")).values()
+    (found,) = evidence.best(evidence.of_folder([yes, replace(none, num_seeds=2)], "a"))
     assert len(found) == 2  # an arm with too few seeds to judge was run
 
 
@@ -171,12 +178,12 @@ def test_an_undecided_cost_is_a_measurement_and_not_a_missing_run() -> None:
     """If the bound lies in its interval, it is shown beside decided networks, and wins over a folder with nothing."""
     yes = replace(result("S6a", ClaimOutcome.REPRODUCED, "mnist"), num_seeds=0, value=1.02)
     undecided = replace(result("S6a", ClaimOutcome.NOT_MEASURED, "svhn"), num_seeds=0, value=1.1)
-    (found,) = evidence.best(evidence.of_folder([yes, undecided], "a")).values()
+    (found,) = evidence.best(evidence.of_folder([yes, undecided], "a"))
     assert [one.result.arm for one in found] == ["mnist", "svhn"]
     nothing = replace(undecided, value=None)
     for order in ([*pieces(nothing, "a", "paper"), *pieces(undecided, "b", "cpu")],
                   [*pieces(undecided, "b", "cpu"), *pieces(nothing, "a", "paper")]):  # fmt: skip
-        assert [one.folder for one in evidence.best(order)["S6a"]] == ["b"]
+        assert [one.folder for one in evidence.best(order)[0]] == ["b"]
 
 
 def test_a_verdict_on_cost_counts_with_the_largest_budget_of_its_folder() -> None:
