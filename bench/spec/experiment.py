@@ -18,6 +18,7 @@ from bench.spec.settings import (
     Deviation,
     Iterations,
     NetworkTable,
+    NoiseSize,
     NoiseTable,
     NumImages,
     Span,
@@ -52,7 +53,9 @@ class VariantTable(Table):
     architecture: str | None = None
     """architecture of this variant; absent: that of the experiment"""
     noise_prior: Literal["uniform", "normal"] | None = None
-    """distribution of z"""
+    """distribution of z; absent: the experiment's"""
+    noise_size: NoiseSize | None = None
+    """number of dimensions of z; absent: the experiment's"""
     std: Deviation | None = None  # for every continuous code; std_clip then replaces the codes' clip, too
     """Q's standard deviation for every continuous code"""
     std_clip: Span | None = None
@@ -208,6 +211,13 @@ def by_variant(groups: Sequence[str]) -> dict[str, list[str]]:
 def merged_architecture(experiment: ExperimentTable, variant: str | None = None) -> str:
     """Name of the networks in effect: the variant's, else the experiment's."""
     return (experiment.variants[variant].architecture if variant else None) or experiment.architecture
+
+
+def merged_noise(experiment: ExperimentTable, variant: str | None = None) -> NoiseTable:
+    """The experiment's noise with what the variant changes."""
+    table = experiment.variants[variant] if variant is not None else None
+    stated = {"size": table.noise_size, "prior": table.noise_prior} if table else {}
+    return experiment.noise.model_copy(update={k: v for k, v in stated.items() if v is not None})
 
 
 def merged_codes(

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, cast
 
 from bench.spec.cells import FORMAT, Cell, input_width
 from bench.spec.config import Code, Config, Definition, Network, StatedNetwork, Training
-from bench.spec.experiment import ExperimentTable, merged_architecture, merged_codes, num_trained_on
+from bench.spec.experiment import ExperimentTable, merged_architecture, merged_codes, merged_noise, num_trained_on
 from bench.spec.selection import Selection, experiment_table, selected_seeds
 from bench.spec.tables import Spec, SpecError, merged_network, merged_training
 from infogan.architectures import Architecture, Dense, Strided, adapted, choosable_layers
@@ -113,10 +113,10 @@ def resolve(
         own = spec.given.own.entries(named["architecture"], training, tables)
         named |= {"own": own} if own else {}
         table, batch_size = merged_network(spec, experiment, variant), common["batch_size"]
-        codes = _codes(spec, experiment, variant, arm)
-        sizes = input_width(experiment.noise.size, codes), batch_size
+        codes, noise = _codes(spec, experiment, variant, arm), merged_noise(experiment, variant)
+        sizes = input_width(noise.size, codes), batch_size
         network = _network(table, budget.width, architecture_of(named), *sizes, device, profile == "paper", choose)
-        return named | {"network": network, "codes": codes}
+        return named | {"network": network, "codes": codes, "noise": noise.model_dump()}
 
     shared: dict[str, Any] = {
         "format": FORMAT,
@@ -130,14 +130,12 @@ def resolve(
             **({"images": wanted.made_as} if isinstance(wanted, OwnImages) else {}),
         },
         **networks(None, None, common),
-        "noise": experiment.noise.model_dump(),
         "device": device,
         "versions": versions,
     }
     own = networks(variant, arm, training)
     if variant is not None:
         table = experiment.variants[variant]
-        own["noise"] = shared["noise"] | ({"prior": table.noise_prior} if table.noise_prior else {})
         own["data"] = shared["data"] | {"num_images": num_trained_on(budget, data.num_train, table)}
     named = {"variant": variant, "arm": arm, "seed": seed, "training": training}
     config, definition = cast(Config, shared | own | named), cast(Definition, shared | {"training": common})

@@ -45,8 +45,11 @@ Width = Annotated[Float, Field(gt=0, le=8)]
 NumImages = Annotated[int, Field(ge=2)]
 
 
+NoiseSize = Annotated[int, Field(ge=0, le=4096)]
+
+
 class NoiseTable(Table):
-    size: int = Field(ge=0, le=4096)
+    size: NoiseSize
     """number of noise dimensions"""
     prior: Literal["uniform", "normal"] = "uniform"
     """distribution of the noise"""

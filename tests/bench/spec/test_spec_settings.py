@@ -22,6 +22,7 @@ VARIANTS = """
 [experiments.tiny.variants.authors]
 std = "sqrt-exp"
 std_clip = [0.1, 2]
+noise_size = 3
 network = { discriminator_fc_norm = false, generator_norm = "hidden", heads = "linear", scale_init = true }
 training = { warm_up_iterations = 3, give_up = "authors" }
 """
@@ -55,6 +56,10 @@ REFUSED = {
     "the rule of giving up with a bound that is always below 0": (
         [(TRAINING, TRAINING + 'give_up = "authors"\n'), (CODE, "std = 1")],
         r"give_up \(arm infogan\) = 'authors': expected 'never' with a fixed std \(1\)",
+    ),
+    "a negative number of noise dimensions": (
+        [(TRAINING, "[experiments.tiny.variants.v]\nnoise_size = -1\n" + TRAINING)],
+        r"variants.v\] noise_size = -1",
     ),
     "a negative warm-up": ([(TRAINING, TRAINING + "warm_up_iterations = -1\n")], "warm_up_iterations = -1"),
     "an unknown rule": ([(TRAINING, TRAINING + 'give_up = "soon"\n')], "give_up = 'soon'.*'never' or 'authors'"),
@@ -91,6 +96,9 @@ def test_two_readings_stand_side_by_side(tmp_path: Path) -> None:
     tables, authors = (training_config(found[name].config) for name in ("tables", "authors"))
     assert tables.latents.codes[1] == Continuous(log_std_clamp=(-200.0, 200.0))
     assert authors.latents.codes[1] == Continuous(std="sqrt-exp", std_clip=(0.1, 2.0), log_std_clamp=(-200.0, 200.0))
+    assert (authors.latents.noise.size, authors.latents.noise.prior) == (3, tables.latents.noise.prior)
+    assert authors.latents.noise.size != tables.latents.noise.size
+    assert found["authors"].input_width == 3 + found["tables"].input_width - tables.latents.noise.size
     assert authors.step.warm_up_iterations == 3
     assert authors.step.give_up == "authors"
     assert not authors.network.discriminator_fc_norm
