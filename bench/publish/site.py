@@ -31,6 +31,7 @@ from bench.report.files import Collected
 from bench.spec.tables import load_spec
 
 PUBLISHED = (*(path.relative_to(ROOT).as_posix() for path in DOCUMENTS), "CONTRIBUTING.md", "CHANGELOG.md")
+QUESTION = "Does mutual information still converge as fast?"
 MARK = ".site"  # in a folder that this module has written, and may write anew
 
 
@@ -47,7 +48,7 @@ class Site:
             "Every claim": "index.html",
             "Start here": "README.html",
             "Documents": "docs/index.html",
-            "History of the gate": "history.html",
+            "Regressions": "history.html",
         }
         return [(words, _relative(target, page)) for words, target in main.items() if target != page]
 
@@ -100,15 +101,16 @@ def build() -> dict[str, bytes]:
     site.files["index.html"] = pages.render_combined(combined.view)
     texts = {name: (ROOT / name).read_text() for name in PUBLISHED}
     for name, text in texts.items():
-        content = to_html(text, lambda link, name=name: site.target(name, link))  # type: ignore[misc]
-        site.document(posixpath.splitext(name)[0] + ".html", title_of(text, name), content=Markup(content))
+        shown = to_html(text, lambda link, name=name: site.target(name, link))  # type: ignore[misc]
+        content = Markup(wording.unbroken(shown))
+        site.document(posixpath.splitext(name)[0] + ".html", title_of(text, name), content=content)
     titles = {posixpath.splitext(name)[0] + ".html": title_of(text, name) for name, text in texts.items()}
-    listed = {_relative(page, "docs/index.html"): title for page, title in titles.items()}
+    listed = {_relative(page, "docs/index.html"): titles[page] for page in sorted(titles, key=titles.__getitem__)}
     site.document("docs/index.html", "Documents", "documents.html.j2", listed=listed)
     checks = [
         (name, d and (pages.data_uri(d.png, "image/png"), d.title, d.caption), rows) for name, d, rows in _checks()
     ]
-    site.document("history.html", "History of the gate", "history.html.j2", baselines=_baselines(), checks=checks)
+    site.document("history.html", QUESTION, "history.html.j2", baselines=_baselines(), checks=checks)
     return site.files
 
 
@@ -137,7 +139,7 @@ def _lean(collected: Collected) -> pages.ReportView:
 def _baselines() -> list[list[str]]:
     """A row for each group of each baseline."""
     rows = []
-    for path in sorted(BASELINES.glob("*.json")):
+    for path in sorted(BASELINES.glob("*.json"), key=lambda path: path.stem):
         sweep = read_curves(path)
         for group, runs in sweep.groups().items():
             times = median_interval(list(sweep.t80(group).values()))

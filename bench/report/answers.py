@@ -1,6 +1,7 @@
 """Judged claims in plain words: the same on the cards, in README, on the page of the whole paper, in a terminal."""
 
 import math
+import re
 from collections.abc import Sequence
 from functools import cache
 
@@ -32,7 +33,7 @@ PLAIN = {
     "F3b": ("A code tilts the head", _OF_RANGE, "{:g}"),
     "F3c": ("A code moves the light", _OF_RANGE, "{:g}"),
     "F3d": ("A code makes the face wide or narrow", _OF_RANGE, "{:g}"),
-    "F4a": ("A code turns the chair", "by {best:.0f}° in the best run, {median:.0f} in the median", "{:g}"),
+    "F4a": ("A code turns the chair", "by {best:.0f}° in the best run, {median:.0f} in the median", "{:g}°"),
     "F4b": ("A code makes the chair wide or narrow", _OF_RANGE, "{:g}"),
     "F5a": ("A continuous code changes the lighting of house numbers", "by {median:.2f} of the range", "{:g}"),
     "F5b": ("A category holds what stands beside the digit", "{median:.0%} of that context's entropy", "{:.0%}"),
@@ -146,6 +147,15 @@ def _number(results: Sequence[ClaimResult], *, with_interval: bool) -> str:
         median = _WithInterval(values[0], first.low, first.high)
     numbers = {"median": median, "best": _Shown(condition.value), "span": span}
     return words.format_map(numbers).replace("%", " %")
+
+
+def said(result: ClaimResult, value: float) -> str:
+    """``98.8 %``: a seed's value as the claim's first number is said."""
+    words = _in_plain_words(result)
+    found = re.search(r"{\w+:(.+?)}(°?)", words[1]) if words else None
+    if found is None:
+        return wording.measured(result.conditions[0].measure, value)
+    return f"{_Shown(value):{found[1]}}{found[2]}".replace("%", " %")
 
 
 def needed(result: ClaimResult) -> str:

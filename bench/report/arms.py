@@ -1,7 +1,9 @@
 """One claim for one arm as a report shows it: on its card, and in the table of criteria."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from markupsafe import Markup
 
@@ -60,7 +62,8 @@ class ArmView:
     @property
     def number(self) -> str:
         """The claim's first number with its bound, what stands beside it, a remark; a dash for no number."""
-        return "; ".join(filter(None, (answers.ours([self.result], with_bound=True), self.result.remark)))
+        number = answers.ours([self.result], with_bound=True, with_interval=True)
+        return "; ".join(filter(None, (number, self.result.remark)))
 
     @property
     def seeds(self) -> str:
@@ -70,7 +73,7 @@ class ArmView:
     @property
     def strip(self) -> Markup:
         """The seeds of the first condition, drawn."""
-        return strip(self.result.conditions[0], self.result.value)
+        return strip(self.result.conditions[0], self.result.value, partial(answers.said, self.result))
 
     @property
     def why(self) -> str:
@@ -142,7 +145,8 @@ def _show(result: ClaimResult) -> str:
 
 def _missed(condition: ConditionResult) -> str:
     known = measure(condition.measure)
-    return f"{known.words}: {wording.measured(known.name, condition.value)}, {condition.bound} asked"
+    value = f"{wording.measured(known.name, condition.value)} {condition.unit}".rstrip()
+    return f"{known.words}: {value}, {condition.bound} asked"
 
 
 def _criterion(condition: ConditionResult) -> Criterion:
@@ -165,7 +169,7 @@ def _beside(beside: BesideResult) -> str:
     return f"{known.words} {beside.paper:g}, here {ours}{unit}"
 
 
-def strip(condition: ConditionResult, median: float | None) -> Markup:
+def strip(condition: ConditionResult, median: float | None, say: Callable[[float], str]) -> Markup:
     """A drawing of every seed's value as a dot, the median as a line, the bound dashed, and the ends as numbers.
 
     Empty without a seed. Seeds that show nothing have no dot, but the median counts them: it may have no place.
@@ -182,20 +186,19 @@ def strip(condition: ConditionResult, median: float | None) -> Markup:
 
     ordered = sorted(values.values())
     dots = "".join(
-        f'<circle cx="{x(value):.1f}" cy="13" r="4"><title>seed {seed}: {value:.4g}</title></circle>'
+        f'<circle cx="{x(value):.1f}" cy="13" r="4"><title>seed {seed}: {say(value)}</title></circle>'
         for seed, value in values.items()
     )
     lines = ""
     if median is not None and low <= median <= high:
         lines = f'<path class="median" d="M{x(median):.1f} 3V23"/>'
     lines += "".join(f'<path class="bound" d="M{x(limit):.1f} 0V26"/>' for limit in limits)
-    known = measure(condition.measure)
     ends = [low] if high == low else [low, high]
     lines += "".join(
-        f'<text x="{x(end):.1f}" y="{HEIGHT + AXIS - 3}"{end_anchor}>{wording.measured(known.name, end)}</text>'
+        f'<text x="{x(end):.1f}" y="{HEIGHT + AXIS - 3}"{end_anchor}>{say(end)}</text>'
         for end, end_anchor in zip(ends, ("", ' text-anchor="end"'), strict=False)
     )
-    label = f"{known.words}, every seed: {', '.join(wording.measured(known.name, v) for v in ordered)}"
+    label = f"{measure(condition.measure).words}, every seed: {', '.join(map(say, ordered))}"
     label += f"; asked: {condition.bound}" if limits else ""
     attributes = (
         f'class="strip" viewBox="0 0 {WIDTH} {HEIGHT + AXIS}" width="{WIDTH}" height="{HEIGHT + AXIS}" role="img"'

@@ -54,8 +54,7 @@ def missing_cells(sweep: Sweep, experiment: ExperimentTable | None, file: str = 
     for group, seeds in planned(experiment, sweep.profile).items():
         absent = [seed for seed in seeds if (group, seed) not in recorded]
         if absent:
-            word = "seed" if len(absent) == 1 else "seeds"
-            lines.append(f"{group}: {word} {wording.seeds_in_words(absent)} planned, not recorded")
+            lines.append(f"{group}: {_seeds(absent)} planned, not recorded")
     for group in ordered_groups(sweep, experiment):
         lines += [_unfinished(run) for run in sweep.groups()[group] if run.state != "done"]
         for run in sweep.groups()[group]:
@@ -108,21 +107,26 @@ def _unfinished(run: Run) -> str:
 
 def notes(sweep: Sweep, order: list[str]) -> list[str]:
     """Notes that cells wrote about themselves, for instance on a damaged checkpoint that was passed over."""
-    lines = []
+    seeds: dict[tuple[str, str], list[int]] = {}
     for group in order:
         for run in sweep.groups()[group]:
-            if run.result is None:
-                continue
-            who = f"{run.cell.group}, seed {run.cell.seed}"
-            lines += [f"{who}: {wording.scrubbed(note)}" for note in run.result.notes]
-            if run.result.resumes:
-                lines.append(f"{who}: resumed {wording.plural(run.result.resumes, 'time')}")
-    return lines
+            said = [wording.scrubbed(note) for note in run.result.notes] if run.result else []
+            if run.result and run.result.resumes:
+                said.append(f"resumed {wording.plural(run.result.resumes, 'time')}")
+            for note in said:
+                seeds.setdefault((group, note), []).append(run.cell.seed)
+    return [f"{group}, {_seeds(own)}: {note}" for (group, note), own in seeds.items()]
+
+
+def _seeds(seeds: Sequence[int]) -> str:
+    return f"{'seed' if len(seeds) == 1 else 'seeds'} {wording.seeds_in_words(seeds)}"
 
 
 def environment(sweep: Sweep) -> list[tuple[str, str]]:
-    """Machine and versions as (label, value): every different value that the cells recorded."""
-    rows = []
+    """Data, machine and versions as (label, value): every different value that the cells recorded."""
+    data = sweep.definition["data"]
+    used = f"{data['name']}, source {data['source']!r}, digest {data['digest'][:12]}"
+    rows = [("data", f"{used}, {data['num_images']:,} training images")]
     for label, field in RECORDED.items():
         values = dict.fromkeys(_in_one_line(run.environment.get(field)) for run in sweep.runs)
         shown = [wording.scrubbed(value, 600) for value in values if value]
@@ -130,7 +134,7 @@ def environment(sweep: Sweep) -> list[tuple[str, str]]:
             rows.append((label, " / ".join(shown)))
     share = sweep.launcher_share
     if share is not None:
-        words = f"{wording.percent(share, 1)}% of the training time, in processor time of the launcher"
+        words = f"{wording.percent(share, 1)} % of the training time, in processor time of the launcher"
         rows.append(("tracking and progress", words))
     code = sweep.definition.get("versions", {}).get("training_code")
     return [*rows, ("training code", wording.scrubbed(code))] if code else rows

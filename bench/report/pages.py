@@ -209,8 +209,9 @@ def environment(*, is_html: bool) -> "Environment":
     """The templates' environment. It escapes every value: names, notes and errors are somebody else's text."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-    own: dict[str, Any] = {} if is_html else {"finalize": wording.markdown_value, "keep_trailing_newline": True}
-    own |= {"loader": FileSystemLoader(TEMPLATES), "trim_blocks": True, "lstrip_blocks": True}
+    own: dict[str, Any] = {"finalize": wording.unbroken if is_html else wording.markdown_value}
+    own |= {"loader": FileSystemLoader(TEMPLATES), "keep_trailing_newline": not is_html}
+    own |= {"trim_blocks": True, "lstrip_blocks": True}
     return Environment(autoescape=is_html, undefined=StrictUndefined, **own)
 
 

@@ -149,10 +149,8 @@ def headline_numbers(results: list[ClaimResult]) -> str:
 def data_sentence(sweep: Sweep, experiment: ExperimentTable | None) -> str:
     """The data that the cells were trained on, in one line; a substitute is called one."""
     data = sweep.definition["data"]
-    text = f"{data['name']}, source {data['source']!r}, digest {data['digest'][:12]}, "
-    text += f"{data['num_images']:,} training images used."
     described = [str(run.data["note"]) for run in sweep.runs if run.data.get("note")]
-    text += f" {wording.scrubbed(described[0])}" if described else ""
+    text = wording.scrubbed(described[0]) if described else f"{data['name']}, {data['num_images']:,} training images."
     if experiment is None or data["name"] == own.NAME:
         return text
     used = Data.of(sweep, experiment).kind

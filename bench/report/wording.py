@@ -44,6 +44,12 @@ def with_interval(measure: str, value: float | None, low: float | None, high: fl
     return parts[0] if len(set(parts)) == 1 and parts[0] in WORDS else f"{parts[0]} [{parts[1]}, {parts[2]}]"
 
 
+def unbroken(text: Any) -> Any:
+    """A text whose signs stay in one line with their numbers, ``≥ 5.5 %``; anything else, and markup, as it is."""
+    is_plain = isinstance(text, str) and not hasattr(text, "__html__")
+    return re.sub(r"(?<=[≥≤]) (?=\d)|(?<=\d) (?=%)", "\u00a0", text) if is_plain else text
+
+
 def seeds_in_words(seeds: Iterable[int]) -> str:
     """``0-4, 7``."""
     spans: list[list[int]] = []

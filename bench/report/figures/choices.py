@@ -184,10 +184,7 @@ def _pictures(choices: Choices) -> Drawing | None:
     heading = f"Number: {known.heading}. Columns: {code} varies."
     figure.text(0.005, 1 - HEADING / 2 / full, heading, va="center", fontsize=8.5)
     seeds = sorted({row.runs[0].cell.seed for row, _ in shown})
-    caption = (
-        f"Seed {wording.seeds_in_words(seeds)}. The columns vary {code}; each row has other noise and codes. "
-        f"The number is: {known.words}."
-    )
+    caption = f"Seed {wording.seeds_in_words(seeds)}. Each row has other noise and codes."
     return save(figure, "pictures", "Each choice in pictures", caption)
 
 

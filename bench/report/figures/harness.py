@@ -19,15 +19,16 @@ PANELS = (
 
 
 def draw_schedule(schedule: Schedule, definition: str) -> Drawing:
-    """Training is solid, what a cell does beside it pale; colours tell arms apart."""
+    """Training is solid, what a cell does beside it pale; colours tell arms apart, unless they are too many."""
     own = [span for span in schedule.spans if span.definition == definition]
     arms = list(dict.fromkeys(span.group for span in own))
+    is_named = len(arms) <= len(COLOURS)  # else they share one colour
     with rc_context(STYLE):
         figure = Figure(figsize=(8.4, 0.9 + 0.42 * schedule.jobs + 0.2 * (len(arms) > 0)), layout="constrained")
         axes = figure.subplots()
         for span in schedule.spans:
             mine = span.definition == definition
-            colour = COLOURS[arms.index(span.group) % len(COLOURS)] if mine else OTHER
+            colour = COLOURS[arms.index(span.group) * is_named] if mine else OTHER
             bar: dict[str, Any] = {"height": 0.72, "left": span.start_s / 60, "color": colour}
             axes.barh(span.slot, (span.end_s - span.start_s) / 60, alpha=0.35, **bar)
             axes.barh(span.slot, span.train_s / 60, edgecolor="white", linewidth=0.6, **bar)
@@ -40,13 +41,12 @@ def draw_schedule(schedule: Schedule, definition: str) -> Drawing:
         axes.set_ylabel("slot")
         for number, arm in enumerate(arms[: len(COLOURS)]):
             axes.barh(0, 0, color=COLOURS[number], label=arm)
-        if 1 < len(arms) <= len(COLOURS):
+        if is_named and len(arms) > 1:
             figure.legend(loc="outside upper center", fontsize=8, ncols=min(5, len(arms)))
-        efficiency, of_ideal = (wording.percent(share, 1) for share in (schedule.efficiency, schedule.of_ideal))
         caption = (
             f"Each bar is a cell; its solid part is training. The {schedule.jobs} slots trained during "
-            f"{efficiency}% of the wall time of {schedule.wall_s / 60:.1f} minutes. The trainings "
-            f"alone would need {schedule.ideal_s / 60:.1f} minutes (dashed), {of_ideal}% of it."
+            f"{wording.percent(schedule.efficiency, 1)} % of the wall time of {schedule.wall_s / 60:.1f} minutes. "
+            f"Dashed: the {schedule.ideal_s / 60:.1f} minutes that the trainings alone would need."
         )
         return save(figure, "schedule", "Schedule of the largest launch", caption)
 

@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from bench.records.throughput import SuiteRecord, SuiteRow
+from bench.report.figures.choices import ticks
 from bench.report.figures.style import STYLE, Drawing, line_style, logarithmic, save
 
 # a step, and the line of the product in its precision
@@ -53,6 +54,7 @@ def _panel(axes: Axes, rows: list[SuiteRow], quantity: Literal["images_per_s", "
     axes.set_yscale("log")
     axes.set_xticks(sizes, [str(size) for size in sizes])
     axes.minorticks_off()
-    logarithmic(axes.yaxis)
+    low, high = axes.get_ylim()
+    logarithmic(axes.yaxis, ticks(high / low))
     axes.set_xlabel("batch size (MNIST, one thread)")
     axes.set_ylabel(label)

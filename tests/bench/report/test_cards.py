@@ -4,7 +4,7 @@ import json
 import math
 import re
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import pytest
@@ -16,6 +16,8 @@ from bench.report.arms import MARGIN, WIDTH, strip
 from bench.report.pages import FigureView
 from bench.spec.tables import load_spec
 from tests.builders import SHIPPED
+
+SAY = partial(wording.measured, "mi_final_fraction")
 
 
 def condition(measure: str = "mi_final_fraction", over: str = "median seed", **seeds: float) -> ConditionResult:
@@ -115,7 +117,10 @@ def test_a_number_that_is_not_there_has_a_word_everywhere() -> None:
     assert answers.ours([diverged], with_bound=True) == "most seeds show nothing of it, ≤ 5.5 % needed"
     beside = BesideResult("digit_error", "of images", 0.05, math.nan, {})
     (card,) = cards.cards([replace(result("F2b", ClaimOutcome.PARTLY), beside=(beside,))], {})
-    assert (card.arms[0].number, card.paper) == ("agreement with the digit (NMI) 0.60, ≥ 0.5 needed", "5 %")
+    assert (card.arms[0].number, card.paper) == (
+        "agreement with the digit (NMI) 0.60 [0.20, 0.90], ≥ 0.5 needed",
+        "5 %",
+    )
 
 
 def test_a_claim_about_cost_shows_the_span_of_its_networks() -> None:
@@ -182,9 +187,9 @@ def test_the_first_decided_arm_answers_whatever_it_says_and_the_bar_counts_claim
 def test_a_reason_says_what_was_missed_or_that_the_best_run_decides() -> None:
     missed = condition(s0=0.2, s1=0.3, s2=0.9)
     (arm,) = cards.cards([result("own", ClaimOutcome.NOT_REACHED, held=missed)], {})[0].arms
-    assert arm.why == "final L_I: 0.300, at least 0.5 asked"
+    assert arm.why == "final L_I: 0.300 of H(c), at least 0.5 asked"
     (arm,) = cards.cards([result("F2c", ClaimOutcome.NOT_REACHED, held=missed)], {})[0].arms
-    assert (arm.number, arm.why) == ("explains 60 % of the slant's variance, ≥ 50 % needed", "")
+    assert (arm.number, arm.why) == ("explains 60 % [20, 90] of the slant's variance, ≥ 50 % needed", "")
     best = condition(over="best seed", s0=0.9)
     (arm,) = cards.cards([result("F3a", ClaimOutcome.REPRODUCED, held=best)], {})[0].arms
     assert arm.why == "the best run decides, as the paper asks"
@@ -193,19 +198,27 @@ def test_a_reason_says_what_was_missed_or_that_the_best_run_decides() -> None:
 
 
 def test_a_strip_has_a_dot_for_every_seed_in_proportion() -> None:
-    drawn = str(strip(condition(s0=0.0, s1=0.5, s2=1.0, s3=math.nan), 0.5))
+    drawn = str(strip(condition(s0=0.0, s1=0.5, s2=1.0, s3=math.nan), 0.5, SAY))
     places = [float(x) for x in re.findall(r'cx="([\d.]+)"', drawn)]
     assert places == [MARGIN, WIDTH / 2, WIDTH - MARGIN]
     assert f'class="bound" d="M{WIDTH / 2:.1f}' in drawn
     assert re.findall(r"<text [^>]*>([^<]*)</text>", drawn) == ["0.000", "1.000"]
     assert "every seed: 0.000, 0.500, 1.000; asked: at least 0.5" in drawn
-    assert str(strip(condition(s0=math.nan), None)) == ""
+    assert str(strip(condition(s0=math.nan), None, SAY)) == ""
+
+
+@pytest.mark.parametrize(
+    ("claim", "ends"), [("F1", ["20.0 %", "90.0 %"]), ("F2c", ["20 %", "90 %"]), ("F4a", ["0°", "1°"])]
+)
+def test_the_ends_of_a_strip_are_said_as_the_number_above_it(claim: str, ends: list[str]) -> None:
+    (arm,) = cards.cards([result(claim, ClaimOutcome.PARTLY)], {})[0].arms
+    assert re.findall(r"<text [^>]*>([^<]*)</text>", str(arm.strip)) == ends
 
 
 def test_the_line_of_a_strip_is_the_median_that_counts_seeds_which_show_nothing() -> None:
     seeds = condition(s0=0.0, s1=0.5, s2=1.0, s3=-math.inf)
-    assert f'class="median" d="M{WIDTH / 4 + MARGIN / 2:.1f}' in str(strip(seeds, 0.25))
-    assert "median" not in str(strip(seeds, -math.inf))
+    assert f'class="median" d="M{WIDTH / 4 + MARGIN / 2:.1f}' in str(strip(seeds, 0.25, SAY))
+    assert "median" not in str(strip(seeds, -math.inf, SAY))
 
 
 def test_the_picture_of_a_claim_is_shown_with_it() -> None:
@@ -217,4 +230,4 @@ def test_the_picture_of_a_claim_is_shown_with_it() -> None:
 @pytest.mark.parametrize("value", [-1.0, 0.5, 3.0])
 def test_equal_values_do_not_divide_by_nothing(value: float) -> None:
     held = ConditionResult("t80", "iterations", "every seed", "", "", value, True, {0: value, 1: value})
-    assert str(strip(held, value)).count("<circle") == 2
+    assert str(strip(held, value, SAY)).count("<circle") == 2

@@ -82,7 +82,7 @@ def test_claims_json_says_what_the_curves_say(full: Path) -> None:
 
 def test_headline_is_drawn_from_the_verdicts(full: Path) -> None:
     for name in ("index.html", "report.md"):
-        page = texts(full / "report")[name].replace("&#39;", "'")
+        page = texts(full / "report")[name].replace("&#39;", "'").replace("\u00a0", " ")
         assert (
             "The paper's curve appears with Q's head at the generator's rate (infogan-fast-q), not with the rates"
             in page
