@@ -39,9 +39,9 @@ def _factors(found: Sequence[FactorRuns]) -> Table:
     headings += ["noise dimension", "ceiling", "best beyond the GAN's best"]
     caption = (
         "Best by rule: the run whose code has the largest first-order index; its number comes from other samples. "
-        "Noise dimension: the same search over the noise dimensions, median over seeds. Ceiling: the same readers "
-        "see the factor itself, moved by the renderer or cut into categories. Best beyond the GAN's best: both are "
-        "the best by rule among the seeds that both arms have."
+        "Every seed: * that run, † the median. Noise dimension: the same search over the noise dimensions, median over "
+        "seeds. Ceiling: the same readers see the factor itself, moved by the renderer or cut into categories. Best "
+        "beyond the GAN's best: both are the best by rule among the seeds that both arms have."
     )
     keys = ["claim", "factor", "arm", "seed", "measure", "value", "rule", "chosen_by", "code", "is_best", "is_median"]
     keys += ["noise", "ceiling", "reason"]
@@ -80,7 +80,7 @@ def _beyond(of: FactorRuns, found: Sequence[FactorRuns]) -> str:
 def _every_run(of: FactorRuns) -> str:
     words = []
     for run in of.runs:
-        marks = "".join(sign for sign, other in (("*", of.best), ("°", of.median)) if run is other)
+        marks = "".join(sign for sign, other in (("*", of.best), ("†", of.median)) if run is other)
         words.append(f"{run.run.cell.seed}: {wording.measured(of.measure, run.value)}{marks}")
     return ", ".join(words)
 

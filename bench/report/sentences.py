@@ -155,7 +155,7 @@ def data_sentence(sweep: Sweep, experiment: ExperimentTable | None) -> str:
         return text
     used = Data.of(sweep, experiment).kind
     if used is DataKind.SUBSTITUTE:
-        return f"{text} This is a substitute, not the paper's data."
+        return text if text.startswith("A substitute") else f"{text} This is a substitute, not the paper's data."
     return f"{text} This is {used} data set."
 
 

@@ -15,7 +15,7 @@ from bench.report.tabular import Table
 
 SUITE, PAIRED = "python -m bench throughput --suite", "python -m bench throughput"
 CARD = "python -m bench throughput --card"
-NO_GPU = "GPU: not measured; no record here was made on a GPU"
+NO_GPU = "anything on a GPU"
 
 
 @dataclass(frozen=True)
