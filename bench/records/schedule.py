@@ -59,11 +59,6 @@ class Schedule:
         """Wall time of these trainings, longest first, on as many slots: at most 4/3 of the best, without overhead."""
         return makespan_s(sorted((span.train_s for span in self.spans), reverse=True), self.jobs)
 
-    @property
-    def of_ideal(self) -> float:
-        """Ideal over real wall time; the rest is start-up, idle slots, measures and records."""
-        return self.ideal_s / self.wall_s
-
 
 def makespan_s(durations_s: Iterable[float], jobs: int) -> float:
     """Time until the last of these durations ends, if they are started in order on ``jobs`` slots."""

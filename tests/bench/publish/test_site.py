@@ -71,6 +71,19 @@ def test_a_site_that_cannot_be_built_leaves_the_earlier_one(tmp_path: Path, monk
     assert [path.name for path in tmp_path.iterdir()] == ["site"]
 
 
+def test_the_page_of_regressions_opens_with_the_newest_check() -> None:
+    def page(checks: list[object]) -> str:
+        made = site.Site()
+        made.document("history.html", site.QUESTION, "history.html.j2", baselines=[], checks=checks)
+        return made.files["history.html"].decode().partition("</h1>")[2]
+
+    rows = [["a", "", "ok", "1.01", ""], ["b", "", "regressed", "1.31", ""]]
+    assert (
+        page([("mi-gate, infogan", None, rows)]).lstrip().startswith("<p>The newest check: mi-gate, infogan regressed.")
+    )
+    assert page([]).lstrip().startswith("<p>No check is committed here, so this page cannot say.")
+
+
 def test_the_workflow_makes_the_site_and_deploys_it() -> None:
     workflow = yaml.safe_load((site.ROOT / "docs" / "ci-site.yml").read_text())
     steps = workflow["jobs"]["deploy"]["steps"]

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from bench.analysis.results import load
@@ -200,6 +201,22 @@ def test_partial_failed_and_damaged_are_named(spec: Spec, tmp_path: Path) -> Non
         assert expected in lines
     assert {str(claim.verdict) for claim in report.claims} == {"not measured"}
     assert "is not measured yet" in report.html.read_text()
+
+
+def test_a_note_of_several_seeds_is_said_once_and_the_data_are_named_in_words(spec: Spec, tmp_path: Path) -> None:
+    for cell in planned(spec, (0, 1, 2))[::5]:
+        record(tmp_path, cell, note="Ten digits.", result={"notes": ["stalled"]})
+    markdown = write_report(tmp_path, spec).markdown.read_text()
+    assert markdown.count("stalled") == 1
+    assert "- note, infogan, seeds 0-2: stalled" in markdown
+    assert "- Data: Ten digits. This is the paper's data set.\n" in markdown
+    assert "- data: mnist, source '" in markdown
+
+
+def test_a_sign_stays_with_its_number_and_markup_as_it_is() -> None:
+    assert wording.unbroken("5 % [4, 6], ≥ 5.5 % of 3 seeds") == "5\u00a0% [4, 6], ≥\u00a05.5\u00a0% of 3 seeds"
+    assert wording.unbroken(Markup("5 %")) == "5 %"
+    assert wording.unbroken(5) == 5
 
 
 def test_somebody_elses_text_is_escaped(spec: Spec, tmp_path: Path) -> None:
