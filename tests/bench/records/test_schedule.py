@@ -152,7 +152,7 @@ def test_the_figure_says_its_numbers_and_is_the_same_bytes_again() -> None:
     drawings = [draw_schedule(found, "d") for _ in range(2)]
     assert drawings[0] == drawings[1]
     assert "2 slots trained during 57.5 % of the wall time" in drawings[0].caption
-    assert "65.0% of it" in drawings[0].caption
+    assert "Dashed: the 0.4 minutes" in drawings[0].caption
 
 
 def test_cost_against_seeds_is_the_packing_of_each_arms_median_time() -> None:
