@@ -134,13 +134,17 @@ def _gpu_name() -> str:
     return torch.cuda.get_device_name()
 
 
+def git_environment() -> dict[str, str]:
+    """This process's environment without the variables that lead git to another repository, such as GIT_DIR."""
+    return {k: v for k, v in os.environ.items() if not k.startswith("GIT_") or k.startswith("GIT_CONFIG")}
+
+
 @cache
 def git_commit() -> str:
     """Commit of this checkout, with "+" if tracked files are modified; "unknown" if this is not a checkout.
 
     Ignores a repository around an unpacked archive, one that GIT_DIR points to, and one that does not track this file.
     """
-    ours = {k: v for k, v in os.environ.items() if not k.startswith("GIT_") or k.startswith("GIT_CONFIG")}
     git = ["git", f"--git-dir={ROOT / '.git'}", f"--work-tree={ROOT}", "--no-optional-locks"]
     asked = (
         ["ls-files", "--error-unmatch", str(Path(__file__).relative_to(ROOT))],
@@ -150,7 +154,13 @@ def git_commit() -> str:
     try:
         _, head, status = [
             subprocess.run(
-                [*git, *question], cwd=ROOT, env=ours, capture_output=True, text=True, timeout=10, check=True
+                [*git, *question],
+                cwd=ROOT,
+                env=git_environment(),
+                capture_output=True,
+                text=True,
+                timeout=10,
+                check=True,
             )
             for question in asked
         ]

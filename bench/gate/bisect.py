@@ -5,7 +5,6 @@ and the cells behind them are kept, so that a search that was cut short goes on 
 """
 
 import contextlib
-import os
 import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
@@ -14,6 +13,7 @@ from typing import Literal
 
 from bench.analysis.runs import Sweep
 from bench.console import BadInput
+from bench.environment import git_environment
 from bench.gate import output
 from bench.gate.compare import Check, compare
 from bench.records.storage import plain_json, write_plain_json
@@ -65,7 +65,7 @@ def git(folder: Path, *arguments: str, also: int = 0) -> str:
 
     It runs in a session of its own, so that no Ctrl-C breaks it off.
     """
-    english = os.environ | {"LC_ALL": "C"}  # for _answer
+    english = git_environment() | {"LC_ALL": "C"}  # for _answer
     try:
         run = subprocess.run(
             ["git", *arguments],
@@ -86,20 +86,28 @@ def git(folder: Path, *arguments: str, also: int = 0) -> str:
 
 
 def resolve(repository: Path, good: str, bad: str) -> tuple[str, str]:
-    """Both commits' full names. Raises BisectError where one does not exist, or good does not come before bad."""
+    """Both commits' full names. Raises BisectError where one does not exist, or good does not come before bad.
+
+    Also where ``repository`` is not the top of a checkout.
+    """
+    top = git(repository, "rev-parse", "--show-toplevel", also=128)  # 128: no repository
+    if Path(top) != repository.resolve():  # an unpacked archive, perhaps inside another repository
+        raise BisectError(f"{repository} is no git checkout; a search needs a clone, with its history")
+    is_shallow = git(repository, "rev-parse", "--is-shallow-repository") == "true"
+    hint = "; this clone is shallow: `git fetch --unshallow` gets the other commits" if is_shallow else ""
     names = []
     for revision in (good, bad):
         asked = ("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
         try:
             names.append(git(repository, *asked))
         except BisectError:
-            raise BisectError(f"there is no commit {revision!r} here") from None
+            raise BisectError(f"there is no commit {revision!r} here{hint}") from None
     if names[0] == names[1]:
         raise BisectError(f"{good} and {bad} are one commit")
     try:
         git(repository, "merge-base", "--is-ancestor", *names)
     except BisectError:
-        raise BisectError(f"{good} does not come before {bad}") from None
+        raise BisectError(f"{good} does not come before {bad}{hint}") from None
     return names[0], names[1]
 
 

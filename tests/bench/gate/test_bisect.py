@@ -140,6 +140,32 @@ def test_revisions_that_make_no_search(history: History) -> None:
             resolve(history.folder, good, bad)
 
 
+def test_a_shallow_clone_is_told_how_to_get_the_other_commits(history: History, tmp_path: Path) -> None:
+    first, second = history.add("1.0", "1.5").commits
+    history.git("clone", "-q", "--depth", "1", f"file://{history.folder}", str(tmp_path / "shallow"))
+    with pytest.raises(BisectError, match="git fetch --unshallow"):
+        resolve(tmp_path / "shallow", "HEAD~1", "HEAD")
+    subprocess.run(["git", "fetch", "-q", "--unshallow"], cwd=tmp_path / "shallow", check=True)
+    assert resolve(tmp_path / "shallow", "HEAD~1", "HEAD") == (first, second)
+
+
+def test_no_foreign_repository_is_searched(history: History, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither one around an unpacked archive, nor one that GIT_DIR points to."""
+    commits = tuple(history.add("1.0", "1.5").commits)
+    for folder in (history.folder / "unpacked", tmp_path / "archive"):
+        folder.mkdir()
+        with pytest.raises(BisectError, match="is no git checkout"):
+            resolve(folder, "HEAD~1", "HEAD")
+    other = History(tmp_path / "other", history.sweep)
+    other.folder.mkdir()
+    other.git("init", "-q")
+    other.add("1.0", "1.5", "2.0")
+    monkeypatch.setenv("GIT_DIR", str(other.folder / ".git"))
+    found = resolve(history.folder, "HEAD~1", "HEAD")
+    monkeypatch.delenv("GIT_DIR")
+    assert found == commits
+
+
 def test_a_work_tree_that_cannot_be_made(history: History) -> None:
     history.add("1.0", "1.4")
     (history.folder.parent / "file").write_text("")
