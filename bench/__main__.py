@@ -4,7 +4,14 @@ import sys
 
 
 def run() -> None:
-    """Run :func:`bench.cli.main`, or print one line if a package is missing."""
+    """Run :func:`bench.cli.main`, or print one line if a package is missing. Ctrl-C ends it without a traceback."""
+    try:
+        _run()
+    except KeyboardInterrupt:
+        sys.exit(130)  # as typer does, once all is imported
+
+
+def _run() -> None:
     try:
         from bench.cli import main
     except ImportError as error:

@@ -13,6 +13,7 @@ from typing import IO, Any
 from infogan.data.base import one_line, replacing
 
 _CANNOT_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}  # errors of file systems without fsync
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 class CorruptRecord(Exception):
@@ -23,7 +24,8 @@ def in_words(error: CorruptRecord | OSError) -> str:
     """Describe an error in one line, with the file's name but not its folder."""
     if isinstance(error, OSError) and error.filename is not None:
         name = Path(os.fsdecode(error.filename)).name
-        return one_line(f"{name}: cannot be read: {error.strerror}")
+        done = "written" if error.errno in _NO_ROOM else "read"
+        return one_line(f"{name}: cannot be {done}: {error.strerror}")
     return one_line(" ".join(str(error).split()))
 
 
@@ -44,11 +46,16 @@ def atomic_file(path: Path) -> Iterator[IO[bytes]]:
         with path.open("wb") as device:
             yield device
         return
-    with replacing(path) as file:
-        yield file
-        file.flush()
-        sync_file(file.fileno())
-    sync_folder(path.parent)
+    try:
+        with replacing(path) as file:
+            yield file
+            file.flush()
+            sync_file(file.fileno())
+        sync_folder(path.parent)
+    except OSError as error:
+        if error.errno in _NO_ROOM and error.filename is None:
+            error.filename = path.name  # a failed write names no file; without its folder, since records quote it
+        raise
 
 
 def _is_device(path: Path) -> bool:

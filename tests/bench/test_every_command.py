@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -127,6 +128,41 @@ PATHS = [
     for parameter in command.params
     if parameter.type_descriptor.annotation is Path and parameter.opts[0].startswith("--")
 ]
+
+
+STOPPED_WHILE_IMPORTING = """
+import os, signal, sys
+
+class Finder:
+    def find_spec(name, *_):
+        if name == "bench.commands":
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Finder)
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from bench.__main__ import run
+run()
+"""
+
+
+def test_ctrl_c_while_a_command_still_imports_is_no_traceback() -> None:
+    command = [sys.executable, "-c", STOPPED_WHILE_IMPORTING, "report"]
+    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (ran.returncode, ran.stdout, ran.stderr) == (130, "", "")
+
+
+def test_a_check_whose_files_have_no_room_names_one_and_is_no_regression(tmp_path: Path) -> None:
+    ran = subprocess.run(
+        [sys.executable, "-m", "bench", "check", "mnist-mi", "--run", "--results", str(tmp_path)],  # has no baseline
+        cwd=ROOT,
+        env=os.environ | {"PYTHONDONTWRITEBYTECODE": "1"},  # python would leave compiled files that are cut off
+        capture_output=True,
+        text=True,
+        check=False,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (200, 200)),
+    )
+    assert ran.returncode == 3, ran.stderr
+    assert ran.stderr == "error: [Errno 27] File too large: 'mnist-mi.json'\n"
 
 
 def test_there_are_options_that_take_a_path() -> None:

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import resource
 import stat
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import pytest
 from bench import paths
 from bench.analysis.runs import Sweep
 from bench.analysis.sweep_file import write_curves
+from bench.console import BadInput
 from bench.records import seals, storage
 from infogan.data import base, folders
 
@@ -111,6 +113,17 @@ def test_records_are_written_without_a_folders_fsync_and_one_line_says_so(
     seals.write_json(tmp_path / "result.json", {"a": 1})
     assert seals.read_json(tmp_path / "result.json") == {"a": 1}
     assert capsys.readouterr().out.count("not safe from a power cut") == 1
+
+
+def test_a_probe_that_finds_no_room_leaves_nothing(tmp_path: Path) -> None:
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))  # no file may have a byte
+    try:
+        with pytest.raises(BadInput, match="cannot be written: File too large"):
+            paths.require_writable(tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_disk_that_fails_is_still_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
