@@ -18,6 +18,7 @@ from bench.spec.vocabulary import measure
 TITLE = "What each choice does"
 LARGE = 1.25  # a ratio of T80, or its inverse, that is worth a place in the headline
 MIN_PAIRS = 3  # of equal seed, that are worth counting
+UNWELL = ("stalled", "collapsed")
 FACTOR = 2.0  # between a choice and the reference, of the first measure: what the headline names
 COLUMNS = (
     *("variant", "arm", "num_seeds", "t80", "t80_seeds", *RATIO_COLUMNS, "not_reached"),
@@ -76,12 +77,24 @@ def choices_of(sweep: Sweep, experiment: ExperimentTable | None) -> Choices:
 
 
 def headline(choices: Choices) -> str:
-    """The choices that matter, in one or two sentences; empty where there is nothing to compare."""
+    """The choices that matter, in a few sentences; empty where there is nothing to compare."""
     if not choices.listed:
         return ""
     if not choices.has_reference:
         return f"Nothing is compared: no cell of the reference variant {choices.reference} has ended."
-    return _headline_of_measure(choices, choices.measures[0]) if choices.measures else _headline_of_t80(choices)
+    said = _headline_of_measure(choices, choices.measures[0]) if choices.measures else _headline_of_t80(choices)
+    return f"{said} {_unwell(choices)}".strip()
+
+
+def _unwell(choices: Choices) -> str:
+    """The choices with which most runs are no sound trainings, whatever their T80; empty without one."""
+    named = []
+    for choice in choices.listed:
+        results = [run.result for row in choice.rows.values() for run in row.runs if run.result]
+        unwell = [result for result in results if result.health and result.health.status in UNWELL]
+        if 2 * len(unwell) > len(results):
+            named.append(choice.variant)
+    return f"Most runs stalled or collapsed with {wording.listed(named)}." if named else ""
 
 
 def _headline_of_t80(choices: Choices) -> str:

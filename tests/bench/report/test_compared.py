@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from bench.analysis.results import load
-from bench.analysis.runs import Sweep
+from bench.analysis.runs import Run, Sweep
 from bench.report import choices, write_report
 from bench.spec.tables import Spec, SpecError, load_spec
 from infogan.data import DataInfo
@@ -60,6 +60,22 @@ def test_the_headline_names_those_below_half_or_above_twice_the_reference(spec: 
     last = replace(chosen, listed=[chosen.listed[1], chosen.listed[2]], reference="fc-norm")
     assert choices.headline(last).endswith(": 0.05 of the data's; more than twice that with slope-0-1.")
     assert choices.headline(choices.Choices()) == ""
+
+
+@pytest.mark.parametrize(("status", "said"), [("stalled", True), ("collapsed", True), ("ok", False)])
+def test_the_headline_names_choices_with_which_most_runs_are_no_sound_trainings(
+    spec: Spec, sweep: Sweep, status: str, said: bool
+) -> None:
+    def with_status(run: Run) -> Run:
+        assert run.result is not None
+        assert run.result.health is not None
+        health = run.result.health.model_copy(update={"status": status})
+        return replace(run, result=run.result.model_copy(update={"health": health}))
+
+    runs = [with_status(run) if run.cell.variant == "slope-0-1" else run for run in sweep.runs]
+    turned = replace(sweep, runs=runs)
+    headline = choices.headline(choices.choices_of(turned, spec.experiments[EXPERIMENT]))
+    assert headline.endswith(" Most runs stalled or collapsed with slope-0-1.") == said
 
 
 def test_without_the_reference_nothing_is_compared_and_that_is_said(spec: Spec, sweep: Sweep) -> None:
