@@ -59,6 +59,8 @@ class LocalExecutor:
         self, tasks: list[CellTask], on_event: OnEvent, stop: StopRequest, tick: Callable[[], None] = lambda: None
     ) -> dict[str, str]:
         """Run the tasks; return the outcome by cell key (see :class:`Executor`)."""
+        if not tasks:
+            return {}  # no server is started for nothing
         to_measure = [PRELOAD_TO_MEASURE] if any(task.cell.measures for task in tasks) else []
         self._context.set_forkserver_preload([*PRELOAD, *to_measure])
         _start_server()

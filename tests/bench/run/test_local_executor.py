@@ -1,6 +1,8 @@
 """The executor on this machine: an error of the launcher's own callback is never taken for a closed pipe."""
 
 import errno
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -25,3 +27,15 @@ def test_an_error_while_a_cell_is_handed_to_the_mirror_is_raised(tmp_path: Path)
     with pytest.raises(OSError, match="Input/output error"):
         LocalExecutor(1).run([CellTask(cell, tmp_path, None, {})], on_event, StopRequest())
     assert CellFolder.of(tmp_path, cell).state() == "done"
+
+
+def test_without_tasks_no_server_of_workers_is_started() -> None:
+    """In a process of its own: here another test may have started the server."""
+    code = (
+        "from multiprocessing.forkserver import _forkserver\n"
+        "from bench.run.executors.base import StopRequest\n"
+        "from bench.run.executors.local import LocalExecutor\n"
+        "print(LocalExecutor(1).run([], print, StopRequest()), _forkserver._forkserver_pid)"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout == "{} None\n"
