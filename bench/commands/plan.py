@@ -1,15 +1,19 @@
 """``plan``: list the cells with their states, and estimate how long the missing ones take."""
 
+from collections.abc import Sequence
 from typing import Annotated, Unpack
 
 import typer
+from rich.table import Table
 
 from bench.commands.estimate import plan_measured
 from bench.commands.overview import print_data, print_estimate
 from bench.console import BadInput, Exit, console, escape, new_table
 from bench.context import Context
 from bench.options import CellOptions, Experiments
+from bench.run.plan import PlannedCell
 from bench.run.plan import plan as plan_cells
+from bench.spec.selection import seeds_in_words
 
 STYLES = {
     "done": "green",
@@ -38,12 +42,20 @@ def plan(
     context = Context(experiments, **options, download=estimate)
     planned = plan_cells(context.results, context.cells, context.uri)
     print_data(context)
-    table = new_table("experiment", "profile", "arm", "seed", "iterations", "state", "")
-    for item in planned:
-        c = item.cell
-        state = f"[{STYLES.get(item.state, 'dim')}]{item.state}[/]"
-        names = [escape(text) for text in (c.experiment, c.profile, c.group)]
-        table.add_row(*names, str(c.seed), str(c.iterations), state, escape(item.detail))
-    console.print(table)
+    console.print(_table(planned))
     print_estimate(context, planned, context.jobs)
     return plan_measured(context, price_per_hour) if estimate else Exit.OK
+
+
+def _table(planned: Sequence[PlannedCell]) -> Table:
+    """A line for the seeds of an arm that are in the same state."""
+    seeds: dict[tuple[str, ...], list[int]] = {}
+    for item in planned:
+        cell = item.cell
+        kind = cell.experiment, cell.profile, cell.group, str(cell.iterations), item.state, item.detail
+        seeds.setdefault(kind, []).append(cell.seed)
+    table = new_table("experiment", "profile", "arm", "seeds", "iterations", "state", "")
+    for (*names, iterations, state, detail), own in seeds.items():
+        styled = f"[{STYLES.get(state, 'dim')}]{state}[/]"
+        table.add_row(*map(escape, names), seeds_in_words(own), iterations, styled, escape(detail))
+    return table

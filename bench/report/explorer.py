@@ -15,6 +15,7 @@ from bench.report.atlases import NOISE, Atlas, NoAtlas, Panel, atlas_of
 from bench.report.codes import BASELINE_ARM
 from bench.report.pages import ExplorerView, StillView, data_uri
 from bench.spec.experiment import arm_of, group_name, variant_of
+from bench.spec.selection import seeds_in_words
 
 MAX_BYTES = 450_000  # of all pictures in one explorer; the default seeds of the first arms come first
 MAX_WORTH_DRAWING = 100_000  # bytes left, below which no further atlas is drawn
@@ -183,6 +184,6 @@ def _notes(found: _Explorer) -> list[str]:
         by_group: dict[str, list[int]] = {}
         for run in found.left_out:
             by_group.setdefault(run.cell.group, []).append(run.cell.seed)
-        seeds = (f"{group}, seeds {wording.seeds_in_words(own)}" for group, own in by_group.items())
+        seeds = (f"{group}, seeds {seeds_in_words(own)}" for group, own in by_group.items())
         notes.append(f"Left out to keep the page small: {'; '.join(seeds)}.")
     return notes + [f"{line[0].upper()}{line[1:]}." for line in found.lines()]

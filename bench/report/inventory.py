@@ -14,7 +14,7 @@ from bench.spec.cells import evaluation_code, measure_key
 from bench.spec.experiment import ExperimentTable, arm_of, group_name, variant_of
 from bench.spec.own import sources_of
 from bench.spec.reading import BUILTIN
-from bench.spec.selection import Selection, selected_seeds
+from bench.spec.selection import Selection, seeds_in_words, selected_seeds
 from bench.spec.tables import Given
 
 NUM_PACKAGES = 40  # more than any record holds
@@ -119,7 +119,7 @@ def notes(sweep: Sweep, order: list[str]) -> list[str]:
 
 
 def _seeds(seeds: Sequence[int]) -> str:
-    return f"{'seed' if len(seeds) == 1 else 'seeds'} {wording.seeds_in_words(seeds)}"
+    return f"{'seed' if len(seeds) == 1 else 'seeds'} {seeds_in_words(seeds)}"
 
 
 def environment(sweep: Sweep) -> list[tuple[str, str]]:
@@ -153,7 +153,7 @@ def command(sweep: Sweep, experiment: ExperimentTable | None, given: Given = NOT
     for option, names in (("--arms", selection.arms), ("--variants", selection.variants)):
         words += [option, ",".join(names)] if names else []
     if selection.seeds:
-        words += ["--seeds", wording.seeds_in_words(selection.seeds).replace(" ", "")]
+        words += ["--seeds", seeds_in_words(selection.seeds).replace(" ", "")]
     words += ["--spec", wording.scrubbed(given.name)] if of_spec(given.path) else []
     for setting in given.settings:
         words += ["--set", f"{setting.name}={json.dumps(setting.value)}"]

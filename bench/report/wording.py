@@ -50,17 +50,6 @@ def unbroken(text: Any) -> Any:
     return re.sub(r"(?<=[≥≤]) (?=\d)|(?<=\d) (?=%)", "\u00a0", text) if is_plain else text
 
 
-def seeds_in_words(seeds: Iterable[int]) -> str:
-    """``0-4, 7``."""
-    spans: list[list[int]] = []
-    for seed in sorted(seeds):
-        if spans and seed == spans[-1][1] + 1:
-            spans[-1][1] = seed
-        else:
-            spans.append([seed, seed])
-    return ", ".join(str(a) if a == b else f"{a}-{b}" for a, b in spans)
-
-
 def plural(count: int, noun: str) -> str:
     """``1 seed``, ``5 seeds``."""
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"

@@ -1,5 +1,6 @@
 """Select the seeds to run for each arm and variant of an experiment, from the command line or the file."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from bench.spec.experiment import ExperimentTable, ProfileTable, fits, group_name, groups
@@ -82,3 +83,14 @@ def parse_seeds(text: str) -> tuple[int, ...]:
     if len(set(seeds)) != len(seeds):
         raise SpecError(f"seeds {text!r}: a seed occurs twice")
     return tuple(seeds)
+
+
+def seeds_in_words(seeds: Iterable[int]) -> str:
+    """``0-4, 7``: inverse of :func:`parse_seeds`, but for their order."""
+    spans: list[list[int]] = []
+    for seed in sorted(seeds):
+        if spans and seed == spans[-1][1] + 1:
+            spans[-1][1] = seed
+        else:
+            spans.append([seed, seed])
+    return ", ".join(str(a) if a == b else f"{a}-{b}" for a, b in spans)

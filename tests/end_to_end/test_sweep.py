@@ -56,7 +56,10 @@ def test_plan_sees_it_and_a_second_run_does_nothing(swept: tuple[Bench, str]) ->
     before = {p: p.stat().st_mtime_ns for p in bench.results.rglob("*.json")}
     assert "nothing to do" in bench.here("run", "tiny")
     assert {p: p.stat().st_mtime_ns for p in bench.results.rglob("*.json")} == before
-    assert "2 missing" in bench.here("plan", "tiny", "--seeds", "1-2")
+    planned = bench.here("plan", "tiny", "--arms", "gan", "--seeds", "0-3")
+    rows = [line.split()[3:] for line in planned.splitlines() if line.startswith("tiny ")]
+    assert rows == [["0-1", str(ITERATIONS), "done"], ["2-3", str(ITERATIONS), "missing"]]
+    assert "4 cells: 2 done, 2 missing" in planned
 
 
 def test_the_store_holds_every_point_once(swept: tuple[Bench, str]) -> None:

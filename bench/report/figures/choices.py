@@ -29,6 +29,7 @@ from bench.report.figures.style import (
     save,
     show_images,
 )
+from bench.spec.selection import seeds_in_words
 from bench.spec.vocabulary import measure
 from infogan.measures.catalogue import FAMILIES
 
@@ -184,7 +185,7 @@ def _pictures(choices: Choices) -> Drawing | None:
     heading = f"Number: {known.heading}. Columns: {code} varies."
     figure.text(0.005, 1 - HEADING / 2 / full, heading, va="center", fontsize=8.5)
     seeds = sorted({row.runs[0].cell.seed for row, _ in shown})
-    caption = f"Seed {wording.seeds_in_words(seeds)}. Each row has other noise and codes."
+    caption = f"Seed {seeds_in_words(seeds)}. Each row has other noise and codes."
     return save(figure, "pictures", "Each choice in pictures", caption)
 
 
