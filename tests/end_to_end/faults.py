@@ -23,6 +23,7 @@ import pytest
 
 from bench.records.folder import CellFolder
 from bench.records.storage import CorruptRecord
+from bench.spec.selection import parse_seeds
 from tests.end_to_end.harness import PATIENCE_S, ROOT, Bench, same_bits, wait_for
 from tests.tally import FAULTS, SEEDS
 
@@ -165,8 +166,8 @@ class Witness:
 
     def _told(self) -> dict[str, str]:
         plan = self.bench if self.bench.prefix else self.bench.here
-        rows = re.findall(r"(infogan) +(\d+) +\d+ +([a-z]+)", plan(*PLAN))
-        return {f"{arm}/seed-{seed}": state for arm, seed, state in rows}
+        rows = re.findall(r"(infogan) +(\d+(?:-\d+)?) +\d+ +([a-z]+)", plan(*PLAN))
+        return {f"{arm}/seed-{seed}": state for arm, seeds, state in rows for seed in parse_seeds(seeds)}
 
     def _doubled(self) -> list[str]:
         """Find points stored twice and cells with two runs, by reading the database itself."""
