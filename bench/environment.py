@@ -145,6 +145,7 @@ def git_commit() -> str:
 
     Ignores a repository around an unpacked archive, one that GIT_DIR points to, and one that does not track this file.
     """
+    ours = git_environment()
     git = ["git", f"--git-dir={ROOT / '.git'}", f"--work-tree={ROOT}", "--no-optional-locks"]
     asked = (
         ["ls-files", "--error-unmatch", str(Path(__file__).relative_to(ROOT))],
@@ -154,13 +155,7 @@ def git_commit() -> str:
     try:
         _, head, status = [
             subprocess.run(
-                [*git, *question],
-                cwd=ROOT,
-                env=git_environment(),
-                capture_output=True,
-                text=True,
-                timeout=10,
-                check=True,
+                [*git, *question], cwd=ROOT, env=ours, capture_output=True, text=True, timeout=10, check=True
             )
             for question in asked
         ]

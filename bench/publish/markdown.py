@@ -7,6 +7,8 @@ from itertools import pairwise
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
+from bench.report.wording import unbroken
+
 
 def to_html(text: str, target_of: Callable[[str], str | None]) -> str:
     """Markdown as HTML. ``target_of``: from a link's or picture's target to the page's; None drops the link."""
@@ -15,6 +17,8 @@ def to_html(text: str, target_of: Callable[[str], str | None]) -> str:
     _name_headings(tokens)
     for token in tokens:
         token.children = _retargeted(token.children or [], target_of) if token.type == "inline" else token.children
+        for text_token in (child for child in token.children or [] if child.type == "text"):  # code stays as typed
+            text_token.content = unbroken(text_token.content)
     html = str(parser.renderer.render(tokens, parser.options, {}))
     return html.replace("<table>", '<div class="scroll"><table>').replace("</table>", "</table></div>")
 

@@ -7,6 +7,7 @@ addresses are relative, so that it works below any path (GitHub Pages: docs/ci-s
 import posixpath
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -101,8 +102,7 @@ def build() -> dict[str, bytes]:
     site.files["index.html"] = pages.render_combined(combined.view)
     texts = {name: (ROOT / name).read_text() for name in PUBLISHED}
     for name, text in texts.items():
-        shown = to_html(text, lambda link, name=name: site.target(name, link))  # type: ignore[misc]
-        content = Markup(wording.unbroken(shown))
+        content = Markup(to_html(text, partial(site.target, name)))
         site.document(posixpath.splitext(name)[0] + ".html", title_of(text, name), content=content)
     titles = {posixpath.splitext(name)[0] + ".html": title_of(text, name) for name, text in texts.items()}
     listed = {_relative(page, "docs/index.html"): titles[page] for page in sorted(titles, key=titles.__getitem__)}

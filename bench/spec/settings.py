@@ -43,8 +43,6 @@ Data = Annotated[Annotated[str, Tag("[name]")] | Annotated[ImagesTable, Tag("[im
 Iterations = Annotated[int, Field(ge=1, le=10_000_000)]
 Width = Annotated[Float, Field(gt=0, le=8)]
 NumImages = Annotated[int, Field(ge=2)]
-
-
 NoiseSize = Annotated[int, Field(ge=0, le=4096)]
 
 

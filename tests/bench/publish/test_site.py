@@ -71,6 +71,14 @@ def test_a_site_that_cannot_be_built_leaves_the_earlier_one(tmp_path: Path, monk
     assert [path.name for path in tmp_path.iterdir()] == ["site"]
 
 
+def test_a_sign_stays_with_its_number_in_text_and_code_stays_as_typed() -> None:
+    html = to_html("At most 5 % of **3 %** and `7 % 2`.\n\n```python\n9 % 2\n```\n", {}.get)
+    assert "5\u00a0%" in html
+    assert "3\u00a0%" in html
+    assert "7 % 2" in html
+    assert "9 % 2" in html
+
+
 def test_the_page_of_regressions_opens_with_the_newest_check() -> None:
     def page(checks: list[object]) -> str:
         made = site.Site()
@@ -78,9 +86,8 @@ def test_the_page_of_regressions_opens_with_the_newest_check() -> None:
         return made.files["history.html"].decode().partition("</h1>")[2]
 
     rows = [["a", "", "ok", "1.01", ""], ["b", "", "regressed", "1.31", ""]]
-    assert (
-        page([("mi-gate, infogan", None, rows)]).lstrip().startswith("<p>The newest check: mi-gate, infogan regressed.")
-    )
+    opening = page([("mi-gate, infogan", None, rows)]).lstrip()
+    assert opening.startswith("<p>The newest check says: regressed (mi-gate, infogan).")
     assert page([]).lstrip().startswith("<p>No check is committed here, so this page cannot say.")
 
 
