@@ -14,7 +14,7 @@ from bench.claims.conditions import Asked, ask, blank_seeds, check, holds_for
 from bench.claims.result import BesideResult, ClaimResult, ConditionResult
 from bench.claims.verdict import Budget, BudgetKind, ClaimOutcome, Data, Verdict
 from bench.spec.cells import digest
-from bench.spec.criteria import BlankTable, ClaimTable
+from bench.spec.criteria import NO_RULE, BlankTable, ClaimTable
 from bench.spec.experiment import ExperimentTable, group_name, groups
 from bench.spec.selection import seeds_of
 from bench.spec.vocabulary import MEASURES
@@ -23,7 +23,7 @@ from infogan.data import own
 
 def claims_digest(experiment: ExperimentTable) -> str:
     """Hash of the claims table, printed with every verdict."""
-    rules = [claim.model_dump() for claim in experiment.claims]
+    rules = [claim.model_dump(exclude=NO_RULE) for claim in experiment.claims]
     for condition in (condition for rule in rules for condition in rule["conditions"]):
         if condition["above_best_of"] is None:  # a table without this later key keeps the hash that its reports print
             del condition["above_best_of"]
@@ -91,6 +91,8 @@ def _judge_arm(
         arm=arm,
         variant=variant,
         text=claim.text,
+        plain=claim.plain,
+        said=claim.said,
         source=claim.source,
         verdict=Verdict(outcome, data, budget),
         iterations=sweep.definition["training"]["iterations"],

@@ -9,6 +9,7 @@ from pydantic import BeforeValidator, TypeAdapter
 
 from bench.claims.verdict import Verdict
 from bench.records.storage import plain_json
+from bench.spec.criteria import Said
 from bench.spec.experiment import group_name
 
 Known = Annotated[float, BeforeValidator(lambda value: math.nan if value is None else value)]  # JSON has null for NaN
@@ -57,6 +58,8 @@ class ClaimResult:
     arm: str
     variant: str | None = None
     text: str
+    plain: str = ""  # the text in plain words, in the JSON where the claim's table has them
+    said: Said = ""  # how its first number is said, in the JSON where the claim's table has it
     source: str
     verdict: Verdict
     iterations: int = 0  # of each run; 0 for a claim about cost
@@ -94,7 +97,7 @@ class ClaimResult:
             if name == "verdict":
                 parts = {"verdict": str(self.verdict), "data": self.verdict.data.words}
                 values |= parts | {"budget": self.verdict.budget.words}
-            elif name not in ("num_blank", "num_undecided", "remark") or value:
+            elif name not in ("plain", "said", "num_blank", "num_undecided", "remark") or value:
                 values[name] = value
         return plain_json(values)
 

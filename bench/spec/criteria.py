@@ -1,6 +1,8 @@
 """Tables of experiments.toml for judgement: the paper's claims with their criteria, and the regression gate's rule."""
 
+import re
 from collections.abc import Collection
+from string import Formatter
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
@@ -8,6 +10,8 @@ from pydantic import AfterValidator, Field, model_validator
 from bench.spec.schema import ClaimId, Float, Name, Number, Seed, Seeds, Table, suggest
 from bench.spec.settings import Width
 from bench.spec.vocabulary import CLAIMED, MEASURES
+
+FORMAT = re.compile(r"\.\d[%fg]")  # of a number in a claim's words
 
 
 def _one_of(known: Collection[str]) -> AfterValidator:
@@ -25,7 +29,20 @@ def _not_t80(name: str) -> str:
     return name
 
 
+def _takes_a_number(words: str) -> str:
+    wrong = ValueError("expected a number in it, such as {median:.1%}, {median:.0f} or {best:.2g}")
+    try:
+        taken = [(field, form) for _, field, form, _ in Formatter().parse(words) if field is not None]
+    except ValueError as error:
+        raise wrong from error
+    if not taken or any(field not in ("median", "best") or not FORMAT.fullmatch(form or "") for field, form in taken):
+        raise wrong
+    return words
+
+
 Measure = Annotated[str, _one_of(CLAIMED)]
+Said = Annotated[str, AfterValidator(_takes_a_number)]
+NO_RULE = {"plain", "said"}  # how a claim is told, which its digest leaves out
 
 
 class ConditionTable(Table):
@@ -91,6 +108,11 @@ class ClaimTable(Table):
     """a capital letter, a number, and perhaps a letter"""
     text: str = Field(min_length=5)
     """the claim"""
+    plain: str = ""
+    """the claim in plain words, for cards and tables; absent: its text"""
+    said: Said = ""
+    """how its first number is said, as `{median:.0%} of the digits`, or with `{best:.2f}` for the best seed's; absent:
+    the measure's name and value"""
     source: str = Field(min_length=3)
     """place in the paper"""
     arms: list[Name] = Field(min_length=1)
@@ -110,6 +132,8 @@ class ClaimTable(Table):
     def _more_than_guards(self) -> "ClaimTable":
         if all(condition.guard for condition in self.conditions):
             raise ValueError("needs at least one condition that is not a guard")
+        if "{best" in self.said and self.deciding_first[0].over != "best seed":
+            raise ValueError("said: {best} is there with a first condition over = 'best seed' alone; use {median}")
         return self
 
     @property
@@ -125,6 +149,8 @@ class CostTable(Table):
     """as for other claims"""
     text: str = Field(min_length=5)
     """the claim"""
+    plain: str = ""
+    """the claim in plain words; absent: its text"""
     source: str = Field(min_length=3)
     """place in the paper"""
     beside: Name  # the claim is judged only with a measurement or records of this experiment

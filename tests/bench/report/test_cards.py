@@ -5,7 +5,6 @@ import math
 import re
 from dataclasses import replace
 from functools import cache, partial
-from typing import Any
 
 import pytest
 
@@ -14,6 +13,7 @@ from bench.claims.verdict import Budget, BudgetKind, ClaimOutcome, Data, DataKin
 from bench.report import answers, cards, wording
 from bench.report.arms import MARGIN, WIDTH, strip
 from bench.report.pages import FigureView
+from bench.spec.criteria import ClaimTable
 from bench.spec.tables import load_spec
 from tests.builders import SHIPPED
 
@@ -30,34 +30,37 @@ def condition(measure: str = "mi_final_fraction", over: str = "median seed", **s
 
 
 @cache
-def papers() -> dict[str, tuple[str, str]]:
-    """Text and first measure of each claim of the paper."""
+def papers() -> dict[str, ClaimTable]:
+    """The claims of the paper, each as the first experiment that states it does."""
     spec = load_spec(SHIPPED)
     claims = [claim for experiment in spec.experiments.values() for claim in experiment.claims]
-    of_cost = {spec.cost.id: (spec.cost.text, "cost_ratio")} if spec.cost else {}
-    return of_cost | {claim.id: (claim.text, claim.deciding_first[0].measure) for claim in claims}
+    return {claim.id: claim for claim in reversed(claims)}
 
 
 def result(claim: str, outcome: ClaimOutcome, arm: str = "infogan", held: ConditionResult | None = None) -> ClaimResult:
-    """A claim of the paper has its text and first measure."""
+    """A claim of the paper has its words and first measure."""
     held = held or condition(s0=0.2, s1=0.6, s2=0.9)
-    text, measure = papers().get(claim, ("A text.", held.measure))
-    held = replace(held, measure=measure)
+    papers_own = papers().get(claim)
+    words = {"text": papers_own.text, "plain": papers_own.plain, "said": papers_own.said} if papers_own else {}
+    if papers_own or claim == "S6a":
+        held = replace(held, measure=papers_own.deciding_first[0].measure if papers_own else answers.COST)
     verdict = Verdict(
         outcome, Data(DataKind.SUBSTITUTE, "a substitute"), Budget(BudgetKind.REDUCED, "reduced (width 0.5)")
     )
     return ClaimResult(
-        experiment="own", profile="cpu", claims_digest="", id=claim, arm=arm, text=text, source="Figure 9",
+        experiment="own", profile="cpu", claims_digest="", id=claim, arm=arm, source="Figure 9",
         verdict=verdict, value=0.6, low=0.2, high=0.9, unit="of H(c)", num_measured=3, num_seeds=3, seeds_holding=2,
         seeds_low=0.1, seeds_high=0.9, criterion="", reason="a reason", conditions=(held,),
+        **({"text": "A text."} | words),
     )  # fmt: skip
 
 
 def test_every_claim_of_the_paper_has_plain_words_and_they_take_its_numbers() -> None:
     spec = load_spec(SHIPPED)
-    claims = {claim.id for experiment in spec.experiments.values() for claim in experiment.claims}
-    assert claims | {spec.cost.id if spec.cost else ""} == set(answers.PLAIN)
-    for claim in answers.PLAIN:
+    assert spec.cost
+    assert spec.cost.plain
+    for claim, table in papers().items():
+        assert table.plain
         words = answers.ours([result(claim, ClaimOutcome.PARTLY)])
         assert words
         assert "{" not in words
@@ -108,8 +111,6 @@ def test_a_number_that_is_not_there_has_a_word_everywhere() -> None:
     """No "nan" or "inf%" is shown for the best run, for the median, or for the paper's measure beside them."""
     undecided = result("F3a", ClaimOutcome.NOT_MEASURED, held=condition(over="best seed", s0=math.nan))
     assert answers.ours([undecided]) == f"by {wording.ABSENT} of the range in the best run, 0.60 in the median"
-    of_median = result("F3a", ClaimOutcome.REPRODUCED, held=condition(over="median seed", s0=0.9))
-    assert answers.ours([of_median]) == "by 0.60 of the range"
     nothing = replace(undecided, value=-math.inf)
     assert answers.ours([nothing]) == f"by {wording.ABSENT} of the range in the best run, nothing in the median"
     held = replace(condition("digit_error", s0=0.2), bound="at most 0.055", limit=0.055)
@@ -150,19 +151,22 @@ def test_a_result_is_read_back_from_its_line_of_claims_json(worst: float, bound:
         ClaimResult.from_json(whole.to_json() | {"num_seeds": "many"})
 
 
-def test_a_claim_of_ones_own_is_shown_in_its_own_words() -> None:
+def test_a_claim_without_words_is_shown_by_its_text_and_measure() -> None:
     (card,) = cards.cards([result("X1", ClaimOutcome.PARTLY)], {})
     assert card.plain == card.first.text == "A text."
     assert card.arms[0].number == "final L_I 0.600 of H(c)"
 
 
-@pytest.mark.parametrize("own", [{"text": "My images have ten kinds."}, {"conditions": (condition(s0=0.6),)}])
-def test_a_claim_of_ones_own_with_the_id_of_one_of_the_papers_is_not_shown_as_that(own: dict[str, Any]) -> None:
-    """Nor is the paper's text with another measure, which its words do not fit."""
-    (card,) = cards.cards([replace(result("F2a", ClaimOutcome.PARTLY), **own)], {})
-    assert card.plain == card.first.text
-    assert "digits in a wrong category" not in card.arms[0].number
-    assert answers.needed(card.first) == ""
+def test_a_claim_of_ones_own_is_said_in_the_words_of_its_table() -> None:
+    own = replace(
+        result("F2a", ClaimOutcome.PARTLY), plain="Kinds are held.", said="{median:.0%} of kinds, {median:.2f}°"
+    )
+    (card,) = cards.cards([own], {})
+    assert card.plain == "Kinds are held."
+    assert card.arms[0].number == "60 % [20, 90] of kinds, 0.60 [0.20, 0.90]°, ≥ 50 % needed"
+    assert ClaimResult.from_json(own.to_json()).said == own.said
+    with pytest.raises(ValueError, match="expected a number in it"):
+        ClaimResult.from_json(own.to_json() | {"said": "{median}"})
 
 
 def test_the_first_decided_arm_answers_whatever_it_says_and_the_bar_counts_claims_not_arms() -> None:
