@@ -35,7 +35,9 @@ def _takes_a_number(words: str) -> str:
         taken = [(field, form) for _, field, form, _ in Formatter().parse(words) if field is not None]
     except ValueError as error:
         raise wrong from error
-    if not taken or any(field not in ("median", "best") or not FORMAT.fullmatch(form or "") for field, form in taken):
+    if (words and not taken) or any(
+        field not in ("median", "best") or not FORMAT.fullmatch(form or "") for field, form in taken
+    ):
         raise wrong
     return words
 
