@@ -2,11 +2,11 @@
 
 import math
 from collections.abc import Sequence
-from string import Formatter
 
 from bench.claims.result import BesideResult, ClaimResult
 from bench.claims.verdict import ON, ClaimOutcome, Verdict
 from bench.report import wording
+from bench.spec.criteria import NUMBER
 from bench.spec.vocabulary import measure
 
 ANSWERS = {
@@ -106,18 +106,12 @@ def _span(ratios: Sequence[float]) -> str:
     return f"{least if least == most else f'{least} to {most}'} {'shorter' if shorter else 'longer'}"
 
 
-def _format(words: str) -> tuple[str, str]:
-    """Format and unit of the first number that the words take: ``.0f`` and a degree sign."""
-    literals, _, formats, _ = zip(*Formatter().parse(words), ("", None, None, None), strict=True)
-    return formats[0] or "", "°" if literals[1].startswith("°") else ""
-
-
 def said(result: ClaimResult, value: float) -> str:
     """``98.8 %``: a seed's value as the claim's first number is said."""
-    if not result.said:
+    found = NUMBER.search(result.said)
+    if found is None:
         return wording.measured(result.conditions[0].measure, value)
-    form, unit = _format(result.said)
-    return f"{_Shown(value):{form}}{unit}".replace("%", " %")
+    return f"{_Shown(value):{found['format']}}{found['unit']}".replace("%", " %")
 
 
 def needed(result: ClaimResult) -> str:
@@ -125,14 +119,14 @@ def needed(result: ClaimResult) -> str:
 
     A cost is said as what it adds, as its number is.
     """
-    condition = result.conditions[0]
+    condition, found = result.conditions[0], NUMBER.search(result.said)
     sign = SIGNS.get(" ".join(condition.bound.split()[:2]))
-    is_cost = condition.measure == COST
-    if sign is None or not (result.said or is_cost):
+    if sign and condition.measure == COST:
+        return f"{sign} {100 * (condition.limit - 1):g} %"
+    if sign is None or found is None:
         return ""
-    form, unit = (".0%", "") if is_cost else _format(result.said)
-    limit = condition.limit - 1 if is_cost else condition.limit
-    return f"{sign} {_Shown(100 * limit):g} %" if form.endswith("%") else f"{sign} {_Shown(limit):g}{unit}"
+    is_share = found["format"].endswith("%")
+    return f"{sign} {100 * condition.limit:g} %" if is_share else f"{sign} {condition.limit:g}{found['unit']}"
 
 
 def papers(result: ClaimResult) -> str:

@@ -62,6 +62,7 @@ ERRORS = {
     "words without a number": ('said = "{median:.1%} of', 'said = "much of', "said = .*expected a number in it, such as {median:.1%}"),
     "words that take another number": ("{median:.1%} of the ceiling", "{mean:.1%} of the ceiling", "said = .*expected a number"),
     "words with a format of text": ("{median:.1%} of the ceiling", "{median:>9} of the ceiling", "said = .*expected a number"),
+    "words with a conversion": ("{median:.1%} of the ceiling", "{median!r:.1%} of {median:.1%}", "said = .*expected a number"),
     "words with an open brace": ("{median:.1%} of the ceiling", "{median:.1% of the ceiling", "said = .*expected a number"),
     "the best seed's number without one": ("{median:.1%} of the ceiling", "{best:.1%} of the ceiling", "use {median}"),
     "two bounds": ("at_most = 0.13", "at_most = 0.13\nat_least = 0.1", "exactly one of at_least, at_most"),
