@@ -25,6 +25,11 @@ def by_claim(results: Iterable[ClaimResult]) -> list[list[ClaimResult]]:
     return list(claims.values())
 
 
+def told(results: Iterable[ClaimResult]) -> list[ClaimResult]:
+    """What a reader is told: the arms that were run; of a claim without any, that it is open."""
+    return [one for same in by_claim(results) for one in [r for r in same if r.has_run] or same[:1]]
+
+
 def cards(results: Iterable[ClaimResult], pictures: dict[str, Pictures]) -> list[Card]:
     """Cards in the order of the claims. ``pictures``: by claim."""
     return [card(_ordered(same), pictures.get(same[0].id, ())) for same in by_claim(results)]

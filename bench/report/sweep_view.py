@@ -66,8 +66,9 @@ class SweepViews:
         self.found.claims += results
         shown = _shown(sweep, experiment, order)
         of_choices = choices.headline(shown.chosen)
-        if not of_choices and not results:
+        if not of_choices and not any(result.has_run for result in results):
             of_choices = unclaimed.headline(sweep, experiment)
+        results = cards.told(results)
         too_short = self.found.answers.add(sweep, experiment, results, of_choices)
         left_out = sentences.left_out_sentence(sweep, experiment)
         self.found.left_out += [f"{sweep.experiment}: {left_out}"] if left_out else []
