@@ -28,7 +28,7 @@ from bench.publish.lean import make_lean
 from bench.records.packs import pack
 from bench.records.storage import write_atomic
 from bench.records.unpacking import unpack
-from bench.report import wording, write_report
+from bench.report import unclaimed, wording, write_report
 from bench.report.arms import ArmView
 from bench.report.choices import choices_of, choices_table, ratio_words
 from bench.report.sentences import left_out_sentence
@@ -44,8 +44,10 @@ _VALUE = re.compile(r"<!--=([a-z0-9-]+)-->.*?<!--/-->")  # a quoted value: its c
 
 
 def claims_table(results: list[ClaimResult]) -> str:
-    """The claim table as Markdown, and below it what each claim says: of the arms that were run."""
+    """The claim table as Markdown, and below it what each claim says: of the arms that were run; empty without any."""
     results, rows = [result for result in results if result.has_run], []
+    if not results:
+        return ""
     for arm in map(ArmView, results):
         value = f"{arm.measure} {arm.value} {arm.unit}".rstrip()
         beside = "; ".join(arm.beside) or wording.ABSENT
@@ -90,7 +92,8 @@ def shown_table(sweep: Sweep, folder: Path) -> str:
         table = choices_table(choices_of(sweep, experiment))
         return markdown_table(table.columns, [[f"`{row[0]}`", *row[1:]] for row in table.rows])
     left_out = left_out_sentence(sweep, experiment)
-    return claims_table(judged(sweep, folder)) + (f"\n\n{left_out}" if left_out else "")
+    answer = claims_table(judged(sweep, folder)) or unclaimed.headline(sweep, experiment)
+    return answer + (f"\n\n{left_out}" if left_out else "")
 
 
 def reference_sweep(folder: Path) -> Sweep:

@@ -1,6 +1,7 @@
 """Judged claims in plain words: the same on the cards, in README, on the page of the whole paper, in a terminal."""
 
 import math
+import re
 from collections.abc import Sequence
 
 from bench.claims.result import BesideResult, ClaimResult
@@ -92,10 +93,27 @@ def _number(results: Sequence[ClaimResult], *, with_interval: bool) -> str:
     of_best = "{best" in first.said
     if values[0] == math.inf or (values[0] == -math.inf and not (of_best and condition.value != -math.inf)):
         return "most seeds show nothing of it"
-    median = _Shown(values[0])
+    median, shown = _Shown(values[0]), [values[0]]
     if with_interval and first.num_measured > 1 and first.low is not None and first.high is not None:
-        median = _WithInterval(values[0], first.low, first.high)
-    return first.said.format(median=median, best=_Shown(condition.value)).replace("%", " %")
+        median, shown = _WithInterval(values[0], first.low, first.high), [values[0], first.low, first.high]
+    words = _apart_from(condition.limit, first.said, [*shown, condition.value] if of_best else shown)
+    return words.format(median=median, best=_Shown(condition.value)).replace("%", " %")
+
+
+def _apart_from(bound: float, words: str, values: Sequence[float]) -> str:
+    """The words with a digit or two more where a value that misses or exceeds the bound would be rounded to it."""
+
+    def more(found: re.Match[str]) -> str:
+        return found[0].replace(found["digits"], str(min(int(found["digits"]) + 1, 9)))
+
+    for _ in range(2):
+        found = NUMBER.search(words)
+        form = found["format"] if found else ""
+        at_bound = f"{_Shown(bound):{form}}"
+        if all(value == bound or f"{_Shown(value):{form}}" != at_bound for value in values):
+            break
+        words = NUMBER.sub(more, words)
+    return words
 
 
 def _span(ratios: Sequence[float]) -> str:

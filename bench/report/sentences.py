@@ -69,11 +69,6 @@ def sentence(result: ClaimResult) -> str:
     return f"{start}{answers.ours([result], with_bound=True)}{paper}{remark}{of}"
 
 
-def headline(results: list[ClaimResult]) -> str:
-    """Which arm follows the paper's InfoGAN curve; where no claim asks that, the claims by verdict."""
-    return answer_of_figure1(results) or _by_verdict(results)
-
-
 def answer_of_figure1(results: list[ClaimResult]) -> str:
     """Which arm follows the paper's InfoGAN curve; empty where no claim asks that."""
     asked = [(r, c) for r in results for c in r.conditions if c.measure == DISTANCE]
@@ -104,7 +99,7 @@ def answer_of_figure1(results: list[ClaimResult]) -> str:
     return f"{sentence}{on}.{rest}"
 
 
-def _by_verdict(results: list[ClaimResult]) -> str:
+def by_verdict(results: list[ClaimResult]) -> str:
     """``Do the claims hold? Yes on a substitute: F2c (infogan). Open: F2a (infogan).``"""
     found: dict[str, list[str]] = {}
     for r in sorted(results, key=lambda r: answers.ORDER.index(r.verdict.outcome)):

@@ -68,6 +68,7 @@ class SweepViews:
         of_choices = choices.headline(shown.chosen)
         if not of_choices and not any(result.has_run for result in results):
             of_choices = unclaimed.headline(sweep, experiment)
+        lead = of_choices or sentences.answer_of_figure1(results)
         results = cards.told(results)
         too_short = self.found.answers.add(sweep, experiment, results, of_choices)
         left_out = sentences.left_out_sentence(sweep, experiment)
@@ -83,8 +84,8 @@ class SweepViews:
             experiment=sweep.experiment,
             profile=sweep.profile,
             title=experiment.title if experiment else f"not in {self.spec.given.name}",
-            headline=of_choices or sentences.headline(results),
-            lead=of_choices or sentences.answer_of_figure1(results),
+            headline=lead or sentences.by_verdict(results),
+            lead=lead,
             headline_numbers=sentences.headline_numbers(results),
             data=sentences.data_sentence(sweep, experiment),
             budget=sentences.budget_sentence(sweep, experiment) + self._set(sweep),

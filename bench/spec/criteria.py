@@ -10,7 +10,7 @@ from bench.spec.schema import ClaimId, Float, Name, Number, Seed, Seeds, Table, 
 from bench.spec.settings import Width
 from bench.spec.vocabulary import CLAIMED, MEASURES
 
-NUMBER = re.compile(r"\{(?:median|best):(?P<format>\.\d[%fg])\}(?P<unit>°?)")  # in a claim's words
+NUMBER = re.compile(r"\{(?:median|best):(?P<format>\.(?P<digits>\d)[%fg])\}(?P<unit>°?)")  # in a claim's words
 
 
 def _one_of(known: Collection[str]) -> AfterValidator:

@@ -57,7 +57,7 @@ def test_a_claim_on_cost_is_counted_apart_from_those_on_data() -> None:
 def test_the_page_has_a_line_for_each_arm_with_its_interval_and_remark() -> None:
     (row,) = [line for line in answers.page([YES, NO]).splitlines() if "smudges" in line]
     assert row.startswith("| | `infogan-fast-q` | not at this budget on a substitute; smudges |")
-    assert "[0, 1] in the median" in row
+    assert "[0.2, 0.9] in the median" in row
 
 
 def test_each_claim_of_the_table_links_to_the_report_of_its_first_arm() -> None:

@@ -107,6 +107,15 @@ def test_a_median_has_its_interval_where_that_is_asked() -> None:
     assert answers.ours([nothing], with_interval=True) == "most seeds show nothing of it"
 
 
+def test_a_number_is_not_rounded_to_the_bound_that_it_misses() -> None:
+    held = replace(condition("slant_first_order", s0=0.1995), limit=0.2)
+    near = replace(result("F2c", ClaimOutcome.PARTLY, held=held), value=0.22, low=0.1995, high=0.355)
+    assert answers.ours([near], with_interval=True) == "explains 22.00 % [19.95, 35.50] of the slant's variance"
+    assert answers.ours([near]) == "explains 22 % of the slant's variance"
+    at_bound = replace(near, low=0.2)
+    assert answers.ours([at_bound], with_interval=True) == "explains 22 % [20, 35] of the slant's variance"
+
+
 def test_a_number_that_is_not_there_has_a_word_everywhere() -> None:
     """No "nan" or "inf%" is shown for the best run, for the median, or for the paper's measure beside them."""
     undecided = result("F3a", ClaimOutcome.NOT_MEASURED, held=condition(over="best seed", s0=math.nan))
@@ -167,6 +176,13 @@ def test_a_claim_of_ones_own_is_said_in_the_words_of_its_table() -> None:
     assert ClaimResult.from_json(own.to_json()).said == own.said
     with pytest.raises(ValueError, match="expected a number in it"):
         ClaimResult.from_json(own.to_json() | {"said": "{median}"})
+
+
+def test_arms_that_were_not_run_are_told_only_where_no_arm_of_the_claim_was() -> None:
+    ran, waits = result("F1", ClaimOutcome.PARTLY), result("F1", ClaimOutcome.NOT_MEASURED, "infogan-fast-q")
+    waits = replace(waits, num_seeds=0, value=None)
+    other = replace(waits, id="F2a")
+    assert cards.told([waits, ran, other, replace(other, arm="gan")]) == [ran, other]
 
 
 def test_the_first_decided_arm_answers_whatever_it_says_and_the_bar_counts_claims_not_arms() -> None:
