@@ -15,11 +15,10 @@ from bench.run.executors import EXECUTORS
 from bench.run.executors.cluster_connection import require_ray
 from bench.run.own import learn_architectures, require_trainable
 from bench.spec.cells import Cell
-from bench.spec.experiment import PROFILES
 from bench.spec.images import replacement
 from bench.spec.reading import BUILTIN
 from bench.spec.resolve import cells
-from bench.spec.schema import suggest
+from bench.spec.schema import PROFILES, suggest
 from bench.spec.selection import Selection, experiment_table, parse_seeds, profile_table, selected_seeds
 from bench.spec.tables import load_spec
 from bench.tracking import connection as tracking
@@ -212,7 +211,7 @@ class Context:
         experiment = experiment_table(self.spec, name)
         default = self._default_profile()
         if wanted is None and default not in experiment.profiles and len(experiment.profiles) == 1:
-            return str(next(iter(experiment.profiles)))
+            return next(iter(experiment.profiles))
         profile = wanted or default
         profile_table(experiment, name, profile)
         return profile

@@ -10,7 +10,7 @@ import typer
 
 from bench.console import BadInput, Exit
 from bench.context import Context
-from bench.spec.experiment import PROFILES
+from bench.spec.schema import PROFILES
 
 Experiments = Annotated[list[str] | None, typer.Argument(help="Experiments of experiments.toml. Default: all of them.")]
 GateExperiment = Annotated[str, typer.Argument(help="An experiment with a categorical code.")]

@@ -46,7 +46,7 @@ def current_config(spec: Spec, cell: Cell, num_train: int | None) -> Config | No
 
 def _current_config(spec: Spec, cell: Cell, num_train: int | None) -> Config | None:
     experiment, data = spec.experiments[cell.experiment], cell.definition["data"]
-    budget = experiment.profiles[cell.profile]  # type: ignore[index]
+    budget = experiment.profiles[cell.profile]
     if (cell.variant, cell.arm) not in groups(experiment, list(spec.arms)):
         return None
     name = experiment.data if isinstance(experiment.data, str) else own.NAME

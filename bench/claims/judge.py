@@ -49,7 +49,7 @@ def judge(experiment: ExperimentTable, sweep: Sweep) -> list[ClaimResult]:
 
 def left_out(experiment: ExperimentTable, sweep: Sweep) -> dict[str, list[str]]:
     """Groups that the sweep's profile leaves out by design and nobody ran: the ids of the claims that speak of them."""
-    budget = experiment.profiles.get(sweep.profile)  # type: ignore[call-overload]
+    budget = experiment.profiles.get(sweep.profile)
     found: dict[str, list[str]] = {}
     if budget is None:
         return found

@@ -8,7 +8,7 @@ from bench.console import BadInput, console
 from bench.context import DEFAULT_SPEC, require_profile
 from bench.options import Results, SpecOption
 from bench.paths import DEFAULT_RESULTS, require_writable
-from bench.spec.experiment import PROFILES
+from bench.spec.schema import PROFILES
 from bench.spec.tables import load_spec
 
 

@@ -14,7 +14,7 @@ from bench.report import cards, costs, inventory, pages, tabular, throughput, wo
 from bench.report.files import Collected, Report, written
 from bench.report.sweep_view import SweepViews
 from bench.spec.criteria import CostTable
-from bench.spec.experiment import PROFILES
+from bench.spec.schema import PROFILES
 from bench.spec.tables import Spec
 
 

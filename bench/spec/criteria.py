@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from bench.spec.schema import ClaimId, Float, Name, Number, Seed, Seeds, Table, suggest
+from bench.spec.schema import ClaimId, Float, Name, Number, ProfileName, Seed, Seeds, Table, suggest
 from bench.spec.settings import Width
 from bench.spec.vocabulary import CLAIMED, MEASURES
 
@@ -160,7 +160,7 @@ class CostTable(Table):
     """batch size of the measurement"""
     width: Width = 1.0
     """width of the networks in the measurement"""
-    profiles: dict[Literal["smoke", "cpu", "paper"], Annotated[int, Field(ge=8, le=10_000)]]  # fewer give no interval
+    profiles: dict[ProfileName, Annotated[int, Field(ge=8, le=10_000)]]  # fewer give no interval
     """number of pairs to measure, by profile"""
 
 

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from pydantic import Field, ValidationError, ValidationInfo, field_validator
 
 from bench.spec.criteria import GATE, BlankTable, ClaimTable, GateTable
-from bench.spec.schema import Float, Name, Number, Seed, Seeds, Table
+from bench.spec.schema import Float, Name, Number, ProfileName, Seed, Seeds, Table
 from bench.spec.settings import (
     CodeTable,
     ContinuousTable,
@@ -26,8 +26,6 @@ from bench.spec.settings import (
     Width,
 )
 from infogan.data import OwnImages
-
-PROFILES = ("smoke", "cpu", "paper")
 
 
 class ArmTable(TrainingTable):
@@ -141,7 +139,7 @@ class ExperimentTable(Table):
     """variant that the others are compared with, if each variant is one choice"""
     compared: list[str] = Field(default_factory=list)
     """measures by which these variants are compared; absent: T80 and L_I"""
-    profiles: dict[Literal["smoke", "cpu", "paper"], ProfileTable] = Field(min_length=1)
+    profiles: dict[ProfileName, ProfileTable] = Field(min_length=1)
     """budgets, by name"""
     measures: list[str] = Field(default_factory=list)  # of infogan.measures.catalogue
     """families of measures that every finished cell gets (docs/MEASURES.md)"""

@@ -102,7 +102,7 @@ def resolve(
     ``tables``: of custom networks, instead of those known to the spec.
     """
     experiment = spec.experiments[experiment_name]
-    budget = experiment.profiles[profile]  # type: ignore[index]
+    budget = experiment.profiles[profile]
     common = _training(spec, experiment, None, None, device, budget.iterations)
     training = _training(spec, experiment, variant, arm, device, budget.iterations)
     wanted = experiment.wanted_data

@@ -3,11 +3,13 @@
 import difflib
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, GetPydanticSchema
+from pydantic_core import core_schema
 
 NAME_PATTERN = r"^[a-z0-9][a-z0-9-]{0,40}$"  # used as a folder name: no separators, no dots
 CLAIM_PATTERN = r"^[A-Z][0-9]+[a-z]?$"
 MAX_SEED = 2**31 - 1
+PROFILES = ("smoke", "cpu", "paper")
 
 
 class Table(BaseModel):
@@ -45,6 +47,7 @@ Float = Annotated[float, BeforeValidator(as_float)]  # TOML's 1 is meant as 1.0
 Number = Annotated[Float, Field(allow_inf_nan=False)]
 Name = Annotated[str, Field(pattern=NAME_PATTERN)]
 ClaimId = Annotated[str, Field(pattern=CLAIM_PATTERN)]
+ProfileName = Annotated[str, GetPydanticSchema(lambda *_: core_schema.literal_schema(list(PROFILES)))]
 IN_WORDS = {  # the patterns, for messages
     NAME_PATTERN: "lower-case letters, digits and hyphens, 41 at most",
     LABEL_PATTERN: "printable ASCII without $",

@@ -11,7 +11,7 @@ from infogan.data.base import one_line
 def treatment_set(spec: Spec, name: str, profile: str) -> list[str]:
     """The command line's changes to an experiment, each as ``training.beta1 = 0.9 (mine.toml: 0.5)``."""
     experiment = spec.given.file.experiments.get(name) if spec.given.file else None
-    budget = experiment.profiles.get(profile) if experiment else None  # type: ignore[call-overload]
+    budget = experiment.profiles.get(profile) if experiment else None
     if spec.given.file is None or experiment is None or budget is None:
         return []
     of_arms = groups(experiment, experiment.arms)

@@ -51,7 +51,7 @@ def measure_cost(results: Path, claim: CostTable, profile: str, console: Console
 
 def protocol(claim: CostTable, profile: str) -> Protocol:
     """The protocol; records with the same protocol on the same machine are equivalent."""
-    pairs = claim.profiles[profile]  # type: ignore[index]
+    pairs = claim.profiles[profile]
     return {"batch_size": claim.batch_size, "width": claim.width, "kernels": KERNELS, "pairs": pairs}
 
 

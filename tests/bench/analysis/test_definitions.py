@@ -14,7 +14,7 @@ from bench.records.folder import LAUNCHES, CellFolder
 from bench.records.storage import append_line
 from bench.report import write_report
 from bench.spec.cells import Cell, digest
-from bench.spec.experiment import PROFILES
+from bench.spec.schema import PROFILES
 from bench.spec.tables import Spec, load_spec
 from infogan.data import DataInfo
 from tests.bench.records.test_schedule import cell as launched_cell
