@@ -17,7 +17,6 @@ from bench.records.folder import CellFolder
 from bench.records.storage import CorruptRecord, in_words
 from bench.report.wording import plural
 from bench.run.plan import plan
-from bench.spec.cells import Cell
 from bench.spec.criteria import GateTable
 from infogan.data.base import one_line
 
@@ -42,7 +41,7 @@ def baseline(
     code = train_to_the_end(context) if train else Exit.OK
     if code not in (Exit.OK, Exit.NOT_TRACKED):
         return code
-    sweep = current_sweep(context, context.cells)
+    sweep = current_sweep(context)
     ended = {run.cell.name for run in sweep.runs if run.ended}
     unfinished = [cell.name for cell in context.cells if cell.name not in ended]
     if unfinished:
@@ -83,17 +82,17 @@ def gate_rule(context: Context, experiment: str) -> GateTable:
     return table.gate
 
 
-def current_sweep(context: Context, cells: list[Cell]) -> Sweep:
-    """Read the records of exactly these cells, so that runs of another definition are excluded."""
+def current_sweep(context: Context) -> Sweep:
+    """Read the records of exactly the context's cells, so that runs of another definition are excluded."""
     runs = []
-    for cell in cells:
+    for cell in context.cells:
         folder = CellFolder.of(context.results, cell)
         try:
             if folder.state() != "missing":
                 runs.append(load_run(folder))
         except (CorruptRecord, OSError) as error:
             say(f"[yellow]damaged:[/yellow] {escape(cell.name)}: {escape(in_words(error))}")
-    first = cells[0]
+    first = context.cells[0]
     return Sweep(first.experiment, first.profile, first.definition, first.definition_key, runs)
 
 

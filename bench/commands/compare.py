@@ -4,6 +4,7 @@ from typing import Annotated, Any, Unpack
 
 import typer
 
+from bench.analysis.runs import Run
 from bench.commands.baseline import current_sweep, gate_rule, train_to_the_end
 from bench.console import BadInput, Exit, escape, say
 from bench.context import Context
@@ -40,14 +41,14 @@ def compare(
         if group not in (known := list(dict.fromkeys(cell.group for cell in context.cells))):
             raise BadInput(f"{experiment}: {group!r} is not one arm{suggest(group, known)}")
         contexts.append(context)
-    sides: list[Any] = []
+    sides: list[list[Run]] = []
     end = Exit.OK
     for context in contexts:
         code = train_to_the_end(context) if train else Exit.OK
         if code not in (Exit.OK, Exit.NOT_TRACKED):
             return code
         end = max(end, code)
-        sides.append(current_sweep(context, context.cells).runs)
+        sides.append(current_sweep(context).runs)
     named = [base, " ".join([new or base, *(f"--set {text}" for text in settings)])]
     answer = held_against(rule, sides[0], sides[1], named)
     hint = "" if train or answer.change or all(sides) else "; add --run"

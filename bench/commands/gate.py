@@ -114,7 +114,7 @@ def _check(
             code = train_missing(context)
             if code in (Exit.INTERRUPTED, Exit.TERMINATED):
                 return code, ""
-        new = current_sweep(context, context.cells)
+        new = current_sweep(context)
         result = replace(gate.compare(rule, base, new, seeds), baseline=name)
         if result.outcome == "ok" or not result.next_seeds or not train:
             break
