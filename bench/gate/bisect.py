@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from bench.analysis.runs import Sweep
+from bench.analysis.statistics import GateOutcome
 from bench.console import BadInput
 from bench.environment import git_environment
 from bench.gate import output
@@ -21,6 +22,7 @@ from bench.spec.criteria import GateTable
 
 Term = Literal["good", "bad", "skip"]
 Measure = Callable[[str, tuple[int, ...]], Sweep | str]  # of a commit in the tree: its runs, or why there are none
+TERMS: dict[GateOutcome, Term] = {"ok": "good", "regressed": "bad", "inconclusive": "skip"}  # what git is told
 CHARACTERS = 12  # of a commit's name
 
 
@@ -175,7 +177,8 @@ def _judge_end(search: Search, bad: str, base: Sweep) -> Judged:
 
 def _judge(search: Search, commit: str, base: Sweep) -> Judged:
     """An inconclusive commit gets more seeds, once; then it is skipped."""
-    rule, check, verdict, outcome = search.rule, None, "", "inconclusive"
+    rule, check, verdict = search.rule, None, ""
+    outcome: GateOutcome = "inconclusive"
     for seeds in (tuple(rule.new_seeds), (*rule.new_seeds, *rule.more_seeds)):
         new = search.measure(commit, seeds)
         if isinstance(new, str):
@@ -185,7 +188,7 @@ def _judge(search: Search, commit: str, base: Sweep) -> Judged:
         verdict, outcome = output.verdict(check, rule), output.outcome_of(check, search.strict)
         if outcome != "inconclusive" or not check.next_seeds:
             break
-    term: Term = {"ok": "good", "regressed": "bad"}.get(outcome, "skip")  # type: ignore[assignment]
+    term = TERMS[outcome]
     search.announce(f"{term} {_describe(search.tree, commit)}: {verdict}")
     return Judged(commit, git(search.tree, "show", "-s", "--format=%s", commit), term, verdict, check)
 

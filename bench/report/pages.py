@@ -5,7 +5,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from markupsafe import Markup
@@ -209,10 +209,15 @@ def environment(*, is_html: bool) -> "Environment":
     """The templates' environment. It escapes every value: names, notes and errors are somebody else's text."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-    own: dict[str, Any] = {"finalize": wording.unbroken if is_html else wording.markdown_value}
-    own |= {"loader": FileSystemLoader(TEMPLATES), "keep_trailing_newline": not is_html}
-    own |= {"trim_blocks": True, "lstrip_blocks": True}
-    return Environment(autoescape=is_html, undefined=StrictUndefined, **own)
+    return Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=is_html,
+        undefined=StrictUndefined,
+        finalize=wording.unbroken if is_html else wording.markdown_value,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=not is_html,
+    )
 
 
 def render(view: ReportView) -> tuple[bytes, bytes]:

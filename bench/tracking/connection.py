@@ -59,7 +59,7 @@ class StoreError(Exception):
         """
         line, status = reason(error, uri), getattr(error, "get_http_status_code", int)()
         refused = 400 <= status < 500 and status not in (408, 429)
-        lasting = refused or getattr(error, "is_lasting", False) or isinstance(error, ImportError)
+        lasting = refused or isinstance(error, ImportError) or (isinstance(error, StoreError) and error.is_lasting)
         return cls(line, is_lasting=lasting or line in LASTING)
 
 

@@ -130,7 +130,7 @@ class Mirror:
                 reason = self._store.mirror(folder)
             except Exception as error:  # StoreError, or anything else: the thread must not die
                 self._put_back(folder, str(error))
-                if self._closing and getattr(error, "is_lasting", False):
+                if self._closing and isinstance(error, StoreError) and error.is_lasting:
                     return
                 self._pause(delay_s)
                 delay_s = min(2 * delay_s, LAST_DELAY_S)

@@ -72,8 +72,8 @@ class SweepFigures:
         labels: list[_Label] = []
         for group in curves.groups:
             labels += self._arm(axes, group, last)
-        shown = [line.get_ydata()[:last] for line in axes.get_lines()]  # type: ignore[index]
-        finite = np.concatenate([y[np.isfinite(y)] for y in map(np.asarray, shown)])
+        shown = [np.asarray(line.get_ydata())[:last] for line in axes.get_lines()]
+        finite = np.concatenate([y[np.isfinite(y)] for y in shown])
         if curves.is_figure1:
             labels += [_draw_paper(axes, FIGURE1_INFOGAN, "o", last), _draw_paper(axes, FIGURE1_GAN, "s", last)]
         low = max(min([0.0, *finite]), -0.5) - 0.05  # the first iterations may lie far below: they are cut off

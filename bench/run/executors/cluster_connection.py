@@ -29,9 +29,8 @@ def require_ray(address: str | None) -> None:
     if importlib.util.find_spec("ray") is None:
         raise ExecutorError("--executor ray needs the ray package: make setup brings it, or: pip install ray")
     address = address or os.environ.get("RAY_ADDRESS")
-    if address in (None, "auto"):
+    if address is None or address == "auto":
         return
-    assert address is not None
     host, colon, port = address.rpartition(":")
     if "://" in address or not (colon and host and is_digits(port) and 0 < int(port) < 65536):
         raise ExecutorError(
