@@ -20,6 +20,7 @@ from bench.analysis.null_distributions import median_rank, rank_sum_tail, shift_
 from bench.analysis.samples import FloatArray, checked_sample, positive_times, require
 
 GateOutcome = Literal["ok", "regressed", "inconclusive"]
+OUTCOMES: tuple[GateOutcome, ...] = ("regressed", "inconclusive", "ok")  # the worst first
 
 EXACT_P_WORK = 50_000_000  # table entries; beyond it the Mann-Whitney p comes from the normal law, ties allowed for
 

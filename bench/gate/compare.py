@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from bench.analysis import statistics
 from bench.analysis.runs import Run, Sweep
-from bench.analysis.statistics import GateOutcome, ShiftInterval
+from bench.analysis.statistics import OUTCOMES, GateOutcome, ShiftInterval
 from bench.gate import rules
 from bench.gate.change import BySeed, Change, Sides, change_between, values_by_seed
 from bench.gate.health import NOT_MEASURED, HealthCheck, check_health
@@ -174,11 +174,7 @@ def decide(
 
 def worst(findings: list[tuple[GateOutcome, str]]) -> tuple[GateOutcome, str]:
     """The first regression, else the first doubt, else the first finding."""
-    for outcome in ("regressed", "inconclusive"):
-        for finding in findings:
-            if finding[0] == outcome:
-                return finding
-    return findings[0]
+    return min(findings, key=lambda finding: OUTCOMES.index(finding[0]))
 
 
 def _overall(arms: list[ArmCheck], watched: list[Watched], problems: list[str]) -> tuple[GateOutcome, str]:

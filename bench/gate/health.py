@@ -9,6 +9,7 @@ from bench.analysis.runs import Run
 from bench.analysis.statistics import GateOutcome
 
 NOT_MEASURED: Literal["not measured"] = "not measured"  # decides nothing, and is said
+HealthOutcome = GateOutcome | Literal["not measured"]
 DIVERGED = "diverged"  # a failed seed: T80's rule counts it
 
 
@@ -16,7 +17,7 @@ DIVERGED = "diverged"  # a failed seed: T80's rule counts it
 class HealthCheck:
     """The guard's answer, and each seed's status by the health rule."""
 
-    outcome: GateOutcome | Literal["not measured"]
+    outcome: HealthOutcome
     reason: str
     base: dict[int, str]
     new: dict[int, str]
@@ -34,7 +35,7 @@ def check_health(base: list[Run], new: list[Run], alpha: float) -> HealthCheck:
 
 def _judge(
     sides: tuple[list[Run], list[Run]], statuses: list[dict[int, str]], alpha: float
-) -> tuple[GateOutcome | Literal["not measured"], str]:
+) -> tuple[HealthOutcome, str]:
     num_base, num_new = map(len, sides)
     collapsed_base, collapsed_new = (sum(s == "collapsed" for s in side.values()) for side in statuses)
     named = zip(("the baseline", "a new run"), statuses, strict=True)

@@ -4,12 +4,12 @@ import re
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import Field
 
 from bench.analysis.runs import Sweep
-from bench.analysis.statistics import GateOutcome
+from bench.analysis.statistics import Bound, GateOutcome
 from bench.analysis.throughput import MAX_RATIO, Ratio, RatioLine, newest_ratio
 from bench.gate.change import Direction
 from bench.gate.compare import Check
@@ -26,7 +26,7 @@ class ArmLine(Recorded):
     low: Ratio | None
     high: Ratio | None
     num_new: int = 0
-    bound: Literal["", "at least", "at most"] = ""  # where failures leave the ratio open on one side
+    bound: Bound = ""  # where failures leave the ratio open on one side
 
 
 class ChangeLine(Recorded):

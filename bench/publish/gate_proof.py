@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from bench.analysis.runs import Run, Sweep
+from bench.analysis.statistics import OUTCOMES
 from bench.analysis.sweep_file import read_curves
 from bench.commands.baseline import default_baseline
 from bench.context import DEFAULT_SPEC
@@ -67,7 +68,7 @@ def table(sweep: Sweep, rule: GateTable) -> str:
         cells = []
         for num_failed in FAILED:
             counts = outcomes(sweep, rule, factor, num_failed)
-            cells.append(" / ".join(str(counts[o]) for o in ("regressed", "inconclusive", "ok")))
+            cells.append(" / ".join(str(counts[o]) for o in OUTCOMES))
         rows.append([f"x{factor:g}", *cells])
     return markdown_table(["slower by", *(f"{n} of {len(sweep.runs) // 2} fail" for n in FAILED)], rows)
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bench.analysis.statistics import FloatArray, proportion_interval
+from bench.analysis.statistics import OUTCOMES, FloatArray, proportion_interval
 from bench.gate.change import BySeed, find_change
 from bench.gate.compare import decide, worst
 from bench.gate.watched import decide_watched, watched_seeds
@@ -31,7 +31,6 @@ PAIRED_RATIOS = (1.0, 1.02, 1.03, 1.05, 1.1)
 MOVED = (0.0, 0.5, 1.0, 1.5, 2.0)  # margins that a watched number moves by
 MOVE_SPREAD = 0.2  # of a move: the standard deviation between seeds
 ROUNDED = 0.0005  # spread of an unchanged pair, where pairs are compared: a thousand times what roundings do
-OUTCOMES = ("regressed", "inconclusive", "ok")
 
 Sample = Callable[[np.random.Generator, int], FloatArray]  # (num,) times of seeds, unchanged
 

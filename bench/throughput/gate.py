@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.analysis.statistics import GateOutcome, RatioInterval, hodges_lehmann_ratio
+from bench.analysis.statistics import OUTCOMES, GateOutcome, RatioInterval, hodges_lehmann_ratio
 from bench.records.throughput import Fingerprint, Measurement, PairedRecord, precision_of
 from bench.throughput.paired import ALPHA, Clock
 
@@ -91,4 +91,4 @@ def against(baseline: PairedRecord, fingerprint: Fingerprint, measurement: Measu
 
 def worst(outcomes: Sequence[GateOutcome]) -> GateOutcome:
     """The worst outcome: regressed, then inconclusive, then ok."""
-    return min(outcomes, key=("regressed", "inconclusive", "ok").index)
+    return min(outcomes, key=OUTCOMES.index)
