@@ -19,7 +19,7 @@ from bench.records.pack_format import PackError
 from bench.records.schema import Launch
 from bench.records.storage import CorruptRecord, in_words
 from bench.records.unpacking import unpack
-from bench.spec.cells import digest
+from bench.spec.cells import Cell, digest
 from bench.spec.config import Config
 from bench.spec.tables import Spec
 from infogan.data.base import one_line
@@ -68,7 +68,7 @@ def load(
             loaded.damaged.append(f"{name}: {in_words(error)}")
             continue
         cell = run.cell
-        if (experiments and cell.experiment not in experiments) or (profile and cell.profile != profile):
+        if not _is_asked(cell, experiments, profile):
             continue
         if run.measures_damage:
             loaded.damaged.append(f"{name}: {run.measures_damage}; counted without its measures")
@@ -105,9 +105,11 @@ def _load_kept(results: Path, experiments: Iterable[str] | None, profile: str | 
         return Loaded(damaged=[str(error)])
     except ValueError as error:
         return Loaded(damaged=[f"{CURVES}: {error}"])
-    if (experiments and sweep.experiment not in experiments) or (profile and sweep.profile != profile):
-        return Loaded()
-    return Loaded([sweep])
+    return Loaded([sweep]) if _is_asked(sweep, experiments, profile) else Loaded()
+
+
+def _is_asked(found: Cell | Sweep, experiments: Iterable[str] | None, profile: str | None) -> bool:
+    return (not experiments or found.experiment in experiments) and (not profile or found.profile == profile)
 
 
 def _parted(candidates: list[_Candidate], launches: list[Launch]) -> list[Sweep]:
