@@ -7,7 +7,7 @@ import copy
 from typing import Any
 
 from bench.spec.images import OF_NAMED_SETS, OF_THE_PAPER
-from bench.spec.reading import Source, SpecError
+from bench.spec.reading import Source, SpecError, entries
 from bench.spec.schema import suggest
 from infogan.data.base import one_line
 
@@ -22,21 +22,18 @@ def filled(source: Source) -> Source:
     A field of ``SHARED`` is taken as a whole unless the experiment states it; network settings are taken field by
     field. An experiment on the user's own images takes nothing that is about the other's data.
     """
-    experiments = source.tables.get("experiments")
-    if isinstance(experiments, dict):
-        for name in experiments:
-            _fill(source, experiments, name, ())
-        for name, table in experiments.items():
-            _fill_network(source, table, ("experiments", name))
-            variants = table.get("variants") if isinstance(table, dict) else None
-            for variant, own in variants.items() if isinstance(variants, dict) else ():
-                _fill_network(source, own, ("experiments", name, "variants", variant))
+    for name, _ in entries(source.tables, "experiments"):
+        _fill(source, source.tables["experiments"], name, ())
+    for name, table in entries(source.tables, "experiments"):
+        _fill_network(source, table, ("experiments", name))
+        for variant, own in entries(table, "variants"):
+            _fill_network(source, own, ("experiments", name, "variants", variant))
     return source
 
 
 def _fill(source: Source, experiments: dict[str, Any], name: str, above: tuple[str, ...]) -> None:
     table = experiments[name]
-    if not isinstance(table, dict) or LIKE not in table:
+    if LIKE not in table:
         return
     base, chain = table[LIKE], (*above, name)
     stated = f"{source.origin([('experiments', name, LIKE)])}: [experiments.{name}] {LIKE} = {base!r}"
@@ -55,8 +52,8 @@ def _fill(source: Source, experiments: dict[str, Any], name: str, above: tuple[s
                 table[field] = [family for family in table[field] if family not in OF_NAMED_SETS]
 
 
-def _fill_network(source: Source, owner: Any, at: tuple[str, ...]) -> None:
-    stated, here = owner.get(NETWORK) if isinstance(owner, dict) else None, (*at, NETWORK)
+def _fill_network(source: Source, owner: dict[str, Any], at: tuple[str, ...]) -> None:
+    stated, here = owner.get(NETWORK), (*at, NETWORK)
     if not isinstance(stated, dict) or LIKE not in stated:
         return
     named, base = source.tables.get(NETWORKS), stated[LIKE]

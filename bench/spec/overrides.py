@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from bench.spec.mistakes import explain
-from bench.spec.reading import Source, SpecError
+from bench.spec.reading import Source, SpecError, entries
 from bench.spec.schema import Table
 from bench.spec.settings import Iterations, NetworkTable, NumImages, TrainingTable, Width
 from infogan.data.base import one_line
@@ -84,10 +84,10 @@ def _check(settings: Sequence[Setting]) -> None:
         raise SpecError(explain(Source(OPTION, tables), SetTable, error)) from error
 
 
-def applied(source: Source, settings: Sequence[Setting], experiments: Sequence[str] | None = None) -> Source:
+def applied(source: Source, settings: Sequence[Setting], experiments: Sequence[str] | None) -> Source:
     """A copy of the source, not yet checked, with the settings in every table that could state them.
 
-    ``experiments``: only in their tables, and in the arms, which all experiments share; by default in all.
+    ``experiments``: only in their tables, and in the arms, which all experiments share; None: in all.
     """
     changed = Source(source.path, copy.deepcopy(source.tables), dict(source.origins))
     for location, kind, table in _tables(changed.tables):
@@ -102,18 +102,13 @@ def applied(source: Source, settings: Sequence[Setting], experiments: Sequence[s
 
 def _tables(tables: dict[str, Any]) -> Iterator[tuple[tuple[str, ...], str, dict[str, Any]]]:
     """Place, kind and content of every table of training, network or budget settings; other values are skipped."""
-    for name, arm in _entries(tables, "arms"):
+    for name, arm in entries(tables, "arms"):
         yield ("arms", name), "training", arm
-    for name, experiment in _entries(tables, "experiments"):
+    for name, experiment in entries(tables, "experiments"):
         at = ("experiments", name)
-        variants = [((*at, "variants", own), table) for own, table in _entries(experiment, "variants")]
+        variants = [((*at, "variants", own), table) for own, table in entries(experiment, "variants")]
         for place, table in [(at, experiment), *variants]:
             for kind in ("training", "network"):
                 if isinstance(inner := table.setdefault(kind, {}), dict):
                     yield (*place, kind), kind, inner
-        yield from (((*at, "profiles", own), "profile", table) for own, table in _entries(experiment, "profiles"))
-
-
-def _entries(table: dict[str, Any], name: str) -> list[tuple[str, dict[str, Any]]]:
-    found = table.get(name)
-    return [(k, v) for k, v in found.items() if isinstance(v, dict)] if isinstance(found, dict) else []
+        yield from (((*at, "profiles", own), "profile", table) for own, table in entries(experiment, "profiles"))

@@ -99,11 +99,16 @@ def tables_of(path: Path) -> dict[str, Any]:
         raise SpecError(one_line(f"{path}: not valid TOML: {error}")) from error
 
 
+def entries(table: dict[str, Any], name: str) -> list[tuple[str, dict[str, Any]]]:
+    """The named tables inside ``table[name]``. What is not a table is left out here, and refused when it is checked."""
+    found = table.get(name)
+    return [(k, v) for k, v in found.items() if isinstance(v, dict)] if isinstance(found, dict) else []
+
+
 def _anchor(tables: dict[str, Any], folder: Path) -> None:
     """Resolve image folders relative to the file that names them."""
-    experiments = tables.get("experiments")
-    for table in experiments.values() if isinstance(experiments, dict) else ():
-        data = table.get("data") if isinstance(table, dict) else None
+    for _, table in entries(tables, "experiments"):
+        data = table.get("data")
         if isinstance(data, dict) and isinstance(data.get("folder"), str):
             data["folder"] = str(folder.absolute() / os.path.expanduser(data["folder"]))
 
