@@ -14,7 +14,7 @@ from bench.analysis.runs import Run, Sweep
 from bench.analysis.summary import curve_measures
 from bench.claims.result import ConditionResult
 from bench.spec.criteria import BlankTable, ConditionTable
-from bench.spec.experiment import group_name, variant_of
+from bench.spec.experiment import same_variant
 from bench.spec.vocabulary import MEASURES
 
 
@@ -46,7 +46,7 @@ def ask(condition: ConditionTable, sweep: Sweep, group: str) -> Asked:
         return Asked(condition, f"at most {most:g}", lambda value: value <= most, math.inf, limit=most)
     assert condition.above_best_of is not None
     arm = condition.above_best_of
-    runs = sweep.done(group_name(variant_of(group) or None, arm))
+    runs = sweep.done(same_variant(group, arm))
     values = [run.summary.get(condition.measure, math.nan) for run in runs]
     known = [value for value in values if not math.isnan(value)]
     is_open = len(known) < len(runs) or not runs

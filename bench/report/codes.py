@@ -6,7 +6,7 @@ from bench.analysis import statistics
 from bench.analysis.runs import Run, Sweep
 from bench.report import wording
 from bench.report.tabular import Table
-from bench.spec.experiment import group_name, variant_of
+from bench.spec.experiment import same_variant
 
 ERROR, CHOSEN_BY = "digit_error", "digit_error_train"
 _BASELINES = ("digit_error_untrained", "digit_error_kmeans_pixels", "digit_error_kmeans_trunk", "digit_error_probe")
@@ -62,7 +62,7 @@ def _for_free(sweep: Sweep, order: list[str]) -> Table:
     rows: list[list[str]] = []
     records: list[list[object]] = []
     for group in order:
-        baseline = group_name(variant_of(group) or None, BASELINE_ARM)
+        baseline = same_variant(group, BASELINE_ARM)
         if group == baseline:
             continue
         base = {run.cell.seed: run.summary["kid"] for run in _with_kid(sweep, baseline)}

@@ -14,7 +14,7 @@ from bench.report import wording
 from bench.report.atlases import NOISE, Atlas, NoAtlas, Panel, atlas_of
 from bench.report.codes import BASELINE_ARM
 from bench.report.pages import ExplorerView, StillView, data_uri
-from bench.spec.experiment import arm_of, group_name, variant_of
+from bench.spec.experiment import arm_of, same_variant
 from bench.spec.selection import seeds_in_words
 
 MAX_BYTES = 450_000  # of all pictures in one explorer; the default seeds of the first arms come first
@@ -136,7 +136,7 @@ def _seeds(runs: list[Run]) -> Iterator[tuple[Run, str]]:
 
 def _baseline(group: str, ranks: Iterable[str], treated: list[str]) -> str | None:
     """The plain GAN beside which a group is shown: its own variant's, else another's."""
-    own = group_name(variant_of(group) or None, BASELINE_ARM)
+    own = same_variant(group, BASELINE_ARM)
     plain = [other for other in ranks if other not in treated]
     named = [other for other in plain if arm_of(other) == BASELINE_ARM]
     return own if own in plain else next(iter([*named, *plain]), None)

@@ -13,7 +13,7 @@ from bench.report.codes import BASELINE_ARM
 from bench.report.factors import MAX_OUTSIDE, FactorRun, FactorRuns, entry
 from bench.report.tabular import Table
 from bench.spec import vocabulary
-from bench.spec.experiment import group_name, variant_of
+from bench.spec.experiment import same_variant
 from infogan.measures.catalogue import DISENTANGLEMENT, VOTES
 
 NUMBER = re.compile(r"\d+(?:\.\d+)?")
@@ -65,7 +65,7 @@ def _interval(name: str, values: list[float]) -> str:
 
 def _beyond(of: FactorRuns, found: Sequence[FactorRuns]) -> str:
     """Whether the best run goes beyond the plain GAN's, each the best of the seeds that both have."""
-    group = group_name(variant_of(of.group) or None, BASELINE_ARM)
+    group = same_variant(of.group, BASELINE_ARM)
     baseline = next((other for other in found if (other.group, other.measure) == (group, of.measure)), None)
     if baseline is None or baseline is of:
         return wording.ABSENT

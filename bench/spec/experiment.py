@@ -198,6 +198,11 @@ def arm_of(group: str) -> str:
     return group.rpartition("/")[2]
 
 
+def same_variant(group: str, arm: str) -> str:
+    """The group of ``arm`` in the variant of another group."""
+    return group_name(variant_of(group) or None, arm)
+
+
 def by_variant(groups: Sequence[str]) -> dict[str, list[str]]:
     """Groups by variant, in their order."""
     found: dict[str, list[str]] = {}
@@ -206,21 +211,19 @@ def by_variant(groups: Sequence[str]) -> dict[str, list[str]]:
     return found
 
 
-def merged_architecture(experiment: ExperimentTable, variant: str | None = None) -> str:
+def merged_architecture(experiment: ExperimentTable, variant: str | None) -> str:
     """Name of the networks in effect: the variant's, else the experiment's."""
     return (experiment.variants[variant].architecture if variant else None) or experiment.architecture
 
 
-def merged_noise(experiment: ExperimentTable, variant: str | None = None) -> NoiseTable:
+def merged_noise(experiment: ExperimentTable, variant: str | None) -> NoiseTable:
     """The experiment's noise with what the variant changes."""
     table = experiment.variants[variant] if variant is not None else None
     stated = {"size": table.noise_size, "prior": table.noise_prior} if table else {}
     return experiment.noise.model_copy(update={k: v for k, v in stated.items() if v is not None})
 
 
-def merged_codes(
-    experiment: ExperimentTable, variant: str | None = None, arm: ArmTable | None = None
-) -> list[CodeTable]:
+def merged_codes(experiment: ExperimentTable, variant: str | None, arm: ArmTable | None) -> list[CodeTable]:
     """The experiment's codes and the arm's additional ones, with the variant's standard deviation.
 
     Raises ValueError if the clip does not fit.
