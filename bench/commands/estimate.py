@@ -11,7 +11,7 @@ from bench.run.plan import plan
 from bench.run.time_left import duration
 
 
-def plan_measured(context: Context, price_per_hour: float | None = None) -> Exit:
+def plan_measured(context: Context, price_per_hour: float | None) -> Exit:
     """Estimate and print time, disk space and price of the remaining cells, from short trials of each kind."""
     planned = plan(context.results, context.cells, context.uri)
     num_kinds = len({estimate.kind_of(item.cell) for item in planned if item.to_train})

@@ -243,7 +243,7 @@ def merged_training(spec: Spec, experiment: ExperimentTable, variant: str | None
     return cast(StatedTraining, merged)
 
 
-def merged_network(spec: Spec, experiment: ExperimentTable, variant: str | None = None) -> StatedNetwork:
+def merged_network(spec: Spec, experiment: ExperimentTable, variant: str | None) -> StatedNetwork:
     """Network settings in effect: defaults, overridden by the experiment and the variant."""
     layers = [spec.defaults.network, experiment.network]
     if variant is not None:

@@ -96,7 +96,7 @@ def _initialise(module: nn.Module) -> None:
 class AsCommonlyWritten:
     """Networks, optimisers and the iteration. Latents, learning rates and weights are those of ``players``."""
 
-    def __init__(self, network: str, players: Players, width: float = 1.0) -> None:
+    def __init__(self, network: str, players: Players, width: float) -> None:
         self.players, settings = players, players.settings
         self.networks = _Networks(network, players.spec, width)
         with torch.random.fork_rng(devices=[]):
