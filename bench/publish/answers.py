@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from bench.claims.result import ClaimResult
 from bench.claims.verdict import DataKind
 from bench.environment import ROOT
-from bench.publish.documents import markdown_table, parser_of, with_block
+from bench.publish.documents import README, REFERENCES, markdown_table, parser_of, with_block
 from bench.records.storage import write_atomic
 from bench.report import answers as words
 from bench.report import wording
@@ -20,8 +20,6 @@ from bench.report.cards import shares
 from bench.report.evidence import Evidence, best, budget, of_folder
 from bench.report.pages import Card
 
-REFERENCES = ROOT / "results" / "reference"
-README = ROOT / "README.md"
 PAGE = REFERENCES / "README.md"
 BLOCK = "answers"
 WHERE = {

@@ -1,4 +1,4 @@
-"""Blocks that commands of this package write into documents, between markers that a reader does not see."""
+"""The places that this package writes to, and blocks of documents, between markers that a reader does not see."""
 
 import argparse
 import re
@@ -7,7 +7,8 @@ from pathlib import Path
 
 from bench.environment import ROOT
 
-DOCUMENTS = (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")))
+README, REFERENCES = ROOT / "README.md", ROOT / "results" / "reference"
+DOCUMENTS = (README, *sorted((ROOT / "docs").rglob("*.md")))
 
 
 def parser_of(name: str, doc: str | None) -> argparse.ArgumentParser:

@@ -23,7 +23,7 @@ from bench.claims.remarks import FILE, as_toml, read_remarks, with_remarks
 from bench.claims.result import ClaimResult
 from bench.context import DEFAULT_SPEC
 from bench.environment import ROOT
-from bench.publish.documents import document_of, markdown_table, parser_of, with_block
+from bench.publish.documents import REFERENCES, document_of, markdown_table, parser_of, with_block
 from bench.publish.lean import make_lean
 from bench.records.packs import pack
 from bench.records.storage import write_atomic
@@ -35,7 +35,6 @@ from bench.report.sentences import left_out_sentence
 from bench.spec.cells import Cell
 from bench.spec.tables import load_spec
 
-REFERENCES = ROOT / "results" / "reference"
 DEVIATIONS = ROOT / "docs" / "DEVIATIONS.md"
 MAX_BYTES = 1_900_000  # of a committed file, which a test keeps below 2 MB
 CELLS = "cells.zip"

@@ -19,8 +19,7 @@ from bench.commands.baseline import BASELINES
 from bench.context import DEFAULT_SPEC
 from bench.environment import ROOT
 from bench.gate.history import comparable, read_history
-from bench.publish.answers import REFERENCES
-from bench.publish.documents import DOCUMENTS, parser_of
+from bench.publish.documents import DOCUMENTS, REFERENCES, parser_of
 from bench.publish.markdown import title_of, to_html
 from bench.records.storage import write_atomic
 from bench.report import pages, wording

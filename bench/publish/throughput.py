@@ -9,8 +9,7 @@ import sys
 from pathlib import Path
 
 from bench.environment import ROOT
-from bench.publish.documents import markdown_table, parser_of, with_block
-from bench.publish.reference import REFERENCES
+from bench.publish.documents import README, REFERENCES, markdown_table, parser_of, with_block
 from bench.records.folder import THROUGHPUT
 from bench.records.storage import write_atomic, write_plain_json
 from bench.records.throughput import Measurement, images_per_s, precision_of, step_ms
@@ -22,7 +21,6 @@ FOLDER = REFERENCES / THROUGHPUT
 BLOCK = "throughput"
 DOCUMENT = ROOT / "docs" / "THROUGHPUT.md"
 SPEED_BLOCK = "speed"
-README = ROOT / "README.md"
 FIGURE = "throughput.png"
 NOTHING = "No record is published yet; what was measured on a Xeon stands in [the notes](../bench/throughput/NOTES.md)."
 
