@@ -8,8 +8,9 @@ from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
+from bench.tracking.connection import Client
+
 if TYPE_CHECKING:
-    from mlflow import MlflowClient
     from mlflow.store.artifact.artifact_repo import ArtifactRepository
 
 
@@ -22,7 +23,7 @@ class ArtifactsLacking(Exception):
     """The store accepted a cell's files but does not return them unchanged."""
 
 
-def kept_at(client: "MlflowClient", artifact_uri: str) -> "ArtifactRepository":
+def kept_at(client: Client, artifact_uri: str) -> "ArtifactRepository":
     """The artifact repository of a run.
 
     Given only a run id, MLflow would fetch the run and search for models at each call.
@@ -35,7 +36,7 @@ def kept_at(client: "MlflowClient", artifact_uri: str) -> "ArtifactRepository":
 
 
 def send(
-    client: "MlflowClient",
+    client: Client,
     run_id: str,
     kept: "ArtifactRepository",
     artifacts: Iterable[tuple[str, bytes]],
@@ -67,7 +68,7 @@ def send(
 
 
 def send_images(
-    client: "MlflowClient",
+    client: Client,
     run_id: str,
     kept: "ArtifactRepository",
     images: Iterable[tuple[str, int, bytes]],

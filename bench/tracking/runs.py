@@ -12,7 +12,7 @@ from bench.records.folder import CellFolder
 from bench.records.identity import Identity
 from bench.records.schema import Result
 from bench.spec.cells import Cell, digest
-from bench.tracking.connection import StoreError, default_uri
+from bench.tracking.connection import Client, StoreError, default_uri
 from bench.tracking.content import (
     COLOUR,
     NOTE,
@@ -30,7 +30,6 @@ from bench.tracking.content import (
 from bench.tracking.uri import SYNC, escaped, redacted
 
 if TYPE_CHECKING:
-    from mlflow import MlflowClient
     from mlflow.entities import Run
 
 MAX_METRICS, MAX_PARAMS = 1000, 100  # MLflow's limits for one log_batch call
@@ -49,7 +48,7 @@ class KnownRun:
     steps: dict[str, set[int]]  # metric -> iterations in the store
 
 
-def _experiment_id(client: "MlflowClient", folder: CellFolder, cell: Cell) -> str:
+def _experiment_id(client: Client, folder: CellFolder, cell: Cell) -> str:
     """Id of the cell's MLflow experiment; created with its views if missing."""
     from mlflow import MlflowException
 
@@ -80,7 +79,7 @@ def _experiment_id(client: "MlflowClient", folder: CellFolder, cell: Cell) -> st
     return experiment.experiment_id
 
 
-def _stored(client: "MlflowClient", run_id: str, names: Iterable[str]) -> Stored:
+def _stored(client: Client, run_id: str, names: Iterable[str]) -> Stored:
     return {name: [(m.step, m.value) for m in client.get_metric_history(run_id, name)] for name in names}
 
 
@@ -90,7 +89,7 @@ def _owner(cell_folder: Path) -> str:
 
 
 def _find_run(
-    client: "MlflowClient", folder: CellFolder, experiment_id: str, key: str, points: Points
+    client: Client, folder: CellFolder, experiment_id: str, key: str, points: Points
 ) -> "tuple[Run, Stored] | None":
     """The run that the folder names, else one created from here, else an ended one with the same points.
 
@@ -109,7 +108,7 @@ def _find_run(
     return None
 
 
-def open_run(client: "MlflowClient", folder: CellFolder, cell: Cell, identity: Identity, points: Points) -> KnownRun:
+def open_run(client: Client, folder: CellFolder, cell: Cell, identity: Identity, points: Points) -> KnownRun:
     """Find or create the cell's run, and read what the store holds of it."""
     from mlflow.entities import Dataset, DatasetInput, InputTag, Param, RunTag
 
@@ -142,13 +141,13 @@ def open_run(client: "MlflowClient", folder: CellFolder, cell: Cell, identity: I
     return known
 
 
-def set_aside(client: "MlflowClient", run_id: str, why: str = "the record of the cell holds other points") -> None:
+def set_aside(client: Client, run_id: str, why: str = "the record of the cell holds other points") -> None:
     """Delete the run in MLflow's sense: hidden, but can be restored."""
     client.set_tag(run_id, "superseded", why)
     client.delete_run(run_id)
 
 
-def _set_aside_orphans(client: "MlflowClient", folder: CellFolder, cell: Cell, known: KnownRun) -> None:
+def _set_aside_orphans(client: Client, folder: CellFolder, cell: Cell, known: KnownRun) -> None:
     """Set aside other runs of this seed that were created from here, if their records were removed."""
     same_seed = f"tags.`group` = '{cell.group}' and tags.seed = '{cell.seed}'"
     for run in client.search_runs([known.experiment_id], same_seed):
@@ -158,7 +157,7 @@ def _set_aside_orphans(client: "MlflowClient", folder: CellFolder, cell: Cell, k
             set_aside(client, run.info.run_id, "its record was removed, and the cell was started again")
 
 
-def send(client: "MlflowClient", run: KnownRun, points: Points) -> None:
+def send(client: Client, run: KnownRun, points: Points) -> None:
     """Send the points that the store lacks, including gaps."""
     from mlflow.entities import Metric
 
@@ -174,12 +173,12 @@ def send(client: "MlflowClient", run: KnownRun, points: Points) -> None:
             run.steps.setdefault(metric.key, set()).add(metric.step)
 
 
-def holds(client: "MlflowClient", run: KnownRun, points: Points) -> bool:
+def holds(client: Client, run: KnownRun, points: Points) -> bool:
     """Whether the store holds exactly these points, each once."""
     return are_equal(_stored(client, run.run_id, points), points)
 
 
-def reopen(client: "MlflowClient", run: KnownRun, status: str) -> None:
+def reopen(client: Client, run: KnownRun, status: str) -> None:
     """Set the status of a run whose cell has not ended: training or interrupted."""
     for tag in ("synced", "error"):
         if tag in run.tags:
@@ -190,7 +189,7 @@ def reopen(client: "MlflowClient", run: KnownRun, status: str) -> None:
         run.status = status
 
 
-def end(client: "MlflowClient", run: KnownRun, folder: CellFolder, result: Result) -> None:
+def end(client: Client, run: KnownRun, folder: CellFolder, result: Result) -> None:
     """Set the status and tags of an ended cell, with the tag ``synced`` last."""
     run.status = "FINISHED" if result.status == "done" else "FAILED"
     if run.status == "FAILED":
