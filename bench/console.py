@@ -96,6 +96,11 @@ def say_as_is(text: str) -> None:
     say(escape(text))
 
 
+def plural(count: int, noun: str) -> str:
+    """``1 seed``, ``5 seeds``."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
 def new_table(*columns: str, right: bool = False) -> Table:
     """An empty table without borders that wraps long cells instead of cutting them.
 

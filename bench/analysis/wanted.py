@@ -9,7 +9,7 @@ from pathlib import Path
 from bench.analysis.results import PACKS, load
 from bench.analysis.runs import Run, Sweep, load_run, median_of, ranked
 from bench.analysis.sweep_file import CURVES
-from bench.console import BadInput
+from bench.console import BadInput, plural
 from bench.records.folder import CellFolder
 from bench.records.storage import CorruptRecord, in_words
 from bench.records.unpacking import unpack
@@ -105,8 +105,7 @@ def _passed_over(others: list[Run], source: Path) -> str:
     """What a message adds where cells of other settings, data or versions could be meant; empty if there are none."""
     if not others:
         return ""
-    cells = "1 cell" if len(others) == 1 else f"{len(others)} cells"
-    which = f"{others[0].cell.folder} in {source}"
+    cells, which = plural(len(others), "cell"), f"{others[0].cell.folder} in {source}"
     return f": {cells} of other settings, data or versions passed over; to take one, name its folder, such as {which}"
 
 

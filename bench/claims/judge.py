@@ -13,6 +13,7 @@ from bench.analysis.runs import Run, Sweep
 from bench.claims.conditions import Asked, ask, blank_seeds, check, holds_for
 from bench.claims.result import BesideResult, ClaimResult, ConditionResult
 from bench.claims.verdict import Budget, BudgetKind, ClaimOutcome, Data, Verdict
+from bench.console import plural
 from bench.spec.cells import digest
 from bench.spec.criteria import NO_RULE, BlankTable, ClaimTable
 from bench.spec.experiment import ExperimentTable, group_name, groups
@@ -163,10 +164,7 @@ def _outcome(
     num_seeds = len(runs) + num_diverged
     iterations = sweep.definition["training"]["iterations"]
     if num_seeds < claim.min_seeds:
-        return (
-            ClaimOutcome.NOT_MEASURED,
-            f"{num_seeds} seed{'' if num_seeds == 1 else 's'} ended, {claim.min_seeds} needed",
-        )
+        return ClaimOutcome.NOT_MEASURED, f"{plural(num_seeds, 'seed')} ended, {claim.min_seeds} needed"
     if iterations < claim.min_iterations:
         return ClaimOutcome.NOT_MEASURED, f"a budget of {iterations} iterations, {claim.min_iterations} needed"
     blank = blank_seeds(rule_of_blank, runs)

@@ -8,14 +8,13 @@ import typer
 from bench.analysis.runs import Sweep, load_run
 from bench.analysis.sweep_file import read_curves, write_curves
 from bench.commands.run import train_missing
-from bench.console import BadInput, Exit, escape, say
+from bench.console import BadInput, Exit, escape, plural, say
 from bench.context import Context
 from bench.environment import ROOT, command
 from bench.options import GateExperiment, GateOptions
 from bench.paths import require_file
 from bench.records.folder import CellFolder
 from bench.records.storage import CorruptRecord, in_words
-from bench.report.wording import plural
 from bench.run.plan import plan
 from bench.spec.criteria import GateTable
 from infogan.data.base import one_line

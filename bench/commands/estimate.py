@@ -2,9 +2,8 @@
 
 from bench.commands.overview import size_text
 from bench.commands.run import executor_of, task_maker
-from bench.console import Exit, console, escape, new_table, received_signals, say
+from bench.console import Exit, console, escape, new_table, plural, received_signals, say
 from bench.context import Context
-from bench.report.wording import plural
 from bench.run import estimate
 from bench.run.executors.base import StopRequest
 from bench.run.plan import plan

@@ -1,9 +1,8 @@
 """What ``plan`` and ``run`` print of cells: their data and settings, their states, the time and disk space left."""
 
 from bench import environment
-from bench.console import escape, say
+from bench.console import escape, plural, say
 from bench.context import Context
-from bench.report.wording import plural
 from bench.run.plan import PlannedCell
 from bench.run.time_left import duration
 from bench.run.work import Estimate, estimate

@@ -5,12 +5,11 @@ from typing import Annotated
 
 import typer
 
-from bench.console import BadInput, escape, say
+from bench.console import BadInput, escape, plural, say
 from bench.options import Results
 from bench.paths import DEFAULT_RESULTS, require_file, require_folder, require_writable
 from bench.records.packs import pack as write_pack
 from bench.records.unpacking import unpack as add_packs
-from bench.report.wording import plural
 
 BYTES_OF_MB = 1_000_000
 

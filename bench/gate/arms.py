@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bench.analysis.runs import Run
+from bench.console import plural
 from bench.gate.change import Change, change_between, values_by_seed
 from bench.gate.output import WORDS, basis, in_nats, in_percent
 from bench.gate.rules import MINIMUM_SEEDS
@@ -76,8 +77,7 @@ def held_against(rule: GateTable, base: Sequence[Run], new: Sequence[Run], names
 def diverged_among(runs: Sequence[Run], of: str = "") -> list[str]:
     """``2 of 5 seeds of NAME diverged``, if any of these ended runs did."""
     num = sum(run.diverged for run in runs)
-    seeds = f"{num} of {len(runs)} {'seed' if len(runs) == 1 else 'seeds'}"
-    return [f"{seeds}{of} diverged"] if num else []
+    return [f"{num} of {plural(len(runs), 'seed')}{of} diverged"] if num else []
 
 
 def _without_interval(text: str) -> str:

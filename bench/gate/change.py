@@ -16,6 +16,7 @@ import numpy as np
 from bench.analysis.runs import Run
 from bench.analysis.samples import FloatArray
 from bench.analysis.statistics import NO_BOUND, Bound, hodges_lehmann_ratio, median_interval, shift_interval
+from bench.console import plural
 from bench.gate.rules import MINIMUM_SEEDS
 from bench.spec.criteria import GateTable
 
@@ -76,8 +77,7 @@ def find_change(rule: GateTable, budget: float, t80: Sides, final_nats: Sides, n
     """The change between two sides. ``not_paired``: what :func:`why_not_paired` says."""
     seeds = sorted(t80[0].keys() & t80[1].keys())
     if len(seeds) < MINIMUM_PAIRS:
-        common = "1 seed" if len(seeds) == 1 else f"{len(seeds)} seeds"
-        not_paired = [*not_paired, f"{common} in common, pairs need {MINIMUM_PAIRS}"]
+        not_paired = [*not_paired, f"{plural(len(seeds), 'seed')} in common, pairs need {MINIMUM_PAIRS}"]
     shifts = _paired(rule, budget, seeds, t80, final_nats) if not not_paired else _apart(rule, budget, t80, final_nats)
     return Change(not not_paired, not_paired, len(seeds), *shifts)
 

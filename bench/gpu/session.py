@@ -11,14 +11,13 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from bench.console import BadInput
+from bench.console import BadInput, plural
 from bench.gpu.steps import NAMES, Step
 from bench.gpu.supervise import Status, supervise
 from bench.records.pack_format import PackError
 from bench.records.packs import pack
 from bench.records.seals import read_json, write_json
 from bench.records.storage import CorruptRecord, write_atomic
-from bench.report.wording import plural
 
 FORMAT = 1
 SUMMARY, LOG = "summary.json", "log.txt"

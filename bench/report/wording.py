@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
+from bench.console import plural as plural
 from bench.spec import vocabulary
 from infogan.data.base import one_line
 
@@ -48,11 +49,6 @@ def unbroken(text: Any) -> Any:
     """A text whose signs stay in one line with their numbers, ``≥ 5.5 %``; anything else, and markup, as it is."""
     is_plain = isinstance(text, str) and not hasattr(text, "__html__")
     return re.sub(r"(?<=[≥≤]) (?=\d)|(?<=\d) (?=%)", "\u00a0", text) if is_plain else text
-
-
-def plural(count: int, noun: str) -> str:
-    """``1 seed``, ``5 seeds``."""
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
 def listed(words: Iterable[str]) -> str:

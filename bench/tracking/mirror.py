@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
+from bench.console import plural
 from bench.records.folder import CellFolder
 from bench.tracking.connection import StoreError
 from bench.tracking.store import Store
@@ -90,7 +91,7 @@ class Mirror:
         with self._changed:
             num_waiting = len(self._waiting.keys() | self._in_hand)
             parts = [self._outage] if self._outage else []
-            parts += [f"{num_waiting} {'cell' if num_waiting == 1 else 'cells'} waiting"] if num_waiting else []
+            parts += [f"{plural(num_waiting, 'cell')} waiting"] if num_waiting else []
             parts += [f"{len(self._failed)} not mirrored"] if self._failed else []
         return "tracking: " + (", ".join(parts) or "up to date")
 
