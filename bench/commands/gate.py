@@ -19,6 +19,7 @@ from bench.context import Context
 from bench.gate import compare as gate
 from bench.gate import files as gate_files
 from bench.gate import output as gate_output
+from bench.gate.history import HISTORY
 from bench.gate.watched import watched_arms, watched_seeds
 from bench.options import GateExperiment, GateOptions
 from bench.paths import require_file, require_folder, require_writable
@@ -74,7 +75,7 @@ def check(
     if json not in (None, "-"):
         require_file("--json", Path(json))
     if record:
-        require_file("--record:", BASELINES / "history.jsonl")
+        require_file("--record:", BASELINES / HISTORY)
     with redirect_stdout(sys.stderr) if json == "-" else nullcontext():  # standard output contains only the JSON
         code, text = _check(experiment, baseline_file, options, train=train, record=record, strict=strict)
     if json == "-":
@@ -152,7 +153,7 @@ def conclude(
     if advice:
         say_as_is(advice)
     require_writable(results)
-    histories = [results / "history.jsonl"] + ([BASELINES / "history.jsonl"] if record else [])
+    histories = [results / HISTORY] + ([BASELINES / HISTORY] if record else [])
     gate_files.write(result, rule, new, results, histories, strict=strict)
     text = gate_files.as_text(result, rule, strict=strict)
     say(f"written: {escape(str(results / 'check' / result.experiment))}.json, .xml and .md")

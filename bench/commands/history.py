@@ -7,7 +7,7 @@ import typer
 
 from bench.console import BadInput, console, escape, new_table, say
 from bench.context import DEFAULT_SPEC
-from bench.gate.history import ArmLine, HistoryLine, comparable, read_history
+from bench.gate.history import HISTORY, ArmLine, HistoryLine, comparable, read_history
 from bench.options import GateExperiment, Results
 from bench.paths import DEFAULT_RESULTS, on_results, require_writable
 from bench.records.storage import write_atomic
@@ -25,7 +25,7 @@ def history(
     Each check adds a line to RESULTS/history.jsonl. With --record it also adds
     the line to results/baseline/history.jsonl.
     """
-    path, to = file or results / "history.jsonl", results / "history"
+    path, to = file or results / HISTORY, results / "history"
     try:
         every = read_history(path)
     except OSError as error:

@@ -11,6 +11,7 @@ from bench.analysis.results import PACKS
 from bench.analysis.sweep_file import CURVES
 from bench.console import BadInput, escape, say, say_as_is
 from bench.context import require_profile
+from bench.gate.history import HISTORY
 from bench.options import Experiments, Images, Resize, Settings, SpecOption
 from bench.paths import DEFAULT_RESULTS, on_results, require_file, require_folder, require_writable
 from bench.records.folder import THROUGHPUT
@@ -97,7 +98,7 @@ def require_results(folder: Path, spec: Path = BUILTIN) -> None:
     if _has_cells(folder):
         return
     inner = sorted(path.name for path in folder.iterdir() if path.is_dir() and _has_cells(path))
-    if inner or not any((folder / name).exists() for name in (THROUGHPUT, "history.jsonl")):
+    if inner or not any((folder / name).exists() for name in (THROUGHPUT, HISTORY)):
         named = f"; choose one of its folders: {', '.join(inner)}" if inner else ""
         raise BadInput(one_line(f"{folder} holds no records{named}"))
 

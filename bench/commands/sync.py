@@ -1,6 +1,5 @@
 """``sync``: complete the MLflow mirror of every recorded cell."""
 
-import os
 from pathlib import Path
 
 from bench.console import BadInput, Exit, console, escape, is_watched, say
@@ -8,7 +7,7 @@ from bench.context import require_mlflow
 from bench.options import Results
 from bench.paths import DEFAULT_RESULTS, require_folder, require_writable
 from bench.records.find import find_cells
-from bench.records.locks import Lock
+from bench.records.locks import results_lock
 from bench.tracking import connection as tracking
 from bench.tracking import mirror
 
@@ -21,7 +20,7 @@ def sync(results: Results = DEFAULT_RESULTS) -> Exit:
     require_mlflow("copy the results to a machine that has it, or install it")
     uri = tracking.resolve_uri(results)
     require_writable(results)
-    with Lock(results / "run.lease", f"process {os.getpid()}"):
+    with results_lock(results):
         try:
             return _sync(results.absolute(), uri)
         except KeyboardInterrupt:

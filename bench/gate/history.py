@@ -18,6 +18,8 @@ from bench.records.storage import read_lines
 from bench.spec.criteria import GateTable
 from bench.spec.schema import NO_LABEL, Label, Number, Recorded
 
+HISTORY = "history.jsonl"  # in a results folder, and beside the baselines
+
 
 class ArmLine(Recorded):
     """T80's ratio to the baseline; None: not comparable, or without a bound."""

@@ -18,7 +18,7 @@ from bench.analysis.sweep_file import read_curves
 from bench.commands.baseline import BASELINES
 from bench.context import DEFAULT_SPEC
 from bench.environment import ROOT
-from bench.gate.history import comparable, read_history
+from bench.gate.history import HISTORY, comparable, read_history
 from bench.publish.documents import DOCUMENTS, REFERENCES, parser_of
 from bench.publish.markdown import title_of, to_html
 from bench.records.storage import write_atomic
@@ -152,7 +152,7 @@ def _baselines() -> list[list[str]]:
 def _checks() -> list[tuple[str, Drawing | None, list[list[str]]]]:
     """For each experiment and arm that was checked: their names, the figure of its history, a row for each check."""
     try:
-        checks = read_history(BASELINES / "history.jsonl")
+        checks = read_history(BASELINES / HISTORY)
     except OSError:
         checks = []
     found = []

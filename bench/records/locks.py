@@ -181,3 +181,8 @@ class Lock:
         with contextlib.suppress(OSError):  # on failure the lease ends with this process, or lapses
             self._write(FREE)
         os.close(self._file)
+
+
+def results_lock(results: Path) -> Lock:
+    """The lock of a results folder, for whatever adds cells or sends them to a store."""
+    return Lock(results / "run.lease", f"process {os.getpid()}")

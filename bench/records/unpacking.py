@@ -12,7 +12,7 @@ from typing import Any
 
 from bench.records.arrays import ATLAS
 from bench.records.folder import LAUNCHES, LEFT_OUT, CellFolder
-from bench.records.locks import Lock
+from bench.records.locks import results_lock
 from bench.records.pack_format import Pack, PackedCell, PackedFile, PackError
 from bench.records.seals import write_json
 from bench.records.storage import append_line, read_lines, sync_folder, write_atomic
@@ -47,7 +47,7 @@ def unpack(packs: Sequence[Path], results: Path, *, before_writing: Callable[[],
                 _compare_folder(pack, cell, results / cell.folder)
         before_writing()
         results.mkdir(parents=True, exist_ok=True)
-        with Lock(results / "run.lease", f"process {os.getpid()}"):
+        with results_lock(results):
             return _add_all(opened, results)
 
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from bench.analysis.runs import Sweep
 from bench.claims.judge import judge
 from bench.claims.remarks import Remarks, read_remarks, with_remarks
-from bench.gate.history import read_history
+from bench.gate.history import HISTORY, read_history
 from bench.report import cards, choices, codes, costs, factors, inventory, pages, sentences, tabular, unclaimed, wording
 from bench.report.explorer import explorer
 from bench.report.factor_tables import factor_tables
@@ -51,7 +51,7 @@ class SweepViews:
 
     def __post_init__(self) -> None:
         self.grids = Grids(self.found.files, self.damaged)
-        self.figures = Figures(self.found.files, self.damaged, read_history(self.folder / "history.jsonl"))
+        self.figures = Figures(self.found.files, self.damaged, read_history(self.folder / HISTORY))
         self.kept = read_kept(self.folder)
         self.remarks: Remarks = {}
         try:

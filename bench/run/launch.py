@@ -1,6 +1,5 @@
 """One launch: run the planned cells and mirror them. Every cell's outcome is awaited and decides the exit code."""
 
-import os
 import signal
 import time
 from dataclasses import dataclass
@@ -9,7 +8,7 @@ from pathlib import Path
 from bench.console import Exit, received_signals
 from bench.records.folder import LAUNCHES, CellFolder
 from bench.records.launches import LaunchClock
-from bench.records.locks import Lock
+from bench.records.locks import results_lock
 from bench.records.tasks import CellTask, EventValues
 from bench.run.executors.base import Executor, StopRequest
 from bench.run.plan import PlannedCell
@@ -45,7 +44,7 @@ def launch(
     Raises Locked if another run uses the results.
     """
     with (
-        Lock(results / "run.lease", f"process {os.getpid()}") as lock,
+        results_lock(results) as lock,
         received_signals(lambda: display.message(STOPPING)) as signals,
     ):
         stop = StopRequest(signals)
