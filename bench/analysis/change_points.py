@@ -1,8 +1,8 @@
 """Places where a series of measurements changed its level: binary segmentation by ranks, with a permutation test.
 
-Of a few dozen checks over commits the errors are unknown and some are wild, so the statistic is one of ranks: the
-largest standardised Mann-Whitney difference between what lies before a place and after (Pettitt 1979). Libraries for
-change points (ruptures) fit costs to long series and leave the penalty, which is the error rate, to the user.
+A series of checks over commits is short, its errors have an unknown distribution and some are outliers. So the
+statistic uses ranks: the largest standardised Mann-Whitney difference between the values before a place and those after
+it (Pettitt 1979). Libraries for change points (ruptures) fit costs to long series and leave the error rate to the user.
 """
 
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ ALPHA = 0.01  # of each test: the chance to split a series that has one level
 
 @dataclass(frozen=True)
 class Level:
-    """Values ``first`` to ``last``, both included, around one median; ``p``: of the change at ``first``, None at 0."""
+    """Values from index ``first`` to ``last``, both included. ``p``: of the change at ``first``; None at the start."""
 
     first: int
     last: int
@@ -29,7 +29,7 @@ class Level:
 
 
 def levels(values: ArrayLike) -> list[Level]:
-    """The series' levels in order, one where nothing changed. Raises ValueError on what is not finite, or no value."""
+    """The levels of a series, in order; one if nothing changed. Raises ValueError for no values or infinite ones."""
     series = checked_sample(values, "values", finite=True)
     starts: dict[int, float | None] = {0: None}
     waiting = [(0, len(series))]
@@ -45,7 +45,7 @@ def levels(values: ArrayLike) -> list[Level]:
 
 
 def _change(series: FloatArray) -> tuple[int, float] | None:
-    """The place at which the second level would start, and its p; None for a series too short to have two."""
+    """Index at which a second level would start, and its p; None if the series is constant or too short for two."""
     num = len(series)
     if num < 2 * SMALLEST_SEGMENT or np.ptp(series) == 0:
         return None

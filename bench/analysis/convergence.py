@@ -1,10 +1,10 @@
 """Section 6's "L_I converges faster than the GAN objective", made measurable. No plotting, no torch.
 
-The losses of a game do not converge by definition, so sample quality (KID) stands for the GAN's objective. Compared are
-the iterations by which each has made 80 % and 90 % of its total improvement. Both are read at the same probes, between
-which the line is straight over the logarithm of the iteration, so that neither has the finer clock. The improvement
-goes from the first probe to the last: targets come from the run itself. Whether they hang on its length is shown by
-the same numbers of the run cut at a half and at three quarters.
+The losses of a game need not converge, so sample quality (KID) stands for the GAN's objective. What is compared is the
+iterations at which L_I and KID have made 80 % and 90 % of their total improvement. Both are read at the same probes and
+interpolated over the logarithm of the iteration, so that neither has a finer clock. The total improvement is that from
+the first probe to the last, so it depends on the length of the run. The same numbers for the run cut at a half and at
+three quarters show how much.
 """
 
 import math
@@ -20,9 +20,9 @@ _HALF_WINDOW = 5  # iterations on either side over which L_I is averaged at a pr
 
 
 def iterations_to_share(iterations: Sequence[float], values: Sequence[float], share: float) -> float:
-    """Iteration at which ``values`` first make ``share`` of their way from the first to the last.
+    """Iteration at which ``values`` have first made ``share`` of their way from the first to the last.
 
-    Linear over the logarithm of the iteration between two points. NaN where the first equals the last.
+    Interpolated linearly over the logarithm of the iteration. NaN if the first equals the last.
     """
     x, way = np.log(np.asarray(iterations, float)), np.asarray(values, float)
     total = way[-1] - way[0]
@@ -35,8 +35,8 @@ def iterations_to_share(iterations: Sequence[float], values: Sequence[float], sh
 
 
 def improvement(config: Definition, mi_T: np.ndarray | None, measures: Measures) -> dict[str, float]:
-    """Iterations to shares of the improvement, of a cell that is trained on L_I, with probes from its first iteration
-    to its last, where L_I rises and KID falls. ``mi_T``: the categorical L_I of each iteration, nats; None without."""
+    """Iterations to shares of the improvement; empty unless the cell is trained on L_I and probed until its end. A cut
+    by which L_I has not risen or KID has not fallen is left out. ``mi_T``: the categorical L_I per iteration, nats."""
     series = measures.get("trajectory", Measured()).series
     probed = [int(i) for i in series.get("iteration", [])]
     budget = config["training"]["iterations"]

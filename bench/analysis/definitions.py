@@ -1,7 +1,7 @@
-"""The configuration that experiments.toml asks for, held against a cell's: which of several definitions is current.
+"""Compare a cell's configuration with what experiments.toml now asks for: which of several definitions is current?
 
-A sweep's definition is what its arms, variants and seeds share. All else that changes a result, an arm's rates for
-instance, is its treatment.
+A sweep's definition is what its arms, variants and seeds share. Everything else that changes a result, such as an arm's
+learning rates, is the treatment.
 """
 
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ RENDERED = "rendered"  # the source that makes as many images as are asked for
 
 
 def own_settings(cell: Cell) -> dict[str, dict[str, object]]:
-    """By table, the settings of a cell that its experiment's definition has otherwise: its arm's and its variant's."""
+    """Settings, by table, in which a cell differs from its experiment's definition: those of its arm and variant."""
     config, shared = cast(Mapping[str, Any], cell.config), cast(Mapping[str, Any], cell.definition)
     return {
         table: {name: value for name, value in config[table].items() if value != shared[table].get(name)}
@@ -28,15 +28,14 @@ def own_settings(cell: Cell) -> dict[str, dict[str, object]]:
 
 
 def treatment_key(cell: Cell) -> str:
-    """Digest of all that its configuration holds but the seed."""
+    """Digest of the cell's configuration without its seed."""
     return digest({**cell.config, "seed": None})
 
 
 def current_config(spec: Spec, cell: Cell, num_train: int | None) -> Config | None:
-    """The configuration that the file now gives a cell, for the data, device, processor and versions that it recorded.
+    """The configuration that the file would now give a cell with its recorded data, device, processor and versions.
 
-    ``num_train``: training images of the whole data set, where that was recorded. None for a cell that the file does
-    not have.
+    ``num_train``: number of training images of the whole data set, if recorded. None if the file lacks the cell.
     """
     try:
         return _current_config(spec, cell, num_train)

@@ -12,7 +12,10 @@ EXACT_RANK_WORK = 5_000_000  # steps; beyond it the ranks of an interval come fr
 
 
 def median_rank(num: int, alpha: float) -> tuple[int, float]:
-    """Largest r with P(Binomial(num, 1/2) <= r - 1) <= alpha, or 0, and the level between the r-th from either end."""
+    """Rank and level of a median's interval, from the r-th smallest of ``num`` values to the r-th largest.
+
+    r is the largest rank with P(Binomial(num, 1/2) <= r - 1) <= alpha, or 0 if there is none.
+    """
     require(0 < alpha < 0.5, f"alpha must be in (0, 0.5), got {alpha}")
     rank, below = 0, 0  # below: 2**num * P(Binomial <= rank - 1)
     while (more := below + math.comb(num, rank)) / 2**num <= alpha:
@@ -22,10 +25,11 @@ def median_rank(num: int, alpha: float) -> tuple[int, float]:
 
 @lru_cache(maxsize=64)
 def shift_rank(num_base: int, num_new: int, alpha: float) -> tuple[int, float]:
-    """Largest k with P(U <= k - 1) <= alpha under the null, or 0, and the level between the k-th from either end.
+    """Rank and level of a shift's interval, from the k-th smallest of all differences to the k-th largest.
 
-    The number of arrangements for each U is a coefficient of the Gaussian binomial, the product over i = 1 .. small of
-    (1 - q**(large + i)) / (1 - q**i), in whole numbers. Only very large sets take the normal law instead.
+    k is the largest rank with P(U <= k - 1) <= alpha under the null hypothesis, or 0 if there is none. The number of
+    arrangements for each U is a coefficient of the Gaussian binomial, the product over i = 1 .. small of
+    (1 - q**(large + i)) / (1 - q**i), in whole numbers. Only very large sets use the normal distribution instead.
     """
     require(0 < alpha < 0.5, f"alpha must be in (0, 0.5), got {alpha}")
     require(min(num_base, num_new) > 0, f"num_base and num_new must be positive, got {num_base} and {num_new}")

@@ -78,8 +78,8 @@ def _sweep(end: float, num_columns: int) -> list[str]:
 
 
 def grid_png(grid: np.ndarray, labels: Sequence[str] = (), *, max_width: int | None = None, zoom: int = 1) -> bytes:
-    """One PNG. Images are shrunk by a whole factor where the grid is wider than ``max_width`` pixels; then everything
-    is ``zoom`` times as large. Raises ValueError for another shape.
+    """A grid as one PNG. If it is wider than ``max_width`` pixels, its images are shrunk by a whole factor; then
+    everything is enlarged ``zoom`` times. Raises ValueError for another shape.
     """
     from PIL import Image, ImageDraw, ImageFont
 
@@ -108,7 +108,7 @@ def tiled(grid: np.ndarray) -> np.ndarray:
 
 
 def tiled_height(grid: np.ndarray, width: float) -> float:
-    """Height of that page where it is ``width`` wide."""
+    """Height of the page of :func:`tiled` if it is ``width`` wide."""
     rows, columns, height_px, width_px = grid.shape[:4]
     return width * (rows * (height_px + GAP) - GAP) / (columns * (width_px + GAP) - GAP)
 

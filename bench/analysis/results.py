@@ -1,7 +1,7 @@
-"""A results folder as sweeps: one definition of each experiment and profile, one treatment of each arm, the rest apart.
+"""Read a results folder as sweeps: one definition per experiment and profile, one treatment per arm, the rest apart.
 
-No file's time decides which is shown, since copying changes it: experiments.toml does, then this version of the code,
-then the order of the launches.
+Which one is shown depends on experiments.toml, then on this version of the code, then on the order of the launches. It
+never depends on the times of files, which copying changes.
 """
 
 import tempfile
@@ -25,7 +25,7 @@ from bench.spec.tables import Spec
 from infogan.data.base import one_line
 
 PACKS = "cells*.zip"  # in a folder without cells: the packs that hold them
-ANOTHER = "another"  # in place of the definition of a launch's cell that is kept apart
+ANOTHER = "another"  # replaces the definition of a launch's cell that is kept apart
 
 
 @dataclass
@@ -40,11 +40,11 @@ class Loaded:
 
 @dataclass(frozen=True)
 class _Candidate:
-    """A run beside what experiments.toml now gives its cell."""
+    """A run, with the configuration that experiments.toml now gives its cell."""
 
     run: Run
     expected: Config | None
-    fits: bool  # it was trained so; always true where no experiments.toml was given
+    fits: bool  # it was trained with that one; always true without an experiments.toml
 
 
 def load(
@@ -109,6 +109,7 @@ def _load_kept(results: Path, experiments: Iterable[str] | None, profile: str | 
 
 
 def _is_asked(found: Cell | Sweep, experiments: Iterable[str] | None, profile: str | None) -> bool:
+    """Whether a cell or a sweep belongs to the experiments and the profile; None: to any."""
     return (not experiments or found.experiment in experiments) and (not profile or found.profile == profile)
 
 
@@ -134,9 +135,9 @@ def _parted(candidates: list[_Candidate], launches: list[Launch]) -> list[Sweep]
 
 
 def _one_treatment_each(own: list[_Candidate]) -> tuple[list[_Candidate], list[list[_Candidate]]]:
-    """The runs of one definition: for each group the treatment of experiments.toml, and the other treatments.
+    """Split the runs of one definition into those to show, with one treatment per group, and the other treatments.
 
-    Where no cell at all is what the file now asks for, for each group the treatment with the most ended cells.
+    Shown is the treatment in experiments.toml; if no cell at all has it, that with the most ended cells.
     """
     by_treatment: dict[tuple[str, str], list[_Candidate]] = {}
     for candidate in own:
@@ -170,6 +171,6 @@ def _num_ended(own: list[_Candidate]) -> int:
 
 
 def _without(launch: Launch, keys: set[str]) -> Launch:
-    """A launch in which these cells, by their keys, are none of the definition's: they ran beside it."""
+    """The launch, with another definition for the cells that have these keys, because they are kept apart."""
     cells = [c.model_copy(update={"definition": ANOTHER}) if c.key in keys else c for c in launch.cells]
     return launch.model_copy(update={"cells": cells})

@@ -34,7 +34,7 @@ class Run:
     result: Result | None
     folder: CellFolder | None = None
     measures: Measures = field(default_factory=dict)  # as recorded
-    measures_damage: str = ""  # why there are none, in words, where their record is damaged
+    measures_damage: str = ""  # why there are none, if their record is damaged
 
     @cached_property
     def summary(self) -> dict[str, float]:
@@ -71,7 +71,7 @@ class Sweep:
     runs: list[Run]
     launches: list[Launch] = field(default_factory=list)
     is_current: bool = True  # all runs are what experiments.toml now asks for, as far as that is known
-    expected: Config | None = None  # of runs of one group: the configuration that it now gives the first
+    expected: Config | None = None  # if all are of one group: the configuration that it now gives the first
 
     @property
     def launcher_share(self) -> float | None:
@@ -86,7 +86,7 @@ class Sweep:
         return categorical_entropy_nats(self.definition)
 
     def groups(self) -> dict[str, list[Run]]:
-        """Runs by variant and arm, each sorted by seed."""
+        """Runs by group, ``variant/arm``, each sorted by seed."""
         ordered = sorted(self.runs, key=lambda r: (r.cell.group, r.cell.seed))
         return {group: list(runs) for group, runs in groupby(ordered, key=lambda r: r.cell.group)}
 

@@ -44,8 +44,8 @@ NO_BOUND: Bound = ""
 class RatioInterval:
     """new / base: above 1 the new side takes longer. `low` may be 0 and `high` inf.
 
-    `ratio` is a mere bound where failures leave its middle open on one side (`bound` says which), and NaN where they do
-    on both: the sides are not comparable.
+    If failures leave its middle open on one side, `ratio` is only a bound (`bound` says which); if they do on both, it
+    is NaN: the sides are not comparable.
     """
 
     ratio: float
@@ -212,7 +212,7 @@ def _log_squares(sample: FloatArray) -> float:
 
 
 def _order_interval(sample: FloatArray, rank: int, level: float) -> MedianInterval:
-    """The values of `rank` from either end; infinite for rank 0."""
+    """The median with the values at `rank` from either end as its interval; infinite for rank 0."""
     ordered = np.concatenate(([-np.inf], np.sort(sample), [np.inf]))
     return MedianInterval(float(np.median(sample)), float(ordered[rank]), float(ordered[-1 - rank]), level, len(sample))
 
@@ -220,7 +220,7 @@ def _order_interval(sample: FloatArray, rank: int, level: float) -> MedianInterv
 def _rank_interval(
     lower: FloatArray, middle: FloatArray, upper: FloatArray, alpha: float
 ) -> tuple[float, float, float, float]:
-    """(estimate, low, high, level) of a shift from all new - base, (num_new, num_base), and bounds on them."""
+    """(estimate, low, high, level) of a shift, from all new - base, (num_new, num_base), and bounds on each of them."""
     num_new, num_base = middle.shape
     k, level = shift_rank(num_base, num_new, alpha)
     low = float(np.sort(lower, axis=None)[k - 1]) if k else -math.inf

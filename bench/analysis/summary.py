@@ -1,4 +1,4 @@
-"""One cell's curves to its numbers: the only place that says what T80, the final L_I and the hump of a cell are."""
+"""Compute a cell's numbers from its curves: the only place that defines T80, the final L_I and the hump of a cell."""
 
 import math
 from collections.abc import Iterable
@@ -24,11 +24,11 @@ def categorical_entropy_nats(config: Definition) -> float:
 
 
 def continuous_ceiling_nats(config: Definition) -> float:
-    """The largest L_I of the continuous codes together: every mean right, at the smallest deviation that Q may have.
+    """Largest possible L_I of all continuous codes: every mean is right, at the smallest deviation that Q may have.
 
-    -0.226 nats for a code of Unif(-1, 1), as all of experiments.toml are, whose Q has a fixed standard deviation of 1:
-    there L_I is always below 0, and ``explained`` tells what Q knows. 0 where there is no such code; infinite where
-    nothing bounds the deviation from below.
+    For a code from Unif(-1, 1), as all in experiments.toml are, and a fixed standard deviation of 1 it is -0.226 nats:
+    L_I is then always negative, and ``explained`` says what Q knows. 0 without continuous codes; infinite if the
+    deviation has no lower bound.
     """
     log_stds = [_least_log_std(code) for code in config["codes"] if code["kind"] == "continuous"]
     return sum(math.log(2) - log_std - 0.5 * math.log(2 * math.pi) for log_std in log_stds)
@@ -59,14 +59,14 @@ def explained_curve(config: Definition, history: History) -> np.ndarray | None:
 
 
 def stacked(curves: Iterable[np.ndarray | None]) -> np.ndarray | None:
-    """Curves up to the end of the shortest, since a run may have been given up, (curves, T); None without any."""
+    """Curves in one array, (curves, T), cut to the shortest, since a run may have been given up; None without any."""
     known = [curve for curve in curves if curve is not None]
     length = min(map(len, known), default=0)
     return np.stack([curve[:length] for curve in known]) if length else None
 
 
 def figure1_distance_nats(mi_nats: np.ndarray) -> float:
-    """Largest distance to the paper's InfoGAN curve at the named iterations within the budget; NaN without any."""
+    """Largest distance to the paper's InfoGAN curve at FIGURE1_ITERATIONS within the budget; NaN without any."""
     distances = [abs(mi_nats[i - 1] - FIGURE1_INFOGAN.at(i)) for i in FIGURE1_ITERATIONS if i <= len(mi_nats)]
     return float(max(distances)) if distances else math.nan
 

@@ -1,4 +1,4 @@
-"""Sweeps to rows of numbers, each with every seed somewhere in it. No plotting, no MLflow, no torch."""
+"""Tables of a sweep's numbers, in rows that keep the values of every seed. No plotting, no MLflow, no torch."""
 
 import math
 from collections.abc import Sequence

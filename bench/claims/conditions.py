@@ -1,8 +1,8 @@
-"""One condition of a claim, held against the seeds of a group: the number, and whether it decides.
+"""Test one condition of a claim on the seeds of a group.
 
-A diverged seed has the worst of all values, and so has a blank one, whatever readers make of its images; neither is a
-candidate for the best seed, and the median curve alone is of the finished seeds. Any other seed without a value may
-have any: where it could turn the answer, the condition is undecided (its number is NaN), and never met.
+A diverged seed counts as the worst value. So does a blank one, whatever readers make of its images. Neither can be the
+best seed. The median curve, however, is simply that of the finished seeds. Any other seed without a value may have any
+value: if that could change the answer, the condition is undecided (its number is NaN) and not met.
 """
 
 import math
@@ -26,18 +26,18 @@ class Asked:
     bound: str  # in words
     meets: Callable[[float], bool]  # NaN meets none
     worst: float
-    rivals: tuple[Run, ...] = ()  # that have to be exceeded
-    is_open: bool = False  # one of them has no value: what meets the bound may still miss the true one
+    rivals: tuple[Run, ...] = ()  # runs that must be exceeded
+    is_open: bool = False  # a rival has no value, so the true bound may be higher
     limit: float = math.nan  # the bound as a number
 
     def decide(self, value: float) -> bool | None:
-        """Whether ``value`` meets the condition; None where a missing value decides that."""
+        """Whether ``value`` meets the condition; None if that depends on a missing value."""
         met = self.meets(value)
         return None if math.isnan(value) or (met and self.is_open) else met
 
 
 def ask(condition: ConditionTable, sweep: Sweep, group: str) -> Asked:
-    """The condition as it stands for a group. Runs that it must exceed are another arm's, of the same variant."""
+    """The condition as it applies to a group. Its rivals are another arm's runs, of the same variant."""
     if condition.at_least is not None:
         least = condition.at_least
         return Asked(condition, f"at least {least:g}", lambda value: value >= least, -math.inf, limit=least)
@@ -57,7 +57,7 @@ def ask(condition: ConditionTable, sweep: Sweep, group: str) -> Asked:
 
 
 def blank_seeds(blank: BlankTable | None, runs: Sequence[Run]) -> frozenset[int]:
-    """Seeds whose images show nothing of the data; one where that was not measured is none of them."""
+    """Seeds whose images show nothing of the data; not those for which that was not measured."""
     if blank is None:
         return frozenset()
     return frozenset(run.cell.seed for run in runs if run.summary.get(blank.measure, math.inf) < blank.below)
@@ -66,7 +66,7 @@ def blank_seeds(blank: BlankTable | None, runs: Sequence[Run]) -> frozenset[int]
 def check(
     asked: Asked, sweep: Sweep, group: str, runs: Sequence[Run], num_diverged: int, blank: frozenset[int]
 ) -> ConditionResult:
-    """The condition on a group of finished ``runs``; ``num_diverged`` more ended because a loss was no number."""
+    """Test the condition on a group's finished ``runs``; ``num_diverged`` more seeds ended with a non-finite loss."""
     condition = asked.table
     able = [run for run in runs if run.cell.seed not in blank]
     seeds = {run.cell.seed: math.nan for run in runs}
@@ -97,9 +97,9 @@ def check(
 
 
 def holds_for(conditions: Sequence[Asked], run: Run, blank: frozenset[int]) -> bool | None:
-    """Whether one seed meets every condition that speaks of seeds; None where a missing value decides that.
+    """Whether one seed meets every condition on seeds; None if that depends on a missing value.
 
-    A bound on the median curve speaks of no seed. A blank seed meets no condition.
+    A bound on the median curve is not a condition on seeds. A blank seed meets no condition.
     """
     if run.cell.seed in blank:
         return False
@@ -110,6 +110,7 @@ def holds_for(conditions: Sequence[Asked], run: Run, blank: frozenset[int]) -> b
 
 
 def _over_all(asked: Asked, values: list[float], num_diverged: int) -> float:
+    """The worst or the median value; NaN if missing values could change the answer."""
     known = [value for value in values if not math.isnan(value)] + [asked.worst] * num_diverged
     if not known:
         return math.nan
@@ -127,7 +128,7 @@ def _over_all(asked: Asked, values: list[float], num_diverged: int) -> float:
 
 
 def _best(asked: Asked, runs: Sequence[Run], seeds: dict[int, float]) -> float:
-    """The number of the seed that ``chosen_by`` picks; NaN where one without a value might have been picked."""
+    """The value of the seed that ``chosen_by`` picks; NaN if a seed without that number might have been picked."""
     by = asked.table.chosen_by or ""
     chosen = {run.cell.seed: run.summary.get(by, math.nan) for run in runs}
     if not chosen or any(map(math.isnan, chosen.values())):

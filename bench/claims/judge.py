@@ -34,8 +34,8 @@ def claims_digest(experiment: ExperimentTable) -> str:
 def judge(experiment: ExperimentTable, sweep: Sweep) -> list[ClaimResult]:
     """The verdict on every claim of an experiment for each of its arms and variants, from a sweep's runs.
 
-    There is none on images of a user's own where the file names another data set: its claims do not speak of them.
-    What the profile leaves out is not judged, unless it was run all the same: see :func:`left_out`.
+    There is none on a user's own images if the file names another data set, since its claims are about that one.
+    What the profile leaves out is judged only if it was run all the same; see :func:`left_out`.
     """
     if sweep.definition["data"]["name"] == own.NAME and isinstance(experiment.data, str):
         return []
@@ -49,7 +49,7 @@ def judge(experiment: ExperimentTable, sweep: Sweep) -> list[ClaimResult]:
 
 
 def left_out(experiment: ExperimentTable, sweep: Sweep) -> dict[str, list[str]]:
-    """Groups that the sweep's profile leaves out by design and nobody ran: the ids of the claims that speak of them."""
+    """Ids of the claims on each group that the sweep's profile leaves out by design and that nobody ran."""
     budget = experiment.profiles.get(sweep.profile)
     found: dict[str, list[str]] = {}
     if budget is None:
@@ -116,7 +116,7 @@ def _judge_arm(
 
 
 def _interval(values: list[float], worst: float) -> tuple[float, float, float]:
-    """Median, low and high of seeds of which some have the ``worst`` value."""
+    """Median, low and high of the seeds' values, some of which may be the ``worst``, an infinity."""
     sign = math.copysign(1.0, worst)  # an interval takes infinity for late, never for low
     found = statistics.median_interval([sign * value for value in values])
     low, high = sorted((sign * found.low, sign * found.high))
@@ -124,7 +124,7 @@ def _interval(values: list[float], worst: float) -> tuple[float, float, float]:
 
 
 def _no_value(asked: Asked, condition: ConditionResult, runs: list[Run]) -> str:
-    """Why a number is missing: of the runs themselves, or of those that they have to exceed."""
+    """Why a number is missing: because of the runs themselves, or of the rivals that they must exceed."""
     measure, arm = condition.measure, asked.table.above_best_of
     words = MEASURES[measure].words
     if asked.is_open and any(asked.meets(value) for value in condition.seeds.values()):
@@ -194,7 +194,7 @@ def _outcome(
 def _decided(
     conditions: tuple[ConditionResult, ...], together: bool | None, *, unknown: bool, reduced: bool
 ) -> ClaimOutcome:
-    """The outcome if whatever is missing were ``unknown``: a condition without a value, and ``together`` if None."""
+    """The outcome if everything undecided, also ``together`` if None, held (``unknown`` is True) or failed."""
     holds = [unknown if math.isnan(c.value) else c.holds for c in conditions]
     if all(holds) and (unknown if together is None else together):
         return ClaimOutcome.REPRODUCED
@@ -206,9 +206,9 @@ def _decided(
 def _hold_together(
     asked: list[Asked], runs: list[Run], num_seeds: int, blank: frozenset[int]
 ) -> tuple[bool | None, str]:
-    """Medians of several numbers can each hold on other seeds: then more than half of the seeds must hold them all.
+    """Whether more than half of the seeds meet all medians together, since each median may hold because of other seeds.
 
-    None where seeds without a value decide that; with a remark where it is not so.
+    None if that depends on seeds without a value. Unless it holds, a remark says why.
     """
     medians = [one for one in asked if one.table.over == "median seed"]
     if len(medians) < 2:
