@@ -1,6 +1,6 @@
-"""One arm held against another, paired by seed: what ``compare`` prints, and the report where no claim is made.
+"""Compare one arm with another, paired by seed: for ``compare``, and for reports on experiments without claims.
 
-It is the gate's question whether anything changed at all (:mod:`bench.gate.change`), asked of two groups of runs.
+It asks the gate's question whether anything changed at all (:mod:`bench.gate.change`), about two groups of runs.
 """
 
 import math
@@ -17,11 +17,11 @@ from bench.spec.criteria import GateTable
 
 @dataclass(frozen=True)
 class Answer:
-    """The change from one arm to another. One of the two fields is empty, or ``why_not`` is of too few seeds."""
+    """The change from one arm to another, or why there is none; with too few seeds for a judgement, both."""
 
     change: Change | None
-    why_not: str = ""  # why it cannot be judged, in words; empty where it is
-    diverged: str = ""  # ends either sentence, since both measures count such seeds as the worst
+    why_not: str = ""  # why it cannot be judged; empty if it was
+    diverged: str = ""  # the end of every sentence, since both measures count diverged seeds as the worst
 
     @property
     def sentence(self) -> str:
@@ -30,7 +30,7 @@ class Answer:
 
     @property
     def short(self) -> str:
-        """``4 % slower [2, 6]`` and how many pairs; why that cannot be said."""
+        """``4 % slower [2, 6]`` and the number of pairs, or why that cannot be said."""
         return self._start() + self.diverged
 
     def _whole(self) -> str:
@@ -55,7 +55,7 @@ class Answer:
 
 
 def held_against(rule: GateTable, base: Sequence[Run], new: Sequence[Run], names: Sequence[str]) -> Answer:
-    """Runs of one group each; those that did not end are left out. ``names``: of both, for the answer."""
+    """Compare the runs of two groups that have ended. ``names``: of both groups, for the answer."""
     sides = [[run for run in runs if run.ended] for runs in (base, new)]
     for name, ended in zip(names, sides, strict=True):
         if not ended:
@@ -81,7 +81,7 @@ def diverged_among(runs: Sequence[Run], of: str = "") -> list[str]:
 
 
 def _without_interval(text: str) -> str:
-    """Of a comparison that was not tested: so few seeds leave its interval without bounds."""
+    """The words without their interval, which has no bounds if there are too few seeds for a test."""
     return text.partition(" [")[0]
 
 

@@ -139,8 +139,8 @@ def remove_tree(repository: Path, tree: Path) -> None:
 def find(search: Search, good: str, bad: str, committed: Sweep | None = None) -> SearchResult:
     """The first regressing commit after ``good``, up to ``bad``; both as :func:`resolve` gives them.
 
-    ``committed``: a baseline that the good commit is held against. Raises BisectError where the ends are not what they
-    were said to be, and where there can be no work tree.
+    ``committed``: a baseline that the good commit must pass. Raises BisectError if the good commit is bad or the bad
+    one is not, or if there can be no work tree.
     """
     with work_tree(search.repository, search.tree, good):
         base = _measured_good(search, good, committed)
@@ -176,7 +176,7 @@ def _judge_end(search: Search, bad: str, base: Sweep) -> Judged:
 
 
 def _judge(search: Search, commit: str, base: Sweep) -> Judged:
-    """An inconclusive commit gets more seeds, once; then it is skipped."""
+    """Judge a commit. If it is inconclusive it gets more seeds once, and then it is skipped."""
     rule, check, verdict = search.rule, None, ""
     outcome: GateOutcome = "inconclusive"
     for seeds in (tuple(rule.new_seeds), (*rule.new_seeds, *rule.more_seeds)):

@@ -1,8 +1,8 @@
-"""The gate's third question: did it change at all? Small changes that are tolerated are named, not passed in silence.
+"""The gate's third question: did anything change at all? Small changes are tolerated, but they are reported.
 
-Seeds share their random streams with the baseline's seeds of the same numbers, so that a pair of runs tells far more
-than two samples: unchanged code repeats T80 within 1 % where processor, kernels and libraries are the same. Whether the
-pairs hold is checked on the records; where they do not, the two sets are compared as samples.
+A seed has the same random streams as the baseline's seed of that number, so a pair of runs tells far more than two
+samples: on the same processor, kernels and libraries, unchanged code repeats T80 within 1 %. The records tell whether
+the pairs are valid; if they are not, the two sets are compared as samples.
 """
 
 import math
@@ -21,8 +21,8 @@ from bench.gate.rules import MINIMUM_SEEDS
 from bench.spec.criteria import GateTable
 
 MINIMUM_PAIRS = 5
-SAME_START_NATS = 1e-4  # between first numbers on one stream; other seeds' differ by 0.003: five never all agree
-FIRSTS = {"loss/discriminator": "D's first loss", "mi/c1": "the first L_I of c1"}  # of a step of one's own, the second
+SAME_START_NATS = 1e-4  # largest difference of first values on one stream; those of other seeds differ by 0.003
+FIRSTS = {"loss/discriminator": "D's first loss", "mi/c1": "the first L_I of c1"}  # the second: of a custom step
 NUM_SIDES = 4  # of alpha: two measures, two directions
 ENUMERATED = 16  # pairs: all 65,536 signs; of more pairs as many random ones
 DECIDES_BITS = ("torch", "numpy")
@@ -34,14 +34,14 @@ Sides = tuple[BySeed, BySeed]  # base and new
 
 @dataclass(frozen=True)
 class Shift:
-    """One measure's change, in log T80 or in nats of L_I: above 0 is later, or more."""
+    """The change of one measure, in log T80 or in nats of L_I: positive means later, or more information."""
 
     direction: Direction
     estimate: float
     low: float
     high: float
     level: float
-    p: float | None  # exact, one-sided, of the side that the estimate lies on; None: the interval decided
+    p: float | None  # exact, one-sided, in the direction of the estimate; None: the interval decided
     bound: Bound = ""  # of an estimate that failures leave open on one side
 
 
@@ -62,7 +62,7 @@ class Change:
 
 
 def values_by_seed(runs: Sequence[Run], measure: str) -> BySeed:
-    """One measure of runs that ended; one that diverged never gets to T80 and ends without information."""
+    """A measure of ended runs, by seed. A run that diverged never reaches T80 and ends without information."""
     of_diverged = math.inf if measure == "t80" else 0.0
     return {run.cell.seed: of_diverged if run.diverged else run.summary[measure] for run in runs}
 
@@ -83,7 +83,7 @@ def find_change(rule: GateTable, budget: float, t80: Sides, final_nats: Sides, n
 
 
 def _paired(rule: GateTable, budget: float, seeds: list[int], t80: Sides, final_nats: Sides) -> list[Shift]:
-    """Later than the budget counts as the budget: a bound on the change of a pair in which one run failed."""
+    """The changes within pairs. A T80 beyond the budget counts as the budget, which bounds the change of its pair."""
     base_logs, new_logs = ({seed: math.log(min(side[seed], budget)) for seed in seeds} for side in t80)
     failed = [np.array([not side[seed] <= budget for seed in seeds]) for side in t80]
     none = [np.zeros(len(seeds), dtype=bool)] * 2  # the final L_I is there in every run
@@ -106,7 +106,7 @@ def _paired(rule: GateTable, budget: float, seeds: list[int], t80: Sides, final_
 
 
 def _apart(rule: GateTable, budget: float, t80: Sides, final_nats: Sides) -> list[Shift]:
-    """Two samples: a change is shown where the exact rank interval leaves none out."""
+    """The changes between two samples: one is shown if its exact rank interval does not contain 0."""
     (base, new), (base_nats, new_nats) = ([[*side.values()] for side in measure] for measure in (t80, final_nats))
     alpha = rule.change_alpha / NUM_SIDES
     ratio, shift = hodges_lehmann_ratio(base, new, budget, alpha), shift_interval(base_nats, new_nats, alpha)
@@ -148,7 +148,7 @@ def _signs(num: int) -> FloatArray:
 
 
 def why_not_paired(base: Sequence[Run], new: Sequence[Run]) -> list[str]:
-    """Why runs of the same seed are no pairs, in words, of the first seed that differs; empty where they are."""
+    """Why runs of the same seed are not valid pairs, from the first seed that differs; empty if they are."""
     old = {run.cell.seed: run for run in base}
     pairs = sorted((run.cell.seed, _differences(old[run.cell.seed], run)) for run in new if run.cell.seed in old)
     seed, found = next((pair for pair in pairs if pair[1]), (None, []))
@@ -159,7 +159,7 @@ def why_not_paired(base: Sequence[Run], new: Sequence[Run]) -> list[str]:
 
 
 def _differences(old_run: Run, new_run: Run) -> list[str]:
-    """What makes two runs of one seed round otherwise, in words."""
+    """What makes two runs of one seed round differently, in words."""
     old, now = _machine(old_run), _machine(new_run)
     found = [
         f"another {what} ({old[what]}, here {now[what]})"
@@ -172,7 +172,7 @@ def _differences(old_run: Run, new_run: Run) -> list[str]:
 
 
 def other_streams(base: Sequence[Run], new: Sequence[Run]) -> str:
-    """Evidence that runs of the same seed do not start alike; empty where they do."""
+    """Evidence that runs of the same seed do not start alike; empty if they do."""
     no_curve = [run for run in (*base, *new) if run.diverged and run.history is None]  # before its first checkpoint
     unknown = {run.cell.seed for run in no_curve}  # the other seeds tell
     steps = {run.cell.config["training"].get("step") for run in (*base, *new)}

@@ -1,10 +1,10 @@
 """The regression gate: has MI convergence changed against a stored baseline?
 
-Per arm that converges in the baseline: T80 by the exact Mann-Whitney test in the form of its Hodges-Lehmann interval,
-and beside it, since T80 is blind to late collapse, the final L_I by non-inferiority; both share alpha. Then the guard
-against collapsed seeds. Of other arms, the numbers that are watched (:mod:`bench.gate.watched`). Beside that answer,
-whether anything changed at all (:mod:`bench.gate.change`). Numbers only; what is printed is in
-:mod:`bench.gate.output`, what is written in :mod:`bench.gate.files`.
+For each arm that converges in the baseline: T80 by the exact Mann-Whitney test, in the form of its Hodges-Lehmann
+interval; the final L_I by non-inferiority, since T80 does not see a late collapse (both share alpha); and the guard
+against collapsed seeds. For other arms: the watched numbers (:mod:`bench.gate.watched`). In addition, whether anything
+changed at all (:mod:`bench.gate.change`). Here are only numbers; :mod:`bench.gate.output` puts them into words and
+:mod:`bench.gate.files` writes them.
 """
 
 import math

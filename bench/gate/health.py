@@ -8,7 +8,7 @@ from bench.analysis import statistics
 from bench.analysis.runs import Run
 from bench.analysis.statistics import GateOutcome
 
-NOT_MEASURED: Literal["not measured"] = "not measured"  # decides nothing, and is said
+NOT_MEASURED: Literal["not measured"] = "not measured"  # decides nothing, but is reported
 HealthOutcome = GateOutcome | Literal["not measured"]
 DIVERGED = "diverged"  # a failed seed: T80's rule counts it
 
@@ -24,9 +24,9 @@ class HealthCheck:
 
 
 def check_health(base: list[Run], new: list[Run], alpha: float) -> HealthCheck:
-    """No ok where a larger share than in the baseline collapsed; regressed by Fisher's test on failed or collapsed.
+    """Not ok if more seeds collapsed than in the baseline; regressed if Fisher's test shows it, failed seeds included.
 
-    Where nothing collapsed that test is T80's own on failures, so it takes no further share of alpha.
+    If none collapsed, that test is the one on T80's failures, so it needs no share of alpha of its own.
     """
     statuses = [{run.cell.seed: _status(run) for run in runs} for runs in (base, new)]
     outcome, reason = _judge((base, new), statuses, alpha)

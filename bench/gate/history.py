@@ -104,12 +104,12 @@ def history_line(check: Check, rule: GateTable, new: Sweep | None, results: Path
 
 
 def _bounded(ratio: float) -> float | None:
-    """The ratio; None for an end without a bound, which is 0 or infinite, and for what is not comparable."""
+    """The ratio; None if it is 0 or infinite, as an end without a bound, or NaN, as of sides not comparable."""
     return ratio if 0 < ratio < MAX_RATIO else None
 
 
 def comparable(checks: Sequence[HistoryLine], arm: str) -> tuple[list[HistoryLine], str]:
-    """Checks of an arm against the newest one's baseline, oldest first; of the others a sentence, empty without any."""
+    """Checks of an arm with the same baseline as its newest one, oldest first, and a sentence on the others, if any."""
     own = [check for check in checks if arm in check.arms]
     kept = [check for check in own if check.baseline == own[-1].baseline]
     num_others = len(own) - len(kept)

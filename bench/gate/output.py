@@ -26,7 +26,7 @@ def _times(values: dict[int, float]) -> str:
 
 
 def number(value: float, digits: int = 3) -> str:
-    """A ratio or a spread; failed seeds leave it without a bound."""
+    """A ratio or a spread as text; failed seeds can make it unbounded."""
     return f"{value:.{digits}f}" if math.isfinite(value) else "unbounded"
 
 
@@ -38,12 +38,12 @@ def _side(name: str, values: dict[int, float]) -> str:
 
 
 def median(values: dict[int, float]) -> float:
-    """That of the seeds; infinite where most of them failed."""
+    """Median over the seeds; infinite if most of them failed."""
     return statistics.median_interval(list(values.values())).median
 
 
 def _statuses(side: dict[int, str]) -> str:
-    """``9 ok, 1 collapsed (seed 3)``: the usual status as a number, of any other the seeds too."""
+    """``9 ok, 1 collapsed (seed 3)``: the number of seeds per status; seeds of an unusual status are named."""
     shown = []
     for status, num in Counter(side.values()).most_common():
         seeds = " ".join(str(seed) for seed, s in sorted(side.items()) if s == status)
@@ -53,7 +53,7 @@ def _statuses(side: dict[int, str]) -> str:
 
 
 def change_line(change: Change) -> str:
-    """Whether anything changed, and on what that rests."""
+    """A line on whether anything changed, with the evidence."""
     p = [f", p {shift.p:.2g}" if shift.p is not None else "" for shift in (change.t80, change.final)]
     return (
         f"changed at all? ({basis(change, why=True)}) T80 {in_percent(change.t80)}{p[0]}: "
@@ -63,7 +63,7 @@ def change_line(change: Change) -> str:
 
 
 def basis(change: Change, *, why: bool = False) -> str:
-    """The comparison behind a change; with ``why`` also the reason where it is not of pairs."""
+    """What was compared; with ``why`` also the reason if it was not pairs."""
     if change.is_paired:
         return f"{change.num_pairs} pairs of the same seed"
     return f"two samples, since pairs do not hold: {', '.join(change.not_paired)}" if why else "two samples"

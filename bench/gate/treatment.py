@@ -1,7 +1,7 @@
-"""Differences between a baseline and the runs held against it: they are the treatment that a check tests.
+"""Differences between a baseline and the runs that are compared with it: the treatment that a check tests.
 
-A setting that a baseline does not have did not exist when it was made. At the value that means "as before" it is no
-difference: ``AS_BEFORE`` has that value for every setting that came later.
+A setting that a baseline lacks did not exist when it was made. For every such setting ``AS_BEFORE`` has the value that
+means "as before" and so is no difference.
 """
 
 from collections.abc import Mapping
@@ -41,7 +41,7 @@ def treatment(base: Sweep, new: Sweep) -> list[str]:
 
 
 def _changed(was: Mapping[str, object], now: Mapping[str, object]) -> dict[str, tuple[object, object]]:
-    """Values that differ. One that a side lacks is known only where it is a setting that had a meaning before."""
+    """Values that differ. One that a side lacks counts only if it is a setting, for which AS_BEFORE may stand in."""
     found = {}
     for name in [*was, *(n for n in now if n not in was)]:
         before, after = (side.get(name, AS_BEFORE.get(name)) for side in (was, now))

@@ -1,9 +1,9 @@
-"""Numbers that the gate watches beside T80: of arms that do not converge, or that have a code more.
+"""Numbers that the gate watches in addition to T80: of arms that do not converge, or that have one more code.
 
-Two sets of seeds are compared by the exact rank interval, as T80's. But a plain GAN's L_I rises to a hump whose height
-differs by a tenth between seeds, while a last bit of the weights does not move it at all. There a seed is held against
-the baseline's of the same number, wherever pairs hold (:func:`bench.gate.change.why_not_paired`), and the margin is a
-narrower one. Two pairs are enough. Another kind of processor moves a seed as far as another seed would.
+Two sets of seeds are compared by the exact rank interval, as for T80. But the hump of a plain GAN's L_I differs by a
+tenth between seeds, and not at all if the last bits of the weights change. So if pairs are valid
+(:func:`bench.gate.change.why_not_paired`), a seed is compared with the baseline's seed of that number, with a narrower
+margin, and two pairs are enough. Another kind of processor changes a run as much as another seed would.
 """
 
 import math
@@ -36,7 +36,7 @@ class Watched:
 
 
 def watched_seeds(rule: GateTable, group: str, seeds: tuple[int, ...]) -> tuple[int, ...]:
-    """The seeds that an arm is run with: a watched one only with its own, where ``seeds`` has some of them."""
+    """The seeds of ``seeds`` that an arm is run with: a watched arm only with its own, if any of them is there."""
     own = {seed for table in rule.watched if table.arm == group for seed in table.seeds}
     return tuple(seed for seed in seeds if seed in own) or seeds
 
