@@ -38,9 +38,9 @@ def committed() -> list[Evidence]:
 
 
 def answer(found: list[Evidence]) -> tuple[str, str]:
-    """(What the first arm says, ``smaller budget: `tables` not at this budget``: the other arms that say otherwise).
+    """What the first arm says, and which arms say otherwise: ``smaller budget: `tables` not at this budget``.
 
-    Of one arm in several readings the readings are named. Remarks stand beside the arm that they belong to.
+    If there is only one arm, in several variants, the variants are named. Remarks follow the arm that they are about.
     """
     first, *others = found
     results = [one.result for one in found]
@@ -48,7 +48,7 @@ def answer(found: list[Evidence]) -> tuple[str, str]:
     said = f"**{_word(first)}**"
     if all(result.verdict.data.kind is DataKind.SUBSTITUTE for result in results):
         said += ", on a substitute"
-    by_budget: dict[str, dict[str, list[str]]] = {}  # arms by the start of the sentence and by what they say
+    by_budget: dict[str, dict[str, list[str]]] = {}  # arms, by the start of the sentence and their answer
     for one in others:
         if _word(one) != _word(first):
             start = "" if budget(one) == budget(first) else "smaller budget: "

@@ -1,8 +1,8 @@
-"""The gate's procedure on drawn seeds: how often it says what, by the true ratio and the spread between seeds.
+"""Simulate the gate's procedure: how often it gives each answer, by the true ratio and the spread between seeds.
 
 The decisions are the gate's own: :func:`bench.gate.compare.decide` and :func:`bench.gate.watched.decide_watched` at the
-first look, at the second one where the first was not ok, and :func:`bench.gate.change.find_change` on pairs. Only the
-seeds are drawn. What cannot be drawn is left out: collapsed seeds, and seeds that fail.
+first look, at the second one if the first was not ok, and :func:`bench.gate.change.find_change` on pairs. Only the
+seeds are simulated, and none of them collapses or fails.
 """
 
 import math
@@ -29,7 +29,7 @@ SPREADS = (0.02, 0.05, 0.1)
 PAIRED_SPREADS = (0.0073, 0.011)  # of a pair whose weights start a last bit apart, as measured, and half as much again
 PAIRED_RATIOS = (1.0, 1.02, 1.03, 1.05, 1.1)
 MOVED = (0.0, 0.5, 1.0, 1.5, 2.0)  # margins that a watched number moves by
-MOVE_SPREAD = 0.2  # of a move: the standard deviation between seeds
+MOVE_SPREAD = 0.2  # standard deviation of a move between seeds, as a share of it
 ROUNDED = 0.0005  # spread of an unchanged pair, where pairs are compared: a thousand times what roundings do
 
 Sample = Callable[[np.random.Generator, int], FloatArray]  # (num,) times of seeds, unchanged
@@ -154,7 +154,7 @@ def shares(counts: Counter[str], num_draws: int) -> str:
 
 
 def share(num: int, num_draws: int) -> str:
-    """Per cent; what never or always happened as the bound that the draws give at 95 %."""
+    """Per cent; if it never or always happened, the bound that so many draws give at 95 %."""
     if num in (0, num_draws):
         bound = 100 * proportion_interval(num, num_draws)[0 if num else 1]
         digits = max(1, math.ceil(-math.log10(max(100 - bound if num else bound, 1e-9))))

@@ -1,9 +1,8 @@
-"""Makes a report folder fit to be committed: what can be drawn again at any time is left out.
+"""Trim a report folder for a commit: remove what can be drawn again at any time.
 
-Of a report stay report.md, claims.json, the tables, the pictures that cells made (one seed of each arm: they cannot be
-drawn from records alone; none where one figure shows every choice in pictures), and the figures that README and docs
-show, in few colours, which takes half the bytes.
-``make report RESULTS=FOLDER`` draws the rest.
+What stays: report.md, claims.json, the tables, the figures that README and docs show, and the pictures that cells made,
+which records alone cannot give (of one seed per arm; none if one figure shows every choice in pictures). All are in few
+colours, which halves their bytes. ``make report RESULTS=FOLDER`` draws the rest.
 """
 
 import io
@@ -28,7 +27,7 @@ def targets(document: Path) -> list[Path]:
 
 
 def make_lean(folder: Path) -> None:
-    """Remove from a reference's report what is not committed, and make report.md say where it is. Twice: as once."""
+    """Remove from a reference's report what is not committed, and say in report.md where it is. Idempotent."""
     shown = {path for document in DOCUMENTS for path in targets(document)}
     drawn = sorted(folder.glob("figures/*"))
     of_cells = "-traversal-" if not any("-pictures" in path.name for path in drawn) else "-pictures"
@@ -44,7 +43,7 @@ def make_lean(folder: Path) -> None:
 
 
 def in_few_colours(png: bytes) -> bytes:
-    """The picture in the 256 colours, or 64 greys, that suit it best, where that is smaller. Twice: as once."""
+    """The picture in the 256 colours, or 64 greys, that suit it best, if that is smaller. Idempotent."""
     picture = Image.open(io.BytesIO(png)).convert("RGB")
     red, green, blue = picture.split()
     is_grey = red.tobytes() == green.tobytes() == blue.tobytes()

@@ -1,8 +1,8 @@
 """Publish a finished sweep as a reference: its report, its cells as a pack, and the numbers that documents quote.
 
 ``python -m bench.publish.reference RESULTS EXPERIMENT PROFILE`` writes results/reference/EXPERIMENT-PROFILE/ and
-fills the block of that name in README or docs/; of what Figure 1 hinges on also the values marked in
-docs/DEVIATIONS.md. A test recomputes all of them from the committed cells, or from the curves where these are gone.
+fills the block of that name in README or docs/, and for ``QUOTED`` also the marked values in docs/DEVIATIONS.md. A test
+recomputes all of them from the committed cells, or from the curves if the cells are gone.
 ``--beside WORD`` writes EXPERIMENT-PROFILE-WORD instead: arms that were trained by other code than the committed ones.
 ``--again`` draws committed references once more, in today's words, from what they hold. ``--curves`` keeps the curves
 and numbers of the cells instead of a pack: half of the bytes, but nobody can continue or measure such cells.

@@ -41,13 +41,13 @@ def card(results: Iterable[ClaimResult], pictures: Pictures = ()) -> Card:
 
 
 def _ordered(results: Sequence[ClaimResult]) -> list[ClaimResult]:
-    """The arms of a claim as they were declared, whatever they say; but what was trained, and decided, comes first."""
+    """The arms of a claim as they were declared, whatever they say; but trained and decided ones come first."""
     variants = list(dict.fromkeys(r.variant for r in sorted(results, key=lambda r: not r.has_run)))
     return sorted(results, key=lambda r: place(r, variants))
 
 
 def place(result: ClaimResult, variants: Sequence[str | None]) -> tuple[int, bool, bool]:
-    """What arms with the same budget are ordered by; those that it does not tell apart stay as the claim names them."""
+    """The key by which arms with the same budget are ordered; equal ones stay in the claim's order."""
     return variants.index(result.variant), not result.verdict.is_measured, not result.has_run
 
 

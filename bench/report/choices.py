@@ -1,6 +1,6 @@
-"""An experiment whose variants are single choices: each held against the reference, arm by arm.
+"""Experiments whose variants are single choices: each choice is compared with the reference, arm by arm.
 
-What tells the choices apart is T80 and L_I, or the measures that the experiment names (``compared``).
+They are compared by T80 and L_I, or by the measures that the experiment names (``compared``).
 """
 
 import math
@@ -17,9 +17,9 @@ from bench.spec.vocabulary import measure
 
 TITLE = "What each choice does"
 LARGE = 1.25  # a ratio of T80, or its inverse, that is worth a place in the headline
-MIN_PAIRS = 3  # of equal seed, that are worth counting
+MIN_PAIRS = 3  # of equal seeds; fewer are not worth counting
 UNWELL = ("stalled", "collapsed")
-FACTOR = 2.0  # between a choice and the reference, of the first measure: what the headline names
+FACTOR = 2.0  # between a choice and the reference, in the first measure, for the headline to name it
 COLUMNS = (
     *("variant", "arm", "num_seeds", "t80", "t80_seeds", *RATIO_COLUMNS, "not_reached"),
     *(f"{name}{end}" for name in ("mi_final_nats", "hump_nats", "hump_iteration") for end in ("", "_seeds")),
@@ -87,7 +87,7 @@ def headline(choices: Choices) -> str:
 
 
 def _unwell(choices: Choices) -> str:
-    """The choices with which most runs are no sound trainings, whatever their T80; empty without one."""
+    """A sentence on the choices with which most runs stalled or collapsed, whatever their T80; empty without one."""
     named = []
     for choice in choices.listed:
         results = [run.result for row in choice.rows.values() for run in row.runs if run.result]
@@ -98,7 +98,7 @@ def _unwell(choices: Choices) -> str:
 
 
 def _headline_of_t80(choices: Choices) -> str:
-    """The choices that move T80 by a quarter or more beyond doubt, largest first; the number that were shown not to."""
+    """The choices that surely move T80 by a quarter or more, the largest effect first, and how many surely do not."""
     rows = [row for arm in choices.arms(is_baseline=False) for row in choices.rows if row.arm == arm]
     compared = [(row.variant, row.ratio) for row in rows if row.ratio and not math.isnan(row.ratio.t80.ratio)]
     if not compared:
@@ -132,7 +132,7 @@ def _headline_of_measure(choices: Choices, name: str) -> str:
 
 
 def choices_table(choices: Choices) -> Table:
-    """The table for people and its file, of choices of which there is one."""
+    """The table of the choices, of which there must be one, with its file."""
     return _table_of_measures(choices) if choices.measures else _table_of_t80(choices)
 
 

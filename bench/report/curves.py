@@ -14,7 +14,7 @@ MAX_POINTS = 1500  # of a drawn curve; beyond it every k-th iteration is drawn
 
 
 def ranks(shown: Iterable[str], arms: Sequence[str]) -> dict[str, int]:
-    """The place of every arm, which fixes its look: that in ``arms``, all of the file's; others come after them."""
+    """The rank of every arm, which fixes its look: its place in ``arms``, the file's; other arms come after them."""
     return {arm: place for place, arm in enumerate(dict.fromkeys([*arms, *shown]))}
 
 
@@ -64,9 +64,9 @@ class SweepCurves:
 
 
 def spread(wanted: list[float], gap: float) -> list[float]:
-    """Heights in rising order, at least ``gap`` apart and near those wanted: what touches moves to its common mean.
+    """Heights in rising order, at least ``gap`` apart and near those wanted; those that touch move to a common mean.
 
-    Neither above the panel nor below its axis, unless there is no room.
+    They stay between 0 and 1, the edges of the panel, unless there is no room.
     """
     from scipy.optimize import isotonic_regression
 

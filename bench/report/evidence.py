@@ -24,13 +24,13 @@ def of_folder(results: Iterable[ClaimResult], folder: str) -> list[Evidence]:
 
 
 def best(evidence: Iterable[Evidence]) -> list[list[Evidence]]:
-    """Of each claim a piece for each arm: at the paper's budget where measured, of most seeds and iterations.
+    """The best evidence for each claim, a piece per arm: at the paper's budget if measured there, then of most seeds.
 
-    Claims are in the order of their ids. Of one id, another text is another claim: a user's own may share an id.
+    Claims are ordered by id. The same id with another text is another claim: a user's own claim may share an id.
 
-    The first has the largest budget (:func:`budget`), whatever it says. Of equals it is of the claim's first variant,
-    the reading that we stand for, and of its arms the first that the claim names and that is decided. An arm that was
-    never run is left out where another one was.
+    The first piece of a claim has the largest budget (:func:`budget`), whatever it says. Among equals it is of the
+    claim's first variant, which is our own reading, and there of the first decided arm that the claim names. Arms that
+    were never run are left out if another one was run.
     """
     chosen: dict[tuple[str, str, str], Evidence] = {}
     for one in evidence:
@@ -52,14 +52,14 @@ def _shown(found: list[Evidence]) -> list[Evidence]:
 
 
 def _rank(one: Evidence) -> tuple[bool, bool, bool, int, int]:
-    """Decided before undecided, and what was run before what was not: an undecided interval is no missing run."""
+    """Decided before undecided; among the undecided, what was run before what was not."""
     result = one.result
     is_worse = not result.verdict.is_measured, not result.has_run, not one.is_papers_budget
     return *is_worse, -result.num_seeds, -result.iterations
 
 
 def budget(one: Evidence) -> tuple[bool, int]:
-    """What the answers of a claim are ordered by: the paper's budget above all others, then the iterations."""
+    """The key by which the answers of a claim are ordered: the paper's budget above all others, then iterations."""
     return one.is_papers_budget, one.result.iterations
 
 

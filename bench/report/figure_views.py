@@ -66,7 +66,7 @@ class Figures:
         return self._views([draw_throughput(record)])
 
     def _with_grids(self, of: factors.FactorRuns) -> factors.FactorRuns:
-        """A damaged record of pictures is said and passed over."""
+        """The factor with its pictures, or without them if their record is damaged, which is reported."""
         try:
             return factors.with_grids(of)
         except (CorruptRecord, ValueError, KeyError, OSError) as error:

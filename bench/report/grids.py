@@ -69,7 +69,7 @@ class Grids:
         return []
 
     def _pngs(self, run: Run) -> list[tuple[str, bytes]]:
-        """Each grid of a cell as (code, PNG); a damaged record is said and passed over."""
+        """Each grid of a cell as (code, PNG); none if their record is damaged, which is reported."""
         if run.folder is None:
             return []
         codes, measures = run.cell.config["codes"], run.measures

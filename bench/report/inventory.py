@@ -1,4 +1,4 @@
-"""All that a sweep lacks, and holds besides its curves: cells not done, other definitions, the machine, the command."""
+"""What a sweep lacks and what it holds besides curves: unfinished cells, other definitions, machine, command."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -147,7 +147,7 @@ def _in_one_line(value: object) -> str:
 
 
 def command(sweep: Sweep, experiment: ExperimentTable | None, given: Given = NOTHING_GIVEN) -> str:
-    """The command that makes the sweep anew; a comment says so where no command selects exactly its cells."""
+    """The command that reproduces the sweep, with a comment if no command selects exactly its cells."""
     words = ["run", sweep.experiment, "--profile", sweep.profile]
     selection = _selection(sweep, experiment)
     for option, names in (("--arms", selection.arms), ("--variants", selection.variants)):

@@ -121,17 +121,17 @@ class SweepView:
     profile: str
     title: str
     headline: str
-    lead: str  # the same where cards stand below it, which name each claim
+    lead: str  # the same above cards, which already name each claim
     headline_numbers: str
     data: str
     budget: str
     command: str
     claims: list[Card]  # in the order of the file
-    left_out: str  # what the profile has no cells for, by design
+    left_out: str  # what the profile leaves out by design
     arms: list[tuple[str, str, str]]  # group, note, settings
     figures: list[FigureView]
-    first: list[FigureView]  # those that answer at once, where no claim does
-    rest: list[FigureView]  # those that stand neither there nor beside a claim
+    first: list[FigureView]  # those that give the answer at once, if no claim does
+    rest: list[FigureView]  # those that are neither there nor beside a claim
     tables: list[Table]
     grids: dict[str, list[GridView]]  # by group
     grids_note: str

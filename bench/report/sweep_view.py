@@ -164,7 +164,7 @@ class SweepViews:
 
 
 def _shown(sweep: Sweep, experiment: ExperimentTable | None, order: list[str]) -> Shown:
-    """Where every variant is one choice, the reference's curves and images are shown, and a table of choices."""
+    """If every variant is one choice, show the reference's curves and images, and a table of the choices."""
     reference = experiment.reference_variant if experiment else None
     groups = [group for group in order if reference is None or group.startswith(f"{reference}/")]
     stem = f"{wording.file_part(sweep.experiment)}-{wording.file_part(sweep.profile)}"
