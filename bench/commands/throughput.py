@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated, cast, get_args
 
 import typer
 
@@ -15,14 +15,15 @@ from bench.records.folder import THROUGHPUT as FOLDER
 from bench.records.storage import write_plain_json
 from bench.records.throughput import Measurement, PairedRecord, RatioRecord, Record, images_per_s, precision_of, step_ms
 from bench.spec.schema import suggest
+from bench.spec.settings import Kernels
 from bench.throughput import CARD_RECORD
 from infogan.architectures import ARCHITECTURES
 from infogan.cores import usable_cores
 
 if TYPE_CHECKING:
-    from bench.throughput.workloads import Kernels, Workload
+    from bench.throughput.workloads import Workload
 
-KERNELS = ("torch", "winograd", "fastest")
+KERNELS = get_args(Kernels)
 RECORD = "paired.json"
 NO_BF16 = "bf16: left out, this device has no instructions that multiply bfloat16"
 
@@ -81,7 +82,7 @@ def throughput(
     require_writable(results)
     if suite:
         return _measure_suite(folder, device)
-    chosen = cast("Kernels", kernels)
+    chosen = cast(Kernels, kernels)
     if card:
         return _measure_card(folder / CARD_RECORD, Workload(names[0], batch_size, width, device=device))
     return _measure(record, [Workload(name, batch_size, width, chosen, device) for name in names], threads, baseline)

@@ -48,12 +48,7 @@ class Comparison:
 
 
 def compare_convergence(
-    base: ArrayLike,
-    new: ArrayLike,
-    budget: float,
-    tolerance: float = 0.10,
-    margin: float = 0.20,
-    alpha: float = 0.05,
+    base: ArrayLike, new: ArrayLike, budget: float, tolerance: float, margin: float, alpha: float
 ) -> Comparison:
     """Do the new seeds need more iterations than the baseline's? A time of `budget` or more failed.
 
@@ -100,7 +95,7 @@ def compare_convergence(
 
 
 def non_inferior(
-    base: ArrayLike, new: ArrayLike, margin: float, alpha: float = 0.05
+    base: ArrayLike, new: ArrayLike, margin: float, alpha: float
 ) -> tuple[ShiftInterval | None, GateOutcome]:
     """Is new, where higher is better, at most `margin` below base? By the Hodges-Lehmann shift of finite values.
 

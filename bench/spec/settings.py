@@ -44,6 +44,7 @@ Iterations = Annotated[int, Field(ge=1, le=10_000_000)]
 Width = Annotated[Float, Field(gt=0, le=8)]
 NumImages = Annotated[int, Field(ge=2)]
 NoiseSize = Annotated[int, Field(ge=0, le=4096)]
+Kernels = Literal["torch", "winograd", "fastest"]
 
 
 class NoiseTable(Table):
@@ -157,7 +158,7 @@ class NetworkTable(Table):
     """heads as in the paper's tables, or one linear layer on a layer of 1024 units"""
     scale_init: bool | None = None
     """whether init_std is divided by the square root of the width"""
-    kernels: Literal["torch", "winograd", "fastest"] | None = None
+    kernels: Kernels | None = None
     """how a CPU computes the layers; the choices differ only in rounding"""
     precision: Literal["auto", "float32", "tf32", "bf16"] | None = (
         None  # kinds of CPU that gain: bench/run/kernels.toml

@@ -15,10 +15,11 @@ from rich.markup import escape
 from bench.claims.cost import FORMAT, RECORD, NetworkCost, read_cost
 from bench.records.storage import read_plain_json, write_plain_json
 from bench.spec.criteria import CostTable
+from bench.spec.settings import Kernels
 from bench.throughput import paired
 from bench.throughput.ceiling import executed_flops
 from bench.throughput.session import Session
-from bench.throughput.workloads import NETWORKS, Kernels, Workload, iteration
+from bench.throughput.workloads import NETWORKS, Workload, iteration
 
 CLOCK: paired.Clock = "processor"
 KERNELS: Kernels = "fastest"  # as in training, on both sides of a pair

@@ -14,6 +14,7 @@ from torch import Tensor
 from bench.environment import processor_kind
 from bench.records.throughput import WorkloadRecord
 from bench.run.kernels import declared
+from bench.spec.settings import Kernels
 from bench.throughput.as_commonly_written import AsCommonlyWritten
 from bench.throughput.plain import PlainGan, plain_step
 from infogan.architectures import ARCHITECTURES, Costs, choosable_layers, network_costs
@@ -36,7 +37,6 @@ LATENTS: dict[str, LatentSpec] = {
     "chairs": LatentSpec(Noise(128), (*(Categorical(20),) * 3, Continuous())),
 }
 NETWORKS = tuple(LATENTS)
-Kernels = Literal["torch", "winograd", "fastest"]
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,7 @@ from bench.report.figures.style import (
     logarithmic,
     save,
     show_images,
+    ticks,
 )
 from bench.spec.selection import seeds_in_words
 from bench.spec.vocabulary import measure
@@ -38,8 +39,6 @@ WORDS = 2.1  # of them, at the left of pictures
 HEADING = 0.24  # of them, above pictures
 IMAGE_ROWS, IMAGE_COLUMNS = 1, 10
 ARROW = 1.25  # length of an end without a bound, as a factor
-# steps within a decade, by the span of the axis that they are for: below it their labels do not touch
-TICKS = {1.6: (1, 1.05, 1.1, 1.2, 8, 9, 9.5), 20.0: (1, 1.5, 2, 3, 5, 7), 500.0: (1, 2, 5), math.inf: (1,)}
 
 
 def draw_choices(sweep: Sweep, choices: Choices, arms: Sequence[str]) -> list[Drawing]:
@@ -104,11 +103,6 @@ def _ratios(choices: Choices, arms: Sequence[str]) -> Drawing | None:
             " Right: the peak of L_I with a plain GAN, every seed. Dashed: the hump of the paper's baseline, 0.55 nats."
         )
     return save(figure, "settings", "Each choice against the reference", caption)
-
-
-def ticks(span: float) -> Sequence[float]:
-    """Ticks of the ratios' axis within a decade. ``span``: its largest value over its smallest."""
-    return next(steps for widest, steps in TICKS.items() if span < widest)
 
 
 def _curves(sweep: Sweep, choices: Choices, arms: Sequence[str]) -> Drawing | None:

@@ -1,6 +1,7 @@
 """How every figure of the report looks, and how it becomes files with the same bytes for the same records."""
 
 import io
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -30,6 +31,8 @@ PAPER: dict[str, Any] = {
     "markeredgewidth": 1.1,
 }
 
+# steps within a decade, by the span of the axis that they are for: below it their labels do not touch
+TICKS = {1.6: (1, 1.05, 1.1, 1.2, 8, 9, 9.5), 20.0: (1, 1.5, 2, 3, 5, 7), 500.0: (1, 2, 5), math.inf: (1,)}
 STYLE: dict[Any, Any] = {
     "figure.dpi": 72,
     "savefig.dpi": 150,
@@ -76,6 +79,11 @@ def logarithmic(axis: Axis, steps: Sequence[float] = (1, 2, 5)) -> None:
     axis.set_major_locator(LogLocator(10, steps))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.set_minor_formatter(NullFormatter())
+
+
+def ticks(span: float) -> Sequence[float]:
+    """Steps for :func:`logarithmic`. ``span``: the axis's largest value over its smallest."""
+    return next(steps for widest, steps in TICKS.items() if span < widest)
 
 
 def show_images(axes: Axes, grid: np.ndarray, **style: Any) -> None:

@@ -7,8 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from bench.records.throughput import SuiteRecord, SuiteRow
-from bench.report.figures.choices import ticks
-from bench.report.figures.style import STYLE, Drawing, line_style, logarithmic, save
+from bench.report.figures.style import STYLE, Drawing, line_style, logarithmic, save, ticks
 
 # a step, and the line of the product in its precision
 CEILINGS = (("fused", "-", "at the rate of a matrix product"), ("fused_bf16", ":", "at that of a product in bf16"))

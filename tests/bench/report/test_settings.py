@@ -21,8 +21,8 @@ from bench.context import Context
 from bench.records.schema import Result
 from bench.report import write_report
 from bench.report.choices import Choices, choices_of, choices_table, headline, ratio_words
-from bench.report.figures.choices import WIDTH, _whisker, draw_choices, ticks
-from bench.report.figures.style import STYLE, logarithmic
+from bench.report.figures.choices import WIDTH, _whisker, draw_choices
+from bench.report.figures.style import STYLE, logarithmic, ticks
 from bench.report.tabular import sweep_tables
 from bench.spec.cells import Cell
 from bench.spec.tables import Spec, SpecError
