@@ -173,22 +173,25 @@ def _outcome(
     if outcome is not best:
         unmeasured = [(one, c) for one, c in zip(asked, conditions, strict=True) if math.isnan(c.value)]
         return ClaimOutcome.NOT_MEASURED, "; ".join(_no_value(one, c, runs) for one, c in unmeasured) or remark
-    reason = "; ".join(
-        f"{c.measure}: no seed shows it, {c.bound} asked"
-        if math.isinf(c.value) and len(blank) == num_seeds
-        else _no_value(one, c, runs)
-        if math.isnan(c.value)
-        else f"{c.measure} = {c.value:.3g} {'meets' if c.holds else 'misses'} {c.bound}"
-        for one, c in zip(asked, conditions, strict=True)
-    )
+    all_blank = len(blank) == num_seeds
+    reasons = [_said(one, c, runs, all_blank=all_blank) for one, c in zip(asked, conditions, strict=True)]
     if blank and rule_of_blank is not None:
         rule = f"{rule_of_blank.measure} below {rule_of_blank.below:g}"
-        reason += f"; {len(blank)} of {num_seeds} seeds show nothing of the data ({rule})"
+        reasons.append(f"{len(blank)} of {num_seeds} seeds show nothing of the data ({rule})")
     if num_diverged:
-        reason += f"; {num_diverged} of {num_seeds} seeds diverged"
+        reasons.append(f"{num_diverged} of {num_seeds} seeds diverged")
     if remark and all(c.holds for c in conditions):
-        reason += f"; {remark}"
-    return outcome, reason
+        reasons.append(remark)
+    return outcome, "; ".join(reasons)
+
+
+def _said(asked: Asked, condition: ConditionResult, runs: list[Run], *, all_blank: bool) -> str:
+    """What became of one condition, in words."""
+    if math.isinf(condition.value) and all_blank:
+        return f"{condition.measure}: no seed shows it, {condition.bound} asked"
+    if math.isnan(condition.value):
+        return _no_value(asked, condition, runs)
+    return f"{condition.measure} = {condition.value:.3g} {'meets' if condition.holds else 'misses'} {condition.bound}"
 
 
 def _decided(
@@ -217,8 +220,6 @@ def _hold_together(
     if 2 * found.count(True) > num_seeds:
         return True, ""
     if 2 * (found.count(True) + found.count(None)) > num_seeds:
-        return (
-            None,
-            f"{found.count(None)} of {num_seeds} seeds lack a value of the conditions that a seed must hold together",
-        )
+        without = f"{found.count(None)} of {num_seeds} seeds lack a value"
+        return None, f"{without} of the conditions that a seed must hold together"
     return False, f"no more than {found.count(True)} of {num_seeds} seeds meet all of it"
