@@ -26,15 +26,16 @@ def factor_tables(sweep: Sweep, found: Sequence[FactorRuns], groups: Sequence[st
 
 def _factors(found: Sequence[FactorRuns]) -> Table:
     rows, records = [], []
-    for of in found:
-        best = of.best
-        row = [of.claim, of.factor.replace("_", " "), of.group, vocabulary.measure(of.measure).without_factor]
-        row += [_every_run(of), _note(of)]
-        row.append(f"{wording.measured(of.measure, best.value)}, seed {best.run.cell.seed}" if best else wording.ABSENT)
-        row.append(_interval(of.measure, [run.value for run in of.measured]))
-        row += [wording.measured(of.measure, _median_of(of, beside)) for beside in ("noise", "ceiling")]
-        rows.append([*row, _beyond(of, found)])
-        records += [_record(of, run) for run in of.runs]
+    for study in found:
+        best, shown = study.best, wording.ABSENT
+        if best is not None:
+            shown = f"{wording.measured(study.measure, best.value)}, seed {best.run.cell.seed}"
+        row = [study.claim, study.factor.replace("_", " "), study.group]
+        row += [vocabulary.measure(study.measure).without_factor, _every_run(study), _note(study)]
+        row += [shown, _interval(study.measure, [run.value for run in study.measured])]
+        row += [wording.measured(study.measure, _median_of(study, beside)) for beside in ("noise", "ceiling")]
+        rows.append([*row, _beyond(study, found)])
+        records += [_record(study, run) for run in study.runs]
     headings = ["claim", "factor", "arm", "number", "every seed", "note", "best by rule", "median [interval]"]
     headings += ["noise dimension", "ceiling", "best beyond the GAN's best"]
     caption = (
@@ -48,11 +49,11 @@ def _factors(found: Sequence[FactorRuns]) -> Table:
     return Table("factors", "Factors, every run", caption, headings, rows, keys, records, num_text=6)
 
 
-def _record(of: FactorRuns, run: FactorRun) -> list[object]:
+def _record(study: FactorRuns, run: FactorRun) -> list[object]:
     """One run in full, in the order of the file's columns."""
-    found = [run.run.cell.seed, of.measure, run.value, of.rule, run.chosen_by, run.code, run is of.best]
-    beside = [_beside(run.run, of.measure, row) for row in ("noise", "ceiling")]
-    return [of.claim, of.factor, of.group, *found, run is of.median, *beside, run.reason]
+    found = [run.run.cell.seed, study.measure, run.value, study.rule, run.chosen_by, run.code, run is study.best]
+    beside = [_beside(run.run, study.measure, row) for row in ("noise", "ceiling")]
+    return [study.claim, study.factor, study.group, *found, run is study.median, *beside, run.reason]
 
 
 def _interval(name: str, values: list[float]) -> str:
@@ -63,25 +64,25 @@ def _interval(name: str, values: list[float]) -> str:
     return wording.with_interval(name, found.median, found.low, found.high)
 
 
-def _beyond(of: FactorRuns, found: Sequence[FactorRuns]) -> str:
+def _beyond(study: FactorRuns, found: Sequence[FactorRuns]) -> str:
     """Whether the best run goes beyond the plain GAN's, each the best of the seeds that both have."""
-    group = same_variant(of.group, BASELINE_ARM)
-    baseline = next((other for other in found if (other.group, other.measure) == (group, of.measure)), None)
-    if baseline is None or baseline is of:
+    group = same_variant(study.group, BASELINE_ARM)
+    baseline = next((other for other in found if (other.group, other.measure) == (group, study.measure)), None)
+    if baseline is None or baseline is study:
         return wording.ABSENT
-    common = {run.run.cell.seed for run in of.measured} & {run.run.cell.seed for run in baseline.measured}
-    ours, theirs = of.of_seeds(common).best, baseline.of_seeds(common).best
+    common = {run.run.cell.seed for run in study.measured} & {run.run.cell.seed for run in baseline.measured}
+    ours, theirs = study.of_seeds(common).best, baseline.of_seeds(common).best
     if ours is None or theirs is None:
         return wording.ABSENT
-    is_beyond = ours.value < theirs.value if of.is_low_better else ours.value > theirs.value
+    is_beyond = ours.value < theirs.value if study.is_low_better else ours.value > theirs.value
     return f"{'yes' if is_beyond else 'no'}, of {wording.plural(len(common), 'seed')}"
 
 
-def _every_run(of: FactorRuns) -> str:
+def _every_run(study: FactorRuns) -> str:
     words = []
-    for run in of.runs:
-        marks = "".join(sign for sign, other in (("*", of.best), ("†", of.median)) if run is other)
-        words.append(f"{run.run.cell.seed}: {wording.measured(of.measure, run.value)}{marks}")
+    for run in study.runs:
+        marks = "".join(sign for sign, other in (("*", study.best), ("†", study.median)) if run is other)
+        words.append(f"{run.run.cell.seed}: {wording.measured(study.measure, run.value)}{marks}")
     return ", ".join(words)
 
 
@@ -92,8 +93,8 @@ def _beside(run: Run, measure: str, row: str) -> float:
     return run.summary.get(beside.name, math.nan) if beside else math.nan
 
 
-def _median_of(of: FactorRuns, row: str) -> float:
-    values = [v for v in (_beside(run.run, of.measure, row) for run in of.runs) if not math.isnan(v)]
+def _median_of(study: FactorRuns, row: str) -> float:
+    values = [v for v in (_beside(run.run, study.measure, row) for run in study.runs) if not math.isnan(v)]
     return float(np.median(values)) if values else math.nan
 
 
@@ -104,15 +105,15 @@ def _span(reasons: Sequence[str]) -> str:
     return NUMBER.sub(lambda _: next(spans), reasons[0])
 
 
-def _note(of: FactorRuns) -> str:
+def _note(study: FactorRuns) -> str:
     """Why runs have no number, counted by reason; whether the readers had to extrapolate in those that have one."""
     reasons: dict[str, list[str]] = {}  # by what they say but for their numbers
-    for run in of.runs:
+    for run in study.runs:
         if math.isnan(run.value):
             reason = run.reason or "no such code"
             reasons.setdefault(NUMBER.sub("", reason), []).append(reason)
-    notes = [f"{len(alike)} of {len(of.runs)} not measured: {_span(alike)}" for alike in reasons.values()]
-    outside = [run.run.summary.get(f"{of.factor}_outside", 0.0) for run in of.measured]
+    notes = [f"{len(alike)} of {len(study.runs)} not measured: {_span(alike)}" for alike in reasons.values()]
+    outside = [run.run.summary.get(f"{study.factor}_outside", 0.0) for run in study.measured]
     if max(outside, default=0.0) > MAX_OUTSIDE:
         notes.append(f"up to {wording.percent(max(outside))} % of samples are read beyond the data's range")
     return "; ".join(notes)

@@ -100,17 +100,17 @@ def with_grids(found: FactorRuns) -> FactorRuns:
     return replace(found, runs=tuple(_with_grid(run, found) for run in found.runs))
 
 
-def _with_grid(of: FactorRun, found: FactorRuns) -> FactorRun:
-    grids = of.run.folder.measured_grids(FAMILY) if of.run.folder else {}
+def _with_grid(run: FactorRun, found: FactorRuns) -> FactorRun:
+    grids = run.run.folder.measured_grids(FAMILY) if run.run.folder else {}
     kind = "categorical" if vocabulary.measure(found.measure).is_of_categories else "continuous"
-    names = [name for name in code_names(of.run.cell.config, kind) if f"{found.factor}-{name}" in grids]
+    names = [name for name in code_names(run.run.cell.config, kind) if f"{found.factor}-{name}" in grids]
     if not names:
-        return of
+        return run
     name = f"{found.factor}-{names[0]}"
     grid = grids[name]
-    columns = tuple(labels_of(name, grid.shape[1], of.run.cell.config["codes"], of.run.measures))
+    columns = tuple(labels_of(name, grid.shape[1], run.run.cell.config["codes"], run.run.measures))
     noise = None if kind == "categorical" else grids.get(f"{found.factor}-noise")
-    return FactorRun(of.run, of.value, of.chosen_by, names[0], of.reason, grid, noise, columns)
+    return replace(run, code=names[0], grid=grid, noise_grid=noise, columns=columns)
 
 
 def _factor_run(run: Run, asked: FactorRuns, blank: Collection[int]) -> FactorRun:

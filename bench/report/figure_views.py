@@ -46,11 +46,12 @@ class Figures:
         from bench.report.figures.factors import draw_codes, draw_runs
 
         views = []
-        for variant in dict.fromkeys(variant_of(of.group) for of in found):
-            own = [of for of in found if variant_of(of.group) == variant]
-            claimed = [of for of in own if of.is_first and of.is_claimed_of]
-            views += self._views((draw_runs(self._with_grids(of)) for of in claimed), stem, variant, is_named=False)
-            views += self._views([draw_codes({of.group: [run.run for run in of.runs] for of in own})], stem, variant)
+        for variant in dict.fromkeys(variant_of(study.group) for study in found):
+            own = [study for study in found if variant_of(study.group) == variant]
+            claimed = (self._with_grids(study) for study in own if study.is_first and study.is_claimed_of)
+            views += self._views(map(draw_runs, claimed), stem, variant, is_named=False)
+            runs_of = {study.group: [run.run for run in study.runs] for study in own}
+            views += self._views([draw_codes(runs_of)], stem, variant)
         return views
 
     def of_choices(self, sweep: Sweep, choices: Choices, arms: list[str], stem: str) -> list[pages.FigureView]:
@@ -65,13 +66,13 @@ class Figures:
 
         return self._views([draw_throughput(record)])
 
-    def _with_grids(self, of: factors.FactorRuns) -> factors.FactorRuns:
+    def _with_grids(self, study: factors.FactorRuns) -> factors.FactorRuns:
         """The factor with its pictures, or without them if their record is damaged, which is reported."""
         try:
-            return factors.with_grids(of)
+            return factors.with_grids(study)
         except (CorruptRecord, ValueError, KeyError, OSError) as error:
-            self.damaged.append(wording.scrubbed(f"pictures of {of.factor}, {of.group}: {error}"))
-            return of
+            self.damaged.append(wording.scrubbed(f"pictures of {study.factor}, {study.group}: {error}"))
+            return study
 
     def _views(
         self, drawings: Iterable["Drawing | None"], stem: str = "", variant: str = "", *, is_named: bool = True
