@@ -154,7 +154,6 @@ def conclude(
         say_as_is(advice)
     require_writable(results)
     histories = [results / HISTORY] + ([BASELINES / HISTORY] if record else [])
-    gate_files.write(result, rule, new, results, histories, strict=strict)
-    text = gate_files.as_text(result, rule, strict=strict)
+    text = gate_files.write(result, rule, new, results, histories, strict=strict)
     say(f"written: {escape(str(results / 'check' / result.experiment))}.json, .xml and .md")
     return CODES[outcome], text

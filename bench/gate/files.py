@@ -25,11 +25,6 @@ def to_json(check: Check, rule: GateTable, *, strict: bool = False) -> dict[str,
     return {"rule": rule.model_dump(), "strict": strict, **answer, **plain_json(asdict(check))}
 
 
-def as_text(check: Check, rule: GateTable, *, strict: bool = False) -> str:
-    """The JSON file's text."""
-    return plain_text(to_json(check, rule, strict=strict))
-
-
 def to_junit(check: Check, rule: GateTable, *, strict: bool = False) -> bytes:
     """A test case per arm and watched number: regressed is a failure, inconclusive an error: neither reads as passed.
 
@@ -65,13 +60,14 @@ def _printable(text: str) -> str:
 
 def write(
     check: Check, rule: GateTable, new: Sweep | None, folder: Path, histories: list[Path], *, strict: bool = False
-) -> None:
+) -> str:
     """Write ``check/<experiment>.json``, ``.xml`` and ``.md`` under ``folder``, and a line in each history.
 
-    Raises Locked.
+    Returns the JSON text. Raises Locked.
     """
+    text = plain_text(to_json(check, rule, strict=strict))
     files = {
-        "json": as_text(check, rule, strict=strict).encode(),
+        "json": text.encode(),
         "xml": to_junit(check, rule, strict=strict),
         "md": to_markdown(check, rule, strict=strict).encode(),
     }
@@ -80,3 +76,4 @@ def write(
     for history in histories:  # appending reads and replaces the whole file
         with Lock(history.with_name(".history.lease"), f"check {os.getpid()}", patience_s=PATIENCE_S):
             append_line(history, history_line(check, rule, new, folder).model_dump())
+    return text
