@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from bench import environment
-from bench.console import BadInput, escape, say, say_as_is
+from bench.console import BadInput, say_as_is
 from bench.paths import DEFAULT_RESULTS, on_results, require_folder
 from bench.records.locks import Locked
 from bench.records.tasks import Resources
@@ -200,7 +200,7 @@ class Context:
                 f"{self.spec.given.name}: no experiment has a profile {wanted}; choose from {', '.join(known)}"
             )
         if left_out:
-            say(escape(f"left out: {', '.join(left_out)} (no profile {wanted})"))
+            say_as_is(f"left out: {', '.join(left_out)} (no profile {wanted})")
         return [name for name in tables if name not in left_out]
 
     def _default_profile(self) -> str:

@@ -114,7 +114,7 @@ def _conclude(found: SearchResult, path: Path) -> Exit:
     else:
         (first,) = (j for j in found.judged if j.commit == found.first_bad)
         say(f"[red]first regressing commit: {first.commit} ({escape(first.subject)})[/]")
-        say(escape(first.verdict))
+        say_as_is(first.verdict)
     say(f"written: {escape(str(path))}")
     return Exit.INCONCLUSIVE if found.first_bad is None else Exit.OK
 

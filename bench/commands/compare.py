@@ -6,7 +6,7 @@ import typer
 
 from bench.analysis.runs import Run
 from bench.commands.baseline import current_sweep, gate_rule, train_to_the_end
-from bench.console import BadInput, Exit, escape, say
+from bench.console import BadInput, Exit, say_as_is
 from bench.context import Context
 from bench.gate.arms import held_against
 from bench.options import CompareOptions, GateExperiment
@@ -52,5 +52,5 @@ def compare(
     named = [base, " ".join([new or base, *(f"--set {text}" for text in settings)])]
     answer = held_against(rule, sides[0], sides[1], named)
     hint = "" if train or answer.change or all(sides) else "; add --run"
-    say(escape(f"{named[1]} against {named[0]}: {answer.sentence}{hint}"))
+    say_as_is(f"{named[1]} against {named[0]}: {answer.sentence}{hint}")
     return Exit.INCONCLUSIVE if answer.why_not else end

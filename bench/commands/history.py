@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from bench.console import BadInput, console, escape, new_table, say
+from bench.console import BadInput, console, escape, new_table, say, say_as_is
 from bench.context import DEFAULT_SPEC
 from bench.gate.history import HISTORY, ArmLine, HistoryLine, comparable, read_history
 from bench.options import GateExperiment, Results
@@ -52,7 +52,7 @@ def history(
             say(others)
         drawing = draw_history(checks, arm)
         if drawing is not None:
-            say(escape(drawing.caption))
+            say_as_is(drawing.caption)
             for kind, content in (("png", drawing.png), ("svg", drawing.svg)):
                 drawn = to / f"history-{experiment}.{arm.replace('/', '.')}.{kind}"  # names have no dots
                 write_atomic(drawn, content)

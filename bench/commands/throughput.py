@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, cast, get_args
 import typer
 
 from bench.commands.gate import CODES, COLOURS
-from bench.console import BadInput, Exit, console, escape, say
+from bench.console import BadInput, Exit, console, escape, say, say_as_is
 from bench.context import found_device, names_in
 from bench.options import Device, Results
 from bench.paths import DEFAULT_RESULTS, require_writable
@@ -149,7 +149,7 @@ def _measure(path: Path, workloads: Sequence["Workload"], threads: int, baseline
             verdicts.append(verdict)
             style = COLOURS[verdict.outcome]
             say(f"[{style}]{verdict.outcome}[/{style}] {escape(workload.network)}: {escape(verdict.reason)}")
-    say(escape(machine(record)))
+    say_as_is(machine(record))
     say(f"record: {escape(str(path))}")
     return CODES[gate.worst([v.outcome for v in verdicts])] if verdicts else Exit.OK
 
