@@ -15,16 +15,7 @@ from typing import IO, Any
 
 from bench.records.find import find_cells
 from bench.records.folder import LAUNCHES, NETWORKS, CellFolder
-from bench.records.pack_format import (
-    FILE,
-    MANIFEST,
-    MAX_FILE,
-    Manifest,
-    Pack,
-    PackedCell,
-    PackedFile,
-    PackError,
-)
+from bench.records.pack_format import FILE, MANIFEST, MAX_FILE, Manifest, Pack, PackedCell, PackedFile, PackError
 from bench.records.seals import read_sealed
 from bench.records.storage import CorruptRecord, atomic_file, in_words, read_lines
 from bench.spec.cells import Cell
@@ -182,9 +173,7 @@ def _write(file: IO[bytes], results: Path, part: Iterable[Chosen], launches: lis
                     raise PackError(f"{path}: {len(content):,} bytes, too large for a pack")
                 _add(archive, f"{place}/{name}", content)
                 files[name] = PackedFile(
-                    size=len(content),
-                    sha256=hashlib.sha256(content).hexdigest(),
-                    modified_ms=modified_ns // 1_000_000,
+                    size=len(content), sha256=hashlib.sha256(content).hexdigest(), modified_ms=modified_ns // 1_000_000
                 )
             cell = folder.cell()
             definitions.add(cell.definition_key)

@@ -65,11 +65,7 @@ def combine(
 
 
 def write_combined(
-    folders: Mapping[str, Path],
-    spec: Spec,
-    to: Path,
-    experiments: Iterable[str] | None,
-    profile: str | None,
+    folders: Mapping[str, Path], spec: Spec, to: Path, experiments: Iterable[str] | None, profile: str | None
 ) -> Combined:
     """Write the page over folders by name. It holds all that it shows, and links to the reports that they have."""
     names = None if experiments is None else list(experiments)

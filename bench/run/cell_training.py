@@ -48,12 +48,7 @@ class CellTraining:
     """The training of one attempt at a cell, with its networks, notes and clock. ``num_together``: as in CellRun."""
 
     def __init__(
-        self,
-        task: CellTask,
-        folder: CellFolder,
-        report: OnReport,
-        should_stop: Callable[[], bool],
-        num_together: int,
+        self, task: CellTask, folder: CellFolder, report: OnReport, should_stop: Callable[[], bool], num_together: int
     ) -> None:
         self.task, self.folder, self.report = task, folder, report
         self.should_stop, self.num_together = should_stop, num_together

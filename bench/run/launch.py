@@ -43,10 +43,7 @@ def launch(
 
     Raises Locked if another run uses the results.
     """
-    with (
-        results_lock(results) as lock,
-        received_signals(lambda: display.message(STOPPING)) as signals,
-    ):
+    with results_lock(results) as lock, received_signals(lambda: display.message(STOPPING)) as signals:
         stop = StopRequest(signals)
         mirror = Mirror(results, uri) if uri is not None else NoMirror()
         mirror.start()

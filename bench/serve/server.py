@@ -17,15 +17,7 @@ from bench.records.locks import Lock
 from bench.serve import postgres
 from bench.serve.app import Served
 from bench.serve.guard import host_name
-from bench.serve.process import (
-    LOOPBACK,
-    ServerFailed,
-    is_healthy,
-    mlflow_server,
-    serve_until,
-    usable_port,
-    wait_until,
-)
+from bench.serve.process import LOOPBACK, ServerFailed, is_healthy, mlflow_server, serve_until, usable_port, wait_until
 from bench.tracking.connection import SERVED, fault_of, has_store
 from bench.tracking.uri import redacted, sqlite_uri, told
 

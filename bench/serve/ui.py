@@ -12,15 +12,7 @@ from bench.console import BadInput, Exit, console, escape, is_watched, received_
 from bench.context import require_mlflow
 from bench.paths import on_results, require_folder
 from bench.serve.app import Served
-from bench.serve.process import (
-    LOOPBACK,
-    ServerFailed,
-    is_healthy,
-    mlflow_server,
-    serve_until,
-    usable_port,
-    wait_until,
-)
+from bench.serve.process import LOOPBACK, ServerFailed, is_healthy, mlflow_server, serve_until, usable_port, wait_until
 from bench.tracking import connection as tracking
 from bench.tracking.uri import SYNC, redacted
 

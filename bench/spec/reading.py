@@ -17,14 +17,8 @@ from infogan.data.base import decoded, one_line
 BUILTIN = (ROOT / "bench" / "experiments.toml").resolve()  # a link in a checkout, a file when installed
 EXTENDS = "extends"
 ADDED = ("arms", "measures", "claims")  # lists of an experiment, variant or profile that may be extended
-BY_NAME = (
-    "arms",
-    "networks",
-    "experiments",
-    "variants",
-    "profiles",
-    "group_seeds",
-)  # tables whose keys are names chosen by the user
+# tables whose keys are names chosen by the user
+BY_NAME = ("arms", "networks", "experiments", "variants", "profiles", "group_seeds")
 NEW = ("profiles", "group_seeds", "claims")  # may be added where absent; first variants would change the existing cells
 MAX_FILES = 10  # in a chain, each extending the next
 

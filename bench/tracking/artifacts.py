@@ -36,12 +36,7 @@ def kept_at(client: Client, artifact_uri: str) -> "ArtifactRepository":
 
 
 def send(
-    client: Client,
-    run_id: str,
-    kept: "ArtifactRepository",
-    artifacts: Iterable[tuple[str, bytes]],
-    *,
-    is_known: bool,
+    client: Client, run_id: str, kept: "ArtifactRepository", artifacts: Iterable[tuple[str, bytes]], *, is_known: bool
 ) -> list[str]:
     """Send the artifacts; return the paths that the store does not hold afterwards.
 
@@ -68,11 +63,7 @@ def send(
 
 
 def send_images(
-    client: Client,
-    run_id: str,
-    kept: "ArtifactRepository",
-    images: Iterable[tuple[str, int, bytes]],
-    start_ms: int,
+    client: Client, run_id: str, kept: "ArtifactRepository", images: Iterable[tuple[str, int, bytes]], start_ms: int
 ) -> list[str]:
     """Log the missing (key, step, PNG) images; return descriptions of those that the store does not hold afterwards.
 

@@ -11,16 +11,7 @@ from urllib.parse import unquote, urlsplit
 
 from bench.console import BadInput
 from bench.records.locks import Lock
-from bench.tracking.uri import (
-    LASTING,
-    NOT_A_DATABASE,
-    escaped,
-    is_loopback,
-    reason,
-    sqlite_file,
-    sqlite_uri,
-    told,
-)
+from bench.tracking.uri import LASTING, NOT_A_DATABASE, escaped, is_loopback, reason, sqlite_file, sqlite_uri, told
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
