@@ -24,9 +24,9 @@ class HealthCheck:
 
 
 def check_health(base: list[Run], new: list[Run], alpha: float) -> HealthCheck:
-    """Not ok if more seeds collapsed than in the baseline; regressed if Fisher's test shows it, failed seeds included.
+    """Not ok if a larger share of seeds collapsed than in the baseline; regressed if Fisher's test shows it.
 
-    If none collapsed, that test is the one on T80's failures, so it needs no share of alpha of its own.
+    The test counts failed seeds, too. If none collapsed, it is the one on T80's failures and takes no share of alpha.
     """
     statuses = [{run.cell.seed: _status(run) for run in runs} for runs in (base, new)]
     outcome, reason = _judge((base, new), statuses, alpha)
