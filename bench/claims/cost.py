@@ -14,7 +14,7 @@ from bench.claims.verdict import Budget, BudgetKind, ClaimOutcome, Data, DataKin
 from bench.records.storage import read_plain_json
 from bench.records.throughput import Positive
 from bench.spec.cells import digest
-from bench.spec.criteria import NO_RULE, CostTable
+from bench.spec.criteria import CostTable
 from bench.spec.schema import Recorded
 from infogan.data.base import one_line
 
@@ -112,7 +112,7 @@ def _result(claim: CostTable, cost: NetworkCost | None, outcome: ClaimOutcome, r
     return ClaimResult(
         experiment="cost",
         profile="",
-        claims_digest=digest(claim.model_dump(exclude=NO_RULE))[:12],
+        claims_digest=digest(claim.rule())[:12],
         id=claim.id,
         arm=cost.network if cost else "all networks",
         text=claim.text,

@@ -15,7 +15,7 @@ from bench.claims.result import BesideResult, ClaimResult, ConditionResult
 from bench.claims.verdict import Budget, BudgetKind, ClaimOutcome, Data, Verdict
 from bench.console import plural
 from bench.spec.cells import digest
-from bench.spec.criteria import NO_RULE, BlankTable, ClaimTable
+from bench.spec.criteria import BesideTable, BlankTable, ClaimTable
 from bench.spec.experiment import ExperimentTable, group_name, groups
 from bench.spec.selection import seeds_of
 from bench.spec.vocabulary import MEASURES
@@ -24,7 +24,7 @@ from infogan.data import own
 
 def claims_digest(experiment: ExperimentTable) -> str:
     """Hash of the claims table, printed with every verdict."""
-    rules = [claim.model_dump(exclude=NO_RULE) for claim in experiment.claims]
+    rules = [claim.rule() for claim in experiment.claims]
     for condition in (condition for rule in rules for condition in rule["conditions"]):
         if condition["above_best_of"] is None:  # a table without this later key keeps the hash that its reports print
             del condition["above_best_of"]
@@ -109,7 +109,7 @@ def _judge_arm(
         criterion="; ".join(f"{c.measure} {c.bound} ({c.over})" for c in conditions),
         reason=reason,
         conditions=conditions,
-        beside=tuple(_beside(b.measure, b.paper, runs) for b in claim.beside),
+        beside=tuple(_beside(b, runs) for b in claim.beside),
         num_blank=len(blank),
         num_undecided=held.count(None),
     )
@@ -143,10 +143,11 @@ def _why_not(measure: str, runs: list[Run]) -> str:
     return f" (seed {without[0].cell.seed})" if 0 < len(without) < len(runs) else ""
 
 
-def _beside(measure: str, paper: float, runs: list[Run]) -> BesideResult:
-    seeds = {run.cell.seed: run.summary.get(measure, math.nan) for run in runs}
+def _beside(asked: BesideTable, runs: list[Run]) -> BesideResult:
+    seeds = {run.cell.seed: run.summary.get(asked.measure, math.nan) for run in runs}
     median = float(np.median(list(seeds.values()))) if seeds else math.nan
-    return BesideResult(measure, MEASURES[measure].unit, paper, median, seeds)
+    unit = MEASURES[asked.measure].unit
+    return BesideResult(asked.measure, unit, asked.paper, median, seeds, asked.said)
 
 
 def _outcome(

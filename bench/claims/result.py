@@ -45,6 +45,7 @@ class BesideResult:
     paper: float
     median: Known
     seeds: dict[int, Known]
+    said: Said = ""  # how both numbers are said; only with it is the median shown
 
 
 @dataclass(frozen=True, kw_only=True)

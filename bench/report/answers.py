@@ -20,12 +20,6 @@ ANSWERS = {
 ORDER = list(ClaimOutcome)  # the best first
 COST = "cost_ratio"
 SIGNS = {"at least": "≥", "at most": "≤"}
-BESIDE = {
-    "t80": "80% of it at iteration {:.0f}",
-    "hump_nats": "peak of {:.2f} nats",
-    "hump_iteration": "peak at iteration {:.0f}",
-    "digit_error": "{:.0%}",
-}
 
 
 def in_words(verdict: Verdict) -> str:
@@ -76,7 +70,7 @@ def ours(results: Sequence[ClaimResult], *, with_bound: bool = False, with_inter
     number = _number(results, with_interval=with_interval) + of_seeds(first)
     if with_bound and (bound := needed(first)):
         number += f", {bound} needed"
-    shown = [b for b in first.beside if b.measure in BESIDE and b.measure != first.conditions[0].measure]
+    shown = [b for b in first.beside if b.said and b.measure != first.conditions[0].measure]
     return "; ".join([number, *(_beside(b, b.median) for b in shown if not math.isnan(b.median))])
 
 
@@ -153,8 +147,8 @@ def papers(result: ClaimResult) -> str:
 
 
 def _beside(beside: BesideResult, value: float) -> str:
-    if beside.measure in BESIDE:
-        return BESIDE[beside.measure].format(_Shown(value)).replace("%", " %")
+    if beside.said:
+        return beside.said.format(median=_Shown(value)).replace("%", " %")
     return f"{measure(beside.measure).words} {value:g}"
 
 

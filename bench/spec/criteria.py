@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Collection
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -37,7 +37,6 @@ def _takes_a_number(words: str) -> str:
 
 Measure = Annotated[str, _one_of(CLAIMED)]
 Said = Annotated[str, AfterValidator(_takes_a_number)]
-NO_RULE = {"plain", "said"}  # how a claim is told, which its digest leaves out
 
 
 class ConditionTable(Table):
@@ -96,6 +95,14 @@ class BesideTable(Table):
     """name of the measure"""
     paper: Number
     """the paper's value"""
+    said: Said = ""
+    """how both numbers are said, as `peak of {median:.2f} nats`; absent: only the paper's, by the measure's name"""
+
+    @model_validator(mode="after")
+    def _median(self) -> "BesideTable":
+        if "{best" in self.said:
+            raise ValueError("said: {best} is there for a claim's first number alone; use {median}")
+        return self
 
 
 class ClaimTable(Table):
@@ -131,6 +138,10 @@ class ClaimTable(Table):
             raise ValueError("said: {best} is there with a first condition over = 'best seed' alone; use {median}")
         return self
 
+    def rule(self) -> dict[str, Any]:
+        """What the claim is judged by, without how it is told."""
+        return self.model_dump(exclude={"plain": True, "said": True, "beside": {"__all__": {"said"}}})
+
     @property
     def deciding_first(self) -> list[ConditionTable]:
         """The conditions in the file's order, but with guards, which alone prove nothing, at the end."""
@@ -162,6 +173,10 @@ class CostTable(Table):
     """width of the networks in the measurement"""
     profiles: dict[ProfileName, Annotated[int, Field(ge=8, le=10_000)]]  # fewer give no interval
     """number of pairs to measure, by profile"""
+
+    def rule(self) -> dict[str, Any]:
+        """What the claim is judged by, without how it is told."""
+        return self.model_dump(exclude={"plain"})
 
 
 class WatchedTable(Table):
