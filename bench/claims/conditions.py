@@ -63,24 +63,68 @@ def blank_seeds(blank: BlankTable | None, runs: Sequence[Run]) -> frozenset[int]
     return frozenset(run.cell.seed for run in runs if run.summary.get(blank.measure, math.inf) < blank.below)
 
 
-def check(
-    asked: Asked, sweep: Sweep, group: str, runs: Sequence[Run], num_diverged: int, blank: frozenset[int]
-) -> ConditionResult:
-    """Test the condition on a group's finished ``runs``; ``num_diverged`` more seeds ended with a non-finite loss."""
-    condition = asked.table
-    able = [run for run in runs if run.cell.seed not in blank]
-    seeds = {run.cell.seed: math.nan for run in runs}
+@dataclass(frozen=True)
+class GroupRuns:
+    """The ended runs of a group that a claim is judged on."""
+
+    sweep: Sweep
+    group: str
+    done: Sequence[Run]
+    num_diverged: int  # more seeds, which ended with a loss that is not finite
+    blank_rule: BlankTable | None
+    blank: frozenset[int]  # seeds
+
+    @classmethod
+    def of(cls, sweep: Sweep, group: str, blank_rule: BlankTable | None) -> "GroupRuns":
+        done, num_diverged = sweep.done(group), sum(run.diverged for run in sweep.groups().get(group, []))
+        return cls(sweep, group, done, num_diverged, blank_rule, blank_seeds(blank_rule, done))
+
+    @property
+    def num_seeds(self) -> int:
+        return len(self.done) + self.num_diverged
+
+    @property
+    def iterations(self) -> int:
+        """The budget of each run."""
+        return self.sweep.definition["training"]["iterations"]
+
+    @property
+    def num_worst(self) -> int:
+        """Seeds that count as the worst value."""
+        return len(self.blank) + self.num_diverged
+
+    @property
+    def able(self) -> list[Run]:
+        """The runs whose values count."""
+        return [run for run in self.done if run.cell.seed not in self.blank]
+
+    def meeting(self, conditions: Sequence[Asked]) -> list[bool | None]:
+        """For each finished run, whether it meets every condition on seeds; None if a missing value decides that.
+
+        A bound on the median curve is not a condition on seeds. A blank seed meets no condition.
+        """
+        of_seeds = [asked for asked in conditions if asked.table.over != "median curve"]
+        return [run.cell.seed not in self.blank and _meets_all(of_seeds, run) for run in self.done]
+
+
+def _meets_all(conditions: Sequence[Asked], run: Run) -> bool | None:
+    found = [asked.decide(run.summary.get(asked.table.measure, math.nan)) for asked in conditions]
+    return False if False in found else None if None in found else True
+
+
+def check(asked: Asked, runs: GroupRuns) -> ConditionResult:
+    """Test the condition on the runs of a group."""
+    condition, able = asked.table, runs.able
+    seeds = {run.cell.seed: math.nan for run in runs.done}
     seeds |= {run.cell.seed: run.summary.get(condition.measure, math.nan) for run in able}
     if condition.over == "median curve":
-        curve, is_whole = sweep.median_curve(group), all(condition.measure in run.summary for run in runs)
-        found = curve_measures(runs[0].cell.config, curve) if curve is not None and is_whole else {}
-        value = found.get(condition.measure, math.nan)
-    elif runs and not able:
+        value = _of_median_curve(condition.measure, runs)
+    elif runs.done and not able:
         value = asked.worst
     elif condition.over == "best seed":
         value = _best(asked, able, seeds)
     else:
-        value = _over_all(asked, [seeds[run.cell.seed] for run in able], num_diverged + len(blank))
+        value = _over_all(asked, [seeds[run.cell.seed] for run in able], runs.num_worst)
     holds = asked.decide(value)
     return ConditionResult(
         measure=condition.measure,
@@ -96,17 +140,12 @@ def check(
     )
 
 
-def holds_for(conditions: Sequence[Asked], run: Run, blank: frozenset[int]) -> bool | None:
-    """Whether one seed meets every condition on seeds; None if that depends on a missing value.
-
-    A bound on the median curve is not a condition on seeds. A blank seed meets no condition.
-    """
-    if run.cell.seed in blank:
-        return False
-    of_seeds = [asked for asked in conditions if asked.table.over != "median curve"]
-    values = [run.summary.get(asked.table.measure, math.nan) for asked in of_seeds]
-    found = [asked.decide(value) for asked, value in zip(of_seeds, values, strict=True)]
-    return False if False in found else None if None in found else True
+def _of_median_curve(measure: str, runs: GroupRuns) -> float:
+    """The measure of the median curve; NaN unless every finished run has it."""
+    curve = runs.sweep.median_curve(runs.group)
+    if curve is None or not all(measure in run.summary for run in runs.done):
+        return math.nan
+    return curve_measures(runs.done[0].cell.config, curve).get(measure, math.nan)
 
 
 def _over_all(asked: Asked, values: list[float], num_diverged: int) -> float:
