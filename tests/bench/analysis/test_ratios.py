@@ -1,6 +1,7 @@
 """Ratios of T80 with their intervals: by hand, against scipy, and what seeds that failed leave open."""
 
 import math
+from functools import partial
 
 import numpy as np
 import pytest
@@ -9,8 +10,10 @@ from hypothesis import strategies as st
 from scipy.stats import mannwhitneyu
 
 from bench.analysis.statistics import hodges_lehmann_ratio, sd_log
-from bench.gate.rules import compare_convergence
+from bench.gate import rules
 from tests.bench.analysis.test_statistics import BASE_5, BASE_10, INF, close, few_times
+
+compare_convergence = partial(rules.compare_convergence, tolerance=0.10, margin=0.20, alpha=0.05)
 
 
 def test_ratio_by_hand():

@@ -17,7 +17,7 @@ from bench.records.schema import Measured
 from bench.report import answers
 from bench.report.arms import ArmView
 from bench.report.inventory import missing_cells
-from bench.report.sentences import answer_of_figure1, budget_sentence, left_out_sentence
+from bench.report.sentences import budget_sentence, by_verdict, left_out_sentence
 from bench.spec.cells import measure_key
 from bench.spec.experiment import PaperBudget
 from bench.spec.tables import Spec, load_spec
@@ -34,7 +34,7 @@ def test_the_best_seed_is_chosen_by_one_number_and_judged_by_another(spec: Spec)
     median = [r for r in found if r.id == "F9b"]
     assert [(r.variant, r.conditions[0].value) for r in median] == [("one", 0.85), ("other", 0.85)]
     assert {str(r.verdict) for r in median} == {"reproduced on a substitute"}
-    assert answer_of_figure1(found) == (
+    assert by_verdict(found) == (
         "Do the claims hold? Yes on a substitute: F9b (one/infogan) and F9b (other/infogan). "
         "No on a substitute: F9a (one/infogan)."
     )
