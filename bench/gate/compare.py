@@ -190,4 +190,4 @@ def _overall(arms: list[ArmCheck], watched: list[Watched], problems: list[str]) 
             return "inconclusive", f"{one.group}: {one.reason}"
     if not arms:
         return "inconclusive", "no arm of the baseline converges, so there is nothing to compare"
-    return "ok", "; ".join(f"{one.group}: {one.reason}" for one in found)
+    return "ok", " ".join(f"{one.group}: {one.reason}" for one in found)
