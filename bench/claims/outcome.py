@@ -24,7 +24,7 @@ def outcome_of(claim: ClaimTable, tested: Tested, runs: GroupRuns, *, reduced: b
     conditions = [condition for _, condition in tested]
     outcome, best = (_decided(conditions, together, unknown=fill, reduced=reduced) for fill in (False, True))
     if outcome is not best:
-        missing = [_no_value(asked, c, runs.done) for asked, c in tested if math.isnan(c.value)]
+        missing = [_no_value(asked, c, runs.able) for asked, c in tested if math.isnan(c.value)]
         return ClaimOutcome.NOT_MEASURED, "; ".join(missing) or remark
     reasons = [_said(asked, condition, runs) for asked, condition in tested]
     if runs.blank and runs.blank_rule is not None:
@@ -71,7 +71,7 @@ def _said(asked: Asked, condition: ConditionResult, runs: GroupRuns) -> str:
     if math.isinf(condition.value) and len(runs.blank) == runs.num_seeds:
         return f"{condition.measure}: no seed shows it, {condition.bound} asked"
     if math.isnan(condition.value):
-        return _no_value(asked, condition, runs.done)
+        return _no_value(asked, condition, runs.able)
     return f"{condition.measure} = {condition.value:.3g} {'meets' if condition.holds else 'misses'} {condition.bound}"
 
 

@@ -105,6 +105,13 @@ def test_an_open_claim_names_the_seed_and_says_the_number_in_words(spec: Spec) -
     assert found.reason == "no value for NMI of c1 and a classifier's digit of samples (seed 2)"
 
 
+def test_an_open_claim_names_a_seed_that_leaves_it_open_not_a_blank_one(spec: Spec) -> None:
+    experiment = spec.experiments["two"].model_copy(update={"blank": BLANK})
+    runs = sweep(spec, [0.9] * 5, [None, 0.9, None, 0.9, 0.1], precision=[0.0, 0.5, 0.5, 0.5, 0.5])
+    open_claim = next(found for found in judge(experiment, runs) if found.id == "F9b")
+    assert open_claim.reason == "no value for NMI of c1 and a classifier's digit of samples (seed 2)"
+
+
 def test_the_number_that_is_shown_is_of_a_condition_that_decides(spec: Spec) -> None:
     guard = {"measure": "sample_purity", "over": "median seed", "at_least": 0.8, "guard": True}
     deciding = {"measure": "sample_nmi", "over": "median seed", "at_least": 0.5}
