@@ -19,6 +19,7 @@ from bench.spec.schema import Recorded
 from infogan.data.base import one_line
 
 FORMAT = 1
+MEASURE = "cost_ratio"
 RECORD = Path("throughput", "cost.json")  # in a results folder
 
 
@@ -107,7 +108,7 @@ def _result(claim: CostTable, cost: NetworkCost | None, outcome: ClaimOutcome, r
     upper = cost.high if cost else math.nan
     bound = f"at most {claim.at_most:g}"
     holds = upper <= claim.at_most  # NaN is not
-    condition = ConditionResult("cost_ratio", "", "pairs", bound, claim.basis, upper, holds, {}, limit=claim.at_most)
+    condition = ConditionResult(MEASURE, "", "pairs", bound, claim.basis, upper, holds, {}, limit=claim.at_most)
     data = Data(DataKind.ANY, "random pixels, which cost what the data do")
     return ClaimResult(
         experiment="cost",
@@ -123,7 +124,7 @@ def _result(claim: CostTable, cost: NetworkCost | None, outcome: ClaimOutcome, r
         low=cost.low if cost else None,
         high=cost.high if cost else None,
         unit=condition.unit,
-        criterion=f"cost_ratio, upper end of its interval, {bound}",
+        criterion=f"{MEASURE}, upper end of its interval, {bound}",
         reason=reason,
         conditions=(condition,),
     )

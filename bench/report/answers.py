@@ -4,6 +4,7 @@ import math
 import re
 from collections.abc import Sequence
 
+from bench.claims import cost
 from bench.claims.result import BesideResult, ClaimResult
 from bench.claims.verdict import ON, ClaimOutcome, Verdict
 from bench.report import wording
@@ -18,7 +19,6 @@ ANSWERS = {
     ClaimOutcome.NOT_MEASURED: "open",
 }
 ORDER = list(ClaimOutcome)  # the best first
-COST = "cost_ratio"
 SIGNS = {"at least": "≥", "at most": "≤"}
 
 
@@ -79,7 +79,7 @@ def _number(results: Sequence[ClaimResult], *, with_interval: bool) -> str:
     first = results[0]
     values = [result.value for result in results if result.value is not None]
     condition = first.conditions[0]
-    if condition.measure == COST:
+    if condition.measure == cost.MEASURE:
         return f"an iteration takes {_span(values)}"
     if not first.said:
         known = measure(condition.measure)
@@ -133,7 +133,7 @@ def needed(result: ClaimResult) -> str:
     """
     condition, found = result.conditions[0], NUMBER.search(result.said)
     sign = SIGNS.get(" ".join(condition.bound.split()[:2]))
-    if sign and condition.measure == COST:
+    if sign and condition.measure == cost.MEASURE:
         return f"{sign} {100 * (condition.limit - 1):g} %"
     if sign is None or found is None:
         return ""

@@ -9,6 +9,7 @@ from markupsafe import Markup
 
 from bench.claims.result import BesideResult, ClaimResult, ConditionResult
 from bench.claims.verdict import ClaimOutcome
+from bench.console import plural
 from bench.report import answers, wording
 from bench.spec.vocabulary import measure
 
@@ -89,7 +90,7 @@ class ArmView:
             said = 1 if answers.needed(result) else 0  # beside the number
             parts += [_missed(condition) for condition in result.conditions[said:] if not condition.holds]
         if result.num_blank:
-            parts.append(f"{wording.plural(result.num_blank, 'run')} {_show(result)} nothing of the data")
+            parts.append(f"{plural(result.num_blank, 'run')} {_show(result)} nothing of the data")
         return "; ".join(parts)
 
     # ---- in the table of criteria

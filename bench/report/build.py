@@ -9,6 +9,7 @@ from bench.analysis.results import load
 from bench.analysis.runs import Sweep
 from bench.claims.cost import Cost, judge_cost, read_cost
 from bench.claims.remarks import unused, with_remarks
+from bench.console import plural
 from bench.records.folder import THROUGHPUT
 from bench.report import cards, costs, inventory, pages, tabular, throughput, wording
 from bench.report.files import Collected, Report, written
@@ -103,7 +104,7 @@ def _of_throughput(views: SweepViews, records: throughput.Records, sweeps: Seque
 
 def _apart(sweep: Sweep, shown: Sequence[Sweep], file: str) -> tuple[str, list[str]]:
     """A sweep that is not shown: how many cells, and where they differ from what is shown."""
-    cells, own = wording.plural(len(sweep.runs), "cell"), sweep.runs[0].cell
+    cells, own = plural(len(sweep.runs), "cell"), sweep.runs[0].cell
     where = f"{sweep.experiment}, {sweep.profile}"
     other = next((s for s in shown if (s.experiment, s.profile) == (sweep.experiment, sweep.profile)), None)
     if other is None:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from bench.analysis.runs import Run, Sweep
 from bench.claims.result import ClaimResult
 from bench.claims.verdict import ClaimOutcome
+from bench.console import plural
 from bench.report import answers, wording
 from bench.report.arms import BADGES, ArmView
 from bench.report.pages import Card, FigureView, GridView, Share
@@ -67,7 +68,7 @@ def summary(found: Sequence[Card]) -> str:
     ]
     answer = ", ".join(f"{word} on {where}" for word, where in parts)
     counted = [f"{share.count} {share.words}" for share in shares(found)]
-    return f"{answer[:1].upper()}{answer[1:]}. Of {wording.plural(len(found), 'claim')}: {wording.listed(counted)}."
+    return f"{answer[:1].upper()}{answer[1:]}. Of {plural(len(found), 'claim')}: {wording.listed(counted)}."
 
 
 def _how_far(found: Sequence[Card]) -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from bench.analysis import tables
 from bench.analysis.runs import Sweep
 from bench.analysis.tables import SettingRow
+from bench.console import plural
 from bench.report import wording
 from bench.report.tabular import NEITHER, RATIO_COLUMNS, Table, ratio_value
 from bench.spec.experiment import ExperimentTable, arm_of
@@ -159,7 +160,7 @@ def _table_of_t80(choices: Choices) -> Table:
         if choices.has_reference
         else "T80 itself stands in place of its ratio."
     )
-    seeds = wording.plural(max(row.num_seeds for row in held), "seed")
+    seeds = plural(max(row.num_seeds for row in held), "seed")
     caption = f"{_opening(choices)}, with {seeds}. {ratios} Final and peak L_I are medians."
     values = [[_value(row, column) for column in COLUMNS] for row in held]
     return Table("settings", TITLE, caption, headings, rows, COLUMNS, values, num_text=2)
@@ -180,7 +181,7 @@ def _table_of_measures(choices: Choices) -> Table:
     ]
     seeds = max(len(row.runs) for row in choices.rows)
     caption = (
-        f"{_opening(choices)}. Medians of {wording.plural(seeds, 'seed')}. A dash: the factor readers do not agree on "
+        f"{_opening(choices)}. Medians of {plural(seeds, 'seed')}. A dash: the factor readers do not agree on "
         "these images, or the arm has no such measure."
     )
     if any("pairs" in cell for cells in rows for cell in cells[3:]):

@@ -5,6 +5,7 @@ import statistics
 from collections.abc import Sequence
 
 from bench.analysis.runs import Sweep
+from bench.console import plural
 from bench.records.schedule import Schedule, makespan_s, schedule
 from bench.report import wording
 from bench.report.tabular import Table
@@ -91,7 +92,7 @@ def seeds_table(sweeps: Sequence[Sweep]) -> Table:
                 values.append([sweep.experiment, sweep.profile, jobs, len(spans_s), *shown])
                 named = [sweep.experiment, sweep.profile, str(jobs), str(len(spans_s))]
                 rows.append([*named, *(wording.number(minutes, 1) for minutes in shown)])
-    columns = ["experiment", "profile", "cells at a time", "arms", *(wording.plural(n, "seed") for n in SEEDS)]
+    columns = ["experiment", "profile", "cells at a time", "arms", *(plural(n, "seed") for n in SEEDS)]
     caption = (
         "Computed from recorded sweeps with that many cells at a time: the median time of each arm's cells, longest "
         "first, plus the time that the launches spent after their last cell. What was not run has no row."

@@ -8,6 +8,7 @@ import numpy as np
 
 from bench.analysis import statistics
 from bench.analysis.runs import Run, Sweep
+from bench.console import plural
 from bench.report import wording
 from bench.report.codes import BASELINE_ARM
 from bench.report.factors import MAX_OUTSIDE, FactorRun, FactorRuns, entry
@@ -75,7 +76,7 @@ def _beyond(study: FactorRuns, found: Sequence[FactorRuns]) -> str:
     if ours is None or theirs is None:
         return wording.ABSENT
     is_beyond = ours.value < theirs.value if study.is_low_better else ours.value > theirs.value
-    return f"{'yes' if is_beyond else 'no'}, of {wording.plural(len(common), 'seed')}"
+    return f"{'yes' if is_beyond else 'no'}, of {plural(len(common), 'seed')}"
 
 
 def _every_run(study: FactorRuns) -> str:

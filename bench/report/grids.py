@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from bench.analysis import pictures
 from bench.analysis.runs import Run, Sweep
+from bench.console import plural
 from bench.records.storage import CorruptRecord
 from bench.report import codes, pages, wording
 
@@ -45,7 +46,7 @@ class Grids:
             grids[group].append(pages.GridView(group, run.cell.seed, code, uri, path, run is best[group]))
         shown = {group: views for group, views in grids.items() if views}
         if left_out:
-            text = wording.plural(left_out, "grid")
+            text = plural(left_out, "grid")
             return shown, f"{text} left out to keep the page small; they are in the cells' folders."
         return shown, "" if shown else "No traversal grids in these records."
 

@@ -7,6 +7,7 @@ from typing import Any, cast
 
 from bench.analysis.definitions import own_settings
 from bench.analysis.runs import Run, Sweep
+from bench.console import plural
 from bench.environment import command as bench_command
 from bench.paths import of_spec
 from bench.report import wording
@@ -79,7 +80,7 @@ def _measured_by_other_code(runs: Sequence[Run]) -> list[str]:
     has_weights = any(folder is not None and not folder.lacks_weights() for folder in of)
     advice = "`bench run` measures them again" if has_weights else "the networks are not here, so it stays so"
     return [
-        f"{wording.listed(families)} of {wording.plural(num_cells, 'cell')}: measured by another version of this code, "
+        f"{wording.listed(families)} of {plural(num_cells, 'cell')}: measured by another version of this code, "
         f"so do not compare them with the rest; {advice}"
     ]
 
@@ -91,7 +92,7 @@ def _evaluated_by_other_code(runs: Sequence[Run]) -> list[str]:
     if not num:
         return []
     return [
-        f"health, frozen L_I, pictures and probes of {wording.plural(num, 'cell')} come from another version of this "
+        f"health, frozen L_I, pictures and probes of {plural(num, 'cell')} come from another version of this "
         "code; only training again would renew them"
     ]
 
@@ -112,7 +113,7 @@ def notes(sweep: Sweep, order: list[str]) -> list[str]:
         for run in sweep.groups()[group]:
             said = [wording.scrubbed(note) for note in run.result.notes] if run.result else []
             if run.result and run.result.resumes:
-                said.append(f"resumed {wording.plural(run.result.resumes, 'time')}")
+                said.append(f"resumed {plural(run.result.resumes, 'time')}")
             for note in said:
                 seeds.setdefault((group, note), []).append(run.cell.seed)
     return [f"{group}, {_seeds(own)}: {note}" for (group, note), own in seeds.items()]
@@ -161,8 +162,8 @@ def command(sweep: Sweep, experiment: ExperimentTable | None, given: Given = NOT
         words += ["--images", wording.scrubbed(given.images.place.name), *(["--resize"] if given.images.resize else [])]
     recorded, selected = _cells(sweep), _selected(sweep, experiment, selection)
     lacking, others = len(recorded - selected), len(selected - recorded)
-    inexact = [f"without {lacking} of these {wording.plural(len(recorded), 'cell')}"] if lacking else []
-    inexact += [f"with {wording.plural(others, 'other cell')}"] if others else []
+    inexact = [f"without {lacking} of these {plural(len(recorded), 'cell')}"] if lacking else []
+    inexact += [f"with {plural(others, 'other cell')}"] if others else []
     return bench_command(*words) + (f" # {', '.join(inexact)}" if experiment and inexact else "")
 
 

@@ -12,6 +12,7 @@ from bench.analysis.summary import continuous_ceiling_nats
 from bench.analysis.tables import SUMMARY_COLUMNS, ArmRow, RatioRow, arms_table, comparisons_table
 from bench.claims.cost import Cost, NetworkCost
 from bench.claims.result import ClaimResult
+from bench.console import plural
 from bench.report import answers, wording
 from bench.spec import vocabulary
 from bench.spec.criteria import CostTable
@@ -101,7 +102,7 @@ def _arm_values(row: ArmRow, keys: Sequence[str]) -> list[object]:
 
 def _levels(rows: Sequence[ArmRow]) -> str:
     levels = {r.num_seeds: r.level for r in rows}
-    return wording.listed(f"{100 * levels[n]:.4g} % ({wording.plural(n, 'seed')})" for n in sorted(levels))
+    return wording.listed(f"{100 * levels[n]:.4g} % ({plural(n, 'seed')})" for n in sorted(levels))
 
 
 def _measures(sweep: Sweep, order: list[str]) -> Table:
@@ -116,7 +117,7 @@ def _measures(sweep: Sweep, order: list[str]) -> Table:
         shown = [_of_seeds(r, counts[r.arm]) if r else wording.ABSENT for r in own]
         rows.append([vocabulary.measure(measure).heading, *shown])
     rows.sort(key=lambda row: [vocabulary.measure(name).heading for name in MEASURED].index(row[0]))
-    seeds = wording.listed(f"{arm} {wording.plural(n, 'seed')}" for arm, n in counts.items())
+    seeds = wording.listed(f"{arm} {plural(n, 'seed')}" for arm, n in counts.items())
     caption = (
         "Median [interval] over the finished seeds. The interval is exact, from the order of the seeds: "
         f"{_levels(found)}. {seeds}, unless a cell says otherwise. Batch-norm statistics are frozen. A dash: "
@@ -129,7 +130,7 @@ def _measures(sweep: Sweep, order: list[str]) -> Table:
 
 def _of_seeds(r: ArmRow, num_all: int) -> str:
     shown = wording.with_interval(r.measure, r.median, r.low, r.high)
-    return shown if r.num_seeds == num_all else f"{shown} ({wording.plural(r.num_seeds, 'seed')})"
+    return shown if r.num_seeds == num_all else f"{shown} ({plural(r.num_seeds, 'seed')})"
 
 
 def _seeds(sweep: Sweep, order: list[str]) -> Table:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from bench.analysis import statistics
 from bench.analysis.runs import Sweep
+from bench.console import plural
 from bench.gate.arms import diverged_among, held_against
 from bench.report import wording
 from bench.report.inventory import ordered_groups
@@ -58,6 +59,6 @@ def _alone(sweep: Sweep, group: str) -> str:
                 shown = wording.with_interval(measure, found.median, found.low, found.high)
             parts.append((words if shown != wording.NOT_REACHED else "80 % of H(c) {}").format(shown))
     if not parts and runs:
-        parts.append(f"{wording.plural(len(runs), 'seed')} finished")
+        parts.append(f"{plural(len(runs), 'seed')} finished")
     parts += diverged_among([run for run in sweep.groups()[group] if run.ended])
     return f"{group}: {', '.join(parts)}"

@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
-from bench.console import plural as plural
 from bench.spec import vocabulary
 from infogan.data.base import one_line
 

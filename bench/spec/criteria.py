@@ -101,7 +101,7 @@ class BesideTable(Table):
     @model_validator(mode="after")
     def _median(self) -> "BesideTable":
         if "{best" in self.said:
-            raise ValueError("said: {best} is there for a claim's first number alone; use {median}")
+            raise ValueError("said: {best} is not possible beside the paper's number; use {median}")
         return self
 
 
@@ -135,7 +135,7 @@ class ClaimTable(Table):
         if all(condition.guard for condition in self.conditions):
             raise ValueError("needs at least one condition that is not a guard")
         if "{best" in self.said and self.deciding_first[0].over != "best seed":
-            raise ValueError("said: {best} is there with a first condition over = 'best seed' alone; use {median}")
+            raise ValueError("said: {best} needs over = 'best seed' in the first condition; use {median}")
         return self
 
     def rule(self) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from bench.analysis.pictures import GAP, tiled_height
 from bench.analysis.runs import Run
 from bench.analysis.summary import code_names
+from bench.console import plural
 from bench.report import wording
 from bench.report.factors import FactorRun, FactorRuns, entry
 from bench.report.figures.style import STYLE, Drawing, save, show_images
@@ -83,7 +84,7 @@ def _caption(found: FactorRuns, first: FactorRun) -> str:
         return text + f"No run could be measured ({reason}): the code is the readers' guess and none is the best."
     chosen, number = (vocabulary.measure(name).words for name in (found.rule, found.measure))
     return text + (
-        f"Large: the best of {wording.plural(len(found.measured), 'run')} by rule ({chosen}), measured on other "
+        f"Large: the best of {plural(len(found.measured), 'run')} by rule ({chosen}), measured on other "
         f"samples. Small: every other run. Numbers: {number}."
     )
 

@@ -8,6 +8,7 @@ from functools import cache, partial
 
 import pytest
 
+from bench.claims import cost
 from bench.claims.result import BesideResult, ClaimResult, ConditionResult
 from bench.claims.verdict import Budget, BudgetKind, ClaimOutcome, Data, DataKind, Verdict
 from bench.report import answers, cards, wording
@@ -43,7 +44,7 @@ def result(claim: str, outcome: ClaimOutcome, arm: str = "infogan", held: Condit
     papers_own = papers().get(claim)
     words = {"text": papers_own.text, "plain": papers_own.plain, "said": papers_own.said} if papers_own else {}
     if papers_own or claim == "S6a":
-        held = replace(held, measure=papers_own.deciding_first[0].measure if papers_own else answers.COST)
+        held = replace(held, measure=papers_own.deciding_first[0].measure if papers_own else cost.MEASURE)
     verdict = Verdict(
         outcome, Data(DataKind.SUBSTITUTE, "a substitute"), Budget(BudgetKind.REDUCED, "reduced (width 0.5)")
     )

@@ -65,7 +65,7 @@ ERRORS = {
     "words with a conversion": ("{median:.1%} of the ceiling", "{median!r:.1%} of {median:.1%}", "said = .*expected a number"),
     "words with an open brace": ("{median:.1%} of the ceiling", "{median:.1% of the ceiling", "said = .*expected a number"),
     "the best seed's number without one": ("{median:.1%} of the ceiling", "{best:.1%} of the ceiling", "use {median}"),
-    "the best seed's number beside the paper's": ("peak of {median:.2f} nats", "peak of {best:.2f} nats", "first number alone"),
+    "the best seed's number beside the paper's": ("peak of {median:.2f} nats", "peak of {best:.2f} nats", "not possible beside the paper's number; use {median}"),
     "two bounds": ("at_most = 0.13", "at_most = 0.13\nat_least = 0.1", "exactly one of at_least, at_most"),
     "name that leaves the folder": ("[arms.gan]", '[arms."../gan"]', "expected lower-case letters, digits and hyphens, 41 at most"),
     "name of a claim": ('id = "F1b"', 'id = "f-1"', r"claims.1\] id = 'f-1': expected a capital letter, a number and perhaps a letter, such as M1"),
