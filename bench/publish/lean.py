@@ -1,4 +1,4 @@
-"""Trim a report folder for a commit: remove what can be drawn again at any time.
+"""The report of a reference as it is committed: without what can be drawn again at any time.
 
 What stays: report.md, claims.json, the tables, the figures that README and docs show, and the pictures that cells made,
 which records alone cannot give (of one seed per arm; none if one figure shows every choice in pictures). All are in few
@@ -7,39 +7,48 @@ colours, which halves their bytes. ``make report RESULTS=FOLDER`` draws the rest
 
 import io
 import re
+from collections.abc import Container
+from dataclasses import replace
 from pathlib import Path
 
 from PIL import Image
 
 from bench.publish.documents import DOCUMENTS
-from bench.records.storage import write_atomic
+from bench.report import kept
+from bench.report.files import Collected
 
 LINK = re.compile(r"\]\(([^()\s]+)\)")  # of Markdown: its target
-_FIGURE = re.compile(r"!\[[^\]]*\]\((figures/[^()\s]+)\)\n\n(\*\*[^\n]*\n\n?)?")  # with its caption
-_PAGE = re.compile(r"`(index\.html|make report [^`]*)` [^.`]*\.")  # the sentence on the page with everything
-_ONE_SEED = re.compile(r"(One seed of each arm); `index\.html` has [^.]*\.")
 
 
-def targets(document: Path) -> list[Path]:
-    """Files of the tree that a document links to or shows."""
-    found = (target.partition("#")[0] for target in LINK.findall(document.read_text()))
-    return [(document.parent / target).resolve() for target in found if target and ":" not in target]
+def linked_files() -> set[Path]:
+    """Files of the tree that documents link to or show."""
+    links = [(document, target) for document in DOCUMENTS for target in LINK.findall(document.read_text())]
+    found = [(document, target.partition("#")[0]) for document, target in links if ":" not in target]
+    return {(document.parent / target).resolve() for document, target in found if target}
 
 
-def make_lean(folder: Path) -> None:
-    """Remove from a reference's report what is not committed, and say in report.md where it is. Idempotent."""
-    shown = {path for document in DOCUMENTS for path in targets(document)}
-    drawn = sorted(folder.glob("figures/*"))
-    of_cells = "-traversal-" if not any("-pictures" in path.name for path in drawn) else "-pictures"
-    for path in drawn:
-        if path.suffix == ".svg" or not (path.resolve() in shown or of_cells in path.name):
-            path.unlink()
-        else:
-            write_atomic(path, in_few_colours(path.read_bytes()))
-    (folder / "index.html").unlink(missing_ok=True)
-    kept = {path.relative_to(folder).as_posix() for path in folder.glob("figures/*")}
-    report = folder / "report.md"
-    write_atomic(report, trimmed(report.read_text(), kept, f"results/reference/{folder.name}").encode())
+def lean(found: Collected, folder: Path, linked: Container[Path]) -> Collected:
+    """A report without what is not committed of it; its text says where the rest is.
+
+    ``folder``: where it is written. ``linked``: the files that documents show.
+    """
+    figures = [figure for sweep in found.view.sweeps for figure in sweep.figures]
+    of_cells: list[kept.Picture] = [figure for figure in figures if figure.is_of_cells]
+    if not any(figure.name == "pictures" for figure in figures):
+        grids = [views for sweep in found.view.sweeps for views in sweep.grids.values()]
+        of_cells += [view for views in grids for view in views if view.file]
+    files = {figure.file for figure in figures if (folder / figure.file).resolve() in linked}
+    files |= {picture.file for picture in of_cells}
+    sweeps = []
+    for sweep in found.view.sweeps:
+        own = {group: [view for view in views if view.file in files] for group, views in sweep.grids.items()}
+        shown = [figure for figure in sweep.figures if figure.file in files]
+        sweeps.append(replace(sweep, figures=shown, grids={group: views for group, views in own.items() if views}))
+    pictures = {file: in_few_colours(content) for file, content in found.files.items() if file in files}
+    others = {file: content for file, content in found.files.items() if not file.startswith("figures/")}
+    listing = {kept.FILE: kept.listed(of_cells)} if of_cells else {}
+    view = replace(found.view, sweeps=sweeps, drawn_by=f"make report RESULTS=results/reference/{folder.name}")
+    return replace(found, view=view, files=others | pictures | listing)
 
 
 def in_few_colours(png: bytes) -> bytes:
@@ -54,11 +63,3 @@ def in_few_colours(png: bytes) -> bytes:
     few = picture.quantize(num_colours, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
     few.save(smaller, "PNG", optimize=True)
     return min(png, smaller.getvalue(), key=len)
-
-
-def trimmed(markdown: str, kept: set[str], place: str) -> str:
-    """The report with the ``kept`` figures alone, and the command that draws the others from ``place``."""
-    text = _FIGURE.sub(lambda match: match[0] if match[1] in kept else "", markdown)
-    text = _ONE_SEED.sub(r"\1.", text)
-    page = "draws the page with every curve; of the cells' pictures only those below are kept."
-    return _PAGE.sub(f"`make report RESULTS={place}` {page}", text)

@@ -24,13 +24,15 @@ from bench.claims.result import ClaimResult
 from bench.context import DEFAULT_SPEC
 from bench.environment import ROOT
 from bench.publish.documents import REFERENCES, document_of, markdown_table, parser_of, with_block
-from bench.publish.lean import make_lean
+from bench.publish.lean import lean, linked_files
 from bench.records.packs import pack
 from bench.records.storage import write_atomic
 from bench.records.unpacking import unpack
-from bench.report import unclaimed, wording, write_report
+from bench.report import unclaimed, wording
 from bench.report.arms import ArmView
+from bench.report.build import collect
 from bench.report.choices import choices_of, choices_table, ratio_words
+from bench.report.files import written
 from bench.report.sentences import left_out_sentence
 from bench.spec.cells import Cell
 from bench.spec.tables import load_spec
@@ -128,7 +130,7 @@ def publish(results: Path, experiment: str, profile: str, *, beside: str = "", c
         unpack(pack(results, Path(scratch, "cells.zip"), wanted=is_shown).files, whole)
         if (results / RECORD).exists():
             write_atomic(whole / RECORD, (results / RECORD).read_bytes())
-        write_report(whole, spec, folder, [experiment], profile)
+        _draw(whole, folder, experiment, profile)
     if curves_only:
         write_curves(folder / CURVES, sweeps[0])
         (folder / CELLS).unlink(missing_ok=True)
@@ -139,7 +141,6 @@ def publish(results: Path, experiment: str, profile: str, *, beside: str = "", c
         write_atomic(folder / RECORD, (results / RECORD).read_bytes())
     if remarks:  # else those of an earlier reference stay
         write_atomic(folder / FILE, as_toml(remarks))
-    _show(folder)
     again(folder)  # as the committed folder is drawn, which has fewer pictures than the cells
     return folder
 
@@ -151,19 +152,19 @@ def again(folder: Path) -> None:
     measured = memory.read_bytes() if memory.exists() else b""
     with TemporaryDirectory() as scratch:  # what it shows of cells that are gone is read before anything is written
         copied = Path(shutil.copytree(folder, Path(scratch) / folder.name))
-        write_report(copied, load_spec(DEFAULT_SPEC), folder, [sweep.experiment], sweep.profile)
+        _draw(copied, folder, sweep.experiment, sweep.profile)
     if measured and (folder / CURVES).exists():  # what measuring took is not in curves
         write_atomic(memory, measured)
-    _show(folder)
-
-
-def _show(folder: Path) -> None:
-    """Fill in what documents show of a reference whose report was just drawn, and make that report lean."""
-    document, sweep = document_of(folder.name), reference_sweep(folder)
+    document = document_of(folder.name)
     write_atomic(document, with_block(document.read_text(), folder.name, shown_table(sweep, folder)).encode())
-    make_lean(folder)
     if sweep.experiment == QUOTED:
         write_atomic(DEVIATIONS, with_values(DEVIATIONS.read_text(), sweep).encode())
+
+
+def _draw(results: Path, folder: Path, experiment: str, profile: str) -> None:
+    """Write the report on ``results`` into a reference's folder, as it is committed."""
+    found = collect(results, load_spec(DEFAULT_SPEC), [experiment], profile)
+    written(lean(found, folder, linked_files()), folder, with_page=False)
 
 
 def main() -> int:

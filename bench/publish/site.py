@@ -94,7 +94,7 @@ def build() -> dict[str, bytes]:
     for name, collected in found.items():
         page = addresses[name]
         view = replace(_lean(collected), links=site.links(page))
-        site.files[page] = pages.render(view)[0]
+        site.files[page] = pages.html(view)
         tables = {path: content for path, content in collected.files.items() if path.startswith("tables/")}
         site.files |= {posixpath.join(posixpath.dirname(page), path): content for path, content in tables.items()}
     combined = combine(found, spec, addresses, site.links("index.html"))
@@ -120,7 +120,7 @@ def _lean(collected: Collected) -> pages.ReportView:
     sweeps = [
         replace(
             sweep,
-            rest=[replace(figure, paths=(), inline=smaller(figure.inline)) for figure in sweep.rest],
+            rest=[replace(figure, file="", inline=smaller(figure.inline)) for figure in sweep.rest],
             cards=[
                 replace(card, pictures=tuple(replace(own, inline=smaller(own.inline)) for own in card.pictures))
                 for card in sweep.cards

@@ -101,14 +101,10 @@ def claim_pictures(
 
 def _figures(result: ClaimResult, figures: Sequence[FigureView]) -> Pictures:
     known = measure(result.conditions[0].measure)
-    if known.factor:
-        name = f"-factor-{known.factor.replace('_', '-')}-"
-    elif known.name in MEASURED:
-        name = "-trajectory."
-    else:
-        name = "-mutual-information."
-    variant = f"-{result.variant}-" if result.variant else ""
-    return tuple([figure for figure in figures if name in figure.paths[0] and variant in figure.paths[0]][:1])
+    curve = "trajectory" if known.name in MEASURED else "mutual-information"
+    own = [figure for figure in figures if figure.variant == (result.variant or "")]
+    shown = [figure for figure in own if (figure.factor == known.factor if known.factor else figure.name == curve)]
+    return tuple(shown[:1])
 
 
 def _grids(result: ClaimResult, sweep: Sweep, grids: dict[str, list[GridView]]) -> Pictures:

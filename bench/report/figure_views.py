@@ -83,10 +83,11 @@ class Figures:
             parts = stem, variant and wording.file_part(variant), drawing.name
             path = f"figures/{'-'.join(filter(None, parts))}"
             self.files[f"{path}.png"] = drawing.png
-            files, uri = [f"{path}.png"], pages.data_uri(drawing.png, "image/png")
+            uri = pages.data_uri(drawing.png, "image/png")
             if len(drawing.svg) <= pages.MAX_SVG:
                 self.files[f"{path}.svg"] = drawing.svg
-                files, uri = [f"{path}.svg", *files], pages.data_uri(drawing.svg, "image/svg+xml")
+                uri = pages.data_uri(drawing.svg, "image/svg+xml")
             title = f"{variant}: {drawing.title}" if variant and is_named else drawing.title
-            views.append(pages.FigureView(title, drawing.caption, tuple(files), uri))
+            about = drawing.name, variant, drawing.factor
+            views.append(pages.FigureView(title, drawing.caption, f"{path}.png", uri, *about))
         return views

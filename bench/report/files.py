@@ -12,7 +12,7 @@ from bench.report.sentences import Answers
 # names that only a report gives: an earlier report's files that this one does not make are removed
 OWN_FILES = re.compile(
     r"figures/.+-(mutual-information|first-iterations|losses|t80|history|schedule|settings|pictures|choices|codes|factor-.+|trajectory|usable"
-    r"|confusion|training-images)\.(png|svg)|figures/throughput\.(png|svg)|figures/.+-traversal-.+\.png"
+    r"|confusion|training-images)\.(png|svg)|figures/pictures\.json|figures/throughput\.(png|svg)|figures/.+-traversal-.+\.png"
     r"|tables/(claims|cost|throughput-[a-z]+|memory|seeds-cost)\.csv"
     r"|tables/.+-(arms|measures|digits|for-free|seeds|comparisons|settings|timing|factors|disentanglement)\.csv"
 )
@@ -49,18 +49,21 @@ class Report(Collected):
         return self.folder / "report.md"
 
 
-def written(found: Collected, destination: Path) -> Report:
-    """Write a report, each file whole or not at all, and remove an earlier one's leftovers; returns where it is."""
-    html, markdown = pages.render(found.view)
+def written(found: Collected, destination: Path, *, with_page: bool = True) -> Report:
+    """Write a report, each file whole or not at all, and remove an earlier one's leftovers; returns where it is.
+
+    ``with_page``: with index.html, which repeats everything for a browser.
+    """
     entries = [claim.to_json() for claim in found.claims]
     files = found.files | {
         "tables/claims.csv": tabular.csv_bytes(
             CLAIM_COLUMNS, [[e[column] for column in CLAIM_COLUMNS] for e in entries]
         ),
         "claims.json": plain_text(entries).encode(),
-        "report.md": markdown,
-        "index.html": html,  # last: it speaks of the others
+        "report.md": pages.markdown(found.view),
     }
+    if with_page:
+        files["index.html"] = pages.html(found.view)  # last: it speaks of the others
     for name, content in files.items():
         write_atomic(destination / name, content)
     for path in sorted([*destination.glob("figures/*"), *destination.glob("tables/*")]):

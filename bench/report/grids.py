@@ -38,7 +38,7 @@ class Grids:
                 left_out += 1
                 continue
             self.used_bytes += len(png)
-            path = None
+            path = ""
             if rank == 0:
                 path = f"figures/{stem}-traversal-{wording.file_part(group)}-{wording.file_part(code)}.png"
                 self.files[path] = png
@@ -66,7 +66,8 @@ class Grids:
             shown = f"Shown are the first {grid.shape[0] * grid.shape[1]} to train on, as the discriminator sees them."
             counts = wording.scrubbed(run.data.get("note", ""))
             caption = f"{counts} {shown} Digest {sweep.definition['data']['digest'][:12]}."
-            return [pages.FigureView("The training images", caption, (path,), pages.data_uri(png, "image/png"))]
+            uri = pages.data_uri(png, "image/png")
+            return [pages.FigureView("The training images", caption, path, uri, "training-images")]
         return []
 
     def _pngs(self, run: Run) -> list[tuple[str, bytes]]:

@@ -1,70 +1,79 @@
-"""Pictures of cells that a reference has kept: its own figures/, with the words of its report.md.
+"""Pictures of cells that a reference has kept: files in its figures/, and pictures.json with what they show.
 
 Its packed cells hold no pictures, or are gone.
 """
 
-import html
-import re
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from functools import cache
 from pathlib import Path
 
-from bench.report import pages
+from pydantic import TypeAdapter, ValidationError
 
+from bench.records.storage import plain_text
+from bench.report import pages
+from infogan.data.base import one_line
+
+FILE = "figures/pictures.json"
 KEPT_NOTE = "The cells' pictures are not here; those of the committed report are shown, one seed of each arm."
-MAX_BYTES = 5_000_000  # of a picture
-OF_CELLS = re.compile(r"-(traversal|factor|confusion|pictures)\b")  # figures that need more of a cell than its curves
-_SHOWN = re.compile(r"^!\[(.*)\]\((figures/[^()\s]+\.png)\)$(?:\n\n\*\*.*?\.\*\* (.*)$)?", re.MULTILINE)
-_GRID = re.compile(r"(.+), seed (\d+), ((?:samples|(c\d+) varies)\b.*)")
+MAX_BYTES = 5_000_000  # of a picture, and of the file that lists them
+
+Picture = pages.FigureView | pages.GridView
 
 
 @dataclass(frozen=True)
 class Kept:
-    """Kept pictures. ``shown``: words, caption (may be empty), path in the report's folder and bytes of each."""
+    """Kept pictures, and their bytes by path in the report's folder."""
 
-    shown: tuple[tuple[str, str, str, bytes], ...] = ()
+    pictures: Sequence[Picture] = ()
+    files: dict[str, bytes] = field(default_factory=dict)
 
-    def grids(self, stem: str, groups: Sequence[str]) -> dict[str, list[pages.GridView]]:
-        """Traversals by group, one seed of each."""
-        shown: dict[str, list[pages.GridView]] = {group: [] for group in groups}
-        for words, _, path, content in self.shown:
-            match = _GRID.fullmatch(words)
-            if match and match[1] in shown and path.startswith(f"figures/{stem}-traversal-"):
-                group, seed, rest, code = match.groups()
-                uri = pages.data_uri(content, "image/png")
-                view = pages.GridView(group, int(seed), code or "nearest", uri, path, "(best seed" in rest)
-                shown[group].append(view)
-        return {group: views for group, views in shown.items() if views}
+    def grids(self, groups: Sequence[str]) -> dict[str, list[pages.GridView]]:
+        """Grids of the groups that have one."""
+        views = [view for view in self.pictures if isinstance(view, pages.GridView)]
+        found = {group: [view for view in views if view.group == group] for group in groups}
+        return {group: own for group, own in found.items() if own}
 
-    def figures(self, stem: str, drawn: Collection[str]) -> list[pages.FigureView]:
-        """The figures that were not drawn now: they show images, or what the curves lack."""
-        return [
-            pages.FigureView(words, caption, (path,), pages.data_uri(content, "image/png"))
-            for words, caption, path, content in self.shown
-            if path.startswith(f"figures/{stem}-") and "-traversal-" not in path and path not in drawn
-        ]
+    def figures(self, drawn: Collection[str]) -> list[pages.FigureView]:
+        """The figures that were not drawn now."""
+        return [view for view in self.pictures if isinstance(view, pages.FigureView) and view.file not in drawn]
 
-    def files(self, stem: str) -> dict[str, bytes]:
-        """The pictures by path."""
-        return {path: content for _, _, path, content in self.shown if path.startswith(f"figures/{stem}-")}
+
+def listed(pictures: Iterable[Picture]) -> bytes:
+    """The file that lists these pictures, whose bytes are files of their own."""
+    return plain_text([asdict(replace(picture, inline="")) for picture in pictures]).encode()
 
 
 def read_kept(results: Path) -> Kept:
-    """Pictures that the reference in a folder has kept; none where cells are there, or no report.md."""
-    if (results / "cells").is_dir():
+    """Pictures that the reference in a folder has kept; none where cells are there, or no list.
+
+    Raises ValueError with one line for a list or a picture that does not read.
+    """
+    path = results / FILE
+    if (results / "cells").is_dir() or not path.is_file():
         return Kept()
     try:
-        text = (results / "report.md").read_text(errors="replace")
-    except OSError:
-        return Kept()
-    shown = []
-    for words, path, caption in _SHOWN.findall(text):
-        file = results / path
-        if OF_CELLS.search(path) and ".." not in path and file.is_file() and file.stat().st_size <= MAX_BYTES:
-            shown.append((_plain(words), _plain(caption), path, file.read_bytes()))
-    return Kept(tuple(shown))
+        pictures = _adapter().validate_json(_content(path))
+        beside = {f"figures/{file.name}": file for file in results.glob("figures/*.png")}  # no other file is shown
+        files = {picture.file: _content(beside[picture.file]) for picture in pictures}
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        told = [FILE, ".".join(map(str, first["loc"])), first["msg"]]
+        raise ValueError(one_line(": ".join(filter(None, told)))[:240]) from None
+    except KeyError as error:
+        raise ValueError(one_line(f"{FILE}: no picture {error} beside it")[:240]) from None
+    except OSError as error:
+        raise ValueError(one_line(f"{FILE}: {error.strerror}")) from error
+    shown = [replace(one, inline=pages.data_uri(files[one.file], "image/png")) for one in pictures]
+    return Kept(shown, files)
 
 
-def _plain(markdown: str) -> str:
-    """The text that `wording.markdown_value` has escaped."""
-    return html.unescape(re.sub(r"\\([\\`|\[\]*])", r"\1", markdown))
+def _content(path: Path) -> bytes:
+    if (size := path.stat().st_size) > MAX_BYTES:
+        raise ValueError(one_line(f"{path.name}: {size:,} bytes, {MAX_BYTES:,} are allowed"))
+    return path.read_bytes()
+
+
+@cache
+def _adapter() -> TypeAdapter[list[Picture]]:
+    return TypeAdapter(list[Picture])

@@ -27,12 +27,20 @@ MAX_SVG = 400_000  # bytes; a larger one is mostly pixels, and the PNG stands al
 
 @dataclass(frozen=True)
 class FigureView:
-    """A figure on the page: files beside it, the PNG last, and the bytes inlined."""
+    """A figure on the page."""
 
     title: str
     caption: str
-    paths: tuple[str, ...]
+    file: str  # the PNG beside the page; empty where there is none
     inline: str  # data URI
+    name: str  # of its kind: the last part of its files' names
+    variant: str = ""
+    factor: str = ""  # that it shows the runs of
+
+    @property
+    def is_of_cells(self) -> bool:
+        """Whether drawing it takes more of a cell than its curves and numbers."""
+        return bool(self.factor) or self.name in ("confusion", "pictures")
 
 
 @dataclass(frozen=True)
@@ -43,7 +51,7 @@ class GridView:
     seed: int
     code: str
     inline: str
-    png_path: str | None  # where it is also a file
+    file: str  # beside the page; empty where there is none
     best: bool = False  # its seed has the arm's least error on training images
     role: str = ""  # beside a claim: which seed it is
 
@@ -168,6 +176,7 @@ class ReportView:
     cost_cards: Sequence[Card] = ()
     title: str = PAPERS_TITLE
     links: Sequence[tuple[str, str]] = ()  # to pages around it: their words and addresses
+    drawn_by: str = ""  # the command that draws the whole page, where this is a part of it
 
     @property
     def is_papers(self) -> bool:
@@ -220,14 +229,17 @@ def environment(*, is_html: bool) -> "Environment":
     )
 
 
-def render(view: ReportView) -> tuple[bytes, bytes]:
-    """The report as HTML and as Markdown."""
-    html = environment(is_html=True).get_template("report.html.j2")
-    markdown = environment(is_html=False).get_template("report.md.j2")
+def markdown(view: ReportView) -> bytes:
+    """The report as Markdown."""
+    return environment(is_html=False).get_template("report.md.j2").render(report=view).encode()
+
+
+def html(view: ReportView) -> bytes:
+    """The report as one page for a browser."""
+    template = environment(is_html=True).get_template("report.html.j2")
     script = Markup((TEMPLATES / "explorer.js").read_text()) if any(s.explorer for s in view.sweeps) else ""
     hashed = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    page = html.render(report=view, script=script, script_sha256=hashed)
-    return page.encode(), markdown.render(report=view).encode()
+    return template.render(report=view, script=script, script_sha256=hashed).encode()
 
 
 def render_combined(view: CombinedView) -> bytes:

@@ -1,9 +1,9 @@
 """One sweep becomes its view on the page: claims, pictures, tables, and what is missing."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from bench.analysis.runs import Sweep
 from bench.claims.judge import judge
@@ -15,10 +15,12 @@ from bench.report.factor_tables import factor_tables
 from bench.report.figure_views import Figures
 from bench.report.files import Collected
 from bench.report.grids import Grids
-from bench.report.kept import KEPT_NOTE, read_kept
+from bench.report.kept import KEPT_NOTE, Kept, read_kept
 from bench.spec.experiment import ExperimentTable
 from bench.spec.tables import Spec
 from bench.spec.treatment import treatment_set
+
+Found = TypeVar("Found")
 
 
 class Shown(NamedTuple):
@@ -52,12 +54,8 @@ class SweepViews:
     def __post_init__(self) -> None:
         self.grids = Grids(self.found.files, self.damaged)
         self.figures = Figures(self.found.files, self.damaged, read_history(self.folder / HISTORY))
-        self.kept = read_kept(self.folder)
-        self.remarks: Remarks = {}
-        try:
-            self.remarks = read_remarks(self.folder)
-        except ValueError as error:
-            self.damaged.append(wording.scrubbed(str(error)))
+        self.kept = self._read(read_kept) or Kept()
+        self.remarks: Remarks = self._read(read_remarks) or {}
 
     def view(self, sweep: Sweep) -> pages.SweepView:
         experiment = self.spec.experiments.get(sweep.experiment)
@@ -107,6 +105,14 @@ class SweepViews:
             explorer=drawn.explorer,
         )
 
+    def _read(self, reader: Callable[[Path], Found]) -> Found | None:
+        """What the results folder has beside its records; None where it does not read, which is reported."""
+        try:
+            return reader(self.folder)
+        except ValueError as error:
+            self.damaged.append(wording.scrubbed(str(error)))
+            return None
+
     def filed(self, tables: Iterable[tabular.Table], start: str = "") -> list[tabular.Table]:
         """The tables that have a row, with their files."""
         shown = [replace(table, path=f"tables/{start}{table.name}.csv") for table in tables if table.rows]
@@ -134,10 +140,10 @@ class SweepViews:
             *self.figures.of_curves(sweep, arms, shown.groups, stem),
         ]
         if not grids:
-            grids, grids_note = self.kept.grids(stem, shown.groups), KEPT_NOTE if self.kept.shown else grids_note
-        kept = self.kept.figures(stem, {path for figure in figures for path in figure.paths})
-        self.found.files |= self.kept.files(stem)
-        first += [figure for figure in kept if figure.paths == (f"figures/{stem}-pictures.png",)]
+            grids, grids_note = self.kept.grids(shown.groups), KEPT_NOTE if self.kept.pictures else grids_note
+        kept = self.kept.figures({figure.file for figure in figures})
+        self.found.files |= self.kept.files
+        first += [figure for figure in kept if figure.name == "pictures"]
         return Drawn(first, [*figures, *kept], grids, grids_note, explored, unexplored)
 
     def _set(self, sweep: Sweep) -> str:

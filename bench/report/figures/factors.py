@@ -58,7 +58,7 @@ def draw_runs(found: FactorRuns) -> Drawing | None:
             _grid_axes(figure, left, at, width, small_height, grid, title, 7.5)
         name = f"factor-{found.factor.replace('_', '-')}-{arm_of(found.group)}"
         heading = f"{found.claim}: {found.title}" if found.claim else f"{found.factor.replace('_', ' ')}, {found.group}"
-        return save(figure, name, heading, _caption(found, first))
+        return save(figure, name, heading, _caption(found, first), found.factor)
 
 
 def _title(found: FactorRuns, run: FactorRun) -> str:

@@ -62,6 +62,7 @@ class Drawing:
     caption: str
     svg: bytes
     png: bytes
+    factor: str = ""  # that it shows the runs of
 
 
 def line_style(rank: int) -> dict[str, Any]:
@@ -93,11 +94,12 @@ def show_images(axes: Axes, grid: np.ndarray, **style: Any) -> None:
     axes.imshow(shown, cmap="gray", vmin=0, vmax=255, interpolation="nearest", **style)
 
 
-def save(figure: Figure, name: str, title: str, caption: str) -> Drawing:
+def save(figure: Figure, name: str, title: str, caption: str, factor: str = "") -> Drawing:
     svg, png = io.BytesIO(), io.BytesIO()
     figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": None}, facecolor="white")
     figure.savefig(png, format="png", metadata={"Software": None}, facecolor="white")
-    return Drawing(name, title, caption, _PATH.sub(lambda path: shortened(path[0]), svg.getvalue()), png.getvalue())
+    shorter = _PATH.sub(lambda path: shortened(path[0]), svg.getvalue())
+    return Drawing(name, title, caption, shorter, png.getvalue(), factor)
 
 
 _PATH = re.compile(rb'(?<= d=")[^"]*')  # its commands, which matplotlib writes with absolute coordinates

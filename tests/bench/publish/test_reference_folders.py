@@ -20,6 +20,7 @@ from bench.commands.report import report
 from bench.context import DEFAULT_SPEC
 from bench.publish import lean, reference
 from bench.records.pack_format import Pack
+from bench.report import kept
 from bench.spec.tables import load_spec
 from tests.bench.recorded_sweep import planned, record
 
@@ -67,8 +68,8 @@ def folder(results: Path, references: None) -> Path:
 def test_a_reference_is_a_pack_with_a_lean_report(folder: Path) -> None:
     held = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
     figures = {name for name in held if name.startswith("figures/")}
-    assert {name for name in figures if "-traversal-" not in name} == {"figures/mnist-mi-cpu-t80.png"}
-    assert len(figures) == 6  # the T80 figure and a grid for each arm
+    assert {name for name in figures if "-traversal-" not in name} == {"figures/mnist-mi-cpu-t80.png", kept.FILE}
+    assert len(figures) == 7  # the T80 figure, a grid for each arm, and the list of these
     assert held - figures - {n for n in held if n.startswith("tables/")} == {
         "cells.zip",
         "claims.json",
@@ -81,14 +82,13 @@ def test_a_reference_is_a_pack_with_a_lean_report(folder: Path) -> None:
         assert files == {"cell.json", "history.npz", "result.json"}
     text = (folder / "report.md").read_text()
     shown = set(re.findall(r"!\[[^\]]*\]\((.*?)\)", text))
-    assert shown == figures
+    assert shown == figures - {kept.FILE}
     assert "index.html" not in text
     assert "`make report RESULTS=results/reference/mnist-mi-cpu` draws the page" in text
     assert "| F1" in (folder.parents[1] / "README.md").read_text()
-    pictures = {name: (folder / name).read_bytes() for name in figures}
-    lean.make_lean(folder)
-    assert (folder / "report.md").read_text() == text
-    assert pictures == {name: (folder / name).read_bytes() for name in figures}
+    before = {name: (folder / name).read_bytes() for name in held}
+    reference.again(folder)
+    assert {name: (folder / name).read_bytes() for name in held} == before
 
 
 def test_the_remarks_on_its_sweep_come_with_a_reference(results: Path, folder: Path) -> None:
@@ -145,9 +145,9 @@ def test_its_report_is_drawn_from_it_at_any_time(results: Path, folder: Path) ->
 def test_a_reference_may_keep_the_curves_alone(results: Path, references: None) -> None:
     """Changes the folder that the tests before it read."""
     verdicts = []
-    for curves_only, kept in ((True, CURVES), (False, "cells.zip")):
+    for curves_only, own in ((True, CURVES), (False, "cells.zip")):
         folder = reference.publish(results, "mnist-mi", "cpu", curves_only=curves_only)
-        assert {CURVES, "cells.zip"} & {path.name for path in folder.iterdir()} == {kept}
+        assert {CURVES, "cells.zip"} & {path.name for path in folder.iterdir()} == {own}
         verdicts.append([claim["verdict"] for claim in json.loads((folder / "claims.json").read_text())])
     assert verdicts[0] == verdicts[1]
     assert verdicts[0]

@@ -8,6 +8,7 @@ from functools import cache, partial
 
 import pytest
 
+from bench.analysis.runs import Sweep
 from bench.claims import cost
 from bench.claims.result import BesideResult, ClaimResult, ConditionResult
 from bench.claims.verdict import Budget, BudgetKind, ClaimOutcome, Data, DataKind, Verdict
@@ -18,6 +19,7 @@ from bench.spec.criteria import ClaimTable
 from bench.spec.tables import load_spec
 from tests.builders import SHIPPED
 
+NOTHING_RUN = Sweep("x", "cpu", {}, "", [])
 SAY = partial(wording.measured, "mi_final_fraction")
 
 
@@ -242,9 +244,37 @@ def test_the_line_of_a_strip_is_the_median_that_counts_seeds_which_show_nothing(
 
 
 def test_the_picture_of_a_claim_is_shown_with_it() -> None:
-    picture = FigureView("A figure", "What it shows.", ("figures/a.png",), "data:,")
+    picture = a_figure("mutual-information")
     (card,) = cards.cards([result("F1", ClaimOutcome.REPRODUCED)], {"F1": (picture,)})
     assert card.pictures == (picture,)
+
+
+def a_figure(name: str, variant: str = "", factor: str = "") -> FigureView:
+    file = f"figures/{name}-{variant}-{factor}.png"
+    return FigureView("A figure", "What it shows.", file, f"data:,{file}", name, variant, factor)
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("t80", a_figure("mutual-information", "authors")),
+        ("sample_nmi", a_figure("trajectory", "authors")),
+        ("azimuth_range_share", a_figure("factor-azimuth-infogan", "authors", "azimuth")),
+    ],
+)
+def test_a_claim_is_shown_by_the_figure_of_its_variant_with_its_measure(name: str, shown: FigureView) -> None:
+    """Not by that of another variant, and not by one whose factor or name only begins with the same letters."""
+    others = [
+        a_figure("losses", "authors"),
+        *(a_figure(kind, variant) for kind in ("mutual-information", "trajectory") for variant in ("", "authors-long")),
+        a_figure("factor-azimuth-infogan", "tables", "azimuth"),
+        a_figure("factor-azimuth-two-infogan", "authors", "azimuth_two"),
+    ]
+    claim = replace(result("F1", ClaimOutcome.REPRODUCED), variant="authors")
+    claim = replace(claim, conditions=(replace(claim.conditions[0], measure=name),))
+    pictures = cards.claim_pictures([claim], NOTHING_RUN, [*others, shown], {})
+    assert pictures == {"F1": (shown,)}
+    assert cards.claim_pictures([claim], NOTHING_RUN, others, {}) == {"F1": ()}
 
 
 @pytest.mark.parametrize("value", [-1.0, 0.5, 3.0])

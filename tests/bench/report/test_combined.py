@@ -1,6 +1,7 @@
 """One page over several folders and packs: the best evidence answers each claim, whatever the order of the folders."""
 
 import re
+import shutil
 from base64 import b64encode
 from dataclasses import replace
 from html import unescape
@@ -18,13 +19,14 @@ from bench.records.packs import pack
 from bench.report import cards, evidence, names_of
 from bench.report.build import collect
 from bench.report.combined import MAX_PICTURE, smaller
-from bench.report.kept import read_kept
+from bench.report.kept import FILE, Kept, read_kept
 from bench.report.sentences import sentence
-from bench.spec.tables import Spec
+from bench.spec.tables import Spec, load_spec
 from tests.bench.recorded_sweep import planned, record
 from tests.bench.report.test_cards import result
 
 REFERENCES = Path(__file__).parents[3] / "results" / "reference"
+PICTURE = '[{{"group": "gan", "seed": 0, "code": "c1", "inline": "", "file": "{}", "best": false, "role": ""}}]'
 
 
 @pytest.fixture(scope="module")
@@ -219,13 +221,14 @@ def test_how_far_the_claims_hold_is_said_for_each_kind_of_data() -> None:
 def test_a_reference_has_kept_pictures_with_their_words() -> None:
     folder = REFERENCES / "mnist-paper"
     kept = read_kept(folder)
-    grids = kept.grids("mnist-paper", ["infogan-fast-q", "gan"])
+    grids = kept.grids(["infogan-fast-q", "gan"])
     assert [view.code for view in grids["infogan-fast-q"]] == ["c1", "c2", "c3", "nearest"]
     assert all(view.best and view.seed == 0 for view in grids["infogan-fast-q"])
-    (confusion,) = kept.figures("mnist-paper", {"figures/mnist-paper-trajectory.png"})
+    (confusion,) = kept.figures({"figures/mnist-paper-trajectory.png"})
+    assert kept.figures({confusion.file}) == []
     assert confusion.title == "Which digits a category holds"
     assert confusion.caption.startswith("Held-out images by Q's category")
-    assert kept.files("mnist-paper").keys() >= {"figures/mnist-paper-confusion.png"}
+    assert kept.files["figures/mnist-paper-confusion.png"].startswith(b"\x89PNG")
 
 
 @pytest.mark.slow
@@ -236,7 +239,32 @@ def test_a_reference_shows_the_pictures_that_it_has_kept(spec: Spec) -> None:
 
 
 def test_a_folder_with_cells_keeps_nothing(two: tuple[Path, Path]) -> None:
-    assert not read_kept(two[0]).shown
+    (two[0] / "figures").mkdir()
+    (two[0] / "figures" / "pictures.json").write_bytes((REFERENCES / "mnist-paper" / FILE).read_bytes())
+    assert read_kept(two[0]) == Kept()
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ("[", "figures/pictures.json: Invalid JSON"),
+        ('[{"group": "gan"}]', "Field required"),
+        ("{", "figures/pictures.json"),
+        (PICTURE.format("figures/../../secret.png"), "no picture 'figures/../../secret.png' beside it"),
+        (PICTURE.format("/etc/passwd"), "no picture '/etc/passwd' beside it"),
+    ],
+)
+def test_a_list_of_kept_pictures_that_does_not_read_is_reported(content: str, told: str, tmp_path: Path) -> None:
+    """In a line, and no file outside of figures/ is ever shown."""
+    (tmp_path / "figures").mkdir()
+    (tmp_path / "secret.png").write_bytes(b"secret")
+    (tmp_path / FILE).write_text(content)
+    with pytest.raises(ValueError, match=re.escape(told)) as raised:
+        read_kept(tmp_path)
+    assert "\n" not in str(raised.value)
+    shutil.copy(REFERENCES / "mnist-mi-paper" / "curves.json.xz", tmp_path)
+    found = collect(tmp_path, load_spec(DEFAULT_SPEC))
+    assert [line.partition(":")[0] for line in found.view.damaged] == [FILE]
 
 
 def test_a_large_picture_is_drawn_smaller() -> None:
