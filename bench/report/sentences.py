@@ -10,9 +10,9 @@ from bench.analysis.runs import Sweep
 from bench.claims.judge import judge, left_out
 from bench.claims.remarks import read_remarks, with_remarks
 from bench.claims.result import ClaimResult
-from bench.claims.verdict import Budget, BudgetKind, ClaimOutcome, Data, DataKind
+from bench.claims.verdict import Budget, BudgetKind, Data, DataKind
 from bench.report import answers, unclaimed, wording
-from bench.spec.experiment import ExperimentTable
+from bench.spec.experiment import ArmTable, ExperimentTable
 from bench.spec.tables import Spec
 from infogan.data import own
 
@@ -69,28 +69,22 @@ def sentence(result: ClaimResult) -> str:
     return f"{start}{answers.ours([result], with_bound=True)}{paper}{remark}{of}"
 
 
-def answer_of_figure1(results: list[ClaimResult]) -> str:
-    """Which arm follows the paper's InfoGAN curve; empty where no claim asks that."""
+def answer_of_figure1(results: list[ClaimResult], arms: Mapping[str, ArmTable]) -> str:
+    """Which arm follows the paper's InfoGAN curve, in the words of its table; empty where no claim asks that."""
     asked = [(r, c) for r in results for c in r.conditions if c.measure == DISTANCE]
     if not asked:
         return ""
     decided = [(r, c) for r, c in asked if r.verdict.is_measured]
     if not decided:
         return f"Whether the paper's curve appears is not measured yet: {asked[0][0].reason}."
-    matching = [r.arm for r, c in decided if c.holds]
-    others = [r.arm for r, c in decided if not c.holds]
-    reproduced = {r.arm for r, _ in decided if r.verdict.outcome is ClaimOutcome.REPRODUCED}
-    if matching == ["infogan-fast-q"] and others == ["infogan"] and reproduced == {"infogan-fast-q"}:
-        sentence = (
-            "The paper's curve appears with Q's head at the generator's rate (infogan-fast-q), "
-            "not with the rates of the paper's tables (infogan)"
-        )
-    elif not matching:
-        sentence = f"The paper's curve does not appear ({wording.listed(others)})"
-    elif others:
-        sentence = f"The paper's curve appears with {wording.listed(matching)}, not with {wording.listed(others)}"
-    else:
-        sentence = f"The paper's curve appears with {wording.listed(matching)}"
+    plain = {name: f"{arm.plain} ({name})" for name, arm in arms.items() if arm.plain}
+    matching, others = (
+        wording.listed(plain.get(r.arm, r.arm) for r, c in decided if c.holds == holds) for holds in (True, False)
+    )
+    beside = f", not with {others}" if others else ""
+    sentence = f"The paper's curve appears with {matching}{beside}"
+    if not matching:
+        sentence = f"The paper's curve does not appear with {others}"
     data = decided[0][0].verdict.data
     ons = {DataKind.PAPERS: "", DataKind.SUBSTITUTE: ", on a substitute for its data"}
     on = ons.get(data.kind, f", on {data.words}")

@@ -66,7 +66,7 @@ class SweepViews:
         of_choices = choices.headline(shown.chosen)
         if not of_choices and not any(result.has_run for result in results):
             of_choices = unclaimed.headline(sweep, experiment)
-        lead = of_choices or sentences.answer_of_figure1(results)
+        lead = of_choices or sentences.answer_of_figure1(results, self.spec.arms)
         results = cards.told(results)
         too_short = self.found.answers.add(sweep, experiment, results, of_choices)
         left_out = sentences.left_out_sentence(sweep, experiment)

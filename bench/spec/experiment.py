@@ -33,6 +33,8 @@ class ArmTable(TrainingTable):
 
     note: str = ""
     """description of the arm in the report"""
+    plain: str = ""
+    """what sets the arm apart, in a few words, for the report's first sentence; empty: its name alone"""
     more_codes: list[ContinuousTable] = Field(default_factory=list)  # appended; H(c) and T80 do not change
     """continuous codes after those of the experiment"""
 

@@ -237,7 +237,8 @@ def merged_training(spec: Spec, experiment: ExperimentTable, variant: str | None
         layers.append(spec.arms[arm])
     merged: dict[str, Any] = {}
     for layer in layers:
-        merged |= {k: v for k, v in layer.model_dump(exclude_none=True).items() if k not in ("note", "more_codes")}
+        settings = layer.model_dump(exclude_none=True)
+        merged |= {k: v for k, v in settings.items() if k not in ("note", "plain", "more_codes")}
     if isinstance(merged.get("optimizer"), str):
         merged["optimizer"] = {"name": merged["optimizer"]}
     return cast(StatedTraining, merged)

@@ -97,7 +97,8 @@ def test_headline_turns_with_the_data(spec: Spec, tmp_path: Path) -> None:
             record(tmp_path, cell)
     write_report(tmp_path, spec)
     page = texts(tmp_path / "report")["report.md"]
-    assert "The paper's curve does not appear (infogan). Not measured: infogan-fast-q." in page
+    sentence = "The paper's curve does not appear with the rates of the paper's tables (infogan)."
+    assert f"{sentence} Not measured: infogan-fast-q." in page
 
 
 def test_page_is_self_contained(full: Path) -> None:
