@@ -10,7 +10,7 @@ from bench.paths import DEFAULT_RESULTS, on_results, require_folder
 from bench.records.locks import Locked
 from bench.records.tasks import Resources
 from bench.run import kernels, share_gpu
-from bench.run.data import data_dirs, info_of
+from bench.run.data import data_dirs, info_of, with_measurable
 from bench.run.executors import EXECUTORS
 from bench.run.executors.cluster_connection import require_ray
 from bench.run.own import learn_architectures, require_trainable
@@ -115,6 +115,8 @@ class Context:
             name: info_of(self.spec, name, self.profiles[name], self.data_dirs[name], download=download)
             for name in self.names
         }
+        for name in self.names:
+            self.spec = with_measurable(self.spec, name, self.profiles[name], self.infos[name])
         self._choose = kernels.Chooser(self.results, trains=trains, announce=say_as_is)
         try:
             self.cells = [cell for name in self.names for cell in self._cells(name)]

@@ -64,8 +64,7 @@ def _lacking(sets: dict[str, data.NotInFolder], file: str) -> str:
 def info_of(spec: Spec, name: str, profile: str, data_dir: Path | None, *, download: bool) -> data.DataInfo:
     """What an experiment's data are; with ``download`` they are brought or rendered first.
 
-    Raises DataError, or BadInput if a batch is larger than the set. Measures that images from the command line do not
-    allow are dropped from the experiment's table.
+    Raises DataError, or BadInput if a batch is larger than the set.
     """
     table = spec.experiments[name]
     budget, wanted = profile_table(table, name, profile), table.wanted_data
@@ -76,29 +75,29 @@ def info_of(spec: Spec, name: str, profile: str, data_dir: Path | None, *, downl
                 info = data.prepare(wanted, table.source, data_dir, num_images=budget.num_images, progress=progress)
         else:
             info = data.describe(wanted, table.source, data_dir, num_images=budget.num_images)
-    fewest = num_trained_on(budget, info.num_train)
     for variant, arm in groups(table, table.arms):
         batch_size = merged_training(spec, table, variant, arm)["batch_size"]
         num = num_trained_on(budget, info.num_train, table.variants[variant] if variant else None)
-        fewest = min(fewest, num)
         if batch_size > num:
             images = f"the {num} training images of profile {profile}"
             raise BadInput(
                 f"{name}: batch_size = {batch_size} exceeds {images}; set a smaller training.batch_size with --set"
             )
-    if info.name == data.own.NAME:
-        _require_measurable(spec, name, info.num_classes, fewest)
     return info
 
 
-def _require_measurable(spec: Spec, name: str, num_classes: int, num_images: int) -> None:
-    """Drop measures that are impossible for images from the command line; raise BadInput for images from the file.
+def with_measurable(spec: Spec, name: str, profile: str, info: data.DataInfo) -> Spec:
+    """The spec without measures of the experiment that images from the command line do not allow, which is said.
 
-    ``num_classes``: number of classes of the user's own images, 0 without labels. ``num_images``: the smallest number
-    that an arm trains on.
+    Raises BadInput for such measures of images from the file.
     """
-    measures = spec.experiments[name].measures
-    unmeasurable = [family for family in measures if family in data.own.OF_CLASSES]
+    table = spec.experiments[name]
+    if info.name != data.own.NAME:
+        return spec
+    budget, num_classes = profile_table(table, name, profile), info.num_classes
+    variants = [None, *table.variants.values()]
+    num_images = min(num_trained_on(budget, info.num_train, variant) for variant in variants)
+    unmeasurable = [family for family in table.measures if family in data.own.OF_CLASSES]
     if not num_classes:
         why = "the images have no labels"
         unmeasurable = [family for family in unmeasurable if family != "samples"]  # which does without
@@ -107,12 +106,16 @@ def _require_measurable(spec: Spec, name: str, num_classes: int, num_images: int
     elif num_images < data.own.MIN_LABELLED:
         why = f"at least {data.own.MIN_LABELLED} training images with labels are needed, there are {num_images}"
     else:
-        return
-    if unmeasurable and not _is_replaced(spec, name):
+        return spec
+    if not unmeasurable:
+        return spec
+    if not _is_replaced(spec, name):
         raise BadInput(f"{name}: measures names {unmeasurable[0]!r}, but {why}: remove it")
-    if unmeasurable:
-        measures[:] = [family for family in measures if family not in unmeasurable]
-        say(f"{name}: measured without {', '.join(unmeasurable)}, since {why}")
+    say(f"{name}: measured without {', '.join(unmeasurable)}, since {why}")
+    left = [family for family in table.measures if family not in unmeasurable]
+    return spec.model_copy(
+        update={"experiments": {**spec.experiments, name: table.model_copy(update={"measures": left})}}
+    )
 
 
 def _is_replaced(spec: Spec, name: str) -> bool:

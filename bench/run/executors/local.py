@@ -13,9 +13,10 @@ import signal
 import tempfile
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from multiprocessing import forkserver, resource_tracker
 from multiprocessing.connection import Connection, wait
+from multiprocessing.context import ForkServerContext
 from multiprocessing.process import BaseProcess
 
 from bench.records.tasks import CellTask
@@ -29,7 +30,6 @@ MAX_FOLDER_BYTES = 64  # leaves room for the names that multiprocessing appends
 PRELOAD_TO_MEASURE = "infogan.measures.families"
 NUM_FILES = 64  # open at a time, for launcher, tracking store and data
 NUM_FILES_PER_CELL = 8  # two pipes, descriptors passed by the server, a checkpoint and its folder
-End = Callable[[CellTask, str, str], None]  # takes a cell, its outcome and a message
 SERVER_DEATH = "the server that starts workers died at its start, perhaps because of a memory limit (ulimit -v)"
 
 
@@ -64,56 +64,108 @@ class LocalExecutor:
         to_measure = [PRELOAD_TO_MEASURE] if any(task.cell.measures for task in tasks) else []
         self._context.set_forkserver_preload([*PRELOAD, *to_measure])
         _start_server()
-        waiting, running, outcomes = deque(_groups(tasks, self.together)), list[_Worker](), dict[str, str]()
-        started: set[str] = set()
-        told_to_stop = killed = False
-
-        def end(task: CellTask, outcome: str, message: str) -> None:
-            if outcome == "trained":
-                waiting.appendleft([task])
-                return
-            outcomes[task.cell.key] = outcome
-            on_event(task, outcome, {"message": message})
-
-        def is_room() -> bool:
-            return sum(max(1, len(worker.tasks)) for worker in running) + len(waiting[0]) <= self.jobs
-
-        while running or (waiting and not stop.requested):
-            while waiting and is_room() and not stop.requested:
-                group = waiting.popleft()
-                for task in group:
-                    if task.cell.key not in started:  # else it was trained with others, now to be measured
-                        on_event(task, "started", {})
-                started |= {task.cell.key for task in group}
-                try:
-                    running.append(self._start(group))
-                except (EOFError, ConnectionError):
-                    for task in group:
-                        end(task, *conclude(task, SERVER_DEATH, stopping=stop.requested))
-            if stop.requested and not told_to_stop:
-                told_to_stop = True
-                _signal_all(running, signal.SIGTERM)
-            if stop.urgent and not killed:
-                killed = True
-                _signal_all(running, signal.SIGKILL)
-            wait([w.connection for w in running] + [w.process.sentinel for w in running], timeout=0.2)
-            for worker in list(running):
-                _receive(worker, on_event, end)
-                if not worker.process.is_alive():
-                    _receive(worker, on_event, end)  # events sent between the read above and its end
-                    running.remove(worker)
-                    _bury(worker, end, stopping=told_to_stop)
+        workers = _Workers(self._context, self.jobs, deque(_groups(tasks, self.together)), on_event, stop)
+        while workers.running or (workers.waiting and not stop.requested):
+            while workers.has_room and not stop.requested:
+                workers.start_next()
+            workers.pass_on_stop()
+            workers.receive()
             tick()
-        for task in [task for group in waiting for task in group if task.cell.key in started]:
-            end(task, "stopped", "")
-        return outcomes
+        workers.give_up_waiting()
+        return workers.outcomes
 
-    def _start(self, tasks: list[CellTask]) -> _Worker:
-        receiver, sender = self._context.Pipe(duplex=False)
-        process = self._context.Process(target=_work, args=(tasks, sender), name=tasks[0].cell.name)
-        process.start()
-        sender.close()
-        return _Worker({task.cell.key: task for task in tasks}, process, receiver)
+
+@dataclass
+class _Workers:
+    """One launch: groups of tasks that wait, workers that run, and by key what became of each task."""
+
+    context: ForkServerContext
+    jobs: int
+    waiting: deque[list[CellTask]]
+    on_event: OnEvent
+    stop: StopRequest
+    told_to_stop: bool = False
+    killed: bool = False
+    running: list[_Worker] = field(default_factory=list)
+    outcomes: dict[str, str] = field(default_factory=dict)
+    started: set[str] = field(default_factory=set)
+
+    @property
+    def has_room(self) -> bool:
+        """Whether the next group that waits may start now."""
+        num_busy = sum(max(1, len(worker.tasks)) for worker in self.running)
+        return bool(self.waiting) and num_busy + len(self.waiting[0]) <= self.jobs
+
+    def start_next(self) -> None:
+        """Start a process for the next group."""
+        group = self.waiting.popleft()
+        for task in group:
+            if task.cell.key not in self.started:  # else it was trained with others, now to be measured
+                self.on_event(task, "started", {})
+        self.started |= {task.cell.key for task in group}
+        try:
+            receiver, sender = self.context.Pipe(duplex=False)
+            process = self.context.Process(target=_work, args=(group, sender), name=group[0].cell.name)
+            process.start()
+            sender.close()
+            self.running.append(_Worker({task.cell.key: task for task in group}, process, receiver))
+        except (EOFError, ConnectionError):
+            for task in group:
+                self._end(task, *conclude(task, SERVER_DEATH, stopping=self.stop.requested))
+
+    def pass_on_stop(self) -> None:
+        """Tell the processes to stop, or kill them, once each, if that is asked for."""
+        if self.stop.requested and not self.told_to_stop:
+            self.told_to_stop = True
+            self._signal(signal.SIGTERM)
+        if self.stop.urgent and not self.killed:
+            self.killed = True
+            self._signal(signal.SIGKILL)
+
+    def receive(self) -> None:
+        """Wait a moment for events, pass them on, and conclude the cells of workers that ended without a word."""
+        wait([w.connection for w in self.running] + [w.process.sentinel for w in self.running], timeout=0.2)
+        for worker in list(self.running):
+            self._read(worker)
+            if not worker.process.is_alive():
+                self._read(worker)  # events sent between the read above and its end
+                self.running.remove(worker)
+                worker.process.join()
+                worker.connection.close()
+                death = _describe_exit(worker.process.exitcode)
+                for task in worker.tasks.values():
+                    self._end(task, *conclude(task, death, stopping=self.told_to_stop))
+
+    def give_up_waiting(self) -> None:
+        """End tasks that were trained and still wait to be measured."""
+        for task in [task for group in self.waiting for task in group if task.cell.key in self.started]:
+            self._end(task, "stopped", "")
+
+    def _signal(self, signum: int) -> None:
+        for worker in self.running:
+            if worker.process.pid is not None and worker.process.is_alive():
+                os.kill(worker.process.pid, signum)
+
+    def _read(self, worker: _Worker) -> None:
+        """Pass on the events that a worker has sent. An error of the launcher's own callbacks is raised."""
+        while True:
+            try:
+                if not worker.connection.poll():
+                    return
+                key, kind, values = worker.connection.recv()
+            except (EOFError, OSError):
+                return
+            if kind in OUTCOMES:
+                self._end(worker.tasks.pop(key), kind, values["message"])
+            else:
+                self.on_event(worker.tasks[key], kind, values)
+
+    def _end(self, task: CellTask, outcome: str, message: str) -> None:
+        if outcome == "trained":
+            self.waiting.appendleft([task])
+            return
+        self.outcomes[task.cell.key] = outcome
+        self.on_event(task, outcome, {"message": message})
 
 
 def _groups(tasks: Iterable[CellTask], together: int) -> list[list[CellTask]]:
@@ -129,29 +181,6 @@ def _groups(tasks: Iterable[CellTask], together: int) -> list[list[CellTask]]:
             open_groups[kind] = group
         group.append(task)
     return groups
-
-
-def _receive(worker: _Worker, on_event: OnEvent, end: End) -> None:
-    """Pass on the events that a worker has sent. An error of the launcher's own callbacks is raised."""
-    while True:
-        try:
-            if not worker.connection.poll():
-                return
-            key, kind, values = worker.connection.recv()
-        except (EOFError, OSError):
-            return
-        if kind in OUTCOMES:
-            end(worker.tasks.pop(key), kind, values["message"])
-        else:
-            on_event(worker.tasks[key], kind, values)
-
-
-def _bury(worker: _Worker, end: End, *, stopping: bool) -> None:
-    """Conclude the cells that an ended worker left without an outcome."""
-    worker.process.join()
-    worker.connection.close()
-    for task in worker.tasks.values():
-        end(task, *conclude(task, _describe_exit(worker.process.exitcode), stopping=stopping))
 
 
 def _allow_files(wanted: int) -> None:
@@ -207,12 +236,6 @@ def _describe_exit(exitcode: int | None) -> str:
         hint = " (killed by the system, perhaps for lack of memory)" if name == "SIGKILL" else ""
         return f"worker died of {name}{hint}; the next run continues from its last checkpoint"
     return f"worker ended with exit code {exitcode} and no result; the next run continues from its last checkpoint"
-
-
-def _signal_all(workers: list[_Worker], signum: int) -> None:
-    for worker in workers:
-        if worker.process.pid is not None and worker.process.is_alive():
-            os.kill(worker.process.pid, signum)
 
 
 def _die_with_parent() -> None:

@@ -4,6 +4,7 @@ import contextlib
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from bench.records.folder import CellFolder
 from bench.records.locks import Locked, LockLost
@@ -11,6 +12,9 @@ from bench.records.schema import Result
 from bench.records.storage import in_words
 from bench.records.tasks import CellTask, EventValues
 from infogan.data.base import one_line
+
+if TYPE_CHECKING:  # torch is imported where a cell is trained
+    from bench.run.train_cell import CellRun
 
 OUTCOMES = ("done", "failed", "stopped", "trained")  # trained: together with others, to be measured by another worker
 PROGRESS_EVERY_S = 0.25
@@ -31,42 +35,48 @@ def work(tasks: Sequence[CellTask], send: Send, told_to_stop: Callable[[], bool]
             _tell(send, task, *conclude(task, death, stopping=told_to_stop()))
         return
 
-    def attempt(task: CellTask) -> Iterator[None]:
-        outcome, alone, sent_at = ("stopped", ""), False, 0.0
-
-        def report(kind: str, values: EventValues) -> None:
-            nonlocal outcome, alone, sent_at
-            if kind in OUTCOMES:
-                outcome = kind, values.get("message", "")
-                return
-            if kind == "progress":
-                now = time.monotonic()
-                if now - sent_at < PROGRESS_EVERY_S and values["iteration"] < task.cell.iterations:
-                    return
-                sent_at = now
-            try:
-                send(task, kind, values)
-            except OSError:
-                alone = True
-
-        def should_stop() -> bool:
-            return alone or lock.lost or told_to_stop()
-
-        folder = CellFolder.of(task.results, task.cell)
-        lock = folder.lock(f"process {os.getpid()}", patience_s=LOCK_PATIENCE_S, give_up=told_to_stop)
-        try:
-            with lock:
-                yield from CellRun(task, report, should_stop, lock, len(tasks)).turns()
-        except (Locked, LockLost) as error:
-            outcome = ("stopped" if told_to_stop() else "failed"), str(error)
-        except OSError as error:
-            outcome = "failed", f"the cell's folder cannot be used: {in_words(error)}"
-        _tell(send, task, *outcome)
-
     device = tasks[0].cell.config["device"]
     prepare_worker(device)
-    for _ in take_turns([attempt(task) for task in tasks], device):
+    for _ in take_turns([_Attempt(task, send, told_to_stop).turns(CellRun, len(tasks)) for task in tasks], device):
         pass
+
+
+class _Attempt:
+    """One cell in this process: what it reports goes to the launcher, and its last event is its outcome."""
+
+    def __init__(self, task: CellTask, send: Send, told_to_stop: Callable[[], bool]) -> None:
+        self.task, self.send, self.told_to_stop = task, send, told_to_stop
+        folder = CellFolder.of(task.results, task.cell)
+        self.lock = folder.lock(f"process {os.getpid()}", patience_s=LOCK_PATIENCE_S, give_up=told_to_stop)
+        self.outcome, self.is_alone, self.sent_at_s = ("stopped", ""), False, 0.0
+
+    def turns(self, train: "type[CellRun]", num_together: int) -> Iterator[None]:
+        """Train and measure it, a turn at a time."""
+        try:
+            with self.lock:
+                yield from train(self.task, self._report, self._should_stop, self.lock, num_together).turns()
+        except (Locked, LockLost) as error:
+            self.outcome = ("stopped" if self.told_to_stop() else "failed"), str(error)
+        except OSError as error:
+            self.outcome = "failed", f"the cell's folder cannot be used: {in_words(error)}"
+        _tell(self.send, self.task, *self.outcome)
+
+    def _report(self, kind: str, values: EventValues) -> None:
+        if kind in OUTCOMES:
+            self.outcome = kind, values.get("message", "")
+            return
+        if kind == "progress":
+            now_s = time.monotonic()
+            if now_s - self.sent_at_s < PROGRESS_EVERY_S and values["iteration"] < self.task.cell.iterations:
+                return
+            self.sent_at_s = now_s
+        try:
+            self.send(self.task, kind, values)
+        except OSError:
+            self.is_alone = True
+
+    def _should_stop(self) -> bool:
+        return self.is_alone or self.lock.lost or self.told_to_stop()
 
 
 def _tell(send: Send, task: CellTask, outcome: str, message: str) -> None:
