@@ -17,7 +17,7 @@ from bench.run.own import learn_architectures, require_trainable
 from bench.spec.cells import Cell
 from bench.spec.images import replacement
 from bench.spec.reading import BUILTIN
-from bench.spec.resolve import cells
+from bench.spec.resolve import Machine, cells
 from bench.spec.schema import PROFILES, suggest
 from bench.spec.selection import Selection, experiment_table, parse_seeds, profile_table, selected_seeds
 from bench.spec.tables import load_spec
@@ -219,9 +219,8 @@ class Context:
         return profile
 
     def _cells(self, name: str) -> list[Cell]:
-        versions = environment.key_versions()
-        profile, info = self.profiles[name], self.infos[name]
-        return cells(self.spec, name, profile, self.selection, info, self.device, versions, self._choose)
+        machine = Machine(self.device, environment.key_versions(), self._choose)
+        return cells(self.spec, name, self.profiles[name], self.selection, self.infos[name], machine)
 
 
 def found_device(wanted: str, advice: str = "") -> str:

@@ -13,7 +13,7 @@ from bench.records.folder import CellFolder
 from bench.records.history import History
 from bench.records.schema import Measured, Result
 from bench.spec.cells import Cell
-from bench.spec.resolve import cells
+from bench.spec.resolve import Machine, cells
 from bench.spec.selection import Selection
 from bench.spec.tables import Spec, load_spec
 from infogan.data import DataInfo
@@ -138,7 +138,7 @@ def planned(
 ) -> list[Cell]:
     """The cells of an experiment; ``selection``: arms, variants, seeds."""
     found = load_spec(spec, settings) if isinstance(spec, Path) else spec
-    return cells(found, experiment, profile, Selection(**selection), data, device, versions)
+    return cells(found, experiment, profile, Selection(**selection), data, Machine(device, versions))
 
 
 def of_arm(run: Run, arm: str) -> Run:

@@ -10,7 +10,7 @@ from typing import Any, cast
 from bench.spec.cells import Cell, digest
 from bench.spec.config import Config
 from bench.spec.experiment import groups
-from bench.spec.resolve import KernelChoice, resolve
+from bench.spec.resolve import KernelChoice, Machine, Resolver
 from bench.spec.tables import Spec, SpecError
 from infogan.data import DataInfo, own
 
@@ -57,8 +57,8 @@ def _current_config(spec: Spec, cell: Cell, num_train: int | None) -> Config | N
     network = cell.config["network"]
     is_rounded = network.get("precision") == "bf16"
     choice = KernelChoice(tuple(network.get("fast_layers", ())), network.get("chosen_for", ""), is_rounded)
-    where = cell.experiment, cell.profile, cell.variant, cell.arm, cell.seed
-    versions, device = cell.config["versions"], cell.config["device"]
+    machine = Machine(cell.config["device"], cell.config["versions"], lambda layers, batch_size: choice)
     drawn = cell.config.get("own", {}).get("architecture")  # a report imports nothing: the record knows the table
     tables = {cell.config["architecture"]: drawn["table"]} if drawn else {}
-    return resolve(spec, *where, info, device, versions, lambda layers, batch_size: choice, tables).config
+    resolver = Resolver(spec, cell.experiment, cell.profile, info, machine, tables)
+    return resolver.cell(cell.variant, cell.arm, cell.seed).config

@@ -4,42 +4,25 @@
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple, cast
 
 from bench.spec.cells import FORMAT, Cell, input_width
 from bench.spec.config import Code, Config, Definition, Network, StatedNetwork, Training
-from bench.spec.experiment import ExperimentTable, merged_architecture, merged_codes, merged_noise, num_trained_on
+from bench.spec.experiment import (
+    ExperimentTable,
+    ProfileTable,
+    merged_architecture,
+    merged_codes,
+    merged_noise,
+    num_trained_on,
+)
 from bench.spec.selection import Selection, experiment_table, selected_seeds
 from bench.spec.tables import Spec, SpecError, merged_network, merged_training
 from infogan.architectures import Architecture, Dense, Strided, adapted, choosable_layers
 from infogan.data import DataInfo, OwnImages
 from infogan.own.networks import architecture_of
-
-
-def _training(
-    spec: Spec, experiment: ExperimentTable, variant: str | None, arm: str | None, device: str, iterations: int
-) -> Training:
-    """Resolve the training settings to numbers: one lambda per code and phase, Q's rate, no graph capture on a CPU."""
-    merged = merged_training(spec, experiment, variant, arm)
-    if merged.get("capture") == "auto" and (device == "cpu" or merged["step"] != "fused"):
-        merged["capture"] = "off"
-    num_codes = len(_codes(spec, experiment, variant, arm))
-    rates = {"discriminator": merged["learning_rate_discriminator"], "generator": merged["learning_rate_generator"]}
-    rate_q, weight = merged["learning_rate_q"], merged["mi_weight"]
-    weight_g = weight if merged["mi_weight_generator"] == "same" else merged["mi_weight_generator"]
-    resolved = {
-        "learning_rate_q": rates[rate_q] if isinstance(rate_q, str) else rate_q,
-        "mi_weight_discriminator": weight if isinstance(weight, list) else [weight] * num_codes,
-        "mi_weight_generator": weight_g if isinstance(weight_g, list) else [weight_g] * num_codes,
-        "iterations": iterations,
-    }
-    kept = {k: v for k, v in merged.items() if k not in ("mi_weight", "mi_weight_generator")}
-    return cast(Training, kept | resolved)
-
-
-def _codes(spec: Spec, experiment: ExperimentTable, variant: str | None, arm: str | None) -> list[Code]:
-    codes = merged_codes(experiment, variant, None if arm is None else spec.arms[arm])
-    return [cast(Code, code.model_dump(mode="json", exclude_none=True)) for code in codes]
 
 
 class KernelChoice(NamedTuple):
@@ -58,90 +41,123 @@ def all_that_may_gain(layers: Sequence[Strided | Dense], batch_size: int) -> Ker
     return KernelChoice(tuple(layer.name for layer in layers), "any")
 
 
-def _network(
-    table: StatedNetwork,
-    width: float,
-    found: Architecture,
-    input_width: int,
-    batch_size: int,
-    device: str,
-    is_exact: bool,
-    choose: Choose,
-) -> Network:
-    """Resolve the network settings, with the implementation of each layer and the processor that it was chosen for.
+@dataclass(frozen=True)
+class Machine:
+    """What a key says of where a cell is trained. ``versions``: of torch and of the training code."""
 
-    ``precision="auto"`` is bf16 on processors that gain from it, unless ``is_exact``; elsewhere and on a GPU float32.
-    """
-    is_auto = table.get("precision") == "auto"
-    if is_auto:
-        gains = device == "cpu" and not is_exact and choose((), batch_size).gains_from_bf16
-        table = cast(StatedNetwork, {**table, "precision": "bf16" if gains else "float32"})
-    is_rounded = table.get("precision") == "bf16"
-    if device != "cpu" or not (is_auto if is_rounded else table.get("kernels") == "fastest"):
-        return {**table, "width": width}
-    layers = () if is_rounded else choosable_layers(adapted(found, table), input_width, width)
-    choice = choose(layers, batch_size)
-    return {**table, "width": width, "fast_layers": list(choice.fast_layers), "chosen_for": choice.processor}
+    device: str
+    versions: dict[str, str]
+    choose: Choose = all_that_may_gain
 
 
-def resolve(
-    spec: Spec,
-    experiment_name: str,
-    profile: str,
-    variant: str | None,
-    arm: str,
-    seed: int,
-    data: DataInfo,
-    device: str,
-    versions: dict[str, str],
-    choose: Choose = all_that_may_gain,
-    tables: Mapping[str, Any] | None = None,
-) -> Cell:
-    """Resolve the full configuration of one cell. ``versions``: of torch and of the training code.
+@dataclass(frozen=True)
+class Resolver:
+    """Resolves cells of one experiment at one profile.
 
     ``tables``: of custom networks, instead of those known to the spec.
     """
-    experiment = spec.experiments[experiment_name]
-    budget = experiment.profiles[profile]
-    common = _training(spec, experiment, None, None, device, budget.iterations)
-    training = _training(spec, experiment, variant, arm, device, budget.iterations)
-    wanted = experiment.wanted_data
 
-    def networks(variant: str | None, arm: str | None, training: Training) -> dict[str, Any]:
+    spec: Spec
+    name: str
+    profile: str
+    data: DataInfo
+    machine: Machine
+    tables: Mapping[str, Any] | None = None
+
+    def cell(self, variant: str | None, arm: str, seed: int) -> Cell:
+        """A cell with its full configuration. Raises SpecError for settings that do not fit together."""
+        training = self._training(variant, arm)
+        own: dict[str, Any] = self._networks(variant, arm, training)
+        if variant is not None:
+            num_images = num_trained_on(self._budget, self.data.num_train, self._table.variants[variant])
+            own["data"] = self._shared["data"] | {"num_images": num_images}
+        own |= {"variant": variant, "arm": arm, "seed": seed, "training": training}
+        _check_capture(f"experiments.{self.name}", training, self.machine.device)
+        _check_warm_up(f"experiments.{self.name}.profiles.{self.profile}", training)
+        definition = cast(Definition, self._shared | {"training": self._common})
+        return Cell(cast(Config, self._shared | own), definition, tuple(self._table.measures))
+
+    @property
+    def _table(self) -> ExperimentTable:
+        return self.spec.experiments[self.name]
+
+    @property
+    def _budget(self) -> ProfileTable:
+        return self._table.profiles[self.profile]
+
+    @cached_property
+    def _common(self) -> Training:
+        """The experiment's training settings, before variant and arm."""
+        return self._training(None, None)
+
+    @cached_property
+    def _shared(self) -> dict[str, Any]:
+        """What all cells have in common unless their variant or arm replaces it."""
+        wanted = self._table.wanted_data
+        return {
+            "format": FORMAT,
+            "experiment": self.name,
+            "profile": self.profile,
+            "data": {
+                "name": self.data.name,
+                "source": self.data.source,
+                "digest": self.data.digest,
+                "num_images": num_trained_on(self._budget, self.data.num_train),
+                **({"images": wanted.made_as} if isinstance(wanted, OwnImages) else {}),
+            },
+            **self._networks(None, None, self._common),
+            "device": self.machine.device,
+            "versions": self.machine.versions,
+        }
+
+    def _training(self, variant: str | None, arm: str | None) -> Training:
+        """Training settings as numbers: one lambda per code and phase, Q's rate, no graph capture on a CPU."""
+        merged = merged_training(self.spec, self._table, variant, arm)
+        if merged.get("capture") == "auto" and (self.machine.device == "cpu" or merged["step"] != "fused"):
+            merged["capture"] = "off"
+        num_codes = len(self._codes(variant, arm))
+        rates = {"discriminator": merged["learning_rate_discriminator"], "generator": merged["learning_rate_generator"]}
+        rate_q, weight = merged["learning_rate_q"], merged["mi_weight"]
+        weight_g = weight if merged["mi_weight_generator"] == "same" else merged["mi_weight_generator"]
+        resolved = {
+            "learning_rate_q": rates[rate_q] if isinstance(rate_q, str) else rate_q,
+            "mi_weight_discriminator": weight if isinstance(weight, list) else [weight] * num_codes,
+            "mi_weight_generator": weight_g if isinstance(weight_g, list) else [weight_g] * num_codes,
+            "iterations": self._budget.iterations,
+        }
+        kept = {k: v for k, v in merged.items() if k not in ("mi_weight", "mi_weight_generator")}
+        return cast(Training, kept | resolved)
+
+    def _codes(self, variant: str | None, arm: str | None) -> list[Code]:
+        codes = merged_codes(self._table, variant, None if arm is None else self.spec.arms[arm])
+        return [cast(Code, code.model_dump(mode="json", exclude_none=True)) for code in codes]
+
+    def _networks(self, variant: str | None, arm: str | None, training: Training) -> dict[str, Any]:
         """The tables that depend on variant and arm; ``own`` only if there are custom parts."""
-        named: dict[str, Any] = {"architecture": merged_architecture(experiment, variant)}
-        own = spec.given.own.entries(named["architecture"], training, tables)
-        named |= {"own": own} if own else {}
-        table, batch_size = merged_network(spec, experiment, variant), common["batch_size"]
-        codes, noise = _codes(spec, experiment, variant, arm), merged_noise(experiment, variant)
-        sizes = input_width(noise.size, codes), batch_size
-        network = _network(table, budget.width, architecture_of(named), *sizes, device, profile == "paper", choose)
-        return named | {"network": network, "codes": codes, "noise": noise.model_dump()}
+        found: dict[str, Any] = {"architecture": merged_architecture(self._table, variant)}
+        own = self.spec.given.own.entries(found["architecture"], training, self.tables)
+        found |= {"own": own} if own else {}
+        stated = merged_network(self.spec, self._table, variant)
+        codes, noise = self._codes(variant, arm), merged_noise(self._table, variant)
+        network = self._network(stated, architecture_of(found), input_width(noise.size, codes))
+        return found | {"network": network, "codes": codes, "noise": noise.model_dump()}
 
-    shared: dict[str, Any] = {
-        "format": FORMAT,
-        "experiment": experiment_name,
-        "profile": profile,
-        "data": {
-            "name": data.name,
-            "source": data.source,
-            "digest": data.digest,
-            "num_images": num_trained_on(budget, data.num_train),
-            **({"images": wanted.made_as} if isinstance(wanted, OwnImages) else {}),
-        },
-        **networks(None, None, common),
-        "device": device,
-        "versions": versions,
-    }
-    own = networks(variant, arm, training)
-    if variant is not None:
-        table = experiment.variants[variant]
-        own["data"] = shared["data"] | {"num_images": num_trained_on(budget, data.num_train, table)}
-    named = {"variant": variant, "arm": arm, "seed": seed, "training": training}
-    config, definition = cast(Config, shared | own | named), cast(Definition, shared | {"training": common})
-    _check_capture(f"experiments.{experiment_name}", training, device)
-    _check_warm_up(f"experiments.{experiment_name}.profiles.{profile}", training)
-    return Cell(config, definition, tuple(experiment.measures))
+    def _network(self, table: StatedNetwork, found: Architecture, input_width: int) -> Network:
+        """Network settings, with the implementation of each layer and the processor that it was chosen for.
+
+        ``precision="auto"`` is bf16 on processors that gain from it; at profile paper, elsewhere and on a GPU float32.
+        """
+        width, batch_size, on_cpu = self._budget.width, self._common["batch_size"], self.machine.device == "cpu"
+        is_auto = table.get("precision") == "auto"
+        if is_auto:
+            gains = on_cpu and self.profile != "paper" and self.machine.choose((), batch_size).gains_from_bf16
+            table = cast(StatedNetwork, {**table, "precision": "bf16" if gains else "float32"})
+        is_rounded = table.get("precision") == "bf16"
+        if not on_cpu or not (is_auto if is_rounded else table.get("kernels") == "fastest"):
+            return {**table, "width": width}
+        layers = () if is_rounded else choosable_layers(adapted(found, table), input_width, width)
+        choice = self.machine.choose(layers, batch_size)
+        return {**table, "width": width, "fast_layers": list(choice.fast_layers), "chosen_for": choice.processor}
 
 
 def _check_capture(where: str, training: Training, device: str) -> None:
@@ -164,22 +180,16 @@ def _check_warm_up(where: str, training: Training) -> None:
 
 
 def cells(
-    spec: Spec,
-    experiment_name: str,
-    profile: str,
-    selection: Selection,
-    data: DataInfo,
-    device: str,
-    versions: dict[str, str],
-    choose: Choose = all_that_may_gain,
+    spec: Spec, experiment_name: str, profile: str, selection: Selection, data: DataInfo, machine: Machine
 ) -> list[Cell]:
     """The cells of one experiment, ordered by seed, then variant, then arm, so an interrupted sweep has complete seeds.
 
     Raises SpecError if the experiment lacks what is selected.
     """
     seeds = selected_seeds(experiment_table(spec, experiment_name), experiment_name, profile, selection)
+    resolver = Resolver(spec, experiment_name, profile, data, machine)
     return [
-        resolve(spec, experiment_name, profile, variant, arm, seed, data, device, versions, choose)
+        resolver.cell(variant, arm, seed)
         for seed in sorted({seed for own in seeds.values() for seed in own})
         for (variant, arm), own in seeds.items()
         if seed in own

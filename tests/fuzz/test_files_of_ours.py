@@ -23,7 +23,7 @@ from bench.records.seals import read_json, read_sealed, write_json, write_sealed
 from bench.records.storage import CorruptRecord
 from bench.run.configuration import training_config
 from bench.spec.cells import digest
-from bench.spec.resolve import cells
+from bench.spec.resolve import Machine, cells
 from bench.spec.selection import Selection
 from bench.spec.tables import Spec, SpecError, load_spec
 from tests.builders import DATA, SHIPPED, VERSIONS, finished_cell, tiny_text
@@ -40,7 +40,7 @@ def resolve_all(spec: Spec) -> None:
     for name, experiment in spec.experiments.items():
         for profile in experiment.profiles:
             selected = Selection(seeds=(0,))
-            groups = {c.group: c for c in cells(spec, name, profile, selected, DATA, "cpu", VERSIONS)}
+            groups = {c.group: c for c in cells(spec, name, profile, selected, DATA, Machine("cpu", VERSIONS))}
             for cell in groups.values():
                 assert ".." not in cell.folder.parts
                 assert not cell.folder.is_absolute()

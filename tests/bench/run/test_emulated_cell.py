@@ -9,7 +9,7 @@ import pytest
 from bench.records.folder import CellFolder
 from bench.records.tasks import CellTask
 from bench.run.train_cell import CellRun
-from bench.spec.resolve import cells
+from bench.spec.resolve import Machine, cells
 from bench.spec.selection import Selection
 from bench.spec.tables import load_spec
 from infogan import data
@@ -45,7 +45,8 @@ def test_a_cell_trains_and_is_measured_on_a_gpu(tmp_path: Path, monkeypatch: pyt
     file = tmp_path / "experiments.toml"
     file.write_text(text.replace(old, f"[experiments.mnist.profiles.smoke]\n{small}\n", 1))
     chosen = Selection(arms=("infogan",), seeds=(0,))
-    cell = cells(load_spec(file), "mnist", "smoke", chosen, data.describe("mnist", "embedded"), "cuda", {})[0]
+    info = data.describe("mnist", "embedded")
+    cell = cells(load_spec(file), "mnist", "smoke", chosen, info, Machine("cuda", {}))[0]
     assert cell.config["training"]["capture"] == "auto"
     folder, told = CellFolder.of(tmp_path, cell), []
     task = CellTask(cell, tmp_path, None, {"git_commit": "0", "packages": {}})

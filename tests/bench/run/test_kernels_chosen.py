@@ -18,7 +18,7 @@ from bench.records.seals import read_json
 from bench.run import kernels
 from bench.run.kernels import RECORD, TABLE, Chooser, declared
 from bench.spec.cells import Cell
-from bench.spec.resolve import KernelChoice, cells
+from bench.spec.resolve import KernelChoice, Machine, cells
 from bench.spec.selection import Selection
 from bench.spec.tables import load_spec
 from infogan import data
@@ -254,7 +254,7 @@ def test_variables_that_change_bits_are_recorded(monkeypatch: pytest.MonkeyPatch
 
 
 def mnist_cell(profile: str, **options) -> Cell:
-    return cells(SPEC, "mnist-mi", profile, Selection(seeds=(0,)), DATA, versions={}, **options)[0]
+    return cells(SPEC, "mnist-mi", profile, Selection(seeds=(0,)), DATA, Machine(versions={}, **options))[0]
 
 
 def test_the_choice_is_part_of_a_cells_key() -> None:
@@ -281,7 +281,7 @@ def test_where_there_is_no_choice_nobody_is_asked() -> None:
     rounded = Selection(variants=("bf16",), arms=("infogan",), seeds=(100,))
     for cell in (
         mnist_cell("paper", device="cuda", choose=never),
-        cells(SPEC, "mnist-mi-settings", "cpu", rounded, DATA, "cuda", {}, never)[0],
+        cells(SPEC, "mnist-mi-settings", "cpu", rounded, DATA, Machine("cuda", {}, never))[0],
     ):
         assert "fast_layers" not in cell.config["network"]
         assert "chosen_for" not in cell.config["network"]

@@ -21,7 +21,7 @@ from bench.run.executors.worker import conclude
 from bench.run.train_cell import CellRun
 from bench.spec import cells as cell_module
 from bench.spec.cells import Cell
-from bench.spec.resolve import cells
+from bench.spec.resolve import Machine, cells
 from bench.spec.selection import Selection
 from bench.spec.tables import load_spec
 from bench.tracking.content import measure_points
@@ -200,7 +200,7 @@ def test_a_checkpoint_is_due_once_its_multiple_is_passed(tmp_path: Path, monkeyp
     """A GPU is read only once in several iterations, which need not be multiples of --checkpoint-every."""
     info, versions = data.describe("mnist", "embedded"), {"torch": "2", "training_code": "c0de"}
     selection = Selection(arms=("infogan",), seeds=(0,))
-    cell = cells(load_spec(SPEC), "mnist-mi", "smoke", selection, info, "cpu", versions)[0]
+    cell = cells(load_spec(SPEC), "mnist-mi", "smoke", selection, info, Machine("cpu", versions))[0]
     assert cell.iterations == 24
     original = cell_training.paused
     monkeypatch.setattr(cell_training, "paused", lambda trainer, log_every, **rest: original(trainer, 5, **rest))
