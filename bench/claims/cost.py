@@ -12,7 +12,7 @@ from pydantic import Field
 from bench.claims.result import ClaimResult, ConditionResult
 from bench.claims.verdict import Budget, BudgetKind, ClaimOutcome, Data, DataKind, Verdict
 from bench.records.storage import read_plain_json
-from bench.records.throughput import Positive
+from bench.records.throughput import Fingerprint, Positive, measured_on
 from bench.spec.cells import digest
 from bench.spec.criteria import CostTable
 from bench.spec.schema import Recorded
@@ -40,13 +40,6 @@ class NetworkCost(Recorded):
     gan_gflop: Positive
 
 
-class _Fingerprint(Recorded):
-    cpu: str
-    instructions: str
-    threads: int
-    torch: str
-
-
 class Cost(Recorded):
     """A record: its networks, and on what it was measured."""
 
@@ -56,13 +49,12 @@ class Cost(Recorded):
     width: float
     clock: str
     kernels: str = "torch"  # of both sides, as a network's setting of that name; records without had PyTorch's
-    fingerprint: _Fingerprint
+    fingerprint: Fingerprint
     load: str
 
     @property
     def machine(self) -> str:
-        f = self.fingerprint
-        return f"{f.cpu} ({f.instructions}), {f.threads} thread, torch {f.torch}, load {self.load}"
+        return f"{measured_on(self.fingerprint)}; load {self.load}"
 
 
 def read_cost(results: Path) -> Cost | None:

@@ -13,7 +13,16 @@ from bench.options import Device, Results
 from bench.paths import DEFAULT_RESULTS, require_writable
 from bench.records.folder import THROUGHPUT as FOLDER
 from bench.records.storage import write_plain_json
-from bench.records.throughput import Measurement, PairedRecord, RatioRecord, Record, images_per_s, precision_of, step_ms
+from bench.records.throughput import (
+    Measurement,
+    PairedRecord,
+    RatioRecord,
+    images_per_s,
+    load_in_words,
+    measured_on,
+    precision_of,
+    step_ms,
+)
 from bench.spec.schema import suggest
 from bench.spec.settings import Kernels
 from bench.throughput import CARD_RECORD
@@ -149,19 +158,9 @@ def _measure(path: Path, workloads: Sequence["Workload"], threads: int, baseline
             verdicts.append(verdict)
             style = COLOURS[verdict.outcome]
             say(f"[{style}]{verdict.outcome}[/{style}] {escape(workload.network)}: {escape(verdict.reason)}")
-    say_as_is(machine(record))
+    say_as_is(f"{measured_on(record['fingerprint'])}; {load_in_words(record['load'])}")
     say(f"record: {escape(str(path))}")
     return CODES[gate.worst([v.outcome for v in verdicts])] if verdicts else Exit.OK
-
-
-def machine(record: Record) -> str:
-    """Describe the machine in one line."""
-    f, load = record["fingerprint"], record["load"]
-    device = "" if f["gpu"] is None else f", {f['gpu']}"
-    return (
-        f"{f['cpu']} ({f['instructions']}), {f['cores']} cores, {f['threads']} threads, torch {f['torch']}{device}; "
-        f"load {load['before']:g} before, {load['after']:g} after"
-    )
 
 
 def interval(ratio: RatioRecord) -> str:

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Final, Literal, NotRequired, TypeVar
 from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError, with_config
 from typing_extensions import TypedDict  # pydantic takes Python's own from 3.12 on
 
+from bench.console import plural
 from bench.records.storage import read_plain_json
 from infogan.data.base import one_line
 
@@ -38,6 +39,17 @@ class Load(TypedDict):
 
     before: float
     after: float
+
+
+def measured_on(fingerprint: Fingerprint) -> str:
+    """``AMD EPYC (AVX512), 2 cores, 1 thread, torch 2.14.1``, and the GPU if there is one."""
+    f = fingerprint
+    parts = f"{f['cpu']} ({f['instructions']})", plural(f["cores"], "core"), plural(f["threads"], "thread")
+    return ", ".join([*parts, f"torch {f['torch']}", *([f["gpu"]] if f["gpu"] else [])])
+
+
+def load_in_words(load: Load) -> str:
+    return f"load {load['before']:g} before, {load['after']:g} after"
 
 
 class WorkloadRecord(TypedDict):

@@ -8,7 +8,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
-from bench.records.throughput import CardRecord, PairedRecord, SuiteRecord, SuiteRow, precision_of, read
+from bench.records.throughput import (
+    CardRecord,
+    PairedRecord,
+    SuiteRecord,
+    SuiteRow,
+    load_in_words,
+    measured_on,
+    precision_of,
+    read,
+)
 from bench.report import wording
 from bench.report.paired_steps import paired_tables
 from bench.report.tabular import Table
@@ -75,13 +84,8 @@ def machines(records: Records) -> list[tuple[str, str]]:
     listed = []
     for name, record in (("ratios", records.paired), ("suite", records.suite), ("card", records.card)):
         if record is not None:
-            f, load = record["fingerprint"], record["load"]
-            gpu = "" if f["gpu"] is None else f", {f['gpu']}"
-            words = (
-                f"{record['command']} on {f['cpu']} ({f['instructions']}), {f['cores']} cores{gpu}, "
-                f"torch {f['torch']}; load {load['before']:g} before, {load['after']:g} after; "
-                f"commit {record['git_commit']}"
-            )
+            where = f"{measured_on(record['fingerprint'])}; {load_in_words(record['load'])}"
+            words = f"{record['command']} on {where}; commit {record['git_commit']}"
             listed.append((name, wording.scrubbed(words, 600)))
     return listed
 

@@ -1,5 +1,6 @@
 """Claim S6a: verdicts on made-up records, and one real measurement of the smallest network."""
 
+from html import unescape
 from pathlib import Path
 
 import pytest
@@ -26,7 +27,8 @@ def cost(low: float, high: float, num_pairs: int = 20) -> Cost:
     network = {"network": "mnist", "ratio": (low + high) / 2, "low": low, "high": high, "level": 0.95}
     network |= {"num_pairs": num_pairs, "infogan_ms": 11.0, "gan_ms": 10.0, "infogan_parameters": 5}
     network |= {"gan_parameters": 4, "infogan_gflop": 1.1, "gan_gflop": 1.0}
-    machine = {"cpu": "a processor", "instructions": "AVX2", "threads": 1, "torch": "2"}
+    machine = {"protocol": 2, "cpu": "a processor", "instructions": "AVX2", "cores": 2, "threads": 1}
+    machine |= {"device": "cpu", "gpu": None, "torch": "2"}
     measured = {"batch_size": 16, "width": 1.0, "clock": "processor", "kernels": "fastest", "load": "1 to 1"}
     return Cost.model_validate({"format": 1, "networks": [network], "fingerprint": machine, **measured})
 
@@ -52,7 +54,7 @@ def test_the_report_shows_the_claim_and_its_networks(tmp_path: Path) -> None:
         assert "What codes and Q cost" in text
         assert "upper end 1.050 meets at most 1.1" in text
         assert "11.0 / 10.0" in text
-        assert "kernels fastest" in text
+        assert "kernels fastest, on a processor (AVX2), 2 cores, 1 thread, torch 2; load 1 to 1." in unescape(text)
     assert "mnist" in (tmp_path / "tables" / "cost.csv").read_text()
     assert write_report(tmp_path / "results", spec, tmp_path, ["faces"]).claims == []  # without experiment mnist
     assert write_report(tmp_path / "empty", spec, tmp_path).claims == []  # no cells, no measurement
