@@ -96,8 +96,7 @@ class ClaimResult:
         values: dict[str, Any] = {}
         for name, value in asdict(self).items():
             if name == "verdict":
-                parts = {"verdict": str(self.verdict), "data": self.verdict.data.words}
-                values |= parts | {"budget": self.verdict.budget.words}
+                values |= {"verdict": str(self.verdict)} | self.verdict.to_json()
             elif name not in ("plain", "said", "num_blank", "num_undecided", "remark") or value:
                 values[name] = value
         return plain_json(values)
@@ -110,8 +109,8 @@ class ClaimResult:
         and so has every condition of a verdict.
         """
         try:
-            verdict = Verdict.read(entry["verdict"], entry["data"], entry["budget"])
-        except (LookupError, TypeError, AttributeError) as error:
+            verdict = Verdict.from_json(entry)
+        except (LookupError, TypeError) as error:
             raise ValueError(f"not a judged claim: {type(error).__name__}: {error}") from error
         found = _adapter().validate_python(entry | {"verdict": verdict})
         conditions = tuple(

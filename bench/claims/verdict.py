@@ -1,5 +1,6 @@
 """A verdict as a value: outcome, data and budget, each with its kind, and the words that a reader sees."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -88,14 +89,21 @@ class Verdict:
     data: Data
     budget: Budget
 
+    def to_json(self) -> dict[str, str]:
+        """Outcome, data and budget, each of the two with its kind for programs."""
+        return {
+            "outcome": self.outcome,
+            "data": self.data.words,
+            "data_kind": self.data.kind,
+            "budget": self.budget.words,
+            "budget_kind": self.budget.kind,
+        }
+
     @classmethod
-    def read(cls, verdict: str, data: str, budget: str) -> "Verdict":
-        """The verdict that these words say. Raises ValueError for words of another kind."""
-        for ending in ON.values():
-            verdict = verdict.removesuffix(ending)
-        kind = next((kind for kind in DataKind if data.startswith(kind)), DataKind.ANY)
-        how = next((kind for kind in BudgetKind if budget.startswith(kind)), BudgetKind.UNSTATED)
-        return cls(ClaimOutcome(verdict), Data(kind, data), Budget(how, budget))
+    def from_json(cls, entry: Mapping[str, str]) -> "Verdict":
+        """Raises KeyError without a field, ValueError for another outcome or kind."""
+        data = Data(DataKind(entry["data_kind"]), entry["data"])
+        return cls(ClaimOutcome(entry["outcome"]), data, Budget(BudgetKind(entry["budget_kind"]), entry["budget"]))
 
     @property
     def is_measured(self) -> bool:
