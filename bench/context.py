@@ -1,18 +1,16 @@
 """Resolve the options of a command: device, profiles, data, cells. Mistakes in the input end here."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from bench import environment
 from bench.console import BadInput, say_as_is
 from bench.paths import DEFAULT_RESULTS, on_results, require_folder
+from bench.placement import Placement
 from bench.records.locks import Locked
 from bench.records.tasks import Resources
-from bench.run import kernels, share_gpu
+from bench.run import kernels
 from bench.run.data import data_dirs, info_of, with_measurable
-from bench.run.executors import EXECUTORS
-from bench.run.executors.cluster_connection import require_ray
 from bench.run.own import learn_architectures, require_trainable
 from bench.spec.cells import Cell
 from bench.spec.images import replacement
@@ -22,9 +20,7 @@ from bench.spec.schema import PROFILES, suggest
 from bench.spec.selection import Selection, experiment_table, parse_seeds, profile_table, selected_seeds
 from bench.spec.tables import load_spec
 from bench.tracking import connection as tracking
-from infogan.cores import usable_cores
 from infogan.data.base import one_line
-from infogan.runtime import available_device
 
 DEFAULT_SPEC = BUILTIN
 
@@ -92,12 +88,9 @@ class Context:
         if data_dir:
             require_folder("data", data_dir)
         self.data_dir = data_dir.absolute() if data_dir else None
-        self.executor, self.ray_address = executor, ray_address
-        self.device = self._device(device)
+        self.placement = Placement.of(device, executor, ray_address, jobs, together)
         require_profile(profile)
         self.wanted_profile = profile
-        self.wanted_jobs, self.wanted_together = jobs, together
-        self._require_together()
         self.selection = Selection(
             arms=names_in(arms),
             variants=names_in(variants),
@@ -124,9 +117,8 @@ class Context:
             why = getattr(error, "strerror", None) or error
             raise BadInput(one_line(f"results folder {results} cannot be written: {why}")) from error
         require_trainable(self.spec.given.own, self.cells)
-        self._require_bf16()
-        self.share = self._share()
-        self.jobs = self.share.jobs
+        self.placement.require_bf16(self.cells)
+        self.share = self.placement.share(self.cells)
 
     def again(self, *words: object, profile: bool = False) -> str:
         """A command with the same results, file, settings and images, to copy; ``profile``: and the same budget."""
@@ -138,27 +130,6 @@ class Context:
             chosen += ["--images", given.images.place.absolute(), *(["--resize"] if given.images.resize else [])]
         return on_results(self.results, *words, *chosen, spec=given.path)
 
-    def _share(self) -> share_gpu.Share:
-        """How many cells run at a time on the local executor; a cluster decides for itself."""
-        wanted = self.wanted_together or 1
-        if self.wanted_jobs or self.device == "cpu":
-            return share_gpu.Share(self.wanted_jobs or max(usable_cores(), wanted), together=wanted)
-        if self.executor != "local":
-            return share_gpu.Share(1)
-        chosen = share_gpu.share(self.cells, share_gpu.free_memory_bytes(), usable_cores())
-        if self.wanted_together:
-            return replace(chosen, jobs=max(chosen.jobs, wanted), together=wanted)
-        return chosen
-
-    def _require_together(self) -> None:
-        """Raise BadInput if a process cannot train that many seeds."""
-        if self.wanted_together and self.executor != "local":
-            raise BadInput("--together needs --executor local: a cluster's task is one cell")
-        if self.wanted_together and self.wanted_jobs and self.wanted_together > self.wanted_jobs:
-            raise BadInput(
-                f"--together {self.wanted_together} exceeds --jobs {self.wanted_jobs}, the number of cells at a time"
-            )
-
     def _require_cells(self) -> None:
         """Raise SpecError, or BadInput if no cell is selected, before any experiment is measured or rendered."""
         tables = self.spec.experiments
@@ -166,29 +137,11 @@ class Context:
         if not any(seeds for of_groups in selected for seeds in of_groups.values()):
             raise BadInput(f"nothing selected: {', '.join(self.names)} has no cell with these arms, variants and seeds")
 
-    def _require_bf16(self) -> None:
-        """Raise BadInput if a cell needs products that this GPU lacks. On a CPU they are slow without instructions."""
-        is_here = self.device == "cuda" and self.executor == "local"
-        if is_here and any(cell.is_rounded for cell in self.cells) and not environment.multiplies_bf16("cuda"):
-            raise BadInput("precision = 'bf16': this GPU has no products in bfloat16; choose 'float32' or 'tf32'")
-
-    def _device(self, wanted: str) -> str:
-        """The device of the executor: a cluster's workers may have a GPU that the launcher lacks."""
-        if self.executor not in EXECUTORS:
-            raise BadInput(f"unknown executor {self.executor!r}{suggest(self.executor, list(EXECUTORS))}")
-        if self.executor == "ray":
-            require_ray(self.ray_address)
-            if wanted == "cuda":
-                return wanted
-        elif self.ray_address:
-            raise BadInput("--ray-address needs --executor ray")
-        return found_device(wanted)
-
     def resources(self, name: str) -> Resources:
         """What a cluster reserves for a cell of an experiment; a GPU only if the cells train on one."""
         experiment = self.spec.experiments[name]
         table = profile_table(experiment, name, self.profiles[name]).resources
-        return Resources(table.cpus, table.gpus if self.device == "cuda" else 0.0, table.memory_gb)
+        return Resources(table.cpus, table.gpus if self.placement.device == "cuda" else 0.0, table.memory_gb)
 
     def _having(self, profile: str | None) -> list[str]:
         """All experiments of the file that have the profile; says which have not. Raises BadInput if none has it."""
@@ -206,7 +159,7 @@ class Context:
         return [name for name in tables if name not in left_out]
 
     def _default_profile(self) -> str:
-        return "paper" if self.device == "cuda" else "cpu"
+        return "paper" if self.placement.device == "cuda" else "cpu"
 
     def _profile(self, name: str, wanted: str | None) -> str:
         """The wanted profile; by default the device's, or the only one that the experiment has."""
@@ -219,16 +172,8 @@ class Context:
         return profile
 
     def _cells(self, name: str) -> list[Cell]:
-        machine = Machine(self.device, environment.key_versions(), self._choose)
+        machine = Machine(self.placement.device, environment.key_versions(), self._choose)
         return cells(self.spec, name, self.profiles[name], self.selection, self.infos[name], machine)
-
-
-def found_device(wanted: str, advice: str = "") -> str:
-    """``wanted``, or the device that "auto" means. Raises BadInput, with the advice, for one that is not there."""
-    try:
-        return available_device(wanted)
-    except ValueError as error:
-        raise BadInput(f"{error}{advice}") from error
 
 
 def names_in(text: str | None) -> tuple[str, ...] | None:

@@ -86,7 +86,7 @@ def bisect(
     require_writable(context.results)
     given = {  # the work trees lie elsewhere, so paths are absolute
         "--profile": context.profiles[experiment],
-        "--device": context.device,
+        "--device": context.placement.device,
         "--data-dir": context.data_dir,
         "--jobs": jobs,
     }

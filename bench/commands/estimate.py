@@ -19,7 +19,7 @@ def plan_measured(context: Context, price_per_hour: float | None) -> Exit:
         return Exit.OK
     task_of = task_maker(context, 60.0, None)
     kinds = f"{plural(num_kinds, 'kind')} of cell"
-    scratch = None if context.executor == "local" else context.results.parent  # must be on shared storage
+    scratch = None if context.placement.is_local else context.results.parent  # must be on shared storage
     with executor_of(context) as executor, received_signals() as signals:
         jobs = executor.jobs
         say(f"measuring {kinds} on this machine, {jobs} at a time: some iterations of each, and everything around them")

@@ -8,13 +8,14 @@ from typing import Annotated
 import typer
 
 from bench.console import BadInput, Exit, escape, received_signals, say, say_as_is
-from bench.context import DEFAULT_SPEC, found_device, names_in
+from bench.context import DEFAULT_SPEC, names_in
 from bench.environment import command
 from bench.gpu.session import StepRecord, run_steps
 from bench.gpu.steps import NAMES, StepOptions
 from bench.gpu.steps import steps as steps_of
 from bench.options import DataDir, Jobs, SpecOption, Substitute
 from bench.paths import of_spec, require_folder, require_writable
+from bench.placement import found_device
 from bench.run.data import require_sets
 from bench.spec.schema import suggest
 from bench.spec.tables import load_spec

@@ -27,7 +27,7 @@ def _precision(context: Context, name: str) -> list[str]:
     kinds = ", ".join(sorted(chosen))
     exactly = """--set 'network.precision="float32"'"""
     lines = [f"in bfloat16, which is faster on {kinds} ({exactly} for float32)"] if kinds else []
-    if rounded and context.device == "cpu" and not environment.multiplies_bf16("cpu"):
+    if rounded and context.placement.device == "cpu" and not environment.multiplies_bf16("cpu"):
         lines.append("this processor has no instructions for bfloat16: slower than float32")
     return lines
 

@@ -43,7 +43,7 @@ def plan(
     planned = plan_cells(context.results, context.cells, context.uri)
     print_data(context)
     console.print(_table(planned))
-    print_estimate(context, planned, context.jobs)
+    print_estimate(context, planned, context.share.jobs)
     return plan_measured(context, price_per_hour) if estimate else Exit.OK
 
 

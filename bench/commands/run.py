@@ -52,17 +52,17 @@ def train_missing(context: Context, checkpoint_every_s: float = 60.0, checkpoint
 @contextmanager
 def executor_of(context: Context) -> Iterator[Executor]:
     """The executor that the context selects. Raises ExecutorError."""
-    if context.executor == "local":
+    if context.placement.is_local:
         from bench.run.executors.local import LocalExecutor
 
-        if context.device != "cpu":
-            limit_threads(context.jobs, usable_cores())
-        yield LocalExecutor(context.jobs, context.share.together)
+        if context.placement.device != "cpu":
+            limit_threads(context.share.jobs, usable_cores())
+        yield LocalExecutor(context.share.jobs, context.share.together)
         return
     from bench.run.executors.cluster import RayExecutor
 
-    with connected(context.ray_address):
-        yield RayExecutor(context.wanted_jobs, {context.resources(name) for name in context.names})
+    with connected(context.placement.ray_address):
+        yield RayExecutor(context.placement.jobs, {context.resources(name) for name in context.names})
 
 
 def _run(context: Context, executor: Executor, checkpoint_every_s: float, checkpoint_every: int | None) -> Exit:
@@ -89,7 +89,7 @@ def _run(context: Context, executor: Executor, checkpoint_every_s: float, checkp
 def task_maker(context: Context, every_s: float, every: int | None) -> Callable[[Cell, Path], CellTask]:
     """A function that makes a worker's task from a cell and its results folder."""
     # workers of a cluster record their own environment
-    recorded = environment.record(context.device) if context.executor == "local" else {}
+    recorded = environment.record(context.placement.device) if context.placement.is_local else {}
     needs = {name: context.resources(name) for name in context.names}
 
     def task_of(cell: Cell, results: Path) -> CellTask:
@@ -119,7 +119,7 @@ def _print_outcome(context: Context, outcome: Launched, num_tasks: int) -> None:
     finished = f"{outcome.done} of {num_tasks} cells finished" if num_tasks else "nothing was left to train"
     say(f"{finished}; records in {escape(str(context.results))}")
     if outcome.exit_code in (Exit.INTERRUPTED, Exit.TERMINATED):
-        bits = ", to the same bits" if context.device == "cpu" else ""  # kernels of a GPU add in any order
+        bits = ", to the same bits" if context.placement.device == "cpu" else ""  # kernels of a GPU add in any order
         say(f"stopped: run the same command to continue from the checkpoints{bits}")
     else:
         _say_answer(context)

@@ -8,9 +8,10 @@ import typer
 
 from bench.commands.gate import CODES, COLOURS
 from bench.console import BadInput, Exit, console, escape, say, say_as_is
-from bench.context import found_device, names_in
+from bench.context import names_in
 from bench.options import Device, Results
 from bench.paths import DEFAULT_RESULTS, require_writable
+from bench.placement import found_device
 from bench.records.folder import THROUGHPUT as FOLDER
 from bench.records.storage import write_plain_json
 from bench.records.throughput import (

@@ -42,10 +42,10 @@ def estimated(spec: Path, results: Path) -> Left:
     context = Context(["estimated"], spec=spec, results=results, profile="cpu", device="cpu")
     planned = grid.plan(results, context.cells, context.uri)
     task_of = task_maker(context, 60.0, None)
-    measured = measure(planned, task_of, LocalExecutor(context.jobs, context.share.together), StopRequest())
+    measured = measure(planned, task_of, LocalExecutor(context.share.jobs, context.share.together), StopRequest())
     if measured.failures:
         raise RuntimeError(measured.failures[0])
-    return left(results, planned, measured, context.jobs)
+    return left(results, planned, measured, context.share.jobs)
 
 
 def swept_s(spec: Path, results: Path) -> float:

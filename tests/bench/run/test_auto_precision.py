@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import context, environment
+from bench import environment, placement
 from bench.analysis.definitions import current_config
 from bench.commands.overview import print_data
 from bench.console import BadInput
@@ -128,7 +128,7 @@ def test_bfloat16_without_its_instructions_is_said_on_a_cpu_and_refused_on_a_gpu
     stated = ['network.precision="bf16"']
     print_data(planned(tmp_path, settings=stated))
     assert "no instructions for bfloat16: slower than float32" in " ".join(capsys.readouterr().out.split())
-    monkeypatch.setattr(context, "available_device", lambda wanted: "cuda")
+    monkeypatch.setattr(placement, "available_device", lambda wanted: "cuda")
     with pytest.raises(BadInput, match="precision = 'bf16': this GPU has no products in bfloat16"):
         planned(tmp_path, settings=stated, trains=False, jobs=1)
     assert precisions(planned(tmp_path / "gpu", trains=False, jobs=1).cells) == {"float32"}

@@ -106,7 +106,7 @@ def test_a_process_holds_seeds_of_one_arm_alone(tmp_path: Path, selected: list[C
 
 
 def test_how_many_share_a_process_on_a_cpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bench.context.usable_cores", lambda: 2)
+    monkeypatch.setattr("bench.placement.usable_cores", lambda: 2)
 
     def shares(**options: Any) -> tuple[int, int]:
         share = Context(["mi-gate"], results=tmp_path, no_tracking=True, device="cpu", **options).share
@@ -121,6 +121,6 @@ def test_how_many_share_a_process_on_a_cpu(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_a_cluster_has_no_seeds_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bench.context.require_ray", lambda address: None)
+    monkeypatch.setattr("bench.placement.require_ray", lambda address: None)
     with pytest.raises(BadInput, match="--together needs --executor local"):
         Context(["mi-gate"], results=tmp_path, no_tracking=True, executor="ray", together=2)

@@ -50,27 +50,27 @@ def test_plan_says_how_many_cells_share_the_gpu(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Only the launcher asks for the device: planning for a GPU needs no GPU."""
-    monkeypatch.setattr("bench.context.available_device", lambda wanted: "cuda")
-    monkeypatch.setattr("bench.context.usable_cores", lambda: 16)
+    monkeypatch.setattr("bench.placement.available_device", lambda wanted: "cuda")
+    monkeypatch.setattr("bench.placement.usable_cores", lambda: 16)
     monkeypatch.setattr(share_gpu, "free_memory_bytes", lambda: 80e9)
     options = {"results": tmp_path / "r", "profile": "smoke", "no_tracking": True}
     context = Context(["mnist-mi"], **options)  # type: ignore[arg-type]
-    assert context.jobs == 16
+    assert context.share.jobs == 16
     command.plan(["mnist-mi"], **options)  # type: ignore[arg-type]
     printed = capsys.readouterr().out
     assert "with 16 at a time" in printed
     assert "16 at a time on the GPU: 80 GB of its memory are free, a cell takes about 2." in printed
     assert "up to 5 seeds of an arm share a process" in printed
-    assert Context(["mnist-mi"], jobs=3, **options).jobs == 3  # type: ignore[arg-type]
+    assert Context(["mnist-mi"], jobs=3, **options).share.jobs == 3  # type: ignore[arg-type]
     more = Context(["mnist-mi"], together=20, **options)  # type: ignore[arg-type]
-    assert (more.jobs, more.share.together) == (20, 20)
+    assert (more.share.jobs, more.share.together) == (20, 20)
 
 
 def test_what_a_gpu_will_take_is_guessed_of_the_card_not_of_a_core(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Arithmetic and launches of Figure 1's 25 cells give about 40 s in float32, however many cells run in parallel."""
-    monkeypatch.setattr("bench.context.available_device", lambda wanted: "cuda")
+    monkeypatch.setattr("bench.placement.available_device", lambda wanted: "cuda")
     monkeypatch.setattr(share_gpu, "free_memory_bytes", lambda: 80e9)
     context = Context(["mnist-mi"], results=tmp_path, profile="paper", no_tracking=True)
     planned = grid.plan(tmp_path, context.cells, None)
