@@ -16,6 +16,7 @@ from PIL import Image
 from bench.publish.documents import DOCUMENTS
 from bench.report import kept
 from bench.report.files import Collected
+from bench.report.pages import GridView
 
 LINK = re.compile(r"\]\(([^()\s]+)\)")  # of Markdown: its target
 
@@ -33,19 +34,21 @@ def lean(found: Collected, folder: Path, linked: Container[Path]) -> Collected:
     ``folder``: where it is written. ``linked``: the files that documents show.
     """
     figures = [figure for sweep in found.view.sweeps for figure in sweep.figures]
-    of_cells: list[kept.Picture] = [figure for figure in figures if figure.is_of_cells]
+    shown: list[kept.Picture] = [
+        figure for figure in figures if figure.name == "pictures" or (folder / figure.file).resolve() in linked
+    ]
     if not any(figure.name == "pictures" for figure in figures):
         grids = [views for sweep in found.view.sweeps for views in sweep.grids.values()]
-        of_cells += [view for views in grids for view in views if view.file]
-    files = {figure.file for figure in figures if (folder / figure.file).resolve() in linked}
-    files |= {picture.file for picture in of_cells}
+        shown += [view for views in grids for view in views if view.file]
+    files = {picture.file for picture in shown}
     sweeps = []
     for sweep in found.view.sweeps:
         own = {group: [view for view in views if view.file in files] for group, views in sweep.grids.items()}
-        shown = [figure for figure in sweep.figures if figure.file in files]
-        sweeps.append(replace(sweep, figures=shown, grids={group: views for group, views in own.items() if views}))
+        drawn = [figure for figure in sweep.figures if figure.file in files]
+        sweeps.append(replace(sweep, figures=drawn, grids={group: views for group, views in own.items() if views}))
     pictures = {file: in_few_colours(content) for file, content in found.files.items() if file in files}
     others = {file: content for file, content in found.files.items() if not file.startswith("figures/")}
+    of_cells = [one for one in shown if isinstance(one, GridView) or one.is_of_cells]
     listing = {kept.FILE: kept.listed(of_cells)} if of_cells else {}
     view = replace(found.view, sweeps=sweeps, drawn_by=f"make report RESULTS=results/reference/{folder.name}")
     return replace(found, view=view, files=others | pictures | listing)
