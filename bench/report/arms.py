@@ -78,7 +78,7 @@ class ArmView:
 
     @property
     def why(self) -> str:
-        """Why the answer is not a plain yes, or that the best run decides; in one sentence."""
+        """Why the answer is not a plain yes, what makes it partly one, or that the best run decides."""
         result, outcome = self.result, self.result.verdict.outcome
         if outcome is ClaimOutcome.NOT_MEASURED:
             return result.reason
@@ -89,6 +89,10 @@ class ArmView:
         else:
             said = 1 if answers.needed(result) else 0  # beside the number
             parts += [_missed(condition) for condition in result.conditions[said:] if not condition.holds]
+        if outcome is ClaimOutcome.PARTLY and all(condition.holds for condition in result.conditions):
+            parts.append("every condition holds in the median, but too few seeds meet all of them")
+        elif outcome is ClaimOutcome.PARTLY and not result.conditions[0].holds:
+            parts += [_met(condition) for condition in result.conditions if condition.holds and not condition.guard]
         if result.num_blank:
             parts.append(f"{plural(result.num_blank, 'run')} {_show(result)} nothing of the data")
         return "; ".join(parts)
@@ -131,8 +135,9 @@ class ArmView:
 
     @property
     def beside(self) -> list[str]:
-        """The paper's numbers and ours."""
-        return [_beside(beside) for beside in self.result.beside]
+        """The paper's numbers and ours; of the claim's own number the paper's alone, since ours stands beside it."""
+        own = self.result.conditions[0].measure
+        return [_beside(beside, is_own=beside.measure == own) for beside in self.result.beside]
 
     @property
     def reason(self) -> str:
@@ -145,9 +150,16 @@ def _show(result: ClaimResult) -> str:
 
 
 def _missed(condition: ConditionResult) -> str:
+    return f"{_valued(condition)}, {condition.bound} asked"
+
+
+def _met(condition: ConditionResult) -> str:
+    return f"{_valued(condition)} meets {condition.bound}"
+
+
+def _valued(condition: ConditionResult) -> str:
     known = measure(condition.measure)
-    value = f"{wording.measured(known.name, condition.value)} {condition.unit}".rstrip()
-    return f"{known.words}: {value}, {condition.bound} asked"
+    return f"{known.words}: {wording.measured(known.name, condition.value)} {condition.unit}".rstrip()
 
 
 def _criterion(condition: ConditionResult) -> Criterion:
@@ -163,9 +175,10 @@ def _criterion(condition: ConditionResult) -> Criterion:
     return Criterion(sign, text, condition.basis)
 
 
-def _beside(beside: BesideResult) -> str:
-    """The paper's number and ours."""
+def _beside(beside: BesideResult, *, is_own: bool) -> str:
     known, ours = measure(beside.measure), wording.measured(beside.measure, beside.median)
+    if is_own:
+        return f"{beside.paper:g} {known.unit}".rstrip()
     unit = "" if known.unit.startswith("iteration") or ours == wording.ABSENT else f" {known.unit}"
     return f"{known.words} {beside.paper:g}, here {ours}{unit}"
 

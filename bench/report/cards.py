@@ -92,9 +92,11 @@ def claim_pictures(
     found: dict[str, Pictures] = {}
     taken: set[str] = set()
     for same in by_claim(results):
+        claim = same[0].id
+        same = [result for result in same if result.has_run]
         candidates = [_grids(result, sweep, grids) for result in same] + [_figures(result, figures) for result in same]
         fresh = [tuple(picture for picture in shown if picture.inline not in taken) for shown in candidates]
-        chosen = found[same[0].id] = next(filter(None, fresh), ())
+        chosen = found[claim] = next(filter(None, fresh), ())
         taken |= {picture.inline for picture in chosen}
     return found
 

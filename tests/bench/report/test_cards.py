@@ -219,6 +219,19 @@ def test_a_reason_says_what_was_missed_or_that_the_best_run_decides() -> None:
     assert arm.why == "a reason"
 
 
+def test_a_partial_answer_says_what_holds() -> None:
+    missed, held = condition(s0=0.2, s1=0.3), condition(s0=0.9, s1=0.8)
+
+    def why(*conditions: ConditionResult) -> str:
+        judged = replace(result("own", ClaimOutcome.PARTLY), said="{median:.0%}", conditions=conditions)
+        return cards.cards([judged], {})[0].arms[0].why
+
+    assert why(missed, held) == "final L_I: 0.900 of H(c) meets at least 0.5"
+    assert why(missed, held, replace(held, guard=True)) == why(missed, held)
+    assert why(held, missed) == "final L_I: 0.300 of H(c), at least 0.5 asked"
+    assert why(held, held) == "every condition holds in the median, but too few seeds meet all of them"
+
+
 def test_a_strip_has_a_dot_for_every_seed_in_proportion() -> None:
     drawn = str(strip(condition(s0=0.0, s1=0.5, s2=1.0, s3=math.nan), 0.5, SAY))
     places = [float(x) for x in re.findall(r'cx="([\d.]+)"', drawn)]
