@@ -48,7 +48,8 @@ def collect(
     is_papers = not recorded or any(table.claims for name, table in spec.experiments.items() if name in recorded)
     title = pages.PAPERS_TITLE if is_papers else wording.listed(dict.fromkeys(view.title for view in sweeps))
     cost_table, cost_cards = None, list[pages.Card]()
-    if spec.cost and (names is None or spec.cost.beside in names) and (cost or spec.cost.beside in recorded):
+    claimed = {view.experiment for view in sweeps if view.cards}
+    if spec.cost and (names is None or spec.cost.beside in names) and (cost or spec.cost.beside in claimed):
         cost_table, cost_cards = _of_cost(views, spec.cost, cost)
     at = f" at profile {profile}" if profile else ""
     absent = nothing_recorded(spec, names, recorded, at) if is_papers else []

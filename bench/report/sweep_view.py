@@ -66,6 +66,7 @@ class SweepViews:
         of_choices = choices.headline(shown.chosen)
         if not of_choices and not any(result.has_run for result in results):
             of_choices = unclaimed.headline(sweep, experiment)
+            results = [] if of_choices else results  # claims on other arms than those that ended
         lead = of_choices or sentences.answer_of_figure1(results, self.spec.arms)
         results = cards.told(results)
         too_short = self.found.answers.add(sweep, experiment, results, of_choices)
