@@ -113,7 +113,7 @@ def _headline_of_t80(choices: Choices) -> str:
         if named
         else "No choice moves T80 by a quarter."
     )
-    return f"{first} {len(still)} of {len(compared)} comparisons exclude that."
+    return f"{first} {len(still)} of {len(compared)} comparisons exclude so large a change."
 
 
 def _headline_of_measure(choices: Choices, name: str) -> str:

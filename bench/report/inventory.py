@@ -78,10 +78,10 @@ def _measured_by_other_code(runs: Sequence[Run]) -> list[str]:
     num_cells, families = len({name for name, _ in old}), sorted({family for _, family in old})
     of = [run.folder for run in runs if run.cell.name in {name for name, _ in old}]
     has_weights = any(folder is not None and not folder.lacks_weights() for folder in of)
-    advice = "`bench run` measures them again" if has_weights else "the networks are not here, so it stays so"
+    advice = "; `bench run` measures them again" if has_weights else ""
     return [
-        f"{wording.listed(families)} of {plural(num_cells, 'cell')}: measured by another version of this code, "
-        f"so do not compare them with the rest; {advice}"
+        f"{wording.listed(families)} of {plural(num_cells, 'cell')}: not by today's measures but by another version's, "
+        f"so do not compare these numbers with those of other reports{advice}"
     ]
 
 

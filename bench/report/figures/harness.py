@@ -43,8 +43,10 @@ def draw_schedule(schedule: Schedule, definition: str) -> Drawing:
             axes.barh(0, 0, color=COLOURS[number], label=arm)
         if is_named and len(arms) > 1:
             figure.legend(loc="outside upper center", fontsize=8, ncols=min(5, len(arms)))
+        slots = "The slot" if schedule.jobs == 1 else f"The {schedule.jobs} slots"
+        others = " Grey: cells of other experiments." if len(own) < len(schedule.spans) else ""
         caption = (
-            f"Each bar is a cell; its solid part is training. The {schedule.jobs} slots trained during "
+            f"Each bar is a cell; its solid part is training.{others} {slots} trained during "
             f"{wording.percent(schedule.efficiency, 1)} % of the wall time of {schedule.wall_s / 60:.1f} minutes. "
             f"Dashed: the {schedule.ideal_s / 60:.1f} minutes that the trainings alone would need."
         )

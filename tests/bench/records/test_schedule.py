@@ -153,6 +153,10 @@ def test_the_figure_says_its_numbers_and_is_the_same_bytes_again() -> None:
     assert drawings[0] == drawings[1]
     assert "2 slots trained during 57.5 % of the wall time" in drawings[0].caption
     assert "Dashed: the 0.4 minutes" in drawings[0].caption
+    assert "Grey" not in drawings[0].caption
+    other = schedule(read(launch(cell("a/seed-0", 0, 5, 4), cell("x/seed-0", 5, 9, 3, "other"), jobs=1)))
+    assert other is not None
+    assert "Grey: cells of other experiments. The slot trained" in draw_schedule(other, "d").caption
 
 
 def test_cost_against_seeds_is_the_packing_of_each_arms_median_time() -> None:
