@@ -120,6 +120,7 @@ def _lean(collected: Collected) -> pages.ReportView:
     sweeps = [
         replace(
             sweep,
+            first=[replace(figure, file="", inline=smaller(figure.inline)) for figure in sweep.first],
             rest=[replace(figure, file="", inline=smaller(figure.inline)) for figure in sweep.rest],
             cards=[
                 replace(card, pictures=tuple(replace(own, inline=smaller(own.inline)) for own in card.pictures))
