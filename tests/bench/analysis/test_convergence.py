@@ -41,6 +41,19 @@ def test_the_ratio_is_by_hand_and_blind_to_the_scale_of_kid() -> None:
     assert scaled == pytest.approx(found)
 
 
+def test_information_at_a_probe_is_the_mean_of_eleven_iterations_around_it() -> None:
+    """L_I jumps at 15, so the probe at 10 sees one such iteration of 5 to 15, and the jump is reached after it."""
+    found = improvement(*cell([1.0, 0.9, 0.8, 0.5, 0.2, 0.0], rises_at=15))
+    at_10 = 2 / 11
+    assert found["improvement_mi_80"] == pytest.approx(10 * 5 ** ((1.6 - at_10) / (2 - at_10)))
+
+
+def test_a_part_of_the_run_with_two_probes_has_no_number() -> None:
+    found = improvement(*cell([1.0, 0.5, 0.2, 0.0], probed=[1, 50, 75, 100]))
+    assert found
+    assert not [name for name in found if name.endswith("_half")]
+
+
 def test_what_has_no_improvement_has_no_ratio() -> None:
     kid = [1.0, 0.9, 0.8, 0.5, 0.2, 0.0]
     assert improvement(*cell(kid, weight=0.0)) == {}  # a baseline is not trained on L_I

@@ -6,13 +6,9 @@ import numpy as np
 import pytest
 
 from bench.analysis.curves import area_under_curve, final_value, hump, iterations_to_threshold, smooth_centred
+from tests.bench.analysis.test_statistics import INF, close
 
-INF = math.inf
 ENTROPY = math.log(10)
-
-
-def close(*values):
-    return pytest.approx(values if len(values) > 1 else values[0], rel=1e-9)
 
 
 def test_smooth_centred():
@@ -46,6 +42,7 @@ def test_threshold_at_the_ends():
     assert iterations_to_threshold(np.ones(30), 1.0) == 6.0  # the first full window
     assert iterations_to_threshold(np.full(30, 0.79), 1.0) == INF
     assert iterations_to_threshold(np.ones(10), 1.0) == INF  # no full window
+    assert iterations_to_threshold([0.0, 0.5, 0.5], 1.0, 0.5, window=1) == 2.0  # exactly there is there
     dip = np.concatenate([np.ones(40), np.zeros(40)])
     assert iterations_to_threshold(dip, 1.0) == 6.0  # the first time, whatever comes later
 

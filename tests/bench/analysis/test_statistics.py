@@ -124,11 +124,11 @@ def test_rank_k_by_enumeration(num_base, num_new, alpha):
 
 
 def test_large_sets_take_the_normal_law():
-    exact = rank_k(60, 50, 0.05)
-    with patch.object(null_distributions, "EXACT_RANK_WORK", 0):
-        approximate, level = null_distributions.shift_rank.__wrapped__(60, 50, 0.05)
-    assert level == close(0.9)
-    assert abs(approximate - exact) <= 1
+    for sizes in ((60, 50), (45, 45), (33, 51)):
+        exact = rank_k(*sizes, 0.05)
+        with patch.object(null_distributions, "EXACT_RANK_WORK", 0):
+            approximate, level = null_distributions.shift_rank.__wrapped__(*sizes, 0.05)
+        assert (approximate, level) == (exact, close(0.9))
     assert 470_000 < rank_k(1000, 1000, 0.05) < 490_000
 
 
@@ -191,7 +191,7 @@ def test_mann_whitney_of_large_sets_takes_the_normal_law():
     base, new = rng.integers(0, 50, 60), rng.integers(2, 52, 50)
     exact = mann_whitney(base, new)
     with patch.object(statistics, "EXACT_P_WORK", 0):
-        assert mann_whitney(base, new) == pytest.approx(exact, rel=0.02)
+        assert mann_whitney(base, new) == pytest.approx(exact, rel=0.003)  # 0.006 off without continuity correction
 
 
 def test_prob_slower():
