@@ -38,6 +38,13 @@ def _one_thread() -> None:
     torch.set_num_threads(1)
 
 
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache of this test alone; nothing is in it."""
+    monkeypatch.setenv("INFOGAN_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
 READS_ANYTHING = 1 << 1 | 1 << 2  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH
 
 

@@ -24,9 +24,7 @@ NAMED = 'data = "mnist"\nsource = "embedded"\narchitecture = "mnist"'
 OWN = 'data = { folder = "pictures/shoes", size = 32, colour = "grey" }\narchitecture = "auto"'
 
 
-@pytest.fixture(autouse=True)
-def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("INFOGAN_CACHE", str(tmp_path / "cache"))
+pytestmark = pytest.mark.usefixtures("cache")
 
 
 def write_spec(folder: Path, own: str = OWN) -> Path:

@@ -26,10 +26,7 @@ from infogan.data import DataError, OwnImages
 from tests.builders import finished_cell, tiny_file
 from tests.infogan.test_own_images import noise, save
 
-
-@pytest.fixture(autouse=True)
-def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("INFOGAN_CACHE", str(tmp_path / "cache"))
+pytestmark = pytest.mark.usefixtures("cache")
 
 
 @pytest.fixture

@@ -262,7 +262,7 @@ def test_another_account_reaches_tracking_and_nothing_else(server: TrackingServe
 
 
 @needs_root
-def test_with_its_token_and_not_without(tmp_path: Path) -> None:
+def test_with_its_token_and_not_without() -> None:
     """``server --token``: MLflow's client sends the token; a browser opens an address with the token once."""
     from mlflow import MlflowClient
 

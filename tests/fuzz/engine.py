@@ -6,9 +6,18 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from tests.tally import MUTANTS
 
 MAX_GROWTH_MB = 1024  # for the process over all mutants: absurd sizes are refused before memory is allocated
+
+
+def counts(fast: int, slow: int) -> pytest.MarkDecorator:
+    """Run a test with ``num`` mutants: few, and many where slow tests run."""
+    return pytest.mark.parametrize(
+        "num", [fast, pytest.param(slow, marks=[pytest.mark.slow, pytest.mark.timeout(1800)])]
+    )
 
 
 def peak_mb() -> float:

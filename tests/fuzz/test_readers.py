@@ -23,7 +23,7 @@ from infogan.data.base import read_cached, recall, remember, write_cached
 from infogan.data.npz import NpzError, read_npz
 from infogan.data.rendering import heads, sets
 from infogan.measures import kept
-from tests.fuzz.engine import fuzz
+from tests.fuzz.engine import counts, fuzz
 from tests.fuzz.mutations import damaged, rewritten
 
 TEXT_SUFFIXES = (".txt", ".csv")
@@ -135,12 +135,6 @@ def vary(root: Path, rng: random.Random) -> dict[str, bytes]:
             written[file.name] = rewritten(content.decode(), rng) if is_text else damaged(content, rng)
             file.write_bytes(written[file.name])
     return written
-
-
-def counts(fast: int, slow: int) -> pytest.MarkDecorator:
-    return pytest.mark.parametrize(
-        "num", [fast, pytest.param(slow, marks=[pytest.mark.slow, pytest.mark.timeout(1800)])]
-    )
 
 
 @pytest.mark.parametrize("reader", READERS)

@@ -37,17 +37,11 @@ from tests.bench.gate.baselines import converging
 from tests.bench.records.test_schedule import cell, launch
 from tests.bench.throughput_records import BESIDE
 from tests.builders import finished_cell
-from tests.fuzz.engine import fuzz
+from tests.fuzz.engine import counts, fuzz
 from tests.fuzz.mutations import changed_json, damaged, rewritten
 
 ROOT = Path(__file__).parents[2]
 COMMITTED = ROOT / "results" / "reference" / "throughput" / "paired.json"
-
-
-def counts(fast: int, slow: int) -> pytest.MarkDecorator:
-    return pytest.mark.parametrize(
-        "num", [fast, pytest.param(slow, marks=[pytest.mark.slow, pytest.mark.timeout(1800)])]
-    )
 
 
 def mutant(value: dict[str, Any], rng: random.Random) -> bytes:

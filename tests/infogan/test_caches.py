@@ -23,10 +23,7 @@ FLIPS = 200
 INFO = DataInfo("mnist", "embedded", "A substitute.", "ab" * 32, 4000, 1000, False)
 
 
-@pytest.fixture(autouse=True)
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("INFOGAN_CACHE", str(tmp_path / "cache"))
-    return tmp_path / "cache"
+pytestmark = pytest.mark.usefixtures("cache")
 
 
 def flipped(content: bytes, rng: random.Random) -> bytes:

@@ -9,12 +9,6 @@ import pytest
 from infogan.data.rendering import controlled, heads, sets
 
 
-@pytest.fixture
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("INFOGAN_CACHE", str(tmp_path / "cache"))
-    return tmp_path / "cache"
-
-
 def test_controlled_images_keep_or_move_one_factor_alone(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Checked by the renderer's arguments; a second call reads the cached file, a damaged one is rendered again."""
     asked = []

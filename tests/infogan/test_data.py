@@ -100,9 +100,7 @@ def test_torchvision_layout_is_read_and_never_written(mnist_folder: Path) -> Non
     assert sorted(p.name for p in mnist_folder.rglob("*")) == before
 
 
-def test_description_comes_from_a_sidecar_until_the_files_change(
-    mnist_folder: Path, damaged: Path, monkeypatch
-) -> None:
+def test_description_comes_from_a_sidecar_until_the_files_change(damaged: Path, monkeypatch) -> None:
     expected = data.load("mnist", "auto", damaged).info
     calls = []
     original = mnist._load_torchvision

@@ -65,7 +65,7 @@ def test_basel_renders_are_averaged_and_labelled_by_their_indices(basel_root: Pa
     assert len(set(dataset.train.images[:12, 0, 0, 0].tolist())) > 1  # shuffled
 
 
-def test_basel_is_read_once_and_again_when_it_changes(basel_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_basel_is_read_once_and_again_when_it_changes(basel_root: Path) -> None:
     calls: list[tuple[int, int]] = []
     info = data.prepare("faces", "real", basel_root, progress=lambda *c: calls.append(c))
     assert calls == [(12, 48), (24, 48), (36, 48), (48, 48)]

@@ -20,9 +20,7 @@ from infogan.data.own_files import found
 GREY, RGB = (32, 32), (32, 32, 3)
 
 
-@pytest.fixture(autouse=True)
-def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("INFOGAN_CACHE", str(tmp_path / "cache"))
+pytestmark = pytest.mark.usefixtures("cache")
 
 
 def noise(num: int, shape: tuple[int, ...] = GREY, seed: int = 0) -> np.ndarray:

@@ -208,12 +208,6 @@ def test_exact_fields_have_slope_one(field: Callable) -> None:
 
 
 @pytest.fixture
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("INFOGAN_CACHE", str(tmp_path / "cache"))
-    return tmp_path / "cache"
-
-
-@pytest.fixture
 def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sets, "CHUNK", 8)
     monkeypatch.setattr(pool, "MIN_PARALLEL", 16)

@@ -240,9 +240,7 @@ def test_of_cells_with_other_settings_it_is_said_which_are_passed_over(tmp_path:
     assert said == []
 
 
-def test_without_the_harness_results_are_one_line(
-    made: Path, speak: SPEAK, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_the_harness_results_are_one_line(made: Path, speak: SPEAK, tmp_path: Path) -> None:
     """The library alone is copied to where no package provides a reader; an exported model still loads."""
     assert speak("export", made, "--experiment", "mnist", "--to", "exported")[0] == 0
     shutil.copytree(ROOT / "infogan", tmp_path / "alone" / "infogan", ignore=shutil.ignore_patterns("__pycache__"))

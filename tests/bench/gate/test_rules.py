@@ -9,16 +9,10 @@ import pytest
 from bench.analysis.statistics import fisher_failures, hodges_lehmann_ratio, mann_whitney, prob_slower
 from bench.gate import rules
 from bench.gate.rules import percent
+from tests.bench.analysis.test_statistics import BASE_5, BASE_10, INF, close
 
-INF = math.inf
 compare_convergence = partial(rules.compare_convergence, tolerance=0.10, margin=0.20, alpha=0.05)
 non_inferior = partial(rules.non_inferior, alpha=0.05)
-BASE_10 = [95.0, 96.0, 97.0, 98.0, 99.0, 100.0, 101.0, 102.0, 103.0, 104.0]
-BASE_5 = BASE_10[::2]
-
-
-def close(*values):
-    return pytest.approx(values if len(values) > 1 else values[0], rel=1e-9)
 
 
 def scaled(values, factor, failed=0):

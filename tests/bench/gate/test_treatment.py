@@ -36,7 +36,7 @@ def test_settings_that_came_later_are_no_difference_at_the_value_that_means_as_b
     assert treatment(base, today(base)) == []
 
 
-def test_every_later_setting_has_its_meaning(base: Sweep) -> None:
+def test_every_later_setting_has_its_meaning() -> None:
     """A setting that the first baseline does not have needs a line in AS_BEFORE."""
     oldest = read_curves(BASELINES / "mi-gate-xeon.json").definition
     cell = Context(["mi-gate"]).cells[0]

@@ -21,7 +21,9 @@ PACKS = sorted((ROOT / "results" / "reference").rglob("cells*.zip"))
 def test_records_of_every_committed_cell_are_written_again_as_they_are(pack: Path) -> None:
     with ZipFile(pack) as archive:
         names = set(archive.namelist())
-        for place in [name.rpartition("/")[0] for name in names if name.endswith("/cell.json")]:
+        places = [name.rpartition("/")[0] for name in names if name.endswith("/cell.json")]
+        assert places
+        for place in places:
             key = json.loads(archive.read(f"{place}/cell.json"))["key"]
             for name in {f"{place}/{name}.json" for name in ("cell", "result", "measures")} & names:
                 raw, owner = archive.read(name), NOBODY if name.endswith("/cell.json") else key

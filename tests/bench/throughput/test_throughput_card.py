@@ -101,7 +101,7 @@ def test_options_that_do_not_go_together(tmp_path: Path, line: str, said: str) -
         run_throughput(tmp_path, line)
 
 
-def test_the_report_shows_every_row_and_which_could_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_report_shows_every_row_and_which_could_not_run(tmp_path: Path) -> None:
     assert card.measure_card(tmp_path / "card.json", TINY, lambda text: None, card.ROWS[:1]) == 0
     record = json.loads((tmp_path / "card.json").read_text())
     record["rows"].append({"name": "graph", "precision": "bf16", "num_seeds": 5, "error": "RuntimeError: no graph"})

@@ -14,7 +14,6 @@ from contextlib import closing, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 
@@ -85,7 +84,7 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> type[CountedStore]:
     return CountedStore
 
 
-def test_the_mirror_follows_cells_as_they_grow(results: Path, client: Any) -> None:
+def test_the_mirror_follows_cells_as_they_grow(results: Path) -> None:
     folders = [begin(results, make_cell(seed), 10) for seed in range(3)]
     mirror = Mirror(results, default_uri(results))
     mirror.start()
