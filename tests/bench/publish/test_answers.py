@@ -27,6 +27,22 @@ def test_the_first_arm_answers_and_arms_that_say_otherwise_stand_apart_with_rema
     assert answers.answer([YES]) == (yes, "")
 
 
+def test_an_answer_is_on_a_substitute_only_if_every_arms_is() -> None:
+    papers = replace(YES.result, verdict=replace(YES.result.verdict, data=Data(DataKind.PAPERS, DataKind.PAPERS)))
+    assert answers.answer([replace(YES, result=papers), NO])[0] == "**yes**"
+
+
+def test_variants_are_named_alone_if_they_are_of_one_arm() -> None:
+    def of(variant: str, arm: str, one: Evidence = NO) -> Evidence:
+        return replace(one, result=replace(one.result, variant=variant, arm=arm, remark=""))
+
+    alone, with_others = (
+        answers.answer([of("one", "infogan", YES), of("tables", arm)])[1] for arm in ("infogan", "gan")
+    )
+    assert alone == "smaller budget: `tables` not at this budget"
+    assert with_others == "smaller budget: `tables/gan` not at this budget"
+
+
 def test_arms_that_agree_with_the_first_are_not_named_and_others_are_grouped_by_budget_and_answer() -> None:
     agrees = replace(YES, result=replace(YES.result, arm="gan"), is_papers_budget=False)
     partly = replace(YES, result=result("F4a", ClaimOutcome.PARTLY, arm="gan-shared"))

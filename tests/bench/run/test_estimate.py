@@ -1,8 +1,11 @@
 """``plan --estimate``: what counts as one kind of cell, how times add up, and the command against a real sweep."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,10 +13,12 @@ from hypothesis import strategies as st
 from bench.context import Context
 from bench.records.folder import CellFolder
 from bench.records.schedule import makespan_s
+from bench.records.tasks import CellTask
 from bench.run import estimate
 from bench.run.estimate import Kind, TrialTimes, kind_of, trial_of
+from bench.run.executors.base import OnEvent, StopRequest
 from bench.run.plan import PlannedCell
-from tests.builders import history_of
+from tests.builders import SECONDS, begun, ended, history_of
 from tests.end_to_end.harness import Bench
 
 
@@ -87,6 +92,45 @@ def test_a_partial_cell_is_estimated_from_where_it_will_go_on(tmp_path: Path) ->
     path = folder.path / "history.npz"
     path.write_bytes(path.read_bytes()[:-1])
     assert seconds() == pytest.approx(3)
+
+
+class Rehearsing:
+    """An executor whose trials take 5 s, after 9 s for its server; what the first two of a kind take is a warm-up's."""
+
+    jobs = 2
+
+    def __init__(self) -> None:
+        self.now, self.tasks = 0.0, list[CellTask]()
+
+    def run(self, tasks: list[CellTask], on_event: OnEvent, stop: StopRequest) -> dict[str, str]:
+        self.tasks = tasks
+        for number, task in enumerate(tasks):
+            on_event(task, "started", {})
+            self.now += 1 if number else 10
+            on_event(task, "progress", {})
+            self.now += 4
+            steps = np.array([25, 50]), np.array([900.0, 800.0 if number < 2 else 10.0 * number])
+            curves = replace(history_of({"a": 0.0}, 50), step_iterations=steps[0], step_ms=steps[1])
+            ended(begun(task.results, task.cell, curves), seconds=SECONDS | {"train": 4.0 - number / 2})
+            on_event(task, "done", {"message": ""})
+        return {task.cell.key: "done" for task in tasks}
+
+
+def test_trials_warm_up_and_the_later_ones_are_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By hand: of six trials the first two only fill caches, and no trial counts its first stretch."""
+    executor = Rehearsing()
+    monkeypatch.setattr(estimate, "time", SimpleNamespace(perf_counter=lambda: executor.now))
+    cells = Context(["mnist-mi"], results=tmp_path, profile="cpu", arms="infogan,gan", seeds="0-3", device="cpu").cells
+    planned = [PlannedCell(cell, "missing", "") for cell in cells]
+    found = estimate.measure(
+        planned, lambda cell, folder: CellTask(cell, folder, None, {}), executor, StopRequest(), tmp_path
+    )
+    assert [task.cell.arm for task in executor.tasks] == ["infogan"] * 4 + ["gan"] * 2
+    assert (found.failures, found.start_s) == ([], 9.0)
+    first, second = (found.kinds[kind_of(next(c for c in cells if c.arm == arm))] for arm in ("infogan", "gan"))
+    assert (first.iteration_ms, first.outside_s) == (25.0, 5 - (3.0 + 2.5) / 2)  # of trials 2 and 3
+    assert (second.iteration_ms, second.outside_s) == (45.0, 5 - (2.0 + 1.5) / 2)  # of trials 4 and 5
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_command_measures_and_changes_nothing(tmp_path: Path) -> None:

@@ -9,7 +9,15 @@ from bench.context import DEFAULT_SPEC
 from bench.records.folder import CellFolder
 from bench.records.schema import Measured
 from bench.run.plan import PlannedCell
-from bench.run.work import ASSUMED_CELL_S, ASSUMED_FAMILY_S, ASSUMED_FLOPS_PER_S, estimate, training_flops
+from bench.run.work import (
+    ASSUMED_CELL_S,
+    ASSUMED_FAMILY_S,
+    ASSUMED_FLOPS_PER_S,
+    checkpoint_bytes,
+    estimate,
+    num_parameters,
+    training_flops,
+)
 from bench.spec.cells import Cell, measure_key
 from bench.spec.tables import load_spec
 from tests.bench.recorded_sweep import planned, record
@@ -65,3 +73,40 @@ def test_what_is_only_measured_takes_what_measuring_took(tmp_path: Path) -> None
     assert found.measured
     assert found.seconds == pytest.approx(25.0)
     assert found.peak_bytes == 0
+
+
+def test_the_speed_of_several_cells_is_that_of_their_work_together_and_a_family_takes_its_median(
+    tmp_path: Path,
+) -> None:
+    """Equal cells that took 45 and 15 s trained two cells in 60, and one took 30, so the next takes 30."""
+    finished, missing = [measuring(seed, "digits") for seed in (0, 1)], measuring(2, "digits")
+    for cell, train_s, digits_s in zip(finished, (45.0, 15.0), (10.0, 90.0), strict=True):
+        entry = Measured(key=measure_key(cell, "digits"), values={}, seconds=digits_s)
+        record(tmp_path, cell, result={"seconds": SECONDS | {"train": train_s}}).write_measures("digits", entry)
+    third = replace(finished[0], config={**finished[0].config, "seed": 9})
+    record(tmp_path, third, result={"seconds": SECONDS | {"train": 30.0}}).write_measures(
+        "digits", Measured(key=measure_key(third, "digits"), values={}, seconds=20.0)
+    )
+    planned = [PlannedCell(cell, "done", "") for cell in (*finished, third)] + [PlannedCell(missing, "missing", "")]
+    (work,) = estimate(tmp_path, planned, 1).works.values()
+    assert work.train_s == pytest.approx(30.0)
+    assert work.measures_s == {"digits": 20.0}
+
+
+def test_cells_share_a_card_and_not_a_core(tmp_path: Path) -> None:
+    def train_s(device: str, num: int, jobs: int) -> float:
+        cells = [replace(c, config={**c.config, "device": device}) for c in map(measuring, range(num))]
+        works = estimate(tmp_path, [PlannedCell(cell, "missing", "") for cell in cells], jobs).works
+        return next(iter(works.values())).train_s
+
+    assert train_s("cpu", 2, 2) == train_s("cpu", 2, 1)
+    assert train_s("cuda", 2, 2) == pytest.approx(2 * train_s("cuda", 2, 1))
+    assert train_s("cuda", 2, 4) == train_s("cuda", 2, 2)  # there are only two cells
+
+
+def test_checkpoints_are_two_of_each_running_cell_with_weights_and_two_moments_in_four_bytes() -> None:
+    large = measuring(0)
+    small = replace(large, config={**large.config, "network": {**large.config["network"], "width": 0.125}})
+    assert num_parameters(small) < num_parameters(large)
+    assert checkpoint_bytes([small, large, small], 1) == 24 * num_parameters(large)
+    assert checkpoint_bytes([small, large, small], 2) == 24 * (num_parameters(large) + num_parameters(small))
