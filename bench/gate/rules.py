@@ -85,7 +85,7 @@ def compare_convergence(
         outcome, reason = "regressed", f"More seeds fail: {failures} (Fisher p = {p_failures:.2g})."
     elif ratio.high >= 1 + margin:
         reason = f"Neither a regression nor its absence is shown: {measured}."
-    elif failed_new / num_new > max(failed_base / num_base, LARGEST_OK_FAILED_SHARE):
+    elif failed_new / num_new > LARGEST_OK_FAILED_SHARE:
         reason = f"Too many failures to call it ok: {failures}."
     else:
         outcome = "ok"
