@@ -21,6 +21,7 @@ from pathlib import Path
 
 import pytest
 
+from bench.console import Exit
 from bench.records.folder import CellFolder
 from bench.records.storage import CorruptRecord
 from bench.spec.selection import parse_seeds
@@ -287,6 +288,9 @@ def round_of(bench: Bench, witness: Witness, kind: str, seed: int) -> list[str]:
         output, _ = process.communicate(timeout=PATIENCE_S)
         wait_for(lambda: not session(process.pid))  # no orphan may continue training
     FAULTS[kind] += struck
+    is_late = "training has ended" in output and "stopping: " not in output
+    if struck and kind in ("Ctrl-C", "Ctrl-C twice", "SIGTERM", "checkpoint damaged") and is_late:
+        codes = (*codes, Exit.NOT_TRACKED)  # the signal ended only the wait for the mirror
     lost = [] if process.returncode in (*codes, 0) else [f"exit code {process.returncode}, expected {codes}: {output}"]
     lost += ["a traceback on the console: " + output] if "Traceback" in output else []
     for folder in bench.cells().values():
