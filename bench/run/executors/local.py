@@ -144,7 +144,8 @@ class _Workers:
     def _signal(self, signum: int) -> None:
         for worker in self.running:
             if worker.process.pid is not None and worker.process.is_alive():
-                os.kill(worker.process.pid, signum)
+                with contextlib.suppress(ProcessLookupError):  # it ended just now, and the server knows before we do
+                    os.kill(worker.process.pid, signum)
 
     def _read(self, worker: _Worker) -> None:
         """Pass on the events that a worker has sent. An error of the launcher's own callbacks is raised."""

@@ -1,8 +1,12 @@
 """The executor on this machine: an error of the launcher's own callback is never taken for a closed pipe."""
 
 import errno
+import multiprocessing
+import signal
 import subprocess
 import sys
+from collections import deque
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +15,7 @@ import pytest
 from bench.records.folder import CellFolder
 from bench.records.tasks import CellTask
 from bench.run.executors.base import StopRequest
-from bench.run.executors.local import LocalExecutor
+from bench.run.executors.local import LocalExecutor, _Worker, _Workers
 from infogan import data
 from tests.builders import planned, tiny_file
 
@@ -39,3 +43,25 @@ def test_without_tasks_no_server_of_workers_is_started() -> None:
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout == "{} None\n"
+
+
+class JustEnded(BaseProcess):
+    """A process that ended after the launcher last asked: its number is free again."""
+
+    @property
+    def pid(self) -> int:
+        ended = subprocess.Popen(["true"])
+        ended.wait()
+        return ended.pid
+
+    def is_alive(self) -> bool:
+        return True
+
+
+def test_a_second_signal_may_find_a_worker_that_has_just_ended() -> None:
+    receiver, _ = multiprocessing.Pipe(duplex=False)
+    stop = StopRequest([signal.SIGINT, signal.SIGINT])
+    workers = _Workers(multiprocessing.get_context("forkserver"), 1, deque(), print, stop)
+    workers.running.append(_Worker({}, JustEnded(), receiver))
+    workers.pass_on_stop()
+    assert (workers.told_to_stop, workers.killed) == (True, True)
