@@ -82,8 +82,7 @@ def judged(sweep: Sweep, folder: Path) -> list[ClaimResult]:
     spec = load_spec(DEFAULT_SPEC)
     results = judge(spec.experiments[sweep.experiment], sweep)
     if spec.cost is not None and spec.cost.beside == sweep.experiment:
-        cost = read_cost(folder)
-        results += judge_cost(spec.cost, cost) if cost or any(result.has_run for result in results) else []
+        results += judge_cost(spec.cost, read_cost(folder))
     return with_remarks(results, read_remarks(folder))
 
 

@@ -9,6 +9,7 @@ from bench.analysis.results import load
 from bench.analysis.runs import Sweep
 from bench.claims.cost import Cost, judge_cost, read_cost
 from bench.claims.remarks import unused, with_remarks
+from bench.claims.result import ClaimResult
 from bench.console import plural
 from bench.records.folder import THROUGHPUT
 from bench.report import cards, costs, inventory, pages, tabular, throughput, wording
@@ -48,9 +49,11 @@ def collect(
     is_papers = not recorded or any(table.claims for name, table in spec.experiments.items() if name in recorded)
     title = pages.PAPERS_TITLE if is_papers else wording.listed(dict.fromkeys(view.title for view in sweeps))
     cost_table, cost_cards = None, list[pages.Card]()
-    claimed = {view.experiment for view in sweeps if view.cards}
-    if spec.cost and (names is None or spec.cost.beside in names) and (cost or spec.cost.beside in claimed):
-        cost_table, cost_cards = _of_cost(views, spec.cost, cost)
+    if spec.cost and (names is None or spec.cost.beside in names) and (cost or spec.cost.beside in recorded):
+        results_of_cost = with_remarks(judge_cost(spec.cost, cost), views.remarks)
+        found.claims += results_of_cost
+        if cost or any(view.cards and view.experiment == spec.cost.beside for view in sweeps):
+            cost_table, cost_cards = _of_cost(views, spec.cost, cost, results_of_cost)
     at = f" at profile {profile}" if profile else ""
     absent = nothing_recorded(spec, names, recorded, at) if is_papers else []
     apart = [_apart(sweep, loaded.sweeps, spec.given.name) for sweep in loaded.kept_apart]
@@ -88,10 +91,10 @@ def _order(spec: Spec, sweep: Sweep) -> tuple[int, str, int]:
     return names.index(sweep.experiment), sweep.experiment, profiles.index(sweep.profile)
 
 
-def _of_cost(views: SweepViews, claim: CostTable, cost: Cost | None) -> tuple[tabular.Table, list[pages.Card]]:
-    """The claim about cost: its table, a row a network, and its cards."""
-    results = with_remarks(judge_cost(claim, cost), views.remarks)
-    views.found.claims += results
+def _of_cost(
+    views: SweepViews, claim: CostTable, cost: Cost | None, results: list[ClaimResult]
+) -> tuple[tabular.Table, list[pages.Card]]:
+    """The claim about cost as the page shows it: its table, a row a network, and its cards."""
     views.found.answers.judged += results
     return views.filed([tabular.cost_table(claim, cost, results)])[0], cards.cards(results, {})
 

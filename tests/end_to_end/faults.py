@@ -289,7 +289,7 @@ def round_of(bench: Bench, witness: Witness, kind: str, seed: int) -> list[str]:
         wait_for(lambda: not session(process.pid))  # no orphan may continue training
     FAULTS[kind] += struck
     is_late = "training has ended" in output and "stopping: " not in output
-    if struck and kind in ("Ctrl-C", "Ctrl-C twice", "SIGTERM", "checkpoint damaged") and is_late:
+    if codes in ((130,), (143,)) and is_late:
         codes = (*codes, Exit.NOT_TRACKED)  # the signal ended only the wait for the mirror
     lost = [] if process.returncode in (*codes, 0) else [f"exit code {process.returncode}, expected {codes}: {output}"]
     lost += ["a traceback on the console: " + output] if "Traceback" in output else []
