@@ -59,7 +59,8 @@ def speed_block(records: Records) -> str:
         ports = m["comparisons"].get("as_commonly_written")
         if ports is not None:
             row["ports"] = f"{images_per_s(m['workload'], ports['other_ms'][ports['clock']]):,.0f}"
-    columns = {"float32": "float32", "bf16": "bfloat16", "ports": "popular ports (float32)"}
+    titles = {"float32": "float32", "bf16": "bfloat16", "ports": "popular ports (float32)"}
+    columns = {c: title for c, title in titles.items() if any(c in row for row in shown.values())}
     where = f"{machine['cpu']} ({machine['instructions']}), one thread"
     return markdown_table(
         [where, *columns.values()], [[network, *(row.get(c, "") for c in columns)] for network, row in shown.items()]
