@@ -101,7 +101,7 @@ def test_a_kind_of_the_table_is_never_measured(
 
 def test_the_table_by_hand() -> None:
     assert declared("amd-avx512", [SLOW, FAST, Dense(1024, 6272)]) == (FAST.name, "linear 1024-6272")
-    assert declared("amd-avx2", [SLOW, FAST, Dense(1024, 6272), Dense(72, 128)]) == (FAST.name, "linear 1024-6272")
+    assert declared("amd-avx2", [SLOW, FAST, Dense(1024, 6272), Dense(16384, 1024)]) == (FAST.name, "linear 16384-1024")
     assert declared("riscv-plain", [FAST]) is None
 
 
