@@ -30,7 +30,8 @@ from bench.report.figures.style import Drawing
 from bench.report.files import Collected
 from bench.spec.tables import load_spec
 
-PUBLISHED = (*(path.relative_to(ROOT).as_posix() for path in DOCUMENTS), "CONTRIBUTING.md", "CHANGELOG.md")
+BESIDE = ("CONTRIBUTING.md", "CHANGELOG.md", "bench/throughput/NOTES.md")
+PUBLISHED = (*(path.relative_to(ROOT).as_posix() for path in DOCUMENTS), *BESIDE)
 QUESTION = "Does mutual information still converge as fast?"
 MARK = ".site"  # in a folder that this module has written, and may write anew
 
