@@ -6,6 +6,7 @@ import sys
 from itertools import pairwise
 
 import typer
+from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
 from bench.commands import (
@@ -83,9 +84,7 @@ def main() -> None:
     except TyperException as error:  # a wrong command line; without a message, the help was shown
         message = one_line(" ".join(error.format_message().split()))
         if message:
-            context = getattr(error, "ctx", None)
-            hint = f" ({context.command_path} --help)" if context else ""
-            print(f"error: {message}{hint}", file=sys.stderr)
+            print(f"error: {message}{_hint(error, message)}", file=sys.stderr)
         sys.exit(int(Exit.BAD_INPUT))
     except (BadInput, SpecError, DataError, ExecutorError, Locked) as error:
         print(f"error: {one_line(' '.join(str(error).split()))}", file=sys.stderr)
@@ -101,6 +100,16 @@ def main() -> None:
             raise
         print(f"error: {one_line(' '.join(str(error).split())) or 'out of memory'}", file=sys.stderr)
         sys.exit(int(_broken_off()))
+
+
+def _hint(error: TyperException, message: str) -> str:
+    """What else may help with a wrong command line: the commands, unless one is suggested, and the help."""
+    context = getattr(error, "ctx", None)
+    if context is None:
+        return ""
+    is_group = isinstance(context.command, TyperGroup) and "Did you mean" not in message
+    commands = f"choose from {', '.join(context.command.commands)}; " if is_group else ""
+    return f" ({commands}{context.command_path} --help)"
 
 
 def _broken_off() -> Exit:
