@@ -12,7 +12,7 @@ from pydantic import Field
 from bench.claims.result import ClaimResult, ConditionResult
 from bench.claims.verdict import Budget, BudgetKind, ClaimOutcome, Data, DataKind, Verdict
 from bench.records.storage import read_plain_json
-from bench.records.throughput import Fingerprint, Positive, measured_on
+from bench.records.throughput import Fingerprint, LogRatio, Positive, measured_on
 from bench.spec.cells import digest
 from bench.spec.criteria import CostTable
 from bench.spec.schema import Recorded
@@ -32,6 +32,7 @@ class NetworkCost(Recorded):
     high: Positive
     level: Positive
     num_pairs: Annotated[int, Field(gt=0)]
+    log_ratios: list[LogRatio] = Field(default_factory=list)  # of each pair, in processor time; empty in older records
     infogan_ms: Positive
     gan_ms: Positive
     infogan_parameters: Positive

@@ -100,6 +100,7 @@ def _network(session: Session, name: str, wanted: Protocol, claim: CostTable) ->
         high=ratio.high,
         level=ratio.level,
         num_pairs=ratio.num,
+        log_ratios=[round(value, 6) for value in pairs.log_ratios(CLOCK)],
         infogan_ms=infogan_ms,
         gan_ms=gan_ms,
         infogan_parameters=own + q,

@@ -1,5 +1,6 @@
 """Claim S6a: verdicts on made-up records, and one real measurement of the smallest network."""
 
+import math
 from html import unescape
 from pathlib import Path
 
@@ -70,7 +71,12 @@ def test_a_real_measurement_is_read_judged_and_not_repeated(claim: CostTable, tm
     assert held
     assert held.kernels == "fastest"  # as cells train
     network = held.networks[0]
-    assert 0 < network.low <= network.ratio <= network.high
+    ratios = sorted(network.log_ratios)
+    assert len(ratios) == network.num_pairs == 8
+    assert network.ratio == pytest.approx(math.exp((ratios[3] + ratios[4]) / 2))
+    # the second and the seventh of 8 hold the median unless 7 or 8 pairs lie on one side of it
+    assert (network.low, network.high) == pytest.approx((math.exp(ratios[1]), math.exp(ratios[6])), rel=1e-5)
+    assert network.level == pytest.approx(1 - 2 * (1 + 8) / 2**8)
     assert network.infogan_parameters > network.gan_parameters
     assert network.infogan_gflop > network.gan_gflop > 0
     assert judge_cost(small, held)[0].reason == f"8 pairs, {claim.min_pairs} needed"
