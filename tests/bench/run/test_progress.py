@@ -1,6 +1,7 @@
 """Progress in a log: lines while a data set is prepared, lines of cells, and the time that is left."""
 
 import io
+import sys
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ from rich.console import Console
 
 from bench.records.tasks import CellTask
 from bench.run import progress
-from bench.run.time_left import TimeLeft
+from bench.run.time_left import TimeLeft, duration
 from bench.run.work import Work
 from tests.bench.tracked_cells import make_cell
 
@@ -37,6 +38,11 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return Clock(monkeypatch)
+
+
+def test_seconds_in_words() -> None:
+    found = [duration(seconds) for seconds in (0.4, 59.4, 59.6, 200, 3599.6, 7500, 360000)]
+    assert found == ["0 s", "59 s", "1 min 00 s", "3 min 20 s", "1 h 00 min", "2 h 05 min", "100 h 00 min"]
 
 
 def sweep_of(folder: Path, *works: Work, jobs: int = 1) -> tuple[TimeLeft, list[CellTask]]:
@@ -123,6 +129,38 @@ def test_a_family_takes_what_it_took_in_this_sweep(tmp_path: Path, clock: Clock)
     assert sweep.eta_s() == pytest.approx(15)
 
 
+def test_of_several_times_that_a_family_took_the_median_counts(tmp_path: Path, clock: Clock) -> None:
+    """Digits took 10, 60 and 20 s, each of them known when the cell's next family began."""
+    sweep, tasks = sweep_of(tmp_path, *[Work(0.0, 0.0, {"digits": 15.0, "samples": 0.0})] * 4)
+    for task, took_s in zip(tasks, (10, 60, 20), strict=False):
+        sweep.update(task, "evaluating", {"family": "digits"})
+        clock.now += took_s
+        sweep.update(task, "evaluating", {"family": "samples"})
+        sweep.update(task, "done", {})
+    assert sweep.eta_s() == pytest.approx(20)
+
+
+def test_a_cell_that_fails_while_it_is_measured_leaves_the_rest_undone(tmp_path: Path, clock: Clock) -> None:
+    sweep, (first, second) = sweep_of(tmp_path, *[Work(100.0, 0.0, {"digits": 1000.0})] * 2)
+    clock.now = 100
+    sweep.update(*trained(first, 1.0))
+    sweep.update(first, "evaluating", {"family": "digits"})
+    clock.now = 160
+    sweep.update(first, "failed", {})
+    assert sweep.eta_s() == pytest.approx(1100 * (160 + 60) / (100 + 60))
+    sweep.update(second, "failed", {})
+    assert sweep.line() == "0/2 cells, 2 failed, 100%, about 0 s left"
+
+
+def test_a_cell_that_starts_again_is_trained_and_measured_from_the_beginning(tmp_path: Path, clock: Clock) -> None:
+    sweep, (task,) = sweep_of(tmp_path, Work(60.0, 0.0, {"digits": 30.0}))
+    clock.now = 60
+    sweep.update(*trained(task, 1.0))
+    sweep.update(task, "evaluating", {"family": "digits"})
+    sweep.update(task, "started", {})
+    assert sweep.eta_s() == pytest.approx(60 + 30)
+
+
 def test_a_last_measure_that_takes_longer_than_expected_is_said_and_not_no_time(tmp_path: Path, clock: Clock) -> None:
     sweep, (task,) = sweep_of(tmp_path, Work(60.0, 0.0, {"digits": 15.0}))
     clock.now = 6  # ten times as fast as expected
@@ -152,6 +190,60 @@ def test_the_bar_of_a_cell_that_is_measured_shows_the_measures_time(tmp_path: Pa
     rows = page.getvalue().splitlines()
     assert ["about 40 s left" in row for row in rows] == [True, True]
     assert "measuring digits" in rows[1]
+
+
+def rows_of(display: progress.BarDisplay) -> list[str]:
+    """What the bars show now, one row each."""
+    page = io.StringIO()
+    Console(file=page, width=200).print(display.progress.get_renderable())
+    return page.getvalue().splitlines()
+
+
+def test_the_bars_follow_the_cells_from_start_to_end(tmp_path: Path, clock: Clock) -> None:
+    page = io.StringIO()
+    first, second = tasks = [CellTask(make_cell(seed), tmp_path, None, {}) for seed in (0, 1)]
+    works = {task.cell.key: Work(60.0, 0.0, {}) for task in tasks}
+    display = progress.BarDisplay(tasks, Console(file=page, width=200), works)
+    assert "0/2" in rows_of(display)[0]
+    display.event(first, "started", {})
+    display.event(first, "resumed", {"iteration": 15})
+    (_, row) = rows_of(display)
+    assert "toy infogan/seed-0" in row
+    assert "15/60" in row
+    assert row.rstrip().endswith("resumed")
+    display.event(first, "progress", {"iteration": 30, "metrics": {"mi/c1": 1.5}})
+    (_, row) = rows_of(display)
+    assert "30/60" in row
+    assert row.rstrip().endswith("L_I (nats) c1 1.50")
+    display.event(first, "started", {"node": "n2"})  # from its checkpoint, in place of the bar that it had
+    (_, row) = rows_of(display)
+    assert "0/60" in row
+    display.event(first, "note", {"text": "a remark"})
+    display.event(first, "failed", {"message": "disk full"})
+    display.event(second, "failed", {"message": "it did not start"})
+    display.tick("tracking: 1 cell waiting")
+    (row,) = rows_of(display)
+    assert "2/2" in row
+    assert row.rstrip().endswith("tracking: 1 cell waiting")
+    assert page.getvalue().splitlines() == [
+        "toy infogan/seed-0 started again on n2: its worker died",
+        "toy infogan/seed-0: a remark",
+        "toy infogan/seed-0 failed: disk full",
+        "toy infogan/seed-1 failed: it did not start",
+    ]
+
+
+def test_the_bar_of_a_cell_that_trains_shows_the_time_by_its_own_speed(tmp_path: Path, clock: Clock) -> None:
+    """Ten iterations took a second each, so that 50 more take 50 s, where the sweep goes by its estimate as well."""
+    task = CellTask(make_cell(0), tmp_path, None, {})
+    display = progress.BarDisplay([task], Console(file=io.StringIO()), {task.cell.key: Work(600.0, 0.0, {})})
+    display.progress.get_time = lambda: clock.now
+    display.event(task, "started", {})
+    for clock.now in range(11):
+        display.event(task, "progress", {"iteration": clock.now, "metrics": {}})
+    overall, row = rows_of(display)
+    assert "about 3 min 39 s left" in overall  # 500 * (10 + 60) / (100 + 60)
+    assert "0:00:50" in row
 
 
 def test_the_time_left_of_several_cells_at_a_time(tmp_path: Path, clock: Clock) -> None:
@@ -191,6 +283,15 @@ def test_a_cell_that_fails_makes_the_others_no_faster(tmp_path: Path, clock: Clo
         sweep.update(*trained(tasks[0], 0.1))
         sweep.update(tasks[0], end, {})
         assert sweep.eta_s() == pytest.approx(1000)
+
+
+def test_a_cell_that_resumes_further_on_than_planned_is_not_taken_for_a_fast_one(tmp_path: Path, clock: Clock) -> None:
+    sweep, (task,) = sweep_of(tmp_path, Work(100.0, 0.0, {}))
+    sweep.update(task, "started", {})
+    sweep.update(task, "resumed", {"iteration": task.cell.iterations // 2})
+    clock.now = 50
+    sweep.update(*trained(task, 0.75))
+    assert sweep.eta_s() == pytest.approx(25 * (50 + 60) / (25 + 60))
 
 
 def test_a_checkpoint_that_was_lost_after_planning_leaves_a_time(tmp_path: Path, clock: Clock) -> None:
@@ -237,3 +338,55 @@ def test_a_continuous_code_is_told_by_the_share_that_q_explains(tmp_path: Path) 
     assert list(display.running.values()) == [
         f"{task.cell.experiment} {task.cell.name} 7/{task.cell.iterations} {told}"
     ]
+
+
+def test_a_log_tells_each_event_of_a_cell_in_a_line(tmp_path: Path, clock: Clock) -> None:
+    page = io.StringIO()
+    task = CellTask(make_cell(0), tmp_path, None, {})
+    display = progress.LineDisplay([task], Console(file=page, width=200), {task.cell.key: Work(60.0, 0.0, {})})
+    display.event(task, "started", {"attempt": 1, "node": "n1"})
+    display.event(task, "resumed", {"iteration": 30})
+    display.event(task, "started", {"attempt": 2})
+    display.event(task, "note", {"text": "a remark"})
+    display.event(task, "progress", {"iteration": 40, "metrics": {"mi/c1": 1.5}})
+    display.event(task, "failed", {"message": "disk full"})
+    assert page.getvalue().splitlines() == [
+        "toy infogan/seed-0 started on n1",
+        "toy infogan/seed-0 resumed at iteration 30",
+        "toy infogan/seed-0 started again: its worker died",
+        "toy infogan/seed-0: a remark",
+        "toy infogan/seed-0 failed: disk full (0/1 cells, 1 failed, 100%, about 0 s left)",
+    ]
+
+
+def test_a_log_tells_how_far_the_sweep_is_20_seconds_after_the_last_line(tmp_path: Path, clock: Clock) -> None:
+    page = io.StringIO()
+    task = CellTask(make_cell(0), tmp_path, None, {})
+    display = progress.LineDisplay([task], Console(file=page, width=200), {task.cell.key: Work(60.0, 0.0, {})})
+    display.event(task, "progress", {"iteration": 30, "metrics": {"mi/c1": 1.5}})
+    clock.now = 19
+    display.tick("tracking: up to date")
+    clock.now = 20
+    display.tick("tracking: up to date")
+    clock.now = 30
+    display.message("a remark")
+    for clock.now in (40, 49, 50, 69):
+        display.tick("")
+    state = "0/1 cells, 50%, about 20 s left; toy infogan/seed-0 30/60 L_I (nats) c1 1.50"
+    assert page.getvalue().splitlines() == [f"{state}; tracking: up to date", "a remark", state]
+
+
+@pytest.mark.parametrize(
+    ("is_terminal", "is_watched", "kind"),
+    [
+        (True, True, progress.BarDisplay),
+        (True, False, progress.LineDisplay),  # output to a file, with colours asked for
+        (False, True, progress.LineDisplay),
+    ],
+)
+def test_bars_are_for_terminals_alone(
+    monkeypatch: pytest.MonkeyPatch, is_terminal: bool, is_watched: bool, kind: type
+) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: is_watched)
+    console = Console(file=io.StringIO(), force_terminal=is_terminal)
+    assert type(progress.display_for([], console, {}, 1)) is kind
