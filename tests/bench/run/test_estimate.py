@@ -1,6 +1,8 @@
 """``plan --estimate``: what counts as one kind of cell, how times add up, and the command against a real sweep."""
 
 import re
+import signal
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,6 +20,7 @@ from bench.run import estimate
 from bench.run.estimate import Kind, TrialTimes, kind_of, trial_of
 from bench.run.executors.base import OnEvent, StopRequest
 from bench.run.plan import PlannedCell
+from bench.spec.cells import Cell
 from tests.builders import SECONDS, begun, ended, history_of
 from tests.end_to_end.harness import Bench
 
@@ -48,6 +51,12 @@ def test_seeds_and_rates_are_one_kind_and_what_is_trained_another(tmp_path: Path
     assert by_arm["infogan"] != by_arm["gan"] != by_arm["gan-shared"]
     smaller = Context(["mnist-mi"], results=tmp_path, profile="smoke", device="cpu").cells
     assert kind_of(smaller[0]) not in set.union(*by_arm.values())
+    known = cells[0].config
+    for table in ({"architecture": "svhn"}, {"device": "cuda"}, {"training": {**known["training"], "batch_size": 32}}):
+        other = replace(cells[0], config={**known, **table})
+        assert kind_of(other) not in set.union(*by_arm.values())
+    renamed = replace(cells[0], config={**known, "experiment": "mnist"})  # whose measures take another time
+    assert kind_of(renamed) not in set.union(*by_arm.values())
 
 
 def test_a_trial_is_the_cell_cut_short(tmp_path: Path) -> None:
@@ -95,12 +104,15 @@ def test_a_partial_cell_is_estimated_from_where_it_will_go_on(tmp_path: Path) ->
 
 
 class Rehearsing:
-    """An executor whose trials take 5 s, after 9 s for its server; what the first two of a kind take is a warm-up's."""
+    """An executor whose trials take 5 s, after 9 s for its server; what the first two of a kind take is a warm-up's.
+
+    ``ends``: how trials end that are not done, by their number, and with which message; None: without a word.
+    """
 
     jobs = 2
 
-    def __init__(self) -> None:
-        self.now, self.tasks = 0.0, list[CellTask]()
+    def __init__(self, ends: dict[int, str | None] | None = None) -> None:
+        self.now, self.tasks, self.ends = 0.0, list[CellTask](), ends or {}
 
     def run(self, tasks: list[CellTask], on_event: OnEvent, stop: StopRequest) -> dict[str, str]:
         self.tasks = tasks
@@ -109,27 +121,70 @@ class Rehearsing:
             self.now += 1 if number else 10
             on_event(task, "progress", {})
             self.now += 4
+            if number in self.ends:
+                if (message := self.ends[number]) is not None:
+                    on_event(task, "failed", {"message": message})
+                continue
             steps = np.array([25, 50]), np.array([900.0, 800.0 if number < 2 else 10.0 * number])
             curves = replace(history_of({"a": 0.0}, 50), step_iterations=steps[0], step_ms=steps[1])
             ended(begun(task.results, task.cell, curves), seconds=SECONDS | {"train": 4.0 - number / 2})
             on_event(task, "done", {"message": ""})
-        return {task.cell.key: "done" for task in tasks}
+        failed = {number: "stopped" if message is None else "failed" for number, message in self.ends.items()}
+        return {task.cell.key: failed.get(number, "done") for number, task in enumerate(tasks)}
 
 
-def test_trials_warm_up_and_the_later_ones_are_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def trials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., TrialTimes]:
+    """Measures two arms of four seeds with an executor."""
+
+    def measured(executor: Rehearsing, stop: StopRequest | None = None) -> TrialTimes:
+        monkeypatch.setattr(estimate, "time", SimpleNamespace(perf_counter=lambda: executor.now))
+        planned = [PlannedCell(cell, "missing", "") for cell in two_arms(tmp_path)]
+        return estimate.measure(
+            planned, lambda cell, folder: CellTask(cell, folder, None, {}), executor, stop or StopRequest(), tmp_path
+        )
+
+    return measured
+
+
+def two_arms(results: Path) -> list[Cell]:
+    options = {"profile": "cpu", "arms": "infogan,gan", "seeds": "0-3", "device": "cpu"}
+    return Context(["mnist-mi"], results=results, **options).cells
+
+
+def test_trials_warm_up_and_the_later_ones_are_measured(tmp_path: Path, trials: Callable[..., TrialTimes]) -> None:
     """By hand: of six trials the first two only fill caches, and no trial counts its first stretch."""
     executor = Rehearsing()
-    monkeypatch.setattr(estimate, "time", SimpleNamespace(perf_counter=lambda: executor.now))
-    cells = Context(["mnist-mi"], results=tmp_path, profile="cpu", arms="infogan,gan", seeds="0-3", device="cpu").cells
-    planned = [PlannedCell(cell, "missing", "") for cell in cells]
-    found = estimate.measure(
-        planned, lambda cell, folder: CellTask(cell, folder, None, {}), executor, StopRequest(), tmp_path
-    )
+    found = trials(executor)
     assert [task.cell.arm for task in executor.tasks] == ["infogan"] * 4 + ["gan"] * 2
     assert (found.failures, found.start_s) == ([], 9.0)
-    first, second = (found.kinds[kind_of(next(c for c in cells if c.arm == arm))] for arm in ("infogan", "gan"))
+    kinds = {cell.arm: found.kinds[kind_of(cell)] for cell in two_arms(tmp_path)}
+    first, second = kinds["infogan"], kinds["gan"]
     assert (first.iteration_ms, first.outside_s) == (25.0, 5 - (3.0 + 2.5) / 2)  # of trials 2 and 3
     assert (second.iteration_ms, second.outside_s) == (45.0, 5 - (2.0 + 1.5) / 2)  # of trials 4 and 5
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_trial_that_fails_is_named_and_the_others_of_its_kind_are_measured(
+    tmp_path: Path, trials: Callable[..., TrialTimes]
+) -> None:
+    """Trial 3 fails, so the kind's last two are 1, a warm-up, and 2. Of the other kind no trial ends."""
+    executor = Rehearsing({3: "disk full", 4: None, 5: "disk full"})
+    found = trials(executor)
+    names = [task.cell.name for task in executor.tasks]
+    assert found.failures == [
+        f"mnist-mi: {names[3]} not measured: disk full",
+        f"mnist-mi: {names[4]} not measured: it did not finish",
+        f"mnist-mi: {names[5]} not measured: disk full",
+    ]
+    (infogan,) = {kind_of(cell) for cell in two_arms(tmp_path) if cell.arm == "infogan"}
+    assert found.kinds.keys() == {infogan}
+    assert found.kinds[infogan].iteration_ms == (800 + 20) / 2
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_interrupted_estimate_has_no_times(tmp_path: Path, trials: Callable[..., TrialTimes]) -> None:
+    assert trials(Rehearsing(), StopRequest([signal.SIGINT])) == TrialTimes({}, 0.0, ["interrupted"])
     assert list(tmp_path.iterdir()) == []
 
 
