@@ -3,9 +3,7 @@
 import os
 import shutil
 from pathlib import Path
-from typing import Any
-
-from mlflow import MlflowClient
+from typing import Any, ClassVar
 
 from bench.records.folder import CellFolder
 from bench.records.schema import Result
@@ -51,6 +49,8 @@ def test_a_deleted_experiment_is_named_and_filled_once_it_is_restored(results: P
 
 
 def test_an_experiment_that_another_sweep_has_just_made_is_shared(results: Path) -> None:
+    from mlflow import MlflowClient
+
     class Late(MlflowClient):
         """A client whose experiments are made by somebody else a moment before."""
 
@@ -118,21 +118,20 @@ def test_a_cell_that_succeeds_after_a_failure_no_longer_says_its_error(results: 
     assert (run.info.status, "error" in run.data.tags) == ("FINISHED", False)
 
 
-class Counting(MlflowClient):
-    """A client that keeps how many points each of its calls sent."""
-
-    def __init__(self, uri: str) -> None:
-        super().__init__(tracking_uri=uri)
-        self.sent: list[int] = []
-
-    def log_batch(self, *values: Any, **named: Any) -> None:
-        self.sent += [len(named["metrics"])] if "metrics" in named else []
-        super().log_batch(*values, **named)
-
-
 def test_a_point_is_sent_once_and_more_than_a_thousand_in_parts(results: Path) -> None:
     """A history has five metrics here, their sums over codes and a share, so eight points an iteration, and times."""
-    client, memory = Counting(default_uri(results)), {}
+    from mlflow import MlflowClient
+
+    class Counting(MlflowClient):
+        """A client that keeps how many points each of its calls sent."""
+
+        sent: ClassVar[list[int]] = []
+
+        def log_batch(self, *values: Any, **named: Any) -> None:
+            self.sent += [len(named["metrics"])] if "metrics" in named else []
+            super().log_batch(*values, **named)
+
+    client, memory = Counting(tracking_uri=default_uri(results)), {}
     folder = begin(results, make_cell(), 150)
     for num, sent in ((150, [1000, 206]), (160, [80]), (160, [])):
         client.sent.clear()
