@@ -108,7 +108,7 @@ def _hint(error: TyperException, message: str) -> str:
     if context is None:
         return ""
     is_group = isinstance(context.command, TyperGroup) and "Did you mean" not in message
-    commands = f"choose from {', '.join(context.command.commands)}; " if is_group else ""
+    commands = f"commands: {', '.join(context.command.commands)}; " if is_group else ""
     return f" ({commands}{context.command_path} --help)"
 
 

@@ -31,7 +31,7 @@ CASES = {
     "jobs that are no number": (["run", "tiny", "--jobs", "two"], "--jobs"),
     "option": (["run", "tiny", "--seed", "0"], "--seeds"),
     "command": (["rum", "tiny"], "No such command 'rum'. Did you mean 'run'"),
-    "a command that is like none": (["status", "tiny"], "No such command 'status'. (choose from plan, run, report, "),
+    "a command that is like none": (["status", "tiny"], "No such command 'status'. (commands: plan, run, report, "),
     "report's experiment": (["report", "tinny"], "did you mean 'tiny'"),
     "a price without bound": (["plan", "tiny", "--estimate", "--price-per-hour", "inf"], "--price-per-hour"),
     "a size without bound": (["pack", "--to", "cells.zip", "--max-mb", "inf"], "--max-mb"),
